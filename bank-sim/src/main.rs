@@ -1,0 +1,2 @@
+//! bank-sim.
+fn main() {}

@@ -1,0 +1,2 @@
+//! payswitch.
+fn main() {}
