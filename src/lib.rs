@@ -1,1 +1,23 @@
-//! payswitch.
+//! payswitch, a payment switch: merchants speak gRPC to it, banks speak ISO 8583 to it.
+//!
+//! The map, in the order in which an authorization meets the modules:
+//!
+//! - [`config`]: the settings, one struct for each concern.
+//! - [`merchant_api`]: where an authorization enters, over gRPC.
+//! - [`card`]: opens what the merchant sealed.
+//! - [`authorization`]: decides: record, send, record.
+//! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
+//! - [`store`]: keeps what was intended and what was answered; all SQL.
+//! - [`payment`]: what a payment is, without any I/O.
+//! - [`clock`]: time and randomness, as arguments.
+//! - [`certs`]: makes the development PKI.
+
+pub mod authorization;
+pub mod card;
+pub mod certs;
+pub mod clock;
+pub mod config;
+pub mod hosts;
+pub mod merchant_api;
+pub mod payment;
+pub mod store;

@@ -1,0 +1,1 @@
+//! Decides an authorization: record, send, record.

@@ -1,0 +1,84 @@
+//! Time and randomness: the only place that asks the machine for either.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::payment::moment::UnixMillis;
+
+/// Tells the wall-clock time. Deadlines within the process use `tokio::time::Instant` instead, so
+/// that a clock that jumps moves no time-out.
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// Now.
+    fn now(&self) -> UnixMillis;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
+    fn now(&self) -> UnixMillis {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        UnixMillis::new(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that stands still until it is moved: for tests and simulations.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    #[must_use]
+    pub fn at(now: UnixMillis) -> Self {
+        Self(AtomicI64::new(now.as_i64()))
+    }
+
+    /// Moves it by `millis` milliseconds, back when negative.
+    pub fn advance_ms(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The operating system gave no randomness. Nothing that needs a fresh number can be done then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gave no random bytes")]
+pub struct NoEntropy;
+
+/// `N` bytes from the operating system's generator.
+///
+/// # Errors
+/// When the operating system has none.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoEntropy> {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| NoEntropy)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let clock = ManualClock::at(UnixMillis::new(1000));
+        assert_eq!(clock.now(), clock.now());
+        clock.advance_ms(-250);
+        assert_eq!(clock.now().as_i64(), 750);
+    }
+}

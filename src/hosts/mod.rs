@@ -1,0 +1,1 @@
+//! Where a message leaves for a bank.

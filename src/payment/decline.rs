@@ -1,0 +1,188 @@
+//! Why a payment was declined, why it failed, and what the merchant may do about it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// DE 39 as the bank sent it: two letters or digits (ISO 8583:1987, an 2). Codes that no table lists
+/// are kept as they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResponseCode([u8; 2]);
+
+/// A text that can't stand in DE 39.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a response code of two letters or digits, got {got:?}")]
+pub struct InvalidResponseCode {
+    /// The text as it came, cut to 10 characters.
+    pub got: String,
+}
+
+impl ResponseCode {
+    /// `00`, approved.
+    pub const APPROVED: Self = Self(*b"00");
+
+    /// The two characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for ResponseCode {
+    type Err = InvalidResponseCode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        <[u8; 2]>::try_from(text.as_bytes())
+            .ok()
+            .filter(|bytes| bytes.iter().all(u8::is_ascii_alphanumeric))
+            .map(Self)
+            .ok_or_else(|| InvalidResponseCode {
+                got: text.chars().take(10).collect(),
+            })
+    }
+}
+
+impl TryFrom<String> for ResponseCode {
+    type Error = InvalidResponseCode;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ResponseCode> for String {
+    fn from(code: ResponseCode) -> Self {
+        code.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for ResponseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ResponseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a declining bank meant, in words that are the same for every bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclineReason {
+    /// The issuer gave no particular reason.
+    DoNotHonour,
+    /// The account holds less than the amount.
+    InsufficientFunds,
+    /// The card has expired, or its expiry date was wrong.
+    ExpiredCard,
+    /// There is no such card.
+    InvalidCardNumber,
+    /// The card was reported lost.
+    LostCard,
+    /// The card was reported stolen.
+    StolenCard,
+    /// The card verification value was wrong.
+    CvvMismatch,
+    /// The PIN was wrong.
+    IncorrectPin,
+    /// Too many wrong PINs.
+    PinTriesExceeded,
+    /// The card may not be used for this kind of payment.
+    NotPermitted,
+    /// The amount is over a limit of the card.
+    LimitExceeded,
+    /// The amount is not one that the bank can take.
+    InvalidAmount,
+    /// The bank could not read the message.
+    FormatError,
+    /// The issuer could not be reached.
+    IssuerUnavailable,
+    /// The bank saw the same message before.
+    DuplicateTransmission,
+    /// The bank had a fault of its own.
+    BankError,
+    /// The bank suspects fraud.
+    SuspectedFraud,
+    /// A code that neither the profile nor the standard lists.
+    Other,
+}
+
+/// What the merchant may usefully do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclineAdvice {
+    /// The same card will be declined again; ask for another.
+    UseAnotherCard,
+    /// The customer can correct what was entered.
+    CorrectEntry,
+    /// The same payment may succeed later.
+    RetryLater,
+    /// Don't try this card again, here or elsewhere.
+    DoNotRetry,
+}
+
+/// A decline: the bank answered, and said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Decline {
+    /// What the bank meant.
+    pub reason: DeclineReason,
+    /// DE 39 as it came.
+    pub response_code: ResponseCode,
+    /// What may be done.
+    pub advice: DeclineAdvice,
+}
+
+/// An approval as the bank gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Approval {
+    /// DE 38, up to six characters; empty when the bank sent none.
+    pub approval_code: String,
+    /// DE 39 as it came: `00`, or another code that the profile maps to an approval.
+    pub response_code: ResponseCode,
+}
+
+/// Why a payment failed without any bank having seen it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// No line to the host was signed on.
+    HostUnavailable,
+    /// All lines to the host were at their in-flight limit.
+    HostBusy,
+    /// The time for this payment was over before the first byte could be sent.
+    DeadlineBeforeSend,
+    /// The message could not be built for the host's dialect.
+    MessageNotBuildable,
+}
+
+/// Why an outcome is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownReason {
+    /// The bank did not answer in time.
+    NoAnswerInTime,
+    /// The connection to the bank broke after the message may have been sent.
+    ConnectionLost,
+    /// The bank's answer could not be understood.
+    AnswerNotUnderstood,
+    /// The gateway stopped between recording the payment and recording the answer.
+    GatewayStopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_codes_are_two_letters_or_digits() {
+        assert_eq!("N7".parse::<ResponseCode>().unwrap().to_string(), "N7");
+        for text in ["", "0", "000", "0 ", "é"] {
+            assert!(text.parse::<ResponseCode>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Wall-clock milliseconds, and the business date.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use time::macros::format_description;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(i64);
+
+impl UnixMillis {
+    /// A moment `millis` milliseconds after the epoch.
+    #[must_use]
+    pub const fn new(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds after the epoch.
+    #[must_use]
+    pub const fn as_i64(self) -> i64 {
+        self.0
+    }
+
+    /// The moment `millis` milliseconds later; it stops at the end of the range.
+    #[must_use]
+    pub const fn plus_ms(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// The UTC date and time; a moment outside the calendar's range gives the epoch.
+    #[must_use]
+    pub fn utc(self) -> time::OffsetDateTime {
+        time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+/// The bank day that a payment belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BusinessDate(time::Date);
+
+/// A text that is not a date.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a date as YYYY-MM-DD, got {got:?}")]
+pub struct InvalidBusinessDate {
+    /// The text as it came, cut to 20 characters.
+    pub got: String,
+}
+
+impl BusinessDate {
+    /// The business date of a moment, while the cutover is at midnight UTC.
+    #[must_use]
+    pub fn of(moment: UnixMillis) -> Self {
+        Self(moment.utc().date())
+    }
+
+    /// The calendar date.
+    #[must_use]
+    pub fn date(self) -> time::Date {
+        self.0
+    }
+}
+
+impl fmt::Display for BusinessDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.0.to_calendar_date();
+        write!(f, "{year:04}-{:02}-{day:02}", u8::from(month))
+    }
+}
+
+impl FromStr for BusinessDate {
+    type Err = InvalidBusinessDate;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        time::Date::parse(text, format_description!("[year]-[month]-[day]"))
+            .map(Self)
+            .map_err(|_| InvalidBusinessDate {
+                got: text.chars().take(20).collect(),
+            })
+    }
+}
+
+impl Serialize for BusinessDate {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BusinessDate {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_read_back_and_nonsense_does_not() {
+        let date = BusinessDate::of(UnixMillis::new(1_795_219_199_999));
+        assert_eq!(date.to_string(), "2026-11-20");
+        assert_eq!("2026-11-20".parse(), Ok(date));
+        for text in [
+            "",
+            "2026-13-01",
+            "2026-02-30",
+            "20261120",
+            "2026-11-20T00:00:00Z",
+        ] {
+            assert!(text.parse::<BusinessDate>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The states of one exchange with a host, and the one function that moves between them.
+
+use serde::{Deserialize, Serialize};
+
+use super::decline::{Approval, Decline, FailureReason, ResponseCode, UnknownReason};
+
+/// What an exchange with a host is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OperationKind {
+    /// 0100: hold an amount.
+    Authorization,
+    /// 0200: debit at once.
+    Sale,
+    /// 0100: raise a held amount.
+    Increment,
+    /// 0220: take a held amount.
+    Capture,
+    /// 0200 with processing code 20: give back a captured amount.
+    Refund,
+    /// 0420: undo what may have happened.
+    Reversal,
+    /// 0400: give up a hold.
+    Void,
+    /// Ask what happened.
+    Inquiry,
+}
+
+impl OperationKind {
+    /// The name that the store uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authorization => "AUTHORIZATION",
+            Self::Sale => "SALE",
+            Self::Increment => "INCREMENT",
+            Self::Capture => "CAPTURE",
+            Self::Refund => "REFUND",
+            Self::Reversal => "REVERSAL",
+            Self::Void => "VOID",
+            Self::Inquiry => "INQUIRY",
+        }
+    }
+}
+
+/// How an operation whose outcome was not known came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolvedBy {
+    /// By a response that came late.
+    LateResponse,
+    /// By asking the host.
+    Inquiry,
+    /// By comparing with the host's file.
+    Reconciliation,
+}
+
+/// Where one exchange with a host stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OperationState {
+    /// The intent is recorded; a byte may reach the host from now on.
+    Created,
+    /// The message was written to a socket.
+    Sent,
+    /// The host approved.
+    Approved {
+        /// What it answered.
+        approval: Approval,
+    },
+    /// The host declined.
+    Declined {
+        /// What it answered.
+        decline: Decline,
+    },
+    /// The host never processed it: certainly not sent.
+    Rejected {
+        /// Why.
+        reason: FailureReason,
+    },
+    /// It may have been processed.
+    Unknown {
+        /// Why that isn't known.
+        reason: UnknownReason,
+    },
+    /// It may have been processed, and the reversal it owes is recorded.
+    ReversalQueued {
+        /// Why the outcome isn't known.
+        reason: UnknownReason,
+    },
+    /// The host confirmed the reversal.
+    Reversed,
+    /// The outcome became known after all, without a reversal.
+    Resolved {
+        /// How.
+        by: ResolvedBy,
+        /// DE 39 of what became known.
+        response_code: ResponseCode,
+    },
+}
+
+/// What can happen to an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationEvent {
+    /// The message was written to a socket.
+    Sent,
+    /// The host approved in time.
+    Approved(Approval),
+    /// The host declined in time.
+    Declined(Decline),
+    /// Certainly no byte was sent.
+    NotSent(FailureReason),
+    /// No answer, or none that was understood.
+    OutcomeUnknown(UnknownReason),
+    /// The reversal that it owes is recorded.
+    ReversalQueued,
+    /// The host confirmed the reversal.
+    ReversalConfirmed,
+    /// The outcome became known after all.
+    Resolved {
+        /// How.
+        by: ResolvedBy,
+        /// DE 39 of what became known.
+        response_code: ResponseCode,
+    },
+}
+
+/// An event that has no place in a state. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an operation in state {state} can't take the event {event}")]
+pub struct IllegalTransition {
+    /// The state's name.
+    pub state: &'static str,
+    /// The event's name.
+    pub event: &'static str,
+}
+
+impl OperationState {
+    /// The name that the store uses.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::Sent => "SENT",
+            Self::Approved { .. } => "APPROVED",
+            Self::Declined { .. } => "DECLINED",
+            Self::Rejected { .. } => "REJECTED",
+            Self::Unknown { .. } => "UNKNOWN",
+            Self::ReversalQueued { .. } => "REVERSAL_QUEUED",
+            Self::Reversed => "REVERSED",
+            Self::Resolved { .. } => "RESOLVED",
+        }
+    }
+}
+
+impl OperationEvent {
+    /// A name for errors and logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sent => "Sent",
+            Self::Approved(_) => "Approved",
+            Self::Declined(_) => "Declined",
+            Self::NotSent(_) => "NotSent",
+            Self::OutcomeUnknown(_) => "OutcomeUnknown",
+            Self::ReversalQueued => "ReversalQueued",
+            Self::ReversalConfirmed => "ReversalConfirmed",
+            Self::Resolved { .. } => "Resolved",
+        }
+    }
+}
+
+/// The state after `event`.
+///
+/// A reversal that is queued stays queued whatever a late response says: only the host's
+/// confirmation of the reversal ends it.
+///
+/// # Errors
+/// When the event has no place in the state; the caller saves nothing then.
+pub fn apply(
+    state: &OperationState,
+    event: OperationEvent,
+) -> Result<OperationState, IllegalTransition> {
+    use OperationEvent as E;
+    use OperationState as S;
+    let next = match (state, event) {
+        (S::Created, E::Sent) => S::Sent,
+        // "Not sent" is claimed only from CREATED: once SENT is recorded a byte did leave.
+        (S::Created, E::NotSent(reason)) => S::Rejected { reason },
+        (S::Created | S::Sent, E::OutcomeUnknown(reason)) => S::Unknown { reason },
+        (S::Sent, E::Approved(approval)) => S::Approved { approval },
+        (S::Sent, E::Declined(decline)) => S::Declined { decline },
+        (S::Unknown { reason }, E::ReversalQueued) => S::ReversalQueued { reason: *reason },
+        (S::Unknown { .. }, E::Resolved { by, response_code }) => S::Resolved { by, response_code },
+        (S::ReversalQueued { .. }, E::ReversalConfirmed) => S::Reversed,
+        (state, event) => {
+            return Err(IllegalTransition {
+                state: state.name(),
+                event: event.name(),
+            });
+        }
+    };
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decline::{DeclineAdvice, DeclineReason};
+    use super::*;
+
+    fn approval() -> Approval {
+        Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+        }
+    }
+
+    fn decline() -> Decline {
+        Decline {
+            reason: DeclineReason::DoNotHonour,
+            response_code: "05".parse().unwrap(),
+            advice: DeclineAdvice::UseAnotherCard,
+        }
+    }
+
+    /// One column an event: Sent, Approved, Declined, NotSent, Unknown, RevQueued, RevConfirmed, Resolved.
+    #[test]
+    fn every_state_meets_every_event() {
+        use OperationState as S;
+        let reason = UnknownReason::NoAnswerInTime;
+        let resolved = S::Resolved {
+            by: ResolvedBy::Inquiry,
+            response_code: ResponseCode::APPROVED,
+        };
+        let table = [
+            (S::Created, "SENT . . REJECTED UNKNOWN . . ."),
+            (S::Sent, ". APPROVED DECLINED . UNKNOWN . . ."),
+            (
+                S::Approved {
+                    approval: approval(),
+                },
+                ". . . . . . . .",
+            ),
+            (S::Declined { decline: decline() }, ". . . . . . . ."),
+            (
+                S::Rejected {
+                    reason: FailureReason::HostBusy,
+                },
+                ". . . . . . . .",
+            ),
+            (
+                S::Unknown { reason },
+                ". . . . . REVERSAL_QUEUED . RESOLVED",
+            ),
+            (S::ReversalQueued { reason }, ". . . . . . REVERSED ."),
+            (S::Reversed, ". . . . . . . ."),
+            (resolved, ". . . . . . . ."),
+        ];
+        for (state, row) in table {
+            let events = [
+                OperationEvent::Sent,
+                OperationEvent::Approved(approval()),
+                OperationEvent::Declined(decline()),
+                OperationEvent::NotSent(FailureReason::HostBusy),
+                OperationEvent::OutcomeUnknown(reason),
+                OperationEvent::ReversalQueued,
+                OperationEvent::ReversalConfirmed,
+                OperationEvent::Resolved {
+                    by: ResolvedBy::LateResponse,
+                    response_code: ResponseCode::APPROVED,
+                },
+            ];
+            let expected: Vec<&str> = row.split(' ').collect();
+            assert_eq!(expected.len(), events.len());
+            for (event, expected) in events.into_iter().zip(expected) {
+                let name = event.name();
+                let got = apply(&state, event);
+                let shown = got.as_ref().map_or(".", |next| next.name());
+                assert_eq!(shown, expected, "{} x {name}", state.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_reads_back_from_json_under_its_own_name() {
+        let state = OperationState::ReversalQueued {
+            reason: UnknownReason::ConnectionLost,
+        };
+        let json = serde_json::to_string(&state).unwrap();
+        assert_eq!(
+            json,
+            r#"{"state":"REVERSAL_QUEUED","reason":"connection_lost"}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<OperationState>(&json).unwrap(),
+            state
+        );
+    }
+}

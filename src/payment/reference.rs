@@ -1,0 +1,188 @@
+//! STAN and RRN: the numbers under which a bank knows a message.
+//!
+//! Both come from one sequence that a node reserves in blocks, unique for each host and business
+//! date. The STAN has six digits and wraps; the RRN carries the whole sequence and does not, so that
+//! the pair never repeats on a business date.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::moment::BusinessDate;
+
+/// Number of different STANs: 000001 to 999999 (ISO 8583:1987 DE 11, n 6).
+pub const STAN_COUNT: u64 = 999_999;
+/// Number of different RRNs of one host on one business date: eight digits.
+pub const RRN_COUNT: u64 = 100_000_000;
+
+/// A number of the sequence of one host on one business date: 0 to [`RRN_COUNT`] - 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SequenceNumber(u64);
+
+impl SequenceNumber {
+    /// The `number`-th number of the day; `None` when the day's numbers are used up.
+    #[must_use]
+    pub fn new(number: u64) -> Option<Self> {
+        (number < RRN_COUNT).then_some(Self(number))
+    }
+
+    /// Its STAN, 1 to [`STAN_COUNT`].
+    #[must_use]
+    pub fn stan(self) -> Stan {
+        Stan(u32::try_from(self.0 % STAN_COUNT + 1).unwrap_or(1))
+    }
+
+    /// Its RRN: last digit of the year, day of the year (3), sequence (8), all digits.
+    #[must_use]
+    pub fn rrn(self, date: BusinessDate) -> Rrn {
+        let date = date.date();
+        let text = format!(
+            "{}{:03}{:08}",
+            date.year().rem_euclid(10),
+            date.ordinal(),
+            self.0
+        );
+        let mut bytes = [b'0'; 12];
+        for (to, from) in bytes.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        Rrn(bytes)
+    }
+}
+
+/// System trace audit number, DE 11: 1 to 999999, shown with six digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Stan(u32);
+
+/// A number or text that is no STAN or RRN.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}, got {got:?}")]
+pub struct InvalidReference {
+    /// What it should look like.
+    pub expected: &'static str,
+    /// The text as it came, cut to 20 characters.
+    pub got: String,
+}
+
+impl Stan {
+    /// The number, 1 to 999999.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for Stan {
+    type Error = InvalidReference;
+
+    fn try_from(number: u32) -> Result<Self, Self::Error> {
+        if (1..=999_999).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(InvalidReference {
+                expected: "a STAN of 1 to 999999",
+                got: number.to_string(),
+            })
+        }
+    }
+}
+
+impl From<Stan> for u32 {
+    fn from(stan: Stan) -> Self {
+        stan.0
+    }
+}
+
+impl fmt::Display for Stan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06}", self.0)
+    }
+}
+
+/// Retrieval reference number, DE 37: twelve letters or digits (an 12).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rrn([u8; 12]);
+
+impl Rrn {
+    /// The twelve characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Rrn {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        <[u8; 12]>::try_from(text.as_bytes())
+            .ok()
+            .filter(|bytes| bytes.iter().all(u8::is_ascii_alphanumeric))
+            .map(Self)
+            .ok_or_else(|| InvalidReference {
+                expected: "an RRN of twelve letters or digits",
+                got: text.chars().take(20).collect(),
+            })
+    }
+}
+
+impl TryFrom<String> for Rrn {
+    type Error = InvalidReference;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Rrn> for String {
+    fn from(rrn: Rrn) -> Self {
+        rrn.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Rrn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Rrn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stan_wraps_and_the_rrn_does_not() {
+        let date: BusinessDate = "2026-11-21".parse().unwrap();
+        let of = |n| {
+            let number = SequenceNumber::new(n).unwrap();
+            (number.stan().get(), number.rrn(date).to_string())
+        };
+        assert_eq!(of(0), (1, "632500000000".into()));
+        assert_eq!(of(999_998), (999_999, "632500999998".into()));
+        assert_eq!(of(999_999), (1, "632500999999".into()));
+        assert_eq!(of(99_999_999).1, "632599999999");
+        assert_eq!(SequenceNumber::new(100_000_000), None);
+    }
+
+    #[test]
+    fn what_is_no_rrn_is_refused() {
+        for text in [
+            "",
+            "63250000000",
+            "6325000000000",
+            "63250000000 ",
+            "63250000000é",
+        ] {
+            assert!(text.parse::<Rrn>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! The states of a payment, and the one function that moves between them.
+
+use serde::{Deserialize, Serialize};
+
+use super::decline::{Approval, Decline, FailureReason, UnknownReason};
+use super::moment::UnixMillis;
+
+/// Where a payment stands. Each state owns what is known in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PaymentState {
+    /// Recorded; nothing was sent.
+    Created,
+    /// The customer must do something first.
+    RequiresAction {
+        /// When the offer to do it ends.
+        expires_at: UnixMillis,
+    },
+    /// An authorization is on its way, or its outcome is not known.
+    Authorizing {
+        /// Set once the gateway stopped waiting: the payment is pending and a reversal is owed.
+        pending: Option<UnknownReason>,
+    },
+    /// The issuer holds the amount.
+    Authorized {
+        /// What the bank answered.
+        approval: Approval,
+        /// When the hold ends by itself.
+        expires_at: UnixMillis,
+    },
+    /// The bank said no.
+    Declined {
+        /// What the bank answered.
+        decline: Decline,
+    },
+    /// No bank saw it.
+    Failed {
+        /// Why not.
+        reason: FailureReason,
+    },
+    /// Part of the authorized amount was captured.
+    PartiallyCaptured {
+        /// What the bank answered to the authorization.
+        approval: Approval,
+        /// When the rest of the hold ends by itself.
+        expires_at: UnixMillis,
+    },
+    /// The whole authorized amount was captured.
+    Captured {
+        /// What the bank answered to the authorization.
+        approval: Approval,
+    },
+    /// A void is on its way.
+    Voiding {
+        /// What the bank answered to the authorization.
+        approval: Approval,
+        /// When the hold ends by itself.
+        expires_at: UnixMillis,
+    },
+    /// The hold was given back before any capture.
+    Voided,
+    /// The hold ended by itself.
+    Expired,
+    /// A reversal is on its way.
+    Reversing,
+    /// The bank confirmed the reversal.
+    Reversed,
+}
+
+/// What can happen to a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentEvent {
+    /// The customer must do something first.
+    ActionRequired {
+        /// When the offer to do it ends.
+        expires_at: UnixMillis,
+    },
+    /// The intent to send an authorization was recorded.
+    AuthorizationStarted,
+    /// The bank approved in time.
+    Approved {
+        /// What it answered.
+        approval: Approval,
+        /// When the hold ends by itself.
+        expires_at: UnixMillis,
+    },
+    /// The bank declined in time.
+    Declined(Decline),
+    /// Certainly no byte was sent.
+    NotSent(FailureReason),
+    /// The message may have been sent, and no answer came.
+    OutcomeUnknown(UnknownReason),
+    /// A capture was accepted.
+    Captured {
+        /// Whether the authorized amount is now captured as a whole.
+        whole: bool,
+    },
+    /// A void was begun.
+    VoidStarted,
+    /// The bank confirmed the void.
+    VoidConfirmed,
+    /// The bank refused the void.
+    VoidRefused,
+    /// The hold ended by itself.
+    HoldExpired,
+    /// The owed or asked-for reversal was begun.
+    ReversalStarted,
+    /// The bank confirmed the reversal.
+    ReversalConfirmed,
+}
+
+/// An event that has no place in a state. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a payment in state {state} can't take the event {event}")]
+pub struct IllegalTransition {
+    /// The state's name.
+    pub state: &'static str,
+    /// The event's name.
+    pub event: &'static str,
+}
+
+impl PaymentState {
+    /// The name that the store and the API use.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::RequiresAction { .. } => "REQUIRES_ACTION",
+            Self::Authorizing { .. } => "AUTHORIZING",
+            Self::Authorized { .. } => "AUTHORIZED",
+            Self::Declined { .. } => "DECLINED",
+            Self::Failed { .. } => "FAILED",
+            Self::PartiallyCaptured { .. } => "PARTIALLY_CAPTURED",
+            Self::Captured { .. } => "CAPTURED",
+            Self::Voiding { .. } => "VOIDING",
+            Self::Voided => "VOIDED",
+            Self::Expired => "EXPIRED",
+            Self::Reversing => "REVERSING",
+            Self::Reversed => "REVERSED",
+        }
+    }
+}
+
+impl PaymentEvent {
+    /// A name for errors and logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ActionRequired { .. } => "ActionRequired",
+            Self::AuthorizationStarted => "AuthorizationStarted",
+            Self::Approved { .. } => "Approved",
+            Self::Declined(_) => "Declined",
+            Self::NotSent(_) => "NotSent",
+            Self::OutcomeUnknown(_) => "OutcomeUnknown",
+            Self::Captured { .. } => "Captured",
+            Self::VoidStarted => "VoidStarted",
+            Self::VoidConfirmed => "VoidConfirmed",
+            Self::VoidRefused => "VoidRefused",
+            Self::HoldExpired => "HoldExpired",
+            Self::ReversalStarted => "ReversalStarted",
+            Self::ReversalConfirmed => "ReversalConfirmed",
+        }
+    }
+}
+
+/// The state after `event`.
+///
+/// An answer is taken only while the gateway still waits for it (`Authorizing` with nothing
+/// pending): once the merchant was told "pending", a late answer changes nothing here, and only a
+/// reversal leads on.
+///
+/// # Errors
+/// When the event has no place in the state; the caller saves nothing then.
+pub fn apply(state: &PaymentState, event: PaymentEvent) -> Result<PaymentState, IllegalTransition> {
+    use PaymentEvent as E;
+    use PaymentState as S;
+    let next = match (state, event) {
+        (S::Created, E::ActionRequired { expires_at }) => S::RequiresAction { expires_at },
+        (S::Created | S::RequiresAction { .. }, E::AuthorizationStarted) => {
+            S::Authorizing { pending: None }
+        }
+        (S::RequiresAction { .. }, E::HoldExpired) => S::Expired,
+        (
+            S::Authorizing { pending: None },
+            E::Approved {
+                approval,
+                expires_at,
+            },
+        ) => S::Authorized {
+            approval,
+            expires_at,
+        },
+        (S::Authorizing { pending: None }, E::Declined(decline)) => S::Declined { decline },
+        (S::Authorizing { pending: None }, E::NotSent(reason)) => S::Failed { reason },
+        (S::Authorizing { pending: None }, E::OutcomeUnknown(reason)) => S::Authorizing {
+            pending: Some(reason),
+        },
+        (S::Authorizing { pending: Some(_) }, E::ReversalStarted) => S::Reversing,
+        (
+            S::Authorized {
+                approval,
+                expires_at,
+            }
+            | S::PartiallyCaptured {
+                approval,
+                expires_at,
+            },
+            E::Captured { whole },
+        ) => {
+            let (approval, expires_at) = (approval.clone(), *expires_at);
+            if whole {
+                S::Captured { approval }
+            } else {
+                S::PartiallyCaptured {
+                    approval,
+                    expires_at,
+                }
+            }
+        }
+        (
+            S::Authorized {
+                approval,
+                expires_at,
+            },
+            E::VoidStarted,
+        ) => S::Voiding {
+            approval: approval.clone(),
+            expires_at: *expires_at,
+        },
+        (S::Voiding { .. }, E::VoidConfirmed) => S::Voided,
+        (
+            S::Voiding {
+                approval,
+                expires_at,
+            },
+            E::VoidRefused,
+        ) => S::Authorized {
+            approval: approval.clone(),
+            expires_at: *expires_at,
+        },
+        (S::Authorized { .. }, E::HoldExpired) => S::Expired,
+        // What was captured stays captured when the rest of the hold ends.
+        (S::PartiallyCaptured { approval, .. }, E::HoldExpired) => S::Captured {
+            approval: approval.clone(),
+        },
+        (S::Authorized { .. }, E::ReversalStarted) => S::Reversing,
+        (S::Reversing, E::ReversalConfirmed) => S::Reversed,
+        (state, event) => {
+            return Err(IllegalTransition {
+                state: state.name(),
+                event: event.name(),
+            });
+        }
+    };
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decline::{DeclineAdvice, DeclineReason, ResponseCode};
+    use super::*;
+
+    fn approval() -> Approval {
+        Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+        }
+    }
+
+    fn states() -> Vec<PaymentState> {
+        use PaymentState as S;
+        let at = UnixMillis::new(9);
+        vec![
+            S::Created,
+            S::RequiresAction { expires_at: at },
+            S::Authorizing { pending: None },
+            S::Authorizing {
+                pending: Some(UnknownReason::NoAnswerInTime),
+            },
+            S::Authorized {
+                approval: approval(),
+                expires_at: at,
+            },
+            S::Declined { decline: decline() },
+            S::Failed {
+                reason: FailureReason::HostBusy,
+            },
+            S::PartiallyCaptured {
+                approval: approval(),
+                expires_at: at,
+            },
+            S::Captured {
+                approval: approval(),
+            },
+            S::Voiding {
+                approval: approval(),
+                expires_at: at,
+            },
+            S::Voided,
+            S::Expired,
+            S::Reversing,
+            S::Reversed,
+        ]
+    }
+
+    fn decline() -> Decline {
+        Decline {
+            reason: DeclineReason::InsufficientFunds,
+            response_code: "51".parse().unwrap(),
+            advice: DeclineAdvice::RetryLater,
+        }
+    }
+
+    fn events() -> Vec<PaymentEvent> {
+        use PaymentEvent as E;
+        let at = UnixMillis::new(9);
+        vec![
+            E::ActionRequired { expires_at: at },
+            E::AuthorizationStarted,
+            E::Approved {
+                approval: approval(),
+                expires_at: at,
+            },
+            E::Declined(decline()),
+            E::NotSent(FailureReason::HostBusy),
+            E::OutcomeUnknown(UnknownReason::NoAnswerInTime),
+            E::Captured { whole: false },
+            E::Captured { whole: true },
+            E::VoidStarted,
+            E::VoidConfirmed,
+            E::VoidRefused,
+            E::HoldExpired,
+            E::ReversalStarted,
+            E::ReversalConfirmed,
+        ]
+    }
+
+    /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
+    /// `.` is illegal; otherwise the letter of the state that follows.
+    const TABLE: [&str; 14] = [
+        // ActReq Start Appr Decl NotS Unkn CapP CapW VStart VConf VRef HExp RStart RConf
+        "r a . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . E . .", // RequiresAction
+        ". . A D F p . . . . . . . .", // Authorizing
+        ". . . . . . . . . . . . R .", // Authorizing, pending
+        ". . . . . . P C v . . E R .", // Authorized
+        ". . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . .", // Failed
+        ". . . . . . P C . . . C . .", // PartiallyCaptured
+        ". . . . . . . . . . . . . .", // Captured
+        ". . . . . . . . . V A . . .", // Voiding
+        ". . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . X", // Reversing
+        ". . . . . . . . . . . . . .", // Reversed
+    ];
+
+    fn letter(state: &PaymentState) -> &'static str {
+        match state {
+            PaymentState::Created => "c",
+            PaymentState::RequiresAction { .. } => "r",
+            PaymentState::Authorizing { pending: None } => "a",
+            PaymentState::Authorizing { pending: Some(_) } => "p",
+            PaymentState::Authorized { .. } => "A",
+            PaymentState::Declined { .. } => "D",
+            PaymentState::Failed { .. } => "F",
+            PaymentState::PartiallyCaptured { .. } => "P",
+            PaymentState::Captured { .. } => "C",
+            PaymentState::Voiding { .. } => "v",
+            PaymentState::Voided => "V",
+            PaymentState::Expired => "E",
+            PaymentState::Reversing => "R",
+            PaymentState::Reversed => "X",
+        }
+    }
+
+    #[test]
+    fn every_state_meets_every_event() {
+        for (state, row) in states().iter().zip(TABLE) {
+            let expected: Vec<&str> = row.split(' ').collect();
+            assert_eq!(expected.len(), events().len());
+            for (event, expected) in events().into_iter().zip(expected) {
+                let name = event.name();
+                let got = apply(state, event);
+                let shown = got.as_ref().map_or(".", letter);
+                assert_eq!(shown, expected, "{} x {name}", state.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_reads_back_from_json_under_its_own_name() {
+        for state in states() {
+            let json = serde_json::to_string(&state).unwrap();
+            assert!(
+                json.contains(&format!("\"state\":\"{}\"", state.name())),
+                "{json}"
+            );
+            assert_eq!(serde_json::from_str::<PaymentState>(&json).unwrap(), state);
+        }
+    }
+}
