@@ -1,0 +1,29 @@
+//! What came of one exchange with a bank.
+
+use crate::payment::decline::{Approval, Decline, FailureReason, UnknownReason};
+
+/// The outcome of one request, as far as it is known.
+///
+/// "Not sent" and "maybe sent" are kept apart: [`NotSent`](Self::NotSent) is said only when
+/// certainly no byte of the message was handed to a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exchange {
+    /// The bank approved.
+    Approved {
+        /// What it answered.
+        approval: Approval,
+        /// Microseconds from the write to the answer.
+        bank_us: i64,
+    },
+    /// The bank declined.
+    Declined {
+        /// What it answered.
+        decline: Decline,
+        /// Microseconds from the write to the answer.
+        bank_us: i64,
+    },
+    /// No byte left: the bank can't have seen it, and nothing is owed.
+    NotSent(FailureReason),
+    /// The bank may have processed it: a reversal is owed.
+    Unknown(UnknownReason),
+}

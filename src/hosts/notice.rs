@@ -1,0 +1,175 @@
+//! What a link has to say about messages that nobody waits for, and about itself.
+
+use std::fmt;
+
+use crate::payment::decline::ResponseCode;
+use crate::payment::ids::{HostId, OperationId};
+use crate::payment::moment::UnixMillis;
+use crate::payment::reference::{Rrn, Stan};
+
+/// Something that the store should keep, or an operator should see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostNotice {
+    /// The answer to an operation whose waiter had given up. Said once for each operation: a second
+    /// answer is a duplicate and goes to the quarantine.
+    LateResponse {
+        /// Which host.
+        host_id: HostId,
+        /// The operation it answers.
+        operation_id: OperationId,
+        /// DE 39; `None` when it was missing or unreadable.
+        response_code: Option<ResponseCode>,
+        /// DE 38; empty when the bank sent none.
+        approval_code: String,
+        /// When it came.
+        at: UnixMillis,
+    },
+    /// A message that matched nothing. Boxed, because it is rare and large.
+    Quarantined(Box<Quarantined>),
+    /// A line signed on.
+    LineUp {
+        /// Which host.
+        host_id: HostId,
+        /// Which of its lines, from 0.
+        line: usize,
+        /// When.
+        at: UnixMillis,
+    },
+    /// A line that was signed on was lost.
+    LineDown {
+        /// Which host.
+        host_id: HostId,
+        /// Which of its lines, from 0.
+        line: usize,
+        /// Why, as a sentence for people.
+        reason: String,
+        /// When.
+        at: UnixMillis,
+    },
+}
+
+/// A message in the quarantine: everything that may be kept of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Which host.
+    pub host_id: HostId,
+    /// Which of its lines, from 0.
+    pub line: usize,
+    /// Why it is here.
+    pub reason: QuarantineReason,
+    /// Its message type, four digits; `None` when not even that could be read.
+    pub mti: Option<String>,
+    /// DE 11, where there is a valid one.
+    pub stan: Option<Stan>,
+    /// DE 37, where there is a valid one.
+    pub rrn: Option<Rrn>,
+    /// DE 39, where there is a valid one.
+    pub response_code: Option<ResponseCode>,
+    /// Its bytes in hex, with everything secret masked.
+    pub masked: String,
+    /// When it came.
+    pub at: UnixMillis,
+}
+
+/// Why a message is in the quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QuarantineReason {
+    /// It answers what was answered before.
+    Duplicate,
+    /// No request of this line is known under its STAN.
+    NoMatch,
+    /// A request is known under its STAN, but these parts of the key differ.
+    KeyMismatch {
+        /// The parts, in the order of the key; never empty.
+        fields: Vec<KeyField>,
+    },
+    /// It could not be read; the line was dropped.
+    Undecodable {
+        /// What is wrong, and where.
+        detail: String,
+    },
+    /// A request from the bank that payswitch does not serve.
+    UnexpectedRequest,
+}
+
+impl QuarantineReason {
+    /// The name that the store and the logs use.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Duplicate => "DUPLICATE",
+            Self::NoMatch => "NO_MATCH",
+            Self::KeyMismatch { .. } => "KEY_MISMATCH",
+            Self::Undecodable { .. } => "UNDECODABLE",
+            Self::UnexpectedRequest => "UNEXPECTED_REQUEST",
+        }
+    }
+}
+
+/// Shows the name, and what differs or is wrong.
+impl fmt::Display for QuarantineReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::KeyMismatch { fields } => {
+                for (index, field) in fields.iter().enumerate() {
+                    f.write_str(if index == 0 { ": " } else { ", " })?;
+                    write!(f, "{field}")?;
+                }
+                Ok(())
+            }
+            Self::Undecodable { detail } => write!(f, ": {detail}"),
+            Self::Duplicate | Self::NoMatch | Self::UnexpectedRequest => Ok(()),
+        }
+    }
+}
+
+/// A part of the key under which a response finds its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyField {
+    /// The message type.
+    Mti,
+    /// DE 4, amount.
+    Amount,
+    /// DE 7, transmission date and time.
+    TransmissionDateTime,
+    /// DE 11, system trace audit number.
+    Stan,
+    /// DE 37, retrieval reference number.
+    Rrn,
+    /// DE 41, card acceptor terminal identification.
+    TerminalId,
+}
+
+impl KeyField {
+    /// Every part that has a DE number.
+    pub const DES: [Self; 5] = [
+        Self::Amount,
+        Self::TransmissionDateTime,
+        Self::Stan,
+        Self::Rrn,
+        Self::TerminalId,
+    ];
+
+    /// Its DE number; `None` for the MTI.
+    #[must_use]
+    pub fn de(self) -> Option<u8> {
+        match self {
+            Self::Mti => None,
+            Self::Amount => Some(4),
+            Self::TransmissionDateTime => Some(7),
+            Self::Stan => Some(11),
+            Self::Rrn => Some(37),
+            Self::TerminalId => Some(41),
+        }
+    }
+}
+
+impl fmt::Display for KeyField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.de() {
+            None => f.write_str("MTI"),
+            Some(de) => write!(f, "DE {de}"),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Which host a payment goes to.
+
+use std::time::Duration;
+
+use crate::payment::ids::HostId;
+
+/// Where a payment goes, and what the flow must know of that host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The host.
+    pub host_id: HostId,
+    /// How long an authorization holds its amount there, in days.
+    pub hold_days: u16,
+    /// How long an answer is waited for after the message was written.
+    pub reply_timeout: Duration,
+}
+
+/// A payment that can't go anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The merchant's acquirer has no profile.
+    #[error("expected the merchant's acquirer to be one of the hosts {known}, got {got}")]
+    UnknownHost {
+        /// The hosts there are.
+        known: String,
+        /// The merchant's acquirer.
+        got: HostId,
+    },
+}
