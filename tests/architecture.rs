@@ -1,0 +1,542 @@
+//! Keeps the map true: reads the sources of all three crates and fails when an arrow points up, a
+//! foreign type leaves its home, or a flow calls a flow. `ARCHITECTURE.md` says why each rule is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+
+/// The layers of the gateway, from the door down. A module may use layers below its own, and itself.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("program", &["main"]),
+    ("commands", &["commands", "demo"]),
+    ("wiring", &["app"]),
+    (
+        "doors",
+        &["merchant_api", "checkout", "console", "webhooks"],
+    ),
+    (
+        "flows",
+        &[
+            "authorization",
+            "capture",
+            "refund",
+            "reversal",
+            "settlement",
+            "reconciliation",
+        ],
+    ),
+    ("edges", &["hosts", "store", "card", "certs"]),
+    (
+        "ground",
+        &["payment", "ledger", "clock", "config", "telemetry"],
+    ),
+];
+
+/// Arrows within one layer: (from, to). None of them may have a way back.
+const WITHIN_A_LAYER: &[(&str, &str)] = &[
+    ("clock", "payment"),
+    ("ledger", "payment"),
+    ("certs", "card"),
+    // The demo is one of the commands; the feature of its name wants it in a file of its own.
+    ("commands", "demo"),
+];
+
+/// Each foreign crate's home in the gateway: the modules that may name it.
+const HOMES: &[(&str, &[&str])] = &[
+    ("prost", &["merchant_api"]),
+    ("prost_types", &["merchant_api"]),
+    // The commands are clients of the merchant API, as anybody's program is.
+    ("tonic", &["merchant_api", "commands", "demo"]),
+    ("tonic_prost", &["merchant_api"]),
+    ("tonic_types", &["merchant_api"]),
+    ("sqlx", &["store"]),
+    // The commands decode and show messages for people.
+    ("iso8583", &["hosts", "commands", "demo"]),
+    ("bank_sim", &["demo"]),
+    ("clap", &["main", "commands", "demo"]),
+    ("figment", &["config"]),
+];
+
+/// What a pure module can't name: no async, no clock, no I/O.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "std::fs",
+    "std::net",
+    "std::io",
+    "std::env",
+    "std::time",
+];
+const PURE: &[&str] = &["payment", "ledger"];
+
+/// One path that a source file names, with the line it stands on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Reference {
+    line: usize,
+    path: Vec<String>,
+}
+
+#[derive(Default)]
+struct References {
+    found: BTreeSet<Reference>,
+    re_exports: Vec<usize>,
+    async_lines: Vec<usize>,
+}
+
+impl References {
+    fn of(source: &str) -> Self {
+        let file = syn::parse_file(source).expect("the source parses");
+        let mut references = Self::default();
+        references.visit_file(&file);
+        references
+    }
+
+    fn add(&mut self, line: usize, path: Vec<String>) {
+        self.found.insert(Reference { line, path });
+    }
+
+    fn add_use(&mut self, line: usize, before: &[String], tree: &syn::UseTree) {
+        let extended = |ident: &syn::Ident| {
+            let mut path = before.to_vec();
+            path.push(ident.to_string());
+            path
+        };
+        match tree {
+            syn::UseTree::Path(path) => self.add_use(line, &extended(&path.ident), &path.tree),
+            syn::UseTree::Name(name) => self.add(line, extended(&name.ident)),
+            syn::UseTree::Rename(rename) => self.add(line, extended(&rename.ident)),
+            syn::UseTree::Glob(_) => self.add(line, before.to_vec()),
+            syn::UseTree::Group(group) => {
+                for item in &group.items {
+                    self.add_use(line, before, item);
+                }
+            }
+        }
+    }
+
+    /// Macro bodies are tokens, not syntax: paths are picked out by their shape.
+    fn add_tokens(&mut self, tokens: TokenStream) {
+        let mut path: Vec<String> = Vec::new();
+        let mut line = 0;
+        let mut colons = 0;
+        for token in tokens {
+            match token {
+                TokenTree::Ident(ident) => {
+                    if colons != 2 {
+                        self.flush(line, &mut path);
+                        line = ident.span().start().line;
+                    }
+                    path.push(ident.to_string());
+                    colons = 0;
+                }
+                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+                TokenTree::Group(group) => {
+                    self.flush(line, &mut path);
+                    colons = 0;
+                    self.add_tokens(group.stream());
+                }
+                _ => {
+                    self.flush(line, &mut path);
+                    colons = 0;
+                }
+            }
+        }
+        self.flush(line, &mut path);
+    }
+
+    fn flush(&mut self, line: usize, path: &mut Vec<String>) {
+        if path.len() > 1 {
+            self.add(line, path.clone());
+        }
+        path.clear();
+    }
+}
+
+/// Test code may meet anybody, so it is not looked at.
+fn is_test_only(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute
+                .parse_args::<syn::Ident>()
+                .is_ok_and(|ident| ident == "test")
+    })
+}
+
+impl<'ast> Visit<'ast> for References {
+    fn visit_item(&mut self, item: &'ast syn::Item) {
+        let attributes: &[syn::Attribute] = match item {
+            syn::Item::Mod(item) => &item.attrs,
+            syn::Item::Fn(item) => &item.attrs,
+            syn::Item::Use(item) => &item.attrs,
+            syn::Item::Impl(item) => &item.attrs,
+            syn::Item::Struct(item) => &item.attrs,
+            _ => &[],
+        };
+        if !is_test_only(attributes) {
+            visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        let line = item.use_token.span.start().line;
+        if matches!(item.vis, syn::Visibility::Public(_)) {
+            self.re_exports.push(line);
+        }
+        self.add_use(line, &[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        if let Some(first) = path.segments.first() {
+            let line = first.ident.span().start().line;
+            let names = path
+                .segments
+                .iter()
+                .map(|segment| segment.ident.to_string())
+                .collect();
+            self.add(line, names);
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        self.visit_path(&item.path);
+        self.add_tokens(item.tokens.clone());
+    }
+
+    fn visit_signature(&mut self, signature: &'ast syn::Signature) {
+        if let Some(token) = signature.asyncness {
+            self.async_lines.push(token.span.start().line);
+        }
+        visit::visit_signature(self, signature);
+    }
+
+    fn visit_expr_async(&mut self, expr: &'ast syn::ExprAsync) {
+        self.async_lines.push(expr.async_token.span.start().line);
+        visit::visit_expr_async(self, expr);
+    }
+}
+
+/// `hosts/link.rs` is the module `hosts::link`; `lib.rs` is the crate's root.
+fn module_of(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> = path
+        .with_extension("")
+        .components()
+        .map(|component| component.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    if names
+        .last()
+        .is_some_and(|name| name == "mod" || name == "lib")
+    {
+        names.pop();
+    }
+    names
+}
+
+/// The top-level module of the gateway that a reference means, if it means one.
+fn target(module: &[String], path: &[String]) -> Option<String> {
+    match path.first()?.as_str() {
+        "crate" | "payswitch" => path.get(1).cloned(),
+        "super" => {
+            let ups = path.iter().take_while(|name| *name == "super").count();
+            if ups < module.len() {
+                module.first().cloned()
+            } else {
+                path.get(ups).cloned()
+            }
+        }
+        _ => None,
+    }
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS
+        .iter()
+        .position(|(_, modules)| modules.contains(&module))
+}
+
+fn may_use(from: &str, to: &str) -> bool {
+    from == to
+        || WITHIN_A_LAYER.contains(&(from, to))
+        || matches!((layer(from), layer(to)), (Some(from), Some(to)) if from < to)
+}
+
+/// Everything that one source file of the gateway breaks.
+fn violations(path: &Path, source: &str) -> Vec<String> {
+    let module = module_of(path);
+    let Some(top) = module.first().cloned() else {
+        return Vec::new();
+    };
+    let references = References::of(source);
+    let at = |line: usize| format!("src/{}:{line}", path.display());
+    let mut broken = Vec::new();
+    if layer(&top).is_none() {
+        broken.push(format!(
+            "src/{}: the module {top} has no layer",
+            path.display()
+        ));
+    }
+    for Reference { line, path } in &references.found {
+        if let Some(to) = target(&module, path).filter(|to| layer(to).is_some())
+            && !may_use(&top, &to)
+        {
+            broken.push(format!(
+                "{}: {top} may not use {to} ({})",
+                at(*line),
+                path.join("::")
+            ));
+        }
+        let named = path.join("::");
+        if path.len() > 1
+            && let Some((_, homes)) = HOMES.iter().find(|(name, _)| *name == path[0])
+            && !homes.contains(&top.as_str())
+        {
+            broken.push(format!(
+                "{}: {named} is at home in {}",
+                at(*line),
+                homes.join(", ")
+            ));
+        }
+        if PURE.contains(&top.as_str())
+            && let Some(word) = IMPURE.iter().find(|word| named.starts_with(**word))
+        {
+            broken.push(format!(
+                "{}: {top} is pure and can't name {word}",
+                at(*line)
+            ));
+        }
+    }
+    if PURE.contains(&top.as_str()) {
+        for line in &references.async_lines {
+            broken.push(format!("{}: {top} is pure and can't be async", at(*line)));
+        }
+    }
+    for line in &references.re_exports {
+        broken.push(format!(
+            "{}: import from the defining module; no re-exports",
+            at(*line)
+        ));
+    }
+    broken
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the folder is readable") {
+            let path = entry.expect("the entry is readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every source file of the gateway: its path below `src/`, and its text.
+fn gateway_sources() -> Vec<(PathBuf, String)> {
+    let folder = root().join("src");
+    let read = |file: PathBuf| {
+        let source = fs::read_to_string(&file).expect("the source is readable");
+        (
+            file.strip_prefix(&folder)
+                .expect("it is below src")
+                .to_path_buf(),
+            source,
+        )
+    };
+    let sources: Vec<_> = rust_files(&folder).into_iter().map(read).collect();
+    assert!(
+        sources.len() > 20,
+        "only {} source files were found",
+        sources.len()
+    );
+    sources
+}
+
+#[test]
+fn the_gateway_keeps_its_layers() {
+    let broken: Vec<String> = gateway_sources()
+        .iter()
+        .flat_map(|(path, source)| violations(path, source))
+        .collect();
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn no_two_modules_use_each_other() {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, source) in gateway_sources() {
+        let module = module_of(&path);
+        let Some(top) = module.first().cloned() else {
+            continue;
+        };
+        for Reference { path, .. } in References::of(&source).found {
+            if let Some(to) = target(&module, &path).filter(|to| *to != top && layer(to).is_some())
+            {
+                arrows.entry(top.clone()).or_default().insert(to);
+            }
+        }
+    }
+    for (from, targets) in &arrows {
+        for to in targets {
+            let back = arrows.get(to).is_some_and(|targets| targets.contains(from));
+            assert!(!back, "{from} and {to} use each other");
+        }
+    }
+}
+
+#[test]
+fn the_crates_stay_apart() {
+    let dependencies = |name: &str| -> BTreeSet<String> {
+        let path = root().join(name).join("Cargo.toml");
+        let text = fs::read_to_string(path).expect("the manifest is readable");
+        let manifest = text.parse::<toml::Table>().expect("the manifest parses");
+        let table = manifest.get("dependencies").and_then(toml::Value::as_table);
+        table
+            .into_iter()
+            .flat_map(|table| table.keys().cloned())
+            .collect()
+    };
+    let codec = dependencies("iso8583");
+    for banned in [
+        "tokio",
+        "payswitch",
+        "bank-sim",
+        "tonic",
+        "sqlx",
+        "rustls",
+        "tracing",
+    ] {
+        assert!(
+            !codec.contains(banned),
+            "the codec is sans-I/O and must not depend on {banned}"
+        );
+    }
+    let banks = dependencies("bank-sim");
+    for banned in ["payswitch", "tonic", "sqlx"] {
+        assert!(
+            !banks.contains(banned),
+            "the banks must not depend on {banned}"
+        );
+    }
+    let names_the_banks = |source: &str| {
+        let is_bank = |reference: &Reference| reference.path[0] == "bank_sim";
+        References::of(source).found.iter().any(is_bank)
+    };
+    let users: Vec<PathBuf> = gateway_sources()
+        .into_iter()
+        .filter(|(_, source)| names_the_banks(source))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(
+        users.len() <= 1,
+        "bank_sim is used in more than one file: {users:?}"
+    );
+}
+
+/// The negative control: each planted violation must be found, or the checker checks nothing.
+#[test]
+fn planted_violations_are_found() {
+    let planted = [
+        (
+            "store/writer.rs",
+            "use crate::authorization::METHOD;",
+            "store may not use authorization",
+        ),
+        (
+            "hosts/link.rs",
+            "fn f() { crate::store::open(); }",
+            "hosts may not use store",
+        ),
+        (
+            "hosts/link.rs",
+            "fn f() { x!(crate::store::open()); }",
+            "hosts may not use store",
+        ),
+        (
+            "card/pan.rs",
+            "use super::super::merchant_api;",
+            "card may not use merchant_api",
+        ),
+        (
+            "authorization.rs",
+            "use crate::reversal::send;",
+            "authorization may not use reversal",
+        ),
+        (
+            "payment/record.rs",
+            "use crate::clock::Clock;",
+            "payment may not use clock",
+        ),
+        (
+            "payment/record.rs",
+            "use std::time::Instant;",
+            "payment is pure and can't name std::time",
+        ),
+        (
+            "payment/record.rs",
+            "async fn f() {}",
+            "payment is pure and can't be async",
+        ),
+        (
+            "authorization.rs",
+            "use sqlx::{Any, query};",
+            "sqlx::Any is at home in store",
+        ),
+        (
+            "authorization.rs",
+            "fn f(m: iso8583::Message) {}",
+            "iso8583::Message is at home in hosts",
+        ),
+        (
+            "store/mod.rs",
+            "use prost::Message;",
+            "prost::Message is at home in merchant_api",
+        ),
+        (
+            "commands/serve.rs",
+            "use bank_sim::BankSim;",
+            "bank_sim::BankSim is at home in demo",
+        ),
+        ("store/mod.rs", "pub use writer::Writer;", "no re-exports"),
+        ("helpers.rs", "fn f() {}", "the module helpers has no layer"),
+    ];
+    for (path, source, expected) in planted {
+        let found = violations(Path::new(path), source);
+        assert!(
+            found.iter().any(|line| line.contains(expected)),
+            "{path}: {source}\n{found:?}"
+        );
+    }
+    let fine = [
+        (
+            "authorization.rs",
+            "use crate::{store::Store, hosts::Hosts, payment::money::Money};",
+        ),
+        (
+            "hosts/link.rs",
+            "use super::in_flight::InFlight; use iso8583::message::Message;",
+        ),
+        (
+            "payment/state.rs",
+            "#[cfg(test)] mod tests { use crate::store::S; use tokio::spawn; }",
+        ),
+    ];
+    for (path, source) in fine {
+        assert_eq!(
+            violations(Path::new(path), source),
+            Vec::<String>::new(),
+            "{path}: {source}"
+        );
+    }
+}
