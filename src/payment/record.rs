@@ -53,6 +53,10 @@ pub struct Payment {
     pub merchant_reference: String,
     /// The merchant's own customer reference, up to 64 printable characters.
     pub customer_reference: Option<String>,
+    /// What the payment is for, in the merchant's words, up to 200 characters.
+    pub description: Option<String>,
+    /// DE 41 of the authorization: up to eight characters.
+    pub terminal_id: String,
     /// What the merchant asked for.
     pub amount: Money,
     /// What the issuer holds or held, in minor units of `amount`'s currency.
