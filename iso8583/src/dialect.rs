@@ -1,0 +1,239 @@
+//! A dialect is data: a TOML file, compiled once into a flat table with a row per data element.
+//!
+//! ```toml
+//! name = "my-bank"
+//! base = "iso1987-bcd"          # start from another dialect; what follows overrides it
+//! removed = [24]                # these are undefined in this dialect
+//!
+//! [header]
+//! bytes = 5                     # a header (TPDU) of this many bytes precedes the MTI; 0 for none
+//! default = "6000030000"        # hex; what is sent where a message brings no header of its own
+//!
+//! [mti]
+//! encoding = "bcd"              # ascii, bcd, ebcdic
+//!
+//! [bitmap]
+//! encoding = "binary"           # binary, hex (ASCII; written in upper case, read in both)
+//! tertiary = false              # whether bit 65 announces a third bitmap, right after the second
+//!
+//! [encodings]                   # for every field that does not say otherwise
+//! numeric = "bcd-left"          # n, x+n: ascii, ebcdic, bcd-left, bcd-right
+//! text = "ascii"                # a, an, as, ns, ans: ascii, ebcdic
+//! track = "bcd-right"           # z: ascii, ebcdic, bcd-left, bcd-right
+//! binary = "binary"             # b: binary, hex
+//! length = "bcd"                # ascii, ebcdic, bcd, binary
+//! length_counts = "content"     # content (digits, characters, bytes before encoding), wire (bytes sent)
+//! bcd_left_pad = "0"            # the nibble that fills an odd number of digits
+//! bcd_right_pad = "F"
+//! code_page = "1047"            # of EBCDIC: 037, 500, 1047
+//!
+//! [fields.62]
+//! name = "Invoice number"
+//! format = "ans"                # a, n, an, as, ns, ans, b, z, xn
+//! length = "lll"                # fixed, ll, lll, llll
+//! max = 40                      # units: digits, characters or bytes
+//! encoding = "ascii"            # these three override [encodings]
+//! length_encoding = "bcd"
+//! length_counts = "wire"
+//! pad_spaces = true             # fixed a, an, as, ns, ans: fill with spaces on the right when encoding
+//! shown = "masked"              # clear, pan, track1, track2, track3, masked (what is not said)
+//! ```
+
+mod compile;
+mod source;
+
+use crate::bitmap::MAX_DE;
+use crate::builder::MessageBuilder;
+use crate::characters::CodePage;
+use crate::decode::DecodeError;
+use crate::encode::EncodeError;
+use crate::field::FieldSpec;
+use crate::message::Message;
+
+/// How many dialects may stand on one another through `base`.
+pub const MAX_BASE_DEPTH: usize = 4;
+
+/// The longest header, in bytes.
+pub const MAX_HEADER_BYTES: usize = 64;
+
+/// The dialects that come with the crate, and their text.
+const BUILTIN: [(&str, &str); 4] = [
+    (
+        "iso1987-ascii-hex",
+        include_str!("../dialects/iso1987-ascii-hex.toml"),
+    ),
+    (
+        "iso1987-ascii-binary",
+        include_str!("../dialects/iso1987-ascii-binary.toml"),
+    ),
+    ("iso1987-bcd", include_str!("../dialects/iso1987-bcd.toml")),
+    (
+        "iso1987-ebcdic",
+        include_str!("../dialects/iso1987-ebcdic.toml"),
+    ),
+];
+
+const BUILTIN_NAMES: [&str; 4] = {
+    let [(a, _), (b, _), (c, _), (d, _)] = BUILTIN;
+    [a, b, c, d]
+};
+
+/// One way of writing ISO 8583 messages. Make it once and share it behind an `Arc`.
+#[derive(Clone)]
+pub struct Dialect {
+    name: Box<str>,
+    pub(crate) header_bytes: usize,
+    /// Sent where a message brings no header; empty when the message must bring one.
+    pub(crate) default_header: Box<[u8]>,
+    pub(crate) mti: MtiEncoding,
+    pub(crate) bitmap: BitmapEncoding,
+    pub(crate) tertiary: bool,
+    pub(crate) code_page: &'static CodePage,
+    /// Row `de` for each DE from 0 to [`MAX_DE`]; row 0 is empty.
+    fields: Box<[Option<FieldSpec>; MAX_DE as usize + 1]>,
+}
+
+/// How the four digits of the MTI are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MtiEncoding {
+    Ascii,
+    Bcd,
+    Ebcdic,
+}
+
+/// How a bitmap of 64 bits is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum BitmapEncoding {
+    Binary,
+    Hex,
+}
+
+impl BitmapEncoding {
+    /// How many bytes one bitmap of 64 bits takes.
+    pub(crate) fn wire_bytes(self) -> usize {
+        match self {
+            BitmapEncoding::Binary => 8,
+            BitmapEncoding::Hex => 16,
+        }
+    }
+}
+
+/// Why a text is no dialect.
+#[derive(Debug, thiserror::Error)]
+pub enum DialectError {
+    /// The text is not TOML, or has a key or a value that a dialect doesn't have.
+    #[error("dialect: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// `base` names no built-in dialect.
+    #[error("dialect `{dialect}`: expected base to be one of {known}, got `{got}`")]
+    UnknownBase {
+        /// The dialect at fault.
+        dialect: String,
+        /// The names there are.
+        known: String,
+        /// The name given.
+        got: String,
+    },
+    /// Too many dialects stand on one another.
+    #[error("dialect `{dialect}`: expected at most {MAX_BASE_DEPTH} bases upon one another")]
+    BaseTooDeep {
+        /// The dialect at fault.
+        dialect: String,
+    },
+    /// A setting outside the fields is missing or wrong.
+    #[error("dialect `{dialect}`: {setting}: expected {expected}, got {got}")]
+    Setting {
+        /// The dialect at fault.
+        dialect: String,
+        /// The setting, as it is written in TOML.
+        setting: &'static str,
+        /// What it should have been.
+        expected: String,
+        /// What it was.
+        got: String,
+    },
+    /// A setting of a field is missing or wrong.
+    #[error("dialect `{dialect}`: fields.{de}: expected {expected}, got {got}")]
+    Field {
+        /// The dialect at fault.
+        dialect: String,
+        /// The field's number, as it is written in TOML.
+        de: String,
+        /// What it should have been.
+        expected: String,
+        /// What it was.
+        got: String,
+    },
+}
+
+impl Dialect {
+    /// Compiles a dialect from TOML; the module's page shows every key.
+    ///
+    /// # Errors
+    /// When the text is not TOML, a key is unknown, or the settings contradict each other, such as
+    /// a maximum length that its length digits can't say.
+    pub fn from_toml(text: &str) -> Result<Dialect, DialectError> {
+        compile::compile(source::Source::parse(text)?)
+    }
+
+    /// The built-in dialect of that name. It is compiled anew at each call.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<Dialect> {
+        let (_, text) = BUILTIN.iter().find(|(builtin, _)| *builtin == name)?;
+        // A test compiles each of them, so that an error can't reach anybody.
+        Dialect::from_toml(text).ok()
+    }
+
+    /// The names of the built-in dialects.
+    #[must_use]
+    pub fn builtin_names() -> &'static [&'static str] {
+        &BUILTIN_NAMES
+    }
+
+    /// What the dialect calls itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The row of a data element; `None` when this dialect does not define it. DE 1 and DE 65, the
+    /// bitmaps, have rows but no content of their own.
+    #[must_use]
+    pub fn field(&self, de: u8) -> Option<&FieldSpec> {
+        self.fields.get(usize::from(de))?.as_ref()
+    }
+
+    /// How many bytes precede the MTI.
+    #[must_use]
+    pub fn header_bytes(&self) -> usize {
+        self.header_bytes
+    }
+
+    /// Reads one message, which must fill `bytes` to the last one. The message borrows both.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the DE, the offset, what was expected and what was
+    /// there, and with the part of the message that could be read all the same.
+    pub fn decode<'a>(&'a self, bytes: &'a [u8]) -> Result<Message<'a>, DecodeError<'a>> {
+        crate::decode::decode(self, bytes)
+    }
+
+    /// Writes one message to the end of `out`.
+    ///
+    /// # Errors
+    /// The first data element, in ascending order, that this dialect doesn't define or whose value
+    /// doesn't fit it. `out` is then as it was before.
+    pub fn encode(&self, builder: &MessageBuilder, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        crate::encode::encode(self, builder, out)
+    }
+}
+
+impl std::fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialect")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! A message that was read: a table of where each field lies in the bytes it was read from.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use crate::bitmap::{DeSet, MAX_DE};
+use crate::builder::MessageBuilder;
+use crate::content::Content;
+use crate::dialect::Dialect;
+use crate::field::{FieldSpec, Format};
+use crate::mti::Mti;
+
+/// The longest message, in bytes: offsets are kept in 16 bits.
+pub const MAX_MESSAGE_BYTES: usize = 0xFFFF;
+
+/// Where the content of a field lies.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Span {
+    /// The offset of the first byte of content.
+    pub(crate) start: u16,
+    /// The length in units, from which the table knows the bytes.
+    pub(crate) units: u16,
+}
+
+/// A message, borrowed from the bytes and the dialect it was read with.
+///
+/// Content was checked when the message was read, so every field that is there can be looked at.
+/// `Debug` names the fields and shows the content of none.
+#[derive(Clone)]
+pub struct Message<'a> {
+    pub(crate) dialect: &'a Dialect,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) mti: Mti,
+    /// Where the fields begin.
+    pub(crate) preamble: u16,
+    /// The fields that were read, and DE 1 and DE 65 where there are further bitmaps.
+    pub(crate) fields: DeSet,
+    pub(crate) spans: [Span; MAX_DE as usize + 1],
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn new(dialect: &'a Dialect, bytes: &'a [u8], mti: Mti) -> Self {
+        Self {
+            dialect,
+            bytes,
+            mti,
+            preamble: 0,
+            fields: DeSet::default(),
+            spans: [Span::default(); MAX_DE as usize + 1],
+        }
+    }
+
+    /// The message type indicator.
+    #[must_use]
+    pub fn mti(&self) -> Mti {
+        self.mti
+    }
+
+    /// The bytes in front of the MTI; empty when the dialect has no header.
+    #[must_use]
+    pub fn header(&self) -> &'a [u8] {
+        self.bytes
+            .get(..self.dialect.header_bytes)
+            .unwrap_or_default()
+    }
+
+    /// All the bytes of the message.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The dialect the message was read with.
+    #[must_use]
+    pub fn dialect(&self) -> &'a Dialect {
+        self.dialect
+    }
+
+    /// Whether the field is there. For DE 1 and DE 65: whether there is a secondary or a tertiary
+    /// bitmap.
+    #[must_use]
+    pub fn has(&self, de: u8) -> bool {
+        self.fields.contains(de)
+    }
+
+    /// The fields that are there, in ascending order; the bitmaps, DE 1 and DE 65, are not listed.
+    pub fn iter_des(&self) -> impl Iterator<Item = u8> + Clone + use<> {
+        self.fields.iter().filter(|de| !is_bitmap(*de))
+    }
+
+    /// The content as it is on the wire, without its length.
+    #[must_use]
+    pub fn raw(&self, de: u8) -> Option<&'a [u8]> {
+        self.content(de).map(|content| content.raw)
+    }
+
+    /// The content as text: BCD as digits (a track's separator as `=`), EBCDIC as ASCII, ASCII
+    /// borrowed. Spaces that pad are kept. `None` for format b.
+    #[must_use]
+    pub fn text(&self, de: u8) -> Option<Cow<'a, str>> {
+        self.content(de)?.text()
+    }
+
+    /// Like [`text`](Self::text), without the spaces at the end.
+    #[must_use]
+    pub fn text_trimmed(&self, de: u8) -> Option<Cow<'a, str>> {
+        match self.text(de)? {
+            Cow::Borrowed(text) => Some(Cow::Borrowed(text.trim_end_matches(' '))),
+            Cow::Owned(mut text) => {
+                text.truncate(text.trim_end_matches(' ').len());
+                Some(Cow::Owned(text))
+            }
+        }
+    }
+
+    /// Appends the text to `out`, which needs no allocation while `out` has room. Returns whether
+    /// the field is there and is text.
+    pub fn append_text(&self, de: u8, out: &mut String) -> bool {
+        match self.content(de) {
+            Some(content) if content.spec.format != Format::B => {
+                content.each_character(|ascii| out.push(char::from(ascii)));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The content as bytes: format b decoded where it is written in hex, other formats as the
+    /// ASCII bytes of their text.
+    #[must_use]
+    pub fn bytes(&self, de: u8) -> Option<Cow<'a, [u8]>> {
+        self.content(de)?.bytes()
+    }
+
+    /// The content as a number, whatever the format, as long as it is digits only and fits 64 bits.
+    #[must_use]
+    pub fn number(&self, de: u8) -> Option<u64> {
+        self.content(de)?.number()
+    }
+
+    /// An amount of format x+n: positive for `C` (credit), negative for `D` (debit).
+    #[must_use]
+    pub fn signed(&self, de: u8) -> Option<i64> {
+        let content = self
+            .content(de)
+            .filter(|content| content.spec.format == Format::Xn)?;
+        let text = content.text()?;
+        let digits: i64 = text.get(1..)?.parse().ok()?;
+        Some(if text.starts_with('D') {
+            -digits
+        } else {
+            digits
+        })
+    }
+
+    /// The offset of the field from the first byte of the message, its length included.
+    #[must_use]
+    pub fn offset(&self, de: u8) -> Option<usize> {
+        self.field_range(de).map(|range| range.start)
+    }
+
+    /// The bytes of the message that the field takes: its length, then its content.
+    #[must_use]
+    pub fn field_range(&self, de: u8) -> Option<Range<usize>> {
+        let (spec, range) = self.located(de)?;
+        Some(range.start.saturating_sub(usize::from(spec.prefix_bytes))..range.end)
+    }
+
+    /// The bytes of the message that the field's content takes.
+    #[must_use]
+    pub fn content_range(&self, de: u8) -> Option<Range<usize>> {
+        self.located(de).map(|(_, range)| range)
+    }
+
+    /// A builder with the same header, MTI and fields, from which the same bytes can be made.
+    #[must_use]
+    pub fn to_builder(&self) -> MessageBuilder {
+        let mut builder = MessageBuilder::new(self.mti);
+        builder.header(self.header());
+        for content in self
+            .iter_des()
+            .filter_map(|de| Some((de, self.content(de)?)))
+        {
+            match content {
+                (de, content) if content.spec.format == Format::B => {
+                    builder.bytes(de, &content.bytes().unwrap_or_default());
+                }
+                (de, content) => {
+                    builder.text(de, &content.text().unwrap_or_default());
+                }
+            }
+        }
+        // An empty secondary bitmap is legal, and is written again where there was one.
+        builder.announce_bitmaps(self.has(1), self.has(65));
+        builder
+    }
+
+    /// How many bytes header, MTI and bitmaps take, as far as they were read.
+    pub(crate) fn preamble_bytes(&self) -> usize {
+        usize::from(self.preamble)
+    }
+
+    /// The row of a field that is there, and the bytes of its content.
+    fn located(&self, de: u8) -> Option<(&'a FieldSpec, Range<usize>)> {
+        if !self.has(de) || is_bitmap(de) {
+            return None;
+        }
+        let span = self.spans.get(usize::from(de))?;
+        let spec = self.dialect.field(de)?;
+        let start = usize::from(span.start);
+        Some((
+            spec,
+            start..start + spec.wire_bytes(usize::from(span.units)),
+        ))
+    }
+
+    pub(crate) fn content(&self, de: u8) -> Option<Content<'a>> {
+        let (spec, range) = self.located(de)?;
+        let units = usize::from(self.spans.get(usize::from(de))?.units);
+        let raw = self.bytes.get(range)?;
+        Some(Content {
+            spec,
+            raw,
+            units,
+            code_page: self.dialect.code_page,
+        })
+    }
+}
+
+/// Whether the DE is a bitmap rather than a field.
+pub(crate) fn is_bitmap(de: u8) -> bool {
+    de == 1 || de == 65
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("dialect", &self.dialect.name())
+            .field("mti", &self.mti)
+            .field("des", &self.iter_des().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
