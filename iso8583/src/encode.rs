@@ -234,7 +234,7 @@ impl Field<'_> {
             };
             let digit = u8::try_from(rest % base).unwrap_or(0);
             *byte = match spec.length_encoding {
-                LengthEncoding::Bcd => digit / 10 << 4 | digit % 10,
+                LengthEncoding::Bcd => ((digit / 10) << 4) | (digit % 10),
                 _ => zero | digit,
             };
             rest /= base;

@@ -14,10 +14,7 @@
 //! - [`masked`]: a message for people, without its secrets.
 //!
 //! ```
-//! use iso8583::builder::MessageBuilder;
-//! use iso8583::dialect::Dialect;
-//! use iso8583::masked;
-//! use iso8583::mti::Mti;
+//! use iso8583::{Dialect, MessageBuilder, Mti, masked};
 //!
 //! let dialect = Dialect::builtin("iso1987-ascii-hex").ok_or("no such dialect")?;
 //! let mut request = MessageBuilder::new(Mti::AUTHORIZATION_REQUEST);
@@ -58,3 +55,11 @@ mod content;
 mod hex;
 
 pub use bitmap::MAX_DE;
+pub use builder::MessageBuilder;
+pub use decode::{DecodeError, DecodeFault};
+pub use dialect::{Dialect, DialectError};
+pub use encode::EncodeError;
+pub use field::FieldSpec;
+pub use framing::{FrameWriteError, Framing, FramingError, Prefix};
+pub use message::Message;
+pub use mti::Mti;
