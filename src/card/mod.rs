@@ -1,1 +1,24 @@
-//! Opens what merchants sealed.
+//! Opens what merchants sealed: the one place, apart from the flow that pays and the bank messages,
+//! where a card is in clear.
+//!
+//! - [`pan`]: a card in clear: masked in `Debug`, zeroized on drop.
+//! - [`envelope`]: a sealed card, and opening it.
+//! - [`header`]: the clear, authenticated header of an envelope, parsed strictly.
+//! - [`jwe`]: the compact serialization and its cryptography: ECDH-ES, RSA-OAEP-256, `dir`.
+//! - [`keys`]: the private keys that open envelopes, their rotation, and the JWKS.
+//! - [`session`]: session keys, carried by the merchant as tickets.
+//! - [`seal`]: the client's side: sealing.
+//! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
+//! - `payload`: what is inside an envelope once it is decrypted.
+//! - [`custody`]: the master key, what is derived from it, and private key files.
+
+pub mod custody;
+pub mod envelope;
+pub mod header;
+pub mod jwe;
+pub mod keys;
+pub mod pan;
+mod payload;
+pub mod seal;
+pub mod session;
+pub mod test_methods;

@@ -1,0 +1,432 @@
+//! The master key: what everything secret at rest hangs on, and private key files wrapped under it.
+//!
+//! The master key lies apart from what it protects: a copy of the database or of the key folder
+//! alone opens nothing. It is never used itself; each purpose has a key of its own, derived by
+//! HKDF-SHA256 (RFC 5869).
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::hkdf;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::clock::{NoEntropy, random_bytes};
+
+/// The environment variable that holds the master key in development: 32 bytes in base64.
+pub const MASTER_KEY_VARIABLE: &str = "PAYSWITCH_MASTER_KEY";
+/// Bytes of the master key and of every key derived from it.
+pub const KEY_BYTES: usize = 32;
+/// The largest key file that is read, in bytes.
+const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
+/// The label of a private key in PKCS #8 (RFC 7468 section 10).
+const PLAIN_LABEL: &str = "PRIVATE KEY";
+/// The label of a private key wrapped under the master key.
+const WRAPPED_LABEL: &str = "PAYSWITCH WRAPPED KEY";
+const NONCE_BYTES: usize = 12;
+
+/// Where the master key came from: the tiers of custody, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CustodyTier {
+    /// An environment variable: development only, because the environment is easily read.
+    Environment,
+    /// A file that only its owner may read.
+    File,
+}
+
+impl fmt::Display for CustodyTier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "environment variable (development only)",
+            Self::File => "master key file",
+        })
+    }
+}
+
+/// What went wrong with a key.
+#[derive(Debug, thiserror::Error)]
+pub enum CustodyError {
+    /// Neither the environment nor the configuration names a master key.
+    #[error("no master key: set `card.master_key_file`, or {MASTER_KEY_VARIABLE} in development")]
+    NoMasterKey,
+    /// The master key is not 32 bytes in base64.
+    #[error("{place}: expected a master key of {KEY_BYTES} bytes in base64 (44 characters)")]
+    MalformedMasterKey {
+        /// The file or the variable.
+        place: String,
+    },
+    /// Others than the owner may read the file.
+    #[error("`{path}` has mode {mode:04o}: expected 0600 or 0400, so that only its owner reads it")]
+    ReadableByOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file can't be read or written.
+    #[error("`{path}` can't be {action}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// "read" or "written".
+        action: &'static str,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is there already and must not be overwritten.
+    #[error("`{path}` is there already")]
+    AlreadyThere {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds no private key.
+    #[error(
+        "`{path}`: expected one PEM section, \"{PLAIN_LABEL}\" (PKCS #8) or \"{WRAPPED_LABEL}\""
+    )]
+    NotAPrivateKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The wrapped key does not open: another master key, another file's key, or changed bytes.
+    #[error("`{path}` does not open under this master key and this file name")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system gave no randomness.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// A cryptographic operation that can't fail did.
+    #[error("the cryptographic library refused to {0}")]
+    Refused(&'static str),
+}
+
+/// What a derived key is for. A key for one purpose says nothing about another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The pepper under which API keys are stored (HMAC-SHA256).
+    ApiKeyPepper,
+    /// Encrypts the tickets that carry session keys (AES-256-GCM).
+    SessionTickets,
+    /// Makes the nonces of the tickets (HMAC-SHA256).
+    SessionTicketNonces,
+    /// Wraps private key files (AES-256-GCM).
+    KeyWrapping,
+}
+
+impl Purpose {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::ApiKeyPepper => b"payswitch v1 api key pepper",
+            Self::SessionTickets => b"payswitch v1 session tickets",
+            Self::SessionTicketNonces => b"payswitch v1 session ticket nonces",
+            Self::KeyWrapping => b"payswitch v1 key wrapping",
+        }
+    }
+}
+
+/// 32 secret bytes, derived from the master key for one purpose.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct DerivedKey([u8; KEY_BYTES]);
+
+impl DerivedKey {
+    /// The bytes, for the cryptographic library.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DerivedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DerivedKey(masked)")
+    }
+}
+
+/// The key that all others at rest hang on.
+pub struct MasterKey {
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    tier: CustodyTier,
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey(masked, from {:?})", self.tier)
+    }
+}
+
+impl MasterKey {
+    /// The master key of this process: the variable [`MASTER_KEY_VARIABLE`] when set (development),
+    /// else the file.
+    ///
+    /// # Errors
+    /// When there is none, it is malformed, or others than its owner may read the file.
+    pub fn load(file: Option<&Path>) -> Result<Self, CustodyError> {
+        if let Ok(text) = std::env::var(MASTER_KEY_VARIABLE) {
+            return Self::from_base64(&Zeroizing::new(text));
+        }
+        Self::read_file(file.ok_or(CustodyError::NoMasterKey)?)
+    }
+
+    /// A master key from base64, as the environment has it.
+    ///
+    /// # Errors
+    /// When it is not 32 bytes in base64.
+    pub fn from_base64(text: &str) -> Result<Self, CustodyError> {
+        Self::decode(text, CustodyTier::Environment).ok_or_else(|| {
+            CustodyError::MalformedMasterKey {
+                place: MASTER_KEY_VARIABLE.into(),
+            }
+        })
+    }
+
+    /// The master key in `path`: 32 bytes in base64, perhaps with a newline.
+    ///
+    /// # Errors
+    /// When it can't be read, is malformed, or others than its owner may read it.
+    pub fn read_file(path: &Path) -> Result<Self, CustodyError> {
+        refuse_readable_by_others(path)?;
+        let text = read_text(path)?;
+        Self::decode(&text, CustodyTier::File).ok_or_else(|| CustodyError::MalformedMasterKey {
+            place: format!("`{}`", path.display()),
+        })
+    }
+
+    /// Makes a new master key and writes it to `path`, readable by its owner only.
+    ///
+    /// # Errors
+    /// When the file is there already or can't be written.
+    pub fn create_file(path: &Path) -> Result<Self, CustodyError> {
+        let bytes = Zeroizing::new(random_bytes::<KEY_BYTES>()?);
+        let mut text = Zeroizing::new(STANDARD.encode(*bytes));
+        text.push('\n');
+        write_private_file(path, text.as_bytes(), Existing::Refuse)?;
+        Ok(Self {
+            bytes,
+            tier: CustodyTier::File,
+        })
+    }
+
+    /// Where it came from: for the log at start.
+    #[must_use]
+    pub fn tier(&self) -> CustodyTier {
+        self.tier
+    }
+
+    /// The key for `purpose`.
+    ///
+    /// # Errors
+    /// When the cryptographic library refuses, which it has no reason to.
+    pub fn derive(&self, purpose: Purpose) -> Result<DerivedKey, CustodyError> {
+        let mut key = DerivedKey([0; KEY_BYTES]);
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"payswitch master key")
+            .extract(&*self.bytes)
+            .expand(&[purpose.label()], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut key.0))
+            .map_err(|_| CustodyError::Refused("derive a key"))?;
+        Ok(key)
+    }
+
+    fn decode(text: &str, tier: CustodyTier) -> Option<Self> {
+        let decoded = Zeroizing::new(STANDARD.decode(text.trim_end()).ok()?);
+        let bytes = Zeroizing::new(<[u8; KEY_BYTES]>::try_from(decoded.as_slice()).ok()?);
+        Some(Self { bytes, tier })
+    }
+
+    fn wrapping_key(&self) -> Result<LessSafeKey, CustodyError> {
+        let key = self.derive(Purpose::KeyWrapping)?;
+        UnboundKey::new(&AES_256_GCM, key.as_bytes())
+            .map(LessSafeKey::new)
+            .map_err(|_| CustodyError::Refused("take a wrapping key"))
+    }
+}
+
+/// Reads a private key: PKCS #8 in PEM, plain or wrapped under the master key. Gives the DER.
+///
+/// # Errors
+/// When the file can't be read, holds something else, or was wrapped under another master key or
+/// another file name.
+pub fn read_private_key(
+    path: &Path,
+    master_key: &MasterKey,
+) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
+    let text = read_text(path)?;
+    let not_a_key = || CustodyError::NotAPrivateKey { path: path.into() };
+    if let Some(der) = decode_pem(&text, PLAIN_LABEL) {
+        return Ok(der);
+    }
+    let mut wrapped = decode_pem(&text, WRAPPED_LABEL).ok_or_else(not_a_key)?;
+    let (nonce, sealed) = wrapped
+        .split_at_mut_checked(NONCE_BYTES)
+        .ok_or_else(not_a_key)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| not_a_key())?;
+    let opened = master_key
+        .wrapping_key()?
+        .open_in_place(nonce, Aad::from(file_name(path)), sealed)
+        .map_err(|_| CustodyError::NotOurs { path: path.into() })?;
+    Ok(Zeroizing::new(opened.to_vec()))
+}
+
+/// Writes a private key (PKCS #8 DER), wrapped under the master key and bound to the file's name.
+///
+/// # Errors
+/// When the file is there already and `existing` says so, or can't be written.
+pub fn write_wrapped(
+    path: &Path,
+    pkcs8: &[u8],
+    master_key: &MasterKey,
+    existing: Existing,
+) -> Result<(), CustodyError> {
+    let nonce = random_bytes::<NONCE_BYTES>()?;
+    let mut sealed = Zeroizing::new(pkcs8.to_vec());
+    let tag = master_key
+        .wrapping_key()?
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(file_name(path)),
+            &mut sealed,
+        )
+        .map_err(|_| CustodyError::Refused("wrap a key"))?;
+    let wrapped = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
+    write_private_file(
+        path,
+        encode_pem(&wrapped, WRAPPED_LABEL).as_bytes(),
+        existing,
+    )
+}
+
+/// What happens to a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and writing is an error.
+    Refuse,
+    /// It is replaced.
+    Replace,
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+///
+/// # Errors
+/// When it is there already and `existing` says so, or can't be written.
+pub fn write_private_file(
+    path: &Path,
+    contents: &[u8],
+    existing: Existing,
+) -> Result<(), CustodyError> {
+    write_file(path, contents, existing, 0o600)
+}
+
+/// Writes a file that everybody may read, whole or not at all.
+///
+/// # Errors
+/// When it is there already and `existing` says so, or can't be written.
+pub fn write_public_file(
+    path: &Path,
+    contents: &[u8],
+    existing: Existing,
+) -> Result<(), CustodyError> {
+    write_file(path, contents, existing, 0o644)
+}
+
+fn write_file(
+    path: &Path,
+    contents: &[u8],
+    existing: Existing,
+    mode: u32,
+) -> Result<(), CustodyError> {
+    let failed = |source| CustodyError::File {
+        path: path.into(),
+        action: "written",
+        source,
+    };
+    if existing == Existing::Refuse && path.try_exists().map_err(failed)? {
+        return Err(CustodyError::AlreadyThere { path: path.into() });
+    }
+    // A crash while writing must not leave half a key under the real name.
+    let mut new_name = path.as_os_str().to_owned();
+    new_name.push(".new");
+    let new = PathBuf::from(new_name);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(&new).map_err(failed)?;
+    file.write_all(contents).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)
+}
+
+fn read_text(path: &Path) -> Result<Zeroizing<String>, CustodyError> {
+    let failed = |source| CustodyError::File {
+        path: path.into(),
+        action: "read",
+        source,
+    };
+    let mut text = Zeroizing::new(String::with_capacity(4096));
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text))
+        .map_err(failed)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn refuse_readable_by_others(path: &Path) -> Result<(), CustodyError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(path)
+        .map_err(|source| CustodyError::File {
+            path: path.into(),
+            action: "read",
+            source,
+        })?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o177 == 0 {
+        Ok(())
+    } else {
+        Err(CustodyError::ReadableByOthers {
+            path: path.into(),
+            mode,
+        })
+    }
+}
+
+#[cfg(not(unix))]
+fn refuse_readable_by_others(_path: &Path) -> Result<(), CustodyError> {
+    Ok(())
+}
+
+fn file_name(path: &Path) -> &[u8] {
+    path.file_name().map_or(&[], |name| name.as_encoded_bytes())
+}
+
+fn decode_pem(text: &str, label: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let body = text
+        .trim()
+        .strip_prefix(&format!("-----BEGIN {label}-----"))?
+        .strip_suffix(&format!("-----END {label}-----"))?;
+    let mut joined = Zeroizing::new(String::with_capacity(body.len()));
+    joined.extend(body.split_ascii_whitespace());
+    STANDARD.decode(joined.as_bytes()).ok().map(Zeroizing::new)
+}
+
+fn encode_pem(bytes: &[u8], label: &str) -> Zeroizing<String> {
+    let body = Zeroizing::new(STANDARD.encode(bytes));
+    let mut text = Zeroizing::new(String::with_capacity(body.len() * 2 + 128));
+    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    for (place, character) in body.chars().enumerate() {
+        if place > 0 && place % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(character);
+    }
+    text.push_str(&format!("\n-----END {label}-----\n"));
+    text
+}

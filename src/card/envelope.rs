@@ -1,0 +1,405 @@
+//! A sealed card, and opening it.
+//!
+//! Every way in which an envelope can be bad ends in the same error after the same work: where the
+//! key is unknown, the point is not on the curve or the header makes no sense, a decoy takes its
+//! place, and the claims are looked at only after the decryption.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ring::aead::LessSafeKey;
+use zeroize::Zeroizing;
+
+use super::custody::{CustodyError, MasterKey};
+use super::header::{
+    Algorithm, EphemeralKey, Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S,
+    MAX_SESSION_SETUP_AGE_S,
+};
+use super::jwe::{CONTENT_KEY_BYTES, Compact, P256_BYTES, P256_POINT_BYTES, content_key, decode};
+use super::keys::{SealingKey, SealingKeys, SealingKeysError};
+use super::pan::Card;
+use super::payload::{parse_card, parse_session_key};
+use super::session::{SealingSession, Session, Tickets};
+use crate::clock::random_bytes;
+use crate::payment::ids::MerchantId;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+
+/// A sealed card as the merchant sent it: a compact JWE, not yet looked at.
+pub struct SealedCard(String);
+
+impl SealedCard {
+    /// The text as it came.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for SealedCard {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// The length only: a merchant that made a mistake may have put a clear card here.
+impl fmt::Debug for SealedCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedCard({} bytes)", self.0.len())
+    }
+}
+
+/// What a sealed card must be bound to: who calls, and what the card is to pay.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding<'a> {
+    /// The authenticated caller.
+    pub merchant_id: &'a MerchantId,
+    /// The order that the request names.
+    pub merchant_reference: &'a str,
+    /// The amount that the request names.
+    pub amount: Money,
+}
+
+/// An opened envelope. Its `jti` still has to be recorded as used, durably, before anything is done
+/// with the card.
+#[derive(Debug)]
+pub struct Opened {
+    /// The card.
+    pub card: Card,
+    /// The envelope's own name, 16 to 64 characters of base64url: it works once for a merchant.
+    pub jti: String,
+    /// When the envelope expires; until then its `jti` has to be remembered.
+    pub expires_at: UnixMillis,
+}
+
+/// The envelope is bad. It is not said how, so that nobody can feel their way to a good one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the sealed card was refused: it must be a JWE sealed to a current key of this gateway, \
+     unexpired and bound to this merchant, order, amount and currency"
+)]
+pub struct SealedCardRefused;
+
+/// In which way an envelope is bad: for our own log and tests, never for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    NotAnEnvelope,
+    Header,
+    Key,
+    Content,
+    Payload,
+    Merchant,
+    Order,
+    Amount,
+    Time,
+    SessionUsedUp,
+}
+
+impl From<Refusal> for SealedCardRefused {
+    fn from(refusal: Refusal) -> Self {
+        tracing::debug!(reason = ?refusal, "an envelope was refused");
+        Self
+    }
+}
+
+/// Opens envelopes.
+#[derive(Debug)]
+pub struct Opener {
+    keys: SealingKeys,
+    tickets: Tickets,
+    decoy: Decoy,
+}
+
+/// What takes the place of what is missing or malformed.
+struct Decoy {
+    key: SealingKey,
+    point: [u8; P256_POINT_BYTES],
+    /// Opens nothing, because nobody knows it (RFC 7516 section 11.5).
+    content_key: LessSafeKey,
+}
+
+impl fmt::Debug for Decoy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decoy")
+    }
+}
+
+/// A content key: of this envelope alone, of a session, or one that opens nothing.
+enum ContentKey<'a> {
+    Own(Box<LessSafeKey>),
+    Session(Arc<Session>),
+    Decoy(&'a LessSafeKey),
+}
+
+impl ContentKey<'_> {
+    fn key(&self) -> &LessSafeKey {
+        match self {
+            Self::Own(key) => key,
+            Self::Session(session) => &session.key,
+            Self::Decoy(key) => key,
+        }
+    }
+}
+
+impl Opener {
+    /// An opener with these keys; session tickets hang on the master key.
+    ///
+    /// # Errors
+    /// When the cryptographic library makes no decoy key.
+    pub fn new(keys: SealingKeys, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
+        let (key, _) = SealingKey::generate_p256()?;
+        let (other, _) = SealingKey::generate_p256()?;
+        let point = other
+            .p256_point()
+            .ok_or(SealingKeysError::NotGenerated("P-256"))?;
+        let bytes = Zeroizing::new(random_bytes().map_err(CustodyError::from)?);
+        let content_key = content_key(&bytes).ok_or(SealingKeysError::NotGenerated("AES-256"))?;
+        Ok(Self {
+            keys,
+            tickets: Tickets::new(master_key)?,
+            decoy: Decoy {
+                key,
+                point,
+                content_key,
+            },
+        })
+    }
+
+    /// The public keys to seal to, as a JWK Set (RFC 7517).
+    #[must_use]
+    pub fn jwks(&self) -> String {
+        self.keys.jwks()
+    }
+
+    /// The keys that open envelopes.
+    #[must_use]
+    pub fn keys(&self) -> &SealingKeys {
+        &self.keys
+    }
+
+    /// Opens a sealed card that must be bound to `binding`.
+    ///
+    /// # Errors
+    /// The same for every way in which it can be bad.
+    pub fn open(
+        &self,
+        sealed: &SealedCard,
+        binding: &Binding<'_>,
+        now: UnixMillis,
+    ) -> Result<Opened, SealedCardRefused> {
+        Ok(self.open_card(sealed.as_str(), binding, now)?)
+    }
+
+    /// Sets up a session key that `merchant_id` has sealed: the ticket under which it then seals
+    /// cards. The same sealed key gives the same ticket.
+    ///
+    /// # Errors
+    /// The same for every way in which it can be bad.
+    pub fn open_session(
+        &self,
+        sealed: &str,
+        merchant_id: &MerchantId,
+        now: UnixMillis,
+    ) -> Result<SealingSession, SealedCardRefused> {
+        Ok(self.open_session_key(sealed, merchant_id, now)?)
+    }
+
+    fn open_card(
+        &self,
+        sealed: &str,
+        binding: &Binding<'_>,
+        now: UnixMillis,
+    ) -> Result<Opened, Refusal> {
+        let mut envelope = self.parse(sealed)?;
+        let header_json = std::mem::take(&mut envelope.header);
+        let header = self.parse_header(&header_json, Kind::Card)?;
+        let (key, key_found) = self.content_key(&header, &envelope, binding.merchant_id, now);
+        let card = envelope
+            .decrypt(key.key())
+            .ok_or(Refusal::Content)
+            .and_then(|content| parse_card(content).ok_or(Refusal::Payload));
+        key_found?;
+        let card = card?;
+        check_binding(&header, binding)?;
+        if !header.is_current(now, MAX_CARD_LIFETIME_S) {
+            return Err(Refusal::Time);
+        }
+        if let ContentKey::Session(session) = &key
+            && !session.count()
+        {
+            return Err(Refusal::SessionUsedUp);
+        }
+        Ok(Opened {
+            card,
+            expires_at: header.expires_at(),
+            jti: header.jti.into_owned(),
+        })
+    }
+
+    fn open_session_key(
+        &self,
+        sealed: &str,
+        merchant_id: &MerchantId,
+        now: UnixMillis,
+    ) -> Result<SealingSession, Refusal> {
+        let mut envelope = self.parse(sealed)?;
+        let header_json = std::mem::take(&mut envelope.header);
+        let header = self.parse_header(&header_json, Kind::Session)?;
+        let (key, key_found) = self.content_key(&header, &envelope, merchant_id, now);
+        let session_key = envelope
+            .decrypt(key.key())
+            .ok_or(Refusal::Content)
+            .and_then(|content| parse_session_key(content).ok_or(Refusal::Payload));
+        key_found?;
+        let session_key = session_key?;
+        if header.merchant != merchant_id.as_str() {
+            return Err(Refusal::Merchant);
+        }
+        let setup_ends = UnixMillis::new(
+            header
+                .iat
+                .saturating_add(MAX_SESSION_SETUP_AGE_S)
+                .saturating_mul(1000),
+        );
+        if !header.is_current(now, MAX_SESSION_LIFETIME_S) || now >= setup_ends {
+            return Err(Refusal::Time);
+        }
+        self.tickets
+            .issue(&session_key, merchant_id, header.expires_at())
+            .ok_or(Refusal::Key)
+    }
+
+    fn parse<'a>(&self, sealed: &'a str) -> Result<Compact<'a>, Refusal> {
+        Compact::parse(sealed).ok_or_else(|| {
+            self.spend_an_agreement();
+            Refusal::NotAnEnvelope
+        })
+    }
+
+    fn parse_header<'a>(&self, json: &'a [u8], kind: Kind) -> Result<Header<'a>, Refusal> {
+        Header::parse(json, kind).ok_or_else(|| {
+            self.spend_an_agreement();
+            Refusal::Header
+        })
+    }
+
+    /// The content key, or one that opens nothing and the reason.
+    fn content_key(
+        &self,
+        header: &Header<'_>,
+        envelope: &Compact<'_>,
+        merchant_id: &MerchantId,
+        now: UnixMillis,
+    ) -> (ContentKey<'_>, Result<(), Refusal>) {
+        let own = |bytes: Zeroizing<[u8; CONTENT_KEY_BYTES]>| {
+            content_key(&bytes).map(|key| ContentKey::Own(Box::new(key)))
+        };
+        let found = match header.alg {
+            Algorithm::EcdhEs => self.agreed_key(header, envelope).and_then(own),
+            Algorithm::RsaOaep256 => self.encrypted_key(header, envelope).and_then(own),
+            Algorithm::Direct => self
+                .session(header, envelope, merchant_id, now)
+                .map(ContentKey::Session),
+        };
+        match found {
+            Some(key) => (key, Ok(())),
+            None => (
+                ContentKey::Decoy(&self.decoy.content_key),
+                Err(Refusal::Key),
+            ),
+        }
+    }
+
+    fn agreed_key(
+        &self,
+        header: &Header<'_>,
+        envelope: &Compact<'_>,
+    ) -> Option<Zeroizing<[u8; CONTENT_KEY_BYTES]>> {
+        let key = self.keys.find(&header.kid, Algorithm::EcdhEs);
+        let agreed = header
+            .epk
+            .as_ref()
+            .and_then(ephemeral_point)
+            .zip(party(header.apu.as_deref()))
+            .zip(party(header.apv.as_deref()))
+            .and_then(|((point, party_u), party_v)| {
+                key.unwrap_or(&self.decoy.key)
+                    .agree(&point, &party_u, &party_v)
+            });
+        if agreed.is_none() {
+            // The point was refused before the multiplication, which is nearly all of the time.
+            self.spend_an_agreement();
+        }
+        agreed.filter(|_| key.is_some() && envelope.encrypted_key.is_empty())
+    }
+
+    fn encrypted_key(
+        &self,
+        header: &Header<'_>,
+        envelope: &Compact<'_>,
+    ) -> Option<Zeroizing<[u8; CONTENT_KEY_BYTES]>> {
+        let key = self.keys.find(&header.kid, Algorithm::RsaOaep256);
+        let Some(used) = key.or_else(|| self.keys.any(Algorithm::RsaOaep256)) else {
+            self.spend_an_agreement();
+            return None;
+        };
+        if envelope.encrypted_key.len() == used.encrypted_key_bytes() {
+            used.decrypt_key(&envelope.encrypted_key)
+                .filter(|_| key.is_some())
+        } else {
+            // A ciphertext of the right length, below every modulus, takes the time of a good one.
+            let mut decoy = vec![0x5a; used.encrypted_key_bytes()];
+            if let Some(first) = decoy.first_mut() {
+                *first = 0;
+            }
+            let _ = std::hint::black_box(used.decrypt_key(&decoy));
+            None
+        }
+    }
+
+    fn session(
+        &self,
+        header: &Header<'_>,
+        envelope: &Compact<'_>,
+        merchant_id: &MerchantId,
+        now: UnixMillis,
+    ) -> Option<Arc<Session>> {
+        self.tickets.find(&header.kid).filter(|session| {
+            envelope.encrypted_key.is_empty()
+                && session.merchant_id == *merchant_id
+                && now < session.expires_at
+        })
+    }
+
+    /// Does the work of an ECDH-ES opening, for nothing.
+    fn spend_an_agreement(&self) {
+        let _ = std::hint::black_box(self.decoy.key.agree(&self.decoy.point, b"", b""));
+    }
+}
+
+fn check_binding(header: &Header<'_>, binding: &Binding<'_>) -> Result<(), Refusal> {
+    if header.merchant != binding.merchant_id.as_str() {
+        return Err(Refusal::Merchant);
+    }
+    if header.order.as_deref() != Some(binding.merchant_reference) {
+        return Err(Refusal::Order);
+    }
+    if header.amount_minor != Some(binding.amount.amount_minor())
+        || header.currency.as_deref() != Some(binding.amount.currency().code())
+    {
+        return Err(Refusal::Amount);
+    }
+    Ok(())
+}
+
+fn ephemeral_point(epk: &EphemeralKey<'_>) -> Option<[u8; P256_POINT_BYTES]> {
+    let x: [u8; P256_BYTES] = decode(&epk.x)?.try_into().ok()?;
+    let y: [u8; P256_BYTES] = decode(&epk.y)?.try_into().ok()?;
+    // 4: both coordinates follow (SEC 1 section 2.3.3).
+    [[4].as_slice(), &x, &y].concat().try_into().ok()
+}
+
+/// `apu` or `apv`, decoded; empty when it is not there (RFC 7518 section 4.6.2).
+fn party(encoded: Option<&str>) -> Option<Vec<u8>> {
+    encoded.map_or(Some(Vec::new()), decode)
+}

@@ -1,0 +1,391 @@
+//! Sealing: the client's side, for `payswitch seal`, `payswitch load` and tests.
+//!
+//! docs/sealing.md specifies the same for clients in any language.
+
+use std::fmt;
+
+use aws_lc_rs::agreement::{self, ECDH_P256, UnparsedPublicKey};
+use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyUncompressedBin};
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents,
+};
+use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::envelope::SealedCard;
+use super::header::{Algorithm, CARD_TYPE, SESSION_TYPE};
+use super::jwe::{
+    CONTENT_KEY_BYTES, P256_BYTES, P256_POINT_BYTES, concat_kdf, content_key, decode, encode,
+};
+use super::pan::Card;
+use crate::clock::{NoEntropy, random_bytes};
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+
+/// Why a card could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The text is no JWK Set.
+    #[error("expected a JSON Web Key Set (RFC 7517)")]
+    NotAJwkSet(#[source] serde_json::Error),
+    /// The set has no usable key for the algorithm.
+    #[error("the key set has no usable {} key", .0.name())]
+    NoKey(Algorithm),
+    /// The operating system gave no randomness.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// A card or a header does not become JSON.
+    #[error("the header or the payload does not become JSON")]
+    Json(#[from] serde_json::Error),
+    /// A cryptographic operation failed.
+    #[error("the cryptographic library refused to {0}")]
+    Refused(&'static str),
+}
+
+/// What a sealed card is bound to.
+#[derive(Debug, Clone, Copy)]
+pub struct CardClaims<'a> {
+    /// The merchant that will present it.
+    pub merchant: &'a str,
+    /// The merchant's reference of the order that it pays.
+    pub order: &'a str,
+    /// The amount that it pays.
+    pub amount: Money,
+    /// Its own name: 16 to 64 characters of base64url, used once.
+    pub jti: &'a str,
+    /// When it is sealed.
+    pub issued_at: UnixMillis,
+    /// For how long it is good, in seconds: 1 to 300.
+    pub lifetime_s: i64,
+}
+
+/// What a sealed session key is bound to.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionClaims<'a> {
+    /// The merchant that will present it.
+    pub merchant: &'a str,
+    /// Its own name: 16 to 64 characters of base64url.
+    pub jti: &'a str,
+    /// When it is sealed.
+    pub issued_at: UnixMillis,
+    /// For how long the session lasts, in seconds: 1 to 3600.
+    pub lifetime_s: i64,
+}
+
+/// A new `jti`: 128 random bits in base64url.
+///
+/// # Errors
+/// When the operating system has no randomness.
+pub fn new_jti() -> Result<String, NoEntropy> {
+    random_bytes::<16>().map(|bytes| encode(&bytes))
+}
+
+/// A session key of the client's own choice.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SessionKey([u8; CONTENT_KEY_BYTES]);
+
+impl SessionKey {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn generate() -> Result<Self, NoEntropy> {
+        random_bytes().map(Self)
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(masked)")
+    }
+}
+
+enum Public {
+    P256([u8; P256_POINT_BYTES]),
+    Rsa(OaepPublicEncryptingKey),
+    Session(Box<LessSafeKey>),
+}
+
+/// The key to seal to: a gateway's public key, or a session key.
+pub struct Recipient {
+    kid: String,
+    public: Public,
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipient")
+            .field("kid", &self.kid)
+            .field("alg", &self.algorithm().name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A JWK Set as others write it: what we do not need is passed over (RFC 7517 section 5).
+#[derive(Deserialize)]
+struct JwkSet {
+    keys: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Jwk {
+    kid: String,
+    alg: Algorithm,
+    #[serde(default)]
+    x: String,
+    #[serde(default)]
+    y: String,
+    #[serde(default)]
+    n: String,
+    #[serde(default)]
+    e: String,
+}
+
+impl Recipient {
+    /// The first key for `algorithm` in a JWK Set.
+    ///
+    /// # Errors
+    /// When the text is no JWK Set, or has no usable key for the algorithm.
+    pub fn from_jwks(json: &str, algorithm: Algorithm) -> Result<Self, SealError> {
+        let set: JwkSet = serde_json::from_str(json).map_err(SealError::NotAJwkSet)?;
+        set.keys
+            .into_iter()
+            .filter_map(|value| serde_json::from_value::<Jwk>(value).ok())
+            .filter(|jwk| jwk.alg == algorithm)
+            .find_map(|jwk| {
+                let public = match algorithm {
+                    Algorithm::EcdhEs => Public::P256(jwk.p256_point()?),
+                    Algorithm::RsaOaep256 => Public::Rsa(jwk.rsa_key()?),
+                    Algorithm::Direct => return None,
+                };
+                Some(Self {
+                    kid: jwk.kid,
+                    public,
+                })
+            })
+            .ok_or(SealError::NoKey(algorithm))
+    }
+
+    /// A session: its `kid` as the gateway gave it, and the key that was sealed for it.
+    ///
+    /// # Errors
+    /// When the cryptographic library does not take the key.
+    pub fn session(kid: String, key: &SessionKey) -> Result<Self, SealError> {
+        let key = content_key(&key.0).ok_or(SealError::Refused("take a session key"))?;
+        Ok(Self {
+            kid,
+            public: Public::Session(Box::new(key)),
+        })
+    }
+
+    /// The algorithm that is sealed with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        match self.public {
+            Public::P256(_) => Algorithm::EcdhEs,
+            Public::Rsa(_) => Algorithm::RsaOaep256,
+            Public::Session(_) => Algorithm::Direct,
+        }
+    }
+
+    /// Seals a card.
+    ///
+    /// # Errors
+    /// When there is no randomness, or the cryptographic library refuses.
+    pub fn seal_card(&self, card: &Card, claims: &CardClaims<'_>) -> Result<SealedCard, SealError> {
+        #[derive(Serialize)]
+        struct Payload<'a> {
+            pan: &'a str,
+            expiry: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cvv: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            holder: Option<&'a str>,
+        }
+        let payload = Zeroizing::new(serde_json::to_vec(&Payload {
+            pan: card.pan.digits(),
+            expiry: card.expiry.yymm(),
+            cvv: card.cvv.as_ref().map(|cvv| cvv.digits()),
+            holder: card.holder.as_ref().map(|holder| holder.as_str()),
+        })?);
+        let issued_at_s = claims.issued_at.as_i64().div_euclid(1000);
+        let header = NewHeader {
+            typ: CARD_TYPE,
+            order: Some(claims.order),
+            amount_minor: Some(claims.amount.amount_minor()),
+            currency: Some(claims.amount.currency().code()),
+            ..self.header(claims.merchant, claims.jti, issued_at_s, claims.lifetime_s)
+        };
+        self.seal(header, &payload).map(SealedCard::from)
+    }
+
+    /// Seals a session key, to be set up with the gateway.
+    ///
+    /// # Errors
+    /// When there is no randomness, or the cryptographic library refuses.
+    pub fn seal_session_key(
+        &self,
+        key: &SessionKey,
+        claims: &SessionClaims<'_>,
+    ) -> Result<String, SealError> {
+        let encoded = Zeroizing::new(encode(&key.0));
+        let payload = Zeroizing::new(format!(r#"{{"k":"{}"}}"#, *encoded));
+        let issued_at_s = claims.issued_at.as_i64().div_euclid(1000);
+        let header = NewHeader {
+            typ: SESSION_TYPE,
+            ..self.header(claims.merchant, claims.jti, issued_at_s, claims.lifetime_s)
+        };
+        self.seal(header, payload.as_bytes())
+    }
+
+    fn header<'a>(
+        &'a self,
+        merchant: &'a str,
+        jti: &'a str,
+        issued_at_s: i64,
+        lifetime_s: i64,
+    ) -> NewHeader<'a> {
+        NewHeader {
+            alg: self.algorithm().name(),
+            enc: "A256GCM",
+            kid: &self.kid,
+            typ: CARD_TYPE,
+            epk: None,
+            merchant,
+            order: None,
+            amount_minor: None,
+            currency: None,
+            jti,
+            iat: issued_at_s,
+            exp: issued_at_s.saturating_add(lifetime_s),
+        }
+    }
+
+    fn seal(&self, mut header: NewHeader<'_>, payload: &[u8]) -> Result<String, SealError> {
+        let (own_key, encrypted_key) = match &self.public {
+            Public::P256(point) => {
+                let (key, ephemeral) = agree(point)?;
+                header.epk = Some(ephemeral);
+                (Some(key), Vec::new())
+            }
+            Public::Rsa(public) => {
+                let key = Zeroizing::new(random_bytes()?);
+                let encrypted = encrypt_key(public, &key)?;
+                (Some(key), encrypted)
+            }
+            Public::Session(_) => (None, Vec::new()),
+        };
+        let protected = encode(&serde_json::to_vec(&header)?);
+        let nonce = random_bytes::<NONCE_LEN>()?;
+        let mut content = Zeroizing::new(payload.to_vec());
+        let own_key = own_key.and_then(|key| content_key(&key));
+        let key = match (&own_key, &self.public) {
+            (Some(key), _) => key,
+            (None, Public::Session(key)) => key,
+            (None, _) => return Err(SealError::Refused("take a content key")),
+        };
+        let tag = key
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(protected.as_bytes()),
+                &mut content,
+            )
+            .map_err(|_| SealError::Refused("encrypt"))?;
+        Ok([
+            protected,
+            encode(&encrypted_key),
+            encode(&nonce),
+            encode(&content),
+            encode(tag.as_ref()),
+        ]
+        .join("."))
+    }
+}
+
+/// A protected header to be written; [`super::header::Header`] is the one that is read.
+#[derive(Serialize)]
+struct NewHeader<'a> {
+    alg: &'static str,
+    enc: &'static str,
+    kid: &'a str,
+    typ: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epk: Option<NewEphemeralKey>,
+    merchant: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_minor: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'a str>,
+    jti: &'a str,
+    iat: i64,
+    exp: i64,
+}
+
+#[derive(Serialize)]
+struct NewEphemeralKey {
+    kty: &'static str,
+    crv: &'static str,
+    x: String,
+    y: String,
+}
+
+impl Jwk {
+    fn p256_point(&self) -> Option<[u8; P256_POINT_BYTES]> {
+        let x: [u8; P256_BYTES] = decode(&self.x)?.try_into().ok()?;
+        let y: [u8; P256_BYTES] = decode(&self.y)?.try_into().ok()?;
+        [[4].as_slice(), &x, &y].concat().try_into().ok()
+    }
+
+    fn rsa_key(&self) -> Option<OaepPublicEncryptingKey> {
+        let public: PublicEncryptingKey = PublicKeyComponents {
+            n: decode(&self.n)?,
+            e: decode(&self.e)?,
+        }
+        .try_into()
+        .ok()?;
+        OaepPublicEncryptingKey::new(public).ok()
+    }
+}
+
+type AgreedKey = (Zeroizing<[u8; CONTENT_KEY_BYTES]>, NewEphemeralKey);
+
+fn agree(point: &[u8; P256_POINT_BYTES]) -> Result<AgreedKey, SealError> {
+    let refused = |_| SealError::Refused("agree on a key");
+    let ephemeral = agreement::PrivateKey::generate(&ECDH_P256).map_err(refused)?;
+    let public = ephemeral.compute_public_key().map_err(refused)?;
+    let own_point: EcPublicKeyUncompressedBin<'_> = public.as_be_bytes().map_err(refused)?;
+    let (x, y) = own_point
+        .as_ref()
+        .get(1..)
+        .and_then(|both| both.split_at_checked(P256_BYTES))
+        .ok_or(SealError::Refused("make an ephemeral key"))?;
+    let key = agreement::agree(
+        &ephemeral,
+        UnparsedPublicKey::new(&ECDH_P256, point),
+        SealError::Refused("agree on a key"),
+        |secret| concat_kdf(secret, "A256GCM", b"", b"").ok_or(SealError::Refused("derive a key")),
+    )?;
+    let epk = NewEphemeralKey {
+        kty: "EC",
+        crv: "P-256",
+        x: encode(x),
+        y: encode(y),
+    };
+    Ok((key, epk))
+}
+
+fn encrypt_key(
+    public: &OaepPublicEncryptingKey,
+    key: &[u8; CONTENT_KEY_BYTES],
+) -> Result<Vec<u8>, SealError> {
+    let mut room = vec![0; public.ciphertext_size()];
+    let length = public
+        .encrypt(&OAEP_SHA256_MGF1SHA256, key, &mut room, None)
+        .map_err(|_| SealError::Refused("encrypt a content key"))?
+        .len();
+    room.truncate(length);
+    Ok(room)
+}
