@@ -57,6 +57,16 @@ pub(crate) fn first_outside(bytes: &[u8], allowed: Classes) -> Option<usize> {
         .position(|byte| classes_of(*byte) & allowed == 0)
 }
 
+/// The position of the first character out of place in an amount: a sign, `C` or `D`, then digits.
+pub(crate) fn first_outside_amount(raw: &[u8], to_ascii: impl Fn(u8) -> u8) -> Option<usize> {
+    raw.iter()
+        .enumerate()
+        .position(|(at, byte)| match to_ascii(*byte) {
+            b'C' | b'D' => at != 0,
+            other => at == 0 || !other.is_ascii_digit(),
+        })
+}
+
 /// An EBCDIC code page, as far as printable ASCII goes.
 pub(crate) struct CodePage {
     /// ASCII for each EBCDIC byte, 0 where there is no printable ASCII character.

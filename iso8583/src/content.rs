@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::bcd;
-use crate::characters::{CodePage, classes_of, first_outside};
+use crate::characters::{CodePage, first_outside, first_outside_amount};
 use crate::field::{ContentEncoding, FieldSpec, Format, LengthCounts};
 use crate::hex;
 
@@ -36,9 +36,11 @@ pub(crate) fn check(
             };
         }
         ContentEncoding::BcdLeft | ContentEncoding::BcdRight => return check_bcd(spec, raw, units),
-        ContentEncoding::Ascii if spec.format == Format::Xn => check_amount(raw, |byte| byte),
+        ContentEncoding::Ascii if spec.format == Format::Xn => {
+            first_outside_amount(raw, |byte| byte)
+        }
         ContentEncoding::Ebcdic if spec.format == Format::Xn => {
-            check_amount(raw, |byte| code_page.ascii(byte))
+            first_outside_amount(raw, |byte| code_page.ascii(byte))
         }
         ContentEncoding::Ascii => first_outside(raw, spec.format.classes()),
         ContentEncoding::Ebcdic => code_page.first_outside(raw, spec.format.classes()),
@@ -48,16 +50,6 @@ pub(crate) fn check(
         Some(0) if spec.format == Format::Xn => Err(fault(0, "the sign C or D")),
         Some(at) => Err(fault(at, spec.format.expected_character())),
     }
-}
-
-/// The position of the first character of an amount that is out of place.
-fn check_amount(raw: &[u8], to_ascii: impl Fn(u8) -> u8) -> Option<usize> {
-    raw.iter()
-        .enumerate()
-        .position(|(at, byte)| match to_ascii(*byte) {
-            b'C' | b'D' => at != 0,
-            other => at == 0 || classes_of(other) & Format::Xn.classes() == 0,
-        })
 }
 
 fn check_bcd(spec: &FieldSpec, raw: &[u8], units: usize) -> Result<usize, ContentFault> {

@@ -305,12 +305,12 @@ fn read_fields(message: &mut Message<'_>, cursor: &mut Cursor<'_>) -> Result<(),
             }
         }
     }
-    if let Some(fault) = first_fault {
-        return Err(fault);
-    }
-    match cursor.bytes.len().saturating_sub(cursor.at) {
-        0 => Ok(()),
-        left => Err(fault(
+    let left = cursor.bytes.len().saturating_sub(cursor.at);
+    message.in_step = left == 0;
+    match first_fault {
+        Some(fault) => Err(fault),
+        None if left == 0 => Ok(()),
+        None => Err(fault(
             Part::Trailer,
             cursor.at,
             "the end",

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::bcd;
 use crate::bitmap::{DeSet, MAX_DE};
 use crate::builder::{MessageBuilder, Misuse, Value, ValueKind};
-use crate::characters::{classes_of, first_outside};
+use crate::characters::{first_outside, first_outside_amount};
 use crate::dialect::{BitmapEncoding, Dialect, MtiEncoding};
 use crate::field::{ContentEncoding, FieldSpec, Format, LengthCounts, LengthEncoding, LengthRule};
 use crate::hex;
@@ -190,13 +190,7 @@ impl Field<'_> {
         let format = self.spec.format;
         let wrong = match format {
             Format::B => None,
-            Format::Xn => content
-                .iter()
-                .enumerate()
-                .position(|(at, byte)| match byte {
-                    b'C' | b'D' => at != 0,
-                    other => at == 0 || classes_of(*other) & format.classes() == 0,
-                }),
+            Format::Xn => first_outside_amount(content, |byte| byte),
             _ => first_outside(content, format.classes()),
         };
         let Some(at) = wrong else {

@@ -2,7 +2,9 @@
 //!
 //! Each field of a dialect says how much of it is [`Shown`]; what it doesn't say is not shown. Of
 //! a PAN people see the BIN (six digits) and the last four. A value that is not what it should be
-//! is not shown at all, and neither are bytes that can't be read.
+//! is not shown at all, and neither are bytes that can't be read. Where fields don't fill a message
+//! to its end, none of them surely began where it seemed to, and a PAN may lie in what looks like
+//! an amount: then no field is shown.
 
 use std::borrow::Cow;
 
@@ -30,7 +32,8 @@ pub struct DescribedField {
     pub value_masked: String,
 }
 
-/// The fields of a message, in ascending order.
+/// The fields of a message, in ascending order. The message may be a
+/// [partial](crate::DecodeError::partial) one.
 #[must_use]
 pub fn describe(dialect: &Dialect, message: &Message<'_>) -> Vec<DescribedField> {
     let describe_field = |de| {
@@ -40,7 +43,7 @@ pub fn describe(dialect: &Dialect, message: &Message<'_>) -> Vec<DescribedField>
         Some(DescribedField {
             de,
             name,
-            value_masked: masked_value(&content),
+            value_masked: masked_value(&content, message.in_step),
         })
     };
     message.iter_des().filter_map(describe_field).collect()
@@ -83,6 +86,9 @@ fn mark_visible(message: &Message<'_>, visible: &mut [bool]) {
         }
     };
     show(0..message.preamble_bytes() * 2);
+    if !message.in_step {
+        return;
+    }
     for de in message.iter_des() {
         let (Some(content), Some(field), Some(range)) = (
             message.content(de),
@@ -117,7 +123,10 @@ fn nibbles_of(content: &Content<'_>, start: usize, unit: usize) -> std::ops::Ran
     }
 }
 
-fn masked_value(content: &Content<'_>) -> String {
+fn masked_value(content: &Content<'_>, in_step: bool) -> String {
+    if !in_step {
+        return hidden(content);
+    }
     if content.spec.shown == Shown::Clear {
         return match content.text() {
             Some(text) => text.into_owned(),
@@ -126,8 +135,12 @@ fn masked_value(content: &Content<'_>) -> String {
     }
     match (visible_units(content), content.text()) {
         (Some(visible), Some(text)) => stars(text.as_bytes(), &visible),
-        _ => format!("*** ({} {})", content.units, content.spec.format.unit()),
+        _ => hidden(content),
     }
+}
+
+fn hidden(content: &Content<'_>) -> String {
+    format!("*** ({} {})", content.units, content.spec.format.unit())
 }
 
 /// The text with a star for each character that is not visible.

@@ -34,6 +34,9 @@ pub struct Message<'a> {
     pub(crate) mti: Mti,
     /// Where the fields begin.
     pub(crate) preamble: u16,
+    /// Whether the fields filled the message to its last byte, so that each surely began where it
+    /// seemed to.
+    pub(crate) in_step: bool,
     /// The fields that were read, and DE 1 and DE 65 where there are further bitmaps.
     pub(crate) fields: DeSet,
     pub(crate) spans: [Span; MAX_DE as usize + 1],
@@ -46,6 +49,7 @@ impl<'a> Message<'a> {
             bytes,
             mti,
             preamble: 0,
+            in_step: false,
             fields: DeSet::default(),
             spans: [Span::default(); MAX_DE as usize + 1],
         }
