@@ -1,0 +1,381 @@
+//! A host: a listener, its connections, and what is the same on all of them, whoever decides.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use iso8583::{Framing, Mti, mti::Class};
+use thiserror::Error;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::{
+    acquirer::Acquirer,
+    clock::{Clock, transmission_date_time},
+    counters::Counters,
+    iso8583_rs_codec::CodecError,
+    issuer::Issuer,
+    message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES},
+    network,
+    response_code::ResponseCode,
+    tap::{Direction, Tap, TappedLine},
+    wire::{Line, LineError, Unreadable, WireCodec},
+};
+
+/// The most connections that a host holds at once; further ones are closed as they come.
+pub const MAX_CONNECTIONS: usize = 256;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long closing a connection may take.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+
+/// How many messages of a connection are decided before their answers are written.
+const MESSAGES_AT_A_TIME: usize = 256;
+
+/// How many answers of issuers may wait for a connection of the acquirer; further ones are lost.
+const MAX_RELAYED_ANSWERS: usize = 16_384;
+
+/// How many answers of a connection may be delayed at once; further late ones are never sent.
+const MAX_DELAYED_ANSWERS: usize = 16_384;
+
+/// How long a host that cannot accept connections waits before it tries again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who decides at a host.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Forwards to issuers.
+    Acquirer(Acquirer),
+    /// Holds accounts.
+    Issuer(Issuer),
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is answered at once.
+    Answer(BankMessage),
+    /// It is answered later.
+    AnswerAfter(Duration, BankMessage),
+    /// Nothing is sent now: it was no request, it was forwarded, or its card never answers.
+    Nothing,
+}
+
+impl Outcome {
+    /// The usual answer: the request's own data elements and DE 39.
+    pub(crate) fn refuse(request: &BankMessage, code: ResponseCode) -> Self {
+        request
+            .answer(ECHOED_DES, code)
+            .map_or(Self::Nothing, Self::Answer)
+    }
+}
+
+/// Everything about a host that outlives a stop and a start.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) name: Arc<str>,
+    pub(crate) dialect_name: Arc<str>,
+    pub(crate) codec: WireCodec,
+    pub(crate) framing: Framing,
+    pub(crate) echo_idle: Option<Duration>,
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) role: Role,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) tap: Tap,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Accepts connections until told to stop, and drops them all then, as a killed process would.
+pub(crate) async fn listen(
+    host: Arc<Host>,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: some will come free.
+                tracing::warn!(host.id = %host.name, %error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!(host.id = %host.name, %peer, "a connection was closed, there are {MAX_CONNECTIONS}");
+            continue;
+        };
+        let host = Arc::clone(&host);
+        connections.spawn(async move {
+            serve(host, stream, peer).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn serve(host: Arc<Host>, stream: TcpStream, peer: SocketAddr) {
+    let acceptor = TlsAcceptor::from(Arc::clone(&host.tls));
+    let handshake = async {
+        stream.set_nodelay(true)?;
+        acceptor.accept(stream).await
+    };
+    let stream = match timeout(HANDSHAKE_LIMIT, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            host.counters
+                .with(|counters| counters.refused_handshakes += 1);
+            tracing::warn!(host.id = %host.name, %peer, %error, "a TLS handshake failed");
+            return;
+        }
+        Err(_) => {
+            host.counters
+                .with(|counters| counters.refused_handshakes += 1);
+            tracing::warn!(host.id = %host.name, %peer, "a TLS handshake took too long");
+            return;
+        }
+    };
+    host.counters.with(|counters| counters.connections += 1);
+    tracing::info!(host.id = %host.name, %peer, "a line was opened");
+    let mut connection = Connection::new(Arc::clone(&host), stream, peer);
+    let ended = connection.run().await;
+    connection.line.close(CLOSE_LIMIT).await;
+    match ended {
+        ConnectionEnd::Line(LineError::Closed) => {
+            tracing::info!(host.id = %host.name, %peer, "a line was closed by the peer");
+        }
+        error => {
+            host.counters.with(|counters| counters.dropped_lines += 1);
+            tracing::warn!(host.id = %host.name, %peer, %error, "a line was dropped");
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+enum ConnectionEnd {
+    #[error("{0}")]
+    Line(#[from] LineError),
+    #[error("a frame is no message, and too little of it can be read to answer: {reason}")]
+    Unanswerable { reason: String },
+    #[error("{0}")]
+    Codec(#[from] CodecError),
+}
+
+struct Connection {
+    host: Arc<Host>,
+    line: Line<TlsStream<TcpStream>>,
+    tapped: TappedLine,
+    is_signed_on: bool,
+    /// Answers of issuers, for the acquirer's connections.
+    relay: mpsc::Sender<BankMessage>,
+    relayed: mpsc::Receiver<BankMessage>,
+    delayed: BTreeMap<(Instant, u64), BankMessage>,
+    delayed_so_far: u64,
+    last_traffic: Instant,
+    echoes_sent: u32,
+}
+
+impl Connection {
+    fn new(host: Arc<Host>, stream: TlsStream<TcpStream>, peer: SocketAddr) -> Self {
+        let (relay, relayed) = mpsc::channel(MAX_RELAYED_ANSWERS);
+        Self {
+            tapped: TappedLine::to_address(&host.name, peer, &host.dialect_name),
+            line: Line::new(stream, host.framing),
+            host,
+            is_signed_on: false,
+            relay,
+            relayed,
+            delayed: BTreeMap::new(),
+            delayed_so_far: 0,
+            last_traffic: Instant::now(),
+            echoes_sent: 0,
+        }
+    }
+
+    async fn run(&mut self) -> ConnectionEnd {
+        loop {
+            if let Err(end) = self.step().await {
+                return end;
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), ConnectionEnd> {
+        let next_delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
+        let next_echo = self.host.echo_idle.filter(|_| self.is_signed_on);
+        let next_echo = next_echo.map(|idle| self.last_traffic + idle);
+        let now = Instant::now();
+        let mut answers = Vec::new();
+        tokio::select! {
+            _ = self.relayed.recv_many(&mut answers, MESSAGES_AT_A_TIME) => {}
+            turned = self.line.turn() => {
+                turned?;
+                self.last_traffic = Instant::now();
+                return self.decide_all().await;
+            }
+            () = sleep_until(next_delayed.unwrap_or(now)), if next_delayed.is_some() => {
+                answers = self.due_answers();
+            }
+            () = sleep_until(next_echo.unwrap_or(now)), if next_echo.is_some() => {
+                answers.push(self.echo());
+            }
+        }
+        self.send(&answers).await
+    }
+
+    /// Decides about every whole frame that has been read.
+    async fn decide_all(&mut self) -> Result<(), ConnectionEnd> {
+        loop {
+            let (frames, consumed) = self
+                .line
+                .frames(MESSAGES_AT_A_TIME)
+                .map_err(LineError::from)?;
+            if frames.is_empty() {
+                return Ok(());
+            }
+            let input = self.line.input();
+            // An empty frame only keeps the line open.
+            let payloads: Vec<&[u8]> = frames
+                .iter()
+                .filter_map(|(begin, end)| input.get(*begin..*end))
+                .filter(|payload| !payload.is_empty())
+                .collect();
+            for payload in &payloads {
+                self.host
+                    .tap
+                    .report(&self.tapped, Direction::Received, payload);
+            }
+            let messages = self.host.codec.decode(&payloads).await?;
+            self.line.consume(consumed);
+            let mut answers = Vec::with_capacity(messages.len());
+            let mut unanswerable = None;
+            for message in messages {
+                match self.decide(message) {
+                    Ok(Outcome::Answer(answer)) => answers.push(answer),
+                    Ok(Outcome::AnswerAfter(delay, answer)) => self.delay(delay, answer),
+                    Ok(Outcome::Nothing) => {}
+                    Err(end) => {
+                        unanswerable = Some(end);
+                        break;
+                    }
+                }
+            }
+            // What came before the bad frame is answered all the same.
+            self.send(&answers).await?;
+            if let Some(end) = unanswerable {
+                return Err(end);
+            }
+        }
+    }
+
+    fn decide(
+        &mut self,
+        message: Result<BankMessage, Unreadable>,
+    ) -> Result<Outcome, ConnectionEnd> {
+        let message = match message {
+            Ok(message) => message,
+            Err(unreadable) => return self.refuse_format(unreadable),
+        };
+        self.host.counters.received(message.mti());
+        if !message.mti().is_request() {
+            return Ok(Outcome::Nothing);
+        }
+        if message.mti().class() == Class::NetworkManagement {
+            let code = network::decide(&message, &mut self.is_signed_on);
+            let answer = message.answer(ECHOED_NETWORK_DES, code);
+            return Ok(answer.map_or(Outcome::Nothing, Outcome::Answer));
+        }
+        if !self.is_signed_on {
+            return Ok(Outcome::refuse(&message, ResponseCode::INOPERATIVE));
+        }
+        Ok(match &self.host.role {
+            Role::Acquirer(acquirer) => acquirer.decide(message, &self.relay),
+            Role::Issuer(issuer) => issuer.decide(&message),
+        })
+    }
+
+    /// A frame that is no message is answered with 30 when MTI and STAN could be read; without them
+    /// nobody could match the answer, and the line is dropped.
+    fn refuse_format(&self, unreadable: Unreadable) -> Result<Outcome, ConnectionEnd> {
+        let Unreadable { reason, partial } = unreadable;
+        let answer = partial
+            .filter(|partial| partial.text(11).is_some())
+            .and_then(|partial| {
+                self.host.counters.received(partial.mti());
+                let echoed = match partial.mti().class() {
+                    Class::NetworkManagement => ECHOED_NETWORK_DES,
+                    _ => ECHOED_DES,
+                };
+                partial.answer(echoed, ResponseCode::FORMAT_ERROR)
+            });
+        let Some(answer) = answer else {
+            return Err(ConnectionEnd::Unanswerable { reason });
+        };
+        let stan = answer.text(11).unwrap_or_default();
+        tracing::warn!(host.id = %self.host.name, stan, %reason, "a message was refused with 30");
+        Ok(Outcome::Answer(answer))
+    }
+
+    fn delay(&mut self, delay: Duration, answer: BankMessage) {
+        if self.delayed.len() >= MAX_DELAYED_ANSWERS {
+            tracing::warn!(host.id = %self.host.name, "a late answer is never sent, too many wait");
+            return;
+        }
+        self.delayed_so_far += 1;
+        self.delayed
+            .insert((Instant::now() + delay, self.delayed_so_far), answer);
+    }
+
+    fn due_answers(&mut self) -> Vec<BankMessage> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        while let Some(first) = self.delayed.first_entry()
+            && first.key().0 <= now
+        {
+            due.push(first.remove());
+        }
+        due
+    }
+
+    /// An echo of the host's own; its answer is read like any other and never answered.
+    fn echo(&mut self) -> BankMessage {
+        self.last_traffic = Instant::now();
+        self.echoes_sent = self.echoes_sent % 999_999 + 1;
+        let sent_at = transmission_date_time(self.host.clock.now_utc());
+        let mut echo = BankMessage::new(Mti::NETWORK_REQUEST);
+        echo.set(7, sent_at);
+        echo.set(11, format!("{:06}", self.echoes_sent));
+        echo.set(70, network::ECHO);
+        echo
+    }
+
+    async fn send(&mut self, messages: &[BankMessage]) -> Result<(), ConnectionEnd> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.last_traffic = Instant::now();
+        let framing = self.line.framing();
+        let (host, tapped) = (&self.host, &self.tapped);
+        host.codec
+            .encode(messages, framing, self.line.output(), |mti, payload| {
+                host.counters.sent(mti);
+                host.tap.report(tapped, Direction::Sent, payload);
+            })
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,527 @@
+//! An issuer's books: cards, accounts, holds. All rules about money are here, without any I/O.
+
+use std::{collections::HashMap, fmt};
+
+use time::OffsetDateTime;
+
+use super::{
+    currency::Currency,
+    history::{Exchange, History, MAX_REMEMBERED_EXCHANGES, Standing},
+    pin::{MAX_PIN_TRIES, ZonePinKey},
+    request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
+    snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
+};
+use crate::{response_code::ResponseCode, test_cards::provoked_by};
+
+/// Whether a card may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CardStatus {
+    Active,
+    Blocked,
+    Lost,
+    Stolen,
+}
+
+/// When an issuer answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    AtOnce,
+    Late,
+    Never,
+}
+
+/// A card to open in the books, with an account in each of its currencies.
+pub(crate) struct CardToOpen<'a> {
+    pub(crate) pan: &'a str,
+    pub(crate) expiry_yymm: [u8; 4],
+    /// `None` when every CVV2 is wrong.
+    pub(crate) cvv2: Option<&'a str>,
+    pub(crate) pin: &'a str,
+    pub(crate) status: CardStatus,
+    pub(crate) delivery: Delivery,
+    /// The highest amount of one payment, in whole units of its currency.
+    pub(crate) limit_whole_units: Option<i64>,
+    /// Currency and opening balance in minor units.
+    pub(crate) accounts: &'a [(Currency, i64)],
+}
+
+struct Card {
+    masked_pan: String,
+    pan: String,
+    expiry_yymm: [u8; 4],
+    cvv2: Option<String>,
+    pin: String,
+    wrong_pins: u8,
+    status: CardStatus,
+    delivery: Delivery,
+    limit_whole_units: Option<i64>,
+    /// Numeric currency code and index into the accounts.
+    accounts: Vec<(u16, u32)>,
+}
+
+/// Money in one currency. `available = balance - held`, and none of the three is ever negative.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    currency: Currency,
+    balance_minor: i64,
+    held_minor: i64,
+}
+
+impl Account {
+    fn available_minor(&self) -> i64 {
+        self.balance_minor.saturating_sub(self.held_minor)
+    }
+}
+
+/// What an issuer has decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) response_code: ResponseCode,
+    pub(crate) approval_code: Option<[u8; 6]>,
+    pub(crate) delivery: Delivery,
+}
+
+impl Decision {
+    fn declined(response_code: ResponseCode) -> Self {
+        Self {
+            response_code,
+            approval_code: None,
+            delivery: Delivery::AtOnce,
+        }
+    }
+}
+
+/// The cards and accounts of one issuer.
+pub(crate) struct Books {
+    by_pan: HashMap<String, u32>,
+    cards: Vec<Card>,
+    accounts: Vec<Account>,
+    history: History,
+    zone_pin_key: ZonePinKey,
+    /// The next approval code; a counter, so that a run can be repeated.
+    next_approval: u32,
+}
+
+impl fmt::Debug for Books {
+    /// Shows sizes only: the rest is card data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books")
+            .field("cards", &self.cards.len())
+            .field("accounts", &self.accounts.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Approval codes have six digits and wrap.
+const APPROVAL_CODES: u32 = 1_000_000;
+
+impl Books {
+    pub(crate) fn new(zone_pin_key: ZonePinKey) -> Self {
+        Self {
+            by_pan: HashMap::new(),
+            cards: Vec::new(),
+            accounts: Vec::new(),
+            history: History::new(MAX_REMEMBERED_EXCHANGES),
+            zone_pin_key,
+            next_approval: 1,
+        }
+    }
+
+    /// Opens a card. A card number that is open already, or a table with more than 2^32 rows, is
+    /// left as it is.
+    pub(crate) fn open(&mut self, card: &CardToOpen<'_>) {
+        let Ok(card_index) = u32::try_from(self.cards.len()) else {
+            return;
+        };
+        if self.by_pan.contains_key(card.pan) {
+            return;
+        }
+        let mut accounts = Vec::with_capacity(card.accounts.len());
+        for (currency, balance_minor) in card.accounts {
+            let Ok(index) = u32::try_from(self.accounts.len()) else {
+                return;
+            };
+            self.accounts.push(Account {
+                currency: *currency,
+                balance_minor: *balance_minor,
+                held_minor: 0,
+            });
+            accounts.push((currency.numeric(), index));
+        }
+        self.by_pan.insert(card.pan.to_owned(), card_index);
+        self.cards.push(Card {
+            masked_pan: masked(card.pan),
+            pan: card.pan.to_owned(),
+            expiry_yymm: card.expiry_yymm,
+            cvv2: card.cvv2.map(str::to_owned),
+            pin: card.pin.to_owned(),
+            wrong_pins: 0,
+            status: card.status,
+            delivery: card.delivery,
+            limit_whole_units: card.limit_whole_units,
+            accounts,
+        });
+    }
+
+    /// Decides about a 0100, 0200 or 0220 and moves the money.
+    ///
+    /// A request seen before has no effect again: 94 for a 0100 or 0200, the first answer once more
+    /// for an advice, which is repeated until it is acknowledged.
+    pub(crate) fn decide(&mut self, request: &CardRequest, now: OffsetDateTime) -> Decision {
+        if let Some(seen) = self.history.get(&request.key) {
+            return match request.key.kind {
+                MessageKind::Authorization | MessageKind::Financial => {
+                    Decision::declined(ResponseCode::DUPLICATE)
+                }
+                MessageKind::FinancialAdvice => Decision {
+                    response_code: seen.response_code,
+                    approval_code: seen.approval_code,
+                    delivery: Delivery::AtOnce,
+                },
+            };
+        }
+        let card = self.by_pan.get(&request.pan).copied();
+        let outcome = self.check_and_move(request, card, now);
+        let (decision, exchange) = match outcome {
+            Ok(moved) => {
+                let approval_code = self.approval_code();
+                let delivery = self
+                    .card(card)
+                    .map_or(Delivery::AtOnce, |card| card.delivery);
+                let decision = Decision {
+                    response_code: ResponseCode::APPROVED,
+                    approval_code: Some(approval_code),
+                    delivery,
+                };
+                (decision, Some(moved))
+            }
+            Err(code) => (Decision::declined(code), None),
+        };
+        self.history.remember(
+            request.key,
+            Exchange {
+                account: exchange.map(|moved| moved.account),
+                card,
+                amount_minor: request.amount_minor,
+                currency_numeric: request.currency_numeric,
+                posted_minor: exchange.map_or(0, |moved| moved.posted_minor),
+                standing: exchange.map_or(Standing::Declined, |moved| moved.standing),
+                response_code: decision.response_code,
+                approval_code: decision.approval_code,
+            },
+        );
+        decision
+    }
+
+    fn check_and_move(
+        &mut self,
+        request: &CardRequest,
+        card: Option<u32>,
+        now: OffsetDateTime,
+    ) -> Result<Moved, ResponseCode> {
+        if self.history.was_reversed_first(&request.key) {
+            return Err(ResponseCode::DO_NOT_HONOUR);
+        }
+        let index = card.ok_or(ResponseCode::INVALID_CARD)?;
+        if let (MessageKind::FinancialAdvice, Some(original)) =
+            (request.key.kind, &request.original)
+        {
+            return self.complete(request, original, index);
+        }
+        let account = self.check_card(request, index, now)?;
+        self.move_money(request, account)
+    }
+
+    /// The checks that do not concern the balance, in the order in which an issuer makes them:
+    /// status, expiry, CVV2, PIN, kind and currency, limit, and the amounts that provoke an answer.
+    fn check_card(
+        &mut self,
+        request: &CardRequest,
+        index: u32,
+        now: OffsetDateTime,
+    ) -> Result<u32, ResponseCode> {
+        let malfunction = ResponseCode::SYSTEM_MALFUNCTION;
+        let card = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.cards.get_mut(index));
+        let card = card.ok_or(malfunction)?;
+        match card.status {
+            CardStatus::Active => {}
+            CardStatus::Blocked => return Err(ResponseCode::RESTRICTED_CARD),
+            CardStatus::Lost => return Err(ResponseCode::LOST_CARD),
+            CardStatus::Stolen => return Err(ResponseCode::STOLEN_CARD),
+        }
+        if request
+            .expiry_yymm
+            .is_some_and(|expiry| expiry != card.expiry_yymm)
+            || has_expired(card.expiry_yymm, now)
+        {
+            return Err(ResponseCode::EXPIRED_CARD);
+        }
+        if request.cvv2.is_some() && request.cvv2 != card.cvv2 {
+            return Err(ResponseCode::CVV_MISMATCH);
+        }
+        if let Some(block) = request.pin_block {
+            card.check_pin(&self.zone_pin_key, block)?;
+        }
+        let permitted = match (request.key.kind, request.kind) {
+            (_, PaymentKind::Debit) => true,
+            (MessageKind::Financial | MessageKind::FinancialAdvice, PaymentKind::Credit) => true,
+            (MessageKind::Authorization, PaymentKind::Credit) | (_, PaymentKind::Other) => false,
+        };
+        let account = card
+            .accounts
+            .iter()
+            .find(|(numeric, _)| permitted && *numeric == request.currency_numeric)
+            .map(|(_, account)| *account)
+            .ok_or(ResponseCode::NOT_PERMITTED)?;
+        if let Some(limit) = card.limit_whole_units {
+            let currency = Currency::from_numeric(request.currency_numeric).ok_or(malfunction)?;
+            if currency
+                .minor_units(limit)
+                .is_some_and(|limit| request.amount_minor > limit)
+            {
+                return Err(ResponseCode::EXCEEDS_LIMIT);
+            }
+        }
+        provoked_by(request.amount_minor).map_or(Ok(account), Err)
+    }
+
+    fn move_money(&mut self, request: &CardRequest, account: u32) -> Result<Moved, ResponseCode> {
+        let malfunction = ResponseCode::SYSTEM_MALFUNCTION;
+        let amount_minor = request.amount_minor;
+        let place = self.account_mut(account).ok_or(malfunction)?;
+        let is_credit = request.kind == PaymentKind::Credit;
+        if !is_credit && place.available_minor() < amount_minor {
+            return Err(ResponseCode::INSUFFICIENT_FUNDS);
+        }
+        Ok(match request.key.kind {
+            MessageKind::Authorization => {
+                place.held_minor = place
+                    .held_minor
+                    .checked_add(amount_minor)
+                    .ok_or(malfunction)?;
+                let standing = Standing::Held {
+                    remaining_minor: amount_minor,
+                };
+                Moved {
+                    account,
+                    posted_minor: 0,
+                    standing,
+                }
+            }
+            MessageKind::Financial | MessageKind::FinancialAdvice => {
+                let posted_minor = if is_credit {
+                    -amount_minor
+                } else {
+                    amount_minor
+                };
+                place.balance_minor = place
+                    .balance_minor
+                    .checked_sub(posted_minor)
+                    .ok_or(malfunction)?;
+                Moved {
+                    account,
+                    posted_minor,
+                    standing: Standing::Posted,
+                }
+            }
+        })
+    }
+
+    /// Posts an advice against the hold of its original: the hold shrinks by the amount and the
+    /// account is debited by it. Several advices may share a hold; 61 answers one that is above what
+    /// is left, 25 one whose original is unknown or holds nothing any more.
+    fn complete(
+        &mut self,
+        request: &CardRequest,
+        original: &ExchangeKey,
+        card: u32,
+    ) -> Result<Moved, ResponseCode> {
+        let held = self
+            .history
+            .get(original)
+            .copied()
+            .filter(|held| held.card == Some(card));
+        let held = held.ok_or(ResponseCode::ORIGINAL_NOT_FOUND)?;
+        let (Standing::Held { remaining_minor }, Some(account)) = (held.standing, held.account)
+        else {
+            return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+        };
+        if held.currency_numeric != request.currency_numeric || request.kind != PaymentKind::Debit {
+            return Err(ResponseCode::NOT_PERMITTED);
+        }
+        let left_minor = remaining_minor
+            .checked_sub(request.amount_minor)
+            .filter(|left| *left >= 0)
+            .ok_or(ResponseCode::EXCEEDS_LIMIT)?;
+        let place = self
+            .account_mut(account)
+            .ok_or(ResponseCode::SYSTEM_MALFUNCTION)?;
+        // The hold covered the amount, so neither can go below zero.
+        place.held_minor = place.held_minor.saturating_sub(request.amount_minor);
+        place.balance_minor = place.balance_minor.saturating_sub(request.amount_minor);
+        if let Some(held) = self.history.get_mut(original) {
+            held.posted_minor = held.posted_minor.saturating_add(request.amount_minor);
+            held.standing = if left_minor == 0 {
+                Standing::Posted
+            } else {
+                Standing::Held {
+                    remaining_minor: left_minor,
+                }
+            };
+        }
+        // The money is on the original's account; the advice itself leaves nothing to undo twice.
+        Ok(Moved {
+            account,
+            posted_minor: 0,
+            standing: Standing::Posted,
+        })
+    }
+
+    /// Undoes an original: releases what is held and gives back what was posted. Reversing twice
+    /// changes nothing and is approved again; so is reversing what was declined.
+    pub(crate) fn reverse(&mut self, original: &ExchangeKey) -> ResponseCode {
+        let Some(found) = self.history.get(original).copied() else {
+            self.history.remember_reversal_first(*original);
+            return ResponseCode::ORIGINAL_NOT_FOUND;
+        };
+        let held_minor = match found.standing {
+            Standing::Declined | Standing::Reversed => return ResponseCode::APPROVED,
+            Standing::Held { remaining_minor } => remaining_minor,
+            Standing::Posted => 0,
+        };
+        let Some(place) = found.account.and_then(|account| self.account_mut(account)) else {
+            return ResponseCode::SYSTEM_MALFUNCTION;
+        };
+        let Some(balance_minor) = place
+            .balance_minor
+            .checked_add(found.posted_minor)
+            .filter(|balance| *balance >= place.held_minor.saturating_sub(held_minor))
+        else {
+            // A refund whose money has been spent since cannot be taken back.
+            return ResponseCode::INSUFFICIENT_FUNDS;
+        };
+        place.balance_minor = balance_minor;
+        place.held_minor = place.held_minor.saturating_sub(held_minor);
+        if let Some(exchange) = self.history.get_mut(original) {
+            exchange.standing = Standing::Reversed;
+            exchange.posted_minor = 0;
+        }
+        ResponseCode::APPROVED
+    }
+
+    fn approval_code(&mut self) -> [u8; 6] {
+        let number = self.next_approval;
+        self.next_approval = (number + 1) % APPROVAL_CODES;
+        let mut code = *b"000000";
+        let mut rest = number;
+        for place in code.iter_mut().rev() {
+            *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+        }
+        code
+    }
+
+    fn card(&self, index: Option<u32>) -> Option<&Card> {
+        self.cards.get(usize::try_from(index?).ok()?)
+    }
+
+    fn account_mut(&mut self, index: u32) -> Option<&mut Account> {
+        self.accounts.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// A copy of the books for who compares them with another's.
+    pub(crate) fn snapshot(&self) -> BooksSnapshot {
+        let accounts = self
+            .cards
+            .iter()
+            .flat_map(|card| {
+                card.accounts
+                    .iter()
+                    .map(move |(_, account)| (card, *account))
+            })
+            .filter_map(|(card, account)| {
+                let account = self.accounts.get(usize::try_from(account).ok()?)?;
+                Some(AccountSnapshot {
+                    masked_pan: card.masked_pan.clone(),
+                    currency: account.currency.code().to_owned(),
+                    balance_minor: account.balance_minor,
+                    held_minor: account.held_minor,
+                    available_minor: account.available_minor(),
+                })
+            })
+            .collect();
+        let exchanges = self
+            .history
+            .iter()
+            .map(|(key, exchange)| SeenExchange {
+                kind: key.kind,
+                stan: text(&key.stan),
+                transmitted: text(&key.transmitted),
+                rrn: text(&key.rrn),
+                terminal: text(&key.terminal),
+                masked_pan: self.card(exchange.card).map(|card| card.masked_pan.clone()),
+                amount_minor: exchange.amount_minor,
+                currency: Currency::from_numeric(exchange.currency_numeric)
+                    .map(|currency| currency.code().to_owned()),
+                response_code: exchange.response_code,
+                approval_code: exchange.approval_code.map(|code| text(&code)),
+                standing: exchange.standing,
+                posted_minor: exchange.posted_minor,
+            })
+            .collect();
+        BooksSnapshot {
+            accounts,
+            exchanges,
+        }
+    }
+}
+
+impl Card {
+    fn check_pin(&mut self, key: &ZonePinKey, block: [u8; 8]) -> Result<(), ResponseCode> {
+        if self.wrong_pins >= MAX_PIN_TRIES {
+            return Err(ResponseCode::PIN_TRIES_EXCEEDED);
+        }
+        if key.holds(block, &self.pin, &self.pan) {
+            self.wrong_pins = 0;
+            return Ok(());
+        }
+        self.wrong_pins += 1;
+        Err(ResponseCode::INCORRECT_PIN)
+    }
+}
+
+/// What a payment did to the money.
+#[derive(Debug, Clone, Copy)]
+struct Moved {
+    account: u32,
+    posted_minor: i64,
+    standing: Standing,
+}
+
+/// A card is good until the end of its month, in UTC. A date that is none has expired.
+fn has_expired(expiry_yymm: [u8; 4], now: OffsetDateTime) -> bool {
+    let [tens, units, month_tens, month_units] =
+        expiry_yymm.map(|digit| i32::from(digit) - i32::from(b'0'));
+    let expires = (2_000 + tens * 10 + units) * 12 + month_tens * 10 + month_units;
+    expires < now.year() * 12 + i32::from(u8::from(now.month()))
+}
+
+/// BIN and last four: `411111******1111`.
+pub(super) fn masked(pan: &str) -> String {
+    let shown_at_the_end = pan.len().saturating_sub(4);
+    pan.char_indices()
+        .map(|(place, digit)| {
+            if place < 6 || place >= shown_at_the_end {
+                digit
+            } else {
+                '*'
+            }
+        })
+        .collect()
+}
+
+fn text(ascii: &[u8]) -> String {
+    String::from_utf8_lossy(ascii).into_owned()
+}

@@ -1,0 +1,81 @@
+//! Currencies as DE 49 names them, and how many decimals they have.
+
+use std::fmt;
+
+/// An ISO 4217 currency with an exponent: one that can be paid with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Currency {
+    iso: iso_currency::Currency,
+    exponent: u8,
+}
+
+impl Currency {
+    /// The currency of a numeric code, DE 49; `None` when ISO 4217 has none or it has no minor unit
+    /// (gold, test codes).
+    #[must_use]
+    pub fn from_numeric(numeric: u16) -> Option<Self> {
+        Self::known(iso_currency::Currency::from_numeric(numeric)?)
+    }
+
+    /// The currency of an alphabetic code such as `KWD`.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::known(iso_currency::Currency::from_code(code)?)
+    }
+
+    fn known(iso: iso_currency::Currency) -> Option<Self> {
+        let exponent = u8::try_from(iso.exponent()?).ok()?;
+        Some(Self { iso, exponent })
+    }
+
+    /// The alphabetic code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.iso.code()
+    }
+
+    /// The numeric code, as in DE 49.
+    #[must_use]
+    pub fn numeric(self) -> u16 {
+        self.iso.numeric()
+    }
+
+    /// How many decimals: 0 for JPY, 2 for EUR, 3 for KWD.
+    #[must_use]
+    pub fn exponent(self) -> u8 {
+        self.exponent
+    }
+
+    /// An amount of whole units in minor units; `None` when it does not fit.
+    #[must_use]
+    pub fn minor_units(self, whole_units: i64) -> Option<i64> {
+        whole_units.checked_mul(10_i64.checked_pow(u32::from(self.exponent))?)
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_those_of_iso_4217() {
+        for (code, numeric, exponent, hundred) in [
+            ("JPY", 392, 0, 100),
+            ("EUR", 978, 2, 10_000),
+            ("KWD", 414, 3, 100_000),
+        ] {
+            let currency = Currency::from_numeric(numeric).unwrap();
+            assert_eq!(currency.code(), code);
+            assert_eq!(currency.exponent(), exponent);
+            assert_eq!(currency.minor_units(100), Some(hundred));
+            assert_eq!(Currency::from_code(code), Some(currency));
+        }
+        assert_eq!(Currency::from_numeric(0), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! A message apart from any dialect: MTI and data elements, as text or bytes.
+//!
+//! Hosts of different dialects, and of different codecs, meet here: a host decodes into it, decides,
+//! and encodes from it.
+
+use std::fmt;
+
+use iso8583::Mti;
+
+use crate::response_code::ResponseCode;
+
+/// Room for the data elements of a usual authorization, to allocate once.
+const USUAL_MESSAGE_BYTES: usize = 384;
+const USUAL_MESSAGE_FIELDS: usize = 28;
+
+/// MTI, header and data elements. Text is ASCII; DEs of binary formats are their bytes.
+#[derive(Clone)]
+pub(crate) struct BankMessage {
+    mti: Mti,
+    header: Vec<u8>,
+    contents: Vec<u8>,
+    /// DE number, begin and end in `contents`; unsorted, each DE at most once.
+    places: Vec<(u8, usize, usize)>,
+}
+
+impl BankMessage {
+    pub(crate) fn new(mti: Mti) -> Self {
+        Self {
+            mti,
+            header: Vec::new(),
+            contents: Vec::with_capacity(USUAL_MESSAGE_BYTES),
+            places: Vec::with_capacity(USUAL_MESSAGE_FIELDS),
+        }
+    }
+
+    pub(crate) fn mti(&self) -> Mti {
+        self.mti
+    }
+
+    pub(crate) fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    pub(crate) fn set_header(&mut self, header: &[u8]) {
+        self.header.clear();
+        self.header.extend_from_slice(header);
+    }
+
+    pub(crate) fn get(&self, de: u8) -> Option<&[u8]> {
+        let (_, begin, end) = self.places.iter().find(|(number, ..)| *number == de)?;
+        self.contents.get(*begin..*end)
+    }
+
+    pub(crate) fn text(&self, de: u8) -> Option<&str> {
+        self.get(de).and_then(|bytes| str::from_utf8(bytes).ok())
+    }
+
+    pub(crate) fn set(&mut self, de: u8, value: impl AsRef<[u8]>) {
+        let begin = self.contents.len();
+        self.contents.extend_from_slice(value.as_ref());
+        let place = (de, begin, self.contents.len());
+        match self.places.iter_mut().find(|(number, ..)| *number == de) {
+            Some(existing) => *existing = place,
+            None => self.places.push(place),
+        }
+    }
+
+    /// The data elements, in no particular order.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        self.places.iter().map(|(de, begin, end)| {
+            // `set` is the only one who makes places, and contents never shrink.
+            (*de, self.contents.get(*begin..*end).unwrap_or_default())
+        })
+    }
+
+    /// The answer to this request: its MTI's response, the data elements named, DE 39. `None` when
+    /// this is no request: nothing answers an answer.
+    pub(crate) fn answer(&self, echoed: &[u8], code: ResponseCode) -> Option<Self> {
+        let mut answer = Self::new(self.mti.response()?);
+        answer.header = answering_header(&self.header);
+        for de in echoed {
+            if let Some(value) = self.get(*de) {
+                answer.set(*de, value);
+            }
+        }
+        answer.set(39, code.as_str());
+        Some(answer)
+    }
+}
+
+impl fmt::Debug for BankMessage {
+    /// Shows which data elements there are, never what they hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut numbers: Vec<u8> = self.places.iter().map(|(de, ..)| *de).collect();
+        numbers.sort_unstable();
+        f.debug_struct("BankMessage")
+            .field("mti", &self.mti)
+            .field("des", &numbers)
+            .finish()
+    }
+}
+
+/// A TPDU header has a destination and an origin address of two bytes each, which change places in
+/// the answer; any other header is sent back as it came.
+fn answering_header(header: &[u8]) -> Vec<u8> {
+    match *header {
+        [id, to_high, to_low, from_high, from_low] => {
+            vec![id, from_high, from_low, to_high, to_low]
+        }
+        _ => header.to_vec(),
+    }
+}
+
+/// The data elements that every answer to a financial message carries back when the request had them.
+/// DE 2 and everything secret (14, 35, 48, 52, 55) stay out.
+pub(crate) const ECHOED_DES: &[u8] = &[3, 4, 7, 11, 12, 13, 32, 33, 37, 41, 42, 49, 90];
+
+/// The data elements that an answer to a network management message carries back.
+pub(crate) const ECHOED_NETWORK_DES: &[u8] = &[7, 11, 12, 13, 32, 33, 37, 70];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_turns_the_tpdu_round_and_leaves_card_data_out() {
+        let mut request = BankMessage::new(Mti::AUTHORIZATION_REQUEST);
+        request.set_header(&[0x60, 1, 2, 3, 4]);
+        request.set(2, "4111111111111111");
+        request.set(11, "000001");
+        request.set(48, "9203123");
+        let answer = request.answer(ECHOED_DES, ResponseCode::APPROVED).unwrap();
+        assert!(answer.answer(ECHOED_DES, ResponseCode::APPROVED).is_none());
+        assert_eq!(answer.header(), [0x60, 3, 4, 1, 2]);
+        assert_eq!(answer.text(11), Some("000001"));
+        assert_eq!(answer.text(39), Some("00"));
+        assert_eq!(answer.get(2), None);
+        assert_eq!(answer.get(48), None);
+        assert!(!format!("{request:?}").contains("4111"));
+    }
+
+    #[test]
+    fn setting_a_data_element_again_replaces_it() {
+        let mut message = BankMessage::new(Mti::NETWORK_REQUEST);
+        message.set(11, "000001");
+        message.set(11, "000002");
+        assert_eq!(
+            message.fields().collect::<Vec<_>>(),
+            [(11, b"000002".as_slice())]
+        );
+    }
+}

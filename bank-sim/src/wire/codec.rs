@@ -1,0 +1,127 @@
+//! From bytes to messages and back, through whichever codec a host speaks.
+
+use std::sync::Arc;
+
+use iso8583::{Dialect, Framing, Message, MessageBuilder, Mti};
+
+use crate::{
+    iso8583_rs_codec::{CodecError, Iso8583RsCodec},
+    message::BankMessage,
+};
+
+/// A frame that is no message of the dialect, and what could be read of it all the same.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// What is wrong and where; never what the message holds.
+    pub(crate) reason: String,
+    /// The part decoded before the fault, when at least the MTI could be read.
+    pub(crate) partial: Option<BankMessage>,
+}
+
+/// Whose codec a host speaks through.
+#[derive(Debug, Clone)]
+pub(crate) enum WireCodec {
+    /// This project's.
+    Own(Arc<Dialect>),
+    /// The crate `iso8583_rs`, in a child process.
+    Iso8583Rs(Iso8583RsCodec),
+}
+
+impl WireCodec {
+    /// Reads frames, each into a message or into what is wrong with it.
+    pub(crate) async fn decode(
+        &self,
+        frames: &[&[u8]],
+    ) -> Result<Vec<Result<BankMessage, Unreadable>>, CodecError> {
+        match self {
+            Self::Own(dialect) => Ok(frames
+                .iter()
+                .map(|frame| decode_own(dialect, frame))
+                .collect()),
+            Self::Iso8583Rs(child) => child.decode(frames).await,
+        }
+    }
+
+    /// Appends a frame for each message to `out`, and tells `sent` of each payload. A message that
+    /// the dialect cannot say is left out and told to the log.
+    pub(crate) async fn encode(
+        &self,
+        messages: &[BankMessage],
+        framing: Framing,
+        out: &mut Vec<u8>,
+        mut sent: impl FnMut(Mti, &[u8]),
+    ) -> Result<(), CodecError> {
+        match self {
+            Self::Own(dialect) => {
+                let mut builder = MessageBuilder::new(Mti::NETWORK_REQUEST);
+                for message in messages {
+                    fill(&mut builder, message);
+                    let begin = out.len() + framing.prefix.bytes();
+                    match framing.write(out, |out| dialect.encode(&builder, out)) {
+                        Ok(()) => sent(message.mti(), out.get(begin..).unwrap_or_default()),
+                        Err(error) => unsayable(message, &error),
+                    }
+                }
+            }
+            Self::Iso8583Rs(child) => {
+                let payloads = child.encode(messages).await?;
+                for (message, payload) in messages.iter().zip(payloads) {
+                    let framed = payload.and_then(|payload| {
+                        framing
+                            .write::<String>(out, |out| {
+                                out.extend_from_slice(&payload);
+                                Ok(())
+                            })
+                            .map_err(|error| error.to_string())
+                            .map(|()| payload)
+                    });
+                    match framed {
+                        Ok(payload) => sent(message.mti(), &payload),
+                        Err(error) => unsayable(message, &error),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unsayable(message: &BankMessage, reason: &impl std::fmt::Display) {
+    tracing::error!(
+        mti = %message.mti(),
+        stan = message.text(11).unwrap_or("?"),
+        %reason,
+        "a message cannot be said in this dialect and was not sent"
+    );
+}
+
+fn fill(builder: &mut MessageBuilder, message: &BankMessage) {
+    builder.clear(message.mti());
+    builder.header(message.header());
+    for (de, value) in message.fields() {
+        builder.bytes(de, value);
+    }
+}
+
+fn decode_own(dialect: &Dialect, frame: &[u8]) -> Result<BankMessage, Unreadable> {
+    match dialect.decode(frame) {
+        Ok(message) => Ok(copied(&message)),
+        Err(error) => Err(Unreadable {
+            reason: error.to_string(),
+            partial: error.partial().map(copied),
+        }),
+    }
+}
+
+fn copied(message: &Message<'_>) -> BankMessage {
+    let mut copy = BankMessage::new(message.mti());
+    copy.set_header(message.header());
+    for de in message.iter_des() {
+        if let Some(text) = message.text(de) {
+            copy.set(de, text.as_bytes());
+        } else if let Some(bytes) = message.bytes(de) {
+            copy.set(de, &bytes);
+        }
+    }
+    copy
+}

@@ -1,0 +1,9 @@
+//! Bytes on a line: framing, coalesced writes, and codecs between bytes and messages.
+
+mod codec;
+mod line;
+
+pub(crate) use self::{
+    codec::{Unreadable, WireCodec},
+    line::{Line, LineError},
+};
