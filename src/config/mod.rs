@@ -70,13 +70,16 @@ impl Config {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
             // Figment passes over a file that isn't there; a file that was named must be.
-            std::fs::metadata(path)
-                .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
+            std::fs::metadata(path).map_err(|source| ConfigError::Unreadable {
+                path: path.to_path_buf(),
+                source,
+            })?;
             figment = figment.merge(Toml::file_exact(path));
         }
         // The master key is a secret, not a setting: only the custody of keys reads it.
-        let environment =
-            Env::prefixed(ENVIRONMENT_PREFIX).filter(|key| key.as_str().contains("__")).split("__");
+        let environment = Env::prefixed(ENVIRONMENT_PREFIX)
+            .filter(|key| key.as_str().contains("__"))
+            .split("__");
         let config: Self = figment
             .merge(environment)
             .extract()
@@ -90,18 +93,46 @@ impl Config {
             if (lowest..=highest).contains(&value) {
                 Ok(())
             } else {
-                Err(ConfigError::OutOfRange { key, expected, got: value.to_string() })
+                Err(ConfigError::OutOfRange {
+                    key,
+                    expected,
+                    got: value.to_string(),
+                })
             }
         };
         let api = &self.merchant_api;
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        in_range("store.read_connections", self.store.read_connections.into(), 1, 64, "1 to 64")?;
-        in_range("store.batch_records", size(self.store.batch_records), 1, 1000, "1 to 1000")?;
+        in_range(
+            "store.read_connections",
+            self.store.read_connections.into(),
+            1,
+            64,
+            "1 to 64",
+        )?;
+        in_range(
+            "store.batch_records",
+            size(self.store.batch_records),
+            1,
+            1000,
+            "1 to 1000",
+        )?;
         let queued = size(self.store.queued_records);
         in_range("store.queued_records", queued, 1, 100_000, "1 to 100000")?;
-        in_range("merchant_api.connections", size(api.connections), 1, 100_000, "1 to 100000")?;
+        in_range(
+            "merchant_api.connections",
+            size(api.connections),
+            1,
+            100_000,
+            "1 to 100000",
+        )?;
         let calls = size(api.concurrent_calls);
-        in_range("merchant_api.concurrent_calls", calls, 1, 100_000, "1 to 100000")
+        in_range(
+            "merchant_api.concurrent_calls",
+            calls,
+            1,
+            100_000,
+            "1 to 100000",
+        )
     }
 }
 
@@ -112,7 +143,10 @@ mod tests {
     fn load(text: &str) -> Result<Config, ConfigError> {
         let folder = std::env::temp_dir().join(format!("payswitch-config-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join(format!("{:x}.toml", text.len() + text.matches('a').count() * 997));
+        let path = folder.join(format!(
+            "{:x}.toml",
+            text.len() + text.matches('a').count() * 997
+        ));
         std::fs::write(&path, text).unwrap();
         let loaded = Config::load(Some(&path));
         std::fs::remove_file(&path).unwrap();
