@@ -1,5 +1,32 @@
-//! Where an authorization enters: gRPC over TLS, one file for each concern.
+//! Where an authorization enters: gRPC over TLS, in the order in which a call meets the modules.
 //!
+//! - [`server`]: puts the door together: listen, shake hands, serve, and stop when told.
+//! - `accept`: accepts client connections, each step bounded.
+//! - [`tls`]: TLS 1.3, and the merchant that a client certificate names.
+//! - [`connection`]: who is connected, from where, since when; recorded.
+//! - `gate`: what every call passes first: is there room, and who is calling.
+//! - [`auth`]: one merchant, by API key or by client certificate.
+//! - [`payments`]: PaymentService: authorize, and find again.
+//! - `sealing`: SealingService: the keys to seal to, and session keys.
+//! - [`from_proto`]: reads requests; the wire format stops there.
+//! - `violations`, `clear_card`: what is wrong with a request, all of it, without repeating it.
+//! - [`filter`]: the filter of lists.
+//! - `to_proto`: writes answers, and errors as statuses.
+//! - [`trailers`]: how long the bank and payswitch took.
 //! - [`pb`]: what is generated from `proto/payswitch/v1`.
 
+mod accept;
+pub mod auth;
+mod clear_card;
+pub mod connection;
+pub mod filter;
+pub mod from_proto;
+mod gate;
+pub mod payments;
 pub mod pb;
+mod sealing;
+pub mod server;
+pub mod tls;
+mod to_proto;
+pub mod trailers;
+mod violations;

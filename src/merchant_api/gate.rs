@@ -1,0 +1,121 @@
+//! What every call of a service passes first: is there room, and who is calling.
+//!
+//! A call without room, or without a known caller, ends here, before its body is read. A service
+//! behind the gate finds the [`Caller`] in the extensions of each request.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::Service;
+use tracing::debug;
+
+use super::auth::{Authenticator, Caller, Refused};
+use super::connection::ConnectionHandle;
+use super::to_proto::status;
+use crate::payment::merchant::Merchant;
+
+/// The gate: one for all services.
+#[derive(Clone)]
+pub(super) struct Gate {
+    authenticator: Arc<Authenticator>,
+    /// Calls at once, over all connections and services.
+    room: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// A gate with room for so many calls at once.
+    pub(super) fn new(authenticator: Authenticator, concurrent_calls: usize) -> Self {
+        Self {
+            authenticator: Arc::new(authenticator),
+            room: Arc::new(Semaphore::new(concurrent_calls)),
+        }
+    }
+
+    /// Puts itself before a service.
+    pub(super) fn before<S>(&self, inner: S) -> Gated<S> {
+        Gated {
+            inner,
+            gate: self.clone(),
+        }
+    }
+}
+
+/// A gRPC service behind the gate.
+#[derive(Clone)]
+pub(super) struct Gated<S> {
+    inner: S,
+    gate: Gate,
+}
+
+impl<S: NamedService> NamedService for Gated<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, B> Service<Request<B>> for Gated<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // The ready service is the one to call; its clone is made ready before the next call.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let gate = self.gate.clone();
+        Box::pin(async move {
+            let Ok(_room) = gate.room.try_acquire() else {
+                return Ok(status::overloaded().into_http());
+            };
+            if let Err(refused) = authenticate(&gate.authenticator, &mut request).await {
+                return Ok(refused.into_http());
+            }
+            inner.call(request).await
+        })
+    }
+}
+
+/// The caller that the gate found. A service that is not behind the gate lets nobody in.
+pub(super) fn caller<T>(request: &tonic::Request<T>) -> Result<Arc<Merchant>, Status> {
+    request
+        .extensions()
+        .get::<Caller>()
+        .map(|caller| Arc::clone(&caller.merchant))
+        .ok_or_else(|| status::of_refused(&Refused::NoCredentials))
+}
+
+async fn authenticate<B>(
+    authenticator: &Authenticator,
+    request: &mut Request<B>,
+) -> Result<(), Status> {
+    let Some(connection) = request.extensions().get::<ConnectionHandle>().cloned() else {
+        return Err(status::of_refused(&Refused::NoCredentials));
+    };
+    match authenticator
+        .authenticate(request.headers(), &connection)
+        .await
+    {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(())
+        }
+        Err(refused) => {
+            debug!(connection.id = %connection.id(), reason = %refused, "a call was refused");
+            Err(status::of_refused(&refused))
+        }
+    }
+}
