@@ -1,5 +1,10 @@
 //! Decoding, and building and encoding, of a 0100 with 22 fields and 143 bytes of DE 55.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a bench of what does not work must not run"
+)]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -306,10 +306,12 @@ fn read_fields(message: &mut Message<'_>, cursor: &mut Cursor<'_>) -> Result<(),
         }
     }
     let left = cursor.bytes.len().saturating_sub(cursor.at);
-    message.in_step = left == 0;
     match first_fault {
         Some(fault) => Err(fault),
-        None if left == 0 => Ok(()),
+        None if left == 0 => {
+            message.is_whole = true;
+            Ok(())
+        }
         None => Err(fault(
             Part::Trailer,
             cursor.at,

@@ -2,9 +2,8 @@
 //!
 //! Each field of a dialect says how much of it is [`Shown`]; what it doesn't say is not shown. Of
 //! a PAN people see the BIN (six digits) and the last four. A value that is not what it should be
-//! is not shown at all, and neither are bytes that can't be read. Where fields don't fill a message
-//! to its end, none of them surely began where it seemed to, and a PAN may lie in what looks like
-//! an amount: then no field is shown.
+//! is not shown at all. Of a message that can't be read to its end people see header, MTI and
+//! bitmaps: a field may then have begun elsewhere, and a PAN may lie in what looks like an amount.
 
 use std::borrow::Cow;
 
@@ -43,7 +42,7 @@ pub fn describe(dialect: &Dialect, message: &Message<'_>) -> Vec<DescribedField>
         Some(DescribedField {
             de,
             name,
-            value_masked: masked_value(&content, message.in_step),
+            value_masked: masked_value(&content, message.is_whole),
         })
     };
     message.iter_des().filter_map(describe_field).collect()
@@ -58,8 +57,8 @@ pub fn masked_pan(pan: &str) -> Cow<'static, str> {
     }
 }
 
-/// The bytes of a message in hex, two characters a byte, `*` for each half that is hidden. Bytes
-/// that the dialect can't read are all hidden.
+/// The bytes of a message in hex, two characters a byte, `*` for each half that is hidden. Of a
+/// message that the dialect can't read, all is hidden but header, MTI and bitmaps.
 #[must_use]
 pub fn masked_hex(dialect: &Dialect, bytes: &[u8]) -> String {
     let mut visible = vec![false; bytes.len() * 2];
@@ -86,7 +85,7 @@ fn mark_visible(message: &Message<'_>, visible: &mut [bool]) {
         }
     };
     show(0..message.preamble_bytes() * 2);
-    if !message.in_step {
+    if !message.is_whole {
         return;
     }
     for de in message.iter_des() {
@@ -123,8 +122,8 @@ fn nibbles_of(content: &Content<'_>, start: usize, unit: usize) -> std::ops::Ran
     }
 }
 
-fn masked_value(content: &Content<'_>, in_step: bool) -> String {
-    if !in_step {
+fn masked_value(content: &Content<'_>, is_whole: bool) -> String {
+    if !is_whole {
         return hidden(content);
     }
     if content.spec.shown == Shown::Clear {

@@ -34,9 +34,8 @@ pub struct Message<'a> {
     pub(crate) mti: Mti,
     /// Where the fields begin.
     pub(crate) preamble: u16,
-    /// Whether the fields filled the message to its last byte, so that each surely began where it
-    /// seemed to.
-    pub(crate) in_step: bool,
+    /// Whether all of the message was read, so that each field surely began where it seemed to.
+    pub(crate) is_whole: bool,
     /// The fields that were read, and DE 1 and DE 65 where there are further bitmaps.
     pub(crate) fields: DeSet,
     pub(crate) spans: [Span; MAX_DE as usize + 1],
@@ -49,7 +48,7 @@ impl<'a> Message<'a> {
             bytes,
             mti,
             preamble: 0,
-            in_step: false,
+            is_whole: false,
             fields: DeSet::default(),
             spans: [Span::default(); MAX_DE as usize + 1],
         }
