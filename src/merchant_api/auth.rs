@@ -308,3 +308,6 @@ fn key_id(key: &str) -> Option<&str> {
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     (id.len() == KEY_ID_LENGTH && named && secret_is_base64url).then_some(id)
 }
+
+#[cfg(test)]
+mod tests;

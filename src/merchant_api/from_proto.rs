@@ -387,3 +387,6 @@ fn business_date(findings: &mut Findings, text: &str) -> Option<Option<BusinessD
     let read = text.parse().map_err(|_| length_of(text));
     findings.keep("business_date", "YYYY-MM-DD", read).map(Some)
 }
+
+#[cfg(test)]
+mod tests;

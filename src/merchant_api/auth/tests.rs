@@ -1,0 +1,225 @@
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::HeaderValue;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::merchant_api::connection::{
+    ConnectionEvent, ConnectionLog, ConnectionsNotRecorded, Recorder,
+};
+use crate::payment::ids::ConnectionId;
+use crate::payment::moment::UnixMillis;
+
+fn merchant(id: &str) -> Arc<Merchant> {
+    Arc::new(Merchant {
+        id: id.parse().unwrap(),
+        name: "Demo Shop".into(),
+        city: "Berlin".into(),
+        country: "DE".into(),
+        country_numeric: 276,
+        mcc: "5999".into(),
+        terminal_id: "WEB00001".into(),
+        acceptor_id: "DEMO00000000001".into(),
+        acquirer: "acquirer".parse().unwrap(),
+        active: true,
+    })
+}
+
+/// Knows two merchants, each with a key, and counts how often it is asked.
+struct Directory {
+    keys: Vec<(String, KnownApiKey)>,
+    asked: AtomicUsize,
+    down: Mutex<bool>,
+}
+
+impl Directory {
+    fn answer<T>(&self, answer: Option<T>) -> Result<Option<T>, DirectoryUnavailable> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if *self.down.lock().unwrap() {
+            let reason = "disk on fire".to_owned();
+            return Err(DirectoryUnavailable { reason });
+        }
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl MerchantDirectory for Directory {
+    async fn api_key(&self, id: &str) -> Result<Option<KnownApiKey>, DirectoryUnavailable> {
+        let known = self.keys.iter().find(|(key, _)| key == id);
+        self.answer(known.map(|(_, known)| known.clone()))
+    }
+
+    async fn merchant(
+        &self,
+        id: &MerchantId,
+    ) -> Result<Option<Arc<Merchant>>, DirectoryUnavailable> {
+        let known = self.keys.iter().find(|(_, known)| known.merchant.id == *id);
+        self.answer(known.map(|(_, known)| Arc::clone(&known.merchant)))
+    }
+}
+
+#[derive(Default)]
+struct Memory(Mutex<Vec<ConnectionEvent>>);
+
+#[async_trait]
+impl ConnectionLog for Memory {
+    async fn record(&self, events: &[ConnectionEvent]) -> Result<(), ConnectionsNotRecorded> {
+        self.0.lock().unwrap().extend_from_slice(events);
+        Ok(())
+    }
+}
+
+struct Setting {
+    authenticator: Authenticator,
+    directory: Arc<Directory>,
+    shop: NewApiKey,
+    other: NewApiKey,
+}
+
+fn setting() -> Setting {
+    let pepper = Pepper::new(&[7; 32]);
+    let shop = NewApiKey::generate(&pepper).unwrap();
+    let other = NewApiKey::generate(&pepper).unwrap();
+    let known = |key: &NewApiKey, id| {
+        let digest = key.digest;
+        let merchant = merchant(id);
+        (key.id.clone(), KnownApiKey { digest, merchant })
+    };
+    let directory = Arc::new(Directory {
+        keys: vec![known(&shop, "demo-shop"), known(&other, "other-shop")],
+        asked: AtomicUsize::new(0),
+        down: Mutex::new(false),
+    });
+    Setting {
+        authenticator: Authenticator::new(directory.clone(), pepper),
+        directory,
+        shop,
+        other,
+    }
+}
+
+async fn connection(certificate: CertificateIdentity) -> ConnectionHandle {
+    let now = UnixMillis::new(1);
+    let (recorder, _task) =
+        Recorder::start(Arc::new(Memory::default()), Arc::new(ManualClock::at(now)));
+    let peer: SocketAddr = "192.0.2.7:50123".parse().unwrap();
+    let id = ConnectionId::from_parts(now, [1; 10]);
+    recorder.open(id, peer, now, certificate).await
+}
+
+fn bearer(key: &str) -> HeaderMap {
+    header(&format!("Bearer {key}"))
+}
+
+fn header(value: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+    headers
+}
+
+fn name(outcome: Result<Caller, Refused>) -> String {
+    match outcome {
+        Ok(caller) => caller.merchant.id.to_string(),
+        Err(Refused::Unavailable(_)) => "unavailable".into(),
+        Err(refused) => format!("{refused:?}"),
+    }
+}
+
+#[test]
+fn a_key_is_shaped_as_documented() {
+    let key = NewApiKey::generate(&Pepper::new(&[1; 32])).unwrap();
+    assert_eq!((key.id.len(), key.text.len()), (KEY_ID_LENGTH, KEY_LENGTH));
+    assert_eq!(key_id(&key.text), Some(&*key.id));
+    let shown = format!("{key:?}");
+    assert!(shown.contains(&key.id));
+    assert!(!shown.contains(&key.text[KEY_ID_LENGTH..]), "{shown}");
+    assert_eq!(Pepper::new(&[1; 32]).digest(&key.text), key.digest);
+    assert_ne!(Pepper::new(&[2; 32]).digest(&key.text), key.digest);
+}
+
+#[tokio::test]
+async fn a_key_lets_its_own_merchant_in() {
+    let setting = setting();
+    let Setting { shop, other, .. } = &setting;
+    let swapped = format!("{}{}", shop.id, &other.text[KEY_ID_LENGTH..]);
+    let mut last_changed = shop.text.clone();
+    let last = last_changed.pop().unwrap();
+    last_changed.push(if last == 'A' { 'B' } else { 'A' });
+    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
+    let of_other_pepper = NewApiKey::generate(&Pepper::new(&[8; 32])).unwrap();
+    for (headers, expected) in [
+        (bearer(&shop.text), "demo-shop"),
+        (header(&format!("bearer {}", shop.text)), "demo-shop"),
+        (bearer(&other.text), "other-shop"),
+        (HeaderMap::new(), "NoCredentials"),
+        (bearer(&swapped), "BadKey"),
+        (bearer(&last_changed), "BadKey"),
+        (bearer(&unknown.text), "BadKey"),
+        (bearer(&of_other_pepper.text), "BadKey"),
+        (bearer(&shop.id), "BadKey"),
+        (bearer(""), "BadKey"),
+        (bearer(&shop.text.to_uppercase()), "BadKey"),
+        (bearer(&format!("{} ", "x".repeat(4000))), "BadKey"),
+        (header(&shop.text), "BadKey"),
+        (header(&format!("Basic {}", shop.text)), "BadKey"),
+    ] {
+        let connection = connection(CertificateIdentity::None).await;
+        let outcome = setting.authenticator.authenticate(&headers, &connection);
+        assert_eq!(name(outcome.await), expected, "{headers:?}");
+    }
+    let mut twice = bearer(&shop.text);
+    twice.append(AUTHORIZATION, twice[AUTHORIZATION].clone());
+    let connection = connection(CertificateIdentity::None).await;
+    let outcome = setting.authenticator.authenticate(&twice, &connection);
+    assert_eq!(name(outcome.await), "BadKey");
+}
+
+#[tokio::test]
+async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
+    let setting = setting();
+    let of = |id: &str| CertificateIdentity::Merchant(id.parse().unwrap());
+    let key = bearer(&setting.shop.text);
+    for (certificate, headers, expected) in [
+        (of("demo-shop"), HeaderMap::new(), "demo-shop"),
+        (of("demo-shop"), key.clone(), "demo-shop"),
+        (of("other-shop"), key.clone(), "Disagree"),
+        (of("demo-shop"), bearer("pk_wrong"), "BadKey"),
+        (of("unknown-shop"), HeaderMap::new(), "BadCertificate"),
+        (
+            CertificateIdentity::NoMerchant,
+            HeaderMap::new(),
+            "BadCertificate",
+        ),
+        (
+            CertificateIdentity::NoMerchant,
+            key.clone(),
+            "BadCertificate",
+        ),
+    ] {
+        let connection = connection(certificate.clone()).await;
+        let outcome = setting.authenticator.authenticate(&headers, &connection);
+        assert_eq!(name(outcome.await), expected, "{certificate:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered() {
+    let setting = setting();
+    let connection = connection(CertificateIdentity::None).await;
+    let call = async |headers: HeaderMap| {
+        let outcome = setting.authenticator.authenticate(&headers, &connection);
+        name(outcome.await)
+    };
+    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
+    *setting.directory.down.lock().unwrap() = true;
+    assert_eq!(call(bearer(&setting.shop.text)).await, "unavailable");
+    *setting.directory.down.lock().unwrap() = false;
+    for _ in 0..3 {
+        assert_eq!(call(bearer(&setting.shop.text)).await, "demo-shop");
+        assert_eq!(call(bearer(&unknown.text)).await, "BadKey");
+    }
+    assert_eq!(setting.directory.asked.load(Ordering::SeqCst), 3);
+}
