@@ -430,3 +430,6 @@ fn encode_pem(bytes: &[u8], label: &str) -> Zeroizing<String> {
     text.push_str(&format!("\n-----END {label}-----\n"));
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -403,3 +403,6 @@ fn ephemeral_point(epk: &EphemeralKey<'_>) -> Option<[u8; P256_POINT_BYTES]> {
 fn party(encoded: Option<&str>) -> Option<Vec<u8>> {
     encoded.map_or(Some(Vec::new()), decode)
 }
+
+#[cfg(test)]
+mod tests;

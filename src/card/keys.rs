@@ -457,3 +457,6 @@ fn write_key(
         Existing::Refuse,
     )?)
 }
+
+#[cfg(test)]
+mod tests;
