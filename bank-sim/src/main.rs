@@ -1,2 +1,62 @@
-//! bank-sim.
-fn main() {}
+//! `bank-sim`: the simulated banks as a program of their own.
+
+mod cards;
+mod serve;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+/// Simulated banks: an acquirer and issuers with accounts, over ISO 8583 and mutual TLS.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  \
+        bank-sim cards\n  \
+        bank-sim serve --config bank-sim/bank-sim.toml\n  \
+        bank-sim serve --config bank-sim/bank-sim.toml --ready-file /tmp/banks.json\n\n\
+        Logs go to standard error; RUST_LOG chooses them, as in RUST_LOG=bank_sim=debug."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the hosts of a configuration until SIGTERM or SIGINT.
+    Serve(serve::Arguments),
+    /// Prints the test cards, and the amounts that provoke an answer.
+    Cards,
+}
+
+fn main() -> ExitCode {
+    // Before anything else: this program is also the child process of an issuer's codec.
+    if let Some(exit_code) = bank_sim::run_codec_child_if_asked() {
+        std::process::exit(exit_code);
+    }
+    let result = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Cards => cards::print(&mut io::stdout().lock()).map_err(Into::into),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; there is nobody else to tell.
+            let _ = writeln!(io::stderr(), "bank-sim: {}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

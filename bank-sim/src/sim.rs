@@ -226,6 +226,28 @@ impl RunningSim {
         timeout(limit, all_ready).await.is_ok()
     }
 
+    /// Waits until the acquirer's link to one issuer is signed on, and says whether that happened
+    /// within the limit; `false` at once when there is no such link.
+    pub async fn wait_for_link(&self, issuer: &str, limit: Duration) -> bool {
+        self.wait_for_link_to_be(issuer, true, limit).await
+    }
+
+    /// Waits until the acquirer has noticed that its link to an issuer is down, so that it answers
+    /// 91 at once, and says whether that happened within the limit.
+    pub async fn wait_for_link_down(&self, issuer: &str, limit: Duration) -> bool {
+        self.wait_for_link_to_be(issuer, false, limit).await
+    }
+
+    async fn wait_for_link_to_be(&self, issuer: &str, wanted: bool, limit: Duration) -> bool {
+        let Some(link) = self.links().find(|link| link.issuer() == issuer) else {
+            return false;
+        };
+        let mut readiness = link.readiness();
+        timeout(limit, readiness.wait_for(|ready| *ready == wanted))
+            .await
+            .is_ok()
+    }
+
     /// Kills a host: its listener is closed and its connections are dropped. Its books stay, as a
     /// bank's would. Stopping a stopped host does nothing.
     ///

@@ -1,0 +1,113 @@
+//! `bank-sim serve`: the hosts of a configuration file, until told to stop.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use bank_sim::{BankSim, RunningSim, SimConfig};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// What `serve` is told on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The configuration in TOML; paths in it are relative to the working directory.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// A file to write, in JSON, as soon as every host listens: {"pid", "hosts": {NAME: {"address",
+    /// "dialect"}}}.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ready<'a> {
+    pid: u32,
+    hosts: BTreeMap<&'a str, ReadyHost<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReadyHost<'a> {
+    address: String,
+    dialect: &'a str,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("bank_sim=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+    let config = SimConfig::read(&arguments.config)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(config, arguments.ready_file.as_deref()))
+}
+
+async fn serve(config: SimConfig, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
+    // Caught from here on, so that a signal during the start is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let sim = BankSim::start(config).await?;
+    print_hosts(&sim)?;
+    if let Some(path) = ready_file {
+        write_ready_file(&sim, path)?;
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    sim.shutdown().await;
+    tracing::info!("all hosts were stopped");
+    Ok(())
+}
+
+fn print_hosts(sim: &RunningSim) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{:<14}{:<23}{:<24}framing",
+        "host", "address", "dialect"
+    )?;
+    for host in sim.hosts() {
+        writeln!(
+            out,
+            "{:<14}{:<23}{:<24}{:?}",
+            host.name,
+            host.address.to_string(),
+            host.dialect,
+            host.framing.prefix
+        )?;
+    }
+    writeln!(out, "ready")
+}
+
+/// Written beside its place and moved there, so that nobody reads half of it.
+fn write_ready_file(sim: &RunningSim, path: &Path) -> Result<(), Box<dyn Error>> {
+    let hosts = sim.hosts().map(|host| {
+        (
+            host.name,
+            ReadyHost {
+                address: host.address.to_string(),
+                dialect: host.dialect,
+            },
+        )
+    });
+    let ready = Ready {
+        pid: std::process::id(),
+        hosts: hosts.collect(),
+    };
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".part");
+    fs::write(&unfinished, serde_json::to_vec_pretty(&ready)?)?;
+    fs::rename(&unfinished, path)?;
+    Ok(())
+}

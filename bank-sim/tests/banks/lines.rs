@@ -1,0 +1,274 @@
+//! Lines: sign-on, echo, frames that are split, joined, malformed; both codecs.
+
+use std::time::Duration;
+
+use bank_sim::tap::Direction;
+use iso8583::{Mti, masked};
+
+use crate::harness::{BINARY_2, Banks, LIMIT};
+
+#[tokio::test]
+async fn payments_are_refused_before_sign_on_and_after_sign_off_and_echo_is_always_answered() {
+    let banks = Banks::start().await;
+    let mut switch = banks.unsigned_switch().await;
+    let request = switch.authorization("4111111111111111", 1_00);
+    assert_eq!(switch.network("301").await, "00");
+    assert_eq!(switch.ask(&request).await.code(), "91");
+    assert_eq!(switch.network("001").await, "00");
+    // What was refused was never seen, so it is no duplicate.
+    assert_eq!(switch.ask(&request).await.code(), "00");
+    assert_eq!(switch.network("002").await, "00");
+    let request = switch.authorization("4111111111111111", 1_00);
+    assert_eq!(switch.ask(&request).await.code(), "91");
+    assert_eq!(switch.network("301").await, "00");
+    assert_eq!(switch.network("999").await, "12");
+    assert_eq!(banks.held("issuer-a", "4111111111111111", "EUR"), 1_00);
+}
+
+#[tokio::test]
+async fn the_answers_header_is_turned_round() {
+    let banks = Banks::start().await;
+    let mut switch = banks.switch().await;
+    let mut request = switch.authorization("4111111111111111", 1_00);
+    request.header(&[0x60, 0x00, 0x03, 0x00, 0x09]);
+    assert_eq!(
+        switch.ask(&request).await.header,
+        [0x60, 0x00, 0x09, 0x00, 0x03]
+    );
+}
+
+#[tokio::test]
+async fn frames_may_come_byte_by_byte_or_all_at_once() {
+    let banks = Banks::start().await;
+    let mut switch = banks.switch().await;
+    let request = switch.authorization("5555555555554444", 1_00);
+    for byte in switch.frame(&request) {
+        switch.write(&[byte]).await;
+    }
+    assert_eq!(switch.receive().await.code(), "00");
+    let mut all = Vec::new();
+    let mut stans = Vec::new();
+    for number in 0..200 {
+        let pan = if number % 2 == 0 {
+            "4111111111111111"
+        } else {
+            "5555555555554444"
+        };
+        let request = switch.authorization(pan, 1_00);
+        stans.push(request.text_of(11).unwrap().into_owned());
+        all.extend(switch.frame(&request));
+        // A frame of no bytes only keeps the line open.
+        all.extend([0, 0]);
+    }
+    switch.write(&all).await;
+    let mut answered = Vec::new();
+    for _ in 0..200 {
+        let answer = switch.receive().await;
+        assert_eq!(answer.code(), "00");
+        answered.push(answer.text(11).unwrap().to_owned());
+    }
+    answered.sort();
+    assert_eq!(answered, stans);
+    assert_eq!(banks.held("issuer-a", "4111111111111111", "EUR"), 100_00);
+    assert_eq!(banks.held("issuer-b", "5555555555554444", "EUR"), 101_00);
+}
+
+#[tokio::test]
+async fn a_message_with_a_bad_data_element_is_answered_with_30_and_the_line_goes_on() {
+    let banks = Banks::start().await;
+    let mut switch = banks.switch().await;
+    let request = switch.authorization("4111111111111111", 1_00);
+    let mut frame = switch.frame(&request);
+    // DE 4 follows header, MTI, bitmap, DE 2 with its length, and DE 3.
+    let amount_at = 2 + 5 + 2 + 8 + 1 + 8 + 3;
+    frame[amount_at] = 0xAB;
+    switch.write(&frame).await;
+    let answer = switch.receive().await;
+    assert_eq!(
+        (answer.mti.as_str(), answer.code().as_str()),
+        ("0110", "30")
+    );
+    assert_eq!(answer.text(11), request.text_of(11).as_deref());
+    // One without its RRN is well-formed and still not enough.
+    let mut request = switch.authorization("4111111111111111", 1_00);
+    request.remove(37);
+    assert_eq!(switch.ask(&request).await.code(), "30");
+    assert_eq!(switch.network("301").await, "00");
+}
+
+#[tokio::test]
+async fn iso8583_rs_never_sees_bad_lengths_and_they_are_answered_with_30() {
+    let banks = Banks::start().await;
+    let mut line = banks.at_issuer_b().await;
+    for (find, replace_with) in [
+        (&b"0079203123"[..], &b"0x79203123"[..]),
+        (b"0079203123", b"9999203123"),
+    ] {
+        let request = line.authorization("5555555555554444", 1_00);
+        let mut frame = line.frame(&request);
+        let at = frame
+            .windows(find.len())
+            .position(|window| window == find)
+            .unwrap();
+        frame[at..at + find.len()].copy_from_slice(replace_with);
+        line.write(&frame).await;
+        let answer = line.receive().await;
+        assert_eq!(
+            (answer.mti.as_str(), answer.code().as_str()),
+            ("0110", "30")
+        );
+        assert_eq!(answer.text(11), request.text_of(11).as_deref());
+    }
+    let request = line.authorization("5555555555554444", 1_00);
+    assert_eq!(line.ask(&request).await.code(), "00");
+}
+
+#[tokio::test]
+async fn garbage_drops_the_line_and_only_that_one() {
+    let banks = Banks::start().await;
+    let mut other = banks.switch().await;
+    for garbage in [
+        &b"\0\x05\xFF\xFF\xFF\xFF\xFF"[..],
+        b"\xFF\xFF",
+        b"\0\x03GET",
+    ] {
+        let mut switch = banks.switch().await;
+        switch.write(garbage).await;
+        assert_eq!(switch.receive_or_end().await, None, "{garbage:?}");
+    }
+    let mut line = banks.at_issuer_b().await;
+    line.write(b"\0\x04\xFF\xFF\xFF\xFF").await;
+    assert_eq!(line.receive_or_end().await, None);
+    let request = other.authorization("5555555555554444", 1_00);
+    assert_eq!(other.ask(&request).await.code(), "00");
+}
+
+#[tokio::test]
+async fn a_late_answer_holds_up_no_other() {
+    let banks = Banks::start_with(|config| {
+        config.issuers[0].late_answer_ms = 300;
+    })
+    .await;
+    let mut switch = banks.switch().await;
+    let late = switch.authorization("4000000000006009", 1_00);
+    let prompt = switch.authorization("4111111111111111", 1_00);
+    switch.send(&late).await;
+    switch.send(&prompt).await;
+    assert_eq!(
+        switch.receive().await.text(11),
+        prompt.text_of(11).as_deref()
+    );
+    let answer = switch.receive().await;
+    assert_eq!(answer.text(11), late.text_of(11).as_deref());
+    assert_eq!(answer.code(), "00");
+}
+
+#[tokio::test]
+async fn an_issuer_that_never_answers_is_91_after_the_acquirers_time_out_and_the_hold_stands() {
+    let banks = Banks::start_with(|config| {
+        config.acquirer.as_mut().unwrap().issuer_timeout_ms = 300;
+    })
+    .await;
+    let mut switch = banks.switch().await;
+    let request = switch.authorization("4000000000009912", 9_00);
+    assert_eq!(switch.ask(&request).await.code(), "91");
+    assert_eq!(banks.held("issuer-a", "4000000000009912", "EUR"), 9_00);
+    let reversal = switch.reversal(&request);
+    assert_eq!(switch.ask(&reversal).await.code(), "00");
+    assert_eq!(banks.held("issuer-a", "4000000000009912", "EUR"), 0);
+}
+
+#[tokio::test]
+async fn an_idle_host_sends_echoes_and_answers_no_answer() {
+    let banks = Banks::start_with(|config| {
+        config.acquirer.as_mut().unwrap().echo_idle_ms = Some(50);
+    })
+    .await;
+    let mut switch = banks.switch().await;
+    let echo = switch.receive().await;
+    assert_eq!((echo.mti.as_str(), echo.text(70)), ("0800", Some("301")));
+    // An answer that nobody waits for; were it answered, the next message would be that answer.
+    let mut answer = iso8583::MessageBuilder::new(Mti::NETWORK_RESPONSE);
+    answer
+        .text(7, "1121120000")
+        .text(11, "999999")
+        .text(39, "00")
+        .text(70, "301");
+    switch.send(&answer).await;
+    assert_eq!(switch.receive().await.mti, "0800");
+    // The links to the issuers were idle too.
+    assert!(banks.sim.link_counters("issuer-b").unwrap().sent("0800") >= 1);
+}
+
+#[tokio::test]
+async fn the_tap_shows_one_payment_at_each_hop_in_its_dialect() {
+    let banks = Banks::start().await;
+    let mut switch = banks.switch().await;
+    let mut tap = banks.sim.tap();
+    let request = switch.authorization("5555555555554444", 1_00);
+    assert_eq!(switch.ask(&request).await.code(), "00");
+    let mut hops = Vec::new();
+    for _ in 0..6 {
+        let seen = tokio::time::timeout(LIMIT, tap.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        let dialect = iso8583::Dialect::builtin(&seen.dialect).unwrap();
+        let message = dialect.decode(&seen.bytes).unwrap();
+        assert_eq!(message.text(37), request.text_of(37));
+        let shown = masked::describe(&dialect, &message);
+        assert!(
+            !shown
+                .iter()
+                .any(|field| field.value_masked.contains("5555555555554444"))
+        );
+        let direction = if seen.direction == Direction::Sent {
+            "sends"
+        } else {
+            "gets"
+        };
+        hops.push(format!(
+            "{} {direction} {} in {}",
+            seen.host,
+            message.mti(),
+            seen.dialect
+        ));
+    }
+    assert_eq!(
+        hops,
+        [
+            "acquirer gets 0100 in iso1987-bcd",
+            "acquirer sends 0100 in iso1987-ascii-binary",
+            "issuer-b gets 0100 in iso1987-ascii-binary",
+            "issuer-b sends 0110 in iso1987-ascii-binary",
+            "acquirer gets 0110 in iso1987-ascii-binary",
+            "acquirer sends 0110 in iso1987-bcd",
+        ]
+        .map(str::to_owned)
+    );
+}
+
+#[tokio::test]
+async fn counters_know_each_side_apart() {
+    let banks = Banks::start().await;
+    let mut switch = banks.switch().await;
+    assert_eq!(switch.framing, BINARY_2);
+    for pan in ["4111111111111111", "5555555555554444", "6011111111111117"] {
+        let request = switch.authorization(pan, 1_00);
+        switch.ask(&request).await;
+    }
+    let acquirer = banks.sim.counters("acquirer").unwrap();
+    assert_eq!((acquirer.received("0100"), acquirer.sent("0110")), (3, 3));
+    assert_eq!((acquirer.received("0800"), acquirer.sent("0810")), (1, 1));
+    for issuer in ["issuer-a", "issuer-b"] {
+        let link = banks.sim.link_counters(issuer).unwrap();
+        assert_eq!((link.sent("0100"), link.received("0110")), (1, 1));
+        let issuer = banks.sim.counters(issuer).unwrap();
+        assert_eq!((issuer.received("0100"), issuer.sent("0110")), (1, 1));
+    }
+    assert!(
+        tokio::time::timeout(Duration::from_secs(10), banks.sim.shutdown())
+            .await
+            .is_ok()
+    );
+}
