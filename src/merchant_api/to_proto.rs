@@ -253,3 +253,6 @@ fn pending(reason: Option<UnknownReason>) -> pb::Pending {
         text: text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

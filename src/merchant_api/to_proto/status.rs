@@ -259,3 +259,6 @@ pub(in crate::merchant_api) fn of_authorize_error(failed: &AuthorizeError) -> St
     }
     .into_status()
 }
+
+#[cfg(test)]
+mod tests;
