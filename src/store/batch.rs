@@ -1,0 +1,361 @@
+//! One transaction for everything that waited: multi-row statements, in an order that is the same
+//! on every node, so that two nodes wait for each other at most in one direction.
+//!
+//! Order: requests, sealed cards, payments, operations (new); operations, payments, reversals
+//! (changed); other work. Each statement's rows are sorted by their key.
+
+use std::collections::HashSet;
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Connection, Row};
+
+use super::engine::Engine;
+use super::error::{Fault, fault};
+use super::item::{Done, IntentFate, IntentRows, Item, OutcomeFate, OutcomeRows, Work};
+use super::sql::{ManyRows, Texts, Value, bind};
+
+const REQUESTS: ManyRows = ManyRows {
+    name: "requests",
+    before: "INSERT INTO idempotency \
+        (merchant_id, method, request_id, operation_id, body_hash, created_at_ms) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?)",
+    after: " ON CONFLICT (merchant_id, method, request_id) DO NOTHING RETURNING operation_id",
+};
+
+const ENVELOPES: ManyRows = ManyRows {
+    name: "envelopes",
+    before: "INSERT INTO used_envelopes (merchant_id, jti, operation_id, expires_at_ms) VALUES ",
+    row: "(?, ?, ?, ?)",
+    after: " ON CONFLICT (merchant_id, jti) DO NOTHING RETURNING operation_id",
+};
+
+/// A new payment has nothing authorized, captured, refunded or disputed, and version 1.
+const NEW_PAYMENTS: ManyRows = ManyRows {
+    name: "new payments",
+    before: "INSERT INTO payments (id, merchant_id, merchant_reference, customer_reference, \
+        amount_minor, currency, state, host_id, stan, rrn, business_date, created_at_ms, \
+        updated_at_ms, detail, authorized_minor, captured_minor, refunded_minor, disputed_minor, \
+        version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1)",
+    after: "",
+};
+
+const NEW_OPERATIONS: ManyRows = ManyRows {
+    name: "new operations",
+    before: "INSERT INTO operations (id, payment_id, kind, state, host_id, amount_minor, \
+        currency, stan, rrn, business_date, transmitted_at_ms, deadline_ms, node_id, \
+        created_at_ms, updated_at_ms, detail, version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+    after: "",
+};
+
+/// The casts tell PostgreSQL the types, which it can't see through the list of values.
+const CHANGED_OPERATIONS: ManyRows = ManyRows {
+    name: "changed operations",
+    before: "WITH changed (id, version, state, bank_us, updated_at_ms, detail, answer) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT))",
+    after: ") UPDATE operations SET version = changed.version, state = changed.state, \
+        bank_us = changed.bank_us, updated_at_ms = changed.updated_at_ms, \
+        detail = changed.detail, answer = changed.answer FROM changed \
+        WHERE operations.id = changed.id AND operations.version = changed.version - 1 \
+        RETURNING operations.id",
+};
+
+const CHANGED_PAYMENTS: ManyRows = ManyRows {
+    name: "changed payments",
+    before: "WITH changed (id, version, authorized_minor, captured_minor, refunded_minor, \
+        disputed_minor, state, updated_at_ms, detail) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+    after: ") UPDATE payments SET version = changed.version, \
+        authorized_minor = changed.authorized_minor, captured_minor = changed.captured_minor, \
+        refunded_minor = changed.refunded_minor, disputed_minor = changed.disputed_minor, \
+        state = changed.state, updated_at_ms = changed.updated_at_ms, detail = changed.detail \
+        FROM changed \
+        WHERE payments.id = changed.id AND payments.version = changed.version - 1 \
+        RETURNING payments.id",
+};
+
+const REVERSALS: ManyRows = ManyRows {
+    name: "reversals",
+    before: "INSERT INTO reversals (operation_id, reason, due_at_ms) VALUES ",
+    row: "(?, ?, ?)",
+    after: " ON CONFLICT (operation_id) DO NOTHING",
+};
+
+const FORGET_REQUEST: &str =
+    "DELETE FROM idempotency WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
+
+const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
+    WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
+
+const RECORDED_OUTCOME: &str = "SELECT 1 FROM operations \
+    WHERE id = $1 AND version = $2 AND detail = $3 AND answer = $4";
+
+/// What became of one item.
+pub(super) enum Fate {
+    Intent(IntentFate),
+    Outcome(OutcomeFate),
+    Work(Vec<Done>),
+}
+
+/// Writes all `items` in one transaction; the fates are in the items' order. With `repeated` an
+/// earlier attempt may have been committed after all, and rows that are the items' own are taken
+/// as written.
+pub(super) async fn write(
+    engine: Engine,
+    connection: &mut AnyConnection,
+    texts: &mut Texts,
+    items: &[Item],
+    repeated: bool,
+) -> Result<Vec<Fate>, Fault> {
+    let before_commit = |error: sqlx::Error| fault(engine, &error);
+    let mut transaction = connection.begin().await.map_err(before_commit)?;
+    let mut writing = Writing {
+        engine,
+        connection: &mut transaction,
+        texts,
+        repeated,
+    };
+    let fates = writing.all(items).await?;
+    match transaction.commit().await {
+        Ok(()) => Ok(fates),
+        // A serialization failure says for certain that nothing was written; nothing else does.
+        Err(error) => match fault(engine, &error) {
+            Fault::Again(reason) if engine == Engine::Postgres => Err(Fault::Again(reason)),
+            _ => Err(Fault::Uncertain(error.to_string())),
+        },
+    }
+}
+
+struct Writing<'a> {
+    engine: Engine,
+    connection: &'a mut AnyConnection,
+    texts: &'a mut Texts,
+    repeated: bool,
+}
+
+impl Writing<'_> {
+    async fn all(&mut self, items: &[Item]) -> Result<Vec<Fate>, Fault> {
+        let mut intents = Vec::new();
+        let mut outcomes = Vec::new();
+        for item in items {
+            match item {
+                Item::Intent(rows, _) => intents.push(rows.as_ref()),
+                Item::Outcome(rows, _) => outcomes.push(rows.as_ref()),
+                Item::Work(..) | Item::Close(_) => {}
+            }
+        }
+        let intents = self.intents(intents).await?;
+        let superseded = self.outcomes(outcomes).await?;
+        let mut fates = Vec::with_capacity(items.len());
+        for item in items {
+            fates.push(match item {
+                Item::Intent(rows, _) => Fate::Intent(intents.fate(&rows.operation_id)),
+                Item::Outcome(rows, _) if superseded.contains(&rows.operation_id) => {
+                    Fate::Outcome(OutcomeFate::Superseded)
+                }
+                Item::Outcome(..) => Fate::Outcome(OutcomeFate::Recorded),
+                Item::Work(work, _) => Fate::Work(self.work(work).await?),
+                Item::Close(_) => Fate::Work(Vec::new()),
+            });
+        }
+        Ok(fates)
+    }
+
+    async fn run(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<Vec<AnyRow>, Fault> {
+        self.texts
+            .run(self.connection, statement, rows)
+            .await
+            .map_err(|error| fault(self.engine, &error))
+    }
+
+    async fn one(&mut self, text: &'static str, values: &[Value]) -> Result<Vec<AnyRow>, Fault> {
+        let query = values.iter().fold(sqlx::query(text), bind);
+        query
+            .fetch_all(&mut *self.connection)
+            .await
+            .map_err(|error| fault(self.engine, &error))
+    }
+
+    async fn intents(&mut self, mut intents: Vec<&IntentRows>) -> Result<Intents, Fault> {
+        let mut fates = Intents::default();
+        if intents.is_empty() {
+            return Ok(fates);
+        }
+        intents.sort_by(|one, other| one.key.cmp(&other.key));
+        let rows: Vec<&[Value]> = intents.iter().map(|it| it.idempotency.as_slice()).collect();
+        let returned = self.run(&REQUESTS, &rows).await?;
+        let new = first_texts(self.engine, &returned)?;
+        let mut kept = Vec::with_capacity(new.len());
+        for intent in intents {
+            if new.contains(&intent.operation_id) {
+                kept.push(intent);
+            } else if self.repeated && self.is_own_request(intent).await? {
+                // Its other rows were committed with its request.
+                continue;
+            } else {
+                fates.key_taken.insert(intent.operation_id.clone());
+            }
+        }
+        self.envelopes(&mut kept, &mut fates).await?;
+        kept.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
+        let payments: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
+        self.run(&NEW_PAYMENTS, &payments).await?;
+        let operations: Vec<&[Value]> = kept.iter().map(|it| it.operation.as_slice()).collect();
+        self.run(&NEW_OPERATIONS, &operations).await?;
+        Ok(fates)
+    }
+
+    async fn is_own_request(&mut self, intent: &IntentRows) -> Result<bool, Fault> {
+        let key = intent.idempotency.get(..3).unwrap_or_default();
+        let returned = self.one(REQUEST_OWNER, key).await?;
+        Ok(first_texts(self.engine, &returned)?.contains(&intent.operation_id))
+    }
+
+    /// Takes those whose sealed card was used before out of `kept`, and their requests back.
+    async fn envelopes(
+        &mut self,
+        kept: &mut Vec<&IntentRows>,
+        fates: &mut Intents,
+    ) -> Result<(), Fault> {
+        let mut rows: Vec<&[Value]> = kept
+            .iter()
+            .filter_map(|intent| intent.envelope.as_deref())
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        rows.sort_by(|one, other| envelope_key(one).cmp(&envelope_key(other)));
+        let returned = self.run(&ENVELOPES, &rows).await?;
+        let fresh = first_texts(self.engine, &returned)?;
+        let mut replayed = Vec::new();
+        kept.retain(|intent| {
+            let good = intent.envelope.is_none() || fresh.contains(&intent.operation_id);
+            if !good {
+                replayed.push(*intent);
+            }
+            good
+        });
+        for intent in replayed {
+            let key = intent.idempotency.get(..3).unwrap_or_default();
+            self.one(FORGET_REQUEST, key).await?;
+            fates.replayed.insert(intent.operation_id.clone());
+        }
+        Ok(())
+    }
+
+    /// Gives the operations whose outcome came too late.
+    async fn outcomes(
+        &mut self,
+        mut outcomes: Vec<&OutcomeRows>,
+    ) -> Result<HashSet<String>, Fault> {
+        let mut superseded = HashSet::new();
+        if outcomes.is_empty() {
+            return Ok(superseded);
+        }
+        outcomes.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
+        let rows: Vec<&[Value]> = outcomes.iter().map(|it| it.operation.as_slice()).collect();
+        let returned = self.run(&CHANGED_OPERATIONS, &rows).await?;
+        let changed = first_texts(self.engine, &returned)?;
+        let mut kept = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            if changed.contains(&outcome.operation_id) {
+                kept.push(outcome);
+            } else if !(self.repeated && self.is_own_outcome(outcome).await?) {
+                superseded.insert(outcome.operation_id.clone());
+            }
+        }
+        kept.sort_by(|one, other| one.payment_id.cmp(&other.payment_id));
+        let rows: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
+        let changed = self.run(&CHANGED_PAYMENTS, &rows).await?;
+        // The operation was as expected and its payment was not: half an outcome is never kept.
+        if changed.len() != kept.len() {
+            return Err(Fault::Torn);
+        }
+        let rows: Vec<&[Value]> = kept
+            .iter()
+            .filter_map(|outcome| outcome.reversal.as_deref())
+            .collect();
+        self.run(&REVERSALS, &rows).await?;
+        Ok(superseded)
+    }
+
+    async fn is_own_outcome(&mut self, outcome: &OutcomeRows) -> Result<bool, Fault> {
+        let values = [
+            outcome.operation_id.as_str().into(),
+            outcome.version.into(),
+            outcome.detail.as_str().into(),
+            outcome.answer.as_str().into(),
+        ];
+        Ok(!self.one(RECORDED_OUTCOME, &values).await?.is_empty())
+    }
+
+    async fn work(&mut self, work: &Work) -> Result<Vec<Done>, Fault> {
+        let mut all = Vec::with_capacity(work.statements.len());
+        for statement in &work.statements {
+            let query = statement
+                .values
+                .iter()
+                .fold(sqlx::query(statement.text), bind);
+            let done = if statement.returning {
+                query
+                    .fetch_all(&mut *self.connection)
+                    .await
+                    .map(|rows| Done {
+                        rows_affected: u64::try_from(rows.len()).unwrap_or(u64::MAX),
+                        rows,
+                    })
+            } else {
+                query
+                    .execute(&mut *self.connection)
+                    .await
+                    .map(|result| Done {
+                        rows_affected: result.rows_affected(),
+                        rows: Vec::new(),
+                    })
+            };
+            all.push(done.map_err(|error| fault(self.engine, &error))?);
+        }
+        Ok(all)
+    }
+}
+
+/// The intents that were not simply recorded, by operation.
+#[derive(Debug, Default)]
+struct Intents {
+    key_taken: HashSet<String>,
+    replayed: HashSet<String>,
+}
+
+impl Intents {
+    fn fate(&self, operation_id: &str) -> IntentFate {
+        if self.key_taken.contains(operation_id) {
+            IntentFate::KeyTaken
+        } else if self.replayed.contains(operation_id) {
+            IntentFate::EnvelopeReplayed
+        } else {
+            IntentFate::Recorded
+        }
+    }
+}
+
+/// Merchant and jti, as texts.
+fn envelope_key(row: &[Value]) -> [&str; 2] {
+    let text = |index: usize| match row.get(index) {
+        Some(Value::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    [text(0), text(1)]
+}
+
+/// The first column of each row.
+fn first_texts(engine: Engine, rows: &[AnyRow]) -> Result<HashSet<String>, Fault> {
+    rows.iter()
+        .map(|row| {
+            row.try_get::<String, _>(0)
+                .map_err(|error| fault(engine, &error))
+        })
+        .collect()
+}

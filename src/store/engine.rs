@@ -1,0 +1,250 @@
+//! The two databases: where one is, how a connection to it is set up, and the lock that keeps a
+//! SQLite file to one gateway. Everything here that differs between them is a session's settings;
+//! the statements are the same for both.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Once;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions};
+
+use super::error::{StoreError, reading_error};
+use crate::config::store::StoreConfig;
+
+/// How long a connection may take to come up.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a reader waits for a connection of the pool.
+const READ_WAIT: Duration = Duration::from_secs(3);
+/// How many read connections there may be.
+const READ_CONNECTIONS: std::ops::RangeInclusive<u32> = 1..=64;
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// WAL and synchronous=FULL: a commit is on the disk before it is confirmed. The cache is 32 MiB.
+const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; \
+    PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000";
+const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; \
+    PRAGMA cache_size = -8192";
+/// Times are in milliseconds. The writer's updates join a short list with a large table by its key:
+/// a plan made while the table was small must not scan it when it has grown, so only the plan that
+/// uses the index is left.
+const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET statement_timeout = 4000; \
+    SET lock_timeout = 3000; SET idle_in_transaction_session_timeout = 10000; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+    SET jit = off; SET client_min_messages = warning";
+const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
+    SET statement_timeout = 5000; SET jit = off; SET client_min_messages = warning";
+
+/// A database that the settings name.
+#[derive(Debug, Clone)]
+pub(super) struct Database {
+    pub(super) engine: Engine,
+    /// The SQLite file.
+    path: Option<PathBuf>,
+    options: AnyConnectOptions,
+}
+
+impl Database {
+    /// Reads the settings' URL.
+    pub(super) fn of(config: &StoreConfig) -> Result<Self, StoreError> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let wrong = |expected| StoreError::Configuration {
+            expected,
+            got: config.shown_url(),
+        };
+        let url = config.url.as_str();
+        let (engine, path, url) = if let Some(path) = url.strip_prefix("sqlite://") {
+            if path.is_empty() || path.contains(":memory:") || path.contains('?') {
+                return Err(wrong(
+                    "sqlite://PATH with the path of a file and no parameters",
+                ));
+            }
+            let path = std::path::absolute(path)
+                .map_err(|error| file_error("find", Path::new(path), &error))?;
+            let url = format!("sqlite://{}?mode=rw", percent_encoded(&path));
+            (Engine::Sqlite, Some(path), url)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            (Engine::Postgres, None, url.to_owned())
+        } else {
+            return Err(wrong("sqlite://PATH or postgres://USER@HOST/DATABASE"));
+        };
+        let options = AnyConnectOptions::from_str(&url)
+            .map_err(|_| wrong("a URL that can be read"))?
+            .disable_statement_logging();
+        Ok(Self {
+            engine,
+            path,
+            options,
+        })
+    }
+
+    /// Makes the SQLite file, readable by its owner only, when it is missing.
+    pub(super) fn create_file(&self) -> Result<(), StoreError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        private_file(path).map(drop)
+    }
+
+    /// Holds the SQLite file for this process: `PATH.lock` stays locked until the file is dropped,
+    /// also when the process is killed.
+    pub(super) fn lock(&self) -> Result<Option<File>, StoreError> {
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
+        if !path.exists() {
+            return Err(StoreError::File {
+                what: "open",
+                path: path.display().to_string(),
+                reason: "there is no such file; `payswitch migrate` makes it".into(),
+            });
+        }
+        let mut name = path.clone().into_os_string();
+        name.push(".lock");
+        let lock_path = PathBuf::from(name);
+        let file = private_file(&lock_path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
+                path: path.display().to_string(),
+            }),
+            Err(TryLockError::Error(error)) => Err(file_error("lock", &lock_path, &error)),
+        }
+    }
+
+    /// A connection for writing, within [`CONNECT_TIMEOUT`].
+    pub(super) async fn connect_writer(&self) -> Result<AnyConnection, StoreError> {
+        let settings = match self.engine {
+            Engine::Sqlite => SQLITE_WRITER,
+            Engine::Postgres => POSTGRES_WRITER,
+        };
+        let connecting = async {
+            let mut connection = self.options.connect().await?;
+            sqlx::raw_sql(settings).execute(&mut connection).await?;
+            Ok::<_, sqlx::Error>(connection)
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(self.connect_error(&error)),
+            Err(_) => Err(StoreError::Unavailable {
+                reason: format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis()),
+            }),
+        }
+    }
+
+    /// A pool of connections that can't write.
+    pub(super) async fn connect_readers(&self, connections: u32) -> Result<AnyPool, StoreError> {
+        if !READ_CONNECTIONS.contains(&connections) {
+            return Err(StoreError::Configuration {
+                expected: "1 to 64 read connections",
+                got: connections.to_string(),
+            });
+        }
+        let settings = match self.engine {
+            Engine::Sqlite => SQLITE_READER,
+            Engine::Postgres => POSTGRES_READER,
+        };
+        AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(READ_WAIT)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(settings).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .connect_with(self.options.clone())
+            .await
+            .map_err(|error| self.connect_error(&error))
+    }
+
+    /// While connecting, nothing is the fault of a record.
+    fn connect_error(&self, error: &sqlx::Error) -> StoreError {
+        match reading_error(self.engine, error) {
+            StoreError::Unavailable { reason } | StoreError::Refused { reason } => {
+                StoreError::Unavailable { reason }
+            }
+            other => other,
+        }
+    }
+}
+
+fn file_error(what: &'static str, path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::File {
+        what,
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    }
+}
+
+/// Opens a file that only its owner may read, and makes it when it is missing.
+fn private_file(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| file_error("open", path, &error))
+}
+
+/// A path as it stands in a URL: what is no letter, digit or one of `/-._~` is percent-encoded.
+fn percent_encoded(path: &Path) -> String {
+    let mut encoded = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => encoded.push(char::from(*byte)),
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_name_no_durable_database_are_refused() {
+        for url in [
+            "",
+            "mysql://x/y",
+            "sqlite:x.db",
+            "sqlite://",
+            "sqlite://:memory:",
+            "sqlite://x.db?mode=memory",
+            "/tmp/x.db",
+        ] {
+            let config = StoreConfig {
+                url: url.into(),
+                ..StoreConfig::default()
+            };
+            let error = Database::of(&config).unwrap_err();
+            assert!(
+                matches!(error, StoreError::Configuration { .. }),
+                "{url}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn odd_characters_of_a_path_survive_the_url() {
+        assert_eq!(
+            percent_encoded(Path::new("/tmp/a b#c%d?/é.db")),
+            "/tmp/a%20b%23c%25d%3F/%C3%A9.db"
+        );
+    }
+}

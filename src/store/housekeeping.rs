@@ -1,0 +1,154 @@
+//! The signs of life of this process, what dead ones left open, and what is pruned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Store;
+use super::error::StoreError;
+use super::item::Statement;
+use super::records::Pruned;
+use crate::clock::{Clock, SystemClock};
+use crate::payment::moment::UnixMillis;
+
+/// How often this process says that it lives.
+const LIFE_SIGN: Duration = Duration::from_secs(10);
+/// After this long without a sign a process is taken for dead, in milliseconds.
+const DEAD_AFTER_MS: i64 = 60_000;
+/// Pruning runs with every so many signs of life.
+const SIGNS_PER_PRUNING: u64 = 6;
+/// How long a request is remembered: 30 days, in milliseconds.
+const REQUEST_KEPT_MS: i64 = 30 * 24 * 3_600_000;
+/// How long a sealed card's use is remembered after the card expired, in milliseconds.
+const ENVELOPE_KEPT_MS: i64 = 3_600_000;
+/// The most rows of a table that one transaction removes, so that no payment waits long for it.
+const PRUNED_ROWS: i64 = 500;
+/// The most transactions of one run of pruning.
+const PRUNING_ROUNDS: u32 = 100;
+
+const LEFT_OPEN: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
+    WHERE disconnected_at_ms IS NULL AND node_id <> $3 AND node_id NOT IN \
+    (SELECT id FROM nodes WHERE stopped_at_ms IS NULL AND seen_at_ms >= $4)";
+const NOTE: &str = "the gateway process that held it stopped";
+
+impl Store {
+    /// Enters this process, and closes what dead ones left open. On SQLite all others are dead,
+    /// because this one holds the file's lock.
+    pub(super) async fn register(&self, now: UnixMillis) -> Result<(), StoreError> {
+        let alive_since = if self.exclusive() {
+            UnixMillis::new(i64::MAX)
+        } else {
+            now.plus_ms(-DEAD_AFTER_MS)
+        };
+        let enter = Statement {
+            text: "INSERT INTO nodes (id, started_at_ms, seen_at_ms) VALUES ($1, $2, $2) \
+                ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms",
+            values: vec![self.node_id().to_string().into(), now.as_i64().into()],
+            returning: false,
+        };
+        self.inner
+            .writer
+            .work(vec![enter, self.left_open(now, alive_since)], true)
+            .await?;
+        Ok(())
+    }
+
+    /// Leaves in order.
+    pub(super) async fn unregister(&self, now: UnixMillis) {
+        let leave = Statement {
+            text: "UPDATE nodes SET stopped_at_ms = $2 WHERE id = $1",
+            values: vec![self.node_id().to_string().into(), now.as_i64().into()],
+            returning: false,
+        };
+        if let Err(error) = self.inner.writer.work(vec![leave], true).await
+            && error != StoreError::Closed
+        {
+            tracing::warn!(%error, "this process could not be entered as stopped");
+        }
+    }
+
+    fn left_open(&self, now: UnixMillis, alive_since: UnixMillis) -> Statement {
+        Statement {
+            text: LEFT_OPEN,
+            values: vec![
+                now.as_i64().into(),
+                NOTE.into(),
+                self.node_id().to_string().into(),
+                alive_since.as_i64().into(),
+            ],
+            returning: false,
+        }
+    }
+
+    /// Starts the task that gives signs of life and prunes. It ends with the store.
+    pub(super) fn start_housekeeping(&self) {
+        let inner = Arc::downgrade(&self.inner);
+        tokio::spawn(async move {
+            let mut signs = 0_u64;
+            loop {
+                tokio::time::sleep(LIFE_SIGN).await;
+                let Some(inner) = inner.upgrade() else {
+                    return;
+                };
+                signs = signs.wrapping_add(1);
+                let store = Store { inner };
+                match store.keep_house(signs).await {
+                    Ok(()) => {}
+                    Err(StoreError::Closed) => return,
+                    Err(error) => tracing::warn!(%error, "housekeeping of the store failed"),
+                }
+            }
+        });
+    }
+
+    async fn keep_house(&self, signs: u64) -> Result<(), StoreError> {
+        let now = SystemClock.now();
+        self.register(now).await?;
+        if signs.is_multiple_of(SIGNS_PER_PRUNING) {
+            self.prune(now).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets sealed cards that expired more than an hour before `now`, and requests that are
+    /// older than 30 days, in small transactions between which payments are written.
+    ///
+    /// # Errors
+    /// When the database is not available or too much waits.
+    pub async fn prune(&self, now: UnixMillis) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        for _ in 0..PRUNING_ROUNDS {
+            let done = self.inner.writer.work(pruning(now), true).await?;
+            let rows = |index: usize| done.get(index).map_or(0, |done| done.rows_affected);
+            pruned.envelopes += rows(0);
+            pruned.requests += rows(1);
+            let full = u64::try_from(PRUNED_ROWS).unwrap_or(u64::MAX);
+            pruned.more = rows(0) >= full || rows(1) >= full;
+            if !pruned.more {
+                break;
+            }
+        }
+        Ok(pruned)
+    }
+}
+
+fn pruning(now: UnixMillis) -> Vec<Statement> {
+    let statement = |text, kept_ms: i64| Statement {
+        text,
+        values: vec![now.plus_ms(-kept_ms).as_i64().into(), PRUNED_ROWS.into()],
+        returning: false,
+    };
+    vec![
+        statement(
+            "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
+                (SELECT merchant_id, jti FROM used_envelopes WHERE expires_at_ms < $1 \
+                 ORDER BY expires_at_ms LIMIT $2)",
+            ENVELOPE_KEPT_MS,
+        ),
+        statement(
+            "DELETE FROM idempotency WHERE (merchant_id, method, request_id) IN \
+                (SELECT merchant_id, method, request_id FROM idempotency \
+                 WHERE created_at_ms < $1 ORDER BY created_at_ms LIMIT $2)",
+            REQUEST_KEPT_MS,
+        ),
+    ]
+}

@@ -1,0 +1,257 @@
+//! What waits for the writer: records turned into values to bind, by their callers, so that the
+//! writer, which everybody waits for, has the least to do.
+
+use tokio::sync::oneshot;
+
+use super::error::StoreError;
+use super::records::{AuthorizationIntent, AuthorizationOutcome, ReversalOwed};
+use super::rows::{json, payment_detail, variant_name};
+use super::sql::{Value, hex};
+
+/// An intent as values.
+#[derive(Debug)]
+pub(super) struct IntentRows {
+    /// Merchant, method, request id: the order in which rows are locked.
+    pub(super) key: (String, String, String),
+    pub(super) operation_id: String,
+    pub(super) idempotency: Vec<Value>,
+    pub(super) envelope: Option<Vec<Value>>,
+    pub(super) payment: Vec<Value>,
+    pub(super) operation: Vec<Value>,
+}
+
+/// An outcome as values.
+#[derive(Debug)]
+pub(super) struct OutcomeRows {
+    pub(super) payment_id: String,
+    pub(super) operation_id: String,
+    pub(super) version: i64,
+    pub(super) detail: String,
+    pub(super) answer: String,
+    pub(super) payment: Vec<Value>,
+    pub(super) operation: Vec<Value>,
+    pub(super) reversal: Option<Vec<Value>>,
+}
+
+/// One statement of some other work.
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    pub(super) text: &'static str,
+    pub(super) values: Vec<Value>,
+    /// Whether it gives rows.
+    pub(super) returning: bool,
+}
+
+/// Statements that belong together, in the transaction of the batch they come in.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) statements: Vec<Statement>,
+    /// Whether running it twice is the same as running it once.
+    pub(super) repeatable: bool,
+}
+
+/// What a statement did.
+pub(super) struct Done {
+    pub(super) rows_affected: u64,
+    pub(super) rows: Vec<sqlx::any::AnyRow>,
+}
+
+/// What became of an intent in the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IntentFate {
+    Recorded,
+    KeyTaken,
+    EnvelopeReplayed,
+}
+
+/// What became of an outcome in the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OutcomeFate {
+    Recorded,
+    Superseded,
+}
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// One entry of the writer's queue.
+pub(super) enum Item {
+    Intent(Box<IntentRows>, Answer<IntentFate>),
+    Outcome(Box<OutcomeRows>, Answer<OutcomeFate>),
+    Work(Work, Answer<Vec<Done>>),
+    /// Everything before it is written; then the writer ends.
+    Close(oneshot::Sender<()>),
+}
+
+impl Item {
+    /// Answers with an error; who has gone away misses nothing.
+    pub(super) fn refuse(self, error: StoreError) {
+        match self {
+            Self::Intent(_, answer) => drop(answer.send(Err(error))),
+            Self::Outcome(_, answer) => drop(answer.send(Err(error))),
+            Self::Work(_, answer) => drop(answer.send(Err(error))),
+            Self::Close(closed) => drop(closed.send(())),
+        }
+    }
+}
+
+/// An intent's values.
+///
+/// # Errors
+/// When the two records do not belong together, or are not new.
+pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, StoreError> {
+    let AuthorizationIntent {
+        payment,
+        operation,
+        idempotency,
+        envelope,
+    } = intent;
+    let untouched = payment.authorized_minor == 0
+        && payment.captured_minor == 0
+        && payment.refunded_minor == 0
+        && payment.disputed_minor == 0
+        && operation.bank_us.is_none();
+    if !untouched
+        || payment.version != 1
+        || operation.version != 1
+        || operation.payment_id != payment.id
+        || idempotency.merchant_id != payment.merchant_id
+    {
+        return Err(StoreError::Invalid {
+            expected: "a new payment and its new operation, of the merchant that asks",
+            got: format!(
+                "payment {} version {}, operation {} version {} of payment {}",
+                payment.id, payment.version, operation.id, operation.version, operation.payment_id
+            ),
+        });
+    }
+    let operation_id = operation.id.to_string();
+    let payment_id = payment.id.to_string();
+    let merchant_id = payment.merchant_id.as_str();
+    Ok(IntentRows {
+        key: (
+            merchant_id.to_owned(),
+            idempotency.method.to_owned(),
+            idempotency.request_id.clone(),
+        ),
+        idempotency: vec![
+            merchant_id.into(),
+            idempotency.method.into(),
+            idempotency.request_id.as_str().into(),
+            operation_id.as_str().into(),
+            hex(&idempotency.body_hash).into(),
+            operation.created_at.as_i64().into(),
+        ],
+        envelope: envelope.as_ref().map(|envelope| {
+            vec![
+                merchant_id.into(),
+                envelope.jti.as_str().into(),
+                operation_id.as_str().into(),
+                envelope.expires_at.as_i64().into(),
+            ]
+        }),
+        payment: vec![
+            payment_id.as_str().into(),
+            merchant_id.into(),
+            payment.merchant_reference.as_str().into(),
+            payment.customer_reference.clone().into(),
+            payment.amount.amount_minor().into(),
+            payment.amount.currency().code().into(),
+            payment.state.name().into(),
+            payment.host_id.as_str().into(),
+            i64::from(payment.stan.get()).into(),
+            payment.rrn.as_str().into(),
+            payment.business_date.to_string().into(),
+            payment.created_at.as_i64().into(),
+            payment.updated_at.as_i64().into(),
+            payment_detail(payment)?.into(),
+        ],
+        operation: vec![
+            operation_id.as_str().into(),
+            payment_id.into(),
+            operation.kind.name().into(),
+            operation.state.name().into(),
+            operation.host_id.as_str().into(),
+            operation.amount.amount_minor().into(),
+            operation.amount.currency().code().into(),
+            i64::from(operation.stan.get()).into(),
+            operation.rrn.as_str().into(),
+            operation.business_date.to_string().into(),
+            operation.transmitted_at.as_i64().into(),
+            operation.deadline.as_i64().into(),
+            operation.node_id.to_string().into(),
+            operation.created_at.as_i64().into(),
+            operation.updated_at.as_i64().into(),
+            json(&operation.state)?.into(),
+        ],
+        operation_id,
+    })
+}
+
+/// An outcome's values.
+///
+/// # Errors
+/// When the records do not belong together, or have no earlier version.
+pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows, StoreError> {
+    let AuthorizationOutcome {
+        payment,
+        operation,
+        reversal,
+    } = outcome;
+    let of_another = reversal
+        .as_ref()
+        .is_some_and(|reversal| reversal.operation_id != operation.id);
+    if operation.payment_id != payment.id
+        || payment.version < 2
+        || operation.version < 2
+        || of_another
+    {
+        return Err(StoreError::Invalid {
+            expected: "a changed payment, its changed operation and that operation's reversal",
+            got: format!(
+                "payment {} version {}, operation {} version {} of payment {}",
+                payment.id, payment.version, operation.id, operation.version, operation.payment_id
+            ),
+        });
+    }
+    let payment_id = payment.id.to_string();
+    let operation_id = operation.id.to_string();
+    let detail = json(&operation.state)?;
+    let answer = json(payment)?;
+    Ok(OutcomeRows {
+        version: operation.version,
+        payment: vec![
+            payment_id.as_str().into(),
+            payment.version.into(),
+            payment.authorized_minor.into(),
+            payment.captured_minor.into(),
+            payment.refunded_minor.into(),
+            payment.disputed_minor.into(),
+            payment.state.name().into(),
+            payment.updated_at.as_i64().into(),
+            payment_detail(payment)?.into(),
+        ],
+        operation: vec![
+            operation_id.as_str().into(),
+            operation.version.into(),
+            operation.state.name().into(),
+            operation.bank_us.into(),
+            operation.updated_at.as_i64().into(),
+            detail.as_str().into(),
+            answer.as_str().into(),
+        ],
+        reversal: reversal.as_ref().map(reversal_row).transpose()?,
+        payment_id,
+        operation_id,
+        detail,
+        answer,
+    })
+}
+
+/// A row of `reversals`.
+pub(super) fn reversal_row(reversal: &ReversalOwed) -> Result<Vec<Value>, StoreError> {
+    Ok(vec![
+        reversal.operation_id.to_string().into(),
+        variant_name(&reversal.reason)?.into(),
+        reversal.due_at.as_i64().into(),
+    ])
+}

@@ -1,0 +1,234 @@
+//! Blocks of numbers for STANs and RRNs: reserved durably, handed out from memory.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Store;
+use super::error::StoreError;
+use super::item::Statement;
+use crate::payment::ids::HostId;
+use crate::payment::moment::BusinessDate;
+use crate::payment::reference::{RRN_COUNT, SequenceNumber};
+
+/// The most numbers that one reservation takes.
+pub const MAX_BLOCK: u64 = 1_000_000;
+/// The most pairs of host and business date whose blocks are kept; the oldest dates go first, and
+/// what is left of their blocks is never used.
+const KEPT_LINES: usize = 64;
+/// How often a caller whose numbers others took away meanwhile tries again.
+const ATTEMPTS: u32 = 16;
+
+impl Store {
+    /// Reserves `count` (1 to [`MAX_BLOCK`]) numbers of a host's business date. They are this
+    /// caller's alone, on whatever node, from the moment it is told.
+    ///
+    /// # Errors
+    /// [`StoreError::SequenceExhausted`] when the date has fewer left; otherwise when the database is
+    /// not available or too much waits. Numbers whose reservation failed may be lost; they are never
+    /// given to two.
+    pub async fn reserve_sequence(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+        count: u64,
+    ) -> Result<Range<u64>, StoreError> {
+        let asked = i64::try_from(count)
+            .ok()
+            .filter(|_| (1..=MAX_BLOCK).contains(&count))
+            .ok_or_else(|| StoreError::Invalid {
+                expected: "a reservation of 1 to 1000000 numbers",
+                got: count.to_string(),
+            })?;
+        let statement = Statement {
+            text: "INSERT INTO sequences (host_id, business_date, next_number) \
+                VALUES ($1, $2, $3) ON CONFLICT (host_id, business_date) DO UPDATE \
+                SET next_number = sequences.next_number + $3 \
+                WHERE sequences.next_number + $3 <= $4 RETURNING next_number",
+            values: vec![
+                host.as_str().into(),
+                date.to_string().into(),
+                asked.into(),
+                i64::try_from(RRN_COUNT).unwrap_or(i64::MAX).into(),
+            ],
+            returning: true,
+        };
+        // Run twice it reserves two blocks, of which one is lost: that does no harm.
+        let done = self.inner.writer.work(vec![statement], true).await?;
+        let Some(row) = done.first().and_then(|done| done.rows.first()) else {
+            return Err(StoreError::SequenceExhausted {
+                host: host.to_string(),
+                date: date.to_string(),
+            });
+        };
+        let next = super::rows::first_integer(row, "sequences", "next_number", host.as_str())?;
+        let corrupt = || StoreError::Corrupt {
+            table: "sequences",
+            column: "next_number",
+            row: format!("{host} {date}"),
+            got: next.to_string(),
+            reason: "expected at least the numbers just reserved".into(),
+        };
+        let end = u64::try_from(next).map_err(|_| corrupt())?;
+        let start = end.checked_sub(count).ok_or_else(corrupt)?;
+        Ok(start..end)
+    }
+}
+
+/// Hands out numbers. Cloning is cheap: all clones share the blocks.
+#[derive(Debug, Clone)]
+pub struct Numbers {
+    store: Store,
+    block: u64,
+    lines: Arc<Mutex<HashMap<(BusinessDate, HostId), Arc<Line>>>>,
+}
+
+/// The blocks of one host and business date.
+#[derive(Debug, Default)]
+struct Line {
+    blocks: Mutex<Blocks>,
+    /// Held by whoever reserves: one at a time.
+    refilling: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Blocks {
+    current: Range<u64>,
+    ahead: Range<u64>,
+}
+
+impl Blocks {
+    fn take(&mut self) -> Option<u64> {
+        if self.current.is_empty() {
+            self.current = std::mem::take(&mut self.ahead);
+        }
+        self.current.next()
+    }
+
+    fn left(&self) -> u64 {
+        let length = |range: &Range<u64>| range.end.saturating_sub(range.start);
+        length(&self.current).saturating_add(length(&self.ahead))
+    }
+
+    fn add(&mut self, block: Range<u64>) {
+        if self.current.is_empty() {
+            self.current = std::mem::take(&mut self.ahead);
+        }
+        if self.current.is_empty() {
+            self.current = block;
+        } else {
+            self.ahead = block;
+        }
+    }
+}
+
+impl Numbers {
+    /// Takes blocks of `block` numbers (1 to [`MAX_BLOCK`]) from `store`. What is left of a block
+    /// when the process ends is never used; a day has 100,000,000.
+    #[must_use]
+    pub fn new(store: Store, block: u64) -> Self {
+        Self {
+            store,
+            block: block.clamp(1, MAX_BLOCK),
+            lines: Arc::default(),
+        }
+    }
+
+    /// The next number of a host's business date: from memory, except for the first and when the
+    /// database can't keep up.
+    ///
+    /// # Errors
+    /// As [`Store::reserve_sequence`].
+    pub async fn next(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+    ) -> Result<SequenceNumber, StoreError> {
+        let line = self.line(host, date);
+        for _ in 0..ATTEMPTS {
+            let (number, low) = {
+                let mut blocks = lock(&line.blocks);
+                let number = blocks.take();
+                // The next block is fetched while half of one is left.
+                (
+                    number,
+                    blocks.ahead.is_empty() && blocks.left() <= self.block / 2,
+                )
+            };
+            let Some(number) = number else {
+                self.refill(&line, host, date).await?;
+                continue;
+            };
+            if low {
+                self.refill_ahead(line.clone(), host.clone(), date);
+            }
+            return SequenceNumber::new(number).ok_or_else(|| StoreError::SequenceExhausted {
+                host: host.to_string(),
+                date: date.to_string(),
+            });
+        }
+        Err(StoreError::Busy { waiting: 0 })
+    }
+
+    fn line(&self, host: &HostId, date: BusinessDate) -> Arc<Line> {
+        let mut lines = lock(&self.lines);
+        if let Some(line) = lines.get(&(date, host.clone())) {
+            return line.clone();
+        }
+        if lines.len() >= KEPT_LINES
+            && let Some(oldest) = lines.keys().min().cloned()
+        {
+            lines.remove(&oldest);
+        }
+        lines.entry((date, host.clone())).or_default().clone()
+    }
+
+    /// Waits for numbers: one caller reserves, the others wait for it.
+    async fn refill(
+        &self,
+        line: &Line,
+        host: &HostId,
+        date: BusinessDate,
+    ) -> Result<(), StoreError> {
+        let _only_one = line.refilling.lock().await;
+        if lock(&line.blocks).left() > 0 {
+            return Ok(());
+        }
+        let block = self.store.reserve_sequence(host, date, self.block).await?;
+        lock(&line.blocks).add(block);
+        Ok(())
+    }
+
+    /// Reserves in the background, unless that is being done already. A failure is left to whoever
+    /// finds the line empty.
+    fn refill_ahead(&self, line: Arc<Line>, host: HostId, date: BusinessDate) {
+        let numbers = self.clone();
+        tokio::spawn(async move {
+            let Ok(_only_one) = line.refilling.try_lock() else {
+                return;
+            };
+            let low = {
+                let blocks = lock(&line.blocks);
+                blocks.ahead.is_empty() && blocks.left() <= numbers.block / 2
+            };
+            if !low {
+                return;
+            }
+            match numbers
+                .store
+                .reserve_sequence(&host, date, numbers.block)
+                .await
+            {
+                Ok(block) => lock(&line.blocks).add(block),
+                Err(error) => {
+                    tracing::warn!(%error, host.id = %host, "numbers could not be reserved ahead");
+                }
+            }
+        });
+    }
+}
+
+/// Nothing panics while a lock is held, so that a poisoned one still holds what it should.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

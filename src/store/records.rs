@@ -1,0 +1,309 @@
+//! What the store is asked to keep, and what it answers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::ids::{
+    ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
+};
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Currency;
+use crate::payment::record::{Operation, Payment};
+use crate::payment::reference::{Rrn, Stan};
+
+/// The most items on one page of any list, and the most payments that one reference finds.
+pub const MAX_PAGE_SIZE: usize = 1000;
+
+/// A payment about to be authorized: all of it is committed before a byte reaches a bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationIntent {
+    /// The payment: version 1, nothing authorized, captured, refunded or disputed yet.
+    pub payment: Payment,
+    /// The exchange with the host: version 1, of this payment.
+    pub operation: Operation,
+    /// The merchant's request.
+    pub idempotency: IdempotencyKey,
+    /// The sealed card, when one is used.
+    pub envelope: Option<EnvelopeUse>,
+}
+
+/// A merchant's request, which is carried out once however often it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Whose request it is.
+    pub merchant_id: MerchantId,
+    /// The RPC's name.
+    pub method: &'static str,
+    /// The merchant's own name for the request.
+    pub request_id: String,
+    /// SHA-256 of what the request says.
+    pub body_hash: [u8; 32],
+}
+
+/// The use of a sealed card, which works once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvelopeUse {
+    /// The envelope's own identifier; unique for each merchant.
+    pub jti: String,
+    /// When it expires; the use is remembered until an hour after that.
+    pub expires_at: UnixMillis,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IntentOutcome {
+    /// It is durable: the message may be sent now.
+    Recorded,
+    /// The same request is there already; nothing was written.
+    Existing(Box<RecordedAnswer>),
+    /// The sealed card was used before; nothing was written.
+    EnvelopeReplayed,
+}
+
+/// A request that was taken before, and what its merchant was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedAnswer {
+    /// The payment that the request made.
+    pub payment_id: PaymentId,
+    /// SHA-256 of what the request said.
+    pub body_hash: [u8; 32],
+    /// The payment as the merchant was told; `None` while the request is still running.
+    pub answer: Option<Payment>,
+}
+
+/// How an authorization ended. The answer that the merchant is told is `payment`; it is kept under
+/// the request that began the operation, so that a repeated request is answered the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationOutcome {
+    /// The payment after the change: its version is one more than the recorded one. Its identity,
+    /// references, amount, host, numbers and dates of creation are not written again.
+    pub payment: Payment,
+    /// The operation after the change: its version is one more than the recorded one. Only its
+    /// state, `bank_us` and `updated_at` are written.
+    pub operation: Operation,
+    /// The reversal that is owed from now on.
+    pub reversal: Option<ReversalOwed>,
+}
+
+/// A reversal that must be sent. There is at most one for an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReversalOwed {
+    /// The operation to reverse.
+    pub operation_id: OperationId,
+    /// Why its outcome is not known.
+    pub reason: UnknownReason,
+    /// Not to be sent before.
+    pub due_at: UnixMillis,
+}
+
+/// What became of an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutcomeRecorded {
+    /// It is durable: the merchant may be told.
+    Recorded,
+    /// Another change came first; nothing of this outcome was written.
+    Superseded {
+        /// The payment as it is.
+        current: Box<Payment>,
+        /// The operation as it is.
+        operation: Box<Operation>,
+    },
+}
+
+/// A response that came after the gateway had stopped waiting. It changes no state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateResponse {
+    /// The operation it answers.
+    pub operation_id: OperationId,
+    /// The host it came from.
+    pub host_id: HostId,
+    /// DE 39.
+    pub response_code: ResponseCode,
+    /// DE 38, up to six characters.
+    pub approval_code: Option<String>,
+    /// When it came.
+    pub received_at: UnixMillis,
+    /// The reversal that a late approval owes; nothing happens when it is owed already.
+    pub reversal: Option<ReversalOwed>,
+}
+
+/// What became of a late response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateResponseRecorded {
+    /// False when a late response to this operation was recorded before; that one stands.
+    pub first: bool,
+    /// True when the reversal was not owed before.
+    pub reversal_added: bool,
+}
+
+/// A response that matched nothing that was waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedResponse {
+    /// Its name.
+    pub id: QuarantineId,
+    /// The host it came from.
+    pub host_id: HostId,
+    /// Why it matched nothing, in a few words.
+    pub reason: String,
+    /// Its message type.
+    pub mti: String,
+    /// DE 11, when it could be read.
+    pub stan: Option<Stan>,
+    /// DE 37, when it could be read.
+    pub rrn: Option<Rrn>,
+    /// DE 39, when it could be read.
+    pub response_code: Option<ResponseCode>,
+    /// The message for people, masked by the caller.
+    pub message: String,
+    /// When it came.
+    pub received_at: UnixMillis,
+}
+
+/// An API key as it is kept: without the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKeyRecord {
+    /// The public half of the key.
+    pub key_id: String,
+    /// Whose it is.
+    pub merchant_id: MerchantId,
+    /// HMAC-SHA256 of the secret half, in hex.
+    pub secret_hmac_hex: String,
+    /// For people.
+    pub label: String,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it was revoked; `None` while it is valid.
+    pub revoked_at: Option<UnixMillis>,
+}
+
+impl fmt::Debug for ApiKeyRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyRecord")
+            .field("key_id", &self.key_id)
+            .field("merchant_id", &self.merchant_id)
+            .field("label", &self.label)
+            .field("created_at", &self.created_at)
+            .field("revoked_at", &self.revoked_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A client connection that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConnection {
+    /// Its name.
+    pub id: ConnectionId,
+    /// The peer's IP address.
+    pub peer_address: String,
+    /// The peer's port.
+    pub peer_port: u16,
+    /// Who it is, when that is known.
+    pub identity: Option<String>,
+    /// When it came.
+    pub connected_at: UnixMillis,
+}
+
+/// A client connection as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionRecord {
+    /// What is known since it came.
+    pub connection: ClientConnection,
+    /// The process that holds or held it.
+    pub node_id: NodeId,
+    /// When it left; `None` while it is open.
+    pub disconnected_at: Option<UnixMillis>,
+    /// Set when the row was closed for another reason than the connection's end.
+    pub note: Option<String>,
+}
+
+/// Which payments a list shows. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentFilter {
+    /// Names of states as [`crate::payment::state::PaymentState::name`] gives them.
+    pub states: Vec<&'static str>,
+    /// Made at this moment or later.
+    pub created_from: Option<UnixMillis>,
+    /// Made before this moment.
+    pub created_before: Option<UnixMillis>,
+    /// With exactly this order reference.
+    pub merchant_reference: Option<String>,
+    /// With exactly this customer reference.
+    pub customer_reference: Option<String>,
+    /// In this currency.
+    pub currency: Option<Currency>,
+}
+
+/// In which order a list comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ListOrder {
+    /// By the time they were made, newest first.
+    #[default]
+    NewestFirst,
+    /// By the time they were made, oldest first.
+    OldestFirst,
+}
+
+/// Where a list of payments goes on: after the payment it names. As text it is
+/// `MILLISECONDS.PAYMENT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentCursor {
+    /// When the last payment shown was made.
+    pub created_at: UnixMillis,
+    /// The last payment shown.
+    pub id: PaymentId,
+}
+
+/// A text that is no cursor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a cursor that an earlier page gave, got {got:?}")]
+pub struct InvalidCursor {
+    /// The text as it came, cut to 60 characters.
+    pub got: String,
+}
+
+impl fmt::Display for PaymentCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.created_at.as_i64(), self.id)
+    }
+}
+
+impl FromStr for PaymentCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.split_once('.').and_then(|(millis, id)| {
+            let millis: i64 = millis.parse().ok()?;
+            Some(Self {
+                created_at: UnixMillis::new(millis),
+                id: id.parse().ok()?,
+            })
+        });
+        // Only the one text that `Display` writes is taken ("+1." would read as a number too).
+        parsed
+            .filter(|cursor| cursor.to_string() == text)
+            .ok_or_else(|| InvalidCursor {
+                got: text.chars().take(60).collect(),
+            })
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items, in order.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<PaymentCursor>,
+}
+
+/// What pruning removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Uses of sealed cards.
+    pub envelopes: u64,
+    /// Requests.
+    pub requests: u64,
+    /// True when more is left than one call removes.
+    pub more: bool,
+}

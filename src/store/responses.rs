@@ -1,0 +1,124 @@
+//! Responses that came too late, and those that matched nothing.
+
+use super::Store;
+use super::error::StoreError;
+use super::item::{Statement, reversal_row};
+use super::records::{LateResponse, LateResponseRecorded, MAX_PAGE_SIZE, QuarantinedResponse};
+use super::rows::Columns;
+use crate::payment::ids::QuarantineId;
+use crate::payment::reference::Stan;
+
+impl Store {
+    /// Records a response that came after the gateway had stopped waiting, and the reversal that a
+    /// late approval owes, unless it is owed already. No state changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when there is no such operation.
+    pub async fn record_late_response(
+        &self,
+        late: LateResponse,
+    ) -> Result<LateResponseRecorded, StoreError> {
+        let mut statements = vec![Statement {
+            text: "INSERT INTO late_responses (operation_id, host_id, response_code, \
+                approval_code, received_at_ms) VALUES ($1, $2, $3, $4, $5) \
+                ON CONFLICT (operation_id) DO NOTHING",
+            values: vec![
+                late.operation_id.to_string().into(),
+                late.host_id.as_str().into(),
+                late.response_code.as_str().into(),
+                late.approval_code.into(),
+                late.received_at.as_i64().into(),
+            ],
+            returning: false,
+        }];
+        if let Some(reversal) = &late.reversal {
+            if reversal.operation_id != late.operation_id {
+                return Err(StoreError::Invalid {
+                    expected: "the reversal of the operation that was answered",
+                    got: reversal.operation_id.to_string(),
+                });
+            }
+            statements.push(Statement {
+                text: "INSERT INTO reversals (operation_id, reason, due_at_ms) \
+                    VALUES ($1, $2, $3) ON CONFLICT (operation_id) DO NOTHING",
+                values: reversal_row(reversal)?,
+                returning: false,
+            });
+        }
+        let done = self.inner.writer.work(statements, true).await?;
+        let wrote = |index: usize| done.get(index).is_some_and(|done| done.rows_affected > 0);
+        Ok(LateResponseRecorded {
+            first: wrote(0),
+            reversal_added: wrote(1),
+        })
+    }
+
+    /// Records a response that matched nothing. One with the same id is recorded once.
+    ///
+    /// # Errors
+    /// When the database is not available or too much waits.
+    pub async fn record_quarantined(
+        &self,
+        response: QuarantinedResponse,
+    ) -> Result<(), StoreError> {
+        let statement = Statement {
+            text: "INSERT INTO quarantine (id, host_id, reason, mti, stan, rrn, response_code, \
+                message, received_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+                ON CONFLICT (id) DO NOTHING",
+            values: vec![
+                response.id.to_string().into(),
+                response.host_id.as_str().into(),
+                response.reason.into(),
+                response.mti.into(),
+                response.stan.map(|stan| i64::from(stan.get())).into(),
+                response.rrn.map(String::from).into(),
+                response.response_code.map(String::from).into(),
+                response.message.into(),
+                response.received_at.as_i64().into(),
+            ],
+            returning: false,
+        };
+        self.inner.writer.work(vec![statement], true).await?;
+        Ok(())
+    }
+
+    /// The quarantine, newest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_quarantine(
+        &self,
+        limit: usize,
+        after: Option<QuarantineId>,
+    ) -> Result<Vec<QuarantinedResponse>, StoreError> {
+        // '~' comes after every identifier, so that without `after` the list begins at its newest.
+        let before = after.map_or_else(|| "~".to_owned(), |id| id.to_string());
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let rows = self
+            .read(
+                "SELECT * FROM quarantine WHERE id < $1 ORDER BY id DESC LIMIT $2",
+                &[before.into(), limit.into()],
+            )
+            .await?;
+        rows.iter().map(quarantined).collect()
+    }
+}
+
+fn quarantined(row: &sqlx::any::AnyRow) -> Result<QuarantinedResponse, StoreError> {
+    let columns = Columns::of(row, "quarantine", "id")?;
+    let stan = match columns.optional_integer("stan")? {
+        Some(_) => Some(columns.stan("stan")?),
+        None => None::<Stan>,
+    };
+    Ok(QuarantinedResponse {
+        id: columns.parsed("id")?,
+        host_id: columns.parsed("host_id")?,
+        reason: columns.text("reason")?.to_owned(),
+        mti: columns.text("mti")?.to_owned(),
+        stan,
+        rrn: columns.optional_parsed("rrn")?,
+        response_code: columns.optional_parsed("response_code")?,
+        message: columns.text("message")?.to_owned(),
+        received_at: columns.moment("received_at_ms")?,
+    })
+}

@@ -1,0 +1,279 @@
+//! Rows into records. Whatever a row holds that no version of this program wrote is an error that
+//! names table, column and row.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::error::StoreError;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::record::{CardSummary, Operation, Payment};
+use crate::payment::reference::Stan;
+use crate::payment::state::PaymentState;
+
+/// All columns of a payment, as [`payment`] reads them.
+pub(super) const PAYMENT_COLUMNS: &str = "payments.id, payments.merchant_id, \
+    payments.merchant_reference, payments.customer_reference, payments.amount_minor, \
+    payments.currency, payments.authorized_minor, payments.captured_minor, \
+    payments.refunded_minor, payments.disputed_minor, payments.state, payments.host_id, \
+    payments.stan, payments.rrn, payments.business_date, payments.created_at_ms, \
+    payments.updated_at_ms, payments.version, payments.detail";
+
+/// All columns of an operation, as [`operation`] reads them.
+pub(super) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id, \
+    operations.kind, operations.state, operations.host_id, operations.amount_minor, \
+    operations.currency, operations.stan, operations.rrn, operations.business_date, \
+    operations.transmitted_at_ms, operations.deadline_ms, operations.node_id, \
+    operations.bank_us, operations.created_at_ms, operations.updated_at_ms, \
+    operations.version, operations.detail";
+
+/// What `payments.detail` holds: what nobody searches for.
+#[derive(Serialize, Deserialize)]
+struct PaymentDetail<S, C> {
+    state: S,
+    card: C,
+}
+
+/// `payments.detail` of a payment.
+pub(super) fn payment_detail(payment: &Payment) -> Result<String, StoreError> {
+    json(&PaymentDetail {
+        state: &payment.state,
+        card: &payment.card,
+    })
+}
+
+/// A value as JSON. The domain's values have no key that JSON can't write.
+pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Invalid {
+        expected: "a record that JSON can hold",
+        got: error.to_string(),
+    })
+}
+
+/// The name that serde gives a variant without data.
+pub(super) fn variant_name(value: &impl Serialize) -> Result<String, StoreError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        other => Err(StoreError::Invalid {
+            expected: "a variant without data",
+            got: format!("{other:?}"),
+        }),
+    }
+}
+
+/// A row on its way into a record.
+pub(super) struct Columns<'r> {
+    row: &'r AnyRow,
+    table: &'static str,
+    key: String,
+}
+
+impl<'r> Columns<'r> {
+    /// A row of `table`, named in errors by the column `key`.
+    pub(super) fn of(
+        row: &'r AnyRow,
+        table: &'static str,
+        key: &'static str,
+    ) -> Result<Self, StoreError> {
+        let mut columns = Self {
+            row,
+            table,
+            key: String::new(),
+        };
+        columns.key = columns.text(key)?.to_owned();
+        Ok(columns)
+    }
+
+    pub(super) fn corrupt(
+        &self,
+        column: &'static str,
+        got: &str,
+        reason: impl Display,
+    ) -> StoreError {
+        StoreError::Corrupt {
+            table: self.table,
+            column,
+            row: self.key.clone(),
+            got: got.chars().take(60).collect(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn get<T>(&self, column: &'static str) -> Result<T, StoreError>
+    where
+        T: sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>,
+    {
+        self.row
+            .try_get(column)
+            .map_err(|error| self.corrupt(column, "", error))
+    }
+
+    pub(super) fn text(&self, column: &'static str) -> Result<&'r str, StoreError> {
+        self.get(column)
+    }
+
+    pub(super) fn optional_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+        self.get(column)
+    }
+
+    pub(super) fn integer(&self, column: &'static str) -> Result<i64, StoreError> {
+        self.get(column)
+    }
+
+    pub(super) fn optional_integer(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        self.get(column)
+    }
+
+    pub(super) fn moment(&self, column: &'static str) -> Result<UnixMillis, StoreError> {
+        self.integer(column).map(UnixMillis::new)
+    }
+
+    /// 0 or 1.
+    pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        match self.integer(column)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.corrupt(column, &other.to_string(), "expected 0 or 1")),
+        }
+    }
+
+    /// A text that the domain reads.
+    pub(super) fn parsed<T>(&self, column: &'static str) -> Result<T, StoreError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let text = self.text(column)?;
+        text.parse()
+            .map_err(|error| self.corrupt(column, text, error))
+    }
+
+    /// A text that the domain reads, or none.
+    pub(super) fn optional_parsed<T>(&self, column: &'static str) -> Result<Option<T>, StoreError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        match self.optional_text(column)? {
+            Some(_) => self.parsed(column).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A number that the domain reads.
+    pub(super) fn number<T>(&self, column: &'static str) -> Result<T, StoreError>
+    where
+        T: TryFrom<i64>,
+        T::Error: Display,
+    {
+        let number = self.integer(column)?;
+        T::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
+    }
+
+    pub(super) fn stan(&self, column: &'static str) -> Result<Stan, StoreError> {
+        let number: u32 = self.number(column)?;
+        Stan::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
+    }
+
+    /// A text of JSON.
+    pub(super) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {
+        let text = self.text(column)?;
+        serde_json::from_str(text).map_err(|error| self.corrupt(column, text, error))
+    }
+
+    /// The name of a variant without data.
+    pub(super) fn variant<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<T, StoreError> {
+        let text = self.text(column)?;
+        serde_json::from_value(serde_json::Value::String(text.to_owned()))
+            .map_err(|error| self.corrupt(column, text, error))
+    }
+
+    fn money(&self) -> Result<Money, StoreError> {
+        let amount_minor = self.integer("amount_minor")?;
+        Money::new(amount_minor, self.parsed("currency")?)
+            .map_err(|error| self.corrupt("amount_minor", &amount_minor.to_string(), error))
+    }
+}
+
+/// A payment from a row with [`PAYMENT_COLUMNS`].
+pub(super) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
+    let columns = Columns::of(row, "payments", "id")?;
+    let detail: PaymentDetail<PaymentState, CardSummary> = columns.json("detail")?;
+    let state = columns.text("state")?;
+    if detail.state.name() != state {
+        return Err(columns.corrupt("state", state, "the column detail names another state"));
+    }
+    Ok(Payment {
+        id: columns.parsed("id")?,
+        merchant_id: columns.parsed("merchant_id")?,
+        merchant_reference: columns.text("merchant_reference")?.to_owned(),
+        customer_reference: columns.optional_text("customer_reference")?,
+        amount: columns.money()?,
+        authorized_minor: columns.integer("authorized_minor")?,
+        captured_minor: columns.integer("captured_minor")?,
+        refunded_minor: columns.integer("refunded_minor")?,
+        disputed_minor: columns.integer("disputed_minor")?,
+        state: detail.state,
+        card: detail.card,
+        host_id: columns.parsed("host_id")?,
+        stan: columns.stan("stan")?,
+        rrn: columns.parsed("rrn")?,
+        business_date: columns.parsed("business_date")?,
+        created_at: columns.moment("created_at_ms")?,
+        updated_at: columns.moment("updated_at_ms")?,
+        version: columns.integer("version")?,
+    })
+}
+
+/// An operation from a row with [`OPERATION_COLUMNS`].
+pub(super) fn operation(row: &AnyRow) -> Result<Operation, StoreError> {
+    let columns = Columns::of(row, "operations", "id")?;
+    let detail: OperationState = columns.json("detail")?;
+    let state = columns.text("state")?;
+    if detail.name() != state {
+        return Err(columns.corrupt("state", state, "the column detail names another state"));
+    }
+    Ok(Operation {
+        id: columns.parsed("id")?,
+        payment_id: columns.parsed("payment_id")?,
+        kind: columns.variant::<OperationKind>("kind")?,
+        state: detail,
+        host_id: columns.parsed("host_id")?,
+        amount: columns.money()?,
+        stan: columns.stan("stan")?,
+        rrn: columns.parsed("rrn")?,
+        transmitted_at: columns.moment("transmitted_at_ms")?,
+        business_date: columns.parsed("business_date")?,
+        deadline: columns.moment("deadline_ms")?,
+        node_id: columns.parsed("node_id")?,
+        bank_us: columns.optional_integer("bank_us")?,
+        created_at: columns.moment("created_at_ms")?,
+        updated_at: columns.moment("updated_at_ms")?,
+        version: columns.integer("version")?,
+    })
+}
+
+/// The first column of a row, as a number.
+pub(super) fn first_integer(
+    row: &AnyRow,
+    table: &'static str,
+    column: &'static str,
+    key: &str,
+) -> Result<i64, StoreError> {
+    row.try_get(0).map_err(|error| StoreError::Corrupt {
+        table,
+        column,
+        row: key.to_owned(),
+        got: String::new(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,176 @@
+//! The schema: migrations carried in the program, and the check that a database has exactly them.
+//!
+//! sqlx's own migrator is not used, because it takes an advisory lock on PostgreSQL. Here the row
+//! that says "applied" is inserted first and within the migration's transaction, so that of two
+//! processes one waits and then finds the work done.
+
+use ring::digest::{SHA256, digest};
+use sqlx::{AnyConnection, Connection, Row};
+
+use super::engine::{Database, Engine};
+use super::error::{Fault, StoreError, fault, reading_error};
+use super::sql::hex;
+use crate::clock::{Clock, SystemClock};
+use crate::config::store::StoreConfig;
+
+struct Migration {
+    version: i64,
+    name: &'static str,
+    text: &'static str,
+}
+
+/// All migrations, in order. One that was released never changes.
+const MIGRATIONS: [Migration; 1] = [Migration {
+    version: 1,
+    name: "payments",
+    text: include_str!("../../migrations/0001_payments.sql"),
+}];
+
+/// The schema that this program needs.
+const NEEDED: i64 = 1;
+
+/// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
+const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\
+    version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, \
+    applied_at_ms BIGINT NOT NULL)";
+
+/// What `migrate` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// The migrations that were applied now, in order; empty when all were there.
+    pub applied: Vec<&'static str>,
+    /// The schema's version now.
+    pub version: i64,
+}
+
+/// Applies what is missing, each migration in a transaction of its own.
+///
+/// # Errors
+/// When the database can't be reached, is newer than this program, or holds a migration with another
+/// text; for SQLite also when a gateway has the file open.
+pub(super) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
+    let database = Database::of(config)?;
+    database.create_file()?;
+    let _held = database.lock()?;
+    let mut connection = database.connect_writer().await?;
+    let engine = database.engine;
+    create_migrations_table(engine, &mut connection).await?;
+    let mut applied = Vec::new();
+    for migration in &MIGRATIONS {
+        if apply(engine, &mut connection, migration).await? {
+            applied.push(migration.name);
+        }
+    }
+    check(engine, &mut connection).await?;
+    // The answer stands whatever closing says.
+    let _ = connection.close().await;
+    Ok(MigrationReport {
+        applied,
+        version: NEEDED,
+    })
+}
+
+/// Two processes that create the table at once: PostgreSQL lets one fail, which then finds it there.
+async fn create_migrations_table(
+    engine: Engine,
+    connection: &mut AnyConnection,
+) -> Result<(), StoreError> {
+    let first = sqlx::raw_sql(MIGRATIONS_TABLE)
+        .execute(&mut *connection)
+        .await;
+    if first.is_err() {
+        sqlx::raw_sql(MIGRATIONS_TABLE)
+            .execute(connection)
+            .await
+            .map_err(|error| reading_error(engine, &error))?;
+    }
+    Ok(())
+}
+
+/// True when it was applied now, false when it was there already.
+async fn apply(
+    engine: Engine,
+    connection: &mut AnyConnection,
+    migration: &Migration,
+) -> Result<bool, StoreError> {
+    let in_engine = |error: sqlx::Error| reading_error(engine, &error);
+    let mut transaction = connection.begin().await.map_err(in_engine)?;
+    let marked = sqlx::query(
+        "INSERT INTO schema_migrations (version, name, checksum, applied_at_ms) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (version) DO NOTHING",
+    )
+    .bind(migration.version)
+    .bind(migration.name)
+    .bind(checksum(migration))
+    .bind(SystemClock.now().as_i64())
+    .execute(&mut *transaction)
+    .await
+    .map_err(in_engine)?;
+    if marked.rows_affected() == 0 {
+        transaction.rollback().await.map_err(in_engine)?;
+        return Ok(false);
+    }
+    sqlx::raw_sql(migration.text)
+        .execute(&mut *transaction)
+        .await
+        .map_err(in_engine)?;
+    transaction.commit().await.map_err(in_engine)?;
+    tracing::info!(migration.version, migration.name, "applied a migration");
+    Ok(true)
+}
+
+/// Refuses a database whose schema is not exactly the one this program needs.
+pub(super) async fn check(
+    engine: Engine,
+    connection: &mut AnyConnection,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query("SELECT version, checksum FROM schema_migrations ORDER BY version")
+        .fetch_all(connection)
+        .await;
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            // Any refusal of this statement means that the table is not there.
+            return Err(match fault(engine, &error) {
+                Fault::Refused(_) => StoreError::Schema {
+                    found: 0,
+                    needed: NEEDED,
+                    advice: "run `payswitch migrate`",
+                },
+                _ => reading_error(engine, &error),
+            });
+        }
+    };
+    let mut found = 0;
+    for row in &rows {
+        let in_engine = |error: sqlx::Error| reading_error(engine, &error);
+        let version: i64 = row.try_get(0).map_err(in_engine)?;
+        let recorded: String = row.try_get(1).map_err(in_engine)?;
+        found = found.max(version);
+        let carried = MIGRATIONS
+            .iter()
+            .find(|migration| migration.version == version)
+            .map(checksum);
+        if let Some(carried) = carried.filter(|carried| *carried != recorded) {
+            return Err(StoreError::MigrationChanged {
+                version,
+                found: recorded,
+                carried,
+            });
+        }
+    }
+    let advice = match found.cmp(&NEEDED) {
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Less => "run `payswitch migrate`",
+        std::cmp::Ordering::Greater => "it was migrated by a newer payswitch; run that one",
+    };
+    Err(StoreError::Schema {
+        found,
+        needed: NEEDED,
+        advice,
+    })
+}
+
+fn checksum(migration: &Migration) -> String {
+    hex(digest(&SHA256, migration.text.as_bytes()).as_ref())
+}

@@ -1,0 +1,196 @@
+//! Statements that take many rows, as texts that both databases read.
+//!
+//! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses, so the texts with `$1, $2, …` are
+//! written here, once for each number of rows. Only a few numbers of rows are used, so that the
+//! prepared statements stay in the connection's cache.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+/// A value to bind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Text(String),
+    OptionalText(Option<String>),
+    Integer(i64),
+    OptionalInteger(Option<i64>),
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::OptionalText(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::OptionalInteger(number)
+    }
+}
+
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+/// Binds `value` to the next number.
+pub(super) fn bind<'q>(query: Query<'q>, value: &Value) -> Query<'q> {
+    match value {
+        // An owned text is bound without another copy.
+        Value::Text(text) => query.bind(text.clone()),
+        Value::OptionalText(text) => query.bind(text.clone()),
+        Value::Integer(number) => query.bind(*number),
+        Value::OptionalInteger(number) => query.bind(*number),
+    }
+}
+
+/// A statement with a list of rows in it.
+#[derive(Debug)]
+pub(super) struct ManyRows {
+    /// Names it in the cache.
+    pub(super) name: &'static str,
+    /// What comes before the rows.
+    pub(super) before: &'static str,
+    /// One row: each `?` becomes the next number.
+    pub(super) row: &'static str,
+    /// What comes after the rows.
+    pub(super) after: &'static str,
+}
+
+/// The numbers of rows that statements are made for. The largest is small because the SQLite driver
+/// looks each parameter up by name, which costs the square of their number; twelve sizes of eight
+/// statements fit into the 100 prepared statements that a connection keeps.
+const SIZES: [usize; 8] = [32, 16, 12, 8, 4, 3, 2, 1];
+
+/// The texts made so far.
+#[derive(Debug, Default)]
+pub(super) struct Texts(HashMap<(&'static str, usize), Arc<str>>);
+
+impl Texts {
+    fn text(&mut self, statement: &ManyRows, rows: usize) -> Arc<str> {
+        self.0
+            .entry((statement.name, rows))
+            .or_insert_with(|| many_rows_text(statement, rows).into())
+            .clone()
+    }
+
+    /// Runs `statement` for all `rows`, in as many pieces as needed, and gives what it returned.
+    pub(super) async fn run(
+        &mut self,
+        connection: &mut AnyConnection,
+        statement: &ManyRows,
+        rows: &[&[Value]],
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        let mut returned = Vec::with_capacity(rows.len());
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let size = SIZES
+                .into_iter()
+                .find(|size| *size <= rest.len())
+                .unwrap_or(1);
+            let (piece, after) = rest.split_at(size);
+            rest = after;
+            let text = self.text(statement, size);
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for value in piece.iter().copied().flatten() {
+                query = bind(query, value);
+            }
+            returned.extend(query.fetch_all(&mut *connection).await?);
+        }
+        Ok(returned)
+    }
+}
+
+fn many_rows_text(statement: &ManyRows, rows: usize) -> String {
+    let mut text = statement.before.to_owned();
+    let mut number = 0_usize;
+    for row in 0..rows {
+        if row > 0 {
+            text.push_str(", ");
+        }
+        for character in statement.row.chars() {
+            if character == '?' {
+                number += 1;
+                // Writing to a String can't fail.
+                let _ = write!(text, "${number}");
+            } else {
+                text.push(character);
+            }
+        }
+    }
+    text.push_str(statement.after);
+    text
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The bytes of lower-case hex; `None` for anything else.
+pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != N * 2 {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(pair.first()?)? << 4 | digit(pair.get(1)?)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_gets_its_own_numbers() {
+        let statement = ManyRows {
+            name: "x",
+            before: "INSERT INTO t (a, b, c) VALUES ",
+            row: "(?, ?, 0)",
+            after: " ON CONFLICT DO NOTHING",
+        };
+        assert_eq!(
+            many_rows_text(&statement, 2),
+            "INSERT INTO t (a, b, c) VALUES ($1, $2, 0), ($3, $4, 0) ON CONFLICT DO NOTHING"
+        );
+    }
+
+    #[test]
+    fn hex_reads_back_and_nothing_else_does() {
+        assert_eq!(from_hex::<3>(&hex(&[0, 171, 255])), Some([0, 171, 255]));
+        for text in ["", "00ab", "00ABff", "00ab+f", "00abfff"] {
+            assert_eq!(from_hex::<3>(text), None, "{text}");
+        }
+    }
+}

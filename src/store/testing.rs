@@ -1,0 +1,1 @@
+//! What the store's tests need: databases of both kinds.

@@ -1,0 +1,1 @@
+//! Every function of the store, on both databases.

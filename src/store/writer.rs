@@ -1,0 +1,374 @@
+//! The group-commit writer: one task with the one connection that writes. Whatever waits goes into
+//! one transaction; while that commits, the next lot gathers. Nothing waits on purpose.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::{AnyConnection, Connection};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::batch::{self, Fate};
+use super::engine::{Database, Engine};
+use super::error::{Fault, StoreError};
+use super::item::{Answer, Done, Item, OutcomeFate, Statement, Work};
+use super::sql::Texts;
+
+/// How often one transaction is tried.
+const ATTEMPTS: u32 = 5;
+/// Before the second attempt; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// How long one attempt may take before its connection is given up. Only a database in another
+/// process is given up; SQLite works in this one, and leaving a commit alone would help nobody.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// After this long no further attempt is begun.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a caller waits for its record before it is told that the outcome is not known: longer
+/// than the writer can take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the writer may take to write what waits when the store is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// After a failed connect nothing is tried for this long; it doubles up to [`LONGEST_DOWN`].
+const FIRST_DOWN: Duration = Duration::from_millis(50);
+/// The longest pause between two attempts to connect.
+const LONGEST_DOWN: Duration = Duration::from_secs(1);
+
+/// The way to the writer.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Item>,
+    up: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Starts the task. It holds `lock` until it ends.
+    pub(super) fn start(
+        database: Database,
+        connection: AnyConnection,
+        lock: Option<File>,
+        batch_records: usize,
+        queued_records: usize,
+    ) -> Self {
+        let (queue, waiting) = mpsc::channel(queued_records);
+        let up = Arc::new(AtomicBool::new(true));
+        let task = Task {
+            database,
+            connection: Some(connection),
+            texts: Texts::default(),
+            up: up.clone(),
+            down: None,
+            batch_records,
+            _lock: lock,
+        };
+        tokio::spawn(task.run(waiting));
+        Self { queue, up }
+    }
+
+    /// Whether the last transaction found the database.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed) && !self.queue.is_closed()
+    }
+
+    /// Writes what `item` makes; at once an error when too much waits.
+    pub(super) async fn submit<T>(
+        &self,
+        item: impl FnOnce(Answer<T>) -> Item,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue
+            .try_send(item(answer))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Busy {
+                    waiting: self.queue.max_capacity(),
+                },
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            })?;
+        wait(answered).await
+    }
+
+    /// Runs statements in one transaction.
+    pub(super) async fn work(
+        &self,
+        statements: Vec<Statement>,
+        repeatable: bool,
+    ) -> Result<Vec<Done>, StoreError> {
+        let work = Work {
+            statements,
+            repeatable,
+        };
+        self.submit(|answer| Item::Work(work, answer)).await
+    }
+
+    /// Writes what waits, then ends the task. False when that took too long.
+    pub(super) async fn close(&self) -> bool {
+        let closing = async {
+            let (closed, is_closed) = oneshot::channel();
+            if self.queue.send(Item::Close(closed)).await.is_ok() {
+                // An error means that the task has ended, which is what is waited for.
+                let _ = is_closed.await;
+            }
+        };
+        timeout(CLOSE_TIMEOUT, closing).await.is_ok()
+    }
+}
+
+async fn wait<T>(answered: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    match timeout(ANSWER_TIMEOUT, answered).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(StoreError::OutcomeUnknown {
+            reason: "the writer ended".into(),
+        }),
+        Err(_) => Err(StoreError::OutcomeUnknown {
+            reason: format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()),
+        }),
+    }
+}
+
+struct Down {
+    until: Instant,
+    pause: Duration,
+    reason: String,
+}
+
+struct Task {
+    database: Database,
+    connection: Option<AnyConnection>,
+    texts: Texts,
+    up: Arc<AtomicBool>,
+    down: Option<Down>,
+    batch_records: usize,
+    /// Keeps the SQLite file this process's own for as long as something may be written.
+    _lock: Option<File>,
+}
+
+impl Task {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Item>) {
+        let mut gathered = Vec::with_capacity(self.batch_records);
+        let mut closed = None;
+        while waiting.recv_many(&mut gathered, self.batch_records).await > 0 {
+            // A payment that is in twice is changed in two transactions, so that each change sees
+            // what the other did.
+            let mut rest: VecDeque<Item> = gathered.drain(..).collect();
+            while !rest.is_empty() {
+                let (now, later) = without_repeats(rest, &mut closed);
+                rest = later;
+                self.write_all(now).await;
+            }
+            if closed.is_some() {
+                waiting.close();
+            }
+        }
+        if let Some(connection) = self.connection.take() {
+            // Everything is committed; SQLite folds its log into the file here.
+            let _ = connection.close().await;
+        }
+        drop(self);
+        if let Some(closed) = closed {
+            // Who asked may have stopped waiting.
+            let _ = closed.send(());
+        }
+    }
+
+    /// Writes `items`, in one transaction if that works. When a record is refused the lot is halved
+    /// until it is alone, so that it spoils nobody else's.
+    async fn write_all(&mut self, items: Vec<Item>) {
+        let mut lots = vec![items];
+        while let Some(mut lot) = lots.pop() {
+            if lot.is_empty() {
+                continue;
+            }
+            match self.write(&mut lot).await {
+                Ok(fates) => lot
+                    .into_iter()
+                    .zip(fates)
+                    .for_each(|(item, fate)| tell(item, fate)),
+                Err(Failed::All(error)) => {
+                    lot.into_iter().for_each(|item| item.refuse(error.clone()));
+                }
+                Err(Failed::Refused(_) | Failed::Torn) if lot.len() > 1 => {
+                    let second = lot.split_off(lot.len() / 2);
+                    lots.extend([second, lot]);
+                }
+                Err(Failed::Refused(error)) => {
+                    lot.into_iter().for_each(|item| item.refuse(error.clone()));
+                }
+                Err(Failed::Torn) => lot.into_iter().for_each(|item| {
+                    tell(item, Fate::Outcome(OutcomeFate::Superseded));
+                }),
+            }
+        }
+    }
+
+    /// One transaction, tried as often as that can help.
+    async fn write(&mut self, lot: &mut Vec<Item>) -> Result<Vec<Fate>, Failed> {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut uncertain = false;
+        let mut reason = String::new();
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                if begun.elapsed() > BATCH_TIMEOUT {
+                    break;
+                }
+                sleep(pause).await;
+                pause *= 2;
+            }
+            match self.attempt(lot, uncertain).await {
+                Ok(fates) => return Ok(fates),
+                Err(Fault::Again(again)) => reason = again,
+                Err(Fault::Lost(lost)) => {
+                    self.connection = None;
+                    reason = lost;
+                    // What is certainly not written is not held up; what may be is worth waiting for.
+                    match self.down.as_ref().map(|down| down.until) {
+                        Some(until) if uncertain => sleep_until(until).await,
+                        Some(_) => break,
+                        None => {}
+                    }
+                }
+                Err(Fault::Uncertain(unknown)) => {
+                    self.connection = None;
+                    tracing::warn!(
+                        reason = unknown,
+                        "a COMMIT was not confirmed; reading again"
+                    );
+                    reason = unknown;
+                    uncertain = true;
+                    refuse_unrepeatable(lot, &reason);
+                }
+                Err(Fault::Refused(error)) => return Err(Failed::Refused(error)),
+                Err(Fault::Torn) => return Err(Failed::Torn),
+            }
+        }
+        Err(Failed::All(if uncertain {
+            StoreError::OutcomeUnknown { reason }
+        } else {
+            StoreError::Unavailable { reason }
+        }))
+    }
+
+    async fn attempt(&mut self, lot: &[Item], repeated: bool) -> Result<Vec<Fate>, Fault> {
+        let engine = self.database.engine;
+        self.connect().await?;
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(Fault::Lost("there is no connection".into()));
+        };
+        let writing = batch::write(engine, connection, &mut self.texts, lot, repeated);
+        match engine {
+            Engine::Sqlite => writing.await,
+            // A COMMIT that takes too long is not cancelled on the server: its connection is left,
+            // and whether it happened is read again by key.
+            Engine::Postgres => timeout(ATTEMPT_TIMEOUT, writing).await.unwrap_or_else(|_| {
+                Err(Fault::Uncertain(format!(
+                    "no answer within {} s",
+                    ATTEMPT_TIMEOUT.as_secs()
+                )))
+            }),
+        }
+    }
+
+    /// Opens the connection when there is none; at once an error while the database is known to be
+    /// down, so that nobody queues up behind attempts to connect.
+    async fn connect(&mut self) -> Result<(), Fault> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        if let Some(down) = self
+            .down
+            .as_ref()
+            .filter(|down| Instant::now() < down.until)
+        {
+            return Err(Fault::Lost(down.reason.clone()));
+        }
+        match self.database.connect_writer().await {
+            Ok(connection) => {
+                if self.down.take().is_some() {
+                    tracing::info!("the database is back");
+                }
+                self.up.store(true, Ordering::Relaxed);
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                let pause = self
+                    .down
+                    .take()
+                    .map_or(FIRST_DOWN, |down| (down.pause * 2).min(LONGEST_DOWN));
+                tracing::error!(reason, "the database is down");
+                self.up.store(false, Ordering::Relaxed);
+                self.down = Some(Down {
+                    until: Instant::now() + pause,
+                    pause,
+                    reason: reason.clone(),
+                });
+                Err(Fault::Lost(reason))
+            }
+        }
+    }
+}
+
+/// Why a lot was not written.
+enum Failed {
+    /// Nothing of it can be written now.
+    All(StoreError),
+    /// A record in it is refused, and alone would be refused with this error.
+    Refused(StoreError),
+    /// An outcome in it finds its payment changed and its operation not.
+    Torn,
+}
+
+fn tell(item: Item, fate: Fate) {
+    // Who has gone away misses nothing: the record is durable.
+    match (item, fate) {
+        (Item::Intent(_, answer), Fate::Intent(fate)) => drop(answer.send(Ok(fate))),
+        (Item::Outcome(_, answer), Fate::Outcome(fate)) => drop(answer.send(Ok(fate))),
+        (Item::Work(_, answer), Fate::Work(done)) => drop(answer.send(Ok(done))),
+        (item, _) => item.refuse(StoreError::OutcomeUnknown {
+            reason: "the writer lost track of a record".into(),
+        }),
+    }
+}
+
+/// Takes out what can't be run a second time after a commit that may have happened.
+fn refuse_unrepeatable(lot: &mut Vec<Item>, reason: &str) {
+    let unrepeatable = |item: &Item| matches!(item, Item::Work(work, _) if !work.repeatable);
+    let all = std::mem::take(lot);
+    for item in all {
+        if unrepeatable(&item) {
+            item.refuse(StoreError::OutcomeUnknown {
+                reason: reason.to_owned(),
+            });
+        } else {
+            lot.push(item);
+        }
+    }
+}
+
+/// Splits into what may share a transaction and what must come after it. A request to close is
+/// taken out.
+fn without_repeats(
+    items: VecDeque<Item>,
+    closed: &mut Option<oneshot::Sender<()>>,
+) -> (Vec<Item>, VecDeque<Item>) {
+    let mut now = Vec::with_capacity(items.len());
+    let mut later = VecDeque::new();
+    let mut payments = HashSet::new();
+    for item in items {
+        match item {
+            Item::Outcome(rows, answer) => {
+                if payments.insert(rows.payment_id.clone()) {
+                    now.push(Item::Outcome(rows, answer));
+                } else {
+                    later.push_back(Item::Outcome(rows, answer));
+                }
+            }
+            Item::Close(sender) => *closed = Some(sender),
+            item => now.push(item),
+        }
+    }
+    (now, later)
+}
