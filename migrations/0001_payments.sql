@@ -80,7 +80,8 @@ CREATE TABLE payments (
     created_at_ms      BIGINT NOT NULL,
     updated_at_ms      BIGINT NOT NULL,
     version            BIGINT NOT NULL, -- 1 when recorded, one more with each change
-    detail             TEXT   NOT NULL, -- JSON: what the state owns; BIN, brand and last four of the card
+    state_detail       TEXT   NOT NULL, -- JSON: what the state owns
+    detail             TEXT   NOT NULL, -- JSON, never changed: card (brand, BIN, last four), description, terminal
     CHECK (0 <= authorized_minor AND 0 <= refunded_minor AND 0 <= disputed_minor),
     CHECK (refunded_minor <= captured_minor AND captured_minor <= authorized_minor)
 );
@@ -108,7 +109,7 @@ CREATE TABLE operations (
     created_at_ms     BIGINT NOT NULL,
     updated_at_ms     BIGINT NOT NULL,
     version           BIGINT NOT NULL, -- 1 when recorded, one more with each change
-    detail            TEXT   NOT NULL, -- JSON: what the state owns
+    state_detail      TEXT   NOT NULL, -- JSON: what the state owns
     answer            TEXT             -- JSON: the payment as the merchant was told; NULL while running
 );
 CREATE INDEX operations_payment ON operations (payment_id);

@@ -34,9 +34,9 @@ const NEW_PAYMENTS: ManyRows = ManyRows {
     name: "new payments",
     before: "INSERT INTO payments (id, merchant_id, merchant_reference, customer_reference, \
         amount_minor, currency, state, host_id, stan, rrn, business_date, created_at_ms, \
-        updated_at_ms, detail, authorized_minor, captured_minor, refunded_minor, disputed_minor, \
-        version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1)",
+        updated_at_ms, state_detail, detail, authorized_minor, captured_minor, \
+        refunded_minor, disputed_minor, version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1)",
     after: "",
 };
 
@@ -44,7 +44,7 @@ const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
     before: "INSERT INTO operations (id, payment_id, kind, state, host_id, amount_minor, \
         currency, stan, rrn, business_date, transmitted_at_ms, deadline_ms, node_id, \
-        created_at_ms, updated_at_ms, detail, version) VALUES ",
+        created_at_ms, updated_at_ms, state_detail, version) VALUES ",
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
     after: "",
 };
@@ -52,12 +52,13 @@ const NEW_OPERATIONS: ManyRows = ManyRows {
 /// The casts tell PostgreSQL the types, which it can't see through the list of values.
 const CHANGED_OPERATIONS: ManyRows = ManyRows {
     name: "changed operations",
-    before: "WITH changed (id, version, state, bank_us, updated_at_ms, detail, answer) AS (VALUES ",
+    before: "WITH changed (id, version, state, bank_us, updated_at_ms, state_detail, answer) \
+        AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT))",
     after: ") UPDATE operations SET version = changed.version, state = changed.state, \
         bank_us = changed.bank_us, updated_at_ms = changed.updated_at_ms, \
-        detail = changed.detail, answer = changed.answer FROM changed \
+        state_detail = changed.state_detail, answer = changed.answer FROM changed \
         WHERE operations.id = changed.id AND operations.version = changed.version - 1 \
         RETURNING operations.id",
 };
@@ -65,13 +66,14 @@ const CHANGED_OPERATIONS: ManyRows = ManyRows {
 const CHANGED_PAYMENTS: ManyRows = ManyRows {
     name: "changed payments",
     before: "WITH changed (id, version, authorized_minor, captured_minor, refunded_minor, \
-        disputed_minor, state, updated_at_ms, detail) AS (VALUES ",
+        disputed_minor, state, updated_at_ms, state_detail) AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))",
     after: ") UPDATE payments SET version = changed.version, \
         authorized_minor = changed.authorized_minor, captured_minor = changed.captured_minor, \
         refunded_minor = changed.refunded_minor, disputed_minor = changed.disputed_minor, \
-        state = changed.state, updated_at_ms = changed.updated_at_ms, detail = changed.detail \
+        state = changed.state, updated_at_ms = changed.updated_at_ms, \
+        state_detail = changed.state_detail \
         FROM changed \
         WHERE payments.id = changed.id AND payments.version = changed.version - 1 \
         RETURNING payments.id",
@@ -91,7 +93,7 @@ const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
     WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
 
 const RECORDED_OUTCOME: &str = "SELECT 1 FROM operations \
-    WHERE id = $1 AND version = $2 AND detail = $3 AND answer = $4";
+    WHERE id = $1 AND version = $2 AND state_detail = $3 AND answer = $4";
 
 /// What became of one item.
 pub(super) enum Fate {

@@ -163,6 +163,7 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             payment.business_date.to_string().into(),
             payment.created_at.as_i64().into(),
             payment.updated_at.as_i64().into(),
+            json(&payment.state)?.into(),
             payment_detail(payment)?.into(),
         ],
         operation: vec![
@@ -228,7 +229,7 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             payment.disputed_minor.into(),
             payment.state.name().into(),
             payment.updated_at.as_i64().into(),
-            payment_detail(payment)?.into(),
+            json(&payment.state)?.into(),
         ],
         operation: vec![
             operation_id.as_str().into(),

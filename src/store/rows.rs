@@ -1,6 +1,7 @@
 //! Rows into records. Whatever a row holds that no version of this program wrote is an error that
 //! names table, column and row.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -23,7 +24,7 @@ pub(super) const PAYMENT_COLUMNS: &str = "payments.id, payments.merchant_id, \
     payments.currency, payments.authorized_minor, payments.captured_minor, \
     payments.refunded_minor, payments.disputed_minor, payments.state, payments.host_id, \
     payments.stan, payments.rrn, payments.business_date, payments.created_at_ms, \
-    payments.updated_at_ms, payments.version, payments.detail";
+    payments.updated_at_ms, payments.version, payments.state_detail, payments.detail";
 
 /// All columns of an operation, as [`operation`] reads them.
 pub(super) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id, \
@@ -31,20 +32,22 @@ pub(super) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id
     operations.currency, operations.stan, operations.rrn, operations.business_date, \
     operations.transmitted_at_ms, operations.deadline_ms, operations.node_id, \
     operations.bank_us, operations.created_at_ms, operations.updated_at_ms, \
-    operations.version, operations.detail";
+    operations.version, operations.state_detail";
 
 /// What `payments.detail` holds: what nobody searches for.
 #[derive(Serialize, Deserialize)]
-struct PaymentDetail<S, C> {
-    state: S,
-    card: C,
+struct PaymentDetail<'p> {
+    card: Cow<'p, CardSummary>,
+    description: Option<Cow<'p, str>>,
+    terminal_id: Cow<'p, str>,
 }
 
 /// `payments.detail` of a payment.
 pub(super) fn payment_detail(payment: &Payment) -> Result<String, StoreError> {
     json(&PaymentDetail {
-        state: &payment.state,
-        card: &payment.card,
+        card: Cow::Borrowed(&payment.card),
+        description: payment.description.as_deref().map(Cow::Borrowed),
+        terminal_id: Cow::Borrowed(&payment.terminal_id),
     })
 }
 
@@ -197,6 +200,16 @@ impl<'r> Columns<'r> {
             .map_err(|error| self.corrupt(column, text, error))
     }
 
+    /// The column that is searched must name the state that the other one owns.
+    fn same_state(&self, detailed: &str) -> Result<(), StoreError> {
+        let state = self.text("state")?;
+        if state == detailed {
+            return Ok(());
+        }
+        let reason = format!("the column state_detail says {detailed}");
+        Err(self.corrupt("state", state, reason))
+    }
+
     fn money(&self) -> Result<Money, StoreError> {
         let amount_minor = self.integer("amount_minor")?;
         Money::new(amount_minor, self.parsed("currency")?)
@@ -207,11 +220,9 @@ impl<'r> Columns<'r> {
 /// A payment from a row with [`PAYMENT_COLUMNS`].
 pub(super) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
     let columns = Columns::of(row, "payments", "id")?;
-    let detail: PaymentDetail<PaymentState, CardSummary> = columns.json("detail")?;
-    let state = columns.text("state")?;
-    if detail.state.name() != state {
-        return Err(columns.corrupt("state", state, "the column detail names another state"));
-    }
+    let detail: PaymentDetail<'_> = columns.json("detail")?;
+    let state: PaymentState = columns.json("state_detail")?;
+    columns.same_state(state.name())?;
     Ok(Payment {
         id: columns.parsed("id")?,
         merchant_id: columns.parsed("merchant_id")?,
@@ -222,8 +233,10 @@ pub(super) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
         captured_minor: columns.integer("captured_minor")?,
         refunded_minor: columns.integer("refunded_minor")?,
         disputed_minor: columns.integer("disputed_minor")?,
-        state: detail.state,
-        card: detail.card,
+        state,
+        description: detail.description.map(Cow::into_owned),
+        terminal_id: detail.terminal_id.into_owned(),
+        card: detail.card.into_owned(),
         host_id: columns.parsed("host_id")?,
         stan: columns.stan("stan")?,
         rrn: columns.parsed("rrn")?,
@@ -237,16 +250,13 @@ pub(super) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
 /// An operation from a row with [`OPERATION_COLUMNS`].
 pub(super) fn operation(row: &AnyRow) -> Result<Operation, StoreError> {
     let columns = Columns::of(row, "operations", "id")?;
-    let detail: OperationState = columns.json("detail")?;
-    let state = columns.text("state")?;
-    if detail.name() != state {
-        return Err(columns.corrupt("state", state, "the column detail names another state"));
-    }
+    let state: OperationState = columns.json("state_detail")?;
+    columns.same_state(state.name())?;
     Ok(Operation {
         id: columns.parsed("id")?,
         payment_id: columns.parsed("payment_id")?,
         kind: columns.variant::<OperationKind>("kind")?,
-        state: detail,
+        state,
         host_id: columns.parsed("host_id")?,
         amount: columns.money()?,
         stan: columns.stan("stan")?,
