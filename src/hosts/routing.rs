@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use crate::payment::ids::HostId;
+use crate::payment::merchant::Merchant;
+
+use super::profile::HostProfile;
 
 /// Where a payment goes, and what the flow must know of that host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,4 +29,27 @@ pub enum RouteError {
         /// The merchant's acquirer.
         got: HostId,
     },
+}
+
+/// The route of a merchant's card payments: its acquirer, which asks the issuer.
+pub(super) fn route<'a>(
+    merchant: &Merchant,
+    profiles: impl Iterator<Item = &'a HostProfile> + Clone,
+) -> Result<Route, RouteError> {
+    let known = profiles.clone();
+    let mut profiles = profiles;
+    let profile = profiles
+        .find(|profile| profile.host_id == merchant.acquirer)
+        .ok_or_else(|| RouteError::UnknownHost {
+            known: known
+                .map(|profile| profile.host_id.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+            got: merchant.acquirer.clone(),
+        })?;
+    Ok(Route {
+        host_id: profile.host_id.clone(),
+        hold_days: profile.hold_days,
+        reply_timeout: profile.reply_timeout,
+    })
 }

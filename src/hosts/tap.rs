@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use iso8583::Dialect;
+use iso8583::masked::{self, DescribedField};
 use zeroize::Zeroizing;
 
 use crate::payment::ids::HostId;
@@ -25,10 +27,29 @@ pub struct TappedMessage {
     pub host_id: HostId,
     /// Which way it went.
     pub direction: Direction,
+    /// How it is written.
+    pub dialect: Arc<Dialect>,
     /// The message, without its framing.
     pub bytes: Arc<Zeroizing<Vec<u8>>>,
     /// When.
     pub at: UnixMillis,
+}
+
+impl TappedMessage {
+    /// Its fields for people, with everything secret masked; none when it can't be read.
+    #[must_use]
+    pub fn described(&self) -> Vec<DescribedField> {
+        self.dialect
+            .decode(&self.bytes)
+            .map(|message| masked::describe(&self.dialect, &message))
+            .unwrap_or_default()
+    }
+
+    /// Its bytes in hex, with everything secret masked.
+    #[must_use]
+    pub fn masked_hex(&self) -> String {
+        masked::masked_hex(&self.dialect, &self.bytes)
+    }
 }
 
 impl fmt::Debug for TappedMessage {

@@ -1,0 +1,290 @@
+//! The key under which a response finds its request: message type, DE 4, 7, 11, 37 and 41.
+
+use iso8583::{Message, Mti};
+
+use crate::payment::reference::{Rrn, Stan};
+
+use super::notice::KeyField;
+
+/// A set of key fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct KeyFields(u8);
+
+impl KeyFields {
+    const fn bit(field: KeyField) -> u8 {
+        match field {
+            KeyField::Mti => 1,
+            KeyField::Amount => 2,
+            KeyField::TransmissionDateTime => 4,
+            KeyField::Stan => 8,
+            KeyField::Rrn => 16,
+            KeyField::TerminalId => 32,
+        }
+    }
+
+    /// The set with `field` in it.
+    #[must_use]
+    pub const fn with(self, field: KeyField) -> Self {
+        Self(self.0 | Self::bit(field))
+    }
+
+    /// Whether `field` is in it.
+    #[must_use]
+    pub const fn contains(self, field: KeyField) -> bool {
+        self.0 & Self::bit(field) != 0
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What is in it: the message type first, then by DE.
+    #[must_use]
+    pub fn to_vec(self) -> Vec<KeyField> {
+        std::iter::once(KeyField::Mti)
+            .chain(KeyField::DES)
+            .filter(|field| self.contains(*field))
+            .collect()
+    }
+}
+
+/// Which parts of the key a host's responses must carry. The message type counts always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MatchRule {
+    /// Each must be there, and be equal. DE 11 is among them.
+    pub always: KeyFields,
+    /// Each must be equal if it is there.
+    pub where_echoed: KeyFields,
+}
+
+impl Default for MatchRule {
+    /// DE 7, 11, 37 and 41 always; DE 4 where echoed.
+    fn default() -> Self {
+        Self {
+            always: KeyFields::default()
+                .with(KeyField::TransmissionDateTime)
+                .with(KeyField::Stan)
+                .with(KeyField::Rrn)
+                .with(KeyField::TerminalId),
+            where_echoed: KeyFields::default().with(KeyField::Amount),
+        }
+    }
+}
+
+/// The key of a request that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RequestKey {
+    /// The message type of its answer.
+    pub(super) response_mti: Mti,
+    /// DE 4, in minor units.
+    pub(super) amount_minor: u64,
+    /// DE 7, MMDDhhmmss as a number.
+    pub(super) transmitted: u64,
+    /// DE 11.
+    pub(super) stan: Stan,
+    /// DE 37.
+    pub(super) rrn: Rrn,
+    /// DE 41.
+    pub(super) terminal_id: TerminalId,
+}
+
+/// DE 41: eight characters, filled up with spaces on the right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TerminalId([u8; 8]);
+
+impl TerminalId {
+    /// `text`, filled up; `None` when it is longer than eight characters.
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let mut padded = [b' '; 8];
+        padded
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        Some(Self(padded))
+    }
+}
+
+/// What a response carries of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ReceivedKey {
+    pub(super) mti: Mti,
+    pub(super) amount_minor: Option<u64>,
+    pub(super) transmitted: Option<u64>,
+    pub(super) stan: Option<Stan>,
+    pub(super) rrn: Option<Rrn>,
+    pub(super) terminal_id: Option<TerminalId>,
+}
+
+impl ReceivedKey {
+    /// Reads the key of a message. What is there but can't be meant counts as another value.
+    pub(super) fn of(message: &Message<'_>) -> Self {
+        Self {
+            mti: message.mti(),
+            amount_minor: message
+                .has(4)
+                .then(|| message.number(4).unwrap_or(u64::MAX)),
+            transmitted: message
+                .has(7)
+                .then(|| message.number(7).unwrap_or(u64::MAX)),
+            stan: stan_of(message),
+            rrn: rrn_of(message),
+            terminal_id: message
+                .text_trimmed(41)
+                .and_then(|text| TerminalId::new(&text)),
+        }
+    }
+}
+
+/// DE 11, where there is a valid one.
+pub(super) fn stan_of(message: &Message<'_>) -> Option<Stan> {
+    let number = u32::try_from(message.number(11)?).ok()?;
+    Stan::try_from(number).ok()
+}
+
+/// DE 37, where there is a valid one.
+pub(super) fn rrn_of(message: &Message<'_>) -> Option<Rrn> {
+    message.text(37)?.parse().ok()
+}
+
+impl MatchRule {
+    /// The parts of the key in which `received` is not the answer to `sent`; empty when it is.
+    pub(super) fn differences(&self, sent: &RequestKey, received: &ReceivedKey) -> KeyFields {
+        let mut differing = KeyFields::default();
+        if received.mti != sent.response_mti {
+            differing = differing.with(KeyField::Mti);
+        }
+        for field in KeyField::DES {
+            let (there, equal) = match field {
+                KeyField::Mti => continue,
+                KeyField::Amount => compare(received.amount_minor, sent.amount_minor),
+                KeyField::TransmissionDateTime => compare(received.transmitted, sent.transmitted),
+                KeyField::Stan => compare(received.stan, sent.stan),
+                KeyField::Rrn => compare(received.rrn, sent.rrn),
+                KeyField::TerminalId => compare(received.terminal_id, sent.terminal_id),
+            };
+            let wrong = (self.always.contains(field) && !equal)
+                || (self.where_echoed.contains(field) && there && !equal);
+            if wrong {
+                differing = differing.with(field);
+            }
+        }
+        differing
+    }
+}
+
+fn compare<T: PartialEq>(received: Option<T>, sent: T) -> (bool, bool) {
+    let there = received.is_some();
+    (there, received == Some(sent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent() -> RequestKey {
+        RequestKey {
+            response_mti: Mti::AUTHORIZATION_RESPONSE,
+            amount_minor: 1250,
+            transmitted: 1_121_101_500,
+            stan: Stan::try_from(7).unwrap(),
+            rrn: "632500000007".parse().unwrap(),
+            terminal_id: TerminalId::new("TERM01").unwrap(),
+        }
+    }
+
+    fn echoed() -> ReceivedKey {
+        let sent = sent();
+        ReceivedKey {
+            mti: sent.response_mti,
+            amount_minor: Some(sent.amount_minor),
+            transmitted: Some(sent.transmitted),
+            stan: Some(sent.stan),
+            rrn: Some(sent.rrn),
+            terminal_id: Some(sent.terminal_id),
+        }
+    }
+
+    #[test]
+    fn the_whole_key_counts() {
+        let table: [(&str, ReceivedKey, &[KeyField]); 9] = [
+            ("an echo", echoed(), &[]),
+            (
+                "no amount",
+                ReceivedKey {
+                    amount_minor: None,
+                    ..echoed()
+                },
+                &[],
+            ),
+            (
+                "another amount",
+                ReceivedKey {
+                    amount_minor: Some(1251),
+                    ..echoed()
+                },
+                &[KeyField::Amount],
+            ),
+            (
+                "another type",
+                ReceivedKey {
+                    mti: Mti::FINANCIAL_RESPONSE,
+                    ..echoed()
+                },
+                &[KeyField::Mti],
+            ),
+            (
+                "no RRN",
+                ReceivedKey {
+                    rrn: None,
+                    ..echoed()
+                },
+                &[KeyField::Rrn],
+            ),
+            (
+                "another RRN",
+                ReceivedKey {
+                    rrn: Some("632500000008".parse().unwrap()),
+                    ..echoed()
+                },
+                &[KeyField::Rrn],
+            ),
+            (
+                "another terminal",
+                ReceivedKey {
+                    terminal_id: TerminalId::new("TERM02"),
+                    ..echoed()
+                },
+                &[KeyField::TerminalId],
+            ),
+            (
+                "another second",
+                ReceivedKey {
+                    transmitted: Some(1_121_101_501),
+                    ..echoed()
+                },
+                &[KeyField::TransmissionDateTime],
+            ),
+            (
+                "another type, no terminal",
+                ReceivedKey {
+                    mti: Mti::AUTHORIZATION_REQUEST,
+                    terminal_id: None,
+                    ..echoed()
+                },
+                &[KeyField::Mti, KeyField::TerminalId],
+            ),
+        ];
+        for (what, received, expected) in table {
+            let differing = MatchRule::default().differences(&sent(), &received);
+            assert_eq!(differing.to_vec(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn terminals_are_eight_characters() {
+        assert_eq!(TerminalId::new("TERM01"), TerminalId::new("TERM01  "));
+        assert_ne!(TerminalId::new("TERM01"), TerminalId::new(" TERM01"));
+        assert_eq!(TerminalId::new("TERMINAL1"), None);
+    }
+}

@@ -1,0 +1,275 @@
+//! What DE 39 means: the standard's table, and what a profile says differently.
+
+use std::collections::BTreeMap;
+
+use crate::payment::decline::{
+    Approval, Decline, DeclineAdvice, DeclineReason, ResponseCode, UnknownReason,
+};
+
+use super::exchange::Exchange;
+
+/// What a response code means for a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Meaning {
+    /// The bank approved the amount asked for.
+    Approved,
+    /// The bank declined.
+    Declined {
+        /// What the bank meant.
+        reason: DeclineReason,
+        /// What may be done.
+        advice: DeclineAdvice,
+    },
+    /// The bank may hold money, but not as asked for (a partial approval, say): nothing that a
+    /// merchant could be told for certain, so a reversal is owed.
+    Unclear,
+}
+
+impl Meaning {
+    /// A decline with the advice that usually goes with the reason.
+    #[must_use]
+    pub const fn declined(reason: DeclineReason) -> Self {
+        Self::Declined {
+            reason,
+            advice: usual_advice(reason),
+        }
+    }
+}
+
+/// The advice that goes with a reason where a profile gives none.
+#[must_use]
+pub const fn usual_advice(reason: DeclineReason) -> DeclineAdvice {
+    use DeclineReason as R;
+    match reason {
+        R::ExpiredCard | R::InvalidCardNumber | R::CvvMismatch | R::IncorrectPin => {
+            DeclineAdvice::CorrectEntry
+        }
+        R::LostCard | R::StolenCard | R::SuspectedFraud => DeclineAdvice::DoNotRetry,
+        R::InsufficientFunds
+        | R::LimitExceeded
+        | R::IssuerUnavailable
+        | R::DuplicateTransmission
+        | R::BankError => DeclineAdvice::RetryLater,
+        R::DoNotHonour
+        | R::PinTriesExceeded
+        | R::NotPermitted
+        | R::InvalidAmount
+        | R::FormatError
+        | R::Other => DeclineAdvice::UseAnotherCard,
+    }
+}
+
+/// ISO 8583:1987, annex A, table A.3, and the codes that the card schemes added to it. What is not
+/// here and in no profile is a decline for a reason of its own.
+const STANDARD: [(&str, Meaning); 54] = {
+    use DeclineReason as R;
+    const fn declined(reason: DeclineReason) -> Meaning {
+        Meaning::declined(reason)
+    }
+    [
+        ("00", Meaning::Approved),
+        ("01", declined(R::DoNotHonour)),    // refer to card issuer
+        ("02", declined(R::DoNotHonour)),    // refer to card issuer, special condition
+        ("03", declined(R::NotPermitted)),   // invalid merchant
+        ("04", declined(R::SuspectedFraud)), // pick-up
+        ("05", declined(R::DoNotHonour)),    // do not honour
+        ("06", declined(R::BankError)),      // error
+        ("07", declined(R::SuspectedFraud)), // pick-up, special condition
+        ("08", Meaning::Approved),           // honour with identification
+        ("09", Meaning::Unclear),            // request in progress
+        ("10", Meaning::Unclear),            // approved for partial amount
+        ("11", Meaning::Approved),           // approved (VIP)
+        ("12", declined(R::NotPermitted)),   // invalid transaction
+        ("13", declined(R::InvalidAmount)),  // invalid amount
+        ("14", declined(R::InvalidCardNumber)), // invalid card number
+        ("15", declined(R::InvalidCardNumber)), // no such issuer
+        ("16", Meaning::Approved),           // approved, update track 3
+        ("19", declined(R::BankError)),      // re-enter transaction
+        ("22", declined(R::BankError)),      // suspected malfunction
+        ("30", declined(R::FormatError)),    // format error
+        ("31", declined(R::InvalidCardNumber)), // bank not supported by switch
+        ("33", declined(R::ExpiredCard)),    // expired card, pick-up
+        ("34", declined(R::SuspectedFraud)), // suspected fraud
+        ("36", declined(R::NotPermitted)),   // restricted card
+        ("38", declined(R::PinTriesExceeded)), // allowable PIN tries exceeded, pick-up
+        ("39", declined(R::NotPermitted)),   // no credit account
+        ("40", declined(R::NotPermitted)),   // requested function not supported
+        ("41", declined(R::LostCard)),       // lost card
+        ("42", declined(R::NotPermitted)),   // no universal account
+        ("43", declined(R::StolenCard)),     // stolen card, pick-up
+        ("51", declined(R::InsufficientFunds)), // not sufficient funds
+        ("52", declined(R::NotPermitted)),   // no chequing account
+        ("53", declined(R::NotPermitted)),   // no savings account
+        ("54", declined(R::ExpiredCard)),    // expired card
+        ("55", declined(R::IncorrectPin)),   // incorrect PIN
+        ("56", declined(R::InvalidCardNumber)), // no card record
+        ("57", declined(R::NotPermitted)),   // not permitted to cardholder
+        ("58", declined(R::NotPermitted)),   // not permitted to terminal
+        ("59", declined(R::SuspectedFraud)), // suspected fraud
+        ("61", declined(R::LimitExceeded)),  // exceeds withdrawal amount limit
+        ("62", declined(R::NotPermitted)),   // restricted card
+        ("63", declined(R::SuspectedFraud)), // security violation
+        ("65", declined(R::LimitExceeded)),  // exceeds withdrawal frequency limit
+        ("68", declined(R::IssuerUnavailable)), // response received too late
+        ("75", declined(R::PinTriesExceeded)), // allowable number of PIN tries exceeded
+        ("82", declined(R::CvvMismatch)),    // negative CVV result (schemes)
+        ("90", declined(R::IssuerUnavailable)), // cutoff is in process
+        ("91", declined(R::IssuerUnavailable)), // issuer or switch is inoperative
+        ("92", declined(R::InvalidCardNumber)), // institution can't be found for routing
+        ("93", declined(R::NotPermitted)),   // can't be completed, violation of law
+        ("94", declined(R::DuplicateTransmission)), // duplicate transmission
+        ("95", declined(R::BankError)),      // reconcile error
+        ("96", declined(R::BankError)),      // system malfunction
+        ("N7", declined(R::CvvMismatch)),    // CVV2 mismatch (schemes)
+    ]
+};
+
+/// The meaning of each response code at one host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResponseCodes {
+    overrides: BTreeMap<ResponseCode, Meaning>,
+}
+
+impl ResponseCodes {
+    /// The standard's table, with `overrides` before it.
+    #[must_use]
+    pub fn new(overrides: BTreeMap<ResponseCode, Meaning>) -> Self {
+        Self { overrides }
+    }
+
+    /// What `code` means. One that nobody lists is a decline.
+    #[must_use]
+    pub fn meaning(&self, code: ResponseCode) -> Meaning {
+        if let Some(meaning) = self.overrides.get(&code) {
+            return *meaning;
+        }
+        STANDARD
+            .iter()
+            .find(|(listed, _)| *listed == code.as_str())
+            .map_or(Meaning::declined(DeclineReason::Other), |(_, meaning)| {
+                *meaning
+            })
+    }
+
+    /// The outcome that an answer stands for. An answer without a readable code is understood by
+    /// nobody: the bank may have approved.
+    #[must_use]
+    pub fn outcome(
+        &self,
+        response_code: Option<ResponseCode>,
+        approval_code: String,
+        bank_us: i64,
+    ) -> Exchange {
+        let Some(response_code) = response_code else {
+            return Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
+        };
+        match self.meaning(response_code) {
+            Meaning::Approved => Exchange::Approved {
+                approval: Approval {
+                    approval_code,
+                    response_code,
+                },
+                bank_us,
+            },
+            Meaning::Declined { reason, advice } => Exchange::Declined {
+                decline: Decline {
+                    reason,
+                    response_code,
+                    advice,
+                },
+                bank_us,
+            },
+            Meaning::Unclear => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> ResponseCode {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_standard_table_lists_each_code_once() {
+        let mut codes: Vec<_> = STANDARD.iter().map(|(listed, _)| code(listed)).collect();
+        codes.sort();
+        codes.dedup();
+        assert_eq!(codes.len(), STANDARD.len());
+    }
+
+    #[test]
+    fn codes_mean_what_the_table_or_the_profile_says() {
+        use DeclineAdvice as A;
+        use DeclineReason as R;
+        let profile = ResponseCodes::new(BTreeMap::from([
+            (code("05"), Meaning::Approved),
+            (
+                code("91"),
+                Meaning::Declined {
+                    reason: R::IssuerUnavailable,
+                    advice: A::UseAnotherCard,
+                },
+            ),
+            (code("00"), Meaning::Unclear),
+        ]));
+        let standard = ResponseCodes::default();
+        let declined = |reason, advice| Meaning::Declined { reason, advice };
+        for (codes, text, expected) in [
+            (&standard, "00", Meaning::Approved),
+            (&standard, "05", declined(R::DoNotHonour, A::UseAnotherCard)),
+            (&standard, "10", Meaning::Unclear),
+            (
+                &standard,
+                "14",
+                declined(R::InvalidCardNumber, A::CorrectEntry),
+            ),
+            (&standard, "41", declined(R::LostCard, A::DoNotRetry)),
+            (
+                &standard,
+                "51",
+                declined(R::InsufficientFunds, A::RetryLater),
+            ),
+            (
+                &standard,
+                "91",
+                declined(R::IssuerUnavailable, A::RetryLater),
+            ),
+            (&standard, "N7", declined(R::CvvMismatch, A::CorrectEntry)),
+            // Nobody lists it, and it is kept as it came.
+            (&standard, "Z9", declined(R::Other, A::UseAnotherCard)),
+            (&profile, "05", Meaning::Approved),
+            (
+                &profile,
+                "91",
+                declined(R::IssuerUnavailable, A::UseAnotherCard),
+            ),
+            (&profile, "00", Meaning::Unclear),
+            (&profile, "41", declined(R::LostCard, A::DoNotRetry)),
+        ] {
+            assert_eq!(codes.meaning(code(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_keeps_the_code_as_it_came() {
+        let codes = ResponseCodes::default();
+        let Exchange::Declined { decline, bank_us } =
+            codes.outcome(Some(code("Z9")), String::new(), 1234)
+        else {
+            panic!("expected a decline");
+        };
+        assert_eq!((decline.response_code.as_str(), bank_us), ("Z9", 1234));
+        for (got, expected) in [
+            (None, UnknownReason::AnswerNotUnderstood),
+            (Some(code("10")), UnknownReason::AnswerNotUnderstood),
+        ] {
+            assert_eq!(
+                codes.outcome(got, "A1B2C3".into(), 1),
+                Exchange::Unknown(expected)
+            );
+        }
+    }
+}

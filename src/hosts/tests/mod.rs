@@ -1,0 +1,3 @@
+//! The links against a scripted bank: real sockets, real TLS.
+
+pub(super) mod known;
