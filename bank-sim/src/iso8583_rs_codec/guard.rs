@@ -258,6 +258,34 @@ mod tests {
     }
 
     #[test]
+    fn the_guard_and_the_dialect_define_the_same_wire() {
+        use iso8583::field::LengthRule;
+        let dialect = iso8583::Dialect::builtin("iso1987-ascii-binary").unwrap();
+        // DE 1 and DE 65 are bitmaps, which the guard knows apart from data elements.
+        for de in (2..=128).filter(|de| *de != 65) {
+            let theirs = dialect.field(de).map(|field| {
+                let units = usize::from(field.max_units());
+                match field.length() {
+                    LengthRule::Fixed => Extent::Fixed(units),
+                    LengthRule::Ll => Extent::Variable {
+                        digits: 2,
+                        max: units,
+                    },
+                    LengthRule::Lll => Extent::Variable {
+                        digits: 3,
+                        max: units,
+                    },
+                    LengthRule::Llll => Extent::Variable {
+                        digits: 4,
+                        max: units,
+                    },
+                }
+            });
+            assert_eq!(extent(de), theirs, "DE {de}");
+        }
+    }
+
+    #[test]
     fn the_walk_names_what_is_wrong_and_keeps_what_came_before() {
         // 0800 with DE 11 (bit 11: 0x20 in the second byte) and DE 32 (last bit of the fourth).
         let head = [b"0800".as_slice(), &[0, 0x20, 0, 0x01, 0, 0, 0, 0]].concat();

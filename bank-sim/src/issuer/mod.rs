@@ -5,6 +5,8 @@ mod currency;
 mod history;
 mod pin;
 mod request;
+#[cfg(test)]
+mod rules_tests;
 mod snapshot;
 mod test_accounts;
 
