@@ -1,1 +1,440 @@
-//! The development PKI.
+//! The development PKI: certificates for one machine, so that every leg has real mutual TLS without
+//! an authority.
+//!
+//! Each bank host has a private root of its own: whoever holds one host's root can't pose as another
+//! host. certs/README.md says which file is what.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+};
+use zeroize::Zeroizing;
+
+use crate::card::custody::{self, CustodyError, Existing, MasterKey};
+use crate::payment::ids::MerchantId;
+use crate::payment::moment::UnixMillis;
+
+/// The name in the gateway's certificate, besides `localhost` and the loopback addresses.
+pub const GATEWAY_NAME: &str = "payswitch.test";
+/// What a merchant's name in its certificate begins with: exactly one SAN URI has this form.
+pub const MERCHANT_URI_PREFIX: &str = "payswitch://merchant/";
+/// The bank hosts that have a private root each.
+pub const HOSTS: [&str; 3] = ["acquirer", "issuer-a", "issuer-b"];
+/// What follows a host's name in its certificate.
+pub const HOST_DOMAIN: &str = ".bank.test";
+/// How long a root is good for, in days.
+const ROOT_DAYS: i64 = 3650;
+/// How long any other certificate is good for, in days.
+const LEAF_DAYS: i64 = 825;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Why there is no development PKI.
+#[derive(Debug, thiserror::Error)]
+pub enum CertsError {
+    /// A certificate could not be made.
+    #[error("the certificate of {subject} could not be made")]
+    NotMade {
+        /// Whose it was to be.
+        subject: String,
+        /// What the library says.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// A key file can't be read or written.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// A folder or a certificate can't be read or made.
+    #[error("`{path}` can't be {action}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// "read" or "made".
+        action: &'static str,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A certificate and its private key.
+pub struct Identity {
+    certificate_pem: String,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl Identity {
+    /// The certificate, PEM.
+    #[must_use]
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The private key, PKCS #8 DER.
+    #[must_use]
+    pub fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    /// The private key, PKCS #8 in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> Zeroizing<Vec<u8>> {
+        custody::private_key_pem(&self.pkcs8)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(key masked)")
+    }
+}
+
+/// A root: its certificate, and its key while that is kept.
+pub struct Root {
+    certificate_pem: String,
+    /// None once it was read back from files that were written without it.
+    pkcs8: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Root {
+    /// The certificate, PEM.
+    #[must_use]
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+}
+
+impl fmt::Debug for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Root(key masked)")
+    }
+}
+
+/// The certificates around one bank host.
+#[derive(Debug)]
+pub struct HostPki {
+    /// The host's name: one of [`HOSTS`].
+    pub name: &'static str,
+    /// Its private root.
+    pub root: Root,
+    /// The host itself: `NAME.bank.test`.
+    pub server: Identity,
+    /// The one that connects to it: the gateway to the acquirer, the acquirer to an issuer.
+    pub client: Identity,
+}
+
+impl HostPki {
+    /// The name in the host's certificate.
+    #[must_use]
+    pub fn server_name(&self) -> String {
+        format!("{}{HOST_DOMAIN}", self.name)
+    }
+}
+
+/// All certificates of a development machine.
+#[derive(Debug)]
+pub struct DevelopmentPki {
+    /// The root of the gateway and of its merchants.
+    pub gateway_root: Root,
+    /// The merchant API: `localhost`, `127.0.0.1`, `::1`, `payswitch.test`.
+    pub gateway: Identity,
+    /// One merchant's client certificate.
+    pub merchant: Identity,
+    /// The acquirer; its client is the gateway.
+    pub acquirer: HostPki,
+    /// The first issuer; its client is the acquirer.
+    pub issuer_a: HostPki,
+    /// The second issuer; its client is the acquirer.
+    pub issuer_b: HostPki,
+}
+
+/// Which private keys are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootKeys {
+    /// Those of the roots too, so that more certificates can be issued.
+    Keep,
+    /// Not those of the roots: nobody can issue another certificate, which is the safe choice.
+    Forget,
+}
+
+impl DevelopmentPki {
+    /// Makes new keys and certificates (ECDSA on P-256), good from the day before `now`.
+    ///
+    /// # Errors
+    /// When the library makes no key or certificate.
+    pub fn generate(merchant_id: &MerchantId, now: UnixMillis) -> Result<Self, CertsError> {
+        let root = new_root("gateway", now)?;
+        let gateway_names = vec![
+            dns(GATEWAY_NAME)?,
+            dns("localhost")?,
+            SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        ];
+        let uri = format!("{MERCHANT_URI_PREFIX}{merchant_id}");
+        let merchant_uri = uri.as_str().try_into().map_err(not_made(&uri))?;
+        Ok(Self {
+            gateway: issue(&root, GATEWAY_NAME, gateway_names, Side::Server, now)?,
+            merchant: issue(
+                &root,
+                merchant_id.as_str(),
+                vec![SanType::URI(merchant_uri)],
+                Side::Client,
+                now,
+            )?,
+            gateway_root: keep(&root),
+            acquirer: host("acquirer", "gateway", now)?,
+            issuer_a: host("issuer-a", "acquirer", now)?,
+            issuer_b: host("issuer-b", "acquirer", now)?,
+        })
+    }
+
+    /// The bank hosts, in the order of [`HOSTS`].
+    #[must_use]
+    pub fn hosts(&self) -> [&HostPki; 3] {
+        [&self.acquirer, &self.issuer_a, &self.issuer_b]
+    }
+
+    /// Writes everything into `folder`, private keys in clear and readable by their owner only.
+    ///
+    /// # Errors
+    /// When a file is there already and `existing` says so, or can't be written. In the first case
+    /// nothing is written.
+    pub fn write_to(
+        &self,
+        folder: &Path,
+        root_keys: RootKeys,
+        existing: Existing,
+    ) -> Result<Vec<PathBuf>, CertsError> {
+        self.write(folder, root_keys, existing, |path, pkcs8| {
+            custody::write_private_file(path, &custody::private_key_pem(pkcs8), existing)
+        })
+    }
+
+    /// Writes everything into `folder`, private keys wrapped under the master key. The roots' keys
+    /// are not kept.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn write_wrapped_to(
+        &self,
+        folder: &Path,
+        master_key: &MasterKey,
+    ) -> Result<Vec<PathBuf>, CertsError> {
+        let existing = Existing::Replace;
+        self.write(folder, RootKeys::Forget, existing, |path, pkcs8| {
+            custody::write_wrapped(path, pkcs8, master_key, existing)
+        })
+    }
+
+    /// Reads back what was written into `folder`, private keys plain or wrapped.
+    ///
+    /// # Errors
+    /// When a file is missing, can't be read, or was wrapped under another master key.
+    pub fn read_from(folder: &Path, master_key: &MasterKey) -> Result<Self, CertsError> {
+        let root = |name: &str| {
+            read_certificate(&folder.join(format!("{name}-ca.pem"))).map(|certificate_pem| Root {
+                certificate_pem,
+                pkcs8: None,
+            })
+        };
+        let identity = |name: &str| -> Result<Identity, CertsError> {
+            Ok(Identity {
+                certificate_pem: read_certificate(&folder.join(format!("{name}.pem")))?,
+                pkcs8: custody::read_private_key(&folder.join(format!("{name}.key")), master_key)?,
+            })
+        };
+        let host = |name: &'static str| -> Result<HostPki, CertsError> {
+            Ok(HostPki {
+                name,
+                root: root(name)?,
+                server: identity(name)?,
+                client: identity(&format!("{name}-client"))?,
+            })
+        };
+        Ok(Self {
+            gateway_root: root("gateway")?,
+            gateway: identity("gateway")?,
+            merchant: identity("merchant")?,
+            acquirer: host("acquirer")?,
+            issuer_a: host("issuer-a")?,
+            issuer_b: host("issuer-b")?,
+        })
+    }
+
+    fn write(
+        &self,
+        folder: &Path,
+        root_keys: RootKeys,
+        existing: Existing,
+        write_key: impl Fn(&Path, &[u8]) -> Result<(), CustodyError>,
+    ) -> Result<Vec<PathBuf>, CertsError> {
+        std::fs::create_dir_all(folder).map_err(|source| CertsError::File {
+            path: folder.into(),
+            action: "made",
+            source,
+        })?;
+        let files = self.files(folder, root_keys);
+        if existing == Existing::Refuse
+            && let Some(file) = files.iter().find(|file| file.path.exists())
+        {
+            let path = file.path.clone();
+            return Err(CustodyError::AlreadyThere { path }.into());
+        }
+        for file in &files {
+            match file.contents {
+                Contents::Certificate(pem) => {
+                    custody::write_public_file(&file.path, pem.as_bytes(), existing)?;
+                }
+                Contents::Key(pkcs8) => write_key(&file.path, pkcs8)?,
+            }
+        }
+        Ok(files.into_iter().map(|file| file.path).collect())
+    }
+
+    fn files(&self, folder: &Path, root_keys: RootKeys) -> Vec<PkiFile<'_>> {
+        let mut files = Vec::new();
+        let mut add = |name: String, contents| {
+            let path = folder.join(name);
+            files.push(PkiFile { path, contents });
+        };
+        let mut roots = vec![("gateway", &self.gateway_root)];
+        let mut identities = vec![
+            ("gateway".to_owned(), &self.gateway),
+            ("merchant".to_owned(), &self.merchant),
+        ];
+        for host in self.hosts() {
+            roots.push((host.name, &host.root));
+            identities.push((host.name.to_owned(), &host.server));
+            identities.push((format!("{}-client", host.name), &host.client));
+        }
+        for (name, root) in roots {
+            add(
+                format!("{name}-ca.pem"),
+                Contents::Certificate(&root.certificate_pem),
+            );
+            if let (RootKeys::Keep, Some(pkcs8)) = (root_keys, &root.pkcs8) {
+                add(format!("{name}-ca.key"), Contents::Key(pkcs8));
+            }
+        }
+        for (name, identity) in identities {
+            add(
+                format!("{name}.pem"),
+                Contents::Certificate(&identity.certificate_pem),
+            );
+            add(format!("{name}.key"), Contents::Key(&identity.pkcs8));
+        }
+        files
+    }
+}
+
+struct PkiFile<'a> {
+    path: PathBuf,
+    contents: Contents<'a>,
+}
+
+enum Contents<'a> {
+    Certificate(&'a str),
+    Key(&'a [u8]),
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Server,
+    Client,
+}
+
+type Issuing = CertifiedIssuer<'static, KeyPair>;
+
+fn host(name: &'static str, client: &str, now: UnixMillis) -> Result<HostPki, CertsError> {
+    let root = new_root(name, now)?;
+    let server_name = format!("{name}{HOST_DOMAIN}");
+    let client_name = format!("{client} as client of {name}");
+    Ok(HostPki {
+        name,
+        server: issue(
+            &root,
+            &server_name,
+            vec![dns(&server_name)?],
+            Side::Server,
+            now,
+        )?,
+        client: issue(&root, &client_name, Vec::new(), Side::Client, now)?,
+        root: keep(&root),
+    })
+}
+
+fn not_made(subject: &str) -> impl FnOnce(rcgen::Error) -> CertsError {
+    let subject = subject.to_owned();
+    move |source| CertsError::NotMade { subject, source }
+}
+
+fn dns(name: &str) -> Result<SanType, CertsError> {
+    let parsed = name.try_into().map_err(not_made(name))?;
+    Ok(SanType::DnsName(parsed))
+}
+
+fn params(subject: &str, days: i64, now: UnixMillis) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "payswitch development");
+    params.distinguished_name.push(DnType::CommonName, subject);
+    // A day back, because no two clocks agree.
+    params.not_before = now.plus_ms(-DAY_MS).utc();
+    params.not_after = now.plus_ms(days * DAY_MS).utc();
+    params
+}
+
+fn new_root(name: &str, now: UnixMillis) -> Result<Issuing, CertsError> {
+    let subject = format!("{name} root");
+    let mut params = params(&subject, ROOT_DAYS, now);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+        .and_then(|key| CertifiedIssuer::self_signed(params, key))
+        .map_err(not_made(&subject))
+}
+
+fn issue(
+    root: &Issuing,
+    subject: &str,
+    names: Vec<SanType>,
+    side: Side,
+    now: UnixMillis,
+) -> Result<Identity, CertsError> {
+    let mut params = params(subject, LEAF_DAYS, now);
+    params.subject_alt_names = names;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![match side {
+        Side::Server => ExtendedKeyUsagePurpose::ServerAuth,
+        Side::Client => ExtendedKeyUsagePurpose::ClientAuth,
+    }];
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(not_made(subject))?;
+    let certificate = params.signed_by(&key, root).map_err(not_made(subject))?;
+    Ok(Identity {
+        certificate_pem: certificate.pem(),
+        pkcs8: Zeroizing::new(key.serialize_der()),
+    })
+}
+
+fn keep(root: &Issuing) -> Root {
+    Root {
+        certificate_pem: root.pem(),
+        pkcs8: Some(Zeroizing::new(root.key().serialize_der())),
+    }
+}
+
+fn read_certificate(path: &Path) -> Result<String, CertsError> {
+    std::fs::read_to_string(path).map_err(|source| CertsError::File {
+        path: path.into(),
+        action: "read",
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests;

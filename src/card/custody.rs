@@ -148,7 +148,8 @@ impl fmt::Debug for DerivedKey {
     }
 }
 
-/// The key that all others at rest hang on.
+/// The key that all others at rest hang on. A clone is for whoever reads a wrapped key later.
+#[derive(Clone)]
 pub struct MasterKey {
     bytes: Zeroizing<[u8; KEY_BYTES]>,
     tier: CustodyTier,
@@ -272,6 +273,24 @@ pub fn read_private_key(
     Ok(Zeroizing::new(opened.to_vec()))
 }
 
+/// Reads a private key as [`read_private_key`] does, and gives it in PEM.
+///
+/// # Errors
+/// When the file can't be read, holds something else, or was wrapped under another master key or
+/// another file name.
+pub fn read_private_key_pem(
+    path: &Path,
+    master_key: &MasterKey,
+) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
+    Ok(private_key_pem(&read_private_key(path, master_key)?))
+}
+
+/// A private key (PKCS #8 DER) in PEM (RFC 7468 section 10).
+#[must_use]
+pub fn private_key_pem(pkcs8: &[u8]) -> Zeroizing<Vec<u8>> {
+    encode_pem(pkcs8, PLAIN_LABEL)
+}
+
 /// Writes a private key (PKCS #8 DER), wrapped under the master key and bound to the file's name.
 ///
 /// # Errors
@@ -293,11 +312,7 @@ pub fn write_wrapped(
         )
         .map_err(|_| CustodyError::Refused("wrap a key"))?;
     let wrapped = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
-    write_private_file(
-        path,
-        encode_pem(&wrapped, WRAPPED_LABEL).as_bytes(),
-        existing,
-    )
+    write_private_file(path, &encode_pem(&wrapped, WRAPPED_LABEL), existing)
 }
 
 /// What happens to a file that is there already.
@@ -417,17 +432,16 @@ fn decode_pem(text: &str, label: &str) -> Option<Zeroizing<Vec<u8>>> {
     STANDARD.decode(joined.as_bytes()).ok().map(Zeroizing::new)
 }
 
-fn encode_pem(bytes: &[u8], label: &str) -> Zeroizing<String> {
+fn encode_pem(bytes: &[u8], label: &str) -> Zeroizing<Vec<u8>> {
     let body = Zeroizing::new(STANDARD.encode(bytes));
-    let mut text = Zeroizing::new(String::with_capacity(body.len() * 2 + 128));
-    text.push_str(&format!("-----BEGIN {label}-----\n"));
-    for (place, character) in body.chars().enumerate() {
-        if place > 0 && place % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(character);
+    // Large enough for the line breaks and both labels, so that it is never moved and left behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(body.len() * 2 + 128));
+    text.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
+    for line in body.as_bytes().chunks(64) {
+        text.extend_from_slice(line);
+        text.push(b'\n');
     }
-    text.push_str(&format!("\n-----END {label}-----\n"));
+    text.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
     text
 }
 

@@ -19,6 +19,7 @@ use super::jwe::{
     CONTENT_KEY_BYTES, P256_BYTES, P256_POINT_BYTES, concat_kdf, content_key, decode, encode,
 };
 use super::pan::Card;
+use super::payload;
 use crate::clock::{NoEntropy, random_bytes};
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
@@ -79,6 +80,12 @@ pub struct SessionClaims<'a> {
 /// When the operating system has no randomness.
 pub fn new_jti() -> Result<String, NoEntropy> {
     random_bytes::<16>().map(|bytes| encode(&bytes))
+}
+
+/// The card in a payload as docs/sealing.md specifies it; `None` when it is not one.
+#[must_use]
+pub fn card_from_json(json: &[u8]) -> Option<Card> {
+    payload::parse_card(json)
 }
 
 /// A session key of the client's own choice.

@@ -174,6 +174,10 @@ fn a_plain_key_is_read_and_anything_else_is_not() {
         let read = read_private_key(&path, &master_key).ok();
         assert_eq!(read.map(|der| der.to_vec()), expected, "{text}");
     }
+    fs::write(&path, &*private_key_pem(&[7; 100])).unwrap();
+    assert_eq!(*read_private_key(&path, &master_key).unwrap(), [7; 100]);
+    let pem = read_private_key_pem(&path, &master_key).unwrap();
+    assert_eq!(*pem, fs::read(&path).unwrap());
     let missing = read_private_key(&folder.join("none.key"), &master_key).unwrap_err();
     assert!(missing.to_string().contains("none.key"), "{missing}");
 }

@@ -1,0 +1,57 @@
+//! `payswitch certs`: makes a development PKI.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::CommandError;
+use crate::card::custody::Existing;
+use crate::certs::{DevelopmentPki, RootKeys};
+use crate::clock::{Clock as _, SystemClock};
+use crate::payment::ids::MerchantId;
+
+/// What `payswitch certs` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    payswitch certs                             into certs/dev\n  \
+    payswitch certs --out /tmp/pki --merchant my-shop\n  \
+    payswitch certs --force --keep-ca-keys      anew, and able to issue more\n\n\
+    For development only. certs/README.md says which file is what.")]
+pub struct CertsArgs {
+    /// The folder to write to; it is made when missing.
+    #[arg(long, value_name = "DIR", default_value = "certs/dev")]
+    out: PathBuf,
+    /// The merchant that the client certificate names.
+    #[arg(long, value_name = "ID", default_value = "demo-shop")]
+    merchant: MerchantId,
+    /// Replace files that are there already.
+    #[arg(long)]
+    force: bool,
+    /// Write the private keys of the roots too, so that more certificates can be issued.
+    #[arg(long)]
+    keep_ca_keys: bool,
+}
+
+/// Does what was asked, and prints the files.
+///
+/// # Errors
+/// When a file is there already and `--force` is not given, or the folder can't be written.
+#[expect(clippy::print_stdout, reason = "the files' names are the answer")]
+pub fn run(arguments: CertsArgs) -> Result<ExitCode, CommandError> {
+    let pki = DevelopmentPki::generate(&arguments.merchant, SystemClock.now())?;
+    let root_keys = if arguments.keep_ca_keys {
+        RootKeys::Keep
+    } else {
+        RootKeys::Forget
+    };
+    let existing = if arguments.force {
+        Existing::Replace
+    } else {
+        Existing::Refuse
+    };
+    for path in pki.write_to(&arguments.out, root_keys, existing)? {
+        println!("{}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
