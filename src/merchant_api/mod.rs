@@ -30,3 +30,8 @@ pub mod tls;
 mod to_proto;
 pub mod trailers;
 mod violations;
+
+/// What an implementation of [`Payments`](payments::Payments),
+/// [`MerchantDirectory`](auth::MerchantDirectory) or [`ConnectionLog`](connection::ConnectionLog) is
+/// marked with.
+pub use tonic::async_trait;

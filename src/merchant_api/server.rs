@@ -28,11 +28,16 @@ use super::sealing::SealingApi;
 use super::trailers::Timed;
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
+use crate::config::merchant_api::MerchantApiConfig;
 
 /// The largest request that is read, in bytes. A sealed card is 8 KiB at most.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// Calls at once on one connection (HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS).
 const STREAMS_PER_CONNECTION: u32 = 1024;
+/// Bytes that a client may send ahead of being read, for one call and for one connection (HTTP/2 flow
+/// control). A request fits whole, and 4096 connections can't take more than 2 GiB together.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 /// The most bytes of headers of one call (HTTP/2 SETTINGS_MAX_HEADER_LIST_SIZE).
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
 /// Streams that a client may open and reset before they were taken up (CVE-2023-44487).
@@ -66,6 +71,15 @@ pub struct Limits {
     pub connections: usize,
     /// Calls at once over all connections.
     pub concurrent_calls: usize,
+}
+
+impl From<&MerchantApiConfig> for Limits {
+    fn from(config: &MerchantApiConfig) -> Self {
+        Self {
+            connections: config.connections,
+            concurrent_calls: config.concurrent_calls,
+        }
+    }
 }
 
 /// The merchant API can't be served.
@@ -161,6 +175,8 @@ impl MerchantApi {
         .start();
         let served = Server::builder()
             .max_concurrent_streams(STREAMS_PER_CONNECTION)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_max_header_list_size(HEADER_LIST_BYTES)
             .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
             .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
@@ -224,3 +240,6 @@ async fn follow_health(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;
