@@ -29,6 +29,15 @@ pub(crate) fn first_invalid(
     is_left: bool,
     is_track: bool,
 ) -> Option<usize> {
+    // The common case, digits only, is one pass without a branch per byte.
+    let all_digits = |bytes: &[u8]| {
+        bytes.iter().fold(true, |fine, byte| {
+            fine & (*byte < 0xA0) & (byte & 0x0F < 0x0A)
+        })
+    };
+    if all_digits(bytes) {
+        return None;
+    }
     let is_fine = |nibble: u8| nibble < 10 || (is_track && nibble == SEPARATOR);
     let last = bytes.len().saturating_sub(1);
     bytes.iter().enumerate().position(|(at, byte)| {

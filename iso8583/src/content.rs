@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::bcd;
-use crate::characters::{CodePage, first_outside, first_outside_amount};
+use crate::characters::{CodePage, HEX, first_outside, first_outside_amount};
 use crate::field::{ContentEncoding, FieldSpec, Format, LengthCounts};
 use crate::hex;
 
@@ -29,12 +29,7 @@ pub(crate) fn check(
     };
     let outside = match spec.encoding {
         ContentEncoding::Binary => None,
-        ContentEncoding::Hex => {
-            return match raw.iter().position(|byte| hex::nibble(*byte).is_none()) {
-                Some(at) => Err(fault(at, "a hexadecimal digit")),
-                None => Ok(units),
-            };
-        }
+        ContentEncoding::Hex => first_outside(raw, HEX),
         ContentEncoding::BcdLeft | ContentEncoding::BcdRight => return check_bcd(spec, raw, units),
         ContentEncoding::Ascii if spec.format == Format::Xn => {
             first_outside_amount(raw, |byte| byte)
@@ -42,12 +37,13 @@ pub(crate) fn check(
         ContentEncoding::Ebcdic if spec.format == Format::Xn => {
             first_outside_amount(raw, |byte| code_page.ascii(byte))
         }
-        ContentEncoding::Ascii => first_outside(raw, spec.format.classes()),
-        ContentEncoding::Ebcdic => code_page.first_outside(raw, spec.format.classes()),
+        ContentEncoding::Ascii => first_outside(raw, spec.classes),
+        ContentEncoding::Ebcdic => code_page.first_outside(raw, spec.classes),
     };
     match outside {
         None => Ok(units),
         Some(0) if spec.format == Format::Xn => Err(fault(0, "the sign C or D")),
+        Some(at) if spec.encoding == ContentEncoding::Hex => Err(fault(at, "a hexadecimal digit")),
         Some(at) => Err(fault(at, spec.format.expected_character())),
     }
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::bitmap::{DeSet, MAX_BITMAPS};
+use crate::characters::{HEX, first_outside};
 use crate::content;
 use crate::dialect::{BitmapEncoding, Dialect, MtiEncoding};
-use crate::field::{ContentEncoding, FieldSpec, Format, LengthCounts, LengthEncoding, LengthRule};
+use crate::field::{ContentEncoding, FieldSpec, Format, LengthCounts, LengthRule};
 use crate::hex;
 use crate::message::{MAX_MESSAGE_BYTES, Message, Span, is_bitmap};
 use crate::mti::Mti;
@@ -184,17 +185,23 @@ impl<'a> Cursor<'a> {
     /// The next `count` bytes.
     fn take(&mut self, count: usize, part: Part) -> Result<&'a [u8], Fault> {
         let end = self.at.saturating_add(count);
-        let Some(taken) = self.bytes.get(self.at..end) else {
-            let left = self.bytes.len().saturating_sub(self.at);
-            return Err(fault(
-                part,
-                self.at,
-                format!("{count} bytes"),
-                format!("{left} bytes"),
-            ));
-        };
+        let taken = self
+            .bytes
+            .get(self.at..end)
+            .ok_or_else(|| self.too_short(count, part))?;
         self.at = end;
         Ok(taken)
+    }
+
+    #[cold]
+    fn too_short(&self, count: usize, part: Part) -> Fault {
+        let left = self.bytes.len().saturating_sub(self.at);
+        fault(
+            part,
+            self.at,
+            format!("{count} bytes"),
+            format!("{left} bytes"),
+        )
     }
 }
 
@@ -266,17 +273,15 @@ fn read_bitmap(encoding: BitmapEncoding, cursor: &mut Cursor<'_>, nth: u8) -> Re
         BitmapEncoding::Binary => Ok(raw
             .iter()
             .fold(0, |word, byte| word << 8 | u64::from(*byte))),
-        BitmapEncoding::Hex => raw.iter().enumerate().try_fold(0, |word, (at, byte)| {
-            let nibble = hex::nibble(*byte).ok_or_else(|| {
-                fault(
-                    part,
-                    offset + at,
-                    "a hexadecimal digit",
-                    format!("0x{byte:02X}"),
-                )
-            })?;
-            Ok(word << 4 | u64::from(nibble))
-        }),
+        BitmapEncoding::Hex => match first_outside(raw, HEX) {
+            Some(at) => {
+                let got = format!("0x{:02X}", raw.get(at).copied().unwrap_or(0));
+                Err(fault(part, offset + at, "a hexadecimal digit", got))
+            }
+            None => Ok(raw.iter().fold(0, |word, byte| {
+                word << 4 | u64::from(hex::nibble(*byte).unwrap_or(0))
+            })),
+        },
     }
 }
 
@@ -371,7 +376,7 @@ fn read_length(spec: &FieldSpec, de: u8, cursor: &mut Cursor<'_>) -> Result<usiz
     let part = Part::Length(de);
     let offset = cursor.at;
     let raw = cursor.take(usize::from(spec.prefix_bytes), part)?;
-    let stated = parse_length(spec.length_encoding, raw).ok_or_else(|| {
+    let stated = spec.length_encoding.parse(raw).ok_or_else(|| {
         let expected = format!("{} digits", spec.length.digits());
         fault(part, offset, expected, format!("0x{}", hex::encode(raw)))
     })?;
@@ -404,25 +409,4 @@ fn read_length(spec: &FieldSpec, de: u8, cursor: &mut Cursor<'_>) -> Result<usiz
         return Err(fault(part, offset, "a sign", "0"));
     }
     Ok(units)
-}
-
-fn parse_length(encoding: LengthEncoding, raw: &[u8]) -> Option<usize> {
-    let decimal = |zero: u8| {
-        raw.iter().try_fold(0_usize, |length, byte| {
-            let digit = byte.wrapping_sub(zero);
-            (digit < 10).then_some(length * 10 + usize::from(digit))
-        })
-    };
-    match encoding {
-        LengthEncoding::Ascii => decimal(b'0'),
-        LengthEncoding::Ebcdic => decimal(0xF0),
-        LengthEncoding::Bcd => raw.iter().try_fold(0_usize, |length, byte| {
-            let (high, low) = (byte >> 4, byte & 0x0F);
-            (high < 10 && low < 10).then_some(length * 100 + usize::from(high * 10 + low))
-        }),
-        LengthEncoding::Binary => Some(
-            raw.iter()
-                .fold(0, |length, byte| length << 8 | usize::from(*byte)),
-        ),
-    }
 }

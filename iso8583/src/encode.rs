@@ -191,7 +191,7 @@ impl Field<'_> {
         let wrong = match format {
             Format::B => None,
             Format::Xn => first_outside_amount(content, |byte| byte),
-            _ => first_outside(content, format.classes()),
+            _ => first_outside(content, self.spec.classes),
         };
         let Some(at) = wrong else {
             return Ok(());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::characters::{Classes, DIGIT, LETTER, SEPARATOR, SPACE, SPECIAL};
+use crate::characters::{Classes, DIGIT, LETTER, PRINTABLE, SEPARATOR, SPACE, SPECIAL};
 
 /// The longest content of one field, in [units](FieldSpec::max_units).
 pub const MAX_FIELD_UNITS: u16 = 9_999;
@@ -42,7 +42,7 @@ impl Format {
             Format::An => LETTER | DIGIT | SPACE,
             Format::As => LETTER | SPACE | SPECIAL,
             Format::Ns => DIGIT | SPACE | SPECIAL,
-            Format::Ans => LETTER | DIGIT | SPACE | SPECIAL,
+            Format::Ans => PRINTABLE,
             Format::B => 0,
             Format::Z => DIGIT | SEPARATOR,
         }
@@ -149,6 +149,30 @@ pub enum LengthEncoding {
     Binary,
 }
 
+impl LengthEncoding {
+    /// The length that these bytes are; `None` when one of them is no digit.
+    pub(crate) fn parse(self, raw: &[u8]) -> Option<usize> {
+        let decimal = |zero: u8| {
+            raw.iter().try_fold(0_usize, |length, byte| {
+                let digit = byte.wrapping_sub(zero);
+                (digit < 10).then_some(length * 10 + usize::from(digit))
+            })
+        };
+        match self {
+            LengthEncoding::Ascii => decimal(b'0'),
+            LengthEncoding::Ebcdic => decimal(0xF0),
+            LengthEncoding::Bcd => raw.iter().try_fold(0_usize, |length, byte| {
+                let (high, low) = (byte >> 4, byte & 0x0F);
+                (high < 10 && low < 10).then_some(length * 100 + usize::from(high * 10 + low))
+            }),
+            LengthEncoding::Binary => Some(
+                raw.iter()
+                    .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+            ),
+        }
+    }
+}
+
 /// What a length counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -199,6 +223,8 @@ pub enum Shown {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldSpec {
     pub(crate) format: Format,
+    /// What the format allows, looked up once.
+    pub(crate) classes: Classes,
     pub(crate) length: LengthRule,
     pub(crate) length_encoding: LengthEncoding,
     pub(crate) counts: LengthCounts,

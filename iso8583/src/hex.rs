@@ -2,12 +2,10 @@
 
 /// The value of one digit, upper or lower case.
 pub(crate) fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
+    // In ASCII the low four bits of a letter are one less than its place in the alphabet.
+    digit
+        .is_ascii_hexdigit()
+        .then_some((digit & 0x0F) + 9 * (digit >> 6))
 }
 
 /// The digit, in upper case, of the lower half of a byte.
@@ -42,4 +40,29 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
         .flat_map(|byte| digits(*byte))
         .map(char::from)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_of_both_cases_are_read_and_upper_case_is_written() {
+        for byte in 0..=255 {
+            let [high, low] = digits(byte);
+            assert_eq!(
+                nibble(high).zip(nibble(low)),
+                Some((byte >> 4, byte & 0x0F))
+            );
+            let lower = [high.to_ascii_lowercase(), low.to_ascii_lowercase()];
+            assert_eq!(decode(&lower), Some(vec![byte]));
+            let value = char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok());
+            assert_eq!(nibble(byte), value);
+        }
+        assert_eq!(encode(&[0x0A, 0xF9]), "0AF9");
+        assert_eq!(decode(b"0A F"), None);
+        assert_eq!(decode(b"0AF"), None);
+    }
 }

@@ -179,6 +179,7 @@ impl Defaults {
         let is_text = !matches!(format, Format::N | Format::Xn | Format::Z | Format::B);
         let spec = FieldSpec {
             format,
+            classes: format.classes(),
             length,
             length_encoding,
             counts: source.length_counts.unwrap_or(self.counts),

@@ -37,12 +37,35 @@ fn hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// A built-in dialect, compiled once for all tests.
-fn builtin(name: &str) -> &'static Dialect {
+/// What no built-in dialect has: lengths in bytes, BCD padded behind, a third bitmap, EBCDIC text
+/// behind binary lengths.
+const ODD: &str = r#"
+name = "odd"
+base = "iso1987-bcd"
+[bitmap]
+encoding = "hex"
+tertiary = true
+[encodings]
+numeric = "bcd-right"
+binary = "hex"
+length = "binary"
+length_counts = "wire"
+text = "ebcdic"
+code_page = "500"
+"#;
+
+/// The built-in dialects and [`ODD`], compiled once for all tests.
+fn dialects() -> &'static [Dialect] {
     static COMPILED: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
-        let names = Dialect::builtin_names().iter();
-        names.map(|name| Dialect::builtin(name).unwrap()).collect()
+        let builtin = Dialect::builtin_names()
+            .iter()
+            .map(|name| Dialect::builtin(name).unwrap());
+        builtin.chain([Dialect::from_toml(ODD).unwrap()]).collect()
     });
-    let found = COMPILED.iter().find(|dialect| dialect.name() == name);
+    &COMPILED
+}
+
+fn builtin(name: &str) -> &'static Dialect {
+    let found = dialects().iter().find(|dialect| dialect.name() == name);
     found.unwrap_or_else(|| panic!("no dialect {name}"))
 }

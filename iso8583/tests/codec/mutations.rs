@@ -5,7 +5,7 @@ use iso8583::framing::{Framing, Prefix};
 use iso8583::tlv::{self, TlvBuilder, Tlvs};
 use iso8583::{Dialect, MessageBuilder, Mti, masked, subelements};
 
-use crate::{builtin, hex};
+use crate::{dialects, hex};
 
 const MUTATIONS: u32 = 200_000;
 
@@ -82,8 +82,8 @@ pub(crate) fn authorization(dialect: &Dialect) -> Vec<u8> {
 
 #[test]
 fn decode() {
-    for name in Dialect::builtin_names() {
-        let dialect = builtin(name);
+    for dialect in dialects() {
+        let name = dialect.name();
         let valid = authorization(dialect);
         let mut random = Random(0x1987);
         let (mut bytes, mut again) = (Vec::new(), Vec::new());
@@ -98,7 +98,7 @@ fn decode() {
             dialect.encode(&message.to_builder(), &mut again).unwrap();
             // Hex digits of lower case come back in upper case.
             assert!(again.eq_ignore_ascii_case(&bytes), "{name}: {bytes:02X?}");
-            if *name != "iso1987-ascii-hex" {
+            if !["iso1987-ascii-hex", "odd"].contains(&name) {
                 assert_eq!(again, bytes, "{name}");
             }
         }
@@ -111,8 +111,7 @@ fn decode() {
 
 #[test]
 fn masked() {
-    for name in Dialect::builtin_names() {
-        let dialect = builtin(name);
+    for dialect in dialects() {
         let valid = authorization(dialect);
         let mut random = Random(0x4711);
         let mut bytes = Vec::new();

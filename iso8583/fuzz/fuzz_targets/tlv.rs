@@ -1,0 +1,34 @@
+//! Chip data, and as far as it is text, sub-elements: what is accepted is written again as it was.
+
+#![no_main]
+
+use iso8583::subelements::{Subelements, append_subelement};
+use iso8583::tlv::{self, TlvBuilder, Tlvs};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let counted = tlv::check(bytes);
+    let mut again = TlvBuilder::new();
+    let mut whole = true;
+    for tlv in Tlvs::new(bytes) {
+        match tlv {
+            Ok(tlv) => {
+                assert!(tlv.tag.is_valid());
+                again.push_raw(&tlv);
+            }
+            Err(_) => whole = false,
+        }
+    }
+    assert!(whole || counted.is_err());
+    assert!(!whole || again.as_bytes() == bytes);
+
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(elements) = Subelements::new(text).collect::<Result<Vec<_>, _>>() {
+        let mut again = String::new();
+        let written =
+            elements.iter().try_for_each(|s| append_subelement(&mut again, s.tag, s.value));
+        assert!(written.is_err() || again == text);
+    }
+});
