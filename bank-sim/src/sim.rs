@@ -1,5 +1,7 @@
 //! A running simulator: starts hosts from a configuration, and is the handle to them.
 
+mod start;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -8,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use iso8583::Dialect;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -18,23 +19,19 @@ use tokio::{
 };
 
 use crate::{
-    acquirer::{Acquirer, Link, LinkSettings, LinkTarget},
+    acquirer::Link,
     clock::{Clock, SystemClock},
-    config::{AcquirerConfig, ConfigError, IssuerCodec, IssuerConfig, LinkConfig, SimConfig},
-    counters::{Counters, HostCounters},
+    config::{ConfigError, SimConfig},
+    counters::HostCounters,
     host::{Host, Role, listen},
-    iso8583_rs_codec::{CodecError, Iso8583RsCodec},
-    issuer::{BooksSnapshot, Issuer, PinKeyError, ZonePinKey, with_test_cards},
+    iso8583_rs_codec::CodecError,
+    issuer::{BooksSnapshot, PinKeyError},
     tap::{Tap, TappedMessage},
-    tls::{self, TlsError},
-    wire::WireCodec,
+    tls::TlsError,
 };
 
 /// How long a host may take to stop before its tasks are aborted.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-
-/// The dialect of an issuer that speaks through `iso8583_rs`.
-const ISO8583_RS_DIALECT: &str = "iso1987-ascii-binary";
 
 /// A simulator that cannot be started, or a handle that leads nowhere.
 #[derive(Debug, Error)]
@@ -317,162 +314,6 @@ impl RunningSim {
                 Role::Issuer(_) => &[],
             })
     }
-
-    async fn add_issuer(
-        &mut self,
-        config: &IssuerConfig,
-        codec_program: Option<std::path::PathBuf>,
-    ) -> Result<(), SimError> {
-        let name: Arc<str> = Arc::from(config.name.as_str());
-        let zone_pin_key = ZonePinKey::from_hex(&config.zone_pin_key_hex.0).map_err(|source| {
-            SimError::PinKey {
-                host: config.name.clone(),
-                source,
-            }
-        })?;
-        let codec = match config.codec {
-            IssuerCodec::Own => own_codec(&config.name, &config.dialect)?,
-            IssuerCodec::Iso8583Rs => {
-                WireCodec::Iso8583Rs(Iso8583RsCodec::start(codec_program).await.map_err(
-                    |source| SimError::Codec {
-                        host: config.name.clone(),
-                        source,
-                    },
-                )?)
-            }
-        };
-        let books = with_test_cards(&config.name, zone_pin_key);
-        let clock = Arc::clone(&self.clock);
-        let host = Host {
-            dialect_name: Arc::from(config.dialect.as_str()),
-            codec,
-            framing: config.framing,
-            echo_idle: config.echo_idle_ms.map(Duration::from_millis),
-            tls: tls::server_config(&config.tls).map_err(|source| SimError::Tls {
-                host: config.name.clone(),
-                source,
-            })?,
-            role: Role::Issuer(Issuer::new(
-                Arc::clone(&name),
-                books,
-                config.late_answer(),
-                clock,
-            )),
-            counters: Arc::default(),
-            tap: self.tap.clone(),
-            clock: Arc::clone(&self.clock),
-            name,
-        };
-        self.add_host(host, config.listen).await
-    }
-
-    async fn add_acquirer(
-        &mut self,
-        config: &AcquirerConfig,
-        issuers: &[IssuerConfig],
-    ) -> Result<(), SimError> {
-        let name: Arc<str> = Arc::from(config.name.as_str());
-        let mut links = Vec::with_capacity(config.links.len());
-        for link in &config.links {
-            let issuer = issuers.iter().find(|issuer| issuer.name == link.issuer);
-            links.push(Arc::new(Link::new(LinkSettings {
-                host: Arc::clone(&name),
-                issuer: Arc::from(link.issuer.as_str()),
-                bins: link.bins.clone(),
-                institution_id: config.institution_id.clone(),
-                issuer_timeout: config.issuer_timeout(),
-                echo_idle: config.echo_idle_ms.map(Duration::from_millis),
-                target: self.link_target(config, link, issuer)?,
-                tap: self.tap.clone(),
-                clock: Arc::clone(&self.clock),
-            })));
-        }
-        let acquirer = Acquirer::new(
-            links,
-            config.institution_id.clone(),
-            Arc::clone(&self.clock),
-        );
-        let host = Host {
-            dialect_name: Arc::from(config.dialect.as_str()),
-            codec: own_codec(&config.name, &config.dialect)?,
-            framing: config.framing,
-            echo_idle: config.echo_idle_ms.map(Duration::from_millis),
-            tls: tls::server_config(&config.tls).map_err(|source| SimError::Tls {
-                host: config.name.clone(),
-                source,
-            })?,
-            role: Role::Acquirer(acquirer),
-            counters: Arc::<Counters>::default(),
-            tap: self.tap.clone(),
-            clock: Arc::clone(&self.clock),
-            name,
-        };
-        self.add_host(host, config.listen).await
-    }
-
-    /// Where a link leads; `None` when its issuer is nowhere.
-    fn link_target(
-        &self,
-        acquirer: &AcquirerConfig,
-        link: &LinkConfig,
-        issuer: Option<&IssuerConfig>,
-    ) -> Result<Option<LinkTarget>, SimError> {
-        let here = issuer.and_then(|issuer| self.address(&issuer.name));
-        let Some(address) = link.address.or(here) else {
-            return Ok(None);
-        };
-        let invalid = |setting, expected| ConfigError::Invalid {
-            host: acquirer.name.clone(),
-            setting,
-            expected,
-            got: format!("none on the link to {}", link.issuer),
-        };
-        let dialect = link
-            .dialect
-            .as_ref()
-            .or(issuer.map(|issuer| &issuer.dialect));
-        let dialect = dialect.ok_or_else(|| invalid("dialect", "a built-in dialect's name"))?;
-        let framing = link.framing.or(issuer.map(|issuer| issuer.framing));
-        let framing = framing.ok_or_else(|| invalid("framing", "a framing"))?;
-        let tls = link
-            .tls
-            .as_ref()
-            .ok_or_else(|| invalid("tls", "TLS settings"))?;
-        let (tls, server_name) = tls::client_config(tls).map_err(|source| SimError::Tls {
-            host: acquirer.name.clone(),
-            source,
-        })?;
-        Ok(Some(LinkTarget {
-            address,
-            server_name,
-            tls,
-            codec: own_codec(&acquirer.name, dialect)?,
-            dialect_name: Arc::from(dialect.as_str()),
-            framing,
-        }))
-    }
-
-    async fn add_host(&mut self, host: Host, listen_on: SocketAddr) -> Result<(), SimError> {
-        let listener = bind(&host.name, listen_on).await?;
-        let address = listener.local_addr().map_err(|source| SimError::Listen {
-            host: host.name.to_string(),
-            address: listen_on,
-            source,
-        })?;
-        let host = Arc::new(host);
-        let tasks = run_host(&host, listener);
-        let name = host.name.to_string();
-        tracing::info!(host.id = %name, %address, dialect = %host.dialect_name, "a host listens");
-        self.hosts.insert(
-            name,
-            RunningHost {
-                host,
-                address,
-                tasks: Mutex::new(Some(tasks)),
-            },
-        );
-        Ok(())
-    }
 }
 
 /// What one must know to talk to a host.
@@ -486,79 +327,6 @@ pub struct HostSummary<'a> {
     pub dialect: &'a str,
     /// How messages are framed.
     pub framing: iso8583::Framing,
-}
-
-impl SimConfig {
-    /// Finds what the types allow and the simulator does not.
-    fn check(&self) -> Result<(), ConfigError> {
-        let mut names: Vec<&str> = self
-            .issuers
-            .iter()
-            .map(|issuer| issuer.name.as_str())
-            .collect();
-        names.extend(self.acquirer.iter().map(|acquirer| acquirer.name.as_str()));
-        names.sort_unstable();
-        if let Some([twice, _]) = names.array_windows::<2>().find(|[one, other]| one == other) {
-            return Err(ConfigError::Invalid {
-                host: (*twice).to_owned(),
-                setting: "name",
-                expected: "a name that no other host has",
-                got: (*twice).to_owned(),
-            });
-        }
-        for issuer in &self.issuers {
-            if issuer.codec == IssuerCodec::Iso8583Rs && issuer.dialect != ISO8583_RS_DIALECT {
-                return Err(ConfigError::Invalid {
-                    host: issuer.name.clone(),
-                    setting: "dialect",
-                    expected: ISO8583_RS_DIALECT,
-                    got: issuer.dialect.clone(),
-                });
-            }
-        }
-        let Some(acquirer) = &self.acquirer else {
-            return Ok(());
-        };
-        let is_digits =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let invalid = |setting, expected, got: &str| ConfigError::Invalid {
-            host: acquirer.name.clone(),
-            setting,
-            expected,
-            got: got.to_owned(),
-        };
-        if !is_digits(&acquirer.institution_id) || acquirer.institution_id.len() > 11 {
-            return Err(invalid(
-                "institution_id",
-                "1 to 11 digits",
-                &acquirer.institution_id,
-            ));
-        }
-        let mut bins: Vec<&str> = acquirer
-            .links
-            .iter()
-            .flat_map(|link| &link.bins)
-            .map(String::as_str)
-            .collect();
-        bins.sort_unstable();
-        if let Some(bin) = bins.iter().find(|bin| !is_digits(bin)) {
-            return Err(invalid("bins", "digits", bin));
-        }
-        match bins.array_windows::<2>().find(|[one, other]| one == other) {
-            Some([twice, _]) => Err(invalid("bins", "BINs that are listed once", twice)),
-            None => Ok(()),
-        }
-    }
-}
-
-fn own_codec(host: &str, dialect: &str) -> Result<WireCodec, ConfigError> {
-    let dialect = Dialect::builtin(dialect).ok_or_else(|| ConfigError::Invalid {
-        host: host.to_owned(),
-        setting: "dialect",
-        expected: "the name of a built-in dialect",
-        got: dialect.to_owned(),
-    })?;
-    Ok(WireCodec::Own(Arc::new(dialect)))
 }
 
 async fn bind(host: &str, address: SocketAddr) -> Result<TcpListener, SimError> {

@@ -3,6 +3,7 @@
 mod in_flight;
 mod link;
 mod originals;
+mod session;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -5,59 +5,14 @@ use std::{collections::HashMap, fmt};
 use time::OffsetDateTime;
 
 use super::{
+    card::{Card, CardToOpen, Delivery, masked},
     currency::Currency,
     history::{Exchange, History, MAX_REMEMBERED_EXCHANGES, Standing},
-    pin::{MAX_PIN_TRIES, ZonePinKey},
+    pin::ZonePinKey,
     request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
     snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
 };
 use crate::{response_code::ResponseCode, test_cards::provoked_by};
-
-/// Whether a card may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CardStatus {
-    Active,
-    Blocked,
-    Lost,
-    Stolen,
-}
-
-/// When an issuer answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    AtOnce,
-    Late,
-    Never,
-}
-
-/// A card to open in the books, with an account in each of its currencies.
-pub(crate) struct CardToOpen<'a> {
-    pub(crate) pan: &'a str,
-    pub(crate) expiry_yymm: [u8; 4],
-    /// `None` when every CVV2 is wrong.
-    pub(crate) cvv2: Option<&'a str>,
-    pub(crate) pin: &'a str,
-    pub(crate) status: CardStatus,
-    pub(crate) delivery: Delivery,
-    /// The highest amount of one payment, in whole units of its currency.
-    pub(crate) limit_whole_units: Option<i64>,
-    /// Currency and opening balance in minor units.
-    pub(crate) accounts: &'a [(Currency, i64)],
-}
-
-struct Card {
-    masked_pan: String,
-    pan: String,
-    expiry_yymm: [u8; 4],
-    cvv2: Option<String>,
-    pin: String,
-    wrong_pins: u8,
-    status: CardStatus,
-    delivery: Delivery,
-    limit_whole_units: Option<i64>,
-    /// Numeric currency code and index into the accounts.
-    accounts: Vec<(u16, u32)>,
-}
 
 /// Money in one currency. `available = balance - held`, and none of the three is ever negative.
 #[derive(Debug, Clone, Copy)]
@@ -232,8 +187,8 @@ impl Books {
         self.move_money(request, account)
     }
 
-    /// The checks that do not concern the balance, in the order in which an issuer makes them:
-    /// status, expiry, CVV2, PIN, kind and currency, limit, and the amounts that provoke an answer.
+    /// The checks that do not concern the balance: the card's own, then kind and currency, limit, and
+    /// the amounts that provoke an answer.
     fn check_card(
         &mut self,
         request: &CardRequest,
@@ -245,25 +200,7 @@ impl Books {
             .ok()
             .and_then(|index| self.cards.get_mut(index));
         let card = card.ok_or(malfunction)?;
-        match card.status {
-            CardStatus::Active => {}
-            CardStatus::Blocked => return Err(ResponseCode::RESTRICTED_CARD),
-            CardStatus::Lost => return Err(ResponseCode::LOST_CARD),
-            CardStatus::Stolen => return Err(ResponseCode::STOLEN_CARD),
-        }
-        if request
-            .expiry_yymm
-            .is_some_and(|expiry| expiry != card.expiry_yymm)
-            || has_expired(card.expiry_yymm, now)
-        {
-            return Err(ResponseCode::EXPIRED_CARD);
-        }
-        if request.cvv2.is_some() && request.cvv2 != card.cvv2 {
-            return Err(ResponseCode::CVV_MISMATCH);
-        }
-        if let Some(block) = request.pin_block {
-            card.check_pin(&self.zone_pin_key, block)?;
-        }
+        card.check(request, &self.zone_pin_key, now)?;
         let permitted = match (request.key.kind, request.kind) {
             (_, PaymentKind::Debit) => true,
             (MessageKind::Financial | MessageKind::FinancialAdvice, PaymentKind::Credit) => true,
@@ -478,48 +415,12 @@ impl Books {
     }
 }
 
-impl Card {
-    fn check_pin(&mut self, key: &ZonePinKey, block: [u8; 8]) -> Result<(), ResponseCode> {
-        if self.wrong_pins >= MAX_PIN_TRIES {
-            return Err(ResponseCode::PIN_TRIES_EXCEEDED);
-        }
-        if key.holds(block, &self.pin, &self.pan) {
-            self.wrong_pins = 0;
-            return Ok(());
-        }
-        self.wrong_pins += 1;
-        Err(ResponseCode::INCORRECT_PIN)
-    }
-}
-
 /// What a payment did to the money.
 #[derive(Debug, Clone, Copy)]
 struct Moved {
     account: u32,
     posted_minor: i64,
     standing: Standing,
-}
-
-/// A card is good until the end of its month, in UTC. A date that is none has expired.
-fn has_expired(expiry_yymm: [u8; 4], now: OffsetDateTime) -> bool {
-    let [tens, units, month_tens, month_units] =
-        expiry_yymm.map(|digit| i32::from(digit) - i32::from(b'0'));
-    let expires = (2_000 + tens * 10 + units) * 12 + month_tens * 10 + month_units;
-    expires < now.year() * 12 + i32::from(u8::from(now.month()))
-}
-
-/// BIN and last four: `411111******1111`.
-pub(super) fn masked(pan: &str) -> String {
-    let shown_at_the_end = pan.len().saturating_sub(4);
-    pan.char_indices()
-        .map(|(place, digit)| {
-            if place < 6 || place >= shown_at_the_end {
-                digit
-            } else {
-                '*'
-            }
-        })
-        .collect()
 }
 
 fn text(ascii: &[u8]) -> String {

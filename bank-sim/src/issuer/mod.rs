@@ -1,6 +1,7 @@
 //! The issuer: holds accounts, decides, holds funds, and undoes.
 
 mod books;
+mod card;
 mod currency;
 mod history;
 mod pin;
@@ -21,7 +22,8 @@ use iso8583::{
 };
 
 use self::{
-    books::{Books, Delivery},
+    books::Books,
+    card::Delivery,
     request::{CardRequest, FormatError},
 };
 pub use self::{

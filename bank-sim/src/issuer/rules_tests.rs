@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use time::{Date, Month, OffsetDateTime, Time};
 
 use super::{
-    books::{Books, CardStatus, CardToOpen, Decision, Delivery},
+    books::{Books, Decision},
+    card::{CardStatus, CardToOpen, Delivery},
     currency::Currency,
     history::Standing,
     pin::ZonePinKey,

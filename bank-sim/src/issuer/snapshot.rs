@@ -17,7 +17,7 @@ impl BooksSnapshot {
     /// The account of a card in a currency, by the whole card number.
     #[must_use]
     pub fn account(&self, pan: &str, currency: &str) -> Option<&AccountSnapshot> {
-        let masked_pan = super::books::masked(pan);
+        let masked_pan = super::card::masked(pan);
         self.accounts
             .iter()
             .find(|account| account.masked_pan == masked_pan && account.currency == currency)

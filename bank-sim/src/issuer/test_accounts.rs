@@ -1,7 +1,8 @@
 //! The accounts behind the test cards.
 
 use super::{
-    books::{Books, CardStatus, CardToOpen, Delivery},
+    books::Books,
+    card::{CardStatus, CardToOpen, Delivery},
     currency::Currency,
     pin::ZonePinKey,
 };
