@@ -396,3 +396,6 @@ fn encrypt_key(
     room.truncate(length);
     Ok(room)
 }
+
+#[cfg(test)]
+mod tests;

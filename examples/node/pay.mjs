@@ -1,0 +1,168 @@
+#!/usr/bin/env node
+// Seals a card and pays with it: a complete payswitch client for Node.
+//
+//     npm install --prefix examples/node
+//     cargo run -- demo --ready-file /tmp/ready.json          # in another terminal
+//     node examples/node/pay.mjs --ready-file /tmp/ready.json --amount-minor 1234
+//
+// Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise.
+// docs/sealing.md specifies the sealed card.
+
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { CompactEncrypt, importJWK } from "jose";
+
+const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
+
+/** Makes a compact JWE; `header` says how and for what. */
+async function seal(key, { lifetimeS, ...header }, payload) {
+  const iat = Math.floor(Date.now() / 1000);
+  return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(payload)))
+    .setProtectedHeader({
+      enc: "A256GCM",
+      ...header,
+      jti: randomBytes(16).toString("base64url"),
+      iat,
+      exp: iat + lifetimeS,
+    })
+    .encrypt(key);
+}
+
+/** The first key for `alg` in a JWK Set. */
+async function publicKey(jwks, alg) {
+  const jwk = jwks.keys.find((key) => key.alg === alg);
+  if (!jwk) throw new Error(`the gateway publishes no ${alg} key`);
+  return { names: { alg, kid: jwk.kid }, key: await importJWK(jwk, alg) };
+}
+
+/** Seals the card for one order and one amount; `names` are the key's `alg` and `kid`. */
+function sealCard({ key, names }, args, merchant) {
+  const card = { pan: args.pan, expiry: args.expiry };
+  if (args.cvv) card.cvv = args.cvv;
+  if (args.holder) card.holder = args.holder;
+  const header = {
+    ...names,
+    typ: "payswitch-card+jwe",
+    merchant,
+    order: args.order,
+    amount_minor: Number(args["amount-minor"]),
+    currency: args.currency,
+    lifetimeS: 300,
+  };
+  return seal(key, header, card);
+}
+
+/** Seals a symmetric key of our own choice, under which many cards can then be sealed. */
+function sealSessionKey({ key, names }, sessionKey, merchant) {
+  const header = { ...names, typ: "payswitch-session+jwe", merchant, lifetimeS: 3600 };
+  return seal(key, header, { k: sessionKey.toString("base64url") });
+}
+
+/** The gateway's services, and a way to call them: TLS, the API key, ten seconds. */
+async function connect(ready) {
+  const { default: grpc } = await import("@grpc/grpc-js");
+  const { loadSync } = await import("@grpc/proto-loader");
+  const definition = loadSync(
+    ["payswitch/v1/payment_service.proto", "payswitch/v1/sealing_service.proto"],
+    { includeDirs: [PROTO], keepCase: true, longs: String, enums: String, oneofs: true },
+  );
+  const { v1 } = grpc.loadPackageDefinition(definition).payswitch;
+  const credentials = grpc.credentials.createSsl(readFileSync(ready.ca_path));
+  const options = { "grpc.ssl_target_name_override": ready.server_name };
+  const metadata = new grpc.Metadata();
+  metadata.set("authorization", `Bearer ${ready.api_key}`);
+  const open = [];
+  return {
+    call(service, method, request) {
+      const client = new v1[service](ready.merchant_api, credentials, options);
+      open.push(client);
+      const deadline = Date.now() + 10_000;
+      return new Promise((resolve, reject) => {
+        const answered = (error, answer) => (error ? reject(error) : resolve(answer));
+        client[method](request, metadata, { deadline }, answered);
+      });
+    },
+    close: () => open.forEach((client) => client.close()),
+    nameOf: (code) => grpc.status[code],
+  };
+}
+
+/** Sets up a session key; answers the key and the names to seal cards with it. */
+async function openSession(gateway, recipient, merchant) {
+  const sessionKey = randomBytes(32);
+  const { kid } = await gateway.call("SealingService", "CreateSealingSession", {
+    sealed_session_key: await sealSessionKey(recipient, sessionKey, merchant),
+  });
+  return { names: { alg: "dir", kid }, key: new Uint8Array(sessionKey) };
+}
+
+/** Prints what became of the payment, one line for each thing worth knowing. */
+function show(payment, state) {
+  const { amount, card, authorization, decline, pending } = payment;
+  const lines = [
+    ["payment", payment.payment_id],
+    ["state", state],
+    ["amount", `${amount.amount_minor} minor units of ${amount.currency}`],
+  ];
+  if (card) lines.push(["card", `${card.bin}...${card.last_four}`]);
+  if (authorization) lines.push(["approval code", authorization.approval_code]);
+  if (decline) {
+    const reason = decline.reason.replace("DECLINE_REASON_", "");
+    lines.push(["declined", `${reason} (DE 39 ${decline.response_code})`]);
+  }
+  if (pending) lines.push(["pending", "the outcome is not known yet: do not charge again"]);
+  lines.push(["STAN", payment.stan ?? ""], ["RRN", payment.rrn ?? ""]);
+  for (const [name, value] of lines) console.log(name.padEnd(14), value);
+}
+
+/** Authorizes the payment; answers the exit code. */
+async function pay(gateway, args, sealedCard) {
+  const { payment } = await gateway.call("PaymentService", "AuthorizePayment", {
+    request_id: randomBytes(16).toString("base64url"),
+    amount: { amount_minor: args["amount-minor"], currency: args.currency },
+    merchant_reference: args.order,
+    sealed_card: sealedCard,
+  });
+  const state = payment.state.replace("PAYMENT_STATE_", "");
+  show(payment, state);
+  return ["AUTHORIZED", "DECLINED"].includes(state) ? 0 : 1;
+}
+
+const { values: args } = parseArgs({
+  options: {
+    // What `payswitch demo --ready-file` wrote.
+    "ready-file": { type: "string", default: "demo-data/ready.json" },
+    pan: { type: "string", default: "4242424242424242" },
+    expiry: { type: "string", default: "3012" }, // YYMM
+    cvv: { type: "string", default: "123" },
+    holder: { type: "string" },
+    "amount-minor": { type: "string", default: "1234" },
+    currency: { type: "string", default: "EUR" },
+    order: { type: "string", default: `order-${randomBytes(4).toString("hex")}` },
+    alg: { type: "string", default: "ECDH-ES" }, // or RSA-OAEP-256
+    // Set up a session key first, and seal the card under it.
+    session: { type: "boolean", default: false },
+    // Print the sealed card and stop; reads merchant_id and jwks_path only.
+    "seal-only": { type: "boolean", default: false },
+  },
+});
+
+const ready = JSON.parse(readFileSync(args["ready-file"], "utf8"));
+let recipient = await publicKey(JSON.parse(readFileSync(ready.jwks_path, "utf8")), args.alg);
+if (args["seal-only"]) {
+  console.log(await sealCard(recipient, args, ready.merchant_id));
+} else {
+  const gateway = await connect(ready);
+  try {
+    if (args.session) recipient = await openSession(gateway, recipient, ready.merchant_id);
+    process.exitCode = await pay(gateway, args, await sealCard(recipient, args, ready.merchant_id));
+  } catch (error) {
+    console.error(`${gateway.nameOf(error.code) ?? "error"}: ${error.details ?? error.message}`);
+    process.exitCode = 1;
+  } finally {
+    gateway.close();
+  }
+}
