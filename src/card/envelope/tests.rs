@@ -206,18 +206,21 @@ fn what_is_sealed_opens() {
     }
 }
 
+/// The key with the private number `d`, in base64url.
+fn p256_key(d: &str) -> SealingKey {
+    use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    let private = PrivateKey::from_private_key(&ECDH_P256, &decode(d).unwrap()).unwrap();
+    let der: Pkcs8V1Der<'_> = private.as_der().unwrap();
+    SealingKey::from_pkcs8(der.as_ref(), KeyState::Active).unwrap()
+}
+
 /// RFC 7518 appendix C: Bob's static key and Alice's ephemeral one.
 #[test]
 fn keys_agree_as_in_rfc_7518_appendix_c() {
-    let bob = decode("VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw").unwrap();
+    let bob = p256_key("VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw");
     let bob_x = decode("weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ").unwrap();
     let bob_y = decode("e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck").unwrap();
-    let private =
-        aws_lc_rs::agreement::PrivateKey::from_private_key(&aws_lc_rs::agreement::ECDH_P256, &bob)
-            .unwrap();
-    let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> =
-        aws_lc_rs::encoding::AsDer::as_der(&private).unwrap();
-    let bob = SealingKey::from_pkcs8(der.as_ref(), KeyState::Active).unwrap();
     assert_eq!(
         bob.p256_point().unwrap()[..],
         [&[4], bob_x.as_slice(), &bob_y].concat()
@@ -839,4 +842,49 @@ proptest! {
         prop_assert_eq!(opened.card.holder.as_ref().map(Holder::as_str), holder.as_deref());
         prop_assert_eq!(opened.jti, jti);
     }
+}
+
+/// docs/sealing.md is what merchants build from: its example opens, and its values are right.
+#[test]
+fn the_example_of_the_specification_opens() {
+    let text = include_str!("../../../docs/sealing.md");
+    let fenced = |language: &str| {
+        let fence = format!("```{language}\n");
+        text.split(&fence)
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap().replace('\n', ""))
+            .collect::<Vec<_>>()
+    };
+    let quoted = |before: &str| {
+        let (_, after) = text.split_once(before).unwrap();
+        after.split('`').nth(1).unwrap().to_owned()
+    };
+    let [jwk, header, payload] = fenced("json").try_into().unwrap();
+    let sealed = fenced("text").concat();
+    let key = p256_key(&quoted("Its private half, `d`"));
+    assert!(jwk.contains(key.kid()), "{}", key.kid());
+
+    let master_key = master_key(1);
+    let opener = Opener::new(SealingKeys::new([key]), &master_key).unwrap();
+    let merchant_id = "demo-shop".parse().unwrap();
+    let binding = Binding {
+        merchant_id: &merchant_id,
+        merchant_reference: "order-1042",
+        amount: eur(1234),
+    };
+    let opened = opener.open(&sealed.clone().into(), &binding, NOW).unwrap();
+    assert_eq!(opened.card.pan.digits(), "4242424242424242");
+
+    let parsed = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).unwrap();
+    let clear = decode(sealed.split('.').next().unwrap()).unwrap();
+    assert_eq!(parsed(header.as_bytes()), parsed(&clear));
+    let secret = decode(&quoted("appendix C has the same)")).unwrap();
+    let derived = concat_kdf(&secret, "A256GCM", b"", b"").unwrap();
+    assert_eq!(
+        encode(derived.as_slice()),
+        quoted("empty `apu` and `apv`, 256 bits")
+    );
+    let mut envelope = Compact::parse(&sealed).unwrap();
+    let content = envelope.decrypt(&content_key(&derived).unwrap()).unwrap();
+    assert_eq!(std::str::from_utf8(content).unwrap(), payload);
 }
