@@ -122,10 +122,7 @@ impl Handshake {
         };
         let certificate = tls::certificate_identity(stream.get_ref().1);
         debug!(connection.id = %id, %peer, ?certificate, "a client came");
-        let handle = self
-            .recorder
-            .open(id, peer, connected_at, certificate)
-            .await;
+        let handle = self.recorder.open(id, peer, connected_at, certificate)?;
         Some(ClientStream::new(stream, handle, place))
     }
 }

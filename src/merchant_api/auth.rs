@@ -16,12 +16,14 @@ use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 use ring::hmac;
 use tokio::sync::Semaphore;
-use tonic::async_trait;
 
 use super::connection::{CertificateIdentity, ConnectionHandle};
+use super::records::{KnownApiKey, MerchantDirectory, RecordsUnavailable};
 use crate::clock::{self, NoEntropy};
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::store::records::ApiKeyRecord;
 
 /// How long what the store said of a key or a merchant is believed: a revoked key works this long.
 const BELIEVED_FOR: Duration = Duration::from_secs(10);
@@ -67,7 +69,7 @@ impl Pepper {
 pub struct NewApiKey {
     /// The public part, under which the store keeps it, for instance `pk_5f0c9d2e8a71b364`.
     pub id: String,
-    /// HMAC-SHA256 of the text under the pepper: what the store keeps.
+    /// HMAC-SHA256 of the whole text under the pepper: what the store keeps, in hex.
     pub digest: [u8; 32],
     /// The whole key, for the merchant: `pk_5f0c9d2e8a71b364.` and 43 characters.
     pub text: String,
@@ -98,42 +100,28 @@ impl NewApiKey {
             text,
         })
     }
-}
 
-/// What the store knows of an API key that has not been revoked.
-#[derive(Debug, Clone)]
-pub struct KnownApiKey {
-    /// HMAC-SHA256 of the key under the pepper.
-    pub digest: [u8; 32],
-    /// Whose it is.
-    pub merchant: Arc<Merchant>,
-}
-
-/// Where merchants and their keys are kept.
-#[async_trait]
-pub trait MerchantDirectory: Send + Sync + 'static {
-    /// The API key with this public part, unless there is none or it was revoked.
-    ///
-    /// # Errors
-    /// When the store can't answer.
-    async fn api_key(&self, id: &str) -> Result<Option<KnownApiKey>, DirectoryUnavailable>;
-
-    /// The merchant with this id.
-    ///
-    /// # Errors
-    /// When the store can't answer.
-    async fn merchant(
+    /// The key as the store keeps it. `label` is for people, for instance `demo`.
+    #[must_use]
+    pub fn record(
         &self,
-        id: &MerchantId,
-    ) -> Result<Option<Arc<Merchant>>, DirectoryUnavailable>;
-}
-
-/// The directory of merchants can't be read.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the directory of merchants can't be read: {reason}")]
-pub struct DirectoryUnavailable {
-    /// What the store said.
-    pub reason: String,
+        merchant_id: MerchantId,
+        label: &str,
+        created_at: UnixMillis,
+    ) -> ApiKeyRecord {
+        ApiKeyRecord {
+            key_id: self.id.clone(),
+            merchant_id,
+            secret_hmac_hex: self
+                .digest
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            label: label.to_owned(),
+            created_at,
+            revoked_at: None,
+        }
+    }
 }
 
 /// Why a call is not let in. None of them says whether a key or a merchant exists.
@@ -162,7 +150,7 @@ pub(super) enum Refused {
     Disagree,
     /// The store can't answer.
     #[error(transparent)]
-    Unavailable(#[from] DirectoryUnavailable),
+    Unavailable(#[from] RecordsUnavailable),
 }
 
 /// The merchant that is calling.
@@ -239,7 +227,7 @@ impl Authenticator {
         }
     }
 
-    async fn look_up_key(&self, id: &str) -> Result<Option<KnownApiKey>, DirectoryUnavailable> {
+    async fn look_up_key(&self, id: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
         // The semaphore is never closed; without a permit the look-up is merely not bounded.
         let _turn = self.look_ups.acquire().await.ok();
         if let Some(known) = self.keys.get(id) {
@@ -261,7 +249,7 @@ impl Authenticator {
     async fn look_up_merchant(
         &self,
         id: &MerchantId,
-    ) -> Result<Option<Arc<Merchant>>, DirectoryUnavailable> {
+    ) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
         let _turn = self.look_ups.acquire().await.ok();
         if let Some(known) = self.merchants.get(id) {
             return Ok(known);

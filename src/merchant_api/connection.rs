@@ -1,156 +1,78 @@
 //! Client connections: who is connected, from where, since when.
 //!
 //! Every connection whose TLS handshake succeeded is recorded: when it came, from which address and
-//! port, whose it turned out to be, and when it left. Recording never holds up a payment: events go
-//! through a bounded queue to one task, which hands them to the [`ConnectionLog`] in batches.
+//! port, whose it turned out to be, and when it left. A client that can't be recorded is not served.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, Sleep};
 use tokio_rustls::server::TlsStream;
-use tonic::async_trait;
 use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
+use super::records::ConnectionLog;
 use crate::clock::Clock;
 use crate::payment::ids::{ConnectionId, MerchantId};
 use crate::payment::moment::UnixMillis;
+use crate::store::records::ClientConnection;
 
-/// Events that wait to be recorded. When it is full, new connections wait to be opened.
-const EVENT_QUEUE: usize = 4096;
-/// Events that are recorded together at most.
-const EVENT_BATCH: usize = 256;
 /// How long a client may take from the TLS handshake to the first byte of HTTP/2.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Something that happened to a client connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConnectionEvent {
-    /// It came, and its TLS handshake succeeded.
-    Opened {
-        /// Its name.
-        id: ConnectionId,
-        /// The client's address and port.
-        peer: SocketAddr,
-        /// When it was accepted.
-        connected_at: UnixMillis,
-        /// The merchant that its client certificate names, if it has one.
-        certificate_of: Option<MerchantId>,
-    },
-    /// A call on it was the first to be authenticated by an API key.
-    Identified {
-        /// Its name.
-        id: ConnectionId,
-        /// The merchant whose key it is.
-        merchant_id: MerchantId,
-        /// The public part of the API key, for instance `pk_5f0c9d2e8a71b364`.
-        api_key_id: String,
-    },
-    /// It left.
-    Closed {
-        /// Its name.
-        id: ConnectionId,
-        /// When it left.
-        disconnected_at: UnixMillis,
-    },
-}
-
-/// Where client connections are recorded.
-#[async_trait]
-pub trait ConnectionLog: Send + Sync + 'static {
-    /// Records what happened, in this order.
-    ///
-    /// # Errors
-    /// When it can't be recorded; the events are then lost, and logged.
-    async fn record(&self, events: &[ConnectionEvent]) -> Result<(), ConnectionsNotRecorded>;
-}
-
-/// The connection log is out of order.
-#[derive(Debug, thiserror::Error)]
-#[error("the client connections could not be recorded: {reason}")]
-pub struct ConnectionsNotRecorded {
-    /// What the store said.
-    pub reason: String,
-}
-
-/// The way to the one task that records.
-#[derive(Debug, Clone)]
+/// Records the connections of one server.
+#[derive(Clone)]
 pub(super) struct Recorder {
-    events: mpsc::Sender<ConnectionEvent>,
+    log: Arc<dyn ConnectionLog>,
     clock: Arc<dyn Clock>,
 }
 
 impl Recorder {
-    /// Starts the task. It ends when the recorder and all connections are gone, and has then recorded
-    /// everything.
-    pub(super) fn start(
-        log: Arc<dyn ConnectionLog>,
-        clock: Arc<dyn Clock>,
-    ) -> (Self, JoinHandle<()>) {
-        let (events, received) = mpsc::channel(EVENT_QUEUE);
-        (
-            Self { events, clock },
-            tokio::spawn(record_all(received, log)),
-        )
+    pub(super) fn new(log: Arc<dyn ConnectionLog>, clock: Arc<dyn Clock>) -> Self {
+        Self { log, clock }
     }
 
-    /// Records that a connection came, and gives its handle.
-    pub(super) async fn open(
+    /// Records that a client came, and gives its handle; `None` when it can't be recorded, and then
+    /// it is not served.
+    pub(super) fn open(
         &self,
         id: ConnectionId,
         peer: SocketAddr,
         connected_at: UnixMillis,
         certificate: CertificateIdentity,
-    ) -> ConnectionHandle {
-        let certificate_of = match &certificate {
-            CertificateIdentity::Merchant(merchant_id) => Some(merchant_id.clone()),
+    ) -> Option<ConnectionHandle> {
+        let identity = match &certificate {
+            CertificateIdentity::Merchant(merchant_id) => {
+                Some(format!("{merchant_id} by certificate"))
+            }
             CertificateIdentity::None | CertificateIdentity::NoMerchant => None,
         };
-        let opened = ConnectionEvent::Opened {
+        let opened = ClientConnection {
             id,
-            peer,
+            peer_address: peer.ip().to_canonical().to_string(),
+            peer_port: peer.port(),
+            identity,
             connected_at,
-            certificate_of,
         };
-        if self.events.send(opened).await.is_err() {
-            warn!(connection.id = %id, "the connection log has ended");
+        if let Err(error) = self.log.opened(opened) {
+            warn!(connection.id = %id, %peer, %error, "a client that can't be recorded was turned away");
+            return None;
         }
-        ConnectionHandle(Arc::new(ClientConnection {
+        Some(ConnectionHandle(Arc::new(OpenConnection {
             id,
             peer,
+            // A certificate has named the client already.
+            identified: AtomicBool::new(matches!(certificate, CertificateIdentity::Merchant(_))),
             certificate,
-            identified: OnceLock::new(),
             recorder: self.clone(),
-        }))
-    }
-
-    /// Records without waiting. A full queue is waited for aside, so that nothing is lost.
-    fn note(&self, event: ConnectionEvent) {
-        let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) else {
-            return;
-        };
-        let events = self.events.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { events.send(event).await });
-        }
-    }
-}
-
-async fn record_all(mut received: mpsc::Receiver<ConnectionEvent>, log: Arc<dyn ConnectionLog>) {
-    let mut batch = Vec::with_capacity(EVENT_BATCH);
-    while received.recv_many(&mut batch, EVENT_BATCH).await > 0 {
-        if let Err(error) = log.record(&batch).await {
-            warn!(%error, lost = batch.len(), "client connections were not recorded");
-        }
-        batch.clear();
+        })))
     }
 }
 
@@ -166,15 +88,14 @@ pub(super) enum CertificateIdentity {
 }
 
 /// One client connection, as the calls on it see it.
-#[derive(Debug, Clone)]
-pub(super) struct ConnectionHandle(Arc<ClientConnection>);
+#[derive(Clone)]
+pub(super) struct ConnectionHandle(Arc<OpenConnection>);
 
-#[derive(Debug)]
-struct ClientConnection {
+struct OpenConnection {
     id: ConnectionId,
     peer: SocketAddr,
     certificate: CertificateIdentity,
-    identified: OnceLock<()>,
+    identified: AtomicBool,
     recorder: Recorder,
 }
 
@@ -191,23 +112,25 @@ impl ConnectionHandle {
 
     /// Records whose API key was used, the first time one is.
     pub(super) fn identify(&self, merchant_id: &MerchantId, api_key_id: &str) {
-        if self.0.identified.set(()).is_ok() {
-            self.0.recorder.note(ConnectionEvent::Identified {
-                id: self.0.id,
-                merchant_id: merchant_id.clone(),
-                api_key_id: api_key_id.to_owned(),
-            });
+        if self.0.identified.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let id = self.0.id;
+        let identity = format!("{merchant_id} by {api_key_id}");
+        if let Err(error) = self.0.recorder.log.identified(id, &identity) {
+            warn!(connection.id = %id, %error, "a client's identity was not recorded");
         }
     }
 }
 
-impl Drop for ClientConnection {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
-        debug!(connection.id = %self.id, peer = %self.peer, "a client left");
-        self.recorder.note(ConnectionEvent::Closed {
-            id: self.id,
-            disconnected_at: self.recorder.clock.now(),
-        });
+        let (id, peer) = (self.id, self.peer);
+        debug!(connection.id = %id, %peer, "a client left");
+        let recorder = &self.recorder;
+        if let Err(error) = recorder.log.closed(id, recorder.clock.now()) {
+            warn!(connection.id = %id, %peer, %error, "that a client left was not recorded");
+        }
     }
 }
 
@@ -300,58 +223,99 @@ impl AsyncWrite for ClientStream {
 mod tests {
     use std::sync::Mutex;
 
+    use super::super::records::RecordsUnavailable;
     use super::*;
     use crate::clock::ManualClock;
 
     #[derive(Default)]
-    struct Memory(Mutex<Vec<ConnectionEvent>>);
+    struct Memory {
+        lines: Mutex<Vec<String>>,
+        full: AtomicBool,
+    }
 
-    #[async_trait]
-    impl ConnectionLog for Memory {
-        async fn record(&self, events: &[ConnectionEvent]) -> Result<(), ConnectionsNotRecorded> {
-            self.0.lock().unwrap().extend_from_slice(events);
+    impl Memory {
+        fn note(&self, line: String) -> Result<(), RecordsUnavailable> {
+            if self.full.load(Ordering::Relaxed) {
+                let reason = "full".to_owned();
+                return Err(RecordsUnavailable { reason });
+            }
+            self.lines.lock().unwrap().push(line);
             Ok(())
         }
     }
 
-    #[tokio::test]
-    async fn a_connection_is_recorded_from_coming_to_leaving() {
+    impl ConnectionLog for Memory {
+        fn opened(&self, connection: ClientConnection) -> Result<(), RecordsUnavailable> {
+            self.note(format!(
+                "{} port {} at {}, {:?}",
+                connection.peer_address,
+                connection.peer_port,
+                connection.connected_at.as_i64(),
+                connection.identity,
+            ))
+        }
+
+        fn identified(&self, _: ConnectionId, identity: &str) -> Result<(), RecordsUnavailable> {
+            self.note(identity.to_owned())
+        }
+
+        fn closed(&self, _: ConnectionId, at: UnixMillis) -> Result<(), RecordsUnavailable> {
+            self.note(format!("left at {}", at.as_i64()))
+        }
+    }
+
+    fn setting() -> (Arc<Memory>, Arc<ManualClock>, Recorder) {
         let memory = Arc::new(Memory::default());
         let clock = Arc::new(ManualClock::at(UnixMillis::new(5000)));
-        let (recorder, task) = Recorder::start(memory.clone(), clock.clone());
+        let recorder = Recorder::new(memory.clone(), clock.clone());
+        (memory, clock, recorder)
+    }
+
+    fn open(
+        recorder: &Recorder,
+        peer: &str,
+        certificate: CertificateIdentity,
+    ) -> Option<ConnectionHandle> {
         let id = ConnectionId::from_parts(UnixMillis::new(1), [7; 10]);
-        let peer: SocketAddr = "192.0.2.7:50123".parse().unwrap();
+        recorder.open(
+            id,
+            peer.parse().unwrap(),
+            UnixMillis::new(4000),
+            certificate,
+        )
+    }
+
+    #[test]
+    fn a_connection_is_recorded_from_coming_to_leaving() {
+        let (memory, clock, recorder) = setting();
         let shop: MerchantId = "demo-shop".parse().unwrap();
-        let handle = recorder
-            .open(id, peer, UnixMillis::new(4000), CertificateIdentity::None)
-            .await;
-        drop(recorder);
+        let handle = open(&recorder, "192.0.2.7:50123", CertificateIdentity::None).unwrap();
         let second = handle.clone();
         handle.identify(&shop, "pk_1");
         second.identify(&shop, "pk_2");
         drop(handle);
         clock.advance_ms(250);
         drop(second);
-        task.await.unwrap();
+        let named = CertificateIdentity::Merchant(shop.clone());
+        let handle = open(&recorder, "[::ffff:192.0.2.7]:50124", named).unwrap();
+        handle.identify(&shop, "pk_1");
+        drop(handle);
         assert_eq!(
-            *memory.0.lock().unwrap(),
+            *memory.lines.lock().unwrap(),
             [
-                ConnectionEvent::Opened {
-                    id,
-                    peer,
-                    connected_at: UnixMillis::new(4000),
-                    certificate_of: None,
-                },
-                ConnectionEvent::Identified {
-                    id,
-                    merchant_id: shop,
-                    api_key_id: "pk_1".into(),
-                },
-                ConnectionEvent::Closed {
-                    id,
-                    disconnected_at: UnixMillis::new(5250),
-                },
+                "192.0.2.7 port 50123 at 4000, None",
+                "demo-shop by pk_1",
+                "left at 5250",
+                "192.0.2.7 port 50124 at 4000, Some(\"demo-shop by certificate\")",
+                "left at 5250",
             ]
         );
+    }
+
+    #[test]
+    fn a_client_that_can_t_be_recorded_is_turned_away() {
+        let (memory, _, recorder) = setting();
+        memory.full.store(true, Ordering::Relaxed);
+        assert!(open(&recorder, "192.0.2.7:50123", CertificateIdentity::None).is_none());
     }
 }

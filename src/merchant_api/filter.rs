@@ -1,9 +1,10 @@
 //! The filter of lists: conditions joined by AND, as ListPaymentsRequest.filter describes them.
 
-use crate::payment::moment::UnixMillis;
-use crate::payment::money::Currency;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::payment::moment::UnixMillis;
+use crate::store::records::PaymentFilter;
 
 /// The longest filter, in bytes.
 const MAX_FILTER_LENGTH: usize = 500;
@@ -24,23 +25,6 @@ const STATES: [&str; 13] = [
     "REVERSING",
     "REVERSED",
 ];
-
-/// Which payments to list. A condition that is not set holds for all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PaymentFilter {
-    /// The name of the state.
-    pub state: Option<&'static str>,
-    /// The merchant's order reference.
-    pub merchant_reference: Option<String>,
-    /// The merchant's customer reference.
-    pub customer_reference: Option<String>,
-    /// The currency.
-    pub currency: Option<Currency>,
-    /// Created at this moment or later.
-    pub created_from: Option<UnixMillis>,
-    /// Created before this moment.
-    pub created_before: Option<UnixMillis>,
-}
 
 /// A filter that can't be read. It says where, and does not repeat what it found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +75,9 @@ fn read_condition(rest: &mut Cursor<'_>, filter: &mut PaymentFilter) -> Result<(
             let value = rest.take_value()?;
             let state = STATES.iter().find(|state| **state == value);
             let state = state.ok_or_else(|| rest.fault_at(value_at, "the name of a payment state"));
-            filter.state.replace(state?).is_none()
+            let unset = filter.states.is_empty();
+            filter.states = vec![*state?];
+            unset
         }
         ("merchant_reference", "=") => {
             let value = rest.take_value()?.to_owned();
@@ -219,14 +205,14 @@ mod tests {
             (
                 "state=AUTHORIZED",
                 PaymentFilter {
-                    state: Some("AUTHORIZED"),
+                    states: vec!["AUTHORIZED"],
                     ..all()
                 },
             ),
             (
                 r#"state = DECLINED AND create_time>="2026-01-01T00:00:00Z" AND create_time < "2026-01-02T00:00:00.5+01:00""#,
                 PaymentFilter {
-                    state: Some("DECLINED"),
+                    states: vec!["DECLINED"],
                     created_from: Some(UnixMillis::new(1_767_225_600_000)),
                     created_before: Some(UnixMillis::new(1_767_308_400_500)),
                     ..all()

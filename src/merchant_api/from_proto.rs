@@ -6,18 +6,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message as _;
 use ring::digest;
 
-use super::filter::{self, PaymentFilter};
+use super::filter;
 use super::pb;
 use super::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use super::pb::lookup_payment_request::Key as PbKey;
 use super::violations::{Findings, InvalidRequest, Shape, length_of};
 use crate::payment::ids::PaymentId;
-use crate::payment::moment::{BusinessDate, UnixMillis};
+use crate::payment::moment::BusinessDate;
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 use crate::payment::reference::Rrn;
+use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
 
 /// The largest page of a list.
-pub(super) const MAX_PAGE_SIZE: usize = 100;
+const MAX_PAGE_SIZE: usize = 100;
 /// The page of a caller who names none.
 const DEFAULT_PAGE_SIZE: usize = 50;
 /// The largest page token that is looked at, in bytes.
@@ -216,23 +217,17 @@ pub(super) fn payment_id(text: &str) -> Result<PaymentId, InvalidRequest> {
     findings.finish(read)
 }
 
-/// One page of a list of payments.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PaymentQuery {
-    /// Which payments.
-    pub filter: PaymentFilter,
-    /// Newest first, or oldest first.
-    pub newest_first: bool,
-    /// The last payment of the page before, by creation and id; the page begins after it.
-    pub after: Option<(UnixMillis, PaymentId)>,
-    /// How many at most.
-    pub limit: usize,
-}
-
 /// A checked ListPaymentsRequest.
 #[derive(Debug)]
-pub(super) struct List {
-    pub(super) query: PaymentQuery,
+pub struct List {
+    /// Which payments.
+    pub filter: PaymentFilter,
+    /// In which order.
+    pub order: ListOrder,
+    /// How many at most.
+    pub page_size: usize,
+    /// The last payment of the page before.
+    pub after: Option<PaymentCursor>,
     /// What ties page tokens to this filter and order.
     binding: [u8; BINDING_BYTES],
 }
@@ -241,32 +236,30 @@ pub(super) struct List {
 pub(super) fn list(request: &pb::ListPaymentsRequest) -> Result<List, InvalidRequest> {
     let mut findings = Findings::default();
     let found = &mut findings;
-    let limit = page_size(found, request.page_size);
+    let page_size = page_size(found, request.page_size);
     let filter = if found.no_clear_card("filter", &request.filter) {
         let read = filter::parse(&request.filter);
         found.keep("filter", "conditions joined by AND", read)
     } else {
         None
     };
-    let newest_first = match request.order_by.as_str() {
-        "" | "create_time desc" => Some(true),
-        "create_time asc" => Some(false),
+    let order = match request.order_by.as_str() {
+        "" | "create_time desc" => Some(ListOrder::NewestFirst),
+        "create_time asc" => Some(ListOrder::OldestFirst),
         other => {
             let expected = "\"create_time desc\" or \"create_time asc\"";
             found.add("order_by", expected, length_of(other));
             None
         }
     };
-    let binding = binding(&request.filter, newest_first.unwrap_or(true));
+    let binding = binding(&request.filter, order.unwrap_or_default());
     let after = read_page_token(found, &request.page_token, binding);
     let read = (|| {
         Some(List {
-            query: PaymentQuery {
-                filter: filter?,
-                newest_first: newest_first?,
-                after: after?,
-                limit: limit?,
-            },
+            filter: filter?,
+            order: order?,
+            page_size: page_size?,
+            after: after?,
             binding,
         })
     })();
@@ -287,9 +280,9 @@ fn page_size(findings: &mut Findings, page_size: i32) -> Option<usize> {
 const BINDING_BYTES: usize = 8;
 
 /// What differs whenever filter or order do: the beginning of a SHA-256.
-fn binding(filter: &str, newest_first: bool) -> [u8; BINDING_BYTES] {
+fn binding(filter: &str, order: ListOrder) -> [u8; BINDING_BYTES] {
     let mut context = digest::Context::new(&digest::SHA256);
-    context.update(&[u8::from(newest_first)]);
+    context.update(&[u8::from(order == ListOrder::NewestFirst)]);
     context.update(filter.as_bytes());
     let mut binding = [0; BINDING_BYTES];
     for (to, from) in binding.iter_mut().zip(context.finish().as_ref()) {
@@ -299,11 +292,10 @@ fn binding(filter: &str, newest_first: bool) -> [u8; BINDING_BYTES] {
 }
 
 impl List {
-    /// The token of the page after the one that ends with this payment.
-    pub(super) fn page_token(&self, created_at: UnixMillis, id: PaymentId) -> String {
+    /// The token of the page that begins after `cursor`.
+    pub(super) fn page_token(&self, cursor: PaymentCursor) -> String {
         let mut bytes = self.binding.to_vec();
-        bytes.extend(created_at.as_i64().to_be_bytes());
-        bytes.extend(id.to_string().into_bytes());
+        bytes.extend(cursor.to_string().into_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 }
@@ -313,7 +305,7 @@ fn read_page_token(
     findings: &mut Findings,
     token: &str,
     binding: [u8; BINDING_BYTES],
-) -> Option<Option<(UnixMillis, PaymentId)>> {
+) -> Option<Option<PaymentCursor>> {
     if token.is_empty() {
         return Some(None);
     }
@@ -322,15 +314,14 @@ fn read_page_token(
     findings.keep("page_token", expected, read).map(Some)
 }
 
-fn open_page_token(token: &str, binding: [u8; BINDING_BYTES]) -> Option<(UnixMillis, PaymentId)> {
+fn open_page_token(token: &str, binding: [u8; BINDING_BYTES]) -> Option<PaymentCursor> {
     if token.len() > MAX_PAGE_TOKEN_LENGTH {
         return None;
     }
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (bound_to, rest) = bytes.split_first_chunk::<BINDING_BYTES>()?;
-    let (created_at, id) = rest.split_first_chunk::<8>()?;
-    let id = std::str::from_utf8(id).ok()?.parse().ok()?;
-    (*bound_to == binding).then(|| (UnixMillis::new(i64::from_be_bytes(*created_at)), id))
+    let (bound_to, cursor) = bytes.split_first_chunk::<BINDING_BYTES>()?;
+    let cursor = std::str::from_utf8(cursor).ok()?.parse().ok()?;
+    (*bound_to == binding).then_some(cursor)
 }
 
 /// What is known of a payment that is looked up.

@@ -8,6 +8,7 @@
 //! - [`auth`]: one merchant, by API key or by client certificate.
 //! - [`payments`]: PaymentService: authorize, and find again.
 //! - `sealing`: SealingService: the keys to seal to, and session keys.
+//! - [`records`]: what the door reads and writes in the store.
 //! - [`from_proto`]: reads requests; the wire format stops there.
 //! - `violations`, `clear_card`: what is wrong with a request, all of it, without repeating it.
 //! - [`filter`]: the filter of lists.
@@ -24,14 +25,10 @@ pub mod from_proto;
 mod gate;
 pub mod payments;
 pub mod pb;
+pub mod records;
 mod sealing;
 pub mod server;
 pub mod tls;
 mod to_proto;
 pub mod trailers;
 mod violations;
-
-/// What an implementation of [`Payments`](payments::Payments),
-/// [`MerchantDirectory`](auth::MerchantDirectory) or [`ConnectionLog`](connection::ConnectionLog) is
-/// marked with.
-pub use tonic::async_trait;

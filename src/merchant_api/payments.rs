@@ -7,77 +7,39 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 use tracing::info;
 
-use super::from_proto::{self, Authorize, Method, PaymentKey, PaymentQuery};
+use super::from_proto::{self, Authorize, Method};
 use super::gate;
 use super::pb;
 use super::pb::payment_service_server::PaymentService;
+use super::records::PaymentRecords;
 use super::to_proto::{self, status};
 use super::trailers::BankTime;
 use crate::authorization::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
 use crate::card::envelope::SealedCard;
-use crate::payment::ids::{MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
-use crate::payment::record::Payment;
 
-/// Payments that a look-up gives at most.
-pub const MAX_FOUND: usize = 100;
-
-/// What the service stands on: the flow that authorizes, and the records.
+/// What authorizes: the flow.
 #[async_trait]
-pub trait Payments: Send + Sync + 'static {
+pub trait Authorizer: Send + Sync + 'static {
     /// Authorizes. The flow runs in a task of its own: dropping this future stops only the waiting.
     ///
     /// # Errors
     /// Why there is no payment to tell of.
     async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError>;
-
-    /// The merchant's payment with this id.
-    ///
-    /// # Errors
-    /// When the records can't be read.
-    async fn find(
-        &self,
-        merchant_id: &MerchantId,
-        id: PaymentId,
-    ) -> Result<Option<Payment>, PaymentsUnavailable>;
-
-    /// The merchant's payments that match, in the order asked for, at most `query.limit`.
-    ///
-    /// # Errors
-    /// When the records can't be read.
-    async fn list(
-        &self,
-        merchant_id: &MerchantId,
-        query: &PaymentQuery,
-    ) -> Result<Vec<Payment>, PaymentsUnavailable>;
-
-    /// The merchant's payments with this key, newest first, at most [`MAX_FOUND`].
-    ///
-    /// # Errors
-    /// When the records can't be read.
-    async fn look_up(
-        &self,
-        merchant_id: &MerchantId,
-        key: &PaymentKey,
-    ) -> Result<Vec<Payment>, PaymentsUnavailable>;
-}
-
-/// The records of payments can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the payments can't be read: {reason}")]
-pub struct PaymentsUnavailable {
-    /// What the store said.
-    pub reason: String,
 }
 
 /// The service.
 pub(super) struct PaymentsApi {
-    payments: Arc<dyn Payments>,
+    authorizer: Arc<dyn Authorizer>,
+    records: Arc<dyn PaymentRecords>,
 }
 
 impl PaymentsApi {
-    pub(super) fn new(payments: Arc<dyn Payments>) -> Self {
-        Self { payments }
+    pub(super) fn new(authorizer: Arc<dyn Authorizer>, records: Arc<dyn PaymentRecords>) -> Self {
+        Self {
+            authorizer,
+            records,
+        }
     }
 }
 
@@ -112,7 +74,7 @@ impl PaymentService for PaymentsApi {
             status::of_invalid_request(invalid)
         })?;
         let answered = self
-            .payments
+            .authorizer
             .authorize(command(merchant, checked, received_at))
             .await
             .map_err(|error| status::of_authorize_error(&error))?;
@@ -132,7 +94,7 @@ impl PaymentService for PaymentsApi {
         let id = from_proto::payment_id(&request.into_inner().payment_id)
             .map_err(status::of_invalid_request)?;
         let payment = self
-            .payments
+            .records
             .find(&merchant.id, id)
             .await
             .map_err(|error| status::of_unavailable(&error))?
@@ -148,23 +110,15 @@ impl PaymentService for PaymentsApi {
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
         let merchant = gate::caller(&request)?;
         let list = from_proto::list(request.get_ref()).map_err(status::of_invalid_request)?;
-        // One more than the page holds tells whether there is another page.
-        let mut query = list.query.clone();
-        query.limit += 1;
-        let mut payments = self
-            .payments
-            .list(&merchant.id, &query)
+        let page = self
+            .records
+            .list(&merchant.id, &list)
             .await
             .map_err(|error| status::of_unavailable(&error))?;
-        let more = payments.len() > list.query.limit;
-        payments.truncate(list.query.limit);
-        let next_page_token = match payments.last() {
-            Some(last) if more => list.page_token(last.created_at, last.id),
-            _ => String::new(),
-        };
+        let next = page.next.map(|cursor| list.page_token(cursor));
         Ok(Response::new(pb::ListPaymentsResponse {
-            payments: payments.into_iter().map(to_proto::payment).collect(),
-            next_page_token,
+            payments: page.items.into_iter().map(to_proto::payment).collect(),
+            next_page_token: next.unwrap_or_default(),
         }))
     }
 
@@ -175,7 +129,7 @@ impl PaymentService for PaymentsApi {
         let merchant = gate::caller(&request)?;
         let key = from_proto::lookup(request.into_inner()).map_err(status::of_invalid_request)?;
         let payments = self
-            .payments
+            .records
             .look_up(&merchant.id, &key)
             .await
             .map_err(|error| status::of_unavailable(&error))?;

@@ -17,13 +17,14 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::accept::Acceptor;
-use super::auth::{Authenticator, MerchantDirectory, Pepper};
-use super::connection::{ConnectionLog, Recorder};
+use super::auth::{Authenticator, Pepper};
+use super::connection::Recorder;
 use super::gate::Gate;
-use super::payments::{Payments, PaymentsApi};
+use super::payments::{Authorizer, PaymentsApi};
 use super::pb;
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
+use super::records::{ConnectionLog, MerchantDirectory, PaymentRecords};
 use super::sealing::SealingApi;
 use super::trailers::Timed;
 use crate::card::envelope::Opener;
@@ -58,8 +59,10 @@ pub struct Foundations {
     pub connection_log: Arc<dyn ConnectionLog>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What authorizes payments and finds them again.
-    pub payments: Arc<dyn Payments>,
+    /// What authorizes payments.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// What finds payments again.
+    pub records: Arc<dyn PaymentRecords>,
     /// What opens sealed cards and session keys.
     pub opener: Arc<Opener>,
 }
@@ -137,8 +140,8 @@ impl MerchantApi {
     }
 
     /// Serves until `stop` completes, then takes no new connection or call, and returns when all
-    /// calls have been answered and everything about the connections is recorded. How long that may
-    /// take is the caller's to bound.
+    /// calls have been answered and the connections are closed. How long that may take is the
+    /// caller's to bound.
     ///
     /// `ready` says whether the health service answers SERVING.
     ///
@@ -150,14 +153,16 @@ impl MerchantApi {
         ready: watch::Receiver<bool>,
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), ServeError> {
-        let (recorder, recording) =
-            Recorder::start(foundations.connection_log, Arc::clone(&foundations.clock));
+        let recorder = Recorder::new(foundations.connection_log, Arc::clone(&foundations.clock));
         let (health_reporter, health) = tonic_health::server::health_reporter();
         let health_task = follow_health(health_reporter, ready).await;
         let authenticator = Authenticator::new(foundations.directory, foundations.pepper);
         let gate = Gate::new(authenticator, self.limits.concurrent_calls);
-        let payments = PaymentServiceServer::new(PaymentsApi::new(foundations.payments))
-            .max_decoding_message_size(MAX_REQUEST_BYTES);
+        let payments = PaymentServiceServer::new(PaymentsApi::new(
+            foundations.authorizer,
+            foundations.records,
+        ))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
         let sealing = SealingApi::new(foundations.opener, Arc::clone(&foundations.clock));
         let sealing =
             SealingServiceServer::new(sealing).max_decoding_message_size(MAX_REQUEST_BYTES);
@@ -186,9 +191,6 @@ impl MerchantApi {
             .serve_with_incoming_shutdown(ReceiverStream::new(accepted), stop)
             .await;
         health_task.abort();
-        if let Err(error) = recording.await {
-            tracing::warn!(%error, "recording client connections ended early");
-        }
         Ok(served?)
     }
 }

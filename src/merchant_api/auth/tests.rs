@@ -3,14 +3,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
+use tonic::async_trait;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::merchant_api::connection::{
-    ConnectionEvent, ConnectionLog, ConnectionsNotRecorded, Recorder,
-};
+use crate::merchant_api::connection::Recorder;
+use crate::merchant_api::records::ConnectionLog;
 use crate::payment::ids::ConnectionId;
-use crate::payment::moment::UnixMillis;
+use crate::store::records::ClientConnection;
 
 fn merchant(id: &str) -> Arc<Merchant> {
     Arc::new(Merchant {
@@ -35,11 +35,11 @@ struct Directory {
 }
 
 impl Directory {
-    fn answer<T>(&self, answer: Option<T>) -> Result<Option<T>, DirectoryUnavailable> {
+    fn answer<T>(&self, answer: Option<T>) -> Result<Option<T>, RecordsUnavailable> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if *self.down.lock().unwrap() {
             let reason = "disk on fire".to_owned();
-            return Err(DirectoryUnavailable { reason });
+            return Err(RecordsUnavailable { reason });
         }
         Ok(answer)
     }
@@ -47,27 +47,29 @@ impl Directory {
 
 #[async_trait]
 impl MerchantDirectory for Directory {
-    async fn api_key(&self, id: &str) -> Result<Option<KnownApiKey>, DirectoryUnavailable> {
+    async fn api_key(&self, id: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
         let known = self.keys.iter().find(|(key, _)| key == id);
         self.answer(known.map(|(_, known)| known.clone()))
     }
 
-    async fn merchant(
-        &self,
-        id: &MerchantId,
-    ) -> Result<Option<Arc<Merchant>>, DirectoryUnavailable> {
+    async fn merchant(&self, id: &MerchantId) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
         let known = self.keys.iter().find(|(_, known)| known.merchant.id == *id);
         self.answer(known.map(|(_, known)| Arc::clone(&known.merchant)))
     }
 }
 
-#[derive(Default)]
-struct Memory(Mutex<Vec<ConnectionEvent>>);
+struct NoLog;
 
-#[async_trait]
-impl ConnectionLog for Memory {
-    async fn record(&self, events: &[ConnectionEvent]) -> Result<(), ConnectionsNotRecorded> {
-        self.0.lock().unwrap().extend_from_slice(events);
+impl ConnectionLog for NoLog {
+    fn opened(&self, _: ClientConnection) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+
+    fn identified(&self, _: ConnectionId, _: &str) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+
+    fn closed(&self, _: ConnectionId, _: UnixMillis) -> Result<(), RecordsUnavailable> {
         Ok(())
     }
 }
@@ -101,13 +103,12 @@ fn setting() -> Setting {
     }
 }
 
-async fn connection(certificate: CertificateIdentity) -> ConnectionHandle {
+fn connection(certificate: CertificateIdentity) -> ConnectionHandle {
     let now = UnixMillis::new(1);
-    let (recorder, _task) =
-        Recorder::start(Arc::new(Memory::default()), Arc::new(ManualClock::at(now)));
+    let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
     let peer: SocketAddr = "192.0.2.7:50123".parse().unwrap();
     let id = ConnectionId::from_parts(now, [1; 10]);
-    recorder.open(id, peer, now, certificate).await
+    recorder.open(id, peer, now, certificate).unwrap()
 }
 
 fn bearer(key: &str) -> HeaderMap {
@@ -138,6 +139,14 @@ fn a_key_is_shaped_as_documented() {
     assert!(!shown.contains(&key.text[KEY_ID_LENGTH..]), "{shown}");
     assert_eq!(Pepper::new(&[1; 32]).digest(&key.text), key.digest);
     assert_ne!(Pepper::new(&[2; 32]).digest(&key.text), key.digest);
+    let record = key.record("demo-shop".parse().unwrap(), "demo", UnixMillis::new(1));
+    assert_eq!(record.key_id, key.id);
+    assert!(
+        record
+            .secret_hmac_hex
+            .starts_with(&format!("{:02x}{:02x}", key.digest[0], key.digest[1]))
+    );
+    assert_eq!(record.secret_hmac_hex.len(), 64);
 }
 
 #[tokio::test]
@@ -166,13 +175,13 @@ async fn a_key_lets_its_own_merchant_in() {
         (header(&shop.text), "BadKey"),
         (header(&format!("Basic {}", shop.text)), "BadKey"),
     ] {
-        let connection = connection(CertificateIdentity::None).await;
+        let connection = connection(CertificateIdentity::None);
         let outcome = setting.authenticator.authenticate(&headers, &connection);
         assert_eq!(name(outcome.await), expected, "{headers:?}");
     }
     let mut twice = bearer(&shop.text);
     twice.append(AUTHORIZATION, twice[AUTHORIZATION].clone());
-    let connection = connection(CertificateIdentity::None).await;
+    let connection = connection(CertificateIdentity::None);
     let outcome = setting.authenticator.authenticate(&twice, &connection);
     assert_eq!(name(outcome.await), "BadKey");
 }
@@ -199,7 +208,7 @@ async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
             "BadCertificate",
         ),
     ] {
-        let connection = connection(certificate.clone()).await;
+        let connection = connection(certificate.clone());
         let outcome = setting.authenticator.authenticate(&headers, &connection);
         assert_eq!(name(outcome.await), expected, "{certificate:?}");
     }
@@ -208,7 +217,7 @@ async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
 #[tokio::test]
 async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered() {
     let setting = setting();
-    let connection = connection(CertificateIdentity::None).await;
+    let connection = connection(CertificateIdentity::None);
     let call = async |headers: HeaderMap| {
         let outcome = setting.authenticator.authenticate(&headers, &connection);
         name(outcome.await)

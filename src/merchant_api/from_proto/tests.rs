@@ -1,5 +1,6 @@
 use super::*;
 use crate::merchant_api::violations::Violation;
+use crate::payment::moment::UnixMillis;
 
 /// The card number that must never come back.
 const PAN: &str = "4242424242424242";
@@ -296,15 +297,11 @@ fn payment_ids_are_read() {
 
 #[test]
 fn a_list_is_read() {
-    let read = list(&pb::ListPaymentsRequest::default()).unwrap().query;
+    let read = list(&pb::ListPaymentsRequest::default()).unwrap();
+    assert_eq!(read.filter, PaymentFilter::default());
     assert_eq!(
-        read,
-        PaymentQuery {
-            filter: PaymentFilter::default(),
-            newest_first: true,
-            after: None,
-            limit: 50,
-        }
+        (read.order, read.page_size, read.after),
+        (ListOrder::NewestFirst, 50, None)
     );
     let found = violations(
         list(&pb::ListPaymentsRequest {
@@ -335,11 +332,14 @@ fn a_page_token_works_for_its_own_filter_and_order_alone() {
         order_by: order_by.into(),
     };
     let id = PaymentId::from_parts(UnixMillis::new(1_763_757_000_000), [9; 10]);
-    let last = (UnixMillis::new(1_763_757_000_123), id);
+    let last = PaymentCursor {
+        created_at: UnixMillis::new(1_763_757_000_123),
+        id,
+    };
     let first_page = list(&request("state=AUTHORIZED", "", "")).unwrap();
-    let token = first_page.page_token(last.0, last.1);
+    let token = first_page.page_token(last);
     let second_page = list(&request("state=AUTHORIZED", "", &token)).unwrap();
-    assert_eq!(second_page.query.after, Some(last));
+    assert_eq!(second_page.after, Some(last));
     // The default order by its name is the same order.
     assert!(list(&request("state=AUTHORIZED", "create_time desc", &token)).is_ok());
     assert!(list(&request("state=DECLINED", "", &token)).is_err());

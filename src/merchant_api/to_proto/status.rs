@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::{error, warn};
 
 use super::super::auth::Refused;
-use super::super::payments::PaymentsUnavailable;
+use super::super::records::RecordsUnavailable;
 use super::super::violations::InvalidRequest;
 use crate::authorization::AuthorizeError;
 
@@ -179,7 +179,7 @@ pub(in crate::merchant_api) fn not_built(call: &str) -> Status {
 }
 
 /// A payment that can't be read.
-pub(in crate::merchant_api) fn of_unavailable(unavailable: &PaymentsUnavailable) -> Status {
+pub(in crate::merchant_api) fn of_unavailable(unavailable: &RecordsUnavailable) -> Status {
     error!(error = %unavailable, "payments could not be read");
     store_unavailable()
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::merchant_api::auth::DirectoryUnavailable;
 use crate::merchant_api::violations::Violation;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
@@ -102,7 +101,7 @@ fn every_error_of_an_authorization_has_its_status() {
 
 #[test]
 fn every_other_error_has_its_status() {
-    let down = || DirectoryUnavailable {
+    let down = || RecordsUnavailable {
         reason: "disk on fire".into(),
     };
     let violation = |field| Violation {
@@ -140,9 +139,7 @@ fn every_other_error_has_its_status() {
             "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
         ),
         (
-            of_unavailable(&PaymentsUnavailable {
-                reason: "disk on fire".into(),
-            }),
+            of_unavailable(&down()),
             "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
         ),
         (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
