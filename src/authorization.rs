@@ -2,14 +2,45 @@
 //!
 //! The flow runs in a task of its own, so that a caller who hangs up, or whose deadline passes, never
 //! cuts a payment in half: the call only waits for it.
+//!
+//! - [`decision`]: what the bank's answer means for the records.
+//! - [`aftermath`]: late responses, the quarantine, and what a stopped gateway left.
+
+pub mod aftermath;
+pub mod decision;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::card::envelope::SealedCard;
-use crate::payment::ids::{HostId, PaymentId};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::card::envelope::{Binding, Opener, SealedCard};
+use crate::card::pan::Card;
+use crate::card::test_methods::TestPaymentMethods;
+use crate::clock::{self, Clock};
+use crate::hosts::Hosts;
+use crate::hosts::exchange::Exchange;
+use crate::hosts::messages::CardFields;
+use crate::hosts::routing::Route;
+use crate::payment::decline::UnknownReason;
+use crate::payment::ids::{HostId, NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
+use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::Money;
-use crate::payment::record::Payment;
+use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::record::{Operation, Payment};
+use crate::payment::state::PaymentState;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::numbers::Numbers;
+use crate::store::records::{
+    AuthorizationIntent, AuthorizationOutcome, EnvelopeUse, IdempotencyKey, IntentOutcome,
+    OutcomeRecorded, RecordedAnswer, ReversalOwed,
+};
+
+use decision::Decision;
 
 /// The name under which request identifiers of this flow are kept.
 pub const METHOD: &str = "AuthorizePayment";
@@ -45,7 +76,7 @@ pub struct AuthorizeCommand {
     /// Where the card comes from.
     pub payment_method: PaymentMethod,
     /// When the call came in.
-    pub received_at: tokio::time::Instant,
+    pub received_at: Instant,
 }
 
 /// How long an authorization took, and where.
@@ -123,4 +154,405 @@ pub enum AuthorizeError {
         /// The payment that will have an outcome.
         payment_id: PaymentId,
     },
+}
+
+/// After this, counted from the call's arrival, no byte of it is sent, and the bank's answer is late.
+const BANK_WITHIN: Duration = Duration::from_millis(4_300);
+/// After this the caller is answered, whatever became of the payment: every call ends within five
+/// seconds.
+const ANSWER_WITHIN: Duration = Duration::from_millis(4_800);
+/// How long the outcome of a payment is offered to a store that does not take it. What it can't take
+/// for longer is resolved as [`aftermath`] resolves what a stopped gateway left.
+const RECORD_WITHIN: Duration = Duration::from_secs(30);
+/// Between two such offers.
+const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Everything that authorizations need, wired once.
+pub struct Authorizations {
+    /// Where intents and outcomes are kept.
+    pub store: Store,
+    /// Where STANs and RRNs come from.
+    pub numbers: Numbers,
+    /// The bank links.
+    pub hosts: Arc<Hosts>,
+    /// Opens sealed cards.
+    pub opener: Arc<Opener>,
+    /// The test payment methods, if this is a test environment.
+    pub test_payment_methods: TestPaymentMethods,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The name of this process, in the operations it records.
+    pub node_id: NodeId,
+    /// The payments under way.
+    pub under_way: TaskTracker,
+    /// Set once the gateway stops taking new payments.
+    pub draining: AtomicBool,
+}
+
+/// A card that may be used for this payment, and what keeps a sealed one from being used twice.
+struct UsableCard {
+    card: Card,
+    envelope: Option<EnvelopeUse>,
+}
+
+impl Authorizations {
+    /// Authorizes, in a task of its own, and waits for it.
+    ///
+    /// # Errors
+    /// When there is no payment to tell of; each variant says whether something may have been sent.
+    pub async fn authorize(
+        self: &Arc<Self>,
+        command: AuthorizeCommand,
+    ) -> Result<Authorized, AuthorizeError> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(AuthorizeError::Draining);
+        }
+        let payment_id = PaymentId::from_parts(self.clock.now(), self.random()?);
+        let answer_by = command.received_at + ANSWER_WITHIN;
+        let flow = Arc::clone(self);
+        let running = self
+            .under_way
+            .spawn(async move { flow.run(payment_id, command).await });
+        match tokio::time::timeout_at(answer_by, running).await {
+            Ok(Ok(answer)) => answer,
+            // A panic in the flow, or no time left: the intent may be recorded, so recovery or the
+            // flow itself gives the payment its outcome.
+            Ok(Err(_)) | Err(_) => Err(AuthorizeError::OutcomeNotRecorded { payment_id }),
+        }
+    }
+
+    /// Takes no new payments, and waits until those under way are recorded.
+    pub async fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.under_way.close();
+        self.under_way.wait().await;
+    }
+
+    fn random(&self) -> Result<[u8; 10], AuthorizeError> {
+        clock::random_bytes().map_err(|source| AuthorizeError::NotRecorded {
+            source: Box::new(source),
+        })
+    }
+
+    async fn run(
+        &self,
+        payment_id: PaymentId,
+        command: AuthorizeCommand,
+    ) -> Result<Authorized, AuthorizeError> {
+        let now = self.clock.now();
+        let usable = match self.usable_card(&command, now) {
+            Ok(usable) => usable,
+            // A repetition is answered as before, even when its envelope has expired since.
+            Err(refused) => return self.answered_before(&command).await?.ok_or(refused),
+        };
+        let route = self.route(&command.merchant)?;
+        let (payment, operation) = self
+            .intend(payment_id, &command, &usable.card, &route, now)
+            .await?;
+        let intent = AuthorizationIntent {
+            payment: payment.clone(),
+            operation: operation.clone(),
+            idempotency: idempotency_key(&command),
+            envelope: usable.envelope,
+        };
+        match self
+            .store
+            .record_intent(intent)
+            .await
+            .map_err(not_recorded)?
+        {
+            IntentOutcome::Recorded => {}
+            IntentOutcome::Existing(recorded) => return repeated(&command, *recorded),
+            IntentOutcome::EnvelopeReplayed => return Err(AuthorizeError::SealedCardRefused),
+        }
+        let exchange = self.exchange(&command, &operation, usable.card).await;
+        self.conclude(&command, (payment, operation), exchange, route.hold_days)
+            .await
+    }
+
+    fn usable_card(
+        &self,
+        command: &AuthorizeCommand,
+        now: UnixMillis,
+    ) -> Result<UsableCard, AuthorizeError> {
+        match &command.payment_method {
+            PaymentMethod::SealedCard(sealed) => {
+                let binding = Binding {
+                    merchant_id: &command.merchant.id,
+                    merchant_reference: &command.merchant_reference,
+                    amount: command.amount,
+                };
+                let opened = self
+                    .opener
+                    .open(sealed, &binding, now)
+                    .map_err(|_| AuthorizeError::SealedCardRefused)?;
+                let envelope = EnvelopeUse {
+                    jti: opened.jti,
+                    expires_at: opened.expires_at,
+                };
+                Ok(UsableCard {
+                    card: opened.card,
+                    envelope: Some(envelope),
+                })
+            }
+            PaymentMethod::TestToken(token) => self
+                .test_payment_methods
+                .card(token)
+                .map(|card| UsableCard {
+                    card,
+                    envelope: None,
+                })
+                .ok_or_else(|| AuthorizeError::UnknownPaymentMethod {
+                    token: token.clone(),
+                }),
+        }
+    }
+
+    fn route(&self, merchant: &Merchant) -> Result<Route, AuthorizeError> {
+        if !merchant.active {
+            let merchant_id = merchant.id.to_string();
+            return Err(AuthorizeError::MerchantInactive { merchant_id });
+        }
+        let no_route = |_| AuthorizeError::NoRoute {
+            host_id: merchant.acquirer.clone(),
+        };
+        self.hosts.route(merchant).map_err(no_route)
+    }
+
+    /// The records of a payment that is about to be sent.
+    async fn intend(
+        &self,
+        payment_id: PaymentId,
+        command: &AuthorizeCommand,
+        card: &Card,
+        route: &Route,
+        now: UnixMillis,
+    ) -> Result<(Payment, Operation), AuthorizeError> {
+        let business_date = BusinessDate::of(now);
+        let number = self
+            .numbers
+            .next(&route.host_id, business_date)
+            .await
+            .map_err(not_recorded)?;
+        let merchant = &command.merchant;
+        let payment = Payment {
+            id: payment_id,
+            merchant_id: merchant.id.clone(),
+            merchant_reference: command.merchant_reference.clone(),
+            customer_reference: command.customer_reference.clone(),
+            description: command.description.clone(),
+            terminal_id: command
+                .terminal_id
+                .clone()
+                .unwrap_or_else(|| merchant.terminal_id.clone()),
+            amount: command.amount,
+            authorized_minor: 0,
+            captured_minor: 0,
+            refunded_minor: 0,
+            disputed_minor: 0,
+            state: PaymentState::Authorizing { pending: None },
+            card: card.summary(),
+            host_id: route.host_id.clone(),
+            stan: number.stan(),
+            rrn: number.rrn(business_date),
+            business_date,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        let operation = Operation {
+            id: OperationId::from_parts(now, self.random()?),
+            payment_id,
+            kind: OperationKind::Authorization,
+            state: OperationState::Created,
+            host_id: payment.host_id.clone(),
+            amount: payment.amount,
+            stan: payment.stan,
+            rrn: payment.rrn,
+            transmitted_at: now,
+            business_date,
+            deadline: now.plus_ms(i64::try_from(BANK_WITHIN.as_millis()).unwrap_or(i64::MAX)),
+            node_id: self.node_id,
+            bank_us: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        Ok((payment, operation))
+    }
+
+    /// Sends it, once its intent is recorded. The card is wiped as soon as the bank answered.
+    async fn exchange(
+        &self,
+        command: &AuthorizeCommand,
+        operation: &Operation,
+        card: Card,
+    ) -> Exchange {
+        let fields = CardFields {
+            pan: card.pan.digits(),
+            expiry_yymm: card.expiry.yymm(),
+            cvv: card.cvv.as_ref().map(|cvv| cvv.digits()),
+        };
+        let deadline = command.received_at + BANK_WITHIN;
+        match &command.terminal_id {
+            None => {
+                self.hosts
+                    .authorize(operation, &command.merchant, fields, deadline)
+                    .await
+            }
+            Some(terminal_id) => {
+                let mut merchant = (*command.merchant).clone();
+                merchant.terminal_id.clone_from(terminal_id);
+                self.hosts
+                    .authorize(operation, &merchant, fields, deadline)
+                    .await
+            }
+        }
+    }
+
+    /// Records what came of it, and only then tells it.
+    async fn conclude(
+        &self,
+        command: &AuthorizeCommand,
+        (payment, operation): (Payment, Operation),
+        exchange: Exchange,
+        hold_days: u16,
+    ) -> Result<Authorized, AuthorizeError> {
+        let payment_id = payment.id;
+        let undecided = |error: &(dyn std::error::Error + 'static)| {
+            tracing::error!(payment.id = %payment_id, error, "The outcome could not be recorded");
+            AuthorizeError::OutcomeNotRecorded { payment_id }
+        };
+        let now = self.clock.now();
+        let decision = decision::decide(&payment, &operation, exchange, hold_days, now)
+            .map_err(|error| undecided(&error))?;
+        let bank_us = decision
+            .operation
+            .bank_us
+            .and_then(|us| u64::try_from(us).ok())
+            .unwrap_or(0);
+        let told = decision.payment.clone();
+        if let Some(reason) = decision.reversal_owed {
+            log_reversal_owed(&decision.operation, reason);
+        }
+        let recorded = self
+            .record(decision)
+            .await
+            .map_err(|error| undecided(&error))?;
+        let payment = match recorded {
+            OutcomeRecorded::Recorded => told,
+            // Another node took this process for stopped and resolved the payment: its word stands,
+            // and a reversal is owed for whatever the bank did.
+            OutcomeRecorded::Superseded { current, .. } => *current,
+        };
+        let total_us = u64::try_from(command.received_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let own_us = total_us.saturating_sub(bank_us);
+        Ok(Authorized {
+            payment,
+            timings: Timings { bank_us, own_us },
+        })
+    }
+
+    /// Offers an outcome to the store until it takes it, for a bounded time.
+    async fn record(&self, decision: Decision) -> Result<OutcomeRecorded, StoreError> {
+        let give_up_at = Instant::now() + RECORD_WITHIN;
+        let reversal = decision.reversal_owed.map(|reason| ReversalOwed {
+            operation_id: decision.operation.id,
+            reason,
+            due_at: decision.operation.updated_at,
+        });
+        let outcome = AuthorizationOutcome {
+            payment: decision.payment,
+            operation: decision.operation,
+            reversal,
+        };
+        loop {
+            match self.store.record_outcome(outcome.clone()).await {
+                Err(error) if may_pass(&error) && Instant::now() < give_up_at => {
+                    tracing::warn!(
+                        payment.id = %outcome.payment.id,
+                        error = &error as &dyn std::error::Error,
+                        "The store did not take an outcome; it will be offered again"
+                    );
+                    tokio::time::sleep(RECORD_AGAIN_AFTER).await;
+                }
+                recorded => return recorded,
+            }
+        }
+    }
+
+    /// What this very request was answered before, if it was.
+    async fn answered_before(
+        &self,
+        command: &AuthorizeCommand,
+    ) -> Result<Option<Authorized>, AuthorizeError> {
+        let recorded = self
+            .store
+            .find_answer(&command.merchant.id, METHOD, &command.request_id)
+            .await
+            .map_err(not_recorded)?;
+        recorded
+            .map(|recorded| repeated(command, recorded))
+            .transpose()
+    }
+}
+
+fn idempotency_key(command: &AuthorizeCommand) -> IdempotencyKey {
+    IdempotencyKey {
+        merchant_id: command.merchant.id.clone(),
+        method: METHOD,
+        request_id: command.request_id.clone(),
+        body_hash: command.body_hash,
+    }
+}
+
+/// The answer to a request whose id was seen before.
+fn repeated(
+    command: &AuthorizeCommand,
+    recorded: RecordedAnswer,
+) -> Result<Authorized, AuthorizeError> {
+    let request_id = command.request_id.clone();
+    if recorded.body_hash != command.body_hash {
+        return Err(AuthorizeError::RequestIdReused { request_id });
+    }
+    let payment = recorded
+        .answer
+        .ok_or(AuthorizeError::StillRunning { request_id })?;
+    let own_us = u64::try_from(command.received_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(Authorized {
+        payment,
+        timings: Timings { bank_us: 0, own_us },
+    })
+}
+
+/// Before anything was sent, a store that can't record means that nothing will be sent.
+fn not_recorded(error: StoreError) -> AuthorizeError {
+    match error {
+        StoreError::Busy { .. } => AuthorizeError::Overloaded,
+        error => AuthorizeError::NotRecorded {
+            source: Box::new(error),
+        },
+    }
+}
+
+/// Whether the same record may be taken a moment later.
+fn may_pass(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable { .. }
+            | StoreError::Busy { .. }
+            | StoreError::OutcomeUnknown { .. }
+    )
+}
+
+fn log_reversal_owed(operation: &Operation, reason: UnknownReason) {
+    tracing::warn!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        ?reason,
+        "The outcome at the bank is not known; a reversal is owed"
+    );
 }

@@ -2,22 +2,28 @@
 //!
 //! The map, in the order in which an authorization meets the modules:
 //!
+//! - [`commands`]: the command line; each command is a file.
+//! - [`app`]: puts the parts together, starts and drains them.
 //! - [`config`]: the settings, one struct for each concern.
 //! - [`merchant_api`]: where an authorization enters, over gRPC.
-//! - [`card`]: opens what the merchant sealed.
 //! - [`authorization`]: decides: record, send, record.
+//! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
 //! - [`payment`]: what a payment is, without any I/O.
 //! - [`clock`]: time and randomness, as arguments.
+//! - [`telemetry`]: what the program says while it runs.
 //! - [`certs`]: makes the development PKI.
 
+pub mod app;
 pub mod authorization;
 pub mod card;
 pub mod certs;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod hosts;
 pub mod merchant_api;
 pub mod payment;
 pub mod store;
+pub mod telemetry;

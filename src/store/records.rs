@@ -128,6 +128,17 @@ pub struct LateResponse {
     pub reversal: Option<ReversalOwed>,
 }
 
+/// A late response as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLateResponse {
+    /// DE 39.
+    pub response_code: ResponseCode,
+    /// DE 38, when the bank sent one.
+    pub approval_code: Option<String>,
+    /// When it came.
+    pub received_at: UnixMillis,
+}
+
 /// What became of a late response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LateResponseRecorded {

@@ -3,9 +3,11 @@
 use super::Store;
 use super::error::StoreError;
 use super::item::{Statement, reversal_row};
-use super::records::{LateResponse, LateResponseRecorded, MAX_PAGE_SIZE, QuarantinedResponse};
+use super::records::{
+    KeptLateResponse, LateResponse, LateResponseRecorded, MAX_PAGE_SIZE, QuarantinedResponse,
+};
 use super::rows::Columns;
-use crate::payment::ids::QuarantineId;
+use crate::payment::ids::{OperationId, QuarantineId};
 use crate::payment::reference::Stan;
 
 impl Store {
@@ -51,6 +53,31 @@ impl Store {
             first: wrote(0),
             reversal_added: wrote(1),
         })
+    }
+
+    /// What came late for an operation, if anything did.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn late_response(
+        &self,
+        operation_id: OperationId,
+    ) -> Result<Option<KeptLateResponse>, StoreError> {
+        let rows = self
+            .read(
+                "SELECT * FROM late_responses WHERE operation_id = $1",
+                &[operation_id.to_string().into()],
+            )
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let columns = Columns::of(row, "late_responses", "operation_id")?;
+        Ok(Some(KeptLateResponse {
+            response_code: columns.parsed("response_code")?,
+            approval_code: columns.optional_text("approval_code")?,
+            received_at: columns.moment("received_at_ms")?,
+        }))
     }
 
     /// Records a response that matched nothing. One with the same id is recorded once.

@@ -1,0 +1,357 @@
+//! Config -> App -> run -> drain: the only place where the parts are put together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+use crate::authorization::Authorizations;
+use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
+use crate::card::envelope::Opener;
+use crate::card::keys::{SealingKeys, SealingKeysError};
+use crate::card::test_methods::TestPaymentMethods;
+use crate::clock::{self, Clock, SystemClock};
+use crate::config::Config;
+use crate::config::merchant_api::MerchantApiConfig;
+use crate::hosts::profile::HostProfile;
+use crate::hosts::profile_file::ProfileError;
+use crate::hosts::{Hosts, HostsError, HostsOptions};
+use crate::merchant_api::auth::{NewApiKey, Pepper};
+use crate::merchant_api::backing::PaymentsBacking;
+use crate::merchant_api::server::{Foundations, Limits, MerchantApi, ServeError};
+use crate::merchant_api::tls::{self, TlsError};
+use crate::payment::ids::MerchantId;
+use crate::payment::moment::UnixMillis;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::numbers::Numbers;
+use crate::store::records::ApiKeyRecord;
+
+/// Reports of the bank links that wait to be recorded; more are logged and lost.
+const NOTICES: usize = 4096;
+/// STANs and RRNs that are reserved in one go.
+const NUMBERS_AT_ONCE: u64 = 2_000;
+/// How long a stopping gateway waits for the payments under way: longer than any of them may take.
+const DRAIN_WITHIN: Duration = Duration::from_secs(40);
+/// How long it waits for the bank links to sign off after that.
+const SIGN_OFF_WITHIN: Duration = Duration::from_secs(3);
+/// How long it waits for the merchant API to close its connections after that.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// How long a starting gateway waits for the bank links before it opens its door all the same.
+const HOSTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// The gateway could not be started; nothing of it runs.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A key or certificate file.
+    #[error("failed to read `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The master key, or a key that it wraps.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// The keys that cards are sealed to.
+    #[error(transparent)]
+    SealingKeys(#[from] SealingKeysError),
+    /// A host profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A bank link.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The merchant API's certificate or key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The merchant API's listener.
+    #[error(transparent)]
+    MerchantApi(#[from] ServeError),
+    /// The operating system gave no randomness.
+    #[error(transparent)]
+    Entropy(#[from] clock::NoEntropy),
+}
+
+/// What is read from files, or made in memory by the demo and the tests.
+pub struct Parts {
+    /// What wraps everything secret at rest.
+    pub master_key: Arc<MasterKey>,
+    /// The keys that cards are sealed to.
+    pub sealing_keys: SealingKeys,
+    /// The bank hosts.
+    pub profiles: Vec<HostProfile>,
+    /// What may be chosen about the bank links.
+    pub hosts_options: HostsOptions,
+    /// The merchant API's TLS.
+    pub merchant_api_tls: rustls::ServerConfig,
+}
+
+impl Parts {
+    /// Reads everything that the configuration names.
+    ///
+    /// # Errors
+    /// When a file can't be read or holds something else; each says which file.
+    pub fn from_config(config: &Config) -> Result<Self, StartError> {
+        let master_key = Arc::new(MasterKey::load(config.card.master_key_file.as_deref())?);
+        tracing::info!(tier = %master_key.tier(), "The master key is loaded");
+        let sealing_keys =
+            SealingKeys::load_or_generate(&config.card.sealing_keys, true, &master_key)?;
+        let profiles = Hosts::load_profiles(&config.hosts.profiles, Path::new("."))?;
+        let merchant_api_tls = merchant_api_tls(&config.merchant_api, &master_key)?;
+        let loader_key = Arc::clone(&master_key);
+        let hosts_options = HostsOptions {
+            key_loader: Some(Arc::new(move |path: &Path| {
+                custody::read_private_key_pem(path, &loader_key).map_err(io::Error::other)
+            })),
+            ..HostsOptions::default()
+        };
+        Ok(Self {
+            master_key,
+            sealing_keys,
+            profiles,
+            hosts_options,
+            merchant_api_tls,
+        })
+    }
+}
+
+fn merchant_api_tls(
+    config: &MerchantApiConfig,
+    master_key: &MasterKey,
+) -> Result<rustls::ServerConfig, StartError> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|source| StartError::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        })
+    };
+    let certificate = read(&config.certificate)?;
+    let private_key = custody::read_private_key_pem(&config.private_key, master_key)?;
+    let client_ca = config.client_ca.as_deref().map(read).transpose()?;
+    Ok(tls::server_config(
+        &certificate,
+        &private_key,
+        client_ca.as_deref(),
+    )?)
+}
+
+/// A gateway that runs.
+pub struct Running {
+    /// Where the merchant API listens.
+    pub merchant_api: SocketAddr,
+    /// What it records in.
+    pub store: Store,
+    /// Its bank links.
+    pub hosts: Arc<Hosts>,
+    authorizations: Arc<Authorizations>,
+    ready: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<Result<(), ServeError>>,
+    background: Vec<JoinHandle<()>>,
+}
+
+/// Starts everything, in the order in which the parts need each other. The database must be migrated.
+///
+/// # Errors
+/// When a part can't be started; what was started before it is stopped.
+pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // Taking the port first makes a taken one the first and only error.
+    let limits = Limits {
+        connections: config.merchant_api.connections,
+        concurrent_calls: config.merchant_api.concurrent_calls,
+    };
+    let api = MerchantApi::bind(config.merchant_api.listen, parts.merchant_api_tls, limits).await?;
+    let merchant_api = api.local_addr();
+    let store = Store::open(&config.store).await?;
+    parts.sealing_keys.write_jwks(&config.card.jwks_path)?;
+    let opener = Arc::new(Opener::new(parts.sealing_keys, &parts.master_key)?);
+    let pepper = pepper(&parts.master_key)?;
+    let (notices, noticed) = mpsc::channel(NOTICES);
+    let hosts = Hosts::start_with(
+        parts.profiles,
+        parts.hosts_options,
+        Arc::clone(&clock),
+        notices,
+    )?;
+    let hosts = Arc::new(hosts);
+    let authorizations = Arc::new(Authorizations {
+        numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
+        store: store.clone(),
+        hosts: Arc::clone(&hosts),
+        opener: Arc::clone(&opener),
+        test_payment_methods: TestPaymentMethods::new(config.card.test_payment_methods),
+        clock: Arc::clone(&clock),
+        node_id: store.node_id(),
+        under_way: TaskTracker::new(),
+        draining: AtomicBool::new(false),
+    });
+    if store.exclusive() {
+        // Nobody else can have this database open, so whatever is unfinished was left by the dead.
+        let resolved = authorizations
+            .resolve_abandoned(UnixMillis::new(i64::MAX))
+            .await?;
+        if resolved > 0 {
+            tracing::warn!(
+                resolved,
+                "Payments that an earlier run left now owe a reversal"
+            );
+        }
+    }
+    let (stop, stopping) = watch::channel(false);
+    let (ready, is_ready) = watch::channel(false);
+    let foundations = Foundations {
+        directory: Arc::new(store.clone()),
+        pepper,
+        connection_log: Arc::new(store.clone()),
+        clock,
+        payments: Arc::new(PaymentsBacking {
+            authorizations: Arc::clone(&authorizations),
+            store: store.clone(),
+        }),
+        opener,
+    };
+    let stopped = wait_until(stopping.clone());
+    let serving = tokio::spawn(api.serve(foundations, is_ready, stopped));
+    let background = vec![
+        tokio::spawn(Arc::clone(&authorizations).keep_notices(noticed)),
+        tokio::spawn(Arc::clone(&authorizations).resolve_abandoned_until(stopping.clone())),
+        tokio::spawn(follow_readiness(
+            Arc::clone(&hosts),
+            ready.clone(),
+            stopping,
+        )),
+    ];
+    Ok(Running {
+        merchant_api,
+        store,
+        hosts,
+        authorizations,
+        ready,
+        stop,
+        serving,
+        background,
+    })
+}
+
+async fn wait_until(mut set: watch::Receiver<bool>) {
+    let _closed = set.wait_for(|set| *set).await;
+}
+
+/// The gateway is ready while every required host has a line that is signed on.
+async fn follow_readiness(
+    hosts: Arc<Hosts>,
+    ready: watch::Sender<bool>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut status = hosts.watch();
+    loop {
+        let all = status
+            .borrow_and_update()
+            .iter()
+            .all(|host| !host.required || host.signed_on());
+        ready.send_if_modified(|was| std::mem::replace(was, all) != all);
+        tokio::select! {
+            changed = status.changed() => if changed.is_err() { return },
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+impl Running {
+    /// Waits until the banks are signed on, or for a bounded time: payments to a bank that is not
+    /// fail at once then, and the health service says so.
+    pub async fn wait_for_hosts(&self) -> bool {
+        let ready = self.hosts.ready(HOSTS_WITHIN).await;
+        if !ready {
+            tracing::warn!("A required bank is not signed on yet; the gateway is not ready");
+        }
+        ready
+    }
+
+    /// Drains: not ready, refuse new payments, finish those under way, sign off, close. Whether all of
+    /// that was done within its time.
+    pub async fn stop(self) -> bool {
+        self.ready.send_replace(false);
+        let drained = within(DRAIN_WITHIN, self.authorizations.drain()).await;
+        let signed_off = self.hosts.drain(SIGN_OFF_WITHIN).await;
+        self.stop.send_replace(true);
+        let closed = within(CLOSE_WITHIN, self.serving).await;
+        for task in self.background {
+            // Keeping notices ends when the links are gone; nothing else of it is worth waiting for.
+            task.abort();
+        }
+        self.store.close().await;
+        drained && signed_off && closed
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(limit, work).await.is_ok()
+}
+
+/// What API keys are hashed under.
+fn pepper(master_key: &MasterKey) -> Result<Pepper, CustodyError> {
+    Ok(Pepper::new(
+        master_key.derive(Purpose::ApiKeyPepper)?.as_bytes(),
+    ))
+}
+
+/// Why an API key could not be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The master key.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gave no randomness.
+    #[error(transparent)]
+    Entropy(#[from] clock::NoEntropy),
+}
+
+/// Makes an API key for a merchant. Its text is returned and kept nowhere.
+///
+/// # Errors
+/// When the merchant is unknown, or the store or the master key can't be used.
+pub async fn issue_api_key(
+    store: &Store,
+    master_key: &MasterKey,
+    merchant_id: &MerchantId,
+    label: &str,
+) -> Result<Zeroizing<String>, IssueError> {
+    let key = NewApiKey::generate(&pepper(master_key)?)?;
+    let record = ApiKeyRecord {
+        key_id: key.id.clone(),
+        merchant_id: merchant_id.clone(),
+        secret_hmac_hex: hex(&key.digest),
+        label: label.to_owned(),
+        created_at: SystemClock.now(),
+        revoked_at: None,
+    };
+    store.insert_api_key(&record).await?;
+    Ok(Zeroizing::new(key.text.clone()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

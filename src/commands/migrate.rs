@@ -1,0 +1,39 @@
+//! `payswitch migrate`: creates or updates the database.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::CommandError;
+use crate::config::Config;
+use crate::store::Store;
+
+/// What `payswitch migrate` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    payswitch migrate --config pay.toml\n  \
+    PAYSWITCH_STORE__URL=postgres://pay@localhost/pay payswitch migrate")]
+pub struct MigrateArgs {
+    /// The configuration file; without it, the defaults and the environment.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Creates or updates the database, and says what was done.
+///
+/// # Errors
+/// When the configuration or the database can't be used.
+#[expect(
+    clippy::print_stdout,
+    reason = "the report is what this command is for"
+)]
+pub fn run(arguments: &MigrateArgs) -> Result<ExitCode, CommandError> {
+    let config = Config::load(arguments.config.as_deref())?;
+    let report = super::runtime()?.block_on(Store::migrate(&config.store))?;
+    for migration in &report.applied {
+        println!("applied {migration}");
+    }
+    println!("the schema is at version {}", report.version);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,122 @@
+//! The command line: one file for each command.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub mod certs;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod merchant;
+pub mod migrate;
+pub mod seal;
+pub mod serve;
+
+/// Exit code when a command could not do what it was asked to.
+const FAILED: u8 = 1;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "payswitch",
+    version,
+    about = "A payment switch: merchants speak gRPC to it, banks speak ISO 8583 to it over mutual TLS.",
+    after_help = "Examples:\n  \
+        payswitch demo                        everything on this machine, with simulated banks\n  \
+        payswitch migrate --config pay.toml   create or update the database\n  \
+        payswitch serve --config pay.toml     run the gateway\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start simulated banks and the gateway on loopback, pay with each test card, show what happened.
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
+    /// Run the gateway.
+    Serve(serve::ServeArgs),
+    /// Create or update the database.
+    Migrate(migrate::MigrateArgs),
+    /// Add merchants and their API keys.
+    Merchant(merchant::MerchantArgs),
+    /// Make a development PKI: gateway, merchant, and a private root for each bank host.
+    Certs(certs::CertsArgs),
+    /// Seal a card, ready to paste into a request.
+    Seal(Box<seal::SealArgs>),
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Example:\n  payswitch completions bash > /etc/bash_completion.d/payswitch"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Why a command failed: a sentence, and what it comes from.
+pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    // One simulated bank speaks through a codec that wants a process of its own.
+    #[cfg(feature = "demo")]
+    if let Some(exit_code) = demo::run_codec_child_if_asked() {
+        std::process::exit(exit_code);
+    }
+    let done = match CommandLine::parse().command {
+        #[cfg(feature = "demo")]
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Migrate(arguments) => migrate::run(&arguments),
+        Command::Merchant(arguments) => merchant::run(arguments),
+        Command::Certs(arguments) => certs::run(arguments),
+        Command::Seal(arguments) => seal::run(*arguments),
+        Command::Completions { shell } => {
+            let mut command = CommandLine::command();
+            clap_complete::generate(shell, &mut command, "payswitch", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        report(&*error);
+        ExitCode::from(FAILED)
+    })
+}
+
+/// Prints an error and what it comes from, one line each.
+#[expect(clippy::print_stderr, reason = "this is where a command line speaks")]
+fn report(error: &(dyn std::error::Error + 'static)) {
+    eprintln!("payswitch: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+}
+
+/// A runtime for a command.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
+/// Writes a JSON file whole or not at all, so that whoever waits for it never reads half of it.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> std::io::Result<()> {
+    let mut text = serde_json::to_string_pretty(value).map_err(std::io::Error::other)?;
+    text.push('\n');
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, path)
+}

@@ -1,0 +1,131 @@
+//! `payswitch serve`: runs the gateway.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CommandError;
+use crate::app;
+use crate::config::Config;
+use crate::telemetry::{self, LogFormat};
+
+/// What `payswitch serve` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    payswitch serve --config pay.toml\n  \
+    payswitch serve --config pay.toml --log json --ready-file /run/payswitch.json\n\n\
+    Stop it with SIGTERM or Ctrl-C: it takes no new payments, finishes those under way, signs off\n\
+    from the banks and exits.")]
+pub struct ServeArgs {
+    /// The configuration file; without it, the defaults and the environment.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = Log::Text)]
+    log: Log,
+    /// Written as JSON once the gateway is ready: `merchant_api`, `jwks_path`, `database_url`, `pid`.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Log {
+    Text,
+    Json,
+}
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// When it can't be started.
+pub fn run(arguments: ServeArgs) -> Result<ExitCode, CommandError> {
+    let format = match arguments.log {
+        Log::Text => LogFormat::Text,
+        Log::Json => LogFormat::Json,
+    };
+    telemetry::start(format, None)?;
+    let config = Config::load(arguments.config.as_deref())?;
+    super::runtime()?.block_on(serve(config, arguments.ready_file))
+}
+
+async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
+    let ready = serde_json::json!({
+        "jwks_path": config.card.jwks_path,
+        "database_url": without_password(&config.store.url),
+        "pid": std::process::id(),
+    });
+    let parts = app::Parts::from_config(&config)?;
+    let running = app::start(&config, parts).await?;
+    tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
+    running.wait_for_hosts().await;
+    if let Some(path) = ready_file {
+        let mut ready = ready;
+        if let Some(fields) = ready.as_object_mut() {
+            fields.insert(
+                "merchant_api".into(),
+                running.merchant_api.to_string().into(),
+            );
+        }
+        super::write_whole(&path, &ready)?;
+    }
+    wait_for_stop().await?;
+    tracing::info!("Stopping: no new payments, those under way are finished");
+    let drained = running.stop().await;
+    tracing::info!(drained, "Stopped");
+    Ok(if drained {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(super::FAILED)
+    })
+}
+
+/// Waits for SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the operating system takes no signal handlers.
+pub async fn wait_for_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// A database URL that may be shown.
+#[must_use]
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let Some((user, host)) = rest.rsplit_once('@') else {
+        return url.to_owned();
+    };
+    let user = user.split_once(':').map_or(user, |(name, _)| name);
+    format!("{scheme}://{user}@{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_has_no_password() {
+        for (url, shown) in [
+            ("sqlite://pay.db", "sqlite://pay.db"),
+            (
+                "postgres://pay@localhost/pay",
+                "postgres://pay@localhost/pay",
+            ),
+            (
+                "postgres://pay:se@cret@localhost/pay",
+                "postgres://pay@localhost/pay",
+            ),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}
