@@ -84,6 +84,14 @@ struct Failure<'a> {
 }
 
 impl<'a> DecodeError<'a> {
+    #[cold]
+    fn new(fault: Fault, partial: Option<Message<'a>>) -> Self {
+        Self(Box::new(Failure {
+            fault: *fault,
+            partial,
+        }))
+    }
+
     /// The first thing that is wrong.
     #[must_use]
     pub fn fault(&self) -> &DecodeFault {
@@ -153,26 +161,36 @@ pub(crate) fn decode<'a>(
     dialect: &'a Dialect,
     bytes: &'a [u8],
 ) -> Result<Message<'a>, DecodeError<'a>> {
-    let failed = |fault: Fault, partial| {
-        DecodeError(Box::new(Failure {
-            fault: *fault,
-            partial,
-        }))
-    };
     let mut cursor = Cursor { bytes, at: 0 };
-    let mti = read_mti(dialect, &mut cursor).map_err(|fault| failed(fault, None))?;
-    let mut message = Message::new(dialect, bytes, mti);
-    // The offset fits: a message longer than 16 bits can say was refused above.
-    message.preamble = u16::try_from(cursor.at).unwrap_or(0);
-    let read = read_bitmaps(dialect, &mut cursor).and_then(|announced| {
-        message.preamble = u16::try_from(cursor.at).unwrap_or(0);
-        message.fields = announced;
-        read_fields(&mut message, &mut cursor)
-    });
-    match read {
-        Ok(()) => Ok(message),
-        Err(fault) => Err(failed(fault, Some(message))),
+    match read_mti(dialect, &mut cursor) {
+        Ok(mti) => decode_fields(dialect, cursor, mti),
+        Err(fault) => Err(DecodeError::new(fault, None)),
     }
+}
+
+/// Reads what follows the MTI. The message is made where it is returned, because it is large.
+fn decode_fields<'a>(
+    dialect: &'a Dialect,
+    mut cursor: Cursor<'a>,
+    mti: Mti,
+) -> Result<Message<'a>, DecodeError<'a>> {
+    let mut outcome = Ok(Message::new(dialect, cursor.bytes, mti));
+    if let Ok(message) = &mut outcome
+        && let Err(fault) = read_message(message, &mut cursor)
+    {
+        let partial = message.clone();
+        outcome = Err(DecodeError::new(fault, Some(partial)));
+    }
+    outcome
+}
+
+/// Reads bitmaps and fields. When it fails, the message has the fields that are fine.
+fn read_message(message: &mut Message<'_>, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    // The offsets fit: a message longer than 16 bits can say was refused with its MTI.
+    message.preamble = u16::try_from(cursor.at).unwrap_or(0);
+    message.fields = read_bitmaps(message.dialect, cursor)?;
+    message.preamble = u16::try_from(cursor.at).unwrap_or(0);
+    read_fields(message, cursor)
 }
 
 /// The bytes of a message, and how far they have been read.
