@@ -85,11 +85,8 @@ struct Failure<'a> {
 
 impl<'a> DecodeError<'a> {
     #[cold]
-    fn new(fault: Fault, partial: Option<Message<'a>>) -> Self {
-        Self(Box::new(Failure {
-            fault: *fault,
-            partial,
-        }))
+    fn new(fault: DecodeFault, partial: Option<Message<'a>>) -> Self {
+        Self(Box::new(Failure { fault, partial }))
     }
 
     /// The first thing that is wrong.
@@ -164,7 +161,7 @@ pub(crate) fn decode<'a>(
     let mut cursor = Cursor { bytes, at: 0 };
     match read_mti(dialect, &mut cursor) {
         Ok(mti) => decode_fields(dialect, cursor, mti),
-        Err(fault) => Err(DecodeError::new(fault, None)),
+        Err(fault) => Err(DecodeError::new(*fault, None)),
     }
 }
 
@@ -179,7 +176,7 @@ fn decode_fields<'a>(
         && let Err(fault) = read_message(message, &mut cursor)
     {
         let partial = message.clone();
-        outcome = Err(DecodeError::new(fault, Some(partial)));
+        outcome = Err(DecodeError::new(*fault, Some(partial)));
     }
     outcome
 }
