@@ -371,10 +371,24 @@ impl Connection {
         let framing = self.line.framing();
         let (host, tapped) = (&self.host, &self.tapped);
         host.codec
-            .encode(messages, framing, self.line.output(), |mti, payload| {
-                host.counters.sent(mti);
-                host.tap.report(tapped, Direction::Sent, payload);
-            })
+            .encode(
+                messages,
+                framing,
+                self.line.output(),
+                |message, payload| match payload {
+                    Ok(payload) => {
+                        host.counters.sent(message.mti());
+                        host.tap.report(tapped, Direction::Sent, payload);
+                    }
+                    Err(reason) => tracing::error!(
+                        host.id = %host.name,
+                        mti = %message.mti(),
+                        stan = message.text(11).unwrap_or("?"),
+                        reason,
+                        "a message cannot be said in this host's dialect and is not sent"
+                    ),
+                },
+            )
             .await?;
         Ok(())
     }

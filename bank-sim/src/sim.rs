@@ -286,7 +286,7 @@ impl RunningSim {
     }
 
     /// Stops every host; takes at most a few seconds whatever the peers do.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(&self) {
         for running in self.hosts.values() {
             let tasks = running
                 .tasks

@@ -60,14 +60,18 @@ impl InFlight {
         self.deadlines.len() >= MAX_IN_FLIGHT
     }
 
-    /// Notes a request; a repeat of one that waits takes its place.
+    /// Notes a request, by the message that goes out on the link for it; a repeat of one that waits
+    /// takes its place. `false` for a message that nothing can answer.
     pub(crate) fn insert(
         &mut self,
-        key: MatchKey,
+        message: &BankMessage,
         request: BankMessage,
         replies: mpsc::Sender<BankMessage>,
         now: Instant,
-    ) {
+    ) -> bool {
+        let Some(key) = key_of_request(message) else {
+            return false;
+        };
         self.tickets += 1;
         let ticket = self.tickets;
         self.waiting.insert(
@@ -80,6 +84,12 @@ impl InFlight {
         );
         self.deadlines.push_back((now + self.timeout, key, ticket));
         self.drop_answered();
+        true
+    }
+
+    /// Takes back a request whose message could not be sent after all.
+    pub(crate) fn take_unsent(&mut self, message: &BankMessage) -> Option<Waiting> {
+        self.waiting.remove(&key_of_request(message)?)
     }
 
     /// The request that an issuer's answer belongs to.
@@ -138,7 +148,125 @@ impl InFlight {
     }
 }
 
+fn key_of_request(message: &BankMessage) -> Option<MatchKey> {
+    Some((message.mti().response()?, message.get(11)?.try_into().ok()?))
+}
+
 /// The MTI class that an issuer's answer can have, to tell echoes of the link from payments.
 pub(crate) fn is_network(mti: Mti) -> bool {
     mti.class() == Class::NetworkManagement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn message(mti: Mti, stan: &str, rrn: &str, terminal: &str) -> BankMessage {
+        let mut message = BankMessage::new(mti);
+        message.set(11, stan);
+        message.set(37, rrn);
+        message.set(41, terminal);
+        message
+    }
+
+    fn waiting(stans: &[&str], now: Instant) -> InFlight {
+        let (replies, _) = mpsc::channel(1);
+        let mut in_flight = InFlight::new(LIMIT);
+        for stan in stans {
+            let request = message(Mti::AUTHORIZATION_REQUEST, stan, "000000000001", "TERM0001");
+            assert!(in_flight.insert(&request, request.clone(), replies.clone(), now));
+        }
+        in_flight
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_matched_on_mti_stan_rrn_and_terminal_and_only_once() {
+        let mut in_flight = waiting(&["000001", "000002"], Instant::now());
+        let answer = Mti::AUTHORIZATION_RESPONSE;
+        for (mti, stan, rrn, terminal, expected) in [
+            (
+                answer,
+                "000003",
+                "000000000001",
+                "TERM0001",
+                Err(NoMatch::NobodyWaits),
+            ),
+            (
+                Mti::NETWORK_RESPONSE,
+                "000001",
+                "000000000001",
+                "TERM0001",
+                Err(NoMatch::NobodyWaits),
+            ),
+            (
+                answer,
+                "000001",
+                "000000000002",
+                "TERM0001",
+                Err(NoMatch::OtherPayment),
+            ),
+            (
+                answer,
+                "000001",
+                "000000000001",
+                "TERM0002",
+                Err(NoMatch::OtherPayment),
+            ),
+            (
+                answer,
+                "00001",
+                "000000000001",
+                "TERM0001",
+                Err(NoMatch::NoStan),
+            ),
+            (answer, "000001", "000000000001", "TERM0001", Ok(())),
+            (
+                answer,
+                "000001",
+                "000000000001",
+                "TERM0001",
+                Err(NoMatch::NobodyWaits),
+            ),
+            (answer, "000002", "000000000001", "TERM0001", Ok(())),
+        ] {
+            let taken = in_flight
+                .take(&message(mti, stan, rrn, terminal))
+                .map(|_| ());
+            assert_eq!(taken, expected, "{mti} {stan} {rrn} {terminal}");
+        }
+        assert!(in_flight.deadlines.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_does_not_expire_and_a_repeat_waits_anew() {
+        let began = Instant::now();
+        let mut in_flight = waiting(&["000001", "000002", "000003"], began);
+        let answered = message(
+            Mti::AUTHORIZATION_RESPONSE,
+            "000002",
+            "000000000001",
+            "TERM0001",
+        );
+        assert!(in_flight.take(&answered).is_ok());
+        let (replies, _) = mpsc::channel(1);
+        let repeat = message(
+            Mti::AUTHORIZATION_REQUEST,
+            "000001",
+            "000000000001",
+            "TERM0001",
+        );
+        in_flight.insert(&repeat, repeat.clone(), replies, began + LIMIT / 2);
+        assert!(in_flight.take_expired(began + LIMIT / 2).is_empty());
+        let stans = |expired: Vec<Waiting>| -> Vec<String> {
+            expired
+                .iter()
+                .filter_map(|waiting| waiting.request.text(11).map(str::to_owned))
+                .collect()
+        };
+        assert_eq!(stans(in_flight.take_expired(began + LIMIT)), ["000003"]);
+        assert_eq!(stans(in_flight.take_expired(began + LIMIT * 2)), ["000001"]);
+        assert!(in_flight.take_expired(began + LIMIT * 3).is_empty());
+    }
 }

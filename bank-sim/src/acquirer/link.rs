@@ -253,6 +253,27 @@ impl Link {
         }
     }
 
+    /// Answers 30 for a request that the issuer's dialect cannot say, so that nobody waits for it.
+    pub(super) fn refuse_unsayable(&self, message: &BankMessage, reason: &str) {
+        tracing::error!(
+            host.id = %self.settings.host,
+            issuer = %self.settings.issuer,
+            mti = %message.mti(),
+            stan = message.text(11).unwrap_or("?"),
+            reason,
+            "a message cannot be said in the issuer's dialect and is not sent"
+        );
+        let waiting = self.in_flight().take_unsent(message);
+        if let Some(waiting) = waiting {
+            self.answer(
+                &waiting.request,
+                &waiting.replies,
+                ResponseCode::FORMAT_ERROR,
+                None,
+            );
+        }
+    }
+
     /// Hands an answer to the connection that the request came on.
     pub(super) fn answer(
         &self,

@@ -103,15 +103,14 @@ impl<'a> Session<'a> {
         {
             let mut in_flight = self.link.in_flight();
             for forward in batch {
-                let stan = forward
-                    .message
-                    .get(11)
-                    .and_then(|stan| stan.try_into().ok());
-                let (Some(response), Some(stan)) = (forward.message.mti().response(), stan) else {
-                    continue;
-                };
-                in_flight.insert((response, stan), forward.request, forward.replies, now);
-                messages.push(forward.message);
+                let Forward {
+                    message,
+                    request,
+                    replies,
+                } = forward;
+                if in_flight.insert(&message, request, replies, now) {
+                    messages.push(message);
+                }
             }
         }
         self.send(&messages).await
@@ -207,10 +206,18 @@ impl<'a> Session<'a> {
         let (link, tapped) = (self.link, &self.tapped);
         self.target
             .codec
-            .encode(messages, framing, self.line.output(), |mti, payload| {
-                link.counters.sent(mti);
-                link.settings.tap.report(tapped, Direction::Sent, payload);
-            })
+            .encode(
+                messages,
+                framing,
+                self.line.output(),
+                |message, payload| match payload {
+                    Ok(payload) => {
+                        link.counters.sent(message.mti());
+                        link.settings.tap.report(tapped, Direction::Sent, payload);
+                    }
+                    Err(reason) => link.refuse_unsayable(message, &reason),
+                },
+            )
             .await?;
         Ok(())
     }

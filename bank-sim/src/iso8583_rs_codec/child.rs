@@ -10,11 +10,12 @@ use std::{
 use iso8583_rs::iso8583::iso_spec::{self, Spec};
 
 use super::{
-    guard::{Extent, extent, walk},
+    guard::walk,
     pipe::{
         DECODE, DONE, ENCODE, HELLO, PIPE_FRAMING, REFUSED, message_of, put, put_message,
         put_refusal,
     },
+    wire_table::{Extent, extent},
 };
 use crate::message::BankMessage;
 

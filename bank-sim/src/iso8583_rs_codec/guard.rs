@@ -6,72 +6,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-/// The extent of a data element on the wire of `spec.yaml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// As many bytes.
-    Fixed(usize),
-    /// As many ASCII digits of length, then at most `max` bytes.
-    Variable {
-        /// Digits of the length.
-        digits: usize,
-        /// The longest content in bytes.
-        max: usize,
-    },
-}
-
-/// The extent of a data element; `None` for one that `spec.yaml` does not define. A test holds this
-/// table against `spec.yaml` and against the dialect `iso1987-ascii-binary`.
-pub(super) const fn extent(de: u8) -> Option<Extent> {
-    use Extent::{Fixed, Variable};
-    Some(match de {
-        2 => Variable { digits: 2, max: 19 },
-        3 | 11..=12 | 38 | 73 => Fixed(6),
-        4..=6 | 37 | 82..=85 => Fixed(12),
-        7 | 74..=81 => Fixed(10),
-        8..=10 | 41 | 52 | 64 | 96 | 128 => Fixed(8),
-        13..=18 | 71..=72 => Fixed(4),
-        19..=24 | 40 | 49..=51 | 68..=70 => Fixed(3),
-        25..=26 | 39 | 67 | 92 => Fixed(2),
-        27 | 66 | 91 => Fixed(1),
-        28..=31 => Fixed(9),
-        32..=33 | 99..=100 => Variable { digits: 2, max: 11 },
-        34 | 102..=103 => Variable { digits: 2, max: 28 },
-        35 => Variable { digits: 2, max: 37 },
-        36 => Variable {
-            digits: 3,
-            max: 104,
-        },
-        42 => Fixed(15),
-        43 => Fixed(40),
-        44 => Variable { digits: 2, max: 25 },
-        45 => Variable { digits: 2, max: 76 },
-        46..=48 | 56..=63 | 105..=127 => Variable {
-            digits: 3,
-            max: 999,
-        },
-        55 => Variable {
-            digits: 3,
-            max: 255,
-        },
-        53 | 86..=89 => Fixed(16),
-        54 => Variable {
-            digits: 3,
-            max: 120,
-        },
-        90 | 95 => Fixed(42),
-        93 => Fixed(5),
-        94 => Fixed(7),
-        97 => Fixed(17),
-        98 => Fixed(25),
-        101 => Variable { digits: 2, max: 17 },
-        104 => Variable {
-            digits: 3,
-            max: 100,
-        },
-        _ => return None,
-    })
-}
+use super::wire_table::{Attribute, Extent, attribute, extent};
 
 /// What is wrong with bytes that were not handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -117,6 +52,15 @@ pub(super) enum Fault {
         /// Where.
         offset: usize,
     },
+    #[error("DE {de}: expected {expected} at offset {offset}")]
+    Content {
+        /// The data element.
+        de: u8,
+        /// What its content is made of.
+        expected: Attribute,
+        /// Where the first character is that does not belong.
+        offset: usize,
+    },
     #[error("expected the end of the message at offset {offset}, got {got} bytes more")]
     Trailing {
         /// Where the message ended.
@@ -129,9 +73,9 @@ pub(super) enum Fault {
 /// The data elements of a frame, as far as they could be told apart.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Where each data element's content is.
+    /// Where each data element's content is; those whose content is wrong are left out.
     pub(super) contents: Vec<(u8, Range<usize>)>,
-    /// What ended the walk before the end of the frame.
+    /// The first fault. Wrong content does not end the walk, a wrong length does.
     pub(super) fault: Option<Fault>,
 }
 
@@ -142,11 +86,13 @@ const BITMAP_BYTES: usize = 8;
 /// Walks over a frame from length to length.
 pub(super) fn walk(frame: &[u8]) -> Walk {
     let mut walk = Walk::default();
-    walk.fault = walk_into(frame, &mut walk.contents).err();
+    if let Err(fault) = walk_into(frame, &mut walk) {
+        walk.fault.get_or_insert(fault);
+    }
     walk
 }
 
-fn walk_into(frame: &[u8], contents: &mut Vec<(u8, Range<usize>)>) -> Result<(), Fault> {
+fn walk_into(frame: &[u8], walk: &mut Walk) -> Result<(), Fault> {
     let (mti, rest) = frame.split_at_checked(MTI_BYTES).ok_or(Fault::Mti)?;
     if !mti.iter().all(u8::is_ascii_digit) {
         return Err(Fault::Mti);
@@ -165,7 +111,12 @@ fn walk_into(frame: &[u8], contents: &mut Vec<(u8, Range<usize>)>) -> Result<(),
     for de in (2..=128_u8).filter(|de| has_bit(bitmap, *de)) {
         let content = content_of(frame, de, offset)?;
         offset = content.end;
-        contents.push((de, content));
+        match first_misfit(frame, de, &content) {
+            None => walk.contents.push((de, content)),
+            Some(fault) => {
+                walk.fault.get_or_insert(fault);
+            }
+        }
     }
     match frame.len().saturating_sub(offset) {
         0 => Ok(()),
@@ -215,75 +166,23 @@ fn content_of(frame: &[u8], de: u8, offset: usize) -> Result<Range<usize>, Fault
     Ok(content)
 }
 
+fn first_misfit(frame: &[u8], de: u8, content: &Range<usize>) -> Option<Fault> {
+    let expected = attribute(de);
+    let position = frame
+        .get(content.clone())?
+        .iter()
+        .enumerate()
+        .position(|(position, byte)| !expected.allows(position, *byte))?;
+    Some(Fault::Content {
+        de,
+        expected,
+        offset: content.start + position,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A line of `spec.yaml` such as `- { name: "2", id: 2, type: Variable, len: 2, ... }`.
-    fn extents_of_the_spec() -> Vec<(u8, &'static str, usize)> {
-        let value = |line: &'static str, key: &str| {
-            let rest = line.split_once(key)?.1;
-            rest.split([',', ' ', '}']).next()
-        };
-        include_str!("spec.yaml")
-            .lines()
-            .filter_map(|line| {
-                let de = value(line, "position: ")?.parse().ok()?;
-                Some((
-                    de,
-                    value(line, "type: ")?,
-                    value(line, " len: ")?.parse().ok()?,
-                ))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_guard_and_the_spec_define_the_same_wire() {
-        let spec = extents_of_the_spec();
-        let mut defined = 0;
-        for de in 0..=128 {
-            let in_spec = spec.iter().find(|(number, ..)| *number == de);
-            match (extent(de), in_spec) {
-                (None, None) => continue,
-                (Some(Extent::Fixed(bytes)), Some((_, "Fixed", len))) => assert_eq!(bytes, *len),
-                (Some(Extent::Variable { digits, .. }), Some((_, "Variable", len))) => {
-                    assert_eq!(digits, *len);
-                }
-                (ours, theirs) => panic!("DE {de}: {ours:?}, {theirs:?}"),
-            }
-            defined += 1;
-        }
-        assert_eq!(defined, spec.len());
-    }
-
-    #[test]
-    fn the_guard_and_the_dialect_define_the_same_wire() {
-        use iso8583::field::LengthRule;
-        let dialect = iso8583::Dialect::builtin("iso1987-ascii-binary").unwrap();
-        // DE 1 and DE 65 are bitmaps, which the guard knows apart from data elements.
-        for de in (2..=128).filter(|de| *de != 65) {
-            let theirs = dialect.field(de).map(|field| {
-                let units = usize::from(field.max_units());
-                match field.length() {
-                    LengthRule::Fixed => Extent::Fixed(units),
-                    LengthRule::Ll => Extent::Variable {
-                        digits: 2,
-                        max: units,
-                    },
-                    LengthRule::Lll => Extent::Variable {
-                        digits: 3,
-                        max: units,
-                    },
-                    LengthRule::Llll => Extent::Variable {
-                        digits: 4,
-                        max: units,
-                    },
-                }
-            });
-            assert_eq!(extent(de), theirs, "DE {de}");
-        }
-    }
 
     #[test]
     fn the_walk_names_what_is_wrong_and_keeps_what_came_before() {

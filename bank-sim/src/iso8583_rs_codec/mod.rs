@@ -10,6 +10,7 @@ mod child;
 mod guard;
 mod parent;
 mod pipe;
+mod wire_table;
 
 use std::process::ExitCode;
 

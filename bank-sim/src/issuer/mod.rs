@@ -4,6 +4,8 @@ mod books;
 mod card;
 mod currency;
 mod history;
+#[cfg(test)]
+mod money_tests;
 mod pin;
 mod request;
 #[cfg(test)]

@@ -42,14 +42,14 @@ impl WireCodec {
         }
     }
 
-    /// Appends a frame for each message to `out`, and tells `sent` of each payload. A message that
-    /// the dialect cannot say is left out and told to the log.
+    /// Appends a frame for each message to `out`, and tells `each` of the payload, or why the dialect
+    /// cannot say this message, which is then left out.
     pub(crate) async fn encode(
         &self,
         messages: &[BankMessage],
         framing: Framing,
         out: &mut Vec<u8>,
-        mut sent: impl FnMut(Mti, &[u8]),
+        mut each: impl FnMut(&BankMessage, Result<&[u8], String>),
     ) -> Result<(), CodecError> {
         match self {
             Self::Own(dialect) => {
@@ -58,8 +58,8 @@ impl WireCodec {
                     fill(&mut builder, message);
                     let begin = out.len() + framing.prefix.bytes();
                     match framing.write(out, |out| dialect.encode(&builder, out)) {
-                        Ok(()) => sent(message.mti(), out.get(begin..).unwrap_or_default()),
-                        Err(error) => unsayable(message, &error),
+                        Ok(()) => each(message, Ok(out.get(begin..).unwrap_or_default())),
+                        Err(error) => each(message, Err(error.to_string())),
                     }
                 }
             }
@@ -76,23 +76,14 @@ impl WireCodec {
                             .map(|()| payload)
                     });
                     match framed {
-                        Ok(payload) => sent(message.mti(), &payload),
-                        Err(error) => unsayable(message, &error),
+                        Ok(payload) => each(message, Ok(&payload)),
+                        Err(reason) => each(message, Err(reason)),
                     }
                 }
             }
         }
         Ok(())
     }
-}
-
-fn unsayable(message: &BankMessage, reason: &impl std::fmt::Display) {
-    tracing::error!(
-        mti = %message.mti(),
-        stan = message.text(11).unwrap_or("?"),
-        %reason,
-        "a message cannot be said in this dialect and was not sent"
-    );
 }
 
 fn fill(builder: &mut MessageBuilder, message: &BankMessage) {

@@ -112,9 +112,7 @@ impl Banks {
 
     /// A line to the acquirer, signed on.
     pub(crate) async fn switch(&self) -> Switch {
-        let mut switch = self.unsigned_switch().await;
-        assert_eq!(switch.network("001").await, "00");
-        switch
+        self.line("acquirer").await
     }
 
     pub(crate) async fn unsigned_switch(&self) -> Switch {
@@ -123,7 +121,17 @@ impl Banks {
 
     /// A line straight to issuer-b, signed on: our codec at one end, `iso8583_rs` at the other.
     pub(crate) async fn at_issuer_b(&self) -> Switch {
-        let mut switch = Switch::connect(&self.sim, "issuer-b", &self.issuer_b).await;
+        self.line("issuer-b").await
+    }
+
+    /// A signed-on line to any host.
+    pub(crate) async fn line(&self, host: &str) -> Switch {
+        let pki = match host {
+            "acquirer" => &self.acquirer,
+            "issuer-a" => &self.issuer_a,
+            _ => &self.issuer_b,
+        };
+        let mut switch = Switch::connect(&self.sim, host, pki).await;
         assert_eq!(switch.network("001").await, "00");
         switch
     }
@@ -242,6 +250,22 @@ impl Switch {
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
+    }
+
+    /// Writes to a line that the host may have closed.
+    pub(crate) async fn write_anyhow(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
+    }
+
+    pub(crate) fn echo(&mut self) -> MessageBuilder {
+        let mut request = MessageBuilder::new(Mti::NETWORK_REQUEST);
+        let stan = self.next_stan();
+        request
+            .text(7, "1121120000")
+            .text(11, &stan)
+            .text(70, "301");
+        request
     }
 
     /// The next message, or `None` when the host closed the line.

@@ -143,6 +143,59 @@ async fn garbage_drops_the_line_and_only_that_one() {
     assert_eq!(other.ask(&request).await.code(), "00");
 }
 
+/// Marsaglia's xorshift: the same bytes in every run.
+fn next_random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state >> 32).unwrap()
+}
+
+#[tokio::test]
+async fn thousands_of_mutated_frames_kill_neither_codec() {
+    let banks = Banks::start().await;
+    let mut state = 0x1234_5678_9ABC_DEF0;
+    for host in ["acquirer", "issuer-a", "issuer-b"] {
+        let mut line = banks.line(host).await;
+        for _ in 0..1_500 {
+            let request = line.authorization("5555555555554444", 1_00);
+            let mut frame = line.frame(&request);
+            let prefix = line.framing.prefix.bytes();
+            for _ in 0..=next_random(&mut state) % 4 {
+                // Behind the length, so that the stream stays in step.
+                let at = prefix + next_random(&mut state) % (frame.len() - prefix);
+                frame[at] = u8::try_from(next_random(&mut state) % 256).unwrap();
+            }
+            // Whatever becomes of the frame, the echo behind it is answered or the line is gone.
+            let echo = line.echo();
+            frame.extend(line.frame(&echo));
+            line.write_anyhow(&frame).await;
+            loop {
+                match line.receive_or_end().await {
+                    Some(answer)
+                        if answer.mti == "0810"
+                            && answer.text(11) == echo.text_of(11).as_deref() =>
+                    {
+                        break;
+                    }
+                    Some(_) => {}
+                    None => {
+                        line = banks.line(host).await;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    let mut switch = banks.switch().await;
+    for pan in ["4111111111111111", "5555555555554444"] {
+        let mut request = switch.authorization(pan, 1_00);
+        // The lines above have used the STANs of the other terminal.
+        request.text(41, "TERM0002");
+        assert_eq!(switch.ask(&request).await.code(), "00");
+    }
+}
+
 #[tokio::test]
 async fn a_late_answer_holds_up_no_other() {
     let banks = Banks::start_with(|config| {
