@@ -24,7 +24,6 @@ use crate::hosts::profile::HostProfile;
 use crate::hosts::profile_file::ProfileError;
 use crate::hosts::{Hosts, HostsError, HostsOptions};
 use crate::merchant_api::auth::{NewApiKey, Pepper};
-use crate::merchant_api::backing::PaymentsBacking;
 use crate::merchant_api::server::{Foundations, Limits, MerchantApi, ServeError};
 use crate::merchant_api::tls::{self, TlsError};
 use crate::payment::ids::MerchantId;
@@ -218,10 +217,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         pepper,
         connection_log: Arc::new(store.clone()),
         clock,
-        payments: Arc::new(PaymentsBacking {
-            authorizations: Arc::clone(&authorizations),
-            store: store.clone(),
-        }),
+        authorizer: Arc::new(Arc::clone(&authorizations)),
+        records: Arc::new(store.clone()),
         opener,
     };
     let stopped = wait_until(stopping.clone());

@@ -13,14 +13,12 @@
 //! - `violations`, `clear_card`: what is wrong with a request, all of it, without repeating it.
 //! - [`filter`]: the filter of lists.
 //! - `to_proto`: writes answers, and errors as statuses.
-//! - [`backing`]: the store and the flow, as the modules above want them.
 //! - [`client`]: the other end, for `payswitch load`, the demo and the tests.
 //! - [`trailers`]: how long the bank and payswitch took.
 //! - [`pb`]: what is generated from `proto/payswitch/v1`.
 
 mod accept;
 pub mod auth;
-pub mod backing;
 mod clear_card;
 pub mod client;
 pub mod connection;

@@ -14,7 +14,9 @@ use super::pb::payment_service_server::PaymentService;
 use super::records::PaymentRecords;
 use super::to_proto::{self, status};
 use super::trailers::BankTime;
-use crate::authorization::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
+use crate::authorization::{
+    Authorizations, AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod,
+};
 use crate::card::envelope::SealedCard;
 use crate::payment::merchant::Merchant;
 
@@ -26,6 +28,13 @@ pub trait Authorizer: Send + Sync + 'static {
     /// # Errors
     /// Why there is no payment to tell of.
     async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError>;
+}
+
+#[async_trait]
+impl Authorizer for Arc<Authorizations> {
+    async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError> {
+        Authorizations::authorize(self, command).await
+    }
 }
 
 /// The service.
