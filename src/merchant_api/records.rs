@@ -214,6 +214,9 @@ impl ConnectionLog for Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::store::StoreConfig;
+    use crate::merchant_api::auth::{NewApiKey, Pepper};
+    use crate::merchant_api::{from_proto, pb};
 
     #[test]
     fn a_digest_is_64_hexadecimal_digits() {
@@ -229,5 +232,68 @@ mod tests {
         ] {
             assert_eq!(digest_from_hex(wrong), None, "{wrong}");
         }
+    }
+
+    fn shop() -> Merchant {
+        Merchant {
+            id: "demo-shop".parse().unwrap(),
+            name: "Demo Shop".into(),
+            city: "Berlin".into(),
+            country: "DE".into(),
+            country_numeric: 276,
+            mcc: "5999".into(),
+            terminal_id: "WEB00001".into(),
+            acceptor_id: "DEMO00000000001".into(),
+            acquirer: "acquirer".parse().unwrap(),
+            active: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_store_knows_merchants_by_key_until_it_is_revoked() {
+        let folder = std::env::temp_dir().join(format!("payswitch-door-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let config = StoreConfig {
+            url: format!("sqlite://{}", folder.join("records.db").display()),
+            ..StoreConfig::default()
+        };
+        Store::migrate(&config).await.unwrap();
+        let store = Store::open(&config).await.unwrap();
+        let (shop, now) = (shop(), UnixMillis::new(1_763_757_000_000));
+        let key = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
+        store.insert_merchant(&shop).await.unwrap();
+        let record = key.record(shop.id.clone(), "test", now);
+        store.insert_api_key(&record).await.unwrap();
+
+        let directory: &dyn MerchantDirectory = &store;
+        let known = directory.api_key(&key.id).await.unwrap().unwrap();
+        assert_eq!((known.digest, &*known.merchant), (key.digest, &shop));
+        assert!(directory.api_key("pk_unknown").await.unwrap().is_none());
+        let found = directory.merchant(&shop.id).await.unwrap().unwrap();
+        assert_eq!(*found, shop);
+        let unknown = "other".parse().unwrap();
+        assert!(directory.merchant(&unknown).await.unwrap().is_none());
+        store.revoke_api_key(&key.id, now).await.unwrap();
+        assert!(directory.api_key(&key.id).await.unwrap().is_none());
+
+        let records: &dyn PaymentRecords = &store;
+        let id = PaymentId::from_parts(now, [1; 10]);
+        assert!(records.find(&shop.id, id).await.unwrap().is_none());
+        let list = from_proto::list(&pb::ListPaymentsRequest::default()).unwrap();
+        let page = records.list(&shop.id, &list).await.unwrap();
+        assert_eq!((page.items.len(), page.next), (0, None));
+        for key in [
+            PaymentKey::MerchantReference("order-1".into()),
+            PaymentKey::Rrn {
+                rrn: "632500000042".parse().unwrap(),
+                business_date: None,
+            },
+        ] {
+            assert!(records.look_up(&shop.id, &key).await.unwrap().is_empty());
+        }
+
+        store.close().await;
+        assert!(directory.api_key(&key.id).await.is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
