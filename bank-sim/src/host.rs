@@ -68,7 +68,7 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// The usual answer: the request's own data elements and DE 39.
-    pub(crate) fn refuse(request: &BankMessage, code: ResponseCode) -> Self {
+    pub(crate) fn answer_with(request: &BankMessage, code: ResponseCode) -> Self {
         request
             .answer(ECHOED_DES, code)
             .map_or(Self::Nothing, Self::Answer)
@@ -300,7 +300,7 @@ impl Connection {
             return Ok(answer.map_or(Outcome::Nothing, Outcome::Answer));
         }
         if !self.is_signed_on {
-            return Ok(Outcome::refuse(&message, ResponseCode::INOPERATIVE));
+            return Ok(Outcome::answer_with(&message, ResponseCode::INOPERATIVE));
         }
         Ok(match &self.host.role {
             Role::Acquirer(acquirer) => acquirer.decide(message, &self.relay),

@@ -12,6 +12,47 @@
 //! - [`issuer`]: accounts, rules and holds; [`response_code`]: what DE 39 can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
 //! - [`tap`] and [`counters`]: what a test or a demo sees of it all; [`clock`]: time as an argument.
+//!
+//! # What the hosts answer
+//!
+//! | message | answer |
+//! |---|---|
+//! | 0800, DE 70 = 001, 002, 301 | 0810: sign-on and sign-off hold for this line, echo is always answered |
+//! | 0100, 0200, 0220, 0400, 0420 before sign-on | 91: to a host, a party that has not signed on is inoperative |
+//! | 0100 | 0110: 00 with DE 38, and the amount is held; or why not |
+//! | 0200 | 0210: debited at once, or credited when DE 3 is 20xxxx |
+//! | 0220, 0221 | 0230: posted against the hold that DE 90 names, or on its own; a repeat moves nothing |
+//! | 0400, 0420, 0421 | 0410, 0430: what DE 90 and DE 37 name is undone; 25 when it is unknown |
+//! | an original whose reversal came first | 05 |
+//! | 0100 or 0200 again (same DE 7, 11, 37, 41) | 94, and nothing moves |
+//! | a card number without a route, or that nobody issued | 14 |
+//! | an issuer that is not connected | 91 at once, from the acquirer |
+//! | an issuer that does not answer | nothing until the acquirer's time-out, then 91 |
+//! | bytes that are no message | 30 when MTI and DE 11 can be read; otherwise the line is dropped |
+//! | an answer | nothing, ever |
+//!
+//! Answers carry the request's DE 3, 4, 7, 11, 12, 13, 32, 33, 37, 41, 42, 49 and 90, never its DE 2. The
+//! acquirer answers 91 at its time-out without reversing at the issuer: a switch whose own time-out
+//! was earlier owes the reversal, and a simulator that made up for a forgotten one would hide it.
+//! PIN blocks pass the acquirer unchanged: one development key is shared by switch and issuers.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use bank_sim::{BankSim, SimConfig};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = SimConfig::read("bank-sim/bank-sim.toml".as_ref())?;
+//! let sim = BankSim::start(config).await?;
+//! assert!(sim.wait_for_links(std::time::Duration::from_secs(10)).await);
+//! println!("the acquirer listens on {:?}", sim.address("acquirer"));
+//! sim.stop_host("issuer-a").await?;
+//! sim.start_host("issuer-a").await?;
+//! let held = sim.books("issuer-a").map(|books| books.accounts);
+//! sim.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod acquirer;
 mod host;

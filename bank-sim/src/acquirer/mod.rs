@@ -83,7 +83,7 @@ impl Acquirer {
     ) -> Outcome {
         match self.forward(&request, replies) {
             Ok(()) => Outcome::Nothing,
-            Err(Refused(code)) => Outcome::refuse(&request, code),
+            Err(Refused(code)) => Outcome::answer_with(&request, code),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::issuer::ExchangeKey;
 
 /// The most forwarded messages that the acquirer remembers; beyond it the oldest is forgotten. The
 /// reversal of a forgotten one reaches the issuer in the switch's terms and is answered with 25.
-pub const MAX_REMEMBERED_ORIGINALS: usize = 250_000;
+pub const MAX_REMEMBERED_ORIGINALS: usize = 200_000;
 
 /// What a message had on the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

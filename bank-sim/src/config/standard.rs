@@ -167,3 +167,90 @@ pub struct StandardPki {
 pub fn server_name(host: &str) -> String {
     format!("{host}.bank.test")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pems(host: &str) -> HostPems {
+        let path = |name: &str| Pem::file(format!("certs/dev/{host}{name}"));
+        HostPems {
+            ca: path("-ca.pem"),
+            certificate: path(".pem"),
+            key: path(".key"),
+            client_certificate: path("-client.pem"),
+            client_key: path("-client.key"),
+        }
+    }
+
+    #[test]
+    fn the_sample_configuration_is_the_standard_layout() {
+        let sample: SimConfig = toml::from_str(include_str!("../../bank-sim.toml")).unwrap();
+        let pki = StandardPki {
+            acquirer: pems("acquirer"),
+            issuer_a: pems("issuer-a"),
+            issuer_b: pems("issuer-b"),
+        };
+        let mut standard = SimConfig::standard(StandardPorts::FIXED, pki);
+        sample.check().unwrap();
+        standard.check().unwrap();
+        for config in [&sample, &standard] {
+            assert_eq!(config.issuers[0].zone_pin_key_hex, ZonePinKeyHex::default());
+        }
+        // What Debug does not show is compared above; everything else it does show.
+        assert_eq!(format!("{sample:#?}"), format!("{standard:#?}"));
+        standard.issuers[0].late_answer_ms += 1;
+        assert_ne!(format!("{sample:#?}"), format!("{standard:#?}"));
+    }
+
+    #[test]
+    fn impossible_configurations_are_named() {
+        let standard = || {
+            let pki = StandardPki {
+                acquirer: pems("acquirer"),
+                issuer_a: pems("issuer-a"),
+                issuer_b: pems("issuer-b"),
+            };
+            SimConfig::standard(StandardPorts::ANY, pki)
+        };
+        type Change = fn(&mut SimConfig);
+        let cases: [(Change, &str); 5] = [
+            (
+                |config| config.issuers[1].name = ISSUER_A.to_owned(),
+                "`name`",
+            ),
+            (
+                |config| config.issuers[1].dialect = "iso1987-bcd".to_owned(),
+                "`dialect`",
+            ),
+            (
+                |config| {
+                    config.acquirer.as_mut().unwrap().institution_id = "123456789012".to_owned()
+                },
+                "`institution_id`",
+            ),
+            (
+                |config| {
+                    config.acquirer.as_mut().unwrap().links[0]
+                        .bins
+                        .push("6011".to_owned())
+                },
+                "`bins`",
+            ),
+            (
+                |config| {
+                    config.acquirer.as_mut().unwrap().links[0]
+                        .bins
+                        .push("4x".to_owned())
+                },
+                "`bins`",
+            ),
+        ];
+        for (change, named) in cases {
+            let mut config = standard();
+            change(&mut config);
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::response_code::ResponseCode;
 /// The most exchanges that an issuer remembers. Beyond it the oldest settled one (declined, reversed
 /// or posted) is forgotten, and the oldest of all only when none is settled. A forgotten exchange
 /// can no longer be reversed (25) or recognised as a duplicate; its effect on the account stays.
-pub const MAX_REMEMBERED_EXCHANGES: usize = 250_000;
+pub const MAX_REMEMBERED_EXCHANGES: usize = 100_000;
 
 /// The most reversals of unknown originals that an issuer remembers, in order to decline an original
 /// that comes after its reversal.

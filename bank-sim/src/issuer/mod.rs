@@ -86,12 +86,15 @@ impl Issuer {
         let decided = match kind_of(message.mti()) {
             Some(FinancialKind::Card(kind)) => self.decide_card(message, kind),
             Some(FinancialKind::Reversal) => self.reverse(message),
-            None => Ok(Outcome::refuse(message, ResponseCode::INVALID_TRANSACTION)),
+            None => Ok(Outcome::answer_with(
+                message,
+                ResponseCode::INVALID_TRANSACTION,
+            )),
         };
         decided.unwrap_or_else(|fault| {
             let stan = message.text(11).unwrap_or("?");
             tracing::warn!(host.id = %self.name, stan, %fault, "a message was refused with 30");
-            Outcome::refuse(message, ResponseCode::FORMAT_ERROR)
+            Outcome::answer_with(message, ResponseCode::FORMAT_ERROR)
         })
     }
 
@@ -133,7 +136,7 @@ impl Issuer {
             response_code = %code,
             "a reversal was decided"
         );
-        Ok(Outcome::refuse(message, code))
+        Ok(Outcome::answer_with(message, code))
     }
 }
 

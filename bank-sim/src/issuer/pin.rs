@@ -154,13 +154,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clear_block_is_the_standards() {
-        // ISO 9564-1 format 0: PIN 1234 for 5432101234567891 is 0412AC89ABCDEF67 (EFTlab's published example
-        // for PAN 43219876543210987 and PIN 1234 is 0412AC89ABCDEF67).
-        assert_eq!(
-            clear_block("1234", "43219876543210987").unwrap(),
-            [0x04, 0x12, 0xAC, 0x89, 0xAB, 0xCD, 0xEF, 0x67]
-        );
+    fn blocks_are_those_of_another_implementation() {
+        // Made by psec 1.3 (PyPI): `encode_pinblock_iso_0`, then `encrypt_tdes_ecb`.
+        let double = crate::config::DEVELOPMENT_ZONE_PIN_KEY_HEX;
+        let triple = "0123456789ABCDEFFEDCBA98765432100011223344556677";
+        for (key, pin, pan, expected) in [
+            (
+                double,
+                "1234",
+                "4111111111111111",
+                0x2A3D_408A_1977_DDE9_u64,
+            ),
+            (triple, "1234", "4111111111111111", 0xC3B4_2B75_35A3_8B49),
+            (double, "1234", "378282246310005", 0xA7C2_2CA2_4972_9E9A),
+            (triple, "1234", "378282246310005", 0xD694_D82B_8069_F015),
+            (
+                double,
+                "987654321012",
+                "5555555555554444",
+                0xABCF_190A_833F_BFAC,
+            ),
+            (
+                triple,
+                "987654321012",
+                "5555555555554444",
+                0x1F1F_1B75_2FB0_0C8F,
+            ),
+        ] {
+            assert_eq!(pin_block(key, pin, pan), Ok(Some(expected.to_be_bytes())));
+        }
+        assert_eq!(pin_block(double, "123", "4111111111111111"), Ok(None));
+        assert_eq!(pin_block(double, "12a4", "4111111111111111"), Ok(None));
     }
 
     #[test]

@@ -157,7 +157,7 @@ async fn thousands_of_mutated_frames_kill_neither_codec() {
     let mut state = 0x1234_5678_9ABC_DEF0;
     for host in ["acquirer", "issuer-a", "issuer-b"] {
         let mut line = banks.line(host).await;
-        for _ in 0..1_500 {
+        for _ in 0..700 {
             let request = line.authorization("5555555555554444", 1_00);
             let mut frame = line.frame(&request);
             let prefix = line.framing.prefix.bytes();

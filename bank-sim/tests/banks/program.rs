@@ -101,24 +101,27 @@ fn ready_address(directory: &Path, host: &str) -> SocketAddr {
         .unwrap()
 }
 
-/// A signed-on line to the acquirer, asked with an issuer-b card until the link to it is up.
-async fn paying_switch(directory: &Path, pki: &HostPki) -> Switch {
+/// A signed-on line to the acquirer, asked with cards of both issuers until the links to them are up.
+async fn paying_switch(directory: &Path, pki: &HostPki, terminal: &str) -> Switch {
     let address = ready_address(directory, "acquirer");
     let dialect = Dialect::builtin("iso1987-bcd").unwrap();
     let mut switch = Switch::connect_to(address, "acquirer", pki, dialect, BINARY_2).await;
     assert_eq!(switch.network("001").await, "00");
-    let until_up = async {
-        loop {
-            let request = switch.authorization("5555555555554444", 1_00);
-            if switch.ask(&request).await.code() == "00" {
-                return;
+    for pan in ["4111111111111111", "5555555555554444"] {
+        let until_up = async {
+            loop {
+                let mut request = switch.authorization(pan, 1_00);
+                request.text(41, terminal);
+                let code = switch.ask(&request).await.code();
+                if code == "00" {
+                    return;
+                }
+                assert_eq!(code, "91", "{pan}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LIMIT, until_up)
-        .await
-        .expect("the link to issuer-b comes up");
+        };
+        timeout(LIMIT, until_up).await.expect("the link comes up");
+    }
     switch
 }
 
@@ -151,7 +154,7 @@ async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_s
     let pki = write_sample(&directory.0);
     let mut child = serve(&directory.0).await;
     let pid = child.id().unwrap();
-    let mut switch = paying_switch(&directory.0, &pki).await;
+    let _line = paying_switch(&directory.0, &pki, "TERM0001").await;
     let codec = children_of(pid);
     let [codec] = codec[..] else {
         panic!("one codec process, got {codec:?}")
@@ -165,9 +168,7 @@ async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_s
     timeout(LIMIT, until_replaced)
         .await
         .expect("another codec process takes its place");
-    let request = switch.authorization("4111111111111111", 1_00);
-    assert_eq!(switch.ask(&request).await.code(), "00");
-    let _ = paying_switch(&directory.0, &pki).await;
+    let _line = paying_switch(&directory.0, &pki, "TERM0002").await;
     signal(pid, "-TERM").await;
     let status = timeout(LIMIT, child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
