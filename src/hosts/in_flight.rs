@@ -36,7 +36,7 @@ pub(super) enum Match<W> {
     /// A request is known under its STAN, but these parts of the key differ.
     Mismatch(KeyFields),
     /// No request is known under its STAN, or it has none.
-    NoMatch,
+    Stranger,
 }
 
 /// A request whose STAN another one, still waited for, has. Nothing was changed.
@@ -145,10 +145,10 @@ impl<W: Waiting> InFlight<W> {
     /// Finds what a response answers. A request that is found is answered from then on.
     pub(super) fn answer(&mut self, received: &ReceivedKey) -> Match<W> {
         let Some(stan) = received.stan else {
-            return Match::NoMatch;
+            return Match::Stranger;
         };
         let Some(chain) = self.chains.get_mut(&stan) else {
-            return Match::NoMatch;
+            return Match::Stranger;
         };
         let mut nearest = None;
         let mut duplicate = false;
@@ -171,7 +171,7 @@ impl<W: Waiting> InFlight<W> {
             }
             (None, _) if duplicate => Match::Duplicate,
             (None, Some(differing)) => Match::Mismatch(differing),
-            (None, None) => Match::NoMatch,
+            (None, None) => Match::Stranger,
         }
     }
 

@@ -65,7 +65,7 @@ fn an_answer_is_found_once() {
     let mut table = table();
     let sent = key(7, 0);
     table.insert(sent, waiter(1), Instant::now()).unwrap();
-    assert_eq!(table.answer(&echo(&key(8, 0))), Match::NoMatch);
+    assert_eq!(table.answer(&echo(&key(8, 0))), Match::Stranger);
     assert_eq!(table.answer(&echo(&sent)), Match::Found(waiter(1)));
     assert_eq!(table.answer(&echo(&sent)), Match::Duplicate);
 }
@@ -115,7 +115,7 @@ fn the_unanswered_are_forgotten_in_time_but_not_while_waited_for() {
     table.expire(start + UNANSWERED_MEMORY - Duration::from_millis(1));
     assert_eq!(table.len(), 2);
     table.expire(start + UNANSWERED_MEMORY);
-    assert_eq!(table.answer(&echo(&key(1, 0))), Match::NoMatch);
+    assert_eq!(table.answer(&echo(&key(1, 0))), Match::Stranger);
     assert_eq!(table.answer(&echo(&key(2, 0))), Match::Found(waiter(2)));
 }
 
@@ -131,7 +131,7 @@ fn memory_is_bounded() {
         table.insert(key(stan, 0), silent, start).unwrap();
     }
     assert_eq!(table.len(), limit);
-    assert_eq!(table.answer(&echo(&key(100, 0))), Match::NoMatch);
+    assert_eq!(table.answer(&echo(&key(100, 0))), Match::Stranger);
     assert!(matches!(table.answer(&echo(&key(101, 0))), Match::Found(_)));
 
     let mut table = self::table();
@@ -211,7 +211,7 @@ proptest! {
                             let rrn = KeyFields::default().with(KeyField::Rrn);
                             prop_assert_eq!(got, Match::Mismatch(rrn));
                         }
-                        None => prop_assert_eq!(got, Match::NoMatch),
+                        None => prop_assert_eq!(got, Match::Stranger),
                     }
                 }
                 Step::GiveUp { index } => {

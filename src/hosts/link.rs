@@ -5,24 +5,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::payment::decline::{FailureReason, UnknownReason};
 
 use super::exchange::Exchange;
+use super::fault::LineFault;
 use super::in_flight::{InFlight, Waiting};
 use super::match_key::RequestKey;
 use super::network::NetworkStans;
-use super::notice::HostNotice;
 use super::profile::{BackOff, HostProfile};
-use super::session::{LineFault, Session, SessionEnd};
-use super::status::{LineState, Load, StatusBoard};
-use super::tap::TappedMessage;
+use super::report::Reporter;
+use super::session::{Session, SessionEnd};
+use super::status::{LineState, Load};
 use super::tls::HostTls;
 use super::waiter::Waiter;
 
@@ -64,42 +64,6 @@ impl Waiting for Waiter {
     }
 }
 
-/// Says what happens on a line: to the board, to the store, to the log, to the tap.
-pub(super) struct Reporter {
-    pub(super) profile: Arc<HostProfile>,
-    /// Its host's place on the board.
-    pub(super) host: usize,
-    /// Its own place, from 0.
-    pub(super) line: usize,
-    pub(super) board: Arc<StatusBoard>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) notices: mpsc::Sender<HostNotice>,
-    pub(super) tap: Option<broadcast::Sender<TappedMessage>>,
-}
-
-impl Reporter {
-    /// Records what the line is doing.
-    pub(super) fn state(&self, state: LineState, fault: Option<String>) {
-        self.board
-            .set(self.host, self.line, state, self.clock.now(), fault);
-    }
-
-    /// Passes a notice on. A full queue does not hold up the line: the notice goes to the log
-    /// instead, where it can still be seen.
-    pub(super) fn notice(&self, notice: HostNotice) {
-        if let Err(error) = self.notices.try_send(notice) {
-            let (mpsc::error::TrySendError::Full(notice)
-            | mpsc::error::TrySendError::Closed(notice)) = error;
-            tracing::error!(
-                host.id = %self.profile.host_id,
-                line = self.line,
-                ?notice,
-                "a notice could not be recorded"
-            );
-        }
-    }
-}
-
 /// Runs a line until it is drained.
 pub(super) async fn run(mut line: Line) {
     let mut failures = 0;
@@ -109,7 +73,6 @@ pub(super) async fn run(mut line: Line) {
             Connected::Stream(stream) => {
                 let began = Instant::now();
                 let end = Session::new(&mut line, *stream).run().await;
-                line.lose_everything();
                 // A line that lasted is tried again at once; one that is lost as soon as it is up
                 // counts as a failed attempt.
                 if began.elapsed() >= line.profile.back_off.longest {
@@ -192,8 +155,8 @@ impl Line {
         }
     }
 
-    /// After the connection is gone: what was written is unknown, what was not is not sent.
-    fn lose_everything(&mut self) {
+    /// When the connection is gone: what was written is unknown, what was not is not sent.
+    pub(super) fn lose_everything(&mut self) {
         self.open.store(false, Ordering::Release);
         self.in_flight.for_each_unanswered(|waiter| {
             waiter.end(Exchange::Unknown(UnknownReason::ConnectionLost));

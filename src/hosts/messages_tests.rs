@@ -1,6 +1,7 @@
 use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::known::{merchant, operation, template};
 
+use super::super::values::name_location;
 use super::*;
 
 const CARD: CardFields<'static> = CardFields {

@@ -1,24 +1,24 @@
 //! Where a payment leaves for a bank, as ISO 8583 over mutual TLS.
 //!
-//! - [`profile`], [`profile_file`]: what is known of a bank host, as data; one file for each.
+//! - [`profile`]: what is known of a bank host, as data; read by [`profile_file`] and checked by
+//!   `profile_values`, one file for each host.
 //! - [`routing`]: which host a payment goes to.
-//! - [`messages`]: an operation as the data elements of a request, by the profile's mapping.
+//! - `host`: one host as the senders see it: encodes a request, chooses a line, waits.
+//! - [`messages`], `values`: an operation as the data elements of a request, by the profile's mapping.
 //! - [`match_key`]: the key under which an answer finds its request.
-//! - [`response_codes`]: what DE 39 means.
-//! - [`exchange`]: what came of a request.
-//! - [`waiter`]: who waits for it; each request ends exactly once.
-//! - [`link`]: one line to a host, its connection made again when it is lost.
-//! - [`session`]: one connection: reads, writes, keeps it alive, matches answers.
-//! - [`in_flight`]: what a line sent and what still may be answered.
-//! - [`network`]: sign-on, echo, sign-off.
+//! - `waiter`: who waits for an answer; each request ends exactly once.
+//! - `link`: one line to a host, its connection made again when it is lost; `fault`: why it was.
+//! - `session`: one connection: reads, keeps it alive, matches answers; `outbound`: writes.
+//! - `in_flight`: what a line sent and what still may be answered.
+//! - `network`: sign-on, echo, sign-off.
 //! - [`tls`]: whom a link trusts, and as whom it comes.
-//! - [`notice`]: late responses, the quarantine, lines that come and go.
+//! - [`response_codes`]: what DE 39 means; [`exchange`]: what came of a request.
+//! - [`notice`], `report`: late responses, the quarantine, lines that come and go.
 //! - [`status`]: where each line stands.
 //! - [`tap`]: a copy of the messages that pass, for the demo.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
@@ -26,50 +26,52 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
-use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
 
 pub mod exchange;
+mod fault;
+mod host;
 mod in_flight;
 mod link;
 pub mod match_key;
 pub mod messages;
 mod network;
 pub mod notice;
+mod outbound;
 pub mod profile;
 pub mod profile_file;
+mod profile_values;
+mod report;
 pub mod response_codes;
 pub mod routing;
 mod session;
 pub mod status;
 pub mod tap;
 pub mod tls;
+mod values;
 mod waiter;
 
 #[cfg(test)]
 mod tests;
 
 use exchange::Exchange;
-use in_flight::InFlight;
-use link::{Line, LineHandle, Outgoing, Reporter};
-use messages::{CardFields, Contents, Encoder, MessageError};
-use network::NetworkStans;
+use host::Host;
+use messages::{CardFields, MessageError};
 use notice::HostNotice;
 use profile::HostProfile;
 use profile_file::ProfileError;
+use report::Reporter;
 use routing::{Route, RouteError};
 use status::{HostStatus, Load, StatusBoard};
 use tap::TappedMessage;
-use tls::{HostTls, TlsError};
+use tls::TlsError;
 
 /// Messages that a slow reader of the tap may be behind before it loses some.
 const TAP_MESSAGES: usize = 1024;
-/// Encoders that a host keeps for reuse; more are made when more are needed at once.
-const SPARE_ENCODERS: usize = 64;
 
 /// Reads a key file: a plain one, or one that is wrapped under the master key.
 pub type KeyLoader = dyn Fn(&Path) -> std::io::Result<Zeroizing<Vec<u8>>> + Send + Sync;
@@ -107,13 +109,6 @@ pub enum HostsError {
         #[source]
         source: MessageError,
     },
-}
-
-/// One host, as the senders see it.
-struct Host {
-    profile: Arc<HostProfile>,
-    lines: Vec<LineHandle>,
-    encoders: Mutex<Vec<Encoder>>,
 }
 
 /// All bank hosts, and the lines to them. Dropping it ends the lines without a word to the hosts;
@@ -163,7 +158,7 @@ impl Hosts {
         let (draining, drain) = watch::channel(false);
         let mut checked = Vec::with_capacity(profiles.len());
         for profile in profiles {
-            let tls = check(&profile, &checked, options.key_loader.as_deref())?;
+            let tls = host::check(&profile, &checked, options.key_loader.as_deref())?;
             checked.push((Arc::new(profile), Arc::new(tls)));
         }
         let loads: Vec<Vec<Load>> = checked
@@ -191,15 +186,11 @@ impl Hosts {
                     notices: notices.clone(),
                     tap: tap.clone(),
                 };
-                let (handle, line) = open_line(&profile, &tls, load, drain.clone(), report);
+                let (handle, line) = host::open_line(&profile, &tls, load, drain.clone(), report);
                 lines.push(handle);
                 tasks.spawn(link::run(line));
             }
-            hosts.push(Host {
-                profile,
-                lines,
-                encoders: Mutex::default(),
-            });
+            hosts.push(Host::new(profile, lines));
         }
         Ok(Self {
             hosts,
@@ -291,161 +282,4 @@ impl Hosts {
     pub fn tap(&self) -> Option<broadcast::Receiver<TappedMessage>> {
         self.tap.as_ref().map(broadcast::Sender::subscribe)
     }
-}
-
-impl Host {
-    async fn authorize(
-        &self,
-        operation: &Operation,
-        merchant: &Merchant,
-        card: CardFields<'_>,
-        deadline: Instant,
-    ) -> Exchange {
-        let now = Instant::now();
-        if now >= deadline {
-            return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-        }
-        let line = match self.take_place() {
-            Ok(line) => line,
-            Err(reason) => return Exchange::NotSent(reason),
-        };
-        // From here on `pending` gives the place on the line back, however this ends.
-        let (waiter, pending) = waiter::request(operation.id, Arc::clone(&line.load), now);
-        let contents = Contents {
-            operation,
-            merchant,
-            card,
-        };
-        let encoded = self.encode(contents);
-        let (frame, key) = match encoded {
-            Ok(encoded) => encoded,
-            Err(error) => {
-                tracing::error!(
-                    host.id = %self.profile.host_id,
-                    payment.id = %operation.payment_id,
-                    %error,
-                    "an authorization could not be built"
-                );
-                return Exchange::NotSent(FailureReason::MessageNotBuildable);
-            }
-        };
-        let outgoing = Outgoing {
-            frame,
-            key,
-            deadline,
-            waiter,
-        };
-        if let Err(error) = line.queue.try_send(outgoing) {
-            return Exchange::NotSent(match error {
-                mpsc::error::TrySendError::Full(_) => FailureReason::HostBusy,
-                mpsc::error::TrySendError::Closed(_) => FailureReason::HostUnavailable,
-            });
-        }
-        let until = deadline.min(now + self.profile.reply_timeout);
-        pending.outcome(until).await
-    }
-
-    /// Takes a place on the signed-on line with the fewest requests in flight.
-    fn take_place(&self) -> Result<&LineHandle, FailureReason> {
-        let limit = self.profile.in_flight_limit;
-        // Others take places at the same time, so a line that had one may be full when asked.
-        for _ in 0..=self.lines.len() {
-            let line = self
-                .lines
-                .iter()
-                .filter(|line| line.open.load(Ordering::Acquire))
-                .min_by_key(|line| line.load.load(Ordering::Relaxed))
-                .ok_or(FailureReason::HostUnavailable)?;
-            let taken = line
-                .load
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-                    (count < limit).then_some(count + 1)
-                });
-            if taken.is_ok() {
-                return Ok(line);
-            }
-        }
-        Err(FailureReason::HostBusy)
-    }
-
-    fn encode(
-        &self,
-        contents: Contents<'_>,
-    ) -> Result<(Zeroizing<Vec<u8>>, match_key::RequestKey), MessageError> {
-        let mapping = match contents.operation.kind {
-            OperationKind::Authorization => &self.profile.authorization,
-            kind => return Err(MessageError::NoMapping { kind }),
-        };
-        let key = messages::request_key(mapping, contents.operation, contents.merchant)?;
-        let spare = self.spare_encoders().pop();
-        let mut encoder = spare.unwrap_or_else(Encoder::new);
-        let frame = encoder.encode(mapping, self.profile.writing(), contents);
-        let mut spares = self.spare_encoders();
-        if spares.len() < SPARE_ENCODERS {
-            spares.push(encoder);
-        }
-        drop(spares);
-        Ok((frame?, key))
-    }
-
-    fn spare_encoders(&self) -> std::sync::MutexGuard<'_, Vec<Encoder>> {
-        self.encoders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Checks a profile against those before it, and reads its certificates and key.
-fn check(
-    profile: &HostProfile,
-    before: &[(Arc<HostProfile>, Arc<HostTls>)],
-    key_loader: Option<&KeyLoader>,
-) -> Result<HostTls, HostsError> {
-    let host_id = || profile.host_id.clone();
-    if before
-        .iter()
-        .any(|(other, _)| other.host_id == profile.host_id)
-    {
-        return Err(HostsError::DuplicateHost(host_id()));
-    }
-    profile
-        .check_messages()
-        .map_err(|source| HostsError::Message {
-            host_id: host_id(),
-            source,
-        })?;
-    tls::host_tls(&profile.tls, key_loader).map_err(|source| HostsError::Tls {
-        host_id: host_id(),
-        source,
-    })
-}
-
-/// Both ends of a line that is yet to connect.
-fn open_line(
-    profile: &Arc<HostProfile>,
-    tls: &Arc<HostTls>,
-    load: Load,
-    drain: watch::Receiver<bool>,
-    report: Reporter,
-) -> (LineHandle, Line) {
-    // Each request in the queue holds a place on the line, so the queue never needs more room.
-    let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
-    let open = Arc::new(AtomicBool::new(false));
-    let handle = LineHandle {
-        queue: sender,
-        open: Arc::clone(&open),
-        load: Arc::clone(&load),
-    };
-    // Any start will do, so that lines differ; without randomness they don't.
-    let random = u32::from_le_bytes(clock::random_bytes().unwrap_or_default());
-    let line = Line {
-        profile: Arc::clone(profile),
-        tls: Arc::clone(tls),
-        queue,
-        open,
-        load,
-        in_flight: InFlight::new(profile.match_rule, profile.in_flight_limit),
-        network_stans: NetworkStans::starting_at(random),
-        drain,
-        report,
-    };
-    (handle, line)
 }

@@ -5,7 +5,7 @@ use iso8583::{Message, MessageBuilder, Mti};
 use crate::payment::decline::ResponseCode;
 use crate::payment::moment::UnixMillis;
 
-use super::messages::transmission_date_time;
+use super::values::transmission_date_time;
 
 /// What a network management message is about: DE 70 (ISO 8583:1987, annex A, table A.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,24 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use base64::Engine;
-use iso8583::{Dialect, DialectError, Framing, Mti};
+use iso8583::{DialectError, Framing};
 use serde::Deserialize;
 
-use crate::payment::decline::{DeclineAdvice, DeclineReason, ResponseCode};
-use crate::payment::ids::HostId;
+use crate::payment::decline::{DeclineAdvice, DeclineReason};
 
-use super::match_key::{KeyFields, MatchRule};
-use super::messages::{Mapping, MessageError, Source};
-use super::notice::KeyField;
-use super::profile::{
-    AUTHORIZATION_MTIS, BackOff, HostProfile, MAX_IN_FLIGHT, MAX_LINES, MAX_REPLY_TIMEOUT,
-    NetworkProfile, PemSource, SpkiPin, TlsProfile,
-};
-use super::response_codes::{Meaning, ResponseCodes, usual_advice};
+use super::messages::MessageError;
+use super::profile::HostProfile;
+use super::profile_values::Reading;
 
 /// The most profiles in a folder.
 pub const MAX_PROFILES: usize = 256;
@@ -82,68 +73,68 @@ pub enum ProfileError {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProfileFile {
-    address: String,
-    server_name: String,
-    ca: PathBuf,
-    client_certificate: PathBuf,
-    client_key: PathBuf,
+pub(super) struct ProfileFile {
+    pub(super) address: String,
+    pub(super) server_name: String,
+    pub(super) ca: PathBuf,
+    pub(super) client_certificate: PathBuf,
+    pub(super) client_key: PathBuf,
     #[serde(default)]
-    pins: Vec<String>,
+    pub(super) pins: Vec<String>,
     #[serde(default)]
-    allow_tls12: bool,
+    pub(super) allow_tls12: bool,
     #[serde(default = "yes")]
-    required: bool,
+    pub(super) required: bool,
     #[serde(default = "one")]
-    lines: usize,
+    pub(super) lines: usize,
     #[serde(default = "default_in_flight_limit")]
-    in_flight_limit: usize,
+    pub(super) in_flight_limit: usize,
     #[serde(default = "default_connect_timeout_ms")]
-    connect_timeout_ms: u64,
+    pub(super) connect_timeout_ms: u64,
     #[serde(default = "default_reply_timeout_ms")]
-    reply_timeout_ms: u64,
+    pub(super) reply_timeout_ms: u64,
     #[serde(default = "default_back_off_first_ms")]
-    back_off_first_ms: u64,
+    pub(super) back_off_first_ms: u64,
     #[serde(default = "default_back_off_longest_ms")]
-    back_off_longest_ms: u64,
+    pub(super) back_off_longest_ms: u64,
     #[serde(default = "yes")]
-    sign_on: bool,
+    pub(super) sign_on: bool,
     #[serde(default = "default_echo_interval_ms")]
-    echo_interval_ms: u64,
+    pub(super) echo_interval_ms: u64,
     #[serde(default = "default_echo_timeout_ms")]
-    echo_timeout_ms: u64,
-    hold_days: u16,
-    dialect: toml::Value,
-    framing: Framing,
+    pub(super) echo_timeout_ms: u64,
+    pub(super) hold_days: u16,
+    pub(super) dialect: toml::Value,
+    pub(super) framing: Framing,
     #[serde(default)]
-    header: String,
+    pub(super) header: String,
     #[serde(default)]
-    utc_offset_minutes: i16,
-    match_key: Option<Vec<u8>>,
-    match_where_echoed: Option<Vec<u8>>,
+    pub(super) utc_offset_minutes: i16,
+    pub(super) match_key: Option<Vec<u8>>,
+    pub(super) match_where_echoed: Option<Vec<u8>>,
     #[serde(default)]
-    response_codes: BTreeMap<String, toml::Value>,
-    messages: MessagesFile,
+    pub(super) response_codes: BTreeMap<String, toml::Value>,
+    pub(super) messages: MessagesFile,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MessagesFile {
-    authorization: MessageFile,
+pub(super) struct MessagesFile {
+    pub(super) authorization: MessageFile,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MessageFile {
-    mti: String,
-    fields: BTreeMap<String, toml::Value>,
+pub(super) struct MessageFile {
+    pub(super) mti: String,
+    pub(super) fields: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DeclineFile {
-    reason: DeclineReason,
-    advice: Option<DeclineAdvice>,
+pub(super) struct DeclineFile {
+    pub(super) reason: DeclineReason,
+    pub(super) advice: Option<DeclineAdvice>,
 }
 
 const fn yes() -> bool {
@@ -227,411 +218,6 @@ pub fn parse(text: &str, file: &Path, base: &Path) -> Result<HostProfile, Profil
             source,
         })?;
     Ok(profile)
-}
-
-/// The file that is being read.
-struct Reading<'a> {
-    file: &'a Path,
-    base: &'a Path,
-}
-
-impl Reading<'_> {
-    fn toml(&self, source: toml::de::Error) -> ProfileError {
-        ProfileError::Toml {
-            file: self.file.to_owned(),
-            source: Box::new(source),
-        }
-    }
-
-    fn fault(
-        &self,
-        key: impl Into<String>,
-        expected: impl Into<String>,
-        got: impl ToString,
-    ) -> ProfileError {
-        ProfileError::Value {
-            file: self.file.to_owned(),
-            key: key.into(),
-            expected: expected.into(),
-            got: got.to_string(),
-        }
-    }
-
-    fn profile(&self, raw: ProfileFile) -> Result<HostProfile, ProfileError> {
-        let reply_timeout =
-            self.millis("reply_timeout_ms", raw.reply_timeout_ms, MAX_REPLY_TIMEOUT)?;
-        let back_off = BackOff {
-            first: self.millis("back_off_first_ms", raw.back_off_first_ms, LONGEST_WAIT)?,
-            longest: self.millis("back_off_longest_ms", raw.back_off_longest_ms, LONGEST_WAIT)?,
-        };
-        if back_off.longest < back_off.first {
-            return Err(self.fault(
-                "back_off_longest_ms",
-                "at least back_off_first_ms",
-                raw.back_off_longest_ms,
-            ));
-        }
-        let dialect = self.dialect(&raw.dialect)?;
-        Ok(HostProfile {
-            host_id: self.host_id()?,
-            tls: self.tls(&raw)?,
-            address: self.address(raw.address)?,
-            required: raw.required,
-            lines: self.within("lines", raw.lines, MAX_LINES)?,
-            in_flight_limit: self.within("in_flight_limit", raw.in_flight_limit, MAX_IN_FLIGHT)?,
-            connect_timeout: self.millis(
-                "connect_timeout_ms",
-                raw.connect_timeout_ms,
-                LONGEST_WAIT,
-            )?,
-            reply_timeout,
-            back_off,
-            network: NetworkProfile {
-                sign_on: raw.sign_on,
-                echo_interval: self.millis(
-                    "echo_interval_ms",
-                    raw.echo_interval_ms,
-                    LONGEST_WAIT,
-                )?,
-                echo_timeout: self.millis("echo_timeout_ms", raw.echo_timeout_ms, LONGEST_WAIT)?,
-            },
-            hold_days: u16::try_from(self.within("hold_days", raw.hold_days.into(), 400)?)
-                .unwrap_or(400),
-            header: self.header(&raw.header, &dialect)?,
-            dialect: Arc::new(dialect),
-            framing: raw.framing,
-            utc_offset_minutes: self.utc_offset(raw.utc_offset_minutes)?,
-            match_rule: self.match_rule(raw.match_key, raw.match_where_echoed)?,
-            response_codes: self.response_codes(&raw.response_codes)?,
-            authorization: self.mapping("authorization", &raw.messages.authorization)?,
-        })
-    }
-
-    fn host_id(&self) -> Result<HostId, ProfileError> {
-        let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
-        stem.parse().map_err(|_| {
-            let expected = "1 to 40 of the characters a-z, 0-9, '-' and '_' before .toml";
-            self.fault("the file's name", expected, format!("{stem:?}"))
-        })
-    }
-
-    fn address(&self, address: String) -> Result<String, ProfileError> {
-        let port = address
-            .rsplit_once(':')
-            .map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
-        match port {
-            Some(true) => Ok(address),
-            _ => Err(self.fault("address", "HOST:PORT", format!("{address:?}"))),
-        }
-    }
-
-    fn tls(&self, raw: &ProfileFile) -> Result<TlsProfile, ProfileError> {
-        let pem = |path: &Path| PemSource::File(self.base.join(path));
-        let name = raw.server_name.clone();
-        if !matches!(
-            rustls_pki_types::ServerName::try_from(name.as_str()),
-            Ok(rustls_pki_types::ServerName::DnsName(_))
-        ) {
-            return Err(self.fault("server_name", "a DNS name", format!("{name:?}")));
-        }
-        Ok(TlsProfile {
-            server_name: name,
-            ca: pem(&raw.ca),
-            client_certificate: pem(&raw.client_certificate),
-            client_key: pem(&raw.client_key),
-            pins: raw
-                .pins
-                .iter()
-                .map(|pin| self.pin(pin))
-                .collect::<Result<_, _>>()?,
-            allow_tls12: raw.allow_tls12,
-        })
-    }
-
-    fn pin(&self, text: &str) -> Result<SpkiPin, ProfileError> {
-        text.strip_prefix("sha256/")
-            .and_then(|base64| {
-                base64::engine::general_purpose::STANDARD
-                    .decode(base64)
-                    .ok()
-            })
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(SpkiPin)
-            .ok_or_else(|| {
-                let expected = "\"sha256/\" and 32 bytes in base64";
-                self.fault("pins", expected, format!("{text:?}"))
-            })
-    }
-
-    fn within(&self, key: &str, got: usize, most: usize) -> Result<usize, ProfileError> {
-        if (1..=most).contains(&got) {
-            Ok(got)
-        } else {
-            Err(self.fault(key, format!("1 to {most}"), got))
-        }
-    }
-
-    fn millis(&self, key: &str, got: u64, most: Duration) -> Result<Duration, ProfileError> {
-        let duration = Duration::from_millis(got);
-        if duration.is_zero() || duration > most {
-            let expected = format!("1 to {} milliseconds", most.as_millis());
-            return Err(self.fault(key, expected, got));
-        }
-        Ok(duration)
-    }
-
-    fn utc_offset(&self, minutes: i16) -> Result<i16, ProfileError> {
-        const MOST: i16 = 14 * 60;
-        if (-MOST..=MOST).contains(&minutes) {
-            Ok(minutes)
-        } else {
-            let expected = format!("-{MOST} to {MOST} minutes");
-            Err(self.fault("utc_offset_minutes", expected, minutes))
-        }
-    }
-
-    fn dialect(&self, value: &toml::Value) -> Result<Dialect, ProfileError> {
-        match value {
-            toml::Value::String(name) => Dialect::builtin(name).ok_or_else(|| {
-                let known = Dialect::builtin_names().join(", ");
-                let expected = format!("a table, or one of {known}");
-                self.fault("dialect", expected, format!("{name:?}"))
-            }),
-            toml::Value::Table(table) => {
-                let mut text = String::new();
-                for (key, value) in table {
-                    write_inline_key(key, &mut text);
-                    write_inline(value, &mut text);
-                    text.push('\n');
-                }
-                Dialect::from_toml(&text).map_err(|source| ProfileError::Dialect {
-                    file: self.file.to_owned(),
-                    source: Box::new(source),
-                })
-            }
-            other => Err(self.fault("dialect", "a name or a table", other.type_str())),
-        }
-    }
-
-    fn header(&self, hex: &str, dialect: &Dialect) -> Result<Vec<u8>, ProfileError> {
-        let bytes: Option<Vec<u8>> = (hex.len() % 2 == 0)
-            .then(|| {
-                hex.as_bytes()
-                    .chunks(2)
-                    .map(|pair| {
-                        let pair = std::str::from_utf8(pair).ok()?;
-                        // `from_str_radix` would take a sign.
-                        if !pair.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                            return None;
-                        }
-                        u8::from_str_radix(pair, 16).ok()
-                    })
-                    .collect()
-            })
-            .flatten();
-        match bytes {
-            Some(bytes) if bytes.is_empty() || bytes.len() == dialect.header_bytes() => Ok(bytes),
-            _ => {
-                let expected = format!("{} bytes in hex, or nothing", dialect.header_bytes());
-                Err(self.fault("header", expected, format!("{hex:?}")))
-            }
-        }
-    }
-
-    fn match_rule(
-        &self,
-        always: Option<Vec<u8>>,
-        where_echoed: Option<Vec<u8>>,
-    ) -> Result<MatchRule, ProfileError> {
-        let default = MatchRule::default();
-        let rule = MatchRule {
-            always: always.map_or(Ok(default.always), |des| self.key_fields("match_key", &des))?,
-            where_echoed: where_echoed.map_or(Ok(default.where_echoed), |des| {
-                self.key_fields("match_where_echoed", &des)
-            })?,
-        };
-        if !rule.always.contains(KeyField::Stan) {
-            return Err(self.fault("match_key", "11 among its DEs", "none"));
-        }
-        Ok(rule)
-    }
-
-    fn key_fields(&self, key: &str, des: &[u8]) -> Result<KeyFields, ProfileError> {
-        des.iter().try_fold(KeyFields::default(), |fields, de| {
-            KeyField::DES
-                .into_iter()
-                .find(|field| field.de() == Some(*de))
-                .map(|field| fields.with(field))
-                .ok_or_else(|| self.fault(key, "only DEs of 4, 7, 11, 37 and 41", de))
-        })
-    }
-
-    fn response_codes(
-        &self,
-        raw: &BTreeMap<String, toml::Value>,
-    ) -> Result<ResponseCodes, ProfileError> {
-        let mut overrides = BTreeMap::new();
-        for (code, value) in raw {
-            let key = format!("response_codes.{code}");
-            let parsed: ResponseCode = code.parse().map_err(|_| {
-                self.fault("response_codes", "codes of two letters or digits", code)
-            })?;
-            overrides.insert(parsed, self.meaning(&key, value)?);
-        }
-        Ok(ResponseCodes::new(overrides))
-    }
-
-    fn meaning(&self, key: &str, value: &toml::Value) -> Result<Meaning, ProfileError> {
-        let expected = "\"approved\", \"unclear\", a reason for a decline, or a table of reason \
-                        and advice";
-        let decline: DeclineFile = match value.as_str() {
-            Some("approved") => return Ok(Meaning::Approved),
-            Some("unclear") => return Ok(Meaning::Unclear),
-            Some(_) => DeclineFile {
-                reason: value
-                    .clone()
-                    .try_into()
-                    .map_err(|_| self.fault(key, expected, shown(value)))?,
-                advice: None,
-            },
-            None => value
-                .clone()
-                .try_into()
-                .map_err(|error: toml::de::Error| self.fault(key, expected, error.message()))?,
-        };
-        Ok(Meaning::Declined {
-            reason: decline.reason,
-            advice: decline
-                .advice
-                .unwrap_or_else(|| usual_advice(decline.reason)),
-        })
-    }
-
-    fn mapping(&self, name: &str, raw: &MessageFile) -> Result<Mapping, ProfileError> {
-        let known: Vec<String> = AUTHORIZATION_MTIS.iter().map(Mti::to_string).collect();
-        let (mti, response_mti) = AUTHORIZATION_MTIS
-            .into_iter()
-            .find(|mti| mti.to_string() == raw.mti)
-            .and_then(|mti| Some((mti, mti.response()?)))
-            .ok_or_else(|| {
-                let expected = format!("one of {}", known.join(", "));
-                self.fault(format!("messages.{name}.mti"), expected, &raw.mti)
-            })?;
-        let mut fields = Vec::with_capacity(raw.fields.len());
-        for (de, value) in &raw.fields {
-            let key = format!("messages.{name}.fields.{de}");
-            let de: u8 = de
-                .parse()
-                .ok()
-                .filter(|de| (2..=128).contains(de) && *de != 65)
-                .ok_or_else(|| self.fault(&key, "a DE of 2 to 128", de))?;
-            fields.push((de, self.source(&key, value)?));
-        }
-        fields.sort_by_key(|(de, _)| *de);
-        for de in [4, 7, 11] {
-            if !fields.iter().any(|(there, _)| *there == de) {
-                let key = format!("messages.{name}.fields");
-                return Err(self.fault(key, format!("a source for DE {de}"), "none"));
-            }
-        }
-        Ok(Mapping {
-            mti,
-            response_mti,
-            fields,
-        })
-    }
-
-    fn source(&self, key: &str, value: &toml::Value) -> Result<Source, ProfileError> {
-        let table = match value {
-            toml::Value::String(name) => {
-                return Source::named(name).ok_or_else(|| {
-                    let expected = format!("one of {}", Source::names().join(", "));
-                    self.fault(key, expected, format!("{name:?}"))
-                });
-            }
-            toml::Value::Table(table) if table.len() == 1 => table,
-            other => return Err(self.fault(key, TABLE_SOURCE, shown(other))),
-        };
-        match (table.get("literal"), table.get("subelements")) {
-            (Some(toml::Value::String(text)), None) => Ok(Source::Literal(text.clone())),
-            (None, Some(toml::Value::Table(parts))) => {
-                let mut subelements = Vec::with_capacity(parts.len());
-                for (tag, value) in parts {
-                    let key = format!("{key}.subelements.{tag}");
-                    let number = (tag.len() == 2)
-                        .then(|| tag.parse::<u8>().ok())
-                        .flatten()
-                        .ok_or_else(|| self.fault(&key, "a tag of two digits", tag))?;
-                    let source = self.source(&key, value)?;
-                    if matches!(source, Source::Subelements(_)) {
-                        return Err(self.fault(key, "sub-elements one level deep", "a second"));
-                    }
-                    subelements.push((number, source));
-                }
-                Ok(Source::Subelements(subelements))
-            }
-            _ => Err(self.fault(key, TABLE_SOURCE, shown(value))),
-        }
-    }
-}
-
-const TABLE_SOURCE: &str =
-    "the name of a source, { literal = \"TEXT\" } or { subelements = { TAG = SOURCE } }";
-
-/// The longest time of a profile but for the time-out of an answer: an hour.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
-/// A value as it stands in an error: what it is, and its text where it is one.
-fn shown(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => format!("{text:?}"),
-        toml::Value::Integer(number) => number.to_string(),
-        other => format!("a value of type {}", other.type_str()),
-    }
-}
-
-/// Appends `"key" = `. TOML's quoted keys and strings have the escapes of JSON.
-fn write_inline_key(key: &str, out: &mut String) {
-    out.push_str(&serde_json::Value::from(key).to_string());
-    out.push_str(" = ");
-}
-
-/// Appends a value in TOML's inline form, so that the codec reads an inline dialect as it reads a
-/// file.
-fn write_inline(value: &toml::Value, out: &mut String) {
-    use std::fmt::Write;
-    match value {
-        toml::Value::String(text) => out.push_str(&serde_json::Value::from(&**text).to_string()),
-        toml::Value::Integer(number) => {
-            let _ = write!(out, "{number}");
-        }
-        toml::Value::Float(number) => {
-            let _ = write!(out, "{number:?}");
-        }
-        toml::Value::Boolean(truth) => {
-            let _ = write!(out, "{truth}");
-        }
-        toml::Value::Datetime(moment) => {
-            let _ = write!(out, "{moment}");
-        }
-        toml::Value::Array(values) => {
-            out.push('[');
-            for value in values {
-                write_inline(value, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        toml::Value::Table(table) => {
-            out.push('{');
-            for (index, (key, value)) in table.iter().enumerate() {
-                out.push_str(if index == 0 { " " } else { ", " });
-                write_inline_key(key, out);
-                write_inline(value, out);
-            }
-            out.push('}');
-        }
-    }
 }
 
 #[cfg(test)]

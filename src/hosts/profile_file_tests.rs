@@ -1,3 +1,8 @@
+use std::time::Duration;
+
+use super::super::match_key::MatchRule;
+use super::super::profile::PemSource;
+use super::super::response_codes::Meaning;
 use super::*;
 
 const TEMPLATE: &str = include_str!("../../hosts/acquirer.toml");

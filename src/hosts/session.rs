@@ -1,34 +1,31 @@
 //! One connection, from the sign-on to its end: reads, writes, keeps it alive, matches answers.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use iso8583::mti::Class;
-use iso8583::{Message, MessageBuilder, Mti, masked};
+use iso8583::{Message, MessageBuilder, Mti};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, MissedTickBehavior};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::payment::decline::{FailureReason, ResponseCode};
 
+use super::fault::LineFault;
 use super::in_flight::Match;
 use super::link::{Line, Outgoing, told_to_drain};
-use super::match_key::{ReceivedKey, rrn_of, stan_of};
+use super::match_key::ReceivedKey;
 use super::network::{self, NetworkFunction};
-use super::notice::{HostNotice, QuarantineReason, Quarantined};
+use super::notice::QuarantineReason;
+use super::outbound::{Outbound, OutboundError};
+use super::report::response_code_of;
 use super::status::LineState;
-use super::tap::{Direction, TappedMessage};
+use super::tap::Direction;
 
 /// The most requests that one write takes from the queue.
 const WRITE_BATCH: usize = 128;
-/// The most bytes that may wait to be written. A host that lets more pile up does not read.
-const WRITE_BYTES_LIMIT: usize = 256 * 1024;
-/// How long one write may take.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Room for what is read at once, beside one frame of the greatest length.
 const READ_BYTES: usize = 16 * 1024;
 /// How long the end of a TLS session may take.
@@ -39,39 +36,6 @@ const UNFRAMED_BYTES_SHOWN: usize = 256;
 const TICK: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
 /// How often a line that drains looks whether it is done.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
-
-/// Why a line was lost.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LineFault {
-    #[error("failed to connect: {0}")]
-    Connect(#[source] std::io::Error),
-    #[error("connecting took longer than {} ms", .0.as_millis())]
-    ConnectTimeout(Duration),
-    #[error("the TLS handshake failed: {0}")]
-    Tls(#[source] std::io::Error),
-    #[error("the host closed the connection")]
-    Closed,
-    #[error("the connection broke: {0}")]
-    Broken(#[source] std::io::Error),
-    #[error("the host took nothing for {} ms", WRITE_TIMEOUT.as_millis())]
-    WriteTimeout,
-    #[error("the host takes nothing: {WRITE_BYTES_LIMIT} bytes wait to be written")]
-    WriteBacklog,
-    #[error("a {} could not be written: {detail}", .function.name())]
-    NetworkRequest {
-        function: NetworkFunction,
-        detail: String,
-    },
-    #[error("the host did not answer a {} in time", .0.name())]
-    NetworkTimeout(NetworkFunction),
-    #[error("the host answered a {} with {}", .function.name(), .response_code.map_or_else(|| "no response code".to_owned(), |code| code.to_string()))]
-    NetworkRefused {
-        function: NetworkFunction,
-        response_code: Option<ResponseCode>,
-    },
-    #[error("a message could not be read: {0}")]
-    Undecodable(String),
-}
 
 /// How a session ended.
 pub(super) enum SessionEnd {
@@ -114,10 +78,7 @@ pub(super) struct Session<'a, S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     inbound: Vec<u8>,
-    out: Vec<u8>,
-    /// How much of `out` is written.
-    written: usize,
-    write_began: Instant,
+    outbound: Outbound,
     batch: Vec<Outgoing>,
     builder: MessageBuilder,
     phase: Phase,
@@ -138,9 +99,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             reader,
             writer,
             inbound: Vec::with_capacity(frame_bytes.saturating_add(READ_BYTES)),
-            out: Vec::with_capacity(READ_BYTES),
-            written: 0,
-            write_began: now,
+            outbound: Outbound::new(now),
             batch: Vec::with_capacity(WRITE_BATCH),
             builder: MessageBuilder::new(Mti::NETWORK_REQUEST),
             phase: Phase::SigningOn,
@@ -156,12 +115,10 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             Ok(()) => self.serve().await,
             Err(fault) => Stop::Fault(fault),
         };
-        let was_up = self.phase != Phase::SigningOn;
-        self.line.open.store(false, Ordering::Release);
-        self.out.as_mut_slice().zeroize();
+        self.outbound.wipe();
         self.inbound.as_mut_slice().zeroize();
-        // The peer sees a proper end of the TLS session where that is still possible.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
+        // Whoever waits is told first: the rest may take a moment.
+        self.line.lose_everything();
         let (end, reason) = match stop {
             Stop::Done => (SessionEnd::Drained, "signed off".to_owned()),
             Stop::Fault(fault) => {
@@ -169,15 +126,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                 (SessionEnd::Lost(fault), reason)
             }
         };
-        if was_up {
-            let report = &self.line.report;
-            report.notice(HostNotice::LineDown {
-                host_id: report.profile.host_id.clone(),
-                line: report.line,
-                reason,
-                at: report.clock.now(),
-            });
+        if self.phase != Phase::SigningOn {
+            self.line.report.line_down(reason);
         }
+        // The peer sees a proper end of the TLS session where that is still possible.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
         end
     }
 
@@ -194,18 +147,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
     fn come_up(&mut self) {
         self.phase = Phase::Up;
         self.line.open.store(true, Ordering::Release);
-        let report = &self.line.report;
-        report.state(LineState::SignedOn, None);
-        tracing::info!(
-            host.id = %report.profile.host_id,
-            line = report.line,
-            "the line is up"
-        );
-        report.notice(HostNotice::LineUp {
-            host_id: report.profile.host_id.clone(),
-            line: report.line,
-            at: report.clock.now(),
-        });
+        self.line.report.line_up();
     }
 
     async fn serve(&mut self) -> Stop {
@@ -222,16 +164,14 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                     Ok(_) => self.take_frames(),
                     Err(error) => Err(LineFault::Broken(error).into()),
                 },
-                sent = poll_fn(|cx| send(&mut self.writer, &self.out, &mut self.written, cx)),
-                    if !self.out.is_empty() =>
+                sent = poll_fn(|cx| self.outbound.poll_send(&mut self.writer, cx)),
+                    if !self.outbound.is_empty() =>
                 {
-                    self.out.as_mut_slice().zeroize();
-                    self.out.clear();
-                    self.written = 0;
+                    self.outbound.wipe();
                     sent.map_err(|error| LineFault::Broken(error).into())
                 }
                 count = self.line.queue.recv_many(&mut self.batch, WRITE_BATCH),
-                    if self.out.is_empty() && self.phase != Phase::SigningOff =>
+                    if self.outbound.is_empty() && self.phase != Phase::SigningOff =>
                 {
                     if count == 0 {
                         Err(Stop::Done)
@@ -262,7 +202,6 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
     /// Puts everything that was queued into the write buffer, in one go.
     fn take_requests(&mut self) {
         let now = Instant::now();
-        self.write_began = now;
         let mut batch = std::mem::take(&mut self.batch);
         for outgoing in batch.drain(..) {
             self.take_request(outgoing, now);
@@ -291,9 +230,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             return;
         }
         if self.line.in_flight.insert(key, waiter, now).is_ok() {
-            self.out.extend_from_slice(&frame);
+            self.outbound.push(&frame, now);
             let payload = self.line.profile.framing.prefix.bytes();
-            self.tap(Direction::ToHost, frame.get(payload..).unwrap_or_default());
+            self.line
+                .report
+                .tap(Direction::ToHost, frame.get(payload..).unwrap_or_default());
         }
     }
 
@@ -315,7 +256,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                 }
                 Err(error) => {
                     let shown = rest.len().min(UNFRAMED_BYTES_SHOWN);
-                    self.quarantine(
+                    self.line.report.quarantine(
                         None,
                         rest.get(..shown).unwrap_or_default(),
                         QuarantineReason::Undecodable {
@@ -339,7 +280,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             // Some hosts keep a line open with empty frames.
             return Ok(());
         }
-        self.tap(Direction::FromHost, frame);
+        self.line.report.tap(Direction::FromHost, frame);
         let dialect = Arc::clone(&self.line.profile.dialect);
         let message = match dialect.decode(frame) {
             Ok(message) => message,
@@ -348,7 +289,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                 let reason = QuarantineReason::Undecodable {
                     detail: detail.clone(),
                 };
-                self.quarantine(error.partial(), frame, reason);
+                self.line.report.quarantine(error.partial(), frame, reason);
                 return Err(LineFault::Undecodable(detail).into());
             }
         };
@@ -359,7 +300,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             if mti.is_response() {
                 self.take_response(&message, now);
             } else {
-                self.quarantine(Some(&message), frame, QuarantineReason::UnexpectedRequest);
+                self.line.report.quarantine(
+                    Some(&message),
+                    frame,
+                    QuarantineReason::UnexpectedRequest,
+                );
             }
             Ok(())
         }
@@ -381,14 +326,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                     bank_us,
                 );
                 if !waiter.end(outcome) {
-                    let report = &self.line.report;
-                    report.notice(HostNotice::LateResponse {
-                        host_id: report.profile.host_id.clone(),
-                        operation_id: waiter.operation_id,
+                    self.line.report.late_response(
+                        waiter.operation_id,
                         response_code,
                         approval_code,
-                        at: report.clock.now(),
-                    });
+                    );
                 }
                 return;
             }
@@ -396,9 +338,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             Match::Mismatch(fields) => QuarantineReason::KeyMismatch {
                 fields: fields.to_vec(),
             },
-            Match::NoMatch => QuarantineReason::NoMatch,
+            Match::Stranger => QuarantineReason::NoMatch,
         };
-        self.quarantine(Some(message), message.as_bytes(), reason);
+        self.line
+            .report
+            .quarantine(Some(message), message.as_bytes(), reason);
     }
 
     fn take_network_message(&mut self, message: &Message<'_>) -> Result<(), Stop> {
@@ -415,7 +359,9 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             } else {
                 QuarantineReason::UnexpectedRequest
             };
-            self.quarantine(Some(message), message.as_bytes(), reason);
+            self.line
+                .report
+                .quarantine(Some(message), message.as_bytes(), reason);
             return Ok(());
         };
         let response_code = response_code_of(message);
@@ -456,34 +402,27 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
 
     /// Appends what is in the builder to what is to be written.
     fn write_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
-        if self.out.len() > WRITE_BYTES_LIMIT {
-            return Err(LineFault::WriteBacklog);
-        }
-        if self.out.is_empty() {
-            self.write_began = Instant::now();
-        }
-        let start = self.out.len();
         let profile = &self.line.profile;
-        profile
-            .framing
-            .write(&mut self.out, |out| {
-                profile.dialect.encode(&self.builder, out)
-            })
-            .map_err(|error| LineFault::NetworkRequest {
-                function,
-                detail: error.to_string(),
-            })?;
-        let payload = start + profile.framing.prefix.bytes();
-        self.tap(
-            Direction::ToHost,
-            self.out.get(payload..).unwrap_or_default(),
-        );
+        let written = self.outbound.write(&profile.framing, |out| {
+            profile.dialect.encode(&self.builder, out)
+        });
+        let frame = match written {
+            Ok(frame) => frame,
+            Err(OutboundError::Backlog) => return Err(LineFault::WriteBacklog),
+            Err(OutboundError::Frame(error)) => {
+                return Err(LineFault::NetworkRequest {
+                    function,
+                    detail: error.to_string(),
+                });
+            }
+        };
+        self.line.report.tap(Direction::ToHost, frame);
         Ok(())
     }
 
     /// Everything that happens because time passes.
     fn look_at_the_time(&mut self, now: Instant) -> Result<(), Stop> {
-        if !self.out.is_empty() && now.saturating_duration_since(self.write_began) > WRITE_TIMEOUT {
+        if self.outbound.is_stuck(now) {
             return Err(LineFault::WriteTimeout.into());
         }
         if let Some(sent) = &self.network
@@ -496,7 +435,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         }
         self.line.in_flight.expire(now);
         if self.phase == Phase::Draining
-            && self.out.is_empty()
+            && self.outbound.is_empty()
             && self.network.is_none()
             && self.line.load.load(Ordering::Acquire) == 0
         {
@@ -512,70 +451,4 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         }
         Ok(())
     }
-
-    fn quarantine(&self, message: Option<&Message<'_>>, bytes: &[u8], reason: QuarantineReason) {
-        let report = &self.line.report;
-        let quarantined = Quarantined {
-            host_id: report.profile.host_id.clone(),
-            line: report.line,
-            reason,
-            mti: message.map(|message| message.mti().to_string()),
-            stan: message.and_then(stan_of),
-            rrn: message.and_then(rrn_of),
-            response_code: message.and_then(response_code_of),
-            masked: masked::masked_hex(&report.profile.dialect, bytes),
-            at: report.clock.now(),
-        };
-        tracing::warn!(
-            host.id = %report.profile.host_id,
-            line = report.line,
-            reason = %quarantined.reason,
-            mti = quarantined.mti.as_deref(),
-            stan = quarantined.stan.map(tracing::field::display),
-            rrn = quarantined.rrn.map(tracing::field::display),
-            "a message went to the quarantine"
-        );
-        report.notice(HostNotice::Quarantined(Box::new(quarantined)));
-    }
-
-    fn tap(&self, direction: Direction, bytes: &[u8]) {
-        let report = &self.line.report;
-        if let Some(tap) = &report.tap
-            && tap.receiver_count() > 0
-        {
-            // Nobody is listening any more when this fails.
-            let _ = tap.send(TappedMessage {
-                host_id: report.profile.host_id.clone(),
-                direction,
-                dialect: Arc::clone(&report.profile.dialect),
-                bytes: Arc::new(Zeroizing::new(bytes.to_vec())),
-                at: report.clock.now(),
-            });
-        }
-    }
-}
-
-/// DE 39, where there is a readable one.
-fn response_code_of(message: &Message<'_>) -> Option<ResponseCode> {
-    message.text(39)?.parse().ok()
-}
-
-/// Writes what is left of `out` and flushes. What is written is counted in `written`, so that
-/// nothing is written twice when this is dropped and called again.
-fn send<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    out: &[u8],
-    written: &mut usize,
-    cx: &mut Context<'_>,
-) -> Poll<std::io::Result<()>> {
-    while let Some(rest) = out.get(*written..)
-        && !rest.is_empty()
-    {
-        let count = ready!(Pin::new(&mut *writer).poll_write(cx, rest))?;
-        if count == 0 {
-            return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
-        }
-        *written += count;
-    }
-    Pin::new(writer).poll_flush(cx)
 }

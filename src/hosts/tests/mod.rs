@@ -1,3 +1,130 @@
 //! The links against a scripted bank: real sockets, real TLS.
 
+mod answers;
+mod bank;
 pub(super) mod known;
+mod lines;
+mod stalled;
+mod trust;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::clock::ManualClock;
+use crate::payment::decline::ResponseCode;
+
+use super::exchange::Exchange;
+use super::messages::CardFields;
+use super::notice::{HostNotice, Quarantined};
+use super::profile::HostProfile;
+use super::status::LineStatus;
+use super::{Hosts, HostsOptions};
+use bank::{Bank, BankLine};
+
+pub(super) const CARD: CardFields<'static> = CardFields {
+    pan: "4111111111111111",
+    expiry_yymm: "2712",
+    cvv: Some("123"),
+};
+
+/// Longer than any test takes; reached only by one that fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Hosts that were started for a test.
+struct Started {
+    hosts: Arc<Hosts>,
+    notices: mpsc::Receiver<HostNotice>,
+}
+
+impl Started {
+    fn new(profile: HostProfile) -> Self {
+        Self::with(profile, HostsOptions::default())
+    }
+
+    fn with(profile: HostProfile, options: HostsOptions) -> Self {
+        let (sender, notices) = mpsc::channel(64);
+        let clock = Arc::new(ManualClock::at(known::NOW));
+        let hosts = Hosts::start_with(vec![profile], options, clock, sender).unwrap();
+        Self {
+            hosts: Arc::new(hosts),
+            notices,
+        }
+    }
+
+    /// A bank, hosts with one line to it, and that line, signed on. `change` changes the profile.
+    async fn signed_on(change: impl FnOnce(&mut HostProfile)) -> (Self, Bank, BankLine) {
+        let bank = Bank::start().await;
+        let mut profile = bank.profile();
+        change(&mut profile);
+        let started = Self::new(profile);
+        let line = bank.accept_signed_on().await;
+        assert!(started.hosts.ready(PATIENCE).await);
+        (started, bank, line)
+    }
+
+    /// Sends the authorization of sequence number `number`.
+    fn pay(&self, number: u64) -> JoinHandle<Exchange> {
+        self.pay_until(number, Instant::now() + PATIENCE)
+    }
+
+    fn pay_until(&self, number: u64, deadline: Instant) -> JoinHandle<Exchange> {
+        let hosts = Arc::clone(&self.hosts);
+        tokio::spawn(async move {
+            let operation = known::numbered(number);
+            hosts
+                .authorize(&operation, &known::merchant(), CARD, deadline)
+                .await
+        })
+    }
+
+    /// The next notice that is not about a line's coming and going.
+    async fn notice(&mut self) -> HostNotice {
+        loop {
+            let notice = tokio::time::timeout(PATIENCE, self.notices.recv()).await;
+            match notice.expect("a notice in time").expect("a sender") {
+                HostNotice::LineUp { .. } | HostNotice::LineDown { .. } => {}
+                notice => return notice,
+            }
+        }
+    }
+
+    async fn quarantined(&mut self) -> Quarantined {
+        match self.notice().await {
+            HostNotice::Quarantined(quarantined) => *quarantined,
+            other => panic!("expected a message in the quarantine, got {other:?}"),
+        }
+    }
+
+    /// The first status of the first line that `is` what the test waits for.
+    async fn line_status(&self, is: impl Fn(&LineStatus) -> bool) -> LineStatus {
+        let mut status = self.hosts.watch();
+        let seen = tokio::time::timeout(PATIENCE, status.wait_for(|hosts| is(&hosts[0].lines[0])))
+            .await
+            .expect("a status in time")
+            .unwrap();
+        seen[0].lines[0].clone()
+    }
+
+    async fn fault(&self) -> String {
+        let status = self.line_status(|line| line.last_fault.is_some()).await;
+        status.last_fault.unwrap()
+    }
+}
+
+async fn end_of(payment: JoinHandle<Exchange>) -> Exchange {
+    tokio::time::timeout(PATIENCE, payment)
+        .await
+        .expect("an end in time")
+        .unwrap()
+}
+
+fn is_approved(exchange: &Exchange) -> bool {
+    matches!(exchange, Exchange::Approved { approval, bank_us }
+        if approval.approval_code == "A1B2C3"
+            && approval.response_code == ResponseCode::APPROVED
+            && *bank_us > 0)
+}

@@ -1,0 +1,202 @@
+//! One host as the senders see it: encodes a request, chooses a line, waits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::payment::decline::FailureReason;
+use crate::payment::merchant::Merchant;
+use crate::payment::operation::OperationKind;
+use crate::payment::record::Operation;
+
+use super::exchange::Exchange;
+use super::in_flight::InFlight;
+use super::link::{Line, LineHandle, Outgoing};
+use super::match_key::RequestKey;
+use super::messages::{self, CardFields, Contents, Encoder, MessageError};
+use super::network::NetworkStans;
+use super::profile::HostProfile;
+use super::report::Reporter;
+use super::status::Load;
+use super::tls::{self, HostTls};
+use super::{HostsError, KeyLoader, waiter};
+
+/// Encoders that a host keeps for reuse; more are made when more are needed at once.
+const SPARE_ENCODERS: usize = 64;
+
+/// One host, as the senders see it.
+pub(super) struct Host {
+    pub(super) profile: Arc<HostProfile>,
+    lines: Vec<LineHandle>,
+    encoders: Mutex<Vec<Encoder>>,
+}
+
+impl Host {
+    pub(super) fn new(profile: Arc<HostProfile>, lines: Vec<LineHandle>) -> Self {
+        Self {
+            profile,
+            lines,
+            encoders: Mutex::default(),
+        }
+    }
+
+    /// See [`Hosts::authorize`](super::Hosts::authorize).
+    pub(super) async fn authorize(
+        &self,
+        operation: &Operation,
+        merchant: &Merchant,
+        card: CardFields<'_>,
+        deadline: Instant,
+    ) -> Exchange {
+        let now = Instant::now();
+        if now >= deadline {
+            return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        }
+        let line = match self.take_place() {
+            Ok(line) => line,
+            Err(reason) => return Exchange::NotSent(reason),
+        };
+        // From here on `pending` gives the place on the line back, however this ends.
+        let (waiter, pending) = waiter::request(operation.id, Arc::clone(&line.load), now);
+        let contents = Contents {
+            operation,
+            merchant,
+            card,
+        };
+        let encoded = self.encode(contents);
+        let (frame, key) = match encoded {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                tracing::error!(
+                    host.id = %self.profile.host_id,
+                    payment.id = %operation.payment_id,
+                    %error,
+                    "an authorization could not be built"
+                );
+                return Exchange::NotSent(FailureReason::MessageNotBuildable);
+            }
+        };
+        let outgoing = Outgoing {
+            frame,
+            key,
+            deadline,
+            waiter,
+        };
+        if let Err(error) = line.queue.try_send(outgoing) {
+            return Exchange::NotSent(match error {
+                mpsc::error::TrySendError::Full(_) => FailureReason::HostBusy,
+                mpsc::error::TrySendError::Closed(_) => FailureReason::HostUnavailable,
+            });
+        }
+        let until = deadline.min(now + self.profile.reply_timeout);
+        pending.outcome(until).await
+    }
+
+    /// Takes a place on the signed-on line with the fewest requests in flight.
+    fn take_place(&self) -> Result<&LineHandle, FailureReason> {
+        let limit = self.profile.in_flight_limit;
+        // Others take places at the same time, so a line that had one may be full when asked.
+        for _ in 0..=self.lines.len() {
+            let line = self
+                .lines
+                .iter()
+                .filter(|line| line.open.load(Ordering::Acquire))
+                .min_by_key(|line| line.load.load(Ordering::Relaxed))
+                .ok_or(FailureReason::HostUnavailable)?;
+            let taken = line
+                .load
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                    (count < limit).then_some(count + 1)
+                });
+            if taken.is_ok() {
+                return Ok(line);
+            }
+        }
+        Err(FailureReason::HostBusy)
+    }
+
+    fn encode(
+        &self,
+        contents: Contents<'_>,
+    ) -> Result<(Zeroizing<Vec<u8>>, RequestKey), MessageError> {
+        let mapping = match contents.operation.kind {
+            OperationKind::Authorization => &self.profile.authorization,
+            kind => return Err(MessageError::NoMapping { kind }),
+        };
+        let key = messages::request_key(mapping, contents.operation, contents.merchant)?;
+        let spare = self.spare_encoders().pop();
+        let mut encoder = spare.unwrap_or_else(Encoder::new);
+        let frame = encoder.encode(mapping, self.profile.writing(), contents);
+        let mut spares = self.spare_encoders();
+        if spares.len() < SPARE_ENCODERS {
+            spares.push(encoder);
+        }
+        drop(spares);
+        Ok((frame?, key))
+    }
+
+    fn spare_encoders(&self) -> std::sync::MutexGuard<'_, Vec<Encoder>> {
+        self.encoders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Checks a profile against those before it, and reads its certificates and key.
+pub(super) fn check(
+    profile: &HostProfile,
+    before: &[(Arc<HostProfile>, Arc<HostTls>)],
+    key_loader: Option<&KeyLoader>,
+) -> Result<HostTls, HostsError> {
+    let host_id = || profile.host_id.clone();
+    if before
+        .iter()
+        .any(|(other, _)| other.host_id == profile.host_id)
+    {
+        return Err(HostsError::DuplicateHost(host_id()));
+    }
+    profile
+        .check_messages()
+        .map_err(|source| HostsError::Message {
+            host_id: host_id(),
+            source,
+        })?;
+    tls::host_tls(&profile.tls, key_loader).map_err(|source| HostsError::Tls {
+        host_id: host_id(),
+        source,
+    })
+}
+
+/// Both ends of a line that is yet to connect.
+pub(super) fn open_line(
+    profile: &Arc<HostProfile>,
+    tls: &Arc<HostTls>,
+    load: Load,
+    drain: watch::Receiver<bool>,
+    report: Reporter,
+) -> (LineHandle, Line) {
+    // Each request in the queue holds a place on the line, so the queue never needs more room.
+    let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
+    let open = Arc::new(AtomicBool::new(false));
+    let handle = LineHandle {
+        queue: sender,
+        open: Arc::clone(&open),
+        load: Arc::clone(&load),
+    };
+    // Any start will do, so that lines differ; without randomness they don't.
+    let random = u32::from_le_bytes(clock::random_bytes().unwrap_or_default());
+    let line = Line {
+        profile: Arc::clone(profile),
+        tls: Arc::clone(tls),
+        queue,
+        open,
+        load,
+        in_flight: InFlight::new(profile.match_rule, profile.in_flight_limit),
+        network_stans: NetworkStans::starting_at(random),
+        drain,
+        report,
+    };
+    (handle, line)
+}

@@ -1,0 +1,141 @@
+//! Says what happens on a line: to the board, to the store, to the log, to the tap.
+
+use std::sync::Arc;
+
+use iso8583::{Message, masked};
+use tokio::sync::{broadcast, mpsc};
+use zeroize::Zeroizing;
+
+use crate::clock::Clock;
+use crate::payment::decline::ResponseCode;
+use crate::payment::ids::OperationId;
+
+use super::match_key::{rrn_of, stan_of};
+use super::notice::{HostNotice, QuarantineReason, Quarantined};
+use super::profile::HostProfile;
+use super::status::{LineState, StatusBoard};
+use super::tap::{Direction, TappedMessage};
+
+/// The reporter of one line.
+pub(super) struct Reporter {
+    pub(super) profile: Arc<HostProfile>,
+    /// Its host's place on the board.
+    pub(super) host: usize,
+    /// Its own place, from 0.
+    pub(super) line: usize,
+    pub(super) board: Arc<StatusBoard>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) notices: mpsc::Sender<HostNotice>,
+    pub(super) tap: Option<broadcast::Sender<TappedMessage>>,
+}
+
+impl Reporter {
+    /// Records what the line is doing.
+    pub(super) fn state(&self, state: LineState, fault: Option<String>) {
+        self.board
+            .set(self.host, self.line, state, self.clock.now(), fault);
+    }
+
+    /// Passes a notice on. A full queue does not hold up the line: the notice goes to the log
+    /// instead, where it can still be seen.
+    pub(super) fn notice(&self, notice: HostNotice) {
+        if let Err(error) = self.notices.try_send(notice) {
+            let (mpsc::error::TrySendError::Full(notice)
+            | mpsc::error::TrySendError::Closed(notice)) = error;
+            tracing::error!(
+                host.id = %self.profile.host_id,
+                line = self.line,
+                ?notice,
+                "a notice could not be recorded"
+            );
+        }
+    }
+
+    /// The line signed on.
+    pub(super) fn line_up(&self) {
+        self.state(LineState::SignedOn, None);
+        tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is up");
+        self.notice(HostNotice::LineUp {
+            host_id: self.profile.host_id.clone(),
+            line: self.line,
+            at: self.clock.now(),
+        });
+    }
+
+    /// A line that was signed on is so no more.
+    pub(super) fn line_down(&self, reason: String) {
+        self.notice(HostNotice::LineDown {
+            host_id: self.profile.host_id.clone(),
+            line: self.line,
+            reason,
+            at: self.clock.now(),
+        });
+    }
+
+    /// The answer to an operation came when nobody waited any more.
+    pub(super) fn late_response(
+        &self,
+        operation_id: OperationId,
+        response_code: Option<ResponseCode>,
+        approval_code: String,
+    ) {
+        self.notice(HostNotice::LateResponse {
+            host_id: self.profile.host_id.clone(),
+            operation_id,
+            response_code,
+            approval_code,
+            at: self.clock.now(),
+        });
+    }
+
+    /// Puts a message into the quarantine: what could be read of it, and its bytes, masked.
+    pub(super) fn quarantine(
+        &self,
+        message: Option<&Message<'_>>,
+        bytes: &[u8],
+        reason: QuarantineReason,
+    ) {
+        let quarantined = Quarantined {
+            host_id: self.profile.host_id.clone(),
+            line: self.line,
+            reason,
+            mti: message.map(|message| message.mti().to_string()),
+            stan: message.and_then(stan_of),
+            rrn: message.and_then(rrn_of),
+            response_code: message.and_then(response_code_of),
+            masked: masked::masked_hex(&self.profile.dialect, bytes),
+            at: self.clock.now(),
+        };
+        tracing::warn!(
+            host.id = %self.profile.host_id,
+            line = self.line,
+            reason = %quarantined.reason,
+            mti = quarantined.mti.as_deref(),
+            stan = quarantined.stan.map(tracing::field::display),
+            rrn = quarantined.rrn.map(tracing::field::display),
+            "a message went to the quarantine"
+        );
+        self.notice(HostNotice::Quarantined(Box::new(quarantined)));
+    }
+
+    /// Copies a message for whoever listens to the tap.
+    pub(super) fn tap(&self, direction: Direction, bytes: &[u8]) {
+        if let Some(tap) = &self.tap
+            && tap.receiver_count() > 0
+        {
+            // Nobody is listening any more when this fails.
+            let _ = tap.send(TappedMessage {
+                host_id: self.profile.host_id.clone(),
+                direction,
+                dialect: Arc::clone(&self.profile.dialect),
+                bytes: Arc::new(Zeroizing::new(bytes.to_vec())),
+                at: self.clock.now(),
+            });
+        }
+    }
+}
+
+/// DE 39, where there is a readable one.
+pub(super) fn response_code_of(message: &Message<'_>) -> Option<ResponseCode> {
+    message.text(39)?.parse().ok()
+}

@@ -1,0 +1,252 @@
+//! A bank that does what a test tells it to, over real TLS.
+
+use std::sync::Arc;
+
+use iso8583::{Dialect, MessageBuilder, Mti};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, PublicKeyData,
+};
+use ring::digest::{SHA256, digest};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use zeroize::Zeroizing;
+
+use crate::hosts::profile::{HostProfile, PemSource, SpkiPin};
+
+use super::known::template;
+
+/// The name that profiles of these tests expect.
+pub(super) const SERVER_NAME: &str = "acquirer.bank.test";
+
+/// The name of each bank's root.
+pub(super) const ROOT_NAME: &str = "bank root";
+
+/// A private root.
+pub(super) struct Root(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, PEM, and the pin of the key.
+pub(super) struct Identity {
+    pub(super) certificate: String,
+    pub(super) key: String,
+    pub(super) pin: SpkiPin,
+}
+
+impl Root {
+    pub(super) fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub(super) fn issue(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![usage];
+        let spki = key.subject_public_key_info();
+        let pin = <[u8; 32]>::try_from(digest(&SHA256, &spki).as_ref()).unwrap();
+        Identity {
+            certificate: params.signed_by(&key, &self.0).unwrap().pem(),
+            key: key.serialize_pem(),
+            pin: SpkiPin(pin),
+        }
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.0.pem()
+    }
+}
+
+pub(super) fn memory(pem: &str) -> PemSource {
+    PemSource::Memory(Zeroizing::new(pem.as_bytes().to_vec()))
+}
+
+const TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// What a test bank may do differently.
+pub(super) struct Habits {
+    pub(super) server_name: &'static str,
+    pub(super) versions: &'static [&'static SupportedProtocolVersion],
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            server_name: SERVER_NAME,
+            versions: TLS13,
+        }
+    }
+}
+
+/// A bank that listens.
+pub(super) struct Bank {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    root: Root,
+    pub(super) pin: SpkiPin,
+}
+
+impl Bank {
+    pub(super) async fn start() -> Self {
+        Self::with(Habits::default()).await
+    }
+
+    pub(super) async fn with(habits: Habits) -> Self {
+        let root = Root::new(ROOT_NAME);
+        let identity = root.issue(habits.server_name, ExtendedKeyUsagePurpose::ServerAuth);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(root.pem().as_bytes()).unwrap())
+            .unwrap();
+        let clients =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(habits.versions)
+            .unwrap()
+            .with_client_cert_verifier(clients)
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
+            )
+            .unwrap();
+        Self {
+            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            root,
+            pin: identity.pin,
+        }
+    }
+
+    /// The template's profile, for one line to this bank.
+    pub(super) fn profile(&self) -> HostProfile {
+        let client = self
+            .root
+            .issue("gateway.test", ExtendedKeyUsagePurpose::ClientAuth);
+        let mut profile = template();
+        profile.address = self.listener.local_addr().unwrap().to_string();
+        profile.tls.server_name = SERVER_NAME.into();
+        profile.tls.ca = memory(&self.root.pem());
+        profile.tls.client_certificate = memory(&client.certificate);
+        profile.tls.client_key = memory(&client.key);
+        profile.lines = 1;
+        profile.back_off.first = std::time::Duration::from_millis(1);
+        profile.back_off.longest = std::time::Duration::from_millis(20);
+        profile
+    }
+
+    /// The next connection, whether or not its handshake succeeds.
+    pub(super) async fn try_accept(&self) -> std::io::Result<BankLine> {
+        let (tcp, _) = self.listener.accept().await?;
+        tcp.set_nodelay(true)?;
+        let stream = self.acceptor.accept(tcp).await?;
+        assert!(stream.get_ref().1.peer_certificates().is_some());
+        Ok(BankLine {
+            stream,
+            dialect: Dialect::builtin("iso1987-bcd").unwrap(),
+        })
+    }
+
+    /// The next connection, not signed on.
+    pub(super) async fn accept(&self) -> BankLine {
+        self.try_accept().await.unwrap()
+    }
+
+    /// The next connection, signed on.
+    pub(super) async fn accept_signed_on(&self) -> BankLine {
+        let mut line = self.accept().await;
+        let request = line.read().await.unwrap();
+        assert_eq!(request.mti(), Mti::NETWORK_REQUEST);
+        assert_eq!(request.text_of(70).as_deref(), Some("001"));
+        line.write(&confirmation(&request, "00")).await;
+        line
+    }
+}
+
+/// The bank's end of one connection.
+pub(super) struct BankLine {
+    stream: TlsStream<TcpStream>,
+    pub(super) dialect: Dialect,
+}
+
+impl BankLine {
+    /// The next message; `None` when the connection ends.
+    pub(super) async fn read(&mut self) -> Option<MessageBuilder> {
+        let length = self.stream.read_u16().await.ok()?;
+        let mut bytes = vec![0; usize::from(length)];
+        self.stream.read_exact(&mut bytes).await.ok()?;
+        Some(self.dialect.decode(&bytes).unwrap().to_builder())
+    }
+
+    /// The next authorization request.
+    pub(super) async fn read_request(&mut self) -> MessageBuilder {
+        let request = self.read().await.expect("a request");
+        assert_eq!(request.mti(), Mti::AUTHORIZATION_REQUEST);
+        request
+    }
+
+    pub(super) fn frame(&self, message: &MessageBuilder) -> Vec<u8> {
+        let mut frame = vec![0, 0];
+        self.dialect.encode(message, &mut frame).unwrap();
+        let length = u16::try_from(frame.len() - 2).unwrap().to_be_bytes();
+        frame[..2].copy_from_slice(&length);
+        frame
+    }
+
+    pub(super) async fn write(&mut self, message: &MessageBuilder) {
+        let frame = self.frame(message);
+        self.write_raw(&frame).await;
+    }
+
+    pub(super) async fn write_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    pub(super) fn protocol_version(&self) -> Option<rustls::ProtocolVersion> {
+        self.stream.get_ref().1.protocol_version()
+    }
+
+    /// Ends the connection with a RST, in the middle of whatever is under way.
+    pub(super) fn reset(self) {
+        let (tcp, _) = self.stream.into_inner();
+        tcp.set_zero_linger().unwrap();
+    }
+
+    /// Ends the TCP connection without the close_notify that ends a TLS session.
+    pub(super) fn cut(self) {
+        drop(self.stream.into_inner());
+    }
+}
+
+/// The 0810 to a 0800.
+pub(super) fn confirmation(request: &MessageBuilder, response_code: &str) -> MessageBuilder {
+    let mut answer = request.clone();
+    answer.set_mti(Mti::NETWORK_RESPONSE);
+    answer.text(39, response_code);
+    answer
+}
+
+/// The 0110 to a 0100: the key echoed, and an approval code where it approves.
+pub(super) fn answer(request: &MessageBuilder, response_code: &str) -> MessageBuilder {
+    let mut answer = request.clone();
+    answer.set_mti(Mti::AUTHORIZATION_RESPONSE);
+    for de in [2, 14, 18, 19, 22, 25, 43, 48] {
+        answer.remove(de);
+    }
+    if response_code == "00" {
+        answer.text(38, "A1B2C3");
+    }
+    answer.text(39, response_code);
+    answer
+}

@@ -1,0 +1,176 @@
+//! A connection that takes a few bytes and no more: what was written, what was queued, what was
+//! neither. Without TLS, so that the test decides byte by byte what the bank took.
+
+use std::sync::atomic::AtomicBool;
+
+use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::sync::{oneshot, watch};
+
+use super::*;
+use crate::hosts::link::{Line, LineHandle, Outgoing};
+use crate::hosts::messages::{Contents, Encoder, request_key};
+use crate::hosts::report::Reporter;
+use crate::hosts::session::{Session, SessionEnd};
+use crate::hosts::status::StatusBoard;
+use crate::hosts::waiter;
+use crate::payment::decline::{FailureReason, UnknownReason};
+use std::sync::atomic::Ordering;
+
+/// Less than a request.
+const PIPE_BYTES: usize = 64;
+
+struct Stalled {
+    handle: LineHandle,
+    bank: DuplexStream,
+    ended: oneshot::Receiver<SessionEnd>,
+    _drain: watch::Sender<bool>,
+    profile: Arc<HostProfile>,
+}
+
+async fn stalled() -> Stalled {
+    let some_bank = Bank::start().await;
+    let mut profile = some_bank.profile();
+    profile.network.sign_on = false;
+    let tls = Arc::new(crate::hosts::tls::host_tls(&profile.tls, None).unwrap());
+    let profile = Arc::new(profile);
+    let load = crate::hosts::status::Load::default();
+    let rows = vec![(profile.host_id.clone(), true, vec![Arc::clone(&load)])];
+    let (notices, _) = mpsc::channel(64);
+    let report = Reporter {
+        profile: Arc::clone(&profile),
+        host: 0,
+        line: 0,
+        board: Arc::new(StatusBoard::new(rows, known::NOW)),
+        clock: Arc::new(ManualClock::at(known::NOW)),
+        notices,
+        tap: None,
+    };
+    let (drain, draining) = watch::channel(false);
+    let (handle, mut line): (LineHandle, Line) =
+        crate::hosts::host::open_line(&profile, &tls, load, draining, report);
+    let (ours, bank) = tokio::io::duplex(PIPE_BYTES);
+    let (end, ended) = oneshot::channel();
+    tokio::spawn(async move {
+        let over = Session::new(&mut line, ours).run().await;
+        let _ = end.send(over);
+        // The queue stays open, as it does while a line connects again.
+        std::future::pending::<()>().await;
+    });
+    Stalled {
+        handle,
+        bank,
+        ended,
+        _drain: drain,
+        profile,
+    }
+}
+
+impl Stalled {
+    fn send(&self, number: u64, until: Instant) -> JoinHandle<Exchange> {
+        let operation = known::numbered(number);
+        let merchant = known::merchant();
+        let mapping = &self.profile.authorization;
+        let contents = Contents {
+            operation: &operation,
+            merchant: &merchant,
+            card: CARD,
+        };
+        let frame = Encoder::new()
+            .encode(mapping, self.profile.writing(), contents)
+            .unwrap();
+        assert!(frame.len() > PIPE_BYTES);
+        self.handle.load.fetch_add(1, Ordering::AcqRel);
+        let load = Arc::clone(&self.handle.load);
+        let (waiter, pending) = waiter::request(operation.id, load, Instant::now());
+        let outgoing = Outgoing {
+            frame,
+            key: request_key(mapping, &operation, &merchant).unwrap(),
+            deadline: until,
+            waiter,
+        };
+        self.handle.queue.try_send(outgoing).ok().unwrap();
+        tokio::spawn(pending.outcome(until))
+    }
+}
+
+#[tokio::test]
+async fn what_was_partly_written_is_unknown_and_what_was_queued_is_not_sent() {
+    let mut stalled = stalled().await;
+    let written = stalled.send(1, Instant::now() + PATIENCE);
+    let mut first = [0; 1];
+    stalled.bank.read_exact(&mut first).await.unwrap();
+    // The first request is on its way, and as long as it is stuck the others wait behind it.
+    let queued = stalled.send(2, Instant::now() + PATIENCE);
+    let expired = stalled.send(3, Instant::now() + Duration::from_millis(20));
+    let end = end_of(expired).await;
+    assert_eq!(end, Exchange::NotSent(FailureReason::DeadlineBeforeSend));
+    drop(stalled.bank);
+    let end = end_of(written).await;
+    assert_eq!(end, Exchange::Unknown(UnknownReason::ConnectionLost));
+    let end = end_of(queued).await;
+    assert_eq!(end, Exchange::NotSent(FailureReason::HostUnavailable));
+    assert!(matches!(stalled.ended.await.unwrap(), SessionEnd::Lost(_)));
+}
+
+#[tokio::test]
+async fn what_expired_in_the_queue_is_never_written() {
+    let mut stalled = stalled().await;
+    let written = stalled.send(1, Instant::now() + PATIENCE);
+    let mut frame = vec![0; 2];
+    stalled.bank.read_exact(&mut frame).await.unwrap();
+    let expired = stalled.send(2, Instant::now() + Duration::from_millis(20));
+    let end = end_of(expired).await;
+    assert_eq!(end, Exchange::NotSent(FailureReason::DeadlineBeforeSend));
+    let last = stalled.send(3, Instant::now() + PATIENCE);
+    // Everything that comes out: the first and the third, and nothing of the second.
+    let mut stans = Vec::new();
+    for _ in 0..2 {
+        let length = u16::from_be_bytes([frame[0], frame[1]]);
+        let mut message = vec![0; usize::from(length)];
+        stalled.bank.read_exact(&mut message).await.unwrap();
+        let decoded = stalled.profile.dialect.decode(&message).unwrap();
+        stans.push(decoded.number(11).unwrap());
+        if stans.len() < 2 {
+            stalled.bank.read_exact(&mut frame).await.unwrap();
+        }
+    }
+    assert_eq!(stans, [2, 4]);
+    drop(stalled.bank);
+    for payment in [written, last] {
+        let end = end_of(payment).await;
+        assert_eq!(end, Exchange::Unknown(UnknownReason::ConnectionLost));
+    }
+}
+
+/// An answer and the time-out at the same moment: one of them wins, and both sides agree which.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_race_has_one_winner() {
+    let load = crate::hosts::status::Load::default();
+    let answered = Exchange::NotSent(FailureReason::HostBusy);
+    for round in 0..2000 {
+        load.fetch_add(1, Ordering::AcqRel);
+        let id = known::numbered(round).id;
+        let (mut waiter, pending) = waiter::request(id, Arc::clone(&load), Instant::now());
+        assert!(waiter.claim(Instant::now()));
+        let go = Arc::new(AtomicBool::new(false));
+        let started = Arc::clone(&go);
+        let reply = answered.clone();
+        let link = tokio::task::spawn_blocking(move || {
+            while !started.load(Ordering::Acquire) {
+                std::hint::spin_loop();
+            }
+            waiter.end(reply)
+        });
+        let sender = tokio::spawn(async move {
+            go.store(true, Ordering::Release);
+            pending.outcome(Instant::now()).await
+        });
+        let (in_time, outcome) = (link.await.unwrap(), sender.await.unwrap());
+        if in_time {
+            assert_eq!(outcome, answered);
+        } else {
+            assert_eq!(outcome, Exchange::Unknown(UnknownReason::NoAnswerInTime));
+        }
+    }
+    assert_eq!(load.load(Ordering::Acquire), 0);
+}
