@@ -16,9 +16,10 @@ use super::header::{
     MAX_SESSION_SETUP_AGE_S,
 };
 use super::jwe::{CONTENT_KEY_BYTES, Compact, P256_BYTES, P256_POINT_BYTES, content_key, decode};
-use super::keys::{SealingKey, SealingKeys, SealingKeysError};
+use super::keys::{SealingKeys, SealingKeysError};
 use super::pan::Card;
 use super::payload::{parse_card, parse_session_key};
+use super::sealing_key::{KeyNotMade, SealingKey};
 use super::session::{SealingSession, Session, Tickets};
 use crate::clock::random_bytes;
 use crate::payment::ids::MerchantId;
@@ -149,11 +150,9 @@ impl Opener {
     pub fn new(keys: SealingKeys, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
         let (key, _) = SealingKey::generate_p256()?;
         let (other, _) = SealingKey::generate_p256()?;
-        let point = other
-            .p256_point()
-            .ok_or(SealingKeysError::NotGenerated("P-256"))?;
+        let point = other.p256_point().ok_or(KeyNotMade { kind: "P-256" })?;
         let bytes = Zeroizing::new(random_bytes().map_err(CustodyError::from)?);
-        let content_key = content_key(&bytes).ok_or(SealingKeysError::NotGenerated("AES-256"))?;
+        let content_key = content_key(&bytes).ok_or(KeyNotMade { kind: "AES-256" })?;
         Ok(Self {
             keys,
             tickets: Tickets::new(master_key)?,

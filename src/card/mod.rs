@@ -5,7 +5,8 @@
 //! - [`envelope`]: a sealed card, and opening it.
 //! - [`header`]: the clear, authenticated header of an envelope, parsed strictly.
 //! - [`jwe`]: the compact serialization and its cryptography: ECDH-ES, RSA-OAEP-256, `dir`.
-//! - [`keys`]: the private keys that open envelopes, their rotation, and the JWKS.
+//! - [`sealing_key`]: one private key that opens envelopes, with its only algorithm.
+//! - [`keys`]: all of them, their rotation, and the JWKS.
 //! - [`session`]: session keys, carried by the merchant as tickets.
 //! - [`seal`]: the client's side: sealing.
 //! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
@@ -20,5 +21,6 @@ pub mod keys;
 pub mod pan;
 mod payload;
 pub mod seal;
+pub mod sealing_key;
 pub mod session;
 pub mod test_methods;

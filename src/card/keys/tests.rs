@@ -1,6 +1,12 @@
 //! Keys in real folders: made when missing, read again, rotated, published.
 
+use aws_lc_rs::agreement;
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+
 use super::*;
+use crate::card::jwe::encode;
+use crate::card::sealing_key::PublicNumbers;
 use crate::clock::random_bytes;
 
 /// A folder that is removed with everything in it.

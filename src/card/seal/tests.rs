@@ -10,8 +10,9 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::card::custody::{MasterKey, private_key_pem};
 use crate::card::envelope::{Binding, Opener};
-use crate::card::keys::{SealingKey, SealingKeys};
+use crate::card::keys::SealingKeys;
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
+use crate::card::sealing_key::SealingKey;
 use crate::clock::{Clock as _, SystemClock};
 use crate::payment::ids::MerchantId;
 

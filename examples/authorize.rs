@@ -1,0 +1,259 @@
+//! Seals a card and pays with it: a complete payswitch client in Rust.
+//!
+//! ```text
+//! cargo run -- demo --ready-file /tmp/ready.json          # in another terminal
+//! cargo run --example authorize -- --ready-file /tmp/ready.json --amount-minor 1234
+//! ```
+//!
+//! Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise. docs/sealing.md specifies the
+//! sealed card.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a command-line program"
+)]
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use payswitch::card::header::Algorithm;
+use payswitch::card::pan::{Card, Cvv, Expiry, Holder, Pan};
+use payswitch::card::seal::{self, CardClaims, Recipient, SessionClaims, SessionKey};
+use payswitch::clock::{Clock as _, SystemClock};
+use payswitch::merchant_api::client::{self, ApiKey};
+use payswitch::merchant_api::pb;
+use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
+use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
+use payswitch::payment::money::{Currency, Money};
+use serde::Deserialize;
+use tonic::transport::Channel;
+
+/// For how long a sealed card is good, in seconds.
+const CARD_LIFETIME_S: i64 = 300;
+/// For how long a session key is good, in seconds.
+const SESSION_LIFETIME_S: i64 = 3600;
+
+/// Seals a card and pays with it.
+#[derive(Parser)]
+struct Arguments {
+    /// What `payswitch demo --ready-file` wrote.
+    #[arg(long, value_name = "FILE", default_value = "demo-data/ready.json")]
+    ready_file: PathBuf,
+    /// The card number.
+    #[arg(long, default_value = "4242424242424242")]
+    pan: String,
+    /// The expiry date, YYMM.
+    #[arg(long, default_value = "3012")]
+    expiry: String,
+    /// The card verification value.
+    #[arg(long, default_value = "123")]
+    cvv: String,
+    /// The cardholder's name.
+    #[arg(long)]
+    holder: Option<String>,
+    /// The amount in minor units.
+    #[arg(long, default_value_t = 1234)]
+    amount_minor: i64,
+    /// The currency, ISO 4217.
+    #[arg(long, default_value = "EUR")]
+    currency: Currency,
+    /// The merchant's reference of the order; a new one when left out.
+    #[arg(long)]
+    order: Option<String>,
+    /// How the content key is sealed.
+    #[arg(long, value_enum, default_value_t = Sealing::EcdhEs)]
+    alg: Sealing,
+    /// Set up a session key first, and seal the card under it.
+    #[arg(long)]
+    session: bool,
+    /// Print the sealed card and stop; reads `merchant_id` and `jwks_path` only.
+    #[arg(long)]
+    seal_only: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Sealing {
+    #[value(name = "ECDH-ES")]
+    EcdhEs,
+    #[value(name = "RSA-OAEP-256")]
+    RsaOaep256,
+}
+
+/// What a client has to know of a gateway.
+#[derive(Deserialize)]
+struct Ready {
+    #[serde(default)]
+    merchant_api: String,
+    #[serde(default)]
+    server_name: String,
+    #[serde(default)]
+    ca_path: PathBuf,
+    #[serde(default)]
+    api_key: String,
+    merchant_id: String,
+    jwks_path: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match pay(&Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            match error.downcast_ref::<tonic::Status>() {
+                Some(status) => eprintln!("{:?}: {}", status.code(), status.message()),
+                None => eprintln!("{error}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let ready: Ready = serde_json::from_str(&std::fs::read_to_string(&arguments.ready_file)?)?;
+    let algorithm = match arguments.alg {
+        Sealing::EcdhEs => Algorithm::EcdhEs,
+        Sealing::RsaOaep256 => Algorithm::RsaOaep256,
+    };
+    let jwks = std::fs::read_to_string(&ready.jwks_path)?;
+    let gateway_key = Recipient::from_jwks(&jwks, algorithm)?;
+    let order = match &arguments.order {
+        Some(order) => order.clone(),
+        None => format!("order-{}", seal::new_jti()?),
+    };
+    if arguments.seal_only {
+        println!(
+            "{}",
+            seal_card(&gateway_key, arguments, &ready.merchant_id, &order)?
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let ca = std::fs::read(&ready.ca_path)?;
+    let address = ready.merchant_api.parse()?;
+    let channel = client::connect(address, &ready.server_name, &ca, None).await?;
+    let api_key = ApiKey::new(&ready.api_key)?;
+    let recipient = if arguments.session {
+        open_session(&channel, &api_key, &gateway_key, &ready.merchant_id).await?
+    } else {
+        gateway_key
+    };
+    let request = pb::AuthorizePaymentRequest {
+        request_id: seal::new_jti()?,
+        amount: Some(pb::Money {
+            amount_minor: arguments.amount_minor,
+            currency: arguments.currency.to_string(),
+        }),
+        merchant_reference: order.clone(),
+        payment_method: Some(PaymentMethod::SealedCard(seal_card(
+            &recipient,
+            arguments,
+            &ready.merchant_id,
+            &order,
+        )?)),
+        ..Default::default()
+    };
+    let answer = PaymentServiceClient::new(api_key.on(channel))
+        .authorize_payment(request)
+        .await?;
+    let payment = answer
+        .into_inner()
+        .payment
+        .ok_or("the answer holds no payment")?;
+    show(&payment);
+    Ok(match payment.state() {
+        pb::PaymentState::Authorized | pb::PaymentState::Declined => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// Seals the card for one order and one amount.
+fn seal_card(
+    recipient: &Recipient,
+    arguments: &Arguments,
+    merchant_id: &str,
+    order: &str,
+) -> Result<String, Box<dyn Error>> {
+    let cvv = (!arguments.cvv.is_empty()).then_some(arguments.cvv.as_str());
+    let card = Card {
+        pan: Pan::from_digits(&arguments.pan)?,
+        expiry: Expiry::from_yymm(&arguments.expiry)?,
+        cvv: cvv.map(Cvv::from_digits).transpose()?,
+        holder: arguments.holder.as_deref().map(Holder::new).transpose()?,
+    };
+    let claims = CardClaims {
+        merchant: merchant_id,
+        order,
+        amount: Money::new(arguments.amount_minor, arguments.currency)?,
+        jti: &seal::new_jti()?,
+        issued_at: SystemClock.now(),
+        lifetime_s: CARD_LIFETIME_S,
+    };
+    Ok(recipient.seal_card(&card, &claims)?.as_str().to_owned())
+}
+
+/// Sets up a symmetric key of our own choice, under which many cards can then be sealed.
+async fn open_session(
+    channel: &Channel,
+    api_key: &ApiKey,
+    gateway_key: &Recipient,
+    merchant_id: &str,
+) -> Result<Recipient, Box<dyn Error>> {
+    let session_key = SessionKey::generate()?;
+    let claims = SessionClaims {
+        merchant: merchant_id,
+        jti: &seal::new_jti()?,
+        issued_at: SystemClock.now(),
+        lifetime_s: SESSION_LIFETIME_S,
+    };
+    let request = pb::CreateSealingSessionRequest {
+        sealed_session_key: gateway_key.seal_session_key(&session_key, &claims)?,
+    };
+    let answer = SealingServiceClient::new(api_key.clone().on(channel.clone()))
+        .create_sealing_session(request)
+        .await?;
+    Ok(Recipient::session(answer.into_inner().kid, &session_key)?)
+}
+
+/// Prints what became of the payment, one line for each thing worth knowing.
+fn show(payment: &pb::Payment) {
+    let line = |name: &str, value: &str| println!("{name:14} {value}");
+    line("payment", &payment.payment_id);
+    line(
+        "state",
+        payment
+            .state()
+            .as_str_name()
+            .trim_start_matches("PAYMENT_STATE_"),
+    );
+    if let Some(amount) = &payment.amount {
+        let text = format!("{} minor units of {}", amount.amount_minor, amount.currency);
+        line("amount", &text);
+    }
+    if let Some(card) = &payment.card {
+        line("card", &format!("{}...{}", card.bin, card.last_four));
+    }
+    if let Some(authorization) = &payment.authorization {
+        line("approval code", &authorization.approval_code);
+    }
+    if let Some(decline) = &payment.decline {
+        let reason = decline
+            .reason()
+            .as_str_name()
+            .trim_start_matches("DECLINE_REASON_");
+        line(
+            "declined",
+            &format!("{reason} (DE 39 {})", decline.response_code),
+        );
+    }
+    if payment.pending.is_some() {
+        line(
+            "pending",
+            "the outcome is not known yet: do not charge again",
+        );
+    }
+    line("STAN", &payment.stan);
+    line("RRN", &payment.rrn);
+}

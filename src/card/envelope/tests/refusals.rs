@@ -1,0 +1,355 @@
+//! One table for each class of bad envelopes.
+
+use super::*;
+use crate::card::header::{CARD_TYPE, MAX_HEADER_BYTES};
+use crate::card::jwe::MAX_ENVELOPE_BYTES;
+
+#[test]
+fn every_claim_is_compared() {
+    let fixture = fixture();
+    let now = |seconds: i64| (NOW_S + seconds).to_string();
+    for (name, value, expected) in [
+        ("order", r#""order-1042""#.to_owned(), None),
+        ("order", r#""order\u002d1042""#.to_owned(), None),
+        (
+            "merchant",
+            r#""other-shop""#.into(),
+            Some(Refusal::Merchant),
+        ),
+        (
+            "merchant",
+            r#""demo-shop ""#.into(),
+            Some(Refusal::Merchant),
+        ),
+        ("order", r#""order-1043""#.into(), Some(Refusal::Order)),
+        ("order", r#""""#.into(), Some(Refusal::Order)),
+        ("amount_minor", "1235".into(), Some(Refusal::Amount)),
+        ("amount_minor", "-1234".into(), Some(Refusal::Amount)),
+        ("currency", r#""USD""#.into(), Some(Refusal::Amount)),
+        ("currency", r#""eur""#.into(), Some(Refusal::Amount)),
+        ("iat", now(60), None),
+        ("iat", now(61), Some(Refusal::Time)),
+        ("iat", now(-1), Some(Refusal::Time)),
+        ("iat", now(300), Some(Refusal::Time)),
+        ("exp", now(301), Some(Refusal::Time)),
+        ("exp", now(1), None),
+        ("exp", now(0), Some(Refusal::Time)),
+        ("exp", now(-400), Some(Refusal::Time)),
+        ("exp", i64::MAX.to_string(), Some(Refusal::Time)),
+        ("iat", i64::MIN.to_string(), Some(Refusal::Time)),
+        ("jti", r#""abcdefghijklmno""#.into(), Some(Refusal::Time)),
+        ("jti", r#""abcdefghijklmnop""#.into(), None),
+        ("jti", r#""abcdefghijklmno+""#.into(), Some(Refusal::Time)),
+        (
+            "jti",
+            r#""abcdefghijklmn\u0000op""#.into(),
+            Some(Refusal::Time),
+        ),
+        ("jti", format!(r#""{}""#, "a".repeat(64)), None),
+        (
+            "jti",
+            format!(r#""{}""#, "a".repeat(65)),
+            Some(Refusal::Time),
+        ),
+    ] {
+        let refused = fixture.open(&fixture.forge(&header_with(name, &value), PAYLOAD));
+        assert_eq!(refused.err(), expected, "{name}: {value}");
+    }
+}
+
+#[test]
+fn a_header_is_taken_only_as_specified() {
+    let fixture = fixture();
+    let refused = |header: String| fixture.open(&fixture.forge(&header, PAYLOAD)).err();
+    for (name, value) in [
+        ("typ", r#""JOSE""#.to_owned()),
+        ("typ", format!(r#""{CARD_TYPE}""#)),
+        ("cty", r#""json""#.into()),
+        ("apu", r#""""#.into()),
+        ("crit", r#"["merchant","order","jti"]"#.into()),
+    ] {
+        // An empty `apu` is the same as none.
+        assert_eq!(refused(header_with(name, &value)), None, "{name}: {value}");
+    }
+    for (name, value) in [
+        ("zip", r#""DEF""#),
+        ("b64", "false"),
+        ("b64", "true"),
+        ("crit", "[]"),
+        ("crit", r#"["exp","exp"]"#),
+        ("crit", r#"["b64"]"#),
+        ("crit", r#"["alg"]"#),
+        ("crit", r#""exp""#),
+        ("crit", r#"["unknown"]"#),
+        ("unknown", "1"),
+        ("jku", r#""https://example.com/keys""#),
+        ("jwk", r#"{"kty":"oct","k":"AA"}"#),
+        ("x5c", "[]"),
+        ("alg", r#""none""#),
+        ("alg", r#""ECDH-ES+A256KW""#),
+        ("alg", r#""RSA1_5""#),
+        ("alg", r#""RSA-OAEP""#),
+        ("alg", r#""ecdh-es""#),
+        ("alg", "1"),
+        ("enc", r#""A128GCM""#),
+        ("enc", r#""A256CBC-HS512""#),
+        ("typ", r#""payswitch-session+jwe""#),
+        ("typ", r#""JWT""#),
+        ("cty", r#""JWT""#),
+        ("epk", ""),
+        ("epk", r#"{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}"#),
+        ("epk", r#"{"kty":"OKP","crv":"P-256","x":"AA","y":"AA"}"#),
+        ("epk", r#"{"kty":"EC","crv":"P-256","x":"AA"}"#),
+        (
+            "epk",
+            r#"{"kty":"EC","crv":"P-256","x":"AA","x":"AA","y":"AA"}"#,
+        ),
+        (
+            "epk",
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}"#,
+        ),
+        ("kid", ""),
+        ("kid", "1"),
+        ("merchant", ""),
+        ("order", ""),
+        ("order", "null"),
+        ("amount_minor", ""),
+        ("amount_minor", "1234.0"),
+        ("amount_minor", r#""1234""#),
+        ("amount_minor", "12340000000000000000000"),
+        ("currency", ""),
+        ("jti", ""),
+        ("iat", ""),
+        ("iat", "1.5"),
+        ("exp", ""),
+        ("exp", "1e10"),
+        ("exp", r#"1,"exp":1"#),
+        ("alg", r#""ECDH-ES","alg":"ECDH-ES""#),
+        ("merchant", r#""demo-shop","merchant":"demo-shop""#),
+        ("merchant", r#""demo-shop","\u006derchant":"demo-shop""#),
+    ] {
+        assert_eq!(
+            refused(header_with(name, value)),
+            Some(Refusal::Header),
+            "{name}: {value}"
+        );
+    }
+    for header in ["", "{}", "[]", "null", "\"\"", "{", "\u{feff}{}"] {
+        assert_eq!(refused(header.into()), Some(Refusal::Header), "{header}");
+    }
+    let good = header_with("typ", "");
+    assert_eq!(refused(format!("{good} ")), None);
+    assert_eq!(refused(format!(" {good}")), Some(Refusal::Header));
+    assert_eq!(refused(format!("{good}{{}}")), Some(Refusal::Header));
+}
+
+#[test]
+fn a_payload_is_a_card_or_refused() {
+    let fixture = fixture();
+    for payload in [
+        "",
+        "{}",
+        r#"{"k":"AAAA"}"#,
+        r#"{"pan":"4242424242424241","expiry":"3012"}"#,
+    ] {
+        let refused = fixture.open(&fixture.forge(&header_with("typ", ""), payload));
+        assert_eq!(refused.err(), Some(Refusal::Payload), "{payload}");
+    }
+}
+
+#[test]
+fn sizes_have_limits() {
+    let fixture = fixture();
+    let of_header_bytes = |bytes: usize| {
+        let header = header_with("typ", "");
+        let forged = fixture.forge(&header, PAYLOAD);
+        let length = decode(forged.split('.').next().unwrap()).unwrap().len();
+        // Whitespace within the object is JSON, and only makes it longer.
+        let padded = format!("{{{}{}", " ".repeat(bytes - length), &header[1..]);
+        fixture.open(&fixture.forge(&padded, PAYLOAD)).err()
+    };
+    assert_eq!(of_header_bytes(MAX_HEADER_BYTES), None);
+    assert_eq!(of_header_bytes(MAX_HEADER_BYTES + 1), Some(Refusal::Header));
+
+    let of_bytes = |bytes: usize| {
+        let header = header_with("typ", "");
+        let spaces =
+            |count: usize| format!("{}{}", &PAYLOAD[..1], " ".repeat(count)) + &PAYLOAD[1..];
+        let start = (bytes - fixture.forge(&header, PAYLOAD).len()) / 4 * 3;
+        let sealed = (start - 4..start + 4)
+            .map(|count| fixture.forge(&header, &spaces(count)))
+            .filter(|sealed| sealed.len() <= bytes)
+            .max_by_key(String::len)
+            .unwrap();
+        assert!(sealed.len() > bytes - 2, "{}", sealed.len());
+        fixture.open(&sealed).err()
+    };
+    assert_eq!(of_bytes(MAX_ENVELOPE_BYTES), None);
+    assert_eq!(
+        of_bytes(MAX_ENVELOPE_BYTES + 4),
+        Some(Refusal::NotAnEnvelope)
+    );
+}
+
+#[test]
+fn what_is_no_compact_jwe_is_refused() {
+    let fixture = fixture();
+    let good = fixture.seal(Algorithm::EcdhEs);
+    let parts: Vec<&str> = good.split('.').collect();
+    let with = |place: usize, part: String| {
+        let mut parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+        parts[place] = part;
+        parts.join(".")
+    };
+    let mut bad = vec![
+        String::new(),
+        ".".into(),
+        "....".into(),
+        "4242424242424242".into(),
+        parts[..4].join("."),
+        format!("{good}."),
+        format!("{good}.AA"),
+        format!("{good}\n"),
+        format!(" {good}"),
+        format!("{good}="),
+        r#"{"protected":"","ciphertext":""}"#.into(),
+        with(2, encode(&[0; 11])),
+        with(2, encode(&[0; 16])),
+        with(4, encode(&[0; 12])),
+        with(4, encode(&[0; 17])),
+        with(3, format!("{}==", parts[3])),
+        with(0, parts[0].replace('_', "/").replace('-', "+") + "+"),
+        "é".repeat(100),
+    ];
+    bad.extend((0..5).map(|place| with(place, format!("{}=", parts[place]))));
+    for sealed in bad {
+        let refused = fixture.open(&sealed).unwrap_err();
+        assert_eq!(refused, Refusal::NotAnEnvelope, "{sealed}");
+    }
+    assert_eq!(
+        fixture.open(&with(1, "AAAA".into())).unwrap_err(),
+        Refusal::Key,
+        "an encrypted key where none is sent"
+    );
+}
+
+#[test]
+fn a_kid_names_one_key_and_its_only_algorithm() {
+    let fixture = fixture();
+    let random = content_key(&[9; 32]).unwrap();
+    let rsa = |kid: &str| {
+        header_with("epk", "")
+            .replace("ECDH-ES", "RSA-OAEP-256")
+            .replace("KID", kid)
+    };
+    let dir = |kid: &str| {
+        header_with("epk", "")
+            .replace("ECDH-ES", "dir")
+            .replace("KID", kid)
+    };
+    let encrypted_key = encode(&[1; 384]);
+    for (sealed, case) in [
+        (
+            fixture.forge(&header_with("kid", r#""unknown""#), PAYLOAD),
+            "an unknown kid",
+        ),
+        (
+            fixture.forge(
+                &header_with("kid", &format!(r#""{}""#, fixture.rsa_kid)),
+                PAYLOAD,
+            ),
+            "ECDH-ES to an RSA key",
+        ),
+        (
+            encrypt(&rsa(&fixture.ecdh_kid), &encrypted_key, PAYLOAD, &random),
+            "RSA to a P-256 key",
+        ),
+        (
+            encrypt(&rsa("unknown"), &encrypted_key, PAYLOAD, &random),
+            "RSA to an unknown key",
+        ),
+        (
+            encrypt(&rsa(&fixture.rsa_kid), &encrypted_key, PAYLOAD, &random),
+            "an RSA ciphertext that is none",
+        ),
+        (
+            encrypt(&rsa(&fixture.rsa_kid), "", PAYLOAD, &random),
+            "no RSA ciphertext",
+        ),
+        (
+            encrypt(
+                &rsa(&fixture.rsa_kid),
+                &encode(&[0xff; 384]),
+                PAYLOAD,
+                &random,
+            ),
+            "an RSA ciphertext above the modulus",
+        ),
+        (
+            encrypt(&dir(&fixture.ecdh_kid), "", PAYLOAD, &random),
+            "dir under a P-256 key",
+        ),
+        (
+            encrypt(&dir("session.AAAA"), "", PAYLOAD, &random),
+            "dir under no ticket",
+        ),
+        (
+            encrypt(
+                &dir(&format!("session.{}", encode(&[0; 109]))),
+                "",
+                PAYLOAD,
+                &random,
+            ),
+            "dir under a made-up ticket",
+        ),
+    ] {
+        assert_eq!(fixture.open(&sealed).unwrap_err(), Refusal::Key, "{case}");
+    }
+}
+
+#[test]
+fn only_points_on_the_curve_are_agreed_with() {
+    let fixture = fixture();
+    let good = fixture.point;
+    // The order of the field: a coordinate must be below it.
+    let p = [&[0xff; 4][..], &[0, 0, 0, 1], &[0; 12], &[0xff; 12]].concat();
+    let mut off_by_one = good[33..].to_vec();
+    off_by_one[31] ^= 1;
+    for (x, y, case) in [
+        (good[1..33].to_vec(), off_by_one, "not on the curve"),
+        (vec![0; 32], vec![0; 32], "all zero"),
+        (p.clone(), good[33..].to_vec(), "x is p"),
+        (vec![0xff; 32], vec![0xff; 32], "above p"),
+        (good[1..32].to_vec(), good[33..].to_vec(), "x is short"),
+        (
+            [&[0], &good[1..33]].concat(),
+            good[33..].to_vec(),
+            "x is long",
+        ),
+    ] {
+        let epk = format!(
+            r#"{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}"#,
+            encode(&x),
+            encode(&y)
+        );
+        let sealed = fixture.forge(&header_with("epk", &epk), PAYLOAD);
+        assert_eq!(fixture.open(&sealed).unwrap_err(), Refusal::Key, "{case}");
+    }
+}
+
+#[test]
+fn the_caller_is_never_told_how_an_envelope_was_bad() {
+    let fixture = fixture();
+    let binding = fixture.binding();
+    let expected = SealedCardRefused.to_string();
+    for sealed in [
+        String::new(),
+        fixture.forge(&header_with("zip", r#""DEF""#), PAYLOAD),
+        fixture.forge(&header_with("kid", r#""unknown""#), PAYLOAD),
+        fixture.forge(&header_with("merchant", r#""other-shop""#), PAYLOAD),
+        fixture.forge(&header_with("typ", ""), "{}"),
+    ] {
+        let refused = fixture.opener.open(&sealed.into(), &binding, NOW);
+        assert_eq!(refused.unwrap_err().to_string(), expected);
+    }
+}
