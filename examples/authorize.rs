@@ -233,7 +233,7 @@ fn show(payment: &pb::Payment) {
         line("amount", &text);
     }
     if let Some(card) = &payment.card {
-        line("card", &format!("{}...{}", card.bin, card.last_four));
+        line("card", &format!("{}...{}", card.bin, card.last4));
     }
     if let Some(authorization) = &payment.authorization {
         line("approval code", &authorization.approval_code);

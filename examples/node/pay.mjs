@@ -107,7 +107,7 @@ function show(payment, state) {
     ["state", state],
     ["amount", `${amount.amount_minor} minor units of ${amount.currency}`],
   ];
-  if (card) lines.push(["card", `${card.bin}...${card.last_four}`]);
+  if (card) lines.push(["card", `${card.bin}...${card.last4}`]);
   if (authorization) lines.push(["approval code", authorization.approval_code]);
   if (decline) {
     const reason = decline.reason.replace("DECLINE_REASON_", "");

@@ -106,7 +106,7 @@ def show(payment, state):
     amount = f"{payment.amount.amount_minor} minor units of {payment.amount.currency}"
     lines = [("payment", payment.payment_id), ("state", state), ("amount", amount)]
     if payment.HasField("card"):
-        lines.append(("card", f"{payment.card.bin}...{payment.card.last_four}"))
+        lines.append(("card", f"{payment.card.bin}...{payment.card.last4}"))
     if payment.HasField("authorization"):
         lines.append(("approval code", payment.authorization.approval_code))
     if payment.HasField("decline"):
