@@ -1,1 +1,31 @@
 //! Every function of the store, on both databases.
+
+mod bench;
+mod faults;
+mod lifecycle;
+mod lists;
+mod make;
+mod merchants;
+mod model;
+mod numbers;
+mod payments;
+mod responses;
+
+/// Makes a test for each database from each function.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::store::testing::TestDatabase::sqlite().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::store::testing::TestDatabase::postgres().await).await;
+            })*
+        }
+    };
+}
+use on_both;

@@ -1,0 +1,70 @@
+//! How many payments a second the store takes, intent and outcome each durable. Not a test: run it
+//! with `cargo test --release --lib store::tests::bench -- --ignored --nocapture --test-threads 1`.
+
+use std::time::Instant;
+
+use super::make::{approved, intent};
+use crate::store::Store;
+use crate::store::records::{AuthorizationIntent, IntentOutcome, OutcomeRecorded};
+use crate::store::testing::{Server, TestDatabase};
+
+const PAYMENTS: usize = 40_000;
+const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it measures; nothing is asserted about time"]
+async fn sqlite() {
+    for in_flight in IN_FLIGHT {
+        let database = TestDatabase::sqlite().await;
+        measure("SQLite", &database.open().await, in_flight).await;
+    }
+}
+
+/// With fsync, unlike the server of the tests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it measures; nothing is asserted about time"]
+async fn postgres() {
+    let server: &'static Server = Box::leak(Box::new(Server::start("-c fsync=on")));
+    for in_flight in IN_FLIGHT {
+        let database = TestDatabase::empty_postgres_on(server).await;
+        Store::migrate(&database.config).await.unwrap();
+        measure("PostgreSQL", &database.open().await, in_flight).await;
+    }
+}
+
+async fn measure(engine: &str, store: &Store, in_flight: usize) {
+    let count = PAYMENTS.min(in_flight * 2_000);
+    let mut shares: Vec<Vec<AuthorizationIntent>> = vec![Vec::new(); in_flight];
+    for number in 0..count {
+        shares[number % in_flight].push(intent("shop"));
+    }
+    let begun = Instant::now();
+    let tasks: Vec<_> = shares
+        .into_iter()
+        .map(|share| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for intent in share {
+                    let outcome = approved(&intent);
+                    assert_eq!(
+                        store.record_intent(intent).await.unwrap(),
+                        IntentOutcome::Recorded
+                    );
+                    assert_eq!(
+                        store.record_outcome(outcome).await.unwrap(),
+                        OutcomeRecorded::Recorded
+                    );
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{engine}: {in_flight} in flight, {count} payments in {seconds:.2} s: {:.0} payments/s",
+        f64::from(u32::try_from(count).unwrap()) / seconds
+    );
+    store.close().await;
+}

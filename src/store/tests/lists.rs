@@ -1,0 +1,197 @@
+//! Lists of payments: filters, orders, pages.
+
+use super::make::{NOW, approved, declined, intent_at};
+use super::on_both;
+use crate::payment::ids::{MerchantId, PaymentId};
+use crate::payment::money::Money;
+use crate::store::Store;
+use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
+use crate::store::testing::TestDatabase;
+
+on_both!(pages_hold_each_payment_once, filters_find_what_they_say);
+
+fn shop() -> MerchantId {
+    "shop".parse().unwrap()
+}
+
+async fn all(
+    store: &Store,
+    filter: &PaymentFilter,
+    order: ListOrder,
+    page_size: usize,
+) -> Vec<PaymentId> {
+    let mut ids = Vec::new();
+    let mut after: Option<PaymentCursor> = None;
+    loop {
+        let page = store
+            .list_payments(&shop(), filter, order, page_size, after)
+            .await
+            .unwrap();
+        assert!(page.items.len() <= page_size);
+        ids.extend(page.items.iter().map(|payment| payment.id));
+        match page.next {
+            Some(next) => after = Some(next.to_string().parse().unwrap()),
+            None => return ids,
+        }
+    }
+}
+
+async fn pages_hold_each_payment_once(database: TestDatabase) {
+    let store = database.open().await;
+    let mut made = Vec::new();
+    for number in 0..25 {
+        // Several within the same millisecond.
+        let intent = intent_at("shop", NOW.plus_ms(number / 4));
+        made.push((intent.payment.created_at, intent.payment.id));
+        store.record_intent(intent).await.unwrap();
+        store.record_intent(intent_at("other", NOW)).await.unwrap();
+    }
+    made.sort();
+    let oldest_first: Vec<PaymentId> = made.iter().map(|(_, id)| *id).collect();
+    let newest_first: Vec<PaymentId> = oldest_first.iter().rev().copied().collect();
+    let filter = PaymentFilter::default();
+    for page_size in [1, 4, 5, 24, 25, 26] {
+        assert_eq!(
+            all(&store, &filter, ListOrder::OldestFirst, page_size).await,
+            oldest_first,
+            "{page_size}"
+        );
+        assert_eq!(
+            all(&store, &filter, ListOrder::NewestFirst, page_size).await,
+            newest_first,
+            "{page_size}"
+        );
+    }
+    store.close().await;
+}
+
+async fn filters_find_what_they_say(database: TestDatabase) {
+    let store = database.open().await;
+    let mut intents = Vec::new();
+    for number in 0..6 {
+        let mut intent = intent_at("shop", NOW.plus_ms(number * 1000));
+        intent.payment.merchant_reference = format!("order-{}", number % 3);
+        intent.payment.customer_reference = (number % 2 == 0).then(|| "anna".to_owned());
+        if number == 5 {
+            intent.payment.amount = Money::new(1250, "JPY".parse().unwrap()).unwrap();
+            intent.operation.amount = intent.payment.amount;
+        }
+        store.record_intent(intent.clone()).await.unwrap();
+        intents.push(intent);
+    }
+    store.record_outcome(approved(&intents[0])).await.unwrap();
+    store.record_outcome(declined(&intents[1])).await.unwrap();
+
+    let none = PaymentFilter::default;
+    let cases = [
+        (none(), vec![0, 1, 2, 3, 4, 5]),
+        (
+            PaymentFilter {
+                states: vec!["AUTHORIZED"],
+                ..none()
+            },
+            vec![0],
+        ),
+        (
+            PaymentFilter {
+                states: vec!["AUTHORIZED", "DECLINED"],
+                ..none()
+            },
+            vec![0, 1],
+        ),
+        (
+            PaymentFilter {
+                created_from: Some(NOW.plus_ms(2000)),
+                created_before: Some(NOW.plus_ms(4000)),
+                ..none()
+            },
+            vec![2, 3],
+        ),
+        (
+            PaymentFilter {
+                merchant_reference: Some("order-1".into()),
+                ..none()
+            },
+            vec![1, 4],
+        ),
+        (
+            PaymentFilter {
+                customer_reference: Some("anna".into()),
+                ..none()
+            },
+            vec![0, 2, 4],
+        ),
+        (
+            PaymentFilter {
+                currency: Some("JPY".parse().unwrap()),
+                ..none()
+            },
+            vec![5],
+        ),
+        (
+            PaymentFilter {
+                states: vec!["AUTHORIZING", "AUTHORIZED"],
+                customer_reference: Some("anna".into()),
+                created_from: Some(NOW.plus_ms(1)),
+                ..none()
+            },
+            vec![2, 4],
+        ),
+        (
+            PaymentFilter {
+                merchant_reference: Some("' OR 1 = 1 --".into()),
+                ..none()
+            },
+            vec![],
+        ),
+    ];
+    for (filter, expected) in cases {
+        let expected: Vec<PaymentId> = expected
+            .iter()
+            .map(|&i: &usize| intents[i].payment.id)
+            .collect();
+        assert_eq!(
+            all(&store, &filter, ListOrder::OldestFirst, 2).await,
+            expected,
+            "{filter:?}"
+        );
+    }
+    let by_reference = store
+        .payments_by_merchant_reference(&shop(), "order-2")
+        .await
+        .unwrap();
+    assert_eq!(
+        by_reference
+            .iter()
+            .map(|payment| payment.id)
+            .collect::<Vec<_>>(),
+        vec![intents[5].payment.id, intents[2].payment.id],
+        "newest first"
+    );
+    let by_rrn = store
+        .payments_by_rrn(&shop(), intents[3].payment.rrn)
+        .await
+        .unwrap();
+    assert_eq!(by_rrn, vec![intents[3].payment.clone()]);
+    store.close().await;
+}
+
+#[test]
+fn only_a_cursor_of_a_page_is_a_cursor() {
+    let id = intent_at("shop", NOW).payment.id;
+    let cursor = PaymentCursor {
+        created_at: NOW,
+        id,
+    };
+    assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    for text in [
+        "",
+        ".",
+        "1",
+        &format!("+1.{id}"),
+        &format!("01.{id}"),
+        "1.pay_",
+    ] {
+        assert!(text.parse::<PaymentCursor>().is_err(), "{text}");
+    }
+}

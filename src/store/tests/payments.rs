@@ -1,0 +1,446 @@
+//! Intents, outcomes and the answers kept for repeated requests.
+
+use super::make::{METHOD, NOW, approved, declined, intent, unknown};
+use super::on_both;
+use crate::store::error::StoreError;
+use crate::store::records::{AuthorizationIntent, IntentOutcome, OutcomeRecorded, RecordedAnswer};
+use crate::store::testing::TestDatabase;
+use crate::store::{Store, records::EnvelopeUse};
+
+on_both!(
+    an_intent_reads_back,
+    a_repeated_request_gets_the_first_answer,
+    requests_differ_by_merchant_and_method,
+    a_sealed_card_works_once,
+    of_many_at_once_one_is_recorded,
+    of_many_with_one_sealed_card_one_is_recorded,
+    a_second_outcome_changes_nothing,
+    an_outcome_of_nothing_is_not_found,
+    an_outcome_whose_payment_moved_on_writes_neither_row,
+    two_outcomes_at_once_are_written_once,
+    a_bad_record_spoils_no_other,
+    records_that_do_not_belong_together_are_refused,
+    another_merchants_payment_is_not_there,
+    a_pending_payment_owes_one_reversal,
+);
+
+async fn answer(store: &Store, intent: &AuthorizationIntent) -> Option<RecordedAnswer> {
+    let key = &intent.idempotency;
+    store
+        .find_answer(&key.merchant_id, METHOD, &key.request_id)
+        .await
+        .unwrap()
+}
+
+async fn is_stored(store: &Store, intent: &AuthorizationIntent) -> bool {
+    let payment = store
+        .payment(&intent.payment.merchant_id, intent.payment.id)
+        .await
+        .unwrap();
+    let operation = store.operation(intent.operation.id).await.unwrap();
+    assert_eq!(payment.is_some(), operation.is_some());
+    payment.is_some()
+}
+
+async fn an_intent_reads_back(database: TestDatabase) {
+    let store = database.open().await;
+    let mut intent = intent("shop");
+    intent.payment.customer_reference = Some("customer-1".into());
+    let outcome = store.record_intent(intent.clone()).await.unwrap();
+    assert_eq!(outcome, IntentOutcome::Recorded);
+    let AuthorizationIntent {
+        payment, operation, ..
+    } = intent.clone();
+    let found = store
+        .payment(&payment.merchant_id, payment.id)
+        .await
+        .unwrap();
+    assert_eq!(found, Some(payment.clone()));
+    assert_eq!(
+        store.operation(operation.id).await.unwrap(),
+        Some(operation.clone())
+    );
+    assert_eq!(
+        store.operations_of(payment.id).await.unwrap(),
+        vec![operation.clone()]
+    );
+    let by_reference = store
+        .find_operation_by_reference(&operation.host_id, operation.rrn, operation.stan)
+        .await
+        .unwrap();
+    assert_eq!(by_reference, Some(operation.clone()));
+    let elsewhere = store
+        .find_operation_by_reference(&"other".parse().unwrap(), operation.rrn, operation.stan)
+        .await
+        .unwrap();
+    assert_eq!(elsewhere, None);
+    let running = answer(&store, &intent).await.unwrap();
+    assert_eq!(running.payment_id, payment.id);
+    assert_eq!(running.body_hash, [7; 32]);
+    assert_eq!(running.answer, None);
+    store.close().await;
+}
+
+async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
+    let store = database.open().await;
+    let first = intent("shop");
+    store.record_intent(first.clone()).await.unwrap();
+    let mut again = intent("shop");
+    again.idempotency = first.idempotency.clone();
+    again.idempotency.body_hash = [8; 32];
+    let outcome = store.record_intent(again.clone()).await.unwrap();
+    let IntentOutcome::Existing(running) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(running.payment_id, first.payment.id);
+    assert_eq!(running.body_hash, [7; 32], "the first request's body");
+    assert_eq!(running.answer, None);
+    assert!(!is_stored(&store, &again).await);
+
+    let told = declined(&first);
+    let recorded = store.record_outcome(told.clone()).await.unwrap();
+    assert_eq!(recorded, OutcomeRecorded::Recorded);
+    let IntentOutcome::Existing(done) = store.record_intent(again.clone()).await.unwrap() else {
+        panic!("the request was taken before")
+    };
+    assert_eq!(done.answer, Some(told.payment.clone()));
+
+    // The refused repetition has used up nothing: its sealed card still works elsewhere.
+    let mut other = intent("shop");
+    other.envelope = again.envelope;
+    assert_eq!(
+        store.record_intent(other).await.unwrap(),
+        IntentOutcome::Recorded
+    );
+    store.close().await;
+
+    let reopened = database.open().await;
+    assert_eq!(
+        answer(&reopened, &first).await.unwrap().answer,
+        Some(told.payment)
+    );
+    reopened.close().await;
+}
+
+async fn requests_differ_by_merchant_and_method(database: TestDatabase) {
+    let store = database.open().await;
+    let first = intent("shop");
+    let mut other_merchant = intent("other-shop");
+    other_merchant.idempotency.request_id = first.idempotency.request_id.clone();
+    other_merchant.envelope = first.envelope.clone();
+    let mut other_method = intent("shop");
+    other_method.idempotency.request_id = first.idempotency.request_id.clone();
+    other_method.idempotency.method = "CapturePayment";
+    for intent in [first, other_merchant, other_method] {
+        assert_eq!(
+            store.record_intent(intent).await.unwrap(),
+            IntentOutcome::Recorded
+        );
+    }
+    store.close().await;
+}
+
+async fn a_sealed_card_works_once(database: TestDatabase) {
+    let store = database.open().await;
+    let first = intent("shop");
+    store.record_intent(first.clone()).await.unwrap();
+    let mut again = intent("shop");
+    again.envelope = first.envelope.clone();
+    let outcome = store.record_intent(again.clone()).await.unwrap();
+    assert_eq!(outcome, IntentOutcome::EnvelopeReplayed);
+    assert!(!is_stored(&store, &again).await);
+    assert_eq!(
+        answer(&store, &again).await,
+        None,
+        "the request was taken back"
+    );
+    again.envelope = Some(EnvelopeUse {
+        jti: "another".into(),
+        expires_at: NOW,
+    });
+    assert_eq!(
+        store.record_intent(again).await.unwrap(),
+        IntentOutcome::Recorded
+    );
+    store.close().await;
+}
+
+async fn of_many_at_once_one_is_recorded(database: TestDatabase) {
+    let store = database.open().await;
+    let key = intent("shop").idempotency;
+    let intents: Vec<_> = (0..50)
+        .map(|_| AuthorizationIntent {
+            idempotency: key.clone(),
+            ..intent("shop")
+        })
+        .collect();
+    let tasks: Vec<_> = intents
+        .iter()
+        .cloned()
+        .map(|intent| {
+            let store = store.clone();
+            tokio::spawn(async move { store.record_intent(intent).await.unwrap() })
+        })
+        .collect();
+    let mut recorded = Vec::new();
+    let mut existing = Vec::new();
+    for (task, intent) in tasks.into_iter().zip(&intents) {
+        match task.await.unwrap() {
+            IntentOutcome::Recorded => recorded.push(intent.payment.id),
+            IntentOutcome::Existing(answer) => existing.push(answer.payment_id),
+            IntentOutcome::EnvelopeReplayed => panic!("each has a sealed card of its own"),
+        }
+    }
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(existing, vec![recorded[0]; 49]);
+    store.close().await;
+}
+
+async fn of_many_with_one_sealed_card_one_is_recorded(database: TestDatabase) {
+    let store = database.open().await;
+    let envelope = intent("shop").envelope;
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let store = store.clone();
+            let intent = AuthorizationIntent {
+                envelope: envelope.clone(),
+                ..intent("shop")
+            };
+            tokio::spawn(async move {
+                let outcome = store.record_intent(intent.clone()).await.unwrap();
+                let stored = is_stored(&store, &intent).await;
+                assert_eq!(stored, outcome == IntentOutcome::Recorded);
+                outcome
+            })
+        })
+        .collect();
+    let mut recorded = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            IntentOutcome::Recorded => recorded += 1,
+            other => assert_eq!(other, IntentOutcome::EnvelopeReplayed),
+        }
+    }
+    assert_eq!(recorded, 1);
+    store.close().await;
+}
+
+async fn a_second_outcome_changes_nothing(database: TestDatabase) {
+    let store = database.open().await;
+    let intent = intent("shop");
+    store.record_intent(intent.clone()).await.unwrap();
+    let first = approved(&intent);
+    store.record_outcome(first.clone()).await.unwrap();
+    let second = store.record_outcome(unknown(&intent)).await.unwrap();
+    assert_eq!(
+        second,
+        OutcomeRecorded::Superseded {
+            current: Box::new(first.payment.clone()),
+            operation: Box::new(first.operation.clone()),
+        }
+    );
+    let merchant = &intent.payment.merchant_id;
+    let standing = store.payment(merchant, intent.payment.id).await.unwrap();
+    assert_eq!(standing, Some(first.payment.clone()));
+    assert_eq!(
+        answer(&store, &intent).await.unwrap().answer,
+        Some(first.payment)
+    );
+    assert_eq!(store.owed_reversals(10).await.unwrap(), vec![]);
+    store.close().await;
+}
+
+async fn an_outcome_of_nothing_is_not_found(database: TestDatabase) {
+    let store = database.open().await;
+    let error = store
+        .record_outcome(unknown(&intent("shop")))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+    assert_eq!(store.owed_reversals(10).await.unwrap(), vec![]);
+    store.close().await;
+}
+
+async fn an_outcome_whose_payment_moved_on_writes_neither_row(database: TestDatabase) {
+    let store = database.open().await;
+    let moved = intent("shop");
+    store.record_intent(moved.clone()).await.unwrap();
+    let id = moved.payment.id;
+    database
+        .execute(&format!(
+            "UPDATE payments SET version = 9 WHERE id = '{id}'"
+        ))
+        .await;
+    // Others that share the transaction are not touched by it.
+    let others: Vec<_> = (0..5).map(|_| intent("shop")).collect();
+    for other in &others {
+        store.record_intent(other.clone()).await.unwrap();
+    }
+    let outcomes: Vec<_> = others.iter().chain([&moved]).map(unknown).collect();
+    let tasks: Vec<_> = outcomes
+        .into_iter()
+        .map(|outcome| {
+            let store = store.clone();
+            tokio::spawn(async move { store.record_outcome(outcome).await.unwrap() })
+        })
+        .collect();
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    let last = results.pop().unwrap();
+    assert!(
+        results
+            .iter()
+            .all(|result| *result == OutcomeRecorded::Recorded)
+    );
+    let OutcomeRecorded::Superseded { current, operation } = last else {
+        panic!("{last:?}")
+    };
+    assert_eq!(current.version, 9);
+    assert_eq!(*operation, moved.operation);
+    assert_eq!(store.owed_reversals(10).await.unwrap().len(), 5);
+    store.close().await;
+}
+
+async fn two_outcomes_at_once_are_written_once(database: TestDatabase) {
+    let store = database.open().await;
+    let intent = intent("shop");
+    store.record_intent(intent.clone()).await.unwrap();
+    let (one, two) = tokio::join!(
+        store.record_outcome(approved(&intent)),
+        store.record_outcome(unknown(&intent)),
+    );
+    let recorded = [one.unwrap(), two.unwrap()]
+        .iter()
+        .filter(|outcome| **outcome == OutcomeRecorded::Recorded)
+        .count();
+    assert_eq!(recorded, 1);
+    store.close().await;
+}
+
+async fn a_bad_record_spoils_no_other(database: TestDatabase) {
+    let store = database.open().await;
+    let taken = intent("shop");
+    store.record_intent(taken.clone()).await.unwrap();
+    let mut intents: Vec<_> = (0..20).map(|_| intent("shop")).collect();
+    // The same RRN and STAN of the same host and date: that must never be given out twice.
+    intents[7].operation.rrn = taken.operation.rrn;
+    intents[7].operation.stan = taken.operation.stan;
+    let tasks: Vec<_> = intents
+        .iter()
+        .cloned()
+        .map(|intent| {
+            let store = store.clone();
+            tokio::spawn(async move { store.record_intent(intent).await })
+        })
+        .collect();
+    for (index, task) in tasks.into_iter().enumerate() {
+        let result = task.await.unwrap();
+        if index == 7 {
+            assert!(
+                matches!(result, Err(StoreError::Conflict { .. })),
+                "{result:?}"
+            );
+        } else {
+            assert_eq!(result, Ok(IntentOutcome::Recorded), "{index}");
+        }
+    }
+    assert!(!is_stored(&store, &intents[7]).await);
+    assert_eq!(answer(&store, &intents[7]).await, None);
+    store.close().await;
+}
+
+async fn records_that_do_not_belong_together_are_refused(database: TestDatabase) {
+    let store = database.open().await;
+    let good = intent("shop");
+    let mut not_new = good.clone();
+    not_new.payment.version = 2;
+    let mut authorized = good.clone();
+    authorized.payment.authorized_minor = 1;
+    let mut other_payment = good.clone();
+    other_payment.operation.payment_id = intent("shop").payment.id;
+    let mut other_merchant = good.clone();
+    other_merchant.idempotency.merchant_id = "other".parse().unwrap();
+    for bad in [not_new, authorized, other_payment, other_merchant] {
+        let error = store.record_intent(bad).await.unwrap_err();
+        assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
+    }
+    let mut unchanged = approved(&good);
+    unchanged.payment.version = 1;
+    let mut other_reversal = unknown(&good);
+    other_reversal.reversal.as_mut().unwrap().operation_id = intent("shop").operation.id;
+    for bad in [unchanged, other_reversal] {
+        let error = store.record_outcome(bad).await.unwrap_err();
+        assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
+    }
+    store.close().await;
+}
+
+async fn another_merchants_payment_is_not_there(database: TestDatabase) {
+    let store = database.open().await;
+    let intent = intent("shop");
+    store.record_intent(intent.clone()).await.unwrap();
+    let other = "other".parse().unwrap();
+    assert_eq!(
+        store.payment(&other, intent.payment.id).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        store
+            .payments_by_rrn(&other, intent.payment.rrn)
+            .await
+            .unwrap(),
+        vec![]
+    );
+    let reference = &intent.payment.merchant_reference;
+    assert_eq!(
+        store
+            .payments_by_merchant_reference(&other, reference)
+            .await
+            .unwrap(),
+        vec![]
+    );
+    let key = &intent.idempotency;
+    assert_eq!(
+        store
+            .find_answer(&other, METHOD, &key.request_id)
+            .await
+            .unwrap(),
+        None
+    );
+    store.close().await;
+}
+
+async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
+    let store = database.open().await;
+    let intent = intent("shop");
+    store.record_intent(intent.clone()).await.unwrap();
+    let overdue = intent.operation.deadline.plus_ms(1);
+    let unfinished = store.unfinished_operations(overdue, 10).await.unwrap();
+    assert_eq!(
+        unfinished,
+        vec![(intent.payment.clone(), intent.operation.clone())]
+    );
+    let not_yet = store
+        .unfinished_operations(intent.operation.deadline, 10)
+        .await
+        .unwrap();
+    assert_eq!(not_yet, vec![]);
+
+    let outcome = unknown(&intent);
+    store.record_outcome(outcome.clone()).await.unwrap();
+    assert_eq!(
+        store.owed_reversals(10).await.unwrap(),
+        vec![outcome.reversal.clone().unwrap()]
+    );
+    assert_eq!(
+        store.unfinished_operations(overdue, 10).await.unwrap(),
+        vec![]
+    );
+    assert_eq!(
+        answer(&store, &intent).await.unwrap().answer,
+        Some(outcome.payment)
+    );
+    store.close().await;
+}

@@ -1,0 +1,103 @@
+//! Late and quarantined responses.
+
+use super::make::{NOW, approved, intent, random, unknown};
+use super::on_both;
+use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::ids::QuarantineId;
+use crate::store::error::StoreError;
+use crate::store::records::{
+    LateResponse, LateResponseRecorded, QuarantinedResponse, ReversalOwed,
+};
+use crate::store::testing::TestDatabase;
+
+on_both!(
+    a_late_approval_leaves_exactly_one_reversal,
+    a_late_response_to_nothing_is_refused,
+    the_quarantine_is_visible,
+);
+
+async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
+    let store = database.open().await;
+    let pending = intent("shop");
+    let answered = intent("shop");
+    for intent in [&pending, &answered] {
+        store.record_intent(intent.clone()).await.unwrap();
+    }
+    let told = unknown(&pending);
+    store.record_outcome(told.clone()).await.unwrap();
+    store.record_outcome(approved(&answered)).await.unwrap();
+
+    // (operation, is the first, adds a reversal)
+    let cases = [
+        (&pending, true, false),
+        (&pending, false, false),
+        (&answered, true, true),
+        (&answered, false, false),
+    ];
+    for (intent, first, reversal_added) in cases {
+        let operation_id = intent.operation.id;
+        let late = LateResponse {
+            operation_id,
+            host_id: "acquirer".parse().unwrap(),
+            response_code: ResponseCode::APPROVED,
+            approval_code: Some("LATE01".into()),
+            received_at: NOW.plus_ms(60_000),
+            reversal: Some(ReversalOwed {
+                operation_id,
+                reason: UnknownReason::NoAnswerInTime,
+                due_at: NOW.plus_ms(60_000),
+            }),
+        };
+        let expected = LateResponseRecorded {
+            first,
+            reversal_added,
+        };
+        assert_eq!(store.record_late_response(late).await.unwrap(), expected);
+    }
+    assert_eq!(store.owed_reversals(10).await.unwrap().len(), 2);
+    let merchant = &pending.payment.merchant_id;
+    let standing = store.payment(merchant, pending.payment.id).await.unwrap();
+    assert_eq!(standing, Some(told.payment), "what the merchant was told stands");
+    store.close().await;
+}
+
+async fn a_late_response_to_nothing_is_refused(database: TestDatabase) {
+    let store = database.open().await;
+    let late = LateResponse {
+        operation_id: intent("shop").operation.id,
+        host_id: "acquirer".parse().unwrap(),
+        response_code: "05".parse().unwrap(),
+        approval_code: None,
+        received_at: NOW,
+        reversal: None,
+    };
+    let error = store.record_late_response(late).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    store.close().await;
+}
+
+async fn the_quarantine_is_visible(database: TestDatabase) {
+    let store = database.open().await;
+    let mut all = Vec::new();
+    for number in 0..5_i64 {
+        let readable = number % 2 == 0;
+        let response = QuarantinedResponse {
+            id: QuarantineId::from_parts(NOW.plus_ms(number), random()),
+            host_id: "acquirer".parse().unwrap(),
+            reason: "no such STAN is waiting".into(),
+            mti: "0110".into(),
+            stan: readable.then(|| 17.try_into().unwrap()),
+            rrn: readable.then(|| "632500000017".parse().unwrap()),
+            response_code: readable.then_some(ResponseCode::APPROVED),
+            message: "0110 DE 2 411111******1111".into(),
+            received_at: NOW.plus_ms(number),
+        };
+        store.record_quarantined(response.clone()).await.unwrap();
+        store.record_quarantined(response.clone()).await.unwrap();
+        all.insert(0, response);
+    }
+    assert_eq!(store.list_quarantine(10, None).await.unwrap(), all);
+    assert_eq!(store.list_quarantine(2, None).await.unwrap(), all[..2]);
+    assert_eq!(store.list_quarantine(2, Some(all[1].id)).await.unwrap(), all[2..4]);
+    store.close().await;
+}
