@@ -211,18 +211,18 @@ fn sqlite_meaning(code: i64) -> Meaning {
     }
 }
 
-/// SQLSTATE classes (PostgreSQL 15 manual, appendix A). 25006 is a node that was demoted: only
-/// another connection can help.
+/// SQLSTATE classes for which only another connection, or another state of the server, can help
+/// (PostgreSQL 15 manual, appendix A): 08 connection, 28 and 3D not let in, 53 no resources, 55 not
+/// in a state to serve, 57 shutting down, 58 and XX faults of its own. 25006 is a node that was
+/// demoted to read only.
+const LOST_CLASSES: [&str; 8] = ["08", "28", "3D", "53", "55", "57", "58", "XX"];
+
 fn postgres_meaning(code: &str) -> Meaning {
     match code {
+        // Serialization failure, deadlock, lock timeout, statement timeout.
         "40001" | "40P01" | "55P03" | "57014" => Meaning::Again,
         "25006" => Meaning::Lost,
-        _ if ["08", "53", "57", "58", "XX"]
-            .iter()
-            .any(|class| code.starts_with(class)) =>
-        {
-            Meaning::Lost
-        }
+        _ if LOST_CLASSES.iter().any(|class| code.starts_with(class)) => Meaning::Lost,
         _ => Meaning::Refused,
     }
 }

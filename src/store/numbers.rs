@@ -80,8 +80,10 @@ impl Store {
 pub struct Numbers {
     store: Store,
     block: u64,
-    lines: Arc<Mutex<HashMap<(BusinessDate, HostId), Arc<Line>>>>,
+    lines: Arc<Mutex<Lines>>,
 }
+
+type Lines = HashMap<(BusinessDate, HostId), Arc<Line>>;
 
 /// The blocks of one host and business date.
 #[derive(Debug, Default)]

@@ -48,11 +48,15 @@ fn fresh_name(what: &str) -> String {
     format!("payswitch-{what}-{}-{}", std::process::id(), unique())
 }
 
+/// Bytes in both directions.
+pub(super) trait Wire: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Wire for T {}
+
 /// A running PostgreSQL.
 #[derive(Debug)]
 pub(super) struct Server {
     /// The directory of its socket; none for a server that was there already.
-    pub(super) socket: Option<PathBuf>,
+    socket: Option<PathBuf>,
     /// What comes before and after the database's name.
     before: String,
     after: String,
@@ -97,7 +101,31 @@ impl Server {
                 };
             }
         }
-        panic!("PostgreSQL did not start; the tests of the store need it:\n{said}");
+        let ended = child.wait();
+        panic!("PostgreSQL did not start ({ended:?}); the tests of the store need it:\n{said}");
+    }
+
+    /// A connection to it, without any protocol.
+    pub(super) async fn dial(&self) -> Box<dyn Wire> {
+        if let Some(socket) = &self.socket {
+            let path = socket.join(".s.PGSQL.5432");
+            return Box::new(
+                tokio::net::UnixStream::connect(path)
+                    .await
+                    .expect("its socket"),
+            );
+        }
+        let place = self
+            .before
+            .trim_end_matches('/')
+            .rsplit('@')
+            .next()
+            .expect("a host");
+        Box::new(
+            tokio::net::TcpStream::connect(place)
+                .await
+                .expect("HOST:PORT"),
+        )
     }
 
     fn given(url: &str) -> Self {

@@ -1,1 +1,320 @@
-//! To come.
+//! What happens when the database is slow, away, or goes away at the worst moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use sqlx::any::AnyConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::make::{approved, intent, merchant, unknown};
+use super::on_both;
+use crate::config::store::StoreConfig;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::{AuthorizationIntent, IntentOutcome, OutcomeRecorded};
+use crate::store::testing::{TestDatabase, execute, server};
+
+on_both!(a_full_queue_says_so_at_once);
+
+async fn a_full_queue_says_so_at_once(database: TestDatabase) {
+    let config = StoreConfig {
+        batch_records: 1,
+        queued_records: 4,
+        ..database.config.clone()
+    };
+    let store = Store::open(&config).await.unwrap();
+    let options: AnyConnectOptions = database.url.parse().unwrap();
+    let mut other = options.connect().await.unwrap();
+    let blocking = if store.exclusive() {
+        "BEGIN IMMEDIATE"
+    } else {
+        "BEGIN; LOCK TABLE idempotency IN ACCESS EXCLUSIVE MODE"
+    };
+    sqlx::raw_sql(blocking).execute(&mut other).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for _ in 0..20 {
+        let store = store.clone();
+        tasks.spawn(async move { store.record_intent(intent("shop")).await });
+    }
+    // While nothing can be written, only refusals come back.
+    for _ in 0..15 {
+        let refused = tasks.join_next().await.unwrap().unwrap();
+        assert_eq!(refused, Err(StoreError::Busy { waiting: 4 }));
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    while let Some(result) = tasks.join_next().await {
+        assert_eq!(result.unwrap(), Ok(IntentOutcome::Recorded));
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_gateways_with_one_request_record_it_once() {
+    let database = TestDatabase::postgres().await;
+    let stores = [database.open().await, database.open().await];
+    // The same 25 requests at both, in opposite orders, so that their transactions meet.
+    let keys: Vec<_> = (0..25).map(|_| intent("shop").idempotency).collect();
+    let mut tasks = JoinSet::new();
+    for (store, forwards) in stores.iter().zip([true, false]) {
+        for index in 0..keys.len() {
+            let index = if forwards {
+                index
+            } else {
+                keys.len() - 1 - index
+            };
+            let intent = AuthorizationIntent {
+                idempotency: keys[index].clone(),
+                ..intent("shop")
+            };
+            let store = store.clone();
+            tasks.spawn(async move {
+                let id = intent.payment.id;
+                (index, id, store.record_intent(intent).await.unwrap())
+            });
+        }
+    }
+    let mut recorded = vec![Vec::new(); keys.len()];
+    let mut existing = vec![Vec::new(); keys.len()];
+    while let Some(result) = tasks.join_next().await {
+        match result.unwrap() {
+            (index, id, IntentOutcome::Recorded) => recorded[index].push(id),
+            (index, _, IntentOutcome::Existing(answer)) => existing[index].push(answer.payment_id),
+            (_, _, IntentOutcome::EnvelopeReplayed) => panic!("each has its own sealed card"),
+        }
+    }
+    for (recorded, existing) in recorded.iter().zip(&existing) {
+        assert_eq!(recorded.len(), 1);
+        assert_eq!(recorded, existing);
+    }
+    for store in stores {
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_requests_at_two_gateways_record_one() {
+    let database = TestDatabase::postgres().await;
+    let stores = [database.open().await, database.open().await];
+    let key = intent("shop").idempotency;
+    let mut tasks = JoinSet::new();
+    for number in 0..50 {
+        let store = stores[number % 2].clone();
+        let intent = AuthorizationIntent {
+            idempotency: key.clone(),
+            ..intent("shop")
+        };
+        tasks.spawn(async move { store.record_intent(intent).await.unwrap() });
+    }
+    let outcomes = tasks.join_all().await;
+    let recorded = outcomes
+        .iter()
+        .filter(|outcome| **outcome == IntentOutcome::Recorded)
+        .count();
+    assert_eq!(recorded, 1);
+    for store in stores {
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_database_is_away_callers_hear_so() {
+    let database = TestDatabase::postgres().await;
+    let store = database.open().await;
+    let shop = "shop".parse().unwrap();
+    let admin = server().url("postgres");
+    let name = database.name();
+    let away = format!(
+        "ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false; \
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    );
+    // One statement at a time: ALTER DATABASE does not share a transaction with others.
+    for statement in away.split("; ") {
+        execute(&admin, statement.trim().to_owned()).await;
+    }
+    for _ in 0..3 {
+        let error = store.record_intent(intent("shop")).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+        let error = store
+            .payment(&shop, intent("shop").payment.id)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+        assert!(!store.healthy().await);
+    }
+    execute(
+        &admin,
+        format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS true"),
+    )
+    .await;
+    // The longest pause between two attempts to connect is a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(
+        store.record_intent(intent("shop")).await,
+        Ok(IntentOutcome::Recorded)
+    );
+    assert!(store.healthy().await);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_connection_is_opened_again() {
+    let database = TestDatabase::postgres().await;
+    let store = database.open().await;
+    for _ in 0..3 {
+        let name = database.name();
+        let text = format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        execute(&server().url("postgres"), text).await;
+        assert_eq!(
+            store.record_intent(intent("shop")).await,
+            Ok(IntentOutcome::Recorded)
+        );
+    }
+    store.close().await;
+}
+
+/// What the wire between store and database does with the next COMMIT.
+const PASS: u8 = 0;
+/// Carries it out, and breaks before the confirmation comes back.
+const LOSE_CONFIRMATION: u8 = 1;
+/// Breaks before it arrives.
+const LOSE_COMMIT: u8 = 2;
+/// Carries it out, breaks, and lets nobody through any more.
+const LOSE_ALL: u8 = 3;
+/// Lets nobody through.
+const SHUT: u8 = 4;
+
+/// A wire that can be told to break at a COMMIT; gives its port.
+async fn wire(plan: Arc<AtomicU8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            if plan.load(Ordering::SeqCst) != SHUT {
+                tokio::spawn(carry(client, plan.clone()));
+            }
+        }
+    });
+    port
+}
+
+async fn carry(mut client: TcpStream, plan: Arc<AtomicU8>) {
+    let mut database = server().dial().await;
+    let (mut from_client, mut from_database) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut from_client) => {
+                let Ok(count @ 1..) = read else { return };
+                let said = &from_client[..count];
+                let commits = said.windows(6).any(|word| word == b"COMMIT");
+                let next = |plan: u8| if plan == LOSE_ALL { SHUT } else { PASS };
+                match plan.load(Ordering::SeqCst) {
+                    LOSE_COMMIT if commits => return plan.store(PASS, Ordering::SeqCst),
+                    now @ (LOSE_CONFIRMATION | LOSE_ALL) if commits => {
+                        database.write_all(said).await.unwrap();
+                        let _ = database.read(&mut from_database).await;
+                        return plan.store(next(now), Ordering::SeqCst);
+                    }
+                    _ => database.write_all(said).await.unwrap(),
+                }
+            }
+            read = database.read(&mut from_database) => {
+                let Ok(count @ 1..) = read else { return };
+                if client.write_all(&from_database[..count]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn store_on_a_wire(database: &TestDatabase) -> (Store, Arc<AtomicU8>) {
+    let plan = Arc::new(AtomicU8::new(PASS));
+    let port = wire(plan.clone()).await;
+    let config = StoreConfig {
+        url: format!(
+            "postgres://payswitch@127.0.0.1:{port}/{}?sslmode=disable",
+            database.name()
+        ),
+        ..StoreConfig::default()
+    };
+    (Store::open(&config).await.unwrap(), plan)
+}
+
+/// Promise 18: an error from COMMIT proves nothing; what happened is read again by key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_confirmation_is_read_again() {
+    let database = TestDatabase::postgres().await;
+    let (store, plan) = store_on_a_wire(&database).await;
+    for at_commit in [LOSE_CONFIRMATION, LOSE_COMMIT] {
+        let one = intent("shop");
+        plan.store(at_commit, Ordering::SeqCst);
+        assert_eq!(
+            store.record_intent(one.clone()).await,
+            Ok(IntentOutcome::Recorded)
+        );
+        assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
+        assert_eq!(
+            store.operations_of(one.payment.id).await.unwrap(),
+            vec![one.operation.clone()]
+        );
+
+        let outcome = unknown(&one);
+        plan.store(at_commit, Ordering::SeqCst);
+        let recorded = store.record_outcome(outcome.clone()).await;
+        assert_eq!(recorded, Ok(OutcomeRecorded::Recorded));
+        let merchant = &one.payment.merchant_id;
+        let standing = store.payment(merchant, one.payment.id).await.unwrap();
+        assert_eq!(standing, Some(outcome.payment));
+        assert!(
+            store
+                .owed_reversals(10)
+                .await
+                .unwrap()
+                .contains(&outcome.reversal.unwrap())
+        );
+    }
+    assert_eq!(store.owed_reversals(10).await.unwrap().len(), 2);
+
+    // What can't be told apart from somebody else's is not guessed at.
+    plan.store(LOSE_CONFIRMATION, Ordering::SeqCst);
+    let error = store.insert_merchant(&merchant("shop")).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::OutcomeUnknown { .. }),
+        "{error}"
+    );
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_cannot_be_read_again_is_unknown() {
+    let database = TestDatabase::postgres().await;
+    let (store, plan) = store_on_a_wire(&database).await;
+    let one = intent("shop");
+    plan.store(LOSE_ALL, Ordering::SeqCst);
+    let error = store.record_intent(one.clone()).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::OutcomeUnknown { .. }),
+        "{error}"
+    );
+    let error = store.record_intent(intent("shop")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+
+    plan.store(PASS, Ordering::SeqCst);
+    // The longest pause between two attempts to connect is a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // It was written; asked again, it is somebody's running request, and nothing is sent twice.
+    let again = store.record_intent(one.clone()).await.unwrap();
+    assert!(matches!(again, IntentOutcome::Existing(_)), "{again:?}");
+    assert_eq!(
+        store.record_outcome(approved(&one)).await,
+        Ok(OutcomeRecorded::Recorded)
+    );
+    store.close().await;
+}

@@ -1,1 +1,480 @@
-//! To come.
+//! Migrating, opening and closing; what a process leaves behind; rows that nobody wrote.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::make::{METHOD, NOW, approved, intent, intent_at, merchant, random, unknown};
+use super::on_both;
+use crate::clock::{Clock, SystemClock};
+use crate::config::store::StoreConfig;
+use crate::payment::ids::ConnectionId;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::{ClientConnection, IntentOutcome, Pruned};
+use crate::store::schema::MigrationReport;
+use crate::store::testing::TestDatabase;
+
+on_both!(
+    another_schema_is_refused,
+    a_changed_migration_is_refused,
+    after_closing_nothing_is_taken,
+    closing_writes_what_waits,
+    connections_are_recorded,
+    what_a_dead_process_left_open_is_closed,
+    corrupt_rows_are_named,
+    old_requests_and_envelopes_are_pruned,
+    a_well_store_says_so,
+);
+
+#[tokio::test]
+async fn a_database_is_migrated_once() {
+    for database in [
+        TestDatabase::empty_sqlite(),
+        TestDatabase::empty_postgres().await,
+    ] {
+        let first = Store::migrate(&database.config).await.unwrap();
+        let again = Store::migrate(&database.config).await.unwrap();
+        let report = |applied| MigrationReport {
+            applied,
+            version: 1,
+        };
+        assert_eq!((first, again), (report(vec!["payments"]), report(vec![])));
+        database.open().await.close().await;
+    }
+}
+
+#[tokio::test]
+async fn of_two_migrations_at_once_one_is_applied() {
+    let database = TestDatabase::empty_postgres().await;
+    let (one, two) = tokio::join!(
+        Store::migrate(&database.config),
+        Store::migrate(&database.config)
+    );
+    let applied = one.unwrap().applied.len() + two.unwrap().applied.len();
+    assert_eq!(applied, 1);
+}
+
+#[tokio::test]
+async fn a_database_that_was_not_migrated_is_refused() {
+    let sqlite = TestDatabase::empty_sqlite();
+    let missing = Store::open(&sqlite.config).await.unwrap_err();
+    assert!(
+        missing.to_string().contains("payswitch migrate"),
+        "{missing}"
+    );
+    assert!(!sqlite.path().exists());
+    std::fs::write(sqlite.path(), "").unwrap();
+    for database in [sqlite, TestDatabase::empty_postgres().await] {
+        let error = Store::open(&database.config).await.unwrap_err();
+        let expected = StoreError::Schema {
+            found: 0,
+            needed: 1,
+            advice: "run `payswitch migrate`",
+        };
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_sqlite_file_is_its_owners_alone() {
+    let database = TestDatabase::sqlite().await;
+    let store = database.open().await;
+    store.record_intent(intent("shop")).await.unwrap();
+    for name in ["test.db", "test.db-wal", "test.db-shm", "test.db.lock"] {
+        let mode = std::fs::metadata(database.path().with_file_name(name))
+            .unwrap()
+            .permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn one_sqlite_file_serves_one_gateway() {
+    let database = TestDatabase::sqlite().await;
+    let store = database.open().await;
+    assert!(store.exclusive());
+    let second = Store::open(&database.config).await.unwrap_err();
+    assert!(matches!(second, StoreError::Locked { .. }), "{second}");
+    let migration = Store::migrate(&database.config).await.unwrap_err();
+    assert!(
+        matches!(migration, StoreError::Locked { .. }),
+        "{migration}"
+    );
+    store.close().await;
+    database.open().await.close().await;
+}
+
+#[tokio::test]
+async fn several_gateways_share_one_postgres() {
+    let database = TestDatabase::postgres().await;
+    let (one, two) = (database.open().await, database.open().await);
+    assert!(!one.exclusive());
+    assert_ne!(one.node_id(), two.node_id());
+    let intent = intent("shop");
+    one.record_intent(intent.clone()).await.unwrap();
+    let seen = two
+        .payment(&intent.payment.merchant_id, intent.payment.id)
+        .await
+        .unwrap();
+    assert_eq!(seen, Some(intent.payment));
+    one.close().await;
+    two.close().await;
+}
+
+#[tokio::test]
+async fn settings_out_of_range_are_refused() {
+    let database = TestDatabase::sqlite().await;
+    let config = || database.config.clone();
+    for bad in [
+        StoreConfig {
+            batch_records: 0,
+            ..config()
+        },
+        StoreConfig {
+            batch_records: 1001,
+            ..config()
+        },
+        StoreConfig {
+            queued_records: 100_001,
+            ..config()
+        },
+        StoreConfig {
+            read_connections: 65,
+            ..config()
+        },
+    ] {
+        let error = Store::open(&bad).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Configuration { .. }),
+            "{bad:?}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_postgres_is_unavailable() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = StoreConfig {
+        url: format!("postgres://payswitch@127.0.0.1:{port}/nothing"),
+        ..StoreConfig::default()
+    };
+    // One that accepts and says nothing, and one that is not there.
+    let silent = Store::open(&config).await.unwrap_err();
+    assert!(matches!(silent, StoreError::Unavailable { .. }), "{silent}");
+    drop(listener);
+    let absent = Store::open(&config).await.unwrap_err();
+    assert!(matches!(absent, StoreError::Unavailable { .. }), "{absent}");
+}
+
+async fn another_schema_is_refused(database: TestDatabase) {
+    database
+        .execute("INSERT INTO schema_migrations VALUES (2, 'later', 'x', 0)")
+        .await;
+    let error = Store::open(&database.config).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::Schema {
+                found: 2,
+                needed: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = Store::migrate(&database.config).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::Schema {
+                found: 2,
+                needed: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+async fn a_changed_migration_is_refused(database: TestDatabase) {
+    database
+        .execute("UPDATE schema_migrations SET checksum = 'other' WHERE version = 1")
+        .await;
+    let error = Store::open(&database.config).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::MigrationChanged { version: 1, .. }),
+        "{error}"
+    );
+}
+
+async fn after_closing_nothing_is_taken(database: TestDatabase) {
+    let store = database.open().await;
+    store.close().await;
+    assert_eq!(
+        store.record_intent(intent("shop")).await,
+        Err(StoreError::Closed)
+    );
+    let connection = client(1);
+    assert_eq!(
+        store.connection_closed(connection.id, NOW),
+        Err(StoreError::Closed)
+    );
+    assert_eq!(store.list_merchants().await, Err(StoreError::Closed));
+    assert!(!store.healthy().await);
+    store.close().await;
+}
+
+async fn closing_writes_what_waits(database: TestDatabase) {
+    let store = database.open().await;
+    let intents: Vec<_> = (0..300).map(|_| intent("shop")).collect();
+    let tasks: Vec<_> = intents
+        .iter()
+        .cloned()
+        .map(|intent| {
+            let store = store.clone();
+            tokio::spawn(async move { store.record_intent(intent).await })
+        })
+        .collect();
+    store.close().await;
+    let reopened = database.open().await;
+    for (task, intent) in tasks.into_iter().zip(intents) {
+        let told = task.await.unwrap();
+        let merchant = &intent.payment.merchant_id;
+        let stored = reopened.payment(merchant, intent.payment.id).await.unwrap();
+        match told {
+            Ok(outcome) => {
+                assert_eq!(outcome, IntentOutcome::Recorded);
+                assert_eq!(stored, Some(intent.payment));
+            }
+            Err(error) => {
+                assert_eq!(error, StoreError::Closed);
+                assert_eq!(stored, None);
+            }
+        }
+    }
+    reopened.close().await;
+}
+
+fn client(number: u16) -> ClientConnection {
+    ClientConnection {
+        id: ConnectionId::from_parts(NOW.plus_ms(i64::from(number)), random()),
+        peer_address: "2001:db8::1".into(),
+        peer_port: 40_000 + number,
+        identity: None,
+        connected_at: NOW.plus_ms(i64::from(number)),
+    }
+}
+
+async fn connections_are_recorded(database: TestDatabase) {
+    let store = database.open().await;
+    let clients: Vec<_> = (0..200).map(client).collect();
+    for connection in &clients {
+        store.connection_opened(connection.clone()).unwrap();
+    }
+    store
+        .connection_identified(clients[0].id, "merchant shop, key psk_1")
+        .unwrap();
+    store
+        .connection_closed(clients[0].id, NOW.plus_ms(500))
+        .unwrap();
+    let node = store.node_id();
+    store.close().await;
+
+    let store = database.open().await;
+    let records = store.list_connections(1000, None).await.unwrap();
+    assert_eq!(records.len(), 200);
+    let newest_first: Vec<_> = clients.iter().rev().map(|client| client.id).collect();
+    let listed: Vec<_> = records.iter().map(|record| record.connection.id).collect();
+    assert_eq!(listed, newest_first);
+    assert!(records.iter().all(|record| record.node_id == node));
+    let first = records.last().unwrap();
+    assert_eq!(
+        first.connection.identity.as_deref(),
+        Some("merchant shop, key psk_1")
+    );
+    assert_eq!(
+        (first.disconnected_at, &first.note),
+        (Some(NOW.plus_ms(500)), &None)
+    );
+    assert_eq!(first.connection.peer_port, 40_000);
+    // The others were still open when their process stopped.
+    let second = &records[198];
+    assert!(second.disconnected_at.is_some());
+    assert_eq!(
+        second.note.as_deref(),
+        Some("the gateway process that held it stopped")
+    );
+    let page = store.list_connections(2, Some(listed[1])).await.unwrap();
+    assert_eq!(page, records[2..4]);
+    store.close().await;
+}
+
+async fn what_a_dead_process_left_open_is_closed(database: TestDatabase) {
+    let now = SystemClock.now();
+    let dead = "node_00000000000000000000000001";
+    let alive = "node_00000000000000000000000002";
+    for (node, seen_at) in [(dead, 0), (alive, now.as_i64())] {
+        database
+            .execute(&format!(
+                "INSERT INTO nodes (id, started_at_ms, seen_at_ms) VALUES ('{node}', 0, {seen_at}); \
+                 INSERT INTO client_connections \
+                 (id, node_id, peer_address, peer_port, connected_at_ms) \
+                 VALUES ('con_{}', '{node}', '192.0.2.1', 4000, 0)",
+                &node[5..]
+            ))
+            .await;
+    }
+    let store = database.open().await;
+    let open: Vec<_> = store
+        .list_connections(10, None)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|record| record.disconnected_at.is_none())
+        .map(|record| record.node_id.to_string())
+        .collect();
+    // Whoever holds a SQLite file is the only one alive.
+    let expected = if store.exclusive() {
+        vec![]
+    } else {
+        vec![alive]
+    };
+    assert_eq!(open, expected);
+    store.close().await;
+}
+
+async fn corrupt_rows_are_named(database: TestDatabase) {
+    let store = database.open().await;
+    let shop = merchant("shop");
+    store.insert_merchant(&shop).await.unwrap();
+    // (table, column, what is written there)
+    let cases = [
+        ("payments", "state", "'CAPTURED'"),
+        ("payments", "state_detail", "'{}'"),
+        ("payments", "detail", "'no json'"),
+        ("payments", "currency", "'XXX'"),
+        ("payments", "amount_minor", "-1"),
+        ("payments", "stan", "0"),
+        ("payments", "rrn", "'short'"),
+        ("payments", "business_date", "'2026-02-30'"),
+        ("payments", "host_id", "'Not A Slug'"),
+        ("operations", "state", "'APPROVED'"),
+        ("operations", "kind", "'GIFT'"),
+        ("operations", "node_id", "'node_'"),
+        ("operations", "answer", "'{\"id\": 1}'"),
+        ("idempotency", "body_hash", "'abc'"),
+        ("reversals", "reason", "'boredom'"),
+        ("merchants", "active", "2"),
+        ("merchants", "country_numeric", "70000"),
+    ];
+    for (table, column, value) in cases {
+        let intent = intent("shop");
+        store.record_intent(intent.clone()).await.unwrap();
+        let row = match table {
+            "payments" => intent.payment.id.to_string(),
+            "merchants" => "shop".into(),
+            _ => intent.operation.id.to_string(),
+        };
+        if table == "reversals" {
+            store.record_outcome(unknown(&intent)).await.unwrap();
+        } else if column == "answer" {
+            store.record_outcome(approved(&intent)).await.unwrap();
+        }
+        let key = match table {
+            "idempotency" | "reversals" => "operation_id",
+            _ => "id",
+        };
+        database
+            .execute(&format!(
+                "UPDATE {table} SET {column} = {value} WHERE {key} = '{row}'"
+            ))
+            .await;
+        let request = &intent.idempotency;
+        let error = match (table, column) {
+            ("payments", _) => store.payment(&shop.id, intent.payment.id).await.err(),
+            ("idempotency", _) | (_, "answer") => store
+                .find_answer(&shop.id, METHOD, &request.request_id)
+                .await
+                .err(),
+            ("operations", _) => store.operation(intent.operation.id).await.err(),
+            ("reversals", _) => store.owed_reversals(10).await.err(),
+            _ => store.merchant(&shop.id).await.err(),
+        };
+        match error {
+            Some(StoreError::Corrupt {
+                table: in_table,
+                column: in_column,
+                row: in_row,
+                ..
+            }) => assert_eq!((in_table, in_column, in_row), (table, column, row)),
+            other => panic!("{table}.{column}: {other:?}"),
+        }
+        store.update_merchant(&shop).await.unwrap();
+    }
+    store.close().await;
+}
+
+async fn old_requests_and_envelopes_are_pruned(database: TestDatabase) {
+    let store = database.open().await;
+    let day_ms = 24 * 3_600_000;
+    let old = intent_at("shop", NOW);
+    let recent = intent_at("shop", NOW.plus_ms(20 * day_ms));
+    for intent in [&old, &recent] {
+        store.record_intent(intent.clone()).await.unwrap();
+    }
+    let expiry = old.envelope.as_ref().unwrap().expires_at;
+    let none = Pruned::default();
+    assert_eq!(store.prune(expiry.plus_ms(3_600_000)).await.unwrap(), none);
+    let envelope_only = Pruned {
+        envelopes: 1,
+        ..none
+    };
+    assert_eq!(
+        store.prune(expiry.plus_ms(3_600_001)).await.unwrap(),
+        envelope_only
+    );
+    let after_thirty_days = NOW.plus_ms(30 * day_ms + 1);
+    let both = Pruned {
+        envelopes: 1,
+        requests: 1,
+        more: false,
+    };
+    assert_eq!(store.prune(after_thirty_days).await.unwrap(), both);
+    let merchant = &old.payment.merchant_id;
+    let answer = async |request_id: &str| {
+        store
+            .find_answer(merchant, METHOD, request_id)
+            .await
+            .unwrap()
+    };
+    assert_eq!(answer(&old.idempotency.request_id).await, None);
+    assert!(answer(&recent.idempotency.request_id).await.is_some());
+    assert!(
+        store
+            .payment(merchant, old.payment.id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+
+    // More than one transaction's worth.
+    database
+        .execute(&format!(
+            "INSERT INTO used_envelopes (merchant_id, jti, operation_id, expires_at_ms) \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) \
+             SELECT 'shop', 'many-' || CAST(i AS TEXT), 'op', {} FROM n",
+            NOW.as_i64()
+        ))
+        .await;
+    let pruned = store.prune(after_thirty_days).await.unwrap();
+    assert_eq!((pruned.envelopes, pruned.more), (1200, false));
+    store.close().await;
+}
+
+async fn a_well_store_says_so(database: TestDatabase) {
+    let store = database.open().await;
+    assert!(store.healthy().await);
+    store.close().await;
+    assert!(!store.healthy().await);
+}

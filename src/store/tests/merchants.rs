@@ -6,7 +6,10 @@ use crate::store::error::StoreError;
 use crate::store::records::ApiKeyRecord;
 use crate::store::testing::TestDatabase;
 
-on_both!(merchants_are_kept_and_changed, api_keys_are_kept_and_revoked);
+on_both!(
+    merchants_are_kept_and_changed,
+    api_keys_are_kept_and_revoked
+);
 
 async fn merchants_are_kept_and_changed(database: TestDatabase) {
     let store = database.open().await;
@@ -23,7 +26,10 @@ async fn merchants_are_kept_and_changed(database: TestDatabase) {
     shop.acquirer = "second-acquirer".parse().unwrap();
     store.update_merchant(&shop).await.unwrap();
     assert_eq!(store.list_merchants().await.unwrap(), vec![other, shop]);
-    let absent = store.update_merchant(&merchant("absent")).await.unwrap_err();
+    let absent = store
+        .update_merchant(&merchant("absent"))
+        .await
+        .unwrap_err();
     assert!(matches!(absent, StoreError::NotFound { .. }), "{absent}");
     store.close().await;
 }
@@ -39,7 +45,10 @@ async fn api_keys_are_kept_and_revoked(database: TestDatabase) {
         revoked_at: None,
     };
     let no_merchant = store.insert_api_key(&key).await.unwrap_err();
-    assert!(matches!(no_merchant, StoreError::Refused { .. }), "{no_merchant}");
+    assert!(
+        matches!(no_merchant, StoreError::Refused { .. }),
+        "{no_merchant}"
+    );
 
     store.insert_merchant(&merchant("shop")).await.unwrap();
     store.insert_api_key(&key).await.unwrap();
@@ -52,9 +61,15 @@ async fn api_keys_are_kept_and_revoked(database: TestDatabase) {
     store.revoke_api_key("psk_1", first).await.unwrap();
     store.revoke_api_key("psk_1", NOW.plus_ms(9)).await.unwrap();
     key.revoked_at = Some(first);
-    assert_eq!(store.api_keys_of(&key.merchant_id).await.unwrap(), vec![key.clone()]);
+    assert_eq!(
+        store.api_keys_of(&key.merchant_id).await.unwrap(),
+        vec![key.clone()]
+    );
     let absent = store.revoke_api_key("psk_2", first).await.unwrap_err();
     assert!(matches!(absent, StoreError::NotFound { .. }), "{absent}");
-    assert!(!format!("{key:?}").contains("abab"), "the HMAC is not shown");
+    assert!(
+        !format!("{key:?}").contains("abab"),
+        "the HMAC is not shown"
+    );
     store.close().await;
 }

@@ -1,1 +1,114 @@
-//! To come.
+//! Blocks of numbers: no number twice, whoever asks.
+
+use std::collections::HashSet;
+
+use super::make::NOW;
+use super::on_both;
+use crate::payment::ids::HostId;
+use crate::payment::moment::BusinessDate;
+use crate::payment::reference::RRN_COUNT;
+use crate::store::error::StoreError;
+use crate::store::numbers::{MAX_BLOCK, Numbers};
+use crate::store::testing::TestDatabase;
+
+on_both!(
+    blocks_follow_each_other,
+    a_used_up_day_is_an_error,
+    no_number_is_given_twice,
+);
+
+fn host() -> HostId {
+    "acquirer".parse().unwrap()
+}
+
+async fn blocks_follow_each_other(database: TestDatabase) {
+    let today = BusinessDate::of(NOW);
+    let tomorrow = BusinessDate::of(NOW.plus_ms(24 * 3_600_000));
+    let other = "other".parse().unwrap();
+    let store = database.open().await;
+    assert_eq!(
+        store.reserve_sequence(&host(), today, 100).await,
+        Ok(0..100)
+    );
+    assert_eq!(
+        store.reserve_sequence(&host(), today, 1).await,
+        Ok(100..101)
+    );
+    assert_eq!(store.reserve_sequence(&host(), tomorrow, 5).await, Ok(0..5));
+    assert_eq!(store.reserve_sequence(&other, today, 7).await, Ok(0..7));
+    for count in [0, MAX_BLOCK + 1, u64::MAX] {
+        let error = store
+            .reserve_sequence(&host(), today, count)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
+    }
+    store.close().await;
+    let reopened = database.open().await;
+    assert_eq!(
+        reopened.reserve_sequence(&host(), today, 10).await,
+        Ok(101..111)
+    );
+    reopened.close().await;
+}
+
+async fn a_used_up_day_is_an_error(database: TestDatabase) {
+    let store = database.open().await;
+    let date = BusinessDate::of(NOW);
+    database
+        .execute(&format!(
+            "INSERT INTO sequences VALUES ('acquirer', '{date}', {})",
+            RRN_COUNT - 12
+        ))
+        .await;
+    assert_eq!(
+        store.reserve_sequence(&host(), date, 10).await,
+        Ok(RRN_COUNT - 12..RRN_COUNT - 2)
+    );
+    let exhausted = StoreError::SequenceExhausted {
+        host: "acquirer".into(),
+        date: date.to_string(),
+    };
+    assert_eq!(
+        store.reserve_sequence(&host(), date, 3).await,
+        Err(exhausted.clone())
+    );
+    assert_eq!(
+        store.reserve_sequence(&host(), date, 2).await,
+        Ok(RRN_COUNT - 2..RRN_COUNT)
+    );
+    let numbers = Numbers::new(store.clone(), 1);
+    assert_eq!(numbers.next(&host(), date).await, Err(exhausted));
+    store.close().await;
+}
+
+async fn no_number_is_given_twice(database: TestDatabase) {
+    let store = database.open().await;
+    let date = BusinessDate::of(NOW);
+    let pairs = [
+        Numbers::new(store.clone(), 7),
+        Numbers::new(store.clone(), 64),
+    ];
+    let tasks: Vec<_> = (0..20)
+        .map(|task| {
+            let numbers = pairs[task % 2].clone();
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                for _ in 0..50 {
+                    taken.push(numbers.next(&host(), date).await.unwrap());
+                }
+                taken
+            })
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    let mut references = HashSet::new();
+    for task in tasks {
+        for number in task.await.unwrap() {
+            assert!(seen.insert(number), "{number:?}");
+            assert!(references.insert((number.stan(), number.rrn(date))));
+        }
+    }
+    assert_eq!(seen.len(), 1000);
+    store.close().await;
+}

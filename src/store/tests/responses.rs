@@ -57,7 +57,11 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
     assert_eq!(store.owed_reversals(10).await.unwrap().len(), 2);
     let merchant = &pending.payment.merchant_id;
     let standing = store.payment(merchant, pending.payment.id).await.unwrap();
-    assert_eq!(standing, Some(told.payment), "what the merchant was told stands");
+    assert_eq!(
+        standing,
+        Some(told.payment),
+        "what the merchant was told stands"
+    );
     store.close().await;
 }
 
@@ -98,6 +102,9 @@ async fn the_quarantine_is_visible(database: TestDatabase) {
     }
     assert_eq!(store.list_quarantine(10, None).await.unwrap(), all);
     assert_eq!(store.list_quarantine(2, None).await.unwrap(), all[..2]);
-    assert_eq!(store.list_quarantine(2, Some(all[1].id)).await.unwrap(), all[2..4]);
+    assert_eq!(
+        store.list_quarantine(2, Some(all[1].id)).await.unwrap(),
+        all[2..4]
+    );
     store.close().await;
 }
