@@ -57,10 +57,11 @@ async fn serve(config: SimConfig, ready_file: Option<&Path>) -> Result<(), Box<d
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let sim = BankSim::start(config).await?;
-    print_hosts(&sim)?;
+    // Before "ready" is said, so that who waits for the word finds the file.
     if let Some(path) = ready_file {
         write_ready_file(&sim, path)?;
     }
+    print_hosts(&sim)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
