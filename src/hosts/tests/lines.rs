@@ -181,7 +181,7 @@ async fn a_silent_host_gets_an_echo_and_is_dropped_without_an_answer() {
     let bank = Bank::start().await;
     let mut profile = bank.profile();
     profile.network.echo_interval = Duration::from_millis(20);
-    profile.network.echo_timeout = Duration::from_millis(1000);
+    profile.network.echo_timeout = Duration::from_millis(2000);
     let started = Started::new(profile);
     let mut line = bank.accept_signed_on().await;
     for _ in 0..3 {
