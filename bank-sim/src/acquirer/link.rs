@@ -196,17 +196,23 @@ impl Link {
                 error = %end,
                 "the link to an issuer is down"
             );
-            // What was queued was never sent, so its answer is certain.
-            while let Ok(forward) = queued.try_recv() {
-                self.answer(
-                    &forward.request,
-                    &forward.replies,
-                    ResponseCode::INOPERATIVE,
-                    None,
-                );
-            }
+            self.refuse_queued(&mut queued);
             sleep(back_off).await;
             back_off = (back_off * 2).min(MAX_BACK_OFF);
+        }
+    }
+
+    /// Answers 91 for what is queued: it was never sent, so its answer is certain. Also done before the
+    /// link is ready again, because a request may have slipped in while it went down, and must not
+    /// reach the issuer when nobody expects it any more.
+    fn refuse_queued(&self, queued: &mut mpsc::Receiver<Forward>) {
+        while let Ok(forward) = queued.try_recv() {
+            self.answer(
+                &forward.request,
+                &forward.replies,
+                ResponseCode::INOPERATIVE,
+                None,
+            );
         }
     }
 
@@ -247,6 +253,7 @@ impl Link {
             issuer = %self.settings.issuer,
             "the link to an issuer is up and signed on"
         );
+        self.refuse_queued(queued);
         self.ready.send_replace(true);
         loop {
             session.step(queued).await?;
