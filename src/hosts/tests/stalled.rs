@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{oneshot, watch};
 
 use super::*;
@@ -27,7 +27,16 @@ struct Stalled {
     profile: Arc<HostProfile>,
 }
 
-async fn stalled() -> Stalled {
+/// A line that a test connects to whatever it likes.
+struct Loose {
+    profile: Arc<HostProfile>,
+    handle: LineHandle,
+    line: Line,
+    notices: mpsc::Receiver<HostNotice>,
+    drain: watch::Sender<bool>,
+}
+
+async fn loose_line() -> Loose {
     let some_bank = Bank::start().await;
     let mut profile = some_bank.profile();
     profile.network.sign_on = false;
@@ -35,19 +44,35 @@ async fn stalled() -> Stalled {
     let profile = Arc::new(profile);
     let load = crate::hosts::status::Load::default();
     let rows = vec![(profile.host_id.clone(), true, vec![Arc::clone(&load)])];
-    let (notices, _) = mpsc::channel(64);
+    let (sender, notices) = mpsc::channel(64);
     let report = Reporter {
         profile: Arc::clone(&profile),
         host: 0,
         line: 0,
         board: Arc::new(StatusBoard::new(rows, known::NOW)),
         clock: Arc::new(ManualClock::at(known::NOW)),
-        notices,
+        notices: sender,
         tap: None,
     };
     let (drain, draining) = watch::channel(false);
-    let (handle, mut line): (LineHandle, Line) =
-        crate::hosts::host::open_line(&profile, &tls, load, draining, report);
+    let (handle, line) = crate::hosts::host::open_line(&profile, &tls, load, draining, report);
+    Loose {
+        profile,
+        handle,
+        line,
+        notices,
+        drain,
+    }
+}
+
+async fn stalled() -> Stalled {
+    let Loose {
+        profile,
+        handle,
+        mut line,
+        drain,
+        ..
+    } = loose_line().await;
     let (ours, bank) = tokio::io::duplex(PIPE_BYTES);
     let (end, ended) = oneshot::channel();
     tokio::spawn(async move {
@@ -173,4 +198,50 @@ async fn a_race_has_one_winner() {
         }
     }
     assert_eq!(load.load(Ordering::Acquire), 0);
+}
+
+/// Whatever a bank sends: the session ends, nothing panics, and nothing secret is shown.
+#[tokio::test]
+async fn garbage_ends_the_session_and_nothing_else() {
+    let mut loose = loose_line().await;
+    let merchant = known::merchant();
+    let operation = known::operation();
+    let contents = Contents {
+        operation: &operation,
+        merchant: &merchant,
+        card: CARD,
+    };
+    let frame = Encoder::new()
+        .encode(
+            &loose.profile.authorization,
+            loose.profile.writing(),
+            contents,
+        )
+        .unwrap();
+    // A small generator of its own (Knuth's constants), so that a failure can be repeated.
+    let mut state = 0x2026_1121_u64;
+    let mut random = move |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for round in 0..2000 {
+        let mut bytes = frame.to_vec();
+        for _ in 0..=random(4) {
+            // The length is left alone in most rounds, so that what is behind it is read.
+            let at = if round % 8 == 0 { 0 } else { 2 };
+            let at = at + random(bytes.len() - at);
+            bytes[at] = u8::try_from(random(256)).unwrap();
+        }
+        let (ours, mut bank) = tokio::io::duplex(4096);
+        bank.write_all(&bytes).await.unwrap();
+        drop(bank);
+        let end = Session::new(&mut loose.line, ours).run().await;
+        assert!(matches!(end, SessionEnd::Lost(_)), "{round}");
+        while let Ok(notice) = loose.notices.try_recv() {
+            let shown = format!("{notice:?}");
+            assert!(!shown.contains(CARD.pan), "{round}: {shown}");
+        }
+    }
 }
