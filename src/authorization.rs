@@ -3,10 +3,12 @@
 //! The flow runs in a task of its own, so that a caller who hangs up, or whose deadline passes, never
 //! cuts a payment in half: the call only waits for it.
 //!
+//! - [`command`]: what it is asked, what it answers.
 //! - [`decision`]: what the bank's answer means for the records.
 //! - [`aftermath`]: late responses, the quarantine, and what a stopped gateway left.
 
 pub mod aftermath;
+pub mod command;
 pub mod decision;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::card::envelope::{Binding, Opener, SealedCard};
+use crate::card::envelope::{Binding, Opener};
 use crate::card::pan::Card;
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{self, Clock};
@@ -25,10 +27,9 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::messages::CardFields;
 use crate::hosts::routing::Route;
 use crate::payment::decline::UnknownReason;
-use crate::payment::ids::{HostId, NodeId, OperationId, PaymentId};
+use crate::payment::ids::{NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
@@ -40,121 +41,11 @@ use crate::store::records::{
     OutcomeRecorded, RecordedAnswer, ReversalOwed,
 };
 
+use command::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
 use decision::Decision;
 
 /// The name under which request identifiers of this flow are kept.
 pub const METHOD: &str = "AuthorizePayment";
-
-/// Where the card comes from. A clear card has no place here.
-#[derive(Debug)]
-pub enum PaymentMethod {
-    /// A card that the merchant sealed.
-    SealedCard(SealedCard),
-    /// The name of a test card, for instance `pm_test_visa`; only in a test environment.
-    TestToken(String),
-}
-
-/// A request to authorize, checked field by field.
-#[derive(Debug)]
-pub struct AuthorizeCommand {
-    /// Who asks.
-    pub merchant: Arc<Merchant>,
-    /// The merchant's name for this request, 1 to 64 characters.
-    pub request_id: String,
-    /// SHA-256 of the encoded request: what "the same request again" is judged by.
-    pub body_hash: [u8; 32],
-    /// How much to hold; more than zero.
-    pub amount: Money,
-    /// The merchant's order reference, 1 to 64 printable characters.
-    pub merchant_reference: String,
-    /// The merchant's customer reference.
-    pub customer_reference: Option<String>,
-    /// What the payment is for, up to 200 characters.
-    pub description: Option<String>,
-    /// The terminal to send it under, instead of the merchant's own.
-    pub terminal_id: Option<String>,
-    /// Where the card comes from.
-    pub payment_method: PaymentMethod,
-    /// When the call came in.
-    pub received_at: Instant,
-}
-
-/// How long an authorization took, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Timings {
-    /// From the message's hand-over to the bank link until its answer, in microseconds; 0 when no
-    /// bank was asked.
-    pub bank_us: u64,
-    /// Everything else, in microseconds.
-    pub own_us: u64,
-}
-
-/// What the merchant is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authorized {
-    /// The payment as it was when this request was answered first.
-    pub payment: Payment,
-    /// How long it took.
-    pub timings: Timings,
-}
-
-/// Why there is no payment to tell of.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthorizeError {
-    /// The sealed card can't be used; nothing more is said about why.
-    #[error("the sealed card was refused")]
-    SealedCardRefused,
-    /// No such test payment method, or this is not a test environment.
-    #[error("there is no payment method {token:?} in this environment")]
-    UnknownPaymentMethod {
-        /// The token as it came; `from_proto` has made sure that it is no card number.
-        token: String,
-    },
-    /// The request id was used before, with another body.
-    #[error("request_id {request_id:?} was used before with another request body")]
-    RequestIdReused {
-        /// The request id.
-        request_id: String,
-    },
-    /// The same request is still being worked on.
-    #[error("the request {request_id:?} is still being worked on")]
-    StillRunning {
-        /// The request id.
-        request_id: String,
-    },
-    /// The operator has switched this merchant off.
-    #[error("merchant {merchant_id} is not active")]
-    MerchantInactive {
-        /// Who asked.
-        merchant_id: String,
-    },
-    /// The merchant's acquirer has no host profile.
-    #[error("there is no host {host_id} for this merchant's payments")]
-    NoRoute {
-        /// The host that the merchant's record names.
-        host_id: HostId,
-    },
-    /// More requests wait than the gateway takes. Nothing was sent.
-    #[error("the gateway is at its limit of waiting payments")]
-    Overloaded,
-    /// The gateway is stopping. Nothing was sent.
-    #[error("the gateway is stopping and takes no new payments")]
-    Draining,
-    /// The store could not record the intent. Nothing was sent.
-    #[error("the payment could not be recorded, and nothing was sent")]
-    NotRecorded {
-        /// What the store said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The message may have been sent, but the outcome could not be recorded in time. The same
-    /// request id tells it later.
-    #[error("the outcome of payment {payment_id} is not recorded yet")]
-    OutcomeNotRecorded {
-        /// The payment that will have an outcome.
-        payment_id: PaymentId,
-    },
-}
 
 /// After this, counted from the call's arrival, no byte of it is sent, and the bank's answer is late.
 const BANK_WITHIN: Duration = Duration::from_millis(4_300);
@@ -265,9 +156,17 @@ impl Authorizations {
             IntentOutcome::Existing(recorded) => return repeated(&command, *recorded),
             IntentOutcome::EnvelopeReplayed => return Err(AuthorizeError::SealedCardRefused),
         }
+        let asked_at = Instant::now();
         let exchange = self.exchange(&command, &operation, usable.card).await;
-        self.conclude(&command, (payment, operation), exchange, route.hold_days)
-            .await
+        let waited = asked_at.elapsed();
+        let decided = self.decided((payment, operation), exchange, route.hold_days)?;
+        let bank_us = match (decided.operation.bank_us, decided.reversal_owed) {
+            (Some(bank_us), _) => u64::try_from(bank_us).unwrap_or(0),
+            (None, Some(_)) => micros(waited),
+            (None, None) => 0,
+        };
+        let payment = self.conclude(decided).await?;
+        Ok(Authorized { payment, bank_us })
     }
 
     fn usable_card(
@@ -410,46 +309,34 @@ impl Authorizations {
         }
     }
 
-    /// Records what came of it, and only then tells it.
-    async fn conclude(
+    /// What the exchange means. A fault in the rules leaves the payment to [`aftermath`].
+    fn decided(
         &self,
-        command: &AuthorizeCommand,
         (payment, operation): (Payment, Operation),
         exchange: Exchange,
         hold_days: u16,
-    ) -> Result<Authorized, AuthorizeError> {
-        let payment_id = payment.id;
-        let undecided = |error: &(dyn std::error::Error + 'static)| {
-            tracing::error!(payment.id = %payment_id, error, "The outcome could not be recorded");
-            AuthorizeError::OutcomeNotRecorded { payment_id }
-        };
+    ) -> Result<Decision, AuthorizeError> {
         let now = self.clock.now();
         let decision = decision::decide(&payment, &operation, exchange, hold_days, now)
-            .map_err(|error| undecided(&error))?;
-        let bank_us = decision
-            .operation
-            .bank_us
-            .and_then(|us| u64::try_from(us).ok())
-            .unwrap_or(0);
-        let told = decision.payment.clone();
+            .map_err(|error| not_told(payment.id, &error))?;
         if let Some(reason) = decision.reversal_owed {
             log_reversal_owed(&decision.operation, reason);
         }
+        Ok(decision)
+    }
+
+    /// Records what came of it, and only then tells it.
+    async fn conclude(&self, decision: Decision) -> Result<Payment, AuthorizeError> {
+        let told = decision.payment.clone();
         let recorded = self
             .record(decision)
             .await
-            .map_err(|error| undecided(&error))?;
-        let payment = match recorded {
+            .map_err(|error| not_told(told.id, &error))?;
+        Ok(match recorded {
             OutcomeRecorded::Recorded => told,
             // Another node took this process for stopped and resolved the payment: its word stands,
             // and a reversal is owed for whatever the bank did.
             OutcomeRecorded::Superseded { current, .. } => *current,
-        };
-        let total_us = u64::try_from(command.received_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let own_us = total_us.saturating_sub(bank_us);
-        Ok(Authorized {
-            payment,
-            timings: Timings { bank_us, own_us },
         })
     }
 
@@ -497,6 +384,16 @@ impl Authorizations {
     }
 }
 
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The outcome is not recorded, so it can't be told.
+fn not_told(payment_id: PaymentId, error: &(dyn std::error::Error + 'static)) -> AuthorizeError {
+    tracing::error!(payment.id = %payment_id, error, "The outcome could not be recorded");
+    AuthorizeError::OutcomeNotRecorded { payment_id }
+}
+
 fn idempotency_key(command: &AuthorizeCommand) -> IdempotencyKey {
     IdempotencyKey {
         merchant_id: command.merchant.id.clone(),
@@ -518,10 +415,9 @@ fn repeated(
     let payment = recorded
         .answer
         .ok_or(AuthorizeError::StillRunning { request_id })?;
-    let own_us = u64::try_from(command.received_at.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Authorized {
         payment,
-        timings: Timings { bank_us: 0, own_us },
+        bank_us: 0,
     })
 }
 

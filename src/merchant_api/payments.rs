@@ -14,9 +14,8 @@ use super::pb::payment_service_server::PaymentService;
 use super::records::PaymentRecords;
 use super::to_proto::{self, status};
 use super::trailers::BankTime;
-use crate::authorization::{
-    Authorizations, AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod,
-};
+use crate::authorization::Authorizations;
+use crate::authorization::command::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
 use crate::card::envelope::SealedCard;
 use crate::payment::merchant::Merchant;
 
@@ -90,7 +89,7 @@ impl PaymentService for PaymentsApi {
         let mut response = Response::new(pb::AuthorizePaymentResponse {
             payment: Some(to_proto::payment(answered.payment)),
         });
-        let bank = Duration::from_micros(answered.timings.bank_us);
+        let bank = Duration::from_micros(answered.bank_us);
         response.extensions_mut().insert(BankTime(bank));
         Ok(response)
     }

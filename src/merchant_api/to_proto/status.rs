@@ -14,7 +14,7 @@ use tracing::{error, warn};
 use super::super::auth::Refused;
 use super::super::records::RecordsUnavailable;
 use super::super::violations::InvalidRequest;
-use crate::authorization::AuthorizeError;
+use crate::authorization::command::AuthorizeError;
 
 /// The domain of every reason.
 const ERROR_DOMAIN: &str = "payswitch";
