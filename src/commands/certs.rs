@@ -1,5 +1,6 @@
 //! `payswitch certs`: makes a development PKI.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,8 +37,8 @@ pub struct CertsArgs {
 /// Does what was asked, and prints the files.
 ///
 /// # Errors
-/// When a file is there already and `--force` is not given, or the folder can't be written.
-#[expect(clippy::print_stdout, reason = "the files' names are the answer")]
+/// When a file is there already and `--force` is not given, or the folder or standard output can't be
+/// written.
 pub fn run(arguments: CertsArgs) -> Result<ExitCode, CommandError> {
     let pki = DevelopmentPki::generate(&arguments.merchant, SystemClock.now())?;
     let root_keys = if arguments.keep_ca_keys {
@@ -50,8 +51,9 @@ pub fn run(arguments: CertsArgs) -> Result<ExitCode, CommandError> {
     } else {
         Existing::Refuse
     };
+    let mut answer = std::io::stdout().lock();
     for path in pki.write_to(&arguments.out, root_keys, existing)? {
-        println!("{}", path.display());
+        writeln!(answer, "{}", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }

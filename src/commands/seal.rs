@@ -1,6 +1,6 @@
 //! `payswitch seal`: seals a card, ready to paste into a request.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -121,8 +121,8 @@ enum SealCommandError {
 /// Seals the card and prints it.
 ///
 /// # Errors
-/// When the keys can't be read, the card is none, or the amount is out of range.
-#[expect(clippy::print_stdout, reason = "the sealed card is the answer")]
+/// When the keys can't be read, the card is none, the amount is out of range, or standard output
+/// can't be written.
 pub fn run(arguments: SealArgs) -> Result<ExitCode, CommandError> {
     let jwks = std::fs::read_to_string(&arguments.jwks).map_err(|source| {
         let path = arguments.jwks.clone();
@@ -141,17 +141,18 @@ pub fn run(arguments: SealArgs) -> Result<ExitCode, CommandError> {
         lifetime_s: arguments.expires_in,
     };
     let sealed = recipient.seal_card(&card, &claims)?;
-    if arguments.request {
+    let answer = if arguments.request {
         let request = serde_json::json!({
             "request_id": seal::new_jti()?,
             "amount": { "amount_minor": arguments.amount_minor, "currency": arguments.currency },
             "merchant_reference": arguments.order,
             "sealed_card": sealed.as_str(),
         });
-        println!("{request}");
+        request.to_string()
     } else {
-        println!("{}", sealed.as_str());
-    }
+        sealed.as_str().to_owned()
+    };
+    writeln!(std::io::stdout(), "{answer}")?;
     Ok(ExitCode::SUCCESS)
 }
 
