@@ -172,7 +172,7 @@ impl Stand {
     pub async fn start(options: &StandOptions) -> Result<Self, CommandError> {
         std::fs::create_dir_all(&options.data)?;
         let data = std::path::absolute(&options.data)?;
-        let master_key = Arc::new(master_key(&master_key_path(&data))?);
+        let master_key = master_key(&master_key_path(&data))?;
         let certs = data.join("certs");
         let pki = pki(&certs, &master_key)?;
         let mut banks_config = SimConfig::standard(StandardPorts::ANY, bank_pems(&pki));
@@ -183,30 +183,10 @@ impl Stand {
         if !banks.wait_for_links(BANKS_WITHIN).await {
             return Err("the simulated acquirer could not sign on to its issuers".into());
         }
-        let acquirer = banks
-            .address("acquirer")
-            .ok_or("the simulated acquirer has no address")?;
-        let config = config(&data, options);
-        let sealing_keys =
-            SealingKeys::load_or_generate(&config.card.sealing_keys, true, &master_key)?;
-        Store::migrate(&config.store).await?;
-        let parts = Parts {
-            master_key: Arc::clone(&master_key),
-            sealing_keys,
-            profiles: vec![acquirer_profile(acquirer, &pki.acquirer)?],
-            hosts_options: HostsOptions::default(),
-            merchant_api_tls: tls::server_config(
-                pki.gateway.certificate_pem().as_bytes(),
-                &pki.gateway.key_pem(),
-                Some(pki.gateway_root.certificate_pem().as_bytes()),
-            )?,
-        };
-        let gateway = app::start(&config, parts).await?;
-        if !gateway.wait_for_hosts().await {
-            return Err("the gateway could not sign on to the simulated acquirer".into());
-        }
+        let gateway = start_gateway(options, &banks, &pki).await?;
         let merchant_id: MerchantId = MERCHANT.parse()?;
         let api_key = merchant_key(&gateway.store, &master_key, &merchant_id, &data).await?;
+        let config = config(&data, options);
         Ok(Self {
             banks,
             gateway,
@@ -252,6 +232,42 @@ impl Stand {
         self.banks.shutdown().await;
         drained
     }
+}
+
+/// Starts a gateway before banks that run already, and waits until it has signed on: the stand's own
+/// gateway, the same one again after it was stopped, or a second one on the same PostgreSQL.
+///
+/// # Errors
+/// When a part can't be started or does not sign on in time.
+pub async fn start_gateway(
+    options: &StandOptions,
+    banks: &RunningSim,
+    pki: &DevelopmentPki,
+) -> Result<app::Running, CommandError> {
+    let acquirer = banks
+        .address("acquirer")
+        .ok_or("the simulated acquirer has no address")?;
+    let data = std::path::absolute(&options.data)?;
+    let master_key = Arc::new(master_key(&master_key_path(&data))?);
+    let config = config(&data, options);
+    let sealing_keys = SealingKeys::load_or_generate(&config.card.sealing_keys, true, &master_key)?;
+    Store::migrate(&config.store).await?;
+    let parts = Parts {
+        master_key,
+        sealing_keys,
+        profiles: vec![acquirer_profile(acquirer, &pki.acquirer)?],
+        hosts_options: HostsOptions::default(),
+        merchant_api_tls: tls::server_config(
+            pki.gateway.certificate_pem().as_bytes(),
+            &pki.gateway.key_pem(),
+            Some(pki.gateway_root.certificate_pem().as_bytes()),
+        )?,
+    };
+    let gateway = app::start(&config, parts).await?;
+    if !gateway.wait_for_hosts().await {
+        return Err("the gateway could not sign on to the simulated acquirer".into());
+    }
+    Ok(gateway)
 }
 
 fn master_key(path: &Path) -> Result<MasterKey, CommandError> {
