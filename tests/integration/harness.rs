@@ -1,0 +1,341 @@
+//! A gateway before simulated banks, in this process, with a folder and a database of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bank_sim::RunningSim;
+use payswitch::app;
+use payswitch::card::custody::MasterKey;
+use payswitch::card::header::Algorithm;
+use payswitch::card::seal::Recipient;
+use payswitch::certs::{DevelopmentPki, Identity};
+use payswitch::clock::{Clock as _, SystemClock};
+use payswitch::commands::demo::{Stand, StandOptions, start_gateway};
+use payswitch::merchant_api::client::{self, ApiKey, ClientCertificate};
+use payswitch::merchant_api::pb;
+use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
+use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use payswitch::payment::ids::MerchantId;
+use payswitch::payment::merchant::Merchant;
+use payswitch::payment::moment::UnixMillis;
+use payswitch::store::Store;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+use crate::database::{Database, Engine};
+
+/// No test takes longer, however busy the machine.
+const TEST_WITHIN: Duration = Duration::from_secs(180);
+/// What a test waits for happens sooner.
+const EVENT_WITHIN: Duration = Duration::from_secs(40);
+/// Between two looks at what is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The promise: every AuthorizePayment ends within this.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The payments of a merchant, by API key.
+pub(crate) type Payments = PaymentServiceClient<InterceptedService<Channel, ApiKey>>;
+
+/// Makes a test of each function, on SQLite and on PostgreSQL.
+macro_rules! on_both_engines {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $test() {
+                crate::harness::run(super::$test(crate::database::Engine::Sqlite));
+            })+
+        }
+        mod postgres {
+            $(#[test]
+            fn $test() {
+                crate::harness::run(super::$test(crate::database::Engine::Postgres));
+            })+
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
+/// Runs a test on a runtime of its own, for a bounded time.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let ended = runtime.block_on(async { tokio::time::timeout(TEST_WITHIN, Box::pin(test)).await });
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|_| panic!("the test did not end within {TEST_WITHIN:?}"));
+}
+
+/// Looks until there is something to see, for a bounded time.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let give_up_at = Instant::now() + EVENT_WITHIN;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(
+            Instant::now() < give_up_at,
+            "within {EVENT_WITHIN:?} there was never {what}"
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The same for a condition.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    eventually(what, async || holds().await.then_some(())).await;
+}
+
+/// A number that no other call in this process gets.
+pub(crate) fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The time on the gateway's clock, which is the machine's.
+pub(crate) fn now() -> UnixMillis {
+    SystemClock.now()
+}
+
+/// A folder that goes with the test.
+#[derive(Debug)]
+pub(crate) struct TempFolder(PathBuf);
+
+impl TempFolder {
+    pub(crate) fn name_for(what: &str) -> PathBuf {
+        let name = format!("payswitch-{what}-{}-{}", std::process::id(), unique());
+        std::env::temp_dir().join(name)
+    }
+
+    pub(crate) fn new(what: &str) -> Self {
+        let path = Self::name_for(what);
+        std::fs::create_dir(&path).expect("a folder for the test");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        // What can't be removed is in the temporary folder, where it does no harm.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The gateway, its banks, its merchant.
+pub(crate) struct Switch {
+    pub(crate) banks: RunningSim,
+    pub(crate) pki: DevelopmentPki,
+    pub(crate) merchant_id: MerchantId,
+    pub(crate) api_key: String,
+    pub(crate) jwks: String,
+    gateway: Option<app::Running>,
+    options: StandOptions,
+    pub(crate) database: Database,
+    _folder: TempFolder,
+}
+
+impl Switch {
+    /// Starts everything, with an empty database.
+    pub(crate) async fn start(engine: Engine) -> Self {
+        let folder = TempFolder::new("switch");
+        let database = Database::fresh(engine, folder.path()).await;
+        let options = StandOptions {
+            data: folder.path().join("data"),
+            port: 0,
+            database_url: Some(database.url()),
+            codec_program: Some(env!("CARGO_BIN_EXE_payswitch").into()),
+        };
+        let stand = Stand::start(&options).await.expect("a stand starts");
+        Self {
+            jwks: std::fs::read_to_string(&stand.jwks_path).expect("the keys to seal to"),
+            banks: stand.banks,
+            pki: stand.pki,
+            merchant_id: stand.merchant_id,
+            api_key: stand.api_key.to_string(),
+            gateway: Some(stand.gateway),
+            options,
+            database,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn gateway(&self) -> &app::Running {
+        self.gateway.as_ref().expect("the gateway runs")
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.gateway().store
+    }
+
+    /// Stops the gateway in order and starts it again; the banks go on, and so does the database.
+    pub(crate) async fn restart_gateway(&mut self) {
+        self.stop_gateway().await;
+        let gateway = self.another_gateway().await;
+        self.gateway = Some(gateway);
+    }
+
+    pub(crate) async fn stop_gateway(&mut self) {
+        let gateway = self.gateway.take().expect("the gateway runs");
+        assert!(gateway.stop().await, "the gateway drains in time");
+    }
+
+    /// One more gateway on the same keys, banks and database.
+    pub(crate) async fn another_gateway(&self) -> app::Running {
+        start_gateway(&self.options, &self.banks, &self.pki)
+            .await
+            .expect("a gateway starts")
+    }
+
+    /// A connection to the gateway.
+    pub(crate) async fn connect(&self, certificate: Option<&Identity>) -> Channel {
+        self.connect_to(self.gateway(), certificate).await
+    }
+
+    pub(crate) async fn connect_to(
+        &self,
+        gateway: &app::Running,
+        certificate: Option<&Identity>,
+    ) -> Channel {
+        let key = certificate.map(Identity::key_pem);
+        let certificate =
+            certificate
+                .zip(key.as_ref())
+                .map(|(certificate, key)| ClientCertificate {
+                    chain: certificate.certificate_pem().as_bytes(),
+                    key,
+                });
+        let ca = self.pki.gateway_root.certificate_pem().as_bytes();
+        client::connect(gateway.merchant_api, "localhost", ca, certificate.as_ref())
+            .await
+            .expect("a connection to the merchant API")
+    }
+
+    /// The merchant's own client.
+    pub(crate) async fn payments(&self) -> Payments {
+        self.payments_of(&self.api_key).await
+    }
+
+    /// The client of whoever has this key.
+    pub(crate) async fn payments_of(&self, api_key: &str) -> Payments {
+        with_key(self.connect(None).await, api_key)
+    }
+
+    /// A further merchant and its key. `change` may make it unlike the others.
+    pub(crate) async fn add_merchant(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Merchant),
+    ) -> (MerchantId, String) {
+        let mut merchant = self
+            .store()
+            .merchant(&self.merchant_id)
+            .await
+            .expect("the store can be read")
+            .expect("the demo's merchant");
+        merchant.id = id.parse().expect("a merchant id");
+        change(&mut merchant);
+        self.store()
+            .insert_merchant(&merchant)
+            .await
+            .expect("a further merchant");
+        let key = self.issue_key(&merchant.id).await;
+        (merchant.id, key)
+    }
+
+    /// A further API key.
+    pub(crate) async fn issue_key(&self, merchant_id: &MerchantId) -> String {
+        let mut path = self.options.data.clone().into_os_string();
+        path.push(".key");
+        let master_key = MasterKey::read_file(Path::new(&path)).expect("the master key");
+        app::issue_api_key(self.store(), &master_key, merchant_id, "test")
+            .await
+            .expect("an API key")
+            .to_string()
+    }
+
+    /// The gateway's key for an algorithm.
+    pub(crate) fn recipient(&self, algorithm: Algorithm) -> Recipient {
+        Recipient::from_jwks(&self.jwks, algorithm).expect("a key to seal to")
+    }
+
+    /// How many requests to authorize the acquirer has received.
+    pub(crate) fn at_acquirer(&self) -> u64 {
+        let counters = self.banks.counters("acquirer").expect("the acquirer");
+        counters.received("0100") + counters.received("0101") + counters.received("0200")
+    }
+
+    /// How many requests to authorize an issuer has received.
+    pub(crate) fn at_issuer(&self, issuer: &str) -> u64 {
+        let counters = self.banks.counters(issuer).expect("an issuer");
+        counters.received("0100") + counters.received("0101") + counters.received("0200")
+    }
+}
+
+/// A client with an API key.
+pub(crate) fn with_key(channel: Channel, api_key: &str) -> Payments {
+    let key = ApiKey::new(api_key).expect("an API key for a header");
+    PaymentServiceClient::new(key.on(channel))
+}
+
+/// A request that pays with a token; its request id and its order are new.
+pub(crate) fn pay_with(
+    token: &str,
+    amount_minor: i64,
+    currency: &str,
+) -> pb::AuthorizePaymentRequest {
+    let number = unique();
+    pb::AuthorizePaymentRequest {
+        request_id: format!("request-{number}"),
+        amount: Some(pb::Money {
+            amount_minor,
+            currency: currency.to_owned(),
+        }),
+        merchant_reference: format!("order-{number}"),
+        payment_method: Some(PaymentMethod::PaymentMethodToken(token.to_owned())),
+        ..Default::default()
+    }
+}
+
+/// What a payment became, and how long the caller waited.
+pub(crate) async fn timed(
+    payments: &mut Payments,
+    request: pb::AuthorizePaymentRequest,
+) -> (pb::Payment, Duration) {
+    let started = Instant::now();
+    let payment = paid(payments.authorize_payment(request).await);
+    (payment, started.elapsed())
+}
+
+/// Authorizes, and is answered with a payment.
+pub(crate) async fn authorize(
+    payments: &mut Payments,
+    request: pb::AuthorizePaymentRequest,
+) -> pb::Payment {
+    paid(payments.authorize_payment(request).await)
+}
+
+/// The payment in an answer that is no error.
+pub(crate) fn paid(answer: Result<Response<pb::AuthorizePaymentResponse>, Status>) -> pb::Payment {
+    answer
+        .unwrap_or_else(|status| panic!("a payment, not {status:?}"))
+        .into_inner()
+        .payment
+        .expect("an answer with a payment")
+}
+
+/// DE 39 as the payment has it; empty when no answer came.
+pub(crate) fn response_code(payment: &pb::Payment) -> &str {
+    match (&payment.authorization, &payment.decline) {
+        (Some(authorization), None) => &authorization.response_code,
+        (None, Some(decline)) => &decline.response_code,
+        (None, None) => "",
+        (Some(_), Some(_)) => panic!("both approved and declined: {payment:?}"),
+    }
+}

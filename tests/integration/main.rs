@@ -1,0 +1,22 @@
+//! payswitch as its neighbours meet it: the real gateway before simulated banks, real TLS on every
+//! leg, real databases of both kinds. What a test says about a bank it reads in the bank's own books.
+//!
+//! - [`harness`]: a gateway with its banks; `database`: SQLite and PostgreSQL; `sealing`: sealed
+//!   cards, good and bad; `refused`: what an error says.
+//! - Then one file for each flow.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod database;
+mod harness;
+mod refused;
+mod sealing;
+
+mod authorizing;
+mod refusals;

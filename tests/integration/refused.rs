@@ -1,0 +1,79 @@
+//! What an error says, so that a test can hold all of it to a table.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// An error as a client can branch on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: Code,
+    /// ErrorInfo.reason.
+    pub(crate) reason: String,
+    /// ErrorInfo.metadata["outcome"].
+    pub(crate) outcome: String,
+    /// The fields that BadRequest names, in its order.
+    pub(crate) fields: Vec<String>,
+    /// The subjects of PreconditionFailure.
+    pub(crate) preconditions: Vec<String>,
+    /// Whether RetryInfo says when to try again.
+    pub(crate) retry: bool,
+}
+
+impl Refused {
+    /// An error that says that nothing was sent, and nothing else.
+    pub(crate) fn not_sent(code: Code, reason: &str) -> Self {
+        Self {
+            code,
+            reason: reason.to_owned(),
+            outcome: "NOT_SENT".to_owned(),
+            fields: Vec::new(),
+            preconditions: Vec::new(),
+            retry: false,
+        }
+    }
+
+    /// INVALID_ARGUMENT, with these fields.
+    pub(crate) fn invalid(reason: &str, fields: &[&str]) -> Self {
+        Self {
+            fields: fields.iter().map(|&field| field.to_owned()).collect(),
+            ..Self::not_sent(Code::InvalidArgument, reason)
+        }
+    }
+}
+
+impl From<&Status> for Refused {
+    fn from(status: &Status) -> Self {
+        let details = status
+            .check_error_details()
+            .expect("details that can be decoded");
+        let info = details
+            .error_info()
+            .unwrap_or_else(|| panic!("an ErrorInfo in {status:?}"));
+        assert_eq!(info.domain, "payswitch", "{status:?}");
+        assert!(!status.message().is_empty(), "{status:?}");
+        let violations = details.bad_request().map(|bad| &bad.field_violations);
+        let failures = details.precondition_failure().map(|all| &all.violations);
+        for violation in violations.into_iter().flatten() {
+            let text = &violation.description;
+            assert!(text.contains("expected") && text.contains("got"), "{text}");
+        }
+        Self {
+            code: status.code(),
+            reason: info.reason.clone(),
+            outcome: info.metadata.get("outcome").cloned().unwrap_or_default(),
+            fields: violations
+                .into_iter()
+                .flatten()
+                .map(|violation| violation.field.clone())
+                .collect(),
+            preconditions: failures
+                .into_iter()
+                .flatten()
+                .map(|failure| failure.subject.clone())
+                .collect(),
+            retry: details
+                .retry_info()
+                .is_some_and(|retry| retry.retry_delay.is_some()),
+        }
+    }
+}
