@@ -92,9 +92,6 @@ const FORGET_REQUEST: &str =
 const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
     WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
 
-const RECORDED_OUTCOME: &str = "SELECT 1 FROM operations \
-    WHERE id = $1 AND version = $2 AND state_detail = $3 AND answer = $4";
-
 /// What became of one item.
 pub(super) enum Fate {
     Intent(IntentFate),
@@ -103,8 +100,8 @@ pub(super) enum Fate {
 }
 
 /// Writes all `items` in one transaction; the fates are in the items' order. With `repeated` an
-/// earlier attempt may have been committed after all, and rows that are the items' own are taken
-/// as written.
+/// earlier attempt may have been committed after all, and requests that are the items' own are
+/// taken as written. (Outcomes need no such care: who finds one superseded compares the answers.)
 pub(super) async fn write(
     engine: Engine,
     connection: &mut AnyConnection,
@@ -265,7 +262,7 @@ impl Writing<'_> {
         for outcome in outcomes {
             if changed.contains(&outcome.operation_id) {
                 kept.push(outcome);
-            } else if !(self.repeated && self.is_own_outcome(outcome).await?) {
+            } else {
                 superseded.insert(outcome.operation_id.clone());
             }
         }
@@ -282,16 +279,6 @@ impl Writing<'_> {
             .collect();
         self.run(&REVERSALS, &rows).await?;
         Ok(superseded)
-    }
-
-    async fn is_own_outcome(&mut self, outcome: &OutcomeRows) -> Result<bool, Fault> {
-        let values = [
-            outcome.operation_id.as_str().into(),
-            outcome.version.into(),
-            outcome.detail.as_str().into(),
-            outcome.answer.as_str().into(),
-        ];
-        Ok(!self.one(RECORDED_OUTCOME, &values).await?.is_empty())
     }
 
     async fn work(&mut self, work: &Work) -> Result<Vec<Done>, Fault> {

@@ -25,9 +25,6 @@ pub(super) struct IntentRows {
 pub(super) struct OutcomeRows {
     pub(super) payment_id: String,
     pub(super) operation_id: String,
-    pub(super) version: i64,
-    pub(super) detail: String,
-    pub(super) answer: String,
     pub(super) payment: Vec<Value>,
     pub(super) operation: Vec<Value>,
     pub(super) reversal: Option<Vec<Value>>,
@@ -216,10 +213,7 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
     }
     let payment_id = payment.id.to_string();
     let operation_id = operation.id.to_string();
-    let detail = json(&operation.state)?;
-    let answer = json(payment)?;
     Ok(OutcomeRows {
-        version: operation.version,
         payment: vec![
             payment_id.as_str().into(),
             payment.version.into(),
@@ -237,14 +231,12 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             operation.state.name().into(),
             operation.bank_us.into(),
             operation.updated_at.as_i64().into(),
-            detail.as_str().into(),
-            answer.as_str().into(),
+            json(&operation.state)?.into(),
+            json(payment)?.into(),
         ],
         reversal: reversal.as_ref().map(reversal_row).transpose()?,
         payment_id,
         operation_id,
-        detail,
-        answer,
     })
 }
 

@@ -9,7 +9,7 @@ use super::records::{
     AuthorizationIntent, AuthorizationOutcome, IntentOutcome, ListOrder, MAX_PAGE_SIZE,
     OutcomeRecorded, Page, PaymentCursor, PaymentFilter, RecordedAnswer,
 };
-use super::rows::{Columns, OPERATION_COLUMNS, PAYMENT_COLUMNS, operation, payment};
+use super::rows::{Columns, OPERATION_COLUMNS, PAYMENT_COLUMNS, json, operation, payment};
 use super::sql::{Value, from_hex};
 use crate::payment::ids::{HostId, MerchantId, OperationId, PaymentId};
 use crate::payment::record::{Operation, Payment};
@@ -63,7 +63,7 @@ impl Store {
 
     /// Makes the end of an authorization durable before the merchant is told, together with what the
     /// merchant is told and the reversal that is owed. Written only when payment and operation are
-    /// both at the version before.
+    /// both at the version before. Recording the very same outcome again is fine.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for records that do not belong together, [`StoreError::Busy`] when
@@ -86,6 +86,9 @@ impl Store {
         let AuthorizationOutcome {
             payment, operation, ..
         } = outcome;
+        if self.was_told(operation.id, &payment).await? {
+            return Ok(OutcomeRecorded::Recorded);
+        }
         let current = self.payment(&payment.merchant_id, payment.id).await?;
         let standing = self.operation(operation.id).await?;
         match (current, standing) {
@@ -98,6 +101,22 @@ impl Store {
                 id: operation.id.to_string(),
             }),
         }
+    }
+
+    /// Whether this very answer is recorded for the operation: then an outcome that finds its place
+    /// taken found itself, written by an attempt whose COMMIT was not confirmed.
+    async fn was_told(
+        &self,
+        operation: OperationId,
+        payment: &Payment,
+    ) -> Result<bool, StoreError> {
+        let found = self
+            .read(
+                "SELECT id FROM operations WHERE id = $1 AND answer = $2",
+                &[operation.to_string().into(), json(payment)?.into()],
+            )
+            .await?;
+        Ok(!found.is_empty())
     }
 
     /// What a merchant was told when it made this request before.

@@ -44,7 +44,9 @@ async fn measure(engine: &str, store: &Store, in_flight: usize) {
         .map(|share| {
             let store = store.clone();
             tokio::spawn(async move {
+                let mut latencies = Vec::with_capacity(share.len());
                 for intent in share {
+                    let begun = Instant::now();
                     let outcome = approved(&intent);
                     assert_eq!(
                         store.record_intent(intent).await.unwrap(),
@@ -54,17 +56,27 @@ async fn measure(engine: &str, store: &Store, in_flight: usize) {
                         store.record_outcome(outcome).await.unwrap(),
                         OutcomeRecorded::Recorded
                     );
+                    latencies.push(begun.elapsed());
                 }
+                latencies
             })
         })
         .collect();
+    let mut latencies = Vec::with_capacity(count);
     for task in tasks {
-        task.await.unwrap();
+        latencies.extend(task.await.unwrap());
     }
     let seconds = begun.elapsed().as_secs_f64();
+    latencies.sort();
+    let at = |permille: usize| latencies[(count - 1) * permille / 1000].as_secs_f64() * 1000.0;
     println!(
-        "{engine}: {in_flight} in flight, {count} payments in {seconds:.2} s: {:.0} payments/s",
-        f64::from(u32::try_from(count).unwrap()) / seconds
+        "{engine}: {in_flight} in flight, {count} payments in {seconds:.2} s: {:.0} payments/s; \
+         ms for both records p50 {:.2}, p99 {:.2}, p99.9 {:.2}, longest {:.2}",
+        f64::from(u32::try_from(count).unwrap()) / seconds,
+        at(500),
+        at(990),
+        at(999),
+        at(1000),
     );
     store.close().await;
 }

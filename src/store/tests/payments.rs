@@ -231,6 +231,8 @@ async fn a_second_outcome_changes_nothing(database: TestDatabase) {
     store.record_intent(intent.clone()).await.unwrap();
     let first = approved(&intent);
     store.record_outcome(first.clone()).await.unwrap();
+    let again = store.record_outcome(first.clone()).await.unwrap();
+    assert_eq!(again, OutcomeRecorded::Recorded, "the very same one");
     let second = store.record_outcome(unknown(&intent)).await.unwrap();
     assert_eq!(
         second,
