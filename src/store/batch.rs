@@ -19,14 +19,16 @@ const REQUESTS: ManyRows = ManyRows {
     before: "INSERT INTO idempotency \
         (merchant_id, method, request_id, operation_id, body_hash, created_at_ms) VALUES ",
     row: "(?, ?, ?, ?, ?, ?)",
-    after: " ON CONFLICT (merchant_id, method, request_id) DO NOTHING RETURNING operation_id",
+    after: " ON CONFLICT (merchant_id, method, request_id) DO NOTHING",
+    returning: " RETURNING operation_id",
 };
 
 const ENVELOPES: ManyRows = ManyRows {
     name: "envelopes",
     before: "INSERT INTO used_envelopes (merchant_id, jti, operation_id, expires_at_ms) VALUES ",
     row: "(?, ?, ?, ?)",
-    after: " ON CONFLICT (merchant_id, jti) DO NOTHING RETURNING operation_id",
+    after: " ON CONFLICT (merchant_id, jti) DO NOTHING",
+    returning: " RETURNING operation_id",
 };
 
 /// A new payment has nothing authorized, captured, refunded or disputed, and version 1.
@@ -38,6 +40,7 @@ const NEW_PAYMENTS: ManyRows = ManyRows {
         refunded_minor, disputed_minor, version) VALUES ",
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1)",
     after: "",
+    returning: "",
 };
 
 const NEW_OPERATIONS: ManyRows = ManyRows {
@@ -47,6 +50,7 @@ const NEW_OPERATIONS: ManyRows = ManyRows {
         created_at_ms, updated_at_ms, state_detail, version) VALUES ",
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
     after: "",
+    returning: "",
 };
 
 /// The casts tell PostgreSQL the types, which it can't see through the list of values.
@@ -59,8 +63,8 @@ const CHANGED_OPERATIONS: ManyRows = ManyRows {
     after: ") UPDATE operations SET version = changed.version, state = changed.state, \
         bank_us = changed.bank_us, updated_at_ms = changed.updated_at_ms, \
         state_detail = changed.state_detail, answer = changed.answer FROM changed \
-        WHERE operations.id = changed.id AND operations.version = changed.version - 1 \
-        RETURNING operations.id",
+        WHERE operations.id = changed.id AND operations.version = changed.version - 1",
+    returning: " RETURNING operations.id",
 };
 
 const CHANGED_PAYMENTS: ManyRows = ManyRows {
@@ -75,8 +79,8 @@ const CHANGED_PAYMENTS: ManyRows = ManyRows {
         state = changed.state, updated_at_ms = changed.updated_at_ms, \
         state_detail = changed.state_detail \
         FROM changed \
-        WHERE payments.id = changed.id AND payments.version = changed.version - 1 \
-        RETURNING payments.id",
+        WHERE payments.id = changed.id AND payments.version = changed.version - 1",
+    returning: "",
 };
 
 const REVERSALS: ManyRows = ManyRows {
@@ -84,6 +88,7 @@ const REVERSALS: ManyRows = ManyRows {
     before: "INSERT INTO reversals (operation_id, reason, due_at_ms) VALUES ",
     row: "(?, ?, ?)",
     after: " ON CONFLICT (operation_id) DO NOTHING",
+    returning: "",
 };
 
 const FORGET_REQUEST: &str =
@@ -99,15 +104,27 @@ pub(super) enum Fate {
     Work(Vec<Done>),
 }
 
-/// Writes all `items` in one transaction; the fates are in the items' order. With `repeated` an
-/// earlier attempt may have been committed after all, and requests that are the items' own are
-/// taken as written. (Outcomes need no such care: who finds one superseded compares the answers.)
+/// With how much care a batch is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// As if nothing stood in any record's way: only the numbers of rows written are looked at, and
+    /// when one is not as hoped, the whole is [`Fault::Hindered`].
+    Hopeful,
+    /// Finding out what stands in which record's way.
+    Careful,
+    /// As careful, and an earlier attempt may have been committed after all: requests that are the
+    /// items' own are taken as written. Outcomes need no such care: who finds one superseded
+    /// compares the answers.
+    Repeated,
+}
+
+/// Writes all `items` in one transaction; the fates are in the items' order.
 pub(super) async fn write(
     engine: Engine,
     connection: &mut AnyConnection,
     texts: &mut Texts,
     items: &[Item],
-    repeated: bool,
+    care: Care,
 ) -> Result<Vec<Fate>, Fault> {
     let before_commit = |error: sqlx::Error| fault(engine, &error);
     let mut transaction = connection.begin().await.map_err(before_commit)?;
@@ -115,7 +132,7 @@ pub(super) async fn write(
         engine,
         connection: &mut transaction,
         texts,
-        repeated,
+        care,
     };
     let fates = writing.all(items).await?;
     match transaction.commit().await {
@@ -132,7 +149,7 @@ struct Writing<'a> {
     engine: Engine,
     connection: &'a mut AnyConnection,
     texts: &'a mut Texts,
-    repeated: bool,
+    care: Care,
 }
 
 impl Writing<'_> {
@@ -163,11 +180,29 @@ impl Writing<'_> {
         Ok(fates)
     }
 
-    async fn run(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<Vec<AnyRow>, Fault> {
-        self.texts
-            .run(self.connection, statement, rows)
-            .await
+    /// Gives how many rows were written.
+    async fn count(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<usize, Fault> {
+        let ran = self
+            .texts
+            .run(self.connection, statement, rows, false)
+            .await;
+        ran.map(|ran| ran.count)
             .map_err(|error| fault(self.engine, &error))
+    }
+
+    /// Gives which rows were written, by what the statement returns of them.
+    async fn written(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<Written, Fault> {
+        if self.care == Care::Hopeful {
+            let count = self.count(statement, rows).await?;
+            return if count == rows.len() {
+                Ok(Written::All)
+            } else {
+                Err(Fault::Hindered)
+            };
+        }
+        let ran = self.texts.run(self.connection, statement, rows, true).await;
+        let returned = ran.map_err(|error| fault(self.engine, &error))?.returned;
+        first_texts(self.engine, &returned).map(Written::Only)
     }
 
     async fn one(&mut self, text: &'static str, values: &[Value]) -> Result<Vec<AnyRow>, Fault> {
@@ -185,13 +220,12 @@ impl Writing<'_> {
         }
         intents.sort_by(|one, other| one.key.cmp(&other.key));
         let rows: Vec<&[Value]> = intents.iter().map(|it| it.idempotency.as_slice()).collect();
-        let returned = self.run(&REQUESTS, &rows).await?;
-        let new = first_texts(self.engine, &returned)?;
-        let mut kept = Vec::with_capacity(new.len());
+        let new = self.written(&REQUESTS, &rows).await?;
+        let mut kept = Vec::with_capacity(intents.len());
         for intent in intents {
             if new.contains(&intent.operation_id) {
                 kept.push(intent);
-            } else if self.repeated && self.is_own_request(intent).await? {
+            } else if self.care == Care::Repeated && self.is_own_request(intent).await? {
                 // Its other rows were committed with its request.
                 continue;
             } else {
@@ -201,9 +235,9 @@ impl Writing<'_> {
         self.envelopes(&mut kept, &mut fates).await?;
         kept.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
         let payments: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
-        self.run(&NEW_PAYMENTS, &payments).await?;
+        self.count(&NEW_PAYMENTS, &payments).await?;
         let operations: Vec<&[Value]> = kept.iter().map(|it| it.operation.as_slice()).collect();
-        self.run(&NEW_OPERATIONS, &operations).await?;
+        self.count(&NEW_OPERATIONS, &operations).await?;
         Ok(fates)
     }
 
@@ -227,8 +261,7 @@ impl Writing<'_> {
             return Ok(());
         }
         rows.sort_by(|one, other| envelope_key(one).cmp(&envelope_key(other)));
-        let returned = self.run(&ENVELOPES, &rows).await?;
-        let fresh = first_texts(self.engine, &returned)?;
+        let fresh = self.written(&ENVELOPES, &rows).await?;
         let mut replayed = Vec::new();
         kept.retain(|intent| {
             let good = intent.envelope.is_none() || fresh.contains(&intent.operation_id);
@@ -256,8 +289,7 @@ impl Writing<'_> {
         }
         outcomes.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
         let rows: Vec<&[Value]> = outcomes.iter().map(|it| it.operation.as_slice()).collect();
-        let returned = self.run(&CHANGED_OPERATIONS, &rows).await?;
-        let changed = first_texts(self.engine, &returned)?;
+        let changed = self.written(&CHANGED_OPERATIONS, &rows).await?;
         let mut kept = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             if changed.contains(&outcome.operation_id) {
@@ -268,16 +300,16 @@ impl Writing<'_> {
         }
         kept.sort_by(|one, other| one.payment_id.cmp(&other.payment_id));
         let rows: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
-        let changed = self.run(&CHANGED_PAYMENTS, &rows).await?;
+        let changed = self.count(&CHANGED_PAYMENTS, &rows).await?;
         // The operation was as expected and its payment was not: half an outcome is never kept.
-        if changed.len() != kept.len() {
+        if changed != kept.len() {
             return Err(Fault::Torn);
         }
         let rows: Vec<&[Value]> = kept
             .iter()
             .filter_map(|outcome| outcome.reversal.as_deref())
             .collect();
-        self.run(&REVERSALS, &rows).await?;
+        self.count(&REVERSALS, &rows).await?;
         Ok(superseded)
     }
 
@@ -308,6 +340,21 @@ impl Writing<'_> {
             all.push(done.map_err(|error| fault(self.engine, &error))?);
         }
         Ok(all)
+    }
+}
+
+/// Which rows a statement wrote.
+enum Written {
+    All,
+    Only(HashSet<String>),
+}
+
+impl Written {
+    fn contains(&self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(keys) => keys.contains(key),
+        }
     }
 }
 

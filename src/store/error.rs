@@ -139,6 +139,8 @@ pub(super) enum Fault {
     Refused(StoreError),
     /// Of an outcome's two rows only one could be changed.
     Torn,
+    /// Something stands in a record's way, and what it is was not asked.
+    Hindered,
 }
 
 const SQLITE_BUSY: i64 = 5;
@@ -189,7 +191,7 @@ pub(super) fn reading_error(engine: Engine, error: &sqlx::Error) -> StoreError {
         Fault::Again(reason) | Fault::Lost(reason) | Fault::Uncertain(reason) => {
             StoreError::Unavailable { reason }
         }
-        Fault::Torn => StoreError::Unavailable {
+        Fault::Torn | Fault::Hindered => StoreError::Unavailable {
             reason: error.to_string(),
         },
     }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
+use super::engine::Engine;
+
 /// A value to bind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
@@ -74,53 +76,86 @@ pub(super) struct ManyRows {
     pub(super) row: &'static str,
     /// What comes after the rows.
     pub(super) after: &'static str,
+    /// What makes it say which rows it wrote; empty when nobody asks.
+    pub(super) returning: &'static str,
 }
 
-/// The numbers of rows that statements are made for. The largest is small because the SQLite driver
-/// looks each parameter up by name, which costs the square of their number; twelve sizes of eight
-/// statements fit into the 100 prepared statements that a connection keeps.
-const SIZES: [usize; 8] = [32, 16, 12, 8, 4, 3, 2, 1];
+/// The numbers of rows that statements are made for, so few that all statements (seven, three of
+/// them with and without rows in return) fit into the 100 that a connection keeps prepared. On SQLite
+/// the largest is small, because the driver looks each parameter up by its name, which costs the
+/// square of their number. On PostgreSQL a larger one saves the way to the server and back.
+const SQLITE_SIZES: [usize; 6] = [12, 8, 4, 3, 2, 1];
+const POSTGRES_SIZES: [usize; 8] = [64, 32, 16, 8, 4, 3, 2, 1];
 
 /// The texts made so far.
-#[derive(Debug, Default)]
-pub(super) struct Texts(HashMap<(&'static str, usize), Arc<str>>);
+#[derive(Debug)]
+pub(super) struct Texts {
+    sizes: &'static [usize],
+    made: HashMap<(&'static str, usize, bool), Arc<str>>,
+}
+
+/// What a statement with many rows did.
+#[derive(Default)]
+pub(super) struct Ran {
+    /// How many rows it wrote.
+    pub(super) count: usize,
+    /// What it returned, when that was asked for.
+    pub(super) returned: Vec<AnyRow>,
+}
 
 impl Texts {
-    fn text(&mut self, statement: &ManyRows, rows: usize) -> Arc<str> {
-        self.0
-            .entry((statement.name, rows))
-            .or_insert_with(|| many_rows_text(statement, rows).into())
+    pub(super) fn new(engine: Engine) -> Self {
+        Self {
+            sizes: match engine {
+                Engine::Sqlite => &SQLITE_SIZES,
+                Engine::Postgres => &POSTGRES_SIZES,
+            },
+            made: HashMap::new(),
+        }
+    }
+
+    fn text(&mut self, statement: &ManyRows, rows: usize, returning: bool) -> Arc<str> {
+        self.made
+            .entry((statement.name, rows, returning))
+            .or_insert_with(|| many_rows_text(statement, rows, returning).into())
             .clone()
     }
 
-    /// Runs `statement` for all `rows`, in as many pieces as needed, and gives what it returned.
+    /// Runs `statement` for all `rows`, in as many pieces as needed. Rows in return are asked for
+    /// only when they are needed: each is a message between two threads or processes.
     pub(super) async fn run(
         &mut self,
         connection: &mut AnyConnection,
         statement: &ManyRows,
         rows: &[&[Value]],
-    ) -> Result<Vec<AnyRow>, sqlx::Error> {
-        let mut returned = Vec::with_capacity(rows.len());
+        returning: bool,
+    ) -> Result<Ran, sqlx::Error> {
+        let mut ran = Ran::default();
         let mut rest = rows;
         while !rest.is_empty() {
-            let size = SIZES
-                .into_iter()
-                .find(|size| *size <= rest.len())
-                .unwrap_or(1);
+            let fits = self.sizes.iter().copied().find(|size| *size <= rest.len());
+            let size = fits.unwrap_or(1);
             let (piece, after) = rest.split_at(size);
             rest = after;
-            let text = self.text(statement, size);
+            let text = self.text(statement, size, returning);
             let mut query = sqlx::query(AssertSqlSafe(text));
             for value in piece.iter().copied().flatten() {
                 query = bind(query, value);
             }
-            returned.extend(query.fetch_all(&mut *connection).await?);
+            if returning {
+                let returned = query.fetch_all(&mut *connection).await?;
+                ran.count += returned.len();
+                ran.returned.extend(returned);
+            } else {
+                let count = query.execute(&mut *connection).await?.rows_affected();
+                ran.count += usize::try_from(count).unwrap_or(usize::MAX);
+            }
         }
-        Ok(returned)
+        Ok(ran)
     }
 }
 
-fn many_rows_text(statement: &ManyRows, rows: usize) -> String {
+fn many_rows_text(statement: &ManyRows, rows: usize, returning: bool) -> String {
     let mut text = statement.before.to_owned();
     let mut number = 0_usize;
     for row in 0..rows {
@@ -138,6 +173,9 @@ fn many_rows_text(statement: &ManyRows, rows: usize) -> String {
         }
     }
     text.push_str(statement.after);
+    if returning {
+        text.push_str(statement.returning);
+    }
     text
 }
 
@@ -179,11 +217,13 @@ mod tests {
             before: "INSERT INTO t (a, b, c) VALUES ",
             row: "(?, ?, 0)",
             after: " ON CONFLICT DO NOTHING",
+            returning: " RETURNING a",
         };
-        assert_eq!(
-            many_rows_text(&statement, 2),
-            "INSERT INTO t (a, b, c) VALUES ($1, $2, 0), ($3, $4, 0) ON CONFLICT DO NOTHING"
-        );
+        let without =
+            "INSERT INTO t (a, b, c) VALUES ($1, $2, 0), ($3, $4, 0) ON CONFLICT DO NOTHING";
+        assert_eq!(many_rows_text(&statement, 2, false), without);
+        let with = format!("{without} RETURNING a");
+        assert_eq!(many_rows_text(&statement, 2, true), with);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Connection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::batch::{self, Fate};
+use super::batch::{self, Care, Fate};
 use super::engine::{Database, Engine};
 use super::error::{Fault, StoreError};
 use super::item::{Answer, Done, Item, OutcomeFate, Statement, Work};
@@ -52,12 +52,13 @@ impl Writer {
         batch_records: usize,
         queued_records: usize,
     ) -> Self {
+        let engine = database.engine;
         let (queue, waiting) = mpsc::channel(queued_records);
         let up = Arc::new(AtomicBool::new(true));
         let task = Task {
             database,
             connection: Some(connection),
-            texts: Texts::default(),
+            texts: Texts::new(engine),
             up: up.clone(),
             down: None,
             batch_records,
@@ -206,7 +207,7 @@ impl Task {
     async fn write(&mut self, lot: &mut Vec<Item>) -> Result<Vec<Fate>, Failed> {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
-        let mut uncertain = false;
+        let mut care = Care::Hopeful;
         let mut reason = String::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
@@ -216,7 +217,12 @@ impl Task {
                 sleep(pause).await;
                 pause *= 2;
             }
-            match self.attempt(lot, uncertain).await {
+            let mut result = self.attempt(lot, care).await;
+            if let Err(Fault::Hindered) = result {
+                care = Care::Careful;
+                result = self.attempt(lot, care).await;
+            }
+            match result {
                 Ok(fates) => return Ok(fates),
                 Err(Fault::Again(again)) => reason = again,
                 Err(Fault::Lost(lost)) => {
@@ -224,7 +230,7 @@ impl Task {
                     reason = lost;
                     // What is certainly not written is not held up; what may be is worth waiting for.
                     match self.down.as_ref().map(|down| down.until) {
-                        Some(until) if uncertain => sleep_until(until).await,
+                        Some(until) if care == Care::Repeated => sleep_until(until).await,
                         Some(_) => break,
                         None => {}
                     }
@@ -236,27 +242,28 @@ impl Task {
                         "a COMMIT was not confirmed; reading again"
                     );
                     reason = unknown;
-                    uncertain = true;
+                    care = Care::Repeated;
                     refuse_unrepeatable(lot, &reason);
                 }
                 Err(Fault::Refused(error)) => return Err(Failed::Refused(error)),
                 Err(Fault::Torn) => return Err(Failed::Torn),
+                Err(Fault::Hindered) => reason = "a record's way was not found out".into(),
             }
         }
-        Err(Failed::All(if uncertain {
+        Err(Failed::All(if care == Care::Repeated {
             StoreError::OutcomeUnknown { reason }
         } else {
             StoreError::Unavailable { reason }
         }))
     }
 
-    async fn attempt(&mut self, lot: &[Item], repeated: bool) -> Result<Vec<Fate>, Fault> {
+    async fn attempt(&mut self, lot: &[Item], care: Care) -> Result<Vec<Fate>, Fault> {
         let engine = self.database.engine;
         self.connect().await?;
         let Some(connection) = self.connection.as_mut() else {
             return Err(Fault::Lost("there is no connection".into()));
         };
-        let writing = batch::write(engine, connection, &mut self.texts, lot, repeated);
+        let writing = batch::write(engine, connection, &mut self.texts, lot, care);
         match engine {
             Engine::Sqlite => writing.await,
             // A COMMIT that takes too long is not cancelled on the server: its connection is left,
