@@ -31,7 +31,6 @@ use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
-use crate::store::records::ApiKeyRecord;
 
 /// Reports of the bank links that wait to be recorded; more are logged and lost.
 const NOTICES: usize = 4096;
@@ -332,23 +331,7 @@ pub async fn issue_api_key(
     label: &str,
 ) -> Result<Zeroizing<String>, IssueError> {
     let key = NewApiKey::generate(&pepper(master_key)?)?;
-    let record = ApiKeyRecord {
-        key_id: key.id.clone(),
-        merchant_id: merchant_id.clone(),
-        secret_hmac_hex: hex(&key.digest),
-        label: label.to_owned(),
-        created_at: SystemClock.now(),
-        revoked_at: None,
-    };
+    let record = key.record(merchant_id.clone(), label, SystemClock.now());
     store.insert_api_key(&record).await?;
-    Ok(Zeroizing::new(key.text.clone()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok(key.text)
 }

@@ -178,7 +178,8 @@ pub struct ApiKeyRecord {
     pub key_id: String,
     /// Whose it is.
     pub merchant_id: MerchantId,
-    /// HMAC-SHA256 of the secret half, in hex.
+    /// HMAC-SHA256 of the whole key, public half included, under the pepper: 64 lower-case
+    /// hexadecimal digits.
     pub secret_hmac_hex: String,
     /// For people.
     pub label: String,

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::async_trait;
 use tonic::transport::{Channel, Endpoint};
+use zeroize::Zeroizing;
 
 use super::super::*;
 use crate::authorization::command::{AuthorizeCommand, AuthorizeError, Authorized};
@@ -230,8 +231,8 @@ impl PaymentRecords for Behind {
 pub(super) struct Door {
     pub(super) address: SocketAddr,
     pub(super) pki: Pki,
-    pub(super) shop_key: String,
-    pub(super) other_key: String,
+    pub(super) shop_key: Zeroizing<String>,
+    pub(super) other_key: Zeroizing<String>,
     pub(super) behind: Arc<Behind>,
     pub(super) ready: watch::Sender<bool>,
     pub(super) stop: oneshot::Sender<()>,
