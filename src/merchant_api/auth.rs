@@ -16,6 +16,7 @@ use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 use ring::hmac;
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use super::connection::{CertificateIdentity, ConnectionHandle};
 use super::records::{KnownApiKey, MerchantDirectory, RecordsUnavailable};
@@ -72,7 +73,7 @@ pub struct NewApiKey {
     /// HMAC-SHA256 of the whole text under the pepper: what the store keeps, in hex.
     pub digest: [u8; 32],
     /// The whole key, for the merchant: `pk_5f0c9d2e8a71b364.` and 43 characters.
-    pub text: String,
+    pub text: Zeroizing<String>,
 }
 
 /// Shows the public part alone.
@@ -92,8 +93,9 @@ impl NewApiKey {
     pub fn generate(pepper: &Pepper) -> Result<Self, NoEntropy> {
         let name = u64::from_be_bytes(clock::random_bytes::<KEY_ID_BYTES>()?);
         let id = format!("{KEY_PREFIX}{name:016x}");
-        let secret = URL_SAFE_NO_PAD.encode(clock::random_bytes::<SECRET_BYTES>()?);
-        let text = format!("{id}.{secret}");
+        let secret = Zeroizing::new(clock::random_bytes::<SECRET_BYTES>()?);
+        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(*secret));
+        let text = Zeroizing::new(format!("{id}.{}", *secret));
         Ok(Self {
             digest: pepper.digest(&text),
             id,
@@ -193,11 +195,7 @@ impl Authenticator {
         connection: &ConnectionHandle,
     ) -> Result<Caller, Refused> {
         let by_key = match presented_key(headers)? {
-            Some(key) => {
-                let merchant = self.merchant_of_key(key).await?;
-                connection.identify(&merchant.id, key_id(key).unwrap_or_default());
-                Some(merchant)
-            }
+            Some(key) => Some((key, self.merchant_of_key(key).await?)),
             None => None,
         };
         let by_certificate = match connection.certificate() {
@@ -206,8 +204,15 @@ impl Authenticator {
             CertificateIdentity::Merchant(id) => Some(self.merchant_of_certificate(id).await?),
         };
         match (by_key, by_certificate) {
-            (Some(key), Some(certificate)) if key.id != certificate.id => Err(Refused::Disagree),
-            (Some(merchant), _) | (None, Some(merchant)) => Ok(Caller { merchant }),
+            (Some((_, of_key)), Some(of_certificate)) if of_key.id != of_certificate.id => {
+                Err(Refused::Disagree)
+            }
+            (Some((key, merchant)), _) => {
+                // Only a call that is let in says whose connection it is.
+                connection.identify(&merchant.id, key_id(key).unwrap_or_default());
+                Ok(Caller { merchant })
+            }
+            (None, Some(merchant)) => Ok(Caller { merchant }),
             (None, None) => Err(Refused::NoCredentials),
         }
     }

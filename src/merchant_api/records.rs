@@ -83,7 +83,7 @@ impl MerchantDirectory for Store {
     }
 }
 
-fn digest_from_hex(hex: &str) -> Option<[u8; 32]> {
+pub(super) fn digest_from_hex(hex: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     if hex.len() != 2 * digest.len() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

@@ -8,7 +8,7 @@ use tonic::async_trait;
 use super::*;
 use crate::clock::ManualClock;
 use crate::merchant_api::connection::Recorder;
-use crate::merchant_api::records::ConnectionLog;
+use crate::merchant_api::records::{ConnectionLog, digest_from_hex};
 use crate::payment::ids::ConnectionId;
 use crate::store::records::ClientConnection;
 
@@ -58,14 +58,17 @@ impl MerchantDirectory for Directory {
     }
 }
 
-struct NoLog;
+/// Notes whose a connection turned out to be.
+#[derive(Default)]
+struct Identities(Mutex<Vec<String>>);
 
-impl ConnectionLog for NoLog {
+impl ConnectionLog for Identities {
     fn opened(&self, _: ClientConnection) -> Result<(), RecordsUnavailable> {
         Ok(())
     }
 
-    fn identified(&self, _: ConnectionId, _: &str) -> Result<(), RecordsUnavailable> {
+    fn identified(&self, _: ConnectionId, identity: &str) -> Result<(), RecordsUnavailable> {
+        self.0.lock().unwrap().push(identity.to_owned());
         Ok(())
     }
 
@@ -104,8 +107,12 @@ fn setting() -> Setting {
 }
 
 fn connection(certificate: CertificateIdentity) -> ConnectionHandle {
+    logged_connection(certificate, Arc::default())
+}
+
+fn logged_connection(certificate: CertificateIdentity, log: Arc<Identities>) -> ConnectionHandle {
     let now = UnixMillis::new(1);
-    let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
+    let recorder = Recorder::new(log, Arc::new(ManualClock::at(now)));
     let peer: SocketAddr = "192.0.2.7:50123".parse().unwrap();
     let id = ConnectionId::from_parts(now, [1; 10]);
     recorder.open(id, peer, now, certificate).unwrap()
@@ -147,6 +154,8 @@ fn a_key_is_shaped_as_documented() {
             .starts_with(&format!("{:02x}{:02x}", key.digest[0], key.digest[1]))
     );
     assert_eq!(record.secret_hmac_hex.len(), 64);
+    // What the store keeps is read back as the digest that the key was made with.
+    assert_eq!(digest_from_hex(&record.secret_hmac_hex), Some(key.digest));
 }
 
 #[tokio::test]
@@ -161,7 +170,7 @@ async fn a_key_lets_its_own_merchant_in() {
     let of_other_pepper = NewApiKey::generate(&Pepper::new(&[8; 32])).unwrap();
     for (headers, expected) in [
         (bearer(&shop.text), "demo-shop"),
-        (header(&format!("bearer {}", shop.text)), "demo-shop"),
+        (header(&format!("bearer {}", *shop.text)), "demo-shop"),
         (bearer(&other.text), "other-shop"),
         (HeaderMap::new(), "NoCredentials"),
         (bearer(&swapped), "BadKey"),
@@ -173,7 +182,7 @@ async fn a_key_lets_its_own_merchant_in() {
         (bearer(&shop.text.to_uppercase()), "BadKey"),
         (bearer(&format!("{} ", "x".repeat(4000))), "BadKey"),
         (header(&shop.text), "BadKey"),
-        (header(&format!("Basic {}", shop.text)), "BadKey"),
+        (header(&format!("Basic {}", *shop.text)), "BadKey"),
     ] {
         let connection = connection(CertificateIdentity::None);
         let outcome = setting.authenticator.authenticate(&headers, &connection);
@@ -211,6 +220,29 @@ async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
         let connection = connection(certificate.clone());
         let outcome = setting.authenticator.authenticate(&headers, &connection);
         assert_eq!(name(outcome.await), expected, "{certificate:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_call_that_is_let_in_says_whose_a_connection_is() {
+    let setting = setting();
+    let key = bearer(&setting.shop.text);
+    for (certificate, expected) in [
+        (CertificateIdentity::NoMerchant, vec![]),
+        (
+            CertificateIdentity::None,
+            vec![format!("demo-shop by {}", setting.shop.id)],
+        ),
+    ] {
+        let log = Arc::new(Identities::default());
+        let connection = logged_connection(certificate.clone(), Arc::clone(&log));
+        for headers in [HeaderMap::new(), bearer("pk_wrong"), key.clone()] {
+            let _ = setting
+                .authenticator
+                .authenticate(&headers, &connection)
+                .await;
+        }
+        assert_eq!(*log.0.lock().unwrap(), expected, "{certificate:?}");
     }
 }
 
