@@ -442,6 +442,31 @@ fn the_crates_stay_apart() {
     );
 }
 
+/// `cargo deny check` wants a network for its advisories; the bans hold without one.
+#[test]
+fn no_banned_crate_is_locked() {
+    let read = |name: &str| {
+        let text = fs::read_to_string(root().join(name)).expect("the file is readable");
+        text.parse::<toml::Table>().expect("the file parses")
+    };
+    let names = |list: &toml::Value, key: &str| -> BTreeSet<String> {
+        let entries = list.as_array().expect("it is a list");
+        let name = |entry: &toml::Value| entry[key].as_str().map(str::to_owned);
+        entries.iter().filter_map(name).collect()
+    };
+    let banned = names(&read("deny.toml")["bans"]["deny"], "crate");
+    let locked = names(&read("Cargo.lock")["package"], "name");
+    assert!(
+        banned.len() > 2 && locked.len() > 100,
+        "the lists were not read"
+    );
+    let found: Vec<&String> = banned.intersection(&locked).collect();
+    assert!(
+        found.is_empty(),
+        "banned by deny.toml and yet in Cargo.lock: {found:?}"
+    );
+}
+
 /// The negative control: each planted violation must be found, or the checker checks nothing.
 #[test]
 fn planted_violations_are_found() {
