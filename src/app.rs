@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::authorization::Authorizations;
+use crate::authorization::{Authorizations, LONGEST};
 use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
 use crate::card::keys::{SealingKeys, SealingKeysError};
@@ -27,7 +27,6 @@ use crate::merchant_api::auth::{NewApiKey, Pepper};
 use crate::merchant_api::server::{Foundations, Limits, MerchantApi, ServeError};
 use crate::merchant_api::tls::{self, TlsError};
 use crate::payment::ids::MerchantId;
-use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
@@ -36,10 +35,14 @@ use crate::store::numbers::Numbers;
 const NOTICES: usize = 4096;
 /// STANs and RRNs that are reserved in one go.
 const NUMBERS_AT_ONCE: u64 = 2_000;
-/// How long a stopping gateway waits for the payments under way: longer than any of them may take.
-const DRAIN_WITHIN: Duration = Duration::from_secs(40);
+/// How long a stopping gateway waits for the payments under way: longer than any of them can take.
+const DRAIN_WITHIN: Duration = LONGEST.saturating_add(Duration::from_secs(1));
 /// How long it waits for the bank links to sign off after that.
-const SIGN_OFF_WITHIN: Duration = Duration::from_secs(3);
+const SIGN_OFF_WITHIN: Duration = Duration::from_secs(5);
+/// How long it waits until the last reports of the bank links are recorded after that.
+const NOTICES_WITHIN: Duration = Duration::from_secs(3);
+/// Between two looks at whether the database answers.
+const STORE_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long it waits for the merchant API to close its connections after that.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// How long a starting gateway waits for the bank links before it opens its door all the same.
@@ -105,8 +108,11 @@ impl Parts {
     pub fn from_config(config: &Config) -> Result<Self, StartError> {
         let master_key = Arc::new(MasterKey::load(config.card.master_key_file.as_deref())?);
         tracing::info!(tier = %master_key.tier(), "The master key is loaded");
-        let sealing_keys =
-            SealingKeys::load_or_generate(&config.card.sealing_keys, true, &master_key)?;
+        let sealing_keys = SealingKeys::load_or_generate(
+            &config.card.sealing_keys,
+            config.card.rsa_sealing_key,
+            &master_key,
+        )?;
         let profiles = Hosts::load_profiles(&config.hosts.profiles, Path::new("."))?;
         let merchant_api_tls = merchant_api_tls(&config.merchant_api, &master_key)?;
         let loader_key = Arc::clone(&master_key);
@@ -157,8 +163,9 @@ pub struct Running {
     authorizations: Arc<Authorizations>,
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<Result<(), ServeError>>,
-    background: Vec<JoinHandle<()>>,
+    serving: Option<JoinHandle<Result<(), ServeError>>>,
+    keeping_notices: JoinHandle<()>,
+    following_readiness: JoinHandle<()>,
 }
 
 /// Starts everything, in the order in which the parts need each other. The database must be migrated.
@@ -196,12 +203,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         node_id: store.node_id(),
         under_way: TaskTracker::new(),
         draining: AtomicBool::new(false),
+        operations_under_way: Mutex::default(),
     });
     if store.exclusive() {
         // Nobody else can have this database open, so whatever is unfinished was left by the dead.
-        let resolved = authorizations
-            .resolve_abandoned(UnixMillis::new(i64::MAX))
-            .await?;
+        let resolved = authorizations.recover_all().await?;
         if resolved > 0 {
             tracing::warn!(
                 resolved,
@@ -222,15 +228,13 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     };
     let stopped = wait_until(stopping.clone());
     let serving = tokio::spawn(api.serve(foundations, is_ready, stopped));
-    let background = vec![
-        tokio::spawn(Arc::clone(&authorizations).keep_notices(noticed)),
-        tokio::spawn(Arc::clone(&authorizations).resolve_abandoned_until(stopping.clone())),
-        tokio::spawn(follow_readiness(
-            Arc::clone(&hosts),
-            ready.clone(),
-            stopping,
-        )),
-    ];
+    tokio::spawn(Arc::clone(&authorizations).recover_until(stopping));
+    let keeping_notices = tokio::spawn(Arc::clone(&authorizations).keep_notices(noticed));
+    let following_readiness = tokio::spawn(follow_readiness(
+        Arc::clone(&hosts),
+        store.clone(),
+        ready.clone(),
+    ));
     Ok(Running {
         merchant_api,
         store,
@@ -238,8 +242,9 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         authorizations,
         ready,
         stop,
-        serving,
-        background,
+        serving: Some(serving),
+        keeping_notices,
+        following_readiness,
     })
 }
 
@@ -247,22 +252,20 @@ async fn wait_until(mut set: watch::Receiver<bool>) {
     let _closed = set.wait_for(|set| *set).await;
 }
 
-/// The gateway is ready while every required host has a line that is signed on.
-async fn follow_readiness(
-    hosts: Arc<Hosts>,
-    ready: watch::Sender<bool>,
-    mut stopping: watch::Receiver<bool>,
-) {
+/// The gateway is ready while every required host has a line that is signed on and the database
+/// answers.
+async fn follow_readiness(hosts: Arc<Hosts>, store: Store, ready: watch::Sender<bool>) {
     let mut status = hosts.watch();
     loop {
-        let all = status
+        let signed_on = status
             .borrow_and_update()
             .iter()
             .all(|host| !host.required || host.signed_on());
+        let all = signed_on && store.healthy().await;
         ready.send_if_modified(|was| std::mem::replace(was, all) != all);
         tokio::select! {
             changed = status.changed() => if changed.is_err() { return },
-            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(STORE_LOOK_EVERY) => {}
         }
     }
 }
@@ -278,25 +281,46 @@ impl Running {
         ready
     }
 
+    /// Waits until the merchant API ends by itself, which it does only when it is broken.
+    pub async fn door_failed(&mut self) {
+        let Some(serving) = &mut self.serving else {
+            return std::future::pending().await;
+        };
+        let ended = serving.await;
+        self.serving = None;
+        tracing::error!(?ended, "The merchant API has ended by itself");
+    }
+
     /// Drains: not ready, refuse new payments, finish those under way, sign off, close. Whether all of
     /// that was done within its time.
     pub async fn stop(self) -> bool {
+        // It must have ended before "not ready" is said, or it could take that back.
+        self.following_readiness.abort();
+        let _aborted = self.following_readiness.await;
         self.ready.send_replace(false);
-        let drained = within(DRAIN_WITHIN, self.authorizations.drain()).await;
+        let drained = within(DRAIN_WITHIN, self.authorizations.drain())
+            .await
+            .is_some();
         let signed_off = self.hosts.drain(SIGN_OFF_WITHIN).await;
         self.stop.send_replace(true);
-        let closed = within(CLOSE_WITHIN, self.serving).await;
-        for task in self.background {
-            // Keeping notices ends when the links are gone; nothing else of it is worth waiting for.
-            task.abort();
-        }
+        let closed = match self.serving {
+            Some(serving) => {
+                matches!(within(CLOSE_WITHIN, serving).await, Some(Ok(Ok(()))))
+            }
+            None => false,
+        };
+        // The last late responses; the links are the only ones that report, and they have ended.
+        let mut keeping_notices = self.keeping_notices;
+        let kept = within(NOTICES_WITHIN, &mut keeping_notices).await.is_some();
+        keeping_notices.abort();
         self.store.close().await;
-        drained && signed_off && closed
+        tracing::info!(drained, signed_off, closed, kept, "The gateway has stopped");
+        drained && signed_off && closed && kept
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> bool {
-    tokio::time::timeout(limit, work).await.is_ok()
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()
 }
 
 /// What API keys are hashed under.

@@ -5,14 +5,17 @@
 //!
 //! - [`command`]: what it is asked, what it answers.
 //! - [`decision`]: what the bank's answer means for the records.
-//! - [`aftermath`]: late responses, the quarantine, and what a stopped gateway left.
+//! - [`aftermath`]: late responses, and messages that match nothing.
+//! - [`recovery`]: what a stopped gateway left.
 
 pub mod aftermath;
 pub mod command;
 pub mod decision;
+pub mod recovery;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -26,20 +29,20 @@ use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::messages::CardFields;
 use crate::hosts::routing::Route;
-use crate::payment::decline::UnknownReason;
+use crate::payment::decline::{FailureReason, UnknownReason};
 use crate::payment::ids::{NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
-use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
 use crate::store::records::{
     AuthorizationIntent, AuthorizationOutcome, EnvelopeUse, IdempotencyKey, IntentOutcome,
     OutcomeRecorded, RecordedAnswer, ReversalOwed,
 };
+use crate::store::{self, Store};
 
 use command::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
 use decision::Decision;
@@ -53,8 +56,13 @@ const BANK_WITHIN: Duration = Duration::from_millis(4_300);
 /// seconds.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_800);
 /// How long the outcome of a payment is offered to a store that does not take it. What it can't take
-/// for longer is resolved as [`aftermath`] resolves what a stopped gateway left.
-const RECORD_WITHIN: Duration = Duration::from_secs(30);
+/// for longer is left to [`recovery`].
+const RECORD_WITHIN: Duration = Duration::from_secs(20);
+/// The longest that a flow can take: until the bank's time is over, then until the store has been
+/// offered the outcome for the last time and has had its time to answer.
+pub const LONGEST: Duration = BANK_WITHIN
+    .saturating_add(RECORD_WITHIN)
+    .saturating_add(store::ANSWER_TIMEOUT);
 /// Between two such offers.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -78,6 +86,8 @@ pub struct Authorizations {
     pub under_way: TaskTracker,
     /// Set once the gateway stops taking new payments.
     pub draining: AtomicBool,
+    /// The operations of the payments under way: no recovery touches them.
+    pub operations_under_way: Mutex<HashSet<OperationId>>,
 }
 
 /// A card that may be used for this payment, and what keeps a sealed one from being used twice.
@@ -95,6 +105,8 @@ impl Authorizations {
         self: &Arc<Self>,
         command: AuthorizeCommand,
     ) -> Result<Authorized, AuthorizeError> {
+        // The token comes first, so that a drain either refuses this payment or waits for it.
+        let _under_way = self.under_way.token();
         if self.draining.load(Ordering::Acquire) {
             return Err(AuthorizeError::Draining);
         }
@@ -136,7 +148,11 @@ impl Authorizations {
             // A repetition is answered as before, even when its envelope has expired since.
             Err(refused) => return self.answered_before(&command).await?.ok_or(refused),
         };
-        let route = self.route(&command.merchant)?;
+        let route = match self.route(&command.merchant) {
+            Ok(route) => route,
+            // What was answered before does not depend on what the operator has changed since.
+            Err(refused) => return self.answered_before(&command).await?.ok_or(refused),
+        };
         let (payment, operation) = self
             .intend(payment_id, &command, &usable.card, &route, now)
             .await?;
@@ -146,15 +162,15 @@ impl Authorizations {
             idempotency: idempotency_key(&command),
             envelope: usable.envelope,
         };
-        match self
-            .store
-            .record_intent(intent)
-            .await
-            .map_err(not_recorded)?
-        {
-            IntentOutcome::Recorded => {}
-            IntentOutcome::Existing(recorded) => return repeated(&command, *recorded),
-            IntentOutcome::EnvelopeReplayed => return Err(AuthorizeError::SealedCardRefused),
+        let _mark = UnderWay::mark(self, operation.id);
+        match self.store.record_intent(intent).await {
+            Ok(IntentOutcome::Recorded) => {}
+            Ok(IntentOutcome::Existing(recorded)) => return repeated(&command, *recorded),
+            Ok(IntentOutcome::EnvelopeReplayed) => return Err(AuthorizeError::SealedCardRefused),
+            Err(StoreError::OutcomeUnknown { reason }) => {
+                return self.not_sent_for_sure((payment, operation), &reason).await;
+            }
+            Err(error) => return Err(not_recorded(error)),
         }
         let asked_at = Instant::now();
         let exchange = self.exchange(&command, &operation, usable.card).await;
@@ -309,7 +325,33 @@ impl Authorizations {
         }
     }
 
-    /// What the exchange means. A fault in the rules leaves the payment to [`aftermath`].
+    /// The intent may or may not have been recorded, so nothing is sent; if it was recorded, the
+    /// payment failed.
+    async fn not_sent_for_sure(
+        &self,
+        records: (Payment, Operation),
+        reason: &str,
+    ) -> Result<Authorized, AuthorizeError> {
+        let payment_id = records.0.id;
+        tracing::warn!(payment.id = %payment_id, reason, "It is not sure that an intent is recorded");
+        let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        let decided = self.decided(records, exchange, 0)?;
+        let told = decided.payment.clone();
+        match self.record(decided).await {
+            Ok(OutcomeRecorded::Recorded) => Ok(Authorized {
+                payment: told,
+                bank_us: 0,
+            }),
+            Ok(OutcomeRecorded::Superseded { current, .. }) => Ok(Authorized {
+                payment: *current,
+                bank_us: 0,
+            }),
+            Err(error @ StoreError::NotFound { .. }) => Err(not_recorded(error)),
+            Err(error) => Err(not_told(payment_id, &error)),
+        }
+    }
+
+    /// What the exchange means. A fault in the rules leaves the payment to [`recovery`].
     fn decided(
         &self,
         (payment, operation): (Payment, Operation),
@@ -327,17 +369,54 @@ impl Authorizations {
 
     /// Records what came of it, and only then tells it.
     async fn conclude(&self, decision: Decision) -> Result<Payment, AuthorizeError> {
-        let told = decision.payment.clone();
+        let told = decision.clone();
+        let payment_id = told.payment.id;
         let recorded = self
             .record(decision)
             .await
-            .map_err(|error| not_told(told.id, &error))?;
-        Ok(match recorded {
-            OutcomeRecorded::Recorded => told,
+            .map_err(|error| not_told(payment_id, &error))?;
+        match recorded {
+            OutcomeRecorded::Recorded => Ok(told.payment),
+            // Offered again after a COMMIT that wasn't confirmed, an outcome may be there already.
+            OutcomeRecorded::Superseded { operation, .. } if *operation == told.operation => {
+                Ok(told.payment)
+            }
             // Another node took this process for stopped and resolved the payment: its word stands,
-            // and a reversal is owed for whatever the bank did.
-            OutcomeRecorded::Superseded { current, .. } => *current,
-        })
+            // and what the bank said is a late response.
+            OutcomeRecorded::Superseded { current, .. } => {
+                self.keep_superseded(&told.operation).await;
+                Ok(*current)
+            }
+        }
+    }
+
+    async fn keep_superseded(&self, operation: &Operation) {
+        let (response_code, approval_code) = match &operation.state {
+            OperationState::Approved { approval } => {
+                (approval.response_code, approval.approval_code.clone())
+            }
+            OperationState::Declined { decline } => (decline.response_code, String::new()),
+            _ => return,
+        };
+        let host_id = operation.host_id.clone();
+        let at = operation.updated_at;
+        let kept = self
+            .keep_late(
+                host_id,
+                operation.id,
+                Some(response_code),
+                approval_code,
+                at,
+            )
+            .await;
+        if let Err(error) = kept {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(operation.id = %operation.id, error, "A late answer was not recorded");
+        }
+    }
+
+    fn is_under_way(&self, operation_id: OperationId) -> bool {
+        lock(&self.operations_under_way).contains(&operation_id)
     }
 
     /// Offers an outcome to the store until it takes it, for a bounded time.
@@ -382,6 +461,34 @@ impl Authorizations {
             .map(|recorded| repeated(command, recorded))
             .transpose()
     }
+}
+
+/// Marks an operation as under way, for as long as it lives.
+struct UnderWay<'a> {
+    operations: &'a Mutex<HashSet<OperationId>>,
+    operation_id: OperationId,
+}
+
+impl<'a> UnderWay<'a> {
+    fn mark(authorizations: &'a Authorizations, operation_id: OperationId) -> Self {
+        let operations = &authorizations.operations_under_way;
+        lock(operations).insert(operation_id);
+        Self {
+            operations,
+            operation_id,
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(self.operations).remove(&self.operation_id);
+    }
+}
+
+fn lock(operations: &Mutex<HashSet<OperationId>>) -> MutexGuard<'_, HashSet<OperationId>> {
+    // A panic elsewhere leaves a set that is still a set.
+    operations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -1,37 +1,35 @@
-//! What comes after the answer: late responses, messages that match nothing, and payments that a
-//! stopped gateway left without an outcome.
+//! What comes after the answer: late responses, and messages that match nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::hosts::exchange::Exchange;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
-use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::decline::ResponseCode;
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationState;
 use crate::store::error::StoreError;
-use crate::store::records::{LateResponse, OutcomeRecorded, QuarantinedResponse, ReversalOwed};
+use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::{Authorizations, decision};
+use super::{Authorizations, RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 
-/// Between two looks for payments without an outcome.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long after its deadline an operation still belongs to the process that recorded it. Longer
-/// than that process offers its outcome to the store after the deadline has passed.
-const GRACE_MS: i64 = 45_000;
-/// The most payments that are resolved in one go.
-const AT_ONCE: usize = 200;
+/// The message type that answers a 0100.
+const AUTHORIZATION_RESPONSE: &str = "0110";
 
 impl Authorizations {
     /// Keeps what the bank links report, until they are closed.
     pub async fn keep_notices(self: Arc<Self>, mut notices: mpsc::Receiver<HostNotice>) {
         while let Some(notice) = notices.recv().await {
-            if let Err(error) = self.keep_notice(notice).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "A report of a bank link could not be recorded");
+            let give_up_at = Instant::now() + RECORD_WITHIN;
+            while let Err(error) = self.keep_notice(notice.clone()).await {
+                if !may_pass(&error) || Instant::now() >= give_up_at {
+                    tracing::error!(%error, "A report of a bank link could not be recorded");
+                    break;
+                }
+                tracing::warn!(%error, "The store did not take a report; it is offered again");
+                tokio::time::sleep(RECORD_AGAIN_AFTER).await;
             }
         }
     }
@@ -58,9 +56,9 @@ impl Authorizations {
         }
     }
 
-    /// A late answer changes nothing that was told. One that approves, or that can't be read, leaves
-    /// a reversal owed, if none is yet.
-    async fn keep_late(
+    /// A late answer changes nothing that was told, and the reversal that is owed stays owed: it was
+    /// recorded together with the outcome that isn't known.
+    pub(super) async fn keep_late(
         &self,
         host_id: HostId,
         operation_id: OperationId,
@@ -69,21 +67,15 @@ impl Authorizations {
         at: UnixMillis,
     ) -> Result<(), StoreError> {
         let Some(response_code) = response_code else {
-            // Without DE 39 there is nothing to keep of it: the reversal that is owed stays owed.
+            // Without DE 39 there is nothing to keep of it.
             return Ok(());
         };
-        let reversal = (response_code == ResponseCode::APPROVED).then_some(ReversalOwed {
-            operation_id,
-            reason: UnknownReason::NoAnswerInTime,
-            due_at: at,
-        });
         let response = LateResponse {
             operation_id,
             host_id,
             response_code,
             approval_code: Some(approval_code).filter(|code| !code.is_empty()),
             received_at: at,
-            reversal,
         };
         self.store.record_late_response(response).await.map(|_| ())
     }
@@ -105,7 +97,8 @@ impl Authorizations {
             host.id = %host_id, line, %reason, mti, ?stan, ?rrn,
             "A message from the bank matched nothing and went to the quarantine"
         );
-        if let (QuarantineReason::NoMatch, Some(rrn), Some(stan)) = (&reason, rrn, stan)
+        if mti.as_deref() == Some(AUTHORIZATION_RESPONSE)
+            && let (QuarantineReason::NoMatch, Some(rrn), Some(stan)) = (&reason, rrn, stan)
             && let Some(operation) = self
                 .store
                 .find_operation_by_reference(&host_id, rrn, stan)
@@ -135,64 +128,13 @@ impl Authorizations {
         };
         self.store.record_quarantined(response).await
     }
-
-    /// Gives an outcome to every payment that a stopped process left, now and again until `stop`.
-    pub async fn resolve_abandoned_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        loop {
-            let past = self.clock.now().plus_ms(-GRACE_MS);
-            if let Err(error) = self.resolve_abandoned(past).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "Payments without an outcome could not be resolved");
-            }
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        }
-    }
-
-    /// Gives an outcome to every operation whose deadline was before `past`: not known, and a
-    /// reversal is owed, since a byte of it may have reached the bank. Returns how many.
-    ///
-    /// # Errors
-    /// When the store can't be read or written.
-    pub async fn resolve_abandoned(&self, past: UnixMillis) -> Result<usize, StoreError> {
-        let mut resolved = 0;
-        loop {
-            let before = resolved;
-            let abandoned = self.store.unfinished_operations(past, AT_ONCE).await?;
-            let found = abandoned.len();
-            for (payment, operation) in abandoned {
-                let exchange = Exchange::Unknown(UnknownReason::GatewayStopped);
-                let now = self.clock.now();
-                let decided = match decision::decide(&payment, &operation, exchange, 0, now) {
-                    Ok(decided) => decided,
-                    Err(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::error!(payment.id = %payment.id, error, "It can't be resolved");
-                        continue;
-                    }
-                };
-                super::log_reversal_owed(&decided.operation, UnknownReason::GatewayStopped);
-                if let OutcomeRecorded::Recorded = self.record(decided).await? {
-                    resolved += 1;
-                }
-            }
-            // A round that resolved nothing would find the same ones again.
-            if found < AT_ONCE || resolved == before {
-                return Ok(resolved);
-            }
-        }
-    }
 }
 
-/// Whether the gateway gave up on this operation without an answer.
+/// Whether the gateway gave up on this operation. One that is under way is answered on the line that
+/// it was sent on, and by nothing else.
 fn awaits_an_answer(state: &OperationState) -> bool {
     matches!(
         state,
-        OperationState::Created
-            | OperationState::Sent
-            | OperationState::Unknown { .. }
-            | OperationState::ReversalQueued { .. }
+        OperationState::Unknown { .. } | OperationState::ReversalQueued { .. }
     )
 }

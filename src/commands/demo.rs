@@ -250,7 +250,11 @@ pub async fn start_gateway(
     let data = std::path::absolute(&options.data)?;
     let master_key = Arc::new(master_key(&master_key_path(&data))?);
     let config = config(&data, options);
-    let sealing_keys = SealingKeys::load_or_generate(&config.card.sealing_keys, true, &master_key)?;
+    let sealing_keys = SealingKeys::load_or_generate(
+        &config.card.sealing_keys,
+        config.card.rsa_sealing_key,
+        &master_key,
+    )?;
     Store::migrate(&config.store).await?;
     let parts = Parts {
         master_key,

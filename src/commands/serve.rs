@@ -57,7 +57,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         "pid": std::process::id(),
     });
     let parts = app::Parts::from_config(&config)?;
-    let running = app::start(&config, parts).await?;
+    let mut running = app::start(&config, parts).await?;
     tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
     running.wait_for_hosts().await;
     if let Some(path) = ready_file {
@@ -70,7 +70,10 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         }
         super::write_whole(&path, &ready)?;
     }
-    wait_for_stop().await?;
+    tokio::select! {
+        stopped = wait_for_stop() => stopped?,
+        () = running.door_failed() => {}
+    }
     tracing::info!("Stopping: no new payments, those under way are finished");
     let drained = running.stop().await;
     tracing::info!(drained, "Stopped");

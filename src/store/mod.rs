@@ -24,7 +24,7 @@ mod merchants;
 pub mod numbers;
 mod payments;
 pub mod records;
-mod recovery;
+pub mod recovery;
 mod responses;
 mod rows;
 pub mod schema;
@@ -52,6 +52,10 @@ use crate::payment::ids::NodeId;
 
 /// How long the database may take to say that it is well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a caller waits for its record before it is told that the outcome is not known: longer
+/// than the writer can take.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The records. Cloning is cheap: all clones are the same store.
 #[derive(Debug, Clone)]

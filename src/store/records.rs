@@ -124,8 +124,6 @@ pub struct LateResponse {
     pub approval_code: Option<String>,
     /// When it came.
     pub received_at: UnixMillis,
-    /// The reversal that a late approval owes; nothing happens when it is owed already.
-    pub reversal: Option<ReversalOwed>,
 }
 
 /// A late response as it is kept.
@@ -137,15 +135,6 @@ pub struct KeptLateResponse {
     pub approval_code: Option<String>,
     /// When it came.
     pub received_at: UnixMillis,
-}
-
-/// What became of a late response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LateResponseRecorded {
-    /// False when a late response to this operation was recorded before; that one stands.
-    pub first: bool,
-    /// True when the reversal was not owed before.
-    pub reversal_added: bool,
 }
 
 /// A response that matched nothing that was waiting.

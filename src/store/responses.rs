@@ -2,25 +2,21 @@
 
 use super::Store;
 use super::error::StoreError;
-use super::item::{Statement, reversal_row};
-use super::records::{
-    KeptLateResponse, LateResponse, LateResponseRecorded, MAX_PAGE_SIZE, QuarantinedResponse,
-};
+use super::item::Statement;
+use super::records::{KeptLateResponse, LateResponse, MAX_PAGE_SIZE, QuarantinedResponse};
 use super::rows::Columns;
 use crate::payment::ids::{OperationId, QuarantineId};
 use crate::payment::reference::Stan;
 
 impl Store {
-    /// Records a response that came after the gateway had stopped waiting, and the reversal that a
-    /// late approval owes, unless it is owed already. No state changes.
+    /// Records a response that came after the gateway had stopped waiting. No state changes: the
+    /// reversal that is owed was recorded when it stopped waiting. False when a late response to
+    /// this operation was recorded before; that one stands.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when there is no such operation.
-    pub async fn record_late_response(
-        &self,
-        late: LateResponse,
-    ) -> Result<LateResponseRecorded, StoreError> {
-        let mut statements = vec![Statement {
+    pub async fn record_late_response(&self, late: LateResponse) -> Result<bool, StoreError> {
+        let statements = vec![Statement {
             text: "INSERT INTO late_responses (operation_id, host_id, response_code, \
                 approval_code, received_at_ms) VALUES ($1, $2, $3, $4, $5) \
                 ON CONFLICT (operation_id) DO NOTHING",
@@ -33,26 +29,8 @@ impl Store {
             ],
             returning: false,
         }];
-        if let Some(reversal) = &late.reversal {
-            if reversal.operation_id != late.operation_id {
-                return Err(StoreError::Invalid {
-                    expected: "the reversal of the operation that was answered",
-                    got: reversal.operation_id.to_string(),
-                });
-            }
-            statements.push(Statement {
-                text: "INSERT INTO reversals (operation_id, reason, due_at_ms) \
-                    VALUES ($1, $2, $3) ON CONFLICT (operation_id) DO NOTHING",
-                values: reversal_row(reversal)?,
-                returning: false,
-            });
-        }
         let done = self.inner.writer.work(statements, true).await?;
-        let wrote = |index: usize| done.get(index).is_some_and(|done| done.rows_affected > 0);
-        Ok(LateResponseRecorded {
-            first: wrote(0),
-            reversal_added: wrote(1),
-        })
+        Ok(done.first().is_some_and(|done| done.rows_affected > 0))
     }
 
     /// What came late for an operation, if anything did.

@@ -11,6 +11,7 @@ use sqlx::{AnyConnection, Connection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::ANSWER_TIMEOUT;
 use super::batch::{self, Care, Fate};
 use super::engine::{Database, Engine};
 use super::error::{Fault, StoreError};
@@ -26,9 +27,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this long no further attempt is begun.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long a caller waits for its record before it is told that the outcome is not known: longer
-/// than the writer can take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the writer may take to write what waits when the store is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failed connect nothing is tried for this long; it doubles up to [`LONGEST_DOWN`].

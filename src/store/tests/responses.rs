@@ -2,12 +2,10 @@
 
 use super::make::{NOW, approved, intent, random, unknown};
 use super::on_both;
-use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::decline::ResponseCode;
 use crate::payment::ids::QuarantineId;
 use crate::store::error::StoreError;
-use crate::store::records::{
-    LateResponse, LateResponseRecorded, QuarantinedResponse, ReversalOwed,
-};
+use crate::store::records::{LateResponse, QuarantinedResponse};
 use crate::store::testing::TestDatabase;
 
 on_both!(
@@ -27,14 +25,14 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
     store.record_outcome(told.clone()).await.unwrap();
     store.record_outcome(approved(&answered)).await.unwrap();
 
-    // (operation, is the first, adds a reversal)
+    // (operation, is the first)
     let cases = [
-        (&pending, true, false),
-        (&pending, false, false),
-        (&answered, true, true),
-        (&answered, false, false),
+        (&pending, true),
+        (&pending, false),
+        (&answered, true),
+        (&answered, false),
     ];
-    for (intent, first, reversal_added) in cases {
+    for (intent, first) in cases {
         let operation_id = intent.operation.id;
         let late = LateResponse {
             operation_id,
@@ -42,19 +40,14 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
             response_code: ResponseCode::APPROVED,
             approval_code: Some("LATE01".into()),
             received_at: NOW.plus_ms(60_000),
-            reversal: Some(ReversalOwed {
-                operation_id,
-                reason: UnknownReason::NoAnswerInTime,
-                due_at: NOW.plus_ms(60_000),
-            }),
         };
-        let expected = LateResponseRecorded {
-            first,
-            reversal_added,
-        };
-        assert_eq!(store.record_late_response(late).await.unwrap(), expected);
+        assert_eq!(store.record_late_response(late).await.unwrap(), first);
     }
-    assert_eq!(store.owed_reversals(10).await.unwrap().len(), 2);
+    assert_eq!(
+        store.owed_reversals(10).await.unwrap().len(),
+        1,
+        "a late response never adds a reversal"
+    );
     let merchant = &pending.payment.merchant_id;
     let standing = store.payment(merchant, pending.payment.id).await.unwrap();
     assert_eq!(
@@ -73,7 +66,6 @@ async fn a_late_response_to_nothing_is_refused(database: TestDatabase) {
         response_code: "05".parse().unwrap(),
         approval_code: None,
         received_at: NOW,
-        reversal: None,
     };
     let error = store.record_late_response(late).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");

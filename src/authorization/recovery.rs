@@ -1,0 +1,173 @@
+//! Gives an outcome to payments that a stopped gateway left without one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::hosts::exchange::Exchange;
+use crate::payment::decline::UnknownReason;
+use crate::payment::ids::NodeId;
+use crate::payment::moment::UnixMillis;
+use crate::payment::record::{Operation, Payment};
+use crate::store::error::StoreError;
+use crate::store::records::OutcomeRecorded;
+
+use super::{Authorizations, LONGEST, decision};
+
+/// Between two looks for payments without an outcome.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A process that has given no new sign of life for this long is taken for stopped. It gives one every
+/// ten seconds.
+const SILENT_FOR: Duration = Duration::from_secs(35);
+/// The most payments that are looked at in one go.
+const AT_ONCE: usize = 200;
+
+/// Who is alive, told from whether signs of life *change* while this process watches: the clocks of
+/// two machines, or of one that was set, are never compared.
+#[derive(Debug, Default)]
+struct Lives {
+    seen: HashMap<NodeId, (UnixMillis, Instant)>,
+}
+
+impl Lives {
+    fn look(&mut self, signs: &[(NodeId, UnixMillis)], now: Instant) {
+        let before = std::mem::take(&mut self.seen);
+        for &(node_id, sign) in signs {
+            let since = match before.get(&node_id) {
+                Some(&(same, since)) if same == sign => since,
+                _ => now,
+            };
+            self.seen.insert(node_id, (sign, since));
+        }
+    }
+
+    fn is_alive(&self, node_id: NodeId, now: Instant) -> bool {
+        self.seen
+            .get(&node_id)
+            .is_some_and(|(_, since)| now.duration_since(*since) < SILENT_FOR)
+    }
+}
+
+impl Authorizations {
+    /// Gives an outcome to every payment that a stopped process left, now and again until `stop`.
+    pub async fn recover_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut lives = Lives::default();
+        loop {
+            if let Err(error) = self.recover(&mut lives).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "Payments without an outcome could not be resolved");
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn recover(&self, lives: &mut Lives) -> Result<usize, StoreError> {
+        lives.look(&self.store.signs_of_life().await?, Instant::now());
+        let grace_ms = i64::try_from(LONGEST.as_millis()).unwrap_or(i64::MAX);
+        let past = self.clock.now().plus_ms(-grace_ms);
+        let left = |operation: &Operation| {
+            if operation.node_id == self.node_id {
+                !self.is_under_way(operation.id)
+            } else {
+                !lives.is_alive(operation.node_id, Instant::now())
+            }
+        };
+        self.resolve(past, left).await
+    }
+
+    /// Gives an outcome to everything unfinished, at once: for a process that knows to be alone.
+    /// Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store can't be read or written.
+    pub async fn recover_all(&self) -> Result<usize, StoreError> {
+        self.resolve(UnixMillis::new(i64::MAX), |_| true).await
+    }
+
+    /// Resolves what nobody works on any more: the outcome is not known, and a reversal is owed, since
+    /// a byte may have reached the bank.
+    async fn resolve(
+        &self,
+        past: UnixMillis,
+        left: impl Fn(&Operation) -> bool,
+    ) -> Result<usize, StoreError> {
+        let mut resolved = 0;
+        let mut after = None;
+        loop {
+            let part = self
+                .store
+                .unfinished_operations(past, AT_ONCE, after.as_ref())
+                .await?;
+            for (payment, operation) in &part.found {
+                if left(operation) && self.resolve_one(payment, operation).await? {
+                    resolved += 1;
+                }
+            }
+            match part.next {
+                Some(next) => after = Some(next),
+                None => return Ok(resolved),
+            }
+        }
+    }
+
+    async fn resolve_one(
+        &self,
+        payment: &Payment,
+        operation: &Operation,
+    ) -> Result<bool, StoreError> {
+        let exchange = Exchange::Unknown(UnknownReason::GatewayStopped);
+        let decided = match decision::decide(payment, operation, exchange, 0, self.clock.now()) {
+            Ok(decided) => decided,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(payment.id = %payment.id, error, "The payment can't be resolved");
+                return Ok(false);
+            }
+        };
+        super::log_reversal_owed(&decided.operation, UnknownReason::GatewayStopped);
+        let recorded = self.record(decided).await?;
+        Ok(recorded == OutcomeRecorded::Recorded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_alive_while_its_signs_change() {
+        let node = |n: u8| NodeId::from_parts(UnixMillis::new(1), [n; 10]);
+        let mut lives = Lives::default();
+        let start = Instant::now();
+        let at = |s: u64| start + Duration::from_secs(s);
+        // The signs come from clocks an hour ahead and an hour behind: only their change counts.
+        for s in (0..=60).step_by(5) {
+            let living = UnixMillis::new(3_600_000 + i64::try_from(s / 10).unwrap());
+            lives.look(
+                &[(node(1), living), (node(2), UnixMillis::new(-3_600_000))],
+                at(s),
+            );
+        }
+        assert!(lives.is_alive(node(1), at(60)));
+        assert!(!lives.is_alive(node(2), at(60)));
+        assert!(
+            lives.is_alive(node(2), at(34)),
+            "it is watched before it is taken for stopped"
+        );
+        assert!(
+            !lives.is_alive(node(3), at(60)),
+            "a process that stopped in order is not listed"
+        );
+        lives.look(&[(node(2), UnixMillis::new(7))], at(61));
+        assert!(
+            lives.is_alive(node(2), at(61)),
+            "a paused process that goes on is alive again"
+        );
+    }
+}
