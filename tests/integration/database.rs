@@ -202,18 +202,21 @@ impl Server {
             .spawn()
             .expect("a shell to start PostgreSQL from");
         let stdin = child.stdin.take().expect("the shell's standard input");
+        let output = child.stdout.take().expect("the shell's standard output");
         let mut said = String::new();
-        let mut lines = BufReader::new(child.stdout.take().expect("the shell's standard output"));
-        while lines.read_line(&mut said).expect("what the shell says") > 0 {
-            if said.ends_with("ready\n") {
-                return Self {
-                    before: "postgres://payswitch@localhost/".into(),
-                    after: format!("?host={}", folder.display()),
-                    _running: Some((child, stdin)),
-                };
+        let mut lines = BufReader::new(output);
+        while !said.ends_with("ready\n") {
+            let read = lines.read_line(&mut said).expect("what the shell says");
+            if read == 0 {
+                let status = child.wait();
+                panic!("PostgreSQL did not start, and the tests need it: {status:?}\n{said}");
             }
         }
-        panic!("PostgreSQL did not start; the tests need it:\n{said}");
+        Self {
+            before: "postgres://payswitch@localhost/".into(),
+            after: format!("?host={}", folder.display()),
+            _running: Some((child, stdin)),
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 //! - Then one file for each flow.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -19,4 +18,8 @@ mod refused;
 mod sealing;
 
 mod authorizing;
+mod connections;
+mod finding;
+mod idempotency;
 mod refusals;
+mod unknown_outcomes;

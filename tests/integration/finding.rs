@@ -1,0 +1,328 @@
+//! Finding payments again: by id, in lists, by the merchant's reference and by the bank's.
+
+use futures_util::future::join_all;
+use payswitch::merchant_api::pb;
+use payswitch::merchant_api::pb::lookup_payment_request::Key;
+use pb::PaymentState as State;
+use tonic::{Code, Status};
+
+use crate::database::Engine;
+use crate::harness::{Payments, Switch, authorize, on_both_engines, pay_with};
+use crate::refused::Refused;
+
+on_both_engines!(
+    a_payment_is_found_as_it_was_told,
+    every_page_together_is_the_whole,
+    filters_choose,
+    lists_that_are_refused,
+    look_ups_find_every_attempt,
+);
+
+async fn list(
+    payments: &mut Payments,
+    request: pb::ListPaymentsRequest,
+) -> Result<pb::ListPaymentsResponse, Status> {
+    let answer = payments.list_payments(request).await;
+    answer.map(tonic::Response::into_inner)
+}
+
+/// Every page of a list, one after the other.
+async fn pages(
+    payments: &mut Payments,
+    mut request: pb::ListPaymentsRequest,
+) -> Vec<Vec<pb::Payment>> {
+    let mut pages = Vec::new();
+    loop {
+        let page = list(payments, request.clone()).await.expect("a page");
+        pages.push(page.payments);
+        if page.next_page_token.is_empty() {
+            return pages;
+        }
+        assert!(pages.len() < 1000, "the pages come to an end");
+        request.page_token = page.next_page_token;
+    }
+}
+
+async fn a_payment_is_found_as_it_was_told(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    for token in ["pm_test_visa", "pm_test_lost", "pm_test_issuer_down"] {
+        let told = authorize(&mut payments, pay_with(token, 1250, "KWD")).await;
+        let get = pb::GetPaymentRequest {
+            payment_id: told.payment_id.clone(),
+        };
+        let found = payments
+            .get_payment(get)
+            .await
+            .expect("the payment")
+            .into_inner();
+        assert_eq!(found.payment, Some(told.clone()));
+        let listed = list(&mut payments, pb::ListPaymentsRequest::default()).await;
+        assert_eq!(listed.expect("a list").payments.first(), Some(&told));
+    }
+    assert_eq!(switch.at_acquirer(), 3);
+}
+
+async fn every_page_together_is_the_whole(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    // At once, so that many share a millisecond.
+    let calls = (0..60).map(|_| {
+        let mut payments = payments.clone();
+        async move { authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await }
+    });
+    let mut told = join_all(calls).await;
+    let created = |payment: &pb::Payment| {
+        let at = payment.create_time.expect("a time");
+        (at.seconds, at.nanos, payment.payment_id.clone())
+    };
+    told.sort_by_key(created);
+    let oldest_first = told.clone();
+    told.reverse();
+    for (page_size, order_by, expected, sizes) in [
+        (
+            7,
+            "",
+            &told,
+            [7; 8].iter().chain(&[4]).copied().collect::<Vec<_>>(),
+        ),
+        (20, "create_time desc", &told, vec![20, 20, 20]),
+        (0, "create_time asc", &oldest_first, vec![50, 10]),
+        (1, "create_time asc", &oldest_first, vec![1; 60]),
+        (100, "create_time asc", &oldest_first, vec![60]),
+    ] {
+        let request = pb::ListPaymentsRequest {
+            page_size,
+            order_by: order_by.to_owned(),
+            ..Default::default()
+        };
+        let pages = pages(&mut payments, request).await;
+        assert_eq!(
+            pages.iter().map(Vec::len).collect::<Vec<_>>(),
+            sizes,
+            "{order_by}"
+        );
+        assert_eq!(pages.concat(), *expected, "{page_size} {order_by}");
+    }
+    // What comes while one reads shifts no page.
+    let first = pb::ListPaymentsRequest {
+        page_size: 30,
+        ..Default::default()
+    };
+    let page = list(&mut payments, first.clone()).await.expect("a page");
+    authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+    let next = pb::ListPaymentsRequest {
+        page_token: page.next_page_token,
+        ..first
+    };
+    let rest = list(&mut payments, next).await.expect("a page");
+    assert_eq!([page.payments, rest.payments].concat(), told);
+}
+
+async fn filters_choose(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut told = Vec::new();
+    for (token, currency, order, customer) in [
+        ("pm_test_visa", "EUR", "order 10/42", "crm-77"),
+        ("pm_test_lost", "EUR", "order 10/42", "crm-77"),
+        ("pm_test_visa", "JPY", "order-2", "crm-78"),
+        ("pm_test_mastercard", "KWD", "order-3", ""),
+    ] {
+        let request = pb::AuthorizePaymentRequest {
+            merchant_reference: order.to_owned(),
+            customer_reference: customer.to_owned(),
+            ..pay_with(token, 1250, currency)
+        };
+        told.push(authorize(&mut payments, request).await);
+    }
+    let millis = |payment: &pb::Payment| {
+        let at = payment.create_time.expect("a time");
+        let of_day = at.seconds.rem_euclid(86_400);
+        format!(
+            "\"{}T{:02}:{:02}:{:02}.{:03}Z\"",
+            payment.business_date,
+            of_day / 3600,
+            of_day / 60 % 60,
+            of_day % 60,
+            at.nanos / 1_000_000
+        )
+    };
+    let third = millis(&told[2]);
+    for (filter, expected) in [
+        (String::new(), vec![0, 1, 2, 3]),
+        ("state=AUTHORIZED".into(), vec![0, 2, 3]),
+        ("state=DECLINED".into(), vec![1]),
+        ("state=REVERSED".into(), vec![]),
+        ("currency=EUR".into(), vec![0, 1]),
+        ("currency=EUR AND state=AUTHORIZED".into(), vec![0]),
+        (r#"merchant_reference="order 10/42""#.into(), vec![0, 1]),
+        ("merchant_reference=order-2".into(), vec![2]),
+        ("merchant_reference=order".into(), vec![]),
+        ("customer_reference=crm-77".into(), vec![0, 1]),
+        (
+            "customer_reference=crm-77 AND merchant_reference=order-3".into(),
+            vec![],
+        ),
+        (format!("create_time>={third}"), vec![2, 3]),
+        (format!("create_time<{third}"), vec![0, 1]),
+        (
+            format!("create_time >= {third} AND create_time < {third}"),
+            vec![],
+        ),
+        (
+            r#"create_time>="2020-01-01T00:00:00+01:00" AND state=DECLINED"#.into(),
+            vec![1],
+        ),
+    ] {
+        let request = pb::ListPaymentsRequest {
+            filter: filter.clone(),
+            order_by: "create_time asc".into(),
+            page_size: 1,
+            ..Default::default()
+        };
+        let found = pages(&mut payments, request).await.concat();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|index: usize| told[index].clone())
+            .collect();
+        assert_eq!(found, expected, "{filter}");
+    }
+}
+
+async fn lists_that_are_refused(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    for _ in 0..3 {
+        authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+    }
+    let first = pb::ListPaymentsRequest {
+        page_size: 1,
+        ..Default::default()
+    };
+    let token = list(&mut payments, first)
+        .await
+        .expect("a page")
+        .next_page_token;
+    let mut changed = token.clone();
+    let last = if changed.pop() == Some('A') { 'B' } else { 'A' };
+    changed.push(last);
+    let with =
+        |page_size: i32, filter: &str, order_by: &str, page_token: &str| pb::ListPaymentsRequest {
+            page_size,
+            page_token: page_token.to_owned(),
+            filter: filter.to_owned(),
+            order_by: order_by.to_owned(),
+        };
+    let long = format!("merchant_reference=\"{}\"", "x".repeat(500));
+    for (request, fields) in [
+        (with(-1, "", "", ""), vec!["page_size"]),
+        (with(101, "", "", ""), vec!["page_size"]),
+        (with(i32::MAX, "", "", ""), vec!["page_size"]),
+        (with(0, "", "amount", ""), vec!["order_by"]),
+        (with(0, "", "create_time DESC", ""), vec!["order_by"]),
+        (with(0, "amount=5", "", ""), vec!["filter"]),
+        (with(0, "state=authorized", "", ""), vec!["filter"]),
+        (
+            with(0, "state=AUTHORIZED OR state=DECLINED", "", ""),
+            vec!["filter"],
+        ),
+        (with(0, "state=AUTHORIZED AND", "", ""), vec!["filter"]),
+        (with(0, "1=1; DROP TABLE payments", "", ""), vec!["filter"]),
+        (with(0, &long, "", ""), vec!["filter"]),
+        (with(0, "", "", "x"), vec!["page_token"]),
+        (with(0, "", "", &changed), vec!["page_token"]),
+        (with(0, "", "", &"A".repeat(300)), vec!["page_token"]),
+        // A token is of its own list alone.
+        (with(1, "state=AUTHORIZED", "", &token), vec!["page_token"]),
+        (with(1, "", "create_time asc", &token), vec!["page_token"]),
+        (
+            with(-1, "x", "y", "z"),
+            vec!["page_size", "filter", "order_by", "page_token"],
+        ),
+    ] {
+        let status = list(&mut payments, request.clone())
+            .await
+            .expect_err("a refusal");
+        let expected = Refused::invalid("INVALID_REQUEST", &fields);
+        assert_eq!(Refused::from(&status), expected, "{request:?}");
+    }
+    // The same token goes on where it says, however often, and with another page size.
+    for page_size in [1, 2, 2] {
+        let page = list(&mut payments, with(page_size, "", "", &token))
+            .await
+            .expect("a page");
+        assert_eq!(
+            page.payments.len(),
+            usize::try_from(page_size).expect("a size")
+        );
+    }
+}
+
+async fn look_ups_find_every_attempt(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut told = Vec::new();
+    for token in ["pm_test_lost", "pm_test_insufficient_funds", "pm_test_visa"] {
+        let request = pb::AuthorizePaymentRequest {
+            merchant_reference: "order-1042".into(),
+            ..pay_with(token, 1250, "EUR")
+        };
+        told.push(authorize(&mut payments, request).await);
+    }
+    authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+    told.reverse();
+    let mut look_up = async |key: Option<Key>, business_date: &str| {
+        let request = pb::LookupPaymentRequest {
+            key,
+            business_date: business_date.to_owned(),
+        };
+        let answer = payments.lookup_payment(request).await;
+        answer.map(|answer| answer.into_inner().payments)
+    };
+    let order = Key::MerchantReference("order-1042".into());
+    let found = look_up(Some(order.clone()), "")
+        .await
+        .expect("every attempt");
+    assert_eq!(found, told, "newest first");
+    for payment in &told {
+        let rrn = Key::Rrn(payment.rrn.clone());
+        for date in ["", &payment.business_date] {
+            let found = look_up(Some(rrn.clone()), date).await.expect("one payment");
+            assert_eq!(found, std::slice::from_ref(payment));
+        }
+        let status = look_up(Some(rrn), "2001-01-01")
+            .await
+            .expect_err("another day");
+        assert_eq!(
+            Refused::from(&status),
+            Refused::not_sent(Code::NotFound, "PAYMENT_NOT_FOUND")
+        );
+    }
+    for (key, date, fields) in [
+        (None, "", ["key"]),
+        (Some(Key::Rrn("12".into())), "", ["rrn"]),
+        (Some(Key::Rrn("6325120001!3".into())), "", ["rrn"]),
+        (
+            Some(Key::Rrn("632512000123".into())),
+            "yesterday",
+            ["business_date"],
+        ),
+        (
+            Some(Key::Rrn("632512000123".into())),
+            "2026-02-30",
+            ["business_date"],
+        ),
+        (
+            Some(Key::MerchantReference(String::new())),
+            "",
+            ["merchant_reference"],
+        ),
+        (Some(order), "2026-11-21", ["business_date"]),
+    ] {
+        let status = look_up(key.clone(), date).await.expect_err("a refusal");
+        let expected = Refused::invalid("INVALID_REQUEST", &fields);
+        assert_eq!(Refused::from(&status), expected, "{key:?} {date}");
+    }
+    assert_eq!(told[0].state(), State::Authorized);
+}
