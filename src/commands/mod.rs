@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 pub mod certs;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod load;
 pub mod merchant;
 pub mod migrate;
 pub mod seal;
@@ -46,6 +47,8 @@ enum Command {
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
     Seal(Box<seal::SealArgs>),
+    /// Pay again and again, and report rates and times.
+    Load(Box<load::LoadArgs>),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  payswitch completions bash > /etc/bash_completion.d/payswitch"
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Merchant(arguments) => merchant::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
+        Command::Load(arguments) => load::run(&arguments),
         Command::Completions { shell } => {
             let mut command = CommandLine::command();
             clap_complete::generate(shell, &mut command, "payswitch", &mut std::io::stdout());

@@ -18,6 +18,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+use tonic_types::StatusExt as _;
 
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -124,6 +125,13 @@ pub async fn connect(
         .connect_with_connector(connector)
         .await
         .map_err(|source| ConnectError::Unreachable { address, source })
+}
+
+/// The reason that an error names (`google.rpc.ErrorInfo`), such as `SEALED_CARD_REFUSED`; `None` when
+/// the error does not come from a gateway.
+#[must_use]
+pub fn error_reason(status: &Status) -> Option<String> {
+    status.get_details_error_info().map(|info| info.reason)
 }
 
 /// Puts an API key on every call.

@@ -1,0 +1,375 @@
+//! What a run came to, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, Color, Table};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::cards::{Sealing, float};
+use super::tally::Sheet;
+
+/// The figures of a run.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// The gateway.
+    pub(super) address: String,
+    /// How calls were made.
+    #[serde(flatten)]
+    pub(super) pace: Pace,
+    pub(super) connections: usize,
+    pub(super) sealing: Sealing,
+    pub(super) sealed_ahead: u64,
+    pub(super) sealed_ahead_in_s: f64,
+    pub(super) sealed_during_run: u64,
+    /// How long the run should last.
+    pub(super) duration_s: f64,
+    /// Whether it was ended by hand.
+    pub(super) interrupted: bool,
+    /// What was counted.
+    #[serde(flatten)]
+    pub(super) counted: Counted,
+}
+
+/// Counts and times.
+#[derive(Debug, Serialize)]
+pub(super) struct Counted {
+    /// How long the run lasted, until the last answer.
+    elapsed_s: f64,
+    /// Calls that were due.
+    offered: u64,
+    offered_per_s: f64,
+    /// Calls that were made.
+    made: u64,
+    /// Calls that were due and never made, because too many were in flight.
+    not_made: u64,
+    /// Calls that were answered: AUTHORIZED, DECLINED or AUTHORIZING.
+    answered: u64,
+    achieved_per_s: f64,
+    /// Calls that were not.
+    errors: u64,
+    latency: Latency,
+    states: BTreeMap<&'static str, u64>,
+    reasons: BTreeMap<String, u64>,
+    error_reasons: BTreeMap<String, u64>,
+}
+
+impl Counted {
+    /// `due`: in an open loop, how many calls were due, and within what time.
+    pub(super) fn new(sheet: Sheet, elapsed: Duration, due: Option<(u64, Duration)>) -> Self {
+        let elapsed_s = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+        let (offered, within_s) = match due {
+            // The offer ends with the run, and the last answers come a little later.
+            Some((due, within)) => (due, elapsed_s.min(within.as_secs_f64())),
+            None => (sheet.started, elapsed_s),
+        };
+        Self {
+            elapsed_s,
+            offered,
+            offered_per_s: float(offered) / within_s,
+            made: sheet.started,
+            not_made: sheet.not_made,
+            answered: sheet.answered,
+            achieved_per_s: float(sheet.answered) / elapsed_s,
+            errors: sheet.errors,
+            latency: Latency {
+                total_us: Quantiles::from(&sheet.total_us),
+                bank_us: Quantiles::from(&sheet.bank_us),
+                own_us: Quantiles::from(&sheet.own_us),
+            },
+            states: sheet.states,
+            reasons: sheet.reasons,
+            error_reasons: sheet.error_reasons,
+        }
+    }
+}
+
+/// How calls were made.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(tag = "loop", rename_all = "lowercase")]
+pub(super) enum Pace {
+    /// Each when the one before came back.
+    Closed {
+        /// Callers.
+        concurrency: usize,
+    },
+    /// By the clock.
+    Open {
+        /// Calls a second.
+        rate: f64,
+        /// The most at once.
+        in_flight_limit: usize,
+    },
+}
+
+/// Where the time went.
+#[derive(Debug, Serialize)]
+pub(super) struct Latency {
+    /// From the (intended) start until the answer.
+    pub(super) total_us: Quantiles,
+    /// The bank's part.
+    pub(super) bank_us: Quantiles,
+    /// The gateway's own part.
+    pub(super) own_us: Quantiles,
+}
+
+/// In microseconds; at most 0.1 percent off.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Quantiles {
+    pub(super) count: u64,
+    pub(super) p50: u64,
+    pub(super) p90: u64,
+    pub(super) p99: u64,
+    pub(super) p99_9: u64,
+    pub(super) max: u64,
+}
+
+impl From<&Histogram<u64>> for Quantiles {
+    fn from(times: &Histogram<u64>) -> Self {
+        Self {
+            count: times.len(),
+            p50: times.value_at_quantile(0.5),
+            p90: times.value_at_quantile(0.9),
+            p99: times.value_at_quantile(0.99),
+            p99_9: times.value_at_quantile(0.999),
+            max: times.max(),
+        }
+    }
+}
+
+impl Report {
+    /// Whether every call that was due was made and answered.
+    pub(super) fn all_answered(&self) -> bool {
+        self.counted.errors == 0 && self.counted.not_made == 0
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pace = match self.pace {
+            Pace::Closed { concurrency } => format!("closed loop, {concurrency} callers"),
+            Pace::Open {
+                rate,
+                in_flight_limit,
+            } => format!("open loop, {rate}/s, at most {in_flight_limit} in flight"),
+        };
+        let ended = if self.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        };
+        writeln!(
+            f,
+            "{}: {pace}, {} connections, {:.1} s{ended}\n",
+            self.address, self.connections, self.counted.elapsed_s
+        )?;
+        writeln!(f, "{}\n\n{}", self.rates(), self.latencies())?;
+        if self.counted.not_made > 0 {
+            writeln!(
+                f,
+                "\n{} calls were due and never made; their waiting counts in the total.",
+                self.counted.not_made
+            )?;
+        }
+        let ends = self.ends();
+        if ends.row_count() > 0 {
+            write!(f, "\n{ends}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn rates(&self) -> Table {
+        let mut table = table(&["", "calls", "per second"]);
+        let offered = format!("{:.0}", self.counted.offered_per_s);
+        table.add_row([
+            Cell::new("offered"),
+            right(self.counted.offered),
+            right(offered),
+        ]);
+        let achieved = format!("{:.0}", self.counted.achieved_per_s);
+        table.add_row([
+            Cell::new("answered"),
+            right(self.counted.answered),
+            right(achieved),
+        ]);
+        if self.counted.errors > 0 {
+            let errors = Cell::new("errors").fg(Color::Red);
+            let per_s = float(self.counted.errors) / self.counted.elapsed_s.max(f64::MIN_POSITIVE);
+            table.add_row([
+                errors,
+                right(self.counted.errors),
+                right(format!("{per_s:.0}")),
+            ]);
+        }
+        table.add_row([
+            Cell::new("cards sealed ahead"),
+            right(self.sealed_ahead),
+            Cell::new(""),
+        ]);
+        if self.sealed_during_run > 0 {
+            table.add_row([
+                Cell::new("cards sealed during the run"),
+                right(self.sealed_during_run),
+                Cell::new(""),
+            ]);
+        }
+        table
+    }
+
+    fn latencies(&self) -> Table {
+        let mut table = table(&["ms", "p50", "p90", "p99", "p99.9", "max"]);
+        for (name, times) in [
+            ("total", self.counted.latency.total_us),
+            ("bank", self.counted.latency.bank_us),
+            ("payswitch itself", self.counted.latency.own_us),
+        ] {
+            let mut row = vec![Cell::new(name)];
+            for us in [times.p50, times.p90, times.p99, times.p99_9, times.max] {
+                row.push(right(if times.count == 0 {
+                    "-".to_owned()
+                } else {
+                    format!("{}.{:02}", us / 1000, us % 1000 / 10)
+                }));
+            }
+            table.add_row(row);
+        }
+        table
+    }
+
+    fn ends(&self) -> Table {
+        let mut table = table(&["ended as", "calls"]);
+        for (state, calls) in &self.counted.states {
+            let color = match *state {
+                "AUTHORIZED" => Color::Green,
+                "DECLINED" | "AUTHORIZING" => Color::Yellow,
+                _ => Color::Red,
+            };
+            table.add_row([Cell::new(state).fg(color), right(calls)]);
+            let inside = self.counted.reasons.iter().filter_map(|(reason, calls)| {
+                let reason = reason.strip_prefix(state)?.strip_prefix(' ')?;
+                Some((reason, calls))
+            });
+            for (reason, calls) in inside {
+                table.add_row([Cell::new(format!("  {reason}")), right(calls)]);
+            }
+        }
+        for (reason, calls) in &self.counted.error_reasons {
+            table.add_row([Cell::new(reason).fg(Color::Red), right(calls)]);
+        }
+        table
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(header.iter().enumerate().map(|(column, name)| {
+        if column == 0 {
+            Cell::new(name)
+        } else {
+            right(name)
+        }
+    }));
+    table
+}
+
+fn right(what: impl fmt::Display) -> Cell {
+    Cell::new(what.to_string()).set_alignment(CellAlignment::Right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::Tally;
+    use super::*;
+    use crate::merchant_api::pb;
+
+    /// A thousand calls were due, and took 1 to 1000 ms.
+    fn report(not_made: u64) -> Report {
+        let tally = Tally::new().unwrap();
+        for ms in 1..=1000 {
+            let took = Duration::from_millis(ms);
+            if ms > 1000 - not_made {
+                tally.skip(took);
+                continue;
+            }
+            let payment = pb::Payment {
+                state: pb::PaymentState::Declined.into(),
+                decline: Some(pb::Decline {
+                    reason: pb::DeclineReason::LostCard.into(),
+                    response_code: "41".into(),
+                    ..pb::Decline::default()
+                }),
+                ..pb::Payment::default()
+            };
+            tally.start();
+            let payment = Some(payment);
+            let answer = tonic::Response::new(pb::AuthorizePaymentResponse { payment });
+            tally.end(took, &Ok(answer));
+        }
+        let due = Some((1000, Duration::from_secs(10)));
+        Report {
+            address: "127.0.0.1:8443".into(),
+            pace: Pace::Open {
+                rate: 100.0,
+                in_flight_limit: 8,
+            },
+            connections: 2,
+            sealing: Sealing::Ahead,
+            sealed_ahead: 1000,
+            sealed_ahead_in_s: 0.1,
+            sealed_during_run: 0,
+            duration_s: 10.0,
+            interrupted: false,
+            counted: Counted::new(tally.close(), Duration::from_secs(11), due),
+        }
+    }
+
+    #[test]
+    fn people_can_read_it() {
+        let text = report(0).to_string();
+        for expected in [
+            "open loop, 100/s, at most 8 in flight",
+            "DECLINED",
+            "  LOST_CARD (DE 39 41)",
+            "p99.9",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
+        assert!(!text.contains("never made"), "{text}");
+        assert!(report(3).to_string().contains("3 calls were due"));
+    }
+
+    #[test]
+    fn the_quantiles_are_those_of_the_calls() {
+        let times = report(0).counted.latency.total_us;
+        for (got, expected) in [
+            (times.p50, 500_000),
+            (times.p99, 990_000),
+            (times.max, 1_000_000),
+        ] {
+            // The histogram keeps three digits.
+            assert!(got.abs_diff(expected) <= expected / 1000 + 1, "{got}");
+        }
+        assert_eq!(times.count, 1000);
+    }
+
+    #[test]
+    fn json_says_how_calls_were_made() {
+        let json = serde_json::to_value(report(0)).unwrap();
+        assert_eq!(json["loop"], "open");
+        assert_eq!(json["rate"], 100.0);
+        assert_eq!(json["states"]["DECLINED"], 1000);
+        assert_eq!(json["offered_per_s"], 100.0);
+    }
+
+    #[test]
+    fn a_call_that_was_never_made_is_no_success() {
+        assert!(report(0).all_answered());
+        assert!(!report(1).all_answered());
+    }
+}
