@@ -67,7 +67,7 @@ pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
 pub fn run() -> ExitCode {
     // One simulated bank speaks through a codec that wants a process of its own.
     #[cfg(feature = "demo")]
-    if let Some(exit_code) = demo::run_codec_child_if_asked() {
+    if let Some(exit_code) = demo::stand::run_codec_child_if_asked() {
         std::process::exit(exit_code);
     }
     let done = match CommandLine::parse().command {

@@ -11,7 +11,7 @@ use payswitch::card::header::Algorithm;
 use payswitch::card::seal::Recipient;
 use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::clock::{Clock as _, SystemClock};
-use payswitch::commands::demo::{Stand, StandOptions, start_gateway};
+use payswitch::commands::demo::stand::{Stand, StandOptions, start_gateway};
 use payswitch::merchant_api::client::{self, ApiKey, ClientCertificate};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;

@@ -1,0 +1,410 @@
+//! Simulated banks and a gateway, started together on loopback: what the demo shows and the tests test.
+//!
+//! The only file that knows the simulated banks.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bank_sim::config::{HostPems, Pem, StandardPki, StandardPorts};
+use bank_sim::tap::{Direction, TappedMessage};
+use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
+use bank_sim::{BankSim, RunningSim, SimConfig};
+use tokio::sync::broadcast::Receiver;
+use zeroize::Zeroizing;
+
+use super::hops::{self, Hop};
+use super::tour::{Payments, Stop};
+use crate::app::{self, Parts};
+use crate::card::custody::{self, Existing, MasterKey};
+use crate::card::keys::SealingKeys;
+use crate::certs::{DevelopmentPki, HostPki, Identity};
+use crate::clock::{Clock as _, SystemClock};
+use crate::commands::CommandError;
+use crate::commands::serve::without_password;
+use crate::config::Config;
+use crate::hosts::HostsOptions;
+use crate::hosts::profile::{HostProfile, PemSource};
+use crate::hosts::profile_file;
+use crate::merchant_api::client::{self, ApiKey};
+use crate::merchant_api::pb;
+use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use crate::merchant_api::tls;
+use crate::payment::ids::MerchantId;
+use crate::payment::merchant::Merchant;
+use crate::payment::money::Money;
+use crate::store::Store;
+
+/// The profile that the demo's acquirer link starts from: the one that `serve` reads too.
+const ACQUIRER_PROFILE: &str = include_str!("../../../hosts/acquirer.toml");
+/// The demo's merchant.
+const MERCHANT: &str = "demo-shop";
+/// The name in the gateway's certificate that clients check.
+pub const SERVER_NAME: &str = "localhost";
+/// How long the links between the banks may take to sign on.
+const BANKS_WITHIN: Duration = Duration::from_secs(10);
+
+/// One simulated bank speaks through a codec that wants a process of its own: this very program,
+/// asked by a hidden argument. Gives the exit code then.
+#[must_use]
+pub fn run_codec_child_if_asked() -> Option<i32> {
+    bank_sim::run_codec_child_if_asked()
+}
+
+/// `demo-data` has its master key beside it, in `demo-data.key`: a copy of the folder opens nothing.
+#[must_use]
+pub fn master_key_path(data: &Path) -> PathBuf {
+    let mut path = data.as_os_str().to_owned();
+    path.push(".key");
+    path.into()
+}
+
+/// What a stand is made of.
+#[derive(Debug, Clone)]
+pub struct StandOptions {
+    /// Where keys, certificates and the database are kept.
+    pub data: PathBuf,
+    /// The merchant API's port on loopback; 0 takes a free one.
+    pub port: u16,
+    /// The database, instead of a SQLite file in the folder.
+    pub database_url: Option<String>,
+    /// The program whose child process speaks `iso8583_rs`; this one when not named.
+    pub codec_program: Option<PathBuf>,
+}
+
+/// Simulated banks and a gateway, all running.
+pub struct Stand {
+    /// The banks.
+    pub banks: RunningSim,
+    /// The gateway.
+    pub gateway: app::Running,
+    /// The API key of the demo's merchant.
+    pub api_key: Zeroizing<String>,
+    /// The demo's merchant.
+    pub merchant_id: MerchantId,
+    /// The keys and certificates.
+    pub pki: DevelopmentPki,
+    /// Where the gateway's root certificate is.
+    pub ca_path: PathBuf,
+    /// Where the keys to seal to are.
+    pub jwks_path: PathBuf,
+    /// The database.
+    pub database_url: String,
+}
+
+impl Stand {
+    /// Starts the banks, then the gateway, and waits until they have signed on to each other.
+    ///
+    /// # Errors
+    /// When a part can't be started or does not sign on in time.
+    pub async fn start(options: &StandOptions) -> Result<Self, CommandError> {
+        std::fs::create_dir_all(&options.data)?;
+        let data = std::path::absolute(&options.data)?;
+        let master_key = master_key(&master_key_path(&data))?;
+        let certs = data.join("certs");
+        let pki = pki(&certs, &master_key)?;
+        let mut banks_config = SimConfig::standard(StandardPorts::ANY, bank_pems(&pki));
+        banks_config
+            .codec_program
+            .clone_from(&options.codec_program);
+        let banks = BankSim::start(banks_config).await?;
+        if !banks.wait_for_links(BANKS_WITHIN).await {
+            return Err("the simulated acquirer could not sign on to its issuers".into());
+        }
+        let gateway = start_gateway(options, &banks, &pki).await?;
+        let merchant_id: MerchantId = MERCHANT.parse()?;
+        let api_key = merchant_key(&gateway.store, &master_key, &merchant_id, &data).await?;
+        let config = config(&data, options);
+        Ok(Self {
+            banks,
+            gateway,
+            api_key,
+            merchant_id,
+            pki,
+            ca_path: certs.join("gateway-ca.pem"),
+            jwks_path: config.card.jwks_path,
+            database_url: config.store.url,
+        })
+    }
+
+    /// A client of the merchant API, with the merchant's API key.
+    ///
+    /// # Errors
+    /// When the gateway can't be reached.
+    pub async fn payments(&self) -> Result<Payments, CommandError> {
+        let ca = self.pki.gateway_root.certificate_pem().as_bytes();
+        let channel = client::connect(self.gateway.merchant_api, SERVER_NAME, ca, None).await?;
+        let key = ApiKey::new(&self.api_key)?;
+        Ok(PaymentServiceClient::new(key.on(channel)))
+    }
+
+    /// Listens to the banks' lines.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        Listener(self.banks.tap())
+    }
+
+    /// What the ready file says.
+    #[must_use]
+    pub fn ready(&self) -> serde_json::Value {
+        serde_json::json!({
+            "merchant_api": self.gateway.merchant_api.to_string(),
+            "server_name": SERVER_NAME,
+            "ca_path": self.ca_path,
+            "api_key": self.api_key.as_str(),
+            "merchant_id": self.merchant_id,
+            "jwks_path": self.jwks_path,
+            "database_url": without_password(&self.database_url),
+            "acquirer": self.banks.address("acquirer").map(|address| address.to_string()),
+            "pid": std::process::id(),
+        })
+    }
+
+    /// Stops the gateway, then the banks. Whether the gateway drained in time.
+    pub async fn stop(self) -> bool {
+        let drained = self.gateway.stop().await;
+        self.banks.shutdown().await;
+        drained
+    }
+}
+
+/// Starts a gateway before banks that run already, and waits until it has signed on: the stand's own
+/// gateway, the same one again after it was stopped, or a second one on the same PostgreSQL.
+///
+/// # Errors
+/// When a part can't be started or does not sign on in time.
+pub async fn start_gateway(
+    options: &StandOptions,
+    banks: &RunningSim,
+    pki: &DevelopmentPki,
+) -> Result<app::Running, CommandError> {
+    let acquirer = banks
+        .address("acquirer")
+        .ok_or("the simulated acquirer has no address")?;
+    let data = std::path::absolute(&options.data)?;
+    let master_key = Arc::new(master_key(&master_key_path(&data))?);
+    let config = config(&data, options);
+    let sealing_keys = SealingKeys::load_or_generate(
+        &config.card.sealing_keys,
+        config.card.rsa_sealing_key,
+        &master_key,
+    )?;
+    Store::migrate(&config.store).await?;
+    let parts = Parts {
+        master_key,
+        sealing_keys,
+        profiles: vec![acquirer_profile(acquirer, &pki.acquirer)?],
+        hosts_options: HostsOptions::default(),
+        merchant_api_tls: tls::server_config(
+            pki.gateway.certificate_pem().as_bytes(),
+            &pki.gateway.key_pem(),
+            Some(pki.gateway_root.certificate_pem().as_bytes()),
+        )?,
+    };
+    let gateway = app::start(&config, parts).await?;
+    if !gateway.wait_for_hosts().await {
+        return Err("the gateway could not sign on to the simulated acquirer".into());
+    }
+    Ok(gateway)
+}
+
+fn master_key(path: &Path) -> Result<MasterKey, CommandError> {
+    Ok(if path.exists() {
+        MasterKey::read_file(path)?
+    } else {
+        MasterKey::create_file(path)?
+    })
+}
+
+/// The PKI of an earlier run, or a new one: clients that know the root go on working.
+fn pki(folder: &Path, master_key: &MasterKey) -> Result<DevelopmentPki, CommandError> {
+    if folder.exists() {
+        return Ok(DevelopmentPki::read_from(folder, master_key)?);
+    }
+    let pki = DevelopmentPki::generate(&MERCHANT.parse()?, SystemClock.now())?;
+    pki.write_wrapped_to(folder, master_key)?;
+    Ok(pki)
+}
+
+fn bank_pems(pki: &DevelopmentPki) -> StandardPki {
+    let key = |identity: &Identity| Pem::text(String::from_utf8_lossy(&identity.key_pem()));
+    let pems = |host: &HostPki| HostPems {
+        ca: Pem::text(host.root.certificate_pem()),
+        certificate: Pem::text(host.server.certificate_pem()),
+        key: key(&host.server),
+        client_certificate: Pem::text(host.client.certificate_pem()),
+        client_key: key(&host.client),
+    };
+    StandardPki {
+        acquirer: pems(&pki.acquirer),
+        issuer_a: pems(&pki.issuer_a),
+        issuer_b: pems(&pki.issuer_b),
+    }
+}
+
+fn config(data: &Path, options: &StandOptions) -> Config {
+    let mut config = Config::default();
+    let file = format!("sqlite://{}", data.join("payswitch.db").display());
+    config.store.url = options.database_url.clone().unwrap_or(file);
+    config.card.sealing_keys = data.join("keys");
+    config.card.jwks_path = data.join("jwks.json");
+    config.card.test_payment_methods = true;
+    config.merchant_api.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    config
+}
+
+fn acquirer_profile(address: SocketAddr, pki: &HostPki) -> Result<HostProfile, CommandError> {
+    let file = Path::new("acquirer.toml");
+    let mut profile = profile_file::parse(ACQUIRER_PROFILE, file, Path::new("."))?;
+    let memory = |text: &[u8]| PemSource::Memory(Zeroizing::new(text.to_vec()));
+    profile.address = address.to_string();
+    profile.tls.ca = memory(pki.root.certificate_pem().as_bytes());
+    profile.tls.client_certificate = memory(pki.client.certificate_pem().as_bytes());
+    profile.tls.client_key = memory(&pki.client.key_pem());
+    Ok(profile)
+}
+
+/// The API key of an earlier run, or a new one, together with its merchant.
+async fn merchant_key(
+    store: &Store,
+    master_key: &MasterKey,
+    merchant_id: &MerchantId,
+    data: &Path,
+) -> Result<Zeroizing<String>, CommandError> {
+    let path = data.join("api-key.pem");
+    if store.merchant(merchant_id).await?.is_none() {
+        store.insert_merchant(&merchant(merchant_id)?).await?;
+    }
+    if path.exists() {
+        let key = String::from_utf8(custody::read_private_key(&path, master_key)?.to_vec())?;
+        let known = key.split('.').next().unwrap_or_default();
+        if store.api_key(known).await?.is_some() {
+            return Ok(Zeroizing::new(key));
+        }
+    }
+    let key = app::issue_api_key(store, master_key, merchant_id, "demo").await?;
+    custody::write_wrapped(&path, key.as_bytes(), master_key, Existing::Replace)?;
+    Ok(key)
+}
+
+fn merchant(id: &MerchantId) -> Result<Merchant, CommandError> {
+    Ok(Merchant {
+        id: id.clone(),
+        name: "Demo Shop".into(),
+        city: "Berlin".into(),
+        country: "DE".into(),
+        country_numeric: 276,
+        mcc: "5732".into(),
+        terminal_id: "WEB00001".into(),
+        acceptor_id: "DEMOSHOP0000001".into(),
+        acquirer: "acquirer".parse()?,
+        active: true,
+    })
+}
+
+/// The stops of the tour: every test card, in three currencies, and one amount that provokes 05.
+///
+/// # Errors
+/// Never with the tables as they are; a card or a currency that can't be used is one.
+pub fn stops() -> Result<Vec<Stop>, CommandError> {
+    let amount = |minor, currency: &str| -> Result<Money, CommandError> {
+        Ok(Money::new(minor, currency.parse()?)?)
+    };
+    let stop = |card: &TestCard, what: &str, amount: Money, code: Option<&str>| Stop {
+        what: what.to_owned(),
+        pan: card.pan.to_owned(),
+        expiry_yymm: card.expiry_yymm.to_owned(),
+        cvv: card.cvv2.to_owned(),
+        amount,
+        state: match code {
+            None => pb::PaymentState::Authorizing,
+            Some("00") => pb::PaymentState::Authorized,
+            Some(_) => pb::PaymentState::Declined,
+        },
+        response_code: code.unwrap_or_default().to_owned(),
+    };
+    let mut stops = Vec::new();
+    for card in TEST_CARDS {
+        let amount = match card.behaviour {
+            CardBehaviour::OverLimit => amount(25_000, "EUR")?,
+            _ => amount(1250, "EUR")?,
+        };
+        let code = card.response_code.map(|code| code.to_string());
+        stops.push(stop(card, purpose(card.behaviour), amount, code.as_deref()));
+    }
+    let first = TEST_CARDS.first().ok_or("there are no test cards")?;
+    stops.push(stop(
+        first,
+        "approve, no decimals",
+        amount(1250, "JPY")?,
+        Some("00"),
+    ));
+    stops.push(stop(
+        first,
+        "approve, three decimals",
+        amount(1250, "KWD")?,
+        Some("00"),
+    ));
+    stops.push(stop(
+        first,
+        "amount ending in 605",
+        amount(10_605, "EUR")?,
+        Some("05"),
+    ));
+    Ok(stops)
+}
+
+fn purpose(behaviour: CardBehaviour) -> &'static str {
+    match behaviour {
+        CardBehaviour::Approve => "approve",
+        CardBehaviour::InsufficientFunds => "insufficient funds",
+        CardBehaviour::Expired => "expired",
+        CardBehaviour::Lost => "lost",
+        CardBehaviour::Stolen => "stolen",
+        CardBehaviour::Blocked => "blocked",
+        CardBehaviour::WrongCvv => "wrong CVV",
+        CardBehaviour::OverLimit => "over its limit",
+        CardBehaviour::AnswerLate => "answer late",
+        CardBehaviour::NoAnswer => "no answer",
+        CardBehaviour::IssuerDown => "issuer down",
+    }
+}
+
+/// Listens to every message on the banks' lines, from its making on.
+pub struct Listener(Receiver<TappedMessage>);
+
+impl Listener {
+    /// The messages of one payment, in the order in which they passed.
+    #[must_use]
+    pub fn hops_of(mut self, rrn: &str) -> Vec<Hop> {
+        let mut hops = Vec::new();
+        while let Ok(message) = self.0.try_recv() {
+            if let Some(title) = title(&message)
+                && hops::has_rrn(&message.dialect, &message.bytes, rrn)
+            {
+                hops.push(Hop {
+                    title,
+                    dialect: message.dialect.to_string(),
+                    bytes: Zeroizing::new(message.bytes.to_vec()),
+                });
+            }
+        }
+        hops
+    }
+}
+
+/// Each message is seen at both of its ends; the host that was called is the one that is shown.
+fn title(message: &TappedMessage) -> Option<String> {
+    let host = message.host.as_ref();
+    let from_a_socket = message.peer.contains(':');
+    let caller = match host {
+        "acquirer" if from_a_socket => "payswitch",
+        _ if host.starts_with("issuer") => "acquirer",
+        _ => return None,
+    };
+    Some(match message.direction {
+        Direction::Received => format!("{caller} -> {host}"),
+        Direction::Sent => format!("{host} -> {caller}"),
+    })
+}
