@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::authorization::{Authorizations, LONGEST};
+use crate::authorization::Authorizations;
+use crate::authorization::recording::LONGEST;
+use crate::authorization::under_way::UnderWay;
 use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
 use crate::card::keys::{SealingKeys, SealingKeysError};
@@ -203,7 +205,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         node_id: store.node_id(),
         under_way: TaskTracker::new(),
         draining: AtomicBool::new(false),
-        operations_under_way: Mutex::default(),
+        operations_under_way: UnderWay::default(),
     });
     if store.exclusive() {
         // Nobody else can have this database open, so whatever is unfinished was left by the dead.

@@ -6,16 +6,18 @@
 //! - [`command`]: what it is asked, what it answers.
 //! - [`decision`]: what the bank's answer means for the records.
 //! - [`aftermath`]: late responses, and messages that match nothing.
-//! - [`recovery`]: what a stopped gateway left.
+//! - [`recording`]: records what came of it, and only then lets it be told.
+//! - [`under_way`]: what this process is working on; [`recovery`]: what a stopped one left.
 
 pub mod aftermath;
 pub mod command;
 pub mod decision;
+pub mod recording;
 pub mod recovery;
+pub mod under_way;
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,23 +31,21 @@ use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::messages::CardFields;
 use crate::hosts::routing::Route;
-use crate::payment::decline::{FailureReason, UnknownReason};
 use crate::payment::ids::{NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
+use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
 use crate::store::records::{
-    AuthorizationIntent, AuthorizationOutcome, EnvelopeUse, IdempotencyKey, IntentOutcome,
-    OutcomeRecorded, RecordedAnswer, ReversalOwed,
+    AuthorizationIntent, EnvelopeUse, IdempotencyKey, IntentOutcome, RecordedAnswer,
 };
-use crate::store::{self, Store};
 
 use command::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
-use decision::Decision;
+use under_way::UnderWay;
 
 /// The name under which request identifiers of this flow are kept.
 pub const METHOD: &str = "AuthorizePayment";
@@ -55,17 +55,6 @@ const BANK_WITHIN: Duration = Duration::from_millis(4_300);
 /// After this the caller is answered, whatever became of the payment: every call ends within five
 /// seconds.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_800);
-/// How long the outcome of a payment is offered to a store that does not take it. What it can't take
-/// for longer is left to [`recovery`].
-const RECORD_WITHIN: Duration = Duration::from_secs(20);
-/// The longest that a flow can take: until the bank's time is over, then until the store has been
-/// offered the outcome for the last time and has had its time to answer.
-pub const LONGEST: Duration = BANK_WITHIN
-    .saturating_add(RECORD_WITHIN)
-    .saturating_add(store::ANSWER_TIMEOUT);
-/// Between two such offers.
-const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
-
 /// Everything that authorizations need, wired once.
 pub struct Authorizations {
     /// Where intents and outcomes are kept.
@@ -87,7 +76,7 @@ pub struct Authorizations {
     /// Set once the gateway stops taking new payments.
     pub draining: AtomicBool,
     /// The operations of the payments under way: no recovery touches them.
-    pub operations_under_way: Mutex<HashSet<OperationId>>,
+    pub operations_under_way: UnderWay,
 }
 
 /// A card that may be used for this payment, and what keeps a sealed one from being used twice.
@@ -162,7 +151,7 @@ impl Authorizations {
             idempotency: idempotency_key(&command),
             envelope: usable.envelope,
         };
-        let _mark = UnderWay::mark(self, operation.id);
+        let _mark = self.operations_under_way.mark(operation.id);
         match self.store.record_intent(intent).await {
             Ok(IntentOutcome::Recorded) => {}
             Ok(IntentOutcome::Existing(recorded)) => return repeated(&command, *recorded),
@@ -325,128 +314,6 @@ impl Authorizations {
         }
     }
 
-    /// The intent may or may not have been recorded, so nothing is sent; if it was recorded, the
-    /// payment failed.
-    async fn not_sent_for_sure(
-        &self,
-        records: (Payment, Operation),
-        reason: &str,
-    ) -> Result<Authorized, AuthorizeError> {
-        let payment_id = records.0.id;
-        tracing::warn!(payment.id = %payment_id, reason, "It is not sure that an intent is recorded");
-        let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-        let decided = self.decided(records, exchange, 0)?;
-        let told = decided.payment.clone();
-        match self.record(decided).await {
-            Ok(OutcomeRecorded::Recorded) => Ok(Authorized {
-                payment: told,
-                bank_us: 0,
-            }),
-            Ok(OutcomeRecorded::Superseded { current, .. }) => Ok(Authorized {
-                payment: *current,
-                bank_us: 0,
-            }),
-            Err(error @ StoreError::NotFound { .. }) => Err(not_recorded(error)),
-            Err(error) => Err(not_told(payment_id, &error)),
-        }
-    }
-
-    /// What the exchange means. A fault in the rules leaves the payment to [`recovery`].
-    fn decided(
-        &self,
-        (payment, operation): (Payment, Operation),
-        exchange: Exchange,
-        hold_days: u16,
-    ) -> Result<Decision, AuthorizeError> {
-        let now = self.clock.now();
-        let decision = decision::decide(&payment, &operation, exchange, hold_days, now)
-            .map_err(|error| not_told(payment.id, &error))?;
-        if let Some(reason) = decision.reversal_owed {
-            log_reversal_owed(&decision.operation, reason);
-        }
-        Ok(decision)
-    }
-
-    /// Records what came of it, and only then tells it.
-    async fn conclude(&self, decision: Decision) -> Result<Payment, AuthorizeError> {
-        let told = decision.clone();
-        let payment_id = told.payment.id;
-        let recorded = self
-            .record(decision)
-            .await
-            .map_err(|error| not_told(payment_id, &error))?;
-        match recorded {
-            OutcomeRecorded::Recorded => Ok(told.payment),
-            // Offered again after a COMMIT that wasn't confirmed, an outcome may be there already.
-            OutcomeRecorded::Superseded { operation, .. } if *operation == told.operation => {
-                Ok(told.payment)
-            }
-            // Another node took this process for stopped and resolved the payment: its word stands,
-            // and what the bank said is a late response.
-            OutcomeRecorded::Superseded { current, .. } => {
-                self.keep_superseded(&told.operation).await;
-                Ok(*current)
-            }
-        }
-    }
-
-    async fn keep_superseded(&self, operation: &Operation) {
-        let (response_code, approval_code) = match &operation.state {
-            OperationState::Approved { approval } => {
-                (approval.response_code, approval.approval_code.clone())
-            }
-            OperationState::Declined { decline } => (decline.response_code, String::new()),
-            _ => return,
-        };
-        let host_id = operation.host_id.clone();
-        let at = operation.updated_at;
-        let kept = self
-            .keep_late(
-                host_id,
-                operation.id,
-                Some(response_code),
-                approval_code,
-                at,
-            )
-            .await;
-        if let Err(error) = kept {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(operation.id = %operation.id, error, "A late answer was not recorded");
-        }
-    }
-
-    fn is_under_way(&self, operation_id: OperationId) -> bool {
-        lock(&self.operations_under_way).contains(&operation_id)
-    }
-
-    /// Offers an outcome to the store until it takes it, for a bounded time.
-    async fn record(&self, decision: Decision) -> Result<OutcomeRecorded, StoreError> {
-        let give_up_at = Instant::now() + RECORD_WITHIN;
-        let reversal = decision.reversal_owed.map(|reason| ReversalOwed {
-            operation_id: decision.operation.id,
-            reason,
-            due_at: decision.operation.updated_at,
-        });
-        let outcome = AuthorizationOutcome {
-            payment: decision.payment,
-            operation: decision.operation,
-            reversal,
-        };
-        loop {
-            match self.store.record_outcome(outcome.clone()).await {
-                Err(error) if may_pass(&error) && Instant::now() < give_up_at => {
-                    tracing::warn!(
-                        payment.id = %outcome.payment.id,
-                        error = &error as &dyn std::error::Error,
-                        "The store did not take an outcome; it will be offered again"
-                    );
-                    tokio::time::sleep(RECORD_AGAIN_AFTER).await;
-                }
-                recorded => return recorded,
-            }
-        }
-    }
-
     /// What this very request was answered before, if it was.
     async fn answered_before(
         &self,
@@ -463,42 +330,8 @@ impl Authorizations {
     }
 }
 
-/// Marks an operation as under way, for as long as it lives.
-struct UnderWay<'a> {
-    operations: &'a Mutex<HashSet<OperationId>>,
-    operation_id: OperationId,
-}
-
-impl<'a> UnderWay<'a> {
-    fn mark(authorizations: &'a Authorizations, operation_id: OperationId) -> Self {
-        let operations = &authorizations.operations_under_way;
-        lock(operations).insert(operation_id);
-        Self {
-            operations,
-            operation_id,
-        }
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        lock(self.operations).remove(&self.operation_id);
-    }
-}
-
-fn lock(operations: &Mutex<HashSet<OperationId>>) -> MutexGuard<'_, HashSet<OperationId>> {
-    // A panic elsewhere leaves a set that is still a set.
-    operations.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The outcome is not recorded, so it can't be told.
-fn not_told(payment_id: PaymentId, error: &(dyn std::error::Error + 'static)) -> AuthorizeError {
-    tracing::error!(payment.id = %payment_id, error, "The outcome could not be recorded");
-    AuthorizeError::OutcomeNotRecorded { payment_id }
 }
 
 fn idempotency_key(command: &AuthorizeCommand) -> IdempotencyKey {
@@ -536,26 +369,4 @@ fn not_recorded(error: StoreError) -> AuthorizeError {
             source: Box::new(error),
         },
     }
-}
-
-/// Whether the same record may be taken a moment later.
-fn may_pass(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Unavailable { .. }
-            | StoreError::Busy { .. }
-            | StoreError::OutcomeUnknown { .. }
-    )
-}
-
-fn log_reversal_owed(operation: &Operation, reason: UnknownReason) {
-    tracing::warn!(
-        payment.id = %operation.payment_id,
-        operation.id = %operation.id,
-        host.id = %operation.host_id,
-        stan = %operation.stan,
-        rrn = %operation.rrn,
-        ?reason,
-        "The outcome at the bank is not known; a reversal is owed"
-    );
 }

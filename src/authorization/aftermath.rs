@@ -13,7 +13,8 @@ use crate::payment::operation::OperationState;
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::{Authorizations, RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
+use super::Authorizations;
+use super::recording::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 
 /// The message type that answers a 0100.
 const AUTHORIZATION_RESPONSE: &str = "0110";

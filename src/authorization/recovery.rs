@@ -15,7 +15,8 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::error::StoreError;
 use crate::store::records::OutcomeRecorded;
 
-use super::{Authorizations, LONGEST, decision};
+use super::recording::{LONGEST, log_reversal_owed};
+use super::{Authorizations, decision};
 
 /// Between two looks for payments without an outcome.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -73,7 +74,7 @@ impl Authorizations {
         let past = self.clock.now().plus_ms(-grace_ms);
         let left = |operation: &Operation| {
             if operation.node_id == self.node_id {
-                !self.is_under_way(operation.id)
+                !self.operations_under_way.contains(operation.id)
             } else {
                 !lives.is_alive(operation.node_id, Instant::now())
             }
@@ -130,7 +131,7 @@ impl Authorizations {
                 return Ok(false);
             }
         };
-        super::log_reversal_owed(&decided.operation, UnknownReason::GatewayStopped);
+        log_reversal_owed(&decided.operation, UnknownReason::GatewayStopped);
         let recorded = self.record(decided).await?;
         Ok(recorded == OutcomeRecorded::Recorded)
     }

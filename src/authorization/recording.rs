@@ -1,0 +1,177 @@
+//! Records what came of an authorization, and only then lets it be told.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::hosts::exchange::Exchange;
+use crate::payment::decline::{FailureReason, UnknownReason};
+use crate::payment::ids::PaymentId;
+use crate::payment::operation::OperationState;
+use crate::payment::record::{Operation, Payment};
+use crate::store;
+use crate::store::error::StoreError;
+use crate::store::records::{AuthorizationOutcome, OutcomeRecorded, ReversalOwed};
+
+use super::command::{AuthorizeError, Authorized};
+use super::decision::{self, Decision};
+use super::{Authorizations, BANK_WITHIN, not_recorded};
+
+/// How long the outcome of a payment is offered to a store that does not take it. What it can't take
+/// for longer is left to [`recovery`](super::recovery).
+pub(super) const RECORD_WITHIN: Duration = Duration::from_secs(20);
+/// The longest that a flow can take: until the bank's time is over, then until the store has been
+/// offered the outcome for the last time and has had its time to answer.
+pub const LONGEST: Duration = BANK_WITHIN
+    .saturating_add(RECORD_WITHIN)
+    .saturating_add(store::ANSWER_TIMEOUT);
+/// Between two such offers.
+pub(super) const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+impl Authorizations {
+    /// The intent may or may not have been recorded, so nothing is sent; if it was recorded, the
+    /// payment failed.
+    pub(super) async fn not_sent_for_sure(
+        &self,
+        records: (Payment, Operation),
+        reason: &str,
+    ) -> Result<Authorized, AuthorizeError> {
+        let payment_id = records.0.id;
+        tracing::warn!(payment.id = %payment_id, reason, "It is not sure that an intent is recorded");
+        let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        let decided = self.decided(records, exchange, 0)?;
+        let told = decided.payment.clone();
+        match self.record(decided).await {
+            Ok(OutcomeRecorded::Recorded) => Ok(Authorized {
+                payment: told,
+                bank_us: 0,
+            }),
+            Ok(OutcomeRecorded::Superseded { current, .. }) => Ok(Authorized {
+                payment: *current,
+                bank_us: 0,
+            }),
+            Err(error @ StoreError::NotFound { .. }) => Err(not_recorded(error)),
+            Err(error) => Err(not_told(payment_id, &error)),
+        }
+    }
+
+    /// What the exchange means. A fault in the rules leaves the payment to [`recovery`](super::recovery).
+    pub(super) fn decided(
+        &self,
+        (payment, operation): (Payment, Operation),
+        exchange: Exchange,
+        hold_days: u16,
+    ) -> Result<Decision, AuthorizeError> {
+        let now = self.clock.now();
+        let decision = decision::decide(&payment, &operation, exchange, hold_days, now)
+            .map_err(|error| not_told(payment.id, &error))?;
+        if let Some(reason) = decision.reversal_owed {
+            log_reversal_owed(&decision.operation, reason);
+        }
+        Ok(decision)
+    }
+
+    /// Records what came of it, and only then tells it.
+    pub(super) async fn conclude(&self, decision: Decision) -> Result<Payment, AuthorizeError> {
+        let told = decision.clone();
+        let payment_id = told.payment.id;
+        let recorded = self
+            .record(decision)
+            .await
+            .map_err(|error| not_told(payment_id, &error))?;
+        match recorded {
+            OutcomeRecorded::Recorded => Ok(told.payment),
+            // Offered again after a COMMIT that wasn't confirmed, an outcome may be there already.
+            OutcomeRecorded::Superseded { operation, .. } if *operation == told.operation => {
+                Ok(told.payment)
+            }
+            // Another node took this process for stopped and resolved the payment: its word stands,
+            // and what the bank said is a late response.
+            OutcomeRecorded::Superseded { current, .. } => {
+                self.keep_superseded(&told.operation).await;
+                Ok(*current)
+            }
+        }
+    }
+
+    async fn keep_superseded(&self, operation: &Operation) {
+        let (response_code, approval_code) = match &operation.state {
+            OperationState::Approved { approval } => {
+                (approval.response_code, approval.approval_code.clone())
+            }
+            OperationState::Declined { decline } => (decline.response_code, String::new()),
+            _ => return,
+        };
+        let host_id = operation.host_id.clone();
+        let at = operation.updated_at;
+        let kept = self
+            .keep_late(
+                host_id,
+                operation.id,
+                Some(response_code),
+                approval_code,
+                at,
+            )
+            .await;
+        if let Err(error) = kept {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(operation.id = %operation.id, error, "A late answer was not recorded");
+        }
+    }
+
+    /// Offers an outcome to the store until it takes it, for a bounded time.
+    pub(super) async fn record(&self, decision: Decision) -> Result<OutcomeRecorded, StoreError> {
+        let give_up_at = Instant::now() + RECORD_WITHIN;
+        let reversal = decision.reversal_owed.map(|reason| ReversalOwed {
+            operation_id: decision.operation.id,
+            reason,
+            due_at: decision.operation.updated_at,
+        });
+        let outcome = AuthorizationOutcome {
+            payment: decision.payment,
+            operation: decision.operation,
+            reversal,
+        };
+        loop {
+            match self.store.record_outcome(outcome.clone()).await {
+                Err(error) if may_pass(&error) && Instant::now() < give_up_at => {
+                    tracing::warn!(
+                        payment.id = %outcome.payment.id,
+                        error = &error as &dyn std::error::Error,
+                        "The store did not take an outcome; it will be offered again"
+                    );
+                    tokio::time::sleep(RECORD_AGAIN_AFTER).await;
+                }
+                recorded => return recorded,
+            }
+        }
+    }
+}
+
+/// The outcome is not recorded, so it can't be told.
+fn not_told(payment_id: PaymentId, error: &(dyn std::error::Error + 'static)) -> AuthorizeError {
+    tracing::error!(payment.id = %payment_id, error, "The outcome could not be recorded");
+    AuthorizeError::OutcomeNotRecorded { payment_id }
+}
+
+/// Whether the same record may be taken a moment later.
+pub(super) fn may_pass(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable { .. }
+            | StoreError::Busy { .. }
+            | StoreError::OutcomeUnknown { .. }
+    )
+}
+
+pub(super) fn log_reversal_owed(operation: &Operation, reason: UnknownReason) {
+    tracing::warn!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        ?reason,
+        "The outcome at the bank is not known; a reversal is owed"
+    );
+}
