@@ -55,7 +55,7 @@ const HOMES: &[(&str, &[&str])] = &[
     // The commands are clients of the merchant API, as anybody's program is.
     ("tonic", &["merchant_api", "commands"]),
     ("tonic_prost", &["merchant_api"]),
-    ("tonic_types", &["merchant_api"]),
+    ("tonic_types", &["merchant_api", "commands"]),
     ("sqlx", &["store"]),
     // The commands decode and show messages for people.
     ("iso8583", &["hosts", "commands"]),
