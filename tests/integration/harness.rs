@@ -70,15 +70,24 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 }
 
 /// Looks until there is something to see, for a bounded time.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let give_up_at = Instant::now() + EVENT_WITHIN;
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(EVENT_WITHIN, what, look).await
+}
+
+/// The same, for what is known to take its time.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let give_up_at = Instant::now() + limit;
     loop {
         if let Some(seen) = look().await {
             return seen;
         }
         assert!(
             Instant::now() < give_up_at,
-            "within {EVENT_WITHIN:?} there was never {what}"
+            "within {limit:?} there was never {what}"
         );
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -1,8 +1,8 @@
 //! payswitch as its neighbours meet it: the real gateway before simulated banks, real TLS on every
 //! leg, real databases of both kinds. What a test says about a bank it reads in the bank's own books.
 //!
-//! - [`harness`]: a gateway with its banks; `database`: SQLite and PostgreSQL; `sealing`: sealed
-//!   cards, good and bad; `refused`: what an error says.
+//! - [`harness`]: a gateway with its banks; [`demo`]: the program itself, running; [`database`]: SQLite
+//!   and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says.
 //! - Then one file for each flow.
 
 #![expect(
@@ -13,13 +13,17 @@
 )]
 
 mod database;
+mod demo;
 mod harness;
 mod refused;
 mod sealing;
 
 mod authorizing;
+mod canaries;
 mod connections;
 mod finding;
 mod idempotency;
+mod ordering;
+mod program;
 mod refusals;
 mod unknown_outcomes;

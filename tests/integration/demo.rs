@@ -1,0 +1,136 @@
+//! The program itself, as somebody starts it: `payswitch demo` in a process of its own.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use payswitch::card::header::Algorithm;
+use payswitch::card::seal::Recipient;
+use payswitch::merchant_api::client;
+use serde_json::Value;
+
+use crate::harness::{Payments, TempFolder, eventually, unique, with_key};
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_payswitch");
+
+/// A demo that runs; it is killed with the test.
+pub(crate) struct Demo {
+    child: Child,
+    /// What the ready file says.
+    pub(crate) ready: Value,
+    /// Where keys, certificates, the log and, without another one, the database are.
+    pub(crate) data: PathBuf,
+    /// What it has printed.
+    pub(crate) printed: PathBuf,
+}
+
+impl Demo {
+    /// Starts it with its data in `folder`, and waits until it is ready.
+    pub(crate) async fn start(folder: &TempFolder, arguments: &[&str]) -> Self {
+        Self::start_logging(folder, arguments, None).await
+    }
+
+    /// The same with a `RUST_LOG`.
+    pub(crate) async fn start_logging(
+        folder: &TempFolder,
+        arguments: &[&str],
+        rust_log: Option<&str>,
+    ) -> Self {
+        let data = folder.path().join("data");
+        let number = unique();
+        let ready_file = folder.path().join(format!("ready-{number}.json"));
+        let printed = folder.path().join(format!("printed-{number}.txt"));
+        let errors = folder.path().join(format!("errors-{number}.txt"));
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("demo")
+            .args(["--port", "0", "--data"])
+            .arg(&data)
+            .arg("--ready-file")
+            .arg(&ready_file)
+            .args(arguments)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(File::create(&printed).expect("a file for its output"))
+            .stderr(File::create(&errors).expect("a file for its errors"));
+        if let Some(rust_log) = rust_log {
+            command.env("RUST_LOG", rust_log);
+        }
+        let mut demo = Self {
+            child: command.spawn().expect("the program starts"),
+            ready: Value::Null,
+            data,
+            printed,
+        };
+        demo.ready = eventually("a demo that is ready", async || {
+            if let Some(status) = demo.child.try_wait().expect("a process") {
+                panic!("the demo ended with {status}: {}", text(&errors));
+            }
+            serde_json::from_str(&std::fs::read_to_string(&ready_file).ok()?).ok()
+        })
+        .await;
+        demo
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A field of the ready file.
+    pub(crate) fn said(&self, field: &str) -> &str {
+        let value = self.ready[field].as_str();
+        value.unwrap_or_else(|| panic!("{field} in {}", self.ready))
+    }
+
+    /// A client of its merchant.
+    pub(crate) async fn payments(&self) -> Payments {
+        let address = self.said("merchant_api").parse().expect("HOST:PORT");
+        let ca = std::fs::read(self.said("ca_path")).expect("the root");
+        let channel = client::connect(address, self.said("server_name"), &ca, None)
+            .await
+            .expect("a connection to the demo");
+        with_key(channel, self.said("api_key"))
+    }
+
+    /// The key to seal to.
+    pub(crate) fn recipient(&self) -> Recipient {
+        Recipient::from_jwks(&text(Path::new(self.said("jwks_path"))), Algorithm::EcdhEs)
+            .expect("a key to seal to")
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("a killed process");
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill")
+            .args(["-TERM", &self.pid().to_string()])
+            .status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        eventually("an end of the demo", async || {
+            self.child.try_wait().expect("a process")
+        })
+        .await
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A file's text.
+pub(crate) fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
