@@ -242,7 +242,9 @@ impl Card {
     }
 }
 
-fn passes_luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
+/// Whether the last of these ASCII digits is the check digit of those before it (ISO/IEC 7812-1,
+/// annex B).
+pub(crate) fn passes_luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     let sum: u32 = digits
         .rev()
         .enumerate()

@@ -1,89 +1,170 @@
 //! Finds card numbers in clear, so that they are refused before anything keeps or logs them.
 //!
 //! A merchant that sends a card number in clear, in whichever field, has a fault that must be found on
-//! its first call, not in an audit. The search is for what people and programs send by mistake: a run
-//! of 13 to 19 digits, or groups of four as on the card, with a valid check digit.
+//! its first call, not in an audit. The search is for what people and programs send by mistake: 13 to
+//! 19 digits with a valid check digit, in one piece or in groups as on the card, whatever stands
+//! before and after them and whichever character stands between the groups.
+//!
+//! Not taken for card numbers:
+//! - numbers that begin with 0, 1 or 20: time stamps and dates far more often than the few airline
+//!   cards in that range;
+//! - groups of one or two digits: days, hours, quantities;
+//! - what is within a hexadecimal identifier, a UUID among them: a long run of digits there is chance.
+//!
+//! Any other number of the right length whose check digit happens to be right is taken for one. That is
+//! one in ten of a merchant's purely numeric references of 13 digits or more; the refusal says so, and
+//! one letter within the digits helps.
+
+use std::ops::RangeInclusive;
+
+use crate::card::pan::passes_luhn;
 
 /// Digits of a card number (ISO/IEC 7812-1), as in use: 13 to 19.
-const PAN_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
-
-/// Lengths of hexadecimal identifiers: object id, UUID, SHA-1, SHA-256. A long run of digits within
-/// one is chance; without this rule one UUID in some thousands would be refused.
+const PAN_DIGITS: RangeInclusive<usize> = 13..=19;
+/// The fewest digits of a group that a card number is written in: 4-4-4-4, 4-6-5, 4-6-4, 4-4-4-4-3.
+const MIN_GROUP_DIGITS: usize = 3;
+/// Lengths of hexadecimal identifiers in one word: object id, UUID, SHA-1, SHA-256.
 const HEX_ID_LENGTHS: [usize; 4] = [24, 32, 40, 64];
-
-/// Ways in which card numbers are written in groups: most brands, then American Express.
-const GROUPINGS: [&[usize]; 2] = [&[4, 4, 4, 4], &[4, 6, 5]];
+/// The groups of a UUID (RFC 9562, section 4), a hyphen between each.
+const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 /// Whether `text` holds what must be taken for a card number in clear.
-///
-/// Numbers that begin with 0, 1 or 20 are not taken for cards: they are time stamps and dates far
-/// more often than the few airline cards in that range. Any other number of the right length whose
-/// check digit happens to be right is, which is one in ten of a merchant's purely numeric references
-/// of 13 digits or more; the refusal says so, and one letter within the digits helps.
 pub(super) fn contains_card_number(text: &str) -> bool {
     // Most texts are too short for a card number: the common case costs one pass.
     if text.bytes().filter(u8::is_ascii_digit).count() < *PAN_DIGITS.start() {
         return false;
     }
-    words(text).any(in_one_word) || in_groups(text)
+    let words = words(text);
+    let mut row = Row::new(text);
+    let mut rest = words.as_slice();
+    while let Some((word, following)) = rest.split_first() {
+        rest = after_uuid(text, rest).unwrap_or(following);
+        let is_id = rest.len() < following.len() || is_hex_id(word.text);
+        if !is_id && digit_runs(*word).any(|digits| row.completes_card_number(digits)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// A part of a text.
+#[derive(Clone, Copy)]
+struct Part<'t> {
+    /// The byte of the text at which it begins.
+    start: usize,
+    text: &'t str,
+}
+
+impl Part<'_> {
+    fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
 }
 
 /// Maximal sequences of letters and digits.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
+fn words(text: &str) -> Vec<Part<'_>> {
+    let is_separator = |c: char| !c.is_alphanumeric();
+    let mut start = 0;
+    let mut words = Vec::new();
+    for piece in text.split_inclusive(is_separator) {
+        let text = piece.trim_end_matches(is_separator);
+        if !text.is_empty() {
+            words.push(Part { start, text });
+        }
+        start += piece.len();
+    }
+    words
 }
 
-fn in_one_word(word: &str) -> bool {
-    if is_hex_id(word) {
-        return false;
-    }
-    word.split(|c: char| !c.is_ascii_digit())
-        .any(is_card_number)
+/// Maximal sequences of digits within a word.
+fn digit_runs(word: Part<'_>) -> impl Iterator<Item = Part<'_>> {
+    let mut start = word.start;
+    word.text
+        .split_inclusive(|c: char| !c.is_ascii_digit())
+        .map(move |piece| {
+            let text = piece.trim_end_matches(|c: char| !c.is_ascii_digit());
+            let run = Part { start, text };
+            start += piece.len();
+            run
+        })
+        .filter(|run| !run.text.is_empty())
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_hex_id(word: &str) -> bool {
     HEX_ID_LENGTHS.contains(&word.len())
-        && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && is_hex(word)
         && !word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `4242 4242 4242 4242`, `4242-4242-4242-4242`: whole words of digits with one character between.
-fn in_groups(text: &str) -> bool {
-    let groups: Vec<&str> = text.split([' ', '-', '.', '_', '/']).collect();
-    GROUPINGS.iter().any(|grouping| {
-        groups.windows(grouping.len()).any(|window| {
-            let shaped = window
-                .iter()
-                .zip(*grouping)
-                .all(|(group, &length)| group.len() == length);
-            shaped && is_card_number(&window.concat())
-        })
-    })
+/// The words after the UUID that the first of these begin with, if they do.
+fn after_uuid<'w, 't>(text: &str, words: &'w [Part<'t>]) -> Option<&'w [Part<'t>]> {
+    let (uuid, after) = words.split_at_checked(UUID_GROUPS.len())?;
+    let shaped = uuid
+        .iter()
+        .zip(UUID_GROUPS)
+        .all(|(group, length)| group.text.len() == length && is_hex(group.text));
+    let joined = uuid
+        .windows(2)
+        .all(|pair| matches!(pair, [one, next] if text.get(one.end()..next.start) == Some("-")));
+    (shaped && joined).then_some(after)
 }
 
-fn is_card_number(digits: &str) -> bool {
-    PAN_DIGITS.contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && !digits.starts_with(['0', '1'])
-        && !digits.starts_with("20")
-        && has_valid_check_digit(digits)
+/// Groups of digits with one character, neither letter nor digit, between each and the next.
+struct Row<'t> {
+    text: &'t str,
+    groups: Vec<Part<'t>>,
 }
 
-/// The Luhn check (ISO/IEC 7812-1, annex B).
-fn has_valid_check_digit(digits: &str) -> bool {
-    let sum: u32 = digits
-        .bytes()
-        .rev()
-        .map(|byte| u32::from(byte.wrapping_sub(b'0')))
-        .enumerate()
-        .map(|(position, digit)| match (position % 2, digit) {
-            (0, digit) => digit,
-            (_, digit) if digit > 4 => digit * 2 - 9,
-            (_, digit) => digit * 2,
-        })
-        .sum();
-    sum.is_multiple_of(10)
+impl<'t> Row<'t> {
+    fn new(text: &'t str) -> Self {
+        let groups = Vec::new();
+        Self { text, groups }
+    }
+
+    /// Takes the next run of digits of the text: whether it, or the last groups up to it, are a card
+    /// number.
+    fn completes_card_number(&mut self, digits: Part<'t>) -> bool {
+        if digits.text.len() < MIN_GROUP_DIGITS || !self.is_continued_by(&digits) {
+            self.groups.clear();
+        }
+        if digits.text.len() < MIN_GROUP_DIGITS {
+            return false;
+        }
+        self.groups.push(digits);
+        let mut length = 0;
+        for (first, group) in self.groups.iter().enumerate().rev() {
+            length += group.text.len();
+            if length > *PAN_DIGITS.end() {
+                break;
+            }
+            let number = self.groups.get(first..).unwrap_or_default();
+            if length >= *PAN_DIGITS.start() && is_card_number(number) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_continued_by(&self, digits: &Part<'_>) -> bool {
+        let Some(last) = self.groups.last() else {
+            return false;
+        };
+        let between = self.text.get(last.end()..digits.start).unwrap_or_default();
+        let mut between = between.chars();
+        matches!((between.next(), between.next()), (Some(c), None) if !c.is_alphanumeric())
+    }
+}
+
+/// Whether digits of the right number have the beginning and the check digit of a card number.
+fn is_card_number(groups: &[Part<'_>]) -> bool {
+    let begins_like_one = groups
+        .first()
+        .is_some_and(|first| !first.text.starts_with(['0', '1']) && !first.text.starts_with("20"));
+    begins_like_one && passes_luhn(groups.iter().flat_map(|group| group.text.bytes()))
 }
 
 #[cfg(test)]
@@ -107,6 +188,27 @@ mod tests {
             "4242424242424242=29121010000000000",
             "{\"pan\":\"4242424242424242\"}",
             "}\r\n4242424242424242",
+            // In groups, whatever is around them and between them.
+            "card:4242 4242 4242 4242",
+            "card4242 4242 4242 4242.",
+            "(4242 4242 4242 4242)",
+            "4242\u{a0}4242\u{a0}4242\u{a0}4242",
+            "4242\u{2013}4242\u{2013}4242\u{2013}4242",
+            "4242\t4242,4242|4242",
+            "4242 4242 4242 4242 12/28 123",
+            "4242 4242 4242 4242 1228",
+            "order 1042 4242 4242 4242 4242",
+            "12 4242 4242 4242 4242",
+            // Diners Club, UnionPay of 19 digits, Maestro, Visa of 13 digits, two halves.
+            "3622 720627 1667",
+            "6205 5000 0000 0000 004",
+            "620550 0000000000004",
+            "4222 222 222 222",
+            "42424242 42424242",
+            // Beside identifiers, not within them.
+            "ab4242424242424242cdefab 4242-4242-4242-4242",
+            "5f0c9d2e-8a71-4364-8a71-5f0c9d2e8a71 4242424242424242",
+            "5f0c9d2e-8a71-4364-8a71-5f0c9d2e8a71-4242-4242-4242-4242",
         ] {
             assert!(contains_card_number(text), "{text}");
         }
@@ -128,6 +230,17 @@ mod tests {
             // Hexadecimal identifiers with sixteen digits of a card in them.
             "ab4242424242424242cdefabcdefabcd",
             "ab4242424242424242cdefab",
+            "order-42424242-4242-4242-4242-424242424242",
+            "ab4242424242424242cdefab-x",
+            // Groups that are no row: two characters between, a letter between, a short group within.
+            "4242 4242  4242 4242",
+            "4242 4242x4242 4242",
+            "4242 4242 \u{661}4242 4242",
+            "42 42 42 42 42 42 42 42",
+            "21.11.2026 18:30:15.424242",
+            // A row with a wrong check digit, and one that begins as a date.
+            "4242 4242 4242 4241",
+            "2026 1121 0000 0008",
             // Too short, too long.
             "424242424242",
             "42424242424242424242",
