@@ -1,12 +1,11 @@
 //! Reads requests: the wire format stops here. What passes has been checked field by field, and a
 //! request that does not pass is told everything that is wrong with it at once.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message as _;
 use ring::digest;
 
 use super::filter;
+use super::page_token::PageTokens;
 use super::pb;
 use super::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use super::pb::lookup_payment_request::Key as PbKey;
@@ -21,8 +20,6 @@ use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
 const MAX_PAGE_SIZE: usize = 100;
 /// The page of a caller who names none.
 const DEFAULT_PAGE_SIZE: usize = 50;
-/// The largest page token that is looked at, in bytes.
-const MAX_PAGE_TOKEN_LENGTH: usize = 200;
 
 const REQUEST_ID: Shape = Shape {
     min: 1,
@@ -228,8 +225,8 @@ pub struct List {
     pub page_size: usize,
     /// The last payment of the page before.
     pub after: Option<PaymentCursor>,
-    /// What ties page tokens to this filter and order.
-    binding: [u8; BINDING_BYTES],
+    /// The page tokens of this filter and order.
+    page_tokens: PageTokens,
 }
 
 /// Reads a ListPaymentsRequest.
@@ -252,15 +249,15 @@ pub(super) fn list(request: &pb::ListPaymentsRequest) -> Result<List, InvalidReq
             None
         }
     };
-    let binding = binding(&request.filter, order.unwrap_or_default());
-    let after = read_page_token(found, &request.page_token, binding);
+    let page_tokens = PageTokens::new(&request.filter, order.unwrap_or_default());
+    let after = read_page_token(found, &request.page_token, &page_tokens);
     let read = (|| {
         Some(List {
             filter: filter?,
             order: order?,
             page_size: page_size?,
             after: after?,
-            binding,
+            page_tokens,
         })
     })();
     findings.finish(read)
@@ -277,26 +274,10 @@ fn page_size(findings: &mut Findings, page_size: i32) -> Option<usize> {
     }
 }
 
-const BINDING_BYTES: usize = 8;
-
-/// What differs whenever filter or order do: the beginning of a SHA-256.
-fn binding(filter: &str, order: ListOrder) -> [u8; BINDING_BYTES] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(&[u8::from(order == ListOrder::NewestFirst)]);
-    context.update(filter.as_bytes());
-    let mut binding = [0; BINDING_BYTES];
-    for (to, from) in binding.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    binding
-}
-
 impl List {
     /// The token of the page that begins after `cursor`.
     pub(super) fn page_token(&self, cursor: PaymentCursor) -> String {
-        let mut bytes = self.binding.to_vec();
-        bytes.extend(cursor.to_string().into_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        self.page_tokens.write(cursor)
     }
 }
 
@@ -304,24 +285,14 @@ impl List {
 fn read_page_token(
     findings: &mut Findings,
     token: &str,
-    binding: [u8; BINDING_BYTES],
+    page_tokens: &PageTokens,
 ) -> Option<Option<PaymentCursor>> {
     if token.is_empty() {
         return Some(None);
     }
-    let read = open_page_token(token, binding).ok_or_else(|| length_of(token));
+    let read = page_tokens.read(token).ok_or_else(|| length_of(token));
     let expected = "the next_page_token of a page with the same filter and order_by";
     findings.keep("page_token", expected, read).map(Some)
-}
-
-fn open_page_token(token: &str, binding: [u8; BINDING_BYTES]) -> Option<PaymentCursor> {
-    if token.len() > MAX_PAGE_TOKEN_LENGTH {
-        return None;
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (bound_to, cursor) = bytes.split_first_chunk::<BINDING_BYTES>()?;
-    let cursor = std::str::from_utf8(cursor).ok()?.parse().ok()?;
-    (*bound_to == binding).then_some(cursor)
 }
 
 /// What is known of a payment that is looked up.

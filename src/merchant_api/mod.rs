@@ -11,7 +11,7 @@
 //! - [`records`]: what the door reads and writes in the store.
 //! - [`from_proto`]: reads requests; the wire format stops there.
 //! - `violations`, `clear_card`: what is wrong with a request, all of it, without repeating it.
-//! - [`filter`]: the filter of lists.
+//! - [`filter`], `page_token`: the filter of lists, and where their next page begins.
 //! - `to_proto`: writes answers, and errors as statuses.
 //! - [`client`]: the other end, for `payswitch load`, the demo and the tests.
 //! - [`trailers`]: how long the bank and payswitch took.
@@ -25,6 +25,7 @@ pub mod connection;
 pub mod filter;
 pub mod from_proto;
 mod gate;
+mod page_token;
 pub mod payments;
 pub mod pb;
 pub mod records;

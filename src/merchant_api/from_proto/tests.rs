@@ -345,6 +345,18 @@ fn a_page_token_works_for_its_own_filter_and_order_alone() {
     assert!(list(&request("state=DECLINED", "", &token)).is_err());
     assert!(list(&request("state=AUTHORIZED", "create_time asc", &token)).is_err());
     assert!(list(&request("state=AUTHORIZED", "", &token[1..])).is_err());
+    // Whichever character is changed, also where the cursor would still be one.
+    for place in 0..token.len() {
+        let mut changed = token.clone();
+        let other = if &token[place..=place] == "A" {
+            "B"
+        } else {
+            "A"
+        };
+        changed.replace_range(place..=place, other);
+        let refused = list(&request("state=AUTHORIZED", "", &changed));
+        assert!(refused.is_err(), "{changed}");
+    }
     assert!(list(&request("state=AUTHORIZED", "", &"A".repeat(1000))).is_err());
 }
 
