@@ -23,6 +23,8 @@ pub(crate) struct Demo {
     pub(crate) data: PathBuf,
     /// What it has printed.
     pub(crate) printed: PathBuf,
+    /// The ready file.
+    pub(crate) ready_file: PathBuf,
 }
 
 impl Demo {
@@ -62,6 +64,7 @@ impl Demo {
             ready: Value::Null,
             data,
             printed,
+            ready_file: ready_file.clone(),
         };
         demo.ready = eventually("a demo that is ready", async || {
             if let Some(status) = demo.child.try_wait().expect("a process") {

@@ -2,7 +2,8 @@
 //! leg, real databases of both kinds. What a test says about a bank it reads in the bank's own books.
 //!
 //! - [`harness`]: a gateway with its banks; [`demo`]: the program itself, running; [`database`]: SQLite
-//!   and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says.
+//!   and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says;
+//!   [`tools`]: clients and codecs that others wrote.
 //! - Then one file for each flow.
 
 #![expect(
@@ -17,9 +18,12 @@ mod demo;
 mod harness;
 mod refused;
 mod sealing;
+mod tools;
 
 mod authorizing;
 mod canaries;
+mod clients;
+mod codecs;
 mod connections;
 mod finding;
 mod idempotency;

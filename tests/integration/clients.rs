@@ -1,0 +1,251 @@
+//! Clients that others wrote pay: grpcurl and `buf curl` by hand, and the examples in three languages.
+
+use std::process::Command;
+
+use payswitch::merchant_api::pb;
+use payswitch::merchant_api::pb::lookup_payment_request::Key;
+use pb::PaymentState as State;
+use serde_json::Value;
+
+use crate::demo::{Demo, text};
+use crate::harness::{TempFolder, run, unique};
+use crate::tools::{output, printed_by, project, search_path, tool};
+
+/// The lines that the demo prints for pasting.
+fn lines_to_paste(demo: &Demo) -> Vec<String> {
+    let printed = text(&demo.printed);
+    let lines = printed.lines().filter(|line| line.starts_with("grpcurl "));
+    lines.map(str::to_owned).collect()
+}
+
+/// Pastes a line into a shell.
+fn paste(line: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]).env("PATH", search_path());
+    shell
+}
+
+fn grpcurl(demo: &Demo) -> Command {
+    let mut command = tool("grpcurl");
+    command
+        .args(["-cacert", demo.said("ca_path")])
+        .args(["-servername", demo.said("server_name")])
+        .args([
+            "-H",
+            &format!("authorization: Bearer {}", demo.said("api_key")),
+        ]);
+    command
+}
+
+#[test]
+fn grpcurl_lists_describes_and_pays() {
+    run(async {
+        let folder = TempFolder::new("grpcurl");
+        let demo = Demo::start(&folder, &["--no-tour"]).await;
+        let address = demo.said("merchant_api");
+        let version = output(tool("grpcurl").arg("-version"));
+        let version = String::from_utf8_lossy(&version.stderr).into_owned();
+        assert!(version.contains("1.8.6"), "{version}");
+
+        let services = printed_by(grpcurl(&demo).args([address, "list"]));
+        for service in [
+            "payswitch.v1.PaymentService",
+            "payswitch.v1.SealingService",
+            "grpc.health.v1.Health",
+        ] {
+            assert!(services.lines().any(|line| line == service), "{services}");
+        }
+        let method = "payswitch.v1.PaymentService.AuthorizePayment";
+        let described = printed_by(grpcurl(&demo).args([address, "describe", method]));
+        assert!(
+            described.contains("// Asks the issuer to hold an amount on a card."),
+            "{described}"
+        );
+        let message = "payswitch.v1.AuthorizePaymentRequest";
+        let described = printed_by(grpcurl(&demo).args([address, "describe", message]));
+        assert!(
+            described.contains("// The amount to hold. Mandatory."),
+            "{described}"
+        );
+        let health = printed_by(grpcurl(&demo).args([address, "grpc.health.v1.Health/Check"]));
+        assert!(
+            health.contains("SERVING") && !health.contains("NOT_SERVING"),
+            "{health}"
+        );
+
+        let lines = lines_to_paste(&demo);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        let described = printed_by(&mut paste(&lines[0]));
+        assert!(described.contains("rpc AuthorizePayment"), "{described}");
+        let paid: Value = serde_json::from_str(&printed_by(&mut paste(&lines[1]))).expect("JSON");
+        assert_eq!(
+            paid["payment"]["state"], "PAYMENT_STATE_AUTHORIZED",
+            "{paid}"
+        );
+        // Pasted again it is the same request, so it is the same payment.
+        let again: Value = serde_json::from_str(&printed_by(&mut paste(&lines[1]))).expect("JSON");
+        assert_eq!(again, paid);
+        let listed: Value = serde_json::from_str(&printed_by(&mut paste(&lines[2]))).expect("JSON");
+        assert_eq!(listed["payments"][0], paid["payment"], "{listed}");
+
+        // What is wrong is said in words that a person can read.
+        let wrong = output(
+            grpcurl(&demo)
+                .args(["-d", r#"{"request_id":"try 1"}"#, address])
+                .arg("payswitch.v1.PaymentService/AuthorizePayment"),
+        );
+        let said = String::from_utf8_lossy(&wrong.stderr);
+        assert!(!wrong.status.success());
+        for expected in [
+            "InvalidArgument",
+            "google.rpc.ErrorInfo",
+            "INVALID_REQUEST",
+            "google.rpc.BadRequest",
+            "merchant_reference",
+        ] {
+            assert!(said.contains(expected), "{expected} in {said}");
+        }
+    });
+}
+
+#[test]
+fn buf_curl_pays() {
+    run(async {
+        let folder = TempFolder::new("buf");
+        let demo = Demo::start(&folder, &["--no-tour"]).await;
+        let url = format!("https://{}", demo.said("merchant_api"));
+        let buf_curl = || {
+            let mut command = tool("buf");
+            command
+                .args(["curl", "--protocol", "grpc"])
+                .args(["--cacert", demo.said("ca_path")])
+                .args(["--servername", demo.said("server_name")])
+                .args([
+                    "--header",
+                    &format!("authorization: Bearer {}", demo.said("api_key")),
+                ]);
+            command
+        };
+        let services = printed_by(buf_curl().args(["--list-services", &url]));
+        assert!(
+            services.contains("payswitch.v1.PaymentService"),
+            "{services}"
+        );
+        let request = serde_json::json!({
+            "requestId": "buf-1",
+            "merchantReference": "order-of-buf",
+            "amount": { "amountMinor": 1250, "currency": "KWD" },
+            "paymentMethodToken": "pm_test_mastercard",
+        });
+        let method = format!("{url}/payswitch.v1.PaymentService/AuthorizePayment");
+        let paid = printed_by(buf_curl().args(["--data", &request.to_string(), &method]));
+        let paid: Value = serde_json::from_str(&paid).expect("JSON");
+        assert_eq!(
+            paid["payment"]["state"], "PAYMENT_STATE_AUTHORIZED",
+            "{paid}"
+        );
+        assert_eq!(paid["payment"]["authorizedAmount"]["amountMinor"], "1250");
+    });
+}
+
+#[test]
+fn the_protos_are_clean() {
+    printed_by(tool("buf").arg("lint"));
+}
+
+/// An example's arguments, and the state that should come of them.
+const VISITS: [(&[&str], State); 7] = [
+    (&[], State::Authorized),
+    (&["--alg", "RSA-OAEP-256"], State::Authorized),
+    (&["--session"], State::Authorized),
+    (&["--session", "--alg", "RSA-OAEP-256"], State::Authorized),
+    (
+        &[
+            "--pan",
+            "5555555555554444",
+            "--amount-minor",
+            "1250",
+            "--currency",
+            "JPY",
+            "--holder",
+            "A. N. Other",
+        ],
+        State::Authorized,
+    ),
+    (&["--pan", "4000000000009987"], State::Declined),
+    (&["--cvv", "999"], State::Declined),
+];
+
+/// Runs an example with each set of arguments, and finds its payments again.
+fn pays(example: impl Fn() -> Command) {
+    run(async {
+        let folder = TempFolder::new("example");
+        let demo = Demo::start(&folder, &["--no-tour"]).await;
+        let mut payments = demo.payments().await;
+        for (arguments, state) in VISITS {
+            let order = format!("order-{}", unique());
+            let printed = printed_by(
+                example()
+                    .arg("--ready-file")
+                    .arg(&demo.ready_file)
+                    .args(["--order", &order])
+                    .args(arguments),
+            );
+            let request = pb::LookupPaymentRequest {
+                key: Some(Key::MerchantReference(order)),
+                business_date: String::new(),
+            };
+            let found = payments.lookup_payment(request).await.expect("its payment");
+            let found = found.into_inner().payments;
+            assert_eq!(found.len(), 1, "{arguments:?}");
+            assert_eq!(found[0].state(), state, "{arguments:?}: {printed}");
+            assert!(printed.contains(&found[0].payment_id), "{printed}");
+            let name = state.as_str_name().trim_start_matches("PAYMENT_STATE_");
+            assert!(printed.contains(name), "{printed}");
+        }
+        // A sealed card is good for its own order alone, and the example says that it was refused.
+        let refused = output(
+            example()
+                .arg("--ready-file")
+                .arg(&demo.ready_file)
+                .args(["--order", "o\u{e4}"]),
+        );
+        assert_eq!(refused.status.code(), Some(1));
+    });
+}
+
+#[test]
+fn the_python_example_pays() {
+    pays(|| {
+        let mut python = tool("python3");
+        python.arg("examples/python/pay.py");
+        python
+    });
+}
+
+#[test]
+fn the_node_example_pays() {
+    let packages = project().join("examples/node/node_modules/jose");
+    assert!(
+        packages.exists(),
+        "`scripts/test --tools` installs the Node example's packages"
+    );
+    pays(|| {
+        let mut node = tool("node");
+        node.arg("examples/node/pay.mjs");
+        node
+    });
+}
+
+#[test]
+fn the_rust_example_pays() {
+    // Cargo has built it already when all tests are run.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    pays(|| {
+        let mut command = Command::new(&cargo);
+        command
+            .args(["run", "--quiet", "--locked", "--example", "authorize", "--"])
+            .current_dir(project());
+        command
+    });
+}
