@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use tonic::{Response, Status};
-use tonic_types::StatusExt as _;
 
-use crate::merchant_api::pb;
 use crate::merchant_api::trailers::{BANK_US, OWN_US};
+use crate::merchant_api::{client, pb};
 
 /// The longest time that is told apart, in microseconds; what took longer counts as this.
 const LONGEST_US: u64 = 60_000_000;
@@ -210,10 +209,8 @@ fn reason(payment: &pb::Payment) -> String {
 
 /// `CODE REASON`: the gateway's own reason, or what the client says of the connection.
 fn error_reason(status: &Status) -> String {
-    let reason = status.get_details_error_info().map_or_else(
-        || status.message().chars().take(80).collect(),
-        |info| info.reason,
-    );
+    let reason =
+        client::error_reason(status).unwrap_or_else(|| status.message().chars().take(80).collect());
     format!("{:?} {reason}", status.code())
 }
 
