@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::Store;
 use super::error::StoreError;
 use super::item::Statement;
-use super::records::{ClientConnection, ConnectionRecord, MAX_PAGE_SIZE};
+use super::records::{ClientConnection, ConnectionRecord};
 use super::rows::Columns;
 use super::writer::Writer;
 use crate::payment::ids::{ConnectionId, NodeId};
@@ -177,7 +177,7 @@ impl Store {
         self.inner.recorder.note(Event::Closed(id, at))
     }
 
-    /// Client connections, newest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`].
+    /// Client connections, newest first, going on after `after`; `limit` is 1 to [`super::records::MAX_PAGE_SIZE`].
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -186,14 +186,8 @@ impl Store {
         limit: usize,
         after: Option<ConnectionId>,
     ) -> Result<Vec<ConnectionRecord>, StoreError> {
-        // '~' comes after every identifier, so that without `after` the list begins at its newest.
-        let before = after.map_or_else(|| "~".to_owned(), |id| id.to_string());
-        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let rows = self
-            .read(
-                "SELECT * FROM client_connections WHERE id < $1 ORDER BY id DESC LIMIT $2",
-                &[before.into(), limit.into()],
-            )
+            .newest_first("client_connections", limit, after.map(|id| id.to_string()))
             .await?;
         rows.iter().map(connection).collect()
     }

@@ -9,18 +9,14 @@ use std::str::FromStr;
 use std::sync::Once;
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions};
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AnyConnection, ConnectOptions};
 
 use super::error::{StoreError, reading_error};
 use crate::config::store::StoreConfig;
 
 /// How long a connection may take to come up.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a reader waits for a connection of the pool.
-const READ_WAIT: Duration = Duration::from_secs(3);
-/// How many read connections there may be.
-const READ_CONNECTIONS: std::ops::RangeInclusive<u32> = 1..=64;
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +39,7 @@ const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET statement_timeou
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
     SET jit = off; SET client_min_messages = warning";
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
-    SET statement_timeout = 5000; SET jit = off; SET client_min_messages = warning";
+    SET statement_timeout = 4000; SET jit = off; SET client_min_messages = warning";
 
 /// A database that the settings name.
 #[derive(Debug, Clone)]
@@ -125,10 +121,23 @@ impl Database {
 
     /// A connection for writing, within [`CONNECT_TIMEOUT`].
     pub(super) async fn connect_writer(&self) -> Result<AnyConnection, StoreError> {
-        let settings = match self.engine {
+        self.connect(match self.engine {
             Engine::Sqlite => SQLITE_WRITER,
             Engine::Postgres => POSTGRES_WRITER,
-        };
+        })
+        .await
+    }
+
+    /// A connection that can't write, within [`CONNECT_TIMEOUT`].
+    pub(super) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
+        self.connect(match self.engine {
+            Engine::Sqlite => SQLITE_READER,
+            Engine::Postgres => POSTGRES_READER,
+        })
+        .await
+    }
+
+    async fn connect(&self, settings: &'static str) -> Result<AnyConnection, StoreError> {
         let connecting = async {
             let mut connection = self.options.connect().await?;
             sqlx::raw_sql(settings).execute(&mut connection).await?;
@@ -141,32 +150,6 @@ impl Database {
                 reason: format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis()),
             }),
         }
-    }
-
-    /// A pool of connections that can't write.
-    pub(super) async fn connect_readers(&self, connections: u32) -> Result<AnyPool, StoreError> {
-        if !READ_CONNECTIONS.contains(&connections) {
-            return Err(StoreError::Configuration {
-                expected: "1 to 64 read connections",
-                got: connections.to_string(),
-            });
-        }
-        let settings = match self.engine {
-            Engine::Sqlite => SQLITE_READER,
-            Engine::Postgres => POSTGRES_READER,
-        };
-        AnyPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(READ_WAIT)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    sqlx::raw_sql(settings).execute(connection).await?;
-                    Ok(())
-                })
-            })
-            .connect_with(self.options.clone())
-            .await
-            .map_err(|error| self.connect_error(&error))
     }
 
     /// While connecting, nothing is the fault of a record.

@@ -184,17 +184,24 @@ pub(super) fn fault(engine: Engine, error: &sqlx::Error) -> Fault {
     }
 }
 
+impl Fault {
+    /// What it means to a reader.
+    pub(super) fn into_reading_error(self) -> StoreError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Again(reason) | Self::Lost(reason) | Self::Uncertain(reason) => {
+                StoreError::Unavailable { reason }
+            }
+            Self::Torn | Self::Hindered => StoreError::Unavailable {
+                reason: "a record was in two states at once".into(),
+            },
+        }
+    }
+}
+
 /// What an error that a reader met means.
 pub(super) fn reading_error(engine: Engine, error: &sqlx::Error) -> StoreError {
-    match fault(engine, error) {
-        Fault::Refused(error) => error,
-        Fault::Again(reason) | Fault::Lost(reason) | Fault::Uncertain(reason) => {
-            StoreError::Unavailable { reason }
-        }
-        Fault::Torn | Fault::Hindered => StoreError::Unavailable {
-            reason: error.to_string(),
-        },
-    }
+    fault(engine, error).into_reading_error()
 }
 
 enum Meaning {

@@ -3,6 +3,7 @@
 //! - [`error`]: what can go wrong, and what an error of a database means.
 //! - [`records`]: what is kept and what is answered, as values.
 //! - `engine`: SQLite and PostgreSQL: connections, settings, the lock of a SQLite file.
+//! - `readers`: the connections that read.
 //! - [`schema`]: the migrations, carried in the program.
 //! - `sql`: statements with many rows; `rows`: rows into records.
 //! - `item`, `batch`, `writer`: the group-commit writer: what waits, one transaction, the task.
@@ -23,6 +24,7 @@ mod item;
 mod merchants;
 pub mod numbers;
 mod payments;
+mod readers;
 pub mod records;
 pub mod recovery;
 mod responses;
@@ -38,13 +40,15 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AnyPool, Connection};
+use sqlx::{AssertSqlSafe, Connection};
 
 use self::connections::Recorder;
 use self::engine::{Database, Engine};
-use self::error::{StoreError, reading_error};
+use self::error::StoreError;
+use self::readers::Readers;
+use self::records::MAX_PAGE_SIZE;
 use self::schema::MigrationReport;
-use self::sql::{Value, bind};
+use self::sql::Value;
 use self::writer::Writer;
 use crate::clock::{Clock, SystemClock, random_bytes};
 use crate::config::store::StoreConfig;
@@ -68,7 +72,7 @@ struct Inner {
     engine: Engine,
     node_id: NodeId,
     writer: Writer,
-    readers: AnyPool,
+    readers: Readers,
     recorder: Recorder,
 }
 
@@ -86,7 +90,7 @@ impl Store {
         let lock = database.lock()?;
         let mut connection = database.connect_writer().await?;
         schema::check(database.engine, &mut connection).await?;
-        let readers = match database.connect_readers(config.read_connections).await {
+        let readers = match Readers::open(database.clone(), config.read_connections).await {
             Ok(readers) => readers,
             Err(error) => {
                 // The error that is told is the first one.
@@ -160,19 +164,35 @@ impl Store {
         self.inner.node_id
     }
 
+    /// Rows of `table`, by identifiers that sort by the time they were made, going on after `after`;
+    /// `limit` is 1 to [`MAX_PAGE_SIZE`].
+    async fn newest_first(
+        &self,
+        table: &'static str,
+        limit: usize,
+        after: Option<String>,
+    ) -> Result<Vec<sqlx::any::AnyRow>, StoreError> {
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let mut values = vec![limit.into()];
+        // No made-up identifier stands for "from the newest on": which texts come last is up to the
+        // database's collation.
+        let beyond = match after {
+            Some(after) => {
+                values.push(after.into());
+                "WHERE id < $2"
+            }
+            None => "",
+        };
+        let text = format!("SELECT * FROM {table} {beyond} ORDER BY id DESC LIMIT $1");
+        self.read(AssertSqlSafe(text), &values).await
+    }
+
     async fn read(
         &self,
         text: impl sqlx::SqlSafeStr,
         values: &[Value],
     ) -> Result<Vec<sqlx::any::AnyRow>, StoreError> {
-        let query = values.iter().fold(sqlx::query(text), bind);
-        query
-            .fetch_all(&self.inner.readers)
-            .await
-            .map_err(|error| match error {
-                sqlx::Error::PoolClosed => StoreError::Closed,
-                error => reading_error(self.inner.engine, &error),
-            })
+        self.inner.readers.read(text.into_sql_str(), values).await
     }
 }
 

@@ -340,9 +340,10 @@ fn list_statement(
             values.len()
         ));
     }
+    values.push(i64::try_from(page_size + 1).unwrap_or(i64::MAX).into());
     text.push_str(&format!(
-        " ORDER BY created_at_ms {direction}, id {direction} LIMIT {}",
-        page_size + 1
+        " ORDER BY created_at_ms {direction}, id {direction} LIMIT ${}",
+        values.len()
     ));
     (text, values)
 }

@@ -3,7 +3,7 @@
 use super::Store;
 use super::error::StoreError;
 use super::item::Statement;
-use super::records::{KeptLateResponse, LateResponse, MAX_PAGE_SIZE, QuarantinedResponse};
+use super::records::{KeptLateResponse, LateResponse, QuarantinedResponse};
 use super::rows::Columns;
 use crate::payment::ids::{OperationId, QuarantineId};
 use crate::payment::reference::Stan;
@@ -87,7 +87,7 @@ impl Store {
         Ok(())
     }
 
-    /// The quarantine, newest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`].
+    /// The quarantine, newest first, going on after `after`; `limit` is 1 to [`super::records::MAX_PAGE_SIZE`].
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -96,14 +96,8 @@ impl Store {
         limit: usize,
         after: Option<QuarantineId>,
     ) -> Result<Vec<QuarantinedResponse>, StoreError> {
-        // '~' comes after every identifier, so that without `after` the list begins at its newest.
-        let before = after.map_or_else(|| "~".to_owned(), |id| id.to_string());
-        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let rows = self
-            .read(
-                "SELECT * FROM quarantine WHERE id < $1 ORDER BY id DESC LIMIT $2",
-                &[before.into(), limit.into()],
-            )
+            .newest_first("quarantine", limit, after.map(|id| id.to_string()))
             .await?;
         rows.iter().map(quarantined).collect()
     }

@@ -224,7 +224,9 @@ impl TestDatabase {
 
     /// The same on another server.
     pub(super) async fn empty_postgres_on(server: &'static Server) -> Self {
-        Self::postgres_from(server, "template0").await
+        // A language's collation, so that no test leans on the order of bytes; SQLite has that one.
+        let template = "template0\" LOCALE_PROVIDER icu ICU_LOCALE \"en";
+        Self::postgres_from(server, template).await
     }
 
     /// A migrated PostgreSQL database.

@@ -174,38 +174,42 @@ impl Task {
     /// Writes `items`, in one transaction if that works. When a record is refused the lot is halved
     /// until it is alone, so that it spoils nobody else's.
     async fn write_all(&mut self, items: Vec<Item>) {
-        let mut lots = vec![items];
+        let mut lots = vec![Lot {
+            items,
+            may_be_written: false,
+        }];
         while let Some(mut lot) = lots.pop() {
-            if lot.is_empty() {
+            if lot.items.is_empty() {
                 continue;
             }
             match self.write(&mut lot).await {
                 Ok(fates) => lot
+                    .items
                     .into_iter()
                     .zip(fates)
                     .for_each(|(item, fate)| tell(item, fate)),
-                Err(Failed::All(error)) => {
-                    lot.into_iter().for_each(|item| item.refuse(error.clone()));
-                }
-                Err(Failed::Refused(_) | Failed::Torn) if lot.len() > 1 => {
-                    let second = lot.split_off(lot.len() / 2);
+                Err(Failed::Refused(_) | Failed::Torn) if lot.items.len() > 1 => {
+                    let second = lot.halve();
                     lots.extend([second, lot]);
                 }
-                Err(Failed::Refused(error)) => {
-                    lot.into_iter().for_each(|item| item.refuse(error.clone()));
+                Err(Failed::All(error) | Failed::Refused(error)) => {
+                    for item in lot.items {
+                        item.refuse(error.clone());
+                    }
                 }
-                Err(Failed::Torn) => lot.into_iter().for_each(|item| {
-                    tell(item, Fate::Outcome(OutcomeFate::Superseded));
-                }),
+                Err(Failed::Torn) => {
+                    for item in lot.items {
+                        tell(item, Fate::Outcome(OutcomeFate::Superseded));
+                    }
+                }
             }
         }
     }
 
     /// One transaction, tried as often as that can help.
-    async fn write(&mut self, lot: &mut Vec<Item>) -> Result<Vec<Fate>, Failed> {
+    async fn write(&mut self, lot: &mut Lot) -> Result<Vec<Fate>, Failed> {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
-        let mut care = Care::Hopeful;
         let mut reason = String::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
@@ -215,10 +219,9 @@ impl Task {
                 sleep(pause).await;
                 pause *= 2;
             }
-            let mut result = self.attempt(lot, care).await;
+            let mut result = self.attempt(&lot.items, lot.care()).await;
             if let Err(Fault::Hindered) = result {
-                care = Care::Careful;
-                result = self.attempt(lot, care).await;
+                result = self.attempt(&lot.items, Care::Careful).await;
             }
             match result {
                 Ok(fates) => return Ok(fates),
@@ -228,7 +231,7 @@ impl Task {
                     reason = lost;
                     // What is certainly not written is not held up; what may be is worth waiting for.
                     match self.down.as_ref().map(|down| down.until) {
-                        Some(until) if care == Care::Repeated => sleep_until(until).await,
+                        Some(until) if lot.may_be_written => sleep_until(until).await,
                         Some(_) => break,
                         None => {}
                     }
@@ -240,15 +243,15 @@ impl Task {
                         "a COMMIT was not confirmed; reading again"
                     );
                     reason = unknown;
-                    care = Care::Repeated;
-                    refuse_unrepeatable(lot, &reason);
+                    lot.may_be_written = true;
+                    lot.refuse_unrepeatable(&reason);
                 }
                 Err(Fault::Refused(error)) => return Err(Failed::Refused(error)),
                 Err(Fault::Torn) => return Err(Failed::Torn),
                 Err(Fault::Hindered) => reason = "a record's way was not found out".into(),
             }
         }
-        Err(Failed::All(if care == Care::Repeated {
+        Err(Failed::All(if lot.may_be_written {
             StoreError::OutcomeUnknown { reason }
         } else {
             StoreError::Unavailable { reason }
@@ -316,6 +319,46 @@ impl Task {
     }
 }
 
+/// What is written in one transaction.
+struct Lot {
+    items: Vec<Item>,
+    /// Whether a COMMIT of it was not confirmed.
+    may_be_written: bool,
+}
+
+impl Lot {
+    fn care(&self) -> Care {
+        if self.may_be_written {
+            Care::Repeated
+        } else {
+            Care::Hopeful
+        }
+    }
+
+    /// Takes out the second half. What may have been written of the whole may have been written of
+    /// each half.
+    fn halve(&mut self) -> Self {
+        Self {
+            items: self.items.split_off(self.items.len() / 2),
+            may_be_written: self.may_be_written,
+        }
+    }
+
+    /// Takes out what can't be run a second time after a commit that may have happened.
+    fn refuse_unrepeatable(&mut self, reason: &str) {
+        let unrepeatable = |item: &Item| matches!(item, Item::Work(work, _) if !work.repeatable);
+        for item in std::mem::take(&mut self.items) {
+            if unrepeatable(&item) {
+                item.refuse(StoreError::OutcomeUnknown {
+                    reason: reason.to_owned(),
+                });
+            } else {
+                self.items.push(item);
+            }
+        }
+    }
+}
+
 /// Why a lot was not written.
 enum Failed {
     /// Nothing of it can be written now.
@@ -335,21 +378,6 @@ fn tell(item: Item, fate: Fate) {
         (item, _) => item.refuse(StoreError::OutcomeUnknown {
             reason: "the writer lost track of a record".into(),
         }),
-    }
-}
-
-/// Takes out what can't be run a second time after a commit that may have happened.
-fn refuse_unrepeatable(lot: &mut Vec<Item>, reason: &str) {
-    let unrepeatable = |item: &Item| matches!(item, Item::Work(work, _) if !work.repeatable);
-    let all = std::mem::take(lot);
-    for item in all {
-        if unrepeatable(&item) {
-            item.refuse(StoreError::OutcomeUnknown {
-                reason: reason.to_owned(),
-            });
-        } else {
-            lot.push(item);
-        }
     }
 }
 

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sqlx::any::AnyConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::make::{approved, intent, merchant, unknown};
+use super::make::{NOW, approved, intent, merchant, unknown};
 use super::on_both;
 use crate::config::store::StoreConfig;
 use crate::store::Store;
+use crate::store::engine::Database;
 use crate::store::error::StoreError;
-use crate::store::records::{AuthorizationIntent, IntentOutcome, OutcomeRecorded};
+use crate::store::readers::Readers;
+use crate::store::records::{AuthorizationIntent, IntentOutcome, LateResponse, OutcomeRecorded};
 use crate::store::testing::{TestDatabase, execute, server};
 
 on_both!(a_full_queue_says_so_at_once);
@@ -189,22 +192,27 @@ const LOSE_COMMIT: u8 = 2;
 const LOSE_ALL: u8 = 3;
 /// Lets nobody through.
 const SHUT: u8 = 4;
+/// Carries it out, drops the table of late responses, and breaks before the confirmation comes back.
+const LOSE_CONFIRMATION_AND_A_TABLE: u8 = 5;
+/// Swallows whatever the client says, on this connection for good.
+const SWALLOW: u8 = 6;
 
 /// A wire that can be told to break at a COMMIT; gives its port.
-async fn wire(plan: Arc<AtomicU8>) -> u16 {
+async fn wire(plan: Arc<AtomicU8>, database: &TestDatabase) -> u16 {
+    let url: Arc<str> = database.url.as_str().into();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             if plan.load(Ordering::SeqCst) != SHUT {
-                tokio::spawn(carry(client, plan.clone()));
+                tokio::spawn(carry(client, plan.clone(), url.clone()));
             }
         }
     });
     port
 }
 
-async fn carry(mut client: TcpStream, plan: Arc<AtomicU8>) {
+async fn carry(mut client: TcpStream, plan: Arc<AtomicU8>, url: Arc<str>) {
     let mut database = server().dial().await;
     let (mut from_client, mut from_database) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
@@ -216,6 +224,13 @@ async fn carry(mut client: TcpStream, plan: Arc<AtomicU8>) {
                 let next = |plan: u8| if plan == LOSE_ALL { SHUT } else { PASS };
                 match plan.load(Ordering::SeqCst) {
                     LOSE_COMMIT if commits => return plan.store(PASS, Ordering::SeqCst),
+                    SWALLOW => while client.read(&mut from_client).await.is_ok_and(|count| count > 0) {},
+                    LOSE_CONFIRMATION_AND_A_TABLE if commits => {
+                        database.write_all(said).await.unwrap();
+                        let _ = database.read(&mut from_database).await;
+                        execute(&url, "DROP TABLE late_responses".into()).await;
+                        return plan.store(PASS, Ordering::SeqCst);
+                    }
                     now @ (LOSE_CONFIRMATION | LOSE_ALL) if commits => {
                         database.write_all(said).await.unwrap();
                         let _ = database.read(&mut from_database).await;
@@ -234,9 +249,9 @@ async fn carry(mut client: TcpStream, plan: Arc<AtomicU8>) {
     }
 }
 
-async fn store_on_a_wire(database: &TestDatabase) -> (Store, Arc<AtomicU8>) {
+async fn config_on_a_wire(database: &TestDatabase) -> (StoreConfig, Arc<AtomicU8>) {
     let plan = Arc::new(AtomicU8::new(PASS));
-    let port = wire(plan.clone()).await;
+    let port = wire(plan.clone(), database).await;
     let config = StoreConfig {
         url: format!(
             "postgres://payswitch@127.0.0.1:{port}/{}?sslmode=disable",
@@ -244,6 +259,11 @@ async fn store_on_a_wire(database: &TestDatabase) -> (Store, Arc<AtomicU8>) {
         ),
         ..StoreConfig::default()
     };
+    (config, plan)
+}
+
+async fn store_on_a_wire(database: &TestDatabase) -> (Store, Arc<AtomicU8>) {
+    let (config, plan) = config_on_a_wire(database).await;
     (Store::open(&config).await.unwrap(), plan)
 }
 
@@ -317,4 +337,92 @@ async fn a_commit_that_cannot_be_read_again_is_unknown() {
         Ok(OutcomeRecorded::Recorded)
     );
     store.close().await;
+}
+
+/// What was committed without confirmation is still one's own when something else in the same lot is
+/// refused on the way to reading it again. One thread: all three wait before the writer wakes.
+#[tokio::test]
+async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
+    let database = TestDatabase::postgres().await;
+    let (store, plan) = store_on_a_wire(&database).await;
+    let answered = intent("shop");
+    store.record_intent(answered.clone()).await.unwrap();
+    let (before, after) = (intent("shop"), intent("shop"));
+    let late = LateResponse {
+        operation_id: answered.operation.id,
+        host_id: "acquirer".parse().unwrap(),
+        response_code: "05".parse().unwrap(),
+        approval_code: None,
+        received_at: NOW,
+    };
+    plan.store(LOSE_CONFIRMATION_AND_A_TABLE, Ordering::SeqCst);
+    let (one, refused, other) = tokio::join!(
+        store.record_intent(before),
+        store.record_late_response(late),
+        store.record_intent(after),
+    );
+    assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
+    assert_eq!(one, Ok(IntentOutcome::Recorded));
+    assert_eq!(other, Ok(IntentOutcome::Recorded));
+    assert!(
+        matches!(refused, Err(StoreError::Refused { .. })),
+        "{refused:?}"
+    );
+    store.close().await;
+}
+
+/// A database that swallows what it is told holds up neither a reader for good nor the next one, and
+/// not the end of the program.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_database_holds_up_no_reader() {
+    sqlx::any::install_default_drivers();
+    let database = TestDatabase::postgres().await;
+    let (config, plan) = config_on_a_wire(&database).await;
+    let readers = Readers::open(Database::of(&config).unwrap(), 1)
+        .await
+        .unwrap();
+    let read = || readers.read("SELECT 1".into_sql_str(), &[]);
+    assert!(read().await.is_ok());
+
+    plan.store(SWALLOW, Ordering::SeqCst);
+    let error = read().await.err().unwrap();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+
+    plan.store(PASS, Ordering::SeqCst);
+    assert!(
+        read().await.is_ok(),
+        "on a connection that was not used yet"
+    );
+
+    plan.store(SWALLOW, Ordering::SeqCst);
+    let ((), held_up) = tokio::join!(
+        async {
+            tokio::task::yield_now().await;
+            readers.close().await;
+        },
+        read(),
+    );
+    assert!(held_up.is_err());
+    assert_eq!(read().await.err(), Some(StoreError::Closed));
+}
+
+/// A reader that goes away while it waits leaves nothing behind that the next one could trip over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_goes_away_leaves_no_answer_behind() {
+    for database in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let readers = Readers::open(Database::of(&database.config).unwrap(), 1)
+            .await
+            .unwrap();
+        for number in 0..50_i64 {
+            let values = [number.into()];
+            let text = || "SELECT CAST($1 AS BIGINT)".into_sql_str();
+            let given_up = readers.read(text(), &values);
+            // Polled once and dropped, answered or not.
+            drop(given_up.now_or_never());
+            let values = [(-number).into()];
+            let rows = readers.read(text(), &values).await.unwrap();
+            assert_eq!(rows[0].get::<i64, _>(0), -number);
+        }
+        readers.close().await;
+    }
 }

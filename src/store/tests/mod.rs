@@ -9,6 +9,7 @@ mod merchants;
 mod model;
 mod numbers;
 mod payments;
+mod recovery;
 mod responses;
 
 /// Makes a test for each database from each function.
