@@ -22,6 +22,8 @@ pub(super) enum LineFault {
     Broken(#[source] std::io::Error),
     #[error("the host took nothing for {} ms", WRITE_TIMEOUT.as_millis())]
     WriteTimeout,
+    #[error("the host did not take a request before its deadline")]
+    WriteDeadline,
     #[error("the host takes nothing: {WRITE_BYTES_LIMIT} bytes wait to be written")]
     WriteBacklog,
     #[error("the {} could not be written: {detail}", .function.name())]

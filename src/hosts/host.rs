@@ -15,7 +15,7 @@ use crate::payment::record::Operation;
 
 use super::exchange::Exchange;
 use super::in_flight::InFlight;
-use super::link::{Line, LineHandle, Outgoing};
+use super::link::{self, Line, LineHandle, Outgoing};
 use super::match_key::RequestKey;
 use super::messages::{self, CardFields, Contents, Encoder, MessageError};
 use super::network::NetworkStans;
@@ -56,6 +56,7 @@ impl Host {
         if now >= deadline {
             return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         }
+        let until = deadline.min(now + self.profile.reply_timeout);
         let line = match self.take_place() {
             Ok(line) => line,
             Err(reason) => return Exchange::NotSent(reason),
@@ -83,7 +84,8 @@ impl Host {
         let outgoing = Outgoing {
             frame,
             key,
-            deadline,
+            claim_by: link::claim_by(now, until),
+            deadline: until,
             waiter,
         };
         if let Err(error) = line.queue.try_send(outgoing) {
@@ -92,7 +94,6 @@ impl Host {
                 mpsc::error::TrySendError::Closed(_) => FailureReason::HostUnavailable,
             });
         }
-        let until = deadline.min(now + self.profile.reply_timeout);
         pending.outcome(until).await
     }
 

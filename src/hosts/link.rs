@@ -31,9 +31,19 @@ pub(super) struct Outgoing {
     /// The framed message; it holds the PAN.
     pub(super) frame: Zeroizing<Vec<u8>>,
     pub(super) key: RequestKey,
-    /// After this moment it is not written.
+    /// After this moment no write of it begins.
+    pub(super) claim_by: Instant,
+    /// After this moment no byte of it is written: its sender has given up.
     pub(super) deadline: Instant,
     pub(super) waiter: Waiter,
+}
+
+/// The last moment to begin the write of a request that was handed over at `now` and is given up at
+/// `deadline`: a sixteenth of the time before. Later than that an answer would hardly come in time,
+/// and a connection that stalls for a moment would be lost over it, with all that is in flight.
+pub(super) fn claim_by(now: Instant, deadline: Instant) -> Instant {
+    let patience = deadline.saturating_duration_since(now);
+    deadline.checked_sub(patience / 16).unwrap_or(deadline)
 }
 
 /// The senders' view of a line.
@@ -72,7 +82,12 @@ pub(super) async fn run(mut line: Line) {
         let fault = match connect(&mut line).await {
             Connected::Stream(stream) => {
                 let began = Instant::now();
-                let end = Session::new(&mut line, *stream).run().await;
+                let mut connection = Connection::new(*stream);
+                let end = Session::new(&mut line, &mut connection.stream).run().await;
+                if let SessionEnd::Drained = end {
+                    connection.ended_properly = true;
+                }
+                drop(connection);
                 // A line that lasted is tried again at once; one that is lost as soon as it is up
                 // counts as a failed attempt.
                 if began.elapsed() >= line.profile.back_off.longest {
@@ -109,6 +124,31 @@ enum Connected {
     Stream(Box<TlsStream<TcpStream>>),
     Failed(LineFault),
     Drained,
+}
+
+/// A connection that is reset when it is dropped, unless it ended properly: what the kernel has not
+/// sent by then is taken back, and not delivered behind the back of whoever gave up.
+struct Connection {
+    stream: TlsStream<TcpStream>,
+    ended_properly: bool,
+}
+
+impl Connection {
+    fn new(stream: TlsStream<TcpStream>) -> Self {
+        Self {
+            stream,
+            ended_properly: false,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.ended_properly {
+            // It fails only for a socket that is broken already.
+            let _ = self.stream.get_ref().0.set_zero_linger();
+        }
+    }
 }
 
 /// Connects, while requests that came in for the lost connection are refused.

@@ -243,9 +243,10 @@ impl Hosts {
     }
 
     /// Sends an authorization to `operation.host_id` and waits for the answer: until `deadline`, or
-    /// for the profile's reply time-out after the write, whichever ends first. It is written at
-    /// most once. When this future is dropped, a message that was written stays written, and its
-    /// answer becomes a late response.
+    /// for the profile's reply time-out, counted from this call, whichever ends first. It is written
+    /// at most once, and no byte of it after that end: when the host has not taken all of it by
+    /// then, the line is reset. When this future is dropped, a message that was written stays
+    /// written, and its answer becomes a late response.
     pub async fn authorize(
         &self,
         operation: &Operation,

@@ -24,6 +24,19 @@ pub(super) struct Outbound {
     written: usize,
     /// When the first of `bytes` was put in.
     began: Instant,
+    /// The earliest deadline of the requests in `bytes`. After it none of them may be written any
+    /// more, not even the rest of one: its sender has given up, and may owe a reversal that such a
+    /// rest would come after.
+    deadline: Option<Instant>,
+}
+
+/// Why nothing more can be handed to the socket.
+#[derive(Debug)]
+pub(super) enum SendError {
+    /// A request's deadline passed before the socket had taken it.
+    Late,
+    /// The connection broke.
+    Broken(std::io::Error),
 }
 
 /// Why a frame was not put in.
@@ -40,6 +53,7 @@ impl Outbound {
             bytes: Vec::with_capacity(USUAL_BYTES),
             written: 0,
             began: now,
+            deadline: None,
         }
     }
 
@@ -47,11 +61,12 @@ impl Outbound {
         self.bytes.is_empty()
     }
 
-    /// Adds a whole frame.
-    pub(super) fn push(&mut self, frame: &[u8], now: Instant) {
+    /// Adds a request, framed, no byte of which may be written after `deadline`.
+    pub(super) fn push(&mut self, frame: &[u8], now: Instant, deadline: Instant) {
         if self.is_empty() {
             self.began = now;
         }
+        self.deadline = Some(self.deadline.map_or(deadline, |first| first.min(deadline)));
         self.bytes.extend_from_slice(frame);
     }
 
@@ -82,23 +97,40 @@ impl Outbound {
         !self.is_empty() && now.saturating_duration_since(self.began) > WRITE_TIMEOUT
     }
 
-    /// Hands what is left to the socket and flushes. What was handed over is counted, so that
-    /// nothing is written twice when this is given up and called again.
+    /// Whether the deadline of a request has passed that the socket has not taken.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Hands what is left to the socket and flushes, but nothing after a deadline. What was handed
+    /// over is counted, so that nothing is written twice when this is given up and called again.
+    ///
+    /// # Errors
+    /// When a deadline has passed, or the connection broke. Nothing may be written after that.
     pub(super) fn poll_send<W: AsyncWrite + Unpin>(
         &mut self,
         writer: &mut W,
         cx: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<Result<(), SendError>> {
         while let Some(rest) = self.bytes.get(self.written..)
             && !rest.is_empty()
         {
-            let count = ready!(Pin::new(&mut *writer).poll_write(cx, rest))?;
+            if self.is_late(Instant::now()) {
+                return Poll::Ready(Err(SendError::Late));
+            }
+            let count =
+                ready!(Pin::new(&mut *writer).poll_write(cx, rest)).map_err(SendError::Broken)?;
             if count == 0 {
-                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+                let closed = std::io::ErrorKind::WriteZero.into();
+                return Poll::Ready(Err(SendError::Broken(closed)));
             }
             self.written += count;
         }
-        Pin::new(writer).poll_flush(cx)
+        // TLS may still hold what it has taken.
+        if self.is_late(Instant::now()) {
+            return Poll::Ready(Err(SendError::Late));
+        }
+        Pin::new(writer).poll_flush(cx).map_err(SendError::Broken)
     }
 
     /// Overwrites everything with zeros, and forgets it.
@@ -106,5 +138,6 @@ impl Outbound {
         self.bytes.as_mut_slice().zeroize();
         self.bytes.clear();
         self.written = 0;
+        self.deadline = None;
     }
 }

@@ -19,7 +19,7 @@ use super::link::{Line, Outgoing, told_to_drain};
 use super::match_key::ReceivedKey;
 use super::network::{self, NetworkFunction};
 use super::notice::QuarantineReason;
-use super::outbound::{Outbound, OutboundError};
+use super::outbound::{Outbound, OutboundError, SendError};
 use super::report::response_code_of;
 use super::status::LineState;
 use super::tap::Direction;
@@ -129,8 +129,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         if self.phase != Phase::SigningOn {
             self.line.report.line_down(reason);
         }
-        // The peer sees a proper end of the TLS session where that is still possible.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
+        if let SessionEnd::Drained = end {
+            // A proper end of the TLS session. It flushes, so it is nothing for a line that was
+            // lost: TLS may hold a request that was given up.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
+        }
         end
     }
 
@@ -160,6 +163,8 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             let draining = self.phase == Phase::Draining || self.phase == Phase::SigningOff;
             let step = tokio::select! {
                 read = self.reader.read_buf(&mut self.inbound) => match read {
+                    // Some hosts answer a sign-off by closing.
+                    Ok(0) if self.phase == Phase::SigningOff => Err(Stop::Done),
                     Ok(0) => Err(LineFault::Closed.into()),
                     Ok(_) => self.take_frames(),
                     Err(error) => Err(LineFault::Broken(error).into()),
@@ -168,7 +173,10 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                     if !self.outbound.is_empty() =>
                 {
                     self.outbound.wipe();
-                    sent.map_err(|error| LineFault::Broken(error).into())
+                    sent.map_err(|error| Stop::Fault(match error {
+                        SendError::Late => LineFault::WriteDeadline,
+                        SendError::Broken(error) => LineFault::Broken(error),
+                    }))
                 }
                 count = self.line.queue.recv_many(&mut self.batch, WRITE_BATCH),
                     if self.outbound.is_empty() && self.phase != Phase::SigningOff =>
@@ -213,6 +221,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         let Outgoing {
             frame,
             key,
+            claim_by,
             deadline,
             mut waiter,
         } = outgoing;
@@ -220,7 +229,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         if self.phase == Phase::SigningOn {
             return waiter.refuse(FailureReason::HostUnavailable);
         }
-        if now >= deadline {
+        if now >= claim_by {
             return waiter.refuse(FailureReason::DeadlineBeforeSend);
         }
         if self.line.in_flight.is_waiting(key.stan) {
@@ -230,7 +239,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             return;
         }
         if self.line.in_flight.insert(key, waiter, now).is_ok() {
-            self.outbound.push(&frame, now);
+            self.outbound.push(&frame, now, deadline);
             let payload = self.line.profile.framing.prefix.bytes();
             self.line
                 .report
@@ -422,16 +431,16 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
 
     /// Everything that happens because time passes.
     fn look_at_the_time(&mut self, now: Instant) -> Result<(), Stop> {
+        if self.outbound.is_late(now) {
+            return Err(LineFault::WriteDeadline.into());
+        }
         if self.outbound.is_stuck(now) {
             return Err(LineFault::WriteTimeout.into());
         }
         if let Some(sent) = &self.network
             && now >= sent.due
         {
-            return Err(match sent.function {
-                NetworkFunction::SignOff => Stop::Done,
-                function => LineFault::NetworkTimeout(function).into(),
-            });
+            return Err(LineFault::NetworkTimeout(sent.function).into());
         }
         self.line.in_flight.expire(now);
         if self.phase == Phase::Draining

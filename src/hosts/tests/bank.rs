@@ -89,7 +89,7 @@ impl Default for Habits {
 /// A bank that listens.
 pub(super) struct Bank {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    pub(super) acceptor: TlsAcceptor,
     root: Root,
     pub(super) pin: SpkiPin,
 }
@@ -213,6 +213,11 @@ impl BankLine {
         self.stream.flush().await.unwrap();
     }
 
+    /// How the connection ends, once nothing more comes.
+    pub(super) async fn end(&mut self) -> std::io::ErrorKind {
+        self.stream.read_u8().await.unwrap_err().kind()
+    }
+
     pub(super) fn protocol_version(&self) -> Option<rustls::ProtocolVersion> {
         self.stream.get_ref().1.protocol_version()
     }
@@ -221,6 +226,11 @@ impl BankLine {
     pub(super) fn reset(self) {
         let (tcp, _) = self.stream.into_inner();
         tcp.set_zero_linger().unwrap();
+    }
+
+    /// Ends the connection as TLS wants it.
+    pub(super) async fn close(mut self) {
+        self.stream.shutdown().await.unwrap();
     }
 
     /// Ends the TCP connection without the close_notify that ends a TLS session.

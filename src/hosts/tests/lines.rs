@@ -294,6 +294,46 @@ async fn draining_waits_for_answers_and_signs_off() {
         .await;
 }
 
+/// A reset takes back what the kernel holds; only a sign-off ends a line in order.
+#[tokio::test]
+async fn a_line_that_is_not_signed_off_is_reset() {
+    use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
+    let (started, bank, mut line) = Started::signed_on(|_| {}).await;
+    line.write_raw(&[0, 5, 1, 2, 3, 4, 5]).await;
+    assert_eq!(line.end().await, ConnectionReset);
+
+    // Drained, but the bank does not confirm the sign-off in time.
+    let mut line = bank.accept_signed_on().await;
+    started.line_status(|line| line.signed_on).await;
+    assert!(!started.hosts.drain(Duration::from_millis(50)).await);
+    let sign_off = line.read().await.unwrap();
+    assert_eq!(sign_off.text_of(70).as_deref(), Some("002"));
+    assert_eq!(line.end().await, ConnectionReset);
+
+    let (started, _bank, mut line) = Started::signed_on(|_| {}).await;
+    let hosts = Arc::clone(&started.hosts);
+    let drained = tokio::spawn(async move { hosts.drain(PATIENCE).await });
+    let sign_off = line.read().await.unwrap();
+    line.write(&confirmation(&sign_off, "00")).await;
+    assert_eq!(line.end().await, UnexpectedEof);
+    assert!(drained.await.unwrap());
+}
+
+/// Some banks close instead of confirming a sign-off.
+#[tokio::test]
+async fn a_sign_off_may_be_answered_by_closing() {
+    let (started, _bank, mut line) = Started::signed_on(|_| {}).await;
+    let hosts = Arc::clone(&started.hosts);
+    let drained = tokio::spawn(async move { hosts.drain(PATIENCE).await });
+    line.read().await.unwrap();
+    line.close().await;
+    assert!(drained.await.unwrap());
+    let status = started
+        .line_status(|line| line.state == LineState::Closed)
+        .await;
+    assert_eq!(status.last_fault, None);
+}
+
 #[tokio::test]
 async fn draining_ends_in_time_when_a_bank_does_not_answer() {
     let (started, _bank, mut line) = Started::signed_on(|_| {}).await;

@@ -3,11 +3,12 @@
 
 use std::sync::atomic::AtomicBool;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::{oneshot, watch};
 
 use super::*;
-use crate::hosts::link::{Line, LineHandle, Outgoing};
+use crate::hosts::fault::LineFault;
+use crate::hosts::link::{Line, LineHandle, Outgoing, claim_by};
 use crate::hosts::messages::{Contents, Encoder, request_key};
 use crate::hosts::report::Reporter;
 use crate::hosts::session::{Session, SessionEnd};
@@ -19,9 +20,9 @@ use std::sync::atomic::Ordering;
 /// Less than a request.
 const PIPE_BYTES: usize = 64;
 
-struct Stalled {
+struct Stalled<B> {
     handle: LineHandle,
-    bank: DuplexStream,
+    bank: B,
     ended: oneshot::Receiver<SessionEnd>,
     _drain: watch::Sender<bool>,
     profile: Arc<HostProfile>,
@@ -37,7 +38,10 @@ struct Loose {
 }
 
 async fn loose_line() -> Loose {
-    let some_bank = Bank::start().await;
+    loose_line_to(&Bank::start().await)
+}
+
+fn loose_line_to(some_bank: &Bank) -> Loose {
     let mut profile = some_bank.profile();
     profile.network.sign_on = false;
     let tls = Arc::new(crate::hosts::tls::host_tls(&profile.tls, None).unwrap());
@@ -65,15 +69,23 @@ async fn loose_line() -> Loose {
     }
 }
 
-async fn stalled() -> Stalled {
+async fn stalled() -> Stalled<DuplexStream> {
+    let (ours, bank) = tokio::io::duplex(PIPE_BYTES);
+    start(loose_line().await, ours, bank)
+}
+
+/// Runs a session on `ours`, the other end of which is `bank`.
+fn start<S, B>(loose: Loose, ours: S, bank: B) -> Stalled<B>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
     let Loose {
         profile,
         handle,
         mut line,
         drain,
         ..
-    } = loose_line().await;
-    let (ours, bank) = tokio::io::duplex(PIPE_BYTES);
+    } = loose;
     let (end, ended) = oneshot::channel();
     tokio::spawn(async move {
         let over = Session::new(&mut line, ours).run().await;
@@ -90,7 +102,7 @@ async fn stalled() -> Stalled {
     }
 }
 
-impl Stalled {
+impl<B> Stalled<B> {
     fn send(&self, number: u64, until: Instant) -> JoinHandle<Exchange> {
         let operation = known::numbered(number);
         let merchant = known::merchant();
@@ -106,10 +118,12 @@ impl Stalled {
         assert!(frame.len() > PIPE_BYTES);
         self.handle.load.fetch_add(1, Ordering::AcqRel);
         let load = Arc::clone(&self.handle.load);
-        let (waiter, pending) = waiter::request(operation.id, load, Instant::now());
+        let now = Instant::now();
+        let (waiter, pending) = waiter::request(operation.id, load, now);
         let outgoing = Outgoing {
             frame,
             key: request_key(mapping, &operation, &merchant).unwrap(),
+            claim_by: claim_by(now, until),
             deadline: until,
             waiter,
         };
@@ -165,6 +179,60 @@ async fn what_expired_in_the_queue_is_never_written() {
         let end = end_of(payment).await;
         assert_eq!(end, Exchange::Unknown(UnknownReason::ConnectionLost));
     }
+}
+
+/// How long a test's request may take where the test waits for its end.
+const SHORT: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn after_the_deadline_not_even_the_rest_of_a_request_is_written() {
+    let mut stalled = stalled().await;
+    let written = stalled.send(1, Instant::now() + SHORT);
+    let mut first = [0; 1];
+    stalled.bank.read_exact(&mut first).await.unwrap();
+    let end = end_of(written).await;
+    assert_eq!(end, Exchange::Unknown(UnknownReason::NoAnswerInTime));
+    // Now the bank reads again: what the pipe held, and then the end.
+    let mut rest = Vec::new();
+    stalled.bank.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() <= PIPE_BYTES, "{}", rest.len());
+    let end = stalled.ended.await.unwrap();
+    assert!(matches!(end, SessionEnd::Lost(LineFault::WriteDeadline)));
+}
+
+#[tokio::test]
+async fn what_tls_holds_at_the_deadline_is_not_flushed() {
+    let bank = Bank::start().await;
+    let loose = loose_line_to(&bank);
+    let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+    let tls = Arc::clone(&loose.line.tls);
+    let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
+    // The bank's handshake ends only when the session has read its tickets.
+    let accepted = tokio::spawn(bank.acceptor.accept(theirs));
+    let ours = connector.connect(tls.server_name.clone(), ours);
+    let mut stalled = start(loose, ours.await.unwrap(), accepted);
+    let mut theirs = (&mut stalled.bank).await.unwrap().unwrap();
+    let written = stalled.send(1, Instant::now() + SHORT);
+    let end = end_of(written).await;
+    assert_eq!(end, Exchange::Unknown(UnknownReason::NoAnswerInTime));
+    // The bank begins to read only now. TLS had taken the whole request, as one record, of which the
+    // pipe held a part: without its rest nothing of it can be opened.
+    let mut read = Vec::new();
+    let error = theirs.read_to_end(&mut read).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    assert!(read.is_empty());
+    let end = stalled.ended.await.unwrap();
+    assert!(matches!(end, SessionEnd::Lost(LineFault::WriteDeadline)));
+}
+
+#[test]
+fn a_write_begins_a_sixteenth_of_the_time_before_the_deadline_at_the_latest() {
+    let now = Instant::now();
+    let after = |ms| now + Duration::from_millis(ms);
+    for (deadline_ms, expected_ms) in [(4000, 3750), (160, 150), (0, 0)] {
+        assert_eq!(claim_by(now, after(deadline_ms)), after(expected_ms));
+    }
+    assert_eq!(claim_by(after(5), after(3)), after(3));
 }
 
 /// An answer and the time-out at the same moment: one of them wins, and both sides agree which.
