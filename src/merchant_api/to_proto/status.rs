@@ -1,8 +1,10 @@
 //! The one table from errors to gRPC statuses.
 //!
 //! Every status carries a google.rpc.ErrorInfo: a reason to branch on, the domain `payswitch`, and in
-//! its metadata the `outcome`: `NOT_SENT` when certainly nothing has reached a bank, `UNKNOWN` when
-//! that is not sure. No text repeats what could be card data.
+//! its metadata the `outcome`: `NOT_SENT` when this call has certainly sent nothing to a bank, `UNKNOWN`
+//! when that is not sure. `NOT_SENT` says nothing about an earlier call with the same request_id, which
+//! may have been sent: so every text that a repetition can meet asks to keep the request_id. No text
+//! repeats what could be card data.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,12 +28,12 @@ const RETRY_OVERLOADED: Duration = Duration::from_millis(250);
 /// How long to wait before trying again when the store is down or the gateway stops.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 
-/// Whether anything may have reached a bank.
+/// Whether this call may have sent anything to a bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// Certainly nothing has.
+    /// Certainly not. An earlier call with the same request_id may have.
     NotSent,
-    /// Something may have; the payment tells later.
+    /// It may have, or waited for one that may; the payment tells later.
     Unknown,
 }
 
@@ -152,7 +154,8 @@ pub(in crate::merchant_api) fn overloaded() -> Status {
     Answer::not_sent(
         Code::ResourceExhausted,
         "OVERLOADED",
-        "the gateway is at its limit of calls; nothing was sent",
+        "the gateway is at its limit of calls; this call sent nothing to a bank: repeat it unchanged, \
+         with the same request_id",
     )
     .retry_after(RETRY_OVERLOADED)
     .into_status()
@@ -188,7 +191,8 @@ fn store_unavailable() -> Status {
     Answer::not_sent(
         Code::Unavailable,
         "STORE_UNAVAILABLE",
-        "the gateway's records are out of reach; nothing was sent",
+        "the gateway's records are out of reach; this call sent nothing to a bank: repeat it \
+         unchanged, with the same request_id",
     )
     .retry_after(RETRY_UNAVAILABLE)
     .into_status()
@@ -227,11 +231,13 @@ pub(in crate::merchant_api) fn of_authorize_error(failed: &AuthorizeError) -> St
         E::MerchantInactive { .. } => Answer::not_sent(
             Code::PermissionDenied,
             "MERCHANT_INACTIVE",
-            "this merchant may not take payments at present",
+            "this merchant may not take payments at present; this call sent nothing to a bank: keep \
+             its request_id to repeat it",
         ),
         E::NoRoute { host_id } => {
             error!(host.id = %host_id, "a merchant's acquirer has no host profile");
-            let text = "there is no host for this merchant's payments";
+            let text = "there is no host for this merchant's payments; this call sent nothing to a \
+                        bank: keep its request_id to repeat it";
             Answer::not_sent(Code::FailedPrecondition, "NO_ROUTE", text)
                 .with_precondition("NO_ROUTE", "merchant", text)
         }
@@ -239,7 +245,8 @@ pub(in crate::merchant_api) fn of_authorize_error(failed: &AuthorizeError) -> St
         E::Draining => Answer::not_sent(
             Code::Unavailable,
             "DRAINING",
-            "this gateway is stopping and takes no new payments; try again, on another one",
+            "this gateway is stopping and takes no new payments; this call sent nothing to a bank: \
+             repeat it unchanged, with the same request_id, on another one",
         )
         .retry_after(RETRY_UNAVAILABLE),
         E::NotRecorded { source } => {

@@ -157,3 +157,33 @@ fn every_other_error_has_its_status() {
             .contains("CapturePayment")
     );
 }
+
+/// A payment whose answer was lost may have been sent. Its repetition meets any of these, and must not
+/// make its merchant pay again under a new request_id.
+#[test]
+fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
+    use AuthorizeError as E;
+    let down = RecordsUnavailable {
+        reason: "disk on fire".into(),
+    };
+    for status in [
+        overloaded(),
+        of_refused(&Refused::Unavailable(down)),
+        of_authorize_error(&E::Overloaded),
+        of_authorize_error(&E::Draining),
+        of_authorize_error(&E::NotRecorded {
+            source: "disk full".into(),
+        }),
+        of_authorize_error(&E::MerchantInactive {
+            merchant_id: "demo-shop".into(),
+        }),
+        of_authorize_error(&E::NoRoute {
+            host_id: "acquirer".parse().unwrap(),
+        }),
+    ] {
+        let text = status.message();
+        assert!(line(&status).contains(" NOT_SENT"), "{text}");
+        assert!(text.contains("this call sent nothing to a bank"), "{text}");
+        assert!(text.contains("request_id"), "{text}");
+    }
+}
