@@ -7,6 +7,7 @@
 //! must be of the same merchant.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,6 +17,7 @@ use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 use ring::hmac;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::connection::{CertificateIdentity, ConnectionHandle};
@@ -30,8 +32,12 @@ use crate::store::records::ApiKeyRecord;
 const BELIEVED_FOR: Duration = Duration::from_secs(10);
 /// Keys and merchants that are remembered at most.
 const REMEMBERED: u64 = 10_000;
-/// Look-ups at the store at once; more callers wait, and find the answer remembered.
+/// Look-ups at the store at once; more callers wait, and find the answer remembered, or that the store
+/// can't answer.
 const LOOK_UPS: usize = 4;
+/// How long finding out who is calling may take, from the call's arrival, waiting for a turn included.
+/// A call that a bank can still be asked for must not spend its time here.
+const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(1);
 
 const KEY_PREFIX: &str = "pk_";
 const KEY_ID_BYTES: usize = 8;
@@ -169,6 +175,8 @@ pub(super) struct Authenticator {
     keys: Cache<String, Option<KnownApiKey>>,
     merchants: Cache<MerchantId, Option<Arc<Merchant>>>,
     look_ups: Semaphore,
+    /// Look-ups that failed so far.
+    failures: AtomicU64,
 }
 
 impl Authenticator {
@@ -185,11 +193,29 @@ impl Authenticator {
                 .time_to_live(BELIEVED_FOR)
                 .build(),
             look_ups: Semaphore::new(LOOK_UPS),
+            failures: AtomicU64::new(0),
         }
     }
 
-    /// Who is calling.
+    /// Who is calling, found out within [`AUTHENTICATE_WITHIN`] of the call's arrival.
     pub(super) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        connection: &ConnectionHandle,
+        received_at: Instant,
+    ) -> Result<Caller, Refused> {
+        let deadline = received_at + AUTHENTICATE_WITHIN;
+        match timeout_at(deadline, self.find_caller(headers, connection)).await {
+            Ok(found) => found,
+            Err(_) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                let reason = format!("no answer within {AUTHENTICATE_WITHIN:?}");
+                Err(RecordsUnavailable { reason }.into())
+            }
+        }
+    }
+
+    async fn find_caller(
         &self,
         headers: &HeaderMap,
         connection: &ConnectionHandle,
@@ -233,14 +259,32 @@ impl Authenticator {
     }
 
     async fn look_up_key(&self, id: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
-        // The semaphore is never closed; without a permit the look-up is merely not bounded.
-        let _turn = self.look_ups.acquire().await.ok();
-        if let Some(known) = self.keys.get(id) {
-            return Ok(known);
-        }
-        let known = self.directory.api_key(id).await?;
+        let remembered = || self.keys.get(id);
+        let known = self.look_up(remembered, self.directory.api_key(id)).await?;
         self.keys.insert(id.to_owned(), known.clone());
         Ok(known)
+    }
+
+    /// Waits for a turn and asks the store, unless somebody asked meanwhile. When a look-up fails, those
+    /// that were waiting then fail with it: they would only ask the same store again, a few at a time.
+    async fn look_up<T>(
+        &self,
+        remembered: impl Fn() -> Option<T>,
+        ask: impl Future<Output = Result<T, RecordsUnavailable>>,
+    ) -> Result<T, RecordsUnavailable> {
+        let failures = self.failures.load(Ordering::Relaxed);
+        // The semaphore is never closed; without a permit the look-up is merely not bounded.
+        let _turn = self.look_ups.acquire().await.ok();
+        if let Some(known) = remembered() {
+            return Ok(known);
+        }
+        if self.failures.load(Ordering::Relaxed) != failures {
+            let reason = "a look-up that this one waited for failed".to_owned();
+            return Err(RecordsUnavailable { reason });
+        }
+        ask.await.inspect_err(|_| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     async fn merchant_of_certificate(&self, id: &MerchantId) -> Result<Arc<Merchant>, Refused> {
@@ -255,11 +299,10 @@ impl Authenticator {
         &self,
         id: &MerchantId,
     ) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
-        let _turn = self.look_ups.acquire().await.ok();
-        if let Some(known) = self.merchants.get(id) {
-            return Ok(known);
-        }
-        let known = self.directory.merchant(id).await?;
+        let remembered = || self.merchants.get(id);
+        let known = self
+            .look_up(remembered, self.directory.merchant(id))
+            .await?;
         self.merchants.insert(id.clone(), known.clone());
         Ok(known)
     }

@@ -1,15 +1,18 @@
 //! What every call of a service passes first: is there room, and who is calling.
 //!
 //! A call without room, or without a known caller, ends here, before its body is read. A service
-//! behind the gate finds the [`Caller`] in the extensions of each request.
+//! behind the gate finds the [`Caller`] in the extensions of each request, and when the call arrived:
+//! the five seconds that an authorization may take begin here, not when its handler does.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -21,12 +24,23 @@ use super::connection::ConnectionHandle;
 use super::to_proto::status;
 use crate::payment::merchant::Merchant;
 
+/// How long any call may take, from its arrival to the beginning of its answer. It is longer than the
+/// authorization flow gives itself, so that it only cuts off what that flow does not see: a body that
+/// comes drop by drop, a list that the store is slow to give.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(4_900);
+
+/// When a call arrived.
+#[derive(Debug, Clone, Copy)]
+struct ReceivedAt(Instant);
+
 /// The gate: one for all services.
 #[derive(Clone)]
 pub(super) struct Gate {
     authenticator: Arc<Authenticator>,
     /// Calls at once, over all connections and services.
     room: Arc<Semaphore>,
+    /// [`ANSWERED_WITHIN`].
+    answered_within: Duration,
 }
 
 impl Gate {
@@ -35,6 +49,7 @@ impl Gate {
         Self {
             authenticator: Arc::new(authenticator),
             room: Arc::new(Semaphore::new(concurrent_calls)),
+            answered_within: ANSWERED_WITHIN,
         }
     }
 
@@ -77,14 +92,20 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let gate = self.gate.clone();
+        let received_at = Instant::now();
+        request.extensions_mut().insert(ReceivedAt(received_at));
         Box::pin(async move {
             let Ok(_room) = gate.room.try_acquire() else {
                 return Ok(status::overloaded().into_http());
             };
-            if let Err(refused) = authenticate(&gate.authenticator, &mut request).await {
+            let authenticated = authenticate(&gate.authenticator, &mut request, received_at);
+            if let Err(refused) = authenticated.await {
                 return Ok(refused.into_http());
             }
-            inner.call(request).await
+            // A payment that is under way is not cut off with its call: it runs in a task of its own.
+            timeout_at(received_at + gate.answered_within, inner.call(request))
+                .await
+                .unwrap_or_else(|_| Ok(status::not_answered_in_time().into_http()))
         })
     }
 }
@@ -98,15 +119,24 @@ pub(super) fn caller<T>(request: &tonic::Request<T>) -> Result<Arc<Merchant>, St
         .ok_or_else(|| status::of_refused(&Refused::NoCredentials))
 }
 
+/// When the call arrived at the gate.
+pub(super) fn received_at<T>(request: &tonic::Request<T>) -> Instant {
+    request
+        .extensions()
+        .get::<ReceivedAt>()
+        .map_or_else(Instant::now, |received| received.0)
+}
+
 async fn authenticate<B>(
     authenticator: &Authenticator,
     request: &mut Request<B>,
+    received_at: Instant,
 ) -> Result<(), Status> {
     let Some(connection) = request.extensions().get::<ConnectionHandle>().cloned() else {
         return Err(status::of_refused(&Refused::NoCredentials));
     };
     match authenticator
-        .authenticate(request.headers(), &connection)
+        .authenticate(request.headers(), &connection, received_at)
         .await
     {
         Ok(caller) => {
@@ -119,3 +149,6 @@ async fn authenticate<B>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,7 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::AuthorizePaymentRequest>,
     ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
-        let received_at = Instant::now();
+        let received_at = gate::received_at(&request);
         let merchant = gate::caller(&request)?;
         let checked = from_proto::authorize(request.into_inner()).map_err(|invalid| {
             info!(merchant.id = %merchant.id, "a request to authorize was not valid");

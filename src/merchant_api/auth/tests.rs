@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::join_all;
 use http::HeaderValue;
 use tonic::async_trait;
 
@@ -32,11 +33,14 @@ struct Directory {
     keys: Vec<(String, KnownApiKey)>,
     asked: AtomicUsize,
     down: Mutex<bool>,
+    /// While none is left, it does not answer.
+    answers: Semaphore,
 }
 
 impl Directory {
-    fn answer<T>(&self, answer: Option<T>) -> Result<Option<T>, RecordsUnavailable> {
+    async fn answer<T>(&self, answer: Option<T>) -> Result<Option<T>, RecordsUnavailable> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        let _ = self.answers.acquire().await.unwrap();
         if *self.down.lock().unwrap() {
             let reason = "disk on fire".to_owned();
             return Err(RecordsUnavailable { reason });
@@ -49,12 +53,13 @@ impl Directory {
 impl MerchantDirectory for Directory {
     async fn api_key(&self, id: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
         let known = self.keys.iter().find(|(key, _)| key == id);
-        self.answer(known.map(|(_, known)| known.clone()))
+        self.answer(known.map(|(_, known)| known.clone())).await
     }
 
     async fn merchant(&self, id: &MerchantId) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
         let known = self.keys.iter().find(|(_, known)| known.merchant.id == *id);
         self.answer(known.map(|(_, known)| Arc::clone(&known.merchant)))
+            .await
     }
 }
 
@@ -97,6 +102,7 @@ fn setting() -> Setting {
         keys: vec![known(&shop, "demo-shop"), known(&other, "other-shop")],
         asked: AtomicUsize::new(0),
         down: Mutex::new(false),
+        answers: Semaphore::new(1),
     });
     Setting {
         authenticator: Authenticator::new(directory.clone(), pepper),
@@ -185,13 +191,17 @@ async fn a_key_lets_its_own_merchant_in() {
         (header(&format!("Basic {}", *shop.text)), "BadKey"),
     ] {
         let connection = connection(CertificateIdentity::None);
-        let outcome = setting.authenticator.authenticate(&headers, &connection);
+        let outcome = setting
+            .authenticator
+            .authenticate(&headers, &connection, Instant::now());
         assert_eq!(name(outcome.await), expected, "{headers:?}");
     }
     let mut twice = bearer(&shop.text);
     twice.append(AUTHORIZATION, twice[AUTHORIZATION].clone());
     let connection = connection(CertificateIdentity::None);
-    let outcome = setting.authenticator.authenticate(&twice, &connection);
+    let outcome = setting
+        .authenticator
+        .authenticate(&twice, &connection, Instant::now());
     assert_eq!(name(outcome.await), "BadKey");
 }
 
@@ -218,7 +228,9 @@ async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
         ),
     ] {
         let connection = connection(certificate.clone());
-        let outcome = setting.authenticator.authenticate(&headers, &connection);
+        let outcome = setting
+            .authenticator
+            .authenticate(&headers, &connection, Instant::now());
         assert_eq!(name(outcome.await), expected, "{certificate:?}");
     }
 }
@@ -239,7 +251,7 @@ async fn only_a_call_that_is_let_in_says_whose_a_connection_is() {
         for headers in [HeaderMap::new(), bearer("pk_wrong"), key.clone()] {
             let _ = setting
                 .authenticator
-                .authenticate(&headers, &connection)
+                .authenticate(&headers, &connection, Instant::now())
                 .await;
         }
         assert_eq!(*log.0.lock().unwrap(), expected, "{certificate:?}");
@@ -251,7 +263,9 @@ async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered(
     let setting = setting();
     let connection = connection(CertificateIdentity::None);
     let call = async |headers: HeaderMap| {
-        let outcome = setting.authenticator.authenticate(&headers, &connection);
+        let outcome = setting
+            .authenticator
+            .authenticate(&headers, &connection, Instant::now());
         name(outcome.await)
     };
     let unknown = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
@@ -263,4 +277,52 @@ async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered(
         assert_eq!(call(bearer(&unknown.text)).await, "BadKey");
     }
     assert_eq!(setting.directory.asked.load(Ordering::SeqCst), 3);
+}
+
+/// Lets so many calls of one merchant, half by key and half by certificate, in at once.
+async fn at_once(setting: &Setting, calls: usize, received_at: Instant) -> Vec<String> {
+    let of_shop = CertificateIdentity::Merchant("demo-shop".parse().unwrap());
+    let by_key = (
+        bearer(&setting.shop.text),
+        connection(CertificateIdentity::None),
+    );
+    let by_certificate = (HeaderMap::new(), connection(of_shop));
+    let calls = (0..calls).map(|number| {
+        let (headers, connection) = [&by_key, &by_certificate][number % 2];
+        let authenticator = &setting.authenticator;
+        async move {
+            let outcome = authenticator.authenticate(headers, connection, received_at);
+            name(outcome.await)
+        }
+    });
+    join_all(calls).await
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_look_up_that_fails_fail_with_it() {
+    let setting = setting();
+    *setting.directory.down.lock().unwrap() = true;
+    let now = Instant::now();
+    let held = setting.directory.answers.acquire().await.unwrap();
+    let release = async { drop(held) };
+    // All have asked, or wait for their turn, when the directory begins to answer.
+    let (outcomes, ()) = tokio::join!(at_once(&setting, 100, now), release);
+    assert_eq!(outcomes, vec!["unavailable"; 100]);
+    assert_eq!(setting.directory.asked.load(Ordering::SeqCst), LOOK_UPS);
+    *setting.directory.down.lock().unwrap() = false;
+    assert_eq!(at_once(&setting, 100, now).await, vec!["demo-shop"; 100]);
+}
+
+#[tokio::test]
+async fn a_directory_that_does_not_answer_is_waited_for_only_so_long() {
+    let setting = setting();
+    let held = setting.directory.answers.acquire().await.unwrap();
+    // The calls arrived so long ago that no time is left for whom the directory keeps waiting.
+    let too_long_ago = Instant::now() - AUTHENTICATE_WITHIN;
+    let outcomes = at_once(&setting, 100, too_long_ago).await;
+    assert_eq!(outcomes, vec!["unavailable"; 100]);
+    drop(held);
+    // What is remembered, or answered at once, takes no time.
+    let outcomes = at_once(&setting, 100, too_long_ago).await;
+    assert_eq!(outcomes, vec!["demo-shop"; 100]);
 }

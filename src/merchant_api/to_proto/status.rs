@@ -161,6 +161,18 @@ pub(in crate::merchant_api) fn overloaded() -> Status {
     .into_status()
 }
 
+/// A call that was not answered in time. What it began goes on.
+pub(in crate::merchant_api) fn not_answered_in_time() -> Status {
+    Answer::new(
+        Code::Unavailable,
+        "NO_ANSWER_IN_TIME",
+        Outcome::Unknown,
+        "the gateway did not answer this call in time; repeat it unchanged for its answer",
+    )
+    .retry_after(RETRY_UNAVAILABLE)
+    .into_status()
+}
+
 /// No payment of this caller. The same for one that does not exist and for one of somebody else.
 pub(in crate::merchant_api) fn payment_not_found() -> Status {
     Answer::not_sent(

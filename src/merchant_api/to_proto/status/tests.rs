@@ -142,6 +142,10 @@ fn every_other_error_has_its_status() {
             of_unavailable(&down()),
             "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
         ),
+        (
+            not_answered_in_time(),
+            "Unavailable NO_ANSWER_IN_TIME UNKNOWN retry 1000 ms",
+        ),
         (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
         (
             not_built("CapturePayment"),

@@ -1,0 +1,140 @@
+use std::sync::Mutex;
+
+use tonic::async_trait;
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::merchant_api::auth::Pepper;
+use crate::merchant_api::connection::{CertificateIdentity, Recorder};
+use crate::merchant_api::records::{
+    ConnectionLog, KnownApiKey, MerchantDirectory, RecordsUnavailable,
+};
+use crate::payment::ids::{ConnectionId, MerchantId};
+use crate::payment::moment::UnixMillis;
+use crate::store::records::ClientConnection;
+
+/// Notes when it was asked.
+#[derive(Default)]
+struct Directory {
+    asked: Mutex<Vec<Instant>>,
+}
+
+#[async_trait]
+impl MerchantDirectory for Directory {
+    async fn api_key(&self, _: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
+        Ok(None)
+    }
+
+    async fn merchant(&self, id: &MerchantId) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
+        self.asked.lock().unwrap().push(Instant::now());
+        Ok(Some(Arc::new(Merchant {
+            id: id.clone(),
+            name: "Demo Shop".into(),
+            city: "Berlin".into(),
+            country: "DE".into(),
+            country_numeric: 276,
+            mcc: "5999".into(),
+            terminal_id: "WEB00001".into(),
+            acceptor_id: "DEMO00000000001".into(),
+            acquirer: "acquirer".parse().unwrap(),
+            active: true,
+        })))
+    }
+}
+
+struct NoLog;
+
+impl ConnectionLog for NoLog {
+    fn opened(&self, _: ClientConnection) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+
+    fn identified(&self, _: ConnectionId, _: &str) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+
+    fn closed(&self, _: ConnectionId, _: UnixMillis) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+}
+
+/// Notes when the calls that reach it arrived, and answers, or never does.
+#[derive(Clone)]
+struct Inner {
+    received: Arc<Mutex<Vec<Instant>>>,
+    answers: bool,
+}
+
+impl Service<Request<()>> for Inner {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        let request = tonic::Request::from_http(request);
+        assert_eq!(caller(&request).unwrap().id.as_str(), "demo-shop");
+        self.received.lock().unwrap().push(received_at(&request));
+        let answers = self.answers;
+        Box::pin(async move {
+            if !answers {
+                std::future::pending::<()>().await;
+            }
+            Ok(Status::ok("done").into_http())
+        })
+    }
+}
+
+async fn call(inner: &Inner, directory: Arc<Directory>, answered_within: Duration) -> Status {
+    let authenticator = Authenticator::new(directory, Pepper::new(&[7; 32]));
+    let now = UnixMillis::new(1);
+    let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
+    let certificate = CertificateIdentity::Merchant("demo-shop".parse().unwrap());
+    let peer = "192.0.2.7:50123".parse().unwrap();
+    let id = ConnectionId::from_parts(now, [1; 10]);
+    let connection = recorder.open(id, peer, now, certificate).unwrap();
+    let mut request = Request::new(());
+    request.extensions_mut().insert(connection);
+    let gate = Gate {
+        answered_within,
+        ..Gate::new(authenticator, 1)
+    };
+    let Ok(response) = gate.before(inner.clone()).call(request).await;
+    Status::from_header_map(response.headers()).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_arrives_at_the_gate_not_at_its_handler() {
+    let inner = Inner {
+        received: Arc::default(),
+        answers: true,
+    };
+    let directory = Arc::new(Directory::default());
+    let status = call(&inner, Arc::clone(&directory), ANSWERED_WITHIN).await;
+    assert_eq!(status.code(), tonic::Code::Ok);
+    let (asked, received) = (
+        directory.asked.lock().unwrap(),
+        inner.received.lock().unwrap(),
+    );
+    assert_eq!((asked.len(), received.len()), (1, 1));
+    assert!(received[0] < asked[0], "{received:?} {asked:?}");
+}
+
+#[tokio::test]
+async fn every_call_is_answered_in_time() {
+    let inner = Inner {
+        received: Arc::default(),
+        answers: false,
+    };
+    let status = call(&inner, Arc::default(), Duration::ZERO).await;
+    let told = status.get_details_error_info().unwrap();
+    assert_eq!(
+        (status.code(), &*told.reason, &*told.metadata["outcome"]),
+        (tonic::Code::Unavailable, "NO_ANSWER_IN_TIME", "UNKNOWN")
+    );
+    assert_eq!(inner.received.lock().unwrap().len(), 1);
+}
