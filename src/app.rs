@@ -188,7 +188,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let opener = Arc::new(Opener::new(parts.sealing_keys, &parts.master_key)?);
     let pepper = pepper(&parts.master_key)?;
     let (notices, noticed) = mpsc::channel(NOTICES);
-    let hosts = Hosts::start_with(
+    let hosts = Hosts::start(
         parts.profiles,
         parts.hosts_options,
         Arc::clone(&clock),

@@ -46,14 +46,12 @@ impl Authorizations {
             } => {
                 tracing::warn!(
                     host.id = %host_id, operation.id = %operation_id, ?response_code,
-                    "A response came late; what the merchant was told stands"
+                    "An answer came late or is unclear; what the merchant was told stands"
                 );
                 self.keep_late(host_id, operation_id, response_code, approval_code, at)
                     .await
             }
             HostNotice::Quarantined(quarantined) => self.keep_quarantined(*quarantined).await,
-            // The link itself has logged it, and the health service follows the status board.
-            HostNotice::LineUp { .. } | HostNotice::LineDown { .. } => Ok(()),
         }
     }
 
@@ -85,7 +83,7 @@ impl Authorizations {
     async fn keep_quarantined(&self, quarantined: Quarantined) -> Result<(), StoreError> {
         let Quarantined {
             host_id,
-            line,
+            line: _,
             reason,
             mti,
             stan,
@@ -94,10 +92,6 @@ impl Authorizations {
             masked,
             at,
         } = quarantined;
-        tracing::warn!(
-            host.id = %host_id, line, %reason, mti, ?stan, ?rrn,
-            "A message from the bank matched nothing and went to the quarantine"
-        );
         if mti.as_deref() == Some(AUTHORIZATION_RESPONSE)
             && let (QuarantineReason::NoMatch, Some(rrn), Some(stan)) = (&reason, rrn, stan)
             && let Some(operation) = self

@@ -27,3 +27,11 @@ pub enum Exchange {
     /// The bank may have processed it: a reversal is owed.
     Unknown(UnknownReason),
 }
+
+impl Exchange {
+    /// Whether the bank said yes or no.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        matches!(self, Self::Approved { .. } | Self::Declined { .. })
+    }
+}

@@ -101,14 +101,7 @@ pub(super) async fn run(mut line: Line) {
             Connected::Failed(fault) => fault,
             Connected::Drained => break,
         };
-        tracing::warn!(
-            host.id = %line.profile.host_id,
-            line = line.report.line,
-            %fault,
-            "the line is down"
-        );
-        line.report
-            .state(LineState::BackingOff, Some(fault.to_string()));
+        line.report.line_lost(&fault);
         let wait = back_off(line.profile.back_off, failures, random_fraction());
         failures = failures.saturating_add(1);
         if line.refuse_until(tokio::time::sleep(wait)).await.is_none() {
@@ -117,7 +110,7 @@ pub(super) async fn run(mut line: Line) {
     }
     line.queue.close();
     line.refuse_queued();
-    line.report.state(LineState::Closed, None);
+    line.report.line_closed();
 }
 
 enum Connected {

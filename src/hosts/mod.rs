@@ -13,7 +13,7 @@
 //! - `network`: sign-on, echo, sign-off.
 //! - [`tls`]: whom a link trusts, and as whom it comes.
 //! - [`response_codes`]: what DE 39 means; [`exchange`]: what came of a request.
-//! - [`notice`], `report`: late responses, the quarantine, lines that come and go.
+//! - [`notice`]: answers that decided nothing, and the quarantine; `report`: who is told of what.
 //! - [`status`]: where each line stands.
 //! - [`tap`]: a copy of the messages that pass, for the demo.
 
@@ -137,18 +137,6 @@ impl Hosts {
     /// # Errors
     /// When a profile contradicts itself, or its certificates or key can't be read.
     pub fn start(
-        profiles: Vec<HostProfile>,
-        clock: Arc<dyn Clock>,
-        notices: mpsc::Sender<HostNotice>,
-    ) -> Result<Self, HostsError> {
-        Self::start_with(profiles, HostsOptions::default(), clock, notices)
-    }
-
-    /// Like [`start`](Self::start), with options.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub fn start_with(
         profiles: Vec<HostProfile>,
         options: HostsOptions,
         clock: Arc<dyn Clock>,

@@ -1,4 +1,5 @@
-//! What a link has to say about messages that nobody waits for, and about itself.
+//! What a link has to say about answers that decided nothing. Where its lines stand is on the status
+//! board, not here: notices are bounded, and a line that flaps must not displace an answer.
 
 use std::fmt;
 
@@ -10,8 +11,9 @@ use crate::payment::reference::{Rrn, Stan};
 /// Something that the store should keep, or an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostNotice {
-    /// The answer to an operation whose waiter had given up. Said once for each operation: a second
-    /// answer is a duplicate and goes to the quarantine.
+    /// An answer that did not decide its operation: the waiter had given up, or the answer does not
+    /// say for certain what the bank did. Said once for each operation: a second answer is a
+    /// duplicate and goes to the quarantine.
     LateResponse {
         /// Which host.
         host_id: HostId,
@@ -26,26 +28,6 @@ pub enum HostNotice {
     },
     /// A message that matched nothing. Boxed, because it is rare and large.
     Quarantined(Box<Quarantined>),
-    /// A line signed on.
-    LineUp {
-        /// Which host.
-        host_id: HostId,
-        /// Which of its lines, from 0.
-        line: usize,
-        /// When.
-        at: UnixMillis,
-    },
-    /// A line that was signed on was lost.
-    LineDown {
-        /// Which host.
-        host_id: HostId,
-        /// Which of its lines, from 0.
-        line: usize,
-        /// Why, as a sentence for people.
-        reason: String,
-        /// When.
-        at: UnixMillis,
-    },
 }
 
 /// A message in the quarantine: everything that may be kept of it.

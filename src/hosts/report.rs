@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::OperationId;
 
+use super::fault::LineFault;
 use super::match_key::{rrn_of, stan_of};
 use super::notice::{HostNotice, QuarantineReason, Quarantined};
 use super::profile::HostProfile;
@@ -55,24 +56,24 @@ impl Reporter {
     pub(super) fn line_up(&self) {
         self.state(LineState::SignedOn, None);
         tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is up");
-        self.notice(HostNotice::LineUp {
-            host_id: self.profile.host_id.clone(),
-            line: self.line,
-            at: self.clock.now(),
-        });
     }
 
-    /// A line that was signed on is so no more.
-    pub(super) fn line_down(&self, reason: String) {
-        self.notice(HostNotice::LineDown {
-            host_id: self.profile.host_id.clone(),
-            line: self.line,
-            reason,
-            at: self.clock.now(),
-        });
+    /// The line was lost, and why.
+    pub(super) fn line_lost(&self, fault: &LineFault) {
+        tracing::warn!(
+            host.id = %self.profile.host_id, line = self.line, %fault, "the line is down"
+        );
+        self.state(LineState::BackingOff, Some(fault.to_string()));
     }
 
-    /// The answer to an operation came when nobody waited any more.
+    /// The line ended as it was asked to.
+    pub(super) fn line_closed(&self) {
+        self.state(LineState::Closed, None);
+        tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is closed");
+    }
+
+    /// The answer to an operation decided nothing: it came when nobody waited any more, or it does
+    /// not say for certain what the bank did.
     pub(super) fn late_response(
         &self,
         operation_id: OperationId,

@@ -119,22 +119,15 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         self.inbound.as_mut_slice().zeroize();
         // Whoever waits is told first: the rest may take a moment.
         self.line.lose_everything();
-        let (end, reason) = match stop {
-            Stop::Done => (SessionEnd::Drained, "signed off".to_owned()),
-            Stop::Fault(fault) => {
-                let reason = fault.to_string();
-                (SessionEnd::Lost(fault), reason)
+        match stop {
+            Stop::Done => {
+                // A proper end of the TLS session. It flushes, so it is nothing for a line that was
+                // lost: TLS may hold a request that was given up.
+                let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
+                SessionEnd::Drained
             }
-        };
-        if self.phase != Phase::SigningOn {
-            self.line.report.line_down(reason);
+            Stop::Fault(fault) => SessionEnd::Lost(fault),
         }
-        if let SessionEnd::Drained = end {
-            // A proper end of the TLS session. It flushes, so it is nothing for a line that was
-            // lost: TLS may hold a request that was given up.
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
-        }
-        end
     }
 
     fn begin(&mut self) -> Result<(), LineFault> {
@@ -334,7 +327,8 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                     approval_code.clone(),
                     bank_us,
                 );
-                if !waiter.end(outcome) {
+                let decides = outcome.is_decided();
+                if !waiter.end(outcome) || !decides {
                     self.line.report.late_response(
                         waiter.operation_id,
                         response_code,

@@ -39,7 +39,7 @@ async fn an_answer_without_a_readable_code_is_not_understood() {
     // A dialect in which DE 39 may hold anything.
     let lax = "name = \"lax\"\nbase = \"iso1987-bcd\"\nfields.39 = { format = \"ans\" }";
     let lax = Dialect::from_toml(lax).unwrap();
-    let (started, _bank, mut line) = Started::signed_on(|profile| {
+    let (mut started, _bank, mut line) = Started::signed_on(|profile| {
         profile.dialect = Arc::new(lax.clone());
     })
     .await;
@@ -55,6 +55,15 @@ async fn an_answer_without_a_readable_code_is_not_understood() {
         let end = end_of(payment).await;
         let expected = Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
         assert_eq!(end, expected, "{code:?}");
+        // What it said all the same is not lost.
+        let expected = HostNotice::LateResponse {
+            host_id: "acquirer".parse().unwrap(),
+            operation_id: known::numbered(number).id,
+            response_code: code.and_then(|code| code.parse().ok()),
+            approval_code: "A1B2C3".into(),
+            at: known::NOW,
+        };
+        assert_eq!(started.notice().await, expected, "{code:?}");
     }
 }
 

@@ -105,20 +105,22 @@ async fn a_late_answer_finds_its_operation_on_the_next_connection() {
     ));
 }
 
+/// Where lines stand is on the board: notices are bounded, and are kept for answers.
 #[tokio::test]
-async fn lines_come_and_go_with_a_notice() {
+async fn lines_come_and_go_on_the_board_without_a_notice() {
     let (mut started, bank, line) = Started::signed_on(|_| {}).await;
+    assert!(
+        started
+            .line_status(|line| line.signed_on)
+            .await
+            .last_fault
+            .is_none()
+    );
     line.cut();
     let _line = bank.accept_signed_on().await;
-    let mut seen = Vec::new();
-    while seen.len() < 3 {
-        seen.push(match started.notices.recv().await.unwrap() {
-            HostNotice::LineUp { line: 0, .. } => "up",
-            HostNotice::LineDown { line: 0, .. } => "down",
-            other => panic!("{other:?}"),
-        });
-    }
-    assert_eq!(seen, ["up", "down", "up"]);
+    let back = |line: &LineStatus| line.signed_on && line.last_fault.is_some();
+    started.line_status(back).await;
+    assert!(started.notices.try_recv().is_err());
 }
 
 #[tokio::test]

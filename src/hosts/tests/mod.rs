@@ -48,7 +48,7 @@ impl Started {
     fn with(profile: HostProfile, options: HostsOptions) -> Self {
         let (sender, notices) = mpsc::channel(64);
         let clock = Arc::new(ManualClock::at(known::NOW));
-        let hosts = Hosts::start_with(vec![profile], options, clock, sender).unwrap();
+        let hosts = Hosts::start(vec![profile], options, clock, sender).unwrap();
         Self {
             hosts: Arc::new(hosts),
             notices,
@@ -81,15 +81,10 @@ impl Started {
         })
     }
 
-    /// The next notice that is not about a line's coming and going.
+    /// The next notice.
     async fn notice(&mut self) -> HostNotice {
-        loop {
-            let notice = tokio::time::timeout(PATIENCE, self.notices.recv()).await;
-            match notice.expect("a notice in time").expect("a sender") {
-                HostNotice::LineUp { .. } | HostNotice::LineDown { .. } => {}
-                notice => return notice,
-            }
-        }
+        let notice = tokio::time::timeout(PATIENCE, self.notices.recv()).await;
+        notice.expect("a notice in time").expect("a sender")
     }
 
     async fn quarantined(&mut self) -> Quarantined {

@@ -117,7 +117,8 @@ async fn what_can_not_be_set_up_is_said_at_the_start() {
         change(&mut profiles);
         let (notices, _) = mpsc::channel(1);
         let clock = Arc::new(ManualClock::at(known::NOW));
-        let error: HostsError = Hosts::start(profiles, clock, notices).unwrap_err();
+        let error: HostsError =
+            Hosts::start(profiles, HostsOptions::default(), clock, notices).unwrap_err();
         let shown = error.to_string();
         assert!(shown.contains(expected), "{expected}: {shown}");
     }
