@@ -2,12 +2,20 @@
 //!
 //! Every connection whose TLS handshake succeeded is recorded: when it came, from which address and
 //! port, whose it turned out to be, and when it left. A client that can't be recorded is not served.
+//!
+//! A client that nobody knows keeps its place only while it makes calls: without an API key that was let
+//! in, or a certificate that names a merchant, a connection ends 30 seconds after its last call of
+//! whatever kind, or after its handshake. Health checks and reflection are such calls, so a load
+//! balancer's probes keep theirs; a health `Watch` is one call, however long it lasts, and is begun
+//! anew. A merchant that opens its connection early should expect to connect again.
+//!
+//! There is no limit for each address: behind a load balancer all clients have the same one.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,6 +34,8 @@ use crate::store::records::ClientConnection;
 
 /// How long a client may take from the TLS handshake to the first byte of HTTP/2.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client that nobody knows may go without a call.
+const UNIDENTIFIED_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Records the connections of one server.
 #[derive(Clone)]
@@ -71,6 +81,8 @@ impl Recorder {
             // A certificate has named the client already.
             identified: AtomicBool::new(matches!(certificate, CertificateIdentity::Merchant(_))),
             certificate,
+            opened: Instant::now(),
+            last_call_ms: AtomicU64::new(0),
             recorder: self.clone(),
         })))
     }
@@ -96,6 +108,9 @@ struct OpenConnection {
     peer: SocketAddr,
     certificate: CertificateIdentity,
     identified: AtomicBool,
+    opened: Instant,
+    /// When the last call came while nobody knew the client, in milliseconds after `opened`.
+    last_call_ms: AtomicU64,
     recorder: Recorder,
 }
 
@@ -108,6 +123,25 @@ impl ConnectionHandle {
     /// Who the client's certificate says it is.
     pub(super) fn certificate(&self) -> &CertificateIdentity {
         &self.0.certificate
+    }
+
+    /// Notes that a call came, of whatever kind.
+    pub(super) fn called(&self) {
+        if !self.is_identified() {
+            let after = self.0.opened.elapsed().as_millis();
+            let after = u64::try_from(after).unwrap_or(u64::MAX);
+            self.0.last_call_ms.store(after, Ordering::Relaxed);
+        }
+    }
+
+    fn is_identified(&self) -> bool {
+        self.0.identified.load(Ordering::Relaxed)
+    }
+
+    /// When the connection ends unless another call comes or somebody knows the client.
+    fn unidentified_until(&self) -> Instant {
+        let after = Duration::from_millis(self.0.last_call_ms.load(Ordering::Relaxed));
+        self.0.opened + after + UNIDENTIFIED_TIMEOUT
     }
 
     /// Records whose API key was used, the first time one is.
@@ -135,29 +169,48 @@ impl Drop for OpenConnection {
 }
 
 /// An accepted connection: its bytes, its place among the connections, and its record.
-pub(super) struct ClientStream {
-    tls: TlsStream<TcpStream>,
+pub(super) struct ClientStream<S = TlsStream<TcpStream>> {
+    tls: S,
     handle: ConnectionHandle,
-    /// Set until the first byte came. A client that says nothing after its handshake would otherwise
-    /// keep its place for ever: HTTP/2 keep-alive begins with HTTP/2.
-    first_byte_by: Option<Pin<Box<Sleep>>>,
+    /// Whether the first byte came. A client that says nothing after its handshake would otherwise keep
+    /// its place for ever: HTTP/2 keep-alive begins with HTTP/2.
+    heard: bool,
+    /// Until when the client may do without its first byte, or its next call; `None` once it is known.
+    patience: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
-impl ClientStream {
+impl<S> ClientStream<S> {
     /// A connection whose handshake has succeeded.
-    pub(super) fn new(
-        tls: TlsStream<TcpStream>,
-        handle: ConnectionHandle,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(tls: S, handle: ConnectionHandle, place: OwnedSemaphorePermit) -> Self {
         let first_byte_by = Instant::now() + FIRST_BYTE_TIMEOUT;
         Self {
             tls,
             handle,
-            first_byte_by: Some(Box::pin(tokio::time::sleep_until(first_byte_by))),
+            heard: false,
+            patience: Some(Box::pin(tokio::time::sleep_until(first_byte_by))),
             _place: place,
         }
+    }
+
+    /// Whether the client has had its time; if not, wakes the reader when it will have.
+    fn is_out_of_patience(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.heard && self.handle.is_identified() {
+            self.patience = None;
+        }
+        let Some(patience) = &mut self.patience else {
+            return false;
+        };
+        while patience.as_mut().poll(cx).is_ready() {
+            let until = self.handle.unidentified_until();
+            if !self.heard || until <= Instant::now() {
+                let connection = self.handle.id();
+                debug!(connection.id = %connection, "a client that nobody knows made no call");
+                return true;
+            }
+            patience.as_mut().reset(until);
+        }
+        false
     }
 }
 
@@ -169,7 +222,7 @@ impl Connected for ClientStream {
     }
 }
 
-impl AsyncRead for ClientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -178,18 +231,15 @@ impl AsyncRead for ClientStream {
         let this = self.get_mut();
         let before = buf.filled().len();
         let read = Pin::new(&mut this.tls).poll_read(cx, buf);
-        if let Some(deadline) = &mut this.first_byte_by {
-            if buf.filled().len() > before {
-                this.first_byte_by = None;
-            } else if read.is_pending() && deadline.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
+        this.heard |= buf.filled().len() > before;
+        if read.is_pending() && this.is_out_of_patience(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -220,102 +270,4 @@ impl AsyncWrite for ClientStream {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::super::records::RecordsUnavailable;
-    use super::*;
-    use crate::clock::ManualClock;
-
-    #[derive(Default)]
-    struct Memory {
-        lines: Mutex<Vec<String>>,
-        full: AtomicBool,
-    }
-
-    impl Memory {
-        fn note(&self, line: String) -> Result<(), RecordsUnavailable> {
-            if self.full.load(Ordering::Relaxed) {
-                let reason = "full".to_owned();
-                return Err(RecordsUnavailable { reason });
-            }
-            self.lines.lock().unwrap().push(line);
-            Ok(())
-        }
-    }
-
-    impl ConnectionLog for Memory {
-        fn opened(&self, connection: ClientConnection) -> Result<(), RecordsUnavailable> {
-            self.note(format!(
-                "{} port {} at {}, {:?}",
-                connection.peer_address,
-                connection.peer_port,
-                connection.connected_at.as_i64(),
-                connection.identity,
-            ))
-        }
-
-        fn identified(&self, _: ConnectionId, identity: &str) -> Result<(), RecordsUnavailable> {
-            self.note(identity.to_owned())
-        }
-
-        fn closed(&self, _: ConnectionId, at: UnixMillis) -> Result<(), RecordsUnavailable> {
-            self.note(format!("left at {}", at.as_i64()))
-        }
-    }
-
-    fn setting() -> (Arc<Memory>, Arc<ManualClock>, Recorder) {
-        let memory = Arc::new(Memory::default());
-        let clock = Arc::new(ManualClock::at(UnixMillis::new(5000)));
-        let recorder = Recorder::new(memory.clone(), clock.clone());
-        (memory, clock, recorder)
-    }
-
-    fn open(
-        recorder: &Recorder,
-        peer: &str,
-        certificate: CertificateIdentity,
-    ) -> Option<ConnectionHandle> {
-        let id = ConnectionId::from_parts(UnixMillis::new(1), [7; 10]);
-        recorder.open(
-            id,
-            peer.parse().unwrap(),
-            UnixMillis::new(4000),
-            certificate,
-        )
-    }
-
-    #[test]
-    fn a_connection_is_recorded_from_coming_to_leaving() {
-        let (memory, clock, recorder) = setting();
-        let shop: MerchantId = "demo-shop".parse().unwrap();
-        let handle = open(&recorder, "192.0.2.7:50123", CertificateIdentity::None).unwrap();
-        let second = handle.clone();
-        handle.identify(&shop, "pk_1");
-        second.identify(&shop, "pk_2");
-        drop(handle);
-        clock.advance_ms(250);
-        drop(second);
-        let named = CertificateIdentity::Merchant(shop.clone());
-        let handle = open(&recorder, "[::ffff:192.0.2.7]:50124", named).unwrap();
-        handle.identify(&shop, "pk_1");
-        drop(handle);
-        assert_eq!(
-            *memory.lines.lock().unwrap(),
-            [
-                "192.0.2.7 port 50123 at 4000, None",
-                "demo-shop by pk_1",
-                "left at 5250",
-                "192.0.2.7 port 50124 at 4000, Some(\"demo-shop by certificate\")",
-                "left at 5250",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_client_that_can_t_be_recorded_is_turned_away() {
-        let (memory, _, recorder) = setting();
-        memory.full.store(true, Ordering::Relaxed);
-        assert!(open(&recorder, "192.0.2.7:50123", CertificateIdentity::None).is_none());
-    }
-}
+mod tests;

@@ -11,14 +11,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::util::MapRequestLayer;
 
 use super::accept::Acceptor;
 use super::auth::{Authenticator, Pepper};
-use super::connection::Recorder;
+use super::connection::{ConnectionHandle, Recorder};
 use super::gate::Gate;
 use super::payments::{Authorizer, PaymentsApi};
 use super::pb;
@@ -187,12 +189,21 @@ impl MerchantApi {
             .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+            .layer(MapRequestLayer::new(note_call))
             .add_routes(routes)
             .serve_with_incoming_shutdown(ReceiverStream::new(accepted), stop)
             .await;
         health_task.abort();
         Ok(served?)
     }
+}
+
+/// Notes on its connection that a call came, of whichever service.
+fn note_call(request: http::Request<Body>) -> http::Request<Body> {
+    if let Some(connection) = request.extensions().get::<ConnectionHandle>() {
+        connection.called();
+    }
+    request
 }
 
 /// Reflection in both versions: older grpcurl speaks v1alpha only. It shows what is served, with the
