@@ -1,14 +1,15 @@
 //! Where a payment leaves for a bank, as ISO 8583 over mutual TLS.
 //!
 //! - [`profile`]: what is known of a bank host, as data; read by [`profile_file`] and checked by
-//!   `profile_values`, one file for each host.
+//!   `profile_values` and `profile_messages`, one file for each host.
 //! - [`routing`]: which host a payment goes to.
 //! - `host`: one host as the senders see it: encodes a request, chooses a line, waits.
 //! - [`messages`], `values`: an operation as the data elements of a request, by the profile's mapping.
 //! - [`match_key`]: the key under which an answer finds its request.
 //! - `waiter`: who waits for an answer; each request ends exactly once.
 //! - `link`: one line to a host, its connection made again when it is lost; `fault`: why it was.
-//! - `session`: one connection: reads, keeps it alive, matches answers; `outbound`: writes.
+//! - `session`: one connection: signs on, sends, keeps it alive; `outbound`: what it writes;
+//!   `incoming`: what it receives.
 //! - `in_flight`: what a line sent and what still may be answered.
 //! - `network`: sign-on, echo, sign-off.
 //! - [`tls`]: whom a link trusts, and as whom it comes.
@@ -36,6 +37,7 @@ pub mod exchange;
 mod fault;
 mod host;
 mod in_flight;
+mod incoming;
 mod link;
 pub mod match_key;
 pub mod messages;
@@ -44,6 +46,7 @@ pub mod notice;
 mod outbound;
 pub mod profile;
 pub mod profile_file;
+mod profile_messages;
 mod profile_values;
 mod report;
 pub mod response_codes;

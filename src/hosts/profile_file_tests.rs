@@ -92,6 +92,22 @@ pad_spaces = false
 }
 
 #[test]
+fn a_profile_says_what_an_unlisted_code_means() {
+    let declined = Meaning::declined(DeclineReason::Other);
+    let line = "unlisted = \"declined\"";
+    for (to, expected) in [
+        ("", declined),
+        (line, declined),
+        ("unlisted = \"unclear\"", Meaning::Unclear),
+    ] {
+        let codes = read(&with(line, to)).unwrap().response_codes;
+        assert_eq!(codes.meaning("Z9".parse().unwrap()), expected, "{to}");
+        let partial = codes.meaning("32".parse().unwrap());
+        assert_eq!(partial, Meaning::Unclear, "{to}");
+    }
+}
+
+#[test]
 fn response_codes_can_be_overridden() {
     let text = with(
         "\"75\" = { reason = \"pin_tries_exceeded\", advice = \"use_another_card\" }",
@@ -119,7 +135,7 @@ fn response_codes_can_be_overridden() {
 /// Each row: what is replaced, by what, and what the error must say.
 #[test]
 fn errors_name_file_key_expected_and_got() {
-    let table: [(&str, &str, &[&str]); 31] = [
+    let table: [(&str, &str, &[&str]); 32] = [
         ("address =", "adress =", &["unknown field `adress`"]),
         ("hold_days = 7", "", &["missing field `hold_days`"]),
         ("lines = 2", "lines = \"two\"", &["lines", "expected usize"]),
@@ -230,7 +246,12 @@ fn errors_name_file_key_expected_and_got() {
         (
             "\"75\" = {",
             "\"755\" = {",
-            &["response_codes: expected codes of two letters or digits, got 755"],
+            &["response_codes: expected codes of two letters or digits, or unlisted, got 755"],
+        ),
+        (
+            "unlisted = \"declined\"",
+            "unlisted = \"approved\"",
+            &["response_codes.unlisted: expected \"declined\" or \"unclear\", got \"approved\""],
         ),
         (
             "\"pin_tries_exceeded\"",

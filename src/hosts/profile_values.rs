@@ -6,20 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
-use iso8583::{Dialect, Mti};
+use iso8583::Dialect;
 
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::HostId;
 
 use super::match_key::{KeyFields, MatchRule};
-use super::messages::{Mapping, Source};
 use super::notice::KeyField;
 use super::profile::{
-    AUTHORIZATION_MTIS, BackOff, HostProfile, MAX_IN_FLIGHT, MAX_LINES, MAX_REPLY_TIMEOUT,
-    NetworkProfile, PemSource, SpkiPin, TlsProfile,
+    BackOff, HostProfile, MAX_IN_FLIGHT, MAX_LINES, MAX_REPLY_TIMEOUT, NetworkProfile, PemSource,
+    SpkiPin, TlsProfile,
 };
-use super::profile_file::{DeclineFile, MessageFile, ProfileError, ProfileFile};
-use super::response_codes::{Meaning, ResponseCodes, usual_advice};
+use super::profile_file::{DeclineFile, ProfileError, ProfileFile};
+use super::response_codes::{Meaning, ResponseCodes, Unlisted, usual_advice};
 
 /// The file that is being read.
 pub(super) struct Reading<'a> {
@@ -35,7 +34,7 @@ impl Reading<'_> {
         }
     }
 
-    fn fault(
+    pub(super) fn fault(
         &self,
         key: impl Into<String>,
         expected: impl Into<String>,
@@ -266,14 +265,27 @@ impl Reading<'_> {
         raw: &BTreeMap<String, toml::Value>,
     ) -> Result<ResponseCodes, ProfileError> {
         let mut overrides = BTreeMap::new();
+        let mut unlisted = Unlisted::default();
         for (code, value) in raw {
             let key = format!("response_codes.{code}");
+            if code == "unlisted" {
+                unlisted = match value.as_str() {
+                    Some("declined") => Unlisted::Declined,
+                    Some("unclear") => Unlisted::Unclear,
+                    _ => {
+                        let expected = "\"declined\" or \"unclear\"";
+                        return Err(self.fault(key, expected, shown(value)));
+                    }
+                };
+                continue;
+            }
             let parsed: ResponseCode = code.parse().map_err(|_| {
-                self.fault("response_codes", "codes of two letters or digits", code)
+                let expected = "codes of two letters or digits, or unlisted";
+                self.fault("response_codes", expected, code)
             })?;
             overrides.insert(parsed, self.meaning(&key, value)?);
         }
-        Ok(ResponseCodes::new(overrides))
+        Ok(ResponseCodes::new(overrides, unlisted))
     }
 
     fn meaning(&self, key: &str, value: &toml::Value) -> Result<Meaning, ProfileError> {
@@ -301,83 +313,13 @@ impl Reading<'_> {
                 .unwrap_or_else(|| usual_advice(decline.reason)),
         })
     }
-
-    fn mapping(&self, name: &str, raw: &MessageFile) -> Result<Mapping, ProfileError> {
-        let known: Vec<String> = AUTHORIZATION_MTIS.iter().map(Mti::to_string).collect();
-        let (mti, response_mti) = AUTHORIZATION_MTIS
-            .into_iter()
-            .find(|mti| mti.to_string() == raw.mti)
-            .and_then(|mti| Some((mti, mti.response()?)))
-            .ok_or_else(|| {
-                let expected = format!("one of {}", known.join(", "));
-                self.fault(format!("messages.{name}.mti"), expected, &raw.mti)
-            })?;
-        let mut fields = Vec::with_capacity(raw.fields.len());
-        for (de, value) in &raw.fields {
-            let key = format!("messages.{name}.fields.{de}");
-            let de: u8 = de
-                .parse()
-                .ok()
-                .filter(|de| (2..=128).contains(de) && *de != 65)
-                .ok_or_else(|| self.fault(&key, "a DE of 2 to 128", de))?;
-            fields.push((de, self.source(&key, value)?));
-        }
-        fields.sort_by_key(|(de, _)| *de);
-        for de in [4, 7, 11] {
-            if !fields.iter().any(|(there, _)| *there == de) {
-                let key = format!("messages.{name}.fields");
-                return Err(self.fault(key, format!("a source for DE {de}"), "none"));
-            }
-        }
-        Ok(Mapping {
-            mti,
-            response_mti,
-            fields,
-        })
-    }
-
-    fn source(&self, key: &str, value: &toml::Value) -> Result<Source, ProfileError> {
-        let table = match value {
-            toml::Value::String(name) => {
-                return Source::named(name).ok_or_else(|| {
-                    let expected = format!("one of {}", Source::names().join(", "));
-                    self.fault(key, expected, format!("{name:?}"))
-                });
-            }
-            toml::Value::Table(table) if table.len() == 1 => table,
-            other => return Err(self.fault(key, TABLE_SOURCE, shown(other))),
-        };
-        match (table.get("literal"), table.get("subelements")) {
-            (Some(toml::Value::String(text)), None) => Ok(Source::Literal(text.clone())),
-            (None, Some(toml::Value::Table(parts))) => {
-                let mut subelements = Vec::with_capacity(parts.len());
-                for (tag, value) in parts {
-                    let key = format!("{key}.subelements.{tag}");
-                    let number = (tag.len() == 2)
-                        .then(|| tag.parse::<u8>().ok())
-                        .flatten()
-                        .ok_or_else(|| self.fault(&key, "a tag of two digits", tag))?;
-                    let source = self.source(&key, value)?;
-                    if matches!(source, Source::Subelements(_)) {
-                        return Err(self.fault(key, "sub-elements one level deep", "a second"));
-                    }
-                    subelements.push((number, source));
-                }
-                Ok(Source::Subelements(subelements))
-            }
-            _ => Err(self.fault(key, TABLE_SOURCE, shown(value))),
-        }
-    }
 }
-
-const TABLE_SOURCE: &str =
-    "the name of a source, { literal = \"TEXT\" } or { subelements = { TAG = SOURCE } }";
 
 /// The longest time of a profile but for the time-out of an answer: an hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// A value as it stands in an error: what it is, and its text where it is one.
-fn shown(value: &toml::Value) -> String {
+pub(super) fn shown(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => format!("{text:?}"),
         toml::Value::Integer(number) => number.to_string(),

@@ -20,8 +20,8 @@ pub enum Meaning {
         /// What may be done.
         advice: DeclineAdvice,
     },
-    /// The bank may hold money, but not as asked for (a partial approval, say): nothing that a
-    /// merchant could be told for certain, so a reversal is owed.
+    /// The bank may hold money, but not as asked for (a partial approval, say), or does not know
+    /// itself: nothing that a merchant could be told for certain, so a reversal is owed.
     Unclear,
 }
 
@@ -59,9 +59,11 @@ pub const fn usual_advice(reason: DeclineReason) -> DeclineAdvice {
     }
 }
 
-/// ISO 8583:1987, annex A, table A.3, and the codes that the card schemes added to it. What is not
-/// here and in no profile is a decline for a reason of its own.
-const STANDARD: [(&str, Meaning); 54] = {
+/// ISO 8583:1987, annex A, table A.3, and the codes that the card schemes added to it. Whatever says
+/// that something was approved or completed, but not that the amount asked for was, is unclear. Where an
+/// issuer's answer came too late or broken to the host (20, 68, 91), the host declines, and whoever gave
+/// up on the issuer owes it the reversal: that is the host, not payswitch.
+const STANDARD: [(&str, Meaning); 75] = {
     use DeclineReason as R;
     const fn declined(reason: DeclineReason) -> Meaning {
         Meaning::declined(reason)
@@ -84,19 +86,34 @@ const STANDARD: [(&str, Meaning); 54] = {
         ("14", declined(R::InvalidCardNumber)), // invalid card number
         ("15", declined(R::InvalidCardNumber)), // no such issuer
         ("16", Meaning::Approved),           // approved, update track 3
+        ("17", declined(R::Other)),          // customer cancellation
+        ("18", declined(R::Other)),          // customer dispute
         ("19", declined(R::BankError)),      // re-enter transaction
+        ("20", declined(R::BankError)),      // invalid response (of the issuer)
+        ("21", declined(R::BankError)),      // no action taken (back out prior transaction)
         ("22", declined(R::BankError)),      // suspected malfunction
+        ("23", declined(R::NotPermitted)),   // unacceptable transaction fee
+        ("24", declined(R::BankError)),      // file update not supported by receiver
+        ("25", declined(R::BankError)),      // unable to locate record on file
+        ("26", Meaning::Unclear),            // duplicate file update record, old one replaced
+        ("27", declined(R::BankError)),      // file update field edit error
+        ("28", declined(R::BankError)),      // file update file locked out
+        ("29", declined(R::BankError)),      // file update not successful
         ("30", declined(R::FormatError)),    // format error
         ("31", declined(R::InvalidCardNumber)), // bank not supported by switch
+        ("32", Meaning::Unclear),            // completed partially
         ("33", declined(R::ExpiredCard)),    // expired card, pick-up
         ("34", declined(R::SuspectedFraud)), // suspected fraud
+        ("35", declined(R::DoNotHonour)),    // contact acquirer, pick-up
         ("36", declined(R::NotPermitted)),   // restricted card
+        ("37", declined(R::SuspectedFraud)), // call acquirer's security, pick-up
         ("38", declined(R::PinTriesExceeded)), // allowable PIN tries exceeded, pick-up
         ("39", declined(R::NotPermitted)),   // no credit account
         ("40", declined(R::NotPermitted)),   // requested function not supported
         ("41", declined(R::LostCard)),       // lost card
         ("42", declined(R::NotPermitted)),   // no universal account
         ("43", declined(R::StolenCard)),     // stolen card, pick-up
+        ("44", declined(R::NotPermitted)),   // no investment account
         ("51", declined(R::InsufficientFunds)), // not sufficient funds
         ("52", declined(R::NotPermitted)),   // no chequing account
         ("53", declined(R::NotPermitted)),   // no savings account
@@ -106,13 +123,19 @@ const STANDARD: [(&str, Meaning); 54] = {
         ("57", declined(R::NotPermitted)),   // not permitted to cardholder
         ("58", declined(R::NotPermitted)),   // not permitted to terminal
         ("59", declined(R::SuspectedFraud)), // suspected fraud
+        ("60", declined(R::DoNotHonour)),    // contact acquirer
         ("61", declined(R::LimitExceeded)),  // exceeds withdrawal amount limit
         ("62", declined(R::NotPermitted)),   // restricted card
         ("63", declined(R::SuspectedFraud)), // security violation
+        ("64", declined(R::InvalidAmount)),  // original amount incorrect
         ("65", declined(R::LimitExceeded)),  // exceeds withdrawal frequency limit
-        ("68", declined(R::IssuerUnavailable)), // response received too late
+        ("66", declined(R::SuspectedFraud)), // call acquirer's security
+        ("67", declined(R::SuspectedFraud)), // hard capture
+        ("68", declined(R::IssuerUnavailable)), // response (of the issuer) received too late
         ("75", declined(R::PinTriesExceeded)), // allowable number of PIN tries exceeded
         ("82", declined(R::CvvMismatch)),    // negative CVV result (schemes)
+        ("85", Meaning::Unclear),            // no reason to decline a verification (schemes)
+        ("87", Meaning::Unclear),            // purchase amount only, no cash back (schemes)
         ("90", declined(R::IssuerUnavailable)), // cutoff is in process
         ("91", declined(R::IssuerUnavailable)), // issuer or switch is inoperative
         ("92", declined(R::InvalidCardNumber)), // institution can't be found for routing
@@ -124,20 +147,34 @@ const STANDARD: [(&str, Meaning); 54] = {
     ]
 };
 
+/// What a response code means that neither the profile nor the standard's table lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Unlisted {
+    /// A decline with the reason "other", as switches take it.
+    #[default]
+    Declined,
+    /// As [`Meaning::Unclear`], for a host that may approve under codes of its own.
+    Unclear,
+}
+
 /// The meaning of each response code at one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseCodes {
     overrides: BTreeMap<ResponseCode, Meaning>,
+    unlisted: Unlisted,
 }
 
 impl ResponseCodes {
-    /// The standard's table, with `overrides` before it.
+    /// The standard's table, with `overrides` before it and `unlisted` behind it.
     #[must_use]
-    pub fn new(overrides: BTreeMap<ResponseCode, Meaning>) -> Self {
-        Self { overrides }
+    pub fn new(overrides: BTreeMap<ResponseCode, Meaning>, unlisted: Unlisted) -> Self {
+        Self {
+            overrides,
+            unlisted,
+        }
     }
 
-    /// What `code` means. One that nobody lists is a decline.
+    /// What `code` means.
     #[must_use]
     pub fn meaning(&self, code: ResponseCode) -> Meaning {
         if let Some(meaning) = self.overrides.get(&code) {
@@ -146,9 +183,13 @@ impl ResponseCodes {
         STANDARD
             .iter()
             .find(|(listed, _)| *listed == code.as_str())
-            .map_or(Meaning::declined(DeclineReason::Other), |(_, meaning)| {
-                *meaning
-            })
+            .map_or_else(
+                || match self.unlisted {
+                    Unlisted::Declined => Meaning::declined(DeclineReason::Other),
+                    Unlisted::Unclear => Meaning::Unclear,
+                },
+                |(_, meaning)| *meaning,
+            )
     }
 
     /// The outcome that an answer stands for. An answer without a readable code is understood by
@@ -204,17 +245,20 @@ mod tests {
     fn codes_mean_what_the_table_or_the_profile_says() {
         use DeclineAdvice as A;
         use DeclineReason as R;
-        let profile = ResponseCodes::new(BTreeMap::from([
-            (code("05"), Meaning::Approved),
-            (
-                code("91"),
-                Meaning::Declined {
-                    reason: R::IssuerUnavailable,
-                    advice: A::UseAnotherCard,
-                },
-            ),
-            (code("00"), Meaning::Unclear),
-        ]));
+        let profile = ResponseCodes::new(
+            BTreeMap::from([
+                (code("05"), Meaning::Approved),
+                (
+                    code("91"),
+                    Meaning::Declined {
+                        reason: R::IssuerUnavailable,
+                        advice: A::UseAnotherCard,
+                    },
+                ),
+                (code("00"), Meaning::Unclear),
+            ]),
+            Unlisted::Unclear,
+        );
         let standard = ResponseCodes::default();
         let declined = |reason, advice| Meaning::Declined { reason, advice };
         for (codes, text, expected) in [
@@ -240,6 +284,7 @@ mod tests {
             (&standard, "N7", declined(R::CvvMismatch, A::CorrectEntry)),
             // Nobody lists it, and it is kept as it came.
             (&standard, "Z9", declined(R::Other, A::UseAnotherCard)),
+            (&profile, "Z9", Meaning::Unclear),
             (&profile, "05", Meaning::Approved),
             (
                 &profile,
@@ -250,6 +295,27 @@ mod tests {
             (&profile, "41", declined(R::LostCard, A::DoNotRetry)),
         ] {
             assert_eq!(codes.meaning(code(text)), expected, "{text}");
+        }
+    }
+
+    /// A bank that says that it approved or completed something never leaves a plain decline behind:
+    /// its hold would never be reversed.
+    #[test]
+    fn what_may_hold_money_is_never_a_decline() {
+        let standard = ResponseCodes::default();
+        for (text, expected) in [
+            ("00", Meaning::Approved),
+            ("08", Meaning::Approved),
+            ("09", Meaning::Unclear),
+            ("10", Meaning::Unclear),
+            ("11", Meaning::Approved),
+            ("16", Meaning::Approved),
+            ("26", Meaning::Unclear),
+            ("32", Meaning::Unclear),
+            ("85", Meaning::Unclear),
+            ("87", Meaning::Unclear),
+        ] {
+            assert_eq!(standard.meaning(code(text)), expected, "{text}");
         }
     }
 

@@ -1,26 +1,21 @@
-//! One connection, from the sign-on to its end: reads, writes, keeps it alive, matches answers.
+//! One connection, from the sign-on to its end: signs on, sends, keeps it alive. What it receives is in
+//! `incoming`.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use iso8583::mti::Class;
-use iso8583::{Message, MessageBuilder, Mti};
+use iso8583::{MessageBuilder, Mti};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, MissedTickBehavior};
 use zeroize::Zeroize;
 
-use crate::payment::decline::{FailureReason, ResponseCode};
+use crate::payment::decline::FailureReason;
 
 use super::fault::LineFault;
-use super::in_flight::Match;
 use super::link::{Line, Outgoing, told_to_drain};
-use super::match_key::ReceivedKey;
 use super::network::{self, NetworkFunction};
-use super::notice::QuarantineReason;
 use super::outbound::{Outbound, OutboundError, SendError};
-use super::report::response_code_of;
 use super::status::LineState;
 use super::tap::Direction;
 
@@ -30,8 +25,6 @@ const WRITE_BATCH: usize = 128;
 const READ_BYTES: usize = 16 * 1024;
 /// How long the end of a TLS session may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How much of a stream that fell out of step goes to the quarantine.
-const UNFRAMED_BYTES_SHOWN: usize = 256;
 /// The bounds of how often time-outs are looked at.
 const TICK: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
 /// How often a line that drains looks whether it is done.
@@ -46,7 +39,7 @@ pub(super) enum SessionEnd {
 }
 
 /// Ends the session's loop.
-enum Stop {
+pub(super) enum Stop {
     Done,
     Fault(LineFault),
 }
@@ -58,7 +51,7 @@ impl From<LineFault> for Stop {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     SigningOn,
     Up,
     Draining,
@@ -66,24 +59,24 @@ enum Phase {
 }
 
 /// A network management request that waits for its answer.
-struct NetworkRequest {
-    function: NetworkFunction,
-    stan: u32,
+pub(super) struct NetworkRequest {
+    pub(super) function: NetworkFunction,
+    pub(super) stan: u32,
     due: Instant,
 }
 
 /// One connection of a line.
 pub(super) struct Session<'a, S> {
-    line: &'a mut Line,
+    pub(super) line: &'a mut Line,
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
-    inbound: Vec<u8>,
+    pub(super) inbound: Vec<u8>,
     outbound: Outbound,
     batch: Vec<Outgoing>,
-    builder: MessageBuilder,
-    phase: Phase,
-    network: Option<NetworkRequest>,
-    last_received: Instant,
+    pub(super) builder: MessageBuilder,
+    pub(super) phase: Phase,
+    pub(super) network: Option<NetworkRequest>,
+    pub(super) last_received: Instant,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
@@ -140,7 +133,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         }
     }
 
-    fn come_up(&mut self) {
+    pub(super) fn come_up(&mut self) {
         self.phase = Phase::Up;
         self.line.open.store(true, Ordering::Release);
         self.line.report.line_up();
@@ -240,150 +233,6 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         }
     }
 
-    /// Takes every whole frame out of what was read.
-    fn take_frames(&mut self) -> Result<(), Stop> {
-        let now = Instant::now();
-        self.last_received = now;
-        let mut inbound = std::mem::take(&mut self.inbound);
-        let mut start = 0;
-        let mut taken = Ok(());
-        while taken.is_ok() {
-            let rest = inbound.get(start..).unwrap_or_default();
-            taken = match self.line.profile.framing.split(rest) {
-                Ok(None) => break,
-                Ok(Some((from, to))) => {
-                    let frame = rest.get(from..to).unwrap_or_default();
-                    start += to;
-                    self.take_frame(frame, now)
-                }
-                Err(error) => {
-                    let shown = rest.len().min(UNFRAMED_BYTES_SHOWN);
-                    self.line.report.quarantine(
-                        None,
-                        rest.get(..shown).unwrap_or_default(),
-                        QuarantineReason::Undecodable {
-                            detail: error.to_string(),
-                        },
-                    );
-                    Err(LineFault::Undecodable(error.to_string()).into())
-                }
-            };
-        }
-        if let Some(consumed) = inbound.get_mut(..start) {
-            consumed.zeroize();
-        }
-        inbound.drain(..start);
-        self.inbound = inbound;
-        taken
-    }
-
-    fn take_frame(&mut self, frame: &[u8], now: Instant) -> Result<(), Stop> {
-        if frame.is_empty() {
-            // Some hosts keep a line open with empty frames.
-            return Ok(());
-        }
-        self.line.report.tap(Direction::FromHost, frame);
-        let dialect = Arc::clone(&self.line.profile.dialect);
-        let message = match dialect.decode(frame) {
-            Ok(message) => message,
-            Err(error) => {
-                let detail = error.to_string();
-                let reason = QuarantineReason::Undecodable {
-                    detail: detail.clone(),
-                };
-                self.line.report.quarantine(error.partial(), frame, reason);
-                return Err(LineFault::Undecodable(detail).into());
-            }
-        };
-        let mti = message.mti();
-        if mti.class() == Class::NetworkManagement {
-            self.take_network_message(&message)
-        } else {
-            if mti.is_response() {
-                self.take_response(&message, now);
-            } else {
-                self.line.report.quarantine(
-                    Some(&message),
-                    frame,
-                    QuarantineReason::UnexpectedRequest,
-                );
-            }
-            Ok(())
-        }
-    }
-
-    fn take_response(&mut self, message: &Message<'_>, now: Instant) {
-        let received = ReceivedKey::of(message);
-        let reason = match self.line.in_flight.answer(&received) {
-            Match::Found(mut waiter) => {
-                let response_code = response_code_of(message);
-                let approval_code = message
-                    .text_trimmed(38)
-                    .map_or_else(String::new, |text| text.into_owned());
-                let took = now.saturating_duration_since(waiter.written_at);
-                let bank_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-                let outcome = self.line.profile.response_codes.outcome(
-                    response_code,
-                    approval_code.clone(),
-                    bank_us,
-                );
-                let decides = outcome.is_decided();
-                if !waiter.end(outcome) || !decides {
-                    self.line.report.late_response(
-                        waiter.operation_id,
-                        response_code,
-                        approval_code,
-                    );
-                }
-                return;
-            }
-            Match::Duplicate => QuarantineReason::Duplicate,
-            Match::Mismatch(fields) => QuarantineReason::KeyMismatch {
-                fields: fields.to_vec(),
-            },
-            Match::Stranger => QuarantineReason::NoMatch,
-        };
-        self.line
-            .report
-            .quarantine(Some(message), message.as_bytes(), reason);
-    }
-
-    fn take_network_message(&mut self, message: &Message<'_>) -> Result<(), Stop> {
-        if network::is_echo_request(message) {
-            network::build_confirmation(&mut self.builder, message);
-            return Ok(self.write_network(NetworkFunction::Echo)?);
-        }
-        let answered = self
-            .network
-            .take_if(|sent| network::answers(message, sent.function, sent.stan));
-        let Some(NetworkRequest { function, .. }) = answered else {
-            let reason = if message.mti().is_response() {
-                QuarantineReason::NoMatch
-            } else {
-                QuarantineReason::UnexpectedRequest
-            };
-            self.line
-                .report
-                .quarantine(Some(message), message.as_bytes(), reason);
-            return Ok(());
-        };
-        let response_code = response_code_of(message);
-        if function == NetworkFunction::SignOff {
-            return Err(Stop::Done);
-        }
-        if response_code != Some(ResponseCode::APPROVED) {
-            return Err(LineFault::NetworkRefused {
-                function,
-                response_code,
-            }
-            .into());
-        }
-        if function == NetworkFunction::SignOn && self.phase == Phase::SigningOn {
-            self.come_up();
-        }
-        Ok(())
-    }
-
     fn request_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
         let stan = self.line.network_stans.next();
         let now = self.line.report.clock.now();
@@ -404,7 +253,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
     }
 
     /// Appends what is in the builder to what is to be written.
-    fn write_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
+    pub(super) fn write_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
         let profile = &self.line.profile;
         let written = self.outbound.write(&profile.framing, |out| {
             profile.dialect.encode(&self.builder, out)

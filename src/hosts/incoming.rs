@@ -1,0 +1,169 @@
+//! What a connection receives: frames out of the stream, messages out of frames, and to whom each goes.
+
+use std::sync::Arc;
+
+use iso8583::Message;
+use iso8583::mti::Class;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use zeroize::Zeroize;
+
+use crate::payment::decline::ResponseCode;
+
+use super::fault::LineFault;
+use super::in_flight::Match;
+use super::match_key::ReceivedKey;
+use super::network::{self, NetworkFunction};
+use super::notice::QuarantineReason;
+use super::report::response_code_of;
+use super::session::{NetworkRequest, Phase, Session, Stop};
+use super::tap::Direction;
+
+/// How much of a stream that fell out of step goes to the quarantine.
+const UNFRAMED_BYTES_SHOWN: usize = 256;
+
+impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
+    /// Takes every whole frame out of what was read.
+    pub(super) fn take_frames(&mut self) -> Result<(), Stop> {
+        let now = Instant::now();
+        self.last_received = now;
+        let mut inbound = std::mem::take(&mut self.inbound);
+        let mut start = 0;
+        let mut taken = Ok(());
+        while taken.is_ok() {
+            let rest = inbound.get(start..).unwrap_or_default();
+            taken = match self.line.profile.framing.split(rest) {
+                Ok(None) => break,
+                Ok(Some((from, to))) => {
+                    let frame = rest.get(from..to).unwrap_or_default();
+                    start += to;
+                    self.take_frame(frame, now)
+                }
+                Err(error) => {
+                    let shown = rest.len().min(UNFRAMED_BYTES_SHOWN);
+                    self.line.report.quarantine(
+                        None,
+                        rest.get(..shown).unwrap_or_default(),
+                        QuarantineReason::Undecodable {
+                            detail: error.to_string(),
+                        },
+                    );
+                    Err(LineFault::Undecodable(error.to_string()).into())
+                }
+            };
+        }
+        if let Some(consumed) = inbound.get_mut(..start) {
+            consumed.zeroize();
+        }
+        inbound.drain(..start);
+        self.inbound = inbound;
+        taken
+    }
+
+    fn take_frame(&mut self, frame: &[u8], now: Instant) -> Result<(), Stop> {
+        if frame.is_empty() {
+            // Some hosts keep a line open with empty frames.
+            return Ok(());
+        }
+        self.line.report.tap(Direction::FromHost, frame);
+        let dialect = Arc::clone(&self.line.profile.dialect);
+        let message = match dialect.decode(frame) {
+            Ok(message) => message,
+            Err(error) => {
+                let detail = error.to_string();
+                let reason = QuarantineReason::Undecodable {
+                    detail: detail.clone(),
+                };
+                self.line.report.quarantine(error.partial(), frame, reason);
+                return Err(LineFault::Undecodable(detail).into());
+            }
+        };
+        let mti = message.mti();
+        if mti.class() == Class::NetworkManagement {
+            self.take_network_message(&message)
+        } else {
+            if mti.is_response() {
+                self.take_response(&message, now);
+            } else {
+                self.line.report.quarantine(
+                    Some(&message),
+                    frame,
+                    QuarantineReason::UnexpectedRequest,
+                );
+            }
+            Ok(())
+        }
+    }
+
+    fn take_response(&mut self, message: &Message<'_>, now: Instant) {
+        let received = ReceivedKey::of(message);
+        let reason = match self.line.in_flight.answer(&received) {
+            Match::Found(mut waiter) => {
+                let response_code = response_code_of(message);
+                let approval_code = message
+                    .text_trimmed(38)
+                    .map_or_else(String::new, |text| text.into_owned());
+                let took = now.saturating_duration_since(waiter.written_at);
+                let bank_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+                let outcome = self.line.profile.response_codes.outcome(
+                    response_code,
+                    approval_code.clone(),
+                    bank_us,
+                );
+                let decides = outcome.is_decided();
+                if !waiter.end(outcome) || !decides {
+                    self.line.report.late_response(
+                        waiter.operation_id,
+                        response_code,
+                        approval_code,
+                    );
+                }
+                return;
+            }
+            Match::Duplicate => QuarantineReason::Duplicate,
+            Match::Mismatch(fields) => QuarantineReason::KeyMismatch {
+                fields: fields.to_vec(),
+            },
+            Match::Stranger => QuarantineReason::NoMatch,
+        };
+        self.line
+            .report
+            .quarantine(Some(message), message.as_bytes(), reason);
+    }
+
+    fn take_network_message(&mut self, message: &Message<'_>) -> Result<(), Stop> {
+        if network::is_echo_request(message) {
+            network::build_confirmation(&mut self.builder, message);
+            return Ok(self.write_network(NetworkFunction::Echo)?);
+        }
+        let answered = self
+            .network
+            .take_if(|sent| network::answers(message, sent.function, sent.stan));
+        let Some(NetworkRequest { function, .. }) = answered else {
+            let reason = if message.mti().is_response() {
+                QuarantineReason::NoMatch
+            } else {
+                QuarantineReason::UnexpectedRequest
+            };
+            self.line
+                .report
+                .quarantine(Some(message), message.as_bytes(), reason);
+            return Ok(());
+        };
+        let response_code = response_code_of(message);
+        if function == NetworkFunction::SignOff {
+            return Err(Stop::Done);
+        }
+        if response_code != Some(ResponseCode::APPROVED) {
+            return Err(LineFault::NetworkRefused {
+                function,
+                response_code,
+            }
+            .into());
+        }
+        if function == NetworkFunction::SignOn && self.phase == Phase::SigningOn {
+            self.come_up();
+        }
+        Ok(())
+    }
+}

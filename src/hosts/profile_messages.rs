@@ -1,0 +1,81 @@
+//! Checks the mapping of a message in a profile: its type, and a source for each data element.
+
+use iso8583::Mti;
+
+use super::messages::{Mapping, Source};
+use super::profile::AUTHORIZATION_MTIS;
+use super::profile_file::{MessageFile, ProfileError};
+use super::profile_values::{Reading, shown};
+
+const TABLE_SOURCE: &str =
+    "the name of a source, { literal = \"TEXT\" } or { subelements = { TAG = SOURCE } }";
+
+impl Reading<'_> {
+    /// The mapping of the message that the profile calls `name`.
+    pub(super) fn mapping(&self, name: &str, raw: &MessageFile) -> Result<Mapping, ProfileError> {
+        let known: Vec<String> = AUTHORIZATION_MTIS.iter().map(Mti::to_string).collect();
+        let (mti, response_mti) = AUTHORIZATION_MTIS
+            .into_iter()
+            .find(|mti| mti.to_string() == raw.mti)
+            .and_then(|mti| Some((mti, mti.response()?)))
+            .ok_or_else(|| {
+                let expected = format!("one of {}", known.join(", "));
+                self.fault(format!("messages.{name}.mti"), expected, &raw.mti)
+            })?;
+        let mut fields = Vec::with_capacity(raw.fields.len());
+        for (de, value) in &raw.fields {
+            let key = format!("messages.{name}.fields.{de}");
+            let de: u8 = de
+                .parse()
+                .ok()
+                .filter(|de| (2..=128).contains(de) && *de != 65)
+                .ok_or_else(|| self.fault(&key, "a DE of 2 to 128", de))?;
+            fields.push((de, self.source(&key, value)?));
+        }
+        fields.sort_by_key(|(de, _)| *de);
+        for de in [4, 7, 11] {
+            if !fields.iter().any(|(there, _)| *there == de) {
+                let key = format!("messages.{name}.fields");
+                return Err(self.fault(key, format!("a source for DE {de}"), "none"));
+            }
+        }
+        Ok(Mapping {
+            mti,
+            response_mti,
+            fields,
+        })
+    }
+
+    fn source(&self, key: &str, value: &toml::Value) -> Result<Source, ProfileError> {
+        let table = match value {
+            toml::Value::String(name) => {
+                return Source::named(name).ok_or_else(|| {
+                    let expected = format!("one of {}", Source::names().join(", "));
+                    self.fault(key, expected, format!("{name:?}"))
+                });
+            }
+            toml::Value::Table(table) if table.len() == 1 => table,
+            other => return Err(self.fault(key, TABLE_SOURCE, shown(other))),
+        };
+        match (table.get("literal"), table.get("subelements")) {
+            (Some(toml::Value::String(text)), None) => Ok(Source::Literal(text.clone())),
+            (None, Some(toml::Value::Table(parts))) => {
+                let mut subelements = Vec::with_capacity(parts.len());
+                for (tag, value) in parts {
+                    let key = format!("{key}.subelements.{tag}");
+                    let number = (tag.len() == 2)
+                        .then(|| tag.parse::<u8>().ok())
+                        .flatten()
+                        .ok_or_else(|| self.fault(&key, "a tag of two digits", tag))?;
+                    let source = self.source(&key, value)?;
+                    if matches!(source, Source::Subelements(_)) {
+                        return Err(self.fault(key, "sub-elements one level deep", "a second"));
+                    }
+                    subelements.push((number, source));
+                }
+                Ok(Source::Subelements(subelements))
+            }
+            _ => Err(self.fault(key, TABLE_SOURCE, shown(value))),
+        }
+    }
+}
