@@ -17,7 +17,7 @@ use clap::Args;
 
 use crate::card::header::Algorithm;
 use crate::card::seal::Recipient;
-use crate::commands::serve::{wait_for_stop, without_password};
+use crate::commands::serve::{StopSignal, without_password};
 use crate::commands::{self, CommandError};
 use crate::telemetry::{self, LogFormat};
 
@@ -92,6 +92,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         database_url: arguments.database_url.clone(),
         codec_program: None,
     };
+    let mut stop = StopSignal::listen()?;
     println!("Starting an acquirer, two issuers and the gateway on loopback ...");
     let stand = Stand::start(&options).await?;
     for host in stand.banks.hosts() {
@@ -103,7 +104,14 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     );
     let mut surprises = 0;
     if !arguments.no_tour {
-        surprises = take_tour(&stand).await?;
+        let tour = tokio::select! {
+            tour = take_tour(&stand) => Some(tour?),
+            () = stop.received() => None,
+        };
+        surprises = match tour {
+            Some(surprises) => surprises,
+            None => return end(stand, !arguments.exit).await,
+        };
     }
     if arguments.exit {
         let drained = stand.stop().await;
@@ -126,10 +134,16 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     if let Some(path) = &arguments.ready_file {
         commands::write_whole(path, &stand.ready())?;
     }
-    wait_for_stop().await?;
+    stop.received().await;
+    end(stand, true).await
+}
+
+/// Stops after a signal. Well done when what was to be done was, and everything drained.
+#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
+async fn end(stand: Stand, done: bool) -> Result<ExitCode, CommandError> {
     println!("\nStopping: payments under way are finished first.");
     let drained = stand.stop().await;
-    Ok(if drained {
+    Ok(if done && drained {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

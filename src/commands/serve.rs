@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::CommandError;
 use crate::app;
@@ -56,23 +56,28 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         "database_url": without_password(&config.store.url),
         "pid": std::process::id(),
     });
+    let mut stop = StopSignal::listen()?;
     let parts = app::Parts::from_config(&config)?;
     let mut running = app::start(&config, parts).await?;
     tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
-    running.wait_for_hosts().await;
-    if let Some(path) = ready_file {
-        let mut ready = ready;
-        if let Some(fields) = ready.as_object_mut() {
-            fields.insert(
-                "merchant_api".into(),
-                running.merchant_api.to_string().into(),
-            );
+    let working = async {
+        running.wait_for_hosts().await;
+        if let Some(path) = ready_file {
+            let mut ready = ready;
+            if let Some(fields) = ready.as_object_mut() {
+                fields.insert(
+                    "merchant_api".into(),
+                    running.merchant_api.to_string().into(),
+                );
+            }
+            super::write_whole(&path, &ready)?;
         }
-        super::write_whole(&path, &ready)?;
-    }
+        running.door_failed().await;
+        Ok::<_, CommandError>(())
+    };
     tokio::select! {
-        stopped = wait_for_stop() => stopped?,
-        () = running.door_failed() => {}
+        ended = working => ended?,
+        () = stop.received() => {}
     }
     tracing::info!("Stopping: no new payments, those under way are finished");
     let drained = running.stop().await;
@@ -84,18 +89,32 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     })
 }
 
-/// Waits for SIGTERM or SIGINT.
-///
-/// # Errors
-/// When the operating system takes no signal handlers.
-pub async fn wait_for_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, listened for: one that comes before anybody waits for it is not lost, and does
+/// not end the program on the spot.
+pub struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the operating system takes no signal handlers.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Waits for either.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// A database URL that may be shown.

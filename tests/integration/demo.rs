@@ -14,9 +14,41 @@ use crate::harness::{Payments, TempFolder, eventually, unique, with_key};
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_payswitch");
 
-/// A demo that runs; it is killed with the test.
+/// A program that runs; it is killed with the test.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    pub(crate) fn send(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &self.0.id().to_string()])
+            .status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        eventually("an end of the program", async || {
+            self.0.try_wait().expect("a process")
+        })
+        .await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A demo that runs.
 pub(crate) struct Demo {
-    child: Child,
+    process: Process,
     /// What the ready file says.
     pub(crate) ready: Value,
     /// Where keys, certificates, the log and, without another one, the database are.
@@ -60,14 +92,14 @@ impl Demo {
             command.env("RUST_LOG", rust_log);
         }
         let mut demo = Self {
-            child: command.spawn().expect("the program starts"),
+            process: Process::start(&mut command),
             ready: Value::Null,
             data,
             printed,
             ready_file: ready_file.clone(),
         };
         demo.ready = eventually("a demo that is ready", async || {
-            if let Some(status) = demo.child.try_wait().expect("a process") {
+            if let Some(status) = demo.process.0.try_wait().expect("a process") {
                 panic!("the demo ended with {status}: {}", text(&errors));
             }
             serde_json::from_str(&std::fs::read_to_string(&ready_file).ok()?).ok()
@@ -77,7 +109,7 @@ impl Demo {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.0.id()
     }
 
     /// A field of the ready file.
@@ -103,33 +135,19 @@ impl Demo {
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("a process to kill");
-        self.child.wait().expect("a killed process");
+    pub(crate) async fn kill(self) {
+        self.process.send("KILL");
+        self.process.ended().await;
     }
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("kill")
-            .args(["-TERM", &self.pid().to_string()])
-            .status();
-        assert!(sent.expect("kill").success());
+        self.process.send("TERM");
     }
 
     /// Waits for its end.
-    pub(crate) async fn ended(mut self) -> ExitStatus {
-        eventually("an end of the demo", async || {
-            self.child.try_wait().expect("a process")
-        })
-        .await
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) async fn ended(self) -> ExitStatus {
+        self.process.ended().await
     }
 }
 

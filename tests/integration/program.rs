@@ -1,7 +1,7 @@
 //! The program as a whole: the demo's tour, its end, and what survives a kill and a SIGTERM.
 
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tonic::{Code, Status};
 
 use crate::database::{Database, Engine};
-use crate::demo::{Demo, PROGRAM};
+use crate::demo::{Demo, PROGRAM, Process};
 use crate::harness::{
     Payments, TempFolder, authorize, on_both_engines, paid, pay_with, run, until, within,
 };
@@ -120,6 +120,37 @@ fn the_ready_file_says_how_to_go_on() {
         assert_eq!(second.status.code(), Some(1));
         let errors = String::from_utf8_lossy(&second.stderr);
         assert!(errors.contains("payswitch.db"), "{errors}");
+    });
+}
+
+#[test]
+fn an_interrupted_tour_drains() {
+    run(async {
+        for (also, code) in [(None, 0), (Some("--exit"), 1)] {
+            let folder = TempFolder::new("interrupted");
+            let database = database(Engine::Sqlite, &folder).await;
+            let demo = Process::start(
+                Command::new(PROGRAM)
+                    .args(["demo", "--port", "0", "--data"])
+                    .arg(folder.path().join("data"))
+                    .args(also)
+                    .stdout(Stdio::null()),
+            );
+            // Some of the tour's payments take seconds.
+            until("payments under way", async || {
+                // It comes after the tables.
+                folder.path().join("data/api-key.pem").exists()
+                    && database.number(UNFINISHED.into()).await > 0
+            })
+            .await;
+            demo.send("INT");
+            assert_eq!(demo.ended().await.code(), Some(code));
+            assert_eq!(database.number(UNFINISHED.into()).await, 0);
+            assert_eq!(
+                database.number(QUEUED.into()).await,
+                database.count("reversals").await
+            );
+        }
     });
 }
 
@@ -229,7 +260,7 @@ async fn a_killed_gateway_forgets_nothing_it_has_told(engine: Engine) {
     .await;
     let load = Load::start(&demo).await;
     load.reach(60).await;
-    demo.kill();
+    demo.kill().await;
     let mut heard = load.heard().await;
     heard.push(waiting.await.expect("the call that waited"));
     assert!(
