@@ -12,11 +12,17 @@ use std::time::Duration;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions};
 
+use tokio::time::Instant;
+
 use super::error::{StoreError, reading_error};
 use crate::config::store::StoreConfig;
 
 /// How long a connection may take to come up.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a lock that is taken is tried again before another gateway is believed to hold it.
+const LOCK_WITHIN: Duration = Duration::from_secs(1);
+/// Between two such tries.
+const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +101,22 @@ impl Database {
 
     /// Holds the SQLite file for this process: `PATH.lock` stays locked until the file is dropped,
     /// also when the process is killed.
-    pub(super) fn lock(&self) -> Result<Option<File>, StoreError> {
+    ///
+    /// A process that is starting a child shares its locks with it for a moment, until the child has
+    /// become the other program; so a lock that is taken is tried again for [`LOCK_WITHIN`].
+    pub(super) async fn lock(&self) -> Result<Option<File>, StoreError> {
+        let give_up_at = Instant::now() + LOCK_WITHIN;
+        loop {
+            match self.try_lock() {
+                Err(StoreError::Locked { .. }) if Instant::now() < give_up_at => {
+                    tokio::time::sleep(LOCK_AGAIN_AFTER).await;
+                }
+                tried => return tried,
+            }
+        }
+    }
+
+    fn try_lock(&self) -> Result<Option<File>, StoreError> {
         let Some(path) = &self.path else {
             return Ok(None);
         };

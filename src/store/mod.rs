@@ -87,7 +87,7 @@ impl Store {
         check_range("1 to 1000 records in a batch", config.batch_records, 1000)?;
         check_range("1 to 100000 queued records", config.queued_records, 100_000)?;
         let database = Database::of(config)?;
-        let lock = database.lock()?;
+        let lock = database.lock().await?;
         let mut connection = database.connect_writer().await?;
         schema::check(database.engine, &mut connection).await?;
         let readers = match Readers::open(database.clone(), config.read_connections).await {

@@ -51,7 +51,7 @@ pub struct MigrationReport {
 pub(super) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
     let database = Database::of(config)?;
     database.create_file()?;
-    let _held = database.lock()?;
+    let _held = database.lock().await?;
     let mut connection = database.connect_writer().await?;
     let engine = database.engine;
     create_migrations_table(engine, &mut connection).await?;

@@ -125,8 +125,8 @@ impl Fixture {
         self.opener.open_card(sealed, &self.binding(), NOW)
     }
 
-    /// Seals `payload` under whatever header is asked for, rightly: `EPK` stands for the ephemeral
-    /// key, `KID` for the key's name.
+    /// Seals `payload` under whatever header is asked for, rightly: `@EPK@` stands for the ephemeral
+    /// key, `@KID@` for the key's name.
     fn forge(&self, header: &str, payload: &str) -> String {
         let (other, _) = SealingKey::generate_p256().unwrap();
         let key = other.agree(&self.point, b"", b"").unwrap();
@@ -136,7 +136,9 @@ impl Fixture {
             encode(&point[1..33]),
             encode(&point[33..])
         );
-        let header = header.replace("EPK", &epk).replace("KID", &self.ecdh_kid);
+        let header = header
+            .replace("@EPK@", &epk)
+            .replace("@KID@", &self.ecdh_kid);
         encrypt(&header, "", payload, &content_key(&key).unwrap())
     }
 }
@@ -164,8 +166,8 @@ fn header_with(name: &str, value: &str) -> String {
     let mut members = vec![
         ("alg", r#""ECDH-ES""#.to_owned()),
         ("enc", r#""A256GCM""#.to_owned()),
-        ("kid", r#""KID""#.to_owned()),
-        ("epk", "EPK".to_owned()),
+        ("kid", r#""@KID@""#.to_owned()),
+        ("epk", "@EPK@".to_owned()),
         ("merchant", r#""demo-shop""#.to_owned()),
         ("order", r#""order-1042""#.to_owned()),
         ("amount_minor", "1234".to_owned()),
@@ -255,9 +257,9 @@ fn party_names_take_part_in_the_key() {
     let key = other.agree(&fixture.point, b"Alice", b"Bob").unwrap();
     let point = other.p256_point().unwrap();
     let header = header_with("apu", r#""QWxpY2U","apv":"Qm9i""#)
-        .replace("KID", &fixture.ecdh_kid)
+        .replace("@KID@", &fixture.ecdh_kid)
         .replace(
-            "EPK",
+            "@EPK@",
             &format!(
                 r#"{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}"#,
                 encode(&point[1..33]),

@@ -240,12 +240,12 @@ fn a_kid_names_one_key_and_its_only_algorithm() {
     let rsa = |kid: &str| {
         header_with("epk", "")
             .replace("ECDH-ES", "RSA-OAEP-256")
-            .replace("KID", kid)
+            .replace("@KID@", kid)
     };
     let dir = |kid: &str| {
         header_with("epk", "")
             .replace("ECDH-ES", "dir")
-            .replace("KID", kid)
+            .replace("@KID@", kid)
     };
     let encrypted_key = encode(&[1; 384]);
     for (sealed, case) in [
