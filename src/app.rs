@@ -176,7 +176,7 @@ pub struct Running {
 /// When a part can't be started; what was started before it is stopped.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    // Taking the port first makes a taken one the first and only error.
+    // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let limits = Limits {
         connections: config.merchant_api.connections,
         concurrent_calls: config.merchant_api.concurrent_calls,
