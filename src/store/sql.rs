@@ -1,8 +1,9 @@
-//! Statements that take many rows, as texts that both databases read.
+//! Statements that take many rows: one text for both databases, but for how a parameter is written.
 //!
-//! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses, so the texts with `$1, $2, …` are
-//! written here, once for each number of rows. Only a few numbers of rows are used, so that the
-//! prepared statements stay in the connection's cache.
+//! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses, so the texts are written here, once for
+//! each number of rows: with `$1, $2, …` for PostgreSQL, and with `?` for SQLite, where a number is a
+//! name, and the driver's search for each name costs the square of how many there are. Only a few
+//! numbers of rows are used, so that the prepared statements stay in the connection's cache.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -72,7 +73,7 @@ pub(super) struct ManyRows {
     pub(super) name: &'static str,
     /// What comes before the rows.
     pub(super) before: &'static str,
-    /// One row: each `?` becomes the next number.
+    /// One row: each `?` is the next parameter.
     pub(super) row: &'static str,
     /// What comes after the rows.
     pub(super) after: &'static str,
@@ -81,16 +82,14 @@ pub(super) struct ManyRows {
 }
 
 /// The numbers of rows that statements are made for, so few that all statements (seven, three of
-/// them with and without rows in return) fit into the 100 that a connection keeps prepared. On SQLite
-/// the largest is small, because the driver looks each parameter up by its name, which costs the
-/// square of their number. On PostgreSQL a larger one saves the way to the server and back.
-const SQLITE_SIZES: [usize; 6] = [12, 8, 4, 3, 2, 1];
-const POSTGRES_SIZES: [usize; 8] = [64, 32, 16, 8, 4, 3, 2, 1];
+/// them with and without rows in return) fit into the 100 that a connection keeps prepared. A large
+/// one saves the way to the database's thread or process and back.
+const SIZES: [usize; 8] = [64, 32, 16, 8, 4, 3, 2, 1];
 
 /// The texts made so far.
 #[derive(Debug)]
 pub(super) struct Texts {
-    sizes: &'static [usize],
+    engine: Engine,
     made: HashMap<(&'static str, usize, bool), Arc<str>>,
 }
 
@@ -106,18 +105,16 @@ pub(super) struct Ran {
 impl Texts {
     pub(super) fn new(engine: Engine) -> Self {
         Self {
-            sizes: match engine {
-                Engine::Sqlite => &SQLITE_SIZES,
-                Engine::Postgres => &POSTGRES_SIZES,
-            },
+            engine,
             made: HashMap::new(),
         }
     }
 
     fn text(&mut self, statement: &ManyRows, rows: usize, returning: bool) -> Arc<str> {
+        let engine = self.engine;
         self.made
             .entry((statement.name, rows, returning))
-            .or_insert_with(|| many_rows_text(statement, rows, returning).into())
+            .or_insert_with(|| many_rows_text(engine, statement, rows, returning).into())
             .clone()
     }
 
@@ -133,7 +130,7 @@ impl Texts {
         let mut ran = Ran::default();
         let mut rest = rows;
         while !rest.is_empty() {
-            let fits = self.sizes.iter().copied().find(|size| *size <= rest.len());
+            let fits = SIZES.into_iter().find(|size| *size <= rest.len());
             let size = fits.unwrap_or(1);
             let (piece, after) = rest.split_at(size);
             rest = after;
@@ -155,7 +152,7 @@ impl Texts {
     }
 }
 
-fn many_rows_text(statement: &ManyRows, rows: usize, returning: bool) -> String {
+fn many_rows_text(engine: Engine, statement: &ManyRows, rows: usize, returning: bool) -> String {
     let mut text = statement.before.to_owned();
     let mut number = 0_usize;
     for row in 0..rows {
@@ -163,7 +160,7 @@ fn many_rows_text(statement: &ManyRows, rows: usize, returning: bool) -> String 
             text.push_str(", ");
         }
         for character in statement.row.chars() {
-            if character == '?' {
+            if character == '?' && engine == Engine::Postgres {
                 number += 1;
                 // Writing to a String can't fail.
                 let _ = write!(text, "${number}");
@@ -211,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_row_gets_its_own_numbers() {
+    fn each_row_gets_its_own_parameters() {
         let statement = ManyRows {
             name: "x",
             before: "INSERT INTO t (a, b, c) VALUES ",
@@ -219,11 +216,15 @@ mod tests {
             after: " ON CONFLICT DO NOTHING",
             returning: " RETURNING a",
         };
-        let without =
-            "INSERT INTO t (a, b, c) VALUES ($1, $2, 0), ($3, $4, 0) ON CONFLICT DO NOTHING";
-        assert_eq!(many_rows_text(&statement, 2, false), without);
-        let with = format!("{without} RETURNING a");
-        assert_eq!(many_rows_text(&statement, 2, true), with);
+        for (engine, rows) in [
+            (Engine::Postgres, "($1, $2, 0), ($3, $4, 0)"),
+            (Engine::Sqlite, "(?, ?, 0), (?, ?, 0)"),
+        ] {
+            let without = format!("INSERT INTO t (a, b, c) VALUES {rows} ON CONFLICT DO NOTHING");
+            let text = |returning| many_rows_text(engine, &statement, 2, returning);
+            assert_eq!(text(false), without);
+            assert_eq!(text(true), format!("{without} RETURNING a"));
+        }
     }
 
     #[test]
