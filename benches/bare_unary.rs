@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -226,13 +227,14 @@ async fn call(arguments: &CallArgs) -> Result<(), Failure> {
         connections.push(ApiKey::new(API_KEY)?.on(channel.await?));
     }
     let times = Arc::new(Mutex::new(Histogram::<u64>::new_with_max(LONGEST_US, 3)?));
+    let warm_up = Arc::new(AtomicU64::new(0));
     let request = "a".repeat(REQUEST_BYTES);
     let begin = Instant::now() + WARM_UP;
     let end = begin + Duration::try_from_secs_f64(arguments.seconds)?;
     let mut callers = tokio::task::JoinSet::new();
     for connection in connections.iter().cycle().take(arguments.concurrency) {
         let mut service = SealingServiceClient::new(connection.clone());
-        let (times, request) = (Arc::clone(&times), request.clone());
+        let (times, warm_up, request) = (times.clone(), warm_up.clone(), request.clone());
         callers.spawn(async move {
             loop {
                 let started = Instant::now();
@@ -243,7 +245,9 @@ async fn call(arguments: &CallArgs) -> Result<(), Failure> {
                 let request = pb::CreateSealingSessionRequest { sealed_session_key };
                 service.create_sealing_session(request).await?;
                 let us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-                if let (true, Ok(mut times)) = (started >= begin, times.lock()) {
+                if started < begin {
+                    warm_up.fetch_add(1, Ordering::Relaxed);
+                } else if let Ok(mut times) = times.lock() {
                     times.saturating_record(us);
                 }
             }
@@ -262,6 +266,7 @@ async fn call(arguments: &CallArgs) -> Result<(), Failure> {
     let figures = serde_json::json!({
         "achieved_per_s": achieved_per_s,
         "answered": times.len(),
+        "warm_up": warm_up.load(Ordering::Relaxed),
         "elapsed_s": elapsed_s,
         "latency": { "total_us": {
             "p50": times.value_at_quantile(0.5),

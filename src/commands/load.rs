@@ -177,6 +177,7 @@ async fn load(arguments: &LoadArgs, target: &Target) -> Result<Report, CommandEr
             },
         },
         connections: connections.len(),
+        warm_up: arguments.warm_up,
         sealing,
         sealed_ahead: sealed.cards,
         sealed_ahead_in_s: sealed.took.as_secs_f64(),

@@ -21,6 +21,8 @@ pub(super) struct Report {
     #[serde(flatten)]
     pub(super) pace: Pace,
     pub(super) connections: usize,
+    /// Calls before the run, which are in no other figure.
+    pub(super) warm_up: u64,
     pub(super) sealing: Sealing,
     pub(super) sealed_ahead: u64,
     pub(super) sealed_ahead_in_s: f64,
@@ -319,6 +321,7 @@ mod tests {
                 in_flight_limit: 8,
             },
             connections: 2,
+            warm_up: 0,
             sealing: Sealing::Ahead,
             sealed_ahead: 1000,
             sealed_ahead_in_s: 0.1,
