@@ -67,6 +67,15 @@ fn what_is_left_out_has_defaults() {
     assert_eq!(profile.match_rule, MatchRule::default());
 }
 
+/// What is not in the key need not be sent.
+#[test]
+fn a_bank_without_rrns_has_another_key() {
+    let text = with("match_key = [7, 11, 37, 41]", "match_key = [7, 11, 41]");
+    let profile = read(&text.replacen("37 = \"rrn\"\n", "", 1)).unwrap();
+    let mut sent = profile.authorization.fields.iter().map(|(de, _)| *de);
+    assert!(!sent.any(|de| de == 37));
+}
+
 /// An inline dialect: the built-in one, and what is different at this bank.
 #[test]
 fn a_bank_with_a_dialect_of_its_own_is_one_file() {
@@ -135,7 +144,7 @@ fn response_codes_can_be_overridden() {
 /// Each row: what is replaced, by what, and what the error must say.
 #[test]
 fn errors_name_file_key_expected_and_got() {
-    let table: [(&str, &str, &[&str]); 32] = [
+    let table: [(&str, &str, &[&str]); 34] = [
         ("address =", "adress =", &["unknown field `adress`"]),
         ("hold_days = 7", "", &["missing field `hold_days`"]),
         ("lines = 2", "lines = \"two\"", &["lines", "expected usize"]),
@@ -237,6 +246,16 @@ fn errors_name_file_key_expected_and_got() {
             "match_key = [7, 11, 37, 41]",
             "match_key = [11, 42]",
             &["match_key: expected only DEs of 4, 7, 11, 37 and 41, got 42"],
+        ),
+        (
+            "37 = \"rrn\"\n",
+            "",
+            &["messages.authorization.fields: expected a source for DE 37, which is in match_key"],
+        ),
+        (
+            "41 = \"terminal_id\"\n",
+            "",
+            &["messages.authorization.fields: expected a source for DE 41, which is in match_key"],
         ),
         (
             "kind = \"binary-2\"",

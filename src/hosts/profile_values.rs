@@ -12,6 +12,7 @@ use crate::payment::decline::ResponseCode;
 use crate::payment::ids::HostId;
 
 use super::match_key::{KeyFields, MatchRule};
+use super::messages::Mapping;
 use super::notice::KeyField;
 use super::profile::{
     BackOff, HostProfile, MAX_IN_FLIGHT, MAX_LINES, MAX_REPLY_TIMEOUT, NetworkProfile, PemSource,
@@ -64,6 +65,10 @@ impl Reading<'_> {
             ));
         }
         let dialect = self.dialect(&raw.dialect)?;
+        let match_rule =
+            self.match_rule(raw.match_key.as_deref(), raw.match_where_echoed.as_deref())?;
+        let authorization = self.mapping("authorization", &raw.messages.authorization)?;
+        self.key_is_sent(match_rule, &authorization)?;
         Ok(HostProfile {
             host_id: self.host_id()?,
             tls: self.tls(&raw)?,
@@ -93,9 +98,9 @@ impl Reading<'_> {
             dialect: Arc::new(dialect),
             framing: raw.framing,
             utc_offset_minutes: self.utc_offset(raw.utc_offset_minutes)?,
-            match_rule: self.match_rule(raw.match_key, raw.match_where_echoed)?,
+            match_rule,
             response_codes: self.response_codes(&raw.response_codes)?,
-            authorization: self.mapping("authorization", &raw.messages.authorization)?,
+            authorization,
         })
     }
 
@@ -234,20 +239,34 @@ impl Reading<'_> {
 
     fn match_rule(
         &self,
-        always: Option<Vec<u8>>,
-        where_echoed: Option<Vec<u8>>,
+        always: Option<&[u8]>,
+        where_echoed: Option<&[u8]>,
     ) -> Result<MatchRule, ProfileError> {
         let default = MatchRule::default();
         let rule = MatchRule {
-            always: always.map_or(Ok(default.always), |des| self.key_fields("match_key", &des))?,
+            always: always.map_or(Ok(default.always), |des| self.key_fields("match_key", des))?,
             where_echoed: where_echoed.map_or(Ok(default.where_echoed), |des| {
-                self.key_fields("match_where_echoed", &des)
+                self.key_fields("match_where_echoed", des)
             })?,
         };
         if !rule.always.contains(KeyField::Stan) {
             return Err(self.fault("match_key", "11 among its DEs", "none"));
         }
         Ok(rule)
+    }
+
+    /// A host can't echo what it was not sent: each of its responses would go unmatched.
+    fn key_is_sent(&self, rule: MatchRule, mapping: &Mapping) -> Result<(), ProfileError> {
+        let sent = |de: u8| mapping.fields.iter().any(|(there, _)| *there == de);
+        KeyField::DES
+            .into_iter()
+            .filter(|field| rule.always.contains(*field))
+            .filter_map(KeyField::de)
+            .find(|de| !sent(*de))
+            .map_or(Ok(()), |de| {
+                let expected = format!("a source for DE {de}, which is in match_key");
+                Err(self.fault("messages.authorization.fields", expected, "none"))
+            })
     }
 
     fn key_fields(&self, key: &str, des: &[u8]) -> Result<KeyFields, ProfileError> {
