@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::records::{AuthorizationIntent, AuthorizationOutcome, ReversalOwed};
 use super::rows::{json, payment_detail, variant_name};
 use super::sql::{Value, hex};
+use crate::payment::record::{Operation, Payment};
 
 /// An intent as values.
 #[derive(Debug)]
@@ -115,10 +116,7 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
     {
         return Err(StoreError::Invalid {
             expected: "a new payment and its new operation, of the merchant that asks",
-            got: format!(
-                "payment {} version {}, operation {} version {} of payment {}",
-                payment.id, payment.version, operation.id, operation.version, operation.payment_id
-            ),
+            got: shown(payment, operation),
         });
     }
     let operation_id = operation.id.to_string();
@@ -185,6 +183,14 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
     })
 }
 
+/// A payment and an operation as they stand in a refusal: which, and in which version.
+fn shown(payment: &Payment, operation: &Operation) -> String {
+    format!(
+        "payment {} version {}, operation {} version {} of payment {}",
+        payment.id, payment.version, operation.id, operation.version, operation.payment_id
+    )
+}
+
 /// An outcome's values.
 ///
 /// # Errors
@@ -205,10 +211,7 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
     {
         return Err(StoreError::Invalid {
             expected: "a changed payment, its changed operation and that operation's reversal",
-            got: format!(
-                "payment {} version {}, operation {} version {} of payment {}",
-                payment.id, payment.version, operation.id, operation.version, operation.payment_id
-            ),
+            got: shown(payment, operation),
         });
     }
     let payment_id = payment.id.to_string();
