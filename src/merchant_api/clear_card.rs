@@ -3,7 +3,8 @@
 //! A merchant that sends a card number in clear, in whichever field, has a fault that must be found on
 //! its first call, not in an audit. The search is for what people and programs send by mistake: 13 to
 //! 19 digits with a valid check digit, in one piece or in groups as on the card, whatever stands
-//! before and after them and whichever character stands between the groups.
+//! before and after them, whichever character stands between the groups, and in whichever script's
+//! decimal digits: full-width ones, as a Japanese keyboard makes them, or Arabic-Indic ones.
 //!
 //! Not taken for card numbers:
 //! - numbers that begin with 0, 1 or 20: time stamps and dates far more often than the few airline
@@ -15,6 +16,7 @@
 //! one in ten of a merchant's purely numeric references of 13 digits or more; the refusal says so, and
 //! one letter within the digits helps.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use crate::card::pan::passes_luhn;
@@ -28,8 +30,19 @@ const HEX_ID_LENGTHS: [usize; 4] = [24, 32, 40, 64];
 /// The groups of a UUID (RFC 9562, section 4), a hyphen between each.
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
+/// The zeros of all scripts but ASCII (Unicode 14, general category Nd); one to nine follow each.
+const ZEROS: [u32; 65] = [
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6,
+    0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50,
+    0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
+    0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650,
+    0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50,
+    0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
+];
+
 /// Whether `text` holds what must be taken for a card number in clear.
 pub(super) fn contains_card_number(text: &str) -> bool {
+    let text = &*with_ascii_digits(text);
     // Most texts are too short for a card number: the common case costs one pass.
     if text.bytes().filter(u8::is_ascii_digit).count() < *PAN_DIGITS.start() {
         return false;
@@ -45,6 +58,25 @@ pub(super) fn contains_card_number(text: &str) -> bool {
         }
     }
     false
+}
+
+/// The text with every decimal digit as its ASCII one, and all else as it is.
+fn with_ascii_digits(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        Cow::Borrowed(text)
+    } else {
+        text.chars().map(ascii_digit).collect()
+    }
+}
+
+fn ascii_digit(character: char) -> char {
+    let code = u32::from(character);
+    let following = ZEROS.partition_point(|zero| *zero <= code);
+    following
+        .checked_sub(1)
+        .and_then(|index| ZEROS.get(index))
+        .and_then(|zero| char::from_digit(code.checked_sub(*zero).filter(|digit| *digit < 10)?, 10))
+        .unwrap_or(character)
 }
 
 /// A part of a text.
@@ -205,12 +237,37 @@ mod tests {
             "620550 0000000000004",
             "4222 222 222 222",
             "42424242 42424242",
+            // Full-width, Arabic-Indic, Devanagari and mathematical digits, alone and among ASCII ones.
+            "４２４２４２４２４２４２４２４２",
+            "４２４２　４２４２　４２４２　４２４２",
+            "\u{664}\u{662}42 4242 4242 4242",
+            "\u{96a}\u{968}42424242424242",
+            "\u{1d7d2}\u{1d7d0}42-4242-4242-4242",
             // Beside identifiers, not within them.
             "ab4242424242424242cdefab 4242-4242-4242-4242",
             "5f0c9d2e-8a71-4364-8a71-5f0c9d2e8a71 4242424242424242",
             "5f0c9d2e-8a71-4364-8a71-5f0c9d2e8a71-4242-4242-4242-4242",
         ] {
             assert!(contains_card_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_decimal_digit_is_known() {
+        assert!(ZEROS.is_sorted());
+        for (digit, ascii) in [
+            ('\u{660}', '0'),
+            ('\u{669}', '9'),
+            ('９', '9'),
+            ('\u{1d7ff}', '9'),
+        ] {
+            assert_eq!(ascii_digit(digit), ascii);
+        }
+        for other in ['\u{65f}', '\u{66a}', 'a', '\u{b2}', '\u{2460}', char::MAX] {
+            assert_eq!(ascii_digit(other), other);
+        }
+        for zero in ZEROS {
+            assert_eq!(ascii_digit(char::from_u32(zero).unwrap()), '0', "{zero:x}");
         }
     }
 
@@ -235,7 +292,7 @@ mod tests {
             // Groups that are no row: two characters between, a letter between, a short group within.
             "4242 4242  4242 4242",
             "4242 4242x4242 4242",
-            "4242 4242 \u{661}4242 4242",
+            "4242 4242\u{e9}4242 4242",
             "42 42 42 42 42 42 42 42",
             "21.11.2026 18:30:15.424242",
             // A row with a wrong check digit, and one that begins as a date.
@@ -244,7 +301,8 @@ mod tests {
             // Too short, too long.
             "424242424242",
             "42424242424242424242",
-            "４２４２４２４２４２４２４２４２",
+            // Digits that are not decimal: superscripts.
+            "\u{2074}\u{b2}4242424242",
         ] {
             assert!(!contains_card_number(text), "{text}");
         }
