@@ -13,8 +13,9 @@ use crate::card::pan::{Card, Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{self, CardClaims, Recipient};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock as _, SystemClock};
+use crate::merchant_api::from_proto::merchant_reference;
 use crate::payment::ids::MerchantId;
-use crate::payment::money::{Currency, Money};
+use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 
 /// The most that is read from standard input, in bytes: a card is far smaller.
 const MAX_INPUT_BYTES: u64 = 4096;
@@ -36,10 +37,10 @@ pub struct SealArgs {
     #[arg(long, value_name = "ID", default_value = "demo-shop")]
     merchant: MerchantId,
     /// The merchant's reference of the order, `merchant_reference` in the request.
-    #[arg(long, value_name = "REFERENCE")]
+    #[arg(long, value_name = "REFERENCE", value_parser = merchant_reference)]
     order: String,
     /// The amount in minor units: 1234 is 12.34 EUR.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=MAX_AMOUNT_MINOR))]
     amount_minor: i64,
     /// The currency, ISO 4217.
     #[arg(long, value_name = "CODE", default_value = "EUR")]
@@ -187,4 +188,56 @@ fn card(arguments: &SealArgs) -> Result<Card, CommandError> {
 )]
 fn warn(text: &str) {
     eprintln!("payswitch seal: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: SealArgs,
+    }
+
+    /// What was wrong with the arguments; nothing when they were taken.
+    fn refusal(order: &str, amount_minor: &str) -> String {
+        let line = Line::try_parse_from([
+            "seal",
+            "--jwks=jwks.json",
+            &format!("--order={order}"),
+            &format!("--amount-minor={amount_minor}"),
+        ]);
+        line.map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn what_the_api_would_refuse_is_not_sealed() {
+        let longest = "x".repeat(64);
+        for (order, amount) in [("order-1042", "1"), (&longest, "999999999999")] {
+            assert_eq!(refusal(order, amount), "");
+        }
+        let too_long = "x".repeat(65);
+        for (order, amount, expected) in [
+            ("order-1042", "0", "0 is not in 1..=999999999999"),
+            ("order-1042", "-5", "-5 is not in 1..=999999999999"),
+            ("order-1042", "1000000000000", "is not in 1..=999999999999"),
+            (
+                "",
+                "1",
+                "expected 1 to 64 printable ASCII characters, got nothing",
+            ),
+            (&too_long, "1", "got 65 characters"),
+            ("caf\u{e9}", "1", "got the character U+00E9 at position 4"),
+            ("4242424242424242", "1", "a card number in clear"),
+        ] {
+            let refusal = refusal(order, amount);
+            assert!(
+                refusal.contains(expected),
+                "expected {expected:?} in {refusal:?}"
+            );
+        }
+    }
 }

@@ -114,6 +114,28 @@ pub(super) fn authorize(request: pb::AuthorizePaymentRequest) -> Result<Authoriz
     findings.finish(read)
 }
 
+/// Reads a merchant's reference of an order as a request's is read: what would be refused later can be
+/// refused before a card is sealed for it.
+///
+/// # Errors
+/// Says what was expected and what came instead, without repeating it.
+pub fn merchant_reference(text: &str) -> Result<String, String> {
+    let mut findings = Findings::default();
+    let read = REFERENCE.read(&mut findings, "merchant_reference", text.to_owned());
+    findings.finish(read).map_err(|invalid| match invalid {
+        InvalidRequest::Violations(violations) => violations
+            .into_iter()
+            .map(|violation| violation.description)
+            .collect(),
+        InvalidRequest::ClearCard(_) => {
+            format!(
+                "expected {}, got a card number in clear",
+                REFERENCE.expected
+            )
+        }
+    })
+}
+
 /// SHA-256 over the encoded request: what "the same request again" is judged by. Fields that this
 /// version does not know are not part of it. The encoding has one form: fields in the order of their
 /// numbers, maps in the order of their keys.
