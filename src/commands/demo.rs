@@ -17,6 +17,7 @@ use clap::Args;
 
 use crate::card::header::Algorithm;
 use crate::card::seal::Recipient;
+use crate::commands::ready_file::ReadyFile;
 use crate::commands::serve::{StopSignal, without_password};
 use crate::commands::{self, CommandError};
 use crate::telemetry::{self, LogFormat};
@@ -53,7 +54,7 @@ pub struct DemoArgs {
     /// Don't pay with the test cards first.
     #[arg(long)]
     no_tour: bool,
-    /// Written as JSON once everything is ready and the tour is over.
+    /// Written as JSON once everything is ready and the tour is over, and removed when it stops.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -93,6 +94,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         codec_program: None,
     };
     let mut stop = StopSignal::listen()?;
+    let mut ready_file = arguments.ready_file.map(ReadyFile::at).transpose()?;
     println!("Starting an acquirer, two issuers and the gateway on loopback ...");
     let stand = Stand::start(&options).await?;
     for host in stand.banks.hosts() {
@@ -131,10 +133,11 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         });
     }
     print_how_to_go_on(&stand, &arguments.data);
-    if let Some(path) = &arguments.ready_file {
-        commands::write_whole(path, &stand.ready())?;
+    if let Some(file) = &mut ready_file {
+        file.write(&stand.ready())?;
     }
     stop.received().await;
+    drop(ready_file);
     end(stand, true).await
 }
 

@@ -4,12 +4,15 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::card::custody::{CustodyError, Existing, write_private_file};
+
 pub mod certs;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod load;
 pub mod merchant;
 pub mod migrate;
+pub mod ready_file;
 pub mod seal;
 pub mod serve;
 
@@ -112,15 +115,12 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Writes a JSON file whole or not at all, so that whoever waits for it never reads half of it.
+/// Writes a JSON file whole or not at all, so that whoever waits for it never reads half of it. Only
+/// its owner may read it: it may hold an API key.
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> std::io::Result<()> {
-    let mut text = serde_json::to_string_pretty(value).map_err(std::io::Error::other)?;
-    text.push('\n');
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, path)
+pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> Result<(), CustodyError> {
+    let text = zeroize::Zeroizing::new(format!("{value:#}\n"));
+    write_private_file(path, text.as_bytes(), Existing::Replace)
 }

@@ -2,14 +2,20 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::CommandError;
+use super::ready_file::ReadyFile;
 use crate::app;
 use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
+
+/// How often the log says that a required bank is not signed on yet.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// What `payswitch serve` takes.
 #[derive(Debug, Args)]
@@ -25,7 +31,8 @@ pub struct ServeArgs {
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = Log::Text)]
     log: Log,
-    /// Written as JSON once the gateway is ready: `merchant_api`, `jwks_path`, `database_url`, `pid`.
+    /// Written as JSON once every required bank is signed on, and removed when the gateway stops:
+    /// `merchant_api`, `jwks_path`, `database_url`, `pid`.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -51,37 +58,40 @@ pub fn run(arguments: ServeArgs) -> Result<ExitCode, CommandError> {
 }
 
 async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
+    let mut stop = StopSignal::listen()?;
+    let mut ready_file = ready_file.map(ReadyFile::at).transpose()?;
+    let parts = app::Parts::from_config(&config)?;
+    let mut running = app::start(&config, parts).await?;
+    tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
     let ready = serde_json::json!({
+        "merchant_api": running.merchant_api.to_string(),
         "jwks_path": config.card.jwks_path,
         "database_url": without_password(&config.store.url),
         "pid": std::process::id(),
     });
-    let mut stop = StopSignal::listen()?;
-    let parts = app::Parts::from_config(&config)?;
-    let mut running = app::start(&config, parts).await?;
-    tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
-    let working = async {
-        running.wait_for_hosts().await;
-        if let Some(path) = ready_file {
-            let mut ready = ready;
-            if let Some(fields) = ready.as_object_mut() {
-                fields.insert(
-                    "merchant_api".into(),
-                    running.merchant_api.to_string().into(),
-                );
-            }
-            super::write_whole(&path, &ready)?;
+    let hosts = Arc::clone(&running.hosts);
+    let announcing = async {
+        while !hosts.ready(WARN_EVERY).await {
+            tracing::warn!("A required bank is not signed on yet; the gateway is not ready");
         }
-        running.door_failed().await;
-        Ok::<_, CommandError>(())
+        tracing::info!("Every required bank is signed on");
+        ready_file
+            .as_mut()
+            .map_or(Ok(()), |file| file.write(&ready))
     };
-    tokio::select! {
-        ended = working => ended?,
-        () = stop.received() => {}
-    }
+    let announced: Result<(), CommandError> = tokio::select! {
+        announced = async {
+            announcing.await?;
+            std::future::pending().await
+        } => announced,
+        () = running.door_failed() => Ok(()),
+        () = stop.received() => Ok(()),
+    };
+    drop(ready_file);
     tracing::info!("Stopping: no new payments, those under way are finished");
     let drained = running.stop().await;
     tracing::info!(drained, "Stopped");
+    announced?;
     Ok(if drained {
         ExitCode::SUCCESS
     } else {
