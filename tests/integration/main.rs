@@ -29,5 +29,7 @@ mod finding;
 mod idempotency;
 mod ordering;
 mod program;
-mod refusals;
+mod refusing_callers;
+mod refusing_cards;
+mod refusing_requests;
 mod unknown_outcomes;

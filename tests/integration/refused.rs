@@ -1,7 +1,10 @@
-//! What an error says, so that a test can hold all of it to a table.
+//! What an error says, so that a test can hold all of it to a table; and that nothing came of it.
 
+use payswitch::merchant_api::pb;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+use crate::harness::{Payments, Switch, authorize, pay_with};
 
 /// An error as a client can branch on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,4 +79,45 @@ impl From<&Status> for Refused {
                 .is_some_and(|retry| retry.retry_delay.is_some()),
         }
     }
+}
+
+/// All of an error as it travels, so that "the same" is the same to the byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) details: Vec<u8>,
+}
+
+impl From<&Status> for Shown {
+    fn from(status: &Status) -> Self {
+        Self {
+            code: status.code(),
+            message: status.message().to_owned(),
+            details: status.details().to_vec(),
+        }
+    }
+}
+
+/// The bank has seen nothing, and nothing was kept; then one good payment leaves exactly one of each.
+pub(crate) async fn assert_nothing_came_of_it(switch: &Switch) {
+    for (table, rows) in switch.database.rows_of_payments().await {
+        assert_eq!(rows, 0, "{table}");
+    }
+    let good = pay_with("pm_test_visa", 1250, "EUR");
+    authorize(&mut switch.payments().await, good).await;
+    // What had been sent before would have arrived before.
+    assert_eq!(switch.at_acquirer(), 1);
+    assert_eq!(switch.database.count("payments").await, 1);
+}
+
+/// Authorizes, and is refused.
+pub(crate) async fn refusal(
+    payments: &mut Payments,
+    request: pb::AuthorizePaymentRequest,
+) -> Status {
+    payments
+        .authorize_payment(request)
+        .await
+        .expect_err("a refusal")
 }
