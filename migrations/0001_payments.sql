@@ -110,7 +110,7 @@ CREATE TABLE operations (
     updated_at_ms     BIGINT NOT NULL,
     version           BIGINT NOT NULL, -- 1 when recorded, one more with each change
     state_detail      TEXT   NOT NULL, -- JSON: what the state owns
-    answer            TEXT             -- JSON: the payment as the merchant was told; NULL while running
+    answer            TEXT             -- JSON: what was told the merchant of the payment, without what never changes; NULL while running
 );
 CREATE INDEX operations_payment ON operations (payment_id);
 -- RRN first, because people ask for it alone, and because it grows, so that the index is appended to.

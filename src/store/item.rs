@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::records::{AuthorizationIntent, AuthorizationOutcome, ReversalOwed};
-use super::rows::{json, payment_detail, variant_name};
+use super::rows::{json, payment_detail, told, variant_name};
 use super::sql::{Value, hex};
 use crate::payment::record::{Operation, Payment};
 
@@ -235,7 +235,7 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             operation.bank_us.into(),
             operation.updated_at.as_i64().into(),
             json(&operation.state)?.into(),
-            json(payment)?.into(),
+            told(payment)?.into(),
         ],
         reversal: reversal.as_ref().map(reversal_row).transpose()?,
         payment_id,

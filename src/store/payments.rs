@@ -9,7 +9,9 @@ use super::records::{
     AuthorizationIntent, AuthorizationOutcome, IntentOutcome, ListOrder, MAX_PAGE_SIZE,
     OutcomeRecorded, Page, PaymentCursor, PaymentFilter, RecordedAnswer,
 };
-use super::rows::{Columns, OPERATION_COLUMNS, PAYMENT_COLUMNS, json, operation, payment};
+use super::rows::{
+    Columns, OPERATION_COLUMNS, PAYMENT_COLUMNS, answered_payment, operation, payment, told,
+};
 use super::sql::{Value, from_hex};
 use crate::payment::ids::{HostId, MerchantId, OperationId, PaymentId};
 use crate::payment::record::{Operation, Payment};
@@ -113,7 +115,7 @@ impl Store {
         let found = self
             .read(
                 "SELECT id FROM operations WHERE id = $1 AND answer = $2",
-                &[operation.to_string().into(), json(payment)?.into()],
+                &[operation.to_string().into(), told(payment)?.into()],
             )
             .await?;
         Ok(!found.is_empty())
@@ -129,16 +131,16 @@ impl Store {
         method: &str,
         request_id: &str,
     ) -> Result<Option<RecordedAnswer>, StoreError> {
-        let found = self
-            .read(
-                "SELECT idempotency.operation_id, idempotency.body_hash, operations.payment_id, \
-                    operations.answer FROM idempotency \
-                 JOIN operations ON operations.id = idempotency.operation_id \
-                 WHERE idempotency.merchant_id = $1 AND idempotency.method = $2 \
-                    AND idempotency.request_id = $3",
-                &[merchant.as_str().into(), method.into(), request_id.into()],
-            )
-            .await?;
+        let text = format!(
+            "SELECT idempotency.operation_id, idempotency.body_hash, operations.answer, \
+                {PAYMENT_COLUMNS} FROM idempotency \
+             JOIN operations ON operations.id = idempotency.operation_id \
+             JOIN payments ON payments.id = operations.payment_id \
+             WHERE idempotency.merchant_id = $1 AND idempotency.method = $2 \
+                AND idempotency.request_id = $3"
+        );
+        let values = [merchant.as_str().into(), method.into(), request_id.into()];
+        let found = self.read(AssertSqlSafe(text), &values).await?;
         let Some(row) = found.first() else {
             return Ok(None);
         };
@@ -147,15 +149,10 @@ impl Store {
         let body_hash = from_hex(hash)
             .ok_or_else(|| request.corrupt("body_hash", hash, "expected 64 hex digits"))?;
         let operation = Columns::of(row, "operations", "operation_id")?;
-        let answered = operation.optional_text("answer")?.is_some();
         Ok(Some(RecordedAnswer {
-            payment_id: operation.parsed("payment_id")?,
+            payment_id: Columns::of(row, "payments", "id")?.parsed("id")?,
             body_hash,
-            answer: if answered {
-                Some(operation.json("answer")?)
-            } else {
-                None
-            },
+            answer: answered_payment(row, &operation)?,
         }))
     }
 

@@ -51,6 +51,54 @@ pub(super) fn payment_detail(payment: &Payment) -> Result<String, StoreError> {
     })
 }
 
+/// What `operations.answer` holds: of the payment as the merchant was told it, what later changes
+/// change. Everything else stands in the payment's row for good.
+#[derive(Serialize, Deserialize)]
+struct Told<'p> {
+    authorized_minor: i64,
+    captured_minor: i64,
+    refunded_minor: i64,
+    disputed_minor: i64,
+    state: Cow<'p, PaymentState>,
+    updated_at: UnixMillis,
+    version: i64,
+}
+
+/// `operations.answer` for a merchant that is told `payment`.
+pub(super) fn told(payment: &Payment) -> Result<String, StoreError> {
+    json(&Told {
+        authorized_minor: payment.authorized_minor,
+        captured_minor: payment.captured_minor,
+        refunded_minor: payment.refunded_minor,
+        disputed_minor: payment.disputed_minor,
+        state: Cow::Borrowed(&payment.state),
+        updated_at: payment.updated_at,
+        version: payment.version,
+    })
+}
+
+/// The payment as the merchant was told it, from a row with [`PAYMENT_COLUMNS`] and the `answer` of
+/// an operation; `None` when there is no answer yet.
+pub(super) fn answered_payment(
+    row: &AnyRow,
+    operation: &Columns<'_>,
+) -> Result<Option<Payment>, StoreError> {
+    if operation.optional_text("answer")?.is_none() {
+        return Ok(None);
+    }
+    let told: Told<'_> = operation.json("answer")?;
+    Ok(Some(Payment {
+        authorized_minor: told.authorized_minor,
+        captured_minor: told.captured_minor,
+        refunded_minor: told.refunded_minor,
+        disputed_minor: told.disputed_minor,
+        state: told.state.into_owned(),
+        updated_at: told.updated_at,
+        version: told.version,
+        ..payment(row)?
+    }))
+}
+
 /// A value as JSON. The domain's values have no key that JSON can't write.
 pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Invalid {

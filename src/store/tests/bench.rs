@@ -1,4 +1,6 @@
-//! How many payments a second the store takes, intent and outcome each durable. Not a test: run it
+//! How many payments a second the store takes, intent and outcome each durable, and what processor
+//! time one takes of this process (SQLite's share is in it, PostgreSQL's server's is not). Not a
+//! test: run it
 //! with `cargo test --release --lib store::tests::bench -- --ignored --nocapture --test-threads 1`.
 
 use std::time::Instant;
@@ -39,6 +41,7 @@ async fn measure(engine: &str, store: &Store, in_flight: usize) {
         shares[number % in_flight].push(intent("shop"));
     }
     let begun = Instant::now();
+    let processor_begun = processor_ms();
     let tasks: Vec<_> = shares
         .into_iter()
         .map(|share| {
@@ -67,11 +70,12 @@ async fn measure(engine: &str, store: &Store, in_flight: usize) {
         latencies.extend(task.await.unwrap());
     }
     let seconds = begun.elapsed().as_secs_f64();
+    let processor_us = (processor_ms() - processor_begun) * 1000 / u64::try_from(count).unwrap();
     latencies.sort();
     let at = |permille: usize| latencies[(count - 1) * permille / 1000].as_secs_f64() * 1000.0;
     println!(
         "{engine}: {in_flight} in flight, {count} payments in {seconds:.2} s: {:.0} payments/s; \
-         ms for both records p50 {:.2}, p99 {:.2}, p99.9 {:.2}, longest {:.2}",
+         {processor_us} µs of processor time each; ms for both records p50 {:.2}, p99 {:.2}, p99.9 {:.2}, longest {:.2}",
         f64::from(u32::try_from(count).unwrap()) / seconds,
         at(500),
         at(990),
@@ -79,4 +83,17 @@ async fn measure(engine: &str, store: &Store, in_flight: usize) {
         at(1000),
     );
     store.close().await;
+}
+
+/// Processor time of this process so far, by all its threads.
+fn processor_ms() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // After the name, which may hold anything: the 12th and 13th are user and system time, in ticks
+    // of 10 ms (proc(5)).
+    let (_, after_name) = stat.rsplit_once(") ").unwrap();
+    let ticks = |index: usize| -> u64 {
+        let field = after_name.split(' ').nth(index).unwrap();
+        field.parse().unwrap()
+    };
+    (ticks(11) + ticks(12)) * 10
 }

@@ -105,6 +105,20 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
     };
     assert_eq!(done.answer, Some(told.payment.clone()));
 
+    // Whatever becomes of the payment later, that answer stands.
+    let id = first.payment.id;
+    database
+        .execute(&format!(
+            "UPDATE payments SET version = 9, updated_at_ms = 1, authorized_minor = 3, \
+             captured_minor = 2, refunded_minor = 1, disputed_minor = 1, state = 'EXPIRED', \
+             state_detail = '{{\"state\":\"EXPIRED\"}}' WHERE id = '{id}'"
+        ))
+        .await;
+    assert_eq!(
+        answer(&store, &first).await.unwrap().answer,
+        Some(told.payment.clone())
+    );
+
     // The refused repetition has used up nothing: its sealed card still works elsewhere.
     let mut other = intent("shop");
     other.envelope = again.envelope;
