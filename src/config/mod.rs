@@ -4,8 +4,10 @@
 //! - [`hosts`]: where the host profiles are.
 //! - [`card`]: the keys that open sealed cards.
 //! - [`merchant_api`]: the door for merchants.
+//! - `environment`: finds misspelt variables.
 
 pub mod card;
+mod environment;
 pub mod hosts;
 pub mod merchant_api;
 pub mod store;
@@ -49,6 +51,14 @@ pub enum ConfigError {
     /// A key or value that doesn't fit; the text names it, and what was expected.
     #[error("the configuration is not usable")]
     Invalid(#[source] Box<figment::Error>),
+    /// A variable of the environment that looks like ours and is none.
+    #[error("the environment variable {name} is not known; did you mean {nearest}?")]
+    UnknownVariable {
+        /// Its name. Its value may be a secret.
+        name: String,
+        /// The known name that is most like it.
+        nearest: String,
+    },
     /// A value outside its range.
     #[error("expected {key} to be {expected}, got {got}")]
     OutOfRange {
@@ -65,8 +75,10 @@ impl Config {
     /// The defaults, over them the file, over that the environment.
     ///
     /// # Errors
-    /// When the file can't be read, a key is unknown, or a value is of the wrong kind or range.
+    /// When the file can't be read, a key or a variable is unknown, or a value is of the wrong kind or
+    /// range.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        environment::check(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
             // Figment passes over a file that isn't there; a file that was named must be.
@@ -83,7 +95,7 @@ impl Config {
         let config: Self = figment
             .merge(environment)
             .extract()
-            .map_err(|error| ConfigError::Invalid(Box::new(error)))?;
+            .map_err(|error| ConfigError::Invalid(Box::new(with_plain_keys(error))))?;
         config.check()?;
         Ok(config)
     }
@@ -136,6 +148,14 @@ impl Config {
     }
 }
 
+/// Figment puts the name of its profile before each key; there is only one, and nobody wrote it.
+fn with_plain_keys(mut error: figment::Error) -> figment::Error {
+    error.metadata = error
+        .metadata
+        .map(|metadata| metadata.interpolater(|_profile, keys| keys.join(".")));
+    error
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +192,8 @@ mod tests {
             let error = load(text).unwrap_err();
             let shown = format!("{error} {:?}", std::error::Error::source(&error));
             assert!(shown.contains(named), "{text}: {shown}");
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            assert!(!source.unwrap_or_default().contains("default."), "{text}");
         }
         let missing = Config::load(Some(Path::new("/nowhere/payswitch.toml"))).unwrap_err();
         assert!(missing.to_string().contains("/nowhere/payswitch.toml"));
