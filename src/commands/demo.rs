@@ -1,14 +1,15 @@
 //! `payswitch demo`: simulated banks and the gateway in one process on loopback.
 //!
+//! - [`reset`]: removes what an earlier run left, and nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
 //! - [`hops`]: shows one payment's messages at each hop, masked.
 
 pub mod hops;
+pub mod reset;
 pub mod stand;
 pub mod tour;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::commands::serve::{StopSignal, without_password};
 use crate::commands::{self, CommandError};
 use crate::telemetry::{self, LogFormat};
 
-use stand::{Listener, SERVER_NAME, Stand, StandOptions, master_key_path, stops};
+use stand::{Listener, SERVER_NAME, Stand, StandOptions, stops};
 use tour::Visited;
 
 /// How long the tour waits for the answer that comes late.
@@ -39,7 +40,7 @@ pub struct DemoArgs {
     /// Where keys, certificates and the database are kept.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     data: PathBuf,
-    /// Begin with an empty folder.
+    /// Begin with an empty folder. One that holds anything but what the demo wrote is left alone.
     #[arg(long)]
     reset: bool,
     /// The merchant API's port on loopback; 0 takes a free one.
@@ -65,24 +66,11 @@ pub struct DemoArgs {
 /// When a part can't be started, or the tour can't be finished.
 pub fn run(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     if arguments.reset {
-        reset(&arguments.data)?;
+        reset::remove(&arguments.data, arguments.ready_file.as_deref())?;
     }
     std::fs::create_dir_all(&arguments.data)?;
     telemetry::start(LogFormat::Text, Some(&arguments.data.join("payswitch.log")))?;
     commands::runtime()?.block_on(show(arguments))
-}
-
-fn reset(data: &Path) -> io::Result<()> {
-    for removed in [
-        std::fs::remove_dir_all(data),
-        std::fs::remove_file(master_key_path(data)),
-    ] {
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the demo is there to be read")]

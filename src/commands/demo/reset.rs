@@ -1,0 +1,173 @@
+//! Removes what an earlier run of the demo left, and nothing else.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::stand::master_key_path;
+
+/// The folders that the demo makes; they hold keys and certificates, each in a `.pem` file.
+const FOLDERS: [&str; 2] = ["keys", "certs"];
+/// The files that the demo makes; what SQLite puts beside the database begins with its name.
+const FILES: [&str; 4] = ["api-key.pem", "jwks.json", "payswitch.log", "ready.json"];
+const DATABASE: &str = "payswitch.db";
+/// How deep folders lie within [`FOLDERS`]: `keys/retiring`, `certs/HOST`.
+const DEEPEST: u32 = 2;
+
+/// Why the folder is left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// Something that the demo did not write.
+    #[error(
+        "{} is not reset: it holds {}, which the demo did not write", data.display(), foreign.display()
+    )]
+    Foreign {
+        /// The folder.
+        data: PathBuf,
+        /// The first thing that is not the demo's, by name.
+        foreign: PathBuf,
+    },
+    /// The folder can't be read, or something in it can't be removed.
+    #[error("{} can't be reset", data.display())]
+    File {
+        /// The folder.
+        data: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Removes the demo's folder and its master key. `ready_file` may lie in the folder.
+///
+/// # Errors
+/// When the folder holds anything that the demo did not write; it is left as it was then.
+pub fn remove(data: &Path, ready_file: Option<&Path>) -> Result<(), ResetError> {
+    let failed = |source| ResetError::File {
+        data: data.to_path_buf(),
+        source,
+    };
+    if let Some(foreign) = first_foreign(data, ready_file).map_err(failed)? {
+        return Err(ResetError::Foreign {
+            data: data.to_path_buf(),
+            foreign,
+        });
+    }
+    for removed in [
+        std::fs::remove_dir_all(data),
+        std::fs::remove_file(master_key_path(data)),
+    ] {
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn first_foreign(data: &Path, ready_file: Option<&Path>) -> io::Result<Option<PathBuf>> {
+    for (path, kind) in entries(data)? {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let own_file = FILES.contains(&name)
+            || name.starts_with(DATABASE)
+            || ready_file.is_some_and(|ready| ready == path);
+        if kind.is_dir() && FOLDERS.contains(&name) {
+            if let Some(foreign) = first_not_pem(&path, DEEPEST)? {
+                return Ok(Some(foreign));
+            }
+        } else if !(kind.is_file() && own_file) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn first_not_pem(folder: &Path, deepest: u32) -> io::Result<Option<PathBuf>> {
+    for (path, kind) in entries(folder)? {
+        let foreign = if kind.is_dir() && deepest > 1 {
+            first_not_pem(&path, deepest - 1)?
+        } else {
+            let own = kind.is_file() && path.extension().is_some_and(|ending| ending == "pem");
+            (!own).then_some(path)
+        };
+        if foreign.is_some() {
+            return Ok(foreign);
+        }
+    }
+    Ok(None)
+}
+
+/// What a folder holds, by name; nothing when it is not there. A link is neither file nor folder.
+fn entries(folder: &Path) -> io::Result<Vec<(PathBuf, std::fs::FileType)>> {
+    let read = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read?,
+    };
+    let mut entries = read
+        .map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))))
+        .collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with these files in it, removed again.
+    fn reset(name: &str, files: &[&str]) -> (Result<(), ResetError>, bool) {
+        let data = std::env::temp_dir().join(format!("payswitch-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&data).unwrap();
+        for file in files {
+            let path = data.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let removed = remove(&data, Some(&data.join("where.json")));
+        let there = data.exists();
+        if there {
+            std::fs::remove_dir_all(&data).unwrap();
+        }
+        (removed, there)
+    }
+
+    #[test]
+    fn what_the_demo_wrote_is_removed() {
+        let of_the_demo = [
+            "keys/p256.pem",
+            "keys/retiring/rsa.pem",
+            "certs/gateway-ca.pem",
+            "certs/acquirer/ca.pem",
+            "payswitch.db",
+            "payswitch.db-wal",
+            "payswitch.db.lock",
+            "api-key.pem",
+            "jwks.json",
+            "payswitch.log",
+            "where.json",
+        ];
+        for files in [&[][..], &of_the_demo] {
+            let (removed, there) = reset("own", files);
+            removed.unwrap();
+            assert!(!there);
+        }
+        remove(Path::new("/nowhere/payswitch-demo"), None).unwrap();
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_left_alone_and_named() {
+        for (foreign, beside) in [
+            ("thesis.tex", "payswitch.db"),
+            ("src/main.rs", "keys/p256.pem"),
+            ("keys/notes.txt", "keys/p256.pem"),
+            ("certs/a/b/c.pem", "certs/a/b.pem"),
+            ("keys.d/p256.pem", "api-key.pem"),
+        ] {
+            let (removed, there) = reset("foreign", &[foreign, beside]);
+            let error = removed.unwrap_err().to_string();
+            let named = Path::new(foreign).iter().next().unwrap().to_str().unwrap();
+            assert!(error.contains(named), "{foreign}: {error}");
+            assert!(there, "{foreign}");
+        }
+    }
+}
