@@ -1,20 +1,25 @@
 //! `payswitch merchant`: adds merchants and their API keys.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use time::format_description::well_known::Rfc3339;
 
 use super::CommandError;
 use crate::app;
-use crate::card::custody::MasterKey;
+use crate::card::custody::{self, MasterKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
 use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::ApiKeyRecord;
 
 /// What `payswitch merchant` takes.
 #[derive(Debug, Args)]
@@ -23,6 +28,7 @@ use crate::store::Store;
     --country-numeric 276 --mcc 5732 --terminal WEB00001 --acceptor DEMOSHOP0000001 \\\n      \
     --acquirer acquirer\n  \
     payswitch merchant key demo-shop --label 'shop backend'\n  \
+    payswitch merchant keys demo-shop\n  \
     payswitch merchant list")]
 pub struct MerchantArgs {
     /// The configuration file; without it, the defaults and the environment.
@@ -43,6 +49,11 @@ enum Action {
         /// What the key is for.
         #[arg(long, default_value = "")]
         label: String,
+    },
+    /// List a merchant's API keys: their public parts, what they are for, and since when they are good.
+    Keys {
+        /// The merchant.
+        merchant: MerchantId,
     },
     /// Revoke an API key.
     Revoke {
@@ -90,7 +101,12 @@ fn printable<const MIN: usize, const MAX: usize>(text: &str) -> Result<String, S
             .all(|byte| byte.is_ascii_graphic() || byte == b' ')
         && text.trim() == text;
     fits.then(|| text.to_owned()).ok_or_else(|| {
-        format!("expected {MIN} to {MAX} printable ASCII characters without outer spaces")
+        let length = if MIN == MAX {
+            MIN.to_string()
+        } else {
+            format!("{MIN} to {MAX}")
+        };
+        format!("expected {length} printable ASCII characters without outer spaces")
     })
 }
 
@@ -139,13 +155,27 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
                 acquirer: arguments.acquirer,
                 active: true,
             };
-            store.insert_merchant(&merchant).await?;
+            store
+                .insert_merchant(&merchant)
+                .await
+                .map_err(|error| match error {
+                    StoreError::Conflict { .. } => {
+                        format!("merchant {} is there already", merchant.id).into()
+                    }
+                    error => CommandError::from(error),
+                })?;
             println!("added merchant {}", merchant.id);
         }
         Action::Key { merchant, label } => {
             let master_key = MasterKey::load(config.card.master_key_file.as_deref())?;
+            try_master_key(&config.card.sealing_keys, &master_key)?;
+            expect_merchant(store, &merchant).await?;
             let key = app::issue_api_key(store, &master_key, &merchant, &label).await?;
             println!("{}", key.as_str());
+        }
+        Action::Keys { merchant } => {
+            expect_merchant(store, &merchant).await?;
+            println!("{}", key_table(&store.api_keys_of(&merchant).await?)?);
         }
         Action::Revoke { key_id } => {
             store.revoke_api_key(&key_id, SystemClock.now()).await?;
@@ -154,6 +184,50 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
         Action::List => println!("{}", table(&store.list_merchants().await?)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn expect_merchant(store: &Store, id: &MerchantId) -> Result<(), CommandError> {
+    match store.merchant(id).await? {
+        Some(_) => Ok(()),
+        None => Err(format!("there is no merchant {id}").into()),
+    }
+}
+
+/// Opens the sealing keys that are there: an API key made under a master key other than the gateway's
+/// would never be let in, and nobody could tell why.
+fn try_master_key(sealing_keys: &Path, master_key: &MasterKey) -> Result<(), CommandError> {
+    let entries = match std::fs::read_dir(sealing_keys) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|error| format!("{}: {error}", sealing_keys.display()))?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_file() && path.extension().is_some_and(|ending| ending == "pem") {
+            custody::read_private_key(&path, master_key)?;
+        }
+    }
+    Ok(())
+}
+
+fn key_table(keys: &[ApiKeyRecord]) -> Result<Table, CommandError> {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["key", "label", "created", "revoked"]);
+    for key in keys {
+        table.add_row([
+            key.key_id.as_str(),
+            &key.label,
+            &second(key.created_at)?,
+            &key.revoked_at.map_or(Ok(String::new()), second)?,
+        ]);
+    }
+    Ok(table)
+}
+
+/// A moment for people, to the second (RFC 3339).
+fn second(moment: UnixMillis) -> Result<String, CommandError> {
+    let second = moment.utc().replace_nanosecond(0)?;
+    Ok(second.format(&Rfc3339)?)
 }
 
 fn table(merchants: &[Merchant]) -> Table {
@@ -174,4 +248,45 @@ fn table(merchants: &[Merchant]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::card::custody::Existing;
+
+    #[test]
+    fn a_length_that_does_not_fit_is_told() {
+        assert_eq!(printable::<8, 8>("WEB00001").unwrap(), "WEB00001");
+        for text in ["WEB1", "WEB000001", " EB00001", "WEB\u{e9}001"] {
+            let error = printable::<8, 8>(text).unwrap_err();
+            assert!(error.starts_with("expected 8 printable"), "{error}");
+        }
+        let error = printable::<1, 22>("").unwrap_err();
+        assert!(error.starts_with("expected 1 to 22 printable"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_master_key_is_found_before_a_key_is_made() {
+        let folder = std::env::temp_dir().join(format!("payswitch-try-{}", std::process::id()));
+        let (ours, other) = (folder.join("ours.key"), folder.join("other.key"));
+        let keys = folder.join("keys");
+        std::fs::create_dir_all(&keys).unwrap();
+        let ours = MasterKey::create_file(&ours).unwrap();
+        let other = MasterKey::create_file(&other).unwrap();
+        // With nothing to open, nothing can be told.
+        try_master_key(&keys, &other).unwrap();
+        try_master_key(&folder.join("absent"), &other).unwrap();
+        custody::write_wrapped(&keys.join("p256.pem"), b"key", &ours, Existing::Refuse).unwrap();
+        try_master_key(&keys, &ours).unwrap();
+        let error = try_master_key(&keys, &other).unwrap_err().to_string();
+        assert!(error.contains("p256.pem"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn moments_are_shown_to_the_second() {
+        let shown = second(UnixMillis::new(1_700_000_000_123)).unwrap();
+        assert_eq!(shown, "2023-11-14T22:13:20Z");
+    }
 }
