@@ -4,7 +4,7 @@
 //! `stan`, `rrn`. Nothing secret is ever a field.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -37,14 +37,19 @@ pub fn start(format: LogFormat, file: Option<&Path>) -> io::Result<()> {
         }
         None => BoxMakeWriter::new(io::stderr),
     };
-    let to_file = file.is_some();
+    let colour = file.is_none() && io::stderr().is_terminal() && no_colour_is_unset();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer);
     // A second start in one process (a test) keeps the first one's choice.
     let _already_started = match format {
-        LogFormat::Text => builder.with_ansi(!to_file).try_init(),
+        LogFormat::Text => builder.with_ansi(colour).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     Ok(())
+}
+
+/// Whoever sets `NO_COLOR` to anything wants plain text, on a terminal too (no-color.org).
+fn no_colour_is_unset() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

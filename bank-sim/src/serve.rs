@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fs,
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -41,7 +41,10 @@ struct ReadyHost<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("bank_sim=info"));
+    // Whoever sets `NO_COLOR` to anything wants plain text, on a terminal too (no-color.org).
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
+        .with_ansi(io::stderr().is_terminal() && !plain)
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();

@@ -171,7 +171,7 @@ pub(super) fn log_reversal_owed(operation: &Operation, reason: UnknownReason) {
         host.id = %operation.host_id,
         stan = %operation.stan,
         rrn = %operation.rrn,
-        ?reason,
+        %reason,
         "The outcome at the bank is not known; a reversal is owed"
     );
 }

@@ -174,6 +174,17 @@ pub enum UnknownReason {
     GatewayStopped,
 }
 
+impl fmt::Display for UnknownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAnswerInTime => "no answer in time",
+            Self::ConnectionLost => "connection lost",
+            Self::AnswerNotUnderstood => "answer not understood",
+            Self::GatewayStopped => "gateway stopped",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
