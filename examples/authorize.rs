@@ -5,6 +5,9 @@
 //! cargo run --example authorize -- --ready-file /tmp/ready.json --amount-minor 1234
 //! ```
 //!
+//! A call whose outcome is not known is repeated unchanged: the same request_id and the same sealed
+//! card, so that the card is charged once.
+//!
 //! Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise. docs/sealing.md specifies the
 //! sealed card.
 #![expect(
@@ -14,8 +17,9 @@
 )]
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use payswitch::card::header::Algorithm;
@@ -29,18 +33,26 @@ use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use payswitch::payment::money::{Currency, Money};
 use serde::Deserialize;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 /// For how long a sealed card is good, in seconds.
 const CARD_LIFETIME_S: i64 = 300;
 /// For how long a session key is good, in seconds.
 const SESSION_LIFETIME_S: i64 = 3600;
+/// How often a payment is asked for at most.
+const ATTEMPTS: u32 = 6;
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait after the first attempt; twice as long after each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Seals a card and pays with it.
 #[derive(Parser)]
 struct Arguments {
     /// What `payswitch demo --ready-file` wrote.
-    #[arg(long, value_name = "FILE", default_value = "demo-data/ready.json")]
+    #[arg(long, value_name = "FILE")]
     ready_file: PathBuf,
     /// The card number.
     #[arg(long, default_value = "4242424242424242")]
@@ -63,6 +75,10 @@ struct Arguments {
     /// The merchant's reference of the order; a new one when left out.
     #[arg(long)]
     order: Option<String>,
+    /// The id of the request; a new one when left out. Each run seals the card anew, so an id that was
+    /// used before is refused.
+    #[arg(long)]
+    request_id: Option<String>,
     /// How the content key is sealed.
     #[arg(long, value_enum, default_value_t = Sealing::EcdhEs)]
     alg: Sealing,
@@ -102,7 +118,7 @@ async fn main() -> ExitCode {
     match pay(&Arguments::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            match error.downcast_ref::<tonic::Status>() {
+            match error.downcast_ref::<Status>() {
                 Some(status) => eprintln!("{:?}: {}", status.code(), status.message()),
                 None => eprintln!("{error}"),
             }
@@ -112,12 +128,12 @@ async fn main() -> ExitCode {
 }
 
 async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    let ready: Ready = serde_json::from_str(&std::fs::read_to_string(&arguments.ready_file)?)?;
+    let ready: Ready = serde_json::from_slice(&read(&arguments.ready_file)?)?;
     let algorithm = match arguments.alg {
         Sealing::EcdhEs => Algorithm::EcdhEs,
         Sealing::RsaOaep256 => Algorithm::RsaOaep256,
     };
-    let jwks = std::fs::read_to_string(&ready.jwks_path)?;
+    let jwks = String::from_utf8(read(&ready.jwks_path)?)?;
     let gateway_key = Recipient::from_jwks(&jwks, algorithm)?;
     let order = match &arguments.order {
         Some(order) => order.clone(),
@@ -131,7 +147,7 @@ async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
 
-    let ca = std::fs::read(&ready.ca_path)?;
+    let ca = read(&ready.ca_path)?;
     let address = ready.merchant_api.parse()?;
     let channel = client::connect(address, &ready.server_name, &ca, None).await?;
     let api_key = ApiKey::new(&ready.api_key)?;
@@ -141,7 +157,10 @@ async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         gateway_key
     };
     let request = pb::AuthorizePaymentRequest {
-        request_id: seal::new_jti()?,
+        request_id: match &arguments.request_id {
+            Some(request_id) => request_id.clone(),
+            None => seal::new_jti()?,
+        },
         amount: Some(pb::Money {
             amount_minor: arguments.amount_minor,
             currency: arguments.currency.to_string(),
@@ -155,18 +174,62 @@ async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         )?)),
         ..Default::default()
     };
-    let answer = PaymentServiceClient::new(api_key.on(channel))
-        .authorize_payment(request)
-        .await?;
-    let payment = answer
-        .into_inner()
-        .payment
-        .ok_or("the answer holds no payment")?;
+    // Printed before it is sent: whatever happens, it is known what was asked.
+    line("request", &request.request_id);
+    line("order", &order);
+    let answer = authorize(PaymentServiceClient::new(api_key.on(channel)), request).await?;
+    let payment = answer.payment.ok_or("the answer holds no payment")?;
     show(&payment);
     Ok(match payment.state() {
         pb::PaymentState::Authorized | pb::PaymentState::Declined => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{} can't be read: {error}", path.display()))
+}
+
+/// Asks for the payment, and asks again with the same request where the outcome is not known. The
+/// gateway charges once for one request_id, and answers each repetition with the same payment.
+async fn authorize(
+    mut payments: PaymentServiceClient<InterceptedService<Channel, ApiKey>>,
+    request: pb::AuthorizePaymentRequest,
+) -> Result<pb::AuthorizePaymentResponse, Status> {
+    let mut wait = FIRST_WAIT;
+    let mut attempt = 1;
+    loop {
+        let call = payments.authorize_payment(request.clone());
+        let status = match tokio::time::timeout(ATTEMPT_TIMEOUT, call).await {
+            Ok(Ok(answer)) => return Ok(answer.into_inner()),
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded("no answer in time"),
+        };
+        if attempt == ATTEMPTS || !is_worth_repeating(status.code()) {
+            return Err(status);
+        }
+        eprintln!(
+            "{:?}: {}; the same request again in {wait:?}",
+            status.code(),
+            status.message()
+        );
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+        attempt += 1;
+    }
+}
+
+fn is_worth_repeating(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::Aborted
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            // What tonic says of a connection that broke; the gateway itself never answers these.
+            | Code::Unknown
+            | Code::Cancelled
+    )
 }
 
 /// Seals the card for one order and one amount.
@@ -217,9 +280,12 @@ async fn open_session(
     Ok(Recipient::session(answer.into_inner().kid, &session_key)?)
 }
 
+fn line(name: &str, value: &str) {
+    println!("{name:14} {value}");
+}
+
 /// Prints what became of the payment, one line for each thing worth knowing.
 fn show(payment: &pb::Payment) {
-    let line = |name: &str, value: &str| println!("{name:14} {value}");
     line("payment", &payment.payment_id);
     line(
         "state",

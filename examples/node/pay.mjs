@@ -5,17 +5,30 @@
 //     cargo run -- demo --ready-file /tmp/ready.json          # in another terminal
 //     node examples/node/pay.mjs --ready-file /tmp/ready.json --amount-minor 1234
 //
+// A call whose outcome is not known is repeated unchanged: the same request_id and the same sealed
+// card, so that the card is charged once.
+//
 // Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise.
 // docs/sealing.md specifies the sealed card.
 
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { CompactEncrypt, importJWK } from "jose";
 
 const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
+
+const ALGORITHMS = ["ECDH-ES", "RSA-OAEP-256"];
+// How often a payment is asked for at most, and how long one attempt may take.
+const ATTEMPTS = 6;
+const ATTEMPT_TIMEOUT_MS = 10_000;
+// How long to wait after the first attempt; twice as long after each further one.
+const FIRST_WAIT_MS = 500;
+// The outcome is not known, or there was no room: the same request is worth repeating.
+const REPEATED = ["UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"];
 
 /** Makes a compact JWE; `header` says how and for what. */
 async function seal(key, { lifetimeS, ...header }, payload) {
@@ -61,7 +74,7 @@ function sealSessionKey({ key, names }, sessionKey, merchant) {
   return seal(key, header, { k: sessionKey.toString("base64url") });
 }
 
-/** The gateway's services, and a way to call them: TLS, the API key, ten seconds. */
+/** The gateway's services, and a way to call them: TLS, the API key, a deadline. */
 async function connect(ready) {
   const { default: grpc } = await import("@grpc/grpc-js");
   const { loadSync } = await import("@grpc/proto-loader");
@@ -70,7 +83,7 @@ async function connect(ready) {
     { includeDirs: [PROTO], keepCase: true, longs: String, enums: String, oneofs: true },
   );
   const { v1 } = grpc.loadPackageDefinition(definition).payswitch;
-  const credentials = grpc.credentials.createSsl(readFileSync(ready.ca_path));
+  const credentials = grpc.credentials.createSsl(read(ready.ca_path));
   const options = { "grpc.ssl_target_name_override": ready.server_name };
   const metadata = new grpc.Metadata();
   metadata.set("authorization", `Bearer ${ready.api_key}`);
@@ -79,7 +92,7 @@ async function connect(ready) {
     call(service, method, request) {
       const client = new v1[service](ready.merchant_api, credentials, options);
       open.push(client);
-      const deadline = Date.now() + 10_000;
+      const deadline = Date.now() + ATTEMPT_TIMEOUT_MS;
       return new Promise((resolve, reject) => {
         const answered = (error, answer) => (error ? reject(error) : resolve(answer));
         client[method](request, metadata, { deadline }, answered);
@@ -118,10 +131,31 @@ function show(payment, state) {
   for (const [name, value] of lines) console.log(name.padEnd(14), value);
 }
 
+/**
+ * Asks for the payment, and asks again with the same request where the outcome is not known. The
+ * gateway charges once for one request_id, and answers each repetition with the same payment.
+ */
+async function authorize(gateway, request) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await gateway.call("PaymentService", "AuthorizePayment", request);
+    } catch (error) {
+      const status = gateway.nameOf(error.code);
+      if (attempt === ATTEMPTS || !REPEATED.includes(status)) throw error;
+      const waitMs = FIRST_WAIT_MS * 2 ** (attempt - 1);
+      console.error(`${status}: ${error.details}; the same request again in ${waitMs} ms`);
+      await sleep(waitMs);
+    }
+  }
+}
+
 /** Authorizes the payment; answers the exit code. */
 async function pay(gateway, args, sealedCard) {
-  const { payment } = await gateway.call("PaymentService", "AuthorizePayment", {
-    request_id: randomBytes(16).toString("base64url"),
+  // Printed before it is sent: whatever happens, it is known what was asked.
+  console.log("request".padEnd(14), args["request-id"]);
+  console.log("order".padEnd(14), args.order);
+  const { payment } = await authorize(gateway, {
+    request_id: args["request-id"],
     amount: { amount_minor: args["amount-minor"], currency: args.currency },
     merchant_reference: args.order,
     sealed_card: sealedCard,
@@ -131,38 +165,68 @@ async function pay(gateway, args, sealedCard) {
   return ["AUTHORIZED", "DECLINED"].includes(state) ? 0 : 1;
 }
 
-const { values: args } = parseArgs({
-  options: {
-    // What `payswitch demo --ready-file` wrote.
-    "ready-file": { type: "string", default: "demo-data/ready.json" },
-    pan: { type: "string", default: "4242424242424242" },
-    expiry: { type: "string", default: "3012" }, // YYMM
-    cvv: { type: "string", default: "123" },
-    holder: { type: "string" },
-    "amount-minor": { type: "string", default: "1234" },
-    currency: { type: "string", default: "EUR" },
-    order: { type: "string", default: `order-${randomBytes(4).toString("hex")}` },
-    alg: { type: "string", default: "ECDH-ES" }, // or RSA-OAEP-256
-    // Set up a session key first, and seal the card under it.
-    session: { type: "boolean", default: false },
-    // Print the sealed card and stop; reads merchant_id and jwks_path only.
-    "seal-only": { type: "boolean", default: false },
-  },
-});
+/** What a file holds. */
+function read(path) {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Error(`${path} can't be read: ${error.code ?? error.message}`);
+  }
+}
 
-const ready = JSON.parse(readFileSync(args["ready-file"], "utf8"));
-let recipient = await publicKey(JSON.parse(readFileSync(ready.jwks_path, "utf8")), args.alg);
-if (args["seal-only"]) {
-  console.log(await sealCard(recipient, args, ready.merchant_id));
-} else {
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      // What `payswitch demo --ready-file` wrote. Mandatory.
+      "ready-file": { type: "string" },
+      pan: { type: "string", default: "4242424242424242" },
+      expiry: { type: "string", default: "3012" }, // YYMM
+      cvv: { type: "string", default: "123" },
+      holder: { type: "string" },
+      "amount-minor": { type: "string", default: "1234" },
+      currency: { type: "string", default: "EUR" },
+      order: { type: "string", default: `order-${randomBytes(4).toString("hex")}` },
+      // Each run seals the card anew, so an id that was used before is refused.
+      "request-id": { type: "string", default: randomBytes(16).toString("base64url") },
+      alg: { type: "string", default: "ECDH-ES" }, // or RSA-OAEP-256
+      // Set up a session key first, and seal the card under it.
+      session: { type: "boolean", default: false },
+      // Print the sealed card and stop; reads merchant_id and jwks_path only.
+      "seal-only": { type: "boolean", default: false },
+    },
+  });
+  if (!values["ready-file"]) throw new Error("expected --ready-file FILE");
+  if (!ALGORITHMS.includes(values.alg)) {
+    throw new Error(`expected --alg ${ALGORITHMS.join(" or ")}, got ${values.alg}`);
+  }
+  return values;
+}
+
+/** Does what the arguments ask for; answers the exit code. */
+async function main() {
+  const args = readArguments();
+  const ready = JSON.parse(read(args["ready-file"]));
+  const recipient = await publicKey(JSON.parse(read(ready.jwks_path)), args.alg);
+  const { merchant_id: merchant } = ready;
+  if (args["seal-only"]) {
+    console.log(await sealCard(recipient, args, merchant));
+    return 0;
+  }
   const gateway = await connect(ready);
   try {
-    if (args.session) recipient = await openSession(gateway, recipient, ready.merchant_id);
-    process.exitCode = await pay(gateway, args, await sealCard(recipient, args, ready.merchant_id));
+    const sealTo = args.session ? await openSession(gateway, recipient, merchant) : recipient;
+    return await pay(gateway, args, await sealCard(sealTo, args, merchant));
   } catch (error) {
-    console.error(`${gateway.nameOf(error.code) ?? "error"}: ${error.details ?? error.message}`);
-    process.exitCode = 1;
+    const status = gateway.nameOf(error.code);
+    throw status ? new Error(`${status}: ${error.details}`) : error;
   } finally {
     gateway.close();
   }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
 }

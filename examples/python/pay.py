@@ -5,6 +5,9 @@
     cargo run -- demo --ready-file /tmp/ready.json          # in another terminal
     python3 examples/python/pay.py --ready-file /tmp/ready.json --amount-minor 1234
 
+A call whose outcome is not known is repeated unchanged: the same request_id and the same sealed
+card, so that the card is charged once.
+
 Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise.
 docs/sealing.md specifies the sealed card.
 """
@@ -21,6 +24,14 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
+
+# How often a payment is asked for at most, and how long one attempt may take.
+ATTEMPTS = 6
+ATTEMPT_TIMEOUT_S = 10
+# How long to wait after the first attempt; twice as long after each further one.
+FIRST_WAIT_S = 0.5
+# The outcome is not known, or there was no room: the same request is worth repeating.
+REPEATED = ("UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 # What joserfc may use, and the members that payswitch adds to the header.
 ALGORITHMS = ["ECDH-ES", "RSA-OAEP-256", "dir", "A256GCM"]
@@ -72,8 +83,7 @@ def connect(ready):
     """A TLS channel to the gateway, and the metadata that says who we are."""
     import grpc
 
-    with open(ready["ca_path"], "rb") as file:
-        credentials = grpc.ssl_channel_credentials(file.read())
+    credentials = grpc.ssl_channel_credentials(read(ready["ca_path"]))
     options = [("grpc.ssl_target_name_override", ready["server_name"])]
     channel = grpc.secure_channel(ready["merchant_api"], credentials, options)
     return channel, [("authorization", f"Bearer {ready['api_key']}")]
@@ -96,7 +106,7 @@ def open_session(channel, metadata, key, names, merchant_id):
     answer = services.SealingServiceStub(channel).CreateSealingSession(
         messages.CreateSealingSessionRequest(sealed_session_key=sealed),
         metadata=metadata,
-        timeout=10,
+        timeout=ATTEMPT_TIMEOUT_S,
     )
     return {"alg": "dir", "kid": answer.kid}, session_key
 
@@ -121,24 +131,39 @@ def show(payment, state):
         print(f"{name:14} {value}")
 
 
-def pay(channel, metadata, args, sealed_card):
-    """Authorizes the payment; answers the exit code."""
+def authorize(service, request, metadata):
+    """Asks for the payment, and asks again with the same request where the outcome is not known.
+
+    The gateway charges once for one request_id, and answers each repetition with the same payment.
+    """
     import grpc
 
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return service.AuthorizePayment(request, metadata=metadata, timeout=ATTEMPT_TIMEOUT_S)
+        except grpc.RpcError as error:
+            status = error.code().name
+            if attempt == ATTEMPTS or status not in REPEATED:
+                raise
+            wait_s = FIRST_WAIT_S * 2 ** (attempt - 1)
+            print(f"{status}: {error.details()}; the same request again in {wait_s} s",
+                  file=sys.stderr)
+            time.sleep(wait_s)
+
+
+def pay(channel, metadata, args, sealed_card):
+    """Authorizes the payment; answers the exit code."""
     messages, services = stubs("payment_service")
     request = messages.AuthorizePaymentRequest(
-        request_id=secrets.token_urlsafe(16),
+        request_id=args.request_id,
         merchant_reference=args.order,
         sealed_card=sealed_card,
     )
     request.amount.amount_minor = args.amount_minor
     request.amount.currency = args.currency
-    service = services.PaymentServiceStub(channel)
-    try:
-        answer = service.AuthorizePayment(request, metadata=metadata, timeout=10)
-    except grpc.RpcError as error:
-        print(f"{error.code().name}: {error.details()}", file=sys.stderr)
-        return 1
+    # Printed before it is sent: whatever happens, it is known what was asked.
+    print(f"{'request':14} {args.request_id}\n{'order':14} {args.order}", flush=True)
+    answer = authorize(services.PaymentServiceStub(channel), request, metadata)
     payment = answer.payment
     states = payment.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number
     state = states[payment.state].name.removeprefix("PAYMENT_STATE_")
@@ -148,7 +173,7 @@ def pay(channel, metadata, args, sealed_card):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Seals a card and pays with it.")
-    parser.add_argument("--ready-file", default="demo-data/ready.json",
+    parser.add_argument("--ready-file", required=True,
                         help="what `payswitch demo --ready-file` wrote")
     parser.add_argument("--pan", default="4242424242424242")
     parser.add_argument("--expiry", default="3012", help="YYMM")
@@ -157,6 +182,9 @@ def arguments():
     parser.add_argument("--amount-minor", type=int, default=1234)
     parser.add_argument("--currency", default="EUR")
     parser.add_argument("--order", default=f"order-{secrets.token_hex(4)}")
+    parser.add_argument("--request-id", default=secrets.token_urlsafe(16),
+                        help="the id of the request, a new one when left out; each run seals the "
+                             "card anew, so an id that was used before is refused")
     parser.add_argument("--alg", default="ECDH-ES", choices=["ECDH-ES", "RSA-OAEP-256"])
     parser.add_argument("--session", action="store_true",
                         help="set up a session key first, and seal the card under it")
@@ -165,23 +193,35 @@ def arguments():
     return parser.parse_args()
 
 
+def read(path):
+    """What a file holds."""
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError as error:
+        sys.exit(f"{path} can't be read: {error.strerror}")
+
+
 def main():
     args = arguments()
-    with open(args.ready_file, encoding="utf-8") as file:
-        ready = json.load(file)
-    with open(ready["jwks_path"], encoding="utf-8") as file:
-        names, key = public_key(json.load(file), args.alg)
+    ready = json.loads(read(args.ready_file))
+    names, key = public_key(json.loads(read(ready["jwks_path"])), args.alg)
     merchant_id = ready["merchant_id"]
     if args.seal_only:
         print(seal_card(key, names, args, merchant_id))
         return 0
     # grpcio writes its own log lines to the terminal unless told otherwise.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import grpc
+
     channel, metadata = connect(ready)
     with channel:
-        if args.session:
-            names, key = open_session(channel, metadata, key, names, merchant_id)
-        return pay(channel, metadata, args, seal_card(key, names, args, merchant_id))
+        try:
+            if args.session:
+                names, key = open_session(channel, metadata, key, names, merchant_id)
+            return pay(channel, metadata, args, seal_card(key, names, args, merchant_id))
+        except grpc.RpcError as error:
+            print(f"{error.code().name}: {error.details()}", file=sys.stderr)
+            return 1
 
 
 if __name__ == "__main__":
