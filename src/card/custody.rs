@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf;
+use tracing::warn;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::clock::{NoEntropy, random_bytes};
@@ -249,6 +250,9 @@ impl MasterKey {
 
 /// Reads a private key: PKCS #8 in PEM, plain or wrapped under the master key. Gives the DER.
 ///
+/// A plain one that others than its owner may read is taken, with a warning in the log that names the
+/// file; a wrapped one may be readable, because it opens under the master key alone.
+///
 /// # Errors
 /// When the file can't be read, holds something else, or was wrapped under another master key or
 /// another file name.
@@ -259,6 +263,14 @@ pub fn read_private_key(
     let text = read_text(path)?;
     let not_a_key = || CustodyError::NotAPrivateKey { path: path.into() };
     if let Some(der) = decode_pem(&text, PLAIN_LABEL) {
+        if let Some(mode) = mode_readable_by_others(path) {
+            warn!(
+                file = %path.display(),
+                mode = %format_args!("{mode:04o}"),
+                "a private key in clear is readable by others than its owner: expected mode 0600, or a \
+                 wrapped key"
+            );
+        }
         return Ok(der);
     }
     let mut wrapped = decode_pem(&text, WRAPPED_LABEL).ok_or_else(not_a_key)?;
@@ -416,6 +428,19 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), CustodyError> {
 #[cfg(not(unix))]
 fn refuse_readable_by_others(_path: &Path) -> Result<(), CustodyError> {
     Ok(())
+}
+
+/// The permission bits of a file that not its owner alone may open; `None` where they can't be told.
+#[cfg(unix)]
+fn mode_readable_by_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn mode_readable_by_others(_path: &Path) -> Option<u32> {
+    None
 }
 
 fn file_name(path: &Path) -> &[u8] {

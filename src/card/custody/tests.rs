@@ -181,3 +181,21 @@ fn a_plain_key_is_read_and_anything_else_is_not() {
     let missing = read_private_key(&folder.join("none.key"), &master_key).unwrap_err();
     assert!(missing.to_string().contains("none.key"), "{missing}");
 }
+
+#[test]
+fn a_plain_key_that_others_read_is_noticed() {
+    let folder = Folder::new("readable");
+    let path = folder.join("plain.key");
+    fs::write(&path, &*private_key_pem(b"a key")).unwrap();
+    for (bits, noticed) in [
+        (0o600, None),
+        (0o400, None),
+        (0o640, Some(0o640)),
+        (0o604, Some(0o604)),
+        (0o644, Some(0o644)),
+    ] {
+        set_mode(&path, bits);
+        assert_eq!(mode_readable_by_others(&path), noticed, "{bits:04o}");
+    }
+    assert_eq!(mode_readable_by_others(&folder.join("none.key")), None);
+}
