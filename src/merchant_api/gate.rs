@@ -13,9 +13,9 @@ use std::time::Duration;
 use http::{Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 use tower::Service;
 use tracing::debug;
 
@@ -106,7 +106,22 @@ where
             timeout_at(received_at + gate.answered_within, inner.call(request))
                 .await
                 .unwrap_or_else(|_| Ok(status::not_answered_in_time().into_http()))
+                .map(with_reason)
         })
+    }
+}
+
+/// Gives a reason to what tonic says of a request that it can't read: INTERNAL, or OUT_OF_RANGE where it
+/// is too large, both without details and before a handler ran. All that handlers say has details.
+fn with_reason(answer: Response<Body>) -> Response<Body> {
+    if answer.headers().contains_key(Status::GRPC_STATUS_DETAILS) {
+        return answer;
+    }
+    match Status::from_header_map(answer.headers()) {
+        Some(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
+            status::request_not_readable(status.message()).into_http()
+        }
+        _ => answer,
     }
 }
 

@@ -115,7 +115,7 @@ async fn a_call_arrives_at_the_gate_not_at_its_handler() {
     };
     let directory = Arc::new(Directory::default());
     let status = call(&inner, Arc::clone(&directory), ANSWERED_WITHIN).await;
-    assert_eq!(status.code(), tonic::Code::Ok);
+    assert_eq!(status.code(), Code::Ok);
     let (asked, received) = (
         directory.asked.lock().unwrap(),
         inner.received.lock().unwrap(),
@@ -134,7 +134,7 @@ async fn every_call_is_answered_in_time() {
     let told = status.get_details_error_info().unwrap();
     assert_eq!(
         (status.code(), &*told.reason, &*told.metadata["outcome"]),
-        (tonic::Code::Unavailable, "NO_ANSWER_IN_TIME", "UNKNOWN")
+        (Code::Unavailable, "NO_ANSWER_IN_TIME", "UNKNOWN")
     );
     assert_eq!(inner.received.lock().unwrap().len(), 1);
 }

@@ -215,8 +215,13 @@ async fn large_requests_and_calls_that_are_not_built_are_refused() {
     large.payment_method = Some(PaymentMethod::SealedCard("x".repeat(MAX_REQUEST_BYTES)));
     let large = client
         .authorize_payment(with_key(&door.shop_key, large))
-        .await;
-    assert_eq!(large.unwrap_err().code(), Code::OutOfRange);
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (large.code(), reason(&large)),
+        (Code::InvalidArgument, "REQUEST_NOT_READABLE".into())
+    );
+    assert!(large.message().contains("65536"), "{}", large.message());
     let capture = with_key(&door.shop_key, pb::CapturePaymentRequest::default());
     let capture = client.capture_payment(capture).await.unwrap_err();
     assert_eq!(capture.code(), Code::Unimplemented);
@@ -234,6 +239,39 @@ async fn large_requests_and_calls_that_are_not_built_are_refused() {
             .field_violations
             .len(),
         4
+    );
+}
+
+/// A number where AuthorizePaymentRequest has a text, so that tonic can't read it.
+#[tokio::test]
+async fn what_is_no_request_is_refused_with_a_reason() {
+    let door = open(ROOMY).await;
+    let mut raw = tonic::client::Grpc::new(door.connect(None).await);
+    raw.ready().await.unwrap();
+    let number = pb::Money {
+        amount_minor: 1,
+        currency: String::new(),
+    };
+    let path = format!("/{PAYMENT_SERVICE}/AuthorizePayment");
+    let codec = tonic_prost::ProstCodec::<pb::Money, pb::AuthorizePaymentResponse>::default();
+    let refused = raw
+        .unary(
+            with_key(&door.shop_key, number),
+            path.parse().unwrap(),
+            codec,
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (refused.code(), reason(&refused)),
+        (Code::InvalidArgument, "REQUEST_NOT_READABLE".into())
+    );
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.metadata["outcome"], "NOT_SENT");
+    assert!(
+        refused.message().contains("request_id"),
+        "{}",
+        refused.message()
     );
 }
 

@@ -124,6 +124,13 @@ pub(in crate::merchant_api) fn of_invalid_request(invalid: InvalidRequest) -> St
     }
 }
 
+/// A request that tonic itself could not read: no protobuf, no UTF-8, a frame that is cut off or too
+/// large. `why` is tonic's text, which names fields and lengths and repeats no value.
+pub(in crate::merchant_api) fn request_not_readable(why: &str) -> Status {
+    let message = format!("the request can't be read: {why}");
+    Answer::not_sent(Code::InvalidArgument, "REQUEST_NOT_READABLE", message).into_status()
+}
+
 /// A call that was not let in.
 pub(in crate::merchant_api) fn of_refused(refused: &Refused) -> Status {
     let (code, reason) = match refused {
