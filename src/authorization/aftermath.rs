@@ -46,7 +46,7 @@ impl Authorizations {
             } => {
                 tracing::warn!(
                     host.id = %host_id, operation.id = %operation_id,
-                    response_code = response_code.as_ref().map(ResponseCode::as_str),
+                    response_code = response_code.as_ref().map(display),
                     "An answer came late or is unclear; what the merchant was told stands"
                 );
                 self.keep_late(host_id, operation_id, response_code, approval_code, at)

@@ -123,6 +123,51 @@ fn the_ready_file_says_how_to_go_on() {
     });
 }
 
+/// No bank listens where the profile says. The gateway opens all the same, and a SIGTERM drains it.
+#[test]
+fn a_gateway_whose_banks_are_away_is_not_ready_and_stops_in_order() {
+    run(async {
+        let folder = TempFolder::new("alone");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("hosts")).expect("a folder");
+        let profile = include_str!("../../hosts/acquirer.toml");
+        std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
+        std::fs::write(at("ready.json"), "of an earlier run").expect("a file");
+        let key = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
+        let program = |arguments: &[&str]| {
+            let mut command = Command::new(PROGRAM);
+            command
+                .args(arguments)
+                .current_dir(folder.path())
+                .env_remove("RUST_LOG")
+                .env("PAYSWITCH_MASTER_KEY", key)
+                .env("PAYSWITCH_MERCHANT_API__LISTEN", "127.0.0.1:0");
+            command
+        };
+        for arguments in [&["certs"][..], &["migrate"]] {
+            let output = output(&mut program(arguments));
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{arguments:?}: {errors}");
+        }
+        let log = at("log.txt");
+        let gateway = Process::start(
+            program(&["serve", "--ready-file", "ready.json"])
+                .stderr(std::fs::File::create(&log).expect("a log")),
+        );
+        let logged = || std::fs::read_to_string(&log).expect("the log");
+        until("an open door", async || logged().contains("API is open")).await;
+        assert!(!at("ready.json").exists());
+        gateway.send("TERM");
+        assert_eq!(gateway.ended().await.code(), Some(0), "{}", logged());
+        assert!(!at("ready.json").exists());
+        assert!(
+            !logged().contains('\u{1b}'),
+            "colours in a file: {}",
+            logged()
+        );
+    });
+}
+
 #[test]
 fn an_interrupted_tour_drains() {
     run(async {
