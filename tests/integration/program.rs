@@ -123,6 +123,35 @@ fn the_ready_file_says_how_to_go_on() {
     });
 }
 
+/// What a demo left is removed by the next one with `--reset`, but not while it runs, and not when
+/// something else lies there too.
+#[test]
+fn a_reset_begins_anew_and_removes_nothing_else() {
+    run(async {
+        let folder = TempFolder::new("reset");
+        let demo = Demo::start(&folder, &["--no-tour"]).await;
+        let first_key = demo.said("api_key").to_owned();
+        let data = demo.data.clone();
+        let reset = || {
+            let arguments = ["demo", "--no-tour", "--reset", "--port", "0", "--data"];
+            let tried = output(Command::new(PROGRAM).args(arguments).arg(&data));
+            assert_eq!(tried.status.code(), Some(1));
+            String::from_utf8_lossy(&tried.stderr).into_owned()
+        };
+        let refused = reset();
+        assert!(refused.contains("a gateway that runs"), "{refused}");
+        drop(demo);
+        let mine = data.join("precious.txt");
+        std::fs::write(&mine, "mine").expect("a file");
+        let refused = reset();
+        assert!(refused.contains("precious.txt"), "{refused}");
+        assert!(data.join("payswitch.db").exists() && mine.exists());
+        std::fs::remove_file(&mine).expect("a file");
+        let demo = Demo::start(&folder, &["--no-tour", "--reset"]).await;
+        assert_ne!(demo.said("api_key"), first_key);
+    });
+}
+
 /// No bank listens where the profile says. The gateway opens all the same, and a SIGTERM drains it.
 #[test]
 fn a_gateway_whose_banks_are_away_is_not_ready_and_stops_in_order() {

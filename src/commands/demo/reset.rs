@@ -1,16 +1,21 @@
 //! Removes what an earlier run of the demo left, and nothing else.
 
 use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::stand::master_key_path;
 
-/// The folders that the demo makes; they hold keys and certificates, each in a `.pem` file.
+/// The folders that the demo makes; they hold keys and certificates.
 const FOLDERS: [&str; 2] = ["keys", "certs"];
 /// The files that the demo makes; what SQLite puts beside the database begins with its name.
 const FILES: [&str; 4] = ["api-key.pem", "jwks.json", "payswitch.log", "ready.json"];
 const DATABASE: &str = "payswitch.db";
+/// What a gateway locks while it runs.
+const LOCK: &str = "payswitch.db.lock";
+/// How the files in [`FOLDERS`] end.
+const ENDINGS: [&str; 2] = ["pem", "key"];
 /// How deep folders lie within [`FOLDERS`]: `keys/retiring`, `certs/HOST`.
 const DEEPEST: u32 = 2;
 
@@ -27,6 +32,12 @@ pub enum ResetError {
         /// The first thing that is not the demo's, by name.
         foreign: PathBuf,
     },
+    /// A gateway holds the database in it.
+    #[error("{} is not reset: a gateway that runs holds its database", data.display())]
+    Held {
+        /// The folder.
+        data: PathBuf,
+    },
     /// The folder can't be read, or something in it can't be removed.
     #[error("{} can't be reset", data.display())]
     File {
@@ -41,7 +52,8 @@ pub enum ResetError {
 /// Removes the demo's folder and its master key. `ready_file` may lie in the folder.
 ///
 /// # Errors
-/// When the folder holds anything that the demo did not write; it is left as it was then.
+/// When the folder holds anything that the demo did not write, or a gateway runs on it; it is left as
+/// it was then.
 pub fn remove(data: &Path, ready_file: Option<&Path>) -> Result<(), ResetError> {
     let failed = |source| ResetError::File {
         data: data.to_path_buf(),
@@ -53,6 +65,19 @@ pub fn remove(data: &Path, ready_file: Option<&Path>) -> Result<(), ResetError> 
             foreign,
         });
     }
+    let data_held = || ResetError::Held {
+        data: data.to_path_buf(),
+    };
+    // The lock is held until everything is gone, so that no gateway starts on what is being removed.
+    let _lock = match File::open(data.join(LOCK)) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Some(file),
+            Err(TryLockError::WouldBlock) => return Err(data_held()),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(failed(source)),
+    };
     for removed in [
         std::fs::remove_dir_all(data),
         std::fs::remove_file(master_key_path(data)),
@@ -72,7 +97,7 @@ fn first_foreign(data: &Path, ready_file: Option<&Path>) -> io::Result<Option<Pa
             || name.starts_with(DATABASE)
             || ready_file.is_some_and(|ready| ready == path);
         if kind.is_dir() && FOLDERS.contains(&name) {
-            if let Some(foreign) = first_not_pem(&path, DEEPEST)? {
+            if let Some(foreign) = first_not_a_key(&path, DEEPEST)? {
                 return Ok(Some(foreign));
             }
         } else if !(kind.is_file() && own_file) {
@@ -82,12 +107,13 @@ fn first_foreign(data: &Path, ready_file: Option<&Path>) -> io::Result<Option<Pa
     Ok(None)
 }
 
-fn first_not_pem(folder: &Path, deepest: u32) -> io::Result<Option<PathBuf>> {
+fn first_not_a_key(folder: &Path, deepest: u32) -> io::Result<Option<PathBuf>> {
     for (path, kind) in entries(folder)? {
         let foreign = if kind.is_dir() && deepest > 1 {
-            first_not_pem(&path, deepest - 1)?
+            first_not_a_key(&path, deepest - 1)?
         } else {
-            let own = kind.is_file() && path.extension().is_some_and(|ending| ending == "pem");
+            let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+            let own = kind.is_file() && ENDINGS.contains(&ending);
             (!own).then_some(path)
         };
         if foreign.is_some() {
@@ -137,6 +163,7 @@ mod tests {
             "keys/p256.pem",
             "keys/retiring/rsa.pem",
             "certs/gateway-ca.pem",
+            "certs/acquirer-client.key",
             "certs/acquirer/ca.pem",
             "payswitch.db",
             "payswitch.db-wal",
