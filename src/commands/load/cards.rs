@@ -133,8 +133,7 @@ impl Sealer {
             let session = service.create_sealing_session(request).await?.into_inner();
             recipient = Recipient::session(session.kid, &key)?;
         }
-        let mut run = seal::new_jti()?;
-        run.truncate(8);
+        let run = seal::new_jti()?;
         Ok(Self {
             recipient,
             merchant,
@@ -155,7 +154,8 @@ impl Sealer {
         let index = usize::try_from(number).unwrap_or_default() % self.cards.len().max(1);
         let card = self.cards.get(index).ok_or(CardError::Thread)?;
         let jti = seal::new_jti().map_err(SealError::from)?;
-        let order = format!("load-{}-{number}", self.run);
+        // Of one length, so that they grow as texts too, as references of a shop do.
+        let order = format!("load-{}-{number:09}", self.run);
         let claims = CardClaims {
             merchant: &self.merchant,
             order: &order,
@@ -166,7 +166,7 @@ impl Sealer {
         };
         let sealed = self.recipient.seal_card(&card.0, &claims)?;
         Ok(pb::AuthorizePaymentRequest {
-            request_id: format!("load-{jti}"),
+            request_id: jti,
             amount: Some(pb::Money {
                 amount_minor: self.amount.amount_minor(),
                 currency: self.amount.currency().to_string(),
