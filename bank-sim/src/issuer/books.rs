@@ -298,7 +298,7 @@ impl Books {
         // The hold covered the amount, so neither can go below zero.
         place.held_minor = place.held_minor.saturating_sub(request.amount_minor);
         place.balance_minor = place.balance_minor.saturating_sub(request.amount_minor);
-        if let Some(held) = self.history.get_mut(original) {
+        self.history.change(original, |held| {
             held.posted_minor = held.posted_minor.saturating_add(request.amount_minor);
             held.standing = if left_minor == 0 {
                 Standing::Posted
@@ -307,7 +307,7 @@ impl Books {
                     remaining_minor: left_minor,
                 }
             };
-        }
+        });
         // The money is on the original's account; the advice itself leaves nothing to undo twice.
         Ok(Moved {
             account,
@@ -341,10 +341,10 @@ impl Books {
         };
         place.balance_minor = balance_minor;
         place.held_minor = place.held_minor.saturating_sub(held_minor);
-        if let Some(exchange) = self.history.get_mut(original) {
+        self.history.change(original, |exchange| {
             exchange.standing = Standing::Reversed;
             exchange.posted_minor = 0;
-        }
+        });
         ResponseCode::APPROVED
     }
 

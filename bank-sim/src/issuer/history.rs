@@ -57,17 +57,29 @@ impl Exchange {
 #[derive(Debug)]
 pub(crate) struct History {
     capacity: usize,
-    exchanges: HashMap<ExchangeKey, Exchange>,
-    /// Keys in order of arrival; each key once, until it is forgotten.
-    arrivals: VecDeque<ExchangeKey>,
+    exchanges: HashMap<ExchangeKey, Remembered>,
+    /// All in order of arrival, and among them some that are forgotten.
+    arrivals: VecDeque<Place>,
+    /// Those that are settled in the order in which they were, and among them some that are
+    /// forgotten.
+    settled: VecDeque<Place>,
+    next_number: u64,
     reversed_first: HashSet<ExchangeKey>,
     reversed_first_order: VecDeque<ExchangeKey>,
 }
 
-/// How many of the oldest arrivals are looked through for a settled one before the oldest of all is
-/// forgotten. They are moved to the back as they are passed, so that the search costs the same
-/// however many holds stand open.
-const EVICTION_SEARCH: usize = 64;
+#[derive(Debug)]
+struct Remembered {
+    exchange: Exchange,
+    /// Tells it from an exchange of the same key that was forgotten.
+    number: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    key: ExchangeKey,
+    number: u64,
+}
 
 impl History {
     pub(crate) fn new(capacity: usize) -> Self {
@@ -75,42 +87,57 @@ impl History {
             capacity: capacity.max(1),
             exchanges: HashMap::new(),
             arrivals: VecDeque::new(),
+            settled: VecDeque::new(),
+            next_number: 0,
             reversed_first: HashSet::new(),
             reversed_first_order: VecDeque::new(),
         }
     }
 
     pub(crate) fn get(&self, key: &ExchangeKey) -> Option<&Exchange> {
-        self.exchanges.get(key)
+        self.exchanges.get(key).map(|known| &known.exchange)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &ExchangeKey) -> Option<&mut Exchange> {
-        self.exchanges.get_mut(key)
+    /// Changes an exchange; nothing when it is not known.
+    pub(crate) fn change(&mut self, key: &ExchangeKey, change: impl FnOnce(&mut Exchange)) {
+        let Some(known) = self.exchanges.get_mut(key) else {
+            return;
+        };
+        let was_settled = known.exchange.is_settled();
+        change(&mut known.exchange);
+        if !was_settled && known.exchange.is_settled() {
+            let number = known.number;
+            self.settled.push_back(Place { key: *key, number });
+        }
     }
 
     /// Remembers an exchange, and forgets one when there are too many.
     pub(crate) fn remember(&mut self, key: ExchangeKey, exchange: Exchange) {
-        if self.exchanges.insert(key, exchange).is_none() {
-            self.arrivals.push_back(key);
+        let number = self.next_number;
+        self.next_number = self.next_number.wrapping_add(1);
+        let place = Place { key, number };
+        if exchange.is_settled() {
+            self.settled.push_back(place);
         }
-        if self.arrivals.len() > self.capacity {
+        self.arrivals.push_back(place);
+        self.exchanges.insert(key, Remembered { exchange, number });
+        if self.exchanges.len() > self.capacity {
             self.forget_one();
+        }
+        // Places of what is forgotten never outnumber the others for long.
+        if self.arrivals.len() > self.capacity.saturating_mul(2) {
+            self.arrivals.retain(|place| is_known(&self.exchanges, place));
         }
     }
 
     fn forget_one(&mut self) {
-        for _ in 0..EVICTION_SEARCH.min(self.arrivals.len()) {
-            let Some(key) = self.arrivals.pop_front() else {
-                return;
-            };
-            if self.exchanges.get(&key).is_none_or(Exchange::is_settled) {
-                self.exchanges.remove(&key);
-                return;
+        for queue in [&mut self.settled, &mut self.arrivals] {
+            while let Some(place) = queue.pop_front() {
+                if is_known(&self.exchanges, &place) {
+                    self.exchanges.remove(&place.key);
+                    return;
+                }
             }
-            self.arrivals.push_back(key);
-        }
-        if let Some(key) = self.arrivals.pop_front() {
-            self.exchanges.remove(&key);
         }
     }
 
@@ -133,6 +160,13 @@ impl History {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ExchangeKey, &Exchange)> {
         self.arrivals
             .iter()
-            .filter_map(|key| self.exchanges.get(key).map(|exchange| (key, exchange)))
+            .filter(|place| is_known(&self.exchanges, place))
+            .filter_map(|place| Some((&place.key, self.get(&place.key)?)))
     }
+}
+
+fn is_known(exchanges: &HashMap<ExchangeKey, Remembered>, place: &Place) -> bool {
+    exchanges
+        .get(&place.key)
+        .is_some_and(|known| known.number == place.number)
 }

@@ -317,6 +317,15 @@ fn the_oldest_settled_exchange_is_forgotten_before_an_open_hold() {
         (1..=5).filter(known).collect::<Vec<_>>()
     };
     assert_eq!(known(&history), [1, 3, 4]);
+    history.change(&key(MessageKind::Authorization, 3), |settled| {
+        settled.standing = Standing::Posted;
+    });
     history.remember(key(MessageKind::Authorization, 5), exchange(open));
-    assert_eq!(known(&history).len(), 3);
+    assert_eq!(known(&history), [1, 4, 5], "the one that was settled since");
+    history.remember(key(MessageKind::Authorization, 2), exchange(open));
+    assert_eq!(known(&history), [2, 4, 5], "the oldest, as none is settled");
+    for number in [1, 3, 1, 3] {
+        history.remember(key(MessageKind::Authorization, number), exchange(open));
+    }
+    assert_eq!(history.iter().count(), 3, "each is in it once");
 }
