@@ -146,13 +146,17 @@ impl Authorizations {
             .intend(payment_id, &command, &usable.card, &route, now)
             .await?;
         let intent = AuthorizationIntent {
-            payment: payment.clone(),
-            operation: operation.clone(),
+            payment,
+            operation,
             idempotency: idempotency_key(&command),
             envelope: usable.envelope,
         };
-        let _mark = self.operations_under_way.mark(operation.id);
-        match self.store.record_intent(intent).await {
+        let _mark = self.operations_under_way.mark(intent.operation.id);
+        let recorded = self.store.record_intent(&intent).await;
+        let AuthorizationIntent {
+            payment, operation, ..
+        } = intent;
+        match recorded {
             Ok(IntentOutcome::Recorded) => {}
             Ok(IntentOutcome::Existing(recorded)) => return repeated(&command, *recorded),
             Ok(IntentOutcome::EnvelopeReplayed) => return Err(AuthorizeError::SealedCardRefused),
@@ -165,7 +169,7 @@ impl Authorizations {
         let exchange = self.exchange(&command, &operation, usable.card).await;
         let waited = asked_at.elapsed();
         let decided = self.decided((payment, operation), exchange, route.hold_days)?;
-        let bank_us = match (decided.operation.bank_us, decided.reversal_owed) {
+        let bank_us = match (decided.operation.bank_us, &decided.reversal) {
             (Some(bank_us), _) => u64::try_from(bank_us).unwrap_or(0),
             (None, Some(_)) => micros(waited),
             (None, None) => 0,

@@ -1,11 +1,11 @@
 //! What an exchange with the bank means for the payment and its operation: pure, and tested as a table.
 
 use crate::hosts::exchange::Exchange;
-use crate::payment::decline::UnknownReason;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{self, OperationEvent};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::{self, PaymentEvent};
+use crate::store::records::{AuthorizationOutcome, ReversalOwed};
 
 /// One day, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -21,36 +21,26 @@ pub enum UndecidableError {
     Operation(#[from] operation::IllegalTransition),
 }
 
-/// The records after a decision, and whether they owe a reversal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// The payment, one version on.
-    pub payment: Payment,
-    /// The operation, one version on.
-    pub operation: Operation,
-    /// Why a reversal is owed, when it is.
-    pub reversal_owed: Option<UnknownReason>,
-}
-
-/// What `exchange` makes of a payment that is being authorized.
+/// What `exchange` makes of a payment that is being authorized: both records one version on, and the
+/// reversal that is owed, when one is.
 ///
 /// # Errors
 /// When the records are not in the states in which an exchange can end.
 pub fn decide(
-    payment: &Payment,
-    operation: &Operation,
+    payment: Payment,
+    operation: Operation,
     exchange: Exchange,
     hold_days: u16,
     now: UnixMillis,
-) -> Result<Decision, UndecidableError> {
-    let mut next = Decision {
-        payment: payment.clone(),
-        operation: operation.clone(),
-        reversal_owed: None,
+) -> Result<AuthorizationOutcome, UndecidableError> {
+    let mut next = AuthorizationOutcome {
+        payment,
+        operation,
+        reversal: None,
     };
     let (payment_event, operation_events) = match exchange {
         Exchange::Approved { approval, bank_us } => {
-            next.payment.authorized_minor = payment.amount.amount_minor();
+            next.payment.authorized_minor = next.payment.amount.amount_minor();
             next.operation.bank_us = Some(bank_us);
             let event = PaymentEvent::Approved {
                 approval: approval.clone(),
@@ -73,7 +63,11 @@ pub fn decide(
             vec![OperationEvent::NotSent(reason)],
         ),
         Exchange::Unknown(reason) => {
-            next.reversal_owed = Some(reason);
+            next.reversal = Some(ReversalOwed {
+                operation_id: next.operation.id,
+                reason,
+                due_at: now,
+            });
             (
                 PaymentEvent::OutcomeUnknown(reason),
                 vec![
@@ -83,7 +77,7 @@ pub fn decide(
             )
         }
     };
-    next.payment.state = state::apply(&payment.state, payment_event)?;
+    next.payment.state = state::apply(&next.payment.state, payment_event)?;
     for event in operation_events {
         next.operation.state = operation::apply(&next.operation.state, event)?;
     }
@@ -98,7 +92,7 @@ pub fn decide(
 mod tests {
     use super::*;
     use crate::payment::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
     };
     use crate::payment::ids::{NodeId, OperationId, PaymentId};
     use crate::payment::moment::BusinessDate;
@@ -212,11 +206,16 @@ mod tests {
         let (payment, operation) = records();
         for (exchange, payment_state, operation_state, held, owed) in table {
             let later = NOW.plus_ms(50);
-            let decision = decide(&payment, &operation, exchange, 7, later).unwrap();
+            let decision = decide(payment.clone(), operation.clone(), exchange, 7, later).unwrap();
             assert_eq!(decision.payment.state.name(), payment_state);
             assert_eq!(decision.operation.state.name(), operation_state);
             assert_eq!(decision.payment.authorized_minor, held, "{payment_state}");
-            assert_eq!(decision.reversal_owed, owed, "{payment_state}");
+            let due = owed.map(|reason| ReversalOwed {
+                operation_id: operation.id,
+                reason,
+                due_at: later,
+            });
+            assert_eq!(decision.reversal, due, "{payment_state}");
             assert_eq!(
                 (decision.payment.version, decision.operation.version),
                 (2, 2)
@@ -224,7 +223,7 @@ mod tests {
             assert_eq!(decision.payment.updated_at, later);
             // What was decided once is not decided again by a second answer.
             let again = Exchange::NotSent(FailureReason::HostBusy);
-            assert!(decide(&decision.payment, &decision.operation, again, 7, later).is_err());
+            assert!(decide(decision.payment, decision.operation, again, 7, later).is_err());
         }
     }
 }

@@ -11,10 +11,10 @@ use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
 use crate::store;
 use crate::store::error::StoreError;
-use crate::store::records::{AuthorizationOutcome, OutcomeRecorded, ReversalOwed};
+use crate::store::records::{AuthorizationOutcome, OutcomeRecorded};
 
 use super::command::{AuthorizeError, Authorized};
-use super::decision::{self, Decision};
+use super::decision;
 use super::{Authorizations, BANK_WITHIN, not_recorded};
 
 /// How long the outcome of a payment is offered to a store that does not take it. What it can't take
@@ -39,11 +39,10 @@ impl Authorizations {
         let payment_id = records.0.id;
         tracing::warn!(payment.id = %payment_id, reason, "It is not sure that an intent is recorded");
         let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-        let decided = self.decided(records, exchange, 0)?;
-        let told = decided.payment.clone();
-        match self.record(decided).await {
+        let outcome = self.decided(records, exchange, 0)?;
+        match self.record(&outcome).await {
             Ok(OutcomeRecorded::Recorded) => Ok(Authorized {
-                payment: told,
+                payment: outcome.payment,
                 bank_us: 0,
             }),
             Ok(OutcomeRecorded::Superseded { current, .. }) => Ok(Authorized {
@@ -61,34 +60,32 @@ impl Authorizations {
         (payment, operation): (Payment, Operation),
         exchange: Exchange,
         hold_days: u16,
-    ) -> Result<Decision, AuthorizeError> {
+    ) -> Result<AuthorizationOutcome, AuthorizeError> {
+        let payment_id = payment.id;
         let now = self.clock.now();
-        let decision = decision::decide(&payment, &operation, exchange, hold_days, now)
-            .map_err(|error| not_told(payment.id, &error))?;
-        if let Some(reason) = decision.reversal_owed {
-            log_reversal_owed(&decision.operation, reason);
+        let outcome = decision::decide(payment, operation, exchange, hold_days, now)
+            .map_err(|error| not_told(payment_id, &error))?;
+        if let Some(reversal) = &outcome.reversal {
+            log_reversal_owed(&outcome.operation, reversal.reason);
         }
-        Ok(decision)
+        Ok(outcome)
     }
 
     /// Records what came of it, and only then tells it.
-    pub(super) async fn conclude(&self, decision: Decision) -> Result<Payment, AuthorizeError> {
-        let told = decision.clone();
-        let payment_id = told.payment.id;
+    pub(super) async fn conclude(
+        &self,
+        outcome: AuthorizationOutcome,
+    ) -> Result<Payment, AuthorizeError> {
         let recorded = self
-            .record(decision)
+            .record(&outcome)
             .await
-            .map_err(|error| not_told(payment_id, &error))?;
+            .map_err(|error| not_told(outcome.payment.id, &error))?;
         match recorded {
-            OutcomeRecorded::Recorded => Ok(told.payment),
-            // Offered again after a COMMIT that wasn't confirmed, an outcome may be there already.
-            OutcomeRecorded::Superseded { operation, .. } if *operation == told.operation => {
-                Ok(told.payment)
-            }
+            OutcomeRecorded::Recorded => Ok(outcome.payment),
             // Another node took this process for stopped and resolved the payment: its word stands,
             // and what the bank said is a late response.
             OutcomeRecorded::Superseded { current, .. } => {
-                self.keep_superseded(&told.operation).await;
+                self.keep_superseded(&outcome.operation).await;
                 Ok(*current)
             }
         }
@@ -120,20 +117,13 @@ impl Authorizations {
     }
 
     /// Offers an outcome to the store until it takes it, for a bounded time.
-    pub(super) async fn record(&self, decision: Decision) -> Result<OutcomeRecorded, StoreError> {
+    pub(super) async fn record(
+        &self,
+        outcome: &AuthorizationOutcome,
+    ) -> Result<OutcomeRecorded, StoreError> {
         let give_up_at = Instant::now() + RECORD_WITHIN;
-        let reversal = decision.reversal_owed.map(|reason| ReversalOwed {
-            operation_id: decision.operation.id,
-            reason,
-            due_at: decision.operation.updated_at,
-        });
-        let outcome = AuthorizationOutcome {
-            payment: decision.payment,
-            operation: decision.operation,
-            reversal,
-        };
         loop {
-            match self.store.record_outcome(outcome.clone()).await {
+            match self.store.record_outcome(outcome).await {
                 Err(error) if may_pass(&error) && Instant::now() < give_up_at => {
                     tracing::warn!(
                         payment.id = %outcome.payment.id,

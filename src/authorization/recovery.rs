@@ -105,8 +105,8 @@ impl Authorizations {
                 .store
                 .unfinished_operations(past, AT_ONCE, after.as_ref())
                 .await?;
-            for (payment, operation) in &part.found {
-                if left(operation) && self.resolve_one(payment, operation).await? {
+            for (payment, operation) in part.found {
+                if left(&operation) && self.resolve_one(payment, operation).await? {
                     resolved += 1;
                 }
             }
@@ -119,20 +119,21 @@ impl Authorizations {
 
     async fn resolve_one(
         &self,
-        payment: &Payment,
-        operation: &Operation,
+        payment: Payment,
+        operation: Operation,
     ) -> Result<bool, StoreError> {
         let exchange = Exchange::Unknown(UnknownReason::GatewayStopped);
+        let payment_id = payment.id;
         let decided = match decision::decide(payment, operation, exchange, 0, self.clock.now()) {
             Ok(decided) => decided,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(payment.id = %payment.id, error, "The payment can't be resolved");
+                tracing::error!(payment.id = %payment_id, error, "The payment can't be resolved");
                 return Ok(false);
             }
         };
         log_reversal_owed(&decided.operation, UnknownReason::GatewayStopped);
-        let recorded = self.record(decided).await?;
+        let recorded = self.record(&decided).await?;
         Ok(recorded == OutcomeRecorded::Recorded)
     }
 }

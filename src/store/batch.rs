@@ -6,13 +6,14 @@
 
 use std::collections::HashSet;
 
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Connection, Row};
 
 use super::engine::Engine;
 use super::error::{Fault, fault};
 use super::item::{Done, IntentFate, IntentRows, Item, OutcomeFate, OutcomeRows, Work};
-use super::sql::{ManyRows, Texts, Value, bind};
+use super::sql::{ManyRows, Texts, Value};
+use super::write_connection::{WriteConnection, WriteTransaction};
 
 const REQUESTS: ManyRows = ManyRows {
     name: "requests",
@@ -121,7 +122,7 @@ pub(super) enum Care {
 /// Writes all `items` in one transaction; the fates are in the items' order.
 pub(super) async fn write(
     engine: Engine,
-    connection: &mut AnyConnection,
+    connection: &mut WriteConnection,
     texts: &mut Texts,
     items: &[Item],
     care: Care,
@@ -130,7 +131,7 @@ pub(super) async fn write(
     let mut transaction = connection.begin().await.map_err(before_commit)?;
     let mut writing = Writing {
         engine,
-        connection: &mut transaction,
+        transaction: &mut transaction,
         texts,
         care,
     };
@@ -145,14 +146,14 @@ pub(super) async fn write(
     }
 }
 
-struct Writing<'a> {
+struct Writing<'a, 'c> {
     engine: Engine,
-    connection: &'a mut AnyConnection,
+    transaction: &'a mut WriteTransaction<'c>,
     texts: &'a mut Texts,
     care: Care,
 }
 
-impl Writing<'_> {
+impl Writing<'_, '_> {
     async fn all(&mut self, items: &[Item]) -> Result<Vec<Fate>, Fault> {
         let mut intents = Vec::new();
         let mut outcomes = Vec::new();
@@ -184,7 +185,7 @@ impl Writing<'_> {
     async fn count(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<usize, Fault> {
         let ran = self
             .texts
-            .run(self.connection, statement, rows, false)
+            .run(self.transaction, statement, rows, false)
             .await;
         ran.map(|ran| ran.count)
             .map_err(|error| fault(self.engine, &error))
@@ -200,15 +201,17 @@ impl Writing<'_> {
                 Err(Fault::Hindered)
             };
         }
-        let ran = self.texts.run(self.connection, statement, rows, true).await;
+        let ran = self
+            .texts
+            .run(self.transaction, statement, rows, true)
+            .await;
         let returned = ran.map_err(|error| fault(self.engine, &error))?.returned;
         first_texts(self.engine, &returned).map(Written::Only)
     }
 
     async fn one(&mut self, text: &'static str, values: &[Value]) -> Result<Vec<AnyRow>, Fault> {
-        let query = values.iter().fold(sqlx::query(text), bind);
-        query
-            .fetch_all(&mut *self.connection)
+        self.transaction
+            .fetch(text, &[values])
             .await
             .map_err(|error| fault(self.engine, &error))
     }
@@ -316,26 +319,19 @@ impl Writing<'_> {
     async fn work(&mut self, work: &Work) -> Result<Vec<Done>, Fault> {
         let mut all = Vec::with_capacity(work.statements.len());
         for statement in &work.statements {
-            let query = statement
-                .values
-                .iter()
-                .fold(sqlx::query(statement.text), bind);
+            let (text, values) = (statement.text, [statement.values.as_slice()]);
             let done = if statement.returning {
-                query
-                    .fetch_all(&mut *self.connection)
-                    .await
-                    .map(|rows| Done {
-                        rows_affected: u64::try_from(rows.len()).unwrap_or(u64::MAX),
-                        rows,
-                    })
+                let rows = self.transaction.fetch(text, &values).await;
+                rows.map(|rows| Done {
+                    rows_affected: u64::try_from(rows.len()).unwrap_or(u64::MAX),
+                    rows,
+                })
             } else {
-                query
-                    .execute(&mut *self.connection)
-                    .await
-                    .map(|result| Done {
-                        rows_affected: result.rows_affected(),
-                        rows: Vec::new(),
-                    })
+                let rows_affected = self.transaction.execute(text, &values).await;
+                rows_affected.map(|rows_affected| Done {
+                    rows_affected,
+                    rows: Vec::new(),
+                })
             };
             all.push(done.map_err(|error| fault(self.engine, &error))?);
         }
@@ -380,7 +376,7 @@ impl Intents {
 /// Merchant and jti, as texts.
 fn envelope_key(row: &[Value]) -> [&str; 2] {
     let text = |index: usize| match row.get(index) {
-        Some(Value::Text(text)) => text.as_str(),
+        Some(Value::Text(text)) => text,
         _ => "",
     };
     [text(0), text(1)]

@@ -10,11 +10,15 @@ use std::sync::Once;
 use std::time::Duration;
 
 use sqlx::any::AnyConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions};
 
 use tokio::time::Instant;
 
 use super::error::{StoreError, reading_error};
+use super::sql::KEPT_PREPARED;
+use super::write_connection::WriteConnection;
 use crate::config::store::StoreConfig;
 
 /// How long a connection may take to come up.
@@ -54,6 +58,14 @@ pub(super) struct Database {
     /// The SQLite file.
     path: Option<PathBuf>,
     options: AnyConnectOptions,
+    write_options: WriteOptions,
+}
+
+/// How the connection that writes is opened.
+#[derive(Debug, Clone)]
+enum WriteOptions {
+    Sqlite(Box<SqliteConnectOptions>),
+    Postgres(Box<PgConnectOptions>),
 }
 
 impl Database {
@@ -81,13 +93,29 @@ impl Database {
         } else {
             return Err(wrong("sqlite://PATH or postgres://USER@HOST/DATABASE"));
         };
+        let unreadable = |_| wrong("a URL that can be read");
         let options = AnyConnectOptions::from_str(&url)
-            .map_err(|_| wrong("a URL that can be read"))?
+            .map_err(unreadable)?
             .disable_statement_logging();
+        let write_options = match engine {
+            Engine::Sqlite => WriteOptions::Sqlite(Box::new(
+                SqliteConnectOptions::from_str(&url)
+                    .map_err(unreadable)?
+                    .statement_cache_capacity(KEPT_PREPARED)
+                    .disable_statement_logging(),
+            )),
+            Engine::Postgres => WriteOptions::Postgres(Box::new(
+                PgConnectOptions::from_str(&url)
+                    .map_err(unreadable)?
+                    .statement_cache_capacity(KEPT_PREPARED)
+                    .disable_statement_logging(),
+            )),
+        };
         Ok(Self {
             engine,
             path,
             options,
+            write_options,
         })
     }
 
@@ -140,13 +168,24 @@ impl Database {
         }
     }
 
-    /// A connection for writing, within [`CONNECT_TIMEOUT`].
-    pub(super) async fn connect_writer(&self) -> Result<AnyConnection, StoreError> {
-        self.connect(match self.engine {
-            Engine::Sqlite => SQLITE_WRITER,
-            Engine::Postgres => POSTGRES_WRITER,
+    /// The connection for writing, within [`CONNECT_TIMEOUT`].
+    pub(super) async fn connect_writer(&self) -> Result<WriteConnection, StoreError> {
+        self.within_time(async {
+            let mut connection = match &self.write_options {
+                WriteOptions::Sqlite(options) => WriteConnection::Sqlite(options.connect().await?),
+                WriteOptions::Postgres(options) => {
+                    WriteConnection::Postgres(options.connect().await?)
+                }
+            };
+            connection.set(self.writer_settings()).await?;
+            Ok(connection)
         })
         .await
+    }
+
+    /// A connection for changing the schema, within [`CONNECT_TIMEOUT`].
+    pub(super) async fn connect_migrator(&self) -> Result<AnyConnection, StoreError> {
+        self.connect(self.writer_settings()).await
     }
 
     /// A connection that can't write, within [`CONNECT_TIMEOUT`].
@@ -158,12 +197,26 @@ impl Database {
         .await
     }
 
+    fn writer_settings(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite => SQLITE_WRITER,
+            Engine::Postgres => POSTGRES_WRITER,
+        }
+    }
+
     async fn connect(&self, settings: &'static str) -> Result<AnyConnection, StoreError> {
-        let connecting = async {
+        self.within_time(async {
             let mut connection = self.options.connect().await?;
             sqlx::raw_sql(settings).execute(&mut connection).await?;
-            Ok::<_, sqlx::Error>(connection)
-        };
+            Ok(connection)
+        })
+        .await
+    }
+
+    async fn within_time<C>(
+        &self,
+        connecting: impl Future<Output = Result<C, sqlx::Error>>,
+    ) -> Result<C, StoreError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(self.connect_error(&error)),

@@ -35,12 +35,13 @@ mod sql;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod write_connection;
 mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::AssertSqlSafe;
 
 use self::connections::Recorder;
 use self::engine::{Database, Engine};
@@ -88,16 +89,10 @@ impl Store {
         check_range("1 to 100000 queued records", config.queued_records, 100_000)?;
         let database = Database::of(config)?;
         let lock = database.lock().await?;
-        let mut connection = database.connect_writer().await?;
-        schema::check(database.engine, &mut connection).await?;
-        let readers = match Readers::open(database.clone(), config.read_connections).await {
-            Ok(readers) => readers,
-            Err(error) => {
-                // The error that is told is the first one.
-                let _ = connection.close().await;
-                return Err(error);
-            }
-        };
+        let mut reader = database.connect_reader().await?;
+        schema::check(database.engine, &mut reader).await?;
+        let readers = Readers::new(database.clone(), config.read_connections, reader)?;
+        let connection = database.connect_writer().await?;
         let engine = database.engine;
         let writer = Writer::start(
             database,

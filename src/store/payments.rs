@@ -32,10 +32,10 @@ impl Store {
     /// nothing may be sent then.
     pub async fn record_intent(
         &self,
-        intent: AuthorizationIntent,
+        intent: &AuthorizationIntent,
     ) -> Result<IntentOutcome, StoreError> {
         for _ in 0..INTENT_ATTEMPTS {
-            let rows = Box::new(intent_rows(&intent)?);
+            let rows = Box::new(intent_rows(intent)?);
             let fate = self
                 .inner
                 .writer
@@ -74,9 +74,9 @@ impl Store {
     /// outcome may be recorded again then.
     pub async fn record_outcome(
         &self,
-        outcome: AuthorizationOutcome,
+        outcome: &AuthorizationOutcome,
     ) -> Result<OutcomeRecorded, StoreError> {
-        let rows = Box::new(outcome_rows(&outcome)?);
+        let rows = Box::new(outcome_rows(outcome)?);
         let fate = self
             .inner
             .writer
@@ -88,7 +88,7 @@ impl Store {
         let AuthorizationOutcome {
             payment, operation, ..
         } = outcome;
-        if self.was_told(operation.id, &payment).await? {
+        if self.was_told(operation.id, payment).await? {
             return Ok(OutcomeRecorded::Recorded);
         }
         let current = self.payment(&payment.merchant_id, payment.id).await?;

@@ -41,8 +41,12 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Opens the first of `most` (1 to 64) connections.
-    pub(super) async fn open(database: Database, most: u32) -> Result<Self, StoreError> {
+    /// Begins with the `first` of `most` (1 to 64) connections.
+    pub(super) fn new(
+        database: Database,
+        most: u32,
+        first: AnyConnection,
+    ) -> Result<Self, StoreError> {
         let permits = usize::try_from(most)
             .ok()
             .filter(|_| CONNECTIONS.contains(&most))
@@ -50,7 +54,6 @@ impl Readers {
                 expected: "1 to 64 read connections",
                 got: most.to_string(),
             })?;
-        let first = database.connect_reader().await?;
         Ok(Self {
             database,
             most,

@@ -52,7 +52,7 @@ pub(super) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, Sto
     let database = Database::of(config)?;
     database.create_file()?;
     let _held = database.lock().await?;
-    let mut connection = database.connect_writer().await?;
+    let mut connection = database.connect_migrator().await?;
     let engine = database.engine;
     create_migrations_table(engine, &mut connection).await?;
     let mut applied = Vec::new();

@@ -9,35 +9,37 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::engine::Engine;
+use super::write_connection::WriteTransaction;
 
-/// A value to bind.
+/// A value to bind. Texts are shared, so that the writer, which everybody waits for and which may
+/// have to write twice, copies none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    Text(String),
-    OptionalText(Option<String>),
+    Text(Arc<str>),
+    OptionalText(Option<Arc<str>>),
     Integer(i64),
     OptionalInteger(Option<i64>),
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(text.into())
     }
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(text.into())
     }
 }
 
 impl From<Option<String>> for Value {
     fn from(text: Option<String>) -> Self {
-        Self::OptionalText(text)
+        Self::OptionalText(text.map(Arc::from))
     }
 }
 
@@ -55,12 +57,11 @@ impl From<Option<i64>> for Value {
 
 pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
-/// Binds `value` to the next number.
+/// Binds `value` to the next number of a statement that reads.
 pub(super) fn bind<'q>(query: Query<'q>, value: &Value) -> Query<'q> {
     match value {
-        // An owned text is bound without another copy.
-        Value::Text(text) => query.bind(text.clone()),
-        Value::OptionalText(text) => query.bind(text.clone()),
+        Value::Text(text) => query.bind(String::from(&**text)),
+        Value::OptionalText(text) => query.bind(text.as_deref().map(String::from)),
         Value::Integer(number) => query.bind(*number),
         Value::OptionalInteger(number) => query.bind(*number),
     }
@@ -81,10 +82,15 @@ pub(super) struct ManyRows {
     pub(super) returning: &'static str,
 }
 
-/// The numbers of rows that statements are made for, so few that all statements (seven, three of
-/// them with and without rows in return) fit into the 100 that a connection keeps prepared. A large
-/// one saves the way to the database's thread or process and back.
-const SIZES: [usize; 8] = [64, 32, 16, 8, 4, 3, 2, 1];
+/// The numbers of rows that statements are made for: so many that few pieces are needed, since each
+/// is a way to the database's thread or process and back, and so few that all are kept prepared.
+const SIZES: [usize; 20] = [
+    64, 48, 32, 24, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
+];
+
+/// The statements that a connection for writing keeps prepared: for each size seven, and three of
+/// them with rows in return; and some others.
+pub(super) const KEPT_PREPARED: usize = SIZES.len() * 10 + 40;
 
 /// The texts made so far.
 #[derive(Debug)]
@@ -122,7 +128,7 @@ impl Texts {
     /// only when they are needed: each is a message between two threads or processes.
     pub(super) async fn run(
         &mut self,
-        connection: &mut AnyConnection,
+        transaction: &mut WriteTransaction<'_>,
         statement: &ManyRows,
         rows: &[&[Value]],
         returning: bool,
@@ -134,17 +140,13 @@ impl Texts {
             let size = fits.unwrap_or(1);
             let (piece, after) = rest.split_at(size);
             rest = after;
-            let text = self.text(statement, size, returning);
-            let mut query = sqlx::query(AssertSqlSafe(text));
-            for value in piece.iter().copied().flatten() {
-                query = bind(query, value);
-            }
+            let text = AssertSqlSafe(self.text(statement, size, returning));
             if returning {
-                let returned = query.fetch_all(&mut *connection).await?;
+                let returned = transaction.fetch(text, piece).await?;
                 ran.count += returned.len();
                 ran.returned.extend(returned);
             } else {
-                let count = query.execute(&mut *connection).await?.rows_affected();
+                let count = transaction.execute(text, piece).await?;
                 ran.count += usize::try_from(count).unwrap_or(usize::MAX);
             }
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::{AnyConnection, Connection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -17,6 +16,7 @@ use super::engine::{Database, Engine};
 use super::error::{Fault, StoreError};
 use super::item::{Answer, Done, Item, OutcomeFate, Statement, Work};
 use super::sql::Texts;
+use super::write_connection::WriteConnection;
 
 /// How often one transaction is tried.
 const ATTEMPTS: u32 = 5;
@@ -45,7 +45,7 @@ impl Writer {
     /// Starts the task. It holds `lock` until it ends.
     pub(super) fn start(
         database: Database,
-        connection: AnyConnection,
+        connection: WriteConnection,
         lock: Option<File>,
         batch_records: usize,
         queued_records: usize,
@@ -134,7 +134,7 @@ struct Down {
 
 struct Task {
     database: Database,
-    connection: Option<AnyConnection>,
+    connection: Option<WriteConnection>,
     texts: Texts,
     up: Arc<AtomicBool>,
     down: Option<Down>,

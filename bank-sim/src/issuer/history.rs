@@ -126,7 +126,8 @@ impl History {
         }
         // Places of what is forgotten never outnumber the others for long.
         if self.arrivals.len() > self.capacity.saturating_mul(2) {
-            self.arrivals.retain(|place| is_known(&self.exchanges, place));
+            self.arrivals
+                .retain(|place| is_known(&self.exchanges, place));
         }
     }
 

@@ -52,11 +52,11 @@ async fn measure(engine: &str, store: &Store, in_flight: usize) {
                     let begun = Instant::now();
                     let outcome = approved(&intent);
                     assert_eq!(
-                        store.record_intent(intent).await.unwrap(),
+                        store.record_intent(&intent).await.unwrap(),
                         IntentOutcome::Recorded
                     );
                     assert_eq!(
-                        store.record_outcome(outcome).await.unwrap(),
+                        store.record_outcome(&outcome).await.unwrap(),
                         OutcomeRecorded::Recorded
                     );
                     latencies.push(begun.elapsed());

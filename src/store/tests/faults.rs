@@ -41,7 +41,7 @@ async fn a_full_queue_says_so_at_once(database: TestDatabase) {
     let mut tasks = JoinSet::new();
     for _ in 0..20 {
         let store = store.clone();
-        tasks.spawn(async move { store.record_intent(intent("shop")).await });
+        tasks.spawn(async move { store.record_intent(&intent("shop")).await });
     }
     // While nothing can be written, only refusals come back.
     for _ in 0..15 {
@@ -77,7 +77,7 @@ async fn two_gateways_with_one_request_record_it_once() {
             let store = store.clone();
             tasks.spawn(async move {
                 let id = intent.payment.id;
-                (index, id, store.record_intent(intent).await.unwrap())
+                (index, id, store.record_intent(&intent).await.unwrap())
             });
         }
     }
@@ -111,7 +111,7 @@ async fn fifty_requests_at_two_gateways_record_one() {
             idempotency: key.clone(),
             ..intent("shop")
         };
-        tasks.spawn(async move { store.record_intent(intent).await.unwrap() });
+        tasks.spawn(async move { store.record_intent(&intent).await.unwrap() });
     }
     let outcomes = tasks.join_all().await;
     let recorded = outcomes
@@ -140,7 +140,7 @@ async fn while_the_database_is_away_callers_hear_so() {
         execute(&admin, statement.trim().to_owned()).await;
     }
     for _ in 0..3 {
-        let error = store.record_intent(intent("shop")).await.unwrap_err();
+        let error = store.record_intent(&intent("shop")).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
         let error = store
             .payment(&shop, intent("shop").payment.id)
@@ -157,7 +157,7 @@ async fn while_the_database_is_away_callers_hear_so() {
     // The longest pause between two attempts to connect is a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(
-        store.record_intent(intent("shop")).await,
+        store.record_intent(&intent("shop")).await,
         Ok(IntentOutcome::Recorded)
     );
     assert!(store.healthy().await);
@@ -175,7 +175,7 @@ async fn a_broken_connection_is_opened_again() {
         );
         execute(&server().url("postgres"), text).await;
         assert_eq!(
-            store.record_intent(intent("shop")).await,
+            store.record_intent(&intent("shop")).await,
             Ok(IntentOutcome::Recorded)
         );
     }
@@ -275,10 +275,7 @@ async fn a_commit_without_confirmation_is_read_again() {
     for at_commit in [LOSE_CONFIRMATION, LOSE_COMMIT] {
         let one = intent("shop");
         plan.store(at_commit, Ordering::SeqCst);
-        assert_eq!(
-            store.record_intent(one.clone()).await,
-            Ok(IntentOutcome::Recorded)
-        );
+        assert_eq!(store.record_intent(&one).await, Ok(IntentOutcome::Recorded));
         assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
         assert_eq!(
             store.operations_of(one.payment.id).await.unwrap(),
@@ -287,7 +284,7 @@ async fn a_commit_without_confirmation_is_read_again() {
 
         let outcome = unknown(&one);
         plan.store(at_commit, Ordering::SeqCst);
-        let recorded = store.record_outcome(outcome.clone()).await;
+        let recorded = store.record_outcome(&outcome).await;
         assert_eq!(recorded, Ok(OutcomeRecorded::Recorded));
         let merchant = &one.payment.merchant_id;
         let standing = store.payment(merchant, one.payment.id).await.unwrap();
@@ -318,22 +315,22 @@ async fn a_commit_that_cannot_be_read_again_is_unknown() {
     let (store, plan) = store_on_a_wire(&database).await;
     let one = intent("shop");
     plan.store(LOSE_ALL, Ordering::SeqCst);
-    let error = store.record_intent(one.clone()).await.unwrap_err();
+    let error = store.record_intent(&one).await.unwrap_err();
     assert!(
         matches!(error, StoreError::OutcomeUnknown { .. }),
         "{error}"
     );
-    let error = store.record_intent(intent("shop")).await.unwrap_err();
+    let error = store.record_intent(&intent("shop")).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
 
     plan.store(PASS, Ordering::SeqCst);
     // The longest pause between two attempts to connect is a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     // It was written; asked again, it is somebody's running request, and nothing is sent twice.
-    let again = store.record_intent(one.clone()).await.unwrap();
+    let again = store.record_intent(&one).await.unwrap();
     assert!(matches!(again, IntentOutcome::Existing(_)), "{again:?}");
     assert_eq!(
-        store.record_outcome(approved(&one)).await,
+        store.record_outcome(&approved(&one)).await,
         Ok(OutcomeRecorded::Recorded)
     );
     store.close().await;
@@ -346,7 +343,7 @@ async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
     let database = TestDatabase::postgres().await;
     let (store, plan) = store_on_a_wire(&database).await;
     let answered = intent("shop");
-    store.record_intent(answered.clone()).await.unwrap();
+    store.record_intent(&answered).await.unwrap();
     let (before, after) = (intent("shop"), intent("shop"));
     let late = LateResponse {
         operation_id: answered.operation.id,
@@ -357,9 +354,9 @@ async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
     };
     plan.store(LOSE_CONFIRMATION_AND_A_TABLE, Ordering::SeqCst);
     let (one, refused, other) = tokio::join!(
-        store.record_intent(before),
+        store.record_intent(&before),
         store.record_late_response(late),
-        store.record_intent(after),
+        store.record_intent(&after),
     );
     assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
     assert_eq!(one, Ok(IntentOutcome::Recorded));
@@ -373,14 +370,18 @@ async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
 
 /// A database that swallows what it is told holds up neither a reader for good nor the next one, and
 /// not the end of the program.
+async fn one_reader(config: &StoreConfig) -> Readers {
+    let database = Database::of(config).unwrap();
+    let first = database.connect_reader().await.unwrap();
+    Readers::new(database, 1, first).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_database_holds_up_no_reader() {
     sqlx::any::install_default_drivers();
     let database = TestDatabase::postgres().await;
     let (config, plan) = config_on_a_wire(&database).await;
-    let readers = Readers::open(Database::of(&config).unwrap(), 1)
-        .await
-        .unwrap();
+    let readers = one_reader(&config).await;
     let read = || readers.read("SELECT 1".into_sql_str(), &[]);
     assert!(read().await.is_ok());
 
@@ -410,9 +411,7 @@ async fn a_silent_database_holds_up_no_reader() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_goes_away_leaves_no_answer_behind() {
     for database in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
-        let readers = Readers::open(Database::of(&database.config).unwrap(), 1)
-            .await
-            .unwrap();
+        let readers = one_reader(&database.config).await;
         for number in 0..50_i64 {
             let values = [number.into()];
             let text = || "SELECT CAST($1 AS BIGINT)".into_sql_str();

@@ -78,7 +78,7 @@ async fn a_database_that_was_not_migrated_is_refused() {
 async fn the_sqlite_file_is_its_owners_alone() {
     let database = TestDatabase::sqlite().await;
     let store = database.open().await;
-    store.record_intent(intent("shop")).await.unwrap();
+    store.record_intent(&intent("shop")).await.unwrap();
     for name in ["test.db", "test.db-wal", "test.db-shm", "test.db.lock"] {
         let mode = std::fs::metadata(database.path().with_file_name(name))
             .unwrap()
@@ -111,7 +111,7 @@ async fn several_gateways_share_one_postgres() {
     assert!(!one.exclusive());
     assert_ne!(one.node_id(), two.node_id());
     let intent = intent("shop");
-    one.record_intent(intent.clone()).await.unwrap();
+    one.record_intent(&intent).await.unwrap();
     let seen = two
         .payment(&intent.payment.merchant_id, intent.payment.id)
         .await
@@ -212,7 +212,7 @@ async fn after_closing_nothing_is_taken(database: TestDatabase) {
     let store = database.open().await;
     store.close().await;
     assert_eq!(
-        store.record_intent(intent("shop")).await,
+        store.record_intent(&intent("shop")).await,
         Err(StoreError::Closed)
     );
     let connection = client(1);
@@ -233,7 +233,7 @@ async fn closing_writes_what_waits(database: TestDatabase) {
         .cloned()
         .map(|intent| {
             let store = store.clone();
-            tokio::spawn(async move { store.record_intent(intent).await })
+            tokio::spawn(async move { store.record_intent(&intent).await })
         })
         .collect();
     store.close().await;
@@ -370,16 +370,16 @@ async fn corrupt_rows_are_named(database: TestDatabase) {
     ];
     for (table, column, value) in cases {
         let intent = intent("shop");
-        store.record_intent(intent.clone()).await.unwrap();
+        store.record_intent(&intent).await.unwrap();
         let row = match table {
             "payments" => intent.payment.id.to_string(),
             "merchants" => "shop".into(),
             _ => intent.operation.id.to_string(),
         };
         if table == "reversals" {
-            store.record_outcome(unknown(&intent)).await.unwrap();
+            store.record_outcome(&unknown(&intent)).await.unwrap();
         } else if column == "answer" {
-            store.record_outcome(approved(&intent)).await.unwrap();
+            store.record_outcome(&approved(&intent)).await.unwrap();
         }
         let key = match table {
             "idempotency" | "reversals" => "operation_id",
@@ -421,7 +421,7 @@ async fn old_requests_and_envelopes_are_pruned(database: TestDatabase) {
     let old = intent_at("shop", NOW);
     let recent = intent_at("shop", NOW.plus_ms(20 * day_ms));
     for intent in [&old, &recent] {
-        store.record_intent(intent.clone()).await.unwrap();
+        store.record_intent(intent).await.unwrap();
     }
     let expiry = old.envelope.as_ref().unwrap().expires_at;
     let none = Pruned::default();

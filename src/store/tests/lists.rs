@@ -43,8 +43,8 @@ async fn pages_hold_each_payment_once(database: TestDatabase) {
         // Several within the same millisecond.
         let intent = intent_at("shop", NOW.plus_ms(number / 4));
         made.push((intent.payment.created_at, intent.payment.id));
-        store.record_intent(intent).await.unwrap();
-        store.record_intent(intent_at("other", NOW)).await.unwrap();
+        store.record_intent(&intent).await.unwrap();
+        store.record_intent(&intent_at("other", NOW)).await.unwrap();
     }
     made.sort();
     let oldest_first: Vec<PaymentId> = made.iter().map(|(_, id)| *id).collect();
@@ -76,11 +76,11 @@ async fn filters_find_what_they_say(database: TestDatabase) {
             intent.payment.amount = Money::new(1250, "JPY".parse().unwrap()).unwrap();
             intent.operation.amount = intent.payment.amount;
         }
-        store.record_intent(intent.clone()).await.unwrap();
+        store.record_intent(&intent).await.unwrap();
         intents.push(intent);
     }
-    store.record_outcome(approved(&intents[0])).await.unwrap();
-    store.record_outcome(declined(&intents[1])).await.unwrap();
+    store.record_outcome(&approved(&intents[0])).await.unwrap();
+    store.record_outcome(&declined(&intents[1])).await.unwrap();
 
     let none = PaymentFilter::default;
     let cases = [

@@ -80,7 +80,7 @@ impl Model {
             let intent = self.intent(key, envelope);
             let store = store.clone();
             tasks.push(tokio::spawn(async move {
-                (store.record_intent(intent.clone()).await.unwrap(), intent)
+                (store.record_intent(&intent).await.unwrap(), intent)
             }));
         }
         let mut outcomes = Vec::new();
@@ -127,7 +127,7 @@ impl Model {
         for _ in 0..copies {
             let (store, outcome) = (store.clone(), outcome.clone());
             tasks.push(tokio::spawn(async move {
-                store.record_outcome(outcome).await.unwrap()
+                store.record_outcome(&outcome).await.unwrap()
             }));
         }
         let standing = told.clone().unwrap_or_else(|| outcome.payment.clone());

@@ -46,7 +46,7 @@ async fn an_intent_reads_back(database: TestDatabase) {
     let store = database.open().await;
     let mut intent = intent("shop");
     intent.payment.customer_reference = Some("customer-1".into());
-    let outcome = store.record_intent(intent.clone()).await.unwrap();
+    let outcome = store.record_intent(&intent).await.unwrap();
     assert_eq!(outcome, IntentOutcome::Recorded);
     let AuthorizationIntent {
         payment, operation, ..
@@ -84,11 +84,11 @@ async fn an_intent_reads_back(database: TestDatabase) {
 async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
     let store = database.open().await;
     let first = intent("shop");
-    store.record_intent(first.clone()).await.unwrap();
+    store.record_intent(&first).await.unwrap();
     let mut again = intent("shop");
     again.idempotency = first.idempotency.clone();
     again.idempotency.body_hash = [8; 32];
-    let outcome = store.record_intent(again.clone()).await.unwrap();
+    let outcome = store.record_intent(&again).await.unwrap();
     let IntentOutcome::Existing(running) = outcome else {
         panic!("{outcome:?}")
     };
@@ -98,9 +98,9 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
     assert!(!is_stored(&store, &again).await);
 
     let told = declined(&first);
-    let recorded = store.record_outcome(told.clone()).await.unwrap();
+    let recorded = store.record_outcome(&told).await.unwrap();
     assert_eq!(recorded, OutcomeRecorded::Recorded);
-    let IntentOutcome::Existing(done) = store.record_intent(again.clone()).await.unwrap() else {
+    let IntentOutcome::Existing(done) = store.record_intent(&again).await.unwrap() else {
         panic!("the request was taken before")
     };
     assert_eq!(done.answer, Some(told.payment.clone()));
@@ -123,7 +123,7 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
     let mut other = intent("shop");
     other.envelope = again.envelope;
     assert_eq!(
-        store.record_intent(other).await.unwrap(),
+        store.record_intent(&other).await.unwrap(),
         IntentOutcome::Recorded
     );
     store.close().await;
@@ -147,7 +147,7 @@ async fn requests_differ_by_merchant_and_method(database: TestDatabase) {
     other_method.idempotency.method = "CapturePayment";
     for intent in [first, other_merchant, other_method] {
         assert_eq!(
-            store.record_intent(intent).await.unwrap(),
+            store.record_intent(&intent).await.unwrap(),
             IntentOutcome::Recorded
         );
     }
@@ -157,10 +157,10 @@ async fn requests_differ_by_merchant_and_method(database: TestDatabase) {
 async fn a_sealed_card_works_once(database: TestDatabase) {
     let store = database.open().await;
     let first = intent("shop");
-    store.record_intent(first.clone()).await.unwrap();
+    store.record_intent(&first).await.unwrap();
     let mut again = intent("shop");
     again.envelope = first.envelope.clone();
-    let outcome = store.record_intent(again.clone()).await.unwrap();
+    let outcome = store.record_intent(&again).await.unwrap();
     assert_eq!(outcome, IntentOutcome::EnvelopeReplayed);
     assert!(!is_stored(&store, &again).await);
     assert_eq!(
@@ -173,7 +173,7 @@ async fn a_sealed_card_works_once(database: TestDatabase) {
         expires_at: NOW,
     });
     assert_eq!(
-        store.record_intent(again).await.unwrap(),
+        store.record_intent(&again).await.unwrap(),
         IntentOutcome::Recorded
     );
     store.close().await;
@@ -193,7 +193,7 @@ async fn of_many_at_once_one_is_recorded(database: TestDatabase) {
         .cloned()
         .map(|intent| {
             let store = store.clone();
-            tokio::spawn(async move { store.record_intent(intent).await.unwrap() })
+            tokio::spawn(async move { store.record_intent(&intent).await.unwrap() })
         })
         .collect();
     let mut recorded = Vec::new();
@@ -221,7 +221,7 @@ async fn of_many_with_one_sealed_card_one_is_recorded(database: TestDatabase) {
                 ..intent("shop")
             };
             tokio::spawn(async move {
-                let outcome = store.record_intent(intent.clone()).await.unwrap();
+                let outcome = store.record_intent(&intent).await.unwrap();
                 let stored = is_stored(&store, &intent).await;
                 assert_eq!(stored, outcome == IntentOutcome::Recorded);
                 outcome
@@ -242,12 +242,12 @@ async fn of_many_with_one_sealed_card_one_is_recorded(database: TestDatabase) {
 async fn a_second_outcome_changes_nothing(database: TestDatabase) {
     let store = database.open().await;
     let intent = intent("shop");
-    store.record_intent(intent.clone()).await.unwrap();
+    store.record_intent(&intent).await.unwrap();
     let first = approved(&intent);
-    store.record_outcome(first.clone()).await.unwrap();
-    let again = store.record_outcome(first.clone()).await.unwrap();
+    store.record_outcome(&first).await.unwrap();
+    let again = store.record_outcome(&first).await.unwrap();
     assert_eq!(again, OutcomeRecorded::Recorded, "the very same one");
-    let second = store.record_outcome(unknown(&intent)).await.unwrap();
+    let second = store.record_outcome(&unknown(&intent)).await.unwrap();
     assert_eq!(
         second,
         OutcomeRecorded::Superseded {
@@ -269,7 +269,7 @@ async fn a_second_outcome_changes_nothing(database: TestDatabase) {
 async fn an_outcome_of_nothing_is_not_found(database: TestDatabase) {
     let store = database.open().await;
     let error = store
-        .record_outcome(unknown(&intent("shop")))
+        .record_outcome(&unknown(&intent("shop")))
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
@@ -280,7 +280,7 @@ async fn an_outcome_of_nothing_is_not_found(database: TestDatabase) {
 async fn an_outcome_whose_payment_moved_on_writes_neither_row(database: TestDatabase) {
     let store = database.open().await;
     let moved = intent("shop");
-    store.record_intent(moved.clone()).await.unwrap();
+    store.record_intent(&moved).await.unwrap();
     let id = moved.payment.id;
     database
         .execute(&format!(
@@ -290,14 +290,14 @@ async fn an_outcome_whose_payment_moved_on_writes_neither_row(database: TestData
     // Others that share the transaction are not touched by it.
     let others: Vec<_> = (0..5).map(|_| intent("shop")).collect();
     for other in &others {
-        store.record_intent(other.clone()).await.unwrap();
+        store.record_intent(other).await.unwrap();
     }
     let outcomes: Vec<_> = others.iter().chain([&moved]).map(unknown).collect();
     let tasks: Vec<_> = outcomes
         .into_iter()
         .map(|outcome| {
             let store = store.clone();
-            tokio::spawn(async move { store.record_outcome(outcome).await.unwrap() })
+            tokio::spawn(async move { store.record_outcome(&outcome).await.unwrap() })
         })
         .collect();
     let mut results = Vec::new();
@@ -322,10 +322,11 @@ async fn an_outcome_whose_payment_moved_on_writes_neither_row(database: TestData
 async fn two_outcomes_at_once_are_written_once(database: TestDatabase) {
     let store = database.open().await;
     let intent = intent("shop");
-    store.record_intent(intent.clone()).await.unwrap();
+    store.record_intent(&intent).await.unwrap();
+    let outcomes = [approved(&intent), unknown(&intent)];
     let (one, two) = tokio::join!(
-        store.record_outcome(approved(&intent)),
-        store.record_outcome(unknown(&intent)),
+        store.record_outcome(&outcomes[0]),
+        store.record_outcome(&outcomes[1]),
     );
     let recorded = [one.unwrap(), two.unwrap()]
         .iter()
@@ -338,7 +339,7 @@ async fn two_outcomes_at_once_are_written_once(database: TestDatabase) {
 async fn a_bad_record_spoils_no_other(database: TestDatabase) {
     let store = database.open().await;
     let taken = intent("shop");
-    store.record_intent(taken.clone()).await.unwrap();
+    store.record_intent(&taken).await.unwrap();
     let mut intents: Vec<_> = (0..20).map(|_| intent("shop")).collect();
     // The same RRN and STAN of the same host and date: that must never be given out twice.
     intents[7].operation.rrn = taken.operation.rrn;
@@ -348,7 +349,7 @@ async fn a_bad_record_spoils_no_other(database: TestDatabase) {
         .cloned()
         .map(|intent| {
             let store = store.clone();
-            tokio::spawn(async move { store.record_intent(intent).await })
+            tokio::spawn(async move { store.record_intent(&intent).await })
         })
         .collect();
     for (index, task) in tasks.into_iter().enumerate() {
@@ -379,7 +380,7 @@ async fn records_that_do_not_belong_together_are_refused(database: TestDatabase)
     let mut other_merchant = good.clone();
     other_merchant.idempotency.merchant_id = "other".parse().unwrap();
     for bad in [not_new, authorized, other_payment, other_merchant] {
-        let error = store.record_intent(bad).await.unwrap_err();
+        let error = store.record_intent(&bad).await.unwrap_err();
         assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
     }
     let mut unchanged = approved(&good);
@@ -387,7 +388,7 @@ async fn records_that_do_not_belong_together_are_refused(database: TestDatabase)
     let mut other_reversal = unknown(&good);
     other_reversal.reversal.as_mut().unwrap().operation_id = intent("shop").operation.id;
     for bad in [unchanged, other_reversal] {
-        let error = store.record_outcome(bad).await.unwrap_err();
+        let error = store.record_outcome(&bad).await.unwrap_err();
         assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
     }
     store.close().await;
@@ -396,7 +397,7 @@ async fn records_that_do_not_belong_together_are_refused(database: TestDatabase)
 async fn another_merchants_payment_is_not_there(database: TestDatabase) {
     let store = database.open().await;
     let intent = intent("shop");
-    store.record_intent(intent.clone()).await.unwrap();
+    store.record_intent(&intent).await.unwrap();
     let other = "other".parse().unwrap();
     assert_eq!(
         store.payment(&other, intent.payment.id).await.unwrap(),
@@ -431,7 +432,7 @@ async fn another_merchants_payment_is_not_there(database: TestDatabase) {
 async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
     let store = database.open().await;
     let intent = intent("shop");
-    store.record_intent(intent.clone()).await.unwrap();
+    store.record_intent(&intent).await.unwrap();
     let overdue = intent.operation.deadline.plus_ms(1);
     let unfinished = async |older_than| {
         let part = store.unfinished_operations(older_than, 10, None).await;
@@ -444,7 +445,7 @@ async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
     assert_eq!(unfinished(intent.operation.deadline).await, vec![]);
 
     let outcome = unknown(&intent);
-    store.record_outcome(outcome.clone()).await.unwrap();
+    store.record_outcome(&outcome).await.unwrap();
     assert_eq!(
         store.owed_reversals(10).await.unwrap(),
         vec![outcome.reversal.clone().unwrap()]

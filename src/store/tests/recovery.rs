@@ -40,14 +40,14 @@ async fn unfinished_operations_come_in_parts(database: TestDatabase) {
     for number in 0..7 {
         // Several with the same deadline, and not in the order in which they are recorded.
         let intent = intent_at("shop", NOW.plus_ms(-(number / 3)));
-        store.record_intent(intent.clone()).await.unwrap();
+        store.record_intent(&intent).await.unwrap();
         expected.push((intent.operation.deadline, intent.operation.id));
     }
     let finished = intent_at("shop", NOW);
-    store.record_intent(finished.clone()).await.unwrap();
-    store.record_outcome(approved(&finished)).await.unwrap();
+    store.record_intent(&finished).await.unwrap();
+    store.record_outcome(&approved(&finished)).await.unwrap();
     let not_due = intent_at("shop", NOW.plus_ms(60_000));
-    store.record_intent(not_due).await.unwrap();
+    store.record_intent(&not_due).await.unwrap();
 
     expected.sort();
     let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
@@ -64,7 +64,7 @@ async fn a_corrupt_row_holds_up_no_other(database: TestDatabase) {
     let mut intents = Vec::new();
     for number in 0..6 {
         let intent = intent_at("shop", NOW.plus_ms(number));
-        store.record_intent(intent.clone()).await.unwrap();
+        store.record_intent(&intent).await.unwrap();
         intents.push(intent);
     }
     let spoil = async |table: &str, change: &str, id: String| {

@@ -19,11 +19,11 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
     let pending = intent("shop");
     let answered = intent("shop");
     for intent in [&pending, &answered] {
-        store.record_intent(intent.clone()).await.unwrap();
+        store.record_intent(intent).await.unwrap();
     }
     let told = unknown(&pending);
-    store.record_outcome(told.clone()).await.unwrap();
-    store.record_outcome(approved(&answered)).await.unwrap();
+    store.record_outcome(&told).await.unwrap();
+    store.record_outcome(&approved(&answered)).await.unwrap();
 
     // (operation, is the first)
     let cases = [

@@ -1,0 +1,149 @@
+//! The connection that writes, of its database's own type.
+//!
+//! Reading goes through sqlx's `Any`, which is the same for both databases. Writing does not: `Any`
+//! copies each text twice more on its way, and a payment binds sixty values (docs/decisions/0008).
+//! The statements are the same for both all the same; rows that they return are read as `Any`'s.
+
+use std::sync::Arc;
+
+use sqlx::any::AnyRow;
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{
+    Arguments as _, Connection as _, Executor as _, PgConnection, Postgres, SqlSafeStr, Sqlite,
+    SqliteConnection, Transaction,
+};
+
+use super::sql::Value;
+
+/// About what a value takes on its way to PostgreSQL, its length included.
+const TYPICAL_BYTES: usize = 24;
+
+/// A connection for writing.
+#[derive(Debug)]
+pub(super) enum WriteConnection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl WriteConnection {
+    /// Runs settings of a session: any number of statements.
+    pub(super) async fn set(&mut self, settings: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(settings)).await.map(drop),
+            Self::Postgres(connection) => {
+                connection.execute(sqlx::raw_sql(settings)).await.map(drop)
+            }
+        }
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<WriteTransaction<'_>, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(connection) => WriteTransaction::Sqlite(connection.begin().await?),
+            Self::Postgres(connection) => WriteTransaction::Postgres(connection.begin().await?),
+        })
+    }
+
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        }
+    }
+}
+
+/// A transaction. Dropped without [`commit`](Self::commit), it is rolled back.
+pub(super) enum WriteTransaction<'c> {
+    Sqlite(Transaction<'c, Sqlite>),
+    Postgres(Transaction<'c, Postgres>),
+}
+
+impl WriteTransaction<'_> {
+    /// Runs a statement with the values of all `rows` and gives how many rows it wrote. Its text stays
+    /// prepared.
+    pub(super) async fn execute(
+        &mut self,
+        text: impl SqlSafeStr,
+        rows: &[&[Value]],
+    ) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => {
+                let query = sqlx::query_with(text, sqlite_arguments(rows)?);
+                let done = query.execute(&mut **transaction).await?;
+                Ok(done.rows_affected())
+            }
+            Self::Postgres(transaction) => {
+                let query = sqlx::query_with(text, postgres_arguments(rows)?);
+                let done = query.execute(&mut **transaction).await?;
+                Ok(done.rows_affected())
+            }
+        }
+    }
+
+    /// Runs a statement with the values of all `rows` and gives the rows that it returns. Its text
+    /// stays prepared.
+    pub(super) async fn fetch(
+        &mut self,
+        text: impl SqlSafeStr,
+        rows: &[&[Value]],
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => {
+                let query = sqlx::query_with(text, sqlite_arguments(rows)?);
+                let rows = query.fetch_all(&mut **transaction).await?;
+                rows.iter().map(AnyRow::try_from).collect()
+            }
+            Self::Postgres(transaction) => {
+                let query = sqlx::query_with(text, postgres_arguments(rows)?);
+                let rows = query.fetch_all(&mut **transaction).await?;
+                rows.iter().map(AnyRow::try_from).collect()
+            }
+        }
+    }
+
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+fn all<'v>(rows: &[&'v [Value]]) -> impl Iterator<Item = &'v Value> {
+    rows.iter().copied().flatten()
+}
+
+fn count(rows: &[&[Value]]) -> usize {
+    rows.iter().map(|row| row.len()).sum()
+}
+
+/// A shared text goes to SQLite's thread without being copied.
+fn sqlite_arguments(rows: &[&[Value]]) -> Result<SqliteArguments, sqlx::Error> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(count(rows), 0);
+    for value in all(rows) {
+        match value {
+            Value::Text(text) => arguments.add(Arc::clone(text)),
+            Value::OptionalText(text) => arguments.add(text.clone()),
+            Value::Integer(number) => arguments.add(*number),
+            Value::OptionalInteger(number) => arguments.add(*number),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+fn postgres_arguments(rows: &[&[Value]]) -> Result<PgArguments, sqlx::Error> {
+    let mut arguments = PgArguments::default();
+    arguments.reserve(count(rows), count(rows) * TYPICAL_BYTES);
+    for value in all(rows) {
+        match value {
+            Value::Text(text) => arguments.add(&**text),
+            Value::OptionalText(text) => arguments.add(text.as_deref()),
+            Value::Integer(number) => arguments.add(*number),
+            Value::OptionalInteger(number) => arguments.add(*number),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
