@@ -18,8 +18,8 @@ use super::write_connection::{WriteConnection, WriteTransaction};
 const REQUESTS: ManyRows = ManyRows {
     name: "requests",
     before: "INSERT INTO idempotency \
-        (merchant_id, method, request_id, operation_id, body_hash, created_at_ms) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?)",
+        (merchant_id, method, request_id, operation_id, body_hash) VALUES ",
+    row: "(?, ?, ?, ?, ?)",
     after: " ON CONFLICT (merchant_id, method, request_id) DO NOTHING",
     returning: " RETURNING operation_id",
 };

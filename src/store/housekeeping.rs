@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Store;
 use super::error::StoreError;
 use super::item::Statement;
-use super::records::Pruned;
 use crate::clock::{Clock, SystemClock};
 use crate::payment::moment::UnixMillis;
 
@@ -16,11 +15,9 @@ const LIFE_SIGN: Duration = Duration::from_secs(10);
 const DEAD_AFTER_MS: i64 = 60_000;
 /// Pruning runs with every so many signs of life.
 const SIGNS_PER_PRUNING: u64 = 6;
-/// How long a request is remembered: 30 days, in milliseconds.
-const REQUEST_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// How long a sealed card's use is remembered after the card expired, in milliseconds.
 const ENVELOPE_KEPT_MS: i64 = 3_600_000;
-/// The most rows of a table that one transaction removes, so that no payment waits long for it.
+/// The most rows that one transaction removes, so that no payment waits long for it.
 const PRUNED_ROWS: i64 = 500;
 /// The most transactions of one run of pruning.
 const PRUNING_ROUNDS: u32 = 100;
@@ -109,46 +106,32 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets sealed cards that expired more than an hour before `now`, and requests that are
-    /// older than 30 days, in small transactions between which payments are written.
+    /// Forgets the use of sealed cards that expired more than an hour before `now`, in small
+    /// transactions between which payments are written. Gives how many were forgotten; what is too
+    /// many for one call is left to the next.
     ///
     /// # Errors
     /// When the database is not available or too much waits.
-    pub async fn prune(&self, now: UnixMillis) -> Result<Pruned, StoreError> {
-        let mut pruned = Pruned::default();
+    pub async fn prune(&self, now: UnixMillis) -> Result<u64, StoreError> {
+        let forget = Statement {
+            text: "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
+                (SELECT merchant_id, jti FROM used_envelopes WHERE expires_at_ms < $1 \
+                 ORDER BY expires_at_ms LIMIT $2)",
+            values: vec![
+                now.plus_ms(-ENVELOPE_KEPT_MS).as_i64().into(),
+                PRUNED_ROWS.into(),
+            ],
+            returning: false,
+        };
+        let mut pruned = 0;
         for _ in 0..PRUNING_ROUNDS {
-            let done = self.inner.writer.work(pruning(now), true).await?;
-            let rows = |index: usize| done.get(index).map_or(0, |done| done.rows_affected);
-            pruned.envelopes += rows(0);
-            pruned.requests += rows(1);
-            let full = u64::try_from(PRUNED_ROWS).unwrap_or(u64::MAX);
-            pruned.more = rows(0) >= full || rows(1) >= full;
-            if !pruned.more {
+            let done = self.inner.writer.work(vec![forget.clone()], true).await?;
+            let rows = done.first().map_or(0, |done| done.rows_affected);
+            pruned += rows;
+            if rows < PRUNED_ROWS.unsigned_abs() {
                 break;
             }
         }
         Ok(pruned)
     }
-}
-
-fn pruning(now: UnixMillis) -> Vec<Statement> {
-    let statement = |text, kept_ms: i64| Statement {
-        text,
-        values: vec![now.plus_ms(-kept_ms).as_i64().into(), PRUNED_ROWS.into()],
-        returning: false,
-    };
-    vec![
-        statement(
-            "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
-                (SELECT merchant_id, jti FROM used_envelopes WHERE expires_at_ms < $1 \
-                 ORDER BY expires_at_ms LIMIT $2)",
-            ENVELOPE_KEPT_MS,
-        ),
-        statement(
-            "DELETE FROM idempotency WHERE (merchant_id, method, request_id) IN \
-                (SELECT merchant_id, method, request_id FROM idempotency \
-                 WHERE created_at_ms < $1 ORDER BY created_at_ms LIMIT $2)",
-            REQUEST_KEPT_MS,
-        ),
-    ]
 }

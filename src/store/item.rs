@@ -134,7 +134,6 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             idempotency.request_id.as_str().into(),
             operation_id.as_str().into(),
             hex(&idempotency.body_hash).into(),
-            operation.created_at.as_i64().into(),
         ],
         envelope: envelope.as_ref().map(|envelope| {
             vec![

@@ -53,7 +53,7 @@ impl Store {
                         return Ok(IntentOutcome::Existing(Box::new(answer)));
                     }
                     // What was in the way used a sealed card again and was taken back in the same
-                    // transaction, or was pruned just now. The way is free.
+                    // transaction. The way is free.
                 }
             }
         }

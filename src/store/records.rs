@@ -297,14 +297,3 @@ pub struct Page<T> {
     /// Where the next page begins; `None` at the end.
     pub next: Option<PaymentCursor>,
 }
-
-/// What pruning removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// Uses of sealed cards.
-    pub envelopes: u64,
-    /// Requests.
-    pub requests: u64,
-    /// True when more is left than one call removes.
-    pub more: bool,
-}

@@ -5,7 +5,7 @@
 //! processes one waits and then finds the work done.
 
 use ring::digest::{SHA256, digest};
-use sqlx::{AnyConnection, Connection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 use super::engine::{Database, Engine};
 use super::error::{Fault, StoreError, fault, reading_error};
@@ -110,13 +110,22 @@ async fn apply(
         transaction.rollback().await.map_err(in_engine)?;
         return Ok(false);
     }
-    sqlx::raw_sql(migration.text)
+    sqlx::raw_sql(AssertSqlSafe(for_engine(engine, migration.text)))
         .execute(&mut *transaction)
         .await
         .map_err(in_engine)?;
     transaction.commit().await.map_err(in_engine)?;
     tracing::info!(migration.version, migration.name, "applied a migration");
     Ok(true)
+}
+
+/// What one database is told and the other is not: how a table lies on the disk. SQLite finds it
+/// behind a mark that begins a comment for PostgreSQL.
+fn for_engine(engine: Engine, text: &str) -> String {
+    match engine {
+        Engine::Sqlite => text.replace("/*SQLITE WITHOUT ROWID */", "WITHOUT ROWID"),
+        Engine::Postgres => text.to_owned(),
+    }
 }
 
 /// Refuses a database whose schema is not exactly the one this program needs.
