@@ -12,7 +12,7 @@ use sqlx::any::AnyRow;
 use super::engine::Engine;
 use super::error::{Fault, fault};
 use super::item::{Done, IntentFate, IntentRows, Item, OutcomeFate, OutcomeRows, Work};
-use super::sql::{ManyRows, Texts, Value};
+use super::sql::{ManyRows, Part, Texts, Value};
 use super::write_connection::{WriteConnection, WriteTransaction};
 
 const REQUESTS: ManyRows = ManyRows {
@@ -222,6 +222,9 @@ impl Writing<'_, '_> {
             return Ok(fates);
         }
         intents.sort_by(|one, other| one.key.cmp(&other.key));
+        if self.all_together() {
+            return self.intents_together(&intents).await.map(|()| fates);
+        }
         let rows: Vec<&[Value]> = intents.iter().map(|it| it.idempotency.as_slice()).collect();
         let new = self.written(&REQUESTS, &rows).await?;
         let mut kept = Vec::with_capacity(intents.len());
@@ -242,6 +245,57 @@ impl Writing<'_, '_> {
         let operations: Vec<&[Value]> = kept.iter().map(|it| it.operation.as_slice()).collect();
         self.count(&NEW_OPERATIONS, &operations).await?;
         Ok(fates)
+    }
+
+    /// Whether statements go together, several in a text: on SQLite, and only as long as nobody has to
+    /// know which of them wrote what.
+    fn all_together(&self) -> bool {
+        self.engine == Engine::Sqlite && self.care == Care::Hopeful
+    }
+
+    async fn together(&mut self, parts: &[Part<'_>]) -> Result<(), Fault> {
+        let hoped: usize = parts.iter().map(|part| part.rows.len()).sum();
+        let count = self.texts.run_together(self.transaction, parts).await;
+        match count {
+            Ok(count) if count == hoped => Ok(()),
+            Ok(_) => Err(Fault::Hindered),
+            Err(error) => Err(fault(self.engine, &error)),
+        }
+    }
+
+    async fn intents_together(&mut self, intents: &[&IntentRows]) -> Result<(), Fault> {
+        let (sealed, other): (Vec<&IntentRows>, Vec<&IntentRows>) =
+            intents.iter().partition(|intent| intent.envelope.is_some());
+        for intents in [sealed, other] {
+            let part = |statement, rows: fn(&IntentRows) -> Option<&[Value]>| Part {
+                statement,
+                rows: intents.iter().filter_map(|intent| rows(intent)).collect(),
+            };
+            let mut parts = vec![
+                part(&REQUESTS, |intent| Some(&intent.idempotency)),
+                part(&ENVELOPES, |intent| intent.envelope.as_deref()),
+                part(&NEW_PAYMENTS, |intent| Some(&intent.payment)),
+                part(&NEW_OPERATIONS, |intent| Some(&intent.operation)),
+            ];
+            parts.retain(|part| !part.rows.is_empty());
+            self.together(&parts).await?;
+        }
+        Ok(())
+    }
+
+    async fn outcomes_together(&mut self, outcomes: &[&OutcomeRows]) -> Result<(), Fault> {
+        let part = |statement, rows: fn(&OutcomeRows) -> Option<&[Value]>| Part {
+            statement,
+            rows: outcomes.iter().filter_map(|it| rows(it)).collect(),
+        };
+        self.together(&[
+            part(&CHANGED_OPERATIONS, |outcome| Some(&outcome.operation)),
+            part(&CHANGED_PAYMENTS, |outcome| Some(&outcome.payment)),
+        ])
+        .await?;
+        let reversals = part(&REVERSALS, |outcome| outcome.reversal.as_deref());
+        self.count(&REVERSALS, &reversals.rows).await?;
+        Ok(())
     }
 
     async fn is_own_request(&mut self, intent: &IntentRows) -> Result<bool, Fault> {
@@ -291,6 +345,9 @@ impl Writing<'_, '_> {
             return Ok(superseded);
         }
         outcomes.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
+        if self.all_together() {
+            return self.outcomes_together(&outcomes).await.map(|()| superseded);
+        }
         let rows: Vec<&[Value]> = outcomes.iter().map(|it| it.operation.as_slice()).collect();
         let changed = self.written(&CHANGED_OPERATIONS, &rows).await?;
         let mut kept = Vec::with_capacity(outcomes.len());

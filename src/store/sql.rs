@@ -88,15 +88,22 @@ const SIZES: [usize; 20] = [
     64, 48, 32, 24, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
 ];
 
-/// The statements that a connection for writing keeps prepared: for each size seven, and three of
-/// them with rows in return; and some others.
-pub(super) const KEPT_PREPARED: usize = SIZES.len() * 10 + 40;
+/// The texts that a connection for writing keeps prepared: for each size seven statements, three of
+/// them with rows in return too, and three texts of several; and some others.
+pub(super) const KEPT_PREPARED: usize = SIZES.len() * 13 + 40;
 
 /// The texts made so far.
 #[derive(Debug)]
 pub(super) struct Texts {
     engine: Engine,
-    made: HashMap<(&'static str, usize, bool), Arc<str>>,
+    /// By the first statement's name, how many statements and rows, and whether it returns rows.
+    made: HashMap<(&'static str, usize, usize, bool), Arc<str>>,
+}
+
+/// A statement and its rows.
+pub(super) struct Part<'r> {
+    pub(super) statement: &'static ManyRows,
+    pub(super) rows: Vec<&'r [Value]>,
 }
 
 /// What a statement with many rows did.
@@ -116,12 +123,51 @@ impl Texts {
         }
     }
 
-    fn text(&mut self, statement: &ManyRows, rows: usize, returning: bool) -> Arc<str> {
+    fn text<'s>(
+        &mut self,
+        statements: impl ExactSizeIterator<Item = &'s ManyRows> + Clone,
+        rows: usize,
+        returning: bool,
+    ) -> Arc<str> {
         let engine = self.engine;
+        let name = statements.clone().next().map_or("", |first| first.name);
+        let made = || {
+            let texts: Vec<String> = statements
+                .clone()
+                .map(|statement| many_rows_text(engine, statement, rows, returning))
+                .collect();
+            texts.join("; ").into()
+        };
         self.made
-            .entry((statement.name, rows, returning))
-            .or_insert_with(|| many_rows_text(engine, statement, rows, returning).into())
+            .entry((name, statements.len(), rows, returning))
+            .or_insert_with(made)
             .clone()
+    }
+
+    /// Runs the statements of all `parts`, which have as many rows each, and gives how many rows they
+    /// wrote in all. They go together, as a text of several statements, which only SQLite takes: each
+    /// text is a way to its thread and back, on which everybody waits.
+    pub(super) async fn run_together(
+        &mut self,
+        transaction: &mut WriteTransaction<'_>,
+        parts: &[Part<'_>],
+    ) -> Result<usize, sqlx::Error> {
+        let all = parts.first().map_or(0, |part| part.rows.len());
+        let (mut begin, mut count) = (0, 0);
+        while begin < all {
+            let end = begin + piece_of(all - begin);
+            let statements = parts.iter().map(|part| part.statement);
+            let text = AssertSqlSafe(self.text(statements, end - begin, false));
+            let rows: Vec<&[Value]> = parts
+                .iter()
+                .flat_map(|part| part.rows.get(begin..end).unwrap_or_default())
+                .copied()
+                .collect();
+            let written = transaction.execute(text, &rows).await?;
+            count += usize::try_from(written).unwrap_or(usize::MAX);
+            begin = end;
+        }
+        Ok(count)
     }
 
     /// Runs `statement` for all `rows`, in as many pieces as needed. Rows in return are asked for
@@ -136,11 +182,10 @@ impl Texts {
         let mut ran = Ran::default();
         let mut rest = rows;
         while !rest.is_empty() {
-            let fits = SIZES.into_iter().find(|size| *size <= rest.len());
-            let size = fits.unwrap_or(1);
-            let (piece, after) = rest.split_at(size);
+            let (piece, after) = rest.split_at(piece_of(rest.len()));
             rest = after;
-            let text = AssertSqlSafe(self.text(statement, size, returning));
+            let statement = std::iter::once(statement);
+            let text = AssertSqlSafe(self.text(statement, piece.len(), returning));
             if returning {
                 let returned = transaction.fetch(text, piece).await?;
                 ran.count += returned.len();
@@ -152,6 +197,11 @@ impl Texts {
         }
         Ok(ran)
     }
+}
+
+/// How many of `rows` go into the next statement.
+fn piece_of(rows: usize) -> usize {
+    SIZES.into_iter().find(|size| *size <= rows).unwrap_or(rows)
 }
 
 fn many_rows_text(engine: Engine, statement: &ManyRows, rows: usize, returning: bool) -> String {
