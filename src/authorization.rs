@@ -102,9 +102,10 @@ impl Authorizations {
         let payment_id = PaymentId::from_parts(self.clock.now(), self.random()?);
         let answer_by = command.received_at + ANSWER_WITHIN;
         let flow = Arc::clone(self);
+        // Boxed, because starting a task moves it several times, and this one is large.
         let running = self
             .under_way
-            .spawn(async move { flow.run(payment_id, command).await });
+            .spawn(Box::pin(async move { flow.run(payment_id, command).await }));
         match tokio::time::timeout_at(answer_by, running).await {
             Ok(Ok(answer)) => answer,
             // A panic in the flow, or no time left: the intent may be recorded, so recovery or the
