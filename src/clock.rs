@@ -17,17 +17,28 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the clock"
-    )]
-    fn now(&self) -> UnixMillis {
-        let since_epoch = std::time::SystemTime::now()
-            .duration_since(std::time::SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        UnixMillis::new(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+impl SystemClock {
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn now_us(self) -> u64 {
+        u64::try_from(since_epoch().as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
+fn since_epoch() -> std::time::Duration {
+    std::time::SystemTime::now()
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// A clock that stands still until it is moved: for tests and simulations.

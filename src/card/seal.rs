@@ -20,7 +20,7 @@ use super::jwe::{
 };
 use super::pan::Card;
 use super::payload;
-use crate::clock::{Clock as _, NoEntropy, SystemClock, random_bytes};
+use crate::clock::{NoEntropy, SystemClock, random_bytes};
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 
@@ -74,19 +74,14 @@ pub struct SessionClaims<'a> {
     pub lifetime_s: i64,
 }
 
-/// A new `jti`: the time in milliseconds as eleven hexadecimal digits, then 96 random bits in
-/// base64url. Names that grow are entered at the end of the gateway's index of used envelopes, which
+/// A new `jti`: the time in microseconds as 14 hexadecimal digits, then 96 random bits in base64url. Names that grow are entered at the end of the gateway's index of used envelopes, which
 /// costs a fraction of what entering them at random places does.
 ///
 /// # Errors
 /// When the operating system has no randomness.
 pub fn new_jti() -> Result<String, NoEntropy> {
     let random = random_bytes::<12>()?;
-    Ok(format!(
-        "{:011x}{}",
-        SystemClock.now().as_i64(),
-        encode(&random)
-    ))
+    Ok(format!("{:014x}{}", SystemClock.now_us(), encode(&random)))
 }
 
 /// The card in a payload as docs/sealing.md specifies it; `None` when it is not one.

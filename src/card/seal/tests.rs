@@ -13,6 +13,7 @@ use crate::card::envelope::{Binding, Opener};
 use crate::card::keys::SealingKeys;
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::sealing_key::SealingKey;
+use crate::clock::Clock as _;
 use crate::payment::ids::MerchantId;
 
 /// Opens with joserfc what stands on standard input.

@@ -88,7 +88,7 @@ pub async fn pay(
         holder: None,
     };
     let jti = seal::new_jti()?;
-    let order = format!("tour-{}", jti.get(..16).unwrap_or(&jti));
+    let order = format!("tour-{}", jti.get(..20).unwrap_or(&jti));
     let claims = CardClaims {
         merchant: merchant_id,
         order: &order,
