@@ -170,6 +170,9 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                     if count == 0 {
                         Err(Stop::Done)
                     } else {
+                        // Requests come in crowds, because many are committed at once: those that
+                        // are ready to come now leave in the same write.
+                        tokio::task::yield_now().await;
                         self.take_requests();
                         Ok(())
                     }
@@ -197,6 +200,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
     fn take_requests(&mut self) {
         let now = Instant::now();
         let mut batch = std::mem::take(&mut self.batch);
+        while batch.len() < WRITE_BATCH
+            && let Ok(outgoing) = self.line.queue.try_recv()
+        {
+            batch.push(outgoing);
+        }
         for outgoing in batch.drain(..) {
             self.take_request(outgoing, now);
         }
