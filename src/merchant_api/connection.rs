@@ -26,7 +26,6 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
-use super::gathering::Gathering;
 use super::records::ConnectionLog;
 use crate::clock::Clock;
 use crate::payment::ids::{ConnectionId, MerchantId};
@@ -171,7 +170,7 @@ impl Drop for OpenConnection {
 
 /// An accepted connection: its bytes, its place among the connections, and its record.
 pub(super) struct ClientStream<S = TlsStream<TcpStream>> {
-    tls: Gathering<S>,
+    tls: S,
     handle: ConnectionHandle,
     /// Whether the first byte came. A client that says nothing after its handshake would otherwise keep
     /// its place for ever: HTTP/2 keep-alive begins with HTTP/2.
@@ -186,7 +185,7 @@ impl<S> ClientStream<S> {
     pub(super) fn new(tls: S, handle: ConnectionHandle, place: OwnedSemaphorePermit) -> Self {
         let first_byte_by = Instant::now() + FIRST_BYTE_TIMEOUT;
         Self {
-            tls: Gathering::new(tls),
+            tls,
             handle,
             heard: false,
             patience: Some(Box::pin(tokio::time::sleep_until(first_byte_by))),

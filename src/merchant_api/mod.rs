@@ -4,7 +4,6 @@
 //! - `accept`: accepts client connections, each step bounded.
 //! - [`tls`]: TLS 1.3, and the merchant that a client certificate names.
 //! - [`connection`]: who is connected, from where, since when; recorded.
-//! - `gathering`: answers of the same moment leave in one write.
 //! - `gate`: what every call passes first: is there room, and who is calling.
 //! - [`auth`]: one merchant, by API key or by client certificate.
 //! - [`payments`]: PaymentService: authorize, and find again.
@@ -26,7 +25,6 @@ pub mod connection;
 pub mod filter;
 pub mod from_proto;
 mod gate;
-mod gathering;
 mod page_token;
 pub mod payments;
 pub mod pb;
