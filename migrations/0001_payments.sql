@@ -1,8 +1,7 @@
 -- The first schema: one text for SQLite and PostgreSQL. Columns are TEXT and BIGINT only: `*_ms` is
 -- milliseconds since 1970-01-01T00:00:00Z, `*_us` microseconds, `*_minor` minor units of the row's
 -- currency (cents, yen, fils), flags are 0 or 1, bytes are lower-case hex, dates are YYYY-MM-DD,
--- identifiers are the prefixed texts of the API and sort by the time they were made. A comment that
--- begins with SQLITE says how a table lies on the disk there; SQLite reads it as if it were none.
+-- identifiers are the prefixed texts of the API and sort by the time they were made.
 
 -- Who may take payments. No card data, no secret.
 CREATE TABLE merchants (
@@ -119,16 +118,17 @@ CREATE UNIQUE INDEX operations_reference ON operations (rrn, stan, host_id, busi
 -- What recovery has to look at: operations that nobody has finished.
 CREATE INDEX operations_unfinished ON operations (deadline_ms) WHERE state IN ('CREATED', 'SENT');
 
--- Requests that were taken, so that a repeated one gets the same answer. Kept for good: a request id
--- never means a second payment, however late it comes again.
+-- Requests that were taken, so that a repeated one gets the same answer. Kept for 30 days.
 CREATE TABLE idempotency (
     merchant_id   TEXT   NOT NULL,
     method        TEXT   NOT NULL, -- name of the RPC
     request_id    TEXT   NOT NULL, -- chosen by the merchant
     operation_id  TEXT   NOT NULL, -- the operation that the request began; its answer is the answer
     body_hash     TEXT   NOT NULL, -- SHA-256 of the request, hex
+    created_at_ms BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, method, request_id)
-) /*SQLITE WITHOUT ROWID */;
+);
+CREATE INDEX idempotency_created ON idempotency (created_at_ms);
 
 -- Sealed cards that were used, so that none works twice. Kept until an hour after they expired.
 CREATE TABLE used_envelopes (
@@ -137,7 +137,7 @@ CREATE TABLE used_envelopes (
     operation_id  TEXT   NOT NULL, -- what used it
     expires_at_ms BIGINT NOT NULL, -- the envelope's `exp`
     PRIMARY KEY (merchant_id, jti)
-) /*SQLITE WITHOUT ROWID */;
+);
 CREATE INDEX used_envelopes_expires ON used_envelopes (expires_at_ms);
 
 -- Reversals that are owed: the key makes it exactly one for an operation.

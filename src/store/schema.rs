@@ -20,14 +20,21 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "payments",
-    text: include_str!("../../migrations/0001_payments.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "payments",
+        text: include_str!("../../migrations/0001_payments.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "keyed_tables",
+        text: include_str!("../../migrations/0002_keyed_tables.sql"),
+    },
+];
 
 /// The schema that this program needs.
-const NEEDED: i64 = 1;
+const NEEDED: i64 = 2;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\
