@@ -74,8 +74,9 @@ pub struct SessionClaims<'a> {
     pub lifetime_s: i64,
 }
 
-/// A new `jti`: the time in microseconds as 14 hexadecimal digits, then 96 random bits in base64url. Names that grow are entered at the end of the gateway's index of used envelopes, which
-/// costs a fraction of what entering them at random places does.
+/// A new `jti`: the time in microseconds as 14 hexadecimal digits, then 96 random bits in base64url.
+/// Names that grow are entered at the end of the gateway's index of used envelopes, which costs a
+/// fraction of what entering them at random places does.
 ///
 /// # Errors
 /// When the operating system has no randomness.

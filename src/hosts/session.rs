@@ -196,7 +196,8 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         }
     }
 
-    /// Puts everything that was queued into the write buffer, in one go.
+    /// Puts what was queued, and what was added to the queue since, into the write buffer in one go, at
+    /// most [`WRITE_BATCH`] requests.
     fn take_requests(&mut self) {
         let now = Instant::now();
         let mut batch = std::mem::take(&mut self.batch);

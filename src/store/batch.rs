@@ -2,7 +2,8 @@
 //! on every node, so that two nodes wait for each other at most in one direction.
 //!
 //! Order: requests, sealed cards, payments, operations (new); operations, payments, reversals
-//! (changed); other work. Each statement's rows are sorted by their key.
+//! (changed); other work. Each statement's rows are sorted by their key. On SQLite, where no other node
+//! writes, the order is looser: statements go together, piece by piece.
 
 use std::collections::HashSet;
 
@@ -108,8 +109,8 @@ pub(super) enum Fate {
 /// With how much care a batch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Care {
-    /// As if nothing stood in any record's way: only the numbers of rows written are looked at, and
-    /// when one is not as hoped, the whole is [`Fault::Hindered`].
+    /// As if nothing stood in any record's way: only how many rows were written is looked at, and when
+    /// that is not as hoped, the whole is [`Fault::Hindered`].
     Hopeful,
     /// Finding out what stands in which record's way.
     Careful,
@@ -253,6 +254,8 @@ impl Writing<'_, '_> {
         self.engine == Engine::Sqlite && self.care == Care::Hopeful
     }
 
+    /// No statement writes more rows than it was given, so when the sum is as hoped each part is. (That
+    /// must stay true of every statement that comes here.)
     async fn together(&mut self, parts: &[Part<'_>]) -> Result<(), Fault> {
         let hoped: usize = parts.iter().map(|part| part.rows.len()).sum();
         let count = self.texts.run_together(self.transaction, parts).await;

@@ -1,6 +1,5 @@
 //! The two databases: where one is, how a connection to it is set up, and the lock that keeps a
-//! SQLite file to one gateway. Everything here that differs between them is a session's settings;
-//! the statements are the same for both.
+//! SQLite file to one gateway. The statements are the same for both.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Store;
 use super::error::StoreError;
 use super::item::Statement;
@@ -19,8 +21,8 @@ const SIGNS_PER_PRUNING: u64 = 6;
 const ENVELOPE_KEPT_MS: i64 = 3_600_000;
 /// The most rows that one transaction removes, so that no payment waits long for it.
 const PRUNED_ROWS: i64 = 500;
-/// The most transactions of one run of pruning.
-const PRUNING_ROUNDS: u32 = 100;
+/// How long one run of pruning may take: half of the time between two.
+const PRUNING_FOR: Duration = Duration::from_secs(30);
 
 const LEFT_OPEN: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
     WHERE disconnected_at_ms IS NULL AND node_id <> $3 AND node_id NOT IN \
@@ -124,14 +126,19 @@ impl Store {
             returning: false,
         };
         let mut pruned = 0;
-        for _ in 0..PRUNING_ROUNDS {
+        let give_up_at = Instant::now() + PRUNING_FOR;
+        while Instant::now() < give_up_at {
             let done = self.inner.writer.work(vec![forget.clone()], true).await?;
             let rows = done.first().map_or(0, |done| done.rows_affected);
             pruned += rows;
             if rows < PRUNED_ROWS.unsigned_abs() {
-                break;
+                return Ok(pruned);
             }
         }
+        tracing::warn!(
+            pruned,
+            "more sealed cards have expired than could be forgotten in time"
+        );
         Ok(pruned)
     }
 }

@@ -6,6 +6,7 @@
 //! - `readers`: the connections that read.
 //! - [`schema`]: the migrations, carried in the program.
 //! - `sql`: statements with many rows; `rows`: rows into records.
+//! - `write_connection`: the connection that writes, of its database's own type.
 //! - `item`, `batch`, `writer`: the group-commit writer: what waits, one transaction, the task.
 //! - `payments`: recording intents and outcomes, and reading payments.
 //! - `merchants`: merchants and their API keys.

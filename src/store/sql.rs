@@ -1,4 +1,5 @@
-//! Statements that take many rows: one text for both databases, but for how a parameter is written.
+//! Statements that take many rows: one text for both databases, but for how a parameter is written, and
+//! that SQLite takes several at once.
 //!
 //! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses, so the texts are written here, once for
 //! each number of rows: with `$1, $2, …` for PostgreSQL, and with `?` for SQLite, where a number is a
@@ -96,9 +97,15 @@ pub(super) const KEPT_PREPARED: usize = SIZES.len() * 13 + 40;
 #[derive(Debug)]
 pub(super) struct Texts {
     engine: Engine,
-    /// By the first statement's name, how many statements and rows, and whether it returns rows.
-    made: HashMap<(&'static str, usize, usize, bool), Arc<str>>,
+    /// By the statements' names, how many rows each has, and whether they return rows.
+    made: HashMap<(Names, usize, bool), Arc<str>>,
 }
+
+/// The names of statements that go together; empty behind the last.
+type Names = [&'static str; MOST_TOGETHER];
+
+/// The most statements that go together.
+const MOST_TOGETHER: usize = 4;
 
 /// A statement and its rows.
 pub(super) struct Part<'r> {
@@ -125,12 +132,15 @@ impl Texts {
 
     fn text<'s>(
         &mut self,
-        statements: impl ExactSizeIterator<Item = &'s ManyRows> + Clone,
+        statements: impl Iterator<Item = &'s ManyRows> + Clone,
         rows: usize,
         returning: bool,
     ) -> Arc<str> {
         let engine = self.engine;
-        let name = statements.clone().next().map_or("", |first| first.name);
+        let mut names = Names::default();
+        for (name, statement) in names.iter_mut().zip(statements.clone()) {
+            *name = statement.name;
+        }
         let made = || {
             let texts: Vec<String> = statements
                 .clone()
@@ -139,7 +149,7 @@ impl Texts {
             texts.join("; ").into()
         };
         self.made
-            .entry((name, statements.len(), rows, returning))
+            .entry((names, rows, returning))
             .or_insert_with(made)
             .clone()
     }
@@ -153,6 +163,10 @@ impl Texts {
         parts: &[Part<'_>],
     ) -> Result<usize, sqlx::Error> {
         let all = parts.first().map_or(0, |part| part.rows.len());
+        debug_assert!(
+            parts.len() <= MOST_TOGETHER && parts.iter().all(|part| part.rows.len() == all),
+            "statements that go together have as many rows each"
+        );
         let (mut begin, mut count) = (0, 0);
         while begin < all {
             let end = begin + piece_of(all - begin);

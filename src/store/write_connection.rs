@@ -2,7 +2,7 @@
 //!
 //! Reading goes through sqlx's `Any`, which is the same for both databases. Writing does not: `Any`
 //! copies each text twice more on its way, and a payment binds sixty values (docs/decisions/0008).
-//! The statements are the same for both all the same; rows that they return are read as `Any`'s.
+//! Rows that a statement returns are read as `Any`'s.
 
 use std::sync::Arc;
 

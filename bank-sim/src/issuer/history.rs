@@ -6,14 +6,18 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::request::ExchangeKey;
 use crate::response_code::ResponseCode;
 
-/// The most exchanges that an issuer remembers. Beyond it the oldest settled one (declined, reversed
-/// or posted) is forgotten, and the oldest of all only when none is settled. A forgotten exchange
+/// The most exchanges that an issuer remembers. Beyond it the one that was settled (declined, reversed
+/// or posted) longest ago is forgotten, and the oldest of all when few are settled. A forgotten exchange
 /// can no longer be reversed (25) or recognised as a duplicate; its effect on the account stays.
 pub const MAX_REMEMBERED_EXCHANGES: usize = 100_000;
 
 /// The most reversals of unknown originals that an issuer remembers, in order to decline an original
 /// that comes after its reversal.
 pub const MAX_REVERSALS_WITHOUT_ORIGINAL: usize = 10_000;
+
+/// Of so many exchanges one may be settled before settled ones are the first to be forgotten: those that
+/// were settled just now are the ones that are repeated or reversed.
+const ONE_SETTLED_OF: usize = 16;
 
 /// What has become of the money of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl Exchange {
     }
 }
 
-/// Exchanges by key, oldest settled first out.
+/// Exchanges by key, those settled longest ago first out.
 #[derive(Debug)]
 pub(crate) struct History {
     capacity: usize,
@@ -113,6 +117,9 @@ impl History {
 
     /// Remembers an exchange, and forgets one when there are too many.
     pub(crate) fn remember(&mut self, key: ExchangeKey, exchange: Exchange) {
+        if self.exchanges.len() >= self.capacity && !self.exchanges.contains_key(&key) {
+            self.forget_one();
+        }
         let number = self.next_number;
         self.next_number = self.next_number.wrapping_add(1);
         let place = Place { key, number };
@@ -121,18 +128,18 @@ impl History {
         }
         self.arrivals.push_back(place);
         self.exchanges.insert(key, Remembered { exchange, number });
-        if self.exchanges.len() > self.capacity {
-            self.forget_one();
-        }
         // Places of what is forgotten never outnumber the others for long.
-        if self.arrivals.len() > self.capacity.saturating_mul(2) {
-            self.arrivals
-                .retain(|place| is_known(&self.exchanges, place));
+        for queue in [&mut self.settled, &mut self.arrivals] {
+            if queue.len() > self.capacity.saturating_mul(2) {
+                queue.retain(|place| is_known(&self.exchanges, place));
+            }
         }
     }
 
     fn forget_one(&mut self) {
-        for queue in [&mut self.settled, &mut self.arrivals] {
+        let few_settled = self.settled.len() <= self.capacity / ONE_SETTLED_OF;
+        let settled = (!few_settled).then_some(&mut self.settled);
+        for queue in settled.into_iter().chain([&mut self.arrivals]) {
             while let Some(place) = queue.pop_front() {
                 if is_known(&self.exchanges, &place) {
                     self.exchanges.remove(&place.key);

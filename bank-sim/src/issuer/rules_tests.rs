@@ -328,4 +328,10 @@ fn the_oldest_settled_exchange_is_forgotten_before_an_open_hold() {
         history.remember(key(MessageKind::Authorization, number), exchange(open));
     }
     assert_eq!(history.iter().count(), 3, "each is in it once");
+    let sale = key(MessageKind::Financial, 9);
+    history.remember(sale, exchange(Standing::Posted));
+    assert!(
+        history.get(&sale).is_some(),
+        "settled when it comes, and remembered"
+    );
 }

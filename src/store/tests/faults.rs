@@ -368,14 +368,14 @@ async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
     store.close().await;
 }
 
-/// A database that swallows what it is told holds up neither a reader for good nor the next one, and
-/// not the end of the program.
 async fn one_reader(config: &StoreConfig) -> Readers {
     let database = Database::of(config).unwrap();
     let first = database.connect_reader().await.unwrap();
     Readers::new(database, 1, first).unwrap()
 }
 
+/// A database that swallows what it is told holds up neither a reader for good nor the next one, and
+/// not the end of the program.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_database_holds_up_no_reader() {
     sqlx::any::install_default_drivers();
