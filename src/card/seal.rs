@@ -44,6 +44,9 @@ pub enum SealError {
     Refused(&'static str),
 }
 
+/// Enough for the microseconds of 2,000 years.
+const TIME_LETTERS: u32 = 14;
+
 /// What a sealed card is bound to.
 #[derive(Debug, Clone, Copy)]
 pub struct CardClaims<'a> {
@@ -74,15 +77,24 @@ pub struct SessionClaims<'a> {
     pub lifetime_s: i64,
 }
 
-/// A new `jti`: the time in microseconds as 14 hexadecimal digits, then 96 random bits in base64url.
-/// Names that grow are entered at the end of the gateway's index of used envelopes, which costs a
-/// fraction of what entering them at random places does.
+/// A new `jti`: the time in microseconds, then 96 random bits in base64url. Names that grow are entered
+/// at the end of the gateway's index of used envelopes, which costs a fraction of what entering them at
+/// random places does.
+///
+/// The time is written in the letters `a` to `p` for 0 to 15, because digits of it and of the randomness
+/// could together look like a card number where the name is used as a request's.
 ///
 /// # Errors
 /// When the operating system has no randomness.
 pub fn new_jti() -> Result<String, NoEntropy> {
     let random = random_bytes::<12>()?;
-    Ok(format!("{:014x}{}", SystemClock.now_us(), encode(&random)))
+    let now_us = SystemClock.now_us();
+    let letter = |place: u32| {
+        let digit = u8::try_from((now_us >> (4 * place)) & 15).unwrap_or(0);
+        char::from(b'a' + digit)
+    };
+    let time: String = (0..TIME_LETTERS).rev().map(letter).collect();
+    Ok(time + &encode(&random))
 }
 
 /// The card in a payload as docs/sealing.md specifies it; `None` when it is not one.

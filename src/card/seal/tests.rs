@@ -249,3 +249,19 @@ fn we_open_what_the_node_example_seals() {
         Gateway::new().opens_what_is_sealed_by("node", &in_project("examples/node/pay.mjs"));
     }
 }
+
+#[test]
+fn names_grow_and_never_look_like_card_numbers() {
+    let names: Vec<String> = (0..1000).map(|_| new_jti().unwrap()).collect();
+    for name in &names {
+        let (time, random) = name.split_at(14);
+        assert!(
+            time.bytes().all(|byte| (b'a'..=b'p').contains(&byte)),
+            "{name}"
+        );
+        assert_eq!(random.len(), 16, "{name}");
+    }
+    let times: Vec<&str> = names.iter().map(|name| &name[..14]).collect();
+    assert!(times.is_sorted());
+    assert!(times.first() < times.last());
+}

@@ -154,8 +154,10 @@ impl Sealer {
         let index = usize::try_from(number).unwrap_or_default() % self.cards.len().max(1);
         let card = self.cards.get(index).ok_or(CardError::Thread)?;
         let jti = seal::new_jti().map_err(SealError::from)?;
-        // Of one length, so that they grow as texts too, as references of a shop do.
-        let order = format!("load-{}-{number:09}", self.run);
+        // Of one length, so that they grow as texts too, as references of a shop do. The letter keeps
+        // the number apart from digits at the end of the run's name: together they could look like a
+        // card number.
+        let order = format!("load-{}-n{number:09}", self.run);
         let claims = CardClaims {
             merchant: &self.merchant,
             order: &order,
