@@ -14,90 +14,11 @@ use super::engine::Engine;
 use super::error::{Fault, fault};
 use super::item::{Done, IntentFate, IntentRows, Item, OutcomeFate, OutcomeRows, Work};
 use super::sql::{ManyRows, Part, Texts, Value};
+use super::statements::{
+    CHANGED_OPERATIONS, CHANGED_PAYMENTS, ENVELOPES, FORGET_REQUEST, NEW_OPERATIONS, NEW_PAYMENTS,
+    REQUEST_OWNER, REQUESTS, REVERSALS,
+};
 use super::write_connection::{WriteConnection, WriteTransaction};
-
-const REQUESTS: ManyRows = ManyRows {
-    name: "requests",
-    before: "INSERT INTO idempotency \
-        (merchant_id, method, request_id, operation_id, body_hash) VALUES ",
-    row: "(?, ?, ?, ?, ?)",
-    after: " ON CONFLICT (merchant_id, method, request_id) DO NOTHING",
-    returning: " RETURNING operation_id",
-};
-
-const ENVELOPES: ManyRows = ManyRows {
-    name: "envelopes",
-    before: "INSERT INTO used_envelopes (merchant_id, jti, operation_id, expires_at_ms) VALUES ",
-    row: "(?, ?, ?, ?)",
-    after: " ON CONFLICT (merchant_id, jti) DO NOTHING",
-    returning: " RETURNING operation_id",
-};
-
-/// A new payment has nothing authorized, captured, refunded or disputed, and version 1.
-const NEW_PAYMENTS: ManyRows = ManyRows {
-    name: "new payments",
-    before: "INSERT INTO payments (id, merchant_id, merchant_reference, customer_reference, \
-        amount_minor, currency, state, host_id, stan, rrn, business_date, created_at_ms, \
-        updated_at_ms, state_detail, detail, authorized_minor, captured_minor, \
-        refunded_minor, disputed_minor, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1)",
-    after: "",
-    returning: "",
-};
-
-const NEW_OPERATIONS: ManyRows = ManyRows {
-    name: "new operations",
-    before: "INSERT INTO operations (id, payment_id, kind, state, host_id, amount_minor, \
-        currency, stan, rrn, business_date, transmitted_at_ms, deadline_ms, node_id, \
-        created_at_ms, updated_at_ms, state_detail, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-    after: "",
-    returning: "",
-};
-
-/// The casts tell PostgreSQL the types, which it can't see through the list of values.
-const CHANGED_OPERATIONS: ManyRows = ManyRows {
-    name: "changed operations",
-    before: "WITH changed (id, version, state, bank_us, updated_at_ms, state_detail, answer) \
-        AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
-        CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT))",
-    after: ") UPDATE operations SET version = changed.version, state = changed.state, \
-        bank_us = changed.bank_us, updated_at_ms = changed.updated_at_ms, \
-        state_detail = changed.state_detail, answer = changed.answer FROM changed \
-        WHERE operations.id = changed.id AND operations.version = changed.version - 1",
-    returning: " RETURNING operations.id",
-};
-
-const CHANGED_PAYMENTS: ManyRows = ManyRows {
-    name: "changed payments",
-    before: "WITH changed (id, version, authorized_minor, captured_minor, refunded_minor, \
-        disputed_minor, state, updated_at_ms, state_detail) AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))",
-    after: ") UPDATE payments SET version = changed.version, \
-        authorized_minor = changed.authorized_minor, captured_minor = changed.captured_minor, \
-        refunded_minor = changed.refunded_minor, disputed_minor = changed.disputed_minor, \
-        state = changed.state, updated_at_ms = changed.updated_at_ms, \
-        state_detail = changed.state_detail \
-        FROM changed \
-        WHERE payments.id = changed.id AND payments.version = changed.version - 1",
-    returning: "",
-};
-
-const REVERSALS: ManyRows = ManyRows {
-    name: "reversals",
-    before: "INSERT INTO reversals (operation_id, reason, due_at_ms) VALUES ",
-    row: "(?, ?, ?)",
-    after: " ON CONFLICT (operation_id) DO NOTHING",
-    returning: "",
-};
-
-const FORGET_REQUEST: &str =
-    "DELETE FROM idempotency WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
-
-const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
-    WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
 
 /// What became of one item.
 pub(super) enum Fate {

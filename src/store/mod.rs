@@ -7,7 +7,8 @@
 //! - [`schema`]: the migrations, carried in the program.
 //! - `sql`: statements with many rows; `rows`: rows into records.
 //! - `write_connection`: the connection that writes, of its database's own type.
-//! - `item`, `batch`, `writer`: the group-commit writer: what waits, one transaction, the task.
+//! - `item`, `statements`, `batch`, `writer`: the group-commit writer: what waits, what is said, one
+//!   transaction, the task.
 //! - `payments`: recording intents and outcomes, and reading payments.
 //! - `merchants`: merchants and their API keys.
 //! - [`numbers`]: blocks of STANs and RRNs.
@@ -32,6 +33,7 @@ mod responses;
 mod rows;
 pub mod schema;
 mod sql;
+mod statements;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use payswitch::commands::demo::stand::{Stand, StandOptions, start_gateway};
 use payswitch::merchant_api::client::{self, ApiKey, ClientCertificate};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
+use payswitch::merchant_api::pb::lookup_payment_request::Key;
 use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use payswitch::payment::ids::MerchantId;
 use payswitch::payment::merchant::Merchant;
@@ -22,7 +23,7 @@ use payswitch::payment::moment::UnixMillis;
 use payswitch::store::Store;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 use crate::database::{Database, Engine};
 
@@ -346,5 +347,24 @@ pub(crate) fn response_code(payment: &pb::Payment) -> &str {
         (None, Some(decline)) => &decline.response_code,
         (None, None) => "",
         (Some(_), Some(_)) => panic!("both approved and declined: {payment:?}"),
+    }
+}
+
+/// The payment of this order, if there is one.
+pub(crate) async fn look_up(payments: &mut Payments, order: &str) -> Option<pb::Payment> {
+    let request = pb::LookupPaymentRequest {
+        key: Some(Key::MerchantReference(order.to_owned())),
+        business_date: String::new(),
+    };
+    match payments.lookup_payment(request).await {
+        Ok(found) => {
+            let mut found = found.into_inner().payments;
+            assert_eq!(found.len(), 1, "{found:?}");
+            found.pop()
+        }
+        Err(status) => {
+            assert_eq!(status.code(), Code::NotFound, "{status:?}");
+            None
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of payments when an answer does not come, a bank dies, or the caller goes away.
+//! What becomes of payments when an answer does not come, or a bank dies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,9 @@ use std::time::Duration;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
 use payswitch::merchant_api::pb;
-use payswitch::merchant_api::pb::lookup_payment_request::Key;
 use payswitch::payment::record::Operation;
 use pb::{FailureReason, PaymentState as State, PendingReason};
 use tokio::task::JoinHandle;
-use tonic::{Code, Request};
 
 use crate::database::Engine;
 use crate::harness::{
@@ -26,11 +24,7 @@ on_both_engines!(
     an_issuer_that_dies_takes_only_its_own_payments,
     what_was_not_sent_failed_and_what_was_is_pending,
     an_acquirer_that_dies_under_load,
-    a_caller_who_hangs_up_leaves_a_payment,
-    a_deadline_of_the_caller_leaves_a_payment,
 );
-
-const PAN: &str = "4242424242424242";
 
 async fn operation_of(switch: &Switch, payment: &pb::Payment) -> Operation {
     let id = payment.payment_id.parse().expect("a payment id");
@@ -49,7 +43,11 @@ async fn found(payments: &mut Payments, payment_id: &str) -> pb::Payment {
 }
 
 /// The payment is pending, and exactly one reversal of it is owed.
-async fn assert_owes_a_reversal(switch: &Switch, payment: &pb::Payment, reason: PendingReason) {
+pub(crate) async fn assert_owes_a_reversal(
+    switch: &Switch,
+    payment: &pb::Payment,
+    reason: PendingReason,
+) {
     assert_eq!(payment.state(), State::Authorizing, "{payment:?}");
     let pending = payment.pending.as_ref().expect("why it is pending");
     assert_eq!(pending.reason(), reason);
@@ -346,129 +344,4 @@ async fn an_acquirer_that_dies_under_load(engine: Engine) {
         .number("SELECT CAST(COUNT(*) AS BIGINT) FROM payments WHERE state = 'FAILED'".into());
     let sent = switch.database.count("payments").await - failed.await;
     assert!(i64::try_from(switch.at_acquirer()).is_ok_and(|received| received <= sent));
-}
-
-async fn look_up(payments: &mut Payments, order: &str) -> Vec<pb::Payment> {
-    let request = pb::LookupPaymentRequest {
-        key: Some(Key::MerchantReference(order.to_owned())),
-        business_date: String::new(),
-    };
-    match payments.lookup_payment(request).await {
-        Ok(found) => found.into_inner().payments,
-        Err(status) => {
-            assert_eq!(status.code(), Code::NotFound, "{status:?}");
-            Vec::new()
-        }
-    }
-}
-
-/// The payment of this order, once it has an outcome.
-async fn concluded(payments: &mut Payments, order: &str) -> pb::Payment {
-    eventually("a payment with an outcome", async || {
-        let mut found = look_up(payments, order).await;
-        assert!(found.len() <= 1, "{found:?}");
-        let payment = found.pop()?;
-        let in_progress = payment
-            .pending
-            .as_ref()
-            .is_some_and(|pending| pending.reason() == PendingReason::InProgress);
-        (!in_progress).then_some(payment)
-    })
-    .await
-}
-
-async fn a_caller_who_hangs_up_leaves_a_payment(engine: Engine) {
-    let switch = Switch::start(engine).await;
-    let mut payments = switch.payments().await;
-    let request = pay_with("pm_test_no_answer", 1250, "EUR");
-    let order = request.merchant_reference.clone();
-    let calling = tokio::spawn({
-        // A connection of its own, which goes with the caller.
-        let mut payments = switch.payments().await;
-        let request = request.clone();
-        async move { payments.authorize_payment(request).await }
-    });
-    until("the message at the acquirer", async || {
-        switch.at_acquirer() == 1
-    })
-    .await;
-    calling.abort();
-    assert!(
-        calling
-            .await
-            .expect_err("the caller is gone")
-            .is_cancelled()
-    );
-
-    let under_way = look_up(&mut payments, &order).await;
-    assert_eq!(under_way.len(), 1);
-    assert_eq!(under_way[0].state(), State::Authorizing);
-    let payment = concluded(&mut payments, &order).await;
-    assert_owes_a_reversal(&switch, &payment, PendingReason::NoAnswerInTime).await;
-    assert_eq!(authorize(&mut payments, request).await, payment);
-    assert_eq!(switch.at_acquirer(), 1);
-
-    // Callers who go away at once, each at another moment of the call.
-    let mut orders = Vec::new();
-    for number in 0..20_u64 {
-        let request = pay_with("pm_test_visa", 1250, "EUR");
-        orders.push(request.merchant_reference.clone());
-        let mut payments = switch.payments().await;
-        let call = payments.authorize_payment(request);
-        let _ = tokio::time::timeout(Duration::from_micros(400 * number), call).await;
-    }
-    assert_each_is_whole(&switch, &mut payments, &orders).await;
-}
-
-async fn a_deadline_of_the_caller_leaves_a_payment(engine: Engine) {
-    let switch = Switch::start(engine).await;
-    let mut payments = switch.payments().await;
-    let request = pay_with("pm_test_no_answer", 1250, "EUR");
-    let order = request.merchant_reference.clone();
-    let mut impatient = Request::new(request.clone());
-    impatient.set_timeout(Duration::from_millis(800));
-    let status = payments
-        .authorize_payment(impatient)
-        .await
-        .expect_err("no time left");
-    assert!(
-        matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded),
-        "{status:?}"
-    );
-    let payment = concluded(&mut payments, &order).await;
-    assert_owes_a_reversal(&switch, &payment, PendingReason::NoAnswerInTime).await;
-    assert_eq!(authorize(&mut payments, request).await, payment);
-    assert_eq!(switch.at_acquirer(), 1);
-
-    let mut orders = Vec::new();
-    for _ in 0..20 {
-        let request = pay_with("pm_test_visa", 1250, "EUR");
-        orders.push(request.merchant_reference.clone());
-        let mut impatient = Request::new(request);
-        impatient.set_timeout(Duration::from_millis(1));
-        // It may be quick enough, and it may not.
-        let _ = payments.authorize_payment(impatient).await;
-    }
-    assert_each_is_whole(&switch, &mut payments, &orders).await;
-}
-
-/// Whatever the caller saw: a payment that was begun was finished, and nothing else reached the bank.
-async fn assert_each_is_whole(switch: &Switch, payments: &mut Payments, orders: &[String]) {
-    let mut begun = 0;
-    for order in orders {
-        // A call that was cut off before its flow began leaves nothing, then or later.
-        if look_up(payments, order).await.is_empty() {
-            continue;
-        }
-        let payment = concluded(payments, order).await;
-        assert_eq!(payment.state(), State::Authorized, "{payment:?}");
-        begun += 1;
-    }
-    // Flows that were about to begin have begun by the time that a payment after them is done.
-    authorize(payments, pay_with("pm_test_visa_2", 1250, "EUR")).await;
-    let rows = switch.database.count("payments").await;
-    assert_eq!(u64::try_from(rows), Ok(switch.at_acquirer()));
-    let books = switch.banks.books("issuer-a").expect("books");
-    let held = books.account(PAN, "EUR").expect("an account").held_minor;
-    assert!(held >= begun * 1250, "{held} for {begun}");
 }

@@ -1,8 +1,6 @@
-//! Migrating, opening and closing; what a process leaves behind; rows that nobody wrote.
+//! Opening and closing; what a process leaves behind; rows that nobody wrote.
 
 use std::os::unix::fs::PermissionsExt;
-
-use ring::digest::{SHA256, digest};
 
 use super::make::{METHOD, NOW, approved, intent, intent_at, merchant, random, unknown};
 use super::on_both;
@@ -12,13 +10,9 @@ use crate::payment::ids::ConnectionId;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::{ClientConnection, IntentOutcome};
-use crate::store::schema::MigrationReport;
-use crate::store::sql::hex;
 use crate::store::testing::TestDatabase;
 
 on_both!(
-    another_schema_is_refused,
-    a_changed_migration_is_refused,
     after_closing_nothing_is_taken,
     closing_writes_what_waits,
     connections_are_recorded,
@@ -27,86 +21,6 @@ on_both!(
     old_envelopes_are_pruned,
     a_well_store_says_so,
 );
-
-#[tokio::test]
-async fn a_database_is_migrated_once() {
-    for database in [
-        TestDatabase::empty_sqlite(),
-        TestDatabase::empty_postgres().await,
-    ] {
-        let first = Store::migrate(&database.config).await.unwrap();
-        let again = Store::migrate(&database.config).await.unwrap();
-        let report = |applied| MigrationReport {
-            applied,
-            version: 2,
-        };
-        let all = vec!["payments", "keyed_tables"];
-        assert_eq!((first, again), (report(all), report(vec![])));
-        database.open().await.close().await;
-    }
-}
-
-/// A request and a sealed card that an earlier version of the program took.
-#[tokio::test]
-async fn what_an_older_schema_holds_is_brought_along() {
-    let sqlite = TestDatabase::empty_sqlite();
-    std::fs::write(sqlite.path(), "").unwrap();
-    for database in [sqlite, TestDatabase::empty_postgres().await] {
-        let first = include_str!("../../../migrations/0001_payments.sql");
-        database.execute(first).await;
-        let checksum = hex(digest(&SHA256, first.as_bytes()).as_ref());
-        database
-            .execute(&format!(
-                "CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, \
-                    name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at_ms BIGINT NOT NULL); \
-                 INSERT INTO schema_migrations VALUES (1, 'payments', '{checksum}', 0); \
-                 INSERT INTO idempotency VALUES ('shop', '{METHOD}', 'r-1', 'op_1', 'hash', 0); \
-                 INSERT INTO used_envelopes VALUES ('shop', 'jti-1', 'op_1', 0)"
-            ))
-            .await;
-        let report = Store::migrate(&database.config).await.unwrap();
-        assert_eq!(report.applied, ["keyed_tables"]);
-        let store = database.open().await;
-        let mut again = intent("shop");
-        again.idempotency.request_id = "r-1".into();
-        let taken = store.record_intent(&again).await.unwrap_err();
-        assert!(matches!(taken, StoreError::Conflict { .. }), "{taken}");
-        assert_eq!(store.prune(NOW).await.unwrap(), 1);
-        store.close().await;
-    }
-}
-
-#[tokio::test]
-async fn of_two_migrations_at_once_each_step_is_applied_once() {
-    let database = TestDatabase::empty_postgres().await;
-    let (one, two) = tokio::join!(
-        Store::migrate(&database.config),
-        Store::migrate(&database.config)
-    );
-    let applied = one.unwrap().applied.len() + two.unwrap().applied.len();
-    assert_eq!(applied, 2);
-}
-
-#[tokio::test]
-async fn a_database_that_was_not_migrated_is_refused() {
-    let sqlite = TestDatabase::empty_sqlite();
-    let missing = Store::open(&sqlite.config).await.unwrap_err();
-    assert!(
-        missing.to_string().contains("payswitch migrate"),
-        "{missing}"
-    );
-    assert!(!sqlite.path().exists());
-    std::fs::write(sqlite.path(), "").unwrap();
-    for database in [sqlite, TestDatabase::empty_postgres().await] {
-        let error = Store::open(&database.config).await.unwrap_err();
-        let expected = StoreError::Schema {
-            found: 0,
-            needed: 2,
-            advice: "run `payswitch migrate`",
-        };
-        assert_eq!(error, expected);
-    }
-}
 
 #[tokio::test]
 async fn the_sqlite_file_is_its_owners_alone() {
@@ -199,47 +113,6 @@ async fn an_unreachable_postgres_is_unavailable() {
     drop(listener);
     let absent = Store::open(&config).await.unwrap_err();
     assert!(matches!(absent, StoreError::Unavailable { .. }), "{absent}");
-}
-
-async fn another_schema_is_refused(database: TestDatabase) {
-    database
-        .execute("INSERT INTO schema_migrations VALUES (3, 'later', 'x', 0)")
-        .await;
-    let error = Store::open(&database.config).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::Schema {
-                found: 3,
-                needed: 2,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    let error = Store::migrate(&database.config).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::Schema {
-                found: 3,
-                needed: 2,
-                ..
-            }
-        ),
-        "{error}"
-    );
-}
-
-async fn a_changed_migration_is_refused(database: TestDatabase) {
-    database
-        .execute("UPDATE schema_migrations SET checksum = 'other' WHERE version = 1")
-        .await;
-    let error = Store::open(&database.config).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::MigrationChanged { version: 1, .. }),
-        "{error}"
-    );
 }
 
 async fn after_closing_nothing_is_taken(database: TestDatabase) {
