@@ -19,8 +19,25 @@ pub(crate) struct BankMessage {
     mti: Mti,
     header: Vec<u8>,
     contents: Vec<u8>,
-    /// DE number, begin and end in `contents`; unsorted, each DE at most once.
-    places: Vec<(u8, usize, usize)>,
+    /// Unsorted, each DE at most once.
+    places: Vec<Place>,
+    /// A bit for each DE that is there, the lowest for DE 1.
+    present: u128,
+}
+
+/// Where a data element lies in a message's contents.
+#[derive(Clone, Copy)]
+struct Place {
+    de: u8,
+    begin: u32,
+    end: u32,
+}
+
+impl Place {
+    fn of(self, contents: &[u8]) -> Option<&[u8]> {
+        let offset = |offset: u32| usize::try_from(offset).ok();
+        contents.get(offset(self.begin)?..offset(self.end)?)
+    }
 }
 
 impl BankMessage {
@@ -30,6 +47,7 @@ impl BankMessage {
             header: Vec::new(),
             contents: Vec::with_capacity(USUAL_MESSAGE_BYTES),
             places: Vec::with_capacity(USUAL_MESSAGE_FIELDS),
+            present: 0,
         }
     }
 
@@ -47,8 +65,8 @@ impl BankMessage {
     }
 
     pub(crate) fn get(&self, de: u8) -> Option<&[u8]> {
-        let (_, begin, end) = self.places.iter().find(|(number, ..)| *number == de)?;
-        self.contents.get(*begin..*end)
+        let place = self.places.iter().find(|place| place.de == de)?;
+        place.of(&self.contents)
     }
 
     pub(crate) fn text(&self, de: u8) -> Option<&str> {
@@ -56,20 +74,37 @@ impl BankMessage {
     }
 
     pub(crate) fn set(&mut self, de: u8, value: impl AsRef<[u8]>) {
-        let begin = self.contents.len();
-        self.contents.extend_from_slice(value.as_ref());
-        let place = (de, begin, self.contents.len());
-        match self.places.iter_mut().find(|(number, ..)| *number == de) {
-            Some(existing) => *existing = place,
-            None => self.places.push(place),
+        self.set_to(de, |contents| {
+            contents.extend_from_slice(value.as_ref());
+            true
+        });
+    }
+
+    /// Sets a data element to what `append` appends; nothing is set when it gives false.
+    pub(crate) fn set_to(&mut self, de: u8, append: impl FnOnce(&mut Vec<u8>) -> bool) {
+        // Messages are far shorter than 4 GiB; one that were not would have empty data elements.
+        let offset = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        let begin = offset(self.contents.len());
+        if !append(&mut self.contents) {
+            return;
+        }
+        let end = offset(self.contents.len());
+        let place = Place { de, begin, end };
+        let bit = 1_u128.checked_shl(u32::from(de.wrapping_sub(1)));
+        let bit = bit.unwrap_or_default();
+        if self.present & bit == 0 {
+            self.present |= bit;
+            self.places.push(place);
+        } else if let Some(existing) = self.places.iter_mut().find(|place| place.de == de) {
+            *existing = place;
         }
     }
 
     /// The data elements, in no particular order.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (u8, &[u8])> {
-        self.places.iter().map(|(de, begin, end)| {
-            // `set` is the only one who makes places, and contents never shrink.
-            (*de, self.contents.get(*begin..*end).unwrap_or_default())
+        self.places.iter().map(|place| {
+            // `set_to` is the only one who makes places, and contents never shrink.
+            (place.de, place.of(&self.contents).unwrap_or_default())
         })
     }
 
@@ -91,7 +126,7 @@ impl BankMessage {
 impl fmt::Debug for BankMessage {
     /// Shows which data elements there are, never what they hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut numbers: Vec<u8> = self.places.iter().map(|(de, ..)| *de).collect();
+        let mut numbers: Vec<u8> = self.places.iter().map(|place| place.de).collect();
         numbers.sort_unstable();
         f.debug_struct("BankMessage")
             .field("mti", &self.mti)

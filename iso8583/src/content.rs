@@ -143,6 +143,22 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Appends what [`bytes`](Self::bytes) gives; false when that is `None`.
+    pub(crate) fn append_bytes(&self, out: &mut Vec<u8>) -> bool {
+        match self.spec.encoding {
+            ContentEncoding::Binary | ContentEncoding::Ascii => out.extend_from_slice(self.raw),
+            ContentEncoding::Hex => match hex::decode(self.raw) {
+                Some(bytes) => out.extend_from_slice(&bytes),
+                None => return false,
+            },
+            _ => {
+                out.reserve(self.units);
+                self.each_character(|ascii| out.push(ascii));
+            }
+        }
+        true
+    }
+
     /// The number; `None` unless the content is one digit or more, and nothing else, and fits.
     pub(crate) fn number(&self) -> Option<u64> {
         if self.units == 0 || self.spec.format == Format::B {

@@ -136,6 +136,13 @@ impl<'a> Message<'a> {
         self.content(de)?.bytes()
     }
 
+    /// Appends what [`bytes`](Self::bytes) gives to `out`, which needs no allocation while `out` has
+    /// room, but for format b in hex. Returns whether the field is there.
+    pub fn append_bytes(&self, de: u8, out: &mut Vec<u8>) -> bool {
+        self.content(de)
+            .is_some_and(|content| content.append_bytes(out))
+    }
+
     /// The content as a number, whatever the format, as long as it is digits only and fits 64 bits.
     #[must_use]
     pub fn number(&self, de: u8) -> Option<u64> {

@@ -1,7 +1,8 @@
 //! The operations of the payments under way in this process: no recovery touches them.
 
-use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::HashSet;
 
 use crate::payment::ids::OperationId;
 

@@ -4,9 +4,10 @@
 //! it is, and an answered one stays for a while, so that a second answer is known as a duplicate.
 //! Both memories are bounded, by number and, for the unanswered, by time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use foldhash::{HashMap, HashMapExt as _};
 use tokio::time::Instant;
 
 use crate::payment::reference::Stan;

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -177,6 +177,8 @@ pub(super) struct ClientStream<S = TlsStream<TcpStream>> {
     heard: bool,
     /// Until when the client may do without its first byte, or its next call; `None` once it is known.
     patience: Option<Pin<Box<Sleep>>>,
+    /// Whether tasks that were ready have had their turn since something was to be written.
+    gathered: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -189,8 +191,21 @@ impl<S> ClientStream<S> {
             handle,
             heard: false,
             patience: Some(Box::pin(tokio::time::sleep_until(first_byte_by))),
+            gathered: false,
             _place: place,
         }
+    }
+
+    /// Lets every task that is ready run before the connection writes. A commit makes many answers
+    /// ready at once, each in a task of its own; written together they are one record of TLS and one
+    /// way to the kernel instead of many.
+    fn gather(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.gathered {
+            return Poll::Ready(());
+        }
+        self.gathered = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Whether the client has had its time; if not, wakes the reader when it will have.
@@ -245,23 +260,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tls).poll_write(cx, buf)
+        let this = self.get_mut();
+        ready!(this.gather(cx));
+        Pin::new(&mut this.tls).poll_write(cx, buf)
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tls).poll_write_vectored(cx, bufs)
-    }
-
+    /// No: HTTP/2 writes the frames of small answers together only where it can't write them apart.
     fn is_write_vectored(&self) -> bool {
-        self.tls.is_write_vectored()
+        false
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tls).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.tls).poll_flush(cx);
+        this.gathered &= flushed.is_pending();
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

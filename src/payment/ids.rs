@@ -24,11 +24,12 @@ pub struct InvalidId {
     pub got: String,
 }
 
-fn to_text(bits: u128) -> String {
-    let mut text = String::with_capacity(TEXT_LENGTH);
-    for group in (0..TEXT_LENGTH).rev() {
-        let index = usize::try_from((bits >> (group * 5)) & 31).unwrap_or(0);
-        text.push(ALPHABET.get(index).copied().map_or('0', char::from));
+fn to_text(mut bits: u128) -> [u8; TEXT_LENGTH] {
+    let mut text = [b'0'; TEXT_LENGTH];
+    for letter in text.iter_mut().rev() {
+        let index = usize::try_from(bits & 31).unwrap_or(0);
+        *letter = ALPHABET.get(index).copied().unwrap_or(b'0');
+        bits >>= 5;
     }
     text
 }
@@ -64,7 +65,9 @@ macro_rules! prefixed_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), to_text(self.0.as_u128()))
+                let text = to_text(self.0.as_u128());
+                f.write_str($prefix)?;
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
 

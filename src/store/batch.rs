@@ -6,6 +6,7 @@
 //! writes, the order is looser: statements go together, piece by piece.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -92,7 +93,7 @@ impl Writing<'_, '_> {
         for item in items {
             fates.push(match item {
                 Item::Intent(rows, _) => Fate::Intent(intents.fate(&rows.operation_id)),
-                Item::Outcome(rows, _) if superseded.contains(&rows.operation_id) => {
+                Item::Outcome(rows, _) if superseded.contains(&*rows.operation_id) => {
                     Fate::Outcome(OutcomeFate::Superseded)
                 }
                 Item::Outcome(..) => Fate::Outcome(OutcomeFate::Recorded),
@@ -225,7 +226,7 @@ impl Writing<'_, '_> {
     async fn is_own_request(&mut self, intent: &IntentRows) -> Result<bool, Fault> {
         let key = intent.idempotency.get(..3).unwrap_or_default();
         let returned = self.one(REQUEST_OWNER, key).await?;
-        Ok(first_texts(self.engine, &returned)?.contains(&intent.operation_id))
+        Ok(first_texts(self.engine, &returned)?.contains(&*intent.operation_id))
     }
 
     /// Takes those whose sealed card was used before out of `kept`, and their requests back.
@@ -263,7 +264,7 @@ impl Writing<'_, '_> {
     async fn outcomes(
         &mut self,
         mut outcomes: Vec<&OutcomeRows>,
-    ) -> Result<HashSet<String>, Fault> {
+    ) -> Result<HashSet<Arc<str>>, Fault> {
         let mut superseded = HashSet::new();
         if outcomes.is_empty() {
             return Ok(superseded);
@@ -323,7 +324,7 @@ impl Writing<'_, '_> {
 /// Which rows a statement wrote.
 enum Written {
     All,
-    Only(HashSet<String>),
+    Only(HashSet<Arc<str>>),
 }
 
 impl Written {
@@ -338,8 +339,8 @@ impl Written {
 /// The intents that were not simply recorded, by operation.
 #[derive(Debug, Default)]
 struct Intents {
-    key_taken: HashSet<String>,
-    replayed: HashSet<String>,
+    key_taken: HashSet<Arc<str>>,
+    replayed: HashSet<Arc<str>>,
 }
 
 impl Intents {
@@ -364,10 +365,11 @@ fn envelope_key(row: &[Value]) -> [&str; 2] {
 }
 
 /// The first column of each row.
-fn first_texts(engine: Engine, rows: &[AnyRow]) -> Result<HashSet<String>, Fault> {
+fn first_texts(engine: Engine, rows: &[AnyRow]) -> Result<HashSet<Arc<str>>, Fault> {
     rows.iter()
         .map(|row| {
             row.try_get::<String, _>(0)
+                .map(Arc::from)
                 .map_err(|error| fault(engine, &error))
         })
         .collect()

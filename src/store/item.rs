@@ -1,6 +1,9 @@
 //! What waits for the writer: records turned into values to bind, by their callers, so that the
 //! writer, which everybody waits for, has the least to do.
 
+use std::fmt::Display;
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::error::StoreError;
@@ -13,8 +16,8 @@ use crate::payment::record::{Operation, Payment};
 #[derive(Debug)]
 pub(super) struct IntentRows {
     /// Merchant, method, request id: the order in which rows are locked.
-    pub(super) key: (String, String, String),
-    pub(super) operation_id: String,
+    pub(super) key: (Arc<str>, Arc<str>, Arc<str>),
+    pub(super) operation_id: Arc<str>,
     pub(super) idempotency: Vec<Value>,
     pub(super) envelope: Option<Vec<Value>>,
     pub(super) payment: Vec<Value>,
@@ -24,8 +27,8 @@ pub(super) struct IntentRows {
 /// An outcome as values.
 #[derive(Debug)]
 pub(super) struct OutcomeRows {
-    pub(super) payment_id: String,
-    pub(super) operation_id: String,
+    pub(super) payment_id: Arc<str>,
+    pub(super) operation_id: Arc<str>,
     pub(super) payment: Vec<Value>,
     pub(super) operation: Vec<Value>,
     pub(super) reversal: Option<Vec<Value>>,
@@ -113,73 +116,84 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
         || operation.version != 1
         || operation.payment_id != payment.id
         || idempotency.merchant_id != payment.merchant_id
+        || (&operation.host_id, operation.rrn, operation.business_date)
+            != (&payment.host_id, payment.rrn, payment.business_date)
+        || operation.amount.currency() != payment.amount.currency()
     {
         return Err(StoreError::Invalid {
-            expected: "a new payment and its new operation, of the merchant that asks",
+            expected: "a new payment and its new operation, of the merchant that asks, with the same \
+                host, RRN, bank day and currency",
             got: shown(payment, operation),
         });
     }
-    let operation_id = operation.id.to_string();
-    let payment_id = payment.id.to_string();
-    let merchant_id = payment.merchant_id.as_str();
+    // What stands in several rows is one text.
+    let merchant_id = text(&payment.merchant_id);
+    let payment_id = text(payment.id);
+    let operation_id = text(operation.id);
+    let method: Arc<str> = idempotency.method.into();
+    let request_id: Arc<str> = idempotency.request_id.as_str().into();
+    let host_id = text(&payment.host_id);
+    let currency: Arc<str> = payment.amount.currency().code().into();
+    let rrn: Arc<str> = payment.rrn.as_str().into();
+    let business_date = text(payment.business_date);
     Ok(IntentRows {
-        key: (
-            merchant_id.to_owned(),
-            idempotency.method.to_owned(),
-            idempotency.request_id.clone(),
-        ),
         idempotency: vec![
-            merchant_id.into(),
-            idempotency.method.into(),
-            idempotency.request_id.as_str().into(),
-            operation_id.as_str().into(),
+            (&merchant_id).into(),
+            (&method).into(),
+            (&request_id).into(),
+            (&operation_id).into(),
             hex(&idempotency.body_hash).into(),
         ],
         envelope: envelope.as_ref().map(|envelope| {
             vec![
-                merchant_id.into(),
+                (&merchant_id).into(),
                 envelope.jti.as_str().into(),
-                operation_id.as_str().into(),
+                (&operation_id).into(),
                 envelope.expires_at.as_i64().into(),
             ]
         }),
         payment: vec![
-            payment_id.as_str().into(),
-            merchant_id.into(),
+            (&payment_id).into(),
+            (&merchant_id).into(),
             payment.merchant_reference.as_str().into(),
             payment.customer_reference.clone().into(),
             payment.amount.amount_minor().into(),
-            payment.amount.currency().code().into(),
+            (&currency).into(),
             payment.state.name().into(),
-            payment.host_id.as_str().into(),
+            (&host_id).into(),
             i64::from(payment.stan.get()).into(),
-            payment.rrn.as_str().into(),
-            payment.business_date.to_string().into(),
+            (&rrn).into(),
+            (&business_date).into(),
             payment.created_at.as_i64().into(),
             payment.updated_at.as_i64().into(),
             json(&payment.state)?.into(),
             payment_detail(payment)?.into(),
         ],
         operation: vec![
-            operation_id.as_str().into(),
+            (&operation_id).into(),
             payment_id.into(),
             operation.kind.name().into(),
             operation.state.name().into(),
-            operation.host_id.as_str().into(),
+            host_id.into(),
             operation.amount.amount_minor().into(),
-            operation.amount.currency().code().into(),
+            currency.into(),
             i64::from(operation.stan.get()).into(),
-            operation.rrn.as_str().into(),
-            operation.business_date.to_string().into(),
+            rrn.into(),
+            business_date.into(),
             operation.transmitted_at.as_i64().into(),
             operation.deadline.as_i64().into(),
-            operation.node_id.to_string().into(),
+            text(operation.node_id).into(),
             operation.created_at.as_i64().into(),
             operation.updated_at.as_i64().into(),
             json(&operation.state)?.into(),
         ],
+        key: (merchant_id, method, request_id),
         operation_id,
     })
+}
+
+fn text(value: impl Display) -> Arc<str> {
+    value.to_string().into()
 }
 
 /// A payment and an operation as they stand in a refusal: which, and in which version.
@@ -213,11 +227,11 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             got: shown(payment, operation),
         });
     }
-    let payment_id = payment.id.to_string();
-    let operation_id = operation.id.to_string();
+    let payment_id = text(payment.id);
+    let operation_id = text(operation.id);
     Ok(OutcomeRows {
         payment: vec![
-            payment_id.as_str().into(),
+            (&payment_id).into(),
             payment.version.into(),
             payment.authorized_minor.into(),
             payment.captured_minor.into(),
@@ -228,7 +242,7 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             json(&payment.state)?.into(),
         ],
         operation: vec![
-            operation_id.as_str().into(),
+            (&operation_id).into(),
             operation.version.into(),
             operation.state.name().into(),
             operation.bank_us.into(),

@@ -389,7 +389,7 @@ fn without_repeats(
 ) -> (Vec<Item>, VecDeque<Item>) {
     let mut now = Vec::with_capacity(items.len());
     let mut later = VecDeque::new();
-    let mut payments = HashSet::new();
+    let mut payments = HashSet::with_capacity(items.len());
     for item in items {
         match item {
             Item::Outcome(rows, answer) => {

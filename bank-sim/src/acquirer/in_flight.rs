@@ -1,10 +1,8 @@
 //! Requests that an issuer has not answered yet.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
+use foldhash::{HashMap, HashMapExt as _};
 use iso8583::{Mti, mti::Class};
 use tokio::{sync::mpsc, time::Instant};
 

@@ -103,9 +103,6 @@ pub(crate) struct Link {
     pub(super) counters: Counters,
 }
 
-/// A request that finds no room.
-pub(crate) struct NoRoom;
-
 impl Link {
     pub(crate) fn new(settings: LinkSettings) -> Self {
         let (queue, queued) = mpsc::channel(MAX_QUEUED_REQUESTS);
@@ -154,12 +151,14 @@ impl Link {
             .unwrap_or(*b"000001")
     }
 
-    /// Queues a request for the line.
-    pub(crate) fn forward(&self, forward: Forward) -> Result<(), NoRoom> {
+    /// Queues a request for the line, or gives it back when it finds no room.
+    pub(crate) fn forward(&self, forward: Forward) -> Result<(), Box<Forward>> {
         if self.in_flight().is_full() {
-            return Err(NoRoom);
+            return Err(Box::new(forward));
         }
-        self.queue.try_send(forward).map_err(|_| NoRoom)
+        self.queue
+            .try_send(forward)
+            .map_err(|error| Box::new(error.into_inner()))
     }
 
     pub(super) fn in_flight(&self) -> MutexGuard<'_, InFlight> {

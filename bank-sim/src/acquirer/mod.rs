@@ -37,6 +37,15 @@ pub(crate) struct Acquirer {
 /// Why a request is answered here and not forwarded.
 struct Refused(ResponseCode);
 
+/// Where a request goes, and as what.
+struct Forwardable<'a> {
+    link: &'a Link,
+    /// As it goes on the link.
+    message: BankMessage,
+    /// What it is remembered by.
+    own: Option<ExchangeKey>,
+}
+
 impl Acquirer {
     pub(crate) fn new(
         links: Vec<Arc<Link>>,
@@ -81,17 +90,27 @@ impl Acquirer {
         request: BankMessage,
         replies: &mpsc::Sender<BankMessage>,
     ) -> Outcome {
-        match self.forward(&request, replies) {
+        let Forwardable { link, message, own } = match self.forwardable(&request) {
+            Ok(forwardable) => forwardable,
+            Err(Refused(code)) => return Outcome::answer_with(&request, code),
+        };
+        let forward = Forward {
+            message,
+            request,
+            replies: replies.clone(),
+        };
+        match link.forward(forward) {
             Ok(()) => Outcome::Nothing,
-            Err(Refused(code)) => Outcome::answer_with(&request, code),
+            Err(refused) => {
+                if let Some(own) = own {
+                    self.originals().forget(&own);
+                }
+                Outcome::answer_with(&refused.request, ResponseCode::INOPERATIVE)
+            }
         }
     }
 
-    fn forward(
-        &self,
-        request: &BankMessage,
-        replies: &mpsc::Sender<BankMessage>,
-    ) -> Result<(), Refused> {
+    fn forwardable(&self, request: &BankMessage) -> Result<Forwardable<'_>, Refused> {
         let format_error = |_| Refused(ResponseCode::FORMAT_ERROR);
         let kind = kind_of(request.mti()).ok_or(Refused(ResponseCode::INVALID_TRANSACTION))?;
         let pan = pan(request).map_err(format_error)?;
@@ -112,17 +131,7 @@ impl Acquirer {
         }
         let (on_link, original_on_link) = self.place_on_link(link, kind, own, original)?;
         let message = self.outgoing(request, &on_link, original_on_link.as_ref());
-        let forward = Forward {
-            message,
-            request: request.clone(),
-            replies: replies.clone(),
-        };
-        link.forward(forward).map_err(|_| {
-            if let Some(own) = own {
-                self.originals().forget(&own);
-            }
-            Refused(ResponseCode::INOPERATIVE)
-        })
+        Ok(Forwardable { link, message, own })
     }
 
     fn route(&self, pan: &str) -> Option<&Arc<Link>> {

@@ -1,7 +1,9 @@
 //! Under which STAN and DE 7 the acquirer forwarded a message, so that a duplicate is recognised and
 //! DE 90 of a reversal can be said in the issuer's terms.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::issuer::ExchangeKey;
 

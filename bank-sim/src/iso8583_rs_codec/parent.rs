@@ -189,6 +189,7 @@ fn decoded(kind: u8, body: &[u8]) -> Option<Result<BankMessage, Unreadable>> {
         return message_of(body).map(Ok);
     }
     let (reason, partial) = refusal_of(body)?;
+    let partial = partial.map(Box::new);
     Some(Err(Unreadable { reason, partial }))
 }
 

@@ -1,7 +1,8 @@
 //! An issuer's books: cards, accounts, holds. All rules about money are here, without any I/O.
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
+use foldhash::{HashMap, HashMapExt as _};
 use time::OffsetDateTime;
 
 use super::{

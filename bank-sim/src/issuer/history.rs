@@ -1,7 +1,9 @@
 //! What an issuer remembers of past exchanges: enough to know a duplicate and to undo an original,
 //! in bounded memory.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::request::ExchangeKey;
 use crate::response_code::ResponseCode;

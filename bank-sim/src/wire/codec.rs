@@ -15,7 +15,7 @@ pub(crate) struct Unreadable {
     /// What is wrong and where; never what the message holds.
     pub(crate) reason: String,
     /// The part decoded before the fault, when at least the MTI could be read.
-    pub(crate) partial: Option<BankMessage>,
+    pub(crate) partial: Option<Box<BankMessage>>,
 }
 
 /// Whose codec a host speaks through.
@@ -99,7 +99,7 @@ fn decode_own(dialect: &Dialect, frame: &[u8]) -> Result<BankMessage, Unreadable
         Ok(message) => Ok(copied(&message)),
         Err(error) => Err(Unreadable {
             reason: error.to_string(),
-            partial: error.partial().map(copied),
+            partial: error.partial().map(copied).map(Box::new),
         }),
     }
 }
@@ -108,11 +108,7 @@ fn copied(message: &Message<'_>) -> BankMessage {
     let mut copy = BankMessage::new(message.mti());
     copy.set_header(message.header());
     for de in message.iter_des() {
-        if let Some(text) = message.text(de) {
-            copy.set(de, text.as_bytes());
-        } else if let Some(bytes) = message.bytes(de) {
-            copy.set(de, &bytes);
-        }
+        copy.set_to(de, |contents| message.append_bytes(de, contents));
     }
     copy
 }

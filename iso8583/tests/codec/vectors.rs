@@ -172,6 +172,16 @@ fn every_dialect_reads_what_was_worked_out_by_hand() {
         let mut text = String::from("DE 35: ");
         assert!(message.append_text(35, &mut text) && !message.append_text(52, &mut text));
         assert_eq!(text, "DE 35: 371449635398431=2512101");
+        for de in message.iter_des() {
+            let mut bytes = b"DE ".to_vec();
+            assert!(message.append_bytes(de, &mut bytes), "{name} DE {de}");
+            assert_eq!(
+                bytes.get(3..),
+                message.bytes(de).as_deref(),
+                "{name} DE {de}"
+            );
+        }
+        assert!(!message.append_bytes(39, &mut Vec::new()));
     }
 }
 

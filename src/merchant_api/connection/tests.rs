@@ -176,3 +176,27 @@ async fn a_client_that_nobody_knows_is_not_kept_without_calls() {
     assert!(!is_ended(&mut with_key).await);
     assert!(with_key.patience.is_none());
 }
+
+#[tokio::test]
+async fn what_is_written_waits_once_for_the_tasks_that_are_ready() {
+    let (mut stream, mut far) = stream(CertificateIdentity::None, true).await;
+    for answer in *b"ab" {
+        let answered = Arc::new(AtomicBool::new(false));
+        let other = tokio::spawn({
+            let answered = Arc::clone(&answered);
+            async move { answered.store(true, Ordering::Relaxed) }
+        });
+        assert_eq!(stream.write(&[answer]).await.unwrap(), 1);
+        assert!(answered.load(Ordering::Relaxed), "the write came first");
+        // What follows before the flush is written at once.
+        let mut more = Box::pin(stream.write(b"!"));
+        let written = poll_fn(|cx| Poll::Ready(more.as_mut().poll(cx))).await;
+        assert!(matches!(written, Poll::Ready(Ok(1))));
+        drop(more);
+        stream.flush().await.unwrap();
+        other.await.unwrap();
+    }
+    let mut came = [0; 4];
+    far.read_exact(&mut came).await.unwrap();
+    assert_eq!(&came, b"a!b!");
+}

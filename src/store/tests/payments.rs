@@ -242,6 +242,8 @@ async fn a_bad_record_spoils_no_other(database: TestDatabase) {
     // The same RRN and STAN of the same host and date: that must never be given out twice.
     intents[7].operation.rrn = taken.operation.rrn;
     intents[7].operation.stan = taken.operation.stan;
+    intents[7].payment.rrn = taken.payment.rrn;
+    intents[7].payment.stan = taken.payment.stan;
     let tasks: Vec<_> = intents
         .iter()
         .cloned()
