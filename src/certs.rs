@@ -14,7 +14,8 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
-use crate::card::custody::{self, CustodyError, Existing, MasterKey};
+use crate::card::custody::{self, CustodyError, MasterKey};
+use crate::card::key_files::{Existing, KeyFileError, write_private_file, write_public_file};
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 
@@ -44,9 +45,12 @@ pub enum CertsError {
         #[source]
         source: rcgen::Error,
     },
-    /// A key file can't be read or written.
+    /// A key can't be read or wrapped.
     #[error(transparent)]
     Custody(#[from] CustodyError),
+    /// A file is there already, or can't be written.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// A folder or a certificate can't be read or made.
     #[error("`{path}` can't be {action}")]
     File {
@@ -209,7 +213,11 @@ impl DevelopmentPki {
         existing: Existing,
     ) -> Result<Vec<PathBuf>, CertsError> {
         self.write(folder, root_keys, existing, |path, pkcs8| {
-            custody::write_private_file(path, &custody::private_key_pem(pkcs8), existing)
+            Ok(write_private_file(
+                path,
+                &custody::private_key_pem(pkcs8),
+                existing,
+            )?)
         })
     }
 
@@ -225,7 +233,7 @@ impl DevelopmentPki {
     ) -> Result<Vec<PathBuf>, CertsError> {
         let existing = Existing::Replace;
         self.write(folder, RootKeys::Forget, existing, |path, pkcs8| {
-            custody::write_wrapped(path, pkcs8, master_key, existing)
+            Ok(custody::write_wrapped(path, pkcs8, master_key, existing)?)
         })
     }
 
@@ -269,7 +277,7 @@ impl DevelopmentPki {
         folder: &Path,
         root_keys: RootKeys,
         existing: Existing,
-        write_key: impl Fn(&Path, &[u8]) -> Result<(), CustodyError>,
+        write_key: impl Fn(&Path, &[u8]) -> Result<(), CertsError>,
     ) -> Result<Vec<PathBuf>, CertsError> {
         std::fs::create_dir_all(folder).map_err(|source| CertsError::File {
             path: folder.into(),
@@ -281,12 +289,12 @@ impl DevelopmentPki {
             && let Some(file) = files.iter().find(|file| file.path.exists())
         {
             let path = file.path.clone();
-            return Err(CustodyError::AlreadyThere { path }.into());
+            return Err(KeyFileError::AlreadyThere { path }.into());
         }
         for file in &files {
             match file.contents {
                 Contents::Certificate(pem) => {
-                    custody::write_public_file(&file.path, pem.as_bytes(), existing)?;
+                    write_public_file(&file.path, pem.as_bytes(), existing)?;
                 }
                 Contents::Key(pkcs8) => write_key(&file.path, pkcs8)?,
             }

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::custody::{self, CustodyError, Existing, MasterKey};
+use super::custody::{self, CustodyError, MasterKey};
 use super::header::Algorithm;
+use super::key_files::{Existing, KeyFileError, write_public_file};
 use super::sealing_key::{KeyNotMade, KeyState, MIN_RSA_BITS, PublicJwk, SealingKey};
 
 /// The most sealing keys at once, active and retiring.
@@ -24,9 +25,12 @@ const KEY_FILE_EXTENSION: &str = "pem";
 /// What went wrong with the sealing keys.
 #[derive(Debug, thiserror::Error)]
 pub enum SealingKeysError {
-    /// A key file can't be read or written.
+    /// A key can't be read or wrapped.
     #[error(transparent)]
     Custody(#[from] CustodyError),
+    /// The JWKS can't be written.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
     /// The folder can't be read or made.
     #[error("the folder of sealing keys `{path}` can't be used")]
     Folder {
@@ -150,11 +154,7 @@ impl SealingKeys {
     /// When it can't be written.
     pub fn write_jwks(&self, path: &Path) -> Result<(), SealingKeysError> {
         let text = self.jwks() + "\n";
-        Ok(custody::write_public_file(
-            path,
-            text.as_bytes(),
-            Existing::Replace,
-        )?)
+        Ok(write_public_file(path, text.as_bytes(), Existing::Replace)?)
     }
 }
 

@@ -11,12 +11,14 @@
 //! - [`seal`]: the client's side: sealing.
 //! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
 //! - `payload`: what is inside an envelope once it is decrypted.
-//! - [`custody`]: the master key, what is derived from it, and private key files.
+//! - [`custody`]: the master key, what is derived from it, and private keys wrapped under it.
+//! - [`key_files`]: files of keys and certificates: written whole, and who may read them.
 
 pub mod custody;
 pub mod envelope;
 pub mod header;
 pub mod jwe;
+pub mod key_files;
 pub mod keys;
 pub mod pan;
 mod payload;

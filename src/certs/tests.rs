@@ -224,7 +224,7 @@ fn files_are_written_once_and_keys_for_their_owner_only() {
     let refused = again.write_to(&folder.0, RootKeys::Forget, Existing::Refuse);
     assert!(matches!(
         refused,
-        Err(CertsError::Custody(CustodyError::AlreadyThere { .. }))
+        Err(CertsError::KeyFile(KeyFileError::AlreadyThere { .. }))
     ));
     assert_eq!(std::fs::read(folder.0.join("gateway.pem")).unwrap(), before);
     again

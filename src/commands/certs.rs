@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::CommandError;
-use crate::card::custody::Existing;
+use crate::card::key_files::Existing;
 use crate::certs::{DevelopmentPki, RootKeys};
 use crate::clock::{Clock as _, SystemClock};
 use crate::payment::ids::MerchantId;

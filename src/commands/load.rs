@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use crate::payment::money::{Currency, Money};
+use crate::telemetry::{self, LogFormat};
 use cards::{Sealed, Sealer, Sealing, Supply, TestCard, float, test_card};
 use pace::Run;
 use report::{Counted, Pace, Report};
@@ -136,6 +137,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// When the gateway can't be reached or answers nothing, or no card can be sealed.
 #[expect(clippy::print_stdout, reason = "the figures are the answer")]
 pub fn run(arguments: &LoadArgs) -> Result<ExitCode, CommandError> {
+    // Also because without a subscriber each span of the HTTP/2 library would look for another logger.
+    telemetry::start(LogFormat::Text, None)?;
     let target = arguments.target.read()?;
     let report = super::runtime()?.block_on(load(arguments, &target))?;
     if arguments.json {

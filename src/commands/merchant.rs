@@ -253,7 +253,7 @@ fn table(merchants: &[Merchant]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::card::custody::Existing;
+    use crate::card::key_files::Existing;
 
     #[test]
     fn a_length_that_does_not_fit_is_told() {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::card::custody::{CustodyError, Existing, write_private_file};
+use crate::card::key_files::{Existing, KeyFileError, write_private_file};
 
 pub mod certs;
 #[cfg(feature = "demo")]
@@ -120,7 +120,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> Result<(), CustodyError> {
+pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> Result<(), KeyFileError> {
     let text = zeroize::Zeroizing::new(format!("{value:#}\n"));
     write_private_file(path, text.as_bytes(), Existing::Replace)
 }

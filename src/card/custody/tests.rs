@@ -1,5 +1,7 @@
 //! Real files in a folder of their own, removed at the end.
 
+use std::fs;
+
 use super::*;
 
 /// A folder that is removed with everything in it.
@@ -55,7 +57,7 @@ fn a_master_key_file_reads_back_and_derives_the_same_keys() {
     }
     assert!(matches!(
         MasterKey::create_file(&path),
-        Err(CustodyError::AlreadyThere { .. })
+        Err(CustodyError::File(KeyFileError::AlreadyThere { .. }))
     ));
 }
 
@@ -91,7 +93,7 @@ fn a_master_key_that_others_may_read_is_refused() {
         set_mode(&path, given);
         match MasterKey::read_file(&path) {
             Ok(_) => assert!(good, "{given:o}"),
-            Err(CustodyError::ReadableByOthers { mode, .. }) => {
+            Err(CustodyError::File(KeyFileError::ReadableByOthers { mode, .. })) => {
                 assert!(!good && mode == given, "{given:o}");
             }
             Err(error) => panic!("{given:o}: {error}"),
@@ -133,7 +135,10 @@ fn a_wrapped_key_opens_under_its_own_name_and_master_key_only() {
     assert!(read_private_key(&path, &ours).is_err());
 
     let again = write_wrapped(&path, &pkcs8, &ours, Existing::Refuse);
-    assert!(matches!(again, Err(CustodyError::AlreadyThere { .. })));
+    assert!(matches!(
+        again,
+        Err(CustodyError::File(KeyFileError::AlreadyThere { .. }))
+    ));
     write_wrapped(&path, &pkcs8, &ours, Existing::Replace).unwrap();
     assert_eq!(*read_private_key(&path, &ours).unwrap(), pkcs8);
 }
