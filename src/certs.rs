@@ -45,7 +45,7 @@ pub enum CertsError {
         #[source]
         source: rcgen::Error,
     },
-    /// A key can't be read or wrapped.
+    /// A key can't be read, or wrapped and written.
     #[error(transparent)]
     Custody(#[from] CustodyError),
     /// A file is there already, or can't be written.

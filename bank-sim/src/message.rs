@@ -21,7 +21,8 @@ pub(crate) struct BankMessage {
     contents: Vec<u8>,
     /// Unsorted, each DE at most once.
     places: Vec<Place>,
-    /// A bit for each DE that is there, the lowest for DE 1.
+    /// A bit for each of DE 1 to 128 that is there, the lowest for DE 1. Others have none and are
+    /// searched for.
     present: u128,
 }
 
@@ -82,7 +83,7 @@ impl BankMessage {
 
     /// Sets a data element to what `append` appends; nothing is set when it gives false.
     pub(crate) fn set_to(&mut self, de: u8, append: impl FnOnce(&mut Vec<u8>) -> bool) {
-        // Messages are far shorter than 4 GiB; one that were not would have empty data elements.
+        // Messages are far shorter than 4 GiB; what lies beyond would be cut off.
         let offset = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
         let begin = offset(self.contents.len());
         if !append(&mut self.contents) {
@@ -92,11 +93,14 @@ impl BankMessage {
         let place = Place { de, begin, end };
         let bit = 1_u128.checked_shl(u32::from(de.wrapping_sub(1)));
         let bit = bit.unwrap_or_default();
-        if self.present & bit == 0 {
-            self.present |= bit;
-            self.places.push(place);
-        } else if let Some(existing) = self.places.iter_mut().find(|place| place.de == de) {
-            *existing = place;
+        let may_be_there = bit == 0 || self.present & bit != 0;
+        let mut places = self.places.iter_mut();
+        match places.find(|place| may_be_there && place.de == de) {
+            Some(existing) => *existing = place,
+            None => {
+                self.present |= bit;
+                self.places.push(place);
+            }
         }
     }
 
@@ -176,12 +180,15 @@ mod tests {
 
     #[test]
     fn setting_a_data_element_again_replaces_it() {
-        let mut message = BankMessage::new(Mti::NETWORK_REQUEST);
-        message.set(11, "000001");
-        message.set(11, "000002");
-        assert_eq!(
-            message.fields().collect::<Vec<_>>(),
-            [(11, b"000002".as_slice())]
-        );
+        // DE 129 and above lie behind a tertiary bitmap.
+        for de in [0, 1, 11, 128, 129, 192] {
+            let mut message = BankMessage::new(Mti::NETWORK_REQUEST);
+            message.set(de, "000001");
+            message.set(de, "000002");
+            assert_eq!(
+                message.fields().collect::<Vec<_>>(),
+                [(de, b"000002".as_slice())]
+            );
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Files of keys and certificates: written whole or not at all, and who may read them.
+//! Files of keys, certificates and whatever else holds a secret or must never be read half: written
+//! whole or not at all, and who may read them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -90,8 +91,13 @@ fn write_file(
     let mut new_name = path.as_os_str().to_owned();
     new_name.push(".new");
     let new = PathBuf::from(new_name);
+    // What such a crash left behind may be readable by others, and would stay so.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]

@@ -25,7 +25,7 @@ const KEY_FILE_EXTENSION: &str = "pem";
 /// What went wrong with the sealing keys.
 #[derive(Debug, thiserror::Error)]
 pub enum SealingKeysError {
-    /// A key can't be read or wrapped.
+    /// A key can't be read, or wrapped and written.
     #[error(transparent)]
     Custody(#[from] CustodyError),
     /// The JWKS can't be written.

@@ -137,7 +137,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// When the gateway can't be reached or answers nothing, or no card can be sealed.
 #[expect(clippy::print_stdout, reason = "the figures are the answer")]
 pub fn run(arguments: &LoadArgs) -> Result<ExitCode, CommandError> {
-    // Also because without a subscriber each span of the HTTP/2 library would look for another logger.
+    // Without a subscriber tracing offers each span of the HTTP/2 library to the crate `log`, and the
+    // load would be slower by that.
     telemetry::start(LogFormat::Text, None)?;
     let target = arguments.target.read()?;
     let report = super::runtime()?.block_on(load(arguments, &target))?;

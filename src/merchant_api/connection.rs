@@ -177,7 +177,7 @@ pub(super) struct ClientStream<S = TlsStream<TcpStream>> {
     heard: bool,
     /// Until when the client may do without its first byte, or its next call; `None` once it is known.
     patience: Option<Pin<Box<Sleep>>>,
-    /// Whether tasks that were ready have had their turn since something was to be written.
+    /// Whether a write has been put off since the last flush.
     gathered: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -196,9 +196,13 @@ impl<S> ClientStream<S> {
         }
     }
 
-    /// Lets every task that is ready run before the connection writes. A commit makes many answers
-    /// ready at once, each in a task of its own; written together they are one record of TLS and one
-    /// way to the kernel instead of many.
+    /// Puts off what is to be written once, for the tasks that wait on the same worker. A commit makes
+    /// many answers ready at once, each in a task of its own; written together they are one record of
+    /// TLS and one way to the kernel instead of many.
+    ///
+    /// It is a hint and no promise: HTTP/2 may come back within the same turn, after a new call or when
+    /// its buffer is full, and writes then. It flushes only when its buffer is empty, so that what was
+    /// put off is never put off again.
     fn gather(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.gathered {
             return Poll::Ready(());
@@ -265,7 +269,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         Pin::new(&mut this.tls).poll_write(cx, buf)
     }
 
-    /// No: HTTP/2 writes the frames of small answers together only where it can't write them apart.
+    /// Where it can write several buffers at once, HTTP/2 sends each data frame of 256 bytes or more by
+    /// itself; where it can't, it copies those below 1 KiB into one buffer, so that they leave together.
     fn is_write_vectored(&self) -> bool {
         false
     }

@@ -208,10 +208,11 @@ fn payment_method(findings: &mut Findings, method: Option<PbPaymentMethod>) -> O
 /// Five parts in base64url, the first of which is a JSON object (RFC 7516, section 7.1).
 fn is_shaped_like_jwe(text: &str) -> bool {
     let base64url = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'_' | b'.');
-    // To the end, whatever comes: without a way out the compiler looks at many bytes at a time.
-    let all_base64url = text.bytes().fold(true, |all, byte| all & base64url(byte));
-    let dots = text.bytes().filter(|&byte| byte == b'.').count();
-    text.starts_with("eyJ") && all_base64url && dots == 4
+    // It goes to the end, whatever comes, because without a way out of the loop the compiler makes it
+    // look at many bytes at a time.
+    let are_base64url = || text.bytes().fold(true, |all, byte| all & base64url(byte));
+    let dots = || text.bytes().filter(|&byte| byte == b'.').count();
+    text.starts_with("eyJ") && are_base64url() && dots() == 4
 }
 
 /// Reads a CreateSealingSessionRequest.

@@ -84,6 +84,11 @@ pub(super) enum Item {
 }
 
 impl Item {
+    /// Whether it is the intent of a payment with a sealed card, or of one without.
+    pub(super) fn is_intent(&self, with_sealed_card: bool) -> bool {
+        matches!(self, Self::Intent(rows, _) if rows.envelope.is_some() == with_sealed_card)
+    }
+
     /// Answers with an error; who has gone away misses nothing.
     pub(super) fn refuse(self, error: StoreError) {
         match self {
@@ -196,11 +201,24 @@ fn text(value: impl Display) -> Arc<str> {
     value.to_string().into()
 }
 
-/// A payment and an operation as they stand in a refusal: which, and in which version.
+/// A payment and an operation as they stand in a refusal: all that they must agree on.
 fn shown(payment: &Payment, operation: &Operation) -> String {
     format!(
-        "payment {} version {}, operation {} version {} of payment {}",
-        payment.id, payment.version, operation.id, operation.version, operation.payment_id
+        "payment {} version {} ({}, RRN {}, {}, {}), operation {} version {} of payment {} ({}, RRN {}, \
+         {}, {})",
+        payment.id,
+        payment.version,
+        payment.host_id,
+        payment.rrn.as_str(),
+        payment.business_date,
+        payment.amount.currency().code(),
+        operation.id,
+        operation.version,
+        operation.payment_id,
+        operation.host_id,
+        operation.rrn.as_str(),
+        operation.business_date,
+        operation.amount.currency().code(),
     )
 }
 

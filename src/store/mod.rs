@@ -7,8 +7,8 @@
 //! - [`schema`]: the migrations, carried in the program.
 //! - `sql`: statements with many rows; `rows`: rows into records.
 //! - `write_connection`: the connection that writes, of its database's own type.
-//! - `item`, `statements`, `batch`, `writer`: the group-commit writer: what waits, what is said, one
-//!   transaction, the task.
+//! - `item`, `lot`, `statements`, `batch`, `writer`: the group-commit writer: what waits, what goes
+//!   together, what is said, one transaction, the task.
 //! - `payments`: recording intents and outcomes, and reading payments.
 //! - `merchants`: merchants and their API keys.
 //! - [`numbers`]: blocks of STANs and RRNs.
@@ -23,6 +23,7 @@ mod engine;
 pub mod error;
 mod housekeeping;
 mod item;
+mod lot;
 mod merchants;
 pub mod numbers;
 mod payments;

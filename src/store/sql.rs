@@ -97,8 +97,8 @@ pub(super) struct ManyRows {
 
 /// The numbers of rows that statements are made for: so many that few pieces are needed, since each
 /// is a way to the database's thread or process and back, and so few that all are kept prepared.
-const SIZES: [usize; 20] = [
-    64, 48, 32, 24, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
+const SIZES: [usize; 26] = [
+    128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 20, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
 ];
 
 /// The texts that a connection for writing keeps prepared: for each size seven statements, three of
@@ -226,7 +226,7 @@ impl Texts {
 }
 
 /// How many of `rows` go into the next statement.
-fn piece_of(rows: usize) -> usize {
+pub(super) fn piece_of(rows: usize) -> usize {
     SIZES.into_iter().find(|size| *size <= rows).unwrap_or(rows)
 }
 

@@ -1,7 +1,7 @@
 //! The group-commit writer: one task with the one connection that writes. Whatever waits goes into
 //! one transaction; while that commits, the next lot gathers. Nothing waits on purpose.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,7 @@ use super::batch::{self, Care, Fate};
 use super::engine::{Database, Engine};
 use super::error::{Fault, StoreError};
 use super::item::{Answer, Done, Item, OutcomeFate, Statement, Work};
+use super::lot::{Lot, take_lot};
 use super::sql::Texts;
 use super::write_connection::WriteConnection;
 
@@ -144,21 +145,32 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Item>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Item>) {
         let mut gathered = Vec::with_capacity(self.batch_records);
+        let mut waiting = VecDeque::with_capacity(self.batch_records);
         let mut closed = None;
-        while waiting.recv_many(&mut gathered, self.batch_records).await > 0 {
-            // A payment that is in twice is changed in two transactions, so that each change sees
-            // what the other did.
-            let mut rest: VecDeque<Item> = gathered.drain(..).collect();
-            while !rest.is_empty() {
-                let (now, later) = without_repeats(rest, &mut closed);
-                rest = later;
-                self.write_all(now).await;
+        loop {
+            // What the last transaction left over is not kept waiting for more.
+            if waiting.is_empty() {
+                queue.recv_many(&mut gathered, self.batch_records).await;
+            } else {
+                let room = self.batch_records.saturating_sub(waiting.len());
+                gathered.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(room));
             }
-            if closed.is_some() {
-                waiting.close();
+            for item in gathered.drain(..) {
+                match item {
+                    Item::Close(sender) => {
+                        closed = Some(sender);
+                        queue.close();
+                    }
+                    item => waiting.push_back(item),
+                }
             }
+            if waiting.is_empty() && queue.is_closed() && queue.is_empty() {
+                break;
+            }
+            let items = take_lot(&mut waiting);
+            self.write_all(items).await;
         }
         if let Some(connection) = self.connection.take() {
             // Everything is committed; SQLite folds its log into the file here.
@@ -319,46 +331,6 @@ impl Task {
     }
 }
 
-/// What is written in one transaction.
-struct Lot {
-    items: Vec<Item>,
-    /// Whether a COMMIT of it was not confirmed.
-    may_be_written: bool,
-}
-
-impl Lot {
-    fn care(&self) -> Care {
-        if self.may_be_written {
-            Care::Repeated
-        } else {
-            Care::Hopeful
-        }
-    }
-
-    /// Takes out the second half. What may have been written of the whole may have been written of
-    /// each half.
-    fn halve(&mut self) -> Self {
-        Self {
-            items: self.items.split_off(self.items.len() / 2),
-            may_be_written: self.may_be_written,
-        }
-    }
-
-    /// Takes out what can't be run a second time after a commit that may have happened.
-    fn refuse_unrepeatable(&mut self, reason: &str) {
-        let unrepeatable = |item: &Item| matches!(item, Item::Work(work, _) if !work.repeatable);
-        for item in std::mem::take(&mut self.items) {
-            if unrepeatable(&item) {
-                item.refuse(StoreError::OutcomeUnknown {
-                    reason: reason.to_owned(),
-                });
-            } else {
-                self.items.push(item);
-            }
-        }
-    }
-}
-
 /// Why a lot was not written.
 enum Failed {
     /// Nothing of it can be written now.
@@ -379,29 +351,4 @@ fn tell(item: Item, fate: Fate) {
             reason: "the writer lost track of a record".into(),
         }),
     }
-}
-
-/// Splits into what may share a transaction and what must come after it. A request to close is
-/// taken out.
-fn without_repeats(
-    items: VecDeque<Item>,
-    closed: &mut Option<oneshot::Sender<()>>,
-) -> (Vec<Item>, VecDeque<Item>) {
-    let mut now = Vec::with_capacity(items.len());
-    let mut later = VecDeque::new();
-    let mut payments = HashSet::with_capacity(items.len());
-    for item in items {
-        match item {
-            Item::Outcome(rows, answer) => {
-                if payments.insert(rows.payment_id.clone()) {
-                    now.push(Item::Outcome(rows, answer));
-                } else {
-                    later.push_back(Item::Outcome(rows, answer));
-                }
-            }
-            Item::Close(sender) => *closed = Some(sender),
-            item => now.push(item),
-        }
-    }
-    (now, later)
 }

@@ -102,6 +102,18 @@ fn a_master_key_that_others_may_read_is_refused() {
 }
 
 #[test]
+fn what_a_crash_left_behind_lends_nothing_its_mode() {
+    let folder = Folder::new("left-behind");
+    let path = folder.join("master.key");
+    let left = folder.join("master.key.new");
+    fs::write(&left, b"half a ke").unwrap();
+    set_mode(&left, 0o666);
+    MasterKey::create_file(&path).unwrap();
+    assert_eq!(mode(&path), 0o600);
+    assert!(!left.exists());
+}
+
+#[test]
 fn a_malformed_master_key_is_refused() {
     let long = STANDARD.encode([1; 33]);
     for text in ["", "secret", "AAAA", &long, &long[..43]] {

@@ -2,6 +2,7 @@
 
 use super::make::{METHOD, NOW, approved, declined, intent, unknown};
 use super::on_both;
+use crate::payment::money::Money;
 use crate::store::error::StoreError;
 use crate::store::records::{AuthorizationIntent, IntentOutcome, OutcomeRecorded, RecordedAnswer};
 use crate::store::testing::TestDatabase;
@@ -279,7 +280,24 @@ async fn records_that_do_not_belong_together_are_refused(database: TestDatabase)
     other_payment.operation.payment_id = intent("shop").payment.id;
     let mut other_merchant = good.clone();
     other_merchant.idempotency.merchant_id = "other".parse().unwrap();
-    for bad in [not_new, authorized, other_payment, other_merchant] {
+    let mut other_host = good.clone();
+    other_host.operation.host_id = "other".parse().unwrap();
+    let mut other_rrn = good.clone();
+    other_rrn.operation.rrn = intent("shop").operation.rrn;
+    let mut other_day = good.clone();
+    other_day.operation.business_date = "2020-02-29".parse().unwrap();
+    let mut other_currency = good.clone();
+    other_currency.operation.amount = Money::new(1, "JPY".parse().unwrap()).unwrap();
+    for bad in [
+        not_new,
+        authorized,
+        other_payment,
+        other_merchant,
+        other_host,
+        other_rrn,
+        other_day,
+        other_currency,
+    ] {
         let error = store.record_intent(&bad).await.unwrap_err();
         assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
     }

@@ -1,0 +1,83 @@
+//! What goes into one transaction.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::batch::Care;
+use super::error::StoreError;
+use super::item::Item;
+use super::sql::piece_of;
+
+/// Takes out what goes into the next transaction: of intents and of outcomes as many as one statement
+/// takes, so that nobody waits for a second one, and the rest gets on with what comes while this
+/// commits. A payment that is in twice is changed in two transactions, so that each change sees what
+/// the other did.
+pub(super) fn take_lot(waiting: &mut VecDeque<Item>) -> Vec<Item> {
+    let count = |wanted: fn(&Item) -> bool| waiting.iter().filter(|item| wanted(item)).count();
+    let mut sealed = piece_of(count(|item| item.is_intent(true)));
+    let mut other = piece_of(count(|item| item.is_intent(false)));
+    let mut outcomes = piece_of(count(|item| matches!(item, Item::Outcome(..))));
+    let mut payments = HashSet::with_capacity(outcomes);
+    let mut lot = Vec::with_capacity(waiting.len());
+    for _ in 0..waiting.len() {
+        let Some(item) = waiting.pop_front() else {
+            break;
+        };
+        let room = match &item {
+            Item::Intent(rows, _) if rows.envelope.is_some() => &mut sealed,
+            Item::Intent(..) => &mut other,
+            Item::Outcome(rows, _) if payments.insert(Arc::clone(&rows.payment_id)) => {
+                &mut outcomes
+            }
+            Item::Outcome(..) => &mut 0,
+            Item::Work(..) | Item::Close(_) => &mut 1,
+        };
+        if *room > 0 {
+            *room -= 1;
+            lot.push(item);
+        } else {
+            waiting.push_back(item);
+        }
+    }
+    lot
+}
+
+/// What is written in one transaction.
+pub(super) struct Lot {
+    pub(super) items: Vec<Item>,
+    /// Whether a COMMIT of it was not confirmed.
+    pub(super) may_be_written: bool,
+}
+
+impl Lot {
+    pub(super) fn care(&self) -> Care {
+        if self.may_be_written {
+            Care::Repeated
+        } else {
+            Care::Hopeful
+        }
+    }
+
+    /// Takes out the second half. What may have been written of the whole may have been written of
+    /// each half.
+    pub(super) fn halve(&mut self) -> Self {
+        Self {
+            items: self.items.split_off(self.items.len() / 2),
+            may_be_written: self.may_be_written,
+        }
+    }
+
+    /// Takes out what can't be run a second time after a commit that may have happened.
+    pub(super) fn refuse_unrepeatable(&mut self, reason: &str) {
+        let unrepeatable = |item: &Item| matches!(item, Item::Work(work, _) if !work.repeatable);
+        for item in std::mem::take(&mut self.items) {
+            if unrepeatable(&item) {
+                item.refuse(StoreError::OutcomeUnknown {
+                    reason: reason.to_owned(),
+                });
+            } else {
+                self.items.push(item);
+            }
+        }
+    }
+}
