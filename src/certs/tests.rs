@@ -9,7 +9,10 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use super::files::RootKeys;
 use super::*;
+use crate::card::custody::MasterKey;
+use crate::card::key_files::Existing;
 use crate::clock::{Clock as _, SystemClock, random_bytes};
 
 fn pki() -> DevelopmentPki {

@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::CommandError;
 use crate::card::key_files::Existing;
-use crate::certs::{DevelopmentPki, RootKeys};
+use crate::certs::DevelopmentPki;
+use crate::certs::files::RootKeys;
 use crate::clock::{Clock as _, SystemClock};
 use crate::payment::ids::MerchantId;
 

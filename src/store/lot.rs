@@ -81,3 +81,61 @@ impl Lot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::store::item::{IntentRows, OutcomeRows};
+
+    fn outcome(payment: &str) -> Item {
+        let rows = OutcomeRows {
+            payment_id: payment.into(),
+            operation_id: payment.into(),
+            payment: Vec::new(),
+            operation: Vec::new(),
+            reversal: None,
+        };
+        Item::Outcome(Box::new(rows), oneshot::channel().0)
+    }
+
+    fn intent(operation: &str, sealed: bool) -> Item {
+        let rows = IntentRows {
+            key: (operation.into(), "".into(), "".into()),
+            operation_id: operation.into(),
+            idempotency: Vec::new(),
+            envelope: sealed.then(Vec::new),
+            payment: Vec::new(),
+            operation: Vec::new(),
+        };
+        Item::Intent(Box::new(rows), oneshot::channel().0)
+    }
+
+    fn name(item: &Item) -> &str {
+        match item {
+            Item::Intent(rows, _) => &rows.operation_id,
+            Item::Outcome(rows, _) => &rows.operation_id,
+            Item::Work(..) | Item::Close(_) => "",
+        }
+    }
+
+    fn names(items: &[Item]) -> Vec<&str> {
+        items.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_lot_is_what_one_statement_takes_and_no_payment_is_in_it_twice() {
+        let sealed: Vec<String> = (1..=15).map(|number| format!("sealed {number}")).collect();
+        let mut waiting: VecDeque<Item> = ["one", "one", "two"].map(outcome).into();
+        waiting.push_back(intent("token", false));
+        waiting.extend(sealed.iter().map(|name| intent(name, true)));
+
+        let mut expected = vec!["one", "two", "token"];
+        expected.extend(sealed.iter().take(14).map(String::as_str));
+        assert_eq!(names(&take_lot(&mut waiting)), expected);
+        assert_eq!(names(&take_lot(&mut waiting)), ["one", "sealed 15"]);
+        assert!(waiting.is_empty());
+        assert!(take_lot(&mut waiting).is_empty());
+    }
+}
