@@ -8,7 +8,6 @@ pub mod files;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -50,20 +49,9 @@ pub enum CertsError {
     /// A key can't be read, or wrapped and written.
     #[error(transparent)]
     Custody(#[from] CustodyError),
-    /// A file is there already, or can't be written.
+    /// A file is there already, or can't be read or written; or the folder can't be made.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    /// A folder or a certificate can't be read or made.
-    #[error("`{path}` can't be {action}")]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// "read" or "made".
-        action: &'static str,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// A certificate and its private key.

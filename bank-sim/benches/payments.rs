@@ -11,6 +11,11 @@
 #[path = "../tests/banks/harness.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod harness;
+#[path = "../tests/banks/pki.rs"]
+mod pki;
+#[path = "../tests/banks/switch.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod switch;
 
 use std::{collections::HashMap, time::Instant};
 

@@ -217,7 +217,7 @@ impl Dialect {
     /// The first thing that is wrong, with the DE, the offset, what was expected and what was
     /// there, and with the part of the message that could be read all the same.
     pub fn decode<'a>(&'a self, bytes: &'a [u8]) -> Result<Message<'a>, DecodeError<'a>> {
-        crate::decode::decode(self, bytes)
+        crate::decoder::decode(self, bytes)
     }
 
     /// Writes one message to the end of `out`.

@@ -52,6 +52,7 @@ mod bcd;
 mod bitmap;
 mod characters;
 mod content;
+mod decoder;
 mod hex;
 
 pub use bitmap::MAX_DE;

@@ -21,12 +21,12 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file can't be read or written.
+    /// The file can't be read or written, or its folder can't be made.
     #[error("`{path}` can't be {action}")]
     File {
         /// The file.
         path: PathBuf,
-        /// "read" or "written".
+        /// "read", "written" or, of a folder, "made".
         action: &'static str,
         /// What the system says.
         #[source]

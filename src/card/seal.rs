@@ -2,27 +2,28 @@
 //!
 //! docs/sealing.md specifies the same for clients in any language.
 
+mod jwk;
+
 use std::fmt;
 
 use aws_lc_rs::agreement::{self, ECDH_P256, UnparsedPublicKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyUncompressedBin};
-use aws_lc_rs::rsa::{
-    OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents,
-};
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey};
 use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::envelope::SealedCard;
 use super::header::{Algorithm, CARD_TYPE, SESSION_TYPE};
 use super::jwe::{
-    CONTENT_KEY_BYTES, P256_BYTES, P256_POINT_BYTES, concat_kdf, content_key, decode, encode,
+    CONTENT_KEY_BYTES, P256_BYTES, P256_POINT_BYTES, concat_kdf, content_key, encode,
 };
 use super::pan::Card;
 use super::payload;
 use crate::clock::{NoEntropy, SystemClock, random_bytes};
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
+use jwk::{Jwk, JwkSet};
 
 /// Why a card could not be sealed.
 #[derive(Debug, thiserror::Error)]
@@ -142,26 +143,6 @@ impl fmt::Debug for Recipient {
             .field("alg", &self.algorithm().name())
             .finish_non_exhaustive()
     }
-}
-
-/// A JWK Set as others write it: what we do not need is passed over (RFC 7517 section 5).
-#[derive(Deserialize)]
-struct JwkSet {
-    keys: Vec<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Jwk {
-    kid: String,
-    alg: Algorithm,
-    #[serde(default)]
-    x: String,
-    #[serde(default)]
-    y: String,
-    #[serde(default)]
-    n: String,
-    #[serde(default)]
-    e: String,
 }
 
 impl Recipient {
@@ -352,24 +333,6 @@ struct NewEphemeralKey {
     crv: &'static str,
     x: String,
     y: String,
-}
-
-impl Jwk {
-    fn p256_point(&self) -> Option<[u8; P256_POINT_BYTES]> {
-        let x: [u8; P256_BYTES] = decode(&self.x)?.try_into().ok()?;
-        let y: [u8; P256_BYTES] = decode(&self.y)?.try_into().ok()?;
-        [[4].as_slice(), &x, &y].concat().try_into().ok()
-    }
-
-    fn rsa_key(&self) -> Option<OaepPublicEncryptingKey> {
-        let public: PublicEncryptingKey = PublicKeyComponents {
-            n: decode(&self.n)?,
-            e: decode(&self.e)?,
-        }
-        .try_into()
-        .ok()?;
-        OaepPublicEncryptingKey::new(public).ok()
-    }
 }
 
 type AgreedKey = (Zeroizing<[u8; CONTENT_KEY_BYTES]>, NewEphemeralKey);

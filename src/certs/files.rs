@@ -94,7 +94,7 @@ impl DevelopmentPki {
         existing: Existing,
         write_key: impl Fn(&Path, &[u8]) -> Result<(), CertsError>,
     ) -> Result<Vec<PathBuf>, CertsError> {
-        std::fs::create_dir_all(folder).map_err(|source| CertsError::File {
+        std::fs::create_dir_all(folder).map_err(|source| KeyFileError::File {
             path: folder.into(),
             action: "made",
             source,
@@ -163,8 +163,8 @@ enum Contents<'a> {
     Key(&'a [u8]),
 }
 
-fn read_certificate(path: &Path) -> Result<String, CertsError> {
-    std::fs::read_to_string(path).map_err(|source| CertsError::File {
+fn read_certificate(path: &Path) -> Result<String, KeyFileError> {
+    std::fs::read_to_string(path).map_err(|source| KeyFileError::File {
         path: path.into(),
         action: "read",
         source,

@@ -1,5 +1,6 @@
 //! Real TLS handshakes with the chains that were made, and the files that they are written to.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;

@@ -1,10 +1,12 @@
 //! `payswitch demo`: simulated banks and the gateway in one process on loopback.
 //!
+//! - [`folder`]: what is kept from one run to the next: master key, certificates, API key.
 //! - [`reset`]: removes what an earlier run left, and nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
 //! - [`hops`]: shows one payment's messages at each hop, masked.
 
+pub mod folder;
 pub mod hops;
 pub mod reset;
 pub mod stand;

@@ -10,7 +10,11 @@ use super::error::StoreError;
 use super::records::{AuthorizationIntent, AuthorizationOutcome, ReversalOwed};
 use super::rows::{json, payment_detail, told, variant_name};
 use super::sql::{Value, hex};
+use crate::payment::ids::HostId;
+use crate::payment::moment::BusinessDate;
+use crate::payment::money::Money;
 use crate::payment::record::{Operation, Payment};
+use crate::payment::reference::Rrn;
 
 /// An intent as values.
 #[derive(Debug)]
@@ -203,22 +207,29 @@ fn text(value: impl Display) -> Arc<str> {
 
 /// A payment and an operation as they stand in a refusal: all that they must agree on.
 fn shown(payment: &Payment, operation: &Operation) -> String {
+    let shared = |host_id: &HostId, rrn: Rrn, business_date: BusinessDate, amount: Money| {
+        let (rrn, currency) = (rrn.as_str(), amount.currency().code());
+        format!("{host_id}, RRN {rrn}, {business_date}, {currency}")
+    };
     format!(
-        "payment {} version {} ({}, RRN {}, {}, {}), operation {} version {} of payment {} ({}, RRN {}, \
-         {}, {})",
+        "payment {} version {} ({}), operation {} version {} of payment {} ({})",
         payment.id,
         payment.version,
-        payment.host_id,
-        payment.rrn.as_str(),
-        payment.business_date,
-        payment.amount.currency().code(),
+        shared(
+            &payment.host_id,
+            payment.rrn,
+            payment.business_date,
+            payment.amount
+        ),
         operation.id,
         operation.version,
         operation.payment_id,
-        operation.host_id,
-        operation.rrn.as_str(),
-        operation.business_date,
-        operation.amount.currency().code(),
+        shared(
+            &operation.host_id,
+            operation.rrn,
+            operation.business_date,
+            operation.amount
+        ),
     )
 }
 

@@ -1,5 +1,7 @@
 //! An issuer's books: cards, accounts, holds. All rules about money are here, without any I/O.
 
+pub(super) mod snapshot;
+
 use std::fmt;
 
 use foldhash::{HashMap, HashMapExt as _};
@@ -11,7 +13,6 @@ use super::{
     history::{Exchange, History, MAX_REMEMBERED_EXCHANGES, Standing},
     pin::ZonePinKey,
     request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
-    snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
 };
 use crate::{response_code::ResponseCode, test_cards::provoked_by};
 
@@ -368,52 +369,6 @@ impl Books {
     fn account_mut(&mut self, index: u32) -> Option<&mut Account> {
         self.accounts.get_mut(usize::try_from(index).ok()?)
     }
-
-    /// A copy of the books for who compares them with another's.
-    pub(crate) fn snapshot(&self) -> BooksSnapshot {
-        let accounts = self
-            .cards
-            .iter()
-            .flat_map(|card| {
-                card.accounts
-                    .iter()
-                    .map(move |(_, account)| (card, *account))
-            })
-            .filter_map(|(card, account)| {
-                let account = self.accounts.get(usize::try_from(account).ok()?)?;
-                Some(AccountSnapshot {
-                    masked_pan: card.masked_pan.clone(),
-                    currency: account.currency.code().to_owned(),
-                    balance_minor: account.balance_minor,
-                    held_minor: account.held_minor,
-                    available_minor: account.available_minor(),
-                })
-            })
-            .collect();
-        let exchanges = self
-            .history
-            .iter()
-            .map(|(key, exchange)| SeenExchange {
-                kind: key.kind,
-                stan: text(&key.stan),
-                transmitted: text(&key.transmitted),
-                rrn: text(&key.rrn),
-                terminal: text(&key.terminal),
-                masked_pan: self.card(exchange.card).map(|card| card.masked_pan.clone()),
-                amount_minor: exchange.amount_minor,
-                currency: Currency::from_numeric(exchange.currency_numeric)
-                    .map(|currency| currency.code().to_owned()),
-                response_code: exchange.response_code,
-                approval_code: exchange.approval_code.map(|code| text(&code)),
-                standing: exchange.standing,
-                posted_minor: exchange.posted_minor,
-            })
-            .collect();
-        BooksSnapshot {
-            accounts,
-            exchanges,
-        }
-    }
 }
 
 /// What a payment did to the money.
@@ -422,8 +377,4 @@ struct Moved {
     account: u32,
     posted_minor: i64,
     standing: Standing,
-}
-
-fn text(ascii: &[u8]) -> String {
-    String::from_utf8_lossy(ascii).into_owned()
 }

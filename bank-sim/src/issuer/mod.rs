@@ -10,7 +10,6 @@ mod pin;
 mod request;
 #[cfg(test)]
 mod rules_tests;
-mod snapshot;
 mod test_accounts;
 
 use std::{
@@ -29,11 +28,11 @@ use self::{
     request::{CardRequest, FormatError},
 };
 pub use self::{
+    books::snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
     currency::Currency,
     history::{MAX_REMEMBERED_EXCHANGES, MAX_REVERSALS_WITHOUT_ORIGINAL, Standing},
     pin::{PinKeyError, pin_block},
     request::MessageKind,
-    snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
 };
 pub(crate) use self::{
     pin::ZonePinKey,

@@ -4,12 +4,12 @@ use time::{Date, Month, OffsetDateTime, Time};
 
 use super::{
     books::Books,
+    books::snapshot::AccountSnapshot,
     card::{CardStatus, CardToOpen, Delivery},
     currency::Currency,
     history::Standing,
     pin::ZonePinKey,
     request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
-    snapshot::AccountSnapshot,
     with_test_cards,
 };
 use crate::{config::DEVELOPMENT_ZONE_PIN_KEY_HEX, response_code::ResponseCode};

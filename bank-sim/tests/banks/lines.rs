@@ -5,7 +5,8 @@ use std::time::Duration;
 use bank_sim::tap::Direction;
 use iso8583::{Mti, masked};
 
-use crate::harness::{BINARY_2, Banks, LIMIT};
+use crate::harness::Banks;
+use crate::switch::{BINARY_2, LIMIT};
 
 #[tokio::test]
 async fn payments_are_refused_before_sign_on_and_after_sign_off_and_echo_is_always_answered() {

@@ -12,6 +12,8 @@
 )]
 
 mod harness;
+mod pki;
+mod switch;
 
 mod cards;
 mod lines;

@@ -1,6 +1,6 @@
 //! Hosts that die and come back.
 
-use crate::harness::{Banks, LIMIT};
+use crate::{harness::Banks, switch::LIMIT};
 
 #[tokio::test]
 async fn a_killed_issuer_is_91_at_once_while_the_other_goes_on_and_it_comes_back_with_its_books() {

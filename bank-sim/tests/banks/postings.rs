@@ -3,7 +3,8 @@
 use bank_sim::issuer::Standing;
 use iso8583::{MessageBuilder, Mti};
 
-use crate::harness::{Banks, Switch, original_data};
+use crate::harness::Banks;
+use crate::switch::{Switch, original_data};
 
 const A: (&str, &str) = ("issuer-a", "4111111111111111");
 const B: (&str, &str) = ("issuer-b", "5555555555554444");

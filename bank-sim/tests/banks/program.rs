@@ -16,7 +16,8 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::{BINARY_2, HostPki, LIMIT, Switch};
+use crate::pki::HostPki;
+use crate::switch::{BINARY_2, LIMIT, Switch};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bank-sim");
 

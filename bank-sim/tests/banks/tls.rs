@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{Banks, HostPki, LIMIT, client_config, connect_tls};
+use crate::harness::Banks;
+use crate::pki::{HostPki, client_config, connect_tls};
+use crate::switch::LIMIT;
 
 /// Whether the host talks to a client. In TLS 1.3 a client learns of its refusal when it reads.
 async fn is_let_in(banks: &Banks, config: rustls::ClientConfig) -> bool {

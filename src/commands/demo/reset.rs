@@ -5,7 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::stand::master_key_path;
+use super::folder::master_key_path;
 
 /// The folders that the demo makes; they hold keys and certificates.
 const FOLDERS: [&str; 2] = ["keys", "certs"];

@@ -14,14 +14,12 @@ use bank_sim::{BankSim, RunningSim, SimConfig};
 use tokio::sync::broadcast::Receiver;
 use zeroize::Zeroizing;
 
+use super::folder::{MERCHANT, master_key, master_key_path, merchant_key, pki};
 use super::hops::{self, Hop};
 use super::tour::{Payments, Stop};
 use crate::app::{self, Parts};
-use crate::card::custody::{self, MasterKey};
-use crate::card::key_files::Existing;
 use crate::card::keys::SealingKeys;
 use crate::certs::{DevelopmentPki, HostPki, Identity};
-use crate::clock::{Clock as _, SystemClock};
 use crate::commands::CommandError;
 use crate::commands::serve::without_password;
 use crate::config::Config;
@@ -33,14 +31,11 @@ use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::tls;
 use crate::payment::ids::MerchantId;
-use crate::payment::merchant::Merchant;
 use crate::payment::money::Money;
 use crate::store::Store;
 
 /// The profile that the demo's acquirer link starts from: the one that `serve` reads too.
 const ACQUIRER_PROFILE: &str = include_str!("../../../hosts/acquirer.toml");
-/// The demo's merchant.
-const MERCHANT: &str = "demo-shop";
 /// The name in the gateway's certificate that clients check.
 pub const SERVER_NAME: &str = "localhost";
 /// How long the links between the banks may take to sign on.
@@ -51,14 +46,6 @@ const BANKS_WITHIN: Duration = Duration::from_secs(10);
 #[must_use]
 pub fn run_codec_child_if_asked() -> Option<i32> {
     bank_sim::run_codec_child_if_asked()
-}
-
-/// `demo-data` has its master key beside it, in `demo-data.key`: a copy of the folder opens nothing.
-#[must_use]
-pub fn master_key_path(data: &Path) -> PathBuf {
-    let mut path = data.as_os_str().to_owned();
-    path.push(".key");
-    path.into()
 }
 
 /// What a stand is made of.
@@ -210,24 +197,6 @@ pub async fn start_gateway(
     Ok(gateway)
 }
 
-fn master_key(path: &Path) -> Result<MasterKey, CommandError> {
-    Ok(if path.exists() {
-        MasterKey::read_file(path)?
-    } else {
-        MasterKey::create_file(path)?
-    })
-}
-
-/// The PKI of an earlier run, or a new one: clients that know the root go on working.
-fn pki(folder: &Path, master_key: &MasterKey) -> Result<DevelopmentPki, CommandError> {
-    if folder.exists() {
-        return Ok(DevelopmentPki::read_from(folder, master_key)?);
-    }
-    let pki = DevelopmentPki::generate(&MERCHANT.parse()?, SystemClock.now())?;
-    pki.write_wrapped_to(folder, master_key)?;
-    Ok(pki)
-}
-
 fn bank_pems(pki: &DevelopmentPki) -> StandardPki {
     let key = |identity: &Identity| Pem::text(String::from_utf8_lossy(&identity.key_pem()));
     let pems = |host: &HostPki| HostPems {
@@ -264,44 +233,6 @@ fn acquirer_profile(address: SocketAddr, pki: &HostPki) -> Result<HostProfile, C
     profile.tls.client_certificate = memory(pki.client.certificate_pem().as_bytes());
     profile.tls.client_key = memory(&pki.client.key_pem());
     Ok(profile)
-}
-
-/// The API key of an earlier run, or a new one, together with its merchant.
-async fn merchant_key(
-    store: &Store,
-    master_key: &MasterKey,
-    merchant_id: &MerchantId,
-    data: &Path,
-) -> Result<Zeroizing<String>, CommandError> {
-    let path = data.join("api-key.pem");
-    if store.merchant(merchant_id).await?.is_none() {
-        store.insert_merchant(&merchant(merchant_id)?).await?;
-    }
-    if path.exists() {
-        let key = String::from_utf8(custody::read_private_key(&path, master_key)?.to_vec())?;
-        let known = key.split('.').next().unwrap_or_default();
-        if store.api_key(known).await?.is_some() {
-            return Ok(Zeroizing::new(key));
-        }
-    }
-    let key = app::issue_api_key(store, master_key, merchant_id, "demo").await?;
-    custody::write_wrapped(&path, key.as_bytes(), master_key, Existing::Replace)?;
-    Ok(key)
-}
-
-fn merchant(id: &MerchantId) -> Result<Merchant, CommandError> {
-    Ok(Merchant {
-        id: id.clone(),
-        name: "Demo Shop".into(),
-        city: "Berlin".into(),
-        country: "DE".into(),
-        country_numeric: 276,
-        mcc: "5732".into(),
-        terminal_id: "WEB00001".into(),
-        acceptor_id: "DEMOSHOP0000001".into(),
-        acquirer: "acquirer".parse()?,
-        active: true,
-    })
 }
 
 /// The stops of the tour: every test card, in three currencies, and one amount that provokes 05.

@@ -1,18 +1,19 @@
 //! What happens when the database is slow, away, or goes away at the worst moment.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::make::{NOW, approved, intent, merchant, unknown};
 use super::on_both;
+use super::wire::{
+    LOSE_ALL, LOSE_COMMIT, LOSE_CONFIRMATION, LOSE_CONFIRMATION_AND_A_TABLE, PASS, SWALLOW,
+    config_on_a_wire, store_on_a_wire,
+};
 use crate::config::store::StoreConfig;
 use crate::store::Store;
 use crate::store::engine::Database;
@@ -180,91 +181,6 @@ async fn a_broken_connection_is_opened_again() {
         );
     }
     store.close().await;
-}
-
-/// What the wire between store and database does with the next COMMIT.
-const PASS: u8 = 0;
-/// Carries it out, and breaks before the confirmation comes back.
-const LOSE_CONFIRMATION: u8 = 1;
-/// Breaks before it arrives.
-const LOSE_COMMIT: u8 = 2;
-/// Carries it out, breaks, and lets nobody through any more.
-const LOSE_ALL: u8 = 3;
-/// Lets nobody through.
-const SHUT: u8 = 4;
-/// Carries it out, drops the table of late responses, and breaks before the confirmation comes back.
-const LOSE_CONFIRMATION_AND_A_TABLE: u8 = 5;
-/// Swallows whatever the client says, on this connection for good.
-const SWALLOW: u8 = 6;
-
-/// A wire that can be told to break at a COMMIT; gives its port.
-async fn wire(plan: Arc<AtomicU8>, database: &TestDatabase) -> u16 {
-    let url: Arc<str> = database.url.as_str().into();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            if plan.load(Ordering::SeqCst) != SHUT {
-                tokio::spawn(carry(client, plan.clone(), url.clone()));
-            }
-        }
-    });
-    port
-}
-
-async fn carry(mut client: TcpStream, plan: Arc<AtomicU8>, url: Arc<str>) {
-    let mut database = server().dial().await;
-    let (mut from_client, mut from_database) = (vec![0; 65_536], vec![0; 65_536]);
-    loop {
-        tokio::select! {
-            read = client.read(&mut from_client) => {
-                let Ok(count @ 1..) = read else { return };
-                let said = &from_client[..count];
-                let commits = said.windows(6).any(|word| word == b"COMMIT");
-                let next = |plan: u8| if plan == LOSE_ALL { SHUT } else { PASS };
-                match plan.load(Ordering::SeqCst) {
-                    LOSE_COMMIT if commits => return plan.store(PASS, Ordering::SeqCst),
-                    SWALLOW => while client.read(&mut from_client).await.is_ok_and(|count| count > 0) {},
-                    LOSE_CONFIRMATION_AND_A_TABLE if commits => {
-                        database.write_all(said).await.unwrap();
-                        let _ = database.read(&mut from_database).await;
-                        execute(&url, "DROP TABLE late_responses".into()).await;
-                        return plan.store(PASS, Ordering::SeqCst);
-                    }
-                    now @ (LOSE_CONFIRMATION | LOSE_ALL) if commits => {
-                        database.write_all(said).await.unwrap();
-                        let _ = database.read(&mut from_database).await;
-                        return plan.store(next(now), Ordering::SeqCst);
-                    }
-                    _ => database.write_all(said).await.unwrap(),
-                }
-            }
-            read = database.read(&mut from_database) => {
-                let Ok(count @ 1..) = read else { return };
-                if client.write_all(&from_database[..count]).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-async fn config_on_a_wire(database: &TestDatabase) -> (StoreConfig, Arc<AtomicU8>) {
-    let plan = Arc::new(AtomicU8::new(PASS));
-    let port = wire(plan.clone(), database).await;
-    let config = StoreConfig {
-        url: format!(
-            "postgres://payswitch@127.0.0.1:{port}/{}?sslmode=disable",
-            database.name()
-        ),
-        ..StoreConfig::default()
-    };
-    (config, plan)
-}
-
-async fn store_on_a_wire(database: &TestDatabase) -> (Store, Arc<AtomicU8>) {
-    let (config, plan) = config_on_a_wire(database).await;
-    (Store::open(&config).await.unwrap(), plan)
 }
 
 /// Promise 18: an error from COMMIT proves nothing; what happened is read again by key.

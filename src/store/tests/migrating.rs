@@ -96,30 +96,20 @@ async fn another_schema_is_refused(database: TestDatabase) {
     database
         .execute("INSERT INTO schema_migrations VALUES (3, 'later', 'x', 0)")
         .await;
-    let error = Store::open(&database.config).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::Schema {
-                found: 3,
-                needed: 2,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    let error = Store::migrate(&database.config).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::Schema {
-                found: 3,
-                needed: 2,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let opened = Store::open(&database.config).await.map(drop);
+    for refused in [opened, Store::migrate(&database.config).await.map(drop)] {
+        assert!(
+            matches!(
+                refused,
+                Err(StoreError::Schema {
+                    found: 3,
+                    needed: 2,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+    }
 }
 
 async fn a_changed_migration_is_refused(database: TestDatabase) {

@@ -13,6 +13,7 @@ mod outcomes;
 mod payments;
 mod recovery;
 mod responses;
+mod wire;
 
 /// Makes a test for each database from each function.
 macro_rules! on_both {

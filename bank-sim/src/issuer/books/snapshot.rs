@@ -1,7 +1,10 @@
 //! Copies of an issuer's books, for tests that compare them with a switch's.
 
-use super::{history::Standing, request::MessageKind};
-use crate::response_code::ResponseCode;
+use super::Books;
+use crate::{
+    issuer::{card, currency::Currency, history::Standing, request::MessageKind},
+    response_code::ResponseCode,
+};
 
 /// An issuer's books at one moment.
 #[derive(Debug, Clone, Default)]
@@ -9,7 +12,7 @@ pub struct BooksSnapshot {
     /// Every account of every card.
     pub accounts: Vec<AccountSnapshot>,
     /// The exchanges that the issuer remembers, oldest first; at most
-    /// [`super::MAX_REMEMBERED_EXCHANGES`].
+    /// [`crate::issuer::MAX_REMEMBERED_EXCHANGES`].
     pub exchanges: Vec<SeenExchange>,
 }
 
@@ -17,7 +20,7 @@ impl BooksSnapshot {
     /// The account of a card in a currency, by the whole card number.
     #[must_use]
     pub fn account(&self, pan: &str, currency: &str) -> Option<&AccountSnapshot> {
-        let masked_pan = super::card::masked(pan);
+        let masked_pan = card::masked(pan);
         self.accounts
             .iter()
             .find(|account| account.masked_pan == masked_pan && account.currency == currency)
@@ -73,4 +76,56 @@ pub struct SeenExchange {
     pub standing: Standing,
     /// What was debited for good, in minor units; negative for a refund.
     pub posted_minor: i64,
+}
+
+impl Books {
+    /// A copy of the books for who compares them with another's.
+    pub(crate) fn snapshot(&self) -> BooksSnapshot {
+        let accounts = self
+            .cards
+            .iter()
+            .flat_map(|card| {
+                card.accounts
+                    .iter()
+                    .map(move |(_, account)| (card, *account))
+            })
+            .filter_map(|(card, account)| {
+                let account = self.accounts.get(usize::try_from(account).ok()?)?;
+                Some(AccountSnapshot {
+                    masked_pan: card.masked_pan.clone(),
+                    currency: account.currency.code().to_owned(),
+                    balance_minor: account.balance_minor,
+                    held_minor: account.held_minor,
+                    available_minor: account.available_minor(),
+                })
+            })
+            .collect();
+        let exchanges = self
+            .history
+            .iter()
+            .map(|(key, exchange)| SeenExchange {
+                kind: key.kind,
+                stan: text(&key.stan),
+                transmitted: text(&key.transmitted),
+                rrn: text(&key.rrn),
+                terminal: text(&key.terminal),
+                masked_pan: self.card(exchange.card).map(|card| card.masked_pan.clone()),
+                amount_minor: exchange.amount_minor,
+                currency: Currency::from_numeric(exchange.currency_numeric)
+                    .map(|currency| currency.code().to_owned()),
+                response_code: exchange.response_code,
+                approval_code: exchange.approval_code.map(|code| text(&code)),
+                standing: exchange.standing,
+                posted_minor: exchange.posted_minor,
+            })
+            .collect();
+        BooksSnapshot {
+            accounts,
+            exchanges,
+        }
+    }
+}
+
+fn text(ascii: &[u8]) -> String {
+    String::from_utf8_lossy(ascii).into_owned()
 }
