@@ -48,6 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .skip_debug(WITHOUT_DEBUG)
         // By far the largest of the things that an event can be about.
         .boxed(".payswitch.v1.Event.subject.payment")
+        // It goes from hand to hand through every layer of the server.
+        .boxed(".payswitch.v1.AuthorizePaymentResponse.payment")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -122,7 +122,7 @@ impl Authorizations {
     }
 
     fn random(&self) -> Result<[u8; 10], AuthorizeError> {
-        clock::random_bytes().map_err(|source| AuthorizeError::NotRecorded {
+        clock::random_bytes_for_name().map_err(|source| AuthorizeError::NotRecorded {
             source: Box::new(source),
         })
     }
@@ -236,7 +236,7 @@ impl Authorizations {
         card: &Card,
         route: &Route,
         now: UnixMillis,
-    ) -> Result<(Payment, Operation), AuthorizeError> {
+    ) -> Result<(Box<Payment>, Box<Operation>), AuthorizeError> {
         let business_date = BusinessDate::of(now);
         let number = self
             .numbers
@@ -244,7 +244,7 @@ impl Authorizations {
             .await
             .map_err(not_recorded)?;
         let merchant = &command.merchant;
-        let payment = Payment {
+        let payment = Box::new(Payment {
             id: payment_id,
             merchant_id: merchant.id.clone(),
             merchant_reference: command.merchant_reference.clone(),
@@ -268,8 +268,8 @@ impl Authorizations {
             created_at: now,
             updated_at: now,
             version: 1,
-        };
-        let operation = Operation {
+        });
+        let operation = Box::new(Operation {
             id: OperationId::from_parts(now, self.random()?),
             payment_id,
             kind: OperationKind::Authorization,
@@ -286,7 +286,7 @@ impl Authorizations {
             created_at: now,
             updated_at: now,
             version: 1,
-        };
+        });
         Ok((payment, operation))
     }
 
@@ -361,7 +361,7 @@ fn repeated(
         .answer
         .ok_or(AuthorizeError::StillRunning { request_id })?;
     Ok(Authorized {
-        payment,
+        payment: Box::new(payment),
         bank_us: 0,
     })
 }

@@ -1,5 +1,6 @@
 //! Time and randomness: the only place that asks the machine for either.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -81,9 +82,42 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoEntropy> {
     Ok(bytes)
 }
 
+/// How many bytes for names a thread asks the operating system for at once.
+const STOCK_BYTES: usize = 640;
+
+thread_local! {
+    /// Random bytes that no name of this thread has used yet.
+    static STOCK: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `N` bytes for a name that has to be unique, not secret: they come from the operating system too, but
+/// many names' at once, so that not each name is a system call.
+///
+/// # Errors
+/// When the operating system has none.
+pub fn random_bytes_for_name<const N: usize>() -> Result<[u8; N], NoEntropy> {
+    STOCK.with_borrow_mut(|stock| {
+        if stock.len() < N {
+            *stock = random_bytes::<STOCK_BYTES>()?.to_vec();
+        }
+        let (rest, taken) = stock.split_last_chunk::<N>().ok_or(NoEntropy)?;
+        let (left, taken) = (rest.len(), *taken);
+        stock.truncate(left);
+        Ok(taken)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_for_names_are_used_once() {
+        let mut names = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            assert!(names.insert(random_bytes_for_name::<10>().unwrap()));
+        }
+    }
 
     #[test]
     fn a_manual_clock_moves_only_when_told() {

@@ -110,7 +110,7 @@ impl Authorizations {
             )
             .await?;
         }
-        let random = crate::clock::random_bytes().unwrap_or_default();
+        let random = crate::clock::random_bytes_for_name().unwrap_or_default();
         let response = QuarantinedResponse {
             id: QuarantineId::from_parts(at, random),
             host_id,

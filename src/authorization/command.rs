@@ -48,7 +48,7 @@ pub struct AuthorizeCommand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorized {
     /// The payment as it was when this request was answered first.
-    pub payment: Payment,
+    pub payment: Box<Payment>,
     /// From the message's hand-over to the bank link until its answer, or until the gateway stopped
     /// waiting for one, in microseconds; 0 when no bank was asked.
     pub bank_us: u64,

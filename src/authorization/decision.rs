@@ -27,8 +27,8 @@ pub enum UndecidableError {
 /// # Errors
 /// When the records are not in the states in which an exchange can end.
 pub fn decide(
-    payment: Payment,
-    operation: Operation,
+    payment: Box<Payment>,
+    operation: Box<Operation>,
     exchange: Exchange,
     hold_days: u16,
     now: UnixMillis,
@@ -104,7 +104,7 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis::new(1_795_000_000_000);
 
-    fn records() -> (Payment, Operation) {
+    fn records() -> (Box<Payment>, Box<Operation>) {
         let date = BusinessDate::of(NOW);
         let number = SequenceNumber::new(41).unwrap();
         let amount = Money::new(1250, "EUR".parse().unwrap()).unwrap();
@@ -152,7 +152,7 @@ mod tests {
             updated_at: NOW,
             version: 1,
         };
-        (payment, operation)
+        (Box::new(payment), Box::new(operation))
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Authorizations {
     /// payment failed.
     pub(super) async fn not_sent_for_sure(
         &self,
-        records: (Payment, Operation),
+        records: (Box<Payment>, Box<Operation>),
         reason: &str,
     ) -> Result<Authorized, AuthorizeError> {
         let payment_id = records.0.id;
@@ -46,7 +46,7 @@ impl Authorizations {
                 bank_us: 0,
             }),
             Ok(OutcomeRecorded::Superseded { current, .. }) => Ok(Authorized {
-                payment: *current,
+                payment: current,
                 bank_us: 0,
             }),
             Err(error @ StoreError::NotFound { .. }) => Err(not_recorded(error)),
@@ -57,7 +57,7 @@ impl Authorizations {
     /// What the exchange means. A fault in the rules leaves the payment to [`recovery`](super::recovery).
     pub(super) fn decided(
         &self,
-        (payment, operation): (Payment, Operation),
+        (payment, operation): (Box<Payment>, Box<Operation>),
         exchange: Exchange,
         hold_days: u16,
     ) -> Result<AuthorizationOutcome, AuthorizeError> {
@@ -75,7 +75,7 @@ impl Authorizations {
     pub(super) async fn conclude(
         &self,
         outcome: AuthorizationOutcome,
-    ) -> Result<Payment, AuthorizeError> {
+    ) -> Result<Box<Payment>, AuthorizeError> {
         let recorded = self
             .record(&outcome)
             .await
@@ -86,7 +86,7 @@ impl Authorizations {
             // and what the bank said is a late response.
             OutcomeRecorded::Superseded { current, .. } => {
                 self.keep_superseded(&outcome.operation).await;
-                Ok(*current)
+                Ok(current)
             }
         }
     }

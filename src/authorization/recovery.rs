@@ -106,7 +106,11 @@ impl Authorizations {
                 .unfinished_operations(past, AT_ONCE, after.as_ref())
                 .await?;
             for (payment, operation) in part.found {
-                if left(&operation) && self.resolve_one(payment, operation).await? {
+                if left(&operation)
+                    && self
+                        .resolve_one(Box::new(payment), Box::new(operation))
+                        .await?
+                {
                     resolved += 1;
                 }
             }
@@ -119,8 +123,8 @@ impl Authorizations {
 
     async fn resolve_one(
         &self,
-        payment: Payment,
-        operation: Operation,
+        payment: Box<Payment>,
+        operation: Box<Operation>,
     ) -> Result<bool, StoreError> {
         let exchange = Exchange::Unknown(UnknownReason::GatewayStopped);
         let payment_id = payment.id;

@@ -113,7 +113,7 @@ impl Handshake {
                 return None;
             }
         };
-        let id = match clock::random_bytes() {
+        let id = match clock::random_bytes_for_name() {
             Ok(random) => ConnectionId::from_parts(connected_at, random),
             Err(error) => {
                 warn!(%peer, %error, "a client connection could not be named");

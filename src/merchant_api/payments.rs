@@ -87,7 +87,7 @@ impl PaymentService for PaymentsApi {
             .await
             .map_err(|error| status::of_authorize_error(&error))?;
         let mut response = Response::new(pb::AuthorizePaymentResponse {
-            payment: Some(to_proto::payment(answered.payment)),
+            payment: Some(Box::new(to_proto::payment(*answered.payment))),
         });
         let bank = Duration::from_micros(answered.bank_us);
         response.extensions_mut().insert(BankTime(bank));

@@ -18,10 +18,11 @@ pub const MAX_PAGE_SIZE: usize = 1000;
 /// A payment about to be authorized: all of it is committed before a byte reaches a bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizationIntent {
-    /// The payment: version 1, nothing authorized, captured, refunded or disputed yet.
-    pub payment: Payment,
+    /// The payment: version 1, nothing authorized, captured, refunded or disputed yet. It goes from hand
+    /// to hand until the merchant is told of it, so it is boxed.
+    pub payment: Box<Payment>,
     /// The exchange with the host: version 1, of this payment.
-    pub operation: Operation,
+    pub operation: Box<Operation>,
     /// The merchant's request.
     pub idempotency: IdempotencyKey,
     /// The sealed card, when one is used.
@@ -78,10 +79,10 @@ pub struct RecordedAnswer {
 pub struct AuthorizationOutcome {
     /// The payment after the change: its version is one more than the recorded one. Its identity,
     /// references, amount, host, numbers and dates of creation are not written again.
-    pub payment: Payment,
+    pub payment: Box<Payment>,
     /// The operation after the change: its version is one more than the recorded one. Only its
     /// state, `bank_us` and `updated_at` are written.
-    pub operation: Operation,
+    pub operation: Box<Operation>,
     /// The reversal that is owed from now on.
     pub reversal: Option<ReversalOwed>,
 }

@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 use super::engine::{Database, Engine};
 use super::error::{Fault, StoreError, fault, reading_error};
-use super::sql::hex;
+use super::sql::{for_engine, hex};
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 
@@ -126,23 +126,6 @@ async fn apply(
     Ok(true)
 }
 
-/// What SQLite is told and PostgreSQL is not, how a table lies on the disk, stands in a comment that
-/// begins so.
-const FOR_SQLITE: &str = "/*SQLITE ";
-
-/// The text as the database is told it.
-fn for_engine(engine: Engine, text: &str) -> String {
-    let mut parts = text.split(FOR_SQLITE);
-    let mut told = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match (engine, part.split_once("*/")) {
-            (Engine::Sqlite, Some((marked, rest))) => told.extend([marked, rest]),
-            _ => told.extend([FOR_SQLITE, part]),
-        }
-    }
-    told
-}
-
 /// Refuses a database whose schema is not exactly the one this program needs.
 pub(super) async fn check(
     engine: Engine,
@@ -204,13 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_for_sqlite_is_a_comment_elsewhere() {
-        let text = "CREATE TABLE a (b TEXT) /*SQLITE WITHOUT ROWID */; /* c */ /*SQLITE d*/";
-        assert_eq!(
-            for_engine(Engine::Sqlite, text),
-            "CREATE TABLE a (b TEXT) WITHOUT ROWID ; /* c */ d"
-        );
-        assert_eq!(for_engine(Engine::Postgres, text), text);
+    fn tables_that_are_looked_up_by_key_lie_in_its_order_on_sqlite() {
         let keyed = for_engine(Engine::Sqlite, MIGRATIONS[1].text);
         assert_eq!(keyed.matches(") WITHOUT ROWID ;").count(), 2);
     }

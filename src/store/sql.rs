@@ -1,5 +1,5 @@
-//! Statements that take many rows: one text for both databases, but for how a parameter is written, and
-//! that SQLite takes several at once.
+//! One text for both databases: what SQLite alone is told stands in it as a comment, and statements that
+//! take many rows differ in how a parameter is written, and in that SQLite takes several at once.
 //!
 //! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses, so the texts are written here, once for
 //! each number of rows: with `$1, $2, …` for PostgreSQL, and with `?` for SQLite, where a number is a
@@ -225,13 +225,30 @@ impl Texts {
     }
 }
 
+/// What SQLite is told and PostgreSQL is not stands in a comment that begins so: how a table lies on the
+/// disk, what a statement leaves behind when it fails.
+const FOR_SQLITE: &str = "/*SQLITE ";
+
+/// The text as the database is told it.
+pub(super) fn for_engine(engine: Engine, text: &str) -> String {
+    let mut parts = text.split(FOR_SQLITE);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match (engine, part.split_once("*/")) {
+            (Engine::Sqlite, Some((marked, rest))) => told.extend([marked, rest]),
+            _ => told.extend([FOR_SQLITE, part]),
+        }
+    }
+    told
+}
+
 /// How many of `rows` go into the next statement.
 pub(super) fn piece_of(rows: usize) -> usize {
     SIZES.into_iter().find(|size| *size <= rows).unwrap_or(rows)
 }
 
 fn many_rows_text(engine: Engine, statement: &ManyRows, rows: usize, returning: bool) -> String {
-    let mut text = statement.before.to_owned();
+    let mut text = for_engine(engine, statement.before);
     let mut number = 0_usize;
     for row in 0..rows {
         if row > 0 {
@@ -247,7 +264,7 @@ fn many_rows_text(engine: Engine, statement: &ManyRows, rows: usize, returning: 
             }
         }
     }
-    text.push_str(statement.after);
+    text.push_str(&for_engine(engine, statement.after));
     if returning {
         text.push_str(statement.returning);
     }
@@ -304,6 +321,16 @@ mod tests {
             assert_eq!(text(false), without);
             assert_eq!(text(true), format!("{without} RETURNING a"));
         }
+    }
+
+    #[test]
+    fn what_is_for_sqlite_is_a_comment_elsewhere() {
+        let text = "CREATE TABLE a (b TEXT) /*SQLITE WITHOUT ROWID */; /* c */ /*SQLITE d*/";
+        assert_eq!(
+            for_engine(Engine::Sqlite, text),
+            "CREATE TABLE a (b TEXT) WITHOUT ROWID ; /* c */ d"
+        );
+        assert_eq!(for_engine(Engine::Postgres, text), text);
     }
 
     #[test]

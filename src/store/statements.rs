@@ -1,11 +1,14 @@
 //! What the group-commit writer says to the database, statement by statement; `batch` says in which
 //! order.
+//!
+//! A statement that fails takes its whole transaction with it here. SQLite is told so (OR FAIL): to undo a
+//! statement alone it would keep a copy of each page that the statement changes.
 
 use super::sql::ManyRows;
 
 pub(super) const REQUESTS: ManyRows = ManyRows {
     name: "requests",
-    before: "INSERT INTO idempotency \
+    before: "INSERT /*SQLITE OR FAIL */INTO idempotency \
         (merchant_id, method, request_id, operation_id, body_hash) VALUES ",
     row: "(?, ?, ?, ?, ?)",
     after: " ON CONFLICT (merchant_id, method, request_id) DO NOTHING",
@@ -14,7 +17,8 @@ pub(super) const REQUESTS: ManyRows = ManyRows {
 
 pub(super) const ENVELOPES: ManyRows = ManyRows {
     name: "envelopes",
-    before: "INSERT INTO used_envelopes (merchant_id, jti, operation_id, expires_at_ms) VALUES ",
+    before: "INSERT /*SQLITE OR FAIL */INTO used_envelopes \
+        (merchant_id, jti, operation_id, expires_at_ms) VALUES ",
     row: "(?, ?, ?, ?)",
     after: " ON CONFLICT (merchant_id, jti) DO NOTHING",
     returning: " RETURNING operation_id",
@@ -23,10 +27,10 @@ pub(super) const ENVELOPES: ManyRows = ManyRows {
 /// A new payment has nothing authorized, captured, refunded or disputed, and version 1.
 pub(super) const NEW_PAYMENTS: ManyRows = ManyRows {
     name: "new payments",
-    before: "INSERT INTO payments (id, merchant_id, merchant_reference, customer_reference, \
-        amount_minor, currency, state, host_id, stan, rrn, business_date, created_at_ms, \
-        updated_at_ms, state_detail, detail, authorized_minor, captured_minor, \
-        refunded_minor, disputed_minor, version) VALUES ",
+    before: "INSERT /*SQLITE OR FAIL */INTO payments \
+        (id, merchant_id, merchant_reference, customer_reference, amount_minor, currency, state, \
+        host_id, stan, rrn, business_date, created_at_ms, updated_at_ms, state_detail, detail, \
+        authorized_minor, captured_minor, refunded_minor, disputed_minor, version) VALUES ",
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1)",
     after: "",
     returning: "",
@@ -34,9 +38,10 @@ pub(super) const NEW_PAYMENTS: ManyRows = ManyRows {
 
 pub(super) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
-    before: "INSERT INTO operations (id, payment_id, kind, state, host_id, amount_minor, \
-        currency, stan, rrn, business_date, transmitted_at_ms, deadline_ms, node_id, \
-        created_at_ms, updated_at_ms, state_detail, version) VALUES ",
+    before: "INSERT /*SQLITE OR FAIL */INTO operations \
+        (id, payment_id, kind, state, host_id, amount_minor, currency, stan, rrn, business_date, \
+        transmitted_at_ms, deadline_ms, node_id, created_at_ms, updated_at_ms, state_detail, \
+        version) VALUES ",
     row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
     after: "",
     returning: "",
@@ -49,8 +54,8 @@ pub(super) const CHANGED_OPERATIONS: ManyRows = ManyRows {
         AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT))",
-    after: ") UPDATE operations SET version = changed.version, state = changed.state, \
-        bank_us = changed.bank_us, updated_at_ms = changed.updated_at_ms, \
+    after: ") UPDATE /*SQLITE OR FAIL */operations SET version = changed.version, \
+        state = changed.state, bank_us = changed.bank_us, updated_at_ms = changed.updated_at_ms, \
         state_detail = changed.state_detail, answer = changed.answer FROM changed \
         WHERE operations.id = changed.id AND operations.version = changed.version - 1",
     returning: " RETURNING operations.id",
@@ -62,7 +67,7 @@ pub(super) const CHANGED_PAYMENTS: ManyRows = ManyRows {
         disputed_minor, state, updated_at_ms, state_detail) AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))",
-    after: ") UPDATE payments SET version = changed.version, \
+    after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         authorized_minor = changed.authorized_minor, captured_minor = changed.captured_minor, \
         refunded_minor = changed.refunded_minor, disputed_minor = changed.disputed_minor, \
         state = changed.state, updated_at_ms = changed.updated_at_ms, \
@@ -74,7 +79,7 @@ pub(super) const CHANGED_PAYMENTS: ManyRows = ManyRows {
 
 pub(super) const REVERSALS: ManyRows = ManyRows {
     name: "reversals",
-    before: "INSERT INTO reversals (operation_id, reason, due_at_ms) VALUES ",
+    before: "INSERT /*SQLITE OR FAIL */INTO reversals (operation_id, reason, due_at_ms) VALUES ",
     row: "(?, ?, ?)",
     after: " ON CONFLICT (operation_id) DO NOTHING",
     returning: "",

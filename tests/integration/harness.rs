@@ -333,7 +333,7 @@ pub(crate) async fn authorize(
 
 /// The payment in an answer that is no error.
 pub(crate) fn paid(answer: Result<Response<pb::AuthorizePaymentResponse>, Status>) -> pb::Payment {
-    answer
+    *answer
         .unwrap_or_else(|status| panic!("a payment, not {status:?}"))
         .into_inner()
         .payment

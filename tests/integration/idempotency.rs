@@ -35,7 +35,7 @@ async fn answer(payments: &mut Payments, request: &pb::AuthorizePaymentRequest) 
 }
 
 fn payment_in(answer: &[u8]) -> pb::Payment {
-    pb::AuthorizePaymentResponse::decode(answer)
+    *pb::AuthorizePaymentResponse::decode(answer)
         .expect("an answer")
         .payment
         .expect("a payment")

@@ -119,7 +119,7 @@ pub async fn pay(
         .ok_or("the answer holds no payment")?;
     Ok(Visited {
         stop,
-        payment,
+        payment: *payment,
         bank_us,
         own_us,
         took,

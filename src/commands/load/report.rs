@@ -310,7 +310,9 @@ mod tests {
             };
             tally.start();
             let payment = Some(payment);
-            let answer = tonic::Response::new(pb::AuthorizePaymentResponse { payment });
+            let answer = tonic::Response::new(pb::AuthorizePaymentResponse {
+                payment: payment.map(Box::new),
+            });
             tally.end(took, &Ok(answer));
         }
         let due = Some((1000, Duration::from_secs(10)));

@@ -224,7 +224,7 @@ mod tests {
 
     fn answer(payment: pb::Payment) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
         let mut response = Response::new(pb::AuthorizePaymentResponse {
-            payment: Some(payment),
+            payment: Some(Box::new(payment)),
         });
         for (name, us) in [(BANK_US, "700"), (OWN_US, "300")] {
             let name: tonic::metadata::AsciiMetadataKey = name.as_str().parse().unwrap();

@@ -52,7 +52,7 @@ async fn a_payment_goes_through_and_is_found_again_by_its_merchant_alone() {
     // tonic merges the trailers of a unary answer into its metadata.
     assert_eq!(answer.metadata().get(BANK_US.as_str()).unwrap(), "777");
     assert!(answer.metadata().contains_key(OWN_US.as_str()));
-    let payment = answer.into_inner().payment.unwrap();
+    let payment = *answer.into_inner().payment.unwrap();
     assert_eq!(payment.state(), pb::PaymentState::Authorized);
 
     let get = |key: &str, payment_id: &str| {

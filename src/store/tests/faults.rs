@@ -195,7 +195,7 @@ async fn a_commit_without_confirmation_is_read_again() {
         assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
         assert_eq!(
             store.operations_of(one.payment.id).await.unwrap(),
-            vec![one.operation.clone()]
+            vec![*one.operation.clone()]
         );
 
         let outcome = unknown(&one);
@@ -204,7 +204,7 @@ async fn a_commit_without_confirmation_is_read_again() {
         assert_eq!(recorded, Ok(OutcomeRecorded::Recorded));
         let merchant = &one.payment.merchant_id;
         let standing = store.payment(merchant, one.payment.id).await.unwrap();
-        assert_eq!(standing, Some(outcome.payment));
+        assert_eq!(standing, Some(*outcome.payment));
         assert!(
             store
                 .owed_reversals(10)

@@ -64,7 +64,7 @@ async fn several_gateways_share_one_postgres() {
         .payment(&intent.payment.merchant_id, intent.payment.id)
         .await
         .unwrap();
-    assert_eq!(seen, Some(intent.payment));
+    assert_eq!(seen, Some(*intent.payment));
     one.close().await;
     two.close().await;
 }
@@ -152,7 +152,7 @@ async fn closing_writes_what_waits(database: TestDatabase) {
         match told {
             Ok(outcome) => {
                 assert_eq!(outcome, IntentOutcome::Recorded);
-                assert_eq!(stored, Some(intent.payment));
+                assert_eq!(stored, Some(*intent.payment));
             }
             Err(error) => {
                 assert_eq!(error, StoreError::Closed);

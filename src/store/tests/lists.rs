@@ -172,7 +172,7 @@ async fn filters_find_what_they_say(database: TestDatabase) {
         .payments_by_rrn(&shop(), intents[3].payment.rrn)
         .await
         .unwrap();
-    assert_eq!(by_rrn, vec![intents[3].payment.clone()]);
+    assert_eq!(by_rrn, vec![*intents[3].payment.clone()]);
     store.close().await;
 }
 

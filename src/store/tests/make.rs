@@ -101,8 +101,8 @@ pub(super) fn intent_at(merchant: &str, now: UnixMillis) -> AuthorizationIntent 
             jti: format!("jti-{}", unique()),
             expires_at: now.plus_ms(300_000),
         }),
-        payment,
-        operation,
+        payment: Box::new(payment),
+        operation: Box::new(operation),
     }
 }
 
@@ -111,7 +111,7 @@ pub(super) fn intent(merchant: &str) -> AuthorizationIntent {
 }
 
 /// The next versions of an intent's records, not yet in another state.
-fn changed(intent: &AuthorizationIntent) -> (Payment, Operation) {
+fn changed(intent: &AuthorizationIntent) -> (Box<Payment>, Box<Operation>) {
     let at = intent.payment.created_at.plus_ms(120);
     let mut payment = intent.payment.clone();
     payment.version += 1;

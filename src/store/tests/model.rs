@@ -130,13 +130,13 @@ impl Model {
                 store.record_outcome(&outcome).await.unwrap()
             }));
         }
-        let standing = told.clone().unwrap_or_else(|| outcome.payment.clone());
+        let standing = told.clone().unwrap_or_else(|| *outcome.payment.clone());
         for task in tasks {
             match task.await.unwrap() {
                 // The first, or the same as the first.
-                OutcomeRecorded::Recorded => assert_eq!(outcome.payment, standing),
+                OutcomeRecorded::Recorded => assert_eq!(*outcome.payment, standing),
                 OutcomeRecorded::Superseded { current, .. } => {
-                    assert_ne!(outcome.payment, standing);
+                    assert_ne!(*outcome.payment, standing);
                     assert_eq!(*current, standing);
                 }
             }
@@ -144,7 +144,7 @@ impl Model {
         if told.is_none() {
             self.reversals
                 .extend(outcome.reversal.map(|reversal| reversal.operation_id));
-            *told = Some(outcome.payment);
+            *told = Some(*outcome.payment);
         }
     }
 
@@ -169,7 +169,7 @@ impl Model {
         let mut payments: Vec<Payment> = self
             .requests
             .values()
-            .map(|(intent, told)| told.clone().unwrap_or_else(|| intent.payment.clone()))
+            .map(|(intent, told)| told.clone().unwrap_or_else(|| *intent.payment.clone()))
             .collect();
         payments.sort_by_key(|payment| payment.id);
         assert_eq!(page.items, payments);

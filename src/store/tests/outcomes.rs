@@ -27,16 +27,16 @@ async fn a_second_outcome_changes_nothing(database: TestDatabase) {
     assert_eq!(
         second,
         OutcomeRecorded::Superseded {
-            current: Box::new(first.payment.clone()),
-            operation: Box::new(first.operation.clone()),
+            current: first.payment.clone(),
+            operation: first.operation.clone(),
         }
     );
     let merchant = &intent.payment.merchant_id;
     let standing = store.payment(merchant, intent.payment.id).await.unwrap();
-    assert_eq!(standing, Some(first.payment.clone()));
+    assert_eq!(standing, Some(*first.payment.clone()));
     assert_eq!(
         answer(&store, &intent).await.unwrap().answer,
-        Some(first.payment)
+        Some(*first.payment)
     );
     assert_eq!(store.owed_reversals(10).await.unwrap(), vec![]);
     store.close().await;
@@ -90,7 +90,7 @@ async fn an_outcome_whose_payment_moved_on_writes_neither_row(database: TestData
         panic!("{last:?}")
     };
     assert_eq!(current.version, 9);
-    assert_eq!(*operation, moved.operation);
+    assert_eq!(operation, moved.operation);
     assert_eq!(store.owed_reversals(10).await.unwrap().len(), 5);
     store.close().await;
 }
@@ -123,7 +123,7 @@ async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
     };
     assert_eq!(
         unfinished(overdue).await,
-        vec![(intent.payment.clone(), intent.operation.clone())]
+        vec![(*intent.payment.clone(), *intent.operation.clone())]
     );
     assert_eq!(unfinished(intent.operation.deadline).await, vec![]);
 
@@ -136,7 +136,7 @@ async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
     assert_eq!(unfinished(overdue).await, vec![]);
     assert_eq!(
         answer(&store, &intent).await.unwrap().answer,
-        Some(outcome.payment)
+        Some(*outcome.payment)
     );
     store.close().await;
 }

@@ -51,20 +51,20 @@ async fn an_intent_reads_back(database: TestDatabase) {
         .payment(&payment.merchant_id, payment.id)
         .await
         .unwrap();
-    assert_eq!(found, Some(payment.clone()));
+    assert_eq!(found, Some(*payment.clone()));
     assert_eq!(
         store.operation(operation.id).await.unwrap(),
-        Some(operation.clone())
+        Some(*operation.clone())
     );
     assert_eq!(
         store.operations_of(payment.id).await.unwrap(),
-        vec![operation.clone()]
+        vec![*operation.clone()]
     );
     let by_reference = store
         .find_operation_by_reference(&operation.host_id, operation.rrn, operation.stan)
         .await
         .unwrap();
-    assert_eq!(by_reference, Some(operation.clone()));
+    assert_eq!(by_reference, Some(*operation.clone()));
     let elsewhere = store
         .find_operation_by_reference(&"other".parse().unwrap(), operation.rrn, operation.stan)
         .await
@@ -99,7 +99,7 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
     let IntentOutcome::Existing(done) = store.record_intent(&again).await.unwrap() else {
         panic!("the request was taken before")
     };
-    assert_eq!(done.answer, Some(told.payment.clone()));
+    assert_eq!(done.answer, Some(*told.payment.clone()));
 
     // Whatever becomes of the payment later, that answer stands.
     let id = first.payment.id;
@@ -112,7 +112,7 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
         .await;
     assert_eq!(
         answer(&store, &first).await.unwrap().answer,
-        Some(told.payment.clone())
+        Some(*told.payment.clone())
     );
 
     // The refused repetition has used up nothing: its sealed card still works elsewhere.
@@ -127,7 +127,7 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
     let reopened = database.open().await;
     assert_eq!(
         answer(&reopened, &first).await.unwrap().answer,
-        Some(told.payment)
+        Some(*told.payment)
     );
     reopened.close().await;
 }

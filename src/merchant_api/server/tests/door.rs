@@ -168,7 +168,7 @@ impl Authorizer for Behind {
         };
         payments.push(payment.clone());
         Ok(Authorized {
-            payment,
+            payment: Box::new(payment),
             bank_us: 777,
         })
     }
