@@ -7,8 +7,8 @@
 //! - [`schema`]: the migrations, carried in the program.
 //! - `sql`: statements with many rows; `rows`: rows into records.
 //! - `write_connection`: the connection that writes, of its database's own type.
-//! - `item`, `lot`, `statements`, `batch`, `writer`: the group-commit writer: what waits, what goes
-//!   together, what is said, one transaction, the task.
+//! - `item`, `inbox`, `lot`, `statements`, `batch`, `writer`: the group-commit writer: what is written,
+//!   what waits, what goes together, what is said, one transaction, the task.
 //! - `payments`: recording intents and outcomes, and reading payments.
 //! - `merchants`: merchants and their API keys.
 //! - [`numbers`]: blocks of STANs and RRNs.
@@ -22,6 +22,7 @@ mod connections;
 mod engine;
 pub mod error;
 mod housekeeping;
+mod inbox;
 mod item;
 mod lot;
 mod merchants;

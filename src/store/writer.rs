@@ -1,7 +1,6 @@
 //! The group-commit writer: one task with the one connection that writes. Whatever waits goes into
-//! one transaction; while that commits, the next lot gathers. Nothing waits on purpose.
+//! one transaction; while that commits, the next lot gathers.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +13,9 @@ use super::ANSWER_TIMEOUT;
 use super::batch::{self, Care, Fate};
 use super::engine::{Database, Engine};
 use super::error::{Fault, StoreError};
+use super::inbox::Inbox;
 use super::item::{Answer, Done, Item, OutcomeFate, Statement, Work};
-use super::lot::{Lot, take_lot};
+use super::lot::Lot;
 use super::sql::Texts;
 use super::write_connection::WriteConnection;
 
@@ -60,10 +60,9 @@ impl Writer {
             texts: Texts::new(engine),
             up: up.clone(),
             down: None,
-            batch_records,
             _lock: lock,
         };
-        tokio::spawn(task.run(waiting));
+        tokio::spawn(task.run(Inbox::new(waiting, batch_records)));
         Self { queue, up }
     }
 
@@ -139,37 +138,13 @@ struct Task {
     texts: Texts,
     up: Arc<AtomicBool>,
     down: Option<Down>,
-    batch_records: usize,
     /// Keeps the SQLite file this process's own for as long as something may be written.
     _lock: Option<File>,
 }
 
 impl Task {
-    async fn run(mut self, mut queue: mpsc::Receiver<Item>) {
-        let mut gathered = Vec::with_capacity(self.batch_records);
-        let mut waiting = VecDeque::with_capacity(self.batch_records);
-        let mut closed = None;
-        loop {
-            // What the last transaction left over is not kept waiting for more.
-            if waiting.is_empty() {
-                queue.recv_many(&mut gathered, self.batch_records).await;
-            } else {
-                let room = self.batch_records.saturating_sub(waiting.len());
-                gathered.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(room));
-            }
-            for item in gathered.drain(..) {
-                match item {
-                    Item::Close(sender) => {
-                        closed = Some(sender);
-                        queue.close();
-                    }
-                    item => waiting.push_back(item),
-                }
-            }
-            if waiting.is_empty() && queue.is_closed() && queue.is_empty() {
-                break;
-            }
-            let items = take_lot(&mut waiting);
+    async fn run(mut self, mut inbox: Inbox) {
+        while let Some(items) = inbox.next_lot().await {
             self.write_all(items).await;
         }
         if let Some(connection) = self.connection.take() {
@@ -177,10 +152,7 @@ impl Task {
             let _ = connection.close().await;
         }
         drop(self);
-        if let Some(closed) = closed {
-            // Who asked may have stopped waiting.
-            let _ = closed.send(());
-        }
+        inbox.closed();
     }
 
     /// Writes `items`, in one transaction if that works. When a record is refused the lot is halved
