@@ -82,7 +82,7 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoEntropy> {
     Ok(bytes)
 }
 
-/// How many bytes for names a thread asks the operating system for at once.
+/// How many bytes for names a thread asks the operating system for at once: for 64 identifiers.
 const STOCK_BYTES: usize = 640;
 
 thread_local! {
@@ -96,6 +96,7 @@ thread_local! {
 /// # Errors
 /// When the operating system has none.
 pub fn random_bytes_for_name<const N: usize>() -> Result<[u8; N], NoEntropy> {
+    const { assert!(N <= STOCK_BYTES, "a name is shorter than the stock") }
     STOCK.with_borrow_mut(|stock| {
         if stock.len() < N {
             *stock = random_bytes::<STOCK_BYTES>()?.to_vec();

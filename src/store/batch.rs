@@ -58,7 +58,19 @@ pub(super) async fn write(
         texts,
         care,
     };
-    let fates = writing.all(items).await?;
+    let fates = match writing.all(items).await {
+        Ok(fates) => fates,
+        Err(fault) => {
+            // Said outright and not left to dropping it: a connection that can't roll back no longer
+            // knows whether it is in a transaction, and would confirm what it never commits.
+            return Err(match transaction.rollback().await {
+                Err(error) if !matches!(fault, Fault::Lost(_)) => {
+                    Fault::Lost(format!("no rollback: {error}"))
+                }
+                _ => fault,
+            });
+        }
+    };
     match transaction.commit().await {
         Ok(()) => Ok(fates),
         // A serialization failure says for certain that nothing was written; nothing else does.

@@ -2,18 +2,24 @@
 
 use std::collections::VecDeque;
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use super::item::Item;
 use super::lot::take_lot;
 
 /// So many records share a transaction well enough: a commit costs its sync, and a page of each tree.
 const ENOUGH: usize = 100;
-/// How often whatever else is ready to run goes first, until there are enough: some of it is about to
-/// bring more. On a machine with nothing else to do a turn takes no time, and brings nothing, which ends
-/// the waiting.
+/// How often what else is ready to run on this thread goes first, until there are enough: some of it is
+/// about to bring more. With nothing else to do a turn takes no time, and brings nothing, which ends the
+/// waiting. The longest turn is one round of the scheduler, some sixty tasks, each as long as opening a
+/// card at most.
 const MOST_TURNS: usize = 3;
+/// After this long no further turn is given.
+const LONGEST_WAIT: Duration = Duration::from_millis(2);
 
 /// The writer's end of its queue.
 pub(super) struct Inbox {
@@ -23,7 +29,7 @@ pub(super) struct Inbox {
     /// The most that is taken in.
     most: usize,
     /// Who closes the store.
-    closing: Option<oneshot::Sender<()>>,
+    closing: Vec<oneshot::Sender<()>>,
 }
 
 impl Inbox {
@@ -32,7 +38,7 @@ impl Inbox {
             queue,
             waiting: VecDeque::with_capacity(most),
             most,
-            closing: None,
+            closing: Vec::new(),
         }
     }
 
@@ -53,16 +59,17 @@ impl Inbox {
 
     /// Says to who closes the store that everything is written.
     pub(super) fn closed(self) {
-        if let Some(closing) = self.closing {
+        for closing in self.closing {
             // Who asked may have stopped waiting.
             let _ = closing.send(());
         }
     }
 
     async fn gather(&mut self) {
+        let (begun, enough) = (Instant::now(), ENOUGH.min(self.most));
         self.take_all();
         for _ in 0..MOST_TURNS {
-            if self.waiting.len() >= ENOUGH {
+            if self.waiting.len() >= enough || begun.elapsed() > LONGEST_WAIT {
                 return;
             }
             yield_now().await;
@@ -87,7 +94,7 @@ impl Inbox {
     fn take(&mut self, item: Item) {
         match item {
             Item::Close(closing) => {
-                self.closing = Some(closing);
+                self.closing.push(closing);
                 self.queue.close();
             }
             item => self.waiting.push_back(item),

@@ -83,7 +83,7 @@ pub(super) enum Item {
     Intent(Box<IntentRows>, Answer<IntentFate>),
     Outcome(Box<OutcomeRows>, Answer<OutcomeFate>),
     Work(Work, Answer<Vec<Done>>),
-    /// Everything before it is written; then the writer ends.
+    /// Everything that came before it is taken out is written; then the writer ends.
     Close(oneshot::Sender<()>),
 }
 

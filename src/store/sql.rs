@@ -1,5 +1,5 @@
-//! One text for both databases: what SQLite alone is told stands in it as a comment, and statements that
-//! take many rows differ in how a parameter is written, and in that SQLite takes several at once.
+//! Statements that take many rows: one text for both databases, but for how a parameter is written, for
+//! what SQLite alone is told in a comment, and that SQLite takes several at once.
 //!
 //! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses, so the texts are written here, once for
 //! each number of rows: with `$1, $2, …` for PostgreSQL, and with `?` for SQLite, where a number is a
@@ -85,11 +85,11 @@ pub(super) fn bind<'q>(query: Query<'q>, value: &Value) -> Query<'q> {
 pub(super) struct ManyRows {
     /// Names it in the cache.
     pub(super) name: &'static str,
-    /// What comes before the rows.
+    /// What comes before the rows; may hold what SQLite alone is told ([`for_engine`]).
     pub(super) before: &'static str,
     /// One row: each `?` is the next parameter.
     pub(super) row: &'static str,
-    /// What comes after the rows.
+    /// What comes after the rows; may hold what SQLite alone is told.
     pub(super) after: &'static str,
     /// What makes it say which rows it wrote; empty when nobody asks.
     pub(super) returning: &'static str,

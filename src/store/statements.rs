@@ -1,8 +1,10 @@
 //! What the group-commit writer says to the database, statement by statement; `batch` says in which
 //! order.
 //!
-//! A statement that fails takes its whole transaction with it here. SQLite is told so (OR FAIL): to undo a
-//! statement alone it would keep a copy of each page that the statement changes.
+//! After an error `batch` never commits, so a statement that fails need not undo what it had written so
+//! far (OR FAIL): to be able to, SQLite would keep a copy of each page that the statement changes, and
+//! does so where a foreign key is checked. None of these may stand in a transaction that goes on after
+//! an error.
 
 use super::sql::ManyRows;
 
@@ -38,7 +40,7 @@ pub(super) const NEW_PAYMENTS: ManyRows = ManyRows {
 
 pub(super) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
-    before: "INSERT /*SQLITE OR FAIL */INTO operations \
+    before: "INSERT INTO operations \
         (id, payment_id, kind, state, host_id, amount_minor, currency, stan, rrn, business_date, \
         transmitted_at_ms, deadline_ms, node_id, created_at_ms, updated_at_ms, state_detail, \
         version) VALUES ",
@@ -79,7 +81,7 @@ pub(super) const CHANGED_PAYMENTS: ManyRows = ManyRows {
 
 pub(super) const REVERSALS: ManyRows = ManyRows {
     name: "reversals",
-    before: "INSERT /*SQLITE OR FAIL */INTO reversals (operation_id, reason, due_at_ms) VALUES ",
+    before: "INSERT INTO reversals (operation_id, reason, due_at_ms) VALUES ",
     row: "(?, ?, ?)",
     after: " ON CONFLICT (operation_id) DO NOTHING",
     returning: "",
@@ -90,3 +92,26 @@ pub(super) const FORGET_REQUEST: &str =
 
 pub(super) const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
     WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::engine::Engine;
+    use crate::store::sql::for_engine;
+
+    #[test]
+    fn sqlite_is_told_what_a_statement_need_not_undo() {
+        for statement in [
+            REQUESTS,
+            ENVELOPES,
+            NEW_PAYMENTS,
+            CHANGED_OPERATIONS,
+            CHANGED_PAYMENTS,
+        ] {
+            let text = [statement.before, statement.after].concat();
+            let told = for_engine(Engine::Sqlite, &text);
+            assert_eq!(told.matches(" OR FAIL ").count(), 1, "{}", statement.name);
+            assert_eq!(for_engine(Engine::Postgres, &text), text);
+        }
+    }
+}

@@ -52,7 +52,7 @@ impl WriteConnection {
     }
 }
 
-/// A transaction. Dropped without [`commit`](Self::commit), it is rolled back.
+/// A transaction. Dropped, when its attempt is given up, it is rolled back by whatever comes next.
 pub(super) enum WriteTransaction<'c> {
     Sqlite(Transaction<'c, Sqlite>),
     Postgres(Transaction<'c, Postgres>),
@@ -98,6 +98,13 @@ impl WriteTransaction<'_> {
                 let rows = query.fetch_all(&mut **transaction).await?;
                 rows.iter().map(AnyRow::try_from).collect()
             }
+        }
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.rollback().await,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The group-commit writer: one task with the one connection that writes. Whatever waits goes into
-//! one transaction; while that commits, the next lot gathers.
+//! one transaction; while that commits, the next lot gathers. `inbox` says how long it gathers, `lot`
+//! how much goes together.
 
 use std::fs::File;
 use std::sync::Arc;

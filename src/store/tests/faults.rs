@@ -18,6 +18,7 @@ use crate::config::store::StoreConfig;
 use crate::store::Store;
 use crate::store::engine::Database;
 use crate::store::error::StoreError;
+use crate::store::item::Statement;
 use crate::store::readers::Readers;
 use crate::store::records::{AuthorizationIntent, IntentOutcome, LateResponse, OutcomeRecorded};
 use crate::store::testing::{TestDatabase, execute, server};
@@ -181,6 +182,46 @@ async fn a_broken_connection_is_opened_again() {
         );
     }
     store.close().await;
+}
+
+/// SQLite ends a whole transaction by itself when it has no memory left for one of its statements. A
+/// connection that does not know of it must not confirm what it never commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_whose_transaction_ended_by_itself_is_left() {
+    let database = TestDatabase::sqlite().await;
+    let store = database.open().await;
+    let statement = |text| Statement {
+        text,
+        values: Vec::new(),
+        returning: false,
+    };
+    let ending = vec![
+        statement("ROLLBACK"),
+        statement("INSERT INTO no_such_table VALUES (1)"),
+    ];
+    let failed = store.inner.writer.work(ending, true).await;
+    assert!(failed.is_err());
+    let first = [intent("shop"), intent("shop")];
+    for first in &first {
+        let recorded = store.record_intent(first).await;
+        assert_eq!(recorded, Ok(IntentOutcome::Recorded));
+        // The second finds the first in its way, and is rolled back.
+        let repeated = AuthorizationIntent {
+            idempotency: first.idempotency.clone(),
+            ..intent("shop")
+        };
+        let again = store.record_intent(&repeated).await;
+        assert!(matches!(again, Ok(IntentOutcome::Existing(_))), "{again:?}");
+    }
+    store.close().await;
+    let reopened = database.open().await;
+    for first in first {
+        let payment = reopened
+            .payment(&first.payment.merchant_id, first.payment.id)
+            .await;
+        assert_eq!(payment, Ok(Some(*first.payment)));
+    }
+    reopened.close().await;
 }
 
 /// Promise 18: an error from COMMIT proves nothing; what happened is read again by key.
