@@ -1,7 +1,6 @@
 //! What waits for the writer, and how long for others to go with it.
 
 use std::collections::VecDeque;
-
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
