@@ -1,14 +1,14 @@
 //! What waits for the writer: records turned into values to bind, by their callers, so that the
 //! writer, which everybody waits for, has the least to do.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::draft::Draft;
 use super::error::StoreError;
 use super::records::{AuthorizationIntent, AuthorizationOutcome, ReversalOwed};
-use super::rows::{json, payment_detail, told, variant_name};
+use super::rows::{payment_detail, told, variant_name};
 use super::sql::{Value, hex};
 use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
@@ -136,15 +136,16 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
         });
     }
     // What stands in several rows is one text.
-    let merchant_id = text(&payment.merchant_id);
-    let payment_id = text(payment.id);
-    let operation_id = text(operation.id);
+    let mut draft = Draft::new();
+    let merchant_id = draft.text(&payment.merchant_id);
+    let payment_id = draft.text(payment.id);
+    let operation_id = draft.text(operation.id);
     let method: Arc<str> = idempotency.method.into();
     let request_id: Arc<str> = idempotency.request_id.as_str().into();
-    let host_id = text(&payment.host_id);
+    let host_id = draft.text(&payment.host_id);
     let currency: Arc<str> = payment.amount.currency().code().into();
     let rrn: Arc<str> = payment.rrn.as_str().into();
-    let business_date = text(payment.business_date);
+    let business_date = draft.text(payment.business_date);
     Ok(IntentRows {
         idempotency: vec![
             (&merchant_id).into(),
@@ -175,8 +176,8 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             (&business_date).into(),
             payment.created_at.as_i64().into(),
             payment.updated_at.as_i64().into(),
-            json(&payment.state)?.into(),
-            payment_detail(payment)?.into(),
+            draft.json(&payment.state)?.into(),
+            draft.json(&payment_detail(payment))?.into(),
         ],
         operation: vec![
             (&operation_id).into(),
@@ -191,18 +192,14 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             business_date.into(),
             operation.transmitted_at.as_i64().into(),
             operation.deadline.as_i64().into(),
-            text(operation.node_id).into(),
+            draft.text(operation.node_id).into(),
             operation.created_at.as_i64().into(),
             operation.updated_at.as_i64().into(),
-            json(&operation.state)?.into(),
+            draft.json(&operation.state)?.into(),
         ],
         key: (merchant_id, method, request_id),
         operation_id,
     })
-}
-
-fn text(value: impl Display) -> Arc<str> {
-    value.to_string().into()
 }
 
 /// A payment and an operation as they stand in a refusal: all that they must agree on.
@@ -256,8 +253,9 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             got: shown(payment, operation),
         });
     }
-    let payment_id = text(payment.id);
-    let operation_id = text(operation.id);
+    let mut draft = Draft::new();
+    let payment_id = draft.text(payment.id);
+    let operation_id = draft.text(operation.id);
     Ok(OutcomeRows {
         payment: vec![
             (&payment_id).into(),
@@ -268,7 +266,7 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             payment.disputed_minor.into(),
             payment.state.name().into(),
             payment.updated_at.as_i64().into(),
-            json(&payment.state)?.into(),
+            draft.json(&payment.state)?.into(),
         ],
         operation: vec![
             (&operation_id).into(),
@@ -276,8 +274,8 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             operation.state.name().into(),
             operation.bank_us.into(),
             operation.updated_at.as_i64().into(),
-            json(&operation.state)?.into(),
-            told(payment)?.into(),
+            draft.json(&operation.state)?.into(),
+            draft.json(&told(payment))?.into(),
         ],
         reversal: reversal.as_ref().map(reversal_row).transpose()?,
         payment_id,

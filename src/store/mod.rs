@@ -5,7 +5,7 @@
 //! - `engine`: SQLite and PostgreSQL: connections, settings, the lock of a SQLite file.
 //! - `readers`: the connections that read.
 //! - [`schema`]: the migrations, carried in the program.
-//! - `sql`: statements with many rows; `rows`: rows into records.
+//! - `sql`: statements with many rows; `rows`: rows into records; `draft`: records into texts.
 //! - `write_connection`: the connection that writes, of its database's own type.
 //! - `item`, `inbox`, `lot`, `statements`, `batch`, `writer`: the group-commit writer: what is written,
 //!   what waits, what goes together, what is said, one transaction, the task.
@@ -19,6 +19,7 @@
 
 mod batch;
 mod connections;
+mod draft;
 mod engine;
 pub mod error;
 mod housekeeping;

@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::Store;
+use super::draft::Draft;
 use super::error::StoreError;
 use super::item::{IntentFate, Item, OutcomeFate, intent_rows, outcome_rows};
 use super::records::{
@@ -112,10 +113,11 @@ impl Store {
         operation: OperationId,
         payment: &Payment,
     ) -> Result<bool, StoreError> {
+        let answer = Draft::new().json(&told(payment))?;
         let found = self
             .read(
                 "SELECT id FROM operations WHERE id = $1 AND answer = $2",
-                &[operation.to_string().into(), told(payment)?.into()],
+                &[operation.to_string().into(), answer.into()],
             )
             .await?;
         Ok(!found.is_empty())

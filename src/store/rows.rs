@@ -43,12 +43,12 @@ struct PaymentDetail<'p> {
 }
 
 /// `payments.detail` of a payment.
-pub(super) fn payment_detail(payment: &Payment) -> Result<String, StoreError> {
-    json(&PaymentDetail {
+pub(super) fn payment_detail(payment: &Payment) -> impl Serialize {
+    PaymentDetail {
         card: Cow::Borrowed(&payment.card),
         description: payment.description.as_deref().map(Cow::Borrowed),
         terminal_id: Cow::Borrowed(&payment.terminal_id),
-    })
+    }
 }
 
 /// What `operations.answer` holds: of the payment as the merchant was told it, what later changes
@@ -65,8 +65,8 @@ struct Told<'p> {
 }
 
 /// `operations.answer` for a merchant that is told `payment`.
-pub(super) fn told(payment: &Payment) -> Result<String, StoreError> {
-    json(&Told {
+pub(super) fn told(payment: &Payment) -> impl Serialize {
+    Told {
         authorized_minor: payment.authorized_minor,
         captured_minor: payment.captured_minor,
         refunded_minor: payment.refunded_minor,
@@ -74,7 +74,7 @@ pub(super) fn told(payment: &Payment) -> Result<String, StoreError> {
         state: Cow::Borrowed(&payment.state),
         updated_at: payment.updated_at,
         version: payment.version,
-    })
+    }
 }
 
 /// The payment as the merchant was told it, from a row with [`PAYMENT_COLUMNS`] and the `answer` of
@@ -97,14 +97,6 @@ pub(super) fn answered_payment(
         version: told.version,
         ..payment(row)?
     }))
-}
-
-/// A value as JSON. The domain's values have no key that JSON can't write.
-pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Invalid {
-        expected: "a record that JSON can hold",
-        got: error.to_string(),
-    })
 }
 
 /// The name that serde gives a variant without data.
