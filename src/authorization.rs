@@ -94,8 +94,8 @@ impl Authorizations {
         self: &Arc<Self>,
         command: AuthorizeCommand,
     ) -> Result<Authorized, AuthorizeError> {
-        // The token comes first, so that a drain either refuses this payment or waits for it.
-        let _under_way = self.under_way.token();
+        // The token comes first, so that a drain either refuses this payment or waits for its task.
+        let under_way = self.under_way.token();
         if self.draining.load(Ordering::Acquire) {
             return Err(AuthorizeError::Draining);
         }
@@ -103,9 +103,10 @@ impl Authorizations {
         let answer_by = command.received_at + ANSWER_WITHIN;
         let flow = Arc::clone(self);
         // Boxed, because starting a task moves it several times, and this one is large.
-        let running = self
-            .under_way
-            .spawn(Box::pin(async move { flow.run(payment_id, command).await }));
+        let running = tokio::spawn(Box::pin(async move {
+            let _under_way = under_way;
+            flow.run(payment_id, command).await
+        }));
         match tokio::time::timeout_at(answer_by, running).await {
             Ok(Ok(answer)) => answer,
             // A panic in the flow, or no time left: the intent may be recorded, so recovery or the
