@@ -13,8 +13,10 @@ use super::sql::{Value, hex};
 use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Money;
+use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
+use crate::payment::state::PaymentState;
 
 /// An intent as values.
 #[derive(Debug)]
@@ -119,7 +121,10 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
         && payment.captured_minor == 0
         && payment.refunded_minor == 0
         && payment.disputed_minor == 0
-        && operation.bank_us.is_none();
+        && operation.bank_us.is_none()
+        && payment.state == PaymentState::Authorizing { pending: None }
+        && operation.state == OperationState::Created
+        && operation.kind == OperationKind::Authorization;
     if !untouched
         || payment.version != 1
         || operation.version != 1
@@ -130,8 +135,8 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
         || operation.amount.currency() != payment.amount.currency()
     {
         return Err(StoreError::Invalid {
-            expected: "a new payment and its new operation, of the merchant that asks, with the same \
-                host, RRN, bank day and currency",
+            expected: "a new payment (AUTHORIZING) and its new operation (AUTHORIZATION, CREATED), of the \
+                merchant that asks, with the same host, RRN, bank day and currency",
             got: shown(payment, operation),
         });
     }
@@ -169,21 +174,17 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             payment.customer_reference.clone().into(),
             payment.amount.amount_minor().into(),
             (&currency).into(),
-            payment.state.name().into(),
             (&host_id).into(),
             i64::from(payment.stan.get()).into(),
             (&rrn).into(),
             (&business_date).into(),
             payment.created_at.as_i64().into(),
             payment.updated_at.as_i64().into(),
-            draft.json(&payment.state)?.into(),
             draft.json(&payment_detail(payment))?.into(),
         ],
         operation: vec![
             (&operation_id).into(),
             payment_id.into(),
-            operation.kind.name().into(),
-            operation.state.name().into(),
             host_id.into(),
             operation.amount.amount_minor().into(),
             currency.into(),
@@ -195,7 +196,6 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             draft.text(operation.node_id).into(),
             operation.created_at.as_i64().into(),
             operation.updated_at.as_i64().into(),
-            draft.json(&operation.state)?.into(),
         ],
         key: (merchant_id, method, request_id),
         operation_id,
@@ -209,8 +209,9 @@ fn shown(payment: &Payment, operation: &Operation) -> String {
         format!("{host_id}, RRN {rrn}, {business_date}, {currency}")
     };
     format!(
-        "payment {} version {} ({}), operation {} version {} of payment {} ({})",
+        "payment {} {} version {} ({}), operation {} {} {} version {} of payment {} ({})",
         payment.id,
+        payment.state.name(),
         payment.version,
         shared(
             &payment.host_id,
@@ -219,6 +220,8 @@ fn shown(payment: &Payment, operation: &Operation) -> String {
             payment.amount
         ),
         operation.id,
+        operation.kind.name(),
+        operation.state.name(),
         operation.version,
         operation.payment_id,
         shared(

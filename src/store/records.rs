@@ -18,10 +18,10 @@ pub const MAX_PAGE_SIZE: usize = 1000;
 /// A payment about to be authorized: all of it is committed before a byte reaches a bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizationIntent {
-    /// The payment: version 1, nothing authorized, captured, refunded or disputed yet. It goes from hand
-    /// to hand until the merchant is told of it, so it is boxed.
+    /// The payment: `AUTHORIZING` with nothing pending, version 1, nothing authorized, captured, refunded
+    /// or disputed yet. It goes from hand to hand until the merchant is told of it, so it is boxed.
     pub payment: Box<Payment>,
-    /// The exchange with the host: version 1, of this payment.
+    /// The exchange with the host: an `AUTHORIZATION` of this payment, `CREATED`, version 1.
     pub operation: Box<Operation>,
     /// The merchant's request.
     pub idempotency: IdempotencyKey,

@@ -26,25 +26,30 @@ pub(super) const ENVELOPES: ManyRows = ManyRows {
     returning: " RETURNING operation_id",
 };
 
-/// A new payment has nothing authorized, captured, refunded or disputed, and version 1.
+/// A new payment is on its way to be authorized, has nothing authorized, captured, refunded or disputed,
+/// and version 1. (Each text that is bound is copied five times before it is on the disk, so what is the
+/// same for all stands here.)
 pub(super) const NEW_PAYMENTS: ManyRows = ManyRows {
     name: "new payments",
     before: "INSERT /*SQLITE OR FAIL */INTO payments \
         (id, merchant_id, merchant_reference, customer_reference, amount_minor, currency, state, \
-        host_id, stan, rrn, business_date, created_at_ms, updated_at_ms, state_detail, detail, \
+        host_id, stan, rrn, business_date, created_at_ms, updated_at_ms, detail, state_detail, \
         authorized_minor, captured_minor, refunded_minor, disputed_minor, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1)",
+    row: "(?, ?, ?, ?, ?, ?, 'AUTHORIZING', ?, ?, ?, ?, ?, ?, ?, \
+        '{\"state\":\"AUTHORIZING\",\"pending\":null}', 0, 0, 0, 0, 1)",
     after: "",
     returning: "",
 };
 
+/// A new operation is an authorization of which nothing was sent.
 pub(super) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
     before: "INSERT INTO operations \
-        (id, payment_id, kind, state, host_id, amount_minor, currency, stan, rrn, business_date, \
-        transmitted_at_ms, deadline_ms, node_id, created_at_ms, updated_at_ms, state_detail, \
-        version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+        (id, payment_id, host_id, amount_minor, currency, stan, rrn, business_date, \
+        transmitted_at_ms, deadline_ms, node_id, created_at_ms, updated_at_ms, kind, state, \
+        state_detail, version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'AUTHORIZATION', 'CREATED', \
+        '{\"state\":\"CREATED\"}', 1)",
     after: "",
     returning: "",
 };
@@ -96,8 +101,32 @@ pub(super) const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payment::operation::{OperationKind, OperationState};
+    use crate::payment::state::PaymentState;
+    use crate::store::draft::Draft;
     use crate::store::engine::Engine;
     use crate::store::sql::for_engine;
+
+    #[test]
+    fn what_is_new_is_written_as_the_domain_writes_it() {
+        let mut draft = Draft::new();
+        let state = PaymentState::Authorizing { pending: None };
+        let detail = draft.json(&state).unwrap();
+        for literal in [state.name(), &detail] {
+            assert!(
+                NEW_PAYMENTS.row.contains(&format!("'{literal}'")),
+                "{literal}"
+            );
+        }
+        let state = OperationState::Created;
+        let detail = draft.json(&state).unwrap();
+        for literal in [OperationKind::Authorization.name(), state.name(), &detail] {
+            assert!(
+                NEW_OPERATIONS.row.contains(&format!("'{literal}'")),
+                "{literal}"
+            );
+        }
+    }
 
     #[test]
     fn sqlite_is_told_what_a_statement_need_not_undo() {
