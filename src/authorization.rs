@@ -17,7 +17,7 @@ pub mod recovery;
 pub mod under_way;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -31,6 +31,7 @@ use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::messages::CardFields;
 use crate::hosts::routing::Route;
+use crate::payment::decline::FailureReason;
 use crate::payment::ids::{NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{BusinessDate, UnixMillis};
@@ -96,7 +97,9 @@ impl Authorizations {
     ) -> Result<Authorized, AuthorizeError> {
         // The token comes first, so that a drain either refuses this payment or waits for its task.
         let under_way = self.under_way.token();
-        if self.draining.load(Ordering::Acquire) {
+        // Neither may be seen before the other: `drain` does the same the other way round.
+        fence(Ordering::SeqCst);
+        if self.draining.load(Ordering::Relaxed) {
             return Err(AuthorizeError::Draining);
         }
         let payment_id = PaymentId::from_parts(self.clock.now(), self.random()?);
@@ -117,7 +120,8 @@ impl Authorizations {
 
     /// Takes no new payments, and waits until those under way are recorded.
     pub async fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         self.under_way.close();
         self.under_way.wait().await;
     }
@@ -147,6 +151,11 @@ impl Authorizations {
         let (payment, operation) = self
             .intend(payment_id, &command, &usable.card, &route, now)
             .await?;
+        // Where numbers had to be waited for, whoever asked has been answered by now.
+        if Instant::now() >= command.received_at + BANK_WITHIN {
+            let reason = "numbers for the payment came too late".to_owned();
+            return Err(not_recorded(StoreError::Unavailable { reason }));
+        }
         let intent = AuthorizationIntent {
             payment,
             operation,
@@ -168,7 +177,13 @@ impl Authorizations {
             Err(error) => return Err(not_recorded(error)),
         }
         let asked_at = Instant::now();
-        let exchange = self.exchange(&command, &operation, usable.card).await;
+        // The wall clock too, by which another node takes this payment for left: the other clock stands
+        // still while a machine sleeps.
+        let exchange = if self.clock.now() < operation.deadline {
+            self.exchange(&command, &operation, usable.card).await
+        } else {
+            Exchange::NotSent(FailureReason::DeadlineBeforeSend)
+        };
         let waited = asked_at.elapsed();
         let decided = self.decided((payment, operation), exchange, route.hold_days)?;
         let bank_us = match (decided.operation.bank_us, &decided.reversal) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -16,22 +17,30 @@ use crate::store::records::{LateResponse, QuarantinedResponse};
 use super::Authorizations;
 use super::recording::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 
+/// The most reports that are kept together.
+const AT_ONCE: usize = 128;
 /// The message type that answers a 0100.
 const AUTHORIZATION_RESPONSE: &str = "0110";
 
 impl Authorizations {
-    /// Keeps what the bank links report, until they are closed.
+    /// Keeps what the bank links report, until they are closed. Reports that wait are kept together: a
+    /// bank that stood still answers thousands of payments at once.
     pub async fn keep_notices(self: Arc<Self>, mut notices: mpsc::Receiver<HostNotice>) {
-        while let Some(notice) = notices.recv().await {
-            let give_up_at = Instant::now() + RECORD_WITHIN;
-            while let Err(error) = self.keep_notice(notice.clone()).await {
-                if !may_pass(&error) || Instant::now() >= give_up_at {
-                    tracing::error!(%error, "A report of a bank link could not be recorded");
-                    break;
-                }
-                tracing::warn!(%error, "The store did not take a report; it is offered again");
-                tokio::time::sleep(RECORD_AGAIN_AFTER).await;
+        let mut waiting = Vec::with_capacity(AT_ONCE);
+        while notices.recv_many(&mut waiting, AT_ONCE).await > 0 {
+            join_all(waiting.drain(..).map(|notice| self.keep(notice))).await;
+        }
+    }
+
+    async fn keep(&self, notice: HostNotice) {
+        let give_up_at = Instant::now() + RECORD_WITHIN;
+        while let Err(error) = self.keep_notice(notice.clone()).await {
+            if !may_pass(&error) || Instant::now() >= give_up_at {
+                tracing::error!(%error, "A report of a bank link could not be recorded");
+                break;
             }
+            tracing::warn!(%error, "The store did not take a report; it is offered again");
+            tokio::time::sleep(RECORD_AGAIN_AFTER).await;
         }
     }
 

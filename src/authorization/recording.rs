@@ -36,8 +36,10 @@ impl Authorizations {
         records: (Box<Payment>, Box<Operation>),
         reason: &str,
     ) -> Result<Authorized, AuthorizeError> {
-        let payment_id = records.0.id;
+        let (payment_id, operation_id) = (records.0.id, records.1.id);
         tracing::warn!(payment.id = %payment_id, reason, "It is not sure that an intent is recorded");
+        // Before anything that may take its time: should the intent turn up later, recovery knows.
+        self.operations_under_way.never_send(operation_id);
         let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         let outcome = self.decided(records, exchange, 0)?;
         match self.record(&outcome).await {

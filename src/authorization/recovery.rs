@@ -8,14 +8,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::hosts::exchange::Exchange;
-use crate::payment::decline::UnknownReason;
+use crate::payment::decline::{FailureReason, UnknownReason};
 use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 use crate::store::error::StoreError;
 use crate::store::records::OutcomeRecorded;
 
-use super::recording::{LONGEST, log_reversal_owed};
+use super::recording::{LONGEST, log_reversal_owed, may_pass};
 use super::{Authorizations, decision};
 
 /// Between two looks for payments without an outcome.
@@ -92,7 +92,8 @@ impl Authorizations {
     }
 
     /// Resolves what nobody works on any more: the outcome is not known, and a reversal is owed, since
-    /// a byte may have reached the bank.
+    /// a byte may have reached the bank; unless this process knows that none has. One that can't be
+    /// resolved holds up no other.
     async fn resolve(
         &self,
         past: UnixMillis,
@@ -106,12 +107,21 @@ impl Authorizations {
                 .unfinished_operations(past, AT_ONCE, after.as_ref())
                 .await?;
             for (payment, operation) in part.found {
-                if left(&operation)
-                    && self
-                        .resolve_one(Box::new(payment), Box::new(operation))
-                        .await?
+                if !left(&operation) {
+                    continue;
+                }
+                let payment_id = payment.id;
+                match self
+                    .resolve_one(Box::new(payment), Box::new(operation))
+                    .await
                 {
-                    resolved += 1;
+                    Ok(true) => resolved += 1,
+                    Ok(false) => {}
+                    Err(error) if may_pass(&error) => return Err(error),
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(payment.id = %payment_id, error, "The payment can't be resolved");
+                    }
                 }
             }
             match part.next {
@@ -126,7 +136,12 @@ impl Authorizations {
         payment: Box<Payment>,
         operation: Box<Operation>,
     ) -> Result<bool, StoreError> {
-        let exchange = Exchange::Unknown(UnknownReason::GatewayStopped);
+        let never_sent = self.operations_under_way.was_never_sent(operation.id);
+        let exchange = if never_sent {
+            Exchange::NotSent(FailureReason::DeadlineBeforeSend)
+        } else {
+            Exchange::Unknown(UnknownReason::GatewayStopped)
+        };
         let payment_id = payment.id;
         let decided = match decision::decide(payment, operation, exchange, 0, self.clock.now()) {
             Ok(decided) => decided,
@@ -136,7 +151,9 @@ impl Authorizations {
                 return Ok(false);
             }
         };
-        log_reversal_owed(&decided.operation, UnknownReason::GatewayStopped);
+        if let Some(reversal) = &decided.reversal {
+            log_reversal_owed(&decided.operation, reversal.reason);
+        }
         let recorded = self.record(&decided).await?;
         Ok(recorded == OutcomeRecorded::Recorded)
     }

@@ -22,7 +22,7 @@ use crate::card::header::Algorithm;
 use crate::card::seal::Recipient;
 use crate::commands::ready_file::ReadyFile;
 use crate::commands::serve::{StopSignal, without_password};
-use crate::commands::{self, CommandError};
+use crate::commands::{self, CommandError, print_line};
 use crate::telemetry::{self, LogFormat};
 
 use stand::{Listener, SERVER_NAME, Stand, StandOptions, stops};
@@ -75,7 +75,6 @@ pub fn run(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     commands::runtime()?.block_on(show(arguments))
 }
 
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
 async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     let options = StandOptions {
         data: arguments.data.clone(),
@@ -84,71 +83,85 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         codec_program: None,
     };
     let mut stop = StopSignal::listen()?;
-    let mut ready_file = arguments.ready_file.map(ReadyFile::at).transpose()?;
-    println!("Starting an acquirer, two issuers and the gateway on loopback ...");
+    let mut ready_file = arguments
+        .ready_file
+        .clone()
+        .map(ReadyFile::at)
+        .transpose()?;
+    print_line!("Starting an acquirer, two issuers and the gateway on loopback ...")?;
     let stand = Stand::start(&options).await?;
-    for host in stand.banks.hosts() {
-        println!("  {:<10} {:<22} {}", host.name, host.address, host.dialect);
-    }
-    println!(
-        "  {:<10} {:<22} gRPC over TLS 1.3",
-        "gateway", stand.gateway.merchant_api
-    );
-    let mut surprises = 0;
-    if !arguments.no_tour {
-        let tour = tokio::select! {
-            tour = take_tour(&stand) => Some(tour?),
-            () = stop.received() => None,
-        };
-        surprises = match tour {
-            Some(surprises) => surprises,
-            None => return end(stand, !arguments.exit).await,
-        };
-    }
-    if arguments.exit {
-        let drained = stand.stop().await;
-        println!(
-            "\n{}",
-            if surprises == 0 {
-                "Everything came out as expected."
-            } else {
-                "Not as expected."
-            }
-        );
-        let done = surprises == 0 && drained;
-        return Ok(if done {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
-    }
-    print_how_to_go_on(&stand, &arguments.data);
-    if let Some(file) = &mut ready_file {
-        file.write(&stand.ready())?;
-    }
-    stop.received().await;
+    let shown = show_around(&stand, &arguments, &mut stop, &mut ready_file).await;
     drop(ready_file);
-    end(stand, true).await
-}
-
-/// Stops after a signal. Well done when what was to be done was, and everything drained.
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-async fn end(stand: Stand, done: bool) -> Result<ExitCode, CommandError> {
-    println!("\nStopping: payments under way are finished first.");
+    // Whatever became of the showing, payments under way are finished.
     let drained = stand.stop().await;
-    Ok(if done && drained {
+    let as_expected = match shown? {
+        Some(surprises) if arguments.exit => {
+            let as_expected = surprises == 0;
+            print_line!(
+                "\n{}",
+                if as_expected {
+                    "Everything came out as expected."
+                } else {
+                    "Not as expected."
+                }
+            )?;
+            as_expected
+        }
+        Some(_) => true,
+        None => !arguments.exit,
+    };
+    Ok(if as_expected && drained {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
+/// Shows the stand, and waits for a signal unless it is to end after the tour. Gives how many payments
+/// came out other than expected; `None` when a signal ended the tour.
+async fn show_around(
+    stand: &Stand,
+    arguments: &DemoArgs,
+    stop: &mut StopSignal,
+    ready_file: &mut Option<ReadyFile>,
+) -> Result<Option<usize>, CommandError> {
+    for host in stand.banks.hosts() {
+        print_line!("  {:<10} {:<22} {}", host.name, host.address, host.dialect)?;
+    }
+    print_line!(
+        "  {:<10} {:<22} gRPC over TLS 1.3",
+        "gateway",
+        stand.gateway.merchant_api
+    )?;
+    let surprises = if arguments.no_tour {
+        Some(0)
+    } else {
+        tokio::select! {
+            tour = take_tour(stand) => Some(tour?),
+            () = stop.received() => None,
+        }
+    };
+    if surprises.is_some() {
+        if let Some(file) = ready_file {
+            file.write(&stand.ready())?;
+        }
+        if arguments.exit {
+            return Ok(surprises);
+        }
+        print_how_to_go_on(stand, &arguments.data)?;
+        stop.received().await;
+    }
+    print_line!("\nStopping: payments under way are finished first.")?;
+    Ok(surprises)
+}
+
 async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
     let jwks = std::fs::read_to_string(&stand.jwks_path)?;
     let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs)?;
     let listener = stand.listen();
-    println!("\nPaying with each test card: sealed here, sent over gRPC, answered by a bank ...");
+    print_line!(
+        "\nPaying with each test card: sealed here, sent over gRPC, answered by a bank ..."
+    )?;
     let payments = stand.payments().await?;
     let merchant = stand.merchant_id.as_str();
     let visits = stops()?.into_iter().map(|stop| {
@@ -160,42 +173,42 @@ async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
     for visit in futures_util::future::join_all(visits).await {
         visited.push(visit?);
     }
-    println!("{}", tour::table(&visited));
-    println!(
+    print_line!("{}", tour::table(&visited))?;
+    print_line!(
         "The slowest answer took {:.1} s; every one comes within 5 s, whatever the banks do.",
         tour::slowest(&visited).as_secs_f64()
-    );
-    print_hops(&visited, listener);
+    )?;
+    print_hops(&visited, listener)?;
     wait_for_late_answer(stand, &visited).await?;
     Ok(visited.iter().filter(|visit| !visit.as_expected()).count())
 }
 
 /// Shows the first payment of the tour at each hop: what the merchant sent, what each bank read and
 /// answered.
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-fn print_hops(visited: &[Visited], listener: Listener) {
-    let Some(first) = visited.first() else { return };
-    println!("\nThe first payment at each hop (secrets are masked):\n");
-    println!("merchant -> payswitch  AuthorizePayment, gRPC over TLS 1.3");
-    println!(
+fn print_hops(visited: &[Visited], listener: Listener) -> Result<(), CommandError> {
+    let Some(first) = visited.first() else {
+        return Ok(());
+    };
+    print_line!("\nThe first payment at each hop (secrets are masked):\n")?;
+    print_line!("merchant -> payswitch  AuthorizePayment, gRPC over TLS 1.3")?;
+    print_line!(
         "  merchant_reference: {:?}",
         first.payment.merchant_reference
-    );
-    println!(
+    )?;
+    print_line!(
         "  amount: {}   sealed_card: \"eyJ…\" (a JWE; nobody on the way can read it)\n",
         first.stop.amount
-    );
+    )?;
     for hop in listener.hops_of(&first.payment.rrn) {
-        println!("{}", hop.render());
+        print_line!("{}", hop.render())?;
     }
-    println!(
+    print_line!(
         "payswitch -> merchant  {}\n",
         first.payment.state().as_str_name()
-    );
+    )
 }
 
 /// The answer that came too late is recorded, and changes nothing that the merchant was told.
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
 async fn wait_for_late_answer(stand: &Stand, visited: &[Visited]) -> Result<(), CommandError> {
     let Some(late) = visited
         .iter()
@@ -217,35 +230,35 @@ async fn wait_for_late_answer(stand: &Stand, visited: &[Visited]) -> Result<(), 
     let response = tokio::time::timeout(LATE_WITHIN, waiting)
         .await
         .map_err(|_| "the late answer did not arrive")??;
-    println!(
+    print_line!(
         "The late answer ({}) of {} has arrived and is recorded. What the merchant was told stands:\n\
          the payment is pending, and the reversal it owes is queued.",
-        response.response_code, late.payment.payment_id
-    );
+        response.response_code,
+        late.payment.payment_id
+    )?;
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-fn print_how_to_go_on(stand: &Stand, data: &Path) {
+fn print_how_to_go_on(stand: &Stand, data: &Path) -> Result<(), CommandError> {
     let (address, ca) = (stand.gateway.merchant_api, stand.ca_path.display());
     let key = stand.api_key.as_str();
-    println!("\nmerchant API   {address} (server name {SERVER_NAME})");
-    println!("CA             {ca}");
-    println!("keys to seal   {}", stand.jwks_path.display());
-    println!("database       {}", without_password(&stand.database_url));
-    println!("log            {}", data.join("payswitch.log").display());
-    println!("\nTry it:\n");
+    print_line!("\nmerchant API   {address} (server name {SERVER_NAME})")?;
+    print_line!("CA             {ca}")?;
+    print_line!("keys to seal   {}", stand.jwks_path.display())?;
+    print_line!("database       {}", without_password(&stand.database_url))?;
+    print_line!("log            {}", data.join("payswitch.log").display())?;
+    print_line!("\nTry it:\n")?;
     let grpcurl =
         format!("grpcurl -cacert {ca} -servername {SERVER_NAME} -H 'authorization: Bearer {key}'");
-    println!("{grpcurl} {address} describe payswitch.v1.PaymentService\n");
-    println!(
+    print_line!("{grpcurl} {address} describe payswitch.v1.PaymentService\n")?;
+    print_line!(
         "{grpcurl} -d '{{\"request_id\":\"try-1\",\"merchant_reference\":\"order-1\",\
          \"amount\":{{\"amount_minor\":1250,\"currency\":\"EUR\"}},\
          \"payment_method_token\":\"pm_test_visa\"}}' {address} \
          payswitch.v1.PaymentService/AuthorizePayment\n"
-    );
-    println!(
+    )?;
+    print_line!(
         "{grpcurl} -d '{{\"page_size\":5}}' {address} payswitch.v1.PaymentService/ListPayments\n"
-    );
-    println!("Ctrl-C stops it.");
+    )?;
+    print_line!("Ctrl-C stops it.")
 }

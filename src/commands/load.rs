@@ -21,7 +21,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::CommandError;
+use super::{CommandError, print_line};
 use crate::payment::money::{Currency, Money};
 use crate::telemetry::{self, LogFormat};
 use cards::{Sealed, Sealer, Sealing, Supply, TestCard, float, test_card};
@@ -135,7 +135,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// When the gateway can't be reached or answers nothing, or no card can be sealed.
-#[expect(clippy::print_stdout, reason = "the figures are the answer")]
 pub fn run(arguments: &LoadArgs) -> Result<ExitCode, CommandError> {
     // Without a subscriber tracing offers each span of the HTTP/2 library to the crate `log`, and the
     // load would be slower by that.
@@ -143,9 +142,9 @@ pub fn run(arguments: &LoadArgs) -> Result<ExitCode, CommandError> {
     let target = arguments.target.read()?;
     let report = super::runtime()?.block_on(load(arguments, &target))?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        print_line!("{}", serde_json::to_string(&report)?)?;
     } else {
-        println!("{report}");
+        print_line!("{report}")?;
     }
     Ok(if report.all_answered() {
         ExitCode::SUCCESS

@@ -9,7 +9,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use time::format_description::well_known::Rfc3339;
 
-use super::CommandError;
+use super::{CommandError, print_line};
 use crate::app;
 use crate::card::custody::{self, MasterKey};
 use crate::clock::{Clock as _, SystemClock};
@@ -136,10 +136,6 @@ pub fn run(arguments: MerchantArgs) -> Result<ExitCode, CommandError> {
     })
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the answer is what this command is for"
-)]
 async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode, CommandError> {
     match action {
         Action::Add(arguments) => {
@@ -164,24 +160,24 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
                     }
                     error => CommandError::from(error),
                 })?;
-            println!("added merchant {}", merchant.id);
+            print_line!("added merchant {}", merchant.id)?;
         }
         Action::Key { merchant, label } => {
             let master_key = MasterKey::load(config.card.master_key_file.as_deref())?;
             try_master_key(&config.card.sealing_keys, &master_key)?;
             expect_merchant(store, &merchant).await?;
             let key = app::issue_api_key(store, &master_key, &merchant, &label).await?;
-            println!("{}", key.as_str());
+            print_line!("{}", key.as_str())?;
         }
         Action::Keys { merchant } => {
             expect_merchant(store, &merchant).await?;
-            println!("{}", key_table(&store.api_keys_of(&merchant).await?)?);
+            print_line!("{}", key_table(&store.api_keys_of(&merchant).await?)?)?;
         }
         Action::Revoke { key_id } => {
             store.revoke_api_key(&key_id, SystemClock.now()).await?;
-            println!("revoked {key_id}");
+            print_line!("revoked {key_id}")?;
         }
-        Action::List => println!("{}", table(&store.list_merchants().await?)),
+        Action::List => print_line!("{}", table(&store.list_merchants().await?))?,
     }
     Ok(ExitCode::SUCCESS)
 }

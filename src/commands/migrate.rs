@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CommandError;
+use super::{CommandError, print_line};
 use crate::config::Config;
 use crate::store::Store;
 
@@ -24,16 +24,12 @@ pub struct MigrateArgs {
 ///
 /// # Errors
 /// When the configuration or the database can't be used.
-#[expect(
-    clippy::print_stdout,
-    reason = "the report is what this command is for"
-)]
 pub fn run(arguments: &MigrateArgs) -> Result<ExitCode, CommandError> {
     let config = Config::load(arguments.config.as_deref())?;
     let report = super::runtime()?.block_on(Store::migrate(&config.store))?;
     for migration in &report.applied {
-        println!("applied {migration}");
+        print_line!("applied {migration}")?;
     }
-    println!("the schema is at version {}", report.version);
+    print_line!("the schema is at version {}", report.version)?;
     Ok(ExitCode::SUCCESS)
 }

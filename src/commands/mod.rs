@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -84,14 +85,29 @@ pub fn run() -> ExitCode {
         Command::Load(arguments) => load::run(&arguments),
         Command::Completions { shell } => {
             let mut command = CommandLine::command();
-            clap_complete::generate(shell, &mut command, "payswitch", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "payswitch", &mut script);
+            printed(std::io::stdout().write_all(&script)).map(|()| ExitCode::SUCCESS)
         }
     };
     done.unwrap_or_else(|error| {
         report(&*error);
         ExitCode::from(FAILED)
     })
+}
+
+/// Prints a line on standard output, which may be a closed pipe or a full disk: an error like any other.
+macro_rules! print_line {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        $crate::commands::printed(writeln!(std::io::stdout(), $($text)*))
+    }};
+}
+pub(crate) use print_line;
+
+/// What became of something printed.
+fn printed(done: std::io::Result<()>) -> Result<(), CommandError> {
+    done.map_err(|error| format!("standard output can't be written: {error}").into())
 }
 
 /// Prints an error and what it comes from, one line each.

@@ -144,7 +144,7 @@ fn response_codes_can_be_overridden() {
 /// Each row: what is replaced, by what, and what the error must say.
 #[test]
 fn errors_name_file_key_expected_and_got() {
-    let table: [(&str, &str, &[&str]); 34] = [
+    let table: [(&str, &str, &[&str]); 35] = [
         ("address =", "adress =", &["unknown field `adress`"]),
         ("hold_days = 7", "", &["missing field `hold_days`"]),
         ("lines = 2", "lines = \"two\"", &["lines", "expected usize"]),
@@ -271,6 +271,14 @@ fn errors_name_file_key_expected_and_got() {
             "unlisted = \"declined\"",
             "unlisted = \"approved\"",
             &["response_codes.unlisted: expected \"declined\" or \"unclear\", got \"approved\""],
+        ),
+        (
+            "unlisted = \"declined\"",
+            "\"10\" = \"approved\"",
+            &[
+                "response_codes.10: expected \"unclear\" or a decline",
+                "got \"approved\"",
+            ],
         ),
         (
             "\"pin_tries_exceeded\"",

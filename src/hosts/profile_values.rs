@@ -302,7 +302,14 @@ impl Reading<'_> {
                 let expected = "codes of two letters or digits, or unlisted";
                 self.fault("response_codes", expected, code)
             })?;
-            overrides.insert(parsed, self.meaning(&key, value)?);
+            let meaning = self.meaning(&key, value)?;
+            if PARTIAL_APPROVALS.contains(&parsed.as_str()) && matches!(meaning, Meaning::Approved)
+            {
+                let expected = "\"unclear\" or a decline: the bank approves another amount with this \
+                                code, and a payment is authorized for its whole amount";
+                return Err(self.fault(key, expected, shown(value)));
+            }
+            overrides.insert(parsed, meaning);
         }
         Ok(ResponseCodes::new(overrides, unlisted))
     }
@@ -333,6 +340,10 @@ impl Reading<'_> {
         })
     }
 }
+
+/// The codes by which a bank approves less than was asked for (ISO 8583:1987, DE 39: 10; 32 and 87 in
+/// wide private use).
+const PARTIAL_APPROVALS: [&str; 3] = ["10", "32", "87"];
 
 /// The longest time of a profile but for the time-out of an answer: an hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);

@@ -20,6 +20,7 @@ use tower::Service;
 use tracing::debug;
 
 use super::auth::{Authenticator, Caller, Refused};
+use super::caller_deadline::caller_deadline;
 use super::connection::ConnectionHandle;
 use super::to_proto::status;
 use crate::payment::merchant::Merchant;
@@ -98,14 +99,24 @@ where
             let Ok(_room) = gate.room.try_acquire() else {
                 return Ok(status::overloaded().into_http());
             };
-            let authenticated = authenticate(&gate.authenticator, &mut request, received_at);
-            if let Err(refused) = authenticated.await {
-                return Ok(refused.into_http());
-            }
+            let (answered_within, too_late): (_, fn() -> Status) =
+                match caller_deadline(request.headers()) {
+                    Some(within) if within < gate.answered_within => {
+                        (within, status::caller_deadline_exceeded)
+                    }
+                    _ => (gate.answered_within, status::not_answered_in_time),
+                };
+            let answer = async {
+                let authenticated = authenticate(&gate.authenticator, &mut request, received_at);
+                match authenticated.await {
+                    Ok(()) => inner.call(request).await,
+                    Err(refused) => Ok(refused.into_http()),
+                }
+            };
             // A payment that is under way is not cut off with its call: it runs in a task of its own.
-            timeout_at(received_at + gate.answered_within, inner.call(request))
+            timeout_at(received_at + answered_within, answer)
                 .await
-                .unwrap_or_else(|_| Ok(status::not_answered_in_time().into_http()))
+                .unwrap_or_else(|_| Ok(too_late().into_http()))
                 .map(with_reason)
         })
     }

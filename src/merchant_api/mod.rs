@@ -4,7 +4,8 @@
 //! - `accept`: accepts client connections, each step bounded.
 //! - [`tls`]: TLS 1.3, and the merchant that a client certificate names.
 //! - [`connection`]: who is connected, from where, since when; recorded.
-//! - `gate`: what every call passes first: is there room, and who is calling.
+//! - `gate`: what every call passes first: is there room, and who is calling; `caller_deadline`: for how
+//!   long the caller waits.
 //! - [`auth`]: one merchant, by API key or by client certificate.
 //! - [`payments`]: PaymentService: authorize, and find again.
 //! - `sealing`: SealingService: the keys to seal to, and session keys.
@@ -19,6 +20,7 @@
 
 mod accept;
 pub mod auth;
+mod caller_deadline;
 mod clear_card;
 pub mod client;
 pub mod connection;

@@ -1,6 +1,7 @@
 //! The two databases: where one is, how a connection to it is set up, and the lock that keeps a
 //! SQLite file to one gateway. The statements are the same for both.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
     SET statement_timeout = 4000; SET jit = off; SET client_min_messages = warning";
 
 /// A database that the settings name.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Database {
     pub(super) engine: Engine,
     /// The SQLite file.
@@ -61,8 +62,18 @@ pub(super) struct Database {
     write_options: WriteOptions,
 }
 
+/// The options hold the password, so they are not shown.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("engine", &self.engine)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How the connection that writes is opened.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum WriteOptions {
     Sqlite(Box<SqliteConnectOptions>),
     Postgres(Box<PgConnectOptions>),
@@ -155,7 +166,10 @@ impl Database {
                 reason: "there is no such file; `payswitch migrate` makes it".into(),
             });
         }
-        let mut name = path.clone().into_os_string();
+        // Whatever links lead to it, one file has one lock.
+        let mut name = std::fs::canonicalize(path)
+            .map_err(|error| file_error("find", path, &error))?
+            .into_os_string();
         name.push(".lock");
         let lock_path = PathBuf::from(name);
         let file = private_file(&lock_path)?;

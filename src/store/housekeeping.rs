@@ -15,8 +15,8 @@ use crate::payment::moment::UnixMillis;
 const LIFE_SIGN: Duration = Duration::from_secs(10);
 /// After this long without a sign a process is taken for dead, in milliseconds.
 const DEAD_AFTER_MS: i64 = 60_000;
-/// Pruning runs with every so many signs of life.
-const SIGNS_PER_PRUNING: u64 = 6;
+/// How often pruning begins.
+const PRUNING: Duration = Duration::from_secs(60);
 /// How long a sealed card's use is remembered after the card expired, in milliseconds.
 const ENVELOPE_KEPT_MS: i64 = 3_600_000;
 /// The most rows that one transaction removes, so that no payment waits long for it.
@@ -78,34 +78,35 @@ impl Store {
         }
     }
 
-    /// Starts the task that gives signs of life and prunes. It ends with the store.
+    /// Starts the tasks that give signs of life and prune: two, because other nodes take one that is
+    /// busy pruning for dead. They end with the store.
     pub(super) fn start_housekeeping(&self) {
+        self.keep_up(LIFE_SIGN, |store| async move {
+            store.register(SystemClock.now()).await
+        });
+        self.keep_up(PRUNING, |store| async move {
+            store.prune(SystemClock.now()).await.map(drop)
+        });
+    }
+
+    fn keep_up<W>(&self, every: Duration, work: impl Fn(Self) -> W + Send + 'static)
+    where
+        W: Future<Output = Result<(), StoreError>> + Send,
+    {
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
-            let mut signs = 0_u64;
             loop {
-                tokio::time::sleep(LIFE_SIGN).await;
+                tokio::time::sleep(every).await;
                 let Some(inner) = inner.upgrade() else {
                     return;
                 };
-                signs = signs.wrapping_add(1);
-                let store = Store { inner };
-                match store.keep_house(signs).await {
+                match work(Self { inner }).await {
                     Ok(()) => {}
                     Err(StoreError::Closed) => return,
                     Err(error) => tracing::warn!(%error, "housekeeping of the store failed"),
                 }
             }
         });
-    }
-
-    async fn keep_house(&self, signs: u64) -> Result<(), StoreError> {
-        let now = SystemClock.now();
-        self.register(now).await?;
-        if signs.is_multiple_of(SIGNS_PER_PRUNING) {
-            self.prune(now).await?;
-        }
-        Ok(())
     }
 
     /// Forgets the use of sealed cards that expired more than an hour before `now`, in small

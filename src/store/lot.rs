@@ -11,7 +11,8 @@ use super::sql::piece_of;
 /// Takes out what goes into the next transaction: of intents and of outcomes as many as one statement
 /// takes, so that nobody waits for a second one, and the rest gets on with what comes while this
 /// commits. A payment that is in twice is changed in two transactions, so that each change sees what
-/// the other did.
+/// the other did. An intent that nobody waits for any more is left out: its caller has given it up, so
+/// nothing will be sent for it.
 pub(super) fn take_lot(waiting: &mut VecDeque<Item>) -> Vec<Item> {
     let count = |wanted: fn(&Item) -> bool| waiting.iter().filter(|item| wanted(item)).count();
     let mut sealed = piece_of(count(|item| item.is_intent(true)));
@@ -23,6 +24,9 @@ pub(super) fn take_lot(waiting: &mut VecDeque<Item>) -> Vec<Item> {
         let Some(item) = waiting.pop_front() else {
             break;
         };
+        if matches!(&item, Item::Intent(_, answer) if answer.is_closed()) {
+            continue;
+        }
         let room = match &item {
             Item::Intent(rows, _) if rows.envelope.is_some() => &mut sealed,
             Item::Intent(..) => &mut other,
@@ -87,7 +91,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::store::item::{IntentRows, OutcomeRows};
+    use crate::store::item::{IntentFate, IntentRows, OutcomeRows};
 
     fn outcome(payment: &str) -> Item {
         let rows = OutcomeRows {
@@ -100,7 +104,11 @@ mod tests {
         Item::Outcome(Box::new(rows), oneshot::channel().0)
     }
 
-    fn intent(operation: &str, sealed: bool) -> Item {
+    /// An intent and who waits for it.
+    fn intent(
+        operation: &str,
+        sealed: bool,
+    ) -> (Item, oneshot::Receiver<Result<IntentFate, StoreError>>) {
         let rows = IntentRows {
             key: (operation.into(), "".into(), "".into()),
             operation_id: operation.into(),
@@ -109,7 +117,8 @@ mod tests {
             payment: Vec::new(),
             operation: Vec::new(),
         };
-        Item::Intent(Box::new(rows), oneshot::channel().0)
+        let (answer, answered) = oneshot::channel();
+        (Item::Intent(Box::new(rows), answer), answered)
     }
 
     fn name(item: &Item) -> &str {
@@ -128,8 +137,11 @@ mod tests {
     fn a_lot_is_what_one_statement_takes_and_no_payment_is_in_it_twice() {
         let sealed: Vec<String> = (1..=15).map(|number| format!("sealed {number}")).collect();
         let mut waiting: VecDeque<Item> = ["one", "one", "two"].map(outcome).into();
-        waiting.push_back(intent("token", false));
-        waiting.extend(sealed.iter().map(|name| intent(name, true)));
+        let (token, _token_answered) = intent("token", false);
+        waiting.push_back(token);
+        let (sealed_items, _answered): (Vec<_>, Vec<_>) =
+            sealed.iter().map(|name| intent(name, true)).unzip();
+        waiting.extend(sealed_items);
 
         let mut expected = vec!["one", "two", "token"];
         expected.extend(sealed.iter().take(14).map(String::as_str));
@@ -137,5 +149,15 @@ mod tests {
         assert_eq!(names(&take_lot(&mut waiting)), ["one", "sealed 15"]);
         assert!(waiting.is_empty());
         assert!(take_lot(&mut waiting).is_empty());
+    }
+
+    #[test]
+    fn an_intent_that_nobody_waits_for_is_left_out() {
+        let (given_up, answered) = intent("given up", true);
+        drop(answered);
+        let (waited_for, _answered) = intent("waited for", true);
+        let mut waiting: VecDeque<Item> = [given_up, waited_for, outcome("one")].into();
+        assert_eq!(names(&take_lot(&mut waiting)), ["waited for", "one"]);
+        assert!(waiting.is_empty());
     }
 }

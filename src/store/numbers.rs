@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Store;
@@ -91,6 +92,8 @@ struct Line {
     blocks: Mutex<Blocks>,
     /// Held by whoever reserves: one at a time.
     refilling: tokio::sync::Mutex<()>,
+    /// Reservations that failed so far.
+    failures: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -185,18 +188,27 @@ impl Numbers {
         lines.entry((date, host.clone())).or_default().clone()
     }
 
-    /// Waits for numbers: one caller reserves, the others wait for it.
+    /// Waits for numbers: one caller reserves, the others wait for it. When it fails, those that were
+    /// waiting then fail with it: each would only ask the same store again, one after the other.
     async fn refill(
         &self,
         line: &Line,
         host: &HostId,
         date: BusinessDate,
     ) -> Result<(), StoreError> {
+        let failures = line.failures.load(Ordering::Relaxed);
         let _only_one = line.refilling.lock().await;
         if lock(&line.blocks).left() > 0 {
             return Ok(());
         }
-        let block = self.store.reserve_sequence(host, date, self.block).await?;
+        if line.failures.load(Ordering::Relaxed) != failures {
+            let reason = "a reservation of numbers that this one waited for failed".to_owned();
+            return Err(StoreError::Unavailable { reason });
+        }
+        let reserved = self.store.reserve_sequence(host, date, self.block).await;
+        let block = reserved.inspect_err(|_| {
+            line.failures.fetch_add(1, Ordering::Relaxed);
+        })?;
         lock(&line.blocks).add(block);
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Writer {
         Self { queue, up }
     }
 
-    /// Whether the last transaction found the database.
+    /// Whether the database was found and took the last transaction.
     pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed) && !self.queue.is_closed()
     }
@@ -209,7 +209,10 @@ impl Task {
                 result = self.attempt(&lot.items, Care::Careful).await;
             }
             match result {
-                Ok(fates) => return Ok(fates),
+                Ok(fates) => {
+                    self.up.store(true, Ordering::Relaxed);
+                    return Ok(fates);
+                }
                 Err(Fault::Again(again)) => reason = again,
                 Err(Fault::Lost(lost)) => {
                     self.connection = None;
@@ -236,6 +239,9 @@ impl Task {
                 Err(Fault::Hindered) => reason = "a record's way was not found out".into(),
             }
         }
+        // A database that lets itself be read and takes nothing is not well. The next sign of life of
+        // this process finds out whether it is again.
+        self.up.store(false, Ordering::Relaxed);
         Err(Failed::All(if lot.may_be_written {
             StoreError::OutcomeUnknown { reason }
         } else {

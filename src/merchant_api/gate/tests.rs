@@ -89,7 +89,12 @@ impl Service<Request<()>> for Inner {
     }
 }
 
-async fn call(inner: &Inner, directory: Arc<Directory>, answered_within: Duration) -> Status {
+async fn call(
+    inner: &Inner,
+    directory: Arc<Directory>,
+    answered_within: Duration,
+    grpc_timeout: Option<&'static str>,
+) -> Status {
     let authenticator = Authenticator::new(directory, Pepper::new(&[7; 32]));
     let now = UnixMillis::new(1);
     let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
@@ -99,6 +104,10 @@ async fn call(inner: &Inner, directory: Arc<Directory>, answered_within: Duratio
     let connection = recorder.open(id, peer, now, certificate).unwrap();
     let mut request = Request::new(());
     request.extensions_mut().insert(connection);
+    if let Some(text) = grpc_timeout {
+        let value = http::HeaderValue::from_static(text);
+        request.headers_mut().insert("grpc-timeout", value);
+    }
     let gate = Gate {
         answered_within,
         ..Gate::new(authenticator, 1)
@@ -114,7 +123,7 @@ async fn a_call_arrives_at_the_gate_not_at_its_handler() {
         answers: true,
     };
     let directory = Arc::new(Directory::default());
-    let status = call(&inner, Arc::clone(&directory), ANSWERED_WITHIN).await;
+    let status = call(&inner, Arc::clone(&directory), ANSWERED_WITHIN, None).await;
     assert_eq!(status.code(), Code::Ok);
     let (asked, received) = (
         directory.asked.lock().unwrap(),
@@ -130,11 +139,23 @@ async fn every_call_is_answered_in_time() {
         received: Arc::default(),
         answers: false,
     };
-    let status = call(&inner, Arc::default(), Duration::ZERO).await;
-    let told = status.get_details_error_info().unwrap();
-    assert_eq!(
-        (status.code(), &*told.reason, &*told.metadata["outcome"]),
-        (Code::Unavailable, "NO_ANSWER_IN_TIME", "UNKNOWN")
-    );
-    assert_eq!(inner.received.lock().unwrap().len(), 1);
+    let long = Some("1H");
+    for (within, its_own, code, reason) in [
+        (Duration::ZERO, None, Code::Unavailable, "NO_ANSWER_IN_TIME"),
+        (Duration::ZERO, long, Code::Unavailable, "NO_ANSWER_IN_TIME"),
+        (
+            ANSWERED_WITHIN,
+            Some("3m"),
+            Code::DeadlineExceeded,
+            "CALLER_DEADLINE_EXCEEDED",
+        ),
+    ] {
+        let status = call(&inner, Arc::default(), within, its_own).await;
+        let told = status.get_details_error_info().unwrap();
+        assert_eq!(
+            (status.code(), &*told.reason, &*told.metadata["outcome"]),
+            (code, reason, "UNKNOWN")
+        );
+    }
+    assert_eq!(inner.received.lock().unwrap().len(), 3);
 }

@@ -180,6 +180,19 @@ pub(in crate::merchant_api) fn not_answered_in_time() -> Status {
     .into_status()
 }
 
+/// A call whose caller did not want to wait any longer (`grpc-timeout`). What it began goes on.
+pub(in crate::merchant_api) fn caller_deadline_exceeded() -> Status {
+    Answer::new(
+        Code::DeadlineExceeded,
+        "CALLER_DEADLINE_EXCEEDED",
+        Outcome::Unknown,
+        "the caller's own deadline (grpc-timeout) was over first; repeat the call unchanged, with more \
+         time, for its answer",
+    )
+    .retry_after(RETRY_UNAVAILABLE)
+    .into_status()
+}
+
 /// No payment of this caller. The same for one that does not exist and for one of somebody else.
 pub(in crate::merchant_api) fn payment_not_found() -> Status {
     Answer::not_sent(

@@ -146,6 +146,10 @@ fn every_other_error_has_its_status() {
             not_answered_in_time(),
             "Unavailable NO_ANSWER_IN_TIME UNKNOWN retry 1000 ms",
         ),
+        (
+            caller_deadline_exceeded(),
+            "DeadlineExceeded CALLER_DEADLINE_EXCEEDED UNKNOWN retry 1000 ms",
+        ),
         (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
         (
             not_built("CapturePayment"),
