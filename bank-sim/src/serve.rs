@@ -62,12 +62,19 @@ async fn serve(config: SimConfig, ready_file: Option<&Path>) -> Result<(), Box<d
     let sim = BankSim::start(config).await?;
     // Before "ready" is said, so that who waits for the word finds the file.
     if let Some(path) = ready_file {
-        write_ready_file(&sim, path)?;
+        write_ready_file(&sim, path)
+            .map_err(|error| format!("`{}` can't be written: {error}", path.display()))?;
     }
     print_hosts(&sim)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+    if let Some(path) = ready_file
+        && let Err(error) = fs::remove_file(path)
+    {
+        // Whoever starts the banks again waits for the new one.
+        tracing::warn!(%error, path = %path.display(), "the ready file was not removed");
     }
     sim.shutdown().await;
     tracing::info!("all hosts were stopped");

@@ -114,7 +114,8 @@ enum SealCommandError {
     UnknownTestCard,
     #[error(
         "expected a card on standard input as JSON, for instance \
-         {{\"pan\":\"4242424242424242\",\"expiry\":\"3012\",\"cvv\":\"123\"}}"
+         {{\"pan\":\"4242424242424242\",\"expiry\":\"3012\",\"cvv\":\"123\"}}: 12 to 19 digits with a valid \
+         check digit, year and month, and 3 or 4 digits or no cvv"
     )]
     NotACard,
 }

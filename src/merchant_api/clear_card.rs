@@ -3,8 +3,9 @@
 //! A merchant that sends a card number in clear, in whichever field, has a fault that must be found on
 //! its first call, not in an audit. The search is for what people and programs send by mistake: 13 to
 //! 19 digits with a valid check digit, in one piece or in groups as on the card, whatever stands
-//! before and after them, whichever character stands between the groups, and in whichever script's
-//! decimal digits: full-width ones, as a Japanese keyboard makes them, or Arabic-Indic ones.
+//! before and after them, whichever character stands between the groups, or spaces and dashes, and in
+//! whichever script's decimal digits: full-width ones, as a Japanese keyboard makes them, or
+//! Arabic-Indic ones.
 //!
 //! Not taken for card numbers:
 //! - numbers that begin with 0, 1 or 20: time stamps and dates far more often than the few airline
@@ -25,8 +26,15 @@ use crate::card::pan::passes_luhn;
 const PAN_DIGITS: RangeInclusive<usize> = 13..=19;
 /// The fewest digits of a group that a card number is written in: 4-4-4-4, 4-6-5, 4-6-4, 4-4-4-4-3.
 const MIN_GROUP_DIGITS: usize = 3;
-/// Lengths of hexadecimal identifiers in one word: object id, UUID, SHA-1, SHA-256.
-const HEX_ID_LENGTHS: [usize; 4] = [24, 32, 40, 64];
+/// The most spaces and dashes between two groups.
+const MOST_BETWEEN: usize = 3;
+/// Lengths of hexadecimal identifiers in one word: 8 random bytes, 10, object id, 14, UUID, SHA-1, 24,
+/// SHA-256.
+const HEX_ID_LENGTHS: [usize; 8] = [16, 20, 24, 28, 32, 40, 48, 64];
+/// Hyphen, the dashes of Unicode that people type or paste for it, and the minus sign.
+const DASHES: [char; 7] = [
+    '-', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}',
+];
 /// The groups of a UUID (RFC 9562, section 4), a hyphen between each.
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
@@ -145,7 +153,8 @@ fn after_uuid<'w, 't>(text: &str, words: &'w [Part<'t>]) -> Option<&'w [Part<'t>
     (shaped && joined).then_some(after)
 }
 
-/// Groups of digits with one character, neither letter nor digit, between each and the next.
+/// Groups of digits with one character, neither letter nor digit, between each and the next, or up to
+/// [`MOST_BETWEEN`] spaces and dashes.
 struct Row<'t> {
     text: &'t str,
     groups: Vec<Part<'t>>,
@@ -186,8 +195,12 @@ impl<'t> Row<'t> {
             return false;
         };
         let between = self.text.get(last.end()..digits.start).unwrap_or_default();
-        let mut between = between.chars();
-        matches!((between.next(), between.next()), (Some(c), None) if !c.is_alphanumeric())
+        let loose = |c: char| c.is_whitespace() || DASHES.contains(&c);
+        match between.chars().count() {
+            1 => !between.contains(char::is_alphanumeric),
+            2..=MOST_BETWEEN => between.chars().all(loose),
+            _ => false,
+        }
     }
 }
 
@@ -227,6 +240,9 @@ mod tests {
             "4242\u{a0}4242\u{a0}4242\u{a0}4242",
             "4242\u{2013}4242\u{2013}4242\u{2013}4242",
             "4242\t4242,4242|4242",
+            "4242 4242  4242 4242",
+            "4242 - 4242 - 4242 - 4242",
+            "4242\u{3000}\u{3000}4242 \u{2013} 4242--4242",
             "4242 4242 4242 4242 12/28 123",
             "4242 4242 4242 4242 1228",
             "order 1042 4242 4242 4242 4242",
@@ -289,8 +305,11 @@ mod tests {
             "ab4242424242424242cdefab",
             "order-42424242-4242-4242-4242-424242424242",
             "ab4242424242424242cdefab-x",
-            // Groups that are no row: two characters between, a letter between, a short group within.
-            "4242 4242  4242 4242",
+            "ab4242424242424c",
+            "7a4242424242424242cd",
+            // Groups that are no row: a list, too much between, a letter between, a short group within.
+            "4242, 4242, 4242, 4242",
+            "4242    4242    4242    4242",
             "4242 4242x4242 4242",
             "4242 4242\u{e9}4242 4242",
             "42 42 42 42 42 42 42 42",
