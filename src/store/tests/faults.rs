@@ -1,5 +1,6 @@
 //! What happens when the database is slow, away, or goes away at the worst moment.
 
+use std::str::FromStr as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -164,6 +165,43 @@ async fn while_the_database_is_away_callers_hear_so() {
     );
     assert!(store.healthy().await);
     store.close().await;
+}
+
+/// It answers whoever reads and takes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_takes_nothing_is_not_well() {
+    let database = TestDatabase::postgres().await;
+    let store = database.open().await;
+    let mut other = AnyConnectOptions::from_str(&database.url)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut holding = other.begin().await.unwrap();
+    sqlx::query("LOCK TABLE idempotency IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let error = store.record_intent(&intent("shop")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(!store.healthy().await);
+    holding.rollback().await.unwrap();
+    store.record_intent(&intent("shop")).await.unwrap();
+    assert!(store.healthy().await);
+    store.close().await;
+}
+
+#[test]
+fn a_database_shown_holds_no_password() {
+    let config = StoreConfig {
+        url: "postgres://payswitch:tell-nobody@127.0.0.1/payments".to_owned(),
+        ..StoreConfig::default()
+    };
+    let shown = format!("{:?}", Database::of(&config).unwrap());
+    assert!(
+        shown.contains("Postgres") && !shown.contains("tell-nobody"),
+        "{shown}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

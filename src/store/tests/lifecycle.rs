@@ -48,6 +48,15 @@ async fn one_sqlite_file_serves_one_gateway() {
         matches!(migration, StoreError::Locked { .. }),
         "{migration}"
     );
+    // The same file by another name.
+    let link = database.path().with_file_name("link.db");
+    std::os::unix::fs::symlink(database.path(), &link).unwrap();
+    let by_link = StoreConfig {
+        url: format!("sqlite://{}", link.display()),
+        ..database.config.clone()
+    };
+    let third = Store::open(&by_link).await.unwrap_err();
+    assert!(matches!(third, StoreError::Locked { .. }), "{third}");
     store.close().await;
     database.open().await.close().await;
 }

@@ -2,20 +2,56 @@
 
 use std::collections::HashSet;
 
+use futures_util::future::join_all;
+
 use super::make::NOW;
 use super::on_both;
 use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
-use crate::payment::reference::RRN_COUNT;
+use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 use crate::store::error::StoreError;
 use crate::store::numbers::{MAX_BLOCK, Numbers};
-use crate::store::testing::TestDatabase;
+use crate::store::testing::{TestDatabase, execute, server};
 
 on_both!(
     blocks_follow_each_other,
     a_used_up_day_is_an_error,
     no_number_is_given_twice,
 );
+
+/// Each would take as long to fail as the first, one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_numbers_fails_with_the_one_who_asked() {
+    let database = TestDatabase::postgres().await;
+    let store = database.open().await;
+    let admin = server().url("postgres");
+    let name = database.name();
+    let allow = |yes: bool| format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS {yes}");
+    execute(&admin, allow(false)).await;
+    let away =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    execute(&admin, away).await;
+    let numbers = Numbers::new(store.clone(), 10);
+    let (host, today) = (host(), BusinessDate::of(NOW));
+    let asked = join_all((0..5).map(|_| numbers.next(&host, today))).await;
+    let reasons: Vec<String> = asked
+        .into_iter()
+        .map(|answer| answer.unwrap_err().to_string())
+        .collect();
+    let waited = reasons
+        .iter()
+        .filter(|reason| reason.contains("that this one waited for failed"));
+    assert_eq!(waited.count(), 4, "{reasons:?}");
+    execute(&admin, allow(true)).await;
+    // The longest pause between two attempts to connect is a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert_eq!(numbers.next(&host, today).await, Ok(number(0)));
+    store.close().await;
+}
+
+fn number(number: u64) -> SequenceNumber {
+    SequenceNumber::new(number).unwrap()
+}
 
 fn host() -> HostId {
     "acquirer".parse().unwrap()
