@@ -142,13 +142,16 @@ async fn show_around(
         }
     };
     if surprises.is_some() {
+        if !arguments.exit {
+            print_how_to_go_on(stand, &arguments.data)?;
+        }
+        // Last, so that whoever waits for it finds everything printed.
         if let Some(file) = ready_file {
             file.write(&stand.ready())?;
         }
         if arguments.exit {
             return Ok(surprises);
         }
-        print_how_to_go_on(stand, &arguments.data)?;
         stop.received().await;
     }
     print_line!("\nStopping: payments under way are finished first.")?;

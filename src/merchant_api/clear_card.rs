@@ -134,10 +134,10 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// One letter makes no identifier: it may stand before or after a card number.
 fn is_hex_id(word: &str) -> bool {
-    HEX_ID_LENGTHS.contains(&word.len())
-        && is_hex(word)
-        && !word.bytes().all(|byte| byte.is_ascii_digit())
+    let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
+    HEX_ID_LENGTHS.contains(&word.len()) && is_hex(word) && letters >= 2
 }
 
 /// The words after the UUID that the first of these begin with, if they do.
@@ -227,6 +227,8 @@ mod tests {
             "4222222222222",
             "order 4242424242424242",
             "order4242424242424242b",
+            "a378282246310005",
+            "6205500000000000004e",
             "4242 4242 4242 4242",
             "4242-4242-4242-4242",
             "3782 822463 10005",

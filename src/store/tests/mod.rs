@@ -11,6 +11,7 @@ mod model;
 mod numbers;
 mod outcomes;
 mod payments;
+mod readers;
 mod recovery;
 mod responses;
 mod wire;
