@@ -1,7 +1,7 @@
 //! Where a payment leaves for a bank, as ISO 8583 over mutual TLS.
 //!
 //! - [`profile`]: what is known of a bank host, as data; read by [`profile_file`] and checked by
-//!   `profile_values` and `profile_messages`, one file for each host.
+//!   `profile_values` and `profile_messages`, one file for each host; `toml_text`: its values as text.
 //! - [`routing`]: which host a payment goes to.
 //! - `host`: one host as the senders see it: encodes a request, chooses a line, waits.
 //! - [`messages`], `values`: an operation as the data elements of a request, by the profile's mapping.
@@ -55,6 +55,7 @@ mod session;
 pub mod status;
 pub mod tap;
 pub mod tls;
+mod toml_text;
 mod values;
 mod waiter;
 

@@ -5,7 +5,8 @@ use iso8583::Mti;
 use super::messages::{Mapping, Source};
 use super::profile::AUTHORIZATION_MTIS;
 use super::profile_file::{MessageFile, ProfileError};
-use super::profile_values::{Reading, shown};
+use super::profile_values::Reading;
+use super::toml_text::shown;
 
 const TABLE_SOURCE: &str =
     "the name of a source, { literal = \"TEXT\" } or { subelements = { TAG = SOURCE } }";
