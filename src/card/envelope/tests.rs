@@ -285,7 +285,9 @@ fn debug_shows_nothing_secret() {
         fixture.master_key,
         SessionKey::generate().unwrap(),
     );
-    for secret in ["0123456", "42424242", "\"3012\"", "\"123\"", "Zoë", "AQEBAQEB"] {
+    for secret in [
+        "0123456", "42424242", "\"3012\"", "\"123\"", "Zoë", "AQEBAQEB",
+    ] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }

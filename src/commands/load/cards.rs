@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::target::{Connection, Target};
+use super::wire::EncodedRequest;
 use crate::card::header::{Algorithm, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S};
 use crate::card::pan::Card;
 use crate::card::seal::{self, CardClaims, Recipient, SealError, SessionClaims, SessionKey};
@@ -145,7 +146,7 @@ impl Sealer {
     }
 
     /// A request to authorize a new order with the next card.
-    pub(super) fn seal(&self) -> Result<pb::AuthorizePaymentRequest, CardError> {
+    pub(super) fn seal(&self) -> Result<EncodedRequest, CardError> {
         let number = self.sealed.fetch_add(1, Ordering::Relaxed);
         let direct = self.recipient.algorithm() == Algorithm::Direct;
         if direct && number >= u64::from(MAX_MESSAGES) {
@@ -167,7 +168,7 @@ impl Sealer {
             lifetime_s: MAX_CARD_LIFETIME_S,
         };
         let sealed = self.recipient.seal_card(&card.0, &claims)?;
-        Ok(pb::AuthorizePaymentRequest {
+        Ok(EncodedRequest::new(&pb::AuthorizePaymentRequest {
             request_id: jti,
             amount: Some(pb::Money {
                 amount_minor: self.amount.amount_minor(),
@@ -176,7 +177,7 @@ impl Sealer {
             merchant_reference: order,
             payment_method: Some(PaymentMethod::SealedCard(sealed.as_str().to_owned())),
             ..pb::AuthorizePaymentRequest::default()
-        })
+        }))
     }
 
     /// Seals `count` cards on all cores, in the order in which they are used up. `sealed` hears of
@@ -185,7 +186,7 @@ impl Sealer {
         self: &Arc<Self>,
         count: u64,
         sealed: impl Fn(u64) + Clone + Send + Sync + 'static,
-    ) -> Result<VecDeque<pb::AuthorizePaymentRequest>, CardError> {
+    ) -> Result<VecDeque<EncodedRequest>, CardError> {
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
         let left = Arc::new(AtomicU64::new(count));
         let mut lots = JoinSet::new();
@@ -204,7 +205,7 @@ impl Sealer {
         &self,
         left: &AtomicU64,
         sealed: impl Fn(u64),
-    ) -> Result<Vec<pb::AuthorizePaymentRequest>, CardError> {
+    ) -> Result<Vec<EncodedRequest>, CardError> {
         let mut share = Vec::new();
         loop {
             let take = |left: u64| (left > 0).then(|| left.saturating_sub(REFILL));
@@ -223,7 +224,7 @@ impl Sealer {
 /// Cards for a run.
 pub(super) struct Supply {
     sealer: Arc<Sealer>,
-    ahead: Mutex<VecDeque<pb::AuthorizePaymentRequest>>,
+    ahead: Mutex<VecDeque<EncodedRequest>>,
     /// One refills for all.
     refilling: tokio::sync::Mutex<()>,
     /// Whether cards are sealed one by one, during the run.
@@ -233,7 +234,7 @@ pub(super) struct Supply {
 
 impl Supply {
     /// Cards that were sealed ahead, and more when they run out.
-    pub(super) fn ahead(sealer: Arc<Sealer>, ahead: VecDeque<pb::AuthorizePaymentRequest>) -> Self {
+    pub(super) fn ahead(sealer: Arc<Sealer>, ahead: VecDeque<EncodedRequest>) -> Self {
         Self {
             sealer,
             ahead: Mutex::new(ahead),
@@ -258,7 +259,7 @@ impl Supply {
 
     /// The next one. When those sealed ahead have run out, more are sealed on threads beside the
     /// runtime.
-    pub(super) async fn take(&self) -> Result<pb::AuthorizePaymentRequest, CardError> {
+    pub(super) async fn take(&self) -> Result<EncodedRequest, CardError> {
         if self.each {
             self.sealed_during_run.fetch_add(1, Ordering::Relaxed);
             return self.sealer.seal();
@@ -276,7 +277,7 @@ impl Supply {
         }
     }
 
-    fn stock(&self) -> MutexGuard<'_, VecDeque<pb::AuthorizePaymentRequest>> {
+    fn stock(&self) -> MutexGuard<'_, VecDeque<EncodedRequest>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::client::Grpc;
 
 use super::cards::{CardError, Supply, float};
 use super::tally::Tally;
 use super::target::Connection;
-use crate::merchant_api::pb::AuthorizePaymentRequest;
-use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use super::wire::{self, EncodedRequest};
 
 /// How long calls that are under way when the run ends are waited for: longer than the five seconds
 /// within which a gateway answers.
@@ -73,12 +73,12 @@ impl Run {
         let ending = CancellationToken::new();
         for connection in self.connections.iter().cycle().take(concurrency) {
             let (run, goes_on) = (Arc::clone(self), goes_on.clone());
-            let payments = PaymentServiceClient::new(connection.clone());
+            let connection = connection.clone();
             let ended = ending.clone();
             callers.spawn(async move {
                 // The first who is done says that the run is ending.
                 let _ending = ended.drop_guard();
-                run.call_again_and_again(payments, goes_on).await;
+                run.call_again_and_again(connection, goes_on).await;
             });
         }
         callers.close();
@@ -87,16 +87,13 @@ impl Run {
         Ok(started.elapsed())
     }
 
-    async fn call_again_and_again(
-        &self,
-        mut payments: PaymentServiceClient<Connection>,
-        goes_on: impl Fn() -> bool,
-    ) {
+    async fn call_again_and_again(&self, connection: Connection, goes_on: impl Fn() -> bool) {
+        let mut service = Grpc::new(connection);
         while goes_on() && !self.stop.is_cancelled() {
             let Some(request) = self.card().await else {
                 return;
             };
-            if !self.call(&mut payments, request, Instant::now()).await {
+            if !self.call(&mut service, request, Instant::now()).await {
                 tokio::select! {
                     () = tokio::time::sleep(AFTER_ERROR) => {}
                     () = self.stop.cancelled() => {}
@@ -146,8 +143,7 @@ impl Run {
                 };
                 let (run, from) = (Arc::clone(self), schedule.due(made));
                 calling.spawn(async move {
-                    let mut payments = PaymentServiceClient::new(connection);
-                    run.call(&mut payments, request, from).await;
+                    run.call(&mut Grpc::new(connection), request, from).await;
                     drop(place);
                 });
                 made += 1;
@@ -187,7 +183,7 @@ impl Run {
         self.connections.get(index).cloned()
     }
 
-    async fn card(&self) -> Option<AuthorizePaymentRequest> {
+    async fn card(&self) -> Option<EncodedRequest> {
         match self.supply.take().await {
             Ok(request) => Some(request),
             Err(error) => {
@@ -201,12 +197,12 @@ impl Run {
     /// Whether it was answered.
     async fn call(
         &self,
-        payments: &mut PaymentServiceClient<Connection>,
-        request: AuthorizePaymentRequest,
+        service: &mut Grpc<Connection>,
+        request: EncodedRequest,
         from: Instant,
     ) -> bool {
         self.tally.start();
-        let answer = payments.authorize_payment(request).await;
+        let answer = wire::authorize(service, request).await;
         self.tally.end(from.elapsed(), &answer)
     }
 

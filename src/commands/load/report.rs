@@ -287,6 +287,7 @@ fn right(what: impl fmt::Display) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::super::tally::Tally;
+    use super::super::wire::{Answer, Ended};
     use super::*;
     use crate::merchant_api::pb;
 
@@ -299,20 +300,18 @@ mod tests {
                 tally.skip(took);
                 continue;
             }
-            let payment = pb::Payment {
+            let payment = Ended {
                 state: pb::PaymentState::Declined.into(),
                 decline: Some(pb::Decline {
                     reason: pb::DeclineReason::LostCard.into(),
                     response_code: "41".into(),
                     ..pb::Decline::default()
                 }),
-                ..pb::Payment::default()
+                ..Ended::default()
             };
             tally.start();
             let payment = Some(payment);
-            let answer = tonic::Response::new(pb::AuthorizePaymentResponse {
-                payment: payment.map(Box::new),
-            });
+            let answer = tonic::Response::new(Answer { payment });
             tally.end(took, &Ok(answer));
         }
         let due = Some((1000, Duration::from_secs(10)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tonic::{Response, Status};
 
+use super::wire::{Answer, Ended};
 use crate::merchant_api::trailers::{BANK_US, OWN_US};
 use crate::merchant_api::{client, pb};
 
@@ -82,11 +83,7 @@ impl Tally {
     }
 
     /// It came back after `took`. Whether it was answered.
-    pub(super) fn end(
-        &self,
-        took: Duration,
-        answer: &Result<Response<pb::AuthorizePaymentResponse>, Status>,
-    ) -> bool {
+    pub(super) fn end(&self, took: Duration, answer: &Result<Response<Answer>, Status>) -> bool {
         let mut sheet = self.sheet();
         sheet.total_us.saturating_record(micros(took));
         match answer {
@@ -132,7 +129,7 @@ impl Tally {
 }
 
 impl Sheet {
-    fn response(&mut self, response: &Response<pb::AuthorizePaymentResponse>) -> bool {
+    fn response(&mut self, response: &Response<Answer>) -> bool {
         for (name, times) in [(BANK_US, &mut self.bank_us), (OWN_US, &mut self.own_us)] {
             let text = response.metadata().get(name.as_str());
             if let Some(us) = text.and_then(|text| text.to_str().ok()?.parse().ok()) {
@@ -191,7 +188,7 @@ fn short<'a>(name: &'a str, prefix: &str) -> &'a str {
     name.strip_prefix(prefix).unwrap_or(name)
 }
 
-fn reason(payment: &pb::Payment) -> String {
+fn reason(payment: &Ended) -> String {
     if let Some(decline) = &payment.decline {
         let reason = short(decline.reason().as_str_name(), "DECLINE_REASON_");
         return format!("{reason} (DE 39 {})", decline.response_code);
@@ -222,9 +219,9 @@ fn micros(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn answer(payment: pb::Payment) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
-        let mut response = Response::new(pb::AuthorizePaymentResponse {
-            payment: Some(Box::new(payment)),
+    fn answer(payment: Ended) -> Result<Response<Answer>, Status> {
+        let mut response = Response::new(Answer {
+            payment: Some(payment),
         });
         for (name, us) in [(BANK_US, "700"), (OWN_US, "300")] {
             let name: tonic::metadata::AsciiMetadataKey = name.as_str().parse().unwrap();
@@ -233,17 +230,17 @@ mod tests {
         Ok(response)
     }
 
-    fn in_state(state: pb::PaymentState) -> pb::Payment {
-        pb::Payment {
+    fn in_state(state: pb::PaymentState) -> Ended {
+        Ended {
             state: state.into(),
-            ..pb::Payment::default()
+            ..Ended::default()
         }
     }
 
     #[test]
     fn every_call_is_counted_once() {
         let tally = Tally::new().unwrap();
-        let declined = pb::Payment {
+        let declined = Ended {
             decline: Some(pb::Decline {
                 reason: pb::DeclineReason::LostCard.into(),
                 response_code: "41".into(),

@@ -1,0 +1,144 @@
+//! The call as it is on the wire: requests are encoded when their cards are sealed, and of an answer
+//! only what is counted is read, so that the client takes little of the machine that it shares with
+//! what it measures.
+
+use bytes::{BufMut as _, Bytes};
+use http::uri::PathAndQuery;
+use prost::Message;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::{Request, Response, Status};
+
+use super::target::Connection;
+use crate::merchant_api::pb;
+
+/// The call that is made.
+const AUTHORIZE_PAYMENT: &str = "/payswitch.v1.PaymentService/AuthorizePayment";
+
+/// A request to authorize a payment, encoded.
+#[derive(Debug)]
+pub(super) struct EncodedRequest(Bytes);
+
+impl EncodedRequest {
+    pub(super) fn new(request: &pb::AuthorizePaymentRequest) -> Self {
+        Self(request.encode_to_vec().into())
+    }
+}
+
+/// What is counted of an AuthorizePaymentResponse; the numbers are that message's.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Answer {
+    #[prost(message, optional, tag = "1")]
+    pub(super) payment: Option<Ended>,
+}
+
+/// What is counted of a Payment; the numbers are that message's.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Ended {
+    #[prost(enumeration = "pb::PaymentState", tag = "5")]
+    pub(super) state: i32,
+    #[prost(message, optional, tag = "13")]
+    pub(super) decline: Option<pb::Decline>,
+    #[prost(message, optional, tag = "14")]
+    pub(super) failure: Option<pb::Failure>,
+    #[prost(message, optional, tag = "15")]
+    pub(super) pending: Option<pb::Pending>,
+}
+
+/// Makes the call.
+///
+/// # Errors
+/// What the gateway or the connection says.
+pub(super) async fn authorize(
+    service: &mut Grpc<Connection>,
+    request: EncodedRequest,
+) -> Result<Response<Answer>, Status> {
+    service
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    let path = PathAndQuery::from_static(AUTHORIZE_PAYMENT);
+    service.unary(Request::new(request), path, Wire).await
+}
+
+/// Puts an encoded request on the wire, and takes an [`Answer`] off it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wire;
+
+impl Codec for Wire {
+    type Encode = EncodedRequest;
+    type Decode = Answer;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Wire {
+    type Item = EncodedRequest;
+    type Error = Status;
+
+    fn encode(&mut self, request: EncodedRequest, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put(request.0);
+        Ok(())
+    }
+}
+
+impl Decoder for Wire {
+    type Item = Answer;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Answer>, Status> {
+        Answer::decode(from)
+            .map(Some)
+            .map_err(|error| Status::internal(format!("expected a payment in the answer: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_read_from_a_whole_answer() {
+        let decline = pb::Decline {
+            reason: pb::DeclineReason::LostCard.into(),
+            response_code: "41".into(),
+            ..pb::Decline::default()
+        };
+        let failure = pb::Failure {
+            reason: pb::FailureReason::HostBusy.into(),
+            ..pb::Failure::default()
+        };
+        let pending = pb::Pending {
+            reason: pb::PendingReason::NoAnswerInTime.into(),
+            ..pb::Pending::default()
+        };
+        let payment = pb::Payment {
+            payment_id: "pay_1".into(),
+            state: pb::PaymentState::Declined.into(),
+            decline: Some(decline.clone()),
+            failure: Some(failure.clone()),
+            pending: Some(pending.clone()),
+            host_id: "acquirer".into(),
+            ..pb::Payment::default()
+        };
+        let whole = pb::AuthorizePaymentResponse {
+            payment: Some(Box::new(payment)),
+        };
+        let read = Answer::decode(whole.encode_to_vec().as_slice()).unwrap();
+        let expected = Ended {
+            state: pb::PaymentState::Declined.into(),
+            decline: Some(decline),
+            failure: Some(failure),
+            pending: Some(pending),
+        };
+        assert_eq!(read.payment, Some(expected));
+    }
+}
