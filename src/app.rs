@@ -357,7 +357,7 @@ pub async fn issue_api_key(
     label: &str,
 ) -> Result<Zeroizing<String>, IssueError> {
     let key = NewApiKey::generate(&pepper(master_key)?)?;
-    let record = key.record(merchant_id.clone(), label, SystemClock.now());
+    let record = key.record(*merchant_id, label, SystemClock.now());
     store.insert_api_key(&record).await?;
     Ok(key.text)
 }

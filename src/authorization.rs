@@ -239,7 +239,7 @@ impl Authorizations {
             return Err(AuthorizeError::MerchantInactive { merchant_id });
         }
         let no_route = |_| AuthorizeError::NoRoute {
-            host_id: merchant.acquirer.clone(),
+            host_id: merchant.acquirer,
         };
         self.hosts.route(merchant).map_err(no_route)
     }
@@ -262,7 +262,7 @@ impl Authorizations {
         let merchant = &command.merchant;
         let payment = Box::new(Payment {
             id: payment_id,
-            merchant_id: merchant.id.clone(),
+            merchant_id: merchant.id,
             merchant_reference: command.merchant_reference.clone(),
             customer_reference: command.customer_reference.clone(),
             description: command.description.clone(),
@@ -277,7 +277,7 @@ impl Authorizations {
             disputed_minor: 0,
             state: PaymentState::Authorizing { pending: None },
             card: card.summary(),
-            host_id: route.host_id.clone(),
+            host_id: route.host_id,
             stan: number.stan(),
             rrn: number.rrn(business_date),
             business_date,
@@ -290,7 +290,7 @@ impl Authorizations {
             payment_id,
             kind: OperationKind::Authorization,
             state: OperationState::Created,
-            host_id: payment.host_id.clone(),
+            host_id: payment.host_id,
             amount: payment.amount,
             stan: payment.stan,
             rrn: payment.rrn,
@@ -357,7 +357,7 @@ fn micros(duration: Duration) -> u64 {
 
 fn idempotency_key(command: &AuthorizeCommand) -> IdempotencyKey {
     IdempotencyKey {
-        merchant_id: command.merchant.id.clone(),
+        merchant_id: command.merchant.id,
         method: METHOD,
         request_id: command.request_id.clone(),
         body_hash: command.body_hash,

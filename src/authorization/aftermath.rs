@@ -110,14 +110,8 @@ impl Authorizations {
                 .await?
             && awaits_an_answer(&operation.state)
         {
-            self.keep_late(
-                host_id.clone(),
-                operation.id,
-                response_code,
-                String::new(),
-                at,
-            )
-            .await?;
+            self.keep_late(host_id, operation.id, response_code, String::new(), at)
+                .await?;
         }
         let random = crate::clock::random_bytes_for_name().unwrap_or_default();
         let response = QuarantinedResponse {

@@ -139,7 +139,7 @@ mod tests {
             payment_id: payment.id,
             kind: OperationKind::Authorization,
             state: OperationState::Created,
-            host_id: payment.host_id.clone(),
+            host_id: payment.host_id,
             amount,
             stan: payment.stan,
             rrn: payment.rrn,

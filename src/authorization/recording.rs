@@ -101,7 +101,7 @@ impl Authorizations {
             OperationState::Declined { decline } => (decline.response_code, String::new()),
             _ => return,
         };
-        let host_id = operation.host_id.clone();
+        let host_id = operation.host_id;
         let at = operation.updated_at;
         let kept = self
             .keep_late(

@@ -151,7 +151,7 @@ pub(super) fn check(
     before: &[(Arc<HostProfile>, Arc<HostTls>)],
     key_loader: Option<&KeyLoader>,
 ) -> Result<HostTls, HostsError> {
-    let host_id = || profile.host_id.clone();
+    let host_id = || profile.host_id;
     if before
         .iter()
         .any(|(other, _)| other.host_id == profile.host_id)

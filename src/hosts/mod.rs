@@ -160,7 +160,7 @@ impl Hosts {
         let rows = checked
             .iter()
             .zip(&loads)
-            .map(|((profile, _), loads)| (profile.host_id.clone(), profile.required, loads.clone()))
+            .map(|((profile, _), loads)| (profile.host_id, profile.required, loads.clone()))
             .collect();
         let board = Arc::new(StatusBoard::new(rows, clock.now()));
 

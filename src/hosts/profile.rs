@@ -197,7 +197,7 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         payment_id: PaymentId::from_parts(at, [0; 10]),
         kind: OperationKind::Authorization,
         state: OperationState::Created,
-        host_id: host_id.clone(),
+        host_id: *host_id,
         amount: Money::zero(currency),
         stan: number.stan(),
         rrn: number.rrn(date),
@@ -223,7 +223,7 @@ fn sample_merchant(host_id: &HostId) -> Option<Merchant> {
         mcc: "5999".into(),
         terminal_id: "SAMPLE01".into(),
         acceptor_id: "SAMPLE".into(),
-        acquirer: host_id.clone(),
+        acquirer: *host_id,
         active: true,
     })
 }

@@ -81,7 +81,7 @@ impl Reporter {
         approval_code: String,
     ) {
         self.notice(HostNotice::LateResponse {
-            host_id: self.profile.host_id.clone(),
+            host_id: self.profile.host_id,
             operation_id,
             response_code,
             approval_code,
@@ -97,7 +97,7 @@ impl Reporter {
         reason: QuarantineReason,
     ) {
         let quarantined = Quarantined {
-            host_id: self.profile.host_id.clone(),
+            host_id: self.profile.host_id,
             line: self.line,
             reason,
             mti: message.map(|message| message.mti().to_string()),
@@ -126,7 +126,7 @@ impl Reporter {
         {
             // Nobody is listening any more when this fails.
             let _ = tap.send(TappedMessage {
-                host_id: self.profile.host_id.clone(),
+                host_id: self.profile.host_id,
                 direction,
                 dialect: Arc::clone(&self.profile.dialect),
                 bytes: Arc::new(Zeroizing::new(bytes.to_vec())),

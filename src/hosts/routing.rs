@@ -45,10 +45,10 @@ pub(super) fn route<'a>(
                 .map(|profile| profile.host_id.as_str())
                 .collect::<Vec<_>>()
                 .join(", "),
-            got: merchant.acquirer.clone(),
+            got: merchant.acquirer,
         })?;
     Ok(Route {
-        host_id: profile.host_id.clone(),
+        host_id: profile.host_id,
         hold_days: profile.hold_days,
         reply_timeout: profile.reply_timeout,
     })

@@ -157,7 +157,7 @@ impl StatusBoard {
 fn snapshot(rows: &[HostRow]) -> Vec<HostStatus> {
     rows.iter()
         .map(|host| HostStatus {
-            host_id: host.host_id.clone(),
+            host_id: host.host_id,
             required: host.required,
             lines: host
                 .lines

@@ -303,7 +303,7 @@ impl Authenticator {
         let known = self
             .look_up(remembered, self.directory.merchant(id))
             .await?;
-        self.merchants.insert(id.clone(), known.clone());
+        self.merchants.insert(*id, known.clone());
         Ok(known)
     }
 }

@@ -35,11 +35,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_millis(4_900);
 struct ReceivedAt(Instant);
 
 /// The gate: one for all services.
-#[derive(Clone)]
 pub(super) struct Gate {
-    authenticator: Arc<Authenticator>,
+    authenticator: Authenticator,
     /// Calls at once, over all connections and services.
-    room: Arc<Semaphore>,
+    room: Semaphore,
     /// [`ANSWERED_WITHIN`].
     answered_within: Duration,
 }
@@ -48,17 +47,17 @@ impl Gate {
     /// A gate with room for so many calls at once.
     pub(super) fn new(authenticator: Authenticator, concurrent_calls: usize) -> Self {
         Self {
-            authenticator: Arc::new(authenticator),
-            room: Arc::new(Semaphore::new(concurrent_calls)),
+            authenticator,
+            room: Semaphore::new(concurrent_calls),
             answered_within: ANSWERED_WITHIN,
         }
     }
 
     /// Puts itself before a service.
-    pub(super) fn before<S>(&self, inner: S) -> Gated<S> {
+    pub(super) fn before<S>(self: &Arc<Self>, inner: S) -> Gated<S> {
         Gated {
             inner,
-            gate: self.clone(),
+            gate: Arc::clone(self),
         }
     }
 }
@@ -67,7 +66,7 @@ impl Gate {
 #[derive(Clone)]
 pub(super) struct Gated<S> {
     inner: S,
-    gate: Gate,
+    gate: Arc<Gate>,
 }
 
 impl<S: NamedService> NamedService for Gated<S> {
@@ -92,7 +91,7 @@ where
         // The ready service is the one to call; its clone is made ready before the next call.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let gate = self.gate.clone();
+        let gate = Arc::clone(&self.gate);
         let received_at = Instant::now();
         request.extensions_mut().insert(ReceivedAt(received_at));
         Box::pin(async move {

@@ -262,7 +262,7 @@ mod tests {
         let (shop, now) = (shop(), UnixMillis::new(1_763_757_000_000));
         let key = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
         store.insert_merchant(&shop).await.unwrap();
-        let record = key.record(shop.id.clone(), "test", now);
+        let record = key.record(shop.id, "test", now);
         store.insert_api_key(&record).await.unwrap();
 
         let directory: &dyn MerchantDirectory = &store;

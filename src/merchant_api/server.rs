@@ -159,7 +159,7 @@ impl MerchantApi {
         let (health_reporter, health) = tonic_health::server::health_reporter();
         let health_task = follow_health(health_reporter, ready).await;
         let authenticator = Authenticator::new(foundations.directory, foundations.pepper);
-        let gate = Gate::new(authenticator, self.limits.concurrent_calls);
+        let gate = Arc::new(Gate::new(authenticator, self.limits.concurrent_calls));
         let payments = PaymentServiceServer::new(PaymentsApi::new(
             foundations.authorizer,
             foundations.records,

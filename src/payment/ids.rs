@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -137,12 +138,13 @@ prefixed_id!(
 /// The longest text of a merchant or host identifier.
 const MAX_SLUG_LENGTH: usize = 40;
 
+// Each payment holds several, and copying a short text costs less than counting who shares it.
 macro_rules! slug_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(std::sync::Arc<str>);
+        pub struct $name(ArrayString<MAX_SLUG_LENGTH>);
 
         impl $name {
             /// The identifier as text.
@@ -171,14 +173,14 @@ macro_rules! slug_id {
                 let allowed = |byte: u8| {
                     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
                 };
-                if (1..=MAX_SLUG_LENGTH).contains(&text.len()) && text.bytes().all(allowed) {
-                    Ok(Self(text.into()))
-                } else {
-                    Err(InvalidId {
+                ArrayString::from(text)
+                    .ok()
+                    .filter(|text| !text.is_empty() && text.bytes().all(allowed))
+                    .map(Self)
+                    .ok_or_else(|| InvalidId {
                         expected: "1 to 40 of the characters a-z, 0-9, '-' and '_'",
-                        got: text.chars().take(40).collect(),
+                        got: text.chars().take(MAX_SLUG_LENGTH).collect(),
                     })
-                }
             }
         }
 

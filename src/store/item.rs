@@ -142,12 +142,12 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
     }
     // What stands in several rows is one text.
     let mut draft = Draft::new();
-    let merchant_id = draft.text(&payment.merchant_id);
+    let merchant_id = draft.text(payment.merchant_id);
     let payment_id = draft.text(payment.id);
     let operation_id = draft.text(operation.id);
     let method: Arc<str> = idempotency.method.into();
     let request_id: Arc<str> = idempotency.request_id.as_str().into();
-    let host_id = draft.text(&payment.host_id);
+    let host_id = draft.text(payment.host_id);
     let currency: Arc<str> = payment.amount.currency().code().into();
     let rrn: Arc<str> = payment.rrn.as_str().into();
     let business_date = draft.text(payment.business_date);

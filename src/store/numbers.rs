@@ -165,7 +165,7 @@ impl Numbers {
                 continue;
             };
             if low {
-                self.refill_ahead(line.clone(), host.clone(), date);
+                self.refill_ahead(line.clone(), *host, date);
             }
             return SequenceNumber::new(number).ok_or_else(|| StoreError::SequenceExhausted {
                 host: host.to_string(),
@@ -177,7 +177,7 @@ impl Numbers {
 
     fn line(&self, host: &HostId, date: BusinessDate) -> Arc<Line> {
         let mut lines = lock(&self.lines);
-        if let Some(line) = lines.get(&(date, host.clone())) {
+        if let Some(line) = lines.get(&(date, *host)) {
             return line.clone();
         }
         if lines.len() >= KEPT_LINES
@@ -185,7 +185,7 @@ impl Numbers {
         {
             lines.remove(&oldest);
         }
-        lines.entry((date, host.clone())).or_default().clone()
+        lines.entry((date, *host)).or_default().clone()
     }
 
     /// Waits for numbers: one caller reserves, the others wait for it. When it fails, those that were

@@ -70,7 +70,7 @@ pub(super) async fn merchant_key(
 
 fn merchant(id: &MerchantId) -> Result<Merchant, CommandError> {
     Ok(Merchant {
-        id: id.clone(),
+        id: *id,
         name: "Demo Shop".into(),
         city: "Berlin".into(),
         country: "DE".into(),

@@ -135,7 +135,7 @@ impl TargetArgs {
         let api_key = self.api_key.clone().or(ready.api_key);
         let api_key = api_key.ok_or(missing("--api-key"))?;
         let ca = self.ca.clone().or(ready.ca_path);
-        let merchant = self.merchant.clone().or(ready.merchant_id);
+        let merchant = self.merchant.or(ready.merchant_id);
         let jwks = self.jwks.clone().or(ready.jwks_path);
         Ok(Target {
             address: self

@@ -47,7 +47,7 @@ fn loose_line_to(some_bank: &Bank) -> Loose {
     let tls = Arc::new(crate::hosts::tls::host_tls(&profile.tls, None).unwrap());
     let profile = Arc::new(profile);
     let load = crate::hosts::status::Load::default();
-    let rows = vec![(profile.host_id.clone(), true, vec![Arc::clone(&load)])];
+    let rows = vec![(profile.host_id, true, vec![Arc::clone(&load)])];
     let (sender, notices) = mpsc::channel(64);
     let report = Reporter {
         profile: Arc::clone(&profile),

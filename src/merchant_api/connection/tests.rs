@@ -77,7 +77,7 @@ fn a_connection_is_recorded_from_coming_to_leaving() {
     drop(handle);
     clock.advance_ms(250);
     drop(second);
-    let named = CertificateIdentity::Merchant(shop.clone());
+    let named = CertificateIdentity::Merchant(shop);
     let handle = open(&recorder, "[::ffff:192.0.2.7]:50124", named).unwrap();
     handle.identify(&shop, "pk_1");
     drop(handle);
@@ -144,7 +144,7 @@ async fn a_client_that_nobody_knows_is_not_kept_without_calls() {
     let long = UNIDENTIFIED_TIMEOUT + Duration::from_secs(1);
     let short = UNIDENTIFIED_TIMEOUT - Duration::from_secs(20);
     let shop: MerchantId = "demo-shop".parse().unwrap();
-    let by_certificate = || CertificateIdentity::Merchant(shop.clone());
+    let by_certificate = || CertificateIdentity::Merchant(shop);
 
     // Nothing came after the handshake: it ends, whoever it is.
     for certificate in [CertificateIdentity::None, by_certificate()] {

@@ -29,7 +29,7 @@ impl MerchantDirectory for Directory {
     async fn merchant(&self, id: &MerchantId) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
         self.asked.lock().unwrap().push(Instant::now());
         Ok(Some(Arc::new(Merchant {
-            id: id.clone(),
+            id: *id,
             name: "Demo Shop".into(),
             city: "Berlin".into(),
             country: "DE".into(),
@@ -108,10 +108,10 @@ async fn call(
         let value = http::HeaderValue::from_static(text);
         request.headers_mut().insert("grpc-timeout", value);
     }
-    let gate = Gate {
+    let gate = Arc::new(Gate {
         answered_within,
         ..Gate::new(authenticator, 1)
-    };
+    });
     let Ok(response) = gate.before(inner.clone()).call(request).await;
     Status::from_header_map(response.headers()).unwrap()
 }

@@ -77,7 +77,7 @@ pub(super) fn intent_at(merchant: &str, now: UnixMillis) -> AuthorizationIntent 
         payment_id: payment.id,
         kind: OperationKind::Authorization,
         state: OperationState::Created,
-        host_id: payment.host_id.clone(),
+        host_id: payment.host_id,
         amount: payment.amount,
         stan: payment.stan,
         rrn: payment.rrn,
@@ -92,7 +92,7 @@ pub(super) fn intent_at(merchant: &str, now: UnixMillis) -> AuthorizationIntent 
     };
     AuthorizationIntent {
         idempotency: IdempotencyKey {
-            merchant_id: payment.merchant_id.clone(),
+            merchant_id: payment.merchant_id,
             method: METHOD,
             request_id: format!("request-{}", unique()),
             body_hash: [7; 32],

@@ -136,7 +136,7 @@ impl Authorizer for Behind {
         let number = SequenceNumber::new(u64::try_from(payments.len()).unwrap()).unwrap();
         let payment = Payment {
             id: PaymentId::from_parts(now, [1; 10]),
-            merchant_id: command.merchant.id.clone(),
+            merchant_id: command.merchant.id,
             merchant_reference: command.merchant_reference,
             customer_reference: command.customer_reference,
             description: command.description,
