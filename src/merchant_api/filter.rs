@@ -1,5 +1,7 @@
 //! The filter of lists: conditions joined by AND, as ListPaymentsRequest.filter describes them.
 
+use std::borrow::Cow;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -80,11 +82,11 @@ fn read_condition(rest: &mut Cursor<'_>, filter: &mut PaymentFilter) -> Result<(
             unset
         }
         ("merchant_reference", "=") => {
-            let value = rest.take_value()?.to_owned();
+            let value = rest.take_value()?.into_owned();
             filter.merchant_reference.replace(value).is_none()
         }
         ("customer_reference", "=") => {
-            let value = rest.take_value()?.to_owned();
+            let value = rest.take_value()?.into_owned();
             filter.customer_reference.replace(value).is_none()
         }
         ("currency", "=") => {
@@ -114,7 +116,7 @@ fn read_condition(rest: &mut Cursor<'_>, filter: &mut PaymentFilter) -> Result<(
 
 fn read_time(rest: &mut Cursor<'_>, at: usize) -> Result<UnixMillis, InvalidFilter> {
     let value = rest.take_value()?;
-    let time = OffsetDateTime::parse(value, &Rfc3339)
+    let time = OffsetDateTime::parse(&value, &Rfc3339)
         .map_err(|_| rest.fault_at(at, "a time in RFC 3339 such as \"2026-01-01T00:00:00Z\""))?;
     // Within the years of RFC 3339 the milliseconds fit easily.
     let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
@@ -163,23 +165,40 @@ impl<'a> Cursor<'a> {
         self.take_while(|c| matches!(c, '=' | '<' | '>' | '!' | ':'))
     }
 
-    /// A word, or a text in double quotes without a double quote or backslash in it.
-    fn take_value(&mut self) -> Result<&'a str, InvalidFilter> {
+    /// A word, or a text in double quotes, in which `\"` is a double quote and `\\` a backslash.
+    fn take_value(&mut self) -> Result<Cow<'a, str>, InvalidFilter> {
         let at = self.position;
         if !self.rest().starts_with('"') {
             return match self.take_word() {
                 "" => Err(self.fault_at(at, "a word, or a text in double quotes")),
-                word => Ok(word),
+                word => Ok(word.into()),
             };
         }
         self.position += 1;
-        let value = self.take_while(|c| !matches!(c, '"' | '\\'));
-        if self.rest().starts_with('"') {
-            self.position += 1;
-            Ok(value)
-        } else {
-            Err(self.fault_at(self.position, "a closing double quote"))
+        let mut value = Cow::from(self.take_text());
+        loop {
+            match self.rest().as_bytes() {
+                [b'"', ..] => {
+                    self.position += 1;
+                    return Ok(value);
+                }
+                [b'\\', escaped @ (b'"' | b'\\'), ..] => {
+                    let value = value.to_mut();
+                    value.push(char::from(*escaped));
+                    self.position += 2;
+                    value.push_str(self.take_text());
+                }
+                [b'\\', ..] => {
+                    return Err(self.fault_at(self.position + 1, "a double quote or a backslash"));
+                }
+                _ => return Err(self.fault_at(self.position, "a closing double quote")),
+            }
         }
+    }
+
+    /// What comes before the next double quote or backslash.
+    fn take_text(&mut self) -> &'a str {
+        self.take_while(|c| !matches!(c, '"' | '\\'))
     }
 
     fn fault_at(&self, position: usize, expected: &'static str) -> InvalidFilter {
@@ -227,6 +246,14 @@ mod tests {
                     ..all()
                 },
             ),
+            (
+                r#"merchant_reference="12\" vinyl \\ \"blue\"" AND customer_reference="""#,
+                PaymentFilter {
+                    merchant_reference: Some(r#"12" vinyl \ "blue""#.into()),
+                    customer_reference: Some(String::new()),
+                    ..all()
+                },
+            ),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
         }
@@ -256,10 +283,11 @@ mod tests {
                 "each condition once",
             ),
             ("merchant_reference=\"a", 22, "a closing double quote"),
+            (r#"merchant_reference="a\"b"#, 25, "a closing double quote"),
             (
-                "merchant_reference=\"a\\\"b\"",
-                22,
-                "a closing double quote",
+                r#"merchant_reference="a\nb""#,
+                23,
+                "a double quote or a backslash",
             ),
             ("state=AUTHORIZED\u{e4}", 17, "AND or the end"),
             (&*long, 501, "the end: 500 bytes at most"),
