@@ -18,6 +18,8 @@ pub(super) enum LineFault {
     Tls(#[source] std::io::Error),
     #[error("the host closed the connection")]
     Closed,
+    #[error("the host signed off")]
+    SignedOff,
     #[error("the connection broke: {0}")]
     Broken(#[source] std::io::Error),
     #[error("the host took nothing for {} ms", WRITE_TIMEOUT.as_millis())]

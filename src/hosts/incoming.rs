@@ -132,9 +132,13 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
     }
 
     fn take_network_message(&mut self, message: &Message<'_>) -> Result<(), Stop> {
-        if network::is_echo_request(message) {
+        if let Some(function) = network::requested(message) {
             network::build_confirmation(&mut self.builder, message);
-            return Ok(self.write_network(NetworkFunction::Echo)?);
+            self.write_network(function)?;
+            if function == NetworkFunction::SignOff {
+                self.send_no_more();
+            }
+            return Ok(());
         }
         let answered = self
             .network

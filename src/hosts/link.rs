@@ -84,9 +84,7 @@ pub(super) async fn run(mut line: Line) {
                 let began = Instant::now();
                 let mut connection = Connection::new(*stream);
                 let end = Session::new(&mut line, &mut connection.stream).run().await;
-                if let SessionEnd::Drained = end {
-                    connection.ended_properly = true;
-                }
+                connection.ended_properly = !matches!(end, SessionEnd::Lost(_));
                 drop(connection);
                 // A line that lasted is tried again at once; one that is lost as soon as it is up
                 // counts as a failed attempt.
@@ -95,6 +93,7 @@ pub(super) async fn run(mut line: Line) {
                 }
                 match end {
                     SessionEnd::Drained => break,
+                    SessionEnd::SignedOff => LineFault::SignedOff,
                     SessionEnd::Lost(fault) => fault,
                 }
             }

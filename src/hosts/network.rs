@@ -25,6 +25,12 @@ impl NetworkFunction {
         }
     }
 
+    fn of(code: u64) -> Option<Self> {
+        [Self::SignOn, Self::SignOff, Self::Echo]
+            .into_iter()
+            .find(|function| function.code() == code)
+    }
+
     /// A name for logs.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -72,11 +78,14 @@ pub(super) fn build_request(
         .number(70, function.code());
 }
 
-/// Whether a message is an echo request of the host. Only requests are: an answer to an answer
-/// would go back and forth for ever.
-pub(super) fn is_echo_request(message: &Message<'_>) -> bool {
-    message.mti() == Mti::NETWORK_REQUEST
-        && message.number(70) == Some(NetworkFunction::Echo.code())
+/// What the host asks for, if this is a request of its: only those are answered, because an answer to an
+/// answer would go back and forth for ever.
+pub(super) fn requested(message: &Message<'_>) -> Option<NetworkFunction> {
+    if message.mti() == Mti::NETWORK_REQUEST {
+        NetworkFunction::of(message.number(70)?)
+    } else {
+        None
+    }
 }
 
 /// Puts the 0810 that confirms `request` into `builder`.

@@ -34,6 +34,8 @@ const DRAIN_TICK: Duration = Duration::from_millis(10);
 pub(super) enum SessionEnd {
     /// As it was asked to.
     Drained,
+    /// By the host, which signed off.
+    SignedOff,
     /// By a fault.
     Lost(LineFault),
 }
@@ -41,6 +43,7 @@ pub(super) enum SessionEnd {
 /// Ends the session's loop.
 pub(super) enum Stop {
     Done,
+    SignedOff,
     Fault(LineFault),
 }
 
@@ -56,6 +59,8 @@ pub(super) enum Phase {
     Up,
     Draining,
     SigningOff,
+    /// The host signed off: it is sent nothing more, and its answers to what it has are waited for.
+    SignedOff,
 }
 
 /// A network management request that waits for its answer.
@@ -112,15 +117,15 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         self.inbound.as_mut_slice().zeroize();
         // Whoever waits is told first: the rest may take a moment.
         self.line.lose_everything();
-        match stop {
-            Stop::Done => {
-                // A proper end of the TLS session. It flushes, so it is nothing for a line that was
-                // lost: TLS may hold a request that was given up.
-                let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
-                SessionEnd::Drained
-            }
-            Stop::Fault(fault) => SessionEnd::Lost(fault),
-        }
+        let end = match stop {
+            Stop::Done => SessionEnd::Drained,
+            Stop::SignedOff => SessionEnd::SignedOff,
+            Stop::Fault(fault) => return SessionEnd::Lost(fault),
+        };
+        // A proper end of the TLS session. It flushes, so it is nothing for a line that was lost: TLS
+        // may hold a request that was given up.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await;
+        end
     }
 
     fn begin(&mut self) -> Result<(), LineFault> {
@@ -139,6 +144,15 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         self.line.report.line_up();
     }
 
+    /// Takes the host's sign-off to heart, unless the line is being signed off anyway.
+    pub(super) fn send_no_more(&mut self) {
+        if self.phase != Phase::SigningOff {
+            self.phase = Phase::SignedOff;
+            self.line.open.store(false, Ordering::Release);
+            self.line.report.state(LineState::Draining, None);
+        }
+    }
+
     async fn serve(&mut self) -> Stop {
         let network = self.line.profile.network;
         let (least, most) = TICK;
@@ -146,7 +160,10 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         let mut tick = tokio::time::interval(tick_every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let draining = self.phase == Phase::Draining || self.phase == Phase::SigningOff;
+            let draining = matches!(
+                self.phase,
+                Phase::Draining | Phase::SigningOff | Phase::SignedOff
+            );
             let step = tokio::select! {
                 read = self.reader.read_buf(&mut self.inbound) => match read {
                     // Some hosts answer a sign-off by closing.
@@ -221,7 +238,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             mut waiter,
         } = outgoing;
         // All that can refuse a request comes before the claim, and the claim before the bytes.
-        if self.phase == Phase::SigningOn {
+        if matches!(self.phase, Phase::SigningOn | Phase::SignedOff) {
             return waiter.refuse(FailureReason::HostUnavailable);
         }
         if now >= claim_by {
@@ -295,11 +312,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             return Err(LineFault::NetworkTimeout(sent.function).into());
         }
         self.line.in_flight.expire(now);
-        if self.phase == Phase::Draining
-            && self.outbound.is_empty()
-            && self.network.is_none()
-            && self.line.load.load(Ordering::Acquire) == 0
-        {
+        let idle = self.outbound.is_empty() && self.line.load.load(Ordering::Acquire) == 0;
+        if self.phase == Phase::SignedOff && idle {
+            return Err(Stop::SignedOff);
+        }
+        if self.phase == Phase::Draining && idle && self.network.is_none() {
             if !self.line.profile.network.sign_on {
                 return Err(Stop::Done);
             }

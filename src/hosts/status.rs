@@ -19,7 +19,7 @@ pub enum LineState {
     SignedOn,
     /// Waiting before the next attempt to connect.
     BackingOff,
-    /// Taking no new requests; waiting for answers, then signing off.
+    /// Taking no new requests; waiting for answers, then signing off (or closing, where the host did).
     Draining,
     /// Closed for good.
     Closed,

@@ -218,20 +218,53 @@ async fn a_hosts_echo_is_answered_and_its_answers_are_not() {
         assert_eq!(quarantined.reason, QuarantineReason::NoMatch);
         assert_eq!(quarantined.mti.as_deref(), Some("0810"));
     }
-    // A sign-off that the host sends is no echo.
-    let mut sign_off = echo.clone();
-    sign_off.number(70, 2);
-    line.write(&sign_off).await;
+    // A request about something else (161, a change of keys) is not ours to confirm.
+    let mut key_change = echo.clone();
+    key_change.number(70, 161);
+    line.write(&key_change).await;
     assert_eq!(
         started.quarantined().await.reason,
         QuarantineReason::UnexpectedRequest
     );
-    line.write(&echo).await;
-    let reply = line.read().await.unwrap();
-    assert_eq!(reply.mti(), Mti::NETWORK_RESPONSE);
-    for (de, expected) in [(7, "1121101531"), (11, "000077"), (39, "00"), (70, "301")] {
-        assert_eq!(reply.text_of(de).as_deref(), Some(expected), "DE {de}");
+    // A host may say that it is up, too.
+    for (function, code) in [(1, "001"), (301, "301")] {
+        echo.number(70, function);
+        line.write(&echo).await;
+        let reply = line.read().await.unwrap();
+        assert_eq!(reply.mti(), Mti::NETWORK_RESPONSE);
+        for (de, expected) in [(7, "1121101531"), (11, "000077"), (39, "00"), (70, code)] {
+            assert_eq!(reply.text_of(de).as_deref(), Some(expected), "DE {de}");
+        }
     }
+}
+
+/// What it has is answered, it gets nothing more, and the line is made anew.
+#[tokio::test]
+async fn a_host_may_sign_off() {
+    let (started, bank, mut line) = Started::signed_on(|_| {}).await;
+    let payment = started.pay(6);
+    let request = line.read_request().await;
+    let mut sign_off = MessageBuilder::new(Mti::NETWORK_REQUEST);
+    sign_off.text(7, "1121101531").number(11, 77).number(70, 2);
+    line.write(&sign_off).await;
+    let reply = line.read().await.unwrap();
+    assert_eq!(reply.text_of(70).as_deref(), Some("002"));
+    assert_eq!(reply.text_of(39).as_deref(), Some("00"));
+    started
+        .line_status(|line| line.state == LineState::Draining)
+        .await;
+    let refused = end_of(started.pay(7)).await;
+    assert_eq!(refused, Exchange::NotSent(FailureReason::HostUnavailable));
+    line.write(&answer(&request, "00")).await;
+    assert!(is_approved(&end_of(payment).await));
+    assert_eq!(line.end().await, std::io::ErrorKind::UnexpectedEof);
+    assert!(started.fault().await.contains("the host signed off"));
+    let mut line = bank.accept_signed_on().await;
+    started.line_status(|line| line.signed_on).await;
+    let payment = started.pay(8);
+    let request = line.read_request().await;
+    line.write(&answer(&request, "00")).await;
+    assert!(is_approved(&end_of(payment).await));
 }
 
 #[tokio::test]
