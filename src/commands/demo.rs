@@ -1,14 +1,14 @@
 //! `payswitch demo`: simulated banks and the gateway in one process on loopback.
 //!
 //! - [`folder`]: what is kept from one run to the next: master key, certificates, API key.
-//! - [`reset`]: removes what an earlier run left, and nothing else.
+//! - [`own_files`]: what in that folder is the demo's: it removes and adds to nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
 //! - [`hops`]: shows one payment's messages at each hop, masked.
 
 pub mod folder;
 pub mod hops;
-pub mod reset;
+pub mod own_files;
 pub mod stand;
 pub mod tour;
 
@@ -39,7 +39,7 @@ const LATE_WITHIN: Duration = Duration::from_secs(8);
     payswitch demo --no-tour --port 0 --ready-file /tmp/ready.json\n\n\
     The folder holds no key in clear: a master key wraps them, and lies beside it in DIR.key.")]
 pub struct DemoArgs {
-    /// Where keys, certificates and the database are kept.
+    /// Where keys, certificates and the database are kept: an empty folder, or one of the demo's.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     data: PathBuf,
     /// Begin with an empty folder. One that holds anything but what the demo wrote is left alone.
@@ -68,9 +68,9 @@ pub struct DemoArgs {
 /// When a part can't be started, or the tour can't be finished.
 pub fn run(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     if arguments.reset {
-        reset::remove(&arguments.data, arguments.ready_file.as_deref())?;
+        own_files::remove(&arguments.data, arguments.ready_file.as_deref())?;
     }
-    std::fs::create_dir_all(&arguments.data)?;
+    own_files::make(&arguments.data, arguments.ready_file.as_deref())?;
     telemetry::start(LogFormat::Text, Some(&arguments.data.join("payswitch.log")))?;
     commands::runtime()?.block_on(show(arguments))
 }

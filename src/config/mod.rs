@@ -81,8 +81,8 @@ impl Config {
         environment::check(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
-            // Figment passes over a file that isn't there; a file that was named must be.
-            std::fs::metadata(path).map_err(|source| ConfigError::Unreadable {
+            // Figment passes over a file that isn't there; one that was named must be, and be readable.
+            std::fs::read(path).map_err(|source| ConfigError::Unreadable {
                 path: path.to_path_buf(),
                 source,
             })?;

@@ -1,4 +1,4 @@
-//! Removes what an earlier run of the demo left, and nothing else.
+//! What in a folder is the demo's: that alone it removes, and to nothing else does it add its files.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -19,12 +19,13 @@ const ENDINGS: [&str; 2] = ["pem", "key"];
 /// How deep folders lie within [`FOLDERS`]: `keys/retiring`, `certs/HOST`.
 const DEEPEST: u32 = 2;
 
-/// Why the folder is left as it is.
+/// Why a folder is left as it is.
 #[derive(Debug, thiserror::Error)]
-pub enum ResetError {
+pub enum FolderError {
     /// Something that the demo did not write.
     #[error(
-        "{} is not reset: it holds {}, which the demo did not write", data.display(), foreign.display()
+        "{} is left alone: it holds {}, which the demo did not write; expected an empty folder, or one \
+         that only the demo wrote to", data.display(), foreign.display()
     )]
     Foreign {
         /// The folder.
@@ -38,8 +39,8 @@ pub enum ResetError {
         /// The folder.
         data: PathBuf,
     },
-    /// The folder can't be read, or something in it can't be removed.
-    #[error("{} can't be reset", data.display())]
+    /// The folder can't be made or read, or something in it can't be removed.
+    #[error("the folder {} can't be used", data.display())]
     File {
         /// The folder.
         data: PathBuf,
@@ -49,23 +50,42 @@ pub enum ResetError {
     },
 }
 
+/// Makes the folder, unless it is there. One that an earlier run used may hold other files by now.
+///
+/// # Errors
+/// When it can't be made, or holds what the demo did not write and no demo ran in it before.
+pub fn make(data: &Path, ready_file: Option<&Path>) -> Result<(), FolderError> {
+    let failed = |source| FolderError::File {
+        data: data.to_path_buf(),
+        source,
+    };
+    std::fs::create_dir_all(data).map_err(failed)?;
+    match first_foreign(data, ready_file).map_err(failed)? {
+        Some(foreign) if !master_key_path(data).exists() => Err(FolderError::Foreign {
+            data: data.to_path_buf(),
+            foreign,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Removes the demo's folder and its master key. `ready_file` may lie in the folder.
 ///
 /// # Errors
 /// When the folder holds anything that the demo did not write, or a gateway runs on it; it is left as
 /// it was then.
-pub fn remove(data: &Path, ready_file: Option<&Path>) -> Result<(), ResetError> {
-    let failed = |source| ResetError::File {
+pub fn remove(data: &Path, ready_file: Option<&Path>) -> Result<(), FolderError> {
+    let failed = |source| FolderError::File {
         data: data.to_path_buf(),
         source,
     };
     if let Some(foreign) = first_foreign(data, ready_file).map_err(failed)? {
-        return Err(ResetError::Foreign {
+        return Err(FolderError::Foreign {
             data: data.to_path_buf(),
             foreign,
         });
     }
-    let data_held = || ResetError::Held {
+    let data_held = || FolderError::Held {
         data: data.to_path_buf(),
     };
     // The lock is held until everything is gone, so that no gateway starts on what is being removed.
@@ -141,7 +161,7 @@ mod tests {
     use super::*;
 
     /// A folder with these files in it, removed again.
-    fn reset(name: &str, files: &[&str]) -> (Result<(), ResetError>, bool) {
+    fn reset(name: &str, files: &[&str]) -> (Result<(), FolderError>, bool) {
         let data = std::env::temp_dir().join(format!("payswitch-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&data).unwrap();
         for file in files {
@@ -179,6 +199,26 @@ mod tests {
             assert!(!there);
         }
         remove(Path::new("/nowhere/payswitch-demo"), None).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_added_to_what_somebody_else_wrote() {
+        let data = std::env::temp_dir().join(format!("payswitch-made-{}", std::process::id()));
+        let key = master_key_path(&data);
+        make(&data, None).unwrap();
+        make(&data, None).unwrap();
+        std::fs::write(data.join("thesis.tex"), "").unwrap();
+        let error = make(&data, None).unwrap_err().to_string();
+        assert!(error.contains("thesis.tex"), "{error}");
+        // The demo ran there before.
+        std::fs::write(&key, "").unwrap();
+        make(&data, None).unwrap();
+        std::fs::remove_file(key).unwrap();
+        let error = make(&data.join("thesis.tex"), None)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("thesis.tex can't be used"), "{error}");
+        std::fs::remove_dir_all(data).unwrap();
     }
 
     #[test]
