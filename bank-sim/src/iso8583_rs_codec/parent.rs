@@ -215,6 +215,9 @@ impl RunningChild {
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // Ctrl-C on a terminal goes to a whole group, and this process still has to answer what is
+            // under way when it stops; it ends when its input does.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(not_started)?;
