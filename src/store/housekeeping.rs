@@ -1,9 +1,7 @@
-//! The signs of life of this process, what dead ones left open, and what is pruned.
+//! The signs of life of this process, and what dead ones left open.
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::Store;
 use super::error::StoreError;
@@ -15,14 +13,8 @@ use crate::payment::moment::UnixMillis;
 const LIFE_SIGN: Duration = Duration::from_secs(10);
 /// After this long without a sign a process is taken for dead, in milliseconds.
 const DEAD_AFTER_MS: i64 = 60_000;
-/// How often pruning begins.
+/// How often pruning begins, at least twice as long as one run may take.
 const PRUNING: Duration = Duration::from_secs(60);
-/// How long a sealed card's use is remembered after the card expired, in milliseconds.
-const ENVELOPE_KEPT_MS: i64 = 3_600_000;
-/// The most rows that one transaction removes, so that no payment waits long for it.
-const PRUNED_ROWS: i64 = 500;
-/// How long one run of pruning may take: half of the time between two.
-const PRUNING_FOR: Duration = Duration::from_secs(30);
 
 const LEFT_OPEN: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
     WHERE disconnected_at_ms IS NULL AND node_id <> $3 AND node_id NOT IN \
@@ -107,39 +99,5 @@ impl Store {
                 }
             }
         });
-    }
-
-    /// Forgets the use of sealed cards that expired more than an hour before `now`, in small
-    /// transactions between which payments are written. Gives how many were forgotten; what is too
-    /// many for one call is left to the next.
-    ///
-    /// # Errors
-    /// When the database is not available or too much waits.
-    pub async fn prune(&self, now: UnixMillis) -> Result<u64, StoreError> {
-        let forget = Statement {
-            text: "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
-                (SELECT merchant_id, jti FROM used_envelopes WHERE expires_at_ms < $1 \
-                 ORDER BY expires_at_ms LIMIT $2)",
-            values: vec![
-                now.plus_ms(-ENVELOPE_KEPT_MS).as_i64().into(),
-                PRUNED_ROWS.into(),
-            ],
-            returning: false,
-        };
-        let mut pruned = 0;
-        let give_up_at = Instant::now() + PRUNING_FOR;
-        while Instant::now() < give_up_at {
-            let done = self.inner.writer.work(vec![forget.clone()], true).await?;
-            let rows = done.first().map_or(0, |done| done.rows_affected);
-            pruned += rows;
-            if rows < PRUNED_ROWS.unsigned_abs() {
-                return Ok(pruned);
-            }
-        }
-        tracing::warn!(
-            pruned,
-            "more sealed cards have expired than could be forgotten in time"
-        );
-        Ok(pruned)
     }
 }

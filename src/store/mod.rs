@@ -15,7 +15,7 @@
 //! - `responses`: late and quarantined responses.
 //! - `connections`: who is and was connected.
 //! - `recovery`: what a dead process left unfinished, and what is owed.
-//! - `housekeeping`: the signs of life of this process, and what is pruned.
+//! - `housekeeping`: the signs of life of this process; `pruning`: what is forgotten in time.
 
 mod batch;
 mod connections;
@@ -29,6 +29,7 @@ mod lot;
 mod merchants;
 pub mod numbers;
 mod payments;
+mod pruning;
 mod readers;
 pub mod records;
 pub mod recovery;

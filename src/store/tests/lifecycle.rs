@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::make::{METHOD, NOW, approved, intent, intent_at, merchant, random, unknown};
+use super::make::{METHOD, NOW, approved, intent, merchant, random, unknown};
 use super::on_both;
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
@@ -18,7 +18,6 @@ on_both!(
     connections_are_recorded,
     what_a_dead_process_left_open_is_closed,
     corrupt_rows_are_named,
-    old_envelopes_are_pruned,
     a_well_store_says_so,
 );
 
@@ -328,40 +327,6 @@ async fn corrupt_rows_are_named(database: TestDatabase) {
         }
         store.update_merchant(&shop).await.unwrap();
     }
-    store.close().await;
-}
-
-async fn old_envelopes_are_pruned(database: TestDatabase) {
-    let store = database.open().await;
-    let day_ms = 24 * 3_600_000;
-    let old = intent_at("shop", NOW);
-    let recent = intent_at("shop", NOW.plus_ms(20 * day_ms));
-    for intent in [&old, &recent] {
-        store.record_intent(intent).await.unwrap();
-    }
-    let expiry = old.envelope.as_ref().unwrap().expires_at;
-    assert_eq!(store.prune(expiry.plus_ms(3_600_000)).await.unwrap(), 0);
-    assert_eq!(store.prune(expiry.plus_ms(3_600_001)).await.unwrap(), 1);
-    let after_thirty_days = NOW.plus_ms(30 * day_ms + 1);
-    assert_eq!(store.prune(after_thirty_days).await.unwrap(), 1);
-    // A request is remembered for good.
-    let key = &old.idempotency;
-    let answer = store
-        .find_answer(&key.merchant_id, METHOD, &key.request_id)
-        .await;
-    assert_eq!(answer.unwrap().unwrap().payment_id, old.payment.id);
-
-    // More than one transaction's worth.
-    database
-        .execute(&format!(
-            "INSERT INTO used_envelopes (merchant_id, jti, operation_id, expires_at_ms) \
-             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) \
-             SELECT 'shop', 'many-' || CAST(i AS TEXT), 'op', {} FROM n",
-            NOW.as_i64()
-        ))
-        .await;
-    let pruned = store.prune(after_thirty_days).await.unwrap();
-    assert_eq!(pruned, 1200);
     store.close().await;
 }
 

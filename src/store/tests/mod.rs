@@ -11,6 +11,7 @@ mod model;
 mod numbers;
 mod outcomes;
 mod payments;
+mod pruning;
 mod readers;
 mod recovery;
 mod responses;
