@@ -32,11 +32,12 @@ impl Authorizations {
         }
     }
 
-    async fn keep(&self, notice: HostNotice) {
+    /// Keeps a report, as long as the store may still take it.
+    pub(super) async fn keep(&self, notice: HostNotice) {
         let give_up_at = Instant::now() + RECORD_WITHIN;
         while let Err(error) = self.keep_notice(notice.clone()).await {
             if !may_pass(&error) || Instant::now() >= give_up_at {
-                tracing::error!(%error, "A report of a bank link could not be recorded");
+                tracing::error!(%error, ?notice, "A report of a bank link could not be recorded");
                 break;
             }
             tracing::warn!(%error, "The store did not take a report; it is offered again");
@@ -67,7 +68,7 @@ impl Authorizations {
 
     /// A late answer changes nothing that was told, and the reversal that is owed stays owed: it was
     /// recorded together with the outcome that isn't known.
-    pub(super) async fn keep_late(
+    async fn keep_late(
         &self,
         host_id: HostId,
         operation_id: OperationId,

@@ -89,7 +89,7 @@ pub fn decide(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::payment::decline::{
         Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
@@ -104,7 +104,8 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis::new(1_795_000_000_000);
 
-    fn records() -> (Box<Payment>, Box<Operation>) {
+    /// A payment that is about to be sent, and its operation.
+    pub(in crate::authorization) fn records() -> (Box<Payment>, Box<Operation>) {
         let date = BusinessDate::of(NOW);
         let number = SequenceNumber::new(41).unwrap();
         let amount = Money::new(1250, "EUR".parse().unwrap()).unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::hosts::exchange::Exchange;
-use crate::payment::decline::{FailureReason, UnknownReason};
-use crate::payment::ids::PaymentId;
+use crate::hosts::notice::HostNotice;
+use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
 use crate::store;
@@ -36,24 +36,25 @@ impl Authorizations {
         records: (Box<Payment>, Box<Operation>),
         reason: &str,
     ) -> Result<Authorized, AuthorizeError> {
-        let (payment_id, operation_id) = (records.0.id, records.1.id);
-        tracing::warn!(payment.id = %payment_id, reason, "It is not sure that an intent is recorded");
-        // Before anything that may take its time: should the intent turn up later, recovery knows.
-        self.operations_under_way.never_send(operation_id);
+        tracing::warn!(payment.id = %records.0.id, reason, "It is not sure that an intent is recorded");
         let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         let outcome = self.decided(records, exchange, 0)?;
-        match self.record(&outcome).await {
-            Ok(OutcomeRecorded::Recorded) => Ok(Authorized {
-                payment: outcome.payment,
-                bank_us: 0,
-            }),
-            Ok(OutcomeRecorded::Superseded { current, .. }) => Ok(Authorized {
-                payment: current,
-                bank_us: 0,
-            }),
-            Err(error @ StoreError::NotFound { .. }) => Err(not_recorded(error)),
-            Err(error) => Err(not_told(payment_id, &error)),
+        // Before anything that may take its time: should the intent turn up later, recovery knows.
+        self.operations_under_way.remember(outcome.clone());
+        let recorded = self.record(&outcome).await;
+        if recorded.is_ok() {
+            self.operations_under_way.forget(outcome.operation.id);
         }
+        let payment = match recorded {
+            Ok(OutcomeRecorded::Recorded) => outcome.payment,
+            Ok(OutcomeRecorded::Superseded { current, .. }) => current,
+            Err(error @ StoreError::NotFound { .. }) => return Err(not_recorded(error)),
+            Err(error) => return Err(not_told(&outcome, &error)),
+        };
+        Ok(Authorized {
+            payment,
+            bank_us: 0,
+        })
     }
 
     /// What the exchange means. A fault in the rules leaves the payment to [`recovery`](super::recovery).
@@ -66,56 +67,52 @@ impl Authorizations {
         let payment_id = payment.id;
         let now = self.clock.now();
         let outcome = decision::decide(payment, operation, exchange, hold_days, now)
-            .map_err(|error| not_told(payment_id, &error))?;
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(payment.id = %payment_id, error, "The outcome could not be decided");
+            })
+            .map_err(|_| AuthorizeError::OutcomeNotRecorded { payment_id })?;
         if let Some(reversal) = &outcome.reversal {
             log_reversal_owed(&outcome.operation, reversal.reason);
         }
         Ok(outcome)
     }
 
-    /// Records what came of it, and only then tells it.
+    /// Records what came of it, and only then tells it. What the store does not take is remembered, and
+    /// [`recovery`](super::recovery) records it later.
     pub(super) async fn conclude(
         &self,
         outcome: AuthorizationOutcome,
     ) -> Result<Box<Payment>, AuthorizeError> {
-        let recorded = self
-            .record(&outcome)
-            .await
-            .map_err(|error| not_told(outcome.payment.id, &error))?;
-        match recorded {
-            OutcomeRecorded::Recorded => Ok(outcome.payment),
+        match self.record(&outcome).await {
+            Ok(OutcomeRecorded::Recorded) => Ok(outcome.payment),
             // Another node took this process for stopped and resolved the payment: its word stands,
             // and what the bank said is a late response.
-            OutcomeRecorded::Superseded { current, .. } => {
+            Ok(OutcomeRecorded::Superseded { current, .. }) => {
                 self.keep_superseded(&outcome.operation).await;
                 Ok(current)
+            }
+            Err(error) => {
+                let not_told = not_told(&outcome, &error);
+                self.operations_under_way.remember(outcome);
+                Err(not_told)
             }
         }
     }
 
-    async fn keep_superseded(&self, operation: &Operation) {
-        let (response_code, approval_code) = match &operation.state {
-            OperationState::Approved { approval } => {
-                (approval.response_code, approval.approval_code.clone())
-            }
-            OperationState::Declined { decline } => (decline.response_code, String::new()),
-            _ => return,
+    /// Keeps what the bank said of an operation that somebody else has resolved.
+    pub(super) async fn keep_superseded(&self, operation: &Operation) {
+        let Some((response_code, approval_code)) = answer_of(operation) else {
+            return;
         };
-        let host_id = operation.host_id;
-        let at = operation.updated_at;
-        let kept = self
-            .keep_late(
-                host_id,
-                operation.id,
-                Some(response_code),
-                approval_code,
-                at,
-            )
-            .await;
-        if let Err(error) = kept {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(operation.id = %operation.id, error, "A late answer was not recorded");
-        }
+        self.keep(HostNotice::LateResponse {
+            host_id: operation.host_id,
+            operation_id: operation.id,
+            response_code: Some(response_code),
+            approval_code: approval_code.to_owned(),
+            at: operation.updated_at,
+        })
+        .await;
     }
 
     /// Offers an outcome to the store until it takes it, for a bounded time.
@@ -140,10 +137,37 @@ impl Authorizations {
     }
 }
 
-/// The outcome is not recorded, so it can't be told.
-fn not_told(payment_id: PaymentId, error: &(dyn std::error::Error + 'static)) -> AuthorizeError {
-    tracing::error!(payment.id = %payment_id, error, "The outcome could not be recorded");
-    AuthorizeError::OutcomeNotRecorded { payment_id }
+/// The outcome is not recorded, so it can't be told. All that is known of it stands in the log, in case
+/// this process ends before it can be recorded.
+fn not_told(outcome: &AuthorizationOutcome, error: &StoreError) -> AuthorizeError {
+    let operation = &outcome.operation;
+    let (response_code, approval_code) = answer_of(operation).unzip();
+    tracing::error!(
+        payment.id = %outcome.payment.id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        state = operation.state.name(),
+        response_code = response_code.map(tracing::field::display),
+        approval_code,
+        error = error as &dyn std::error::Error,
+        "The outcome could not be recorded"
+    );
+    AuthorizeError::OutcomeNotRecorded {
+        payment_id: outcome.payment.id,
+    }
+}
+
+/// DE 39 and DE 38 of the bank's answer, where one decided the operation.
+fn answer_of(operation: &Operation) -> Option<(ResponseCode, &str)> {
+    match &operation.state {
+        OperationState::Approved { approval } => {
+            Some((approval.response_code, &approval.approval_code))
+        }
+        OperationState::Declined { decline } => Some((decline.response_code, "")),
+        _ => None,
+    }
 }
 
 /// Whether the same record may be taken a moment later.
@@ -167,3 +191,6 @@ pub(super) fn log_reversal_owed(operation: &Operation, reason: UnknownReason) {
         "The outcome at the bank is not known; a reversal is owed"
     );
 }
+
+#[cfg(test)]
+mod tests;

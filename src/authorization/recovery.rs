@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::hosts::exchange::Exchange;
-use crate::payment::decline::{FailureReason, UnknownReason};
+use crate::payment::decline::UnknownReason;
 use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
@@ -92,8 +92,8 @@ impl Authorizations {
     }
 
     /// Resolves what nobody works on any more: the outcome is not known, and a reversal is owed, since
-    /// a byte may have reached the bank; unless this process knows that none has. One that can't be
-    /// resolved holds up no other.
+    /// a byte may have reached the bank; unless this process remembers what came of it. One that can't
+    /// be resolved holds up no other.
     async fn resolve(
         &self,
         past: UnixMillis,
@@ -136,13 +136,16 @@ impl Authorizations {
         payment: Box<Payment>,
         operation: Box<Operation>,
     ) -> Result<bool, StoreError> {
-        let never_sent = self.operations_under_way.was_never_sent(operation.id);
-        let exchange = if never_sent {
-            Exchange::NotSent(FailureReason::DeadlineBeforeSend)
-        } else {
-            Exchange::Unknown(UnknownReason::GatewayStopped)
-        };
+        if let Some(outcome) = self.operations_under_way.remembered(operation.id) {
+            let recorded = self.record(&outcome).await?;
+            self.operations_under_way.forget(operation.id);
+            if let OutcomeRecorded::Superseded { .. } = recorded {
+                self.keep_superseded(&outcome.operation).await;
+            }
+            return Ok(recorded == OutcomeRecorded::Recorded);
+        }
         let payment_id = payment.id;
+        let exchange = Exchange::Unknown(UnknownReason::GatewayStopped);
         let decided = match decision::decide(payment, operation, exchange, 0, self.clock.now()) {
             Ok(decided) => decided,
             Err(error) => {
