@@ -2,8 +2,9 @@
 //!
 //! Each field of a dialect says how much of it is [`Shown`]; what it doesn't say is not shown. Of
 //! a PAN people see the BIN (six digits) and the last four. A value that is not what it should be
-//! is not shown at all. Of a message that can't be read to its end people see header, MTI and
-//! bitmaps: a field may then have begun elsewhere, and a PAN may lie in what looks like an amount.
+//! is not shown at all. Of a message that can't be read to its end people see MTI and bitmaps: a field
+//! may then have begun elsewhere, and a PAN may lie in what looks like an amount. Where even the MTI is
+//! none that the standard knows, the message itself began elsewhere, and nothing of it is shown.
 
 use std::borrow::Cow;
 
@@ -18,7 +19,7 @@ const BIN_DIGITS: usize = 6;
 /// The digits of a PAN that people may see at its end.
 const LAST_DIGITS: usize = 4;
 /// The lengths of a PAN (ISO/IEC 7812-1). Of a shorter one, too little would be hidden.
-const PAN_DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
+const PAN_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
 /// One field, fit for people to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub fn masked_pan(pan: &str) -> Cow<'static, str> {
 }
 
 /// The bytes of a message in hex, two characters a byte, `*` for each half that is hidden. Of a
-/// message that the dialect can't read, all is hidden but header, MTI and bitmaps.
+/// message that the dialect can't read, all is hidden but MTI and bitmaps.
 #[must_use]
 pub fn masked_hex(dialect: &Dialect, bytes: &[u8]) -> String {
     let mut visible = vec![false; bytes.len() * 2];
@@ -84,10 +85,14 @@ fn mark_visible(message: &Message<'_>, visible: &mut [bool]) {
             part.fill(true);
         }
     };
-    show(0..message.preamble_bytes() * 2);
+    let preamble_ends = message.preamble_bytes() * 2;
     if !message.is_whole {
+        if message.mti().is_of_1987() {
+            show(message.header().len() * 2..preamble_ends);
+        }
         return;
     }
+    show(0..preamble_ends);
     for de in message.iter_des() {
         let (Some(content), Some(field), Some(range)) = (
             message.content(de),

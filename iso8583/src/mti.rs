@@ -169,6 +169,15 @@ impl Mti {
         [a << 4 | b, c << 4 | d]
     }
 
+    /// Whether ISO 8583:1987 gives each of its digits a meaning.
+    #[must_use]
+    pub const fn is_of_1987(self) -> bool {
+        matches!(self.version(), Version::Iso1987)
+            && !matches!(self.class(), Class::Reserved(_))
+            && !matches!(self.function(), Function::Reserved(_))
+            && !matches!(self.origin(), Origin::Reserved(_))
+    }
+
     /// The first digit.
     #[must_use]
     pub const fn version(self) -> Version {

@@ -6,8 +6,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::payment::record::{CardBrand, CardSummary};
 
-/// Digits of a PAN (ISO/IEC 7812-1; ISO 8583 DE 2 carries up to 19).
-pub const PAN_DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
+/// Digits of a PAN (ISO/IEC 7812-1; ISO 8583 DE 2 carries up to 19). Of a shorter one, the BIN and the
+/// last four digits would be nearly the whole.
+pub const PAN_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Characters of a cardholder's name (ISO/IEC 7813 track 1 has 26; longer ones are typed on the web).
 pub const MAX_HOLDER_CHARACTERS: usize = 64;
 
@@ -15,7 +16,7 @@ pub const MAX_HOLDER_CHARACTERS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCard {
     /// The PAN has a wrong number of digits, or other characters.
-    #[error("expected a card number of 12 to 19 digits")]
+    #[error("expected a card number of 13 to 19 digits")]
     PanDigits,
     /// The PAN's last digit is wrong (Luhn, ISO/IEC 7812-1 annex B).
     #[error("the card number's check digit is wrong")]
@@ -59,7 +60,7 @@ impl<const N: usize> Digits<N> {
     }
 }
 
-/// A primary account number: 12 to 19 digits with a right check digit.
+/// A primary account number: 13 to 19 digits with a right check digit.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Pan(Digits<19>);
 
@@ -67,7 +68,7 @@ impl Pan {
     /// A PAN of `digits`.
     ///
     /// # Errors
-    /// When it has other characters, fewer than 12 or more than 19 digits, or a wrong check digit.
+    /// When it has other characters, fewer than 13 or more than 19 digits, or a wrong check digit.
     pub fn from_digits(digits: &str) -> Result<Self, InvalidCard> {
         if !PAN_DIGITS.contains(&digits.len()) {
             return Err(InvalidCard::PanDigits);

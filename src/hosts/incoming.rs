@@ -19,9 +19,6 @@ use super::report::response_code_of;
 use super::session::{NetworkRequest, Phase, Session, Stop};
 use super::tap::Direction;
 
-/// How much of a stream that fell out of step goes to the quarantine.
-const UNFRAMED_BYTES_SHOWN: usize = 256;
-
 impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
     /// Takes every whole frame out of what was read.
     pub(super) fn take_frames(&mut self) -> Result<(), Stop> {
@@ -40,14 +37,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                     self.take_frame(frame, now)
                 }
                 Err(error) => {
-                    let shown = rest.len().min(UNFRAMED_BYTES_SHOWN);
-                    self.line.report.quarantine(
-                        None,
-                        rest.get(..shown).unwrap_or_default(),
-                        QuarantineReason::Undecodable {
-                            detail: error.to_string(),
-                        },
-                    );
+                    self.line.report.quarantine_unframed(&error);
                     Err(LineFault::Undecodable(error.to_string()).into())
                 }
             };

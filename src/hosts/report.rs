@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iso8583::{Message, masked};
+use iso8583::{FramingError, Message, masked};
 use tokio::sync::{broadcast, mpsc};
 use zeroize::Zeroizing;
 
@@ -117,6 +117,15 @@ impl Reporter {
             "a message went to the quarantine"
         );
         self.notice(HostNotice::Quarantined(Box::new(quarantined)));
+    }
+
+    /// Says in the quarantine that a stream fell out of step. None of its bytes go there: where one
+    /// can't tell a message's beginning, a PAN may lie anywhere.
+    pub(super) fn quarantine_unframed(&self, error: &FramingError) {
+        let reason = QuarantineReason::Undecodable {
+            detail: error.to_string(),
+        };
+        self.quarantine(None, &[], reason);
     }
 
     /// Copies a message for whoever listens to the tap.

@@ -18,12 +18,9 @@
 //! one letter within the digits helps.
 
 use std::borrow::Cow;
-use std::ops::RangeInclusive;
 
-use crate::card::pan::passes_luhn;
+use crate::card::pan::{PAN_DIGITS, passes_luhn};
 
-/// Digits of a card number (ISO/IEC 7812-1), as in use: 13 to 19.
-const PAN_DIGITS: RangeInclusive<usize> = 13..=19;
 /// The fewest digits of a group that a card number is written in: 4-4-4-4, 4-6-5, 4-6-4, 4-4-4-4-3.
 const MIN_GROUP_DIGITS: usize = 3;
 /// The most spaces and dashes between two groups.

@@ -295,7 +295,7 @@ fn debug_shows_nothing_secret() {
 proptest! {
     #[test]
     fn any_card_and_claims_come_back(
-        account in "[2-6][0-9]{10,17}",
+        account in "[2-6][0-9]{11,17}",
         expiry in "[0-9]{2}(0[1-9]|1[0-2])",
         cvv in proptest::option::of("[0-9]{3,4}"),
         holder in proptest::option::of("[A-Za-z '\"\\\\éß中-]{1,30}"),
