@@ -207,13 +207,6 @@ fn a_pan_in_the_place_of_the_preamble_is_not_shown() {
     assert_eq!(masked_hex(ascii, bytes), "*".repeat(bytes.len() * 2));
 }
 
-fn hex(digits: &str) -> Vec<u8> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
-}
-
 #[test]
 fn a_message_with_wrong_content_shows_no_field() {
     let dialect = builtin("iso1987-ascii-binary");
