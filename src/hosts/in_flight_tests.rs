@@ -4,7 +4,7 @@ use std::rc::Rc;
 use iso8583::Mti;
 use proptest::prelude::*;
 
-use super::super::match_key::TerminalId;
+use super::super::match_key::{Part, TerminalId};
 use super::super::notice::KeyField;
 use super::*;
 
@@ -42,17 +42,19 @@ fn key(stan: u32, round: u32) -> RequestKey {
         stan: Stan::try_from(stan).unwrap(),
         rrn: format!("{round:06}{stan:06}").parse().unwrap(),
         terminal_id: TerminalId::new("TERM").unwrap(),
+        currency: 978,
     }
 }
 
 fn echo(key: &RequestKey) -> ReceivedKey {
     ReceivedKey {
         mti: key.response_mti,
-        amount_minor: Some(key.amount_minor),
-        transmitted: Some(key.transmitted),
+        amount_minor: Part::Is(key.amount_minor),
+        transmitted: Part::Is(key.transmitted),
         stan: Some(key.stan),
-        rrn: Some(key.rrn),
-        terminal_id: Some(key.terminal_id),
+        rrn: Part::Is(key.rrn),
+        terminal_id: Part::Is(key.terminal_id),
+        currency: Part::Is(key.currency),
     }
 }
 
@@ -76,7 +78,7 @@ fn a_mismatch_leaves_the_waiter_waiting() {
     let sent = key(7, 0);
     table.insert(sent, waiter(1), Instant::now()).unwrap();
     let swapped = ReceivedKey {
-        rrn: Some(key(8, 0).rrn),
+        rrn: Part::Is(key(8, 0).rrn),
         ..echo(&sent)
     };
     let expected = KeyFields::default().with(KeyField::Rrn);

@@ -1,4 +1,4 @@
-//! The key under which a response finds its request: message type, DE 4, 7, 11, 37 and 41.
+//! The key under which a response finds its request: message type, DE 4, 7, 11, 37, 41 and 49.
 
 use iso8583::{Message, Mti};
 
@@ -19,6 +19,7 @@ impl KeyFields {
             KeyField::Stan => 8,
             KeyField::Rrn => 16,
             KeyField::TerminalId => 32,
+            KeyField::Currency => 64,
         }
     }
 
@@ -60,7 +61,7 @@ pub struct MatchRule {
 }
 
 impl Default for MatchRule {
-    /// DE 7, 11, 37 and 41 always; DE 4 where echoed.
+    /// DE 7, 11, 37 and 41 always; DE 4 and 49 where echoed.
     fn default() -> Self {
         Self {
             always: KeyFields::default()
@@ -68,7 +69,9 @@ impl Default for MatchRule {
                 .with(KeyField::Stan)
                 .with(KeyField::Rrn)
                 .with(KeyField::TerminalId),
-            where_echoed: KeyFields::default().with(KeyField::Amount),
+            where_echoed: KeyFields::default()
+                .with(KeyField::Amount)
+                .with(KeyField::Currency),
         }
     }
 }
@@ -88,6 +91,8 @@ pub(super) struct RequestKey {
     pub(super) rrn: Rrn,
     /// DE 41.
     pub(super) terminal_id: TerminalId,
+    /// DE 49, ISO 4217 numeric.
+    pub(super) currency: u16,
 }
 
 /// DE 41: eight characters, filled up with spaces on the right.
@@ -105,33 +110,50 @@ impl TerminalId {
     }
 }
 
+/// One part of the key as a response carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part<T> {
+    /// It is not there.
+    Absent,
+    /// It is there and can't be meant: another value than any that was sent.
+    Unusable,
+    /// It is there.
+    Is(T),
+}
+
+impl<T> Part<T> {
+    fn of(message: &Message<'_>, de: u8, read: impl FnOnce() -> Option<T>) -> Self {
+        if message.has(de) {
+            read().map_or(Self::Unusable, Self::Is)
+        } else {
+            Self::Absent
+        }
+    }
+}
+
 /// What a response carries of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ReceivedKey {
+pub struct ReceivedKey {
     pub(super) mti: Mti,
-    pub(super) amount_minor: Option<u64>,
-    pub(super) transmitted: Option<u64>,
+    pub(super) amount_minor: Part<u64>,
+    pub(super) transmitted: Part<u64>,
     pub(super) stan: Option<Stan>,
-    pub(super) rrn: Option<Rrn>,
-    pub(super) terminal_id: Option<TerminalId>,
+    pub(super) rrn: Part<Rrn>,
+    pub(super) terminal_id: Part<TerminalId>,
+    pub(super) currency: Part<u16>,
 }
 
 impl ReceivedKey {
-    /// Reads the key of a message. What is there but can't be meant counts as another value.
+    /// Reads the key of a message.
     pub(super) fn of(message: &Message<'_>) -> Self {
         Self {
             mti: message.mti(),
-            amount_minor: message
-                .has(4)
-                .then(|| message.number(4).unwrap_or(u64::MAX)),
-            transmitted: message
-                .has(7)
-                .then(|| message.number(7).unwrap_or(u64::MAX)),
+            amount_minor: Part::of(message, 4, || message.number(4)),
+            transmitted: Part::of(message, 7, || message.number(7)),
             stan: stan_of(message),
-            rrn: rrn_of(message),
-            terminal_id: message
-                .text_trimmed(41)
-                .and_then(|text| TerminalId::new(&text)),
+            rrn: Part::of(message, 37, || rrn_of(message)),
+            terminal_id: Part::of(message, 41, || TerminalId::new(&message.text_trimmed(41)?)),
+            currency: Part::of(message, 49, || message.text(49)?.parse().ok()),
         }
     }
 }
@@ -159,9 +181,10 @@ impl MatchRule {
                 KeyField::Mti => continue,
                 KeyField::Amount => compare(received.amount_minor, sent.amount_minor),
                 KeyField::TransmissionDateTime => compare(received.transmitted, sent.transmitted),
-                KeyField::Stan => compare(received.stan, sent.stan),
+                KeyField::Stan => (true, received.stan == Some(sent.stan)),
                 KeyField::Rrn => compare(received.rrn, sent.rrn),
                 KeyField::TerminalId => compare(received.terminal_id, sent.terminal_id),
+                KeyField::Currency => compare(received.currency, sent.currency),
             };
             let wrong = (self.always.contains(field) && !equal)
                 || (self.where_echoed.contains(field) && there && !equal);
@@ -173,9 +196,9 @@ impl MatchRule {
     }
 }
 
-fn compare<T: PartialEq>(received: Option<T>, sent: T) -> (bool, bool) {
-    let there = received.is_some();
-    (there, received == Some(sent))
+fn compare<T: PartialEq>(received: Part<T>, sent: T) -> (bool, bool) {
+    let there = received != Part::Absent;
+    (there, received == Part::Is(sent))
 }
 
 #[cfg(test)]
@@ -190,6 +213,7 @@ mod tests {
             stan: Stan::try_from(7).unwrap(),
             rrn: "632500000007".parse().unwrap(),
             terminal_id: TerminalId::new("TERM01").unwrap(),
+            currency: 978,
         }
     }
 
@@ -197,22 +221,23 @@ mod tests {
         let sent = sent();
         ReceivedKey {
             mti: sent.response_mti,
-            amount_minor: Some(sent.amount_minor),
-            transmitted: Some(sent.transmitted),
+            amount_minor: Part::Is(sent.amount_minor),
+            transmitted: Part::Is(sent.transmitted),
             stan: Some(sent.stan),
-            rrn: Some(sent.rrn),
-            terminal_id: Some(sent.terminal_id),
+            rrn: Part::Is(sent.rrn),
+            terminal_id: Part::Is(sent.terminal_id),
+            currency: Part::Is(sent.currency),
         }
     }
 
     #[test]
     fn the_whole_key_counts() {
-        let table: [(&str, ReceivedKey, &[KeyField]); 9] = [
+        let table: [(&str, ReceivedKey, &[KeyField]); 13] = [
             ("an echo", echoed(), &[]),
             (
                 "no amount",
                 ReceivedKey {
-                    amount_minor: None,
+                    amount_minor: Part::Absent,
                     ..echoed()
                 },
                 &[],
@@ -220,7 +245,7 @@ mod tests {
             (
                 "another amount",
                 ReceivedKey {
-                    amount_minor: Some(1251),
+                    amount_minor: Part::Is(1251),
                     ..echoed()
                 },
                 &[KeyField::Amount],
@@ -236,7 +261,7 @@ mod tests {
             (
                 "no RRN",
                 ReceivedKey {
-                    rrn: None,
+                    rrn: Part::Absent,
                     ..echoed()
                 },
                 &[KeyField::Rrn],
@@ -244,7 +269,7 @@ mod tests {
             (
                 "another RRN",
                 ReceivedKey {
-                    rrn: Some("632500000008".parse().unwrap()),
+                    rrn: Part::Is("632500000008".parse().unwrap()),
                     ..echoed()
                 },
                 &[KeyField::Rrn],
@@ -252,15 +277,47 @@ mod tests {
             (
                 "another terminal",
                 ReceivedKey {
-                    terminal_id: TerminalId::new("TERM02"),
+                    terminal_id: Part::Is(TerminalId::new("TERM02").unwrap()),
                     ..echoed()
                 },
                 &[KeyField::TerminalId],
             ),
             (
+                "a terminal that is none",
+                ReceivedKey {
+                    terminal_id: Part::Unusable,
+                    ..echoed()
+                },
+                &[KeyField::TerminalId],
+            ),
+            (
+                "an amount that is none",
+                ReceivedKey {
+                    amount_minor: Part::Unusable,
+                    ..echoed()
+                },
+                &[KeyField::Amount],
+            ),
+            (
+                "no currency",
+                ReceivedKey {
+                    currency: Part::Absent,
+                    ..echoed()
+                },
+                &[],
+            ),
+            (
+                "another currency",
+                ReceivedKey {
+                    currency: Part::Is(840),
+                    ..echoed()
+                },
+                &[KeyField::Currency],
+            ),
+            (
                 "another second",
                 ReceivedKey {
-                    transmitted: Some(1_121_101_501),
+                    transmitted: Part::Is(1_121_101_501),
                     ..echoed()
                 },
                 &[KeyField::TransmissionDateTime],
@@ -269,7 +326,7 @@ mod tests {
                 "another type, no terminal",
                 ReceivedKey {
                     mti: Mti::AUTHORIZATION_REQUEST,
-                    terminal_id: None,
+                    terminal_id: Part::Absent,
                     ..echoed()
                 },
                 &[KeyField::Mti, KeyField::TerminalId],

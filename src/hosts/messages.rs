@@ -300,6 +300,7 @@ pub(super) fn request_key(
         stan: operation.stan,
         rrn: operation.rrn,
         terminal_id,
+        currency: operation.amount.currency().numeric(),
     })
 }
 

@@ -121,16 +121,19 @@ pub enum KeyField {
     Rrn,
     /// DE 41, card acceptor terminal identification.
     TerminalId,
+    /// DE 49, currency code, transaction.
+    Currency,
 }
 
 impl KeyField {
     /// Every part that has a DE number.
-    pub const DES: [Self; 5] = [
+    pub const DES: [Self; 6] = [
         Self::Amount,
         Self::TransmissionDateTime,
         Self::Stan,
         Self::Rrn,
         Self::TerminalId,
+        Self::Currency,
     ];
 
     /// Its DE number; `None` for the MTI.
@@ -143,6 +146,7 @@ impl KeyField {
             Self::Stan => Some(11),
             Self::Rrn => Some(37),
             Self::TerminalId => Some(41),
+            Self::Currency => Some(49),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iso8583::{Dialect, Framing, Mti};
+use iso8583::{Dialect, Framing};
 use zeroize::Zeroizing;
 
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
@@ -227,7 +227,3 @@ fn sample_merchant(host_id: &HostId) -> Option<Merchant> {
         active: true,
     })
 }
-
-/// The message types that payswitch can send for an authorization.
-pub(super) const AUTHORIZATION_MTIS: [Mti; 2] =
-    [Mti::AUTHORIZATION_REQUEST, Mti::FINANCIAL_REQUEST];

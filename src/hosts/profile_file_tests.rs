@@ -54,7 +54,7 @@ fn what_is_left_out_has_defaults() {
         "header = \"6000010000\"",
         "utc_offset_minutes = 0",
         "match_key = [7, 11, 37, 41]",
-        "match_where_echoed = [4]",
+        "match_where_echoed = [4, 49]",
     ] {
         let before = text.len();
         text = text.replacen(&format!("\n{line}\n"), "\n", 1);
@@ -144,7 +144,7 @@ fn response_codes_can_be_overridden() {
 /// Each row: what is replaced, by what, and what the error must say.
 #[test]
 fn errors_name_file_key_expected_and_got() {
-    let table: [(&str, &str, &[&str]); 35] = [
+    let table: [(&str, &str, &[&str]); 38] = [
         ("address =", "adress =", &["unknown field `adress`"]),
         ("hold_days = 7", "", &["missing field `hold_days`"]),
         ("lines = 2", "lines = \"two\"", &["lines", "expected usize"]),
@@ -245,7 +245,7 @@ fn errors_name_file_key_expected_and_got() {
         (
             "match_key = [7, 11, 37, 41]",
             "match_key = [11, 42]",
-            &["match_key: expected only DEs of 4, 7, 11, 37 and 41, got 42"],
+            &["match_key: expected only DEs of 4, 7, 11, 37, 41 and 49, got 42"],
         ),
         (
             "37 = \"rrn\"\n",
@@ -288,7 +288,25 @@ fn errors_name_file_key_expected_and_got() {
         (
             "mti = \"0100\"",
             "mti = \"0110\"",
-            &["messages.authorization.mti: expected one of 0100, 0200, got 0110"],
+            &["messages.authorization.mti: expected 0100, got 0110"],
+        ),
+        (
+            "4 = \"amount\"",
+            "4 = \"rrn\"",
+            &[
+                "messages.authorization.fields.4: expected \"amount\"",
+                "got \"rrn\"",
+            ],
+        ),
+        (
+            "4 = \"amount\"",
+            "4 = \"amount\"\n04 = \"amount\"",
+            &["expected each DE once, got a second source for DE 4"],
+        ),
+        (
+            "49 = \"currency_numeric\"",
+            "",
+            &["messages.authorization.fields: expected a source for DE 49"],
         ),
         (
             "2 = \"pan\"",

@@ -3,10 +3,23 @@
 use iso8583::Mti;
 
 use super::messages::{Mapping, Source};
-use super::profile::AUTHORIZATION_MTIS;
 use super::profile_file::{MessageFile, ProfileError};
 use super::profile_values::Reading;
 use super::toml_text::shown;
+
+/// What must stand in a data element that answers are matched by: what the records hold, and its name.
+fn recorded(de: u8) -> Option<(&'static str, Source)> {
+    let name = match de {
+        4 => "amount",
+        7 => "transmission_date_time",
+        11 => "stan",
+        37 => "rrn",
+        41 => "terminal_id",
+        49 => "currency_numeric",
+        _ => return None,
+    };
+    Some((name, Source::named(name)?))
+}
 
 const TABLE_SOURCE: &str =
     "the name of a source, { literal = \"TEXT\" } or { subelements = { TAG = SOURCE } }";
@@ -14,15 +27,11 @@ const TABLE_SOURCE: &str =
 impl Reading<'_> {
     /// The mapping of the message that the profile calls `name`.
     pub(super) fn mapping(&self, name: &str, raw: &MessageFile) -> Result<Mapping, ProfileError> {
-        let known: Vec<String> = AUTHORIZATION_MTIS.iter().map(Mti::to_string).collect();
-        let (mti, response_mti) = AUTHORIZATION_MTIS
-            .into_iter()
-            .find(|mti| mti.to_string() == raw.mti)
-            .and_then(|mti| Some((mti, mti.response()?)))
-            .ok_or_else(|| {
-                let expected = format!("one of {}", known.join(", "));
-                self.fault(format!("messages.{name}.mti"), expected, &raw.mti)
-            })?;
+        let mti = Mti::AUTHORIZATION_REQUEST;
+        if raw.mti != mti.to_string() {
+            let key = format!("messages.{name}.mti");
+            return Err(self.fault(key, mti.to_string(), &raw.mti));
+        }
         let mut fields = Vec::with_capacity(raw.fields.len());
         for (de, value) in &raw.fields {
             let key = format!("messages.{name}.fields.{de}");
@@ -31,10 +40,23 @@ impl Reading<'_> {
                 .ok()
                 .filter(|de| (2..=128).contains(de) && *de != 65)
                 .ok_or_else(|| self.fault(&key, "a DE of 2 to 128", de))?;
-            fields.push((de, self.source(&key, value)?));
+            if fields.iter().any(|(there, _)| *there == de) {
+                return Err(self.fault(
+                    key,
+                    "each DE once",
+                    format!("a second source for DE {de}"),
+                ));
+            }
+            let source = self.source(&key, value)?;
+            if let Some((name, _)) = recorded(de).filter(|(_, recorded)| *recorded != source) {
+                let expected = format!("{name:?}, with which an answer is compared");
+                return Err(self.fault(key, expected, shown(value)));
+            }
+            fields.push((de, source));
         }
         fields.sort_by_key(|(de, _)| *de);
-        for de in [4, 7, 11] {
+        // Without its currency an amount means another one.
+        for de in [4, 7, 11, 49] {
             if !fields.iter().any(|(there, _)| *there == de) {
                 let key = format!("messages.{name}.fields");
                 return Err(self.fault(key, format!("a source for DE {de}"), "none"));
@@ -42,7 +64,7 @@ impl Reading<'_> {
         }
         Ok(Mapping {
             mti,
-            response_mti,
+            response_mti: Mti::AUTHORIZATION_RESPONSE,
             fields,
         })
     }

@@ -276,7 +276,7 @@ impl Reading<'_> {
                 .into_iter()
                 .find(|field| field.de() == Some(*de))
                 .map(|field| fields.with(field))
-                .ok_or_else(|| self.fault(key, "only DEs of 4, 7, 11, 37 and 41", de))
+                .ok_or_else(|| self.fault(key, "only DEs of 4, 7, 11, 37, 41 and 49", de))
         })
     }
 
