@@ -11,6 +11,7 @@ use crate::payment::decline::ResponseCode;
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationState;
+use crate::payment::record::Operation;
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
@@ -19,8 +20,6 @@ use super::recording::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 
 /// The most reports that are kept together.
 const AT_ONCE: usize = 128;
-/// The message type that answers a 0100.
-const AUTHORIZATION_RESPONSE: &str = "0110";
 
 impl Authorizations {
     /// Keeps what the bank links report, until they are closed. Reports that wait are kept together: a
@@ -35,7 +34,9 @@ impl Authorizations {
     /// Keeps a report, as long as the store may still take it.
     pub(super) async fn keep(&self, notice: HostNotice) {
         let give_up_at = Instant::now() + RECORD_WITHIN;
-        while let Err(error) = self.keep_notice(notice.clone()).await {
+        // One name for all attempts, so that the quarantine has it once.
+        let random = crate::clock::random_bytes_for_name().unwrap_or_default();
+        while let Err(error) = self.keep_notice(notice.clone(), random).await {
             if !may_pass(&error) || Instant::now() >= give_up_at {
                 tracing::error!(%error, ?notice, "A report of a bank link could not be recorded");
                 break;
@@ -45,7 +46,7 @@ impl Authorizations {
         }
     }
 
-    async fn keep_notice(&self, notice: HostNotice) -> Result<(), StoreError> {
+    async fn keep_notice(&self, notice: HostNotice, random: [u8; 10]) -> Result<(), StoreError> {
         match notice {
             HostNotice::LateResponse {
                 host_id,
@@ -56,13 +57,15 @@ impl Authorizations {
             } => {
                 tracing::warn!(
                     host.id = %host_id, operation.id = %operation_id,
-                    response_code = response_code.as_ref().map(display),
+                    %response_code,
                     "An answer came late or is unclear; what the merchant was told stands"
                 );
                 self.keep_late(host_id, operation_id, response_code, approval_code, at)
                     .await
             }
-            HostNotice::Quarantined(quarantined) => self.keep_quarantined(*quarantined).await,
+            HostNotice::Quarantined(quarantined) => {
+                self.keep_quarantined(*quarantined, random).await
+            }
         }
     }
 
@@ -72,14 +75,10 @@ impl Authorizations {
         &self,
         host_id: HostId,
         operation_id: OperationId,
-        response_code: Option<ResponseCode>,
+        response_code: ResponseCode,
         approval_code: String,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let Some(response_code) = response_code else {
-            // Without DE 39 there is nothing to keep of it.
-            return Ok(());
-        };
         let response = LateResponse {
             operation_id,
             host_id,
@@ -91,7 +90,11 @@ impl Authorizations {
     }
 
     /// A response that matches nothing in this process may answer what an earlier process sent.
-    async fn keep_quarantined(&self, quarantined: Quarantined) -> Result<(), StoreError> {
+    async fn keep_quarantined(
+        &self,
+        quarantined: Quarantined,
+        random: [u8; 10],
+    ) -> Result<(), StoreError> {
         let Quarantined {
             host_id,
             line: _,
@@ -100,21 +103,23 @@ impl Authorizations {
             stan,
             rrn,
             response_code,
+            approval_code,
+            key,
             masked,
             at,
         } = quarantined;
-        if mti.as_deref() == Some(AUTHORIZATION_RESPONSE)
-            && let (QuarantineReason::NoMatch, Some(rrn), Some(stan)) = (&reason, rrn, stan)
-            && let Some(operation) = self
+        if let (QuarantineReason::NoMatch, Some(rrn), Some(stan), Some(key), Some(response_code)) =
+            (&reason, rrn, stan, key, response_code)
+            && let Some((payment, operation)) = self
                 .store
                 .find_operation_by_reference(&host_id, rrn, stan)
                 .await?
-            && awaits_an_answer(&operation.state)
+            && self.awaits_an_answer(&operation)
+            && self.hosts.is_answer(&key, &operation, &payment.terminal_id)
         {
-            self.keep_late(host_id, operation.id, response_code, String::new(), at)
+            self.keep_late(host_id, operation.id, response_code, approval_code, at)
                 .await?;
         }
-        let random = crate::clock::random_bytes_for_name().unwrap_or_default();
         let response = QuarantinedResponse {
             id: QuarantineId::from_parts(at, random),
             host_id,
@@ -128,13 +133,14 @@ impl Authorizations {
         };
         self.store.record_quarantined(response).await
     }
-}
 
-/// Whether the gateway gave up on this operation. One that is under way is answered on the line that
-/// it was sent on, and by nothing else.
-fn awaits_an_answer(state: &OperationState) -> bool {
-    matches!(
-        state,
-        OperationState::Unknown { .. } | OperationState::ReversalQueued { .. }
-    )
+    /// Whether the gateway gave up on this operation, or will: another process may have stopped. What is
+    /// under way in this one is answered on the line that it was sent on, and by nothing else.
+    fn awaits_an_answer(&self, operation: &Operation) -> bool {
+        match operation.state {
+            OperationState::Unknown { .. } | OperationState::ReversalQueued { .. } => true,
+            OperationState::Created | OperationState::Sent => operation.node_id != self.node_id,
+            _ => false,
+        }
+    }
 }

@@ -108,7 +108,7 @@ impl Authorizations {
         self.keep(HostNotice::LateResponse {
             host_id: operation.host_id,
             operation_id: operation.id,
-            response_code: Some(response_code),
+            response_code,
             approval_code: approval_code.to_owned(),
             at: operation.updated_at,
         })

@@ -16,7 +16,7 @@ use crate::payment::record::Operation;
 use super::exchange::Exchange;
 use super::in_flight::InFlight;
 use super::link::{self, Line, LineHandle, Outgoing};
-use super::match_key::RequestKey;
+use super::match_key::{ReceivedKey, RequestKey};
 use super::messages::{self, CardFields, Contents, Encoder, MessageError};
 use super::network::NetworkStans;
 use super::profile::HostProfile;
@@ -97,6 +97,21 @@ impl Host {
         pending.outcome(until).await
     }
 
+    /// Whether a message would be taken for the answer to an operation that was sent from this terminal.
+    pub(super) fn is_answer(
+        &self,
+        received: &ReceivedKey,
+        operation: &Operation,
+        terminal_id: &str,
+    ) -> bool {
+        messages::request_key(&self.profile.authorization, operation, terminal_id).is_ok_and(
+            |sent| {
+                let differing = self.profile.match_rule.differences(&sent, received);
+                differing.is_empty()
+            },
+        )
+    }
+
     /// Takes a place on the signed-on line with the fewest requests in flight.
     fn take_place(&self) -> Result<&LineHandle, FailureReason> {
         let limit = self.profile.in_flight_limit;
@@ -128,7 +143,8 @@ impl Host {
             OperationKind::Authorization => &self.profile.authorization,
             kind => return Err(MessageError::NoMapping { kind }),
         };
-        let key = messages::request_key(mapping, contents.operation, contents.merchant)?;
+        let key =
+            messages::request_key(mapping, contents.operation, &contents.merchant.terminal_id)?;
         let spare = self.spare_encoders().pop();
         let mut encoder = spare.unwrap_or_else(Encoder::new);
         let frame = encoder.encode(mapping, self.profile.writing(), contents);

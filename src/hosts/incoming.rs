@@ -15,7 +15,7 @@ use super::in_flight::Match;
 use super::match_key::ReceivedKey;
 use super::network::{self, NetworkFunction};
 use super::notice::QuarantineReason;
-use super::report::response_code_of;
+use super::report::{approval_code_of, response_code_of};
 use super::session::{NetworkRequest, Phase, Session, Stop};
 use super::tap::Direction;
 
@@ -90,9 +90,7 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
         let reason = match self.line.in_flight.answer(&received) {
             Match::Found(mut waiter) => {
                 let response_code = response_code_of(message);
-                let approval_code = message
-                    .text_trimmed(38)
-                    .map_or_else(String::new, |text| text.into_owned());
+                let approval_code = approval_code_of(message);
                 let took = now.saturating_duration_since(waiter.written_at);
                 let bank_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
                 let outcome = self.line.profile.response_codes.outcome(
@@ -101,14 +99,19 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                     bank_us,
                 );
                 let decides = outcome.is_decided();
-                if !waiter.end(outcome) || !decides {
-                    self.line.report.late_response(
-                        waiter.operation_id,
-                        response_code,
-                        approval_code,
-                    );
+                if waiter.end(outcome) && decides {
+                    return;
                 }
-                return;
+                let Some(response_code) = response_code else {
+                    let reason = QuarantineReason::NoResponseCode;
+                    let bytes = message.as_bytes();
+                    return self.line.report.quarantine(Some(message), bytes, reason);
+                };
+                return self.line.report.late_response(
+                    waiter.operation_id,
+                    response_code,
+                    approval_code,
+                );
             }
             Match::Duplicate => QuarantineReason::Duplicate,
             Match::Mismatch(fields) => QuarantineReason::KeyMismatch {

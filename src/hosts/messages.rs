@@ -288,10 +288,10 @@ impl Encoder {
 pub(super) fn request_key(
     mapping: &Mapping,
     operation: &Operation,
-    merchant: &Merchant,
+    terminal_id: &str,
 ) -> Result<RequestKey, MessageError> {
-    let terminal_id = TerminalId::new(&merchant.terminal_id).ok_or(MessageError::TerminalId {
-        got: merchant.terminal_id.len(),
+    let terminal_id = TerminalId::new(terminal_id).ok_or(MessageError::TerminalId {
+        got: terminal_id.len(),
     })?;
     Ok(RequestKey {
         response_mti: mapping.response_mti,

@@ -123,10 +123,8 @@ fn what_does_not_fit_is_an_error_and_leaves_nothing_behind() {
         assert!(!error.to_string().contains(card.pan), "{error}");
         assert!(encoder.frame.is_empty() && encoder.subelements.is_empty());
     }
-    let mut long_terminal = merchant();
-    long_terminal.terminal_id = "TERMINAL1".into();
     assert_eq!(
-        request_key(&profile.authorization, &operation(), &long_terminal),
+        request_key(&profile.authorization, &operation(), "TERMINAL1"),
         Err(MessageError::TerminalId { got: 9 })
     );
 }

@@ -64,6 +64,7 @@ mod tests;
 
 use exchange::Exchange;
 use host::Host;
+use match_key::ReceivedKey;
 use messages::{CardFields, MessageError};
 use notice::HostNotice;
 use profile::HostProfile;
@@ -249,14 +250,29 @@ impl Hosts {
         if *self.draining.borrow() {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         }
-        let Some(host) = self
-            .hosts
-            .iter()
-            .find(|host| host.profile.host_id == operation.host_id)
-        else {
+        let Some(host) = self.host(operation.host_id) else {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         };
         host.authorize(operation, merchant, card, deadline).await
+    }
+
+    /// Whether a message that matched nothing answers `operation` by the whole match key, although
+    /// another process sent it, or this one long ago.
+    #[must_use]
+    pub fn is_answer(
+        &self,
+        received: &ReceivedKey,
+        operation: &Operation,
+        terminal_id: &str,
+    ) -> bool {
+        self.host(operation.host_id)
+            .is_some_and(|host| host.is_answer(received, operation, terminal_id))
+    }
+
+    fn host(&self, host_id: HostId) -> Option<&Host> {
+        self.hosts
+            .iter()
+            .find(|host| host.profile.host_id == host_id)
     }
 
     /// Takes no new requests, waits for the answers to those in flight, signs off and closes, all

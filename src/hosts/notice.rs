@@ -8,6 +8,8 @@ use crate::payment::ids::{HostId, OperationId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::reference::{Rrn, Stan};
 
+use super::match_key::ReceivedKey;
+
 /// Something that the store should keep, or an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostNotice {
@@ -19,8 +21,8 @@ pub enum HostNotice {
         host_id: HostId,
         /// The operation it answers.
         operation_id: OperationId,
-        /// DE 39; `None` when it was missing or unreadable.
-        response_code: Option<ResponseCode>,
+        /// DE 39.
+        response_code: ResponseCode,
         /// DE 38; empty when the bank sent none.
         approval_code: String,
         /// When it came.
@@ -47,6 +49,10 @@ pub struct Quarantined {
     pub rrn: Option<Rrn>,
     /// DE 39, where there is a valid one.
     pub response_code: Option<ResponseCode>,
+    /// DE 38; empty when there is none.
+    pub approval_code: String,
+    /// By what it would be matched, where it is a message.
+    pub key: Option<ReceivedKey>,
     /// Its bytes in hex, with everything secret masked.
     pub masked: String,
     /// When it came.
@@ -72,6 +78,8 @@ pub enum QuarantineReason {
     },
     /// A request from the bank that payswitch does not serve.
     UnexpectedRequest,
+    /// It answers a request and does not say what the bank decided: DE 39 is missing or unreadable.
+    NoResponseCode,
 }
 
 impl QuarantineReason {
@@ -84,6 +92,7 @@ impl QuarantineReason {
             Self::KeyMismatch { .. } => "KEY_MISMATCH",
             Self::Undecodable { .. } => "UNDECODABLE",
             Self::UnexpectedRequest => "UNEXPECTED_REQUEST",
+            Self::NoResponseCode => "NO_RESPONSE_CODE",
         }
     }
 }
@@ -101,7 +110,9 @@ impl fmt::Display for QuarantineReason {
                 Ok(())
             }
             Self::Undecodable { detail } => write!(f, ": {detail}"),
-            Self::Duplicate | Self::NoMatch | Self::UnexpectedRequest => Ok(()),
+            Self::Duplicate | Self::NoMatch | Self::UnexpectedRequest | Self::NoResponseCode => {
+                Ok(())
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::payment::decline::ResponseCode;
 use crate::payment::ids::OperationId;
 
 use super::fault::LineFault;
-use super::match_key::{rrn_of, stan_of};
+use super::match_key::{ReceivedKey, rrn_of, stan_of};
 use super::notice::{HostNotice, QuarantineReason, Quarantined};
 use super::profile::HostProfile;
 use super::status::{LineState, StatusBoard};
@@ -77,7 +77,7 @@ impl Reporter {
     pub(super) fn late_response(
         &self,
         operation_id: OperationId,
-        response_code: Option<ResponseCode>,
+        response_code: ResponseCode,
         approval_code: String,
     ) {
         self.notice(HostNotice::LateResponse {
@@ -104,6 +104,8 @@ impl Reporter {
             stan: message.and_then(stan_of),
             rrn: message.and_then(rrn_of),
             response_code: message.and_then(response_code_of),
+            approval_code: message.map(approval_code_of).unwrap_or_default(),
+            key: message.map(ReceivedKey::of),
             masked: masked::masked_hex(&self.profile.dialect, bytes),
             at: self.clock.now(),
         };
@@ -143,6 +145,13 @@ impl Reporter {
             });
         }
     }
+}
+
+/// DE 38; empty when there is none.
+pub(super) fn approval_code_of(message: &Message<'_>) -> String {
+    message
+        .text_trimmed(38)
+        .map_or_else(String::new, |text| text.into_owned())
 }
 
 /// DE 39, where there is a readable one.

@@ -201,7 +201,8 @@ impl Store {
         rows.iter().map(operation).collect()
     }
 
-    /// The exchange that a host knows by these numbers, the newest when they came round again.
+    /// The exchange that a host knows by these numbers, the newest when they came round again, and its
+    /// payment.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -210,7 +211,7 @@ impl Store {
         host: &HostId,
         rrn: Rrn,
         stan: Stan,
-    ) -> Result<Option<Operation>, StoreError> {
+    ) -> Result<Option<(Payment, Operation)>, StoreError> {
         let text = format!(
             "SELECT {OPERATION_COLUMNS} FROM operations \
              WHERE rrn = $1 AND stan = $2 AND host_id = $3 ORDER BY created_at_ms DESC LIMIT 1"
@@ -221,7 +222,10 @@ impl Store {
             host.as_str().into(),
         ];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.first().map(operation).transpose()
+        match rows.first() {
+            Some(row) => self.with_its_payment(row).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A merchant's payments, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.

@@ -63,7 +63,7 @@ impl Store {
                 deadline_ms,
                 columns.text("id")?.to_owned(),
             ));
-            match self.unfinished(row).await {
+            match self.with_its_payment(row).await {
                 Ok(found) => unfinished.found.push(found),
                 Err(error @ StoreError::Corrupt { .. }) => {
                     tracing::error!(%error, "an unfinished operation can't be read");
@@ -77,7 +77,11 @@ impl Store {
         Ok(unfinished)
     }
 
-    async fn unfinished(&self, row: &AnyRow) -> Result<(Payment, Operation), StoreError> {
+    /// An operation's row, read, and its payment.
+    pub(super) async fn with_its_payment(
+        &self,
+        row: &AnyRow,
+    ) -> Result<(Payment, Operation), StoreError> {
         let operation = operation(row)?;
         let text = format!("SELECT {PAYMENT_COLUMNS} FROM payments WHERE id = $1");
         let id = operation.payment_id.to_string();

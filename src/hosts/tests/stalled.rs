@@ -122,7 +122,7 @@ impl<B> Stalled<B> {
         let (waiter, pending) = waiter::request(operation.id, load, now);
         let outgoing = Outgoing {
             frame,
-            key: request_key(mapping, &operation, &merchant).unwrap(),
+            key: request_key(mapping, &operation, &merchant.terminal_id).unwrap(),
             claim_by: claim_by(now, until),
             deadline: until,
             waiter,

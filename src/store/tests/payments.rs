@@ -64,7 +64,8 @@ async fn an_intent_reads_back(database: TestDatabase) {
         .find_operation_by_reference(&operation.host_id, operation.rrn, operation.stan)
         .await
         .unwrap();
-    assert_eq!(by_reference, Some(*operation.clone()));
+    let both = (*payment.clone(), *operation.clone());
+    assert_eq!(by_reference, Some(both));
     let elsewhere = store
         .find_operation_by_reference(&"other".parse().unwrap(), operation.rrn, operation.stan)
         .await
