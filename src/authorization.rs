@@ -239,6 +239,7 @@ impl Authorizations {
             return Err(AuthorizeError::MerchantInactive { merchant_id });
         }
         let no_route = |_| AuthorizeError::NoRoute {
+            merchant_id: merchant.id,
             host_id: merchant.acquirer,
         };
         self.hosts.route(merchant).map_err(no_route)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::card::envelope::SealedCard;
-use crate::payment::ids::{HostId, PaymentId};
+use crate::payment::ids::{HostId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::money::Money;
 use crate::payment::record::Payment;
@@ -87,6 +87,8 @@ pub enum AuthorizeError {
     /// The merchant's acquirer has no host profile.
     #[error("there is no host {host_id} for this merchant's payments")]
     NoRoute {
+        /// Who asked.
+        merchant_id: MerchantId,
         /// The host that the merchant's record names.
         host_id: HostId,
     },

@@ -15,14 +15,15 @@ use crate::store::records::{AuthorizationOutcome, OutcomeRecorded};
 
 use super::command::{AuthorizeError, Authorized};
 use super::decision;
-use super::{Authorizations, BANK_WITHIN, not_recorded};
+use super::{Authorizations, not_recorded};
 
 /// How long the outcome of a payment is offered to a store that does not take it. What it can't take
 /// for longer is left to [`recovery`](super::recovery).
 pub(super) const RECORD_WITHIN: Duration = Duration::from_secs(20);
-/// The longest that a flow can take: until the bank's time is over, then until the store has been
-/// offered the outcome for the last time and has had its time to answer.
-pub const LONGEST: Duration = BANK_WITHIN
+/// The longest that a flow can take: until the store has had its time for the intent, which is longer
+/// than the bank's time; then until it has been offered the outcome for the last time and has had its
+/// time to answer.
+pub const LONGEST: Duration = store::ANSWER_TIMEOUT
     .saturating_add(RECORD_WITHIN)
     .saturating_add(store::ANSWER_TIMEOUT);
 /// Between two such offers.

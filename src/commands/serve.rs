@@ -65,7 +65,8 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
     let ready = serde_json::json!({
         "merchant_api": running.merchant_api.to_string(),
-        "jwks_path": config.card.jwks_path,
+        // Absolute, for readers that stand elsewhere.
+        "jwks_path": std::path::absolute(&config.card.jwks_path)?,
         "database_url": without_password(&config.store.url),
         "pid": std::process::id(),
     });

@@ -86,8 +86,8 @@ pub(super) async fn run(mut line: Line) {
                 let end = Session::new(&mut line, &mut connection.stream).run().await;
                 connection.ended_properly = !matches!(end, SessionEnd::Lost(_));
                 drop(connection);
-                // A line that lasted is tried again at once; one that is lost as soon as it is up
-                // counts as a failed attempt.
+                // A line that lasted is tried again after the shortest wait; one that is lost as soon as
+                // it is up counts as a failed attempt.
                 if began.elapsed() >= line.profile.back_off.longest {
                     failures = 0;
                 }

@@ -1,7 +1,5 @@
 //! Which host a payment goes to.
 
-use std::time::Duration;
-
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
 
@@ -14,8 +12,6 @@ pub struct Route {
     pub host_id: HostId,
     /// How long an authorization holds its amount there, in days.
     pub hold_days: u16,
-    /// How long an answer is waited for after the message was written.
-    pub reply_timeout: Duration,
 }
 
 /// A payment that can't go anywhere.
@@ -50,6 +46,5 @@ pub(super) fn route<'a>(
     Ok(Route {
         host_id: profile.host_id,
         hold_days: profile.hold_days,
-        reply_timeout: profile.reply_timeout,
     })
 }

@@ -148,6 +148,9 @@ fn body_hash(request: &pb::AuthorizePaymentRequest) -> [u8; 32] {
     bytes
 }
 
+/// A number of more digits is described by how many it has.
+const MOST_DIGITS_SHOWN: usize = 13;
+
 fn amount_to_pay(findings: &mut Findings, amount: Option<pb::Money>) -> Option<Money> {
     let Some(amount) = amount else {
         findings.add("amount", "an amount and its currency", "nothing");
@@ -155,11 +158,18 @@ fn amount_to_pay(findings: &mut Findings, amount: Option<pb::Money>) -> Option<M
     };
     let minor = (1..=MAX_AMOUNT_MINOR).contains(&amount.amount_minor);
     if !minor {
-        findings.add(
-            "amount.amount_minor",
-            "1 to 999999999999 minor units",
-            amount.amount_minor,
-        );
+        let got = amount.amount_minor.to_string();
+        // Whoever mixes up two fields may have written a card number here.
+        if findings.no_clear_card("amount.amount_minor", &got) {
+            let digits = got.trim_start_matches('-').len();
+            let got = if digits > MOST_DIGITS_SHOWN {
+                format!("a number of {digits} digits")
+            } else {
+                got
+            };
+            let expected = "1 to 999999999999 minor units";
+            findings.add("amount.amount_minor", expected, got);
+        }
     }
     let currency = currency(findings, "amount.currency", &amount.currency)?;
     // The range is the domain's own, so that this can only fail where a violation was noted.

@@ -30,6 +30,9 @@ use crate::payment::merchant::Merchant;
 /// comes drop by drop, a list that the store is slow to give.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(4_900);
 
+/// Says which encodings a server takes.
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+
 /// When a call arrived.
 #[derive(Debug, Clone, Copy)]
 struct ReceivedAt(Instant);
@@ -121,8 +124,9 @@ where
     }
 }
 
-/// Gives a reason to what tonic says of a request that it can't read: INTERNAL, or OUT_OF_RANGE where it
-/// is too large, both without details and before a handler ran. All that handlers say has details.
+/// Gives a reason to what tonic says of a request that it can't read: INTERNAL, OUT_OF_RANGE where it is
+/// too large, UNIMPLEMENTED where it is compressed or for no call that there is; all without details and
+/// before a handler ran. All that handlers say has details.
 fn with_reason(answer: Response<Body>) -> Response<Body> {
     if answer.headers().contains_key(Status::GRPC_STATUS_DETAILS) {
         return answer;
@@ -130,6 +134,15 @@ fn with_reason(answer: Response<Body>) -> Response<Body> {
     match Status::from_header_map(answer.headers()) {
         Some(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
             status::request_not_readable(status.message()).into_http()
+        }
+        Some(status) if status.code() == Code::Unimplemented => {
+            let mut refused: Response<Body> = status::not_supported(status.message()).into_http();
+            // Which encodings are taken (gRPC over HTTP/2, "Message-Accept-Encoding").
+            if let Some(accepted) = answer.headers().get(ACCEPT_ENCODING) {
+                let accepted = accepted.clone();
+                refused.headers_mut().insert(ACCEPT_ENCODING, accepted);
+            }
+            refused
         }
         _ => answer,
     }

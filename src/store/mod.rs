@@ -65,8 +65,8 @@ use crate::payment::ids::NodeId;
 /// How long the database may take to say that it is well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a caller waits for its record before it is told that the outcome is not known: longer
-/// than the writer can take.
+/// How long a caller waits for its record before it is told that the outcome is not known: longer than a
+/// writer that has a database takes for what may wait before it.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The records. Cloning is cheap: all clones are the same store.

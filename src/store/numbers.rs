@@ -14,9 +14,10 @@ use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 
 /// The most numbers that one reservation takes.
 pub const MAX_BLOCK: u64 = 1_000_000;
-/// The most pairs of host and business date whose blocks are kept; the oldest dates go first, and
+/// The most pairs of host and business date whose blocks are kept: two days of as many hosts as there
+/// can be, so that none that is in use loses its block. The oldest dates go first, and
 /// what is left of their blocks is never used.
-const KEPT_LINES: usize = 64;
+const KEPT_LINES: usize = 512;
 /// How often a caller whose numbers others took away meanwhile tries again.
 const ATTEMPTS: u32 = 16;
 

@@ -156,7 +156,7 @@ fn every_violation_is_named() {
             i64::MIN,
             "JPY",
             "amount.amount_minor",
-            "got -9223372036854775808",
+            "got a number of 19 digits",
         ),
         (1, "", "amount.currency", "got nothing"),
         (1, "eur", "amount.currency", "got \"eur\""),
@@ -217,6 +217,15 @@ fn a_clear_card_is_refused_in_every_field_and_never_repeated() {
                 });
             },
             "amount.currency",
+        ),
+        (
+            |r| {
+                r.amount = Some(pb::Money {
+                    amount_minor: PAN.parse().unwrap(),
+                    currency: "EUR".into(),
+                });
+            },
+            "amount.amount_minor",
         ),
         (
             |r| r.merchant_reference = format!("order {PAN}"),

@@ -116,6 +116,30 @@ async fn call(
     Status::from_header_map(response.headers()).unwrap()
 }
 
+#[test]
+fn what_tonic_refuses_gets_a_reason() {
+    for (status, reason) in [
+        (Status::internal("failed to decode"), "REQUEST_NOT_READABLE"),
+        (Status::out_of_range("too large"), "REQUEST_NOT_READABLE"),
+        (Status::unimplemented(""), "NOT_IMPLEMENTED"),
+        (
+            Status::unimplemented("Content is compressed with `gzip` which isn't supported"),
+            "ENCODING_NOT_SUPPORTED",
+        ),
+    ] {
+        let mut answer: Response<Body> = status.into_http();
+        let accepted = http::HeaderValue::from_static("identity");
+        answer.headers_mut().insert(ACCEPT_ENCODING, accepted);
+        let answer = with_reason(answer);
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, reason);
+        assert_eq!(info.metadata["outcome"], "NOT_SENT");
+        let accepted = answer.headers().contains_key(ACCEPT_ENCODING);
+        assert_eq!(accepted, status.code() == Code::Unimplemented);
+    }
+}
+
 #[tokio::test]
 async fn a_call_arrives_at_the_gate_not_at_its_handler() {
     let inner = Inner {

@@ -213,6 +213,19 @@ pub(in crate::merchant_api) fn not_built(call: &str) -> Status {
     .into_status()
 }
 
+/// A call that tonic refused because this version has nothing for it: a method that is not in the API, or
+/// a compressed request. `why` is tonic's text, which is empty for a method.
+pub(in crate::merchant_api) fn not_supported(why: &str) -> Status {
+    let (reason, message) = if why.is_empty() {
+        ("NOT_IMPLEMENTED", "there is no such call".to_owned())
+    } else {
+        let message =
+            format!("the request can't be read: {why}; expected one that is not compressed");
+        ("ENCODING_NOT_SUPPORTED", message)
+    };
+    Answer::not_sent(Code::Unimplemented, reason, message).into_status()
+}
+
 /// A payment that can't be read.
 pub(in crate::merchant_api) fn of_unavailable(unavailable: &RecordsUnavailable) -> Status {
     error!(error = %unavailable, "payments could not be read");
@@ -266,8 +279,11 @@ pub(in crate::merchant_api) fn of_authorize_error(failed: &AuthorizeError) -> St
             "this merchant may not take payments at present; this call sent nothing to a bank: keep \
              its request_id to repeat it",
         ),
-        E::NoRoute { host_id } => {
-            error!(host.id = %host_id, "a merchant's acquirer has no host profile");
+        E::NoRoute {
+            merchant_id,
+            host_id,
+        } => {
+            error!(merchant.id = %merchant_id, host.id = %host_id, "a merchant's acquirer has no host profile");
             let text = "there is no host for this merchant's payments; this call sent nothing to a \
                         bank: keep its request_id to repeat it";
             Answer::not_sent(Code::FailedPrecondition, "NO_ROUTE", text)

@@ -68,6 +68,7 @@ fn every_error_of_an_authorization_has_its_status() {
         ),
         (
             E::NoRoute {
+                merchant_id: "demo-shop".parse().unwrap(),
                 host_id: "acquirer".parse().unwrap(),
             },
             "FailedPrecondition NO_ROUTE NOT_SENT precondition NO_ROUTE",
@@ -186,6 +187,7 @@ fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
             merchant_id: "demo-shop".into(),
         }),
         of_authorize_error(&E::NoRoute {
+            merchant_id: "demo-shop".parse().unwrap(),
             host_id: "acquirer".parse().unwrap(),
         }),
     ] {
