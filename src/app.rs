@@ -204,6 +204,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         clock: Arc::clone(&clock),
         node_id: store.node_id(),
         under_way: TaskTracker::new(),
+        most_under_way: config.merchant_api.concurrent_calls,
         draining: AtomicBool::new(false),
         operations_under_way: UnderWay::default(),
     });

@@ -74,6 +74,8 @@ pub struct Authorizations {
     pub node_id: NodeId,
     /// The payments under way.
     pub under_way: TaskTracker,
+    /// The most of them. A caller who gave up makes no room: its payment goes on.
+    pub most_under_way: usize,
     /// Set once the gateway stops taking new payments.
     pub draining: AtomicBool,
     /// The operations of the payments under way: no recovery touches them.
@@ -101,6 +103,9 @@ impl Authorizations {
         fence(Ordering::SeqCst);
         if self.draining.load(Ordering::Relaxed) {
             return Err(AuthorizeError::Draining);
+        }
+        if self.under_way.len() > self.most_under_way {
+            return Err(AuthorizeError::Overloaded);
         }
         let payment_id = PaymentId::from_parts(self.clock.now(), self.random()?);
         let answer_by = command.received_at + ANSWER_WITHIN;

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::authorization::METHOD;
+use crate::authorization::command::{AuthorizeCommand, PaymentMethod};
 use crate::authorization::decision::tests::records;
 use crate::authorization::under_way::UnderWay;
 use crate::card::custody::MasterKey;
@@ -16,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 use crate::hosts::{Hosts, HostsOptions};
 use crate::payment::decline::Approval;
+use crate::payment::merchant::Merchant;
 use crate::payment::state::PaymentState;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
@@ -65,6 +67,7 @@ impl Folder {
             test_payment_methods: TestPaymentMethods::new(false),
             clock,
             under_way: TaskTracker::new(),
+            most_under_way: 1,
             draining: AtomicBool::new(false),
             operations_under_way: UnderWay::default(),
         }
@@ -176,6 +179,46 @@ async fn a_remembered_answer_that_comes_too_late_is_a_late_answer() {
     let late = late.unwrap().unwrap();
     assert_eq!(late.response_code, ResponseCode::APPROVED);
     assert_eq!(late.approval_code.as_deref(), Some("A1B2C3"));
+    flow.store.close().await;
+}
+
+/// Those who gave up wait for nothing, and their payments still are work.
+#[tokio::test]
+async fn payments_under_way_are_bounded() {
+    let folder = Folder::new("bounded").await;
+    let flow = Arc::new(folder.flow().await);
+    let command = || AuthorizeCommand {
+        merchant: Arc::new(Merchant {
+            id: "demo-shop".parse().unwrap(),
+            name: "Demo Shop".into(),
+            city: "Berlin".into(),
+            country: "DE".into(),
+            country_numeric: 276,
+            mcc: "5732".into(),
+            terminal_id: "WEB00001".into(),
+            acceptor_id: "DEMOSHOP0000001".into(),
+            acquirer: "acquirer".parse().unwrap(),
+            active: true,
+        }),
+        request_id: "r-1".into(),
+        body_hash: [7; 32],
+        amount: records().0.amount,
+        merchant_reference: "order-1".into(),
+        customer_reference: None,
+        description: None,
+        terminal_id: None,
+        payment_method: PaymentMethod::TestToken("pm_test_visa".into()),
+        received_at: Instant::now(),
+    };
+    let other = flow.under_way.token();
+    let refused = flow.authorize(command()).await.unwrap_err();
+    assert!(matches!(refused, AuthorizeError::Overloaded));
+    drop(other);
+    let refused = flow.authorize(command()).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        AuthorizeError::UnknownPaymentMethod { .. }
+    ));
     flow.store.close().await;
 }
 

@@ -3,11 +3,33 @@ use crate::merchant_api::violations::Violation;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 
-/// Code, reason, outcome and the other details of a status, in one line.
+/// What merchants read of errors.
+const ERRORS_MD: &str = include_str!("../../../../docs/errors.md");
+
+/// A code as it is written outside Rust: `INVALID_ARGUMENT`.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_uppercase());
+    }
+    name
+}
+
+/// Code, reason, outcome and the other details of a status, in one line. The documentation has them.
 fn line(status: &Status) -> String {
     let details = status.get_error_details();
     let info = details.error_info().unwrap();
     assert_eq!(info.domain, ERROR_DOMAIN);
+    let row = format!(
+        "| `{}` | {} | {} |",
+        info.reason,
+        code_name(status.code()),
+        info.metadata["outcome"]
+    );
+    assert!(ERRORS_MD.contains(&row), "{row}");
     let mut line = format!(
         "{:?} {} {}",
         status.code(),
@@ -152,6 +174,15 @@ fn every_other_error_has_its_status() {
             "DeadlineExceeded CALLER_DEADLINE_EXCEEDED UNKNOWN retry 1000 ms",
         ),
         (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
+        (
+            request_not_readable("failed to decode"),
+            "InvalidArgument REQUEST_NOT_READABLE NOT_SENT",
+        ),
+        (
+            not_supported("compressed"),
+            "Unimplemented ENCODING_NOT_SUPPORTED NOT_SENT",
+        ),
+        (not_supported(""), "Unimplemented NOT_IMPLEMENTED NOT_SENT"),
         (
             not_built("CapturePayment"),
             "Unimplemented NOT_IMPLEMENTED NOT_SENT",
