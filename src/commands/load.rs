@@ -4,7 +4,6 @@
 //! - [`cards`]: cards sealed ahead of the run, so that the client's crypto is not in the figure.
 //! - [`pace`]: when calls are made: closed and open loop.
 //! - [`tally`]: how long they took, and how they ended.
-//! - [`wire`]: the call as bytes.
 //! - [`report`]: the figures, for people and as JSON.
 
 mod cards;
@@ -12,7 +11,6 @@ mod pace;
 mod report;
 mod tally;
 mod target;
-mod wire;
 
 use std::process::ExitCode;
 use std::sync::Arc;

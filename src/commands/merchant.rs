@@ -1,4 +1,4 @@
-//! `payswitch merchant`: adds merchants and their API keys.
+//! `payswitch merchant`: adds merchants and their API keys, and stops them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use crate::store::records::ApiKeyRecord;
     --acquirer acquirer\n  \
     payswitch merchant key demo-shop --label 'shop backend'\n  \
     payswitch merchant keys demo-shop\n  \
+    payswitch merchant deactivate demo-shop\n  \
     payswitch merchant list")]
 pub struct MerchantArgs {
     /// The configuration file; without it, the defaults and the environment.
@@ -47,7 +48,7 @@ enum Action {
         /// The merchant.
         merchant: MerchantId,
         /// What the key is for.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", value_parser = printable::<0, 64>)]
         label: String,
     },
     /// List a merchant's API keys: their public parts, what they are for, and since when they are good.
@@ -59,6 +60,16 @@ enum Action {
     Revoke {
         /// The public part of the key: `pk_` and what stands before the dot.
         key_id: String,
+    },
+    /// Let a merchant take no new payments. What it has it can still look up.
+    Deactivate {
+        /// The merchant.
+        merchant: MerchantId,
+    },
+    /// Let a merchant take payments again.
+    Activate {
+        /// The merchant.
+        merchant: MerchantId,
     },
     /// List the merchants.
     List,
@@ -161,6 +172,16 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
                     error => CommandError::from(error),
                 })?;
             print_line!("added merchant {}", merchant.id)?;
+            let profile = config
+                .hosts
+                .profiles
+                .join(format!("{}.toml", merchant.acquirer));
+            if !profile.exists() {
+                print_line!(
+                    "Its payments are refused (NO_ROUTE) until there is a host profile {}.",
+                    profile.display()
+                )?;
+            }
         }
         Action::Key { merchant, label } => {
             let master_key = MasterKey::load(config.card.master_key_file.as_deref())?;
@@ -177,16 +198,30 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
             store.revoke_api_key(&key_id, SystemClock.now()).await?;
             print_line!("revoked {key_id}")?;
         }
+        Action::Deactivate { merchant } => {
+            set_active(store, &merchant, false).await?;
+            print_line!("{merchant} takes no new payments")?;
+        }
+        Action::Activate { merchant } => {
+            set_active(store, &merchant, true).await?;
+            print_line!("{merchant} may take payments")?;
+        }
         Action::List => print_line!("{}", table(&store.list_merchants().await?))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn expect_merchant(store: &Store, id: &MerchantId) -> Result<(), CommandError> {
-    match store.merchant(id).await? {
-        Some(_) => Ok(()),
-        None => Err(format!("there is no merchant {id}").into()),
-    }
+async fn expect_merchant(store: &Store, id: &MerchantId) -> Result<Merchant, CommandError> {
+    let merchant = store.merchant(id).await?;
+    merchant.ok_or_else(|| format!("there is no merchant {id}").into())
+}
+
+async fn set_active(store: &Store, id: &MerchantId, active: bool) -> Result<(), CommandError> {
+    let merchant = Merchant {
+        active,
+        ..expect_merchant(store, id).await?
+    };
+    Ok(store.update_merchant(&merchant).await?)
 }
 
 /// Opens the sealing keys that are there: an API key made under a master key other than the gateway's

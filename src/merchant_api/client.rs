@@ -1,5 +1,7 @@
 //! The other end: how `payswitch load`, the demo and the tests reach a merchant API.
 
+pub mod encoded;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -38,14 +38,6 @@ impl Currency {
     pub fn minor_digits(self) -> u32 {
         self.0.exponent().map_or(0, u32::from)
     }
-
-    /// The currency that DE 49 names, if ISO 4217 lists it.
-    #[must_use]
-    pub fn from_numeric(numeric: u16) -> Option<Self> {
-        iso_currency::Currency::from_numeric(numeric)
-            .filter(|currency| currency.exponent().is_some())
-            .map(Self)
-    }
 }
 
 impl FromStr for Currency {
@@ -178,7 +170,6 @@ mod tests {
                 (numeric, digits),
                 "{code}"
             );
-            assert_eq!(Currency::from_numeric(numeric), Some(currency));
         }
     }
 

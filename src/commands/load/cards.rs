@@ -10,7 +10,6 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::target::{Connection, Target};
-use super::wire::EncodedRequest;
 use crate::card::header::{Algorithm, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S};
 use crate::card::pan::Card;
 use crate::card::seal::{self, CardClaims, Recipient, SealError, SessionClaims, SessionKey};
@@ -18,6 +17,7 @@ use crate::card::session::MAX_MESSAGES;
 use crate::card::test_methods::TEST_METHODS;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::CommandError;
+use crate::merchant_api::client::encoded::EncodedRequest;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::sealing_service_client::SealingServiceClient;

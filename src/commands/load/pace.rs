@@ -11,7 +11,7 @@ use tonic::client::Grpc;
 use super::cards::{CardError, Supply, float};
 use super::tally::Tally;
 use super::target::Connection;
-use super::wire::{self, EncodedRequest};
+use crate::merchant_api::client::encoded::{self, EncodedRequest};
 
 /// How long calls that are under way when the run ends are waited for: longer than the five seconds
 /// within which a gateway answers.
@@ -202,7 +202,7 @@ impl Run {
         from: Instant,
     ) -> bool {
         self.tally.start();
-        let answer = wire::authorize(service, request).await;
+        let answer = encoded::authorize(service, request).await;
         self.tally.end(from.elapsed(), &answer)
     }
 

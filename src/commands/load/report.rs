@@ -287,8 +287,8 @@ fn right(what: impl fmt::Display) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::super::tally::Tally;
-    use super::super::wire::{Answer, Ended};
     use super::*;
+    use crate::merchant_api::client::encoded::{Answer, Ended};
     use crate::merchant_api::pb;
 
     /// A thousand calls were due, and took 1 to 1000 ms.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tonic::{Response, Status};
 
-use super::wire::{Answer, Ended};
+use crate::merchant_api::client::encoded::{Answer, Ended};
 use crate::merchant_api::trailers::{BANK_US, OWN_US};
 use crate::merchant_api::{client, pb};
 

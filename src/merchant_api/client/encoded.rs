@@ -1,15 +1,16 @@
-//! The call as it is on the wire: requests are encoded when their cards are sealed, and of an answer
-//! only what is counted is read, so that the client takes little of the machine that it shares with
-//! what it measures.
+//! AuthorizePayment for `payswitch load`: requests are encoded ahead, and of an answer only what is counted
+//! is read, so that the client takes little of the machine that it shares with what it measures.
 
 use bytes::{BufMut as _, Bytes};
 use http::uri::PathAndQuery;
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::target::Connection;
+use super::ApiKey;
 use crate::merchant_api::pb;
 
 /// The call that is made.
@@ -17,40 +18,47 @@ const AUTHORIZE_PAYMENT: &str = "/payswitch.v1.PaymentService/AuthorizePayment";
 
 /// A request to authorize a payment, encoded.
 #[derive(Debug)]
-pub(super) struct EncodedRequest(Bytes);
+pub struct EncodedRequest(Bytes);
 
 impl EncodedRequest {
-    pub(super) fn new(request: &pb::AuthorizePaymentRequest) -> Self {
+    /// Encodes it.
+    #[must_use]
+    pub fn new(request: &pb::AuthorizePaymentRequest) -> Self {
         Self(request.encode_to_vec().into())
     }
 }
 
 /// What is counted of an AuthorizePaymentResponse; the numbers are that message's.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Answer {
+pub struct Answer {
+    /// The payment.
     #[prost(message, optional, tag = "1")]
-    pub(super) payment: Option<Ended>,
+    pub payment: Option<Ended>,
 }
 
 /// What is counted of a Payment; the numbers are that message's.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Ended {
+pub struct Ended {
+    /// Its state, a [`pb::PaymentState`].
     #[prost(enumeration = "pb::PaymentState", tag = "5")]
-    pub(super) state: i32,
+    pub state: i32,
+    /// Why it was declined.
     #[prost(message, optional, tag = "13")]
-    pub(super) decline: Option<pb::Decline>,
+    pub decline: Option<pb::Decline>,
+    /// Why it failed.
     #[prost(message, optional, tag = "14")]
-    pub(super) failure: Option<pb::Failure>,
+    pub failure: Option<pb::Failure>,
+    /// Why its outcome is not known.
     #[prost(message, optional, tag = "15")]
-    pub(super) pending: Option<pb::Pending>,
+    pub pending: Option<pb::Pending>,
 }
 
 /// Makes the call.
 ///
 /// # Errors
 /// What the gateway or the connection says.
-pub(super) async fn authorize(
-    service: &mut Grpc<Connection>,
+pub async fn authorize(
+    service: &mut Grpc<InterceptedService<Channel, ApiKey>>,
     request: EncodedRequest,
 ) -> Result<Response<Answer>, Status> {
     service
@@ -63,7 +71,7 @@ pub(super) async fn authorize(
 
 /// Puts an encoded request on the wire, and takes an [`Answer`] off it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wire;
+struct Wire;
 
 impl Codec for Wire {
     type Encode = EncodedRequest;
