@@ -8,8 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use crate::payment::decline::ResponseCode;
+use crate::payment::decline::{ResponseCode, UnknownReason};
 
+use super::exchange::Exchange;
 use super::fault::LineFault;
 use super::in_flight::Match;
 use super::match_key::ReceivedKey;
@@ -65,7 +66,12 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                     detail: detail.clone(),
                 };
                 self.line.report.quarantine(error.partial(), frame, reason);
-                return Err(LineFault::Undecodable(detail).into());
+                let answered = error.partial().is_some_and(|part| self.take_part(part));
+                return if answered {
+                    Ok(())
+                } else {
+                    Err(LineFault::Undecodable(detail).into())
+                };
             }
         };
         let mti = message.mti();
@@ -82,6 +88,23 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
                 );
             }
             Ok(())
+        }
+    }
+
+    /// Ends the payment that a message answers of which type and whole key could be read, and something
+    /// behind them could not: what the bank decided is not known, and no other payment on the line need
+    /// suffer for it. Whether there is such a payment.
+    fn take_part(&mut self, part: &Message<'_>) -> bool {
+        let response = part.mti().is_response() && part.mti().class() != Class::NetworkManagement;
+        if !response {
+            return false;
+        }
+        match self.line.in_flight.answer(&ReceivedKey::of(part)) {
+            Match::Found(mut waiter) => {
+                waiter.end(Exchange::Unknown(UnknownReason::AnswerNotUnderstood));
+                true
+            }
+            Match::Duplicate | Match::Mismatch(_) | Match::Stranger => false,
         }
     }
 

@@ -71,7 +71,7 @@ pub enum QuarantineReason {
         /// The parts, in the order of the key; never empty.
         fields: Vec<KeyField>,
     },
-    /// It could not be read; the line was dropped.
+    /// It could not be read. The line was dropped, unless what it answers could.
     Undecodable {
         /// What is wrong, and where.
         detail: String,

@@ -12,7 +12,7 @@ use crate::payment::decline::{FailureReason, UnknownReason};
 #[tokio::test]
 async fn a_connection_that_breaks_leaves_the_outcome_unknown_and_is_made_again() {
     type Break = fn(BankLine, MessageBuilder) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-    let table: [(&str, Break, bool); 6] = [
+    let table: [(&str, Break, bool); 5] = [
         (
             "broke",
             |mut line, request| {
@@ -42,19 +42,6 @@ async fn a_connection_that_breaks_leaves_the_outcome_unknown_and_is_made_again()
                 Box::pin(async move {
                     let mut frame = line.frame(&answer(&request, "00"));
                     frame[2 + 5 + 2..][..8].fill(0xFF);
-                    line.write_raw(&frame).await;
-                })
-            },
-            true,
-        ),
-        (
-            // Bytes after the last element.
-            "could not be read",
-            |mut line, request| {
-                Box::pin(async move {
-                    let mut frame = line.frame(&answer(&request, "00"));
-                    frame.push(0);
-                    frame[1] += 1;
                     line.write_raw(&frame).await;
                 })
             },
@@ -176,6 +163,34 @@ async fn a_host_without_sign_on_is_ready_once_connected() {
     assert!(is_approved(&end_of(payment).await));
     assert!(started.hosts.drain(PATIENCE).await);
     assert!(line.read().await.is_none());
+}
+
+/// The frame ends where it should, and whom it answers can be read.
+#[tokio::test]
+async fn an_answer_that_is_unreadable_behind_its_key_is_its_own_payments_alone() {
+    let (mut started, _bank, mut line) = Started::signed_on(|_| {}).await;
+    let spoilt = started.pay(6);
+    let spoilt_request = line.read_request().await;
+    let other = started.pay(7);
+    let other_request = line.read_request().await;
+    let mut frame = line.frame(&answer(&spoilt_request, "00"));
+    // A byte after the last element.
+    frame.push(0);
+    frame[1] += 1;
+    line.write_raw(&frame).await;
+    let end = end_of(spoilt).await;
+    assert_eq!(end, Exchange::Unknown(UnknownReason::AnswerNotUnderstood));
+    let quarantined = started.quarantined().await;
+    assert!(matches!(
+        quarantined.reason,
+        QuarantineReason::Undecodable { .. }
+    ));
+    line.write(&answer(&other_request, "00")).await;
+    assert!(is_approved(&end_of(other).await));
+
+    // The same again answers nobody.
+    line.write_raw(&frame).await;
+    assert!(started.fault().await.contains("could not be read"));
 }
 
 #[tokio::test]
