@@ -41,6 +41,8 @@ const NUMBERS_AT_ONCE: u64 = 2_000;
 const DRAIN_WITHIN: Duration = LONGEST.saturating_add(Duration::from_secs(1));
 /// How long it waits for the bank links to sign off after that.
 const SIGN_OFF_WITHIN: Duration = Duration::from_secs(5);
+/// How long it tries to record what it remembers of payments whose outcome the store did not take.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 /// How long it waits until the last reports of the bank links are recorded after that.
 const NOTICES_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks at whether the database answers.
@@ -316,9 +318,21 @@ impl Running {
         let mut keeping_notices = self.keeping_notices;
         let kept = within(NOTICES_WITHIN, &mut keeping_notices).await.is_some();
         keeping_notices.abort();
+        // What is only remembered goes with this process.
+        let settled = within(SETTLE_WITHIN, self.authorizations.settle()).await == Some(0);
+        if !settled {
+            tracing::error!("Outcomes could not be recorded; their payments will owe a reversal");
+        }
         self.store.close().await;
-        tracing::info!(drained, signed_off, closed, kept, "The gateway has stopped");
-        drained && signed_off && closed && kept
+        tracing::info!(
+            drained,
+            signed_off,
+            closed,
+            kept,
+            settled,
+            "The gateway has stopped"
+        );
+        drained && signed_off && closed && kept && settled
     }
 }
 

@@ -108,18 +108,6 @@ impl Authorizations {
             masked,
             at,
         } = quarantined;
-        if let (QuarantineReason::NoMatch, Some(rrn), Some(stan), Some(key), Some(response_code)) =
-            (&reason, rrn, stan, key, response_code)
-            && let Some((payment, operation)) = self
-                .store
-                .find_operation_by_reference(&host_id, rrn, stan)
-                .await?
-            && self.awaits_an_answer(&operation)
-            && self.hosts.is_answer(&key, &operation, &payment.terminal_id)
-        {
-            self.keep_late(host_id, operation.id, response_code, approval_code, at)
-                .await?;
-        }
         let response = QuarantinedResponse {
             id: QuarantineId::from_parts(at, random),
             host_id,
@@ -131,15 +119,32 @@ impl Authorizations {
             message: masked,
             received_at: at,
         };
-        self.store.record_quarantined(response).await
+        let may_be_an_answer = reason == QuarantineReason::NoMatch;
+        self.store.record_quarantined(response).await?;
+        if let (true, Some(rrn), Some(stan), Some(key), Some(response_code)) =
+            (may_be_an_answer, rrn, stan, key, response_code)
+            && let Some((payment, operation)) = self
+                .store
+                .find_operation_by_reference(&host_id, rrn, stan)
+                .await?
+            && self.awaits_an_answer(&operation)
+            && self.hosts.is_answer(&key, &operation, &payment.terminal_id)
+        {
+            self.keep_late(host_id, operation.id, response_code, approval_code, at)
+                .await?;
+        }
+        Ok(())
     }
 
-    /// Whether the gateway gave up on this operation, or will: another process may have stopped. What is
-    /// under way in this one is answered on the line that it was sent on, and by nothing else.
+    /// Whether nobody waits for the answer to this operation any more. While somebody does, it is answered
+    /// on the line that it was sent on, and by nothing else.
     fn awaits_an_answer(&self, operation: &Operation) -> bool {
         match operation.state {
             OperationState::Unknown { .. } | OperationState::ReversalQueued { .. } => true,
-            OperationState::Created | OperationState::Sent => operation.node_id != self.node_id,
+            OperationState::Created | OperationState::Sent => {
+                operation.deadline < self.clock.now()
+                    && !self.operations_under_way.contains(operation.id)
+            }
             _ => false,
         }
     }

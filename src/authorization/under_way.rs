@@ -2,6 +2,7 @@
 //! those whose outcome the store did not take.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::HashSet;
@@ -46,14 +47,31 @@ impl UnderWay {
     pub(super) fn remember(&self, outcome: AuthorizationOutcome) {
         let mut unrecorded = locked(&self.unrecorded);
         unrecorded.insert(outcome.operation.id, outcome);
-        if unrecorded.len() > UNRECORDED {
-            unrecorded.pop_first();
+        if unrecorded.len() > UNRECORDED
+            && let Some((operation_id, _)) = unrecorded.pop_first()
+        {
+            tracing::error!(operation.id = %operation_id, "An outcome that is not recorded is forgotten");
         }
     }
 
-    /// What came of an operation, if that is known here and nowhere else.
-    pub(super) fn remembered(&self, operation_id: OperationId) -> Option<AuthorizationOutcome> {
-        locked(&self.unrecorded).get(&operation_id).cloned()
+    /// Whether it is known here, and nowhere else, what came of an operation.
+    pub(super) fn remembers(&self, operation_id: OperationId) -> bool {
+        locked(&self.unrecorded).contains_key(&operation_id)
+    }
+
+    /// The outcome that comes next after `after`, of those that no flow works on.
+    pub(super) fn next_after(&self, after: Option<OperationId>) -> Option<AuthorizationOutcome> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        locked(&self.unrecorded)
+            .range((from, Bound::Unbounded))
+            .map(|(_, outcome)| outcome)
+            .find(|outcome| !self.contains(outcome.operation.id))
+            .cloned()
+    }
+
+    /// How many outcomes are not recorded.
+    pub(super) fn unrecorded(&self) -> usize {
+        locked(&self.unrecorded).len()
     }
 
     /// It is recorded now.

@@ -92,14 +92,15 @@ impl<S: AsyncRead + AsyncWrite> Session<'_, S> {
     }
 
     /// Ends the payment that a message answers of which type and whole key could be read, and something
-    /// behind them could not: what the bank decided is not known, and no other payment on the line need
+    /// else could not: what the bank decided is not known, and no other payment on the line need
     /// suffer for it. Whether there is such a payment.
     fn take_part(&mut self, part: &Message<'_>) -> bool {
         let response = part.mti().is_response() && part.mti().class() != Class::NetworkManagement;
-        if !response {
+        let key = ReceivedKey::of(part);
+        if !response || !self.line.profile.match_rule.is_whole(&key) {
             return false;
         }
-        match self.line.in_flight.answer(&ReceivedKey::of(part)) {
+        match self.line.in_flight.answer(&key) {
             Match::Found(mut waiter) => {
                 waiter.end(Exchange::Unknown(UnknownReason::AnswerNotUnderstood));
                 true

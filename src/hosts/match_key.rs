@@ -170,6 +170,24 @@ pub(super) fn rrn_of(message: &Message<'_>) -> Option<Rrn> {
 }
 
 impl MatchRule {
+    /// Whether all that may be compared is there: of a message of which only a part could be read, what is
+    /// missing may be what could not.
+    pub(super) fn is_whole(&self, received: &ReceivedKey) -> bool {
+        let is_there = |field| match field {
+            KeyField::Mti => true,
+            KeyField::Amount => matches!(received.amount_minor, Part::Is(_)),
+            KeyField::TransmissionDateTime => matches!(received.transmitted, Part::Is(_)),
+            KeyField::Stan => received.stan.is_some(),
+            KeyField::Rrn => matches!(received.rrn, Part::Is(_)),
+            KeyField::TerminalId => matches!(received.terminal_id, Part::Is(_)),
+            KeyField::Currency => matches!(received.currency, Part::Is(_)),
+        };
+        KeyField::DES
+            .into_iter()
+            .filter(|field| self.always.contains(*field) || self.where_echoed.contains(*field))
+            .all(is_there)
+    }
+
     /// The parts of the key in which `received` is not the answer to `sent`; empty when it is.
     pub(super) fn differences(&self, sent: &RequestKey, received: &ReceivedKey) -> KeyFields {
         let mut differing = KeyFields::default();

@@ -148,6 +148,8 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
     pub(super) fn send_no_more(&mut self) {
         if self.phase != Phase::SigningOff {
             self.phase = Phase::SignedOff;
+            // What it was asked before it left need not be answered.
+            self.network = None;
             self.line.open.store(false, Ordering::Release);
             self.line.report.state(LineState::Draining, None);
         }
@@ -168,6 +170,9 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                 read = self.reader.read_buf(&mut self.inbound) => match read {
                     // Some hosts answer a sign-off by closing.
                     Ok(0) if self.phase == Phase::SigningOff => Err(Stop::Done),
+                    Ok(0) if self.phase == Phase::SignedOff && self.is_idle() => {
+                        Err(Stop::SignedOff)
+                    }
                     Ok(0) => Err(LineFault::Closed.into()),
                     Ok(_) => self.take_frames(),
                     Err(error) => Err(LineFault::Broken(error).into()),
@@ -298,6 +303,11 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
         Ok(())
     }
 
+    /// Whether nothing is to be written and no answer is waited for.
+    fn is_idle(&self) -> bool {
+        self.outbound.is_empty() && self.line.load.load(Ordering::Acquire) == 0
+    }
+
     /// Everything that happens because time passes.
     fn look_at_the_time(&mut self, now: Instant) -> Result<(), Stop> {
         if self.outbound.is_late(now) {
@@ -312,11 +322,14 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             return Err(LineFault::NetworkTimeout(sent.function).into());
         }
         self.line.in_flight.expire(now);
-        let idle = self.outbound.is_empty() && self.line.load.load(Ordering::Acquire) == 0;
-        if self.phase == Phase::SignedOff && idle {
-            return Err(Stop::SignedOff);
+        if self.phase == Phase::SignedOff {
+            return if self.is_idle() {
+                Err(Stop::SignedOff)
+            } else {
+                Ok(())
+            };
         }
-        if self.phase == Phase::Draining && idle && self.network.is_none() {
+        if self.phase == Phase::Draining && self.is_idle() && self.network.is_none() {
             if !self.line.profile.network.sign_on {
                 return Err(Stop::Done);
             }

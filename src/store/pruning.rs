@@ -19,13 +19,13 @@ const ENVELOPE_KEPT_MS: i64 = 3_600_000;
 const TRACES_KEPT_MS: i64 = 90 * 24 * 3_600_000;
 /// The most rows that one transaction removes, so that no payment waits long for it.
 const PRUNED_ROWS: i64 = 500;
-/// How long one run of pruning may take.
-const PRUNING_FOR: Duration = Duration::from_secs(30);
+/// How long one run of pruning may take for each table, so that none starves another.
+const PRUNING_FOR: Duration = Duration::from_secs(7);
 
 impl Store {
     /// Forgets, in small transactions between which payments are written: the use of sealed cards that
-    /// expired more than an hour before `now`; connections that are closed, and quarantined responses,
-    /// both of which came more than 90 days before; and processes that gave no sign of life since.
+    /// expired more than an hour before `now`; connections that were closed, and quarantined responses
+    /// that came, more than 90 days before; and processes that gave no sign of life since.
     /// Gives how many rows that were; what is too many for one call is left to the next.
     ///
     /// # Errors
@@ -36,52 +36,48 @@ impl Store {
         // Identifiers begin with the time, and the one with nothing after it comes first.
         let first_connection = ConnectionId::from_parts(old, [0; 10]).to_string();
         let first_quarantined = QuarantineId::from_parts(old, [0; 10]).to_string();
-        let give_up_at = Instant::now() + PRUNING_FOR;
         let mut pruned = 0;
-        for (text, before) in [
+        for (text, values) in [
             (
                 "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
                     (SELECT merchant_id, jti FROM used_envelopes WHERE expires_at_ms < $1 \
                      ORDER BY expires_at_ms LIMIT $2)",
-                expired.as_i64().into(),
+                vec![expired.as_i64().into(), PRUNED_ROWS.into()],
             ),
             (
                 "DELETE FROM client_connections WHERE id IN \
                     (SELECT id FROM client_connections WHERE id < $1 \
-                     AND disconnected_at_ms IS NOT NULL ORDER BY id LIMIT $2)",
-                first_connection.into(),
+                     AND disconnected_at_ms < $3 ORDER BY id LIMIT $2)",
+                vec![
+                    first_connection.into(),
+                    PRUNED_ROWS.into(),
+                    old.as_i64().into(),
+                ],
             ),
             (
                 "DELETE FROM quarantine WHERE id IN \
                     (SELECT id FROM quarantine WHERE id < $1 ORDER BY id LIMIT $2)",
-                first_quarantined.into(),
+                vec![first_quarantined.into(), PRUNED_ROWS.into()],
             ),
             (
                 "DELETE FROM nodes WHERE id IN \
                     (SELECT id FROM nodes WHERE seen_at_ms < $1 ORDER BY seen_at_ms LIMIT $2)",
-                old.as_i64().into(),
+                vec![old.as_i64().into(), PRUNED_ROWS.into()],
             ),
         ] {
-            if Instant::now() >= give_up_at {
-                break;
-            }
-            pruned += self.prune_rows(text, before, give_up_at).await?;
+            pruned += self.prune_rows(text, values).await?;
         }
         Ok(pruned)
     }
 
-    async fn prune_rows(
-        &self,
-        text: &'static str,
-        before: Value,
-        give_up_at: Instant,
-    ) -> Result<u64, StoreError> {
+    async fn prune_rows(&self, text: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
         let forget = Statement {
             text,
-            values: vec![before, PRUNED_ROWS.into()],
+            values,
             returning: false,
         };
         let mut pruned = 0;
+        let give_up_at = Instant::now() + PRUNING_FOR;
         while Instant::now() < give_up_at {
             let done = self.inner.writer.work(vec![forget.clone()], true).await?;
             let rows = done.first().map_or(0, |done| done.rows_affected);

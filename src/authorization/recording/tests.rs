@@ -76,7 +76,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left of a test that failed is left to whoever looks into it.
+        // It may be gone with the machine's temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -129,15 +129,14 @@ async fn what_the_store_does_not_take_is_recorded_when_it_does() {
 
         let mut back = folder.flow().await;
         back.operations_under_way = gone.operations_under_way;
-        assert_eq!(back.recover_all().await.unwrap(), 1, "{state}");
+        // What is remembered is not resolved as if nobody knew.
+        assert_eq!(back.recover_all().await.unwrap(), 0, "{state}");
+        assert_eq!(back.settle().await, 0, "{state}");
         let payment = back.store.payment(&merchant_id, payment_id).await.unwrap();
         assert_eq!(payment.as_ref(), Some(&*outcome.payment));
         assert_eq!(outcome.payment.state.name(), state);
         assert_eq!(back.store.owed_reversals(10).await.unwrap(), []);
-        let operation_id = outcome.operation.id;
-        let remembered = back.operations_under_way.remembered(operation_id);
-        assert_eq!(remembered, None);
-        assert_eq!(back.recover_all().await.unwrap(), 0);
+        assert!(!back.operations_under_way.remembers(outcome.operation.id));
         back.store.close().await;
     }
 }
@@ -161,6 +160,23 @@ async fn what_nobody_remembers_is_not_known() {
     flow.store.close().await;
 }
 
+/// An intent that was never committed has no outcome, and its memory ends in time.
+#[tokio::test]
+async fn what_the_store_never_held_is_forgotten_in_time() {
+    let folder = Folder::new("never-held").await;
+    let flow = folder.flow().await;
+    for (age_ms, left) in [(3_600_000, 0), (3_500_000, 1)] {
+        let (mut payment, mut operation) = records();
+        payment.created_at = flow.clock.now().plus_ms(-age_ms);
+        operation.created_at = payment.created_at;
+        let not_sent = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        let outcome = flow.decided((payment, operation), not_sent, 0).unwrap();
+        flow.operations_under_way.remember(outcome);
+        assert_eq!(flow.settle().await, left, "{age_ms}");
+    }
+    flow.store.close().await;
+}
+
 /// Another node has resolved it before this one could record it: what the bank said is kept beside.
 #[tokio::test]
 async fn a_remembered_answer_that_comes_too_late_is_a_late_answer() {
@@ -173,6 +189,11 @@ async fn a_remembered_answer_that_comes_too_late_is_a_late_answer() {
     let recorded = flow.record(&other).await.unwrap();
     assert_eq!(recorded, OutcomeRecorded::Recorded);
 
+    flow.operations_under_way.remember(outcome.clone());
+    assert_eq!(flow.settle().await, 0);
+    let payment = &other.payment;
+    let stands = flow.store.payment(&payment.merchant_id, payment.id).await;
+    assert_eq!(stands.unwrap().as_ref(), Some(&**payment));
     let told = flow.conclude(outcome.clone()).await.unwrap();
     assert_eq!(told, other.payment);
     let late = flow.store.late_response(outcome.operation.id).await;
@@ -238,8 +259,15 @@ fn the_latest_outcomes_are_remembered() {
         outcome.operation.id = named(number);
         under_way.remember(outcome);
     }
-    assert_eq!(under_way.remembered(named(0)), None);
-    assert!(under_way.remembered(named(1)).is_some());
-    assert!(under_way.remembered(named(16_384)).is_some());
-    assert!(!under_way.contains(named(1)));
+    assert!(!under_way.remembers(named(0)));
+    assert!(under_way.remembers(named(1)));
+    assert!(under_way.remembers(named(16_384)));
+    assert_eq!(under_way.unrecorded(), 16_384);
+    // What a flow works on is left to it.
+    let _mark = under_way.mark(named(1));
+    let first = under_way.next_after(None).unwrap();
+    assert_eq!(first.operation.id, named(2));
+    let next = under_way.next_after(Some(named(2))).unwrap();
+    assert_eq!(next.operation.id, named(3));
+    assert_eq!(under_way.next_after(Some(named(16_384))), None);
 }
