@@ -357,6 +357,48 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_message_needs_all_that_is_compared() {
+        let rule = MatchRule::default();
+        assert!(rule.is_whole(&echoed()));
+        for (what, part) in [
+            (
+                "no amount",
+                ReceivedKey {
+                    amount_minor: Part::Absent,
+                    ..echoed()
+                },
+            ),
+            (
+                "a currency that is none",
+                ReceivedKey {
+                    currency: Part::Unusable,
+                    ..echoed()
+                },
+            ),
+            (
+                "no RRN",
+                ReceivedKey {
+                    rrn: Part::Absent,
+                    ..echoed()
+                },
+            ),
+        ] {
+            assert!(!rule.is_whole(&part), "{what}");
+        }
+        // What is never compared need not be there.
+        let stan_alone = MatchRule {
+            always: KeyFields::default().with(KeyField::Stan),
+            where_echoed: KeyFields::default(),
+        };
+        let part = ReceivedKey {
+            rrn: Part::Absent,
+            currency: Part::Absent,
+            ..echoed()
+        };
+        assert!(stan_alone.is_whole(&part));
+    }
+
+    #[test]
     fn terminals_are_eight_characters() {
         assert_eq!(TerminalId::new("TERM01"), TerminalId::new("TERM01  "));
         assert_ne!(TerminalId::new("TERM01"), TerminalId::new(" TERM01"));
