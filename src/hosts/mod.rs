@@ -60,7 +60,7 @@ mod values;
 mod waiter;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use exchange::Exchange;
 use host::Host;

@@ -15,6 +15,7 @@ use crate::card::keys::SealingKeys;
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
+use crate::hosts::tests::bank::{Bank, approval_of};
 use crate::hosts::{Hosts, HostsOptions};
 use crate::payment::decline::Approval;
 use crate::payment::merchant::Merchant;
@@ -200,6 +201,58 @@ async fn a_remembered_answer_that_comes_too_late_is_a_late_answer() {
     let late = late.unwrap().unwrap();
     assert_eq!(late.response_code, ResponseCode::APPROVED);
     assert_eq!(late.approval_code.as_deref(), Some("A1B2C3"));
+    flow.store.close().await;
+}
+
+/// The line that it came for is gone, and so is the process; what is left is the key.
+#[tokio::test]
+async fn an_answer_to_what_a_stopped_process_sent_counts_by_its_whole_key() {
+    let folder = Folder::new("whole-key").await;
+    let bank = Bank::start().await;
+    let (notices, noticed) = mpsc::channel(8);
+    let mut flow = folder.flow().await;
+    let clock = Arc::clone(&flow.clock);
+    let options = HostsOptions::default();
+    flow.hosts = Arc::new(Hosts::start(vec![bank.profile()], options, clock, notices).unwrap());
+    let (payment, operation) = intended(&flow).await;
+    assert_eq!(flow.recover_all().await.unwrap(), 1);
+    let flow = Arc::new(flow);
+    tokio::spawn(Arc::clone(&flow).keep_notices(noticed));
+    let mut line = bank.accept_signed_on().await;
+    for (amount_minor, terminal_id, approval_code) in [
+        (1251, "WEB00001", "AMOUNT"),
+        (1250, "WEB00002", "TERMIN"),
+        (1250, "WEB00001", "A1B2C3"),
+    ] {
+        line.write(&approval_of(
+            &operation,
+            terminal_id,
+            amount_minor,
+            approval_code,
+        ))
+        .await;
+    }
+    let kept = async {
+        loop {
+            if let Some(late) = flow.store.late_response(operation.id).await.unwrap() {
+                return late;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let late = tokio::time::timeout(Duration::from_secs(30), kept)
+        .await
+        .unwrap();
+    // There is one late response for an operation: the first that was taken for it.
+    assert_eq!(late.approval_code.as_deref(), Some("A1B2C3"));
+    let quarantined = flow.store.list_quarantine(10, None).await.unwrap();
+    assert_eq!(quarantined.len(), 3);
+    let stands = flow.store.payment(&payment.merchant_id, payment.id).await;
+    let pending = Some(UnknownReason::GatewayStopped);
+    assert_eq!(
+        stands.unwrap().unwrap().state,
+        PaymentState::Authorizing { pending }
+    );
     flow.store.close().await;
 }
 

@@ -21,6 +21,8 @@ use zeroize::Zeroizing;
 use crate::hosts::profile::{HostProfile, PemSource, SpkiPin};
 
 use super::known::template;
+use crate::hosts::values::transmission_date_time;
+use crate::payment::record::Operation;
 
 /// The name that profiles of these tests expect.
 pub(super) const SERVER_NAME: &str = "acquirer.bank.test";
@@ -87,7 +89,7 @@ impl Default for Habits {
 }
 
 /// A bank that listens.
-pub(super) struct Bank {
+pub(crate) struct Bank {
     listener: TcpListener,
     pub(super) acceptor: TlsAcceptor,
     root: Root,
@@ -95,7 +97,7 @@ pub(super) struct Bank {
 }
 
 impl Bank {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Habits::default()).await
     }
 
@@ -129,7 +131,7 @@ impl Bank {
     }
 
     /// The template's profile, for one line to this bank.
-    pub(super) fn profile(&self) -> HostProfile {
+    pub(crate) fn profile(&self) -> HostProfile {
         let client = self
             .root
             .issue("gateway.test", ExtendedKeyUsagePurpose::ClientAuth);
@@ -163,7 +165,7 @@ impl Bank {
     }
 
     /// The next connection, signed on.
-    pub(super) async fn accept_signed_on(&self) -> BankLine {
+    pub(crate) async fn accept_signed_on(&self) -> BankLine {
         let mut line = self.accept().await;
         let request = line.read().await.unwrap();
         assert_eq!(request.mti(), Mti::NETWORK_REQUEST);
@@ -174,7 +176,7 @@ impl Bank {
 }
 
 /// The bank's end of one connection.
-pub(super) struct BankLine {
+pub(crate) struct BankLine {
     stream: TlsStream<TcpStream>,
     pub(super) dialect: Dialect,
 }
@@ -203,7 +205,7 @@ impl BankLine {
         frame
     }
 
-    pub(super) async fn write(&mut self, message: &MessageBuilder) {
+    pub(crate) async fn write(&mut self, message: &MessageBuilder) {
         let frame = self.frame(message);
         self.write_raw(&frame).await;
     }
@@ -244,6 +246,27 @@ pub(super) fn confirmation(request: &MessageBuilder, response_code: &str) -> Mes
     let mut answer = request.clone();
     answer.set_mti(Mti::NETWORK_RESPONSE);
     answer.text(39, response_code);
+    answer
+}
+
+/// An approval of what some process sent from this terminal: the key that its 0100 had.
+pub(crate) fn approval_of(
+    operation: &Operation,
+    terminal_id: &str,
+    amount_minor: u64,
+    approval_code: &str,
+) -> MessageBuilder {
+    let mut answer = MessageBuilder::new(Mti::AUTHORIZATION_RESPONSE);
+    answer
+        .header(&template().header)
+        .number(4, amount_minor)
+        .number(7, transmission_date_time(operation.transmitted_at))
+        .number(11, u64::from(operation.stan.get()))
+        .text(37, operation.rrn.as_str())
+        .text(38, approval_code)
+        .text(39, "00")
+        .text(41, terminal_id)
+        .number(49, u64::from(operation.amount.currency().numeric()));
     answer
 }
 

@@ -1,7 +1,7 @@
 //! The links against a scripted bank: real sockets, real TLS.
 
 mod answers;
-mod bank;
+pub(crate) mod bank;
 pub(super) mod known;
 mod lines;
 mod stalled;
