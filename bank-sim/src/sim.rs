@@ -140,12 +140,20 @@ struct RunningHost {
     tasks: Mutex<Option<HostTasks>>,
 }
 
+/// A host dies with its lines: were its links to go first, it would still say 91 on them for a moment,
+/// which no killed process does.
 struct HostTasks {
+    lines: Tasks,
+    links: Tasks,
+}
+
+/// Tasks that are stopped together.
+struct Tasks {
     stop: watch::Sender<bool>,
     handles: Vec<JoinHandle<()>>,
 }
 
-impl Drop for HostTasks {
+impl Drop for Tasks {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
@@ -340,23 +348,39 @@ async fn bind(host: &str, address: SocketAddr) -> Result<TcpListener, SimError> 
 }
 
 fn run_host(host: &Arc<Host>, listener: TcpListener) -> HostTasks {
-    let (stop, stopped) = watch::channel(false);
-    let mut handles = vec![tokio::spawn(listen(
-        Arc::clone(host),
-        listener,
-        stopped.clone(),
-    ))];
-    if let Role::Acquirer(acquirer) = &host.role {
-        for link in acquirer.links() {
-            let link = Arc::clone(link);
-            let stopped = stopped.clone();
-            handles.push(tokio::spawn(async move { link.run(stopped).await }));
-        }
+    let links = match &host.role {
+        Role::Acquirer(acquirer) => acquirer.links(),
+        Role::Issuer(_) => &[],
+    };
+    let (stop_lines, lines_stopped) = watch::channel(false);
+    let (stop_links, links_stopped) = watch::channel(false);
+    let listening = listen(Arc::clone(host), listener, lines_stopped);
+    HostTasks {
+        lines: Tasks {
+            stop: stop_lines,
+            handles: vec![tokio::spawn(listening)],
+        },
+        links: Tasks {
+            stop: stop_links,
+            handles: links
+                .iter()
+                .map(|link| {
+                    let (link, stopped) = (Arc::clone(link), links_stopped.clone());
+                    tokio::spawn(async move { link.run(stopped).await })
+                })
+                .collect(),
+        },
     }
-    HostTasks { stop, handles }
 }
 
 impl HostTasks {
+    async fn stop(self) {
+        self.lines.stop().await;
+        self.links.stop().await;
+    }
+}
+
+impl Tasks {
     async fn stop(mut self) {
         self.stop.send_replace(true);
         for handle in &mut self.handles {

@@ -329,14 +329,6 @@ async fn an_acquirer_that_dies_under_load(engine: Engine) {
         match payment.state() {
             State::Authorized | State::Failed => {}
             State::Authorizing => assert!(payment.pending.is_some()),
-            // An acquirer that stops, or has just begun, may say that it does not reach the issuer.
-            State::Declined => {
-                let code = payment
-                    .decline
-                    .as_ref()
-                    .map(|decline| &*decline.response_code);
-                assert_eq!(code, Some("91"), "{payment:?}");
-            }
             _ => panic!("{payment:?}"),
         }
     }
