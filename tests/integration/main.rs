@@ -34,5 +34,6 @@ mod program;
 mod refusing_callers;
 mod refusing_cards;
 mod refusing_requests;
+mod replayed_cards;
 mod stopping;
 mod unknown_outcomes;

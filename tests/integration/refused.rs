@@ -121,3 +121,19 @@ pub(crate) async fn refusal(
         .await
         .expect_err("a refusal")
 }
+
+/// Holds refusals of envelopes to one text.
+#[derive(Default)]
+pub(crate) struct Envelopes {
+    first: Option<Shown>,
+}
+
+impl Envelopes {
+    pub(crate) fn assert_refused(&mut self, status: &Status, what: &str) {
+        let expected = Refused::not_sent(Code::InvalidArgument, "SEALED_CARD_REFUSED");
+        assert_eq!(Refused::from(status), expected, "{what}");
+        let shown = Shown::from(status);
+        let first = self.first.get_or_insert_with(|| shown.clone());
+        assert_eq!(*first, shown, "{what} can be told from the others");
+    }
+}

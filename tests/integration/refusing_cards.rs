@@ -1,43 +1,20 @@
 //! Sealed cards that are refused, all of them with the same answer to the byte; nothing of them
 //! reaches a bank.
 
-use futures_util::future::join_all;
 use payswitch::card::header::Algorithm;
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use serde_json::{Value, json};
-use tonic::{Code, Status};
 
 use crate::database::Engine;
-use crate::harness::{Switch, authorize, now, on_both_engines, pay_with, unique};
-use crate::refused::{Refused, Shown, assert_nothing_came_of_it, refusal};
+use crate::harness::{Switch, authorize, now, on_both_engines, pay_with};
+use crate::refused::{Envelopes, assert_nothing_came_of_it, refusal};
 use crate::sealing::{Claims, Forge, GOOD_PAYLOAD, base64url, card, with_sealed};
 
-on_both_engines!(
-    sealed_cards_that_are_bad,
-    sealed_cards_of_another_payment,
-    a_sealed_card_works_once,
-    a_sealed_card_works_once_of_fifty_at_once,
-);
+on_both_engines!(sealed_cards_that_are_bad, sealed_cards_of_another_payment,);
 
 /// The card in the envelopes.
 const PAN: &str = "4242424242424242";
-
-/// Holds refusals of envelopes to one text.
-#[derive(Default)]
-struct Envelopes {
-    first: Option<Shown>,
-}
-
-impl Envelopes {
-    fn assert_refused(&mut self, status: &Status, what: &str) {
-        let expected = Refused::not_sent(Code::InvalidArgument, "SEALED_CARD_REFUSED");
-        assert_eq!(Refused::from(status), expected, "{what}");
-        let shown = Shown::from(status);
-        let first = self.first.get_or_insert_with(|| shown.clone());
-        assert_eq!(*first, shown, "{what} can be told from the others");
-    }
-}
 
 /// A change to the header of an envelope that is good otherwise.
 type WrongHeader = (&'static str, fn(&mut Value));
@@ -318,88 +295,4 @@ async fn sealed_cards_of_another_payment(engine: Engine) {
     let request = switch.pay_forged(&forge, |header| header["merchant"] = json!("other-shop"));
     envelopes.assert_refused(&refusal(&mut others, request).await, "another's session");
     assert_nothing_came_of_it(&switch).await;
-}
-
-async fn a_sealed_card_works_once(engine: Engine) {
-    let mut switch = Switch::start(engine).await;
-    let (_, other_key) = switch.add_merchant("other-shop", |_| {}).await;
-    let mut payments = switch.payments().await;
-    let mut envelopes = Envelopes::default();
-    let recipient = switch.recipient(Algorithm::EcdhEs);
-    let first = pay_with("", 1250, "EUR");
-    let claims = Claims::of(switch.merchant_id.as_str(), &first);
-    let sealed = claims.seal(&recipient, &card(PAN));
-    let first = with_sealed(first, sealed);
-    let payment = authorize(&mut payments, first.clone()).await;
-
-    let under_new_id = |request: &pb::AuthorizePaymentRequest| pb::AuthorizePaymentRequest {
-        request_id: format!("again-{}", unique()),
-        ..request.clone()
-    };
-    let mut another_order = under_new_id(&first);
-    another_order.merchant_reference.push('x');
-    let mut another_amount = under_new_id(&first);
-    another_amount.amount = pay_with("", 1251, "EUR").amount;
-    let mut another_currency = under_new_id(&first);
-    another_currency.amount = pay_with("", 1250, "USD").amount;
-    // The same jti again, in an envelope that is good in every other way.
-    let resealed = under_new_id(&first);
-    let resealed = with_sealed(resealed, claims.seal(&recipient, &card("4111111111111111")));
-    let replays = [
-        ("the same order", under_new_id(&first)),
-        ("another order", another_order),
-        ("another amount", another_amount),
-        ("another currency", another_currency),
-        ("another card under the same jti", resealed),
-    ];
-    for (what, replay) in &replays {
-        let status = refusal(&mut payments, replay.clone()).await;
-        envelopes.assert_refused(&status, what);
-    }
-    let mut others = switch.payments_of(&other_key).await;
-    let status = refusal(&mut others, under_new_id(&first)).await;
-    envelopes.assert_refused(&status, "another merchant");
-
-    switch.restart_gateway().await;
-    let mut payments = switch.payments().await;
-    for (what, replay) in &replays {
-        let status = refusal(&mut payments, replay.clone()).await;
-        envelopes.assert_refused(&status, &format!("{what}, after a restart"));
-    }
-    // The same request is no replay: it is answered as before.
-    assert_eq!(authorize(&mut payments, first).await, payment);
-    assert_eq!(switch.at_acquirer(), 1);
-    assert_eq!(switch.database.count("payments").await, 1);
-    assert_eq!(switch.database.count("used_envelopes").await, 1);
-    assert_eq!(switch.database.count("idempotency").await, 1);
-}
-
-async fn a_sealed_card_works_once_of_fifty_at_once(engine: Engine) {
-    let switch = Switch::start(engine).await;
-    let payments = switch.payments().await;
-    let request = switch.pay_sealed(&card(PAN), 1250, "EUR");
-    let calls = (0..50).map(|number| {
-        let mut payments = payments.clone();
-        let request = pb::AuthorizePaymentRequest {
-            request_id: format!("at-once-{number}"),
-            ..request.clone()
-        };
-        async move { payments.authorize_payment(request).await }
-    });
-    let mut envelopes = Envelopes::default();
-    let mut accepted = 0;
-    for answer in join_all(calls).await {
-        match answer {
-            Ok(_) => accepted += 1,
-            Err(status) => envelopes.assert_refused(&status, "one of fifty"),
-        }
-    }
-    assert_eq!(accepted, 1);
-    assert_eq!(switch.at_acquirer(), 1);
-    assert_eq!(switch.database.count("payments").await, 1);
-    let books = switch.banks.books("issuer-a").expect("books");
-    assert_eq!(
-        books.account(PAN, "EUR").expect("an account").held_minor,
-        1250
-    );
 }

@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod bank;
 pub(super) mod known;
+mod leaving;
 mod lines;
 mod stalled;
 mod trust;
