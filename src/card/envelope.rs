@@ -2,29 +2,25 @@
 //!
 //! Every way in which an envelope can be bad ends in the same error after the same work: where the
 //! key is unknown, the point is not on the curve or the header makes no sense, a decoy takes its
-//! place, and the claims are looked at only after the decryption.
+//! place (`content_key`), and the claims are looked at only after the decryption.
+
+mod content_key;
 
 use std::fmt;
-use std::sync::Arc;
 
-use ring::aead::LessSafeKey;
-use zeroize::Zeroizing;
-
-use super::custody::{CustodyError, MasterKey};
+use super::custody::MasterKey;
 use super::header::{
-    Algorithm, EphemeralKey, Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S,
-    MAX_SESSION_SETUP_AGE_S,
+    Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S, MAX_SESSION_SETUP_AGE_S,
 };
-use super::jwe::{CONTENT_KEY_BYTES, Compact, P256_BYTES, P256_POINT_BYTES, content_key, decode};
+use super::jwe::Compact;
 use super::keys::{SealingKeys, SealingKeysError};
 use super::pan::Card;
 use super::payload::{parse_card, parse_session_key};
-use super::sealing_key::{KeyNotMade, SealingKey};
-use super::session::{SealingSession, Session, Tickets};
-use crate::clock::random_bytes;
+use super::session::{SealingSession, Tickets};
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
+use content_key::{ContentKey, Decoy};
 
 /// A sealed card as the merchant sent it: a compact JWE, not yet looked at.
 pub struct SealedCard(String);
@@ -111,56 +107,16 @@ pub struct Opener {
     decoy: Decoy,
 }
 
-/// What takes the place of what is missing or malformed.
-struct Decoy {
-    key: SealingKey,
-    point: [u8; P256_POINT_BYTES],
-    /// Opens nothing, because nobody knows it (RFC 7516 section 11.5).
-    content_key: LessSafeKey,
-}
-
-impl fmt::Debug for Decoy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Decoy")
-    }
-}
-
-/// A content key: of this envelope alone, of a session, or one that opens nothing.
-enum ContentKey<'a> {
-    Own(Box<LessSafeKey>),
-    Session(Arc<Session>),
-    Decoy(&'a LessSafeKey),
-}
-
-impl ContentKey<'_> {
-    fn key(&self) -> &LessSafeKey {
-        match self {
-            Self::Own(key) => key,
-            Self::Session(session) => &session.key,
-            Self::Decoy(key) => key,
-        }
-    }
-}
-
 impl Opener {
     /// An opener with these keys; session tickets hang on the master key.
     ///
     /// # Errors
     /// When the cryptographic library makes no decoy key.
     pub fn new(keys: SealingKeys, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
-        let (key, _) = SealingKey::generate_p256()?;
-        let (other, _) = SealingKey::generate_p256()?;
-        let point = other.p256_point().ok_or(KeyNotMade { kind: "P-256" })?;
-        let bytes = Zeroizing::new(random_bytes().map_err(CustodyError::from)?);
-        let content_key = content_key(&bytes).ok_or(KeyNotMade { kind: "AES-256" })?;
         Ok(Self {
             keys,
             tickets: Tickets::new(master_key)?,
-            decoy: Decoy {
-                key,
-                point,
-                content_key,
-            },
+            decoy: Decoy::new()?,
         })
     }
 
@@ -281,99 +237,6 @@ impl Opener {
             Refusal::Header
         })
     }
-
-    /// The content key, or one that opens nothing and the reason.
-    fn content_key(
-        &self,
-        header: &Header<'_>,
-        envelope: &Compact<'_>,
-        merchant_id: &MerchantId,
-        now: UnixMillis,
-    ) -> (ContentKey<'_>, Result<(), Refusal>) {
-        let own = |bytes: Zeroizing<[u8; CONTENT_KEY_BYTES]>| {
-            content_key(&bytes).map(|key| ContentKey::Own(Box::new(key)))
-        };
-        let found = match header.alg {
-            Algorithm::EcdhEs => self.agreed_key(header, envelope).and_then(own),
-            Algorithm::RsaOaep256 => self.encrypted_key(header, envelope).and_then(own),
-            Algorithm::Direct => self
-                .session(header, envelope, merchant_id, now)
-                .map(ContentKey::Session),
-        };
-        match found {
-            Some(key) => (key, Ok(())),
-            None => (
-                ContentKey::Decoy(&self.decoy.content_key),
-                Err(Refusal::Key),
-            ),
-        }
-    }
-
-    fn agreed_key(
-        &self,
-        header: &Header<'_>,
-        envelope: &Compact<'_>,
-    ) -> Option<Zeroizing<[u8; CONTENT_KEY_BYTES]>> {
-        let key = self.keys.find(&header.kid, Algorithm::EcdhEs);
-        let agreed = header
-            .epk
-            .as_ref()
-            .and_then(ephemeral_point)
-            .zip(party(header.apu.as_deref()))
-            .zip(party(header.apv.as_deref()))
-            .and_then(|((point, party_u), party_v)| {
-                key.unwrap_or(&self.decoy.key)
-                    .agree(&point, &party_u, &party_v)
-            });
-        if agreed.is_none() {
-            // The point was refused before the multiplication, which is nearly all of the time.
-            self.spend_an_agreement();
-        }
-        agreed.filter(|_| key.is_some() && envelope.encrypted_key.is_empty())
-    }
-
-    fn encrypted_key(
-        &self,
-        header: &Header<'_>,
-        envelope: &Compact<'_>,
-    ) -> Option<Zeroizing<[u8; CONTENT_KEY_BYTES]>> {
-        let key = self.keys.find(&header.kid, Algorithm::RsaOaep256);
-        let Some(used) = key.or_else(|| self.keys.any(Algorithm::RsaOaep256)) else {
-            self.spend_an_agreement();
-            return None;
-        };
-        if envelope.encrypted_key.len() == used.encrypted_key_bytes() {
-            used.decrypt_key(&envelope.encrypted_key)
-                .filter(|_| key.is_some())
-        } else {
-            // A ciphertext of the right length, below every modulus, takes the time of a good one.
-            let mut decoy = vec![0x5a; used.encrypted_key_bytes()];
-            if let Some(first) = decoy.first_mut() {
-                *first = 0;
-            }
-            let _ = std::hint::black_box(used.decrypt_key(&decoy));
-            None
-        }
-    }
-
-    fn session(
-        &self,
-        header: &Header<'_>,
-        envelope: &Compact<'_>,
-        merchant_id: &MerchantId,
-        now: UnixMillis,
-    ) -> Option<Arc<Session>> {
-        self.tickets.find(&header.kid).filter(|session| {
-            envelope.encrypted_key.is_empty()
-                && session.merchant_id == *merchant_id
-                && now < session.expires_at
-        })
-    }
-
-    /// Does the work of an ECDH-ES opening, for nothing.
-    fn spend_an_agreement(&self) {
-        let _ = std::hint::black_box(self.decoy.key.agree(&self.decoy.point, b"", b""));
-    }
 }
 
 fn check_binding(header: &Header<'_>, binding: &Binding<'_>) -> Result<(), Refusal> {
@@ -389,18 +252,6 @@ fn check_binding(header: &Header<'_>, binding: &Binding<'_>) -> Result<(), Refus
         return Err(Refusal::Amount);
     }
     Ok(())
-}
-
-fn ephemeral_point(epk: &EphemeralKey<'_>) -> Option<[u8; P256_POINT_BYTES]> {
-    let x: [u8; P256_BYTES] = decode(&epk.x)?.try_into().ok()?;
-    let y: [u8; P256_BYTES] = decode(&epk.y)?.try_into().ok()?;
-    // 4: both coordinates follow (SEC 1 section 2.3.3).
-    [[4].as_slice(), &x, &y].concat().try_into().ok()
-}
-
-/// `apu` or `apv`, decoded; empty when it is not there (RFC 7518 section 4.6.2).
-fn party(encoded: Option<&str>) -> Option<Vec<u8>> {
-    encoded.map_or(Some(Vec::new()), decode)
 }
 
 #[cfg(test)]

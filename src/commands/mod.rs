@@ -52,7 +52,7 @@ enum Command {
     /// Seal a card, ready to paste into a request.
     Seal(Box<seal::SealArgs>),
     /// Pay again and again, and report rates and times.
-    Load(Box<load::LoadArgs>),
+    Load(Box<load::arguments::LoadArgs>),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  payswitch completions bash > /etc/bash_completion.d/payswitch"

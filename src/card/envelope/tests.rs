@@ -11,13 +11,16 @@ mod sessions;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use ring::aead::{Aad, Nonce};
+use ring::aead::{Aad, LessSafeKey, Nonce};
+use zeroize::Zeroizing;
 
+use super::content_key::ephemeral_point;
 use super::*;
-use crate::card::jwe::{concat_kdf, encode};
+use crate::card::header::{Algorithm, EphemeralKey};
+use crate::card::jwe::{P256_POINT_BYTES, concat_kdf, content_key, decode, encode};
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{CardClaims, Recipient, SessionClaims, SessionKey};
-use crate::card::sealing_key::KeyState;
+use crate::card::sealing_key::{KeyState, SealingKey};
 
 const NOW: UnixMillis = UnixMillis::new(1_795_219_200_000);
 const NOW_S: i64 = 1_795_219_200;
