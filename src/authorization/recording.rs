@@ -15,7 +15,7 @@ use crate::store::records::{AuthorizationOutcome, OutcomeRecorded};
 
 use super::command::{AuthorizeError, Authorized};
 use super::decision;
-use super::{Authorizations, not_recorded};
+use super::{Authorizations, BANK_WITHIN, not_recorded};
 
 /// How long the outcome of a payment is offered to a store that does not take it. What it can't take
 /// for longer is left to [`recovery`](super::recovery).
@@ -26,6 +26,10 @@ pub(super) const RECORD_WITHIN: Duration = Duration::from_secs(20);
 pub const LONGEST: Duration = store::ANSWER_TIMEOUT
     .saturating_add(RECORD_WITHIN)
     .saturating_add(store::ANSWER_TIMEOUT);
+const _: () = assert!(
+    store::ANSWER_TIMEOUT.as_millis() > BANK_WITHIN.as_millis(),
+    "the bank's time is over while the store still has its own for the intent"
+);
 /// Between two such offers.
 pub(super) const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
 

@@ -116,9 +116,10 @@ impl Authorizations {
     }
 
     /// Records the outcomes that this process remembers because the store did not take them, unless a flow
-    /// still works on them. Returns how many are left.
+    /// still works on them. Returns how many payments of the store are left without theirs; where it holds
+    /// no intent, there is none.
     pub async fn settle(&self) -> usize {
-        let mut after = None;
+        let (mut after, mut without_intent) = (None, 0_usize);
         while let Some(outcome) = self.operations_under_way.next_after(after) {
             let operation_id = outcome.operation.id;
             after = Some(operation_id);
@@ -130,6 +131,7 @@ impl Authorizations {
                 Err(StoreError::NotFound { .. }) => {
                     let age_ms = self.clock.now().as_i64() - outcome.operation.created_at.as_i64();
                     if age_ms < NOT_FOUND_KEPT_MS {
+                        without_intent += 1;
                         continue;
                     }
                 }
@@ -142,7 +144,8 @@ impl Authorizations {
             }
             self.operations_under_way.forget(operation_id);
         }
-        self.operations_under_way.unrecorded()
+        let unrecorded = self.operations_under_way.unrecorded();
+        unrecorded.saturating_sub(without_intent)
     }
 
     /// Gives an outcome to everything unfinished, at once: for a process that knows to be alone.
