@@ -26,7 +26,7 @@ use payswitch::merchant_api::client::{self, ApiKey};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use payswitch::merchant_api::pb::sealing_service_server::{SealingService, SealingServiceServer};
-use payswitch::merchant_api::tls;
+use payswitch::merchant_api::transport::tls;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;

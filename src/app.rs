@@ -25,9 +25,9 @@ use crate::config::merchant_api::MerchantApiConfig;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile_file::ProfileError;
 use crate::hosts::{Hosts, HostsError, HostsOptions};
-use crate::merchant_api::auth::{NewApiKey, Pepper};
-use crate::merchant_api::server::{Foundations, Limits, MerchantApi, ServeError};
-use crate::merchant_api::tls::{self, TlsError};
+use crate::merchant_api::server::{Dependencies, Limits, MerchantApi, ServeError};
+use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
+use crate::merchant_api::transport::tls::{self, TlsError};
 use crate::payment::ids::MerchantId;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -222,7 +222,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     }
     let (stop, stopping) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
-    let foundations = Foundations {
+    let dependencies = Dependencies {
         directory: Arc::new(store.clone()),
         pepper,
         connection_log: Arc::new(store.clone()),
@@ -232,7 +232,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         opener,
     };
     let stopped = wait_until(stopping.clone());
-    let serving = tokio::spawn(api.serve(foundations, is_ready, stopped));
+    let serving = tokio::spawn(api.serve(dependencies, is_ready, stopped));
     tokio::spawn(Arc::clone(&authorizations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&authorizations).keep_notices(noticed));
     let following_readiness = tokio::spawn(follow_readiness(

@@ -13,7 +13,7 @@ use crate::card::pan::{Card, Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{self, CardClaims, Recipient};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock as _, SystemClock};
-use crate::merchant_api::from_proto::merchant_reference;
+use crate::merchant_api::read::text::merchant_reference;
 use crate::payment::ids::MerchantId;
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 

@@ -1,39 +1,23 @@
-//! Where an authorization enters: gRPC over TLS, in the order in which a call meets the modules.
+//! Where an authorization enters: gRPC over TLS. The map, in the order in which a call meets the modules:
 //!
-//! - [`server`]: puts the door together: listen, shake hands, serve, and stop when told.
-//! - `accept`: accepts client connections, each step bounded.
-//! - [`tls`]: TLS 1.3, and the merchant that a client certificate names.
-//! - [`connection`]: who is connected, from where, since when; recorded.
-//! - `gate`: what every call passes first: is there room, and who is calling; `caller_deadline`: for how
-//!   long the caller waits.
-//! - [`auth`]: one merchant, by API key or by client certificate.
-//! - [`payments`]: PaymentService: authorize, and find again.
-//! - `sealing`: SealingService: the keys to seal to, and session keys.
-//! - [`records`]: what the door reads and writes in the store.
-//! - [`from_proto`]: reads requests; the wire format stops there.
-//! - `violations`, `clear_card`: what is wrong with a request, all of it, without repeating it.
-//! - [`filter`], `page_token`: the filter of lists, and where their next page begins.
-//! - `to_proto`: writes answers, and errors as statuses.
+//! - [`server`]: listens, serves the services, and stops when told.
+//! - [`transport`]: what every call passes: TLS, the connection, who is calling, for how long.
+//! - [`rpc`]: one file for each call: read the request, run the flow, show the answer.
+//! - `read`: what the calls share to read a request: money, texts, filters, and what is wrong with it.
+//! - `show`: what the calls share to answer: payments, and errors as statuses.
+//! - [`records`]: what the API reads and writes in the store.
 //! - [`client`]: the other end, for `payswitch load`, the demo and the tests.
-//! - [`trailers`]: how long the bank and payswitch took.
 //! - [`pb`]: what is generated from `proto/payswitch/v1`.
+//!
+//! To add a call: its messages in `proto/`, its file in `rpc/`, and its line in the service's `impl`.
 
-mod accept;
-pub mod auth;
-mod caller_deadline;
-mod clear_card;
 pub mod client;
-pub mod connection;
-pub mod filter;
-pub mod from_proto;
-mod gate;
-mod page_token;
-pub mod payments;
 pub mod pb;
+pub(crate) mod read;
 pub mod records;
-mod sealing;
+pub mod rpc;
 pub mod server;
-pub mod tls;
-mod to_proto;
-pub mod trailers;
-mod violations;
+mod show;
+#[cfg(test)]
+mod testing;
+pub mod transport;

@@ -1,22 +1,19 @@
-//! What the door reads and writes in the store: merchants and keys, payments, connections.
+//! What the API reads and writes in the store: merchants and keys, payments, connections.
 //!
-//! Each is a trait of its own with the store behind it, so that the door can be tested with doubles.
+//! Each is a trait of its own with the store behind it, so that the API can be tested with doubles.
 
 use std::sync::Arc;
 
 use tonic::async_trait;
 
-use super::from_proto::{List, PaymentKey};
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::Payment;
+use crate::payment::reference::Rrn;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::{ClientConnection, Page};
-
-/// Payments that a look-up gives at most.
-pub const MAX_FOUND: usize = 100;
+use crate::store::records::{ClientConnection, ListOrder, Page, PaymentCursor, PaymentFilter};
 
 /// The records can't be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -114,17 +111,30 @@ pub trait PaymentRecords: Send + Sync + 'static {
     async fn list(
         &self,
         merchant_id: &MerchantId,
-        list: &List,
+        filter: &PaymentFilter,
+        order: ListOrder,
+        page_size: usize,
+        after: Option<PaymentCursor>,
     ) -> Result<Page<Payment>, RecordsUnavailable>;
 
-    /// The merchant's payments with this key, newest first, at most [`MAX_FOUND`].
+    /// The merchant's payments with this order reference, newest first.
     ///
     /// # Errors
     /// When the store can't answer.
-    async fn look_up(
+    async fn by_merchant_reference(
         &self,
         merchant_id: &MerchantId,
-        key: &PaymentKey,
+        reference: &str,
+    ) -> Result<Vec<Payment>, RecordsUnavailable>;
+
+    /// The merchant's payments with this number of the bank's, newest first.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn by_rrn(
+        &self,
+        merchant_id: &MerchantId,
+        rrn: Rrn,
     ) -> Result<Vec<Payment>, RecordsUnavailable>;
 }
 
@@ -141,38 +151,32 @@ impl PaymentRecords for Store {
     async fn list(
         &self,
         merchant_id: &MerchantId,
-        list: &List,
+        filter: &PaymentFilter,
+        order: ListOrder,
+        page_size: usize,
+        after: Option<PaymentCursor>,
     ) -> Result<Page<Payment>, RecordsUnavailable> {
-        let page = self.list_payments(
-            merchant_id,
-            &list.filter,
-            list.order,
-            list.page_size,
-            list.after,
-        );
-        Ok(page.await?)
+        Ok(self
+            .list_payments(merchant_id, filter, order, page_size, after)
+            .await?)
     }
 
-    async fn look_up(
+    async fn by_merchant_reference(
         &self,
         merchant_id: &MerchantId,
-        key: &PaymentKey,
+        reference: &str,
     ) -> Result<Vec<Payment>, RecordsUnavailable> {
-        let mut found = match key {
-            PaymentKey::MerchantReference(reference) => {
-                self.payments_by_merchant_reference(merchant_id, reference)
-                    .await?
-            }
-            PaymentKey::Rrn { rrn, business_date } => {
-                let mut found = self.payments_by_rrn(merchant_id, *rrn).await?;
-                if let Some(date) = business_date {
-                    found.retain(|payment| payment.business_date == *date);
-                }
-                found
-            }
-        };
-        found.truncate(MAX_FOUND);
-        Ok(found)
+        Ok(self
+            .payments_by_merchant_reference(merchant_id, reference)
+            .await?)
+    }
+
+    async fn by_rrn(
+        &self,
+        merchant_id: &MerchantId,
+        rrn: Rrn,
+    ) -> Result<Vec<Payment>, RecordsUnavailable> {
+        Ok(self.payments_by_rrn(merchant_id, rrn).await?)
     }
 }
 
@@ -215,8 +219,8 @@ impl ConnectionLog for Store {
 mod tests {
     use super::*;
     use crate::config::store::StoreConfig;
-    use crate::merchant_api::auth::{NewApiKey, Pepper};
-    use crate::merchant_api::{from_proto, pb};
+    use crate::merchant_api::testing::merchant;
+    use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
 
     #[test]
     fn a_digest_is_64_hexadecimal_digits() {
@@ -234,24 +238,9 @@ mod tests {
         }
     }
 
-    fn shop() -> Merchant {
-        Merchant {
-            id: "demo-shop".parse().unwrap(),
-            name: "Demo Shop".into(),
-            city: "Berlin".into(),
-            country: "DE".into(),
-            country_numeric: 276,
-            mcc: "5999".into(),
-            terminal_id: "WEB00001".into(),
-            acceptor_id: "DEMO00000000001".into(),
-            acquirer: "acquirer".parse().unwrap(),
-            active: true,
-        }
-    }
-
     #[tokio::test]
     async fn the_store_knows_merchants_by_key_until_it_is_revoked() {
-        let folder = std::env::temp_dir().join(format!("payswitch-door-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("payswitch-records-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let config = StoreConfig {
             url: format!("sqlite://{}", folder.join("records.db").display()),
@@ -259,7 +248,10 @@ mod tests {
         };
         Store::migrate(&config).await.unwrap();
         let store = Store::open(&config).await.unwrap();
-        let (shop, now) = (shop(), UnixMillis::new(1_763_757_000_000));
+        let (shop, now) = (
+            Merchant::clone(&merchant("demo-shop")),
+            UnixMillis::new(1_763_757_000_000),
+        );
         let key = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
         store.insert_merchant(&shop).await.unwrap();
         let record = key.record(shop.id, "test", now);
@@ -279,18 +271,14 @@ mod tests {
         let records: &dyn PaymentRecords = &store;
         let id = PaymentId::from_parts(now, [1; 10]);
         assert!(records.find(&shop.id, id).await.unwrap().is_none());
-        let list = from_proto::list(&pb::ListPaymentsRequest::default()).unwrap();
-        let page = records.list(&shop.id, &list).await.unwrap();
+        let filter = PaymentFilter::default();
+        let page = records.list(&shop.id, &filter, ListOrder::NewestFirst, 50, None);
+        let page = page.await.unwrap();
         assert_eq!((page.items.len(), page.next), (0, None));
-        for key in [
-            PaymentKey::MerchantReference("order-1".into()),
-            PaymentKey::Rrn {
-                rrn: "632500000042".parse().unwrap(),
-                business_date: None,
-            },
-        ] {
-            assert!(records.look_up(&shop.id, &key).await.unwrap().is_empty());
-        }
+        let by_reference = records.by_merchant_reference(&shop.id, "order-1").await;
+        assert!(by_reference.unwrap().is_empty());
+        let rrn = "632500000042".parse().unwrap();
+        assert!(records.by_rrn(&shop.id, rrn).await.unwrap().is_empty());
 
         store.close().await;
         assert!(directory.api_key(&key.id).await.is_err());

@@ -1,4 +1,4 @@
-//! Puts the door together: listen, shake hands, serve, and stop when told.
+//! The merchant API as a whole: listens, serves its services, and stops when told.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,17 +18,19 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::util::MapRequestLayer;
 
-use super::accept::Acceptor;
-use super::auth::{Authenticator, Pepper};
-use super::connection::{ConnectionHandle, Recorder};
-use super::gate::Gate;
-use super::payments::{Authorizer, PaymentsApi};
 use super::pb;
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
 use super::records::{ConnectionLog, MerchantDirectory, PaymentRecords};
-use super::sealing::SealingApi;
-use super::trailers::Timed;
+use super::rpc::authorize_payment::Authorizer;
+use super::rpc::payment_service::PaymentsApi;
+use super::rpc::sealing_service::SealingApi;
+use super::transport::accept::Acceptor;
+use super::transport::api_key::Pepper;
+use super::transport::auth::Authenticator;
+use super::transport::connection::{ConnectionHandle, Recorder};
+use super::transport::gate::Gate;
+use super::transport::trailers::Timed;
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
 use crate::config::merchant_api::MerchantApiConfig;
@@ -43,7 +45,7 @@ const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 /// The most bytes of headers of one call (HTTP/2 SETTINGS_MAX_HEADER_LIST_SIZE).
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// Streams that a client may open and reset before they were taken up (CVE-2023-44487).
+/// Streams that a client may open and reset before the server handles them (CVE-2023-44487).
 const PENDING_RESETS: usize = 64;
 /// Streams that may be reset for a client's own faults before its connection is closed.
 const LOCAL_RESETS: usize = 256;
@@ -51,8 +53,8 @@ const LOCAL_RESETS: usize = 256;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the merchant API stands on.
-pub struct Foundations {
+/// What the merchant API needs of the other modules.
+pub struct Dependencies {
     /// Merchants and their keys.
     pub directory: Arc<dyn MerchantDirectory>,
     /// The secret under which API keys are hashed.
@@ -151,21 +153,24 @@ impl MerchantApi {
     /// When the descriptions or the transport are broken.
     pub async fn serve(
         self,
-        foundations: Foundations,
+        dependencies: Dependencies,
         ready: watch::Receiver<bool>,
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), ServeError> {
-        let recorder = Recorder::new(foundations.connection_log, Arc::clone(&foundations.clock));
+        let recorder = Recorder::new(dependencies.connection_log, Arc::clone(&dependencies.clock));
         let (health_reporter, health) = tonic_health::server::health_reporter();
         let health_task = follow_health(health_reporter, ready).await;
-        let authenticator = Authenticator::new(foundations.directory, foundations.pepper);
+        let authenticator = Authenticator::new(dependencies.directory, dependencies.pepper);
         let gate = Arc::new(Gate::new(authenticator, self.limits.concurrent_calls));
-        let payments = PaymentServiceServer::new(PaymentsApi::new(
-            foundations.authorizer,
-            foundations.records,
-        ))
+        let payments = PaymentServiceServer::new(PaymentsApi {
+            authorizer: dependencies.authorizer,
+            records: dependencies.records,
+        })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-        let sealing = SealingApi::new(foundations.opener, Arc::clone(&foundations.clock));
+        let sealing = SealingApi {
+            opener: dependencies.opener,
+            clock: Arc::clone(&dependencies.clock),
+        };
         let sealing =
             SealingServiceServer::new(sealing).max_decoding_message_size(MAX_REQUEST_BYTES);
         let routes = Routes::new(Timed::new(gate.before(payments)))
@@ -176,7 +181,7 @@ impl MerchantApi {
             listener: self.listener,
             tls: self.tls,
             recorder,
-            clock: foundations.clock,
+            clock: dependencies.clock,
             connections: self.limits.connections,
         }
         .start();

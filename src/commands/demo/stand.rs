@@ -29,7 +29,7 @@ use crate::hosts::profile_file;
 use crate::merchant_api::client::{self, ApiKey};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
-use crate::merchant_api::tls;
+use crate::merchant_api::transport::tls;
 use crate::payment::ids::MerchantId;
 use crate::payment::money::Money;
 use crate::store::Store;

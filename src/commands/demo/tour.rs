@@ -15,7 +15,7 @@ use crate::merchant_api::client::ApiKey;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
-use crate::merchant_api::trailers::{BANK_US, OWN_US};
+use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
 use crate::payment::money::Money;
 
 /// How long a sealed card of the tour is good for, in seconds.

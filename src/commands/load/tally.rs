@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use tonic::{Response, Status};
 
 use crate::merchant_api::client::encoded::{Answer, Ended};
-use crate::merchant_api::trailers::{BANK_US, OWN_US};
+use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
 use crate::merchant_api::{client, pb};
 
 /// The longest time that is told apart, in microseconds; what took longer counts as this.

@@ -12,8 +12,8 @@ use self::door::{ROOMY, open, pki};
 use super::*;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
-use crate::merchant_api::tls::server_config;
-use crate::merchant_api::trailers::{BANK_US, OWN_US};
+use crate::merchant_api::transport::tls::server_config;
+use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 

@@ -25,19 +25,19 @@ use crate::authorization::command::{AuthorizeCommand, AuthorizeError, Authorized
 use crate::card::custody::MasterKey;
 use crate::card::keys::SealingKeys;
 use crate::clock::SystemClock;
-use crate::merchant_api::auth::NewApiKey;
-use crate::merchant_api::from_proto::{List, PaymentKey};
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::records::{KnownApiKey, RecordsUnavailable};
-use crate::merchant_api::tls::server_config;
+use crate::merchant_api::testing::{self, merchant};
+use crate::merchant_api::transport::api_key::NewApiKey;
+use crate::merchant_api::transport::tls::server_config;
 use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
-use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::record::{CardBrand, CardSummary, Payment};
-use crate::payment::reference::SequenceNumber;
+use crate::payment::moment::UnixMillis;
+use crate::payment::record::Payment;
+use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::payment::state::PaymentState;
-use crate::store::records::{ClientConnection, Page, PaymentCursor};
+use crate::store::records::{ClientConnection, ListOrder, Page, PaymentCursor, PaymentFilter};
 
 /// A root, and what it issued: PEM texts.
 pub(super) struct Pki {
@@ -65,21 +65,6 @@ pub(super) fn pki() -> Pki {
         )),
         root: root.self_signed(&root_key).unwrap().pem(),
     }
-}
-
-fn merchant(id: &str) -> Arc<Merchant> {
-    Arc::new(Merchant {
-        id: id.parse().unwrap(),
-        name: "Demo Shop".into(),
-        city: "Berlin".into(),
-        country: "DE".into(),
-        country_numeric: 276,
-        mcc: "5999".into(),
-        terminal_id: "WEB00001".into(),
-        acceptor_id: "DEMO00000000001".into(),
-        acquirer: "acquirer".parse().unwrap(),
-        active: true,
-    })
 }
 
 /// Everything behind the door, in memory.
@@ -132,40 +117,20 @@ impl Authorizer for Behind {
         let mut payments = self.payments.lock().unwrap();
         let now =
             UnixMillis::new(1_763_757_000_000).plus_ms(i64::try_from(payments.len()).unwrap());
-        let business_date = BusinessDate::of(now);
         let number = SequenceNumber::new(u64::try_from(payments.len()).unwrap()).unwrap();
-        let payment = Payment {
-            id: PaymentId::from_parts(now, [1; 10]),
-            merchant_id: command.merchant.id,
-            merchant_reference: command.merchant_reference,
-            customer_reference: command.customer_reference,
-            description: command.description,
-            terminal_id: command.merchant.terminal_id.clone(),
-            amount: command.amount,
-            authorized_minor: command.amount.amount_minor(),
-            captured_minor: 0,
-            refunded_minor: 0,
-            disputed_minor: 0,
-            state: PaymentState::Authorized {
-                approval: Approval {
-                    approval_code: "A1B2C3".into(),
-                    response_code: ResponseCode::APPROVED,
-                },
-                expires_at: now.plus_ms(1000),
+        let mut payment = testing::payment(PaymentState::Authorized {
+            approval: Approval {
+                approval_code: "A1B2C3".into(),
+                response_code: ResponseCode::APPROVED,
             },
-            card: CardSummary {
-                brand: CardBrand::Visa,
-                bin: "424242".into(),
-                last_four: "4242".into(),
-            },
-            host_id: "acquirer".parse().unwrap(),
-            stan: number.stan(),
-            rrn: number.rrn(business_date),
-            business_date,
-            created_at: now,
-            updated_at: now,
-            version: 1,
-        };
+            expires_at: now.plus_ms(1000),
+        });
+        payment.id = PaymentId::from_parts(now, [1; 10]);
+        payment.merchant_id = command.merchant.id;
+        payment.merchant_reference = command.merchant_reference;
+        payment.amount = command.amount;
+        payment.rrn = number.rrn(payment.business_date);
+        payment.created_at = now;
         payments.push(payment.clone());
         Ok(Authorized {
             payment: Box::new(payment),
@@ -191,7 +156,10 @@ impl PaymentRecords for Behind {
     async fn list(
         &self,
         merchant_id: &MerchantId,
-        list: &List,
+        _: &PaymentFilter,
+        _: ListOrder,
+        page_size: usize,
+        after: Option<PaymentCursor>,
     ) -> Result<Page<Payment>, RecordsUnavailable> {
         let payments = self.payments.lock().unwrap();
         let cursor = |payment: &Payment| PaymentCursor {
@@ -202,28 +170,30 @@ impl PaymentRecords for Behind {
             .iter()
             .rev()
             .filter(|payment| payment.merchant_id == *merchant_id)
-            .skip_while(|payment| list.after.is_some_and(|after| payment.id >= after.id));
-        let items: Vec<Payment> = left.by_ref().take(list.page_size).cloned().collect();
+            .skip_while(|payment| after.is_some_and(|after| payment.id >= after.id));
+        let items: Vec<Payment> = left.by_ref().take(page_size).cloned().collect();
         let next = left.next().and(items.last()).map(cursor);
         Ok(Page { items, next })
     }
 
-    async fn look_up(
+    async fn by_merchant_reference(
+        &self,
+        _: &MerchantId,
+        _: &str,
+    ) -> Result<Vec<Payment>, RecordsUnavailable> {
+        Ok(Vec::new())
+    }
+
+    async fn by_rrn(
         &self,
         merchant_id: &MerchantId,
-        key: &PaymentKey,
+        rrn: Rrn,
     ) -> Result<Vec<Payment>, RecordsUnavailable> {
         let payments = self.payments.lock().unwrap();
-        let matches = |payment: &&Payment| match key {
-            PaymentKey::MerchantReference(reference) => payment.merchant_reference == *reference,
-            PaymentKey::Rrn { rrn, .. } => payment.rrn == *rrn,
-        };
-        Ok(payments
+        let found = payments
             .iter()
-            .filter(|payment| payment.merchant_id == *merchant_id)
-            .filter(matches)
-            .cloned()
-            .collect())
+            .filter(|payment| payment.merchant_id == *merchant_id && payment.rrn == rrn);
+        Ok(found.cloned().collect())
     }
 }
 
@@ -262,7 +232,7 @@ pub(super) async fn open(limits: Limits) -> Door {
     let address = api.local_addr();
     let master_key = MasterKey::from_base64(&STANDARD.encode([1; 32])).unwrap();
     let opener = Opener::new(SealingKeys::new([]), &master_key).unwrap();
-    let foundations = Foundations {
+    let dependencies = Dependencies {
         directory: behind.clone(),
         pepper,
         connection_log: behind.clone(),
@@ -273,7 +243,7 @@ pub(super) async fn open(limits: Limits) -> Door {
     };
     let (ready, is_ready) = watch::channel(true);
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(api.serve(foundations, is_ready, async {
+    let served = tokio::spawn(api.serve(dependencies, is_ready, async {
         let _ = stopped.await;
     }));
     Door {

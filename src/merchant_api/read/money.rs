@@ -1,0 +1,53 @@
+//! Amounts and currencies.
+
+use super::text::is_printable_ascii;
+use super::violations::{Findings, length_of};
+use crate::merchant_api::pb;
+use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
+
+/// A number of more digits is described by how many it has.
+const MOST_DIGITS_SHOWN: usize = 13;
+
+/// Reads an amount that moves: more than zero.
+pub(crate) fn amount_to_pay(findings: &mut Findings, amount: Option<pb::Money>) -> Option<Money> {
+    let Some(amount) = amount else {
+        findings.add("amount", "an amount and its currency", "nothing");
+        return None;
+    };
+    let minor = (1..=MAX_AMOUNT_MINOR).contains(&amount.amount_minor);
+    if !minor {
+        let got = amount.amount_minor.to_string();
+        // Whoever mixes up two fields may have written a card number here.
+        if findings.no_clear_card("amount.amount_minor", &got) {
+            let digits = got.trim_start_matches('-').len();
+            let got = if digits > MOST_DIGITS_SHOWN {
+                format!("a number of {digits} digits")
+            } else {
+                got
+            };
+            let expected = "1 to 999999999999 minor units";
+            findings.add("amount.amount_minor", expected, got);
+        }
+    }
+    let currency = currency(findings, "amount.currency", &amount.currency)?;
+    // The range is the domain's own, so that this can only fail where a violation was noted.
+    Money::new(amount.amount_minor, currency)
+        .ok()
+        .filter(|_| minor)
+}
+
+fn currency(findings: &mut Findings, field: &'static str, code: &str) -> Option<Currency> {
+    /// A longer code is described by its length.
+    const MAX_SHOWN: usize = 8;
+    if !findings.no_clear_card(field, code) {
+        return None;
+    }
+    let read = code.parse().map_err(|_| {
+        if (1..=MAX_SHOWN).contains(&code.len()) && code.chars().all(is_printable_ascii) {
+            format!("{code:?}")
+        } else {
+            length_of(code)
+        }
+    });
+    findings.keep(field, "an ISO 4217 code such as \"EUR\"", read)
+}

@@ -1,0 +1,209 @@
+//! AuthorizePayment: asks the cardholder's bank to hold an amount.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::{Code, Request, Response, Status, async_trait};
+use tonic_types::FieldViolation;
+use tracing::{error, info, warn};
+
+use crate::authorization::Authorizations;
+use crate::authorization::command::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
+use crate::merchant_api::pb;
+use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
+use crate::merchant_api::read::body_hash::body_hash;
+use crate::merchant_api::read::money::amount_to_pay;
+use crate::merchant_api::read::text::{
+    DESCRIPTION, REFERENCE, REQUEST_ID, Shape, TERMINAL_ID, is_shaped_like_jwe,
+};
+use crate::merchant_api::read::violations::{Findings, InvalidRequest};
+use crate::merchant_api::show::payment::payment;
+use crate::merchant_api::show::status::{
+    self, ErrorAnswer, Outcome, RETRY_STILL_RUNNING, RETRY_UNAVAILABLE,
+};
+use crate::merchant_api::transport::gate;
+use crate::merchant_api::transport::trailers::BankTime;
+use crate::payment::merchant::Merchant;
+
+const PAYMENT_METHOD_TOKEN: Shape = Shape {
+    min: 1,
+    max: 64,
+    allows: |c| c.is_ascii_alphanumeric() || c == '_',
+    expected: "1 to 64 characters of A-Z a-z 0-9 _",
+};
+
+/// What authorizes: the flow.
+#[async_trait]
+pub trait Authorizer: Send + Sync + 'static {
+    /// Authorizes. The flow runs in a task of its own: dropping this future stops only the waiting.
+    ///
+    /// # Errors
+    /// Why there is no payment to tell of.
+    async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError>;
+}
+
+#[async_trait]
+impl Authorizer for Arc<Authorizations> {
+    async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError> {
+        Authorizations::authorize(self, command).await
+    }
+}
+
+/// Answers the call.
+pub(super) async fn call(
+    authorizer: &dyn Authorizer,
+    request: Request<pb::AuthorizePaymentRequest>,
+) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
+    let received_at = gate::received_at(&request);
+    let merchant = gate::caller(&request)?;
+    let merchant_id = merchant.id;
+    let command = read(request.into_inner(), merchant, received_at).map_err(|invalid| {
+        info!(merchant.id = %merchant_id, "a request to authorize was not valid");
+        status::of_invalid_request(invalid)
+    })?;
+    let answered = authorizer
+        .authorize(command)
+        .await
+        .map_err(|error| refusal(&error))?;
+    let mut response = Response::new(pb::AuthorizePaymentResponse {
+        payment: Some(Box::new(payment(*answered.payment))),
+    });
+    let bank = Duration::from_micros(answered.bank_us);
+    response.extensions_mut().insert(BankTime(bank));
+    Ok(response)
+}
+
+/// Reads the request.
+fn read(
+    request: pb::AuthorizePaymentRequest,
+    merchant: Arc<Merchant>,
+    received_at: Instant,
+) -> Result<AuthorizeCommand, InvalidRequest> {
+    let body_hash = body_hash(&request);
+    let mut findings = Findings::default();
+    let found = &mut findings;
+    let request_id = REQUEST_ID.read(found, "request_id", request.request_id);
+    let amount = amount_to_pay(found, request.amount);
+    let merchant_reference =
+        REFERENCE.read(found, "merchant_reference", request.merchant_reference);
+    let customer_reference =
+        REFERENCE.read_optional(found, "customer_reference", request.customer_reference);
+    let description = DESCRIPTION.read_optional(found, "description", request.description);
+    let terminal_id = TERMINAL_ID.read_optional(found, "terminal_id", request.terminal_id);
+    let payment_method = payment_method(found, request.payment_method);
+    let read = (|| {
+        Some(AuthorizeCommand {
+            merchant,
+            request_id: request_id?,
+            body_hash,
+            amount: amount?,
+            merchant_reference: merchant_reference?,
+            customer_reference: customer_reference?,
+            description: description?,
+            terminal_id: terminal_id?,
+            payment_method: payment_method?,
+            received_at,
+        })
+    })();
+    findings.finish(read)
+}
+
+fn payment_method(
+    findings: &mut Findings,
+    method: Option<PbPaymentMethod>,
+) -> Option<PaymentMethod> {
+    match method {
+        None => {
+            findings.add(
+                "payment_method",
+                "either sealed_card or payment_method_token",
+                "neither",
+            );
+            None
+        }
+        Some(PbPaymentMethod::SealedCard(jwe)) => {
+            // Only something else than an envelope can hold a card number in clear.
+            (is_shaped_like_jwe(&jwe) || findings.no_clear_card("sealed_card", &jwe))
+                .then_some(PaymentMethod::SealedCard(jwe.into()))
+        }
+        Some(PbPaymentMethod::PaymentMethodToken(token)) => PAYMENT_METHOD_TOKEN
+            .read(findings, "payment_method_token", token)
+            .map(PaymentMethod::TestToken),
+    }
+}
+
+/// Why an authorization has no payment to tell of.
+fn refusal(failed: &AuthorizeError) -> Status {
+    use AuthorizeError as E;
+    match failed {
+        E::SealedCardRefused => return status::sealed_card_refused(),
+        E::UnknownPaymentMethod { .. } => ErrorAnswer::not_sent(
+            Code::InvalidArgument,
+            "UNKNOWN_PAYMENT_METHOD",
+            "there is no such payment method in this environment",
+        )
+        .with_violations(vec![FieldViolation::new(
+            "payment_method_token",
+            "expected a token of this environment, got another; test tokens such as \
+             \"pm_test_visa\" work only where the server is a test environment",
+        )]),
+        E::RequestIdReused { .. } => {
+            let text = "this request_id was used before, with another request";
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "REQUEST_ID_REUSED", text).with_precondition(
+                "REQUEST_ID_REUSED",
+                "request_id",
+                text,
+            )
+        }
+        E::StillRunning { .. } => ErrorAnswer::new(
+            Code::Aborted,
+            "REQUEST_IN_PROGRESS",
+            Outcome::Unknown,
+            "the same request is still being worked on; repeat it unchanged for its answer",
+        )
+        .retry_after(RETRY_STILL_RUNNING),
+        E::MerchantInactive { .. } => ErrorAnswer::not_sent(
+            Code::PermissionDenied,
+            "MERCHANT_INACTIVE",
+            "this merchant may not take payments at present; this call sent nothing to a bank: keep \
+             its request_id to repeat it",
+        ),
+        E::NoRoute {
+            merchant_id,
+            host_id,
+        } => {
+            error!(merchant.id = %merchant_id, host.id = %host_id, "a merchant's acquirer has no host profile");
+            let text = "there is no host for this merchant's payments; this call sent nothing to a \
+                        bank: keep its request_id to repeat it";
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "NO_ROUTE", text)
+                .with_precondition("NO_ROUTE", "merchant", text)
+        }
+        E::Overloaded => return status::overloaded(),
+        E::Draining => ErrorAnswer::not_sent(
+            Code::Unavailable,
+            "DRAINING",
+            "this gateway is stopping and takes no new payments; this call sent nothing to a bank: \
+             repeat it unchanged, with the same request_id, on another one",
+        )
+        .retry_after(RETRY_UNAVAILABLE),
+        E::NotRecorded { source } => {
+            error!(error = %source, "a payment could not be recorded; nothing was sent");
+            return status::store_unavailable();
+        }
+        E::OutcomeNotRecorded { payment_id } => {
+            warn!(payment.id = %payment_id, "an outcome is not recorded yet");
+            ErrorAnswer::new(
+                Code::Unavailable,
+                "OUTCOME_NOT_RECORDED",
+                Outcome::Unknown,
+                "the outcome is not recorded yet; repeat the request unchanged for its answer",
+            )
+            .retry_after(RETRY_UNAVAILABLE)
+        }
+    }
+    .into_status()
+}
+
+#[cfg(test)]
+mod tests;

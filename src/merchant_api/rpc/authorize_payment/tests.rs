@@ -1,0 +1,394 @@
+use super::*;
+use crate::merchant_api::read::violations::Violation;
+use crate::merchant_api::testing::{error_row, merchant};
+use crate::payment::ids::PaymentId;
+use crate::payment::moment::UnixMillis;
+
+/// The card number that must never come back.
+const PAN: &str = "4242424242424242";
+
+fn good() -> pb::AuthorizePaymentRequest {
+    pb::AuthorizePaymentRequest {
+        request_id: "r-1".into(),
+        amount: Some(pb::Money {
+            amount_minor: 1250,
+            currency: "EUR".into(),
+        }),
+        merchant_reference: "order 10/42".into(),
+        customer_reference: "crm-77".into(),
+        description: "Zwei Karten für heute".into(),
+        terminal_id: "WEB00001".into(),
+        payment_method: Some(PbPaymentMethod::PaymentMethodToken("pm_test_visa".into())),
+    }
+}
+
+fn authorize(request: pb::AuthorizePaymentRequest) -> Result<AuthorizeCommand, InvalidRequest> {
+    read(request, merchant("demo-shop"), Instant::now())
+}
+
+fn violations(invalid: InvalidRequest) -> Vec<(&'static str, String)> {
+    match invalid {
+        InvalidRequest::Violations(violations) => violations
+            .into_iter()
+            .map(|Violation { field, description }| (field, description))
+            .collect(),
+        InvalidRequest::ClearCard(fields) => panic!("a clear card in {fields:?}"),
+    }
+}
+
+#[test]
+fn a_good_request_is_read() {
+    let read = authorize(good()).unwrap();
+    assert_eq!(read.request_id, "r-1");
+    assert_eq!(read.amount.to_string(), "12.50 EUR");
+    assert_eq!(read.merchant_reference, "order 10/42");
+    assert_eq!(read.customer_reference.as_deref(), Some("crm-77"));
+    assert_eq!(read.description.as_deref(), Some("Zwei Karten für heute"));
+    assert_eq!(read.terminal_id.as_deref(), Some("WEB00001"));
+    assert!(
+        matches!(read.payment_method, PaymentMethod::TestToken(token) if token == "pm_test_visa")
+    );
+
+    let bare = authorize(pb::AuthorizePaymentRequest {
+        customer_reference: String::new(),
+        description: String::new(),
+        terminal_id: String::new(),
+        ..good()
+    })
+    .unwrap();
+    assert_eq!(
+        (bare.customer_reference, bare.description, bare.terminal_id),
+        (None, None, None)
+    );
+}
+
+/// Each row spoils one field of a good request; exactly that field is named.
+#[test]
+fn every_violation_is_named() {
+    type Spoil = fn(&mut pb::AuthorizePaymentRequest);
+    let money = |request: &mut pb::AuthorizePaymentRequest, amount_minor, currency: &str| {
+        request.amount = Some(pb::Money {
+            amount_minor,
+            currency: currency.into(),
+        });
+    };
+    let table: &[(Spoil, &str, &str)] = &[
+        (|r| r.request_id.clear(), "request_id", "got nothing"),
+        (
+            |r| r.request_id = "x".repeat(65),
+            "request_id",
+            "got 65 characters",
+        ),
+        (
+            |r| r.request_id = "a b".into(),
+            "request_id",
+            "U+0020 at position 2",
+        ),
+        (
+            |r| r.request_id = "ä".into(),
+            "request_id",
+            "U+00E4 at position 1",
+        ),
+        (|r| r.amount = None, "amount", "got nothing"),
+        (
+            |r| r.merchant_reference.clear(),
+            "merchant_reference",
+            "got nothing",
+        ),
+        (
+            |r| r.merchant_reference = "x".repeat(65),
+            "merchant_reference",
+            "got 65 characters",
+        ),
+        (
+            |r| r.merchant_reference = "a\r\n".into(),
+            "merchant_reference",
+            "U+000D at position 2",
+        ),
+        (
+            |r| r.customer_reference = "\u{1b}[31m".into(),
+            "customer_reference",
+            "U+001B at position 1",
+        ),
+        (
+            |r| r.description = "x".repeat(201),
+            "description",
+            "got 201 characters",
+        ),
+        (
+            |r| r.description = "a\0".into(),
+            "description",
+            "U+0000 at position 2",
+        ),
+        (
+            |r| r.terminal_id = "123456789".into(),
+            "terminal_id",
+            "got 9 characters",
+        ),
+        (
+            |r| r.terminal_id = "WEB-1".into(),
+            "terminal_id",
+            "U+002D at position 4",
+        ),
+        (|r| r.payment_method = None, "payment_method", "got neither"),
+        (
+            |r| r.payment_method = Some(PbPaymentMethod::PaymentMethodToken(String::new())),
+            "payment_method_token",
+            "got nothing",
+        ),
+        (
+            |r| r.payment_method = Some(PbPaymentMethod::PaymentMethodToken("pm test".into())),
+            "payment_method_token",
+            "U+0020 at position 3",
+        ),
+    ];
+    for (spoil, field, got) in table {
+        let mut request = good();
+        spoil(&mut request);
+        let found = violations(authorize(request).unwrap_err());
+        assert_eq!(found.len(), 1, "{field}: {found:?}");
+        assert_eq!(found[0].0, *field);
+        assert!(found[0].1.contains(got), "{field}: {found:?}");
+        assert!(found[0].1.starts_with("expected "), "{field}: {found:?}");
+    }
+    for (amount_minor, currency, field, got) in [
+        (0, "EUR", "amount.amount_minor", "got 0"),
+        (-5, "EUR", "amount.amount_minor", "got -5"),
+        (
+            1_000_000_000_000,
+            "EUR",
+            "amount.amount_minor",
+            "got 1000000000000",
+        ),
+        (
+            i64::MIN,
+            "JPY",
+            "amount.amount_minor",
+            "got a number of 19 digits",
+        ),
+        (1, "", "amount.currency", "got nothing"),
+        (1, "eur", "amount.currency", "got \"eur\""),
+        (1, "ZZZ", "amount.currency", "got \"ZZZ\""),
+        (1, "XAU", "amount.currency", "got \"XAU\""),
+        (
+            1,
+            "\u{1b}[0m",
+            "amount.currency",
+            "4 characters of another form",
+        ),
+        (
+            1,
+            "EUROPEANS",
+            "amount.currency",
+            "9 characters of another form",
+        ),
+    ] {
+        let mut request = good();
+        money(&mut request, amount_minor, currency);
+        let found = violations(authorize(request).unwrap_err());
+        assert_eq!(found.len(), 1, "{currency}: {found:?}");
+        assert_eq!(found[0].0, field);
+        assert!(found[0].1.contains(got), "{field}: {found:?}");
+    }
+}
+
+#[test]
+fn all_violations_are_told_at_once() {
+    let found = violations(authorize(pb::AuthorizePaymentRequest::default()).unwrap_err());
+    let fields: Vec<&str> = found.iter().map(|(field, _)| *field).collect();
+    assert_eq!(
+        fields,
+        [
+            "request_id",
+            "amount",
+            "merchant_reference",
+            "payment_method"
+        ]
+    );
+    let mut request = good();
+    request.amount = Some(pb::Money::default());
+    let found = violations(authorize(request).unwrap_err());
+    let fields: Vec<&str> = found.iter().map(|(field, _)| *field).collect();
+    assert_eq!(fields, ["amount.amount_minor", "amount.currency"]);
+}
+
+#[test]
+fn a_clear_card_is_refused_in_every_field_and_never_repeated() {
+    type Spoil = fn(&mut pb::AuthorizePaymentRequest);
+    let table: &[(Spoil, &str)] = &[
+        (|r| r.request_id = PAN.into(), "request_id"),
+        (
+            |r| {
+                r.amount = Some(pb::Money {
+                    amount_minor: 1,
+                    currency: PAN.into(),
+                });
+            },
+            "amount.currency",
+        ),
+        (
+            |r| {
+                r.amount = Some(pb::Money {
+                    amount_minor: PAN.parse().unwrap(),
+                    currency: "EUR".into(),
+                });
+            },
+            "amount.amount_minor",
+        ),
+        (
+            |r| r.merchant_reference = format!("order {PAN}"),
+            "merchant_reference",
+        ),
+        (
+            |r| r.customer_reference = "4242 4242 4242 4242".into(),
+            "customer_reference",
+        ),
+        (|r| r.description = format!("card {PAN}"), "description"),
+        (|r| r.terminal_id = PAN.into(), "terminal_id"),
+        (
+            |r| r.payment_method = Some(PbPaymentMethod::SealedCard(PAN.into())),
+            "sealed_card",
+        ),
+        (
+            |r| {
+                let json = format!("{{\"pan\":\"{PAN}\",\"expiry\":\"2912\"}}");
+                r.payment_method = Some(PbPaymentMethod::SealedCard(json));
+            },
+            "sealed_card",
+        ),
+        (
+            |r| r.payment_method = Some(PbPaymentMethod::PaymentMethodToken(PAN.into())),
+            "payment_method_token",
+        ),
+    ];
+    for (spoil, field) in table {
+        let mut request = good();
+        spoil(&mut request);
+        // A violation beside it does not hide it.
+        request.request_id.push(' ');
+        assert_eq!(
+            authorize(request).unwrap_err(),
+            InvalidRequest::ClearCard(vec![*field])
+        );
+    }
+}
+
+#[test]
+fn what_is_shaped_like_an_envelope_is_left_to_the_opener() {
+    // Random base64url may hold any digits; and what is no envelope is refused as one, further on.
+    for jwe in [
+        format!("eyJhbGciOiJkaXIifQ..{PAN}.AAAA.BBBB"),
+        "not an envelope".into(),
+        String::new(),
+    ] {
+        let mut request = good();
+        request.payment_method = Some(PbPaymentMethod::SealedCard(jwe.clone()));
+        let read = authorize(request).unwrap();
+        assert!(
+            matches!(read.payment_method, PaymentMethod::SealedCard(kept) if kept.as_str() == jwe)
+        );
+    }
+}
+
+#[test]
+fn the_hash_is_of_every_field() {
+    let hash = |request| authorize(request).unwrap().body_hash;
+    let same = hash(good());
+    assert_eq!(hash(good()), same);
+    let mut other = good();
+    other.description = "Drei Karten".into();
+    assert_ne!(hash(other), same);
+}
+
+#[test]
+fn every_error_of_an_authorization_has_its_status() {
+    use AuthorizeError as E;
+    let payment_id = PaymentId::from_parts(UnixMillis::new(1), [1; 10]);
+    let request_id = "4242424242424242".to_owned();
+    for (failed, expected) in [
+        (
+            E::SealedCardRefused,
+            "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
+        ),
+        (
+            E::UnknownPaymentMethod {
+                token: request_id.clone(),
+            },
+            "InvalidArgument UNKNOWN_PAYMENT_METHOD NOT_SENT fields payment_method_token",
+        ),
+        (
+            E::RequestIdReused {
+                request_id: request_id.clone(),
+            },
+            "FailedPrecondition REQUEST_ID_REUSED NOT_SENT precondition REQUEST_ID_REUSED",
+        ),
+        (
+            E::StillRunning { request_id },
+            "Aborted REQUEST_IN_PROGRESS UNKNOWN retry 500 ms",
+        ),
+        (
+            E::MerchantInactive {
+                merchant_id: "demo-shop".into(),
+            },
+            "PermissionDenied MERCHANT_INACTIVE NOT_SENT",
+        ),
+        (
+            E::NoRoute {
+                merchant_id: "demo-shop".parse().unwrap(),
+                host_id: "acquirer".parse().unwrap(),
+            },
+            "FailedPrecondition NO_ROUTE NOT_SENT precondition NO_ROUTE",
+        ),
+        (
+            E::Overloaded,
+            "ResourceExhausted OVERLOADED NOT_SENT retry 250 ms",
+        ),
+        (E::Draining, "Unavailable DRAINING NOT_SENT retry 1000 ms"),
+        (
+            E::NotRecorded {
+                source: "disk full at /var/lib".into(),
+            },
+            "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
+        ),
+        (
+            E::OutcomeNotRecorded { payment_id },
+            "Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms",
+        ),
+    ] {
+        let status = refusal(&failed);
+        assert_eq!(error_row(&status), expected);
+        // What the request held and what the machine said stay here.
+        let told = format!("{status:?}");
+        assert!(
+            !told.contains("4242") && !told.contains("/var/lib"),
+            "{told}"
+        );
+    }
+}
+
+/// A payment whose answer was lost may have been sent. Its repetition meets any of these, and must not
+/// make its merchant pay again under a new request_id.
+#[test]
+fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
+    use AuthorizeError as E;
+    for failed in [
+        E::Overloaded,
+        E::Draining,
+        E::NotRecorded {
+            source: "disk full".into(),
+        },
+        E::MerchantInactive {
+            merchant_id: "demo-shop".into(),
+        },
+        E::NoRoute {
+            merchant_id: "demo-shop".parse().unwrap(),
+            host_id: "acquirer".parse().unwrap(),
+        },
+    ] {
+        let status = refusal(&failed);
+        let text = status.message();
+        assert!(error_row(&status).contains(" NOT_SENT"), "{text}");
+        assert!(text.contains("this call sent nothing to a bank"), "{text}");
+        assert!(text.contains("request_id"), "{text}");
+    }
+}

@@ -1,0 +1,44 @@
+//! CreateSealingSession: sets up a key of the merchant's own, under which many cards are sealed.
+
+use tonic::{Request, Response, Status};
+
+use crate::card::envelope::Opener;
+use crate::card::session::SealingSession;
+use crate::clock::Clock;
+use crate::merchant_api::pb;
+use crate::merchant_api::read::text::is_shaped_like_jwe;
+use crate::merchant_api::read::violations::{Findings, InvalidRequest};
+use crate::merchant_api::show::status;
+use crate::merchant_api::show::time::timestamp;
+use crate::merchant_api::transport::gate;
+
+/// Answers the call.
+pub(super) fn call(
+    opener: &Opener,
+    clock: &dyn Clock,
+    request: Request<pb::CreateSealingSessionRequest>,
+) -> Result<Response<pb::CreateSealingSessionResponse>, Status> {
+    let merchant = gate::caller(&request)?;
+    let sealed = read(request.into_inner()).map_err(status::of_invalid_request)?;
+    let session = opener
+        .open_session(&sealed, &merchant.id, clock.now())
+        .map_err(|_| status::sealed_card_refused())?;
+    Ok(Response::new(show(session)))
+}
+
+/// Reads the request.
+fn read(request: pb::CreateSealingSessionRequest) -> Result<String, InvalidRequest> {
+    let mut findings = Findings::default();
+    let sealed = request.sealed_session_key;
+    let clear =
+        !is_shaped_like_jwe(&sealed) && !findings.no_clear_card("sealed_session_key", &sealed);
+    findings.finish((!clear).then_some(sealed))
+}
+
+fn show(session: SealingSession) -> pb::CreateSealingSessionResponse {
+    pb::CreateSealingSessionResponse {
+        kid: session.kid,
+        expire_time: Some(timestamp(session.expires_at)),
+        max_messages: i32::try_from(session.max_messages).unwrap_or(i32::MAX),
+    }
+}

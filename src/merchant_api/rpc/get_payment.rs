@@ -1,0 +1,27 @@
+//! GetPayment: one payment by its id.
+
+use tonic::{Request, Response, Status};
+
+use crate::merchant_api::pb;
+use crate::merchant_api::read::id::payment_id;
+use crate::merchant_api::records::PaymentRecords;
+use crate::merchant_api::show::payment::payment;
+use crate::merchant_api::show::status;
+use crate::merchant_api::transport::gate;
+
+/// Answers the call.
+pub(super) async fn call(
+    records: &dyn PaymentRecords,
+    request: Request<pb::GetPaymentRequest>,
+) -> Result<Response<pb::GetPaymentResponse>, Status> {
+    let merchant = gate::caller(&request)?;
+    let id = payment_id(&request.into_inner().payment_id).map_err(status::of_invalid_request)?;
+    let found = records
+        .find(&merchant.id, id)
+        .await
+        .map_err(|error| status::of_unavailable(&error))?
+        .ok_or_else(status::payment_not_found)?;
+    Ok(Response::new(pb::GetPaymentResponse {
+        payment: Some(payment(found)),
+    }))
+}

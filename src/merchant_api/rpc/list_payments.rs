@@ -1,0 +1,173 @@
+//! ListPayments: a merchant's payments, page by page.
+
+use tonic::{Request, Response, Status};
+
+use crate::merchant_api::pb;
+use crate::merchant_api::read::filter;
+use crate::merchant_api::read::page::page_size;
+use crate::merchant_api::read::page_token::PageTokens;
+use crate::merchant_api::read::violations::{Findings, InvalidRequest, length_of};
+use crate::merchant_api::records::PaymentRecords;
+use crate::merchant_api::show::payment::payment;
+use crate::merchant_api::show::status;
+use crate::merchant_api::transport::gate;
+use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
+
+/// Answers the call.
+pub(super) async fn call(
+    records: &dyn PaymentRecords,
+    request: Request<pb::ListPaymentsRequest>,
+) -> Result<Response<pb::ListPaymentsResponse>, Status> {
+    let merchant = gate::caller(&request)?;
+    let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
+    let page = records
+        .list(
+            &merchant.id,
+            &list.filter,
+            list.order,
+            list.page_size,
+            list.after,
+        )
+        .await
+        .map_err(|error| status::of_unavailable(&error))?;
+    let next = page.next.map(|cursor| list.page_tokens.write(cursor));
+    Ok(Response::new(pb::ListPaymentsResponse {
+        payments: page.items.into_iter().map(payment).collect(),
+        next_page_token: next.unwrap_or_default(),
+    }))
+}
+
+/// A checked ListPaymentsRequest.
+#[derive(Debug)]
+struct List {
+    /// Which payments.
+    filter: PaymentFilter,
+    /// In which order.
+    order: ListOrder,
+    /// How many at most.
+    page_size: usize,
+    /// The last payment of the page before.
+    after: Option<PaymentCursor>,
+    /// The page tokens of this filter and order.
+    page_tokens: PageTokens,
+}
+
+/// Reads a ListPaymentsRequest.
+fn read(request: &pb::ListPaymentsRequest) -> Result<List, InvalidRequest> {
+    let mut findings = Findings::default();
+    let found = &mut findings;
+    let page_size = page_size(found, request.page_size);
+    let filter = if found.no_clear_card("filter", &request.filter) {
+        let read = filter::parse(&request.filter);
+        found.keep("filter", "conditions joined by AND", read)
+    } else {
+        None
+    };
+    let order = match request.order_by.as_str() {
+        "" | "create_time desc" => Some(ListOrder::NewestFirst),
+        "create_time asc" => Some(ListOrder::OldestFirst),
+        other => {
+            let expected = "\"create_time desc\" or \"create_time asc\"";
+            found.add("order_by", expected, length_of(other));
+            None
+        }
+    };
+    let page_tokens = PageTokens::new(&request.filter, order.unwrap_or_default());
+    let after = read_page_token(found, &request.page_token, &page_tokens);
+    let read = (|| {
+        Some(List {
+            filter: filter?,
+            order: order?,
+            page_size: page_size?,
+            after: after?,
+            page_tokens,
+        })
+    })();
+    findings.finish(read)
+}
+
+/// `Some(None)` for the first page.
+fn read_page_token(
+    findings: &mut Findings,
+    token: &str,
+    page_tokens: &PageTokens,
+) -> Option<Option<PaymentCursor>> {
+    if token.is_empty() {
+        return Some(None);
+    }
+    let read = page_tokens.read(token).ok_or_else(|| length_of(token));
+    let expected = "the next_page_token of a page with the same filter and order_by";
+    findings.keep("page_token", expected, read).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merchant_api::testing::violated_fields;
+    use crate::payment::ids::PaymentId;
+    use crate::payment::moment::UnixMillis;
+
+    #[test]
+    fn a_list_is_read() {
+        let list = read(&pb::ListPaymentsRequest::default()).unwrap();
+        assert_eq!(list.filter, PaymentFilter::default());
+        assert_eq!(
+            (list.order, list.page_size, list.after),
+            (ListOrder::NewestFirst, 50, None)
+        );
+        let found = violated_fields(
+            read(&pb::ListPaymentsRequest {
+                page_size: 101,
+                page_token: "?".into(),
+                filter: "amount=5".into(),
+                order_by: "amount".into(),
+            })
+            .unwrap_err(),
+        );
+        assert_eq!(found, ["page_size", "filter", "order_by", "page_token"]);
+        for page_size in [-1, i32::MIN, i32::MAX] {
+            let request = pb::ListPaymentsRequest {
+                page_size,
+                ..Default::default()
+            };
+            assert!(read(&request).is_err(), "{page_size}");
+        }
+    }
+
+    #[test]
+    fn a_page_token_works_for_its_own_filter_and_order_alone() {
+        let request = |filter: &str, order_by: &str, page_token: &str| pb::ListPaymentsRequest {
+            page_size: 2,
+            page_token: page_token.into(),
+            filter: filter.into(),
+            order_by: order_by.into(),
+        };
+        let id = PaymentId::from_parts(UnixMillis::new(1_763_757_000_000), [9; 10]);
+        let last = PaymentCursor {
+            created_at: UnixMillis::new(1_763_757_000_123),
+            id,
+        };
+        let first_page = read(&request("state=AUTHORIZED", "", "")).unwrap();
+        let token = first_page.page_tokens.write(last);
+        let second_page = read(&request("state=AUTHORIZED", "", &token)).unwrap();
+        assert_eq!(second_page.after, Some(last));
+        // The default order by its name is the same order.
+        assert!(read(&request("state=AUTHORIZED", "create_time desc", &token)).is_ok());
+        assert!(read(&request("state=DECLINED", "", &token)).is_err());
+        assert!(read(&request("state=AUTHORIZED", "create_time asc", &token)).is_err());
+        assert!(read(&request("state=AUTHORIZED", "", &token[1..])).is_err());
+        // Whichever character is changed, also where the cursor would still be one.
+        for place in 0..token.len() {
+            let mut changed = token.clone();
+            let other = if &token[place..=place] == "A" {
+                "B"
+            } else {
+                "A"
+            };
+            changed.replace_range(place..=place, other);
+            let refused = read(&request("state=AUTHORIZED", "", &changed));
+            assert!(refused.is_err(), "{changed}");
+        }
+        assert!(read(&request("state=AUTHORIZED", "", &"A".repeat(1000))).is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! The calls: each file reads its request, runs its flow or its look-up, and shows the answer and its errors.
+//!
+//! - `payment_service`, `sealing_service`: which file answers which call.
+
+pub mod authorize_payment;
+mod create_sealing_session;
+mod get_payment;
+mod get_sealing_keys;
+mod list_payments;
+mod lookup_payment;
+pub(super) mod payment_service;
+pub(super) mod sealing_service;

@@ -1,0 +1,95 @@
+//! PaymentService: which file answers which call.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::authorize_payment::Authorizer;
+use super::{authorize_payment, get_payment, list_payments, lookup_payment};
+use crate::merchant_api::pb;
+use crate::merchant_api::pb::payment_service_server::PaymentService;
+use crate::merchant_api::records::PaymentRecords;
+use crate::merchant_api::show::status;
+
+/// The service.
+pub(crate) struct PaymentsApi {
+    /// Authorizes payments.
+    pub(crate) authorizer: Arc<dyn Authorizer>,
+    /// Finds payments again.
+    pub(crate) records: Arc<dyn PaymentRecords>,
+}
+
+#[async_trait]
+impl PaymentService for PaymentsApi {
+    async fn authorize_payment(
+        &self,
+        request: Request<pb::AuthorizePaymentRequest>,
+    ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
+        authorize_payment::call(&*self.authorizer, request).await
+    }
+
+    async fn get_payment(
+        &self,
+        request: Request<pb::GetPaymentRequest>,
+    ) -> Result<Response<pb::GetPaymentResponse>, Status> {
+        get_payment::call(&*self.records, request).await
+    }
+
+    async fn list_payments(
+        &self,
+        request: Request<pb::ListPaymentsRequest>,
+    ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
+        list_payments::call(&*self.records, request).await
+    }
+
+    async fn lookup_payment(
+        &self,
+        request: Request<pb::LookupPaymentRequest>,
+    ) -> Result<Response<pb::LookupPaymentResponse>, Status> {
+        lookup_payment::call(&*self.records, request).await
+    }
+
+    async fn capture_payment(
+        &self,
+        _: Request<pb::CapturePaymentRequest>,
+    ) -> Result<Response<pb::CapturePaymentResponse>, Status> {
+        Err(status::not_built("CapturePayment"))
+    }
+
+    async fn void_payment(
+        &self,
+        _: Request<pb::VoidPaymentRequest>,
+    ) -> Result<Response<pb::VoidPaymentResponse>, Status> {
+        Err(status::not_built("VoidPayment"))
+    }
+
+    async fn reverse_payment(
+        &self,
+        _: Request<pb::ReversePaymentRequest>,
+    ) -> Result<Response<pb::ReversePaymentResponse>, Status> {
+        Err(status::not_built("ReversePayment"))
+    }
+
+    async fn increment_authorization(
+        &self,
+        _: Request<pb::IncrementAuthorizationRequest>,
+    ) -> Result<Response<pb::IncrementAuthorizationResponse>, Status> {
+        Err(status::not_built("IncrementAuthorization"))
+    }
+
+    async fn cancel_by_request_id(
+        &self,
+        _: Request<pb::CancelByRequestIdRequest>,
+    ) -> Result<Response<pb::CancelByRequestIdResponse>, Status> {
+        Err(status::not_built("CancelByRequestId"))
+    }
+
+    type WatchPaymentStream = tokio_stream::Empty<Result<pb::WatchPaymentResponse, Status>>;
+
+    async fn watch_payment(
+        &self,
+        _: Request<pb::WatchPaymentRequest>,
+    ) -> Result<Response<Self::WatchPaymentStream>, Status> {
+        Err(status::not_built("WatchPayment"))
+    }
+}

@@ -1,0 +1,11 @@
+//! What the calls share to answer.
+//!
+//! - [`payment`]: a payment, in each of its states. [`outcome`]: why one was declined, failed or is pending.
+//! - [`money`]: amounts. [`time`]: moments.
+//! - [`status`]: errors as gRPC statuses.
+
+pub(super) mod money;
+mod outcome;
+pub(super) mod payment;
+pub(super) mod status;
+pub(super) mod time;

@@ -1,0 +1,201 @@
+use super::*;
+use crate::merchant_api::testing;
+use crate::payment::decline::{
+    Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
+};
+
+fn approval() -> Approval {
+    Approval {
+        approval_code: "A1B2C3".into(),
+        response_code: "00".parse().unwrap(),
+    }
+}
+
+fn why() -> Decline {
+    Decline {
+        reason: DeclineReason::InsufficientFunds,
+        response_code: "51".parse().unwrap(),
+        advice: DeclineAdvice::RetryLater,
+    }
+}
+
+#[test]
+fn a_payment_is_shown_whole() {
+    let shown = payment(testing::payment(PaymentState::Created));
+    let money = |amount_minor| {
+        Some(pb::Money {
+            amount_minor,
+            currency: "KWD".into(),
+        })
+    };
+    assert!(shown.payment_id.starts_with("pay_"));
+    assert_eq!(shown.merchant_reference, "order-1042");
+    assert_eq!(shown.customer_reference, "");
+    assert_eq!(shown.description, "Two tickets");
+    assert_eq!(shown.settlement_state(), pb::SettlementState::Unsettled);
+    assert_eq!(
+        [
+            shown.amount,
+            shown.authorized_amount,
+            shown.captured_amount,
+            shown.refunded_amount,
+            shown.disputed_amount,
+        ],
+        [money(1250), money(1250), money(250), money(50), money(5)]
+    );
+    let card = shown.card.unwrap();
+    assert_eq!(card.brand(), pb::CardBrand::Visa);
+    assert_eq!((&*card.bin, &*card.last4), ("424242", "4242"));
+    assert_eq!(
+        [
+            &*shown.host_id,
+            &*shown.stan,
+            &*shown.rrn,
+            &*shown.business_date,
+            &*shown.terminal_id
+        ],
+        [
+            "acquirer",
+            "000042",
+            "632500000041",
+            "2026-11-21",
+            "WEB00001"
+        ]
+    );
+    let create_time = shown.create_time.unwrap();
+    assert_eq!(
+        (create_time.seconds, create_time.nanos),
+        (1_763_757_000, 123_000_000)
+    );
+    assert_eq!(shown.update_time.unwrap().seconds, 1_763_757_001);
+}
+
+/// Each state by its own name, with exactly what is known in it.
+#[test]
+fn every_state_shows_what_is_known_in_it() {
+    use PaymentState as S;
+    let expires_at = UnixMillis::new(1_764_000_000_000);
+    let unknown = |reason| S::Authorizing {
+        pending: Some(reason),
+    };
+    let table = [
+        (S::Created, "-"),
+        (S::RequiresAction { expires_at }, "-"),
+        (S::Authorizing { pending: None }, "pending IN_PROGRESS"),
+        (
+            unknown(UnknownReason::NoAnswerInTime),
+            "pending NO_ANSWER_IN_TIME, reversal owed",
+        ),
+        (
+            unknown(UnknownReason::ConnectionLost),
+            "pending CONNECTION_LOST, reversal owed",
+        ),
+        (
+            unknown(UnknownReason::AnswerNotUnderstood),
+            "pending ANSWER_NOT_UNDERSTOOD, reversal owed",
+        ),
+        (
+            unknown(UnknownReason::GatewayStopped),
+            "pending GATEWAY_STOPPED, reversal owed",
+        ),
+        (
+            S::Authorized {
+                approval: approval(),
+                expires_at,
+            },
+            "approval A1B2C3 00 until 1764000000",
+        ),
+        (
+            S::Declined { decline: why() },
+            "decline INSUFFICIENT_FUNDS 51 RETRY_LATER",
+        ),
+        (
+            S::Failed {
+                reason: FailureReason::HostBusy,
+            },
+            "failure HOST_BUSY",
+        ),
+        (
+            S::PartiallyCaptured {
+                approval: approval(),
+                expires_at,
+            },
+            "approval A1B2C3 00 until 1764000000",
+        ),
+        (
+            S::Captured {
+                approval: approval(),
+            },
+            "approval A1B2C3 00",
+        ),
+        (
+            S::Voiding {
+                approval: approval(),
+                expires_at,
+            },
+            "approval A1B2C3 00 until 1764000000",
+        ),
+        (S::Voided, "-"),
+        (S::Expired, "-"),
+        (S::Reversing, "-"),
+        (S::Reversed, "-"),
+    ];
+    for (state, expected) in table {
+        let name = format!("PAYMENT_STATE_{}", state.name());
+        let shown = payment(testing::payment(state));
+        assert_eq!(shown.state().as_str_name(), name);
+        assert_eq!(known(&shown), expected, "{name}");
+    }
+}
+
+fn known(shown: &pb::Payment) -> String {
+    let mut known = Vec::new();
+    if let Some(pending) = &shown.pending {
+        let owed = if pending.reversal_owed {
+            ", reversal owed"
+        } else {
+            ""
+        };
+        let reason = pending
+            .reason()
+            .as_str_name()
+            .replace("PENDING_REASON_", "");
+        known.push(format!("pending {reason}{owed}"));
+    }
+    if let Some(authorization) = &shown.authorization {
+        let until = authorization
+            .expire_time
+            .map(|time| format!(" until {}", time.seconds))
+            .unwrap_or_default();
+        known.push(format!(
+            "approval {} {}{until}",
+            authorization.approval_code, authorization.response_code
+        ));
+    }
+    if let Some(decline) = &shown.decline {
+        known.push(format!(
+            "decline {} {} {}",
+            decline
+                .reason()
+                .as_str_name()
+                .replace("DECLINE_REASON_", ""),
+            decline.response_code,
+            decline
+                .advice()
+                .as_str_name()
+                .replace("DECLINE_ADVICE_", ""),
+        ));
+    }
+    if let Some(failure) = &shown.failure {
+        let reason = failure
+            .reason()
+            .as_str_name()
+            .replace("FAILURE_REASON_", "");
+        known.push(format!("failure {reason}"));
+    }
+    if known.is_empty() {
+        "-".into()
+    } else {
+        known.join("; ")
+    }
+}

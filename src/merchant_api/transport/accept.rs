@@ -1,0 +1,128 @@
+//! Accepts client connections: TCP, TLS, and their record, each step bounded.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+use super::connection::{ClientStream, Recorder};
+use super::tls;
+use crate::clock::{self, Clock};
+use crate::payment::ids::ConnectionId;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Handshakes at once; clients beyond it wait in the listen queue. Many, because a client that opens a
+/// connection and then says nothing keeps its turn until the time-out.
+const HANDSHAKES: usize = 1024;
+/// Connections that have shaken hands and wait to be served.
+const ACCEPTED: usize = 64;
+/// How long to wait when the machine refuses a new connection (no file descriptor left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the accept loop needs.
+pub(crate) struct Acceptor {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) recorder: Recorder,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Connections at once.
+    pub(crate) connections: usize,
+}
+
+impl Acceptor {
+    /// Accepts until the receiver is dropped. The listening socket is closed then.
+    pub(crate) fn start(self) -> mpsc::Receiver<Result<ClientStream, io::Error>> {
+        let (accepted, receiver) = mpsc::channel(ACCEPTED);
+        tokio::spawn(async move {
+            let gone = accepted.clone();
+            tokio::select! {
+                () = gone.closed() => {}
+                () = self.accept_all(accepted) => {}
+            }
+        });
+        receiver
+    }
+
+    async fn accept_all(self, accepted: mpsc::Sender<Result<ClientStream, io::Error>>) {
+        let places = Arc::new(Semaphore::new(self.connections));
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        loop {
+            let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else {
+                return;
+            };
+            let (stream, peer) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    warn!(%error, "a client connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                warn!(%peer, limit = self.connections, "a client was turned away: no place is left");
+                continue;
+            };
+            let handshake = Handshake {
+                tls: self.tls.clone(),
+                recorder: self.recorder.clone(),
+                clock: Arc::clone(&self.clock),
+                peer,
+            };
+            let accepted = accepted.clone();
+            tokio::spawn(async move {
+                let stream = handshake.complete(stream, place).await;
+                drop(turn);
+                if let Some(stream) = stream {
+                    // Without a receiver the server is stopping, and the connection ends here.
+                    let _ = accepted.send(Ok(stream)).await;
+                }
+            });
+        }
+    }
+}
+
+struct Handshake {
+    tls: TlsAcceptor,
+    recorder: Recorder,
+    clock: Arc<dyn Clock>,
+    peer: SocketAddr,
+}
+
+impl Handshake {
+    async fn complete(self, tcp: TcpStream, place: OwnedSemaphorePermit) -> Option<ClientStream> {
+        let (peer, connected_at) = (self.peer, self.clock.now());
+        // Without it a small answer waits for the acknowledgement of the one before.
+        if let Err(error) = tcp.set_nodelay(true) {
+            debug!(%peer, %error, "a client left at once");
+            return None;
+        }
+        let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, self.tls.accept(tcp)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                debug!(%peer, %error, "a client's TLS handshake failed");
+                return None;
+            }
+            Err(_) => {
+                debug!(%peer, timeout = ?HANDSHAKE_TIMEOUT, "a client's TLS handshake took too long");
+                return None;
+            }
+        };
+        let id = match clock::random_bytes_for_name() {
+            Ok(random) => ConnectionId::from_parts(connected_at, random),
+            Err(error) => {
+                warn!(%peer, %error, "a client connection could not be named");
+                return None;
+            }
+        };
+        let certificate = tls::certificate_identity(stream.get_ref().1);
+        debug!(connection.id = %id, %peer, ?certificate, "a client came");
+        let handle = self.recorder.open(id, peer, connected_at, certificate)?;
+        Some(ClientStream::new(stream, handle, place))
+    }
+}

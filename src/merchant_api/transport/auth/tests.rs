@@ -1,0 +1,323 @@
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use http::HeaderValue;
+use tonic::async_trait;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::merchant_api::records::ConnectionLog;
+use crate::merchant_api::testing::{error_row, merchant};
+use crate::merchant_api::transport::api_key::NewApiKey;
+use crate::merchant_api::transport::connection::Recorder;
+use crate::payment::ids::ConnectionId;
+use crate::payment::moment::UnixMillis;
+use crate::store::records::ClientConnection;
+
+/// Knows two merchants, each with a key, and counts how often it is asked.
+struct Directory {
+    keys: Vec<(String, KnownApiKey)>,
+    asked: AtomicUsize,
+    down: Mutex<bool>,
+    /// While none is left, it does not answer.
+    answers: Semaphore,
+}
+
+impl Directory {
+    async fn answer<T>(&self, answer: Option<T>) -> Result<Option<T>, RecordsUnavailable> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let _ = self.answers.acquire().await.unwrap();
+        if *self.down.lock().unwrap() {
+            let reason = "disk on fire".to_owned();
+            return Err(RecordsUnavailable { reason });
+        }
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl MerchantDirectory for Directory {
+    async fn api_key(&self, id: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
+        let known = self.keys.iter().find(|(key, _)| key == id);
+        self.answer(known.map(|(_, known)| known.clone())).await
+    }
+
+    async fn merchant(&self, id: &MerchantId) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
+        let known = self.keys.iter().find(|(_, known)| known.merchant.id == *id);
+        self.answer(known.map(|(_, known)| Arc::clone(&known.merchant)))
+            .await
+    }
+}
+
+/// Notes whose a connection turned out to be.
+#[derive(Default)]
+struct Identities(Mutex<Vec<String>>);
+
+impl ConnectionLog for Identities {
+    fn opened(&self, _: ClientConnection) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+
+    fn identified(&self, _: ConnectionId, identity: &str) -> Result<(), RecordsUnavailable> {
+        self.0.lock().unwrap().push(identity.to_owned());
+        Ok(())
+    }
+
+    fn closed(&self, _: ConnectionId, _: UnixMillis) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+}
+
+struct Setting {
+    authenticator: Authenticator,
+    directory: Arc<Directory>,
+    shop: NewApiKey,
+    other: NewApiKey,
+}
+
+fn setting() -> Setting {
+    let pepper = Pepper::new(&[7; 32]);
+    let shop = NewApiKey::generate(&pepper).unwrap();
+    let other = NewApiKey::generate(&pepper).unwrap();
+    let known = |key: &NewApiKey, id| {
+        let digest = key.digest;
+        let merchant = merchant(id);
+        (key.id.clone(), KnownApiKey { digest, merchant })
+    };
+    let directory = Arc::new(Directory {
+        keys: vec![known(&shop, "demo-shop"), known(&other, "other-shop")],
+        asked: AtomicUsize::new(0),
+        down: Mutex::new(false),
+        answers: Semaphore::new(1),
+    });
+    Setting {
+        authenticator: Authenticator::new(directory.clone(), pepper),
+        directory,
+        shop,
+        other,
+    }
+}
+
+fn connection(certificate: CertificateIdentity) -> ConnectionHandle {
+    logged_connection(certificate, Arc::default())
+}
+
+fn logged_connection(certificate: CertificateIdentity, log: Arc<Identities>) -> ConnectionHandle {
+    let now = UnixMillis::new(1);
+    let recorder = Recorder::new(log, Arc::new(ManualClock::at(now)));
+    let peer: SocketAddr = "192.0.2.7:50123".parse().unwrap();
+    let id = ConnectionId::from_parts(now, [1; 10]);
+    recorder.open(id, peer, now, certificate).unwrap()
+}
+
+fn bearer(key: &str) -> HeaderMap {
+    header(&format!("Bearer {key}"))
+}
+
+fn header(value: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+    headers
+}
+
+fn name(outcome: Result<Caller, Refused>) -> String {
+    match outcome {
+        Ok(caller) => caller.merchant.id.to_string(),
+        Err(Refused::Unavailable(_)) => "unavailable".into(),
+        Err(refused) => format!("{refused:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_key_lets_its_own_merchant_in() {
+    let setting = setting();
+    let Setting { shop, other, .. } = &setting;
+    let swapped = format!("{}{}", shop.id, &other.text[other.id.len()..]);
+    let mut last_changed = shop.text.clone();
+    let last = last_changed.pop().unwrap();
+    last_changed.push(if last == 'A' { 'B' } else { 'A' });
+    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
+    let of_other_pepper = NewApiKey::generate(&Pepper::new(&[8; 32])).unwrap();
+    for (headers, expected) in [
+        (bearer(&shop.text), "demo-shop"),
+        (header(&format!("bearer {}", *shop.text)), "demo-shop"),
+        (bearer(&other.text), "other-shop"),
+        (HeaderMap::new(), "NoCredentials"),
+        (bearer(&swapped), "BadKey"),
+        (bearer(&last_changed), "BadKey"),
+        (bearer(&unknown.text), "BadKey"),
+        (bearer(&of_other_pepper.text), "BadKey"),
+        (bearer(&shop.id), "BadKey"),
+        (bearer(""), "BadKey"),
+        (bearer(&shop.text.to_uppercase()), "BadKey"),
+        (bearer(&format!("{} ", "x".repeat(4000))), "BadKey"),
+        (header(&shop.text), "BadKey"),
+        (header(&format!("Basic {}", *shop.text)), "BadKey"),
+    ] {
+        let connection = connection(CertificateIdentity::None);
+        let outcome = setting
+            .authenticator
+            .authenticate(&headers, &connection, Instant::now());
+        assert_eq!(name(outcome.await), expected, "{headers:?}");
+    }
+    let mut twice = bearer(&shop.text);
+    twice.append(AUTHORIZATION, twice[AUTHORIZATION].clone());
+    let connection = connection(CertificateIdentity::None);
+    let outcome = setting
+        .authenticator
+        .authenticate(&twice, &connection, Instant::now());
+    assert_eq!(name(outcome.await), "BadKey");
+}
+
+#[tokio::test]
+async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
+    let setting = setting();
+    let of = |id: &str| CertificateIdentity::Merchant(id.parse().unwrap());
+    let key = bearer(&setting.shop.text);
+    for (certificate, headers, expected) in [
+        (of("demo-shop"), HeaderMap::new(), "demo-shop"),
+        (of("demo-shop"), key.clone(), "demo-shop"),
+        (of("other-shop"), key.clone(), "Disagree"),
+        (of("demo-shop"), bearer("pk_wrong"), "BadKey"),
+        (of("unknown-shop"), HeaderMap::new(), "BadCertificate"),
+        (
+            CertificateIdentity::NoMerchant,
+            HeaderMap::new(),
+            "BadCertificate",
+        ),
+        (
+            CertificateIdentity::NoMerchant,
+            key.clone(),
+            "BadCertificate",
+        ),
+    ] {
+        let connection = connection(certificate.clone());
+        let outcome = setting
+            .authenticator
+            .authenticate(&headers, &connection, Instant::now());
+        assert_eq!(name(outcome.await), expected, "{certificate:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_call_that_is_let_in_says_whose_a_connection_is() {
+    let setting = setting();
+    let key = bearer(&setting.shop.text);
+    for (certificate, expected) in [
+        (CertificateIdentity::NoMerchant, vec![]),
+        (
+            CertificateIdentity::None,
+            vec![format!("demo-shop by {}", setting.shop.id)],
+        ),
+    ] {
+        let log = Arc::new(Identities::default());
+        let connection = logged_connection(certificate.clone(), Arc::clone(&log));
+        for headers in [HeaderMap::new(), bearer("pk_wrong"), key.clone()] {
+            let _ = setting
+                .authenticator
+                .authenticate(&headers, &connection, Instant::now())
+                .await;
+        }
+        assert_eq!(*log.0.lock().unwrap(), expected, "{certificate:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered() {
+    let setting = setting();
+    let connection = connection(CertificateIdentity::None);
+    let call = async |headers: HeaderMap| {
+        let outcome = setting
+            .authenticator
+            .authenticate(&headers, &connection, Instant::now());
+        name(outcome.await)
+    };
+    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
+    *setting.directory.down.lock().unwrap() = true;
+    assert_eq!(call(bearer(&setting.shop.text)).await, "unavailable");
+    *setting.directory.down.lock().unwrap() = false;
+    for _ in 0..3 {
+        assert_eq!(call(bearer(&setting.shop.text)).await, "demo-shop");
+        assert_eq!(call(bearer(&unknown.text)).await, "BadKey");
+    }
+    assert_eq!(setting.directory.asked.load(Ordering::SeqCst), 3);
+}
+
+/// Lets so many calls of one merchant, half by key and half by certificate, in at once.
+async fn at_once(setting: &Setting, calls: usize, received_at: Instant) -> Vec<String> {
+    let of_shop = CertificateIdentity::Merchant("demo-shop".parse().unwrap());
+    let by_key = (
+        bearer(&setting.shop.text),
+        connection(CertificateIdentity::None),
+    );
+    let by_certificate = (HeaderMap::new(), connection(of_shop));
+    let calls = (0..calls).map(|number| {
+        let (headers, connection) = [&by_key, &by_certificate][number % 2];
+        let authenticator = &setting.authenticator;
+        async move {
+            let outcome = authenticator.authenticate(headers, connection, received_at);
+            name(outcome.await)
+        }
+    });
+    join_all(calls).await
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_look_up_that_fails_fail_with_it() {
+    let setting = setting();
+    *setting.directory.down.lock().unwrap() = true;
+    let now = Instant::now();
+    let held = setting.directory.answers.acquire().await.unwrap();
+    let release = async { drop(held) };
+    // All have asked, or wait for their turn, when the directory begins to answer.
+    let (outcomes, ()) = tokio::join!(at_once(&setting, 100, now), release);
+    assert_eq!(outcomes, vec!["unavailable"; 100]);
+    assert_eq!(setting.directory.asked.load(Ordering::SeqCst), LOOK_UPS);
+    *setting.directory.down.lock().unwrap() = false;
+    assert_eq!(at_once(&setting, 100, now).await, vec!["demo-shop"; 100]);
+}
+
+#[tokio::test]
+async fn a_directory_that_does_not_answer_is_waited_for_only_so_long() {
+    let setting = setting();
+    let held = setting.directory.answers.acquire().await.unwrap();
+    // The calls arrived so long ago that no time is left for whom the directory keeps waiting.
+    let too_long_ago = Instant::now() - AUTHENTICATE_WITHIN;
+    let outcomes = at_once(&setting, 100, too_long_ago).await;
+    assert_eq!(outcomes, vec!["unavailable"; 100]);
+    drop(held);
+    // What is remembered, or answered at once, takes no time.
+    let outcomes = at_once(&setting, 100, too_long_ago).await;
+    assert_eq!(outcomes, vec!["demo-shop"; 100]);
+}
+
+#[test]
+fn every_refusal_has_its_status() {
+    let reason = "disk on fire".to_owned();
+    let unavailable = Refused::Unavailable(RecordsUnavailable { reason });
+    for (refused, expected) in [
+        (
+            Refused::NoCredentials,
+            "Unauthenticated CREDENTIALS_MISSING NOT_SENT",
+        ),
+        (Refused::BadKey, "Unauthenticated API_KEY_REFUSED NOT_SENT"),
+        (
+            Refused::BadCertificate,
+            "Unauthenticated CLIENT_CERTIFICATE_REFUSED NOT_SENT",
+        ),
+        (
+            Refused::Disagree,
+            "Unauthenticated CREDENTIALS_DISAGREE NOT_SENT",
+        ),
+        (
+            unavailable,
+            "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
+        ),
+    ] {
+        let status = refused.status();
+        assert_eq!(error_row(&status), expected);
+        assert!(!format!("{status:?}").contains("fire"), "{status:?}");
+    }
+}

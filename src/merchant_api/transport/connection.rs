@@ -1,0 +1,291 @@
+//! Client connections: who is connected, from where, since when.
+//!
+//! Every connection whose TLS handshake succeeded is recorded: when it came, from which address and
+//! port, whose it turned out to be, and when it left. A client that can't be recorded is not served.
+//!
+//! An unidentified client keeps its place only while it makes calls: without an API key that was accepted, or
+//! a certificate that names a merchant, a connection ends 30 seconds after its last call of any kind, or after
+//! its handshake. Health checks and reflection are such calls, so a load balancer's probes keep their
+//! connections; a health `Watch` is one call, however long it lasts, and has to be started again. A merchant
+//! that opens its connection early should expect to connect again.
+//!
+//! There is no limit for each address: behind a load balancer all clients have the same one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Duration, Instant, Sleep};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+use tracing::{debug, warn};
+
+use crate::clock::Clock;
+use crate::merchant_api::records::ConnectionLog;
+use crate::payment::ids::{ConnectionId, MerchantId};
+use crate::payment::moment::UnixMillis;
+use crate::store::records::ClientConnection;
+
+/// How long a client may take from the TLS handshake to the first byte of HTTP/2.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an unidentified client may go without a call.
+const UNIDENTIFIED_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Records the connections of one server.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    log: Arc<dyn ConnectionLog>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Recorder {
+    pub(crate) fn new(log: Arc<dyn ConnectionLog>, clock: Arc<dyn Clock>) -> Self {
+        Self { log, clock }
+    }
+
+    /// Records that a client came, and gives its handle; `None` when it can't be recorded, and then
+    /// it is not served.
+    pub(crate) fn open(
+        &self,
+        id: ConnectionId,
+        peer: SocketAddr,
+        connected_at: UnixMillis,
+        certificate: CertificateIdentity,
+    ) -> Option<ConnectionHandle> {
+        let identity = match &certificate {
+            CertificateIdentity::Merchant(merchant_id) => {
+                Some(format!("{merchant_id} by certificate"))
+            }
+            CertificateIdentity::None | CertificateIdentity::NoMerchant => None,
+        };
+        let opened = ClientConnection {
+            id,
+            peer_address: peer.ip().to_canonical().to_string(),
+            peer_port: peer.port(),
+            identity,
+            connected_at,
+        };
+        if let Err(error) = self.log.opened(opened) {
+            warn!(connection.id = %id, %peer, %error, "a client that can't be recorded was turned away");
+            return None;
+        }
+        Some(ConnectionHandle(Arc::new(OpenConnection {
+            id,
+            peer,
+            // A certificate has named the client already.
+            identified: AtomicBool::new(matches!(certificate, CertificateIdentity::Merchant(_))),
+            certificate,
+            opened: Instant::now(),
+            last_call_ms: AtomicU64::new(0),
+            recorder: self.clone(),
+        })))
+    }
+}
+
+/// What a client's certificate says about who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CertificateIdentity {
+    /// The client presented none.
+    None,
+    /// It names exactly one merchant.
+    Merchant(MerchantId),
+    /// It is trusted and names no merchant, or more than one.
+    NoMerchant,
+}
+
+/// One client connection, as the calls on it see it.
+#[derive(Clone)]
+pub(crate) struct ConnectionHandle(Arc<OpenConnection>);
+
+struct OpenConnection {
+    id: ConnectionId,
+    peer: SocketAddr,
+    certificate: CertificateIdentity,
+    identified: AtomicBool,
+    opened: Instant,
+    /// When the last call came while the client was unidentified, in milliseconds after `opened`.
+    last_call_ms: AtomicU64,
+    recorder: Recorder,
+}
+
+impl ConnectionHandle {
+    /// The connection's name.
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.0.id
+    }
+
+    /// Who the client's certificate says it is.
+    pub(crate) fn certificate(&self) -> &CertificateIdentity {
+        &self.0.certificate
+    }
+
+    /// Notes that a call came, of whatever kind.
+    pub(crate) fn called(&self) {
+        if !self.is_identified() {
+            let after = self.0.opened.elapsed().as_millis();
+            let after = u64::try_from(after).unwrap_or(u64::MAX);
+            self.0.last_call_ms.store(after, Ordering::Relaxed);
+        }
+    }
+
+    fn is_identified(&self) -> bool {
+        self.0.identified.load(Ordering::Relaxed)
+    }
+
+    /// When the connection ends unless another call comes or the client is identified.
+    fn unidentified_until(&self) -> Instant {
+        let after = Duration::from_millis(self.0.last_call_ms.load(Ordering::Relaxed));
+        self.0.opened + after + UNIDENTIFIED_TIMEOUT
+    }
+
+    /// Records whose API key was used, the first time one is.
+    pub(crate) fn identify(&self, merchant_id: &MerchantId, api_key_id: &str) {
+        if self.0.identified.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let id = self.0.id;
+        let identity = format!("{merchant_id} by {api_key_id}");
+        if let Err(error) = self.0.recorder.log.identified(id, &identity) {
+            warn!(connection.id = %id, %error, "a client's identity was not recorded");
+        }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        let (id, peer) = (self.id, self.peer);
+        debug!(connection.id = %id, %peer, "a client left");
+        let recorder = &self.recorder;
+        if let Err(error) = recorder.log.closed(id, recorder.clock.now()) {
+            warn!(connection.id = %id, %peer, %error, "that a client left was not recorded");
+        }
+    }
+}
+
+/// An accepted connection: its bytes, its place among the connections, and its record.
+pub(crate) struct ClientStream<S = TlsStream<TcpStream>> {
+    tls: S,
+    handle: ConnectionHandle,
+    /// Whether the first byte came. A client that sends nothing after its handshake would otherwise keep its
+    /// place for ever: HTTP/2 keep-alive begins with HTTP/2.
+    first_byte_came: bool,
+    /// Runs until the first byte or the next call must have come; `None` once the client is identified.
+    idle_timer: Option<Pin<Box<Sleep>>>,
+    /// Whether a write has been deferred since the last flush.
+    write_deferred: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<S> ClientStream<S> {
+    /// A connection whose handshake has succeeded.
+    pub(crate) fn new(tls: S, handle: ConnectionHandle, place: OwnedSemaphorePermit) -> Self {
+        let first_byte_by = Instant::now() + FIRST_BYTE_TIMEOUT;
+        Self {
+            tls,
+            handle,
+            first_byte_came: false,
+            idle_timer: Some(Box::pin(tokio::time::sleep_until(first_byte_by))),
+            write_deferred: false,
+            _place: place,
+        }
+    }
+
+    /// Defers a write once, so that the tasks that wait on the same worker run first. A commit makes many
+    /// answers ready at once, each in a task of its own; written together they are one TLS record and one
+    /// system call instead of many.
+    ///
+    /// This is a hint, not a promise: HTTP/2 may write again within the same turn, after a new call or when its
+    /// buffer is full, and then the write happens. HTTP/2 flushes only when its buffer is empty, so that no
+    /// write is deferred twice.
+    fn defer_write(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.write_deferred {
+            return Poll::Ready(());
+        }
+        self.write_deferred = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether the connection has to end now. If not, the reader is woken when it may have to.
+    fn idle_limit_reached(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.first_byte_came && self.handle.is_identified() {
+            self.idle_timer = None;
+        }
+        let Some(idle_timer) = &mut self.idle_timer else {
+            return false;
+        };
+        while idle_timer.as_mut().poll(cx).is_ready() {
+            let until = self.handle.unidentified_until();
+            if !self.first_byte_came || until <= Instant::now() {
+                let connection = self.handle.id();
+                debug!(connection.id = %connection, "an unidentified client made no call");
+                return true;
+            }
+            idle_timer.as_mut().reset(until);
+        }
+        false
+    }
+}
+
+impl Connected for ClientStream {
+    type ConnectInfo = ConnectionHandle;
+
+    fn connect_info(&self) -> ConnectionHandle {
+        self.handle.clone()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.tls).poll_read(cx, buf);
+        this.first_byte_came |= buf.filled().len() > before;
+        if read.is_pending() && this.idle_limit_reached(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.defer_write(cx));
+        Pin::new(&mut this.tls).poll_write(cx, buf)
+    }
+
+    /// Where it can write several buffers at once, HTTP/2 sends each data frame of 256 bytes or more by
+    /// itself; where it can't, it copies those below 1 KiB into one buffer, so that they leave together.
+    fn is_write_vectored(&self) -> bool {
+        false
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.tls).poll_flush(cx);
+        this.write_deferred &= flushed.is_pending();
+        flushed
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tls).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

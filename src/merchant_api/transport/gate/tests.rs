@@ -1,0 +1,175 @@
+use std::sync::Mutex;
+
+use tonic::async_trait;
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::merchant_api::records::{
+    ConnectionLog, KnownApiKey, MerchantDirectory, RecordsUnavailable,
+};
+use crate::merchant_api::testing::merchant;
+use crate::merchant_api::transport::api_key::Pepper;
+use crate::merchant_api::transport::connection::{CertificateIdentity, Recorder};
+use crate::payment::ids::{ConnectionId, MerchantId};
+use crate::payment::moment::UnixMillis;
+use crate::store::records::ClientConnection;
+
+/// Notes when it was asked.
+#[derive(Default)]
+struct Directory {
+    asked: Mutex<Vec<Instant>>,
+}
+
+#[async_trait]
+impl MerchantDirectory for Directory {
+    async fn api_key(&self, _: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
+        Ok(None)
+    }
+
+    async fn merchant(&self, id: &MerchantId) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
+        self.asked.lock().unwrap().push(Instant::now());
+        Ok(Some(merchant(id.as_str())))
+    }
+}
+
+struct NoLog;
+
+impl ConnectionLog for NoLog {
+    fn opened(&self, _: ClientConnection) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+
+    fn identified(&self, _: ConnectionId, _: &str) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+
+    fn closed(&self, _: ConnectionId, _: UnixMillis) -> Result<(), RecordsUnavailable> {
+        Ok(())
+    }
+}
+
+/// Notes when the calls that reach it arrived, and answers, or never does.
+#[derive(Clone)]
+struct Inner {
+    received: Arc<Mutex<Vec<Instant>>>,
+    answers: bool,
+}
+
+impl Service<Request<()>> for Inner {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        let request = tonic::Request::from_http(request);
+        assert_eq!(caller(&request).unwrap().id.as_str(), "demo-shop");
+        self.received.lock().unwrap().push(received_at(&request));
+        let answers = self.answers;
+        Box::pin(async move {
+            if !answers {
+                std::future::pending::<()>().await;
+            }
+            Ok(Status::ok("done").into_http())
+        })
+    }
+}
+
+async fn call(
+    inner: &Inner,
+    directory: Arc<Directory>,
+    answered_within: Duration,
+    grpc_timeout: Option<&'static str>,
+) -> Status {
+    let authenticator = Authenticator::new(directory, Pepper::new(&[7; 32]));
+    let now = UnixMillis::new(1);
+    let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
+    let certificate = CertificateIdentity::Merchant("demo-shop".parse().unwrap());
+    let peer = "192.0.2.7:50123".parse().unwrap();
+    let id = ConnectionId::from_parts(now, [1; 10]);
+    let connection = recorder.open(id, peer, now, certificate).unwrap();
+    let mut request = Request::new(());
+    request.extensions_mut().insert(connection);
+    if let Some(text) = grpc_timeout {
+        let value = http::HeaderValue::from_static(text);
+        request.headers_mut().insert("grpc-timeout", value);
+    }
+    let gate = Arc::new(Gate {
+        answered_within,
+        ..Gate::new(authenticator, 1)
+    });
+    let Ok(response) = gate.before(inner.clone()).call(request).await;
+    Status::from_header_map(response.headers()).unwrap()
+}
+
+#[test]
+fn what_tonic_refuses_gets_a_reason() {
+    for (status, reason) in [
+        (Status::internal("failed to decode"), "REQUEST_NOT_READABLE"),
+        (Status::out_of_range("too large"), "REQUEST_NOT_READABLE"),
+        (Status::unimplemented(""), "NOT_IMPLEMENTED"),
+        (
+            Status::unimplemented("Content is compressed with `gzip` which isn't supported"),
+            "ENCODING_NOT_SUPPORTED",
+        ),
+    ] {
+        let mut answer: Response<Body> = status.into_http();
+        let accepted = http::HeaderValue::from_static("identity");
+        answer.headers_mut().insert(ACCEPT_ENCODING, accepted);
+        let answer = with_reason(answer);
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, reason);
+        assert_eq!(info.metadata["outcome"], "NOT_SENT");
+        let accepted = answer.headers().contains_key(ACCEPT_ENCODING);
+        assert_eq!(accepted, status.code() == Code::Unimplemented);
+    }
+}
+
+#[tokio::test]
+async fn a_call_arrives_at_the_gate_not_at_its_handler() {
+    let inner = Inner {
+        received: Arc::default(),
+        answers: true,
+    };
+    let directory = Arc::new(Directory::default());
+    let status = call(&inner, Arc::clone(&directory), ANSWERED_WITHIN, None).await;
+    assert_eq!(status.code(), Code::Ok);
+    let (asked, received) = (
+        directory.asked.lock().unwrap(),
+        inner.received.lock().unwrap(),
+    );
+    assert_eq!((asked.len(), received.len()), (1, 1));
+    assert!(received[0] < asked[0], "{received:?} {asked:?}");
+}
+
+#[tokio::test]
+async fn every_call_is_answered_in_time() {
+    let inner = Inner {
+        received: Arc::default(),
+        answers: false,
+    };
+    let long = Some("1H");
+    for (within, its_own, code, reason) in [
+        (Duration::ZERO, None, Code::Unavailable, "NO_ANSWER_IN_TIME"),
+        (Duration::ZERO, long, Code::Unavailable, "NO_ANSWER_IN_TIME"),
+        (
+            ANSWERED_WITHIN,
+            Some("3m"),
+            Code::DeadlineExceeded,
+            "CALLER_DEADLINE_EXCEEDED",
+        ),
+    ] {
+        let status = call(&inner, Arc::default(), within, its_own).await;
+        let told = status.get_details_error_info().unwrap();
+        assert_eq!(
+            (status.code(), &*told.reason, &*told.metadata["outcome"]),
+            (code, reason, "UNKNOWN")
+        );
+    }
+    assert_eq!(inner.received.lock().unwrap().len(), 3);
+}

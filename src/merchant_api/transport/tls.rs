@@ -1,0 +1,203 @@
+//! TLS towards merchants: version 1.3 only, with an optional client certificate.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
+use rustls::version::TLS13;
+use rustls::{RootCertStore, ServerConnection};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use super::connection::CertificateIdentity;
+use crate::payment::ids::MerchantId;
+
+/// What comes before the merchant's id in the subject alternative name of its certificate.
+pub const MERCHANT_URI_PREFIX: &str = "payswitch://merchant/";
+
+/// HTTP/2, the only protocol spoken (RFC 7540, section 3.3).
+const ALPN_HTTP_2: &[u8] = b"h2";
+
+/// The TLS settings can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A PEM text holds no certificate or key, or a broken one.
+    #[error("expected {expected} in PEM, got something else")]
+    NotPem {
+        /// What was expected.
+        expected: &'static str,
+        /// What the PEM reader said.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A PEM text holds no certificate at all.
+    #[error("expected at least one certificate in {within}, got none")]
+    NoCertificate {
+        /// The text it should be in.
+        within: &'static str,
+    },
+    /// rustls refuses the certificate or the key.
+    #[error("the certificate and the private key can't be used")]
+    Unusable(#[from] rustls::Error),
+    /// The root for client certificates can't be used.
+    #[error("the root for client certificates can't be used")]
+    UnusableClientRoot(#[from] rustls::server::VerifierBuilderError),
+}
+
+/// The settings of the listening side.
+///
+/// `certificate_chain` and `private_key` are PEM (PKCS #8, SEC1 or PKCS #1). With `client_ca`, PEM
+/// again, clients may present a certificate, which then must come from that root; they need not.
+///
+/// # Errors
+/// When a text is not what it should be, or the parts don't fit together.
+pub fn server_config(
+    certificate_chain: &[u8],
+    private_key: &[u8],
+    client_ca: Option<&[u8]>,
+) -> Result<ServerConfig, TlsError> {
+    // Two providers are linked, so rustls can't choose one by itself and would panic.
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(client_ca) => {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(client_ca, "the client CA")? {
+                roots.add(root)?;
+            }
+            builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .allow_unauthenticated()
+                    .build()?,
+            )
+        }
+    };
+    let key = PrivateKeyDer::from_pem_slice(private_key).map_err(|source| TlsError::NotPem {
+        expected: "a private key",
+        source,
+    })?;
+    let chain = certificates(certificate_chain, "the certificate chain")?;
+    let mut config = builder.with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![ALPN_HTTP_2.to_vec()];
+    // A resumed session skips the check of the client's certificate, and early data can be replayed.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+fn certificates(
+    pem: &[u8],
+    within: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|source| TlsError::NotPem {
+            expected: "certificates",
+            source,
+        })?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate { within });
+    }
+    Ok(certificates)
+}
+
+/// Who the client's certificate says it is. rustls has checked by then that the certificate comes
+/// from the client CA; it checks no name, so this does.
+pub(crate) fn certificate_identity(connection: &ServerConnection) -> CertificateIdentity {
+    match connection.peer_certificates().and_then(<[_]>::first) {
+        None => CertificateIdentity::None,
+        Some(certificate) => merchant_named_in(certificate).map_or(
+            CertificateIdentity::NoMerchant,
+            CertificateIdentity::Merchant,
+        ),
+    }
+}
+
+fn merchant_named_in(certificate: &[u8]) -> Option<MerchantId> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    let mut uris = names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        });
+    let uri = uris.next()?;
+    if uris.next().is_some() {
+        return None;
+    }
+    uri.strip_prefix(MERCHANT_URI_PREFIX)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
+    use super::*;
+
+    fn certificate(names: &[&str]) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| match name.strip_prefix("dns:") {
+                Some(dns) => SanType::DnsName(dns.try_into().unwrap()),
+                None => SanType::URI((*name).try_into().unwrap()),
+            })
+            .collect();
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn exactly_one_uri_names_the_merchant() {
+        let shop = "payswitch://merchant/demo-shop";
+        for (names, merchant) in [
+            (&[shop][..], Some("demo-shop")),
+            (&["dns:shop.example", shop], Some("demo-shop")),
+            (&[], None),
+            (&["dns:demo-shop"], None),
+            (&[shop, "payswitch://merchant/other"], None),
+            (&[shop, "https://shop.example"], None),
+            (&["payswitch://merchant/"], None),
+            (&["payswitch://merchant/Demo"], None),
+            (&["payswitch://merchants/demo-shop"], None),
+            (&["https://payswitch://merchant/demo-shop"], None),
+        ] {
+            let named = merchant_named_in(&certificate(names));
+            assert_eq!(
+                named.as_ref().map(MerchantId::as_str),
+                merchant,
+                "{names:?}"
+            );
+        }
+        assert_eq!(merchant_named_in(b"no certificate"), None);
+    }
+
+    #[test]
+    fn settings_name_what_is_missing() {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        let (chain, key) = (certificate.pem(), key.serialize_pem());
+        let config = server_config(chain.as_bytes(), key.as_bytes(), Some(chain.as_bytes()));
+        assert_eq!(config.unwrap().alpn_protocols, [b"h2"]);
+        for (chain, key, client_ca, expected) in [
+            ("", &*key, None, "in the certificate chain, got none"),
+            (&*chain, "", None, "a private key"),
+            (&*chain, &*key, Some(""), "in the client CA, got none"),
+        ] {
+            let error = server_config(
+                chain.as_bytes(),
+                key.as_bytes(),
+                client_ca.map(str::as_bytes),
+            );
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
