@@ -63,7 +63,7 @@ pub enum AuthorizeError {
     /// No such test payment method, or this is not a test environment.
     #[error("there is no payment method {token:?} in this environment")]
     UnknownPaymentMethod {
-        /// The token as it came; `from_proto` has made sure that it is no card number.
+        /// The token as it came; the API has checked that it is no card number.
         token: String,
     },
     /// The request id was used before, with another body.
