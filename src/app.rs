@@ -23,7 +23,7 @@ use crate::clock::{self, Clock, SystemClock};
 use crate::config::Config;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::hosts::profile::HostProfile;
-use crate::hosts::profile_file::ProfileError;
+use crate::hosts::profile::reading::ProfileError;
 use crate::hosts::{Hosts, HostsError, HostsOptions};
 use crate::merchant_api::server::{Dependencies, Limits, MerchantApi, ServeError};
 use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};

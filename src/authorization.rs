@@ -29,7 +29,7 @@ use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{self, Clock};
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::messages::CardFields;
+use crate::hosts::message::contents::CardFields;
 use crate::hosts::routing::Route;
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::{NodeId, OperationId, PaymentId};

@@ -1,4 +1,4 @@
-//! What came of one exchange with a bank.
+//! The outcome of one request to a bank.
 
 use crate::payment::decline::{Approval, Decline, FailureReason, UnknownReason};
 
@@ -10,14 +10,14 @@ use crate::payment::decline::{Approval, Decline, FailureReason, UnknownReason};
 pub enum Exchange {
     /// The bank approved.
     Approved {
-        /// What it answered.
+        /// The bank's answer.
         approval: Approval,
         /// Microseconds from the write to the answer.
         bank_us: i64,
     },
     /// The bank declined.
     Declined {
-        /// What it answered.
+        /// The bank's answer.
         decline: Decline,
         /// Microseconds from the write to the answer.
         bank_us: i64,

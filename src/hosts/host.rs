@@ -1,29 +1,23 @@
 //! One host as the senders see it: encodes a request, chooses a line, waits.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::clock;
 use crate::payment::decline::FailureReason;
 use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
 
 use super::exchange::Exchange;
-use super::in_flight::InFlight;
-use super::link::{self, Line, LineHandle, Outgoing};
-use super::match_key::{ReceivedKey, RequestKey};
-use super::messages::{self, CardFields, Contents, Encoder, MessageError};
-use super::network::NetworkStans;
+use super::line::{LineHandle, QueuedRequest, claim_by, waiter};
+use super::message::build::{Encoder, MessageError, request_key};
+use super::message::contents::{CardFields, Contents};
+use super::message::match_key::{ReceivedKey, RequestKey};
 use super::profile::HostProfile;
-use super::report::Reporter;
-use super::status::Load;
-use super::tls::{self, HostTls};
-use super::{HostsError, KeyLoader, waiter};
 
 /// Encoders that a host keeps for reuse; more are made when more are needed at once.
 const SPARE_ENCODERS: usize = 64;
@@ -57,7 +51,7 @@ impl Host {
             return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         }
         let until = deadline.min(now + self.profile.reply_timeout);
-        let line = match self.take_place() {
+        let line = match self.reserve_place() {
             Ok(line) => line,
             Err(reason) => return Exchange::NotSent(reason),
         };
@@ -81,14 +75,14 @@ impl Host {
                 return Exchange::NotSent(FailureReason::MessageNotBuildable);
             }
         };
-        let outgoing = Outgoing {
+        let queued = QueuedRequest {
             frame,
             key,
-            claim_by: link::claim_by(now, until),
+            claim_by: claim_by(now, until),
             deadline: until,
             waiter,
         };
-        if let Err(error) = line.queue.try_send(outgoing) {
+        if let Err(error) = line.queue.try_send(queued) {
             return Exchange::NotSent(match error {
                 mpsc::error::TrySendError::Full(_) => FailureReason::HostBusy,
                 mpsc::error::TrySendError::Closed(_) => FailureReason::HostUnavailable,
@@ -104,16 +98,14 @@ impl Host {
         operation: &Operation,
         terminal_id: &str,
     ) -> bool {
-        messages::request_key(&self.profile.authorization, operation, terminal_id).is_ok_and(
-            |sent| {
-                let differing = self.profile.match_rule.differences(&sent, received);
-                differing.is_empty()
-            },
-        )
+        request_key(&self.profile.authorization, operation, terminal_id).is_ok_and(|sent| {
+            let differing = self.profile.match_rule.differences(&sent, received);
+            differing.is_empty()
+        })
     }
 
     /// Takes a place on the signed-on line with the fewest requests in flight.
-    fn take_place(&self) -> Result<&LineHandle, FailureReason> {
+    fn reserve_place(&self) -> Result<&LineHandle, FailureReason> {
         let limit = self.profile.in_flight_limit;
         // Others take places at the same time, so a line that had one may be full when asked.
         for _ in 0..=self.lines.len() {
@@ -143,8 +135,7 @@ impl Host {
             OperationKind::Authorization => &self.profile.authorization,
             kind => return Err(MessageError::NoMapping { kind }),
         };
-        let key =
-            messages::request_key(mapping, contents.operation, &contents.merchant.terminal_id)?;
+        let key = request_key(mapping, contents.operation, &contents.merchant.terminal_id)?;
         let spare = self.spare_encoders().pop();
         let mut encoder = spare.unwrap_or_else(Encoder::new);
         let frame = encoder.encode(mapping, self.profile.writing(), contents);
@@ -159,61 +150,4 @@ impl Host {
     fn spare_encoders(&self) -> std::sync::MutexGuard<'_, Vec<Encoder>> {
         self.encoders.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Checks a profile against those before it, and reads its certificates and key.
-pub(super) fn check(
-    profile: &HostProfile,
-    before: &[(Arc<HostProfile>, Arc<HostTls>)],
-    key_loader: Option<&KeyLoader>,
-) -> Result<HostTls, HostsError> {
-    let host_id = || profile.host_id;
-    if before
-        .iter()
-        .any(|(other, _)| other.host_id == profile.host_id)
-    {
-        return Err(HostsError::DuplicateHost(host_id()));
-    }
-    profile
-        .check_messages()
-        .map_err(|source| HostsError::Message {
-            host_id: host_id(),
-            source,
-        })?;
-    tls::host_tls(&profile.tls, key_loader).map_err(|source| HostsError::Tls {
-        host_id: host_id(),
-        source,
-    })
-}
-
-/// Both ends of a line that is yet to connect.
-pub(super) fn open_line(
-    profile: &Arc<HostProfile>,
-    tls: &Arc<HostTls>,
-    load: Load,
-    drain: watch::Receiver<bool>,
-    report: Reporter,
-) -> (LineHandle, Line) {
-    // Each request in the queue holds a place on the line, so the queue never needs more room.
-    let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
-    let open = Arc::new(AtomicBool::new(false));
-    let handle = LineHandle {
-        queue: sender,
-        open: Arc::clone(&open),
-        load: Arc::clone(&load),
-    };
-    // Any start will do, so that lines differ; without randomness they don't.
-    let random = u32::from_le_bytes(clock::random_bytes().unwrap_or_default());
-    let line = Line {
-        profile: Arc::clone(profile),
-        tls: Arc::clone(tls),
-        queue,
-        open,
-        load,
-        in_flight: InFlight::new(profile.match_rule, profile.in_flight_limit),
-        network_stans: NetworkStans::starting_at(random),
-        drain,
-        report,
-    };
-    (handle, line)
 }

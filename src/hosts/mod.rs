@@ -1,22 +1,12 @@
-//! Where a payment leaves for a bank, as ISO 8583 over mutual TLS.
+//! Sends payments to banks, as ISO 8583 over mutual TLS.
 //!
-//! - [`profile`]: what is known of a bank host, as data; read by [`profile_file`] and checked by
-//!   `profile_values` and `profile_messages`, one file for each host; `toml_text`: its values as text.
+//! - [`profile`]: what is known of a bank host, as data: one TOML file for each host.
 //! - [`routing`]: which host a payment goes to.
-//! - `host`: one host as the senders see it: encodes a request, chooses a line, waits.
-//! - [`messages`], `values`: an operation as the data elements of a request, by the profile's mapping.
-//! - [`match_key`]: the key under which an answer finds its request.
-//! - `waiter`: who waits for an answer; each request ends exactly once.
-//! - `link`: one line to a host, its connection made again when it is lost; `fault`: why it was.
-//! - `session`: one connection: signs on, sends, keeps it alive; `outbound`: what it writes;
-//!   `incoming`: what it receives.
-//! - `in_flight`: what a line sent and what still may be answered.
-//! - `network`: sign-on, echo, sign-off.
-//! - [`tls`]: whom a link trusts, and as whom it comes.
-//! - [`response_codes`]: what DE 39 means; [`exchange`]: what came of a request.
-//! - [`notice`]: answers that decided nothing, and the quarantine; `report`: who is told of what.
-//! - [`status`]: where each line stands.
-//! - [`tap`]: a copy of the messages that pass, for the demo.
+//! - `host`: one host as the senders see it: builds a request, chooses a line, waits for the answer.
+//! - [`message`]: requests built from an operation, and answers read, as the profile says.
+//! - [`line`]: connections to a host: what is sent, received and waited for on each.
+//! - [`exchange`]: the outcome of a request; [`notice`]: answers that decided nothing, and the quarantine.
+//! - [`status`]: the state of each line; [`tap`]: a copy of the messages that pass, for the demo.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +15,6 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::payment::decline::FailureReason;
@@ -34,54 +23,38 @@ use crate::payment::merchant::Merchant;
 use crate::payment::record::Operation;
 
 pub mod exchange;
-mod fault;
 mod host;
-mod in_flight;
-mod incoming;
-mod link;
-pub mod match_key;
-pub mod messages;
-mod network;
+pub mod line;
+pub mod message;
 pub mod notice;
-mod outbound;
 pub mod profile;
-pub mod profile_file;
-mod profile_messages;
-mod profile_values;
-mod report;
-pub mod response_codes;
 pub mod routing;
-mod session;
 pub mod status;
 pub mod tap;
-pub mod tls;
-mod toml_text;
-mod values;
-mod waiter;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use exchange::Exchange;
 use host::Host;
-use match_key::ReceivedKey;
-use messages::{CardFields, MessageError};
+use line::link;
+use line::report::Reporter;
+use line::tls::{self, HostTls, KeyLoader, TlsError};
+use message::build::MessageError;
+use message::contents::CardFields;
+use message::match_key::ReceivedKey;
 use notice::HostNotice;
 use profile::HostProfile;
-use profile_file::ProfileError;
-use report::Reporter;
+use profile::load;
+use profile::reading::ProfileError;
 use routing::{Route, RouteError};
 use status::{HostStatus, Load, StatusBoard};
 use tap::TappedMessage;
-use tls::TlsError;
 
 /// Messages that a slow reader of the tap may be behind before it loses some.
 const TAP_MESSAGES: usize = 1024;
 
-/// Reads a key file: a plain one, or one that is wrapped under the master key.
-pub type KeyLoader = dyn Fn(&Path) -> std::io::Result<Zeroizing<Vec<u8>>> + Send + Sync;
-
-/// What may be chosen when the links are started.
+/// Options of [`Hosts::start`].
 #[derive(Clone, Default)]
 pub struct HostsOptions {
     /// Whether messages are copied to [`Hosts::tap`]. Their bytes are clear: for the demo only.
@@ -116,8 +89,8 @@ pub enum HostsError {
     },
 }
 
-/// All bank hosts, and the lines to them. Dropping it ends the lines without a word to the hosts;
-/// [`drain`](Self::drain) ends them properly.
+/// All bank hosts, and the lines to them. Dropping it ends the lines without a sign-off;
+/// [`drain`](Self::drain) signs them off.
 pub struct Hosts {
     hosts: Vec<Host>,
     board: Arc<StatusBoard>,
@@ -151,7 +124,7 @@ impl Hosts {
         let (draining, drain) = watch::channel(false);
         let mut checked = Vec::with_capacity(profiles.len());
         for profile in profiles {
-            let tls = host::check(&profile, &checked, options.key_loader.as_deref())?;
+            let tls = check(&profile, &checked, options.key_loader.as_deref())?;
             checked.push((Arc::new(profile), Arc::new(tls)));
         }
         let loads: Vec<Vec<Load>> = checked
@@ -179,7 +152,7 @@ impl Hosts {
                     notices: notices.clone(),
                     tap: tap.clone(),
                 };
-                let (handle, line) = host::open_line(&profile, &tls, load, drain.clone(), report);
+                let (handle, line) = line::open_line(&profile, &tls, load, drain.clone(), report);
                 lines.push(handle);
                 tasks.spawn(link::run(line));
             }
@@ -198,10 +171,10 @@ impl Hosts {
     /// from `base`.
     ///
     /// # Errors
-    /// What is wrong with the first file that is: the file, the key, what was expected, what was
-    /// there.
+    /// The first fault of the first file that has one: the file, the key, the value that was expected and
+    /// the value that is there.
     pub fn load_profiles(dir: &Path, base: &Path) -> Result<Vec<HostProfile>, ProfileError> {
-        profile_file::load(dir, base)
+        load::load(dir, base)
     }
 
     /// Waits until every required host has at least one signed-on line; whether that came true
@@ -291,4 +264,29 @@ impl Hosts {
     pub fn tap(&self) -> Option<broadcast::Receiver<TappedMessage>> {
         self.tap.as_ref().map(broadcast::Sender::subscribe)
     }
+}
+
+/// Checks a profile against those before it, and reads its certificates and key.
+fn check(
+    profile: &HostProfile,
+    before: &[(Arc<HostProfile>, Arc<HostTls>)],
+    key_loader: Option<&KeyLoader>,
+) -> Result<HostTls, HostsError> {
+    let host_id = || profile.host_id;
+    if before
+        .iter()
+        .any(|(other, _)| other.host_id == profile.host_id)
+    {
+        return Err(HostsError::DuplicateHost(host_id()));
+    }
+    profile
+        .check_messages()
+        .map_err(|source| HostsError::Message {
+            host_id: host_id(),
+            source,
+        })?;
+    tls::host_tls(&profile.tls, key_loader).map_err(|source| HostsError::Tls {
+        host_id: host_id(),
+        source,
+    })
 }

@@ -1,5 +1,5 @@
-//! What a link has to say about answers that decided nothing. Where its lines stand is on the status
-//! board, not here: notices are bounded, and a line that flaps must not displace an answer.
+//! Notices of a line: answers that decided nothing. The state of lines is on the status board, not here:
+//! notices are bounded, and a line that comes and goes must not displace an answer.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::payment::ids::{HostId, OperationId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::reference::{Rrn, Stan};
 
-use super::match_key::ReceivedKey;
+use super::message::match_key::{KeyField, ReceivedKey};
 
 /// Something that the store should keep, or an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub enum QuarantineReason {
     },
     /// It could not be read. The line was dropped, unless what it answers could.
     Undecodable {
-        /// What is wrong, and where.
+        /// The error, and its place in the message.
         detail: String,
     },
     /// A request from the bank that payswitch does not serve.
@@ -113,60 +113,6 @@ impl fmt::Display for QuarantineReason {
             Self::Duplicate | Self::NoMatch | Self::UnexpectedRequest | Self::NoResponseCode => {
                 Ok(())
             }
-        }
-    }
-}
-
-/// A part of the key under which a response finds its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyField {
-    /// The message type.
-    Mti,
-    /// DE 4, amount.
-    Amount,
-    /// DE 7, transmission date and time.
-    TransmissionDateTime,
-    /// DE 11, system trace audit number.
-    Stan,
-    /// DE 37, retrieval reference number.
-    Rrn,
-    /// DE 41, card acceptor terminal identification.
-    TerminalId,
-    /// DE 49, currency code, transaction.
-    Currency,
-}
-
-impl KeyField {
-    /// Every part that has a DE number.
-    pub const DES: [Self; 6] = [
-        Self::Amount,
-        Self::TransmissionDateTime,
-        Self::Stan,
-        Self::Rrn,
-        Self::TerminalId,
-        Self::Currency,
-    ];
-
-    /// Its DE number; `None` for the MTI.
-    #[must_use]
-    pub fn de(self) -> Option<u8> {
-        match self {
-            Self::Mti => None,
-            Self::Amount => Some(4),
-            Self::TransmissionDateTime => Some(7),
-            Self::Stan => Some(11),
-            Self::Rrn => Some(37),
-            Self::TerminalId => Some(41),
-            Self::Currency => Some(49),
-        }
-    }
-}
-
-impl fmt::Display for KeyField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.de() {
-            None => f.write_str("MTI"),
-            Some(de) => write!(f, "DE {de}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where each line to each host stands, for readiness, operators and the console.
+//! The state of each line to each host, for readiness, operators and the console.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::payment::ids::HostId;
 use crate::payment::moment::UnixMillis;
 
-/// What a line is doing.
+/// The state of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LineState {
     /// TCP and TLS are being set up.
@@ -40,10 +40,10 @@ impl LineState {
     }
 }
 
-/// Where one line stands.
+/// The status of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineStatus {
-    /// What it is doing.
+    /// Its state.
     pub state: LineState,
     /// Since when.
     pub since: UnixMillis,
@@ -55,7 +55,7 @@ pub struct LineStatus {
     pub last_fault: Option<String>,
 }
 
-/// Where all lines of one host stand.
+/// The status of all lines of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostStatus {
     /// Which host.
@@ -90,7 +90,7 @@ struct LineRow {
     load: Load,
 }
 
-/// Keeps the state of all lines and tells whoever watches.
+/// Keeps the state of all lines and tells the watchers.
 pub(super) struct StatusBoard {
     hosts: Mutex<Vec<HostRow>>,
     changed: watch::Sender<Vec<HostStatus>>,

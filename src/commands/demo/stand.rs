@@ -24,8 +24,8 @@ use crate::commands::CommandError;
 use crate::commands::serve::without_password;
 use crate::config::Config;
 use crate::hosts::HostsOptions;
+use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
-use crate::hosts::profile_file;
 use crate::merchant_api::client::{self, ApiKey};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
@@ -226,7 +226,7 @@ fn config(data: &Path, options: &StandOptions) -> Config {
 
 fn acquirer_profile(address: SocketAddr, pki: &HostPki) -> Result<HostProfile, CommandError> {
     let file = Path::new("acquirer.toml");
-    let mut profile = profile_file::parse(ACQUIRER_PROFILE, file, Path::new("."))?;
+    let mut profile = load::parse(ACQUIRER_PROFILE, file, Path::new("."))?;
     let memory = |text: &[u8]| PemSource::Memory(Zeroizing::new(text.to_vec()));
     profile.address = address.to_string();
     profile.tls.ca = memory(pki.root.certificate_pem().as_bytes());

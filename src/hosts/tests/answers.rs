@@ -1,12 +1,13 @@
-//! What banks answer, and what becomes of it.
+//! The answers of banks, and the outcomes of the requests.
 
 use iso8583::{Dialect, Mti};
 use tokio::time::Instant;
 
-use super::bank::answer;
 use super::*;
-use crate::hosts::notice::{KeyField, QuarantineReason};
+use crate::hosts::message::match_key::KeyField;
+use crate::hosts::notice::QuarantineReason;
 use crate::hosts::tap::Direction;
+use crate::hosts::tests::bank::answer;
 use crate::payment::decline::{DeclineReason, FailureReason, UnknownReason};
 
 #[tokio::test]
@@ -55,7 +56,7 @@ async fn an_answer_without_a_readable_code_is_not_understood() {
         let end = end_of(payment).await;
         let expected = Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
         assert_eq!(end, expected, "{code:?}");
-        // What it said all the same is not lost.
+        // The rest of the answer is not lost.
         let Some(response_code) = code.and_then(|code| code.parse().ok()) else {
             let quarantined = started.quarantined().await;
             assert_eq!(quarantined.reason, QuarantineReason::NoResponseCode);
@@ -129,7 +130,7 @@ async fn a_payer_that_goes_away_leaves_a_late_answer_behind() {
 }
 
 #[tokio::test]
-async fn duplicates_and_strangers_go_to_the_quarantine_masked() {
+async fn duplicates_and_unmatched_answers_go_to_the_quarantine_masked() {
     let (mut started, _bank, mut line) = Started::signed_on(|_| {}).await;
     let payment = started.pay(6);
     let mut reply = answer(&line.read_request().await, "00");
@@ -299,7 +300,7 @@ async fn in_flight_is_bounded() {
 #[tokio::test]
 async fn what_can_not_be_built_is_not_sent() {
     let (started, _bank, _line) = Started::signed_on(|_| {}).await;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let mut merchant = known::merchant();
     merchant.acceptor_id = "A".repeat(16);
     let end = started
@@ -333,7 +334,7 @@ async fn the_tap_sees_both_ways_and_shows_no_card() {
     let started = Started::with(bank.profile(), options);
     let mut tap = started.hosts.tap().unwrap();
     let mut line = bank.accept_signed_on().await;
-    assert!(started.hosts.ready(PATIENCE).await);
+    assert!(started.hosts.ready(TEST_TIMEOUT).await);
     let payment = started.pay(6);
     let request = line.read_request().await;
     line.write(&answer(&request, "00")).await;

@@ -21,27 +21,27 @@ use zeroize::Zeroizing;
 use crate::hosts::profile::{HostProfile, PemSource, SpkiPin};
 
 use super::known::template;
-use crate::hosts::values::transmission_date_time;
+use crate::hosts::message::values::transmission_date_time;
 use crate::payment::record::Operation;
 
 /// The name that profiles of these tests expect.
-pub(super) const SERVER_NAME: &str = "acquirer.bank.test";
+pub(in crate::hosts) const SERVER_NAME: &str = "acquirer.bank.test";
 
 /// The name of each bank's root.
-pub(super) const ROOT_NAME: &str = "bank root";
+pub(in crate::hosts) const ROOT_NAME: &str = "bank root";
 
 /// A private root.
-pub(super) struct Root(CertifiedIssuer<'static, KeyPair>);
+pub(in crate::hosts) struct Root(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, PEM, and the pin of the key.
-pub(super) struct Identity {
-    pub(super) certificate: String,
-    pub(super) key: String,
-    pub(super) pin: SpkiPin,
+pub(in crate::hosts) struct Identity {
+    pub(in crate::hosts) certificate: String,
+    pub(in crate::hosts) key: String,
+    pub(in crate::hosts) pin: SpkiPin,
 }
 
 impl Root {
-    pub(super) fn new(name: &str) -> Self {
+    pub(in crate::hosts) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -49,7 +49,7 @@ impl Root {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub(super) fn issue(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> Identity {
+    pub(in crate::hosts) fn issue(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> Identity {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![usage];
@@ -62,24 +62,24 @@ impl Root {
         }
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(in crate::hosts) fn pem(&self) -> String {
         self.0.pem()
     }
 }
 
-pub(super) fn memory(pem: &str) -> PemSource {
+pub(in crate::hosts) fn memory(pem: &str) -> PemSource {
     PemSource::Memory(Zeroizing::new(pem.as_bytes().to_vec()))
 }
 
 const TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-/// What a test bank may do differently.
-pub(super) struct Habits {
-    pub(super) server_name: &'static str,
-    pub(super) versions: &'static [&'static SupportedProtocolVersion],
+/// Options of a test bank.
+pub(in crate::hosts) struct BankOptions {
+    pub(in crate::hosts) server_name: &'static str,
+    pub(in crate::hosts) versions: &'static [&'static SupportedProtocolVersion],
 }
 
-impl Default for Habits {
+impl Default for BankOptions {
     fn default() -> Self {
         Self {
             server_name: SERVER_NAME,
@@ -91,19 +91,19 @@ impl Default for Habits {
 /// A bank that listens.
 pub(crate) struct Bank {
     listener: TcpListener,
-    pub(super) acceptor: TlsAcceptor,
+    pub(in crate::hosts) acceptor: TlsAcceptor,
     root: Root,
-    pub(super) pin: SpkiPin,
+    pub(in crate::hosts) pin: SpkiPin,
 }
 
 impl Bank {
     pub(crate) async fn start() -> Self {
-        Self::with(Habits::default()).await
+        Self::with(BankOptions::default()).await
     }
 
-    pub(super) async fn with(habits: Habits) -> Self {
+    pub(in crate::hosts) async fn with(options: BankOptions) -> Self {
         let root = Root::new(ROOT_NAME);
-        let identity = root.issue(habits.server_name, ExtendedKeyUsagePurpose::ServerAuth);
+        let identity = root.issue(options.server_name, ExtendedKeyUsagePurpose::ServerAuth);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots
@@ -114,7 +114,7 @@ impl Bank {
                 .build()
                 .unwrap();
         let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(habits.versions)
+            .with_protocol_versions(options.versions)
             .unwrap()
             .with_client_cert_verifier(clients)
             .with_single_cert(
@@ -148,7 +148,7 @@ impl Bank {
     }
 
     /// The next connection, whether or not its handshake succeeds.
-    pub(super) async fn try_accept(&self) -> std::io::Result<BankLine> {
+    pub(in crate::hosts) async fn try_accept(&self) -> std::io::Result<BankLine> {
         let (tcp, _) = self.listener.accept().await?;
         tcp.set_nodelay(true)?;
         let stream = self.acceptor.accept(tcp).await?;
@@ -160,7 +160,7 @@ impl Bank {
     }
 
     /// The next connection, not signed on.
-    pub(super) async fn accept(&self) -> BankLine {
+    pub(in crate::hosts) async fn accept(&self) -> BankLine {
         self.try_accept().await.unwrap()
     }
 
@@ -178,12 +178,12 @@ impl Bank {
 /// The bank's end of one connection.
 pub(crate) struct BankLine {
     stream: TlsStream<TcpStream>,
-    pub(super) dialect: Dialect,
+    pub(in crate::hosts) dialect: Dialect,
 }
 
 impl BankLine {
     /// The next message; `None` when the connection ends.
-    pub(super) async fn read(&mut self) -> Option<MessageBuilder> {
+    pub(in crate::hosts) async fn read(&mut self) -> Option<MessageBuilder> {
         let length = self.stream.read_u16().await.ok()?;
         let mut bytes = vec![0; usize::from(length)];
         self.stream.read_exact(&mut bytes).await.ok()?;
@@ -191,13 +191,13 @@ impl BankLine {
     }
 
     /// The next authorization request.
-    pub(super) async fn read_request(&mut self) -> MessageBuilder {
+    pub(in crate::hosts) async fn read_request(&mut self) -> MessageBuilder {
         let request = self.read().await.expect("a request");
         assert_eq!(request.mti(), Mti::AUTHORIZATION_REQUEST);
         request
     }
 
-    pub(super) fn frame(&self, message: &MessageBuilder) -> Vec<u8> {
+    pub(in crate::hosts) fn frame(&self, message: &MessageBuilder) -> Vec<u8> {
         let mut frame = vec![0, 0];
         self.dialect.encode(message, &mut frame).unwrap();
         let length = u16::try_from(frame.len() - 2).unwrap().to_be_bytes();
@@ -210,39 +210,42 @@ impl BankLine {
         self.write_raw(&frame).await;
     }
 
-    pub(super) async fn write_raw(&mut self, bytes: &[u8]) {
+    pub(in crate::hosts) async fn write_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// How the connection ends, once nothing more comes.
-    pub(super) async fn end(&mut self) -> std::io::ErrorKind {
+    pub(in crate::hosts) async fn end(&mut self) -> std::io::ErrorKind {
         self.stream.read_u8().await.unwrap_err().kind()
     }
 
-    pub(super) fn protocol_version(&self) -> Option<rustls::ProtocolVersion> {
+    pub(in crate::hosts) fn protocol_version(&self) -> Option<rustls::ProtocolVersion> {
         self.stream.get_ref().1.protocol_version()
     }
 
-    /// Ends the connection with a RST, in the middle of whatever is under way.
-    pub(super) fn reset(self) {
+    /// Ends the connection with a RST, whatever is in progress.
+    pub(in crate::hosts) fn reset(self) {
         let (tcp, _) = self.stream.into_inner();
         tcp.set_zero_linger().unwrap();
     }
 
     /// Ends the connection as TLS wants it.
-    pub(super) async fn close(mut self) {
+    pub(in crate::hosts) async fn close(mut self) {
         self.stream.shutdown().await.unwrap();
     }
 
     /// Ends the TCP connection without the close_notify that ends a TLS session.
-    pub(super) fn cut(self) {
+    pub(in crate::hosts) fn cut(self) {
         drop(self.stream.into_inner());
     }
 }
 
 /// The 0810 to a 0800.
-pub(super) fn confirmation(request: &MessageBuilder, response_code: &str) -> MessageBuilder {
+pub(in crate::hosts) fn confirmation(
+    request: &MessageBuilder,
+    response_code: &str,
+) -> MessageBuilder {
     let mut answer = request.clone();
     answer.set_mti(Mti::NETWORK_RESPONSE);
     answer.text(39, response_code);
@@ -271,7 +274,7 @@ pub(crate) fn approval_of(
 }
 
 /// The 0110 to a 0100: the key echoed, and an approval code where it approves.
-pub(super) fn answer(request: &MessageBuilder, response_code: &str) -> MessageBuilder {
+pub(in crate::hosts) fn answer(request: &MessageBuilder, response_code: &str) -> MessageBuilder {
     let mut answer = request.clone();
     answer.set_mti(Mti::AUTHORIZATION_RESPONSE);
     for de in [2, 14, 18, 19, 22, 25, 43, 48] {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::hosts::profile::HostProfile;
-use crate::hosts::profile_file;
+use crate::hosts::profile::load;
 use crate::payment::ids::{NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{BusinessDate, UnixMillis};
@@ -18,7 +18,7 @@ pub(in crate::hosts) const NOW: UnixMillis = UnixMillis::new(1_795_256_130_000);
 /// The profile that comes with the project.
 pub(in crate::hosts) fn template() -> HostProfile {
     let text = include_str!("../../../hosts/acquirer.toml");
-    profile_file::parse(text, Path::new("acquirer.toml"), Path::new(".")).unwrap()
+    load::parse(text, Path::new("acquirer.toml"), Path::new(".")).unwrap()
 }
 
 pub(in crate::hosts) fn merchant() -> Merchant {

@@ -3,10 +3,6 @@
 mod answers;
 pub(crate) mod bank;
 pub(super) mod known;
-mod leaving;
-mod lines;
-mod stalled;
-mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +15,7 @@ use crate::clock::ManualClock;
 use crate::payment::decline::ResponseCode;
 
 use super::exchange::Exchange;
-use super::messages::CardFields;
+use super::message::contents::CardFields;
 use super::notice::{HostNotice, Quarantined};
 use super::profile::HostProfile;
 use super::status::LineStatus;
@@ -32,21 +28,21 @@ pub(super) const CARD: CardFields<'static> = CardFields {
     cvv: Some("123"),
 };
 
-/// Longer than any test takes; reached only by one that fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// No test takes this long but one that fails.
+pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Hosts that were started for a test.
-struct Started {
-    hosts: Arc<Hosts>,
-    notices: mpsc::Receiver<HostNotice>,
+pub(super) struct Started {
+    pub(super) hosts: Arc<Hosts>,
+    pub(super) notices: mpsc::Receiver<HostNotice>,
 }
 
 impl Started {
-    fn new(profile: HostProfile) -> Self {
+    pub(super) fn new(profile: HostProfile) -> Self {
         Self::with(profile, HostsOptions::default())
     }
 
-    fn with(profile: HostProfile, options: HostsOptions) -> Self {
+    pub(super) fn with(profile: HostProfile, options: HostsOptions) -> Self {
         let (sender, notices) = mpsc::channel(64);
         let clock = Arc::new(ManualClock::at(known::NOW));
         let hosts = Hosts::start(vec![profile], options, clock, sender).unwrap();
@@ -57,22 +53,22 @@ impl Started {
     }
 
     /// A bank, hosts with one line to it, and that line, signed on. `change` changes the profile.
-    async fn signed_on(change: impl FnOnce(&mut HostProfile)) -> (Self, Bank, BankLine) {
+    pub(super) async fn signed_on(change: impl FnOnce(&mut HostProfile)) -> (Self, Bank, BankLine) {
         let bank = Bank::start().await;
         let mut profile = bank.profile();
         change(&mut profile);
         let started = Self::new(profile);
         let line = bank.accept_signed_on().await;
-        assert!(started.hosts.ready(PATIENCE).await);
+        assert!(started.hosts.ready(TEST_TIMEOUT).await);
         (started, bank, line)
     }
 
     /// Sends the authorization of sequence number `number`.
-    fn pay(&self, number: u64) -> JoinHandle<Exchange> {
-        self.pay_until(number, Instant::now() + PATIENCE)
+    pub(super) fn pay(&self, number: u64) -> JoinHandle<Exchange> {
+        self.pay_until(number, Instant::now() + TEST_TIMEOUT)
     }
 
-    fn pay_until(&self, number: u64, deadline: Instant) -> JoinHandle<Exchange> {
+    pub(super) fn pay_until(&self, number: u64, deadline: Instant) -> JoinHandle<Exchange> {
         let hosts = Arc::clone(&self.hosts);
         tokio::spawn(async move {
             let operation = known::numbered(number);
@@ -83,12 +79,12 @@ impl Started {
     }
 
     /// The next notice.
-    async fn notice(&mut self) -> HostNotice {
-        let notice = tokio::time::timeout(PATIENCE, self.notices.recv()).await;
+    pub(super) async fn notice(&mut self) -> HostNotice {
+        let notice = tokio::time::timeout(TEST_TIMEOUT, self.notices.recv()).await;
         notice.expect("a notice in time").expect("a sender")
     }
 
-    async fn quarantined(&mut self) -> Quarantined {
+    pub(super) async fn quarantined(&mut self) -> Quarantined {
         match self.notice().await {
             HostNotice::Quarantined(quarantined) => *quarantined,
             other => panic!("expected a message in the quarantine, got {other:?}"),
@@ -96,29 +92,32 @@ impl Started {
     }
 
     /// The first status of the first line that `is` what the test waits for.
-    async fn line_status(&self, is: impl Fn(&LineStatus) -> bool) -> LineStatus {
+    pub(super) async fn line_status(&self, is: impl Fn(&LineStatus) -> bool) -> LineStatus {
         let mut status = self.hosts.watch();
-        let seen = tokio::time::timeout(PATIENCE, status.wait_for(|hosts| is(&hosts[0].lines[0])))
-            .await
-            .expect("a status in time")
-            .unwrap();
+        let seen = tokio::time::timeout(
+            TEST_TIMEOUT,
+            status.wait_for(|hosts| is(&hosts[0].lines[0])),
+        )
+        .await
+        .expect("a status in time")
+        .unwrap();
         seen[0].lines[0].clone()
     }
 
-    async fn fault(&self) -> String {
+    pub(super) async fn fault(&self) -> String {
         let status = self.line_status(|line| line.last_fault.is_some()).await;
         status.last_fault.unwrap()
     }
 }
 
-async fn end_of(payment: JoinHandle<Exchange>) -> Exchange {
-    tokio::time::timeout(PATIENCE, payment)
+pub(super) async fn end_of(payment: JoinHandle<Exchange>) -> Exchange {
+    tokio::time::timeout(TEST_TIMEOUT, payment)
         .await
         .expect("an end in time")
         .unwrap()
 }
 
-fn is_approved(exchange: &Exchange) -> bool {
+pub(super) fn is_approved(exchange: &Exchange) -> bool {
     matches!(exchange, Exchange::Approved { approval, bank_us }
         if approval.approval_code == "A1B2C3"
             && approval.response_code == ResponseCode::APPROVED

@@ -1,0 +1,253 @@
+//! The state of one connection, and what is sent on it. It does no I/O: the session reads and writes.
+
+use std::sync::atomic::Ordering;
+
+use iso8583::{MessageBuilder, Mti};
+use tokio::time::Instant;
+use zeroize::Zeroize;
+
+use crate::hosts::status::LineState;
+use crate::hosts::tap::Direction;
+use crate::payment::decline::FailureReason;
+
+use super::fault::LineFault;
+use super::network::{self, NetworkFunction};
+use super::outbound::{Outbound, OutboundError};
+use super::{Line, QueuedRequest};
+
+/// Room for what is read at once, beside one frame of the greatest length.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Why a session stops.
+pub(super) enum Stop {
+    /// It was drained.
+    Drained,
+    /// The host signed off.
+    SignedOff,
+    /// The connection is at fault.
+    Fault(LineFault),
+}
+
+impl From<LineFault> for Stop {
+    fn from(fault: LineFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The sign-on is not confirmed yet.
+    SigningOn,
+    /// It takes payments.
+    Up,
+    /// It takes no new requests and waits for answers.
+    Draining,
+    /// The sign-off is not confirmed yet.
+    SigningOff,
+    /// The host signed off: it is sent nothing more, and its answers to what it has are waited for.
+    SignedOff,
+}
+
+/// A network management request that waits for its answer.
+pub(super) struct NetworkRequest {
+    pub(super) function: NetworkFunction,
+    pub(super) stan: u32,
+    due: Instant,
+}
+
+/// One connection of a line.
+pub(super) struct Connection<'a> {
+    pub(super) line: &'a mut Line,
+    /// The bytes that were read and are not yet a whole frame.
+    pub(super) inbound: Vec<u8>,
+    pub(super) outbound: Outbound,
+    pub(super) builder: MessageBuilder,
+    pub(super) phase: Phase,
+    pub(super) network_request: Option<NetworkRequest>,
+    pub(super) last_received: Instant,
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn new(line: &'a mut Line) -> Self {
+        let now = Instant::now();
+        let frame_bytes = line
+            .profile
+            .framing
+            .max_frame_bytes
+            .saturating_add(line.profile.framing.prefix.bytes());
+        Self {
+            inbound: Vec::with_capacity(frame_bytes.saturating_add(READ_BYTES)),
+            outbound: Outbound::new(now),
+            builder: MessageBuilder::new(Mti::NETWORK_REQUEST),
+            phase: Phase::SigningOn,
+            network_request: None,
+            last_received: now,
+            line,
+        }
+    }
+
+    /// Signs on, where the host wants it; else the line is up at once.
+    ///
+    /// # Errors
+    /// When the sign-on can't be written.
+    pub(super) fn begin(&mut self) -> Result<(), LineFault> {
+        if self.line.profile.network.sign_on {
+            self.line.report.state(LineState::SigningOn, None);
+            self.request_network(NetworkFunction::SignOn)
+        } else {
+            self.come_up();
+            Ok(())
+        }
+    }
+
+    /// Wipes what was read and what was to be written.
+    pub(super) fn wipe(&mut self) {
+        self.outbound.wipe();
+        self.inbound.as_mut_slice().zeroize();
+    }
+
+    /// Opens the line for payments.
+    pub(super) fn come_up(&mut self) {
+        self.phase = Phase::Up;
+        self.line.open.store(true, Ordering::Release);
+        self.line.report.line_up();
+    }
+
+    /// Closes the line for payments; it goes on until its answers have come.
+    pub(super) fn start_draining(&mut self) {
+        self.phase = Phase::Draining;
+        self.close_for_payments();
+    }
+
+    /// The host signed off. Nothing changes where the line is being signed off anyway.
+    pub(super) fn host_signed_off(&mut self) {
+        if self.phase != Phase::SigningOff {
+            self.phase = Phase::SignedOff;
+            // Requests that the host got before it signed off need not be answered.
+            self.network_request = None;
+            self.close_for_payments();
+        }
+    }
+
+    fn close_for_payments(&mut self) {
+        self.line.open.store(false, Ordering::Release);
+        self.line.report.state(LineState::Draining, None);
+    }
+
+    /// Claims a request and puts it into what is to be written, or refuses it.
+    pub(super) fn send(&mut self, request: QueuedRequest, now: Instant) {
+        let QueuedRequest {
+            frame,
+            key,
+            claim_by,
+            deadline,
+            mut waiter,
+        } = request;
+        // All that can refuse a request comes before the claim, and the claim before the bytes.
+        if matches!(self.phase, Phase::SigningOn | Phase::SignedOff) {
+            return waiter.refuse(FailureReason::HostUnavailable);
+        }
+        if now >= claim_by {
+            return waiter.refuse(FailureReason::DeadlineBeforeSend);
+        }
+        if self.line.in_flight.is_waiting(key.stan) {
+            return waiter.refuse(FailureReason::HostBusy);
+        }
+        if !waiter.claim(now) {
+            return;
+        }
+        if self.line.in_flight.insert(key, waiter, now).is_ok() {
+            self.outbound.push(&frame, now, deadline);
+            let payload = self.line.profile.framing.prefix.bytes();
+            self.line
+                .report
+                .tap(Direction::ToHost, frame.get(payload..).unwrap_or_default());
+        }
+    }
+
+    fn request_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
+        let stan = self.line.network_stans.next();
+        let now = self.line.report.clock.now();
+        network::build_request(
+            &mut self.builder,
+            &self.line.profile.header,
+            function,
+            stan,
+            now,
+        );
+        self.write_network(function)?;
+        self.network_request = Some(NetworkRequest {
+            function,
+            stan,
+            due: Instant::now() + self.line.profile.network.echo_timeout,
+        });
+        Ok(())
+    }
+
+    /// Appends the message in the builder to what is to be written.
+    ///
+    /// # Errors
+    /// When too much waits to be written, or the message can't be encoded.
+    pub(super) fn write_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
+        let profile = &self.line.profile;
+        let written = self.outbound.write(&profile.framing, |out| {
+            profile.dialect.encode(&self.builder, out)
+        });
+        let frame = match written {
+            Ok(frame) => frame,
+            Err(OutboundError::Backlog) => return Err(LineFault::WriteBacklog),
+            Err(OutboundError::Frame(error)) => {
+                return Err(LineFault::NetworkRequest {
+                    function,
+                    detail: error.to_string(),
+                });
+            }
+        };
+        self.line.report.tap(Direction::ToHost, frame);
+        Ok(())
+    }
+
+    /// Whether nothing is to be written and no answer is waited for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outbound.is_empty() && self.line.load.load(Ordering::Acquire) == 0
+    }
+
+    /// Everything that happens because time passes: time-outs, echoes, the end of a drain.
+    ///
+    /// # Errors
+    /// Why the session stops.
+    pub(super) fn check_timeouts(&mut self, now: Instant) -> Result<(), Stop> {
+        if self.outbound.is_late(now) {
+            return Err(LineFault::WriteDeadline.into());
+        }
+        if self.outbound.is_stuck(now) {
+            return Err(LineFault::WriteTimeout.into());
+        }
+        if let Some(sent) = &self.network_request
+            && now >= sent.due
+        {
+            return Err(LineFault::NetworkTimeout(sent.function).into());
+        }
+        self.line.in_flight.expire(now);
+        if self.phase == Phase::SignedOff {
+            return if self.is_idle() {
+                Err(Stop::SignedOff)
+            } else {
+                Ok(())
+            };
+        }
+        if self.phase == Phase::Draining && self.is_idle() && self.network_request.is_none() {
+            if !self.line.profile.network.sign_on {
+                return Err(Stop::Drained);
+            }
+            self.phase = Phase::SigningOff;
+            self.request_network(NetworkFunction::SignOff)?;
+        }
+        let silent = now.saturating_duration_since(self.last_received);
+        if self.network_request.is_none() && silent >= self.line.profile.network.echo_interval {
+            self.request_network(NetworkFunction::Echo)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! Keeps a line connected: connects, and after a fault waits and connects again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::clock;
+use crate::hosts::profile::BackOff;
+use crate::hosts::status::LineState;
+
+use super::Line;
+use super::fault::LineFault;
+use super::session::{Session, SessionEnd};
+
+/// Runs a line until it is drained.
+pub(in crate::hosts) async fn run(mut line: Line) {
+    let mut failures = 0;
+    loop {
+        line.report.state(LineState::Connecting, None);
+        let fault = match connect(&mut line).await {
+            Connected::Stream(stream) => {
+                let began = Instant::now();
+                let mut stream = ResetOnDrop::new(*stream);
+                let end = Session::new(&mut line, &mut stream.stream).run().await;
+                stream.closed = !matches!(end, SessionEnd::Lost(_));
+                drop(stream);
+                // A line that lasted is tried again after the shortest wait; one that is lost as soon as
+                // it is up counts as a failed attempt.
+                if began.elapsed() >= line.profile.back_off.longest {
+                    failures = 0;
+                }
+                match end {
+                    SessionEnd::Drained => break,
+                    SessionEnd::SignedOff => LineFault::SignedOff,
+                    SessionEnd::Lost(fault) => fault,
+                }
+            }
+            Connected::Failed(fault) => fault,
+            Connected::Drained => break,
+        };
+        line.report.line_lost(&fault);
+        let wait = back_off(line.profile.back_off, failures, random_fraction());
+        failures = failures.saturating_add(1);
+        if line.refuse_until(tokio::time::sleep(wait)).await.is_none() {
+            break;
+        }
+    }
+    line.queue.close();
+    line.refuse_queued();
+    line.report.line_closed();
+}
+
+enum Connected {
+    Stream(Box<TlsStream<TcpStream>>),
+    Failed(LineFault),
+    Drained,
+}
+
+/// A stream that is reset (RST) when it is dropped, unless the session closed it: the kernel then discards
+/// what it has not sent, and a request whose sender gave up is not delivered afterwards.
+struct ResetOnDrop {
+    stream: TlsStream<TcpStream>,
+    closed: bool,
+}
+
+impl ResetOnDrop {
+    fn new(stream: TlsStream<TcpStream>) -> Self {
+        Self {
+            stream,
+            closed: false,
+        }
+    }
+}
+
+impl Drop for ResetOnDrop {
+    fn drop(&mut self) {
+        if !self.closed {
+            // This fails only for a socket that is broken already.
+            let _ = self.stream.get_ref().0.set_zero_linger();
+        }
+    }
+}
+
+/// Connects, while requests that came in for the lost connection are refused.
+async fn connect(line: &mut Line) -> Connected {
+    let profile = Arc::clone(&line.profile);
+    let tls = Arc::clone(&line.tls);
+    let attempt = async move {
+        let tcp = TcpStream::connect(&*profile.address)
+            .await
+            .map_err(LineFault::Connect)?;
+        // Without it a small message waits for the acknowledgement of the one before.
+        tcp.set_nodelay(true).map_err(LineFault::Connect)?;
+        TlsConnector::from(Arc::clone(&tls.config))
+            .connect(tls.server_name.clone(), tcp)
+            .await
+            .map_err(LineFault::Tls)
+    };
+    let timeout = line.profile.connect_timeout;
+    match line
+        .refuse_until(tokio::time::timeout(timeout, attempt))
+        .await
+    {
+        None => Connected::Drained,
+        Some(Err(_)) => Connected::Failed(LineFault::ConnectTimeout(timeout)),
+        Some(Ok(Err(fault))) => Connected::Failed(fault),
+        Some(Ok(Ok(stream))) => Connected::Stream(Box::new(stream)),
+    }
+}
+
+/// How long to wait after `failures` failures before this one. `fraction`, 0 to 1, says how much
+/// of the upper half is waited.
+fn back_off(bounds: BackOff, failures: u32, fraction: f64) -> Duration {
+    /// Beyond this many doublings every wait is at its longest.
+    const MOST_DOUBLINGS: u32 = 20;
+    let doubled = bounds
+        .first
+        .saturating_mul(1 << failures.min(MOST_DOUBLINGS));
+    let whole = doubled.min(bounds.longest);
+    (whole / 2).saturating_add((whole / 2).mul_f64(fraction.clamp(0.0, 1.0)))
+}
+
+/// A number from 0 to 1. Without randomness lines come back together, which is no reason not to
+/// come back.
+fn random_fraction() -> f64 {
+    let bytes: [u8; 4] = clock::random_bytes().unwrap_or_default();
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_back_off_doubles_up_to_its_longest() {
+        let bounds = BackOff {
+            first: Duration::from_millis(100),
+            longest: Duration::from_millis(10_000),
+        };
+        for (failures, fraction, expected_ms) in [
+            (0, 0.0, 50),
+            (0, 1.0, 100),
+            (1, 1.0, 200),
+            (1, 0.5, 150),
+            (6, 1.0, 6400),
+            (7, 1.0, 10_000),
+            (7, 0.0, 5000),
+            (u32::MAX, 1.0, 10_000),
+        ] {
+            let wait = back_off(bounds, failures, fraction);
+            assert_eq!(
+                wait.as_millis(),
+                expected_ms,
+                "{failures} failures, {fraction}"
+            );
+        }
+    }
+}

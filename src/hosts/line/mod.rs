@@ -1,0 +1,156 @@
+//! One line to a host: a task that owns one connection, and makes a new one when it is lost.
+//!
+//! - [`link`]: connects, and connects again; `fault`: why a connection was lost; [`tls`]: which hosts it
+//!   trusts, and which certificate it shows.
+//! - `session`: runs one connection; `connection`: its state and what it sends; `incoming`: what it
+//!   receives; `outbound`: the bytes to be written; `network`: sign-on, echo, sign-off.
+//! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
+//! - [`report`]: tells the status board, the store, the log and the tap what happens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::payment::decline::{FailureReason, UnknownReason};
+
+use super::exchange::Exchange;
+use super::message::match_key::RequestKey;
+use super::profile::HostProfile;
+use super::status::Load;
+use in_flight::InFlight;
+use network::NetworkStans;
+use report::Reporter;
+use tls::HostTls;
+use waiter::Waiter;
+
+mod connection;
+mod fault;
+mod in_flight;
+mod incoming;
+pub(super) mod link;
+mod network;
+mod outbound;
+pub(super) mod report;
+mod session;
+pub mod tls;
+pub(super) mod waiter;
+
+#[cfg(test)]
+mod tests;
+
+/// A request on its way to the task of a line.
+pub(super) struct QueuedRequest {
+    /// The framed message; it holds the PAN.
+    pub(super) frame: Zeroizing<Vec<u8>>,
+    pub(super) key: RequestKey,
+    /// After this moment no write of it begins.
+    pub(super) claim_by: Instant,
+    /// After this moment no byte of it is written: its sender has given up.
+    pub(super) deadline: Instant,
+    pub(super) waiter: Waiter,
+}
+
+/// The last moment to begin the write of a request that was handed over at `now` and is given up at
+/// `deadline`: a sixteenth of the time before. Later than that an answer would hardly come in time,
+/// and a connection that stalls for a moment would be lost over it, with all that is in flight.
+pub(super) fn claim_by(now: Instant, deadline: Instant) -> Instant {
+    let time_left = deadline.saturating_duration_since(now);
+    deadline.checked_sub(time_left / 16).unwrap_or(deadline)
+}
+
+/// The senders' view of a line.
+pub(super) struct LineHandle {
+    pub(super) queue: mpsc::Sender<QueuedRequest>,
+    /// Whether it is signed on.
+    pub(super) open: Arc<AtomicBool>,
+    pub(super) load: Load,
+}
+
+/// Both ends of a line that is yet to connect.
+pub(super) fn open_line(
+    profile: &Arc<HostProfile>,
+    tls: &Arc<HostTls>,
+    load: Load,
+    drain: watch::Receiver<bool>,
+    report: Reporter,
+) -> (LineHandle, Line) {
+    // Each request in the queue holds a place on the line, so the queue never needs more room.
+    let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
+    let open = Arc::new(AtomicBool::new(false));
+    let handle = LineHandle {
+        queue: sender,
+        open: Arc::clone(&open),
+        load: Arc::clone(&load),
+    };
+    // Any start will do, so that lines differ; without randomness they don't.
+    let random = u32::from_le_bytes(clock::random_bytes().unwrap_or_default());
+    let line = Line {
+        profile: Arc::clone(profile),
+        tls: Arc::clone(tls),
+        queue,
+        open,
+        load,
+        in_flight: InFlight::new(profile.match_rule, profile.in_flight_limit),
+        network_stans: NetworkStans::starting_at(random),
+        drain,
+        report,
+    };
+    (handle, line)
+}
+
+/// The state that the task of a line owns.
+pub(super) struct Line {
+    profile: Arc<HostProfile>,
+    tls: Arc<HostTls>,
+    queue: mpsc::Receiver<QueuedRequest>,
+    open: Arc<AtomicBool>,
+    load: Load,
+    in_flight: InFlight<Waiter>,
+    network_stans: NetworkStans,
+    /// Turns true when the line is to end.
+    drain: watch::Receiver<bool>,
+    report: Reporter,
+}
+
+impl Line {
+    /// Waits for `done`, and refuses whatever comes in meanwhile; `None` when the line is to end
+    /// before.
+    async fn refuse_until<T>(&mut self, done: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(done);
+        loop {
+            tokio::select! {
+                output = &mut done => return Some(output),
+                queued = self.queue.recv() => match queued {
+                    Some(request) => request.waiter.refuse(FailureReason::HostUnavailable),
+                    None => return None,
+                },
+                () = told_to_drain(&mut self.drain) => return None,
+            }
+        }
+    }
+
+    /// When the connection is gone: what was written is unknown, what was not is not sent.
+    pub(super) fn end_all_as_lost(&mut self) {
+        self.open.store(false, Ordering::Release);
+        self.in_flight.for_each_unanswered(|waiter| {
+            waiter.end(Exchange::Unknown(UnknownReason::ConnectionLost));
+        });
+        self.refuse_queued();
+    }
+
+    fn refuse_queued(&mut self) {
+        while let Ok(request) = self.queue.try_recv() {
+            request.waiter.refuse(FailureReason::HostUnavailable);
+        }
+    }
+}
+
+/// Waits until the line is to end: told so, or left alone.
+pub(super) async fn told_to_drain(drain: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it every user of the line.
+    let _ = drain.wait_for(|draining| *draining).await;
+}

@@ -1,0 +1,161 @@
+//! Reports the events of a line: to the status board, the store, the log and the tap.
+
+use std::sync::Arc;
+
+use iso8583::{FramingError, Message, masked};
+use tokio::sync::{broadcast, mpsc};
+use zeroize::Zeroizing;
+
+use crate::clock::Clock;
+use crate::payment::decline::ResponseCode;
+use crate::payment::ids::OperationId;
+
+use crate::hosts::message::match_key::{ReceivedKey, rrn_of, stan_of};
+use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
+use crate::hosts::profile::HostProfile;
+use crate::hosts::status::{LineState, StatusBoard};
+use crate::hosts::tap::{Direction, TappedMessage};
+
+use super::fault::LineFault;
+
+/// The reporter of one line.
+pub(in crate::hosts) struct Reporter {
+    pub(in crate::hosts) profile: Arc<HostProfile>,
+    /// Its host's place on the board.
+    pub(in crate::hosts) host: usize,
+    /// Its own place, from 0.
+    pub(in crate::hosts) line: usize,
+    pub(in crate::hosts) board: Arc<StatusBoard>,
+    pub(in crate::hosts) clock: Arc<dyn Clock>,
+    pub(in crate::hosts) notices: mpsc::Sender<HostNotice>,
+    pub(in crate::hosts) tap: Option<broadcast::Sender<TappedMessage>>,
+}
+
+impl Reporter {
+    /// Records what the line is doing.
+    pub(super) fn state(&self, state: LineState, fault: Option<String>) {
+        self.board
+            .set(self.host, self.line, state, self.clock.now(), fault);
+    }
+
+    /// Passes a notice on. A full queue does not hold up the line: the notice goes to the log
+    /// instead, where it can still be seen.
+    pub(super) fn notice(&self, notice: HostNotice) {
+        if let Err(error) = self.notices.try_send(notice) {
+            let (mpsc::error::TrySendError::Full(notice)
+            | mpsc::error::TrySendError::Closed(notice)) = error;
+            tracing::error!(
+                host.id = %self.profile.host_id,
+                line = self.line,
+                ?notice,
+                "a notice could not be recorded"
+            );
+        }
+    }
+
+    /// The line signed on.
+    pub(super) fn line_up(&self) {
+        self.state(LineState::SignedOn, None);
+        tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is up");
+    }
+
+    /// The line was lost, and why.
+    pub(super) fn line_lost(&self, fault: &LineFault) {
+        tracing::warn!(
+            host.id = %self.profile.host_id, line = self.line, %fault, "the line is down"
+        );
+        self.state(LineState::BackingOff, Some(fault.to_string()));
+    }
+
+    /// The line ended as it was asked to.
+    pub(super) fn line_closed(&self) {
+        self.state(LineState::Closed, None);
+        tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is closed");
+    }
+
+    /// The answer to an operation decided nothing: its sender had given up, or it does
+    /// not say for certain what the bank did.
+    pub(super) fn late_response(
+        &self,
+        operation_id: OperationId,
+        response_code: ResponseCode,
+        approval_code: String,
+    ) {
+        self.notice(HostNotice::LateResponse {
+            host_id: self.profile.host_id,
+            operation_id,
+            response_code,
+            approval_code,
+            at: self.clock.now(),
+        });
+    }
+
+    /// Puts a message into the quarantine: what could be read of it, and its bytes, masked.
+    pub(super) fn quarantine(
+        &self,
+        message: Option<&Message<'_>>,
+        bytes: &[u8],
+        reason: QuarantineReason,
+    ) {
+        let quarantined = Quarantined {
+            host_id: self.profile.host_id,
+            line: self.line,
+            reason,
+            mti: message.map(|message| message.mti().to_string()),
+            stan: message.and_then(stan_of),
+            rrn: message.and_then(rrn_of),
+            response_code: message.and_then(response_code_of),
+            approval_code: message.map(approval_code_of).unwrap_or_default(),
+            key: message.map(ReceivedKey::of),
+            masked: masked::masked_hex(&self.profile.dialect, bytes),
+            at: self.clock.now(),
+        };
+        tracing::warn!(
+            host.id = %self.profile.host_id,
+            line = self.line,
+            reason = %quarantined.reason,
+            mti = quarantined.mti.as_deref(),
+            stan = quarantined.stan.map(tracing::field::display),
+            rrn = quarantined.rrn.map(tracing::field::display),
+            "a message went to the quarantine"
+        );
+        self.notice(HostNotice::Quarantined(Box::new(quarantined)));
+    }
+
+    /// Says in the quarantine that a stream fell out of step. None of its bytes go there: where one
+    /// can't tell a message's beginning, a PAN may lie anywhere.
+    pub(super) fn quarantine_unframed(&self, error: &FramingError) {
+        let reason = QuarantineReason::Undecodable {
+            detail: error.to_string(),
+        };
+        self.quarantine(None, &[], reason);
+    }
+
+    /// Copies a message for the listeners of the tap.
+    pub(super) fn tap(&self, direction: Direction, bytes: &[u8]) {
+        if let Some(tap) = &self.tap
+            && tap.receiver_count() > 0
+        {
+            // It fails when the last listener is gone.
+            let _ = tap.send(TappedMessage {
+                host_id: self.profile.host_id,
+                direction,
+                dialect: Arc::clone(&self.profile.dialect),
+                bytes: Arc::new(Zeroizing::new(bytes.to_vec())),
+                at: self.clock.now(),
+            });
+        }
+    }
+}
+
+/// DE 38; empty when there is none.
+pub(super) fn approval_code_of(message: &Message<'_>) -> String {
+    message
+        .text_trimmed(38)
+        .map_or_else(String::new, |text| text.into_owned())
+}
+
+/// DE 39, where there is a readable one.
+pub(super) fn response_code_of(message: &Message<'_>) -> Option<ResponseCode> {
+    message.text(39)?.parse().ok()
+}

@@ -1,0 +1,304 @@
+//! How lines come up, stay up and break.
+
+use iso8583::{MessageBuilder, Mti};
+
+use super::*;
+use crate::hosts::notice::QuarantineReason;
+use crate::hosts::status::LineState;
+use crate::hosts::tests::bank::{answer, confirmation};
+use crate::payment::decline::{FailureReason, UnknownReason};
+
+/// Each way in which a bank may break a connection while a payment waits, and the fault of the line.
+#[tokio::test]
+async fn a_connection_that_breaks_leaves_the_outcome_unknown_and_is_made_again() {
+    type Break = fn(BankLine, MessageBuilder) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+    let table: [(&str, Break, bool); 5] = [
+        (
+            "broke",
+            |mut line, request| {
+                Box::pin(async move {
+                    let frame = line.frame(&answer(&request, "00"));
+                    line.write_raw(&frame[..frame.len() / 2]).await;
+                    line.reset();
+                })
+            },
+            false,
+        ),
+        ("broke", |line, _| Box::pin(async { line.cut() }), false),
+        (
+            "could not be read",
+            |mut line, _| Box::pin(async move { line.write_raw(&[0, 5, 1, 2, 3, 4, 5]).await }),
+            true,
+        ),
+        (
+            "frame length: expected at most 8192",
+            |mut line, _| Box::pin(async move { line.write_raw(&[0xFF, 0xFF, 1]).await }),
+            true,
+        ),
+        (
+            // A bitmap that announces elements which don't follow.
+            "could not be read",
+            |mut line, request| {
+                Box::pin(async move {
+                    let mut frame = line.frame(&answer(&request, "00"));
+                    frame[2 + 5 + 2..][..8].fill(0xFF);
+                    line.write_raw(&frame).await;
+                })
+            },
+            true,
+        ),
+    ];
+    let (mut started, bank, mut line) = Started::signed_on(|_| {}).await;
+    for (number, (fault, break_it, undecodable)) in (1..).zip(table) {
+        let payment = started.pay(number);
+        let request = line.read_request().await;
+        break_it(line, request).await;
+        let end = end_of(payment).await;
+        assert_eq!(
+            end,
+            Exchange::Unknown(UnknownReason::ConnectionLost),
+            "{number}"
+        );
+        if undecodable {
+            let quarantined = started.quarantined().await;
+            let QuarantineReason::Undecodable { .. } = quarantined.reason else {
+                panic!("{number}: {:?}", quarantined.reason);
+            };
+            assert!(!quarantined.masked.contains(CARD.pan));
+        }
+        line = bank.accept_signed_on().await;
+        let status = started.line_status(|line| line.signed_on).await;
+        let got = status.last_fault.unwrap();
+        assert!(got.contains(fault), "{number}: {got}");
+    }
+    let payment = started.pay(99);
+    let request = line.read_request().await;
+    line.write(&answer(&request, "00")).await;
+    assert!(is_approved(&end_of(payment).await));
+}
+
+#[tokio::test]
+async fn a_late_answer_finds_its_operation_on_the_next_connection() {
+    let (mut started, bank, mut line) = Started::signed_on(|_| {}).await;
+    let payment = started.pay(6);
+    let request = line.read_request().await;
+    line.cut();
+    end_of(payment).await;
+    let mut line = bank.accept_signed_on().await;
+    line.write(&answer(&request, "00")).await;
+    assert!(matches!(
+        started.notice().await,
+        HostNotice::LateResponse { operation_id, .. } if operation_id == known::numbered(6).id
+    ));
+}
+
+/// Where lines stand is on the board: notices are bounded, and are kept for answers.
+#[tokio::test]
+async fn lines_come_and_go_on_the_board_without_a_notice() {
+    let (mut started, bank, line) = Started::signed_on(|_| {}).await;
+    assert!(
+        started
+            .line_status(|line| line.signed_on)
+            .await
+            .last_fault
+            .is_none()
+    );
+    line.cut();
+    let _line = bank.accept_signed_on().await;
+    let back = |line: &LineStatus| line.signed_on && line.last_fault.is_some();
+    started.line_status(back).await;
+    assert!(started.notices.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_the_sign_on_is_confirmed() {
+    let bank = Bank::start().await;
+    let started = Started::new(bank.profile());
+    let mut line = bank.accept().await;
+    let sign_on = line.read().await.unwrap();
+    assert_eq!(sign_on.text_of(7).as_deref(), Some("1121101530"));
+    started
+        .line_status(|line| line.state == LineState::SigningOn)
+        .await;
+    let unavailable = Exchange::NotSent(FailureReason::HostUnavailable);
+    assert_eq!(end_of(started.pay(1)).await, unavailable);
+    assert!(!started.hosts.ready(Duration::from_millis(1)).await);
+
+    // Refused: the line is dropped, and tried again.
+    line.write(&confirmation(&sign_on, "91")).await;
+    let mut line = bank.accept().await;
+    assert!(
+        started
+            .fault()
+            .await
+            .contains("the host answered the sign-on with 91")
+    );
+    assert_eq!(end_of(started.pay(2)).await, unavailable);
+
+    // An answer to another sign-on confirms nothing.
+    let sign_on = line.read().await.unwrap();
+    let mut other = confirmation(&sign_on, "00");
+    let stan: u64 = sign_on.text_of(11).unwrap().parse().unwrap();
+    other.number(11, stan % 999_999 + 1);
+    line.write(&other).await;
+    line.write(&confirmation(&sign_on, "00")).await;
+    assert!(started.hosts.ready(TEST_TIMEOUT).await);
+    let payment = started.pay(3);
+    let request = line.read_request().await;
+    line.write(&answer(&request, "00")).await;
+    assert!(is_approved(&end_of(payment).await));
+}
+
+#[tokio::test]
+async fn a_host_without_sign_on_is_ready_once_connected() {
+    let bank = Bank::start().await;
+    let mut profile = bank.profile();
+    profile.network.sign_on = false;
+    let started = Started::new(profile);
+    let mut line = bank.accept().await;
+    assert!(started.hosts.ready(TEST_TIMEOUT).await);
+    let payment = started.pay(1);
+    let request = line.read_request().await;
+    line.write(&answer(&request, "00")).await;
+    assert!(is_approved(&end_of(payment).await));
+    assert!(started.hosts.drain(TEST_TIMEOUT).await);
+    assert!(line.read().await.is_none());
+}
+
+/// The frame ends where it should, and whom it answers can be read.
+#[tokio::test]
+async fn an_answer_that_is_unreadable_behind_its_key_is_its_own_payments_alone() {
+    let (mut started, _bank, mut line) = Started::signed_on(|_| {}).await;
+    let spoilt = started.pay(6);
+    let spoilt_request = line.read_request().await;
+    let other = started.pay(7);
+    let other_request = line.read_request().await;
+    let mut frame = line.frame(&answer(&spoilt_request, "00"));
+    // A byte after the last element.
+    frame.push(0);
+    frame[1] += 1;
+    line.write_raw(&frame).await;
+    let end = end_of(spoilt).await;
+    assert_eq!(end, Exchange::Unknown(UnknownReason::AnswerNotUnderstood));
+    let quarantined = started.quarantined().await;
+    assert!(matches!(
+        quarantined.reason,
+        QuarantineReason::Undecodable { .. }
+    ));
+    line.write(&answer(&other_request, "00")).await;
+    assert!(is_approved(&end_of(other).await));
+
+    // The same again answers nobody.
+    line.write_raw(&frame).await;
+    assert!(started.fault().await.contains("could not be read"));
+}
+
+#[tokio::test]
+async fn a_silent_host_gets_an_echo_and_is_dropped_without_an_answer() {
+    let bank = Bank::start().await;
+    let mut profile = bank.profile();
+    profile.network.echo_interval = Duration::from_millis(20);
+    profile.network.echo_timeout = Duration::from_millis(2000);
+    let started = Started::new(profile);
+    let mut line = bank.accept_signed_on().await;
+    for _ in 0..3 {
+        let echo = line.read().await.unwrap();
+        assert_eq!(echo.mti(), Mti::NETWORK_REQUEST);
+        assert_eq!(echo.text_of(70).as_deref(), Some("301"));
+        line.write(&confirmation(&echo, "00")).await;
+    }
+    // Not answered any more, with a payment in flight: a black hole.
+    let payment = started.pay(6);
+    let end = end_of(payment).await;
+    assert_eq!(end, Exchange::Unknown(UnknownReason::ConnectionLost));
+    assert!(
+        started
+            .fault()
+            .await
+            .contains("did not answer the echo in time")
+    );
+    bank.accept_signed_on().await;
+}
+
+#[tokio::test]
+async fn a_hosts_echo_is_answered_and_its_answers_are_not() {
+    let (mut started, _bank, mut line) = Started::signed_on(|_| {}).await;
+    let mut echo = MessageBuilder::new(Mti::NETWORK_REQUEST);
+    echo.text(7, "1121101531").number(11, 77).number(70, 301);
+    // An answer that nobody asked for, twice: neither is answered, or it would never end.
+    let unasked = confirmation(&echo, "00");
+    for _ in 0..2 {
+        line.write(&unasked).await;
+        let quarantined = started.quarantined().await;
+        assert_eq!(quarantined.reason, QuarantineReason::NoMatch);
+        assert_eq!(quarantined.mti.as_deref(), Some("0810"));
+    }
+    // A request about something else (161, a change of keys) is not ours to confirm.
+    let mut key_change = echo.clone();
+    key_change.number(70, 161);
+    line.write(&key_change).await;
+    assert_eq!(
+        started.quarantined().await.reason,
+        QuarantineReason::UnexpectedRequest
+    );
+    // A host may say that it is up, too.
+    for (function, code) in [(1, "001"), (301, "301")] {
+        echo.number(70, function);
+        line.write(&echo).await;
+        let reply = line.read().await.unwrap();
+        assert_eq!(reply.mti(), Mti::NETWORK_RESPONSE);
+        for (de, expected) in [(7, "1121101531"), (11, "000077"), (39, "00"), (70, code)] {
+            assert_eq!(reply.text_of(de).as_deref(), Some(expected), "DE {de}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_least_loaded_line_is_taken_and_answers_belong_to_their_line() {
+    let bank = Bank::start().await;
+    let mut profile = bank.profile();
+    profile.lines = 2;
+    let mut started = Started::new(profile);
+    let (mut a, mut b) = tokio::join!(bank.accept_signed_on(), bank.accept_signed_on());
+    let both_up = |hosts: &Vec<crate::hosts::status::HostStatus>| {
+        hosts[0].lines.iter().all(|line| line.signed_on)
+    };
+    let mut status = started.hosts.watch();
+    tokio::time::timeout(TEST_TIMEOUT, status.wait_for(both_up))
+        .await
+        .unwrap()
+        .unwrap();
+    let first = started.pay(6);
+    let (first_request, on_a) = tokio::select! {
+        request = a.read_request() => (request, true),
+        request = b.read_request() => (request, false),
+    };
+    let (mine, other) = if on_a {
+        (&mut a, &mut b)
+    } else {
+        (&mut b, &mut a)
+    };
+    let second = started.pay(7);
+    let second_request = other.read_request().await;
+    other.write(&answer(&first_request, "00")).await;
+    assert_eq!(
+        started.quarantined().await.reason,
+        QuarantineReason::NoMatch
+    );
+    mine.write(&answer(&first_request, "00")).await;
+    other.write(&answer(&second_request, "00")).await;
+    assert!(is_approved(&end_of(first).await));
+    assert!(is_approved(&end_of(second).await));
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_is_not_waited_for() {
+    let bank = Bank::start().await;
+    let profile = bank.profile();
+    drop(bank);
+    let started = Started::new(profile);
+    assert!(started.fault().await.contains("failed to connect"));
+    let end = end_of(started.pay(1)).await;
+    assert_eq!(end, Exchange::NotSent(FailureReason::HostUnavailable));
+    assert!(started.hosts.drain(TEST_TIMEOUT).await);
+}

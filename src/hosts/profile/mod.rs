@@ -1,0 +1,241 @@
+//! Host profiles: everything payswitch knows of a bank host, as data. Adding a bank is adding a
+//! file; `hosts/acquirer.toml` is the template, with a comment on every key.
+//!
+//! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `messages`: their values,
+//!   checked; [`reading`]: the errors, which name file and key; `toml_text`: values of TOML as text.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iso8583::{Dialect, Framing};
+use zeroize::Zeroizing;
+
+use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::{BusinessDate, UnixMillis};
+use crate::payment::money::{Currency, Money};
+use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::record::Operation;
+use crate::payment::reference::SequenceNumber;
+
+use super::message::build::{Encoder, MessageError, Writing};
+use super::message::contents::{CardFields, Contents};
+use super::message::match_key::MatchRule;
+use super::message::response_codes::ResponseCodes;
+use super::message::source::Mapping;
+
+mod checks;
+mod file;
+pub mod load;
+mod messages;
+pub mod reading;
+mod toml_text;
+
+/// The most lines to one host.
+pub const MAX_LINES: usize = 64;
+/// The most requests that wait for answers on one line.
+pub const MAX_IN_FLIGHT: usize = 10_000;
+/// The longest that an answer may be waited for.
+pub const MAX_REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where a PEM text comes from.
+#[derive(Clone)]
+pub enum PemSource {
+    /// A file.
+    File(PathBuf),
+    /// The text itself, for tests and the demo.
+    Memory(Zeroizing<Vec<u8>>),
+}
+
+/// Shows the path, never the text.
+impl fmt::Debug for PemSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Memory(text) => write!(f, "Memory({} bytes)", text.len()),
+        }
+    }
+}
+
+/// SHA-256 of a public key as it stands in a certificate (SubjectPublicKeyInfo, RFC 5280).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SpkiPin(pub [u8; 32]);
+
+/// Shows `sha256/` and base64, as profiles write it.
+impl fmt::Display for SpkiPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use base64::Engine;
+        write!(
+            f,
+            "sha256/{}",
+            base64::engine::general_purpose::STANDARD.encode(self.0)
+        )
+    }
+}
+
+impl fmt::Debug for SpkiPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How the two ends prove who they are.
+#[derive(Debug, Clone)]
+pub struct TlsProfile {
+    /// The DNS name that the host's certificate must carry.
+    pub server_name: String,
+    /// The private root that the host's certificate comes from.
+    pub ca: PemSource,
+    /// The certificate chain that payswitch shows.
+    pub client_certificate: PemSource,
+    /// Its private key.
+    pub client_key: PemSource,
+    /// The host's public key: the current one and, ahead of a change, the next. Empty: any key that
+    /// the root vouches for.
+    pub pins: Vec<SpkiPin>,
+    /// Whether TLS 1.2 with ECDHE is accepted too, for a host that can't speak TLS 1.3.
+    pub allow_tls12: bool,
+}
+
+/// How a line is kept alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkProfile {
+    /// Whether a line signs on (0800) before it takes payments, and off when it ends.
+    pub sign_on: bool,
+    /// How long a host may be silent before it gets an echo request.
+    pub echo_interval: Duration,
+    /// How long the answer to any network management request is waited for before the line is
+    /// dropped.
+    pub echo_timeout: Duration,
+}
+
+/// How long to wait before connecting again: the first time, and at most. In between it doubles,
+/// and each wait is cut by up to half at random, so that lines don't come back all at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackOff {
+    /// After the first failure.
+    pub first: Duration,
+    /// At most.
+    pub longest: Duration,
+}
+
+/// One bank host.
+#[derive(Debug, Clone)]
+pub struct HostProfile {
+    /// Its name: the name of its file.
+    pub host_id: HostId,
+    /// `HOST:PORT` to connect to.
+    pub address: String,
+    /// How the two ends prove who they are.
+    pub tls: TlsProfile,
+    /// Whether the gateway is ready only when this host is.
+    pub required: bool,
+    /// Connections to the host, 1 to [`MAX_LINES`].
+    pub lines: usize,
+    /// Requests that wait for answers on one line at once, 1 to [`MAX_IN_FLIGHT`].
+    pub in_flight_limit: usize,
+    /// How long TCP and TLS together may take to connect.
+    pub connect_timeout: Duration,
+    /// How long an answer is waited for, up to [`MAX_REPLY_TIMEOUT`].
+    pub reply_timeout: Duration,
+    /// How long to wait before connecting again.
+    pub back_off: BackOff,
+    /// How a line is kept alive.
+    pub network: NetworkProfile,
+    /// How long an authorization holds its amount, in days: 1 to 400.
+    pub hold_days: u16,
+    /// How messages are written.
+    pub dialect: Arc<Dialect>,
+    /// How messages are told apart on the stream.
+    pub framing: Framing,
+    /// The bytes before each message (TPDU); empty for the dialect's own, or none.
+    pub header: Vec<u8>,
+    /// The merchants' clock, in minutes east of UTC: DE 12 and DE 13.
+    pub utc_offset_minutes: i16,
+    /// Which parts of the key an answer must carry.
+    pub match_rule: MatchRule,
+    /// The meanings of DE 39.
+    pub response_codes: ResponseCodes,
+    /// How an authorization is made.
+    pub authorization: Mapping,
+}
+
+impl HostProfile {
+    pub(in crate::hosts) fn writing(&self) -> Writing<'_> {
+        Writing {
+            dialect: &self.dialect,
+            framing: &self.framing,
+            header: &self.header,
+            utc_offset_minutes: self.utc_offset_minutes,
+        }
+    }
+
+    /// Makes one authorization for a merchant and a card that fit every limit, so that a mapping
+    /// that does not fit the dialect is found at the start and not by the first payment.
+    ///
+    /// # Errors
+    /// The first data element that does not fit.
+    pub fn check_messages(&self) -> Result<(), MessageError> {
+        let Some(operation) = sample_operation(&self.host_id) else {
+            return Ok(());
+        };
+        let Some(merchant) = sample_merchant(&self.host_id) else {
+            return Ok(());
+        };
+        let contents = Contents {
+            operation: &operation,
+            merchant: &merchant,
+            card: CardFields {
+                pan: "4000000000000002",
+                expiry_yymm: "3012",
+                cvv: Some("000"),
+            },
+        };
+        Encoder::new()
+            .encode(&self.authorization, self.writing(), contents)
+            .map(drop)
+    }
+}
+
+fn sample_operation(host_id: &HostId) -> Option<Operation> {
+    let at = UnixMillis::new(0);
+    let date = BusinessDate::of(at);
+    let number = SequenceNumber::new(0)?;
+    let currency: Currency = "EUR".parse().ok()?;
+    Some(Operation {
+        id: OperationId::from_parts(at, [0; 10]),
+        payment_id: PaymentId::from_parts(at, [0; 10]),
+        kind: OperationKind::Authorization,
+        state: OperationState::Created,
+        host_id: *host_id,
+        amount: Money::zero(currency),
+        stan: number.stan(),
+        rrn: number.rrn(date),
+        transmitted_at: at,
+        business_date: date,
+        deadline: at,
+        node_id: NodeId::from_parts(at, [0; 10]),
+        bank_us: None,
+        created_at: at,
+        updated_at: at,
+        version: 1,
+    })
+}
+
+fn sample_merchant(host_id: &HostId) -> Option<Merchant> {
+    let id: MerchantId = "sample".parse().ok()?;
+    Some(Merchant {
+        id,
+        name: "Sample".into(),
+        city: "Sample".into(),
+        country: "DE".into(),
+        country_numeric: 276,
+        mcc: "5999".into(),
+        terminal_id: "SAMPLE01".into(),
+        acceptor_id: "SAMPLE".into(),
+        acquirer: *host_id,
+        active: true,
+    })
+}
