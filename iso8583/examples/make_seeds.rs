@@ -6,7 +6,8 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use iso8583::tlv::{Tag, TlvBuilder};
+use iso8583::TlvBuilder;
+use iso8583::tlv::Tag;
 use iso8583::{Dialect, Framing, MessageBuilder, Mti, Prefix};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -17,6 +17,11 @@ fn position(de: u8) -> Option<(usize, u64)> {
     (de <= MAX_DE).then(|| (usize::from(index / 64), 1 << (63 - index % 64)))
 }
 
+/// Whether the DE is a bitmap rather than a field.
+pub(crate) fn is_bitmap(de: u8) -> bool {
+    de == 1 || de == 65
+}
+
 impl DeSet {
     pub(crate) fn from_words(words: [u64; MAX_BITMAPS]) -> Self {
         Self(words)

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::bitmap::{DeSet, MAX_DE};
-use crate::message::{MAX_MESSAGE_BYTES, is_bitmap};
+use crate::bitmap::{DeSet, MAX_DE, is_bitmap};
+use crate::dialect::MAX_HEADER_BYTES;
+use crate::field::Format;
+use crate::message::{MAX_MESSAGE_BYTES, Message};
 use crate::mti::Mti;
 
 /// Room for the content of a usual message, so that secrets are not left behind in memory that a
@@ -108,7 +110,7 @@ impl MessageBuilder {
     pub fn header(&mut self, header: &[u8]) -> &mut Self {
         self.header.clear();
         // Longer ones than any dialect has are cut; encode then finds the length wrong.
-        let kept = header.len().min(crate::dialect::MAX_HEADER_BYTES + 1);
+        let kept = header.len().min(MAX_HEADER_BYTES + 1);
         self.header.extend(header.iter().take(kept));
         self
     }
@@ -201,15 +203,6 @@ impl MessageBuilder {
         self.misuse
     }
 
-    pub(crate) fn announce_bitmaps(&mut self, secondary: bool, tertiary: bool) {
-        if secondary {
-            self.announced.insert(1);
-        }
-        if tertiary {
-            self.announced.insert(65);
-        }
-    }
-
     /// The fields and their values, in ascending order.
     pub(crate) fn values(&self) -> impl Iterator<Item = (u8, Value<'_>)> {
         self.slots.iter().map(|slot| (slot.de, self.value_in(slot)))
@@ -294,6 +287,33 @@ impl MessageBuilder {
         self.arena.fill(0);
         // The compiler must not see that nobody reads the zeros.
         std::hint::black_box(&mut self.arena);
+    }
+}
+
+impl Message<'_> {
+    /// A builder with the same header, MTI and fields, from which the same bytes can be made.
+    #[must_use]
+    pub fn to_builder(&self) -> MessageBuilder {
+        let mut builder = MessageBuilder::new(self.mti());
+        builder.header(self.header());
+        for content in self
+            .iter_des()
+            .filter_map(|de| Some((de, self.content(de)?)))
+        {
+            match content {
+                (de, content) if content.spec.format == Format::B => {
+                    builder.bytes(de, &content.bytes().unwrap_or_default());
+                }
+                (de, content) => {
+                    builder.text(de, &content.text().unwrap_or_default());
+                }
+            }
+        }
+        // An empty secondary bitmap is legal, and is written again where there was one.
+        for bitmap in [1, 65].into_iter().filter(|de| self.has(*de)) {
+            builder.announced.insert(bitmap);
+        }
+        builder
     }
 }
 

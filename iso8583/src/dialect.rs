@@ -43,40 +43,14 @@ mod compile;
 mod source;
 
 use crate::bitmap::MAX_DE;
-use crate::builder::MessageBuilder;
 use crate::characters::CodePage;
-use crate::decode::DecodeError;
-use crate::encode::EncodeError;
 use crate::field::FieldSpec;
-use crate::message::Message;
 
 /// How many dialects may stand on one another through `base`.
 pub const MAX_BASE_DEPTH: usize = 4;
 
 /// The longest header, in bytes.
 pub const MAX_HEADER_BYTES: usize = 64;
-
-/// The dialects that come with the crate, and their text.
-const BUILTIN: [(&str, &str); 4] = [
-    (
-        "iso1987-ascii-hex",
-        include_str!("../dialects/iso1987-ascii-hex.toml"),
-    ),
-    (
-        "iso1987-ascii-binary",
-        include_str!("../dialects/iso1987-ascii-binary.toml"),
-    ),
-    ("iso1987-bcd", include_str!("../dialects/iso1987-bcd.toml")),
-    (
-        "iso1987-ebcdic",
-        include_str!("../dialects/iso1987-ebcdic.toml"),
-    ),
-];
-
-const BUILTIN_NAMES: [&str; 4] = {
-    let [(a, _), (b, _), (c, _), (d, _)] = BUILTIN;
-    [a, b, c, d]
-};
 
 /// One way of writing ISO 8583 messages. Make it once and share it behind an `Arc`.
 #[derive(Clone)]
@@ -169,29 +143,6 @@ pub enum DialectError {
 }
 
 impl Dialect {
-    /// Compiles a dialect from TOML; the module's page shows every key.
-    ///
-    /// # Errors
-    /// When the text is not TOML, a key is unknown, or the settings contradict each other, such as
-    /// a maximum length that its length digits can't say.
-    pub fn from_toml(text: &str) -> Result<Dialect, DialectError> {
-        compile::compile(source::Source::parse(text)?)
-    }
-
-    /// The built-in dialect of that name. It is compiled anew at each call.
-    #[must_use]
-    pub fn builtin(name: &str) -> Option<Dialect> {
-        let (_, text) = BUILTIN.iter().find(|(builtin, _)| *builtin == name)?;
-        // A test compiles each of them, so that an error can't reach anybody.
-        Dialect::from_toml(text).ok()
-    }
-
-    /// The names of the built-in dialects.
-    #[must_use]
-    pub fn builtin_names() -> &'static [&'static str] {
-        &BUILTIN_NAMES
-    }
-
     /// What the dialect calls itself.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -209,24 +160,6 @@ impl Dialect {
     #[must_use]
     pub fn header_bytes(&self) -> usize {
         self.header_bytes
-    }
-
-    /// Reads one message, which must fill `bytes` to the last one. The message borrows both.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, with the DE, the offset, what was expected and what was
-    /// there, and with the part of the message that could be read all the same.
-    pub fn decode<'a>(&'a self, bytes: &'a [u8]) -> Result<Message<'a>, DecodeError<'a>> {
-        crate::decoder::decode(self, bytes)
-    }
-
-    /// Writes one message to the end of `out`.
-    ///
-    /// # Errors
-    /// The first data element, in ascending order, that this dialect doesn't define or whose value
-    /// doesn't fit it. `out` is then as it was before.
-    pub fn encode(&self, builder: &MessageBuilder, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        crate::encode::encode(self, builder, out)
     }
 }
 

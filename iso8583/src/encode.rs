@@ -36,17 +36,20 @@ fn error(
     }
 }
 
-pub(crate) fn encode(
-    dialect: &Dialect,
-    builder: &MessageBuilder,
-    out: &mut Vec<u8>,
-) -> Result<(), EncodeError> {
-    let start = out.len();
-    let written = write_message(dialect, builder, out, start);
-    if written.is_err() {
-        out.truncate(start);
+impl Dialect {
+    /// Writes one message to the end of `out`.
+    ///
+    /// # Errors
+    /// The first data element, in ascending order, that this dialect doesn't define or whose value
+    /// doesn't fit it. `out` is then as it was before.
+    pub fn encode(&self, builder: &MessageBuilder, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let start = out.len();
+        let written = write_message(self, builder, out, start);
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
     }
-    written
 }
 
 fn write_message(

@@ -6,7 +6,7 @@
 //! - [`dialect`]: a bank's way of writing messages, as data; `Dialect` decodes and encodes.
 //! - [`field`]: a row of a dialect's table: format, length, encodings.
 //! - [`mti`]: the four digits that say what a message is.
-//! - [`decode`]: what is wrong with a message that can't be read, and what could be read of it.
+//! - [`decode_error`]: what is wrong with a message that can't be read, and what could be read of it.
 //! - [`message`]: a message that was read, borrowed from its bytes.
 //! - [`tlv`], [`subelements`]: what is within DE 55 and DE 48.
 //! - [`builder`]: a message to be written.
@@ -37,7 +37,7 @@
 //! size. Nothing here panics, whatever the bytes.
 
 pub mod builder;
-pub mod decode;
+pub mod decode_error;
 pub mod dialect;
 pub mod encode;
 pub mod field;
@@ -52,15 +52,16 @@ mod bcd;
 mod bitmap;
 mod characters;
 mod content;
-mod decoder;
+mod decode;
 mod hex;
 
 pub use bitmap::MAX_DE;
 pub use builder::MessageBuilder;
-pub use decode::{DecodeError, DecodeFault};
+pub use decode_error::{DecodeError, DecodeFault, Part};
 pub use dialect::{Dialect, DialectError};
 pub use encode::EncodeError;
 pub use field::FieldSpec;
 pub use framing::{FrameWriteError, Framing, FramingError, Prefix};
 pub use message::Message;
 pub use mti::Mti;
+pub use tlv::builder::TlvBuilder;

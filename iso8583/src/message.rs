@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::bitmap::{DeSet, MAX_DE};
-use crate::builder::MessageBuilder;
+use crate::bitmap::{DeSet, MAX_DE, is_bitmap};
 use crate::content::Content;
 use crate::dialect::Dialect;
 use crate::field::{FieldSpec, Format};
@@ -183,29 +182,6 @@ impl<'a> Message<'a> {
         self.located(de).map(|(_, range)| range)
     }
 
-    /// A builder with the same header, MTI and fields, from which the same bytes can be made.
-    #[must_use]
-    pub fn to_builder(&self) -> MessageBuilder {
-        let mut builder = MessageBuilder::new(self.mti);
-        builder.header(self.header());
-        for content in self
-            .iter_des()
-            .filter_map(|de| Some((de, self.content(de)?)))
-        {
-            match content {
-                (de, content) if content.spec.format == Format::B => {
-                    builder.bytes(de, &content.bytes().unwrap_or_default());
-                }
-                (de, content) => {
-                    builder.text(de, &content.text().unwrap_or_default());
-                }
-            }
-        }
-        // An empty secondary bitmap is legal, and is written again where there was one.
-        builder.announce_bitmaps(self.has(1), self.has(65));
-        builder
-    }
-
     /// How many bytes header, MTI and bitmaps take, as far as they were read.
     pub(crate) fn preamble_bytes(&self) -> usize {
         usize::from(self.preamble)
@@ -236,11 +212,6 @@ impl<'a> Message<'a> {
             code_page: self.dialect.code_page,
         })
     }
-}
-
-/// Whether the DE is a bitmap rather than a field.
-pub(crate) fn is_bitmap(de: u8) -> bool {
-    de == 1 || de == 65
 }
 
 impl fmt::Debug for Message<'_> {

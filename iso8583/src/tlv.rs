@@ -3,11 +3,9 @@
 //! Lengths are definite. Tags that no table lists are read like any other, and written again as
 //! they were. Filler bytes between elements (EMV allows 00) are an error here.
 
-mod builder;
+pub mod builder;
 
 use std::fmt;
-
-pub use builder::TlvBuilder;
 
 /// The longest tag, in bytes.
 pub const MAX_TAG_BYTES: usize = 4;

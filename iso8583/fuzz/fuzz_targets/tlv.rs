@@ -3,7 +3,8 @@
 #![no_main]
 
 use iso8583::subelements::{Subelements, append_subelement};
-use iso8583::tlv::{self, TlvBuilder, Tlvs};
+use iso8583::TlvBuilder;
+use iso8583::tlv::{self, Tlvs};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,6 +1,6 @@
 //! Turns the text of a dialect into its table, and refuses what can't be meant.
 
-use super::source::{FieldSource, Source};
+use super::source::{BUILTIN, BUILTIN_NAMES, FieldSource, Source};
 use super::{BitmapEncoding, Dialect, DialectError, MAX_HEADER_BYTES, MtiEncoding};
 use crate::bitmap::MAX_DE;
 use crate::characters::{CODE_PAGE_037, CODE_PAGE_500, CODE_PAGE_1047, CodePage};
@@ -26,7 +26,32 @@ struct Defaults {
     right_pad: u8,
 }
 
-pub(super) fn compile(source: Source) -> Result<Dialect, DialectError> {
+impl Dialect {
+    /// Compiles a dialect from TOML; the module's page shows every key.
+    ///
+    /// # Errors
+    /// When the text is not TOML, a key is unknown, or the settings contradict each other, such as
+    /// a maximum length that its length digits can't say.
+    pub fn from_toml(text: &str) -> Result<Dialect, DialectError> {
+        compile(Source::parse(text)?)
+    }
+
+    /// The built-in dialect of that name. It is compiled anew at each call.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<Dialect> {
+        let (_, text) = BUILTIN.iter().find(|(builtin, _)| *builtin == name)?;
+        // A test compiles each of them, so that an error can't reach anybody.
+        Dialect::from_toml(text).ok()
+    }
+
+    /// The names of the built-in dialects.
+    #[must_use]
+    pub fn builtin_names() -> &'static [&'static str] {
+        &BUILTIN_NAMES
+    }
+}
+
+fn compile(source: Source) -> Result<Dialect, DialectError> {
     let Some(name) = source.name.filter(|name| !name.is_empty()) else {
         return Err(DialectError::Setting {
             dialect: String::new(),

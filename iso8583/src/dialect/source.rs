@@ -4,8 +4,33 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{BUILTIN, BUILTIN_NAMES, BitmapEncoding, DialectError, MAX_BASE_DEPTH, MtiEncoding};
+use super::{BitmapEncoding, DialectError, MAX_BASE_DEPTH, MtiEncoding};
 use crate::field::{ContentEncoding, Format, LengthCounts, LengthEncoding, LengthRule, Shown};
+
+/// The dialects that come with the crate, and their text.
+pub(super) const BUILTIN: [(&str, &str); 4] = [
+    (
+        "iso1987-ascii-hex",
+        include_str!("../../dialects/iso1987-ascii-hex.toml"),
+    ),
+    (
+        "iso1987-ascii-binary",
+        include_str!("../../dialects/iso1987-ascii-binary.toml"),
+    ),
+    (
+        "iso1987-bcd",
+        include_str!("../../dialects/iso1987-bcd.toml"),
+    ),
+    (
+        "iso1987-ebcdic",
+        include_str!("../../dialects/iso1987-ebcdic.toml"),
+    ),
+];
+
+pub(super) const BUILTIN_NAMES: [&str; 4] = {
+    let [(a, _), (b, _), (c, _), (d, _)] = BUILTIN;
+    [a, b, c, d]
+};
 
 /// A dialect as it is written; every setting may be missing.
 #[derive(Debug, Default, Deserialize)]

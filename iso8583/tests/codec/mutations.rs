@@ -1,8 +1,9 @@
 //! 200,000 seeded mutations of valid bytes for each decoder: none panics, and what is accepted is
 //! written again as it was.
 
+use iso8583::TlvBuilder;
 use iso8583::framing::{Framing, Prefix};
-use iso8583::tlv::{self, TlvBuilder, Tlvs};
+use iso8583::tlv::{self, Tlvs};
 use iso8583::{Dialect, MessageBuilder, Mti, masked, subelements};
 
 use crate::{dialects, hex};

@@ -1,7 +1,7 @@
 //! What the decoder refuses: where it says the fault is, and what it has read all the same.
 
 use iso8583::Dialect;
-use iso8583::decode::Part;
+use iso8583::Part;
 
 use crate::{builtin, hex};
 

@@ -1,7 +1,8 @@
 //! BER-TLV and sub-elements.
 
+use iso8583::TlvBuilder;
 use iso8583::subelements::{SubelementError, Subelements, append_subelement};
-use iso8583::tlv::{self, MAX_DEPTH, Tag, TlvBuilder, TlvError, Tlvs};
+use iso8583::tlv::{self, MAX_DEPTH, Tag, TlvError, Tlvs};
 
 use crate::hex;
 
