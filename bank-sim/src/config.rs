@@ -1,7 +1,7 @@
 //! What to simulate: read from TOML, or made in code.
 
 mod check;
-mod standard;
+pub mod standard;
 
 use std::{
     fmt,
@@ -14,8 +14,6 @@ use iso8583::{Framing, Prefix};
 use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-pub use self::standard::{HostPems, StandardPki, StandardPorts, server_name};
 
 /// The name of the acquirer in the standard layout.
 pub const ACQUIRER: &str = "acquirer";

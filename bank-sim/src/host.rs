@@ -18,11 +18,12 @@ use crate::{
     counters::Counters,
     iso8583_rs_codec::CodecError,
     issuer::Issuer,
-    message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES},
+    message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES, Unreadable},
     network,
+    outcome::Outcome,
     response_code::ResponseCode,
     tap::{Direction, Tap, TappedLine},
-    wire::{Line, LineError, Unreadable, WireCodec},
+    wire::{Line, LineError, WireCodec},
 };
 
 /// The most connections that a host holds at once; further ones are closed as they come.
@@ -53,26 +54,6 @@ pub(crate) enum Role {
     Acquirer(Acquirer),
     /// Holds accounts.
     Issuer(Issuer),
-}
-
-/// What becomes of a message.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// It is answered at once.
-    Answer(BankMessage),
-    /// It is answered later.
-    AnswerAfter(Duration, BankMessage),
-    /// Nothing is sent now: it was no request, it was forwarded, or its card never answers.
-    Nothing,
-}
-
-impl Outcome {
-    /// The usual answer: the request's own data elements and DE 39.
-    pub(crate) fn answer_with(request: &BankMessage, code: ResponseCode) -> Self {
-        request
-            .answer(ECHOED_DES, code)
-            .map_or(Self::Nothing, Self::Answer)
-    }
 }
 
 /// Everything about a host that outlives a stop and a start.

@@ -58,6 +58,7 @@ mod acquirer;
 mod host;
 mod message;
 mod network;
+mod outcome;
 mod tls;
 mod wire;
 
@@ -75,5 +76,5 @@ pub use acquirer::MAX_REMEMBERED_ORIGINALS;
 pub use config::SimConfig;
 pub use host::MAX_CONNECTIONS;
 pub use iso8583_rs_codec::run_codec_child_if_asked;
-pub use sim::{BankSim, RunningSim, SimError};
+pub use sim::{RunningSim, SimError, start::BankSim};
 pub use tls::TlsError;

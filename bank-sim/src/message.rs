@@ -150,6 +150,15 @@ fn answering_header(header: &[u8]) -> Vec<u8> {
     }
 }
 
+/// A frame that is no message of the dialect, and what could be read of it all the same.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// What is wrong and where; never what the message holds.
+    pub(crate) reason: String,
+    /// The part decoded before the fault, when at least the MTI could be read.
+    pub(crate) partial: Option<Box<BankMessage>>,
+}
+
 /// The data elements that every answer to a financial message carries back when the request had them.
 /// DE 2 and everything secret (14, 35, 48, 52, 55) stay out.
 pub(crate) const ECHOED_DES: &[u8] = &[3, 4, 7, 11, 12, 13, 32, 33, 37, 41, 42, 49, 90];

@@ -1,6 +1,6 @@
-//! A running simulator: starts hosts from a configuration, and is the handle to them.
+//! A running simulator: the handle to its hosts, which stops them and starts them again.
 
-mod start;
+pub mod start;
 
 use std::{
     collections::BTreeMap,
@@ -20,8 +20,8 @@ use tokio::{
 
 use crate::{
     acquirer::Link,
-    clock::{Clock, SystemClock},
-    config::{ConfigError, SimConfig},
+    clock::Clock,
+    config::ConfigError,
     counters::HostCounters,
     host::{Host, Role, listen},
     iso8583_rs_codec::CodecError,
@@ -85,45 +85,6 @@ pub enum SimError {
         /// The names there are.
         known: String,
     },
-}
-
-/// Starts simulators.
-#[derive(Debug, Clone, Copy)]
-pub struct BankSim;
-
-impl BankSim {
-    /// Binds every listener, starts every host, and returns at once; the acquirer's links come up in
-    /// the background, which [`RunningSim::wait_for_links`] awaits. Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// What cannot be used, and of which host.
-    pub async fn start(config: SimConfig) -> Result<RunningSim, SimError> {
-        Self::start_at(config, Arc::new(SystemClock)).await
-    }
-
-    /// As [`BankSim::start`], with a clock of the caller's.
-    ///
-    /// # Errors
-    /// What cannot be used, and of which host.
-    pub async fn start_at(
-        config: SimConfig,
-        clock: Arc<dyn Clock>,
-    ) -> Result<RunningSim, SimError> {
-        config.check()?;
-        let tap = Tap::new(Arc::clone(&clock));
-        let mut sim = RunningSim {
-            tap,
-            clock,
-            hosts: BTreeMap::new(),
-        };
-        for issuer in &config.issuers {
-            sim.add_issuer(issuer, config.codec_program.clone()).await?;
-        }
-        if let Some(acquirer) = &config.acquirer {
-            sim.add_acquirer(acquirer, &config.issuers).await?;
-        }
-        Ok(sim)
-    }
 }
 
 /// A handle to every host of a simulator. Dropping it stops them all without waiting.

@@ -1,7 +1,7 @@
-//! The acquirer's link to one issuer: connects, signs on, forwards, relays, reconnects.
+//! The acquirer's link to one issuer: what is queued for it, what is in flight on it, and the answers.
 
 use std::{
-    fmt, io,
+    fmt,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,36 +12,20 @@ use std::{
 
 use iso8583::Framing;
 use rustls_pki_types::ServerName;
-use thiserror::Error;
-use tokio::{
-    net::TcpStream,
-    sync::{mpsc, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::sync::{mpsc, watch};
 
-use super::{in_flight::InFlight, session::Session};
+use super::in_flight::InFlight;
 use crate::{
     clock::Clock,
     counters::{Counters, HostCounters},
-    iso8583_rs_codec::CodecError,
     message::{BankMessage, ECHOED_DES},
     response_code::ResponseCode,
     tap::Tap,
-    wire::{LineError, WireCodec},
+    wire::WireCodec,
 };
 
 /// How many requests may wait to be written; further ones are answered with 91.
 const MAX_QUEUED_REQUESTS: usize = 16_384;
-/// How long connecting, and the TLS handshake with it, may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long an issuer may take to answer a sign-on.
-const SIGN_ON_LIMIT: Duration = Duration::from_secs(5);
-/// Between attempts to connect; doubles up to the maximum, and starts again once signed on.
-const MIN_BACK_OFF: Duration = Duration::from_millis(50);
-const MAX_BACK_OFF: Duration = Duration::from_secs(2);
-/// How often expired requests are looked for.
-const EXPIRY_TICK: Duration = Duration::from_millis(50);
 /// What the answer to the switch takes over from the issuer's, besides DE 39.
 const RELAYED_DES: &[u8] = &[38, 44, 54, 55];
 
@@ -94,10 +78,11 @@ pub(crate) struct Forward {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(super) settings: LinkSettings,
-    ready: watch::Sender<bool>,
+    /// Whether the link is signed on.
+    pub(super) ready: watch::Sender<bool>,
     queue: mpsc::Sender<Forward>,
-    /// Taken by whoever runs the link.
-    queued: tokio::sync::Mutex<mpsc::Receiver<Forward>>,
+    /// Taken by the task that keeps the link up.
+    pub(super) queued: tokio::sync::Mutex<mpsc::Receiver<Forward>>,
     in_flight: Mutex<InFlight>,
     last_stan: AtomicU32,
     pub(super) counters: Counters,
@@ -167,98 +152,6 @@ impl Link {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the link up until told to stop.
-    pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
-        let Some(target) = &self.settings.target else {
-            return;
-        };
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = self.keep_up(target) => {}
-            () = self.expire() => {}
-        }
-        self.ready.send_replace(false);
-        self.in_flight().clear();
-    }
-
-    async fn keep_up(&self, target: &LinkTarget) {
-        let mut queued = self.queued.lock().await;
-        let mut back_off = MIN_BACK_OFF;
-        loop {
-            let Err(end) = self.live(target, &mut queued).await;
-            if self.ready.send_replace(false) {
-                back_off = MIN_BACK_OFF;
-            }
-            tracing::warn!(
-                host.id = %self.settings.host,
-                issuer = %self.settings.issuer,
-                error = %end,
-                "the link to an issuer is down"
-            );
-            self.refuse_queued(&mut queued);
-            sleep(back_off).await;
-            back_off = (back_off * 2).min(MAX_BACK_OFF);
-        }
-    }
-
-    /// Answers 91 for what is queued: it was never sent, so its answer is certain. Also done before the
-    /// link is ready again, because a request may have slipped in while it went down, and must not
-    /// reach the issuer when nobody expects it any more.
-    fn refuse_queued(&self, queued: &mut mpsc::Receiver<Forward>) {
-        while let Ok(forward) = queued.try_recv() {
-            self.answer(
-                &forward.request,
-                &forward.replies,
-                ResponseCode::INOPERATIVE,
-                None,
-            );
-        }
-    }
-
-    /// Answers 91 for what the issuer has not answered in time, whether the link is up or not: a
-    /// request that was on the line when it broke may have been approved, so nothing is said earlier.
-    async fn expire(&self) {
-        let mut ticks = interval(EXPIRY_TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let expired = self.in_flight().take_expired(Instant::now());
-            for waiting in expired {
-                self.answer(
-                    &waiting.request,
-                    &waiting.replies,
-                    ResponseCode::INOPERATIVE,
-                    None,
-                );
-            }
-        }
-    }
-
-    /// One connection, from connecting to its end.
-    async fn live(
-        &self,
-        target: &LinkTarget,
-        queued: &mut mpsc::Receiver<Forward>,
-    ) -> Result<std::convert::Infallible, LinkEnd> {
-        let stream = timeout(CONNECT_LIMIT, connect(target))
-            .await
-            .map_err(|_| LinkEnd::TooSlow)??;
-        let mut session = Session::new(self, target, stream);
-        timeout(SIGN_ON_LIMIT, session.sign_on())
-            .await
-            .map_err(|_| LinkEnd::SignOnTooSlow)??;
-        tracing::info!(
-            host.id = %self.settings.host,
-            issuer = %self.settings.issuer,
-            "the link to an issuer is up and signed on"
-        );
-        self.refuse_queued(queued);
-        self.ready.send_replace(true);
-        loop {
-            session.step(queued).await?;
-        }
-    }
-
     /// Answers 30 for a request that the issuer's dialect cannot say, so that nobody waits for it.
     pub(super) fn refuse_unsayable(&self, message: &BankMessage, reason: &str) {
         tracing::error!(
@@ -304,30 +197,4 @@ impl Link {
             );
         }
     }
-}
-
-/// Why a link went down.
-#[derive(Debug, Error)]
-pub(super) enum LinkEnd {
-    #[error("connecting took longer than {} s", CONNECT_LIMIT.as_secs())]
-    TooSlow,
-    #[error("connecting failed: {0}")]
-    Connect(#[from] io::Error),
-    #[error("the issuer took longer than {} s to answer the sign-on", SIGN_ON_LIMIT.as_secs())]
-    SignOnTooSlow,
-    #[error("the issuer refused the sign-on with {code}")]
-    SignOnRefused { code: String },
-    #[error("{0}")]
-    Line(#[from] LineError),
-    #[error("{0}")]
-    Codec(#[from] CodecError),
-    #[error("the issuer sent what is no message: {reason}")]
-    Unreadable { reason: String },
-}
-
-async fn connect(target: &LinkTarget) -> Result<TlsStream<TcpStream>, io::Error> {
-    let stream = TcpStream::connect(target.address).await?;
-    stream.set_nodelay(true)?;
-    let connector = TlsConnector::from(Arc::clone(&target.tls));
-    connector.connect(target.server_name.clone(), stream).await
 }

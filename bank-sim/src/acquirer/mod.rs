@@ -4,6 +4,7 @@ mod in_flight;
 mod link;
 mod originals;
 mod session;
+mod upkeep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,9 +18,9 @@ use self::{
 };
 use crate::{
     clock::{Clock, transmission_date_time},
-    host::Outcome,
     issuer::{ExchangeKey, FinancialKind, MessageKind, kind_of, pan},
     message::BankMessage,
+    outcome::Outcome,
     response_code::ResponseCode,
 };
 

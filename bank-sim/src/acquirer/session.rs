@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use iso8583::Mti;
+use thiserror::Error;
 use tokio::{
     net::TcpStream,
     sync::mpsc,
@@ -12,10 +13,11 @@ use tokio_rustls::client::TlsStream;
 
 use super::{
     in_flight::is_network,
-    link::{Forward, Link, LinkEnd, LinkTarget},
+    link::{Forward, Link, LinkTarget},
 };
 use crate::{
     clock::transmission_date_time,
+    iso8583_rs_codec::CodecError,
     message::{BankMessage, ECHOED_NETWORK_DES},
     network,
     response_code::ResponseCode,
@@ -25,6 +27,19 @@ use crate::{
 
 /// How many requests or answers are handled before the line is looked at again.
 const MESSAGES_AT_A_TIME: usize = 256;
+
+/// Why a connection of a link ended.
+#[derive(Debug, Error)]
+pub(super) enum SessionEnd {
+    #[error("the issuer refused the sign-on with {code}")]
+    SignOnRefused { code: String },
+    #[error("{0}")]
+    Line(#[from] LineError),
+    #[error("{0}")]
+    Codec(#[from] CodecError),
+    #[error("the issuer sent what is no message: {reason}")]
+    Unreadable { reason: String },
+}
 
 pub(super) struct Session<'a> {
     link: &'a Link,
@@ -53,7 +68,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(super) async fn sign_on(&mut self) -> Result<(), LinkEnd> {
+    pub(super) async fn sign_on(&mut self) -> Result<(), SessionEnd> {
         let request = self.network_request(network::SIGN_ON);
         let stan = request.get(11).map(<[u8]>::to_vec);
         self.send(&[request]).await?;
@@ -65,7 +80,7 @@ impl<'a> Session<'a> {
                 }
                 return match answer.text(39) {
                     Some("00") => Ok(()),
-                    code => Err(LinkEnd::SignOnRefused {
+                    code => Err(SessionEnd::SignOnRefused {
                         code: code.unwrap_or("nothing").to_owned(),
                     }),
                 };
@@ -76,7 +91,7 @@ impl<'a> Session<'a> {
     pub(super) async fn step(
         &mut self,
         queued: &mut mpsc::Receiver<Forward>,
-    ) -> Result<(), LinkEnd> {
+    ) -> Result<(), SessionEnd> {
         let mut batch = Vec::new();
         let next_echo = self
             .link
@@ -97,7 +112,7 @@ impl<'a> Session<'a> {
     }
 
     /// Notes what is about to be sent, then sends it.
-    async fn forward(&mut self, batch: Vec<Forward>) -> Result<(), LinkEnd> {
+    async fn forward(&mut self, batch: Vec<Forward>) -> Result<(), SessionEnd> {
         let now = Instant::now();
         let mut messages = Vec::with_capacity(batch.len());
         {
@@ -117,7 +132,7 @@ impl<'a> Session<'a> {
     }
 
     /// Hands the issuer's answers on, and answers its requests.
-    async fn relay(&mut self) -> Result<(), LinkEnd> {
+    async fn relay(&mut self) -> Result<(), SessionEnd> {
         self.last_traffic = Instant::now();
         loop {
             let messages = self.read().await?;
@@ -157,7 +172,7 @@ impl<'a> Session<'a> {
     }
 
     /// The messages that have been read and not been taken yet.
-    async fn read(&mut self) -> Result<Vec<BankMessage>, LinkEnd> {
+    async fn read(&mut self) -> Result<Vec<BankMessage>, SessionEnd> {
         let (frames, consumed) = self
             .line
             .frames(MESSAGES_AT_A_TIME)
@@ -178,7 +193,7 @@ impl<'a> Session<'a> {
         self.line.consume(consumed);
         let mut messages = Vec::with_capacity(decoded.len());
         for message in decoded {
-            let message = message.map_err(|unreadable| LinkEnd::Unreadable {
+            let message = message.map_err(|unreadable| SessionEnd::Unreadable {
                 reason: unreadable.reason,
             })?;
             self.link.counters.received(message.mti());
@@ -197,7 +212,7 @@ impl<'a> Session<'a> {
         request
     }
 
-    async fn send(&mut self, messages: &[BankMessage]) -> Result<(), LinkEnd> {
+    async fn send(&mut self, messages: &[BankMessage]) -> Result<(), SessionEnd> {
         if messages.is_empty() {
             return Ok(());
         }

@@ -16,9 +16,7 @@ use std::process::ExitCode;
 
 pub use self::parent::CodecError;
 pub(crate) use self::parent::Iso8583RsCodec;
-
-/// The first argument that turns a program into the child.
-const CHILD_ARGUMENT: &str = "iso8583-rs-codec-child";
+use self::pipe::CHILD_ARGUMENT;
 
 /// Becomes the codec's child process when the program was started as one, and returns at once
 /// otherwise. `main` of every program that runs a simulator calls this before anything else:

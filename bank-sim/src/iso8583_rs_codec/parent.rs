@@ -18,13 +18,13 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{
-    CHILD_ARGUMENT,
-    pipe::{DECODE, DONE, ENCODE, HELLO, PIPE_FRAMING, message_of, put, put_message, refusal_of},
+use super::pipe::{
+    CHILD_ARGUMENT, DECODE, DONE, ENCODE, HELLO, PIPE_FRAMING, message_of, put, put_message,
+    refusal_of,
 };
 use crate::{
-    message::BankMessage,
-    wire::{Line, LineError, Unreadable},
+    message::{BankMessage, Unreadable},
+    wire::{Line, LineError},
 };
 
 /// The spec that the child reads.

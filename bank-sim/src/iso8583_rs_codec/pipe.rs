@@ -4,6 +4,9 @@ use iso8583::{Framing, Mti, Prefix};
 
 use crate::message::BankMessage;
 
+/// The first argument that turns a program into the child.
+pub(super) const CHILD_ARGUMENT: &str = "iso8583-rs-codec-child";
+
 /// The longest request or answer: a frame of 64 KiB and its table of data elements.
 const MAX_PIPE_FRAME_BYTES: usize = 128 * 1024;
 

@@ -41,8 +41,8 @@ pub(crate) use self::{
 };
 use crate::{
     clock::Clock,
-    host::Outcome,
     message::{BankMessage, ECHOED_DES},
+    outcome::Outcome,
     response_code::ResponseCode,
 };
 

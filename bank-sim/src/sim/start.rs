@@ -1,6 +1,7 @@
-//! From a configuration to hosts.
+//! Starts a simulator: from a configuration to hosts that run.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -12,16 +13,57 @@ use iso8583::Dialect;
 use super::{RunningHost, RunningSim, SimError, bind, run_host};
 use crate::{
     acquirer::{Acquirer, Link, LinkSettings, LinkTarget},
-    config::{AcquirerConfig, ConfigError, IssuerCodec, IssuerConfig, LinkConfig},
+    clock::{Clock, SystemClock},
+    config::{AcquirerConfig, ConfigError, IssuerCodec, IssuerConfig, LinkConfig, SimConfig},
     host::{Host, Role},
     iso8583_rs_codec::Iso8583RsCodec,
     issuer::{Issuer, ZonePinKey, with_test_cards},
+    tap::Tap,
     tls,
     wire::WireCodec,
 };
 
+/// Starts simulators.
+#[derive(Debug, Clone, Copy)]
+pub struct BankSim;
+
+impl BankSim {
+    /// Binds every listener, starts every host, and returns at once; the acquirer's links come up in
+    /// the background, which [`RunningSim::wait_for_links`] awaits. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// What cannot be used, and of which host.
+    pub async fn start(config: SimConfig) -> Result<RunningSim, SimError> {
+        Self::start_at(config, Arc::new(SystemClock)).await
+    }
+
+    /// As [`BankSim::start`], with a clock of the caller's.
+    ///
+    /// # Errors
+    /// What cannot be used, and of which host.
+    pub async fn start_at(
+        config: SimConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<RunningSim, SimError> {
+        config.check()?;
+        let tap = Tap::new(Arc::clone(&clock));
+        let mut sim = RunningSim {
+            tap,
+            clock,
+            hosts: BTreeMap::new(),
+        };
+        for issuer in &config.issuers {
+            sim.add_issuer(issuer, config.codec_program.clone()).await?;
+        }
+        if let Some(acquirer) = &config.acquirer {
+            sim.add_acquirer(acquirer, &config.issuers).await?;
+        }
+        Ok(sim)
+    }
+}
+
 impl RunningSim {
-    pub(super) async fn add_issuer(
+    async fn add_issuer(
         &mut self,
         config: &IssuerConfig,
         codec_program: Option<PathBuf>,
@@ -69,7 +111,7 @@ impl RunningSim {
         self.add_host(host, config.listen).await
     }
 
-    pub(super) async fn add_acquirer(
+    async fn add_acquirer(
         &mut self,
         config: &AcquirerConfig,
         issuers: &[IssuerConfig],

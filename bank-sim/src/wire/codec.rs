@@ -6,17 +6,8 @@ use iso8583::{Dialect, Framing, Message, MessageBuilder, Mti};
 
 use crate::{
     iso8583_rs_codec::{CodecError, Iso8583RsCodec},
-    message::BankMessage,
+    message::{BankMessage, Unreadable},
 };
-
-/// A frame that is no message of the dialect, and what could be read of it all the same.
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    /// What is wrong and where; never what the message holds.
-    pub(crate) reason: String,
-    /// The part decoded before the fault, when at least the MTI could be read.
-    pub(crate) partial: Option<Box<BankMessage>>,
-}
 
 /// Whose codec a host speaks through.
 #[derive(Debug, Clone)]

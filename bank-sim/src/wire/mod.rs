@@ -4,6 +4,6 @@ mod codec;
 mod line;
 
 pub(crate) use self::{
-    codec::{Unreadable, WireCodec},
+    codec::WireCodec,
     line::{Line, LineError},
 };

@@ -2,7 +2,7 @@
 
 use bank_sim::{
     BankSim, RunningSim, SimConfig,
-    config::{StandardPki, StandardPorts},
+    config::standard::{StandardPki, StandardPorts},
 };
 
 use crate::pki::HostPki;

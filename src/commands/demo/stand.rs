@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bank_sim::config::{HostPems, Pem, StandardPki, StandardPorts};
+use bank_sim::config::Pem;
+use bank_sim::config::standard::{HostPems, StandardPki, StandardPorts};
 use bank_sim::tap::{Direction, TappedMessage};
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
 use bank_sim::{BankSim, RunningSim, SimConfig};
@@ -20,7 +21,7 @@ use super::tour::{Payments, Stop};
 use crate::app::{self, Parts};
 use crate::card::keys::SealingKeys;
 use crate::certs::{DevelopmentPki, HostPki, Identity};
-use crate::commands::CommandError;
+use crate::commands::error::CommandError;
 use crate::commands::serve::without_password;
 use crate::config::Config;
 use crate::hosts::HostsOptions;

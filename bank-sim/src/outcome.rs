@@ -1,0 +1,28 @@
+//! What a host decides to do with a message.
+
+use std::time::Duration;
+
+use crate::{
+    message::{BankMessage, ECHOED_DES},
+    response_code::ResponseCode,
+};
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is answered at once.
+    Answer(BankMessage),
+    /// It is answered later.
+    AnswerAfter(Duration, BankMessage),
+    /// Nothing is sent now: it was no request, it was forwarded, or its card never answers.
+    Nothing,
+}
+
+impl Outcome {
+    /// The usual answer: the request's own data elements and DE 39.
+    pub(crate) fn answer_with(request: &BankMessage, code: ResponseCode) -> Self {
+        request
+            .answer(ECHOED_DES, code)
+            .map_or(Self::Nothing, Self::Answer)
+    }
+}
