@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use hdrhistogram::Histogram;
-use payswitch::commands::write_whole;
+use payswitch::commands::output::write_whole;
 use payswitch::merchant_api::client::{self, ApiKey};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
@@ -91,7 +91,7 @@ struct CallArgs {
 }
 
 fn main() -> Result<(), Failure> {
-    let runtime = payswitch::commands::runtime()?;
+    let runtime = payswitch::commands::runtime::runtime()?;
     match CommandLine::parse().command {
         Command::Serve { ready_file } => runtime.block_on(serve(&ready_file)),
         Command::Call(arguments) => runtime.block_on(call(&arguments)),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::card::key_files::Existing;
 use crate::certs::DevelopmentPki;
 use crate::certs::files::RootKeys;

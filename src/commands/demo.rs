@@ -20,9 +20,11 @@ use clap::Args;
 
 use crate::card::header::Algorithm;
 use crate::card::seal::Recipient;
+use crate::commands::error::CommandError;
+use crate::commands::output::print_line;
 use crate::commands::ready_file::ReadyFile;
+use crate::commands::runtime::runtime;
 use crate::commands::serve::{StopSignal, without_password};
-use crate::commands::{self, CommandError, print_line};
 use crate::telemetry::{self, LogFormat};
 
 use stand::{Listener, SERVER_NAME, Stand, StandOptions, stops};
@@ -72,7 +74,7 @@ pub fn run(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     }
     own_files::make(&arguments.data, arguments.ready_file.as_deref())?;
     telemetry::start(LogFormat::Text, Some(&arguments.data.join("payswitch.log")))?;
-    commands::runtime()?.block_on(show(arguments))
+    runtime()?.block_on(show(arguments))
 }
 
 async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {

@@ -22,7 +22,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandError, print_line};
+use super::error::CommandError;
+use super::output::print_line;
+use super::runtime::runtime;
 use crate::payment::money::Money;
 use crate::telemetry::{self, LogFormat};
 use arguments::LoadArgs;
@@ -49,7 +51,7 @@ pub fn run(arguments: &LoadArgs) -> Result<ExitCode, CommandError> {
     // load would be slower by that.
     telemetry::start(LogFormat::Text, None)?;
     let target = arguments.target.read()?;
-    let report = super::runtime()?.block_on(load(arguments, &target))?;
+    let report = runtime()?.block_on(load(arguments, &target))?;
     if arguments.json {
         print_line!("{}", serde_json::to_string(&report)?)?;
     } else {

@@ -9,7 +9,9 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use time::format_description::well_known::Rfc3339;
 
-use super::{CommandError, print_line};
+use super::error::CommandError;
+use super::output::print_line;
+use super::runtime::runtime;
 use crate::app;
 use crate::card::custody::{self, MasterKey};
 use crate::clock::{Clock as _, SystemClock};
@@ -139,7 +141,7 @@ fn mcc(text: &str) -> Result<String, String> {
 /// When the configuration or the database can't be used, or the merchant is unknown or known already.
 pub fn run(arguments: MerchantArgs) -> Result<ExitCode, CommandError> {
     let config = Config::load(arguments.config.as_deref())?;
-    super::runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let store = Store::open(&config.store).await?;
         let done = act(&store, &config, arguments.action).await;
         store.close().await;

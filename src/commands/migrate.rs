@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{CommandError, print_line};
+use super::error::CommandError;
+use super::output::print_line;
+use super::runtime::runtime;
 use crate::config::Config;
 use crate::store::Store;
 
@@ -26,7 +28,7 @@ pub struct MigrateArgs {
 /// When the configuration or the database can't be used.
 pub fn run(arguments: &MigrateArgs) -> Result<ExitCode, CommandError> {
     let config = Config::load(arguments.config.as_deref())?;
-    let report = super::runtime()?.block_on(Store::migrate(&config.store))?;
+    let report = runtime()?.block_on(Store::migrate(&config.store))?;
     for migration in &report.applied {
         print_line!("applied {migration}")?;
     }

@@ -5,20 +5,21 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::card::key_files::{Existing, KeyFileError, write_private_file};
+use error::{FAILED, report};
+use output::printed;
 
 pub mod certs;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod error;
 pub mod load;
 pub mod merchant;
 pub mod migrate;
+pub mod output;
 pub mod ready_file;
+pub mod runtime;
 pub mod seal;
 pub mod serve;
-
-/// Exit code when a command could not do what it was asked to.
-const FAILED: u8 = 1;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -63,9 +64,6 @@ enum Command {
     },
 }
 
-/// Why a command failed: a sentence, and what it comes from.
-pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -94,49 +92,4 @@ pub fn run() -> ExitCode {
         report(&*error);
         ExitCode::from(FAILED)
     })
-}
-
-/// Prints a line on standard output, which may be a closed pipe or a full disk: an error like any other.
-macro_rules! print_line {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        $crate::commands::printed(writeln!(std::io::stdout(), $($text)*))
-    }};
-}
-pub(crate) use print_line;
-
-/// What became of something printed.
-fn printed(done: std::io::Result<()>) -> Result<(), CommandError> {
-    done.map_err(|error| format!("standard output can't be written: {error}").into())
-}
-
-/// Prints an error and what it comes from, one line each.
-#[expect(clippy::print_stderr, reason = "this is where a command line speaks")]
-fn report(error: &(dyn std::error::Error + 'static)) {
-    eprintln!("payswitch: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because: {cause}");
-        source = cause.source();
-    }
-}
-
-/// A runtime for a command.
-///
-/// # Errors
-/// When the operating system gives no threads.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-}
-
-/// Writes a JSON file whole or not at all, so that whoever waits for it never reads half of it. Only
-/// its owner may read it: it may hold an API key.
-///
-/// # Errors
-/// When it can't be written.
-pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> Result<(), KeyFileError> {
-    let text = zeroize::Zeroizing::new(format!("{value:#}\n"));
-    write_private_file(path, text.as_bytes(), Existing::Replace)
 }

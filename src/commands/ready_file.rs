@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{CommandError, write_whole};
+use super::error::CommandError;
+use super::output::write_whole;
 
 /// The file of one run. It is removed when this is dropped.
 pub struct ReadyFile {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::card::header::{Algorithm, MAX_CARD_LIFETIME_S};
 use crate::card::pan::{Card, Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{self, CardClaims, Recipient};

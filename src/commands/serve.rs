@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::CommandError;
+use super::error::CommandError;
 use super::ready_file::ReadyFile;
+use super::runtime::runtime;
 use crate::app;
 use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
@@ -54,7 +55,7 @@ pub fn run(arguments: ServeArgs) -> Result<ExitCode, CommandError> {
     };
     telemetry::start(format, None)?;
     let config = Config::load(arguments.config.as_deref())?;
-    super::runtime()?.block_on(serve(config, arguments.ready_file))
+    runtime()?.block_on(serve(config, arguments.ready_file))
 }
 
 async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
@@ -96,7 +97,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     Ok(if drained {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(super::FAILED)
+        ExitCode::from(super::error::FAILED)
     })
 }
 

@@ -10,7 +10,7 @@ use crate::card::custody::{self, MasterKey};
 use crate::card::key_files::Existing;
 use crate::certs::DevelopmentPki;
 use crate::clock::{Clock as _, SystemClock};
-use crate::commands::CommandError;
+use crate::commands::error::CommandError;
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 use crate::store::Store;

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use crate::card::pan::{Card, Cvv, Expiry, Pan};
 use crate::card::seal::{self, CardClaims, Recipient};
 use crate::clock::{Clock as _, SystemClock};
-use crate::commands::CommandError;
+use crate::commands::error::CommandError;
 use crate::merchant_api::client::ApiKey;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;

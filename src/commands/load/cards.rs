@@ -16,7 +16,7 @@ use crate::card::seal::{self, CardClaims, Recipient, SealError, SessionClaims, S
 use crate::card::session::MAX_MESSAGES;
 use crate::card::test_methods::TEST_METHODS;
 use crate::clock::{Clock as _, SystemClock};
-use crate::commands::CommandError;
+use crate::commands::error::CommandError;
 use crate::merchant_api::client::encoded::EncodedRequest;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;

@@ -10,7 +10,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
-use crate::commands::CommandError;
+use crate::commands::error::CommandError;
 use crate::merchant_api::client::{self, ApiKey};
 use crate::payment::ids::MerchantId;
 

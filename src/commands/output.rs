@@ -1,0 +1,31 @@
+//! What a command writes: lines on standard output, and JSON files.
+
+use super::error::CommandError;
+use crate::card::key_files::{Existing, KeyFileError, write_private_file};
+
+/// Prints a line on standard output, which may be a closed pipe or a full disk: an error like any other.
+macro_rules! print_line {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        $crate::commands::output::printed(writeln!(std::io::stdout(), $($text)*))
+    }};
+}
+pub(crate) use print_line;
+
+/// What became of something printed.
+///
+/// # Errors
+/// When standard output is closed or full.
+pub fn printed(done: std::io::Result<()>) -> Result<(), CommandError> {
+    done.map_err(|error| format!("standard output can't be written: {error}").into())
+}
+
+/// Writes a JSON file whole or not at all, so that whoever waits for it never reads half of it. Only
+/// its owner may read it: it may hold an API key.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> Result<(), KeyFileError> {
+    let text = zeroize::Zeroizing::new(format!("{value:#}\n"));
+    write_private_file(path, text.as_bytes(), Existing::Replace)
+}
