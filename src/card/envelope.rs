@@ -16,11 +16,11 @@ use super::jwe::Compact;
 use super::keys::{SealingKeys, SealingKeysError};
 use super::pan::Card;
 use super::payload::{parse_card, parse_session_key};
-use super::session::{SealingSession, Tickets};
+use super::session::SealingSession;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use content_key::{ContentKey, Decoy};
+use content_key::{ContentKey, ContentKeys};
 
 /// A sealed card as the merchant sent it: a compact JWE, not yet looked at.
 pub struct SealedCard(String);
@@ -102,9 +102,7 @@ impl From<Refusal> for SealedCardRefused {
 /// Opens envelopes.
 #[derive(Debug)]
 pub struct Opener {
-    keys: SealingKeys,
-    tickets: Tickets,
-    decoy: Decoy,
+    keys: ContentKeys,
 }
 
 impl Opener {
@@ -114,22 +112,20 @@ impl Opener {
     /// When the cryptographic library makes no decoy key.
     pub fn new(keys: SealingKeys, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
         Ok(Self {
-            keys,
-            tickets: Tickets::new(master_key)?,
-            decoy: Decoy::new()?,
+            keys: ContentKeys::new(keys, master_key)?,
         })
     }
 
     /// The public keys to seal to, as a JWK Set (RFC 7517).
     #[must_use]
     pub fn jwks(&self) -> String {
-        self.keys.jwks()
+        self.keys().jwks()
     }
 
     /// The keys that open envelopes.
     #[must_use]
     pub fn keys(&self) -> &SealingKeys {
-        &self.keys
+        self.keys.sealing_keys()
     }
 
     /// Opens a sealed card that must be bound to `binding`.
@@ -168,12 +164,14 @@ impl Opener {
         let mut envelope = self.parse(sealed)?;
         let header_json = std::mem::take(&mut envelope.header);
         let header = self.parse_header(&header_json, Kind::Card)?;
-        let (key, key_found) = self.content_key(&header, &envelope, binding.merchant_id, now);
+        let (key, is_found) = self.keys.find(&header, &envelope, binding.merchant_id, now);
         let card = envelope
             .decrypt(key.key())
             .ok_or(Refusal::Content)
             .and_then(|content| parse_card(content).ok_or(Refusal::Payload));
-        key_found?;
+        if !is_found {
+            return Err(Refusal::Key);
+        }
         let card = card?;
         check_binding(&header, binding)?;
         if !header.is_current(now, MAX_CARD_LIFETIME_S) {
@@ -200,12 +198,14 @@ impl Opener {
         let mut envelope = self.parse(sealed)?;
         let header_json = std::mem::take(&mut envelope.header);
         let header = self.parse_header(&header_json, Kind::Session)?;
-        let (key, key_found) = self.content_key(&header, &envelope, merchant_id, now);
+        let (key, is_found) = self.keys.find(&header, &envelope, merchant_id, now);
         let session_key = envelope
             .decrypt(key.key())
             .ok_or(Refusal::Content)
             .and_then(|content| parse_session_key(content).ok_or(Refusal::Payload));
-        key_found?;
+        if !is_found {
+            return Err(Refusal::Key);
+        }
         let session_key = session_key?;
         if header.merchant != merchant_id.as_str() {
             return Err(Refusal::Merchant);
@@ -219,21 +219,21 @@ impl Opener {
         if !header.is_current(now, MAX_SESSION_LIFETIME_S) || now >= setup_ends {
             return Err(Refusal::Time);
         }
-        self.tickets
-            .issue(&session_key, merchant_id, header.expires_at())
+        self.keys
+            .issue_ticket(&session_key, merchant_id, header.expires_at())
             .ok_or(Refusal::Key)
     }
 
     fn parse<'a>(&self, sealed: &'a str) -> Result<Compact<'a>, Refusal> {
         Compact::parse(sealed).ok_or_else(|| {
-            self.spend_an_agreement();
+            self.keys.spend_an_agreement();
             Refusal::NotAnEnvelope
         })
     }
 
     fn parse_header<'a>(&self, json: &'a [u8], kind: Kind) -> Result<Header<'a>, Refusal> {
         Header::parse(json, kind).ok_or_else(|| {
-            self.spend_an_agreement();
+            self.keys.spend_an_agreement();
             Refusal::Header
         })
     }

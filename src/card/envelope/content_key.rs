@@ -7,21 +7,20 @@ use std::sync::Arc;
 use ring::aead::LessSafeKey;
 use zeroize::Zeroizing;
 
-use super::{Opener, Refusal};
-use crate::card::custody::CustodyError;
+use crate::card::custody::{CustodyError, MasterKey};
 use crate::card::header::{Algorithm, EphemeralKey, Header};
 use crate::card::jwe::{
     CONTENT_KEY_BYTES, Compact, P256_BYTES, P256_POINT_BYTES, content_key, decode,
 };
-use crate::card::keys::SealingKeysError;
+use crate::card::keys::{SealingKeys, SealingKeysError};
 use crate::card::sealing_key::{KeyNotMade, SealingKey};
-use crate::card::session::Session;
+use crate::card::session::{SealingSession, Session, Tickets};
 use crate::clock::random_bytes;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 
-/// What takes the place of what is missing or malformed.
-pub(super) struct Decoy {
+/// Stands in for what is missing or malformed.
+struct Decoy {
     key: SealingKey,
     point: [u8; P256_POINT_BYTES],
     /// Opens nothing, because nobody knows it (RFC 7516 section 11.5).
@@ -29,7 +28,7 @@ pub(super) struct Decoy {
 }
 
 impl Decoy {
-    pub(super) fn new() -> Result<Self, SealingKeysError> {
+    fn new() -> Result<Self, SealingKeysError> {
         let (key, _) = SealingKey::generate_p256()?;
         let (other, _) = SealingKey::generate_p256()?;
         let point = other.p256_point().ok_or(KeyNotMade { kind: "P-256" })?;
@@ -66,15 +65,45 @@ impl ContentKey<'_> {
     }
 }
 
-impl Opener {
-    /// The content key, or one that opens nothing and the reason.
-    pub(super) fn content_key(
+/// The keys that content keys come from: sealing keys and session tickets.
+#[derive(Debug)]
+pub(super) struct ContentKeys {
+    keys: SealingKeys,
+    pub(super) tickets: Tickets,
+    decoy: Decoy,
+}
+
+impl ContentKeys {
+    pub(super) fn new(keys: SealingKeys, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
+        Ok(Self {
+            keys,
+            tickets: Tickets::new(master_key)?,
+            decoy: Decoy::new()?,
+        })
+    }
+
+    pub(super) fn sealing_keys(&self) -> &SealingKeys {
+        &self.keys
+    }
+
+    /// The ticket of a session key; `None` when the cryptographic library refuses it.
+    pub(super) fn issue_ticket(
+        &self,
+        session_key: &[u8; CONTENT_KEY_BYTES],
+        merchant_id: &MerchantId,
+        expires_at: UnixMillis,
+    ) -> Option<SealingSession> {
+        self.tickets.issue(session_key, merchant_id, expires_at)
+    }
+
+    /// The content key and `true`, or one that opens nothing and `false`.
+    pub(super) fn find(
         &self,
         header: &Header<'_>,
         envelope: &Compact<'_>,
         merchant_id: &MerchantId,
         now: UnixMillis,
-    ) -> (ContentKey<'_>, Result<(), Refusal>) {
+    ) -> (ContentKey<'_>, bool) {
         let own = |bytes: Zeroizing<[u8; CONTENT_KEY_BYTES]>| {
             content_key(&bytes).map(|key| ContentKey::Own(Box::new(key)))
         };
@@ -86,11 +115,8 @@ impl Opener {
                 .map(ContentKey::Session),
         };
         match found {
-            Some(key) => (key, Ok(())),
-            None => (
-                ContentKey::Decoy(&self.decoy.content_key),
-                Err(Refusal::Key),
-            ),
+            Some(key) => (key, true),
+            None => (ContentKey::Decoy(&self.decoy.content_key), false),
         }
     }
 

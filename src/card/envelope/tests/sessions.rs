@@ -75,7 +75,7 @@ fn a_session_key_is_set_up_once_and_used_a_limited_number_of_times() {
     }
 
     let (session, recipient) = fixture.session(3600);
-    let ready = fixture.opener.tickets.find(&session.kid).unwrap();
+    let ready = fixture.opener.keys.tickets.find(&session.kid).unwrap();
     let sealed = recipient.seal_card(&card(), &claims()).unwrap();
     let uses = (0..MAX_MESSAGES).filter(|_| ready.count()).count();
     assert_eq!(uses, 1 << 20);

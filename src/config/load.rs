@@ -1,0 +1,90 @@
+//! Reads the configuration: defaults, file, environment.
+
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+
+use super::{Config, ConfigError, ENVIRONMENT_PREFIX, environment};
+
+impl Config {
+    /// The defaults, over them the file, over that the environment.
+    ///
+    /// # Errors
+    /// When the file can't be read, a key or a variable is unknown, or a value is of the wrong kind or
+    /// range.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        environment::check(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            // Figment passes over a file that isn't there; one that was named must be, and be readable.
+            std::fs::read(path).map_err(|source| ConfigError::Unreadable {
+                path: path.to_path_buf(),
+                source,
+            })?;
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        // The master key is a secret, not a setting: only the custody of keys reads it.
+        let environment = Env::prefixed(ENVIRONMENT_PREFIX)
+            .filter(|key| key.as_str().contains("__"))
+            .split("__");
+        let config: Self = figment
+            .merge(environment)
+            .extract()
+            .map_err(|error| ConfigError::Invalid(Box::new(with_plain_keys(error))))?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Figment puts the name of its profile before each key; there is only one, and nobody wrote it.
+fn with_plain_keys(mut error: figment::Error) -> figment::Error {
+    error.metadata = error
+        .metadata
+        .map(|metadata| metadata.interpolater(|_profile, keys| keys.join(".")));
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = std::env::temp_dir().join(format!("payswitch-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!(
+            "{:x}.toml",
+            text.len() + text.matches('a').count() * 997
+        ));
+        std::fs::write(&path, text).unwrap();
+        let loaded = Config::load(Some(&path));
+        std::fs::remove_file(&path).unwrap();
+        loaded
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names() {
+        let config = load("[store]\nurl = \"postgres://localhost/pay\"\n").unwrap();
+        assert_eq!(config.store.url, "postgres://localhost/pay");
+        assert_eq!(config.merchant_api, Config::default().merchant_api);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for (text, named) in [
+            ("[store]\nurll = \"x\"\n", "urll"),
+            ("[stores]\n", "stores"),
+            ("[store]\nread_connections = \"many\"\n", "read_connections"),
+            ("[store]\nread_connections = 0\n", "store.read_connections"),
+            ("[merchant_api]\nlisten = \"nowhere\"\n", "listen"),
+        ] {
+            let error = load(text).unwrap_err();
+            let shown = format!("{error} {:?}", std::error::Error::source(&error));
+            assert!(shown.contains(named), "{text}: {shown}");
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            assert!(!source.unwrap_or_default().contains("default."), "{text}");
+        }
+        let missing = Config::load(Some(Path::new("/nowhere/payswitch.toml"))).unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/payswitch.toml"));
+    }
+}
