@@ -1,7 +1,9 @@
 //! The negative control: violations planted in sources that are nowhere, and sources without any.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
+use super::circles::{Tree, circles};
 use super::violations;
 
 /// Each planted violation must be found, or the checker checks nothing.
@@ -29,9 +31,14 @@ fn planted_violations_are_found() {
             "card may not use merchant_api",
         ),
         (
-            "authorization.rs",
-            "use crate::reversal::send;",
-            "authorization may not use reversal",
+            "flows/capture.rs",
+            "use crate::flows::refund::Refund;",
+            "the flow capture may not use refund",
+        ),
+        (
+            "flows/capture.rs",
+            "fn f() { super::refund::refund(); }",
+            "the flow capture may not use refund",
         ),
         (
             "payment/record.rs",
@@ -98,5 +105,142 @@ fn planted_violations_are_found() {
             Vec::<String>::new(),
             "{path}: {source}"
         );
+    }
+}
+
+/// What the circles are in these files of a crate called `planted`.
+fn circles_of(files: &[(&str, &str)]) -> Vec<BTreeSet<PathBuf>> {
+    let sources: BTreeMap<PathBuf, String> = files
+        .iter()
+        .map(|(path, source)| (PathBuf::from(path), (*source).to_owned()))
+        .collect();
+    circles(&Tree::read("planted", "lib.rs", &sources).arrows())
+}
+
+#[test]
+fn planted_circles_are_found() {
+    let lib = ("lib.rs", "mod a; mod b;");
+    let planted: &[&[(&str, &str)]] = &[
+        &[
+            lib,
+            ("a.rs", "use crate::b::B;"),
+            ("b.rs", "use super::a::A;"),
+        ],
+        // A path without a `use`; the crate by its own name; a path in a macro.
+        &[
+            lib,
+            ("a.rs", "fn f() { crate::b::g(); }"),
+            ("b.rs", "use planted::a::A;"),
+        ],
+        &[
+            lib,
+            ("a.rs", "fn f() { x!(crate::b::g()); }"),
+            ("b.rs", "struct S(crate::a::A);"),
+        ],
+        // Through an imported module, renamed or not.
+        &[
+            lib,
+            ("a.rs", "use crate::b; fn f() { b::g(); }"),
+            ("b.rs", "use crate::a as other; fn g() { other::f(); }"),
+        ],
+        // Through a re-export of the root, also a chain of them.
+        &[
+            ("lib.rs", "mod a; mod b; pub use b::B; pub use B as C;"),
+            ("a.rs", "use crate::C; fn f() { C::new(); }"),
+            ("b.rs", "use crate::a::f;"),
+        ],
+        // Through a glob, and through a glob of a re-export.
+        &[
+            lib,
+            ("a.rs", "use crate::b::*;"),
+            ("b.rs", "use crate::a::*;"),
+        ],
+        &[
+            ("lib.rs", "mod a; mod b; pub use b::*;"),
+            ("a.rs", "use crate::B;"),
+            ("b.rs", "use crate::a::A;"),
+        ],
+        // From within an inline module.
+        &[
+            lib,
+            ("a.rs", "mod inner { use super::super::b::B; }"),
+            ("b.rs", "use crate::a::inner::I;"),
+        ],
+        // A file named by `#[path]`.
+        &[
+            ("lib.rs", "mod a; #[path = \"other.rs\"] mod b;"),
+            ("a.rs", "use crate::b::B;"),
+            ("other.rs", "use crate::a::A;"),
+        ],
+        // A face with code of its own, and its child.
+        &[
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod child; use self::child::C; struct A;"),
+            ("a/child.rs", "use super::A;"),
+        ],
+        &[
+            ("lib.rs", "mod a;"),
+            ("a.rs", "mod child; fn f() { child::g(); }"),
+            ("a/child.rs", "use crate::a;"),
+        ],
+        // A method that another file defines.
+        &[
+            lib,
+            ("a.rs", "struct A; impl A { fn f(&self) { self.g() } }"),
+            ("b.rs", "use crate::a::A; impl A { fn g(&self) {} }"),
+        ],
+        // Three files.
+        &[
+            ("lib.rs", "mod a; mod b; mod c;"),
+            ("a.rs", "use crate::b::B;"),
+            ("b.rs", "use crate::c::C;"),
+            ("c.rs", "use crate::a::A;"),
+        ],
+    ];
+    for files in planted {
+        let expected: BTreeSet<PathBuf> = files
+            .iter()
+            .map(|(path, _)| PathBuf::from(path))
+            .filter(|path| path != Path::new("lib.rs"))
+            .collect();
+        let found = circles_of(files);
+        assert!(
+            found.len() == 1 && expected.is_subset(&found[0]),
+            "{files:?}: {found:?}"
+        );
+    }
+    let fine: &[&[(&str, &str)]] = &[
+        &[
+            lib,
+            ("a.rs", "use crate::b::B;"),
+            ("b.rs", "use std::fmt; fn a() { fmt::f(); }"),
+        ],
+        // Tests may look back.
+        &[
+            lib,
+            ("a.rs", "use crate::b::B;"),
+            ("b.rs", "#[cfg(test)] mod tests { use crate::a::A; }"),
+        ],
+        &[
+            ("lib.rs", "mod a; #[cfg(test)] mod tests;"),
+            ("a.rs", "struct A;"),
+            ("tests.rs", "use crate::a::A;"),
+        ],
+        // A face that only declares its children, and brothers that meet through it.
+        &[
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod one; mod two; pub use one::One;"),
+            ("a/one.rs", "struct One;"),
+            ("a/two.rs", "use super::One; use super::one::Two;"),
+        ],
+        // A face that is used by its children and uses none of them.
+        &[
+            ("lib.rs", "mod a;"),
+            ("a.rs", "mod child; struct A;"),
+            ("a/child.rs", "use super::A; impl A { fn f() {} }"),
+        ],
+    ];
+    for files in fine {
+        assert_eq!(circles_of(files), Vec::new(), "{files:?}");
     }
 }
