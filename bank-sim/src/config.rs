@@ -1,4 +1,4 @@
-//! What to simulate: read from TOML, or made in code.
+//! The configuration of a simulator: read from TOML, or made in code.
 
 mod check;
 pub mod standard;
@@ -45,9 +45,9 @@ pub enum ConfigError {
         host: String,
         /// The setting.
         setting: &'static str,
-        /// What is allowed.
+        /// The values that are allowed.
         expected: &'static str,
-        /// What was found; never a secret.
+        /// The value found; never a secret.
         got: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A host: a listener, its connections, and what is the same on all of them, whoever decides.
+//! A host: a listener and its connections, the same for an acquirer and an issuer.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ const MAX_DELAYED_ANSWERS: usize = 16_384;
 /// How long a host that cannot accept connections waits before it tries again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Who decides at a host.
+/// The part of a host that decides about messages.
 #[derive(Debug)]
 pub(crate) enum Role {
     /// Forwards to issuers.
@@ -77,7 +77,7 @@ pub(crate) async fn listen(
     listener: TcpListener,
     mut stop: watch::Receiver<bool>,
 ) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -94,14 +94,14 @@ pub(crate) async fn listen(
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             tracing::warn!(host.id = %host.name, %peer, "a connection was closed, there are {MAX_CONNECTIONS}");
             continue;
         };
         let host = Arc::clone(&host);
         connections.spawn(async move {
             serve(host, stream, peer).await;
-            drop(place);
+            drop(slot);
         });
     }
     drop(listener);
@@ -203,8 +203,8 @@ impl Connection {
         let mut answers = Vec::new();
         tokio::select! {
             _ = self.relayed.recv_many(&mut answers, MESSAGES_AT_A_TIME) => {}
-            turned = self.line.turn() => {
-                turned?;
+            read = self.line.read_while_writing() => {
+                read?;
                 self.last_traffic = Instant::now();
                 return self.decide_all().await;
             }
@@ -255,7 +255,7 @@ impl Connection {
                     }
                 }
             }
-            // What came before the bad frame is answered all the same.
+            // The messages before the bad frame are answered all the same.
             self.send(&answers).await?;
             if let Some(end) = unanswerable {
                 return Err(end);
@@ -289,8 +289,8 @@ impl Connection {
         })
     }
 
-    /// A frame that is no message is answered with 30 when MTI and STAN could be read; without them
-    /// nobody could match the answer, and the line is dropped.
+    /// A frame that is no message is answered with 30 when MTI and STAN could be read. Without them the
+    /// answer could not be matched, and the line is dropped.
     fn refuse_format(&self, unreadable: Unreadable) -> Result<Outcome, ConnectionEnd> {
         let Unreadable { reason, partial } = unreadable;
         let answer = partial
@@ -313,7 +313,7 @@ impl Connection {
 
     fn delay(&mut self, delay: Duration, answer: BankMessage) {
         if self.delayed.len() >= MAX_DELAYED_ANSWERS {
-            tracing::warn!(host.id = %self.host.name, "a late answer is never sent, too many wait");
+            tracing::warn!(host.id = %self.host.name, "a late answer is never sent, too many are delayed");
             return;
         }
         self.delayed_so_far += 1;
@@ -366,7 +366,7 @@ impl Connection {
                         mti = %message.mti(),
                         stan = message.text(11).unwrap_or("?"),
                         reason,
-                        "a message cannot be said in this host's dialect and is not sent"
+                        "a message cannot be encoded in this host's dialect and is not sent"
                     ),
                 },
             )

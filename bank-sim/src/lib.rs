@@ -11,7 +11,7 @@
 //! - `acquirer`: forwards by BIN over its own links and relays the answers.
 //! - [`issuer`]: accounts, rules and holds; [`response_code`]: what DE 39 can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
-//! - [`tap`] and [`counters`]: what a test or a demo sees of it all; [`clock`]: time as an argument.
+//! - [`tap`] and [`counters`]: the messages as a test or a demo sees them; [`clock`]: time as an argument.
 //!
 //! # What the hosts answer
 //!

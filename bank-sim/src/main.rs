@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed; there is nobody else to tell.
+            // Standard error may be closed; there is no other place for the error.
             let _ = writeln!(io::stderr(), "bank-sim: {}", with_causes(&*error));
             ExitCode::FAILURE
         }

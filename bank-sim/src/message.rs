@@ -153,7 +153,7 @@ fn answering_header(header: &[u8]) -> Vec<u8> {
 /// A frame that is no message of the dialect, and what could be read of it all the same.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    /// What is wrong and where; never what the message holds.
+    /// The fault and its place; never the contents of the message.
     pub(crate) reason: String,
     /// The part decoded before the fault, when at least the MTI could be read.
     pub(crate) partial: Option<Box<BankMessage>>,

@@ -1,4 +1,4 @@
-//! What a host decides to do with a message.
+//! The decision of a host about a message.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::{
     response_code::ResponseCode,
 };
 
-/// What becomes of a message.
+/// The decision about one message.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// It is answered at once.

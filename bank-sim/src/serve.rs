@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// What `serve` is told on the command line.
+/// The arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The configuration in TOML; paths in it are relative to the working directory.
@@ -41,7 +41,7 @@ struct ReadyHost<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("bank_sim=info"));
-    // Whoever sets `NO_COLOR` to anything wants plain text, on a terminal too (no-color.org).
+    // `NO_COLOR` with any value means plain text, on a terminal too (no-color.org).
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_ansi(io::stderr().is_terminal() && !plain)
@@ -60,7 +60,7 @@ async fn serve(config: SimConfig, ready_file: Option<&Path>) -> Result<(), Box<d
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let sim = BankSim::start(config).await?;
-    // Before "ready" is said, so that who waits for the word finds the file.
+    // Before "ready" is printed, so that a program that waits for the line finds the file.
     if let Some(path) = ready_file {
         write_ready_file(&sim, path)
             .map_err(|error| format!("`{}` can't be written: {error}", path.display()))?;
@@ -73,7 +73,7 @@ async fn serve(config: SimConfig, ready_file: Option<&Path>) -> Result<(), Box<d
     if let Some(path) = ready_file
         && let Err(error) = fs::remove_file(path)
     {
-        // Whoever starts the banks again waits for the new one.
+        // A program that starts the banks again waits for the new file.
         tracing::warn!(%error, path = %path.display(), "the ready file was not removed");
     }
     sim.shutdown().await;
@@ -101,7 +101,7 @@ fn print_hosts(sim: &RunningSim) -> io::Result<()> {
     writeln!(out, "ready")
 }
 
-/// Written beside its place and moved there, so that nobody reads half of it.
+/// Written beside its place and moved there, so that no reader sees half of it.
 fn write_ready_file(sim: &RunningSim, path: &Path) -> Result<(), Box<dyn Error>> {
     let hosts = sim.hosts().map(|host| {
         (

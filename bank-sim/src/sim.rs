@@ -101,8 +101,8 @@ struct RunningHost {
     tasks: Mutex<Option<HostTasks>>,
 }
 
-/// A host dies with its lines: were its links to go first, it would still say 91 on them for a moment,
-/// which no killed process does.
+/// Lines are stopped before links. In the other order the host would answer 91 on its lines for a moment,
+/// which a killed process does not do.
 struct HostTasks {
     lines: Tasks,
     links: Tasks,
@@ -139,7 +139,7 @@ impl RunningSim {
         self.hosts.get(host).map(|running| running.address)
     }
 
-    /// The hosts by name, with what one must know to talk to them.
+    /// The hosts by name, and how to reach them.
     pub fn hosts(&self) -> impl Iterator<Item = HostSummary<'_>> {
         self.hosts.iter().map(|(name, running)| HostSummary {
             name,
@@ -158,7 +158,7 @@ impl RunningSim {
         }
     }
 
-    /// What a host has received and sent on the lines that others opened to it.
+    /// The messages that a host has received and sent on the lines that others opened to it, counted.
     #[must_use]
     pub fn counters(&self, host: &str) -> Option<HostCounters> {
         self.hosts
@@ -166,7 +166,7 @@ impl RunningSim {
             .map(|running| running.host.counters.snapshot())
     }
 
-    /// What the acquirer has sent and received on its link to an issuer.
+    /// The messages that the acquirer has sent and received on its link to an issuer, counted.
     #[must_use]
     pub fn link_counters(&self, issuer: &str) -> Option<HostCounters> {
         self.links()
@@ -285,7 +285,7 @@ impl RunningSim {
     }
 }
 
-/// What one must know to talk to a host.
+/// How to reach a host.
 #[derive(Debug, Clone, Copy)]
 pub struct HostSummary<'a> {
     /// Its name.

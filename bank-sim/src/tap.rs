@@ -25,7 +25,7 @@ pub enum Direction {
 pub struct TappedMessage {
     /// The host at whose line it was seen.
     pub host: Arc<str>,
-    /// Who is at the other end: an address, or the issuer's name on the acquirer's links.
+    /// The other end: an address, or the issuer's name on the acquirer's links.
     pub peer: Arc<str>,
     /// Which way it went.
     pub direction: Direction,
@@ -51,7 +51,7 @@ impl fmt::Debug for TappedMessage {
     }
 }
 
-/// Where all lines of a simulator report; costs one atomic read while nobody listens.
+/// Where all lines of a simulator report; costs one atomic read while there is no listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Tap {
     sender: broadcast::Sender<TappedMessage>,
@@ -70,7 +70,7 @@ impl Tap {
         self.sender.subscribe()
     }
 
-    /// Reports a message if anybody listens.
+    /// Reports a message if there is a listener.
     pub(crate) fn report(&self, line: &TappedLine, direction: Direction, bytes: &[u8]) {
         if self.sender.receiver_count() == 0 {
             return;
@@ -83,12 +83,12 @@ impl Tap {
             bytes: Arc::from(bytes),
             at: self.clock.now_utc(),
         };
-        // The last listener may have left since; then there is nobody to tell.
+        // The last listener may have left since.
         let _ = self.sender.send(message);
     }
 }
 
-/// What all messages of one line have in common.
+/// The fields that all messages of one line share.
 #[derive(Debug, Clone)]
 pub(crate) struct TappedLine {
     pub(crate) host: Arc<str>,

@@ -5,7 +5,7 @@
 
 use crate::response_code::ResponseCode;
 
-/// Which way a test card ends.
+/// How a payment with a test card ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardBehaviour {
     /// Approved, from balances that no load test exhausts.
@@ -39,7 +39,7 @@ pub struct TestCard {
     pub pan: &'static str,
     /// The name of the issuer that holds it.
     pub issuer: &'static str,
-    /// What becomes of a payment with it.
+    /// How a payment with it ends.
     pub behaviour: CardBehaviour,
     /// Its expiry date as DE 14 has it: `YYMM`.
     pub expiry_yymm: &'static str,
@@ -47,7 +47,7 @@ pub struct TestCard {
     pub cvv2: &'static str,
     /// Its PIN.
     pub pin: &'static str,
-    /// What DE 39 says to an ordinary payment with expiry 12/2030 and the CVV2 above; `None` when
+    /// DE 39 of the answer to an ordinary payment with expiry 12/2030 and the CVV2 above; `None` when
     /// no answer comes in time.
     pub response_code: Option<ResponseCode>,
 }
@@ -158,7 +158,7 @@ pub struct ProvokingAmount {
     pub last_three_digits: u16,
     /// The answer.
     pub response_code: ResponseCode,
-    /// What the code means.
+    /// The meaning of the code.
     pub meaning: &'static str,
 }
 

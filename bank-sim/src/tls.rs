@@ -33,7 +33,7 @@ pub enum TlsError {
     NotPem {
         /// The file, or that the text was given in code.
         from: String,
-        /// What was looked for.
+        /// The PEM section that was expected.
         expected: &'static str,
         /// Why.
         #[source]
@@ -66,7 +66,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// What a host listens with: TLS 1.3 only, and a client certificate under the host's root required.
+/// The settings of a listener: TLS 1.3 only, and a client certificate under the host's root required.
 pub(crate) fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = provider();
     let roots = Arc::new(root_store(&tls.client_ca)?);
@@ -76,13 +76,13 @@ pub(crate) fn server_config(tls: &ListenerTls) -> Result<Arc<ServerConfig>, TlsE
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(clients)
         .with_single_cert(certificates(&tls.certificate)?, private_key(&tls.key)?)?;
-    // Every connection proves itself anew; bank lines are few and long.
+    // Every connection makes a full handshake; bank lines are few and long.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
-/// What the acquirer connects to an issuer with, and the name it insists on.
+/// The settings of the acquirer's connection to an issuer, and the name that the issuer must prove.
 pub(crate) fn client_config(
     tls: &ClientTls,
 ) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {

@@ -49,8 +49,8 @@ pub(crate) struct Value<'a> {
 }
 
 /// Collects the fields of a message in any order; [`Dialect::encode`](crate::Dialect::encode)
-/// checks and writes them. Nothing here fails or panics: what can't be meant is remembered, and
-/// reported by `encode`.
+/// checks and writes them. Nothing here fails or panics: `encode` reports the first value that no
+/// dialect could write.
 ///
 /// Reused through [`clear`](Self::clear), it stops allocating once it has held the largest message.
 /// `clear` and dropping overwrite the values with zeros; `Debug` names the fields only.
@@ -59,7 +59,7 @@ pub struct MessageBuilder {
     mti: Mti,
     header: Vec<u8>,
     fields: DeSet,
-    /// The bitmaps, DE 1 and DE 65, that are to be there even when empty.
+    /// The bitmaps, DE 1 and DE 65, that are written even when empty.
     announced: DeSet,
     /// One for each field, sorted by DE.
     slots: Vec<Slot>,
@@ -145,7 +145,7 @@ impl MessageBuilder {
         self.set(de, ValueKind::Number, digits)
     }
 
-    /// Takes a field out. Also forgives an unusable value given for it.
+    /// Takes a field out. An unusable value that was given for it is forgotten.
     pub fn remove(&mut self, de: u8) -> &mut Self {
         if self.misuse.is_some_and(|(wrong, _)| wrong == de) {
             self.misuse = None;
@@ -266,7 +266,7 @@ impl MessageBuilder {
         Ok(())
     }
 
-    /// Puts `value` of field `de` where `old` was, and moves what lies behind.
+    /// Replaces the bytes `old` by the value of field `de`, and moves the ones behind them.
     fn replace(&mut self, de: u8, old: Range<usize>, value: &[u8]) {
         let end = old.end;
         let grown = value.len().saturating_sub(old.len());
@@ -285,7 +285,7 @@ impl MessageBuilder {
 
     fn wipe(&mut self) {
         self.arena.fill(0);
-        // The compiler must not see that nobody reads the zeros.
+        // Without this the compiler may leave the zeros out, because nothing reads them.
         std::hint::black_box(&mut self.arena);
     }
 }

@@ -7,7 +7,7 @@ use crate::characters::{CodePage, HEX, first_outside, first_outside_amount};
 use crate::field::{ContentEncoding, FieldSpec, Format, LengthCounts};
 use crate::hex;
 
-/// What is wrong with a field's content, and at which byte of it.
+/// The first fault in a field's content: the byte, and the values that are allowed there.
 pub(crate) struct ContentFault {
     pub(crate) at: usize,
     pub(crate) expected: &'static str,

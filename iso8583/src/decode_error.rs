@@ -1,4 +1,4 @@
-//! What is wrong with a message that can't be read, and what could be read of it.
+//! Errors of decoding: the first fault in a message, and the part of the message that could be read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ pub enum Part {
     Length(u8),
     /// The content of a data element, or its being there at all.
     Content(u8),
-    /// What follows the last data element.
+    /// The bytes after the last data element.
     Trailer,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// What is wrong with a message, and where. It holds nothing of the message but single bytes.
+/// One fault in a message, and its place. Of the message it holds single bytes only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part} at offset {offset}: expected {expected}, got {got}")]
 pub struct DecodeFault {
@@ -48,9 +48,9 @@ pub struct DecodeFault {
     pub part: Part,
     /// The offset from the first byte of the message.
     pub offset: usize,
-    /// What should have been there.
+    /// The values that are allowed there.
     pub expected: Cow<'static, str>,
-    /// What was there.
+    /// The value found.
     pub got: Cow<'static, str>,
 }
 
@@ -106,13 +106,13 @@ impl<'a> DecodeError<'a> {
         self.0.fault.offset
     }
 
-    /// What should have been there.
+    /// The values that are allowed there.
     #[must_use]
     pub fn expected(&self) -> &str {
         &self.0.fault.expected
     }
 
-    /// What was there.
+    /// The value found.
     #[must_use]
     pub fn got(&self) -> &str {
         &self.0.fault.got

@@ -123,9 +123,9 @@ pub enum DialectError {
         dialect: String,
         /// The setting, as it is written in TOML.
         setting: &'static str,
-        /// What it should have been.
+        /// The values that are allowed.
         expected: String,
-        /// What it was.
+        /// The value found.
         got: String,
     },
     /// A setting of a field is missing or wrong.
@@ -135,15 +135,15 @@ pub enum DialectError {
         dialect: String,
         /// The field's number, as it is written in TOML.
         de: String,
-        /// What it should have been.
+        /// The values that are allowed.
         expected: String,
-        /// What it was.
+        /// The value found.
         got: String,
     },
 }
 
 impl Dialect {
-    /// What the dialect calls itself.
+    /// The name of the dialect.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

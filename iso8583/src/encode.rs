@@ -17,9 +17,9 @@ use crate::message::MAX_MESSAGE_BYTES;
 pub struct EncodeError {
     /// The data element; `None` when the header or the whole message is at fault.
     pub de: Option<u8>,
-    /// What would have been right.
+    /// The values that are allowed.
     pub expected: Cow<'static, str>,
-    /// What there was.
+    /// The value found, shortened.
     pub got: Cow<'static, str>,
 }
 

@@ -1,4 +1,4 @@
-//! What a dialect says about one data element.
+//! One row of a dialect: format, length and encodings of a data element.
 
 use std::fmt;
 
@@ -48,7 +48,7 @@ impl Format {
         }
     }
 
-    /// What a character should have been, for an error.
+    /// The characters allowed, in words for an error.
     pub(crate) fn expected_character(self) -> &'static str {
         match self {
             Format::A => "a letter or a space",
@@ -62,7 +62,7 @@ impl Format {
         }
     }
 
-    /// What one unit of content is called, for an error.
+    /// The name of one unit of content, for an error.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Format::N => "digits",
@@ -173,7 +173,7 @@ impl LengthEncoding {
     }
 }
 
-/// What a length counts.
+/// The units of a length prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LengthCounts {
@@ -223,7 +223,7 @@ pub enum Shown {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldSpec {
     pub(crate) format: Format,
-    /// What the format allows, looked up once.
+    /// The characters that the format allows, looked up once.
     pub(crate) classes: Classes,
     pub(crate) length: LengthRule,
     pub(crate) length_encoding: LengthEncoding,
@@ -240,13 +240,13 @@ pub struct FieldSpec {
 }
 
 impl FieldSpec {
-    /// What the field is called.
+    /// The name of the field.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the content is made of.
+    /// The characters or bytes of the content.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
@@ -264,7 +264,7 @@ impl FieldSpec {
         self.length_encoding
     }
 
-    /// What the length counts.
+    /// The units of the length prefix.
     #[must_use]
     pub fn length_counts(&self) -> LengthCounts {
         self.counts

@@ -43,7 +43,7 @@ impl Prefix {
     }
 }
 
-/// How messages are told apart on a stream. In TOML:
+/// How messages are separated on a stream. In TOML:
 ///
 /// ```toml
 /// kind = "binary-2"       # binary-2, binary-4 or ascii-4
@@ -102,7 +102,7 @@ pub enum FramingError {
 /// Why a frame was not written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameWriteError<E> {
-    /// What writes the payload failed.
+    /// Writing the payload failed.
     #[error(transparent)]
     Payload(E),
     /// The payload is longer than the limit, or than the prefix can say.
@@ -182,7 +182,7 @@ impl Framing {
     /// put in its place.
     ///
     /// # Errors
-    /// What `f` returns, or that the payload is too long. `out` is then as it was before.
+    /// The error of `f`, or that the payload is too long. `out` is then as it was before.
     pub fn write<E>(
         &self,
         out: &mut Vec<u8>,

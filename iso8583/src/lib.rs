@@ -5,12 +5,12 @@
 //! - [`framing`]: where a message begins and ends on a stream.
 //! - [`dialect`]: a bank's way of writing messages, as data; `Dialect` decodes and encodes.
 //! - [`field`]: a row of a dialect's table: format, length, encodings.
-//! - [`mti`]: the four digits that say what a message is.
-//! - [`decode_error`]: what is wrong with a message that can't be read, and what could be read of it.
+//! - [`mti`]: the message type, four digits.
+//! - [`decode_error`]: the fault in a message that can't be read, and the part that could be read.
 //! - [`message`]: a message that was read, borrowed from its bytes.
-//! - [`tlv`], [`subelements`]: what is within DE 55 and DE 48.
+//! - [`tlv`], [`subelements`]: the contents of DE 55 and DE 48.
 //! - [`builder`]: a message to be written.
-//! - [`encode`]: what is wrong with a message that can't be written.
+//! - [`encode`]: the fault in a message that can't be written.
 //! - [`masked`]: a message for people, without its secrets.
 //!
 //! ```

@@ -26,7 +26,7 @@ const PAN_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 pub struct DescribedField {
     /// The data element.
     pub de: u8,
-    /// What the dialect calls it.
+    /// Its name in the dialect.
     pub name: String,
     /// Its value: masked, or in clear where the dialect says so; bytes are in hex.
     pub value_masked: String,

@@ -165,7 +165,7 @@ impl Mti {
         }
     }
 
-    /// Whether somebody is asked for something: a request, advice, notification or instruction.
+    /// Whether this is a request, advice, notification or instruction.
     #[must_use]
     pub const fn is_request(self) -> bool {
         matches!(
@@ -174,7 +174,7 @@ impl Mti {
         )
     }
 
-    /// Whether this answers something: a response or an acknowledgement.
+    /// Whether this is a response or an acknowledgement.
     #[must_use]
     pub const fn is_response(self) -> bool {
         matches!(
@@ -186,7 +186,7 @@ impl Mti {
         )
     }
 
-    /// Whether the message says of itself that it is sent again.
+    /// Whether the message is marked as sent again.
     #[must_use]
     pub const fn is_repeat(self) -> bool {
         matches!(

@@ -8,15 +8,16 @@ use tokio::{sync::mpsc, time::Instant};
 
 use crate::message::BankMessage;
 
-/// The most requests that may wait on one link; further ones are answered with 91.
+/// The most requests in flight on one link; further ones are answered with 91.
 pub(crate) const MAX_IN_FLIGHT: usize = 65_536;
 
-/// What an answer is matched on: the MTI it must have, and DE 11. DE 37 and DE 41 are compared then.
+/// The key that an answer is matched on: the MTI it must have, and DE 11. DE 37 and DE 41 are compared
+/// after that.
 pub(crate) type MatchKey = (Mti, [u8; 6]);
 
-/// A request that waits.
+/// A request that the issuer has not answered.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Pending {
     /// The request as the switch sent it.
     pub(crate) request: BankMessage,
     /// The connection it came on.
@@ -24,11 +25,11 @@ pub(crate) struct Waiting {
     ticket: u64,
 }
 
-/// The requests that wait on one link. All have the same time-out, so they expire in order.
+/// The requests in flight on one link. All have the same time-out, so they expire in order.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     timeout: Duration,
-    waiting: HashMap<MatchKey, Waiting>,
+    pending: HashMap<MatchKey, Pending>,
     deadlines: VecDeque<(Instant, MatchKey, u64)>,
     tickets: u64,
 }
@@ -36,10 +37,10 @@ pub(crate) struct InFlight {
 /// Why an answer matches nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoMatch {
-    /// No request with its MTI and STAN waits: it is late, a duplicate, or a stranger.
-    NobodyWaits,
-    /// One waits, with another RRN or terminal; it goes on waiting.
-    OtherPayment,
+    /// No request with its MTI and STAN is in flight: it is late, a duplicate, or unmatched.
+    NotInFlight,
+    /// One is in flight with another RRN or terminal, and stays so.
+    OtherRrnOrTerminal,
     /// It has no STAN.
     NoStan,
 }
@@ -48,7 +49,7 @@ impl InFlight {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
-            waiting: HashMap::new(),
+            pending: HashMap::new(),
             deadlines: VecDeque::new(),
             tickets: 0,
         }
@@ -58,8 +59,8 @@ impl InFlight {
         self.deadlines.len() >= MAX_IN_FLIGHT
     }
 
-    /// Notes a request, by the message that goes out on the link for it; a repeat of one that waits
-    /// takes its place. `false` for a message that nothing can answer.
+    /// Notes a request, by the message that goes out on the link for it; a repeat takes the
+    /// place of the one before. `false` for a message that has no answer.
     pub(crate) fn insert(
         &mut self,
         message: &BankMessage,
@@ -72,9 +73,9 @@ impl InFlight {
         };
         self.tickets += 1;
         let ticket = self.tickets;
-        self.waiting.insert(
+        self.pending.insert(
             key,
-            Waiting {
+            Pending {
                 request,
                 replies,
                 ticket,
@@ -86,38 +87,38 @@ impl InFlight {
     }
 
     /// Takes back a request whose message could not be sent after all.
-    pub(crate) fn take_unsent(&mut self, message: &BankMessage) -> Option<Waiting> {
-        self.waiting.remove(&key_of_request(message)?)
+    pub(crate) fn take_unsent(&mut self, message: &BankMessage) -> Option<Pending> {
+        self.pending.remove(&key_of_request(message)?)
     }
 
     /// The request that an issuer's answer belongs to.
-    pub(crate) fn take(&mut self, answer: &BankMessage) -> Result<Waiting, NoMatch> {
+    pub(crate) fn take(&mut self, answer: &BankMessage) -> Result<Pending, NoMatch> {
         let stan = answer
             .get(11)
             .and_then(|stan| stan.try_into().ok())
             .ok_or(NoMatch::NoStan)?;
         let key = (answer.mti(), stan);
-        let waiting = self.waiting.get(&key).ok_or(NoMatch::NobodyWaits)?;
+        let pending = self.pending.get(&key).ok_or(NoMatch::NotInFlight)?;
         if [37, 41]
             .iter()
-            .any(|de| waiting.request.get(*de) != answer.get(*de))
+            .any(|de| pending.request.get(*de) != answer.get(*de))
         {
-            return Err(NoMatch::OtherPayment);
+            return Err(NoMatch::OtherRrnOrTerminal);
         }
-        let taken = self.waiting.remove(&key).ok_or(NoMatch::NobodyWaits);
+        let taken = self.pending.remove(&key).ok_or(NoMatch::NotInFlight);
         self.drop_answered();
         taken
     }
 
     /// Takes the requests whose time is over.
-    pub(crate) fn take_expired(&mut self, now: Instant) -> Vec<Waiting> {
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Vec<Pending> {
         let mut expired = Vec::new();
         while let Some((deadline, key, ticket)) = self.deadlines.front().copied()
             && deadline <= now
         {
             self.deadlines.pop_front();
-            if self.is_waiting(&key, ticket) {
-                expired.extend(self.waiting.remove(&key));
+            if self.is_pending(&key, ticket) {
+                expired.extend(self.pending.remove(&key));
             }
         }
         expired
@@ -125,21 +126,20 @@ impl InFlight {
 
     /// Forgets everything, as when the host is stopped.
     pub(crate) fn clear(&mut self) {
-        self.waiting.clear();
+        self.pending.clear();
         self.deadlines.clear();
     }
 
-    fn is_waiting(&self, key: &MatchKey, ticket: u64) -> bool {
-        self.waiting
+    fn is_pending(&self, key: &MatchKey, ticket: u64) -> bool {
+        self.pending
             .get(key)
-            .is_some_and(|waiting| waiting.ticket == ticket)
+            .is_some_and(|pending| pending.ticket == ticket)
     }
 
-    /// Drops deadlines that no longer matter from the front, so that the queue is as long as what
-    /// waits between the oldest and the newest.
+    /// Drops the deadlines of answered requests from the front of the queue.
     fn drop_answered(&mut self) {
         while let Some((_, key, ticket)) = self.deadlines.front().copied()
-            && !self.is_waiting(&key, ticket)
+            && !self.is_pending(&key, ticket)
         {
             self.deadlines.pop_front();
         }
@@ -189,28 +189,28 @@ mod tests {
                 "000003",
                 "000000000001",
                 "TERM0001",
-                Err(NoMatch::NobodyWaits),
+                Err(NoMatch::NotInFlight),
             ),
             (
                 Mti::NETWORK_RESPONSE,
                 "000001",
                 "000000000001",
                 "TERM0001",
-                Err(NoMatch::NobodyWaits),
+                Err(NoMatch::NotInFlight),
             ),
             (
                 answer,
                 "000001",
                 "000000000002",
                 "TERM0001",
-                Err(NoMatch::OtherPayment),
+                Err(NoMatch::OtherRrnOrTerminal),
             ),
             (
                 answer,
                 "000001",
                 "000000000001",
                 "TERM0002",
-                Err(NoMatch::OtherPayment),
+                Err(NoMatch::OtherRrnOrTerminal),
             ),
             (
                 answer,
@@ -225,7 +225,7 @@ mod tests {
                 "000001",
                 "000000000001",
                 "TERM0001",
-                Err(NoMatch::NobodyWaits),
+                Err(NoMatch::NotInFlight),
             ),
             (answer, "000002", "000000000001", "TERM0001", Ok(())),
         ] {
@@ -257,10 +257,10 @@ mod tests {
         );
         in_flight.insert(&repeat, repeat.clone(), replies, began + LIMIT / 2);
         assert!(in_flight.take_expired(began + LIMIT / 2).is_empty());
-        let stans = |expired: Vec<Waiting>| -> Vec<String> {
+        let stans = |expired: Vec<Pending>| -> Vec<String> {
             expired
                 .iter()
-                .filter_map(|waiting| waiting.request.text(11).map(str::to_owned))
+                .filter_map(|pending| pending.request.text(11).map(str::to_owned))
                 .collect()
         };
         assert_eq!(stans(in_flight.take_expired(began + LIMIT)), ["000003"]);

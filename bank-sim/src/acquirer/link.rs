@@ -26,7 +26,7 @@ use crate::{
 
 /// How many requests may wait to be written; further ones are answered with 91.
 const MAX_QUEUED_REQUESTS: usize = 16_384;
-/// What the answer to the switch takes over from the issuer's, besides DE 39.
+/// The data elements that the answer to the switch takes from the issuer's, besides DE 39.
 const RELAYED_DES: &[u8] = &[38, 44, 54, 55];
 
 /// Everything a link needs to know.
@@ -152,15 +152,15 @@ impl Link {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers 30 for a request that the issuer's dialect cannot say, so that nobody waits for it.
-    pub(super) fn refuse_unsayable(&self, message: &BankMessage, reason: &str) {
+    /// Answers 30 for a request that the issuer's dialect cannot encode; it would never be answered.
+    pub(super) fn refuse_unencodable(&self, message: &BankMessage, reason: &str) {
         tracing::error!(
             host.id = %self.settings.host,
             issuer = %self.settings.issuer,
             mti = %message.mti(),
             stan = message.text(11).unwrap_or("?"),
             reason,
-            "a message cannot be said in the issuer's dialect and is not sent"
+            "a message cannot be encoded in the issuer's dialect and is not sent"
         );
         let waiting = self.in_flight().take_unsent(message);
         if let Some(waiting) = waiting {

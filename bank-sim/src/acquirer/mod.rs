@@ -43,7 +43,7 @@ struct Forwardable<'a> {
     link: &'a Link,
     /// As it goes on the link.
     message: BankMessage,
-    /// What it is remembered by.
+    /// The key of its record; a reversal has none.
     own: Option<ExchangeKey>,
 }
 

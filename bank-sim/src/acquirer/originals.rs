@@ -1,5 +1,5 @@
-//! Under which STAN and DE 7 the acquirer forwarded a message, so that a duplicate is recognised and
-//! DE 90 of a reversal can be said in the issuer's terms.
+//! STAN and DE 7 of each forwarded message, so that a duplicate is recognised and DE 90 of a reversal
+//! names the original as the issuer knows it.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::issuer::ExchangeKey;
 /// reversal of a forgotten one reaches the issuer in the switch's terms and is answered with 25.
 pub const MAX_REMEMBERED_ORIGINALS: usize = 200_000;
 
-/// What a message had on the link.
+/// STAN and DE 7 of a message on the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OnLink {
     /// DE 11.
@@ -20,12 +20,12 @@ pub(crate) struct OnLink {
     pub(crate) transmitted: [u8; 10],
 }
 
-/// What is known of a message of the switch.
+/// The record of one message of the switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remembered {
     /// It was forwarded.
     Forwarded(OnLink),
-    /// It never came, but its reversal did.
+    /// Its reversal came before it did.
     ReversedFirst,
 }
 
@@ -61,7 +61,7 @@ impl Originals {
         }
     }
 
-    /// Forgets what was remembered last and then not forwarded after all.
+    /// Forgets a message that was remembered last and then could not be forwarded.
     pub(crate) fn forget(&mut self, key: &ExchangeKey) {
         if self.known.remove(key).is_some() && self.order.back() == Some(key) {
             self.order.pop_back();

@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
         let stan = request.get(11).map(<[u8]>::to_vec);
         self.send(&[request]).await?;
         loop {
-            self.line.turn().await?;
+            self.line.read_while_writing().await?;
             for answer in self.read().await? {
                 if !is_network(answer.mti()) || answer.get(11) != stan.as_deref() {
                     continue;
@@ -100,8 +100,8 @@ impl<'a> Session<'a> {
             .map(|idle| self.last_traffic + idle);
         tokio::select! {
             _ = queued.recv_many(&mut batch, MESSAGES_AT_A_TIME) => self.forward(batch).await,
-            turned = self.line.turn() => {
-                turned?;
+            read = self.line.read_while_writing() => {
+                read?;
                 self.relay().await
             }
             () = sleep_until(next_echo.unwrap_or(self.last_traffic)), if next_echo.is_some() => {
@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
                 mti = %answer.mti(),
                 stan = answer.text(11).unwrap_or("?"),
                 ?reason,
-                "an issuer's answer matches nothing that waits"
+                "an issuer's answer matches no request in flight"
             ),
         }
     }
@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
                         link.counters.sent(message.mti());
                         link.settings.tap.report(tapped, Direction::Sent, payload);
                     }
-                    Err(reason) => link.refuse_unsayable(message, &reason),
+                    Err(reason) => link.refuse_unencodable(message, &reason),
                 },
             )
             .await?;

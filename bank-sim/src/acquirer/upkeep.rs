@@ -61,9 +61,8 @@ impl Link {
         }
     }
 
-    /// Answers 91 for what is queued: it was never sent, so its answer is certain. Also done before the
-    /// link is ready again, because a request may have slipped in while it went down, and must not
-    /// reach the issuer when nobody expects it any more.
+    /// Answers 91 for every queued request, none of which was sent. Also done before the link is ready
+    /// again: a request may have been queued while it went down, and by now the switch has given it up.
     fn refuse_queued(&self, queued: &mut mpsc::Receiver<Forward>) {
         while let Ok(forward) = queued.try_recv() {
             self.answer(
@@ -75,8 +74,9 @@ impl Link {
         }
     }
 
-    /// Answers 91 for what the issuer has not answered in time, whether the link is up or not: a
-    /// request that was on the line when it broke may have been approved, so nothing is said earlier.
+    /// Answers 91 for each request that the issuer has not answered in time, whether the link is up or
+    /// not. A request that was on the line when it broke may have been approved, so it is not answered
+    /// earlier.
     async fn expire(&self) {
         let mut ticks = interval(EXPIRY_TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

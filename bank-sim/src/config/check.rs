@@ -1,4 +1,4 @@
-//! What a configuration's types allow and the simulator does not.
+//! Checks of a configuration that its types cannot make.
 
 use super::{ConfigError, IssuerCodec, SimConfig};
 
@@ -6,7 +6,7 @@ use super::{ConfigError, IssuerCodec, SimConfig};
 const ISO8583_RS_DIALECT: &str = "iso1987-ascii-binary";
 
 impl SimConfig {
-    /// Finds what the types allow and the simulator does not.
+    /// Refuses values that the types allow and the simulator does not.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let mut names: Vec<&str> = self
             .issuers

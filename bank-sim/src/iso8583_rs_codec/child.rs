@@ -27,7 +27,7 @@ const MTI_FIELD: &str = "mti";
 
 /// Answers the parent until it goes away.
 pub(super) fn run() -> ExitCode {
-    // A panic of the crate may carry the bytes it stumbled over, which are card data: say nothing.
+    // A panic of the crate may carry the bytes it stumbled over, which are card data: print nothing.
     std::panic::set_hook(Box::new(|_| {}));
     match answer_until_closed() {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,7 +124,7 @@ fn encode(body: &[u8], names: &[String], out: &mut Vec<u8>) {
         refuse(out, "an unreadable request to encode", |_| {});
         return;
     };
-    if let Err(reason) = check_extents(&message) {
+    if let Err(reason) = check_lengths(&message) {
         refuse(out, &reason, |_| {});
         return;
     }
@@ -141,8 +141,8 @@ fn encode(body: &[u8], names: &[String], out: &mut Vec<u8>) {
     }
 }
 
-/// The crate writes a wrong length without a word, so the lengths are checked before.
-fn check_extents(message: &BankMessage) -> Result<(), String> {
+/// The crate writes a wrong length without an error, so the lengths are checked before.
+fn check_lengths(message: &BankMessage) -> Result<(), String> {
     for (de, content) in message.fields() {
         match extent(de) {
             Some(Extent::Fixed(bytes)) if content.len() == bytes => {}
@@ -190,7 +190,7 @@ fn refuse(out: &mut Vec<u8>, reason: &str, partial: impl FnOnce(&mut Vec<u8>)) {
     put(out, REFUSED, |out| put_refusal(out, reason, partial));
 }
 
-/// `None` when the crate panicked. It keeps no state between messages, so nothing is left torn.
+/// `None` when the crate panicked. It keeps no state between messages, so nothing is left half-changed.
 fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(call)).ok()
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::wire_table::{Attribute, Extent, attribute, extent};
 
-/// What is wrong with bytes that were not handed in.
+/// The fault in bytes that are not passed to `iso8583_rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum Fault {
     #[error("MTI: expected four ASCII digits at offset 0")]
@@ -56,7 +56,7 @@ pub(super) enum Fault {
     Content {
         /// The data element.
         de: u8,
-        /// What its content is made of.
+        /// The characters or bytes of its content.
         expected: Attribute,
         /// Where the first character is that does not belong.
         offset: usize,

@@ -30,7 +30,7 @@ use crate::{
 /// The spec that the child reads.
 const SPEC: &str = include_str!("spec.yaml");
 
-/// How many batches may wait for the child; who brings a further one waits.
+/// How many batches may wait for the child; a sender of a further one waits.
 const MAX_WAITING_BATCHES: usize = 256;
 
 /// How long a child may take to start and read its spec.
@@ -215,8 +215,8 @@ impl RunningChild {
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Ctrl-C on a terminal goes to a whole group, and this process still has to answer what is
-            // under way when it stops; it ends when its input does.
+            // Ctrl-C on a terminal goes to a whole group, and this process still has to answer the
+            // batches in progress when it stops; it ends when its input does.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -237,7 +237,7 @@ impl RunningChild {
     async fn hello(&mut self) -> Result<bool, LineError> {
         put(self.line.output(), HELLO, |_| {});
         loop {
-            self.line.turn().await?;
+            self.line.read_while_writing().await?;
             let (frames, consumed) = self.line.frames(1)?;
             if let Some((begin, _)) = frames.first() {
                 let is_done = self.line.input().get(*begin) == Some(&DONE);
@@ -247,32 +247,32 @@ impl RunningChild {
         }
     }
 
-    /// Passes batches to the child until it is lost, or until nobody can bring any more.
+    /// Passes batches to the child until it is lost, or until the last sender is gone.
     async fn work(&mut self, batches: &mut mpsc::Receiver<Batch>) -> Result<(), LostChild> {
-        let mut underway = VecDeque::new();
+        let mut in_progress = VecDeque::new();
         loop {
-            let give_up_at = underway
+            let give_up_at = in_progress
                 .front()
-                .map(|batch: &Underway| batch.began + BATCH_LIMIT);
+                .map(|batch: &BatchInProgress| batch.began + BATCH_LIMIT);
             tokio::select! {
-                batch = batches.recv(), if underway.len() < MAX_WAITING_BATCHES => match batch {
-                    Some(batch) => self.take(batch, &mut underway),
+                batch = batches.recv(), if in_progress.len() < MAX_WAITING_BATCHES => match batch {
+                    Some(batch) => self.take(batch, &mut in_progress),
                     None => return Ok(()),
                 },
-                turned = self.line.turn() => {
-                    turned?;
-                    self.hand_out(&mut underway)?;
+                read = self.line.read_while_writing() => {
+                    read?;
+                    self.deliver(&mut in_progress)?;
                 },
                 () = sleep_until(give_up_at.unwrap_or_else(Instant::now)), if give_up_at.is_some() => {
-                    return Err(LostChild::Silent);
+                    return Err(LostChild::TimedOut);
                 },
             }
         }
     }
 
-    fn take(&mut self, batch: Batch, underway: &mut VecDeque<Underway>) {
+    fn take(&mut self, batch: Batch, in_progress: &mut VecDeque<BatchInProgress>) {
         self.line.output().extend_from_slice(&batch.requests);
-        underway.push_back(Underway {
+        in_progress.push_back(BatchInProgress {
             missing: batch.count,
             received: Vec::with_capacity(batch.count),
             answers: batch.answers,
@@ -281,7 +281,7 @@ impl RunningChild {
     }
 
     /// Gives each answer to the batch that waits longest, since the child answers in order.
-    fn hand_out(&mut self, underway: &mut VecDeque<Underway>) -> Result<(), LostChild> {
+    fn deliver(&mut self, in_progress: &mut VecDeque<BatchInProgress>) -> Result<(), LostChild> {
         loop {
             let (frames, consumed) = self.line.frames(ANSWERS_AT_A_TIME)?;
             if frames.is_empty() {
@@ -289,14 +289,14 @@ impl RunningChild {
             }
             for (begin, end) in frames {
                 let frame = self.line.input().get(begin..end).unwrap_or_default();
-                let (kind, body) = frame.split_first().ok_or(LostChild::Nonsense)?;
-                let batch = underway.front_mut().ok_or(LostChild::Nonsense)?;
+                let (kind, body) = frame.split_first().ok_or(LostChild::UnexpectedAnswer)?;
+                let batch = in_progress.front_mut().ok_or(LostChild::UnexpectedAnswer)?;
                 batch.received.push((*kind, body.to_vec()));
                 batch.missing -= 1;
                 if batch.missing == 0
-                    && let Some(batch) = underway.pop_front()
+                    && let Some(batch) = in_progress.pop_front()
                 {
-                    // Whoever asked may be gone with its connection.
+                    // The connection that asked may be gone.
                     let _ = batch.answers.send(batch.received);
                 }
             }
@@ -306,7 +306,7 @@ impl RunningChild {
 }
 
 /// A batch that the child has.
-struct Underway {
+struct BatchInProgress {
     missing: usize,
     received: Vec<Answer>,
     answers: oneshot::Sender<Vec<Answer>>,
@@ -320,9 +320,9 @@ enum LostChild {
     #[error("its pipe is out of step")]
     OutOfStep(#[from] FramingError),
     #[error("it took longer than {} s for a batch", BATCH_LIMIT.as_secs())]
-    Silent,
-    #[error("it answered what nobody had asked")]
-    Nonsense,
+    TimedOut,
+    #[error("it sent an answer to no request")]
+    UnexpectedAnswer,
 }
 
 /// Serves batches, and starts the child again when it is lost, until the codec is dropped or the
@@ -365,7 +365,7 @@ impl SpecFile {
         let number = SPEC_FILES.fetch_add(1, Ordering::Relaxed);
         let name = format!("bank-sim-spec-{}-{number}.yaml", std::process::id());
         let path = std::env::temp_dir().join(name);
-        // Never through somebody else's file or link of that name.
+        // Never through a file or a link of that name that another user made.
         let _ = std::fs::remove_file(&path);
         let written = std::fs::File::create_new(&path)
             .and_then(|mut file| io::Write::write_all(&mut file, SPEC.as_bytes()));

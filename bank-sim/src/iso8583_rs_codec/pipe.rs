@@ -1,4 +1,4 @@
-//! What parent and child say to each other: length-prefixed requests and answers, in order.
+//! The protocol of parent and child: length-prefixed requests and answers, in order.
 
 use iso8583::{Framing, Mti, Prefix};
 
@@ -10,7 +10,7 @@ pub(super) const CHILD_ARGUMENT: &str = "iso8583-rs-codec-child";
 /// The longest request or answer: a frame of 64 KiB and its table of data elements.
 const MAX_PIPE_FRAME_BYTES: usize = 128 * 1024;
 
-/// How requests and answers are told apart.
+/// How requests and answers are framed.
 pub(super) const PIPE_FRAMING: Framing = Framing {
     prefix: Prefix::Binary4,
     inclusive: false,

@@ -70,7 +70,7 @@ pub(super) const fn extent(de: u8) -> Option<Extent> {
     })
 }
 
-/// What the content of a data element is made of (ISO 8583:1987, clause 4.3).
+/// The characters or bytes of a data element (ISO 8583:1987, clause 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attribute {
     /// n
@@ -119,7 +119,7 @@ impl fmt::Display for Attribute {
     }
 }
 
-/// What a data element is made of.
+/// The attribute of a data element.
 pub(super) const fn attribute(de: u8) -> Attribute {
     match de {
         28..=31 | 97 => Attribute::SignedDigits,

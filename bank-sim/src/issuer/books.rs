@@ -30,7 +30,7 @@ impl Account {
     }
 }
 
-/// What an issuer has decided.
+/// The decision about one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) response_code: ResponseCode,
@@ -371,7 +371,7 @@ impl Books {
     }
 }
 
-/// What a payment did to the money.
+/// The effect of a payment on an account.
 #[derive(Debug, Clone, Copy)]
 struct Moved {
     account: u32,

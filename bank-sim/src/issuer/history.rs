@@ -1,4 +1,4 @@
-//! What an issuer remembers of past exchanges: enough to know a duplicate and to undo an original,
+//! The exchanges that an issuer remembers: enough to know a duplicate and to undo an original,
 //! in bounded memory.
 
 use std::collections::VecDeque;
@@ -21,14 +21,14 @@ pub const MAX_REVERSALS_WITHOUT_ORIGINAL: usize = 10_000;
 /// were settled just now are the ones that are repeated or reversed.
 const ONE_SETTLED_OF: usize = 16;
 
-/// What has become of the money of an exchange.
+/// The state of the money of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Declined: nothing was held.
     Declined,
     /// Funds are held.
     Held {
-        /// What is still held, in minor units.
+        /// The amount still held, in minor units.
         remaining_minor: i64,
     },
     /// The account was debited, or credited by a refund; nothing is held any more.
@@ -46,7 +46,7 @@ pub(crate) struct Exchange {
     pub(crate) card: Option<u32>,
     pub(crate) amount_minor: i64,
     pub(crate) currency_numeric: u16,
-    /// What was debited in all; negative for a refund.
+    /// The amount debited in all; negative for a refund.
     pub(crate) posted_minor: i64,
     pub(crate) standing: Standing,
     pub(crate) response_code: ResponseCode,

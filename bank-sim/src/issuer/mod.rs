@@ -139,7 +139,7 @@ impl Issuer {
     }
 }
 
-/// What a financial message asks for.
+/// The kinds of financial messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FinancialKind {
     /// 0100, 0200, 0220 and their repeats.
@@ -148,7 +148,7 @@ pub(crate) enum FinancialKind {
     Reversal,
 }
 
-/// What an MTI asks of these hosts; `None` for what they do not know.
+/// The kind of an MTI; `None` for one that these hosts do not support.
 pub(crate) fn kind_of(mti: Mti) -> Option<FinancialKind> {
     Some(match (mti.class(), mti.function()) {
         (Class::Authorization, Function::Request) => {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{response_code::ResponseCode, test_cards::provoked_by};
 
-/// What a model is told to do. Indices choose among what was done before.
+/// A step of the model. Indices choose among earlier steps.
 #[derive(Debug, Clone)]
 enum Step {
     Authorize(i64),

@@ -1,8 +1,8 @@
-//! What an issuer reads out of a card message, checked once at the edge.
+//! The fields of a card message that an issuer decides on, checked once at the edge.
 
 use crate::message::BankMessage;
 
-/// What kind of payment DE 3 asks for: its first two digits.
+/// The kind of payment, from the first two digits of DE 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PaymentKind {
     /// 00 (goods and services), 01 (cash) and 09 (goods and services with cash back): money leaves
@@ -14,7 +14,7 @@ pub(crate) enum PaymentKind {
     Other,
 }
 
-/// What a message is asked to do, from its MTI.
+/// The kind of card message, from its MTI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MessageKind {
     /// 0100: hold funds.
@@ -37,7 +37,7 @@ impl MessageKind {
     }
 }
 
-/// What tells one exchange from every other: kind, STAN, DE 7, RRN and terminal.
+/// The key of an exchange: kind, STAN, DE 7, RRN and terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ExchangeKey {
     pub(crate) kind: MessageKind,
@@ -102,7 +102,7 @@ pub(crate) struct FormatError {
     pub(crate) expected: &'static str,
 }
 
-/// What an issuer decides about. Its `Debug` is left out, because it holds card data.
+/// A card request, read and checked. Its `Debug` is left out, because it holds card data.
 pub(crate) struct CardRequest {
     pub(crate) key: ExchangeKey,
     pub(crate) pan: String,

@@ -173,7 +173,7 @@ fn each_rule_declines_with_its_code_and_only_an_approval_moves_money() {
             100_000,
         ),
         ("4012888888881881", 100, EUR, "3012", Some("123"), "14", 0),
-        // What is wrong with the card comes before what the amount provokes.
+        // A fault of the card comes before the answer that the amount provokes.
         ("4000000000009987", 605, EUR, "3012", Some("123"), "41", 0),
     ];
     for row in table {

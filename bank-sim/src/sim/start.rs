@@ -32,7 +32,7 @@ impl BankSim {
     /// the background, which [`RunningSim::wait_for_links`] awaits. Needs a tokio runtime.
     ///
     /// # Errors
-    /// What cannot be used, and of which host.
+    /// The setting that cannot be used, and its host.
     pub async fn start(config: SimConfig) -> Result<RunningSim, SimError> {
         Self::start_at(config, Arc::new(SystemClock)).await
     }
@@ -40,7 +40,7 @@ impl BankSim {
     /// As [`BankSim::start`], with a clock of the caller's.
     ///
     /// # Errors
-    /// What cannot be used, and of which host.
+    /// The setting that cannot be used, and its host.
     pub async fn start_at(
         config: SimConfig,
         clock: Arc<dyn Clock>,

@@ -1,4 +1,4 @@
-//! One connection's bytes: reads and writes at the same time, and writes what has gathered at once.
+//! One connection's bytes: reads and writes at the same time, and writes all queued output at once.
 
 use std::{io, pin::pin, time::Duration};
 
@@ -10,8 +10,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How much output may wait before a line stops reading: the peer must read before it may ask more.
-const MAX_WAITING_OUTPUT_BYTES: usize = 1 << 20;
+/// How much output may be queued before a line stops reading: the peer must read before it may ask more.
+const MAX_QUEUED_OUTPUT_BYTES: usize = 1 << 20;
 
 /// How much is read at once, at most.
 const READ_CHUNK_BYTES: usize = 32 * 1024;
@@ -32,7 +32,8 @@ pub(crate) enum LineError {
     Framing(#[from] FramingError),
 }
 
-/// A framed connection. [`Line::turn`] may be dropped at any await point without losing anything.
+/// A framed connection. [`Line::read_while_writing`] may be dropped at any await point without
+/// losing anything.
 pub(crate) struct Line<S> {
     reader: ReadHalf<S>,
     writer: Output<S>,
@@ -42,7 +43,7 @@ pub(crate) struct Line<S> {
 
 struct Output<S> {
     writer: WriteHalf<S>,
-    waiting: Vec<u8>,
+    queued: Vec<u8>,
     written: usize,
     needs_flush: bool,
     progressed_at: Instant,
@@ -55,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite> Line<S> {
             reader,
             writer: Output {
                 writer,
-                waiting: Vec::with_capacity(READ_CHUNK_BYTES),
+                queued: Vec::with_capacity(READ_CHUNK_BYTES),
                 written: 0,
                 needs_flush: false,
                 progressed_at: Instant::now(),
@@ -65,25 +66,25 @@ impl<S: AsyncRead + AsyncWrite> Line<S> {
         }
     }
 
-    /// Where frames to be sent are appended; [`Line::turn`] writes them.
+    /// Where frames to be sent are appended; [`Line::read_while_writing`] writes them.
     pub(crate) fn output(&mut self) -> &mut Vec<u8> {
         if !self.writer.is_busy() {
             self.writer.progressed_at = Instant::now();
         }
-        &mut self.writer.waiting
+        &mut self.writer.queued
     }
 
-    /// Writes what waits, and returns when something has been read.
-    pub(crate) async fn turn(&mut self) -> Result<(), LineError> {
+    /// Writes the queued output, and returns when something has been read.
+    pub(crate) async fn read_while_writing(&mut self) -> Result<(), LineError> {
         loop {
-            let may_read = self.writer.waiting_bytes() < MAX_WAITING_OUTPUT_BYTES;
+            let may_read = self.writer.queued_bytes() < MAX_QUEUED_OUTPUT_BYTES;
             let is_writing = self.writer.is_busy();
             let stalled_at = self.writer.progressed_at + WRITE_STALL_LIMIT;
             self.input.reserve(READ_CHUNK_BYTES);
             let mut input = pin!(self.reader.read_buf(&mut self.input));
             tokio::select! {
                 biased;
-                written = self.writer.push(), if is_writing => written?,
+                written = self.writer.write_queued(), if is_writing => written?,
                 read = &mut input, if may_read => match read? {
                     0 => return Err(LineError::Closed),
                     _ => return Ok(()),
@@ -111,12 +112,12 @@ impl<S: AsyncRead + AsyncWrite> Line<S> {
         Ok((frames, begin))
     }
 
-    /// What has been read and not been consumed.
+    /// The bytes that have been read and not been consumed.
     pub(crate) fn input(&self) -> &[u8] {
         &self.input
     }
 
-    /// Forgets the first bytes of what has been read.
+    /// Forgets the first bytes of the input.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.input.advance(bytes.min(self.input.len()));
     }
@@ -125,11 +126,11 @@ impl<S: AsyncRead + AsyncWrite> Line<S> {
         self.framing
     }
 
-    /// Writes what still waits and closes the stream, as far as that goes within the limit.
+    /// Writes the queued output and closes the stream, as far as that goes within the limit.
     pub(crate) async fn close(&mut self, limit: Duration) {
         let closing = async {
             while self.writer.is_busy() {
-                self.writer.push().await?;
+                self.writer.write_queued().await?;
             }
             self.writer.writer.shutdown().await
         };
@@ -139,19 +140,19 @@ impl<S: AsyncRead + AsyncWrite> Line<S> {
 }
 
 impl<S: AsyncWrite> Output<S> {
-    fn waiting_bytes(&self) -> usize {
-        self.waiting.len().saturating_sub(self.written)
+    fn queued_bytes(&self) -> usize {
+        self.queued.len().saturating_sub(self.written)
     }
 
     fn is_busy(&self) -> bool {
-        self.needs_flush || self.waiting_bytes() > 0
+        self.needs_flush || self.queued_bytes() > 0
     }
 
-    /// Writes all that waits and flushes it. What has been written is noted at once, so that this
+    /// Writes the queued output and flushes it. Progress is recorded after each write, so that this
     /// may be dropped half-way.
-    async fn push(&mut self) -> io::Result<()> {
+    async fn write_queued(&mut self) -> io::Result<()> {
         while let Some(rest) = self
-            .waiting
+            .queued
             .get(self.written..)
             .filter(|rest| !rest.is_empty())
         {
@@ -163,7 +164,7 @@ impl<S: AsyncWrite> Output<S> {
             self.needs_flush = true;
             self.progressed_at = Instant::now();
         }
-        self.waiting.clear();
+        self.queued.clear();
         self.written = 0;
         if self.needs_flush {
             self.writer.flush().await?;
@@ -187,7 +188,7 @@ mod tests {
         let mut line = Line::new(ours, FRAMING);
         for piece in [&b"\0"[..], b"\x03a", b"bc\0\x01", b"d\0\x00\0\x02e"] {
             peer.write_all(piece).await.unwrap();
-            line.turn().await.unwrap();
+            line.read_while_writing().await.unwrap();
         }
         let (frames, consumed) = line.frames(16).unwrap();
         let payloads: Vec<_> = frames
@@ -206,7 +207,7 @@ mod tests {
         let mut line = Line::new(ours, FRAMING);
         line.output().extend_from_slice(&[7; 100]);
         peer.write_all(b"\0\x01x").await.unwrap();
-        line.turn().await.unwrap();
+        line.read_while_writing().await.unwrap();
         assert_eq!(line.frames(1).unwrap().0, [(2, 3)]);
         let reading = async {
             let mut read = vec![0; 100];
@@ -214,8 +215,8 @@ mod tests {
             peer.write_all(b"y").await.unwrap();
             read
         };
-        let (read, turned) = tokio::join!(reading, line.turn());
-        turned.unwrap();
+        let (read, done) = tokio::join!(reading, line.read_while_writing());
+        done.unwrap();
         assert_eq!(read, [7; 100]);
     }
 }

@@ -1,4 +1,4 @@
-//! Turns the text of a dialect into its table, and refuses what can't be meant.
+//! Turns the text of a dialect into its table, and refuses settings that contradict each other.
 
 use super::source::{BUILTIN, BUILTIN_NAMES, FieldSource, Source};
 use super::{BitmapEncoding, Dialect, DialectError, MAX_HEADER_BYTES, MtiEncoding};
@@ -13,7 +13,7 @@ use crate::field::{
 /// PAN, tracks, PIN block, security information, chip data, and the message authentication codes.
 const NEVER_CLEAR: [u8; 10] = [2, 34, 35, 36, 45, 52, 53, 55, 64, 128];
 
-/// What fields inherit, resolved.
+/// The settings that a field has unless it names its own.
 struct Defaults {
     dialect: String,
     numeric: ContentEncoding,
@@ -36,7 +36,7 @@ impl Dialect {
         compile(Source::parse(text)?)
     }
 
-    /// The built-in dialect of that name. It is compiled anew at each call.
+    /// The built-in dialect of that name. It is compiled at each call.
     #[must_use]
     pub fn builtin(name: &str) -> Option<Dialect> {
         let (_, text) = BUILTIN.iter().find(|(builtin, _)| *builtin == name)?;

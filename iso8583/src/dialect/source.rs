@@ -100,7 +100,7 @@ pub(super) struct FieldSource {
     pub(super) shown: Option<Shown>,
 }
 
-/// Takes what `base` has wherever `own` is silent.
+/// Takes the base's setting where the dialect has none of its own.
 fn inherit<T>(own: &mut Option<T>, base: Option<T>) {
     if own.is_none() {
         *own = base;
@@ -108,7 +108,7 @@ fn inherit<T>(own: &mut Option<T>, base: Option<T>) {
 }
 
 impl Source {
-    /// Reads a dialect and lays it over the dialects it is based on.
+    /// Reads a dialect, and the settings that it inherits from the dialects it is based on.
     pub(super) fn parse(text: &str) -> Result<Source, DialectError> {
         let mut source: Source = toml::from_str(text)?;
         for _ in 0..MAX_BASE_DEPTH {
@@ -122,7 +122,7 @@ impl Source {
                     got: base,
                 });
             };
-            source.lay_over(toml::from_str(text)?);
+            source.inherit_from(toml::from_str(text)?);
         }
         match source.base {
             None => Ok(source),
@@ -132,7 +132,7 @@ impl Source {
         }
     }
 
-    fn lay_over(&mut self, mut base: Source) {
+    fn inherit_from(&mut self, mut base: Source) {
         for de in &self.removed {
             base.fields.remove(&de.to_string());
         }

@@ -1,4 +1,4 @@
-//! What each digit of a message type says (ISO 8583:1987 clause 4.1, ISO 8583:2003 clause 5.2).
+//! The meaning of each digit of a message type (ISO 8583:1987 clause 4.1, ISO 8583:2003 clause 5.2).
 
 /// The edition of the standard a message is written in: the first digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,7 +13,7 @@ pub enum Version {
     Reserved(u8),
 }
 
-/// What a message is about: the second digit.
+/// The subject of a message: the second digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
     /// x1xx: authorization.
@@ -36,7 +36,7 @@ pub enum Class {
     Reserved(u8),
 }
 
-/// Who expects what of whom: the third digit.
+/// The part that a message has in its exchange: the third digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
     /// xx0x: request.
@@ -59,7 +59,7 @@ pub enum Function {
     Reserved(u8),
 }
 
-/// Who began the exchange: the fourth digit.
+/// The party that began the exchange: the fourth digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// xxx0: the acquirer.

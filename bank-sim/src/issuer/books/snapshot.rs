@@ -41,18 +41,18 @@ pub struct AccountSnapshot {
     pub masked_pan: String,
     /// ISO 4217 alphabetic code.
     pub currency: String,
-    /// What the account holds, in minor units.
+    /// The balance, in minor units.
     pub balance_minor: i64,
-    /// What is held for authorizations, in minor units.
+    /// The amount held for authorizations, in minor units.
     pub held_minor: i64,
-    /// What can still be spent, in minor units.
+    /// The amount that can still be spent, in minor units.
     pub available_minor: i64,
 }
 
 /// One request that the issuer decided about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenExchange {
-    /// What it asked for.
+    /// The kind of message.
     pub kind: MessageKind,
     /// DE 11 on the issuer's line: behind an acquirer, the acquirer's STAN.
     pub stan: String,
@@ -72,9 +72,9 @@ pub struct SeenExchange {
     pub response_code: ResponseCode,
     /// DE 38 of the answer.
     pub approval_code: Option<String>,
-    /// What has become of the money.
+    /// The state of the money.
     pub standing: Standing,
-    /// What was debited for good, in minor units; negative for a refund.
+    /// The amount debited for good, in minor units; negative for a refund.
     pub posted_minor: i64,
 }
 
