@@ -45,20 +45,6 @@ const STILL_UPWARD: &[(&str, &str)] = &[("clock", "payment")];
 const STANDING_CIRCLES: &[&[&str]] = &[
     &["authorization.rs", "authorization/recording.rs"],
     &[
-        "hosts/host.rs",
-        "hosts/link.rs",
-        "hosts/mod.rs",
-        "hosts/session.rs",
-        "hosts/tls.rs",
-    ],
-    &["hosts/match_key.rs", "hosts/notice.rs"],
-    &["hosts/messages.rs", "hosts/values.rs"],
-    &[
-        "hosts/profile_file.rs",
-        "hosts/profile_messages.rs",
-        "hosts/profile_values.rs",
-    ],
-    &[
         "store/connections.rs",
         "store/housekeeping.rs",
         "store/mod.rs",

@@ -226,6 +226,12 @@ fn planted_circles_are_found() {
             ("a.rs", "struct A;"),
             ("tests.rs", "use crate::a::A;"),
         ],
+        // A visibility names who may use an item, and uses nothing.
+        &[
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "use crate::b::B;"),
+            ("b.rs", "pub(in crate::a) struct B;"),
+        ],
         // A face that only declares its children, and brothers that meet through it.
         &[
             ("lib.rs", "mod a;"),

@@ -250,6 +250,9 @@ impl<'ast> Visit<'ast> for References {
         self.add_use(line, &[], &item.tree);
     }
 
+    /// `pub(in crate::hosts)` says who may use an item; the item uses nothing of `hosts`.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if let Some(first) = path.segments.first() {
             let line = first.ident.span().start().line;
