@@ -1,16 +1,20 @@
 //! Turns `proto/` into Rust, without a `protoc` on the machine.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Where the merchants' API is written down.
-const MERCHANT_API: &str = "proto/payswitch/v1";
+/// The packages that become Rust: the folder below `proto/`, and the name.
+const PACKAGES: [(&str, &str); 2] = [
+    ("payswitch/v1", "payswitch.v1"),
+    ("payswitch/admin/v1", "payswitch.admin.v1"),
+];
 
 /// Messages that carry sealed cards, passcodes or secrets. Their `Debug` is written by hand, in
 /// `src/merchant_api/pb.rs`, and shows nothing of them.
-const WITHOUT_DEBUG: [&str; 6] = [
+const WITHOUT_DEBUG: [&str; 7] = [
     ".payswitch.v1.AuthorizePaymentRequest",
+    ".payswitch.v1.VerifyCardRequest",
     ".payswitch.v1.CreateCardTokenRequest",
     ".payswitch.v1.CreateSealingSessionRequest",
     ".payswitch.v1.PaymentTokenRegistration",
@@ -20,7 +24,14 @@ const WITHOUT_DEBUG: [&str; 6] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let mut sources: Vec<PathBuf> = fs::read_dir(MERCHANT_API)?
+    for (folder, package) in PACKAGES {
+        compile(folder, package)?;
+    }
+    Ok(())
+}
+
+fn compile(folder: &str, package: &str) -> Result<(), Box<dyn Error>> {
+    let mut sources: Vec<PathBuf> = fs::read_dir(Path::new("proto").join(folder))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
     sources.retain(|path| {
@@ -36,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.open_files(&sources)?;
 
     // What reflection serves: with comments and custom options, which `file_descriptor_set()` drops.
-    let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("payswitch.v1.bin");
+    let descriptors = PathBuf::from(env::var("OUT_DIR")?).join(format!("{package}.bin"));
     fs::write(descriptors, compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()

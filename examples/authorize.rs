@@ -301,7 +301,8 @@ fn show(payment: &pb::Payment) {
     if let Some(card) = &payment.card {
         line("card", &format!("{}...{}", card.bin, card.last4));
     }
-    if let Some(authorization) = &payment.authorization {
+    let authorization = payment.authorization.clone().unwrap_or_default();
+    if !authorization.approval_code.is_empty() {
         line("approval code", &authorization.approval_code);
     }
     if let Some(decline) = &payment.decline {
@@ -320,6 +321,6 @@ fn show(payment: &pb::Payment) {
             "the outcome is not known yet: do not charge again",
         );
     }
-    line("STAN", &payment.stan);
-    line("RRN", &payment.rrn);
+    line("STAN", &authorization.stan);
+    line("RRN", &authorization.rrn);
 }

@@ -121,13 +121,13 @@ function show(payment, state) {
     ["amount", `${amount.amount_minor} minor units of ${amount.currency}`],
   ];
   if (card) lines.push(["card", `${card.bin}...${card.last4}`]);
-  if (authorization) lines.push(["approval code", authorization.approval_code]);
+  if (authorization?.approval_code) lines.push(["approval code", authorization.approval_code]);
   if (decline) {
     const reason = decline.reason.replace("DECLINE_REASON_", "");
     lines.push(["declined", `${reason} (DE 39 ${decline.response_code})`]);
   }
   if (pending) lines.push(["pending", "the outcome is not known yet: do not charge again"]);
-  lines.push(["STAN", payment.stan ?? ""], ["RRN", payment.rrn ?? ""]);
+  lines.push(["STAN", authorization?.stan ?? ""], ["RRN", authorization?.rrn ?? ""]);
   for (const [name, value] of lines) console.log(name.padEnd(14), value);
 }
 

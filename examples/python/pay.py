@@ -117,8 +117,9 @@ def show(payment, state):
     lines = [("payment", payment.payment_id), ("state", state), ("amount", amount)]
     if payment.HasField("card"):
         lines.append(("card", f"{payment.card.bin}...{payment.card.last4}"))
-    if payment.HasField("authorization"):
-        lines.append(("approval code", payment.authorization.approval_code))
+    authorization = payment.authorization
+    if authorization.approval_code:
+        lines.append(("approval code", authorization.approval_code))
     if payment.HasField("decline"):
         decline = payment.decline
         reason = decline.DESCRIPTOR.fields_by_name["reason"].enum_type
@@ -126,7 +127,7 @@ def show(payment, state):
         lines.append(("declined", f"{name} (DE 39 {decline.response_code})"))
     if payment.HasField("pending"):
         lines.append(("pending", "the outcome is not known yet: do not charge again"))
-    lines += [("STAN", payment.stan), ("RRN", payment.rrn)]
+    lines += [("STAN", authorization.stan), ("RRN", authorization.rrn)]
     for name, value in lines:
         print(f"{name:14} {value}")
 

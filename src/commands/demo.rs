@@ -204,7 +204,7 @@ fn print_hops(visited: &[Visited], listener: Listener) -> Result<(), CommandErro
         "  amount: {}   sealed_card: \"eyJ…\" (a JWE; nobody on the way can read it)\n",
         first.stop.amount
     )?;
-    for hop in listener.hops_of(&first.payment.rrn) {
+    for hop in listener.hops_of(first.payment.rrn()) {
         print_line!("{}", hop.render())?;
     }
     print_line!(

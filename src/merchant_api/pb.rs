@@ -31,12 +31,28 @@ macro_rules! opaque_debug {
 opaque_debug!(
     AuthorizePaymentRequest,
     authorize_payment_request::PaymentMethod,
+    VerifyCardRequest,
+    verify_card_request::PaymentMethod,
     CreateCardTokenRequest,
     CreateSealingSessionRequest,
     PaymentTokenRegistration,
     CreateWebhookEndpointResponse,
     RotateWebhookSecretResponse,
 );
+
+impl Payment {
+    /// The bank's audit number (DE 11); empty until the payment is routed.
+    #[must_use]
+    pub fn stan(&self) -> &str {
+        self.authorization.as_ref().map_or("", |sent| &sent.stan)
+    }
+
+    /// The bank's retrieval reference number (DE 37); empty until the payment is routed.
+    #[must_use]
+    pub fn rrn(&self) -> &str {
+        self.authorization.as_ref().map_or("", |sent| &sent.rrn)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use tonic::async_trait;
 
+use crate::authorization::METHOD;
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::record::Payment;
+use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::{ClientConnection, ListOrder, Page, PaymentCursor, PaymentFilter};
+use crate::store::records::{
+    ClientConnection, KeptLateResponse, ListOrder, Page, PaymentCursor, PaymentFilter,
+};
 
 /// The records can't be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -127,6 +130,27 @@ pub trait PaymentRecords: Send + Sync + 'static {
         reference: &str,
     ) -> Result<Vec<Payment>, RecordsUnavailable>;
 
+    /// The payment that the merchant's AuthorizePayment with this request_id made.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn by_request_id(
+        &self,
+        merchant_id: &MerchantId,
+        request_id: &str,
+    ) -> Result<Option<Payment>, RecordsUnavailable>;
+
+    /// The exchanges of the merchant's payment with this id, each with the response that came late for it;
+    /// `None` when the merchant has no such payment.
+    ///
+    /// # Errors
+    /// When the store can't answer.
+    async fn operations(
+        &self,
+        merchant_id: &MerchantId,
+        id: PaymentId,
+    ) -> Result<Option<Vec<(Operation, Option<KeptLateResponse>)>>, RecordsUnavailable>;
+
     /// The merchant's payments with this number of the bank's, newest first.
     ///
     /// # Errors
@@ -177,6 +201,34 @@ impl PaymentRecords for Store {
         rrn: Rrn,
     ) -> Result<Vec<Payment>, RecordsUnavailable> {
         Ok(self.payments_by_rrn(merchant_id, rrn).await?)
+    }
+
+    async fn by_request_id(
+        &self,
+        merchant_id: &MerchantId,
+        request_id: &str,
+    ) -> Result<Option<Payment>, RecordsUnavailable> {
+        let answer = self.find_answer(merchant_id, METHOD, request_id).await?;
+        match answer {
+            Some(answer) => Ok(self.payment(merchant_id, answer.payment_id).await?),
+            None => Ok(None),
+        }
+    }
+
+    async fn operations(
+        &self,
+        merchant_id: &MerchantId,
+        id: PaymentId,
+    ) -> Result<Option<Vec<(Operation, Option<KeptLateResponse>)>>, RecordsUnavailable> {
+        if self.payment(merchant_id, id).await?.is_none() {
+            return Ok(None);
+        }
+        let mut operations = Vec::new();
+        for operation in self.operations_of(id).await? {
+            let late = self.late_response(operation.id).await?;
+            operations.push((operation, late));
+        }
+        Ok(Some(operations))
     }
 }
 

@@ -16,7 +16,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::util::MapRequestLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use super::pb;
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
@@ -29,7 +29,7 @@ use super::transport::accept::Acceptor;
 use super::transport::api_key::Pepper;
 use super::transport::auth::Authenticator;
 use super::transport::connection::{ConnectionHandle, Recorder};
-use super::transport::gate::Gate;
+use super::transport::gate::{self, Gate};
 use super::transport::trailers::Timed;
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
@@ -195,6 +195,8 @@ impl MerchantApi {
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
             .layer(MapRequestLayer::new(note_call))
+            // Services that are laid out and not served get a reason too.
+            .layer(MapResponseLayer::new(gate::with_reason))
             .add_routes(routes)
             .serve_with_incoming_shutdown(ReceiverStream::new(accepted), stop)
             .await;

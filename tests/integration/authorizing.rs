@@ -35,13 +35,13 @@ async fn amounts_are_exact_at_the_bank(engine: Engine) {
                 let payment = authorize(&mut payments.clone(), request).await;
                 held_minor += amount_minor;
                 assert_eq!(payment.state(), State::Authorized, "{payment:?}");
-                let authorized = payment.authorized_amount.expect("an amount");
+                let authorized = payment.authorized_amount.as_ref().expect("an amount");
                 assert_eq!(authorized.amount_minor, amount_minor);
                 assert_eq!(authorized.currency, currency);
                 let books = switch.banks.books(issuer).expect("books");
                 let account = books.account(pan, currency).expect("an account");
                 assert_eq!(account.held_minor, held_minor, "{currency} at {issuer}");
-                let seen: Vec<_> = books.by_rrn(&payment.rrn).collect();
+                let seen: Vec<_> = books.by_rrn(payment.rrn()).collect();
                 assert_eq!(seen.len(), 1);
                 assert_eq!(seen[0].amount_minor, amount_minor);
                 assert_eq!(seen[0].currency.as_deref(), Some(currency));
@@ -66,16 +66,19 @@ async fn the_request_comes_back_as_it_was_sent(engine: Engine) {
     assert_eq!(payment.merchant_reference, request.merchant_reference);
     assert_eq!(payment.customer_reference, request.customer_reference);
     assert_eq!(payment.description, request.description);
-    assert_eq!(payment.terminal_id, "KIOSK7");
     assert_eq!(payment.amount, request.amount);
-    assert_eq!(payment.host_id, "acquirer");
-    assert_eq!(payment.settlement_state(), pb::SettlementState::Unsettled);
+    assert_eq!(
+        (payment.version, &payment.capturable_amount),
+        (2, &request.amount)
+    );
     assert!(payment.payment_id.starts_with("pay_") && payment.payment_id.len() == 30);
-    assert_eq!((payment.stan.len(), payment.rrn.len()), (6, 12));
-    let shown = payment.card.expect("a card");
+    let sent = payment.authorization.as_ref().expect("it is routed");
+    assert_eq!((&*sent.host_id, &*sent.terminal_id), ("acquirer", "KIOSK7"));
+    assert_eq!((sent.stan.len(), sent.rrn.len()), (6, 12));
+    let shown = payment.card.as_ref().expect("a card");
     assert_eq!(shown.brand(), pb::CardBrand::AmericanExpress);
     let books = switch.banks.books("issuer-b").expect("books");
-    let seen: Vec<_> = books.by_rrn(&payment.rrn).collect();
+    let seen: Vec<_> = books.by_rrn(payment.rrn()).collect();
     // DE 41 has eight characters.
     assert_eq!(seen[0].terminal.trim_end(), "KIOSK7");
     for trailer in ["payswitch-bank-us", "payswitch-own-us"] {

@@ -193,7 +193,7 @@ fn pays(example: impl Fn() -> Command) {
             );
             let request = pb::LookupPaymentRequest {
                 key: Some(Key::MerchantReference(order)),
-                business_date: String::new(),
+                ..Default::default()
             };
             let found = payments.lookup_payment(request).await.expect("its payment");
             let found = found.into_inner().payments;

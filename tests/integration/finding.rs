@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
+use payswitch::payment::moment::{BusinessDate, UnixMillis};
 use pb::PaymentState as State;
 use tonic::{Code, Status};
 
@@ -16,6 +17,7 @@ on_both_engines!(
     filters_choose,
     lists_that_are_refused,
     look_ups_find_every_attempt,
+    the_operations_of_a_payment_are_listed,
 );
 
 async fn list(
@@ -41,6 +43,12 @@ async fn pages(
         assert!(pages.len() < 1000, "the pages come to an end");
         request.page_token = page.next_page_token;
     }
+}
+
+/// The date of its message: the first of a payment is made when the payment is.
+fn date_of(payment: &pb::Payment) -> String {
+    let at = payment.create_time.expect("a time");
+    BusinessDate::of(UnixMillis::new(at.seconds * 1000)).to_string()
 }
 
 async fn a_payment_is_found_as_it_was_told(engine: Engine) {
@@ -141,7 +149,7 @@ async fn filters_choose(engine: Engine) {
         let of_day = at.seconds.rem_euclid(86_400);
         format!(
             "\"{}T{:02}:{:02}:{:02}.{:03}Z\"",
-            payment.business_date,
+            date_of(payment),
             of_day / 3600,
             of_day / 60 % 60,
             of_day % 60,
@@ -265,6 +273,7 @@ async fn look_ups_find_every_attempt(engine: Engine) {
     let mut told = Vec::new();
     for token in ["pm_test_lost", "pm_test_insufficient_funds", "pm_test_visa"] {
         let request = pb::AuthorizePaymentRequest {
+            request_id: format!("r-{token}"),
             merchant_reference: "order-1042".into(),
             ..pay_with(token, 1250, "EUR")
         };
@@ -272,32 +281,47 @@ async fn look_ups_find_every_attempt(engine: Engine) {
     }
     authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
     told.reverse();
-    let mut look_up = async |key: Option<Key>, business_date: &str| {
+    let mut look_up = async |key: Option<Key>, business_date: &str, host_id: &str| {
         let request = pb::LookupPaymentRequest {
             key,
             business_date: business_date.to_owned(),
+            host_id: host_id.to_owned(),
         };
         let answer = payments.lookup_payment(request).await;
         answer.map(|answer| answer.into_inner().payments)
     };
     let order = Key::MerchantReference("order-1042".into());
-    let found = look_up(Some(order.clone()), "")
+    let found = look_up(Some(order.clone()), "", "")
         .await
         .expect("every attempt");
     assert_eq!(found, told, "newest first");
     for payment in &told {
-        let rrn = Key::Rrn(payment.rrn.clone());
-        for date in ["", &payment.business_date] {
-            let found = look_up(Some(rrn.clone()), date).await.expect("one payment");
-            assert_eq!(found, std::slice::from_ref(payment));
+        let rrn = Key::Rrn(payment.rrn().to_owned());
+        for (date, host) in [("", ""), (&*date_of(payment), "acquirer")] {
+            let found = look_up(Some(rrn.clone()), date, host).await;
+            assert_eq!(found.expect("one payment"), std::slice::from_ref(payment));
         }
-        let status = look_up(Some(rrn), "2001-01-01")
-            .await
-            .expect_err("another day");
-        assert_eq!(
-            Refused::from(&status),
-            Refused::not_sent(Code::NotFound, "PAYMENT_NOT_FOUND")
-        );
+        for (date, host) in [("2001-01-01", ""), ("", "other")] {
+            let status = look_up(Some(rrn.clone()), date, host).await;
+            assert_eq!(
+                Refused::from(&status.expect_err("another's number")),
+                Refused::not_sent(Code::NotFound, "PAYMENT_NOT_FOUND")
+            );
+        }
+    }
+    let by_request = |text: &str| Some(Key::RequestId(text.to_owned()));
+    let found = look_up(by_request("r-pm_test_visa"), "", "").await;
+    assert_eq!(found.expect("one payment"), told[..1]);
+    for (key, code, reason) in [
+        (by_request("r-none"), Code::NotFound, "PAYMENT_NOT_FOUND"),
+        (
+            Some(Key::ApprovalCode("A1B2C3".into())),
+            Code::Unimplemented,
+            "NOT_IMPLEMENTED",
+        ),
+    ] {
+        let status = look_up(key, "", "").await.expect_err("nothing");
+        assert_eq!(Refused::from(&status), Refused::not_sent(code, reason));
     }
     for (key, date, fields) in [
         (None, "", ["key"]),
@@ -320,9 +344,66 @@ async fn look_ups_find_every_attempt(engine: Engine) {
         ),
         (Some(order), "2026-11-21", ["business_date"]),
     ] {
-        let status = look_up(key.clone(), date).await.expect_err("a refusal");
+        let status = look_up(key.clone(), date, "").await;
+        let status = status.expect_err("a refusal");
         let expected = Refused::invalid("INVALID_REQUEST", &fields);
         assert_eq!(Refused::from(&status), expected, "{key:?} {date}");
     }
     assert_eq!(told[0].state(), State::Authorized);
+}
+
+async fn the_operations_of_a_payment_are_listed(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    for (token, state, attempts) in [
+        ("pm_test_visa", pb::OperationState::Approved, 1),
+        ("pm_test_lost", pb::OperationState::Declined, 1),
+    ] {
+        let payment = authorize(&mut payments, pay_with(token, 1250, "EUR")).await;
+        let request = |page_token: &str, page_size| pb::ListOperationsRequest {
+            payment_id: payment.payment_id.clone(),
+            page_size,
+            page_token: page_token.to_owned(),
+        };
+        let page = payments.list_operations(request("", 1)).await;
+        let page = page.expect("a page").into_inner();
+        assert_eq!(page.next_page_token, "", "there is one operation");
+        let [operation] = &*page.operations else {
+            panic!("{page:?}");
+        };
+        let sent = payment.authorization.as_ref().expect("it is routed");
+        assert_eq!(
+            (operation.kind(), operation.state(), operation.attempts),
+            (pb::OperationKind::Authorization, state, attempts)
+        );
+        assert_eq!(operation.amount, payment.amount);
+        assert_eq!(
+            [
+                &operation.host_id,
+                &operation.stan,
+                &operation.rrn,
+                &operation.response_code,
+                &operation.approval_code
+            ],
+            [
+                &sent.host_id,
+                &sent.stan,
+                &sent.rrn,
+                &sent.response_code,
+                &sent.approval_code
+            ]
+        );
+        for (wrong, field) in [
+            (request("x", 1), "page_token"),
+            (request("", 101), "page_size"),
+            (pb::ListOperationsRequest::default(), "payment_id"),
+        ] {
+            let status = payments
+                .list_operations(wrong)
+                .await
+                .expect_err("a refusal");
+            let expected = Refused::invalid("INVALID_REQUEST", &[field]);
+            assert_eq!(Refused::from(&status), expected);
+        }
+    }
 }

@@ -342,19 +342,19 @@ pub(crate) fn paid(answer: Result<Response<pb::AuthorizePaymentResponse>, Status
 
 /// DE 39 as the payment has it; empty when no answer came.
 pub(crate) fn response_code(payment: &pb::Payment) -> &str {
-    match (&payment.authorization, &payment.decline) {
-        (Some(authorization), None) => &authorization.response_code,
-        (None, Some(decline)) => &decline.response_code,
-        (None, None) => "",
-        (Some(_), Some(_)) => panic!("both approved and declined: {payment:?}"),
+    let authorization = payment.authorization.as_ref().expect("it is routed");
+    if let Some(decline) = &payment.decline {
+        assert_eq!(decline.response_code, authorization.response_code);
+        assert_eq!(authorization.approval_code, "");
     }
+    &authorization.response_code
 }
 
 /// The payment of this order, if there is one.
 pub(crate) async fn look_up(payments: &mut Payments, order: &str) -> Option<pb::Payment> {
     let request = pb::LookupPaymentRequest {
         key: Some(Key::MerchantReference(order.to_owned())),
-        business_date: String::new(),
+        ..Default::default()
     };
     match payments.lookup_payment(request).await {
         Ok(found) => {

@@ -270,7 +270,7 @@ fn two_gateways_on_one_database_are_one() {
             .into_iter()
             .map(|payment| {
                 assert_eq!(payment.state(), State::Authorized);
-                (payment.stan, payment.rrn)
+                (payment.stan().to_owned(), payment.rrn().to_owned())
             })
             .collect();
         numbers.sort();

@@ -26,6 +26,7 @@ async fn other_merchants_payments_do_not_exist(engine: Engine) {
     let mut payments = switch.payments().await;
     let mut others = switch.payments_of(&other_key).await;
     let request = pay_with("pm_test_visa", 1250, "EUR");
+    let request_id = request.request_id.clone();
     let payment = authorize(&mut payments, request).await;
     let mut missing_id = payment.payment_id.clone().into_bytes();
     // Another last character that an id may end with.
@@ -47,21 +48,34 @@ async fn other_merchants_payments_do_not_exist(engine: Engine) {
     let expected = Refused::not_sent(Code::NotFound, "PAYMENT_NOT_FOUND");
     assert_eq!(Refused::from(&foreign), expected);
     assert_eq!(Shown::from(&foreign), Shown::from(&missing));
+    let operations = pb::ListOperationsRequest {
+        payment_id: payment.payment_id.clone(),
+        ..Default::default()
+    };
+    let operations = others.list_operations(operations).await;
+    assert_eq!(
+        Shown::from(&operations.expect_err("foreign")),
+        Shown::from(&missing)
+    );
     for (foreign_key, missing_key) in [
         (
             Key::MerchantReference(payment.merchant_reference.clone()),
             Key::MerchantReference("nothing".into()),
         ),
         (
-            Key::Rrn(payment.rrn.clone()),
+            Key::Rrn(payment.rrn().to_owned()),
             Key::Rrn("999999999999".into()),
+        ),
+        (
+            Key::RequestId(request_id.clone()),
+            Key::RequestId("nothing".into()),
         ),
     ] {
         let mut shown = Vec::new();
         for key in [foreign_key, missing_key] {
             let look_up = pb::LookupPaymentRequest {
                 key: Some(key),
-                business_date: String::new(),
+                ..Default::default()
             };
             shown.push(Shown::from(
                 &others.lookup_payment(look_up).await.expect_err("none"),

@@ -4,6 +4,7 @@
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
+use payswitch::merchant_api::pb::refund_service_client::RefundServiceClient;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use tonic::{Code, Request, Status};
 
@@ -309,6 +310,7 @@ async fn clear_in_other_calls(switch: &Switch) -> Vec<(Status, &'static str, &'s
         let look_up = pb::LookupPaymentRequest {
             key: Some(key),
             business_date: business_date.into(),
+            ..Default::default()
         };
         let status = payments
             .lookup_payment(look_up)
@@ -363,7 +365,25 @@ async fn clear_in_other_calls(switch: &Switch) -> Vec<(Status, &'static str, &'s
 async fn calls_that_are_not_built(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
+    let mut refunds = RefundServiceClient::new(switch.connect(None).await);
     let statuses = [
+        // A service that is not served at all.
+        refunds
+            .create_refund(pb::CreateRefundRequest::default())
+            .await
+            .map(drop),
+        payments
+            .verify_card(pb::VerifyCardRequest::default())
+            .await
+            .map(drop),
+        payments
+            .get_capture(pb::GetCaptureRequest::default())
+            .await
+            .map(drop),
+        payments
+            .list_captures(pb::ListCapturesRequest::default())
+            .await
+            .map(drop),
         payments
             .capture_payment(pb::CapturePaymentRequest::default())
             .await

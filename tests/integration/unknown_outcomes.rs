@@ -57,7 +57,7 @@ pub(crate) async fn assert_owes_a_reversal(
     assert_eq!(authorized.amount_minor, 0);
     let operation = operation_of(switch, payment).await;
     assert_eq!(operation.state.name(), "REVERSAL_QUEUED");
-    assert_eq!(operation.stan.to_string(), payment.stan);
+    assert_eq!(operation.stan.to_string(), payment.stan());
     let owed = switch
         .store()
         .owed_reversals(1000)
@@ -84,7 +84,7 @@ async fn no_answer_is_pending_and_owes_one_reversal(engine: Engine) {
         assert_eq!(found(&mut payments, &payment.payment_id).await, payment);
         // The bank has decided, which the gateway can't know.
         let books = switch.banks.books("issuer-a").expect("books");
-        let seen: Vec<_> = books.by_rrn(&payment.rrn).collect();
+        let seen: Vec<_> = books.by_rrn(payment.rrn()).collect();
         assert_eq!(seen.len(), 1);
         assert!(matches!(seen[0].standing, Standing::Held { .. }));
     }
@@ -111,7 +111,7 @@ async fn a_late_answer_is_recorded_and_changes_nothing(engine: Engine) {
     .await;
     assert_eq!(late.response_code.as_str(), "00");
     let books = switch.banks.books("issuer-a").expect("books");
-    let seen = books.by_rrn(&told.rrn).next().expect("the exchange");
+    let seen = books.by_rrn(told.rrn()).next().expect("the exchange");
     assert_eq!(late.approval_code, seen.approval_code);
     assert!(late.received_at > operation.deadline);
 
@@ -201,7 +201,7 @@ async fn assert_durable(switch: &Switch, told: &[pb::Payment]) {
 fn assert_held(switch: &Switch, issuer: &str, told: &[pb::Payment]) {
     let books = switch.banks.books(issuer).expect("books");
     for payment in told {
-        let seen: Vec<_> = books.by_rrn(&payment.rrn).collect();
+        let seen: Vec<_> = books.by_rrn(payment.rrn()).collect();
         match payment.state() {
             State::Authorized => {
                 let standing = Standing::Held {
@@ -311,8 +311,8 @@ async fn what_was_not_sent_failed_and_what_was_is_pending(engine: Engine) {
     // What failed has failed: the same request is not sent after all.
     assert_eq!(authorize(&mut payments, request).await, unsent);
     let books = switch.banks.books("issuer-a").expect("books");
-    assert_eq!(books.by_rrn(&unsent.rrn).count(), 0);
-    assert_eq!(books.by_rrn(&sent.rrn).count(), 1);
+    assert_eq!(books.by_rrn(unsent.rrn()).count(), 0);
+    assert_eq!(books.by_rrn(sent.rrn()).count(), 1);
 }
 
 async fn an_acquirer_that_dies_under_load(engine: Engine) {

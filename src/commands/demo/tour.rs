@@ -64,11 +64,8 @@ impl Visited {
 }
 
 fn response_code(payment: &pb::Payment) -> &str {
-    match (&payment.authorization, &payment.decline) {
-        (Some(authorization), _) => &authorization.response_code,
-        (None, Some(decline)) => &decline.response_code,
-        (None, None) => "",
-    }
+    let authorization = payment.authorization.as_ref();
+    authorization.map_or("", |authorization| &authorization.response_code)
 }
 
 /// Seals the card and authorizes it.
@@ -158,7 +155,7 @@ pub fn table(visited: &[Visited]) -> Table {
             Cell::new(short(payment.state().as_str_name(), "PAYMENT_STATE_")).fg(color),
             Cell::new(reason(payment)),
             Cell::new(response_code(payment)),
-            Cell::new(&payment.rrn),
+            Cell::new(payment.rrn()),
             right(millis(visit.bank_us.filter(|us| *us > 0))),
             right(millis(visit.own_us)),
             Cell::new(verdict),

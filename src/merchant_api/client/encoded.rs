@@ -134,7 +134,7 @@ mod tests {
             decline: Some(decline.clone()),
             failure: Some(failure.clone()),
             pending: Some(pending.clone()),
-            host_id: "acquirer".into(),
+            merchant_reference: "order-1042".into(),
             ..pb::Payment::default()
         };
         let whole = pb::AuthorizePaymentResponse {

@@ -1,12 +1,13 @@
 //! Page tokens: where a list goes on, tied to the list that gave them.
 
-use std::fmt;
+use std::fmt::{self, Display};
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 
-use crate::store::records::{ListOrder, PaymentCursor};
+use super::violations::{Findings, length_of};
 
 /// The largest page token that is looked at, in bytes.
 const MAX_LENGTH: usize = 200;
@@ -19,25 +20,40 @@ const CHECK_BYTES: usize = 8;
 pub(crate) struct PageTokens(digest::Context);
 
 impl PageTokens {
-    /// The tokens of the list with this filter and order.
-    pub(crate) fn new(filter: &str, order: ListOrder) -> Self {
+    /// The tokens of the list with this name and these conditions.
+    pub(crate) fn new(list: &str, conditions: &str) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        context.update(&[u8::from(order == ListOrder::NewestFirst)]);
-        // The filter's hash has one length, so that no filter can be taken for filter and cursor.
-        context.update(digest::digest(&digest::SHA256, filter.as_bytes()).as_ref());
+        // Hashes have one length, so that no text can be taken for a text and a cursor.
+        for text in [list, conditions] {
+            context.update(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+        }
         Self(context)
     }
 
     /// The token of the page that begins after `cursor`.
-    pub(crate) fn write(&self, cursor: PaymentCursor) -> String {
+    pub(crate) fn write(&self, cursor: impl Display) -> String {
         let cursor = cursor.to_string();
         let mut bytes = self.check(&cursor).to_vec();
         bytes.extend(cursor.into_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Where the page of this token begins; `None` when it is no token of this list.
-    pub(crate) fn read(&self, token: &str) -> Option<PaymentCursor> {
+    /// Reads the page token of a request: `Some(None)` for the first page.
+    pub(crate) fn read<T: FromStr>(
+        &self,
+        findings: &mut Findings,
+        token: &str,
+    ) -> Option<Option<T>> {
+        if token.is_empty() {
+            return Some(None);
+        }
+        let read = self.cursor(token).ok_or_else(|| length_of(token));
+        let expected =
+            "the next_page_token of a page of the same list, with the same filter and order_by";
+        findings.keep("page_token", expected, read).map(Some)
+    }
+
+    fn cursor<T: FromStr>(&self, token: &str) -> Option<T> {
         if token.len() > MAX_LENGTH {
             return None;
         }

@@ -92,6 +92,7 @@ fn read(
     let description = DESCRIPTION.read_optional(found, "description", request.description);
     let terminal_id = TERMINAL_ID.read_optional(found, "terminal_id", request.terminal_id);
     let payment_method = payment_method(found, request.payment_method);
+    let manual = captured_by_hand(found, request.capture_mode);
     let read = (|| {
         Some(AuthorizeCommand {
             merchant,
@@ -102,11 +103,24 @@ fn read(
             customer_reference: customer_reference?,
             description: description?,
             terminal_id: terminal_id?,
-            payment_method: payment_method?,
+            payment_method: manual.and(payment_method)?,
             received_at,
         })
     })();
     findings.finish(read)
+}
+
+/// This version captures nothing by itself.
+fn captured_by_hand(findings: &mut Findings, capture_mode: i32) -> Option<()> {
+    match pb::CaptureMode::try_from(capture_mode) {
+        Ok(pb::CaptureMode::Unspecified | pb::CaptureMode::Manual) => Some(()),
+        other => {
+            let expected = "CAPTURE_MODE_MANUAL, or nothing: no other is available in this version";
+            let got = other.map_or("a value that is none", |mode| mode.as_str_name());
+            findings.add("capture_mode", expected, got);
+            None
+        }
+    }
 }
 
 fn payment_method(

@@ -4,10 +4,12 @@ use tonic::{Request, Response, Status};
 
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
+use crate::merchant_api::read::violations::{Findings, InvalidRequest};
 use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::payment::payment;
 use crate::merchant_api::show::status;
 use crate::merchant_api::transport::gate;
+use crate::payment::ids::PaymentId;
 
 /// Answers the call.
 pub(super) async fn call(
@@ -15,7 +17,7 @@ pub(super) async fn call(
     request: Request<pb::GetPaymentRequest>,
 ) -> Result<Response<pb::GetPaymentResponse>, Status> {
     let merchant = gate::caller(&request)?;
-    let id = payment_id(&request.into_inner().payment_id).map_err(status::of_invalid_request)?;
+    let id = read(request.get_ref()).map_err(status::of_invalid_request)?;
     let found = records
         .find(&merchant.id, id)
         .await
@@ -24,4 +26,10 @@ pub(super) async fn call(
     Ok(Response::new(pb::GetPaymentResponse {
         payment: Some(payment(found)),
     }))
+}
+
+fn read(request: &pb::GetPaymentRequest) -> Result<PaymentId, InvalidRequest> {
+    let mut findings = Findings::default();
+    let read = payment_id(&mut findings, &request.payment_id);
+    findings.finish(read)
 }

@@ -72,8 +72,14 @@ fn read(request: &pb::ListPaymentsRequest) -> Result<List, InvalidRequest> {
             None
         }
     };
-    let page_tokens = PageTokens::new(&request.filter, order.unwrap_or_default());
-    let after = read_page_token(found, &request.page_token, &page_tokens);
+    let page_tokens = PageTokens::new(
+        match order.unwrap_or_default() {
+            ListOrder::NewestFirst => "payments, newest first",
+            ListOrder::OldestFirst => "payments, oldest first",
+        },
+        &request.filter,
+    );
+    let after = page_tokens.read(found, &request.page_token);
     let read = (|| {
         Some(List {
             filter: filter?,
@@ -84,20 +90,6 @@ fn read(request: &pb::ListPaymentsRequest) -> Result<List, InvalidRequest> {
         })
     })();
     findings.finish(read)
-}
-
-/// `Some(None)` for the first page.
-fn read_page_token(
-    findings: &mut Findings,
-    token: &str,
-    page_tokens: &PageTokens,
-) -> Option<Option<PaymentCursor>> {
-    if token.is_empty() {
-        return Some(None);
-    }
-    let read = page_tokens.read(token).ok_or_else(|| length_of(token));
-    let expected = "the next_page_token of a page with the same filter and order_by";
-    findings.keep("page_token", expected, read).map(Some)
 }
 
 #[cfg(test)]

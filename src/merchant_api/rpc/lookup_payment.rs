@@ -4,17 +4,25 @@ use tonic::{Request, Response, Status};
 
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::lookup_payment_request::Key as PbKey;
-use crate::merchant_api::read::text::REFERENCE;
+use crate::merchant_api::read::text::{REFERENCE, REQUEST_ID, Shape, is_printable_ascii};
 use crate::merchant_api::read::violations::{Findings, InvalidRequest, length_of};
 use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::payment::payment;
 use crate::merchant_api::show::status;
 use crate::merchant_api::transport::gate;
+use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
 use crate::payment::reference::Rrn;
 
 /// Payments that a look-up gives at most.
 const MAX_FOUND: usize = 100;
+
+const APPROVAL_CODE: Shape = Shape {
+    min: 1,
+    max: 6,
+    allows: is_printable_ascii,
+    expected: "1 to 6 printable ASCII characters",
+};
 
 /// Answers the call.
 pub(super) async fn call(
@@ -27,15 +35,27 @@ pub(super) async fn call(
         PaymentKey::MerchantReference(reference) => {
             records.by_merchant_reference(&merchant.id, reference).await
         }
+        PaymentKey::RequestId(request_id) => {
+            let found = records.by_request_id(&merchant.id, request_id).await;
+            found.map(|found| found.into_iter().collect())
+        }
         PaymentKey::Rrn { rrn, .. } => records.by_rrn(&merchant.id, *rrn).await,
+        // No index finds it, and a search through all payments would take other merchants' time.
+        PaymentKey::ApprovalCode => {
+            return Err(status::not_built("LookupPayment by approval_code"));
+        }
     };
     let mut found = found.map_err(|error| status::of_unavailable(&error))?;
     if let PaymentKey::Rrn {
-        business_date: Some(date),
+        business_date,
+        host_id,
         ..
     } = key
     {
-        found.retain(|payment| payment.business_date == date);
+        found.retain(|payment| {
+            business_date.is_none_or(|date| payment.business_date == date)
+                && host_id.is_none_or(|host_id| payment.host_id == host_id)
+        });
     }
     found.truncate(MAX_FOUND);
     if found.is_empty() {
@@ -51,13 +71,19 @@ pub(super) async fn call(
 enum PaymentKey {
     /// The merchant's order reference.
     MerchantReference(String),
+    /// The merchant's name of the request that made it.
+    RequestId(String),
     /// The bank's number.
     Rrn {
         /// DE 37.
         rrn: Rrn,
-        /// The business date; any when not set.
+        /// The date that it belongs to; any when not set.
         business_date: Option<BusinessDate>,
+        /// The host that knows it by this number; any when not set.
+        host_id: Option<HostId>,
     },
+    /// The issuer's approval code.
+    ApprovalCode,
 }
 
 /// Reads a LookupPaymentRequest.
@@ -65,28 +91,61 @@ fn read(request: pb::LookupPaymentRequest) -> Result<PaymentKey, InvalidRequest>
     let mut findings = Findings::default();
     let found = &mut findings;
     let business_date = business_date(found, &request.business_date);
+    let host_id = host_id(found, &request.host_id);
+    if !matches!(request.key, None | Some(PbKey::Rrn(_))) && !request.business_date.is_empty() {
+        found.add("business_date", "a business date with rrn alone", "both");
+    }
+    if !matches!(
+        request.key,
+        None | Some(PbKey::Rrn(_) | PbKey::ApprovalCode(_))
+    ) && !request.host_id.is_empty()
+    {
+        let expected = "a host with rrn or approval_code alone";
+        found.add("host_id", expected, "both");
+    }
     let read = match request.key {
         None => {
-            found.add("key", "either merchant_reference or rrn", "neither");
+            let expected = "one of merchant_reference, request_id, rrn, approval_code";
+            found.add("key", expected, "none");
             None
         }
-        Some(PbKey::MerchantReference(reference)) => {
-            if !request.business_date.is_empty() {
-                found.add("business_date", "a business date with rrn alone", "both");
-            }
-            REFERENCE
-                .read(found, "merchant_reference", reference)
-                .map(PaymentKey::MerchantReference)
-        }
+        Some(PbKey::MerchantReference(reference)) => REFERENCE
+            .read(found, "merchant_reference", reference)
+            .map(PaymentKey::MerchantReference),
+        Some(PbKey::RequestId(request_id)) => REQUEST_ID
+            .read(found, "request_id", request_id)
+            .map(PaymentKey::RequestId),
         Some(PbKey::Rrn(rrn)) if found.no_clear_card("rrn", &rrn) => {
             let rrn = rrn.parse().map_err(|_| length_of(&rrn));
             let rrn = found.keep("rrn", "twelve letters or digits", rrn);
-            rrn.zip(business_date)
-                .map(|(rrn, business_date)| PaymentKey::Rrn { rrn, business_date })
+            (|| {
+                Some(PaymentKey::Rrn {
+                    rrn: rrn?,
+                    business_date: business_date?,
+                    host_id: host_id?,
+                })
+            })()
         }
         Some(PbKey::Rrn(_)) => None,
+        Some(PbKey::ApprovalCode(code)) => APPROVAL_CODE
+            .read(found, "approval_code", code)
+            .map(|_| PaymentKey::ApprovalCode),
     };
     findings.finish(read)
+}
+
+/// `Some(None)` when none was sent.
+fn host_id(findings: &mut Findings, text: &str) -> Option<Option<HostId>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    if !findings.no_clear_card("host_id", text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    findings
+        .keep("host_id", "the name of a host", read)
+        .map(Some)
 }
 
 /// `Some(None)` when none was sent.
@@ -108,36 +167,67 @@ mod tests {
 
     #[test]
     fn a_look_up_is_read() {
-        let request = |key, business_date: &str| pb::LookupPaymentRequest {
+        let request = |key, business_date: &str, host_id: &str| pb::LookupPaymentRequest {
             key,
             business_date: business_date.into(),
+            host_id: host_id.into(),
         };
         let reference = |text: &str| Some(PbKey::MerchantReference(text.into()));
+        let request_id = |text: &str| Some(PbKey::RequestId(text.into()));
         let rrn = |text: &str| Some(PbKey::Rrn(text.into()));
-        assert_eq!(
-            read(request(reference("order-1"), "")),
-            Ok(PaymentKey::MerchantReference("order-1".into()))
-        );
-        assert_eq!(
-            read(request(rrn("632500000042"), "2026-11-21")),
-            Ok(PaymentKey::Rrn {
-                rrn: "632500000042".parse().unwrap(),
-                business_date: Some("2026-11-21".parse().unwrap()),
-            })
-        );
-        for (wrong, fields) in [
-            (request(None, ""), &["key"][..]),
-            (request(reference(""), ""), &["merchant_reference"]),
-            (request(reference("a"), "2026-11-21"), &["business_date"]),
-            (request(rrn("42"), ""), &["rrn"]),
+        let approval_code = |text: &str| Some(PbKey::ApprovalCode(text.into()));
+        let by_rrn = |business_date: Option<&str>, host_id: Option<&str>| PaymentKey::Rrn {
+            rrn: "632500000042".parse().unwrap(),
+            business_date: business_date.map(|date| date.parse().unwrap()),
+            host_id: host_id.map(|host_id| host_id.parse().unwrap()),
+        };
+        let (number, date) = ("632500000042", "2026-11-21");
+        for (request, expected) in [
             (
-                request(rrn("632500000042"), "21.11.2026"),
-                &["business_date"],
+                request(reference("order-1"), "", ""),
+                PaymentKey::MerchantReference("order-1".into()),
             ),
-            (request(rrn(""), "2026-13-01"), &["business_date", "rrn"]),
+            (
+                request(request_id("r-1"), "", ""),
+                PaymentKey::RequestId("r-1".into()),
+            ),
+            (request(rrn(number), "", ""), by_rrn(None, None)),
+            (
+                request(rrn(number), date, "acquirer"),
+                by_rrn(Some(date), Some("acquirer")),
+            ),
+            (
+                request(approval_code("A1B2C3"), "", "acquirer"),
+                PaymentKey::ApprovalCode,
+            ),
         ] {
-            let found = violated_fields(read(wrong).unwrap_err());
-            assert_eq!(found, fields);
+            assert_eq!(read(request), Ok(expected));
+        }
+        for (wrong, fields) in [
+            (request(None, "", ""), &["key"][..]),
+            (request(reference(""), "", ""), &["merchant_reference"]),
+            (
+                request(reference("a"), date, "acquirer"),
+                &["business_date", "host_id"],
+            ),
+            (request(request_id("a b"), "", ""), &["request_id"]),
+            (request(request_id("a"), "", "acquirer"), &["host_id"]),
+            (
+                request(approval_code("A1B2C3D"), "", ""),
+                &["approval_code"],
+            ),
+            (request(approval_code("A"), date, ""), &["business_date"]),
+            (request(rrn("42"), "", ""), &["rrn"]),
+            (
+                request(rrn(number), "21.11.2026", "A B"),
+                &["business_date", "host_id"],
+            ),
+            (
+                request(rrn(""), "2026-13-01", ""),
+                &["business_date", "rrn"],
+            ),
+        ] {
+            assert_eq!(violated_fields(read(wrong).unwrap_err()), fields);
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod authorize_payment;
 mod create_sealing_session;
 mod get_payment;
 mod get_sealing_keys;
+mod list_operations;
 mod list_payments;
 mod lookup_payment;
 pub(super) mod payment_service;

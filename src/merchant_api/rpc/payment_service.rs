@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::authorize_payment::Authorizer;
-use super::{authorize_payment, get_payment, list_payments, lookup_payment};
+use super::{authorize_payment, get_payment, list_operations, list_payments, lookup_payment};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
 use crate::merchant_api::records::PaymentRecords;
@@ -47,6 +47,34 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::LookupPaymentRequest>,
     ) -> Result<Response<pb::LookupPaymentResponse>, Status> {
         lookup_payment::call(&*self.records, request).await
+    }
+
+    async fn list_operations(
+        &self,
+        request: Request<pb::ListOperationsRequest>,
+    ) -> Result<Response<pb::ListOperationsResponse>, Status> {
+        list_operations::call(&*self.records, request).await
+    }
+
+    async fn get_capture(
+        &self,
+        _: Request<pb::GetCaptureRequest>,
+    ) -> Result<Response<pb::GetCaptureResponse>, Status> {
+        Err(status::not_built("GetCapture"))
+    }
+
+    async fn list_captures(
+        &self,
+        _: Request<pb::ListCapturesRequest>,
+    ) -> Result<Response<pb::ListCapturesResponse>, Status> {
+        Err(status::not_built("ListCaptures"))
+    }
+
+    async fn verify_card(
+        &self,
+        _: Request<pb::VerifyCardRequest>,
+    ) -> Result<Response<pb::VerifyCardResponse>, Status> {
+        Err(status::not_built("VerifyCard"))
     }
 
     async fn capture_payment(

@@ -79,10 +79,10 @@ async fn a_payment_goes_through_and_is_found_again_by_its_merchant_alone() {
     );
 
     let look_up = |key: &str| {
-        let found_by = pb::lookup_payment_request::Key::Rrn(payment.rrn.clone());
+        let found_by = pb::lookup_payment_request::Key::Rrn(payment.rrn().to_owned());
         let message = pb::LookupPaymentRequest {
             key: Some(found_by),
-            business_date: String::new(),
+            ..Default::default()
         };
         with_key(key, message)
     };

@@ -1,10 +1,12 @@
 //! What the calls share to answer.
 //!
 //! - [`payment`]: a payment, in each of its states. [`outcome`]: why one was declined, failed or is pending.
+//! - [`operation`]: an exchange with a bank.
 //! - [`money`]: amounts. [`time`]: moments.
 //! - [`status`]: errors as gRPC statuses.
 
 pub(super) mod money;
+pub(super) mod operation;
 mod outcome;
 pub(super) mod payment;
 pub(super) mod status;

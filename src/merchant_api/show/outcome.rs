@@ -18,6 +18,18 @@ pub(super) fn decline(decline: Decline) -> pb::Decline {
         response_code: decline.response_code.to_string(),
         advice: advice.into(),
         text: text.to_owned(),
+        source: decline_source(decline.reason).into(),
+    }
+}
+
+/// A message that its issuer may never have seen was declined by the acquirer.
+fn decline_source(reason: DeclineReason) -> pb::DeclineSource {
+    match reason {
+        DeclineReason::FormatError
+        | DeclineReason::IssuerUnavailable
+        | DeclineReason::DuplicateTransmission
+        | DeclineReason::BankError => pb::DeclineSource::Acquirer,
+        _ => pb::DeclineSource::Issuer,
     }
 }
 
@@ -109,5 +121,11 @@ pub(super) fn pending(reason: Option<UnknownReason>) -> pb::Pending {
         reason: shown.into(),
         reversal_owed: reason.is_some(),
         text: text.to_owned(),
+        // This version records what is owed and sends none: no attempt was made, and none is due.
+        reversal: reason.is_some().then(|| pb::PendingReversal {
+            state: pb::PendingReversalState::Owed.into(),
+            attempts: 0,
+            next_attempt_time: None,
+        }),
     }
 }

@@ -13,29 +13,59 @@ use crate::payment::state::PaymentState;
 pub(crate) fn payment(payment: Payment) -> pb::Payment {
     let currency = payment.amount.currency();
     let shown = |amount_minor| Some(money(amount_minor, currency));
+    let (capturable, refundable) = (capturable_minor(&payment), refundable_minor(&payment));
     let mut shown_payment = pb::Payment {
         payment_id: payment.id.to_string(),
         merchant_reference: payment.merchant_reference,
         customer_reference: payment.customer_reference.unwrap_or_default(),
         description: payment.description.unwrap_or_default(),
-        settlement_state: pb::SettlementState::Unsettled.into(),
         amount: shown(payment.amount.amount_minor()),
         authorized_amount: shown(payment.authorized_minor),
         captured_amount: shown(payment.captured_minor),
+        pending_capture_amount: shown(0),
+        capturable_amount: shown(capturable),
         refunded_amount: shown(payment.refunded_minor),
+        pending_refund_amount: shown(0),
+        refundable_amount: shown(refundable),
         disputed_amount: shown(payment.disputed_minor),
+        capture_mode: pb::CaptureMode::Manual.into(),
+        // This version offers none: every call that changes a payment answers UNIMPLEMENTED.
+        allowed_actions: Vec::new(),
+        authorization: Some(pb::Authorization {
+            host_id: payment.host_id.to_string(),
+            stan: payment.stan.to_string(),
+            rrn: payment.rrn.to_string(),
+            terminal_id: payment.terminal_id,
+            ..pb::Authorization::default()
+        }),
         card: Some(card(payment.card)),
-        host_id: payment.host_id.to_string(),
-        stan: payment.stan.to_string(),
-        rrn: payment.rrn.to_string(),
-        business_date: payment.business_date.to_string(),
-        terminal_id: payment.terminal_id,
         create_time: Some(timestamp(payment.created_at)),
         update_time: Some(timestamp(payment.updated_at)),
-        ..Default::default()
+        version: payment.version,
+        ..pb::Payment::default()
     };
     show_state(payment.state, &mut shown_payment);
     shown_payment
+}
+
+/// What is left of the hold, in minor units.
+fn capturable_minor(payment: &Payment) -> i64 {
+    match payment.state {
+        PaymentState::Authorized { .. } | PaymentState::PartiallyCaptured { .. } => payment
+            .authorized_minor
+            .saturating_sub(payment.captured_minor)
+            .max(0),
+        _ => 0,
+    }
+}
+
+/// What is left of the captures, in minor units: neither refunded nor disputed.
+fn refundable_minor(payment: &Payment) -> i64 {
+    payment
+        .captured_minor
+        .saturating_sub(payment.refunded_minor)
+        .saturating_sub(payment.disputed_minor)
+        .max(0)
 }
 
 /// Each state, and what is known in it.
@@ -53,10 +83,13 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
             approval,
             expires_at,
         } => {
-            shown.authorization = Some(authorization(approval, Some(expires_at)));
+            show_approval(approval, Some(expires_at), shown);
             P::Authorized
         }
         S::Declined { decline: why } => {
+            if let Some(authorization) = &mut shown.authorization {
+                authorization.response_code = why.response_code.to_string();
+            }
             shown.decline = Some(decline(why));
             P::Declined
         }
@@ -68,18 +101,18 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
             approval,
             expires_at,
         } => {
-            shown.authorization = Some(authorization(approval, Some(expires_at)));
+            show_approval(approval, Some(expires_at), shown);
             P::PartiallyCaptured
         }
         S::Captured { approval } => {
-            shown.authorization = Some(authorization(approval, None));
+            show_approval(approval, None, shown);
             P::Captured
         }
         S::Voiding {
             approval,
             expires_at,
         } => {
-            shown.authorization = Some(authorization(approval, Some(expires_at)));
+            show_approval(approval, Some(expires_at), shown);
             P::Voiding
         }
         S::Voided => P::Voided,
@@ -90,11 +123,11 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
     shown.state = shown_state.into();
 }
 
-fn authorization(approval: Approval, expires_at: Option<UnixMillis>) -> pb::Authorization {
-    pb::Authorization {
-        approval_code: approval.approval_code,
-        response_code: approval.response_code.to_string(),
-        expire_time: expires_at.map(timestamp),
+fn show_approval(approval: Approval, expires_at: Option<UnixMillis>, shown: &mut pb::Payment) {
+    if let Some(authorization) = &mut shown.authorization {
+        authorization.approval_code = approval.approval_code;
+        authorization.response_code = approval.response_code.to_string();
+        authorization.expire_time = expires_at.map(timestamp);
     }
 }
 
@@ -113,6 +146,7 @@ fn card(card: CardSummary) -> pb::Card {
         brand: brand.into(),
         bin: card.bin,
         last4: card.last_four,
+        ..pb::Card::default()
     }
 }
 

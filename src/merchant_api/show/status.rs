@@ -210,7 +210,10 @@ pub(crate) fn not_built(call: &str) -> Status {
 /// a compressed request. `why` is tonic's text, which is empty for a method.
 pub(crate) fn not_supported(why: &str) -> Status {
     let (reason, message) = if why.is_empty() {
-        ("NOT_IMPLEMENTED", "there is no such call".to_owned())
+        (
+            "NOT_IMPLEMENTED",
+            "there is no such call in this version".to_owned(),
+        )
     } else {
         let message =
             format!("the request can't be read: {why}; expected one that is not compressed");

@@ -127,7 +127,7 @@ where
 /// Gives a reason to what tonic says of a request that it can't read: INTERNAL, OUT_OF_RANGE where it is
 /// too large, UNIMPLEMENTED where it is compressed or for no call that there is; all without details and
 /// before a handler ran. All that handlers say has details.
-fn with_reason(answer: Response<Body>) -> Response<Body> {
+pub(crate) fn with_reason(answer: Response<Body>) -> Response<Body> {
     if answer.headers().contains_key(Status::GRPC_STATUS_DETAILS) {
         return answer;
     }

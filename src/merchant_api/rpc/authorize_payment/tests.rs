@@ -19,6 +19,8 @@ fn good() -> pb::AuthorizePaymentRequest {
         description: "Zwei Karten für heute".into(),
         terminal_id: "WEB00001".into(),
         payment_method: Some(PbPaymentMethod::PaymentMethodToken("pm_test_visa".into())),
+        capture_mode: pb::CaptureMode::Manual.into(),
+        accept_partial_approval: false,
     }
 }
 
@@ -131,6 +133,16 @@ fn every_violation_is_named() {
             "U+002D at position 4",
         ),
         (|r| r.payment_method = None, "payment_method", "got neither"),
+        (
+            |r| r.set_capture_mode(pb::CaptureMode::Automatic),
+            "capture_mode",
+            "got CAPTURE_MODE_AUTOMATIC",
+        ),
+        (
+            |r| r.capture_mode = 9,
+            "capture_mode",
+            "got a value that is none",
+        ),
         (
             |r| r.payment_method = Some(PbPaymentMethod::PaymentMethodToken(String::new())),
             "payment_method_token",

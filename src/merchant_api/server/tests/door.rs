@@ -34,10 +34,12 @@ use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::record::Payment;
+use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::payment::state::PaymentState;
-use crate::store::records::{ClientConnection, ListOrder, Page, PaymentCursor, PaymentFilter};
+use crate::store::records::{
+    ClientConnection, KeptLateResponse, ListOrder, Page, PaymentCursor, PaymentFilter,
+};
 
 /// A root, and what it issued: PEM texts.
 pub(super) struct Pki {
@@ -182,6 +184,22 @@ impl PaymentRecords for Behind {
         _: &str,
     ) -> Result<Vec<Payment>, RecordsUnavailable> {
         Ok(Vec::new())
+    }
+
+    async fn by_request_id(
+        &self,
+        _: &MerchantId,
+        _: &str,
+    ) -> Result<Option<Payment>, RecordsUnavailable> {
+        Ok(None)
+    }
+
+    async fn operations(
+        &self,
+        _: &MerchantId,
+        _: PaymentId,
+    ) -> Result<Option<Vec<(Operation, Option<KeptLateResponse>)>>, RecordsUnavailable> {
+        Ok(None)
     }
 
     async fn by_rrn(

@@ -32,36 +32,35 @@ fn a_payment_is_shown_whole() {
     assert_eq!(shown.merchant_reference, "order-1042");
     assert_eq!(shown.customer_reference, "");
     assert_eq!(shown.description, "Two tickets");
-    assert_eq!(shown.settlement_state(), pb::SettlementState::Unsettled);
+    assert_eq!(
+        (shown.version, shown.capture_mode()),
+        (3, pb::CaptureMode::Manual)
+    );
+    assert_eq!(shown.allowed_actions, Vec::<i32>::new());
     assert_eq!(
         [
             shown.amount,
             shown.authorized_amount,
             shown.captured_amount,
+            shown.pending_capture_amount,
+            shown.capturable_amount,
             shown.refunded_amount,
+            shown.pending_refund_amount,
+            shown.refundable_amount,
             shown.disputed_amount,
         ],
-        [money(1250), money(1250), money(250), money(50), money(5)]
+        [1250, 1250, 250, 0, 0, 50, 0, 195, 5].map(money)
     );
     let card = shown.card.unwrap();
     assert_eq!(card.brand(), pb::CardBrand::Visa);
     assert_eq!((&*card.bin, &*card.last4), ("424242", "4242"));
+    let sent = shown.authorization.unwrap();
     assert_eq!(
-        [
-            &*shown.host_id,
-            &*shown.stan,
-            &*shown.rrn,
-            &*shown.business_date,
-            &*shown.terminal_id
-        ],
-        [
-            "acquirer",
-            "000042",
-            "632500000041",
-            "2026-11-21",
-            "WEB00001"
-        ]
+        [&*sent.host_id, &*sent.stan, &*sent.rrn, &*sent.terminal_id],
+        ["acquirer", "000042", "632500000041", "WEB00001"]
     );
+    // It is routed, and nothing is known of an answer.
+    assert_eq!((&*sent.response_code, sent.expire_time), ("", None));
     let create_time = shown.create_time.unwrap();
     assert_eq!(
         (create_time.seconds, create_time.nanos),
@@ -103,11 +102,11 @@ fn every_state_shows_what_is_known_in_it() {
                 approval: approval(),
                 expires_at,
             },
-            "approval A1B2C3 00 until 1764000000",
+            "capturable 1000; approval A1B2C3 00 until 1764000000",
         ),
         (
             S::Declined { decline: why() },
-            "decline INSUFFICIENT_FUNDS 51 RETRY_LATER",
+            "decline INSUFFICIENT_FUNDS 51 ISSUER RETRY_LATER",
         ),
         (
             S::Failed {
@@ -120,7 +119,7 @@ fn every_state_shows_what_is_known_in_it() {
                 approval: approval(),
                 expires_at,
             },
-            "approval A1B2C3 00 until 1764000000",
+            "capturable 1000; approval A1B2C3 00 until 1764000000",
         ),
         (
             S::Captured {
@@ -151,10 +150,15 @@ fn every_state_shows_what_is_known_in_it() {
 fn known(shown: &pb::Payment) -> String {
     let mut known = Vec::new();
     if let Some(pending) = &shown.pending {
-        let owed = if pending.reversal_owed {
-            ", reversal owed"
-        } else {
-            ""
+        let owed = match &pending.reversal {
+            Some(reversal) if pending.reversal_owed => {
+                assert_eq!(reversal.state(), pb::PendingReversalState::Owed);
+                ", reversal owed"
+            }
+            other => {
+                assert_eq!((other, pending.reversal_owed), (&None, false));
+                ""
+            }
         };
         let reason = pending
             .reason()
@@ -162,7 +166,12 @@ fn known(shown: &pb::Payment) -> String {
             .replace("PENDING_REASON_", "");
         known.push(format!("pending {reason}{owed}"));
     }
-    if let Some(authorization) = &shown.authorization {
+    let captures = shown.capturable_amount.as_ref().unwrap().amount_minor;
+    if captures > 0 {
+        known.push(format!("capturable {captures}"));
+    }
+    let authorization = shown.authorization.as_ref().unwrap();
+    if !authorization.approval_code.is_empty() {
         let until = authorization
             .expire_time
             .map(|time| format!(" until {}", time.seconds))
@@ -174,12 +183,16 @@ fn known(shown: &pb::Payment) -> String {
     }
     if let Some(decline) = &shown.decline {
         known.push(format!(
-            "decline {} {} {}",
+            "decline {} {} {} {}",
             decline
                 .reason()
                 .as_str_name()
                 .replace("DECLINE_REASON_", ""),
-            decline.response_code,
+            authorization.response_code,
+            decline
+                .source()
+                .as_str_name()
+                .replace("DECLINE_SOURCE_", ""),
             decline
                 .advice()
                 .as_str_name()

@@ -1,0 +1,73 @@
+//! ListOperations: the exchanges with banks on behalf of one payment.
+
+use tonic::{Request, Response, Status};
+
+use crate::merchant_api::pb;
+use crate::merchant_api::read::id::payment_id;
+use crate::merchant_api::read::page::page_size;
+use crate::merchant_api::read::page_token::PageTokens;
+use crate::merchant_api::read::violations::{Findings, InvalidRequest};
+use crate::merchant_api::records::PaymentRecords;
+use crate::merchant_api::show::operation::operation;
+use crate::merchant_api::show::status;
+use crate::merchant_api::transport::gate;
+use crate::payment::ids::{OperationId, PaymentId};
+
+/// Answers the call.
+pub(super) async fn call(
+    records: &dyn PaymentRecords,
+    request: Request<pb::ListOperationsRequest>,
+) -> Result<Response<pb::ListOperationsResponse>, Status> {
+    let merchant = gate::caller(&request)?;
+    let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
+    let mut operations = records
+        .operations(&merchant.id, list.payment_id)
+        .await
+        .map_err(|error| status::of_unavailable(&error))?
+        .ok_or_else(status::payment_not_found)?;
+    // Ids sort by the time at which they were given.
+    operations.sort_by_key(|(operation, _)| operation.id);
+    if let Some(after) = list.after {
+        operations.retain(|(operation, _)| operation.id > after);
+    }
+    let is_last = operations.len() <= list.page_size;
+    operations.truncate(list.page_size);
+    let next = operations
+        .last()
+        .filter(|_| !is_last)
+        .map(|(operation, _)| list.page_tokens.write(operation.id));
+    let shown = operations
+        .into_iter()
+        .map(|(found, late)| operation(found, late));
+    Ok(Response::new(pb::ListOperationsResponse {
+        operations: shown.collect(),
+        next_page_token: next.unwrap_or_default(),
+    }))
+}
+
+/// A checked ListOperationsRequest.
+struct List {
+    payment_id: PaymentId,
+    page_size: usize,
+    /// The last operation of the page before.
+    after: Option<OperationId>,
+    page_tokens: PageTokens,
+}
+
+fn read(request: &pb::ListOperationsRequest) -> Result<List, InvalidRequest> {
+    let mut findings = Findings::default();
+    let found = &mut findings;
+    let payment_id = payment_id(found, &request.payment_id);
+    let page_size = page_size(found, request.page_size);
+    let page_tokens = PageTokens::new("operations", &request.payment_id);
+    let after = page_tokens.read(found, &request.page_token);
+    let read = (|| {
+        Some(List {
+            payment_id: payment_id?,
+            page_size: page_size?,
+            after: after?,
+            page_tokens,
+        })
+    })();
+    findings.finish(read)
+}

@@ -1,0 +1,79 @@
+//! An exchange with a bank, as the API shows it.
+
+use super::money::money;
+use super::time::timestamp;
+use crate::merchant_api::pb;
+use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::record::Operation;
+use crate::store::records::KeptLateResponse;
+
+/// An operation as the API shows it, with the response that came late for it.
+pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) -> pb::Operation {
+    let sent_once = was_sent(&operation.state);
+    let (state, response_code, approval_code) = show_state(operation.state);
+    pb::Operation {
+        operation_id: operation.id.to_string(),
+        kind: show_kind(operation.kind).into(),
+        state: state.into(),
+        amount: Some(money(
+            operation.amount.amount_minor(),
+            operation.amount.currency(),
+        )),
+        host_id: operation.host_id.to_string(),
+        stan: operation.stan.to_string(),
+        rrn: operation.rrn.to_string(),
+        response_code,
+        approval_code,
+        // A request is written to a line once at most.
+        attempts: i32::from(sent_once),
+        create_time: Some(timestamp(operation.created_at)),
+        update_time: Some(timestamp(operation.updated_at)),
+        late_response: late.map(|late| pb::LateResponse {
+            response_code: late.response_code.to_string(),
+            time: Some(timestamp(late.received_at)),
+        }),
+        ..pb::Operation::default()
+    }
+}
+
+fn show_kind(kind: OperationKind) -> pb::OperationKind {
+    match kind {
+        OperationKind::Authorization => pb::OperationKind::Authorization,
+        OperationKind::Sale => pb::OperationKind::Sale,
+        OperationKind::Increment => pb::OperationKind::Increment,
+        OperationKind::Capture => pb::OperationKind::Capture,
+        OperationKind::Refund => pb::OperationKind::Refund,
+        OperationKind::Reversal => pb::OperationKind::Reversal,
+        OperationKind::Void => pb::OperationKind::Void,
+        OperationKind::Inquiry => pb::OperationKind::Inquiry,
+    }
+}
+
+/// Whether the message may have left.
+fn was_sent(state: &OperationState) -> bool {
+    !matches!(
+        state,
+        OperationState::Created | OperationState::Rejected { .. }
+    )
+}
+
+/// The state, and the response code and the approval code that are known in it.
+fn show_state(state: OperationState) -> (pb::OperationState, String, String) {
+    use OperationState as S;
+    use pb::OperationState as P;
+    let none = String::new;
+    match state {
+        S::Created => (P::Created, none(), none()),
+        S::Sent => (P::Sent, none(), none()),
+        S::Approved { approval } => (
+            P::Approved,
+            approval.response_code.to_string(),
+            approval.approval_code,
+        ),
+        S::Declined { decline } => (P::Declined, decline.response_code.to_string(), none()),
+        S::Rejected { .. } => (P::Rejected, none(), none()),
+        S::Unknown { .. } | S::ReversalQueued { .. } => (P::Unknown, none(), none()),
+        S::Reversed => (P::Reversed, none(), none()),
+        S::Resolved { response_code, .. } => (P::Resolved, response_code.to_string(), none()),
+    }
+}
