@@ -102,7 +102,7 @@ impl Authorizations {
     }
 
     async fn recover(&self, lives: &mut Lives) -> Result<usize, StoreError> {
-        lives.look(&self.store.signs_of_life().await?, Instant::now());
+        lives.look(&self.store.heartbeats().await?, Instant::now());
         let grace_ms = i64::try_from(LONGEST.as_millis()).unwrap_or(i64::MAX);
         let past = self.clock.now().plus_ms(-grace_ms);
         let left = |operation: &Operation| {

@@ -1,48 +1,27 @@
 //! Keeps what was intended and what was answered; all SQL of the program is here.
 //!
-//! - [`error`]: what can go wrong, and what an error of a database means.
-//! - [`records`]: what is kept and what is answered, as values.
-//! - `engine`: SQLite and PostgreSQL: connections, settings, the lock of a SQLite file.
-//! - `readers`: the connections that read.
-//! - [`schema`]: the migrations, carried in the program.
-//! - `sql`: statements with many rows; `rows`: rows into records; `draft`: records into texts.
-//! - `write_connection`: the connection that writes, of its database's own type.
-//! - `item`, `inbox`, `lot`, `statements`, `batch`, `writer`: the group-commit writer: what is written,
-//!   what waits, what goes together, what is said, one transaction, the task.
-//! - `payments`: recording intents and outcomes, and reading payments.
-//! - `merchants`: merchants and their API keys.
-//! - [`numbers`]: blocks of STANs and RRNs.
-//! - `responses`: late and quarantined responses.
-//! - `connections`: who is and was connected.
-//! - `recovery`: what a dead process left unfinished, and what is owed.
-//! - `housekeeping`: the signs of life of this process; `pruning`: what is forgotten in time.
+//! - [`error`]: what can go wrong; [`records`]: what is kept and what is answered, as values.
+//! - [`database`]: SQLite and PostgreSQL: connections, migrations, the meaning of their errors.
+//! - `writer`: the group-commit writer: the queue, the batch, its transaction.
+//! - `tables`: one file for each table: its columns, its rows as records, what reads and writes it.
+//! - `recording`: intents and outcomes, which touch several tables.
+//! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
+//! - `connection_log`: client connections, recorded in the background.
+//! - `retention`: tables that callers can grow are pruned.
 
-mod batch;
-mod connections;
-mod draft;
-mod engine;
+mod connection_log;
+pub mod database;
 pub mod error;
-mod housekeeping;
-mod inbox;
-mod item;
-mod lot;
-mod merchants;
+mod hex;
 pub mod numbers;
-mod payments;
-mod pruning;
-mod readers;
+mod recording;
 pub mod records;
-pub mod recovery;
-mod responses;
-mod rows;
-pub mod schema;
-mod sql;
-mod statements;
+mod retention;
+mod tables;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod write_connection;
 mod writer;
 
 use std::sync::Arc;
@@ -50,14 +29,16 @@ use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
-use self::connections::Recorder;
-use self::engine::{Database, Engine};
+use self::connection_log::ConnectionLog;
+use self::database::Database;
+use self::database::engine::Engine;
+use self::database::readers::Readers;
+use self::database::schema::{self, MigrationReport};
+use self::database::value::Value;
 use self::error::StoreError;
-use self::readers::Readers;
 use self::records::MAX_PAGE_SIZE;
-use self::schema::MigrationReport;
-use self::sql::Value;
 use self::writer::Writer;
+use self::writer::change::Statement;
 use crate::clock::{Clock, SystemClock, random_bytes};
 use crate::config::store::StoreConfig;
 use crate::payment::ids::NodeId;
@@ -65,9 +46,8 @@ use crate::payment::ids::NodeId;
 /// How long the database may take to say that it is well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a caller waits for its record before it is told that the outcome is not known: longer than a
-/// writer that has a database takes for what may wait before it.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a caller waits for its record before it is told that the outcome is not known.
+pub const ANSWER_TIMEOUT: Duration = writer::ANSWER_TIMEOUT;
 
 /// The records. Cloning is cheap: all clones are the same store.
 #[derive(Debug, Clone)]
@@ -81,7 +61,7 @@ struct Inner {
     node_id: NodeId,
     writer: Writer,
     readers: Readers,
-    recorder: Recorder,
+    connection_log: ConnectionLog,
 }
 
 impl Store {
@@ -117,7 +97,7 @@ impl Store {
             inner: Arc::new(Inner {
                 engine,
                 node_id,
-                recorder: Recorder::start(writer.clone(), node_id),
+                connection_log: ConnectionLog::start(writer.clone(), node_id),
                 writer,
                 readers,
             }),
@@ -140,7 +120,7 @@ impl Store {
     /// Writes what waits, within bounds, and lets the database go. Later calls get
     /// [`StoreError::Closed`].
     pub async fn close(&self) {
-        self.inner.recorder.close().await;
+        self.inner.connection_log.close().await;
         self.unregister(SystemClock.now()).await;
         if !self.inner.writer.close().await {
             tracing::warn!("the store was closed before everything that waited was written");
@@ -164,6 +144,26 @@ impl Store {
     #[must_use]
     pub fn node_id(&self) -> NodeId {
         self.inner.node_id
+    }
+
+    /// Runs an UPDATE that may be run twice.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it changes no row.
+    async fn update_one(
+        &self,
+        statement: Statement,
+        what: &'static str,
+        id: &str,
+    ) -> Result<(), StoreError> {
+        let done = self.inner.writer.run(vec![statement], true).await?;
+        if done.iter().all(|done| done.rows_affected == 0) {
+            return Err(StoreError::NotFound {
+                what,
+                id: id.to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// Rows of `table`, by identifiers that sort by the time they were made, going on after `after`;

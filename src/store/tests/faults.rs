@@ -15,11 +15,11 @@ use super::wire::{
 };
 use crate::config::store::StoreConfig;
 use crate::store::Store;
-use crate::store::engine::Database;
+use crate::store::database::Database;
 use crate::store::error::StoreError;
-use crate::store::item::Statement;
 use crate::store::records::{AuthorizationIntent, IntentOutcome, LateResponse, OutcomeRecorded};
 use crate::store::testing::{TestDatabase, execute, server};
+use crate::store::writer::change::Statement;
 
 on_both!(a_full_queue_says_so_at_once);
 
@@ -234,7 +234,7 @@ async fn a_connection_whose_transaction_ended_by_itself_is_left() {
         statement("ROLLBACK"),
         statement("INSERT INTO no_such_table VALUES (1)"),
     ];
-    let failed = store.inner.writer.work(ending, true).await;
+    let failed = store.inner.writer.run(ending, true).await;
     assert!(failed.is_err());
     let first = [intent("shop"), intent("shop")];
     for first in &first {

@@ -5,9 +5,9 @@ use ring::digest::{SHA256, digest};
 use super::make::{METHOD, NOW, intent};
 use super::on_both;
 use crate::store::Store;
+use crate::store::database::schema::MigrationReport;
 use crate::store::error::StoreError;
-use crate::store::schema::MigrationReport;
-use crate::store::sql::hex;
+use crate::store::hex::hex;
 use crate::store::testing::TestDatabase;
 
 on_both!(another_schema_is_refused, a_changed_migration_is_refused,);

@@ -10,7 +10,8 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 use crate::store::error::StoreError;
-use crate::store::numbers::{MAX_BLOCK, Numbers};
+use crate::store::numbers::Numbers;
+use crate::store::tables::sequences::MAX_BLOCK;
 use crate::store::testing::{TestDatabase, execute, server};
 
 on_both!(

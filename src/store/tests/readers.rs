@@ -7,9 +7,9 @@ use sqlx::{Row, SqlSafeStr};
 
 use super::wire::{PASS, SWALLOW, config_on_a_wire};
 use crate::config::store::StoreConfig;
-use crate::store::engine::Database;
+use crate::store::database::Database;
+use crate::store::database::readers::Readers;
 use crate::store::error::StoreError;
-use crate::store::readers::Readers;
 use crate::store::testing::TestDatabase;
 
 async fn one_reader(config: &StoreConfig) -> Readers {

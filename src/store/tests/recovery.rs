@@ -99,7 +99,7 @@ async fn who_stopped_in_order_gives_no_sign_of_life(database: TestDatabase) {
             ))
             .await;
     }
-    let signs = store.signs_of_life().await.unwrap();
+    let signs = store.heartbeats().await.unwrap();
     let nodes: Vec<_> = signs.iter().map(|(node, _)| *node).collect();
     assert_eq!(
         nodes,
@@ -110,7 +110,7 @@ async fn who_stopped_in_order_gives_no_sign_of_life(database: TestDatabase) {
     store.close().await;
 
     let reopened = database.open().await;
-    let nodes: Vec<_> = reopened.signs_of_life().await.unwrap();
+    let nodes: Vec<_> = reopened.heartbeats().await.unwrap();
     assert!(nodes.iter().all(|(node, _)| *node != store.node_id()));
     assert_eq!(nodes.len(), 3);
     reopened.close().await;

@@ -1,6 +1,15 @@
-//! The group-commit writer: one task with the one connection that writes. Whatever waits goes into
-//! one transaction; while that commits, the next lot gathers. `inbox` says how long it gathers, `lot`
-//! how much goes together.
+//! The group-commit writer: one task with the one connection that writes. All changes that wait go into
+//! one transaction; while it commits, the next batch gathers.
+//!
+//! - `change`: what callers want written, and the verdict that they get.
+//! - `queue`: the changes that wait; `batch`: those of one transaction.
+//! - `statements`, `transaction`: the SQL of a batch, in which order it runs.
+
+pub(in crate::store) mod batch;
+pub(in crate::store) mod change;
+pub(in crate::store) mod queue;
+pub(in crate::store) mod statements;
+pub(in crate::store) mod transaction;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -10,22 +19,26 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::ANSWER_TIMEOUT;
-use super::batch::{self, Care, Fate};
-use super::engine::{Database, Engine};
-use super::error::{Fault, StoreError};
-use super::inbox::Inbox;
-use super::item::{Answer, Done, Item, OutcomeFate, Statement, Work};
-use super::lot::Lot;
-use super::sql::Texts;
-use super::write_connection::WriteConnection;
+use self::batch::Batch;
+use self::change::{Change, QueuedChange, Statement, StatementResult, Statements, Verdict};
+use self::queue::{Entry, Queue};
+use self::transaction::WriteMode;
+use super::database::Database;
+use super::database::connection::WriteConnection;
+use super::database::engine::Engine;
+use super::database::fault::Fault;
+use super::database::many_rows::Texts;
+use super::error::StoreError;
 
-/// How often one transaction is tried.
+/// How long a caller waits for its verdict before it is told that the outcome is not known: longer than
+/// a writer that has a database takes for the changes that may wait before this one.
+pub(in crate::store) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The most attempts at one transaction.
 const ATTEMPTS: u32 = 5;
-/// Before the second attempt; it doubles with each.
+/// The pause before the second attempt; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// How long one attempt may take before its connection is given up. Only a database in another
-/// process is given up; SQLite works in this one, and leaving a commit alone would help nobody.
+/// How long one attempt may take on PostgreSQL before its connection is given up. SQLite runs in this
+/// process: leaving its commit alone would help nobody.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this long no further attempt is begun.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(8);
@@ -38,14 +51,14 @@ const LONGEST_DOWN: Duration = Duration::from_secs(1);
 
 /// The way to the writer.
 #[derive(Debug, Clone)]
-pub(super) struct Writer {
-    queue: mpsc::Sender<Item>,
+pub(in crate::store) struct Writer {
+    queue: mpsc::Sender<Entry>,
     up: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// Starts the task. It holds `lock` until it ends.
-    pub(super) fn start(
+    pub(in crate::store) fn start(
         database: Database,
         connection: WriteConnection,
         lock: Option<File>,
@@ -53,7 +66,7 @@ impl Writer {
         queued_records: usize,
     ) -> Self {
         let engine = database.engine;
-        let (queue, waiting) = mpsc::channel(queued_records);
+        let (queue, entries) = mpsc::channel(queued_records);
         let up = Arc::new(AtomicBool::new(true));
         let task = Task {
             database,
@@ -63,23 +76,20 @@ impl Writer {
             down: None,
             _lock: lock,
         };
-        tokio::spawn(task.run(Inbox::new(waiting, batch_records)));
+        tokio::spawn(task.run(Queue::new(entries, batch_records)));
         Self { queue, up }
     }
 
     /// Whether the database was found and took the last transaction.
-    pub(super) fn is_up(&self) -> bool {
+    pub(in crate::store) fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed) && !self.queue.is_closed()
     }
 
-    /// Writes what `item` makes; at once an error when too much waits.
-    pub(super) async fn submit<T>(
-        &self,
-        item: impl FnOnce(Answer<T>) -> Item,
-    ) -> Result<T, StoreError> {
+    /// Writes `change`; refuses it at once when too much waits.
+    pub(in crate::store) async fn submit(&self, change: Change) -> Result<Verdict, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.queue
-            .try_send(item(answer))
+            .try_send(Entry::Change(QueuedChange { change, answer }))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Busy {
                     waiting: self.queue.max_capacity(),
@@ -90,23 +100,26 @@ impl Writer {
     }
 
     /// Runs statements in one transaction.
-    pub(super) async fn work(
+    pub(in crate::store) async fn run(
         &self,
         statements: Vec<Statement>,
         repeatable: bool,
-    ) -> Result<Vec<Done>, StoreError> {
-        let work = Work {
+    ) -> Result<Vec<StatementResult>, StoreError> {
+        let statements = Statements {
             statements,
             repeatable,
         };
-        self.submit(|answer| Item::Work(work, answer)).await
+        match self.submit(Change::Statements(statements)).await? {
+            Verdict::Ran(results) => Ok(results),
+            _ => Ok(Vec::new()),
+        }
     }
 
-    /// Writes what waits, then ends the task. False when that took too long.
-    pub(super) async fn close(&self) -> bool {
+    /// Writes all that waits, then ends the task. False when that took too long.
+    pub(in crate::store) async fn close(&self) -> bool {
         let closing = async {
             let (closed, is_closed) = oneshot::channel();
-            if self.queue.send(Item::Close(closed)).await.is_ok() {
+            if self.queue.send(Entry::Close(closed)).await.is_ok() {
                 // An error means that the task has ended, which is what is waited for.
                 let _ = is_closed.await;
             }
@@ -115,7 +128,9 @@ impl Writer {
     }
 }
 
-async fn wait<T>(answered: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+async fn wait(
+    answered: oneshot::Receiver<Result<Verdict, StoreError>>,
+) -> Result<Verdict, StoreError> {
     match timeout(ANSWER_TIMEOUT, answered).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(StoreError::OutcomeUnknown {
@@ -139,52 +154,52 @@ struct Task {
     texts: Texts,
     up: Arc<AtomicBool>,
     down: Option<Down>,
-    /// Keeps the SQLite file this process's own for as long as something may be written.
+    /// Keeps the SQLite file this process's own while something may be written.
     _lock: Option<File>,
 }
 
 impl Task {
-    async fn run(mut self, mut inbox: Inbox) {
-        while let Some(items) = inbox.next_lot().await {
-            self.write_all(items).await;
+    async fn run(mut self, mut queue: Queue) {
+        while let Some(changes) = queue.next_batch().await {
+            self.write_all(changes).await;
         }
         if let Some(connection) = self.connection.take() {
-            // Everything is committed; SQLite folds its log into the file here.
+            // Everything is committed. SQLite folds its log into the file here.
             let _ = connection.close().await;
         }
         drop(self);
-        inbox.closed();
+        queue.closed();
     }
 
-    /// Writes `items`, in one transaction if that works. When a record is refused the lot is halved
-    /// until it is alone, so that it spoils nobody else's.
-    async fn write_all(&mut self, items: Vec<Item>) {
-        let mut lots = vec![Lot {
-            items,
+    /// Writes `changes`, in one transaction if that works. When one is refused the batch is split until
+    /// that change is alone, so that it spoils no other.
+    async fn write_all(&mut self, changes: Vec<QueuedChange>) {
+        let mut batches = vec![Batch {
+            changes,
             may_be_written: false,
         }];
-        while let Some(mut lot) = lots.pop() {
-            if lot.items.is_empty() {
+        while let Some(mut batch) = batches.pop() {
+            if batch.changes.is_empty() {
                 continue;
             }
-            match self.write(&mut lot).await {
-                Ok(fates) => lot
-                    .items
+            match self.write(&mut batch).await {
+                Ok(verdicts) => batch
+                    .changes
                     .into_iter()
-                    .zip(fates)
-                    .for_each(|(item, fate)| tell(item, fate)),
-                Err(Failed::Refused(_) | Failed::Torn) if lot.items.len() > 1 => {
-                    let second = lot.halve();
-                    lots.extend([second, lot]);
+                    .zip(verdicts)
+                    .for_each(|(queued, verdict)| queued.answer(Ok(verdict))),
+                Err(Failed::Refused(_) | Failed::PartialUpdate) if batch.changes.len() > 1 => {
+                    let second = batch.split();
+                    batches.extend([second, batch]);
                 }
                 Err(Failed::All(error) | Failed::Refused(error)) => {
-                    for item in lot.items {
-                        item.refuse(error.clone());
+                    for queued in batch.changes {
+                        queued.answer(Err(error.clone()));
                     }
                 }
-                Err(Failed::Torn) => {
-                    for item in lot.items {
-                        tell(item, Fate::Outcome(OutcomeFate::Superseded));
+                Err(Failed::PartialUpdate) => {
+                    for queued in batch.changes {
+                        queued.answer(Ok(Verdict::Superseded));
                     }
                 }
             }
@@ -192,7 +207,7 @@ impl Task {
     }
 
     /// One transaction, tried as often as that can help.
-    async fn write(&mut self, lot: &mut Lot) -> Result<Vec<Fate>, Failed> {
+    async fn write(&mut self, batch: &mut Batch) -> Result<Vec<Verdict>, Failed> {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut reason = String::new();
@@ -204,64 +219,69 @@ impl Task {
                 sleep(pause).await;
                 pause *= 2;
             }
-            let mut result = self.attempt(&lot.items, lot.care()).await;
-            if let Err(Fault::Hindered) = result {
-                result = self.attempt(&lot.items, Care::Careful).await;
+            let mut result = self.attempt(&batch.changes, batch.mode()).await;
+            if let Err(Fault::Conflict) = result {
+                result = self.attempt(&batch.changes, WriteMode::Checked).await;
             }
             match result {
-                Ok(fates) => {
+                Ok(verdicts) => {
                     self.up.store(true, Ordering::Relaxed);
-                    return Ok(fates);
+                    return Ok(verdicts);
                 }
-                Err(Fault::Again(again)) => reason = again,
+                Err(Fault::Retryable(retryable)) => reason = retryable,
                 Err(Fault::Lost(lost)) => {
                     self.connection = None;
                     reason = lost;
-                    // What is certainly not written is not held up; what may be is worth waiting for.
+                    // A batch that is certainly not written is refused at once. One that may be written
+                    // is worth waiting for.
                     match self.down.as_ref().map(|down| down.until) {
-                        Some(until) if lot.may_be_written => sleep_until(until).await,
+                        Some(until) if batch.may_be_written => sleep_until(until).await,
                         Some(_) => break,
                         None => {}
                     }
                 }
-                Err(Fault::Uncertain(unknown)) => {
+                Err(Fault::CommitUnknown(unknown)) => {
                     self.connection = None;
                     tracing::warn!(
                         reason = unknown,
                         "a COMMIT was not confirmed; reading again"
                     );
                     reason = unknown;
-                    lot.may_be_written = true;
-                    lot.refuse_unrepeatable(&reason);
+                    batch.may_be_written = true;
+                    batch.refuse_unrepeatable(&reason);
                 }
                 Err(Fault::Refused(error)) => return Err(Failed::Refused(error)),
-                Err(Fault::Torn) => return Err(Failed::Torn),
-                Err(Fault::Hindered) => reason = "a record's way was not found out".into(),
+                Err(Fault::PartialUpdate) => return Err(Failed::PartialUpdate),
+                Err(Fault::Conflict) => reason = "a conflict could not be resolved".into(),
             }
         }
-        // A database that lets itself be read and takes nothing is not well. The next sign of life of
-        // this process finds out whether it is again.
+        // A database that can be read and takes nothing is not well. The next heartbeat of this process
+        // finds out whether it is again.
         self.up.store(false, Ordering::Relaxed);
-        Err(Failed::All(if lot.may_be_written {
+        Err(Failed::All(if batch.may_be_written {
             StoreError::OutcomeUnknown { reason }
         } else {
             StoreError::Unavailable { reason }
         }))
     }
 
-    async fn attempt(&mut self, lot: &[Item], care: Care) -> Result<Vec<Fate>, Fault> {
+    async fn attempt(
+        &mut self,
+        batch: &[QueuedChange],
+        mode: WriteMode,
+    ) -> Result<Vec<Verdict>, Fault> {
         let engine = self.database.engine;
         self.connect().await?;
         let Some(connection) = self.connection.as_mut() else {
             return Err(Fault::Lost("there is no connection".into()));
         };
-        let writing = batch::write(engine, connection, &mut self.texts, lot, care);
+        let writing = transaction::write(engine, connection, &mut self.texts, batch, mode);
         match engine {
             Engine::Sqlite => writing.await,
-            // A COMMIT that takes too long is not cancelled on the server: its connection is left,
+            // A COMMIT that takes too long is not cancelled on the server. Its connection is given up,
             // and whether it happened is read again by key.
             Engine::Postgres => timeout(ATTEMPT_TIMEOUT, writing).await.unwrap_or_else(|_| {
-                Err(Fault::Uncertain(format!(
+                Err(Fault::CommitUnknown(format!(
                     "no answer within {} s",
                     ATTEMPT_TIMEOUT.as_secs()
                 )))
@@ -269,8 +289,8 @@ impl Task {
         }
     }
 
-    /// Opens the connection when there is none; at once an error while the database is known to be
-    /// down, so that nobody queues up behind attempts to connect.
+    /// Opens the connection when there is none. While the database is known to be down it fails at
+    /// once, so that no caller waits behind attempts to connect.
     async fn connect(&mut self) -> Result<(), Fault> {
         if self.connection.is_some() {
             return Ok(());
@@ -310,24 +330,12 @@ impl Task {
     }
 }
 
-/// Why a lot was not written.
+/// Why a batch was not written.
 enum Failed {
     /// Nothing of it can be written now.
     All(StoreError),
-    /// A record in it is refused, and alone would be refused with this error.
+    /// One of its changes is refused, and alone would be refused with this error.
     Refused(StoreError),
-    /// An outcome in it finds its payment changed and its operation not.
-    Torn,
-}
-
-fn tell(item: Item, fate: Fate) {
-    // Who has gone away misses nothing: the record is durable.
-    match (item, fate) {
-        (Item::Intent(_, answer), Fate::Intent(fate)) => drop(answer.send(Ok(fate))),
-        (Item::Outcome(_, answer), Fate::Outcome(fate)) => drop(answer.send(Ok(fate))),
-        (Item::Work(_, answer), Fate::Work(done)) => drop(answer.send(Ok(done))),
-        (item, _) => item.refuse(StoreError::OutcomeUnknown {
-            reason: "the writer lost track of a record".into(),
-        }),
-    }
+    /// Of one of its outcomes only the operation could be changed, not the payment.
+    PartialUpdate,
 }

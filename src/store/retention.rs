@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Store;
+use super::database::value::Value;
 use super::error::StoreError;
-use super::item::Statement;
-use super::sql::Value;
+use super::writer::change::Statement;
 use crate::payment::ids::{ConnectionId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 
@@ -79,7 +79,7 @@ impl Store {
         let mut pruned = 0;
         let give_up_at = Instant::now() + PRUNING_FOR;
         while Instant::now() < give_up_at {
-            let done = self.inner.writer.work(vec![forget.clone()], true).await?;
+            let done = self.inner.writer.run(vec![forget.clone()], true).await?;
             let rows = done.first().map_or(0, |done| done.rows_affected);
             pruned += rows;
             if rows < PRUNED_ROWS.unsigned_abs() {

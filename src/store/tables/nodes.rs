@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Store;
-use super::error::StoreError;
-use super::item::Statement;
+use sqlx::AssertSqlSafe;
+
+use super::columns::Columns;
 use crate::clock::{Clock, SystemClock};
+use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::writer::change::Statement;
 
 /// How often this process says that it lives.
 const LIFE_SIGN: Duration = Duration::from_secs(10);
@@ -22,9 +27,27 @@ const LEFT_OPEN: &str = "UPDATE client_connections SET disconnected_at_ms = $1, 
 const NOTE: &str = "the gateway process that held it stopped";
 
 impl Store {
+    /// When each process that has not stopped in order last said that it lives, the latest first; at
+    /// most [`MAX_PAGE_SIZE`]. The moments are those processes' own clocks'.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn heartbeats(&self) -> Result<Vec<(NodeId, UnixMillis)>, StoreError> {
+        let text = format!(
+            "SELECT id, seen_at_ms FROM nodes WHERE stopped_at_ms IS NULL \
+             ORDER BY seen_at_ms DESC LIMIT {MAX_PAGE_SIZE}"
+        );
+        let rows = self.read(AssertSqlSafe(text), &[]).await?;
+        let sign = |row| {
+            let columns = Columns::of(row, "nodes", "id")?;
+            Ok((columns.parsed("id")?, columns.moment("seen_at_ms")?))
+        };
+        rows.iter().map(sign).collect()
+    }
+
     /// Enters this process, and closes what dead ones left open. On SQLite all others are dead,
     /// because this one holds the file's lock.
-    pub(super) async fn register(&self, now: UnixMillis) -> Result<(), StoreError> {
+    pub(in crate::store) async fn register(&self, now: UnixMillis) -> Result<(), StoreError> {
         let alive_since = if self.exclusive() {
             UnixMillis::new(i64::MAX)
         } else {
@@ -38,19 +61,19 @@ impl Store {
         };
         self.inner
             .writer
-            .work(vec![enter, self.left_open(now, alive_since)], true)
+            .run(vec![enter, self.left_open(now, alive_since)], true)
             .await?;
         Ok(())
     }
 
     /// Leaves in order.
-    pub(super) async fn unregister(&self, now: UnixMillis) {
+    pub(in crate::store) async fn unregister(&self, now: UnixMillis) {
         let leave = Statement {
             text: "UPDATE nodes SET stopped_at_ms = $2 WHERE id = $1",
             values: vec![self.node_id().to_string().into(), now.as_i64().into()],
             returning: false,
         };
-        if let Err(error) = self.inner.writer.work(vec![leave], true).await
+        if let Err(error) = self.inner.writer.run(vec![leave], true).await
             && error != StoreError::Closed
         {
             tracing::warn!(%error, "this process could not be entered as stopped");
@@ -72,7 +95,7 @@ impl Store {
 
     /// Starts the tasks that give signs of life and prune: two, because other nodes take one that is
     /// busy pruning for dead. They end with the store.
-    pub(super) fn start_housekeeping(&self) {
+    pub(in crate::store) fn start_housekeeping(&self) {
         self.keep_up(LIFE_SIGN, |store| async move {
             store.register(SystemClock.now()).await
         });

@@ -1,9 +1,9 @@
-//! One transaction for everything that waited: multi-row statements, in an order that is the same
-//! on every node, so that two nodes wait for each other at most in one direction.
+//! One transaction for a batch: multi-row statements, in an order that is the same on every node, so
+//! that two nodes wait for each other in one direction at most.
 //!
 //! Order: requests, sealed cards, payments, operations (new); operations, payments, reversals
-//! (changed); other work. Each statement's rows are sorted by their key. On SQLite, where no other node
-//! writes, the order is looser: statements go together, piece by piece.
+//! (changed); other statements. Each statement's rows are sorted by their key. On SQLite, where no other
+//! node writes, the order is looser: the statements of some intents run before those of the others.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,58 +11,53 @@ use std::sync::Arc;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::engine::Engine;
-use super::error::{Fault, fault};
-use super::item::{Done, IntentFate, IntentRows, Item, OutcomeFate, OutcomeRows, Work};
-use super::sql::{ManyRows, Part, Texts, Value};
+use super::change::{
+    Change, IntentRows, OutcomeRows, QueuedChange, StatementResult, Statements, Verdict,
+};
 use super::statements::{
     CHANGED_OPERATIONS, CHANGED_PAYMENTS, ENVELOPES, FORGET_REQUEST, NEW_OPERATIONS, NEW_PAYMENTS,
     REQUEST_OWNER, REQUESTS, REVERSALS,
 };
-use super::write_connection::{WriteConnection, WriteTransaction};
+use crate::store::database::connection::{WriteConnection, WriteTransaction};
+use crate::store::database::engine::Engine;
+use crate::store::database::fault::{Fault, fault};
+use crate::store::database::many_rows::{ManyRows, Part, Texts};
+use crate::store::database::value::Value;
 
-/// What became of one item.
-pub(super) enum Fate {
-    Intent(IntentFate),
-    Outcome(OutcomeFate),
-    Work(Vec<Done>),
-}
-
-/// With how much care a batch is written.
+/// How much a batch finds out about its changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Care {
-    /// As if nothing stood in any record's way: only how many rows were written is looked at, and when
-    /// that is not as hoped, the whole is [`Fault::Hindered`].
-    Hopeful,
-    /// Finding out what stands in which record's way.
-    Careful,
-    /// As careful, and an earlier attempt may have been committed after all: requests that are the
-    /// items' own are taken as written. Outcomes need no such care: who finds one superseded
-    /// compares the answers.
-    Repeated,
+pub(in crate::store) enum WriteMode {
+    /// Only the number of written rows is compared. A difference is [`Fault::Conflict`].
+    Optimistic,
+    /// The database says which rows it wrote, so that each change gets its own verdict.
+    Checked,
+    /// Checked, after a COMMIT that was not confirmed: a request that already belongs to its own
+    /// operation counts as written. Outcomes need no such care: a caller that is told of a superseded
+    /// outcome compares the answers.
+    Retried,
 }
 
-/// Writes all `items` in one transaction; the fates are in the items' order.
-pub(super) async fn write(
+/// Writes all changes in one transaction; the verdicts are in the changes' order.
+pub(in crate::store) async fn write(
     engine: Engine,
     connection: &mut WriteConnection,
     texts: &mut Texts,
-    items: &[Item],
-    care: Care,
-) -> Result<Vec<Fate>, Fault> {
+    batch: &[QueuedChange],
+    mode: WriteMode,
+) -> Result<Vec<Verdict>, Fault> {
     let before_commit = |error: sqlx::Error| fault(engine, &error);
     let mut transaction = connection.begin().await.map_err(before_commit)?;
     let mut writing = Writing {
         engine,
         transaction: &mut transaction,
         texts,
-        care,
+        mode,
     };
-    let fates = match writing.all(items).await {
-        Ok(fates) => fates,
+    let verdicts = match writing.all(batch).await {
+        Ok(verdicts) => verdicts,
         Err(fault) => {
-            // Said outright and not left to dropping it: a connection that can't roll back no longer
-            // knows whether it is in a transaction, and would confirm what it never commits.
+            // The rollback is explicit. A connection that can't roll back no longer knows whether it is
+            // in a transaction, and would confirm changes that it never commits.
             return Err(match transaction.rollback().await {
                 Err(error) if !matches!(fault, Fault::Lost(_)) => {
                     Fault::Lost(format!("no rollback: {error}"))
@@ -72,11 +67,11 @@ pub(super) async fn write(
         }
     };
     match transaction.commit().await {
-        Ok(()) => Ok(fates),
-        // A serialization failure says for certain that nothing was written; nothing else does.
+        Ok(()) => Ok(verdicts),
+        // Only a serialization failure proves that nothing was written.
         Err(error) => match fault(engine, &error) {
-            Fault::Again(reason) if engine == Engine::Postgres => Err(Fault::Again(reason)),
-            _ => Err(Fault::Uncertain(error.to_string())),
+            Fault::Retryable(reason) if engine == Engine::Postgres => Err(Fault::Retryable(reason)),
+            _ => Err(Fault::CommitUnknown(error.to_string())),
         },
     }
 }
@@ -85,38 +80,37 @@ struct Writing<'a, 'c> {
     engine: Engine,
     transaction: &'a mut WriteTransaction<'c>,
     texts: &'a mut Texts,
-    care: Care,
+    mode: WriteMode,
 }
 
 impl Writing<'_, '_> {
-    async fn all(&mut self, items: &[Item]) -> Result<Vec<Fate>, Fault> {
+    async fn all(&mut self, batch: &[QueuedChange]) -> Result<Vec<Verdict>, Fault> {
         let mut intents = Vec::new();
         let mut outcomes = Vec::new();
-        for item in items {
-            match item {
-                Item::Intent(rows, _) => intents.push(rows.as_ref()),
-                Item::Outcome(rows, _) => outcomes.push(rows.as_ref()),
-                Item::Work(..) | Item::Close(_) => {}
+        for queued in batch {
+            match &queued.change {
+                Change::Intent(rows) => intents.push(rows.as_ref()),
+                Change::Outcome(rows) => outcomes.push(rows.as_ref()),
+                Change::Statements(_) => {}
             }
         }
         let intents = self.intents(intents).await?;
         let superseded = self.outcomes(outcomes).await?;
-        let mut fates = Vec::with_capacity(items.len());
-        for item in items {
-            fates.push(match item {
-                Item::Intent(rows, _) => Fate::Intent(intents.fate(&rows.operation_id)),
-                Item::Outcome(rows, _) if superseded.contains(&*rows.operation_id) => {
-                    Fate::Outcome(OutcomeFate::Superseded)
+        let mut verdicts = Vec::with_capacity(batch.len());
+        for queued in batch {
+            verdicts.push(match &queued.change {
+                Change::Intent(rows) => intents.verdict(&rows.operation_id),
+                Change::Outcome(rows) if superseded.contains(&*rows.operation_id) => {
+                    Verdict::Superseded
                 }
-                Item::Outcome(..) => Fate::Outcome(OutcomeFate::Recorded),
-                Item::Work(work, _) => Fate::Work(self.work(work).await?),
-                Item::Close(_) => Fate::Work(Vec::new()),
+                Change::Outcome(_) => Verdict::Written,
+                Change::Statements(them) => Verdict::Ran(self.statements(them).await?),
             });
         }
-        Ok(fates)
+        Ok(verdicts)
     }
 
-    /// Gives how many rows were written.
+    /// Returns how many rows were written.
     async fn count(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<usize, Fault> {
         let ran = self
             .texts
@@ -126,14 +120,14 @@ impl Writing<'_, '_> {
             .map_err(|error| fault(self.engine, &error))
     }
 
-    /// Gives which rows were written, by what the statement returns of them.
+    /// Returns the rows that were written, by the first column that the statement returns.
     async fn written(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<Written, Fault> {
-        if self.care == Care::Hopeful {
+        if self.mode == WriteMode::Optimistic {
             let count = self.count(statement, rows).await?;
             return if count == rows.len() {
                 Ok(Written::All)
             } else {
-                Err(Fault::Hindered)
+                Err(Fault::Conflict)
             };
         }
         let ran = self
@@ -151,14 +145,14 @@ impl Writing<'_, '_> {
             .map_err(|error| fault(self.engine, &error))
     }
 
-    async fn intents(&mut self, mut intents: Vec<&IntentRows>) -> Result<Intents, Fault> {
-        let mut fates = Intents::default();
+    async fn intents(&mut self, mut intents: Vec<&IntentRows>) -> Result<IntentVerdicts, Fault> {
+        let mut verdicts = IntentVerdicts::default();
         if intents.is_empty() {
-            return Ok(fates);
+            return Ok(verdicts);
         }
         intents.sort_by(|one, other| one.key.cmp(&other.key));
-        if self.all_together() {
-            return self.intents_together(&intents).await.map(|()| fates);
+        if self.shares_texts() {
+            return self.intents_together(&intents).await.map(|()| verdicts);
         }
         let rows: Vec<&[Value]> = intents.iter().map(|it| it.idempotency.as_slice()).collect();
         let new = self.written(&REQUESTS, &rows).await?;
@@ -166,36 +160,35 @@ impl Writing<'_, '_> {
         for intent in intents {
             if new.contains(&intent.operation_id) {
                 kept.push(intent);
-            } else if self.care == Care::Repeated && self.is_own_request(intent).await? {
+            } else if self.mode == WriteMode::Retried && self.is_own_request(intent).await? {
                 // Its other rows were committed with its request.
                 continue;
             } else {
-                fates.key_taken.insert(intent.operation_id.clone());
+                verdicts.duplicate.insert(intent.operation_id.clone());
             }
         }
-        self.envelopes(&mut kept, &mut fates).await?;
+        self.envelopes(&mut kept, &mut verdicts).await?;
         kept.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
         let payments: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
         self.count(&NEW_PAYMENTS, &payments).await?;
         let operations: Vec<&[Value]> = kept.iter().map(|it| it.operation.as_slice()).collect();
         self.count(&NEW_OPERATIONS, &operations).await?;
-        Ok(fates)
+        Ok(verdicts)
     }
 
-    /// Whether statements go together, several in a text: on SQLite, and only as long as nobody has to
-    /// know which of them wrote what.
-    fn all_together(&self) -> bool {
-        self.engine == Engine::Sqlite && self.care == Care::Hopeful
+    /// Whether several statements share a text: on SQLite only, and only while nobody asks which of
+    /// them wrote what.
+    fn shares_texts(&self) -> bool {
+        self.engine == Engine::Sqlite && self.mode == WriteMode::Optimistic
     }
 
-    /// No statement writes more rows than it was given, so when the sum is as hoped each part is. (That
-    /// must stay true of every statement that comes here.)
+    /// No statement may write more rows than it is given. So each part is complete when the sum is.
     async fn together(&mut self, parts: &[Part<'_>]) -> Result<(), Fault> {
-        let hoped: usize = parts.iter().map(|part| part.rows.len()).sum();
+        let expected: usize = parts.iter().map(|part| part.rows.len()).sum();
         let count = self.texts.run_together(self.transaction, parts).await;
         match count {
-            Ok(count) if count == hoped => Ok(()),
-            Ok(_) => Err(Fault::Hindered),
+            Ok(count) if count == expected => Ok(()),
+            Ok(_) => Err(Fault::Conflict),
             Err(error) => Err(fault(self.engine, &error)),
         }
     }
@@ -241,11 +234,11 @@ impl Writing<'_, '_> {
         Ok(first_texts(self.engine, &returned)?.contains(&*intent.operation_id))
     }
 
-    /// Takes those whose sealed card was used before out of `kept`, and their requests back.
+    /// Removes intents whose sealed card was used before from `kept`, and deletes their requests.
     async fn envelopes(
         &mut self,
         kept: &mut Vec<&IntentRows>,
-        fates: &mut Intents,
+        verdicts: &mut IntentVerdicts,
     ) -> Result<(), Fault> {
         let mut rows: Vec<&[Value]> = kept
             .iter()
@@ -258,21 +251,21 @@ impl Writing<'_, '_> {
         let fresh = self.written(&ENVELOPES, &rows).await?;
         let mut replayed = Vec::new();
         kept.retain(|intent| {
-            let good = intent.envelope.is_none() || fresh.contains(&intent.operation_id);
-            if !good {
+            let first_use = intent.envelope.is_none() || fresh.contains(&intent.operation_id);
+            if !first_use {
                 replayed.push(*intent);
             }
-            good
+            first_use
         });
         for intent in replayed {
             let key = intent.idempotency.get(..3).unwrap_or_default();
             self.one(FORGET_REQUEST, key).await?;
-            fates.replayed.insert(intent.operation_id.clone());
+            verdicts.replayed.insert(intent.operation_id.clone());
         }
         Ok(())
     }
 
-    /// Gives the operations whose outcome came too late.
+    /// Returns the operations whose outcome was superseded.
     async fn outcomes(
         &mut self,
         mut outcomes: Vec<&OutcomeRows>,
@@ -282,7 +275,7 @@ impl Writing<'_, '_> {
             return Ok(superseded);
         }
         outcomes.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
-        if self.all_together() {
+        if self.shares_texts() {
             return self.outcomes_together(&outcomes).await.map(|()| superseded);
         }
         let rows: Vec<&[Value]> = outcomes.iter().map(|it| it.operation.as_slice()).collect();
@@ -298,9 +291,9 @@ impl Writing<'_, '_> {
         kept.sort_by(|one, other| one.payment_id.cmp(&other.payment_id));
         let rows: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
         let changed = self.count(&CHANGED_PAYMENTS, &rows).await?;
-        // The operation was as expected and its payment was not: half an outcome is never kept.
+        // An operation changed and its payment did not: half an outcome is never committed.
         if changed != kept.len() {
-            return Err(Fault::Torn);
+            return Err(Fault::PartialUpdate);
         }
         let rows: Vec<&[Value]> = kept
             .iter()
@@ -310,24 +303,24 @@ impl Writing<'_, '_> {
         Ok(superseded)
     }
 
-    async fn work(&mut self, work: &Work) -> Result<Vec<Done>, Fault> {
-        let mut all = Vec::with_capacity(work.statements.len());
-        for statement in &work.statements {
+    async fn statements(&mut self, them: &Statements) -> Result<Vec<StatementResult>, Fault> {
+        let mut all = Vec::with_capacity(them.statements.len());
+        for statement in &them.statements {
             let (text, values) = (statement.text, [statement.values.as_slice()]);
-            let done = if statement.returning {
+            let result = if statement.returning {
                 let rows = self.transaction.fetch(text, &values).await;
-                rows.map(|rows| Done {
+                rows.map(|rows| StatementResult {
                     rows_affected: u64::try_from(rows.len()).unwrap_or(u64::MAX),
                     rows,
                 })
             } else {
                 let rows_affected = self.transaction.execute(text, &values).await;
-                rows_affected.map(|rows_affected| Done {
+                rows_affected.map(|rows_affected| StatementResult {
                     rows_affected,
                     rows: Vec::new(),
                 })
             };
-            all.push(done.map_err(|error| fault(self.engine, &error))?);
+            all.push(result.map_err(|error| fault(self.engine, &error))?);
         }
         Ok(all)
     }
@@ -348,21 +341,21 @@ impl Written {
     }
 }
 
-/// The intents that were not simply recorded, by operation.
+/// The intents that were not written, by operation.
 #[derive(Debug, Default)]
-struct Intents {
-    key_taken: HashSet<Arc<str>>,
+struct IntentVerdicts {
+    duplicate: HashSet<Arc<str>>,
     replayed: HashSet<Arc<str>>,
 }
 
-impl Intents {
-    fn fate(&self, operation_id: &str) -> IntentFate {
-        if self.key_taken.contains(operation_id) {
-            IntentFate::KeyTaken
+impl IntentVerdicts {
+    fn verdict(&self, operation_id: &str) -> Verdict {
+        if self.duplicate.contains(operation_id) {
+            Verdict::DuplicateRequest
         } else if self.replayed.contains(operation_id) {
-            IntentFate::EnvelopeReplayed
+            Verdict::EnvelopeReplayed
         } else {
-            IntentFate::Recorded
+            Verdict::Written
         }
     }
 }

@@ -1,33 +1,31 @@
 //! Who is and was connected to the merchant API. What happens to connections is put on a queue of its
-//! own and written in lots by a background task, so that it costs a payment nothing.
+//! own and written in batches by a background task, so that it costs a payment nothing.
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::Store;
 use super::error::StoreError;
-use super::item::Statement;
-use super::records::{ClientConnection, ConnectionRecord};
-use super::rows::Columns;
+use super::records::ClientConnection;
 use super::writer::Writer;
+use super::writer::change::Statement;
 use crate::payment::ids::{ConnectionId, NodeId};
 use crate::payment::moment::UnixMillis;
 
 /// The most events that wait to be written.
 const QUEUED_EVENTS: usize = 8192;
 /// The most events that are written in one transaction.
-const EVENTS_IN_A_LOT: usize = 64;
-/// How often a lot is tried before it is given up.
-const LOT_ATTEMPTS: u32 = 6;
+const BATCH_EVENTS: usize = 64;
+/// How often a batch is tried before it is dropped.
+const BATCH_ATTEMPTS: u32 = 6;
 /// Before the second attempt; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// How long closing may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-enum Event {
+pub(super) enum Event {
     Opened(ClientConnection),
     Identified(ConnectionId, String),
     Closed(ConnectionId, UnixMillis),
@@ -37,19 +35,19 @@ enum Event {
 
 /// The way to the task that records connections.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(super) struct ConnectionLog {
     events: mpsc::Sender<Event>,
 }
 
-impl Recorder {
-    /// Starts the task. It ends when the recorder is dropped or closed.
+impl ConnectionLog {
+    /// Starts the task. It ends when the connection_log is dropped or closed.
     pub(super) fn start(writer: Writer, node_id: NodeId) -> Self {
         let (events, waiting) = mpsc::channel(QUEUED_EVENTS);
         tokio::spawn(record(writer, node_id, waiting));
         Self { events }
     }
 
-    fn note(&self, event: Event) -> Result<(), StoreError> {
+    pub(super) fn append(&self, event: Event) -> Result<(), StoreError> {
         self.events.try_send(event).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy {
                 waiting: QUEUED_EVENTS,
@@ -74,17 +72,17 @@ impl Recorder {
 }
 
 async fn record(writer: Writer, node_id: NodeId, mut waiting: mpsc::Receiver<Event>) {
-    let mut lot = Vec::with_capacity(EVENTS_IN_A_LOT);
-    while waiting.recv_many(&mut lot, EVENTS_IN_A_LOT).await > 0 {
-        let mut statements = Vec::with_capacity(lot.len());
+    let mut batch = Vec::with_capacity(BATCH_EVENTS);
+    while waiting.recv_many(&mut batch, BATCH_EVENTS).await > 0 {
+        let mut statements = Vec::with_capacity(batch.len());
         let mut end = None;
-        for event in lot.drain(..) {
+        for event in batch.drain(..) {
             match statement(event, node_id) {
                 Ok(statement) => statements.push(statement),
                 Err(sender) => end = Some(sender),
             }
         }
-        write_lot(&writer, statements).await;
+        write_batch(&writer, statements).await;
         if let Some(end) = end {
             waiting.close();
             // Who asked may have stopped waiting.
@@ -94,15 +92,15 @@ async fn record(writer: Writer, node_id: NodeId, mut waiting: mpsc::Receiver<Eve
 }
 
 /// A full queue or an absent database is waited out; the payments go first.
-async fn write_lot(writer: &Writer, statements: Vec<Statement>) {
+async fn write_batch(writer: &Writer, statements: Vec<Statement>) {
     if statements.is_empty() {
         return;
     }
     let mut pause = FIRST_PAUSE;
-    for attempt in 1..=LOT_ATTEMPTS {
-        match writer.work(statements.clone(), true).await {
+    for attempt in 1..=BATCH_ATTEMPTS {
+        match writer.run(statements.clone(), true).await {
             Ok(_) => return,
-            Err(error) if attempt == LOT_ATTEMPTS => {
+            Err(error) if attempt == BATCH_ATTEMPTS => {
                 let lost = statements.len();
                 tracing::error!(%error, lost, "client connections could not be recorded");
             }
@@ -143,70 +141,5 @@ fn statement(event: Event, node_id: NodeId) -> Result<Statement, oneshot::Sender
         text,
         values,
         returning: false,
-    })
-}
-
-impl Store {
-    /// Records that a client connected. It returns at once; the row appears a little later.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when too many events wait, [`StoreError::Closed`] when the store is.
-    pub fn connection_opened(&self, connection: ClientConnection) -> Result<(), StoreError> {
-        self.inner.recorder.note(Event::Opened(connection))
-    }
-
-    /// Records who a connected client turned out to be.
-    ///
-    /// # Errors
-    /// As [`Self::connection_opened`].
-    pub fn connection_identified(
-        &self,
-        id: ConnectionId,
-        identity: &str,
-    ) -> Result<(), StoreError> {
-        self.inner
-            .recorder
-            .note(Event::Identified(id, identity.to_owned()))
-    }
-
-    /// Records that a client left.
-    ///
-    /// # Errors
-    /// As [`Self::connection_opened`].
-    pub fn connection_closed(&self, id: ConnectionId, at: UnixMillis) -> Result<(), StoreError> {
-        self.inner.recorder.note(Event::Closed(id, at))
-    }
-
-    /// Client connections, newest first, going on after `after`; `limit` is 1 to [`super::records::MAX_PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn list_connections(
-        &self,
-        limit: usize,
-        after: Option<ConnectionId>,
-    ) -> Result<Vec<ConnectionRecord>, StoreError> {
-        let rows = self
-            .newest_first("client_connections", limit, after.map(|id| id.to_string()))
-            .await?;
-        rows.iter().map(connection).collect()
-    }
-}
-
-fn connection(row: &sqlx::any::AnyRow) -> Result<ConnectionRecord, StoreError> {
-    let columns = Columns::of(row, "client_connections", "id")?;
-    Ok(ConnectionRecord {
-        connection: ClientConnection {
-            id: columns.parsed("id")?,
-            peer_address: columns.text("peer_address")?.to_owned(),
-            peer_port: columns.number("peer_port")?,
-            identity: columns.optional_text("identity")?,
-            connected_at: columns.moment("connected_at_ms")?,
-        },
-        node_id: columns.parsed("node_id")?,
-        disconnected_at: columns
-            .optional_integer("disconnected_at_ms")?
-            .map(UnixMillis::new),
-        note: columns.optional_text("note")?,
     })
 }

@@ -14,9 +14,10 @@ use sqlx::{AnyConnection, Connection, SqlStr};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::engine::Database;
-use super::error::{Fault, StoreError, fault};
-use super::sql::{Value, bind};
+use super::Database;
+use super::fault::{Fault, fault};
+use super::value::{Value, bind};
+use crate::store::error::StoreError;
 
 /// How long a reader waits for its answer, waiting and connecting included; a little longer than the
 /// server may take for a statement.
@@ -31,7 +32,7 @@ const IDLE_KEPT: Duration = Duration::from_secs(120);
 const CONNECTIONS: std::ops::RangeInclusive<u32> = 1..=64;
 
 #[derive(Debug)]
-pub(super) struct Readers {
+pub(in crate::store) struct Readers {
     database: Database,
     most: u32,
     /// One permit for each connection that may be in use.
@@ -42,7 +43,7 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Begins with the `first` of `most` (1 to 64) connections.
-    pub(super) fn new(
+    pub(in crate::store) fn new(
         database: Database,
         most: u32,
         first: AnyConnection,
@@ -63,7 +64,7 @@ impl Readers {
     }
 
     /// All rows that `text` gives.
-    pub(super) async fn read(
+    pub(in crate::store) async fn read(
         &self,
         text: SqlStr,
         values: &[Value],
@@ -136,7 +137,7 @@ impl Readers {
 
     /// Lets running reads end and the connections go, within bounds. Reads that come later get
     /// [`StoreError::Closed`].
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         // The permits come in turn: reads that come now wait behind this.
         if timeout(CLOSE_TIMEOUT, self.permits.acquire_many(self.most))
             .await

@@ -3,13 +3,16 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::Store;
-use super::error::StoreError;
-use super::records::{MAX_PAGE_SIZE, ReversalOwed};
-use super::rows::{Columns, OPERATION_COLUMNS, PAYMENT_COLUMNS, operation, payment};
-use crate::payment::ids::NodeId;
+use super::columns::Columns;
+use super::payments::{PAYMENT_COLUMNS, payment};
+use crate::payment::ids::{HostId, OperationId, PaymentId};
 use crate::payment::moment::UnixMillis;
+use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
+use crate::payment::reference::{Rrn, Stan};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::MAX_PAGE_SIZE;
 
 /// Where a look at unfinished operations goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,14 @@ pub struct Unfinished {
     /// Where the next part begins; `None` at the end.
     pub next: Option<UnfinishedCursor>,
 }
+
+/// All columns of an operation, as [`operation`] reads them.
+pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id, \
+    operations.kind, operations.state, operations.host_id, operations.amount_minor, \
+    operations.currency, operations.stan, operations.rrn, operations.business_date, \
+    operations.transmitted_at_ms, operations.deadline_ms, operations.node_id, \
+    operations.bank_us, operations.created_at_ms, operations.updated_at_ms, \
+    operations.version, operations.state_detail";
 
 impl Store {
     /// Operations whose deadline was before `older_than` and that nobody has finished, with their
@@ -78,7 +89,7 @@ impl Store {
     }
 
     /// An operation's row, read, and its payment.
-    pub(super) async fn with_its_payment(
+    pub(in crate::store) async fn with_its_payment(
         &self,
         row: &AnyRow,
     ) -> Result<(Payment, Operation), StoreError> {
@@ -98,45 +109,82 @@ impl Store {
         Ok((payment(row)?, operation))
     }
 
-    /// When each process that has not stopped in order last said that it lives, the latest first; at
-    /// most [`MAX_PAGE_SIZE`]. The moments are those processes' own clocks'.
+    /// One exchange with a host.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
-    pub async fn signs_of_life(&self) -> Result<Vec<(NodeId, UnixMillis)>, StoreError> {
-        let text = format!(
-            "SELECT id, seen_at_ms FROM nodes WHERE stopped_at_ms IS NULL \
-             ORDER BY seen_at_ms DESC LIMIT {MAX_PAGE_SIZE}"
-        );
-        let rows = self.read(AssertSqlSafe(text), &[]).await?;
-        let sign = |row| {
-            let columns = Columns::of(row, "nodes", "id")?;
-            Ok((columns.parsed("id")?, columns.moment("seen_at_ms")?))
-        };
-        rows.iter().map(sign).collect()
+    pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, StoreError> {
+        let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE id = $1");
+        let rows = self
+            .read(AssertSqlSafe(text), &[id.to_string().into()])
+            .await?;
+        rows.first().map(operation).transpose()
     }
 
-    /// The reversals that are owed, the first due first; `limit` is 1 to [`MAX_PAGE_SIZE`].
+    /// All exchanges of a payment, oldest first.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
-    pub async fn owed_reversals(&self, limit: usize) -> Result<Vec<ReversalOwed>, StoreError> {
-        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+    pub async fn operations_of(&self, id: PaymentId) -> Result<Vec<Operation>, StoreError> {
+        let text = format!(
+            "SELECT {OPERATION_COLUMNS} FROM operations WHERE payment_id = $1 \
+             ORDER BY created_at_ms, id"
+        );
         let rows = self
-            .read(
-                "SELECT * FROM reversals ORDER BY due_at_ms, operation_id LIMIT $1",
-                &[limit.into()],
-            )
+            .read(AssertSqlSafe(text), &[id.to_string().into()])
             .await?;
-        rows.iter().map(reversal).collect()
+        rows.iter().map(operation).collect()
+    }
+
+    /// The exchange that a host knows by these numbers, the newest when they came round again, and its
+    /// payment.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn find_operation_by_reference(
+        &self,
+        host: &HostId,
+        rrn: Rrn,
+        stan: Stan,
+    ) -> Result<Option<(Payment, Operation)>, StoreError> {
+        let text = format!(
+            "SELECT {OPERATION_COLUMNS} FROM operations \
+             WHERE rrn = $1 AND stan = $2 AND host_id = $3 ORDER BY created_at_ms DESC LIMIT 1"
+        );
+        let values = [
+            rrn.as_str().into(),
+            i64::from(stan.get()).into(),
+            host.as_str().into(),
+        ];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        match rows.first() {
+            Some(row) => self.with_its_payment(row).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
-fn reversal(row: &AnyRow) -> Result<ReversalOwed, StoreError> {
-    let columns = Columns::of(row, "reversals", "operation_id")?;
-    Ok(ReversalOwed {
-        operation_id: columns.parsed("operation_id")?,
-        reason: columns.variant("reason")?,
-        due_at: columns.moment("due_at_ms")?,
+/// An operation from a row with [`OPERATION_COLUMNS`].
+pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError> {
+    let columns = Columns::of(row, "operations", "id")?;
+    let state: OperationState = columns.json("state_detail")?;
+    columns.same_state(state.name())?;
+    Ok(Operation {
+        id: columns.parsed("id")?,
+        payment_id: columns.parsed("payment_id")?,
+        kind: columns.variant::<OperationKind>("kind")?,
+        state,
+        host_id: columns.parsed("host_id")?,
+        amount: columns.money()?,
+        stan: columns.stan("stan")?,
+        rrn: columns.parsed("rrn")?,
+        transmitted_at: columns.moment("transmitted_at_ms")?,
+        business_date: columns.parsed("business_date")?,
+        deadline: columns.moment("deadline_ms")?,
+        node_id: columns.parsed("node_id")?,
+        bank_us: columns.optional_integer("bank_us")?,
+        created_at: columns.moment("created_at_ms")?,
+        updated_at: columns.moment("updated_at_ms")?,
+        version: columns.integer("version")?,
     })
 }

@@ -7,11 +7,13 @@
 use ring::digest::{SHA256, digest};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
-use super::engine::{Database, Engine};
-use super::error::{Fault, StoreError, fault, reading_error};
-use super::sql::{for_engine, hex};
+use super::Database;
+use super::engine::{Engine, for_engine};
+use super::fault::{Fault, fault, reading_error};
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
+use crate::store::error::StoreError;
+use crate::store::hex::hex;
 
 struct Migration {
     version: i64,
@@ -24,12 +26,12 @@ const MIGRATIONS: [Migration; 2] = [
     Migration {
         version: 1,
         name: "payments",
-        text: include_str!("../../migrations/0001_payments.sql"),
+        text: include_str!("../../../migrations/0001_payments.sql"),
     },
     Migration {
         version: 2,
         name: "keyed_tables",
-        text: include_str!("../../migrations/0002_keyed_tables.sql"),
+        text: include_str!("../../../migrations/0002_keyed_tables.sql"),
     },
 ];
 
@@ -55,7 +57,7 @@ pub struct MigrationReport {
 /// # Errors
 /// When the database can't be reached, is newer than this program, or holds a migration with another
 /// text; for SQLite also when a gateway has the file open.
-pub(super) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
+pub(in crate::store) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
     let database = Database::of(config)?;
     database.create_file()?;
     let _held = database.lock().await?;
@@ -127,7 +129,7 @@ async fn apply(
 }
 
 /// Refuses a database whose schema is not exactly the one this program needs.
-pub(super) async fn check(
+pub(in crate::store) async fn check(
     engine: Engine,
     connection: &mut AnyConnection,
 ) -> Result<(), StoreError> {

@@ -6,9 +6,9 @@
 //! does so where a foreign key is checked. None of these may stand in a transaction that goes on after
 //! an error.
 
-use super::sql::ManyRows;
+use crate::store::database::many_rows::ManyRows;
 
-pub(super) const REQUESTS: ManyRows = ManyRows {
+pub(in crate::store) const REQUESTS: ManyRows = ManyRows {
     name: "requests",
     before: "INSERT /*SQLITE OR FAIL */INTO idempotency \
         (merchant_id, method, request_id, operation_id, body_hash) VALUES ",
@@ -17,7 +17,7 @@ pub(super) const REQUESTS: ManyRows = ManyRows {
     returning: " RETURNING operation_id",
 };
 
-pub(super) const ENVELOPES: ManyRows = ManyRows {
+pub(in crate::store) const ENVELOPES: ManyRows = ManyRows {
     name: "envelopes",
     before: "INSERT /*SQLITE OR FAIL */INTO used_envelopes \
         (merchant_id, jti, operation_id, expires_at_ms) VALUES ",
@@ -29,7 +29,7 @@ pub(super) const ENVELOPES: ManyRows = ManyRows {
 /// A new payment is on its way to be authorized, has nothing authorized, captured, refunded or disputed,
 /// and version 1. (Each text that is bound is copied five times before it is on the disk, so what is the
 /// same for all stands here.)
-pub(super) const NEW_PAYMENTS: ManyRows = ManyRows {
+pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
     name: "new payments",
     before: "INSERT /*SQLITE OR FAIL */INTO payments \
         (id, merchant_id, merchant_reference, customer_reference, amount_minor, currency, state, \
@@ -42,7 +42,7 @@ pub(super) const NEW_PAYMENTS: ManyRows = ManyRows {
 };
 
 /// A new operation is an authorization of which nothing was sent.
-pub(super) const NEW_OPERATIONS: ManyRows = ManyRows {
+pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
     before: "INSERT INTO operations \
         (id, payment_id, host_id, amount_minor, currency, stan, rrn, business_date, \
@@ -55,7 +55,7 @@ pub(super) const NEW_OPERATIONS: ManyRows = ManyRows {
 };
 
 /// The casts tell PostgreSQL the types, which it can't see through the list of values.
-pub(super) const CHANGED_OPERATIONS: ManyRows = ManyRows {
+pub(in crate::store) const CHANGED_OPERATIONS: ManyRows = ManyRows {
     name: "changed operations",
     before: "WITH changed (id, version, state, bank_us, updated_at_ms, state_detail, answer) \
         AS (VALUES ",
@@ -68,7 +68,7 @@ pub(super) const CHANGED_OPERATIONS: ManyRows = ManyRows {
     returning: " RETURNING operations.id",
 };
 
-pub(super) const CHANGED_PAYMENTS: ManyRows = ManyRows {
+pub(in crate::store) const CHANGED_PAYMENTS: ManyRows = ManyRows {
     name: "changed payments",
     before: "WITH changed (id, version, authorized_minor, captured_minor, refunded_minor, \
         disputed_minor, state, updated_at_ms, state_detail) AS (VALUES ",
@@ -84,7 +84,7 @@ pub(super) const CHANGED_PAYMENTS: ManyRows = ManyRows {
     returning: "",
 };
 
-pub(super) const REVERSALS: ManyRows = ManyRows {
+pub(in crate::store) const REVERSALS: ManyRows = ManyRows {
     name: "reversals",
     before: "INSERT INTO reversals (operation_id, reason, due_at_ms) VALUES ",
     row: "(?, ?, ?)",
@@ -92,10 +92,10 @@ pub(super) const REVERSALS: ManyRows = ManyRows {
     returning: "",
 };
 
-pub(super) const FORGET_REQUEST: &str =
+pub(in crate::store) const FORGET_REQUEST: &str =
     "DELETE FROM idempotency WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
 
-pub(super) const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
+pub(in crate::store) const REQUEST_OWNER: &str = "SELECT operation_id FROM idempotency \
     WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
 
 #[cfg(test)]
@@ -103,15 +103,14 @@ mod tests {
     use super::*;
     use crate::payment::operation::{OperationKind, OperationState};
     use crate::payment::state::PaymentState;
-    use crate::store::draft::Draft;
-    use crate::store::engine::Engine;
-    use crate::store::sql::for_engine;
+    use crate::store::database::engine::{Engine, for_engine};
+    use crate::store::tables::text_buffer::TextBuffer;
 
     #[test]
     fn what_is_new_is_written_as_the_domain_writes_it() {
-        let mut draft = Draft::new();
+        let mut texts = TextBuffer::new();
         let state = PaymentState::Authorizing { pending: None };
-        let detail = draft.json(&state).unwrap();
+        let detail = texts.json(&state).unwrap();
         for literal in [state.name(), &detail] {
             assert!(
                 NEW_PAYMENTS.row.contains(&format!("'{literal}'")),
@@ -119,7 +118,7 @@ mod tests {
             );
         }
         let state = OperationState::Created;
-        let detail = draft.json(&state).unwrap();
+        let detail = texts.json(&state).unwrap();
         for literal in [OperationKind::Authorization.name(), state.name(), &detail] {
             assert!(
                 NEW_OPERATIONS.row.contains(&format!("'{literal}'")),

@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::error::StoreError;
+use crate::store::error::StoreError;
 
 /// About what the longest text of a payment takes.
 const TYPICAL_BYTES: usize = 512;
 
 /// Where texts are written before each is copied out as long as it turned out to be: a payment has some
 /// twenty, and a buffer of its own for each would be made, made larger and thrown away every time.
-pub(super) struct Draft(Vec<u8>);
+pub(in crate::store) struct TextBuffer(Vec<u8>);
 
-impl Draft {
-    pub(super) fn new() -> Self {
+impl TextBuffer {
+    pub(in crate::store) fn new() -> Self {
         Self(Vec::with_capacity(TYPICAL_BYTES))
     }
 
-    pub(super) fn text(&mut self, value: impl Display) -> Arc<str> {
+    pub(in crate::store) fn text(&mut self, value: impl Display) -> Arc<str> {
         self.0.clear();
         // Writing to a Vec fails only where the value itself does, and none of ours does.
         let _ = write!(self.0, "{value}");
@@ -28,7 +28,10 @@ impl Draft {
     }
 
     /// A value as JSON. The domain's values have no key that JSON can't write.
-    pub(super) fn json(&mut self, value: &impl Serialize) -> Result<Arc<str>, StoreError> {
+    pub(in crate::store) fn json(
+        &mut self,
+        value: &impl Serialize,
+    ) -> Result<Arc<str>, StoreError> {
         self.0.clear();
         serde_json::to_writer(&mut self.0, value).map_err(|error| StoreError::Invalid {
             expected: "a record that JSON can hold",
@@ -52,12 +55,12 @@ mod tests {
 
     #[test]
     fn no_text_leaves_anything_for_the_next() {
-        let mut draft = Draft::new();
-        assert_eq!(&*draft.text("a longer text"), "a longer text");
-        assert_eq!(&*draft.text(7), "7");
-        assert_eq!(&*draft.json(&["é"]).unwrap(), "[\"é\"]");
+        let mut texts = TextBuffer::new();
+        assert_eq!(&*texts.text("a longer text"), "a longer text");
+        assert_eq!(&*texts.text(7), "7");
+        assert_eq!(&*texts.json(&["é"]).unwrap(), "[\"é\"]");
         let unwritable = std::collections::HashMap::from([((1, 2), 3)]);
-        assert!(draft.json(&unwritable).is_err());
-        assert_eq!(&*draft.text(""), "");
+        assert!(texts.json(&unwritable).is_err());
+        assert_eq!(&*texts.text(""), "");
     }
 }

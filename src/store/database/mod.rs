@@ -1,5 +1,19 @@
-//! The two databases: where one is, how a connection to it is set up, and the lock that keeps a
-//! SQLite file to one gateway. The statements are the same for both.
+//! The database: where it is, how a connection to it is set up, and the lock that keeps a SQLite file to
+//! one gateway. The statements are the same for both databases.
+//!
+//! - `engine`: SQLite and PostgreSQL; `value`: what statements bind.
+//! - `connection`: the connection that writes; `many_rows`: statements with many rows.
+//! - `readers`: the connections that read.
+//! - [`schema`]: the migrations, carried in the program.
+//! - `fault`: what an error of the database means.
+
+pub(in crate::store) mod connection;
+pub(in crate::store) mod engine;
+pub(in crate::store) mod fault;
+pub(in crate::store) mod many_rows;
+pub(in crate::store) mod readers;
+pub mod schema;
+pub(in crate::store) mod value;
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -13,27 +27,21 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions};
-
 use tokio::time::Instant;
 
-use super::error::{StoreError, reading_error};
-use super::sql::KEPT_PREPARED;
-use super::write_connection::WriteConnection;
+use self::connection::WriteConnection;
+use self::engine::Engine;
+use self::fault::reading_error;
+use self::many_rows::KEPT_PREPARED;
+use super::error::StoreError;
 use crate::config::store::StoreConfig;
 
 /// How long a connection may take to come up.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(in crate::store) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a lock that is taken is tried again before another gateway is believed to hold it.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
 /// Between two such tries.
 const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
-
-/// Which database it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Engine {
-    Sqlite,
-    Postgres,
-}
 
 /// WAL and synchronous=FULL: a commit is on the disk before it is confirmed. The cache is 8 MiB: SQLite
 /// looks through all of it at most commits, and the pages that new payments touch take far less.
@@ -54,8 +62,8 @@ const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
 
 /// A database that the settings name.
 #[derive(Clone)]
-pub(super) struct Database {
-    pub(super) engine: Engine,
+pub(in crate::store) struct Database {
+    pub(in crate::store) engine: Engine,
     /// The SQLite file.
     path: Option<PathBuf>,
     options: AnyConnectOptions,
@@ -81,7 +89,7 @@ enum WriteOptions {
 
 impl Database {
     /// Reads the settings' URL.
-    pub(super) fn of(config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(in crate::store) fn of(config: &StoreConfig) -> Result<Self, StoreError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let wrong = |expected| StoreError::Configuration {
@@ -131,7 +139,7 @@ impl Database {
     }
 
     /// Makes the SQLite file, readable by its owner only, when it is missing.
-    pub(super) fn create_file(&self) -> Result<(), StoreError> {
+    pub(in crate::store) fn create_file(&self) -> Result<(), StoreError> {
         let Some(path) = &self.path else {
             return Ok(());
         };
@@ -143,7 +151,7 @@ impl Database {
     ///
     /// A process that is starting a child shares its locks with it for a moment, until the child has
     /// become the other program; so a lock that is taken is tried again for [`LOCK_WITHIN`].
-    pub(super) async fn lock(&self) -> Result<Option<File>, StoreError> {
+    pub(in crate::store) async fn lock(&self) -> Result<Option<File>, StoreError> {
         let give_up_at = Instant::now() + LOCK_WITHIN;
         loop {
             match self.try_lock() {
@@ -183,7 +191,7 @@ impl Database {
     }
 
     /// The connection for writing, within [`CONNECT_TIMEOUT`].
-    pub(super) async fn connect_writer(&self) -> Result<WriteConnection, StoreError> {
+    pub(in crate::store) async fn connect_writer(&self) -> Result<WriteConnection, StoreError> {
         self.within_time(async {
             let mut connection = match &self.write_options {
                 WriteOptions::Sqlite(options) => WriteConnection::Sqlite(options.connect().await?),
@@ -198,12 +206,12 @@ impl Database {
     }
 
     /// A connection for changing the schema, within [`CONNECT_TIMEOUT`].
-    pub(super) async fn connect_migrator(&self) -> Result<AnyConnection, StoreError> {
+    pub(in crate::store) async fn connect_migrator(&self) -> Result<AnyConnection, StoreError> {
         self.connect(self.writer_settings()).await
     }
 
     /// A connection that can't write, within [`CONNECT_TIMEOUT`].
-    pub(super) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
+    pub(in crate::store) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
         self.connect(match self.engine {
             Engine::Sqlite => SQLITE_READER,
             Engine::Postgres => POSTGRES_READER,

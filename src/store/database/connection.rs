@@ -14,21 +14,24 @@ use sqlx::{
     SqliteConnection, Transaction,
 };
 
-use super::sql::Value;
+use super::value::Value;
 
 /// About what a value takes on its way to PostgreSQL, its length included.
 const TYPICAL_BYTES: usize = 24;
 
 /// A connection for writing.
 #[derive(Debug)]
-pub(super) enum WriteConnection {
+pub(in crate::store) enum WriteConnection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl WriteConnection {
     /// Runs settings of a session: any number of statements.
-    pub(super) async fn set(&mut self, settings: &'static str) -> Result<(), sqlx::Error> {
+    pub(in crate::store) async fn set(
+        &mut self,
+        settings: &'static str,
+    ) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(settings)).await.map(drop),
             Self::Postgres(connection) => {
@@ -37,14 +40,14 @@ impl WriteConnection {
         }
     }
 
-    pub(super) async fn begin(&mut self) -> Result<WriteTransaction<'_>, sqlx::Error> {
+    pub(in crate::store) async fn begin(&mut self) -> Result<WriteTransaction<'_>, sqlx::Error> {
         Ok(match self {
             Self::Sqlite(connection) => WriteTransaction::Sqlite(connection.begin().await?),
             Self::Postgres(connection) => WriteTransaction::Postgres(connection.begin().await?),
         })
     }
 
-    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+    pub(in crate::store) async fn close(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(connection) => connection.close().await,
             Self::Postgres(connection) => connection.close().await,
@@ -53,7 +56,7 @@ impl WriteConnection {
 }
 
 /// A transaction. Dropped, when its attempt is given up, it is rolled back by whatever comes next.
-pub(super) enum WriteTransaction<'c> {
+pub(in crate::store) enum WriteTransaction<'c> {
     Sqlite(Transaction<'c, Sqlite>),
     Postgres(Transaction<'c, Postgres>),
 }
@@ -61,7 +64,7 @@ pub(super) enum WriteTransaction<'c> {
 impl WriteTransaction<'_> {
     /// Runs a statement with the values of all `rows` and gives how many rows it wrote. Its text stays
     /// prepared.
-    pub(super) async fn execute(
+    pub(in crate::store) async fn execute(
         &mut self,
         text: impl SqlSafeStr,
         rows: &[&[Value]],
@@ -82,7 +85,7 @@ impl WriteTransaction<'_> {
 
     /// Runs a statement with the values of all `rows` and gives the rows that it returns. Its text
     /// stays prepared.
-    pub(super) async fn fetch(
+    pub(in crate::store) async fn fetch(
         &mut self,
         text: impl SqlSafeStr,
         rows: &[&[Value]],
@@ -101,14 +104,14 @@ impl WriteTransaction<'_> {
         }
     }
 
-    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
+    pub(in crate::store) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await,
             Self::Postgres(transaction) => transaction.rollback().await,
         }
     }
 
-    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+    pub(in crate::store) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await,
             Self::Postgres(transaction) => transaction.commit().await,

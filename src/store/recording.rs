@@ -1,15 +1,16 @@
-//! What waits for the writer: records turned into values to bind, by their callers, so that the
-//! writer, which everybody waits for, has the least to do.
+//! Intents and outcomes of authorizations.
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use super::draft::Draft;
+use super::Store;
 use super::error::StoreError;
-use super::records::{AuthorizationIntent, AuthorizationOutcome, ReversalOwed};
-use super::rows::{payment_detail, told, variant_name};
-use super::sql::{Value, hex};
+use super::hex::hex;
+use super::records::{AuthorizationIntent, AuthorizationOutcome, IntentOutcome, OutcomeRecorded};
+use super::tables::idempotency::answer;
+use super::tables::payments::payment_detail;
+use super::tables::reversals::reversal_row;
+use super::tables::text_buffer::TextBuffer;
+use super::writer::change::{Change, IntentRows, OutcomeRows, Verdict};
 use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Money;
@@ -18,90 +19,82 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
 use crate::payment::state::PaymentState;
 
-/// An intent as values.
-#[derive(Debug)]
-pub(super) struct IntentRows {
-    /// Merchant, method, request id: the order in which rows are locked.
-    pub(super) key: (Arc<str>, Arc<str>, Arc<str>),
-    pub(super) operation_id: Arc<str>,
-    pub(super) idempotency: Vec<Value>,
-    pub(super) envelope: Option<Vec<Value>>,
-    pub(super) payment: Vec<Value>,
-    pub(super) operation: Vec<Value>,
-}
+/// How often an intent is tried again after the request in its way has disappeared.
+const INTENT_ATTEMPTS: u32 = 3;
 
-/// An outcome as values.
-#[derive(Debug)]
-pub(super) struct OutcomeRows {
-    pub(super) payment_id: Arc<str>,
-    pub(super) operation_id: Arc<str>,
-    pub(super) payment: Vec<Value>,
-    pub(super) operation: Vec<Value>,
-    pub(super) reversal: Option<Vec<Value>>,
-}
-
-/// One statement of some other work.
-#[derive(Debug, Clone)]
-pub(super) struct Statement {
-    pub(super) text: &'static str,
-    pub(super) values: Vec<Value>,
-    /// Whether it gives rows.
-    pub(super) returning: bool,
-}
-
-/// Statements that belong together, in the transaction of the batch they come in.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) statements: Vec<Statement>,
-    /// Whether running it twice is the same as running it once.
-    pub(super) repeatable: bool,
-}
-
-/// What a statement did.
-pub(super) struct Done {
-    pub(super) rows_affected: u64,
-    pub(super) rows: Vec<sqlx::any::AnyRow>,
-}
-
-/// What became of an intent in the batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IntentFate {
-    Recorded,
-    KeyTaken,
-    EnvelopeReplayed,
-}
-
-/// What became of an outcome in the batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OutcomeFate {
-    Recorded,
-    Superseded,
-}
-
-pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// One entry of the writer's queue.
-pub(super) enum Item {
-    Intent(Box<IntentRows>, Answer<IntentFate>),
-    Outcome(Box<OutcomeRows>, Answer<OutcomeFate>),
-    Work(Work, Answer<Vec<Done>>),
-    /// Everything that came before it is taken out is written; then the writer ends.
-    Close(oneshot::Sender<()>),
-}
-
-impl Item {
-    /// Whether it is the intent of a payment with a sealed card, or of one without.
-    pub(super) fn is_intent(&self, with_sealed_card: bool) -> bool {
-        matches!(self, Self::Intent(rows, _) if rows.envelope.is_some() == with_sealed_card)
+impl Store {
+    /// Makes an authorization durable before it is sent. Of any number of calls with the same
+    /// (merchant, method, request id), at once or on several nodes, exactly one gets
+    /// [`IntentOutcome::Recorded`].
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for records that do not belong together, [`StoreError::Busy`] when
+    /// too much waits, [`StoreError::Conflict`] when an identity or an RRN with its STAN is there
+    /// already, [`StoreError::OutcomeUnknown`] when the database went away while it committed:
+    /// nothing may be sent then.
+    pub async fn record_intent(
+        &self,
+        intent: &AuthorizationIntent,
+    ) -> Result<IntentOutcome, StoreError> {
+        for _ in 0..INTENT_ATTEMPTS {
+            let change = Change::Intent(Box::new(intent_rows(intent)?));
+            match self.inner.writer.submit(change).await? {
+                Verdict::EnvelopeReplayed => return Ok(IntentOutcome::EnvelopeReplayed),
+                Verdict::DuplicateRequest => {
+                    let key = &intent.idempotency;
+                    let recorded = self
+                        .find_answer(&key.merchant_id, key.method, &key.request_id)
+                        .await?;
+                    if let Some(recorded) = recorded {
+                        return Ok(IntentOutcome::Existing(Box::new(recorded)));
+                    }
+                    // The other request used a sealed card again and was deleted in the same
+                    // transaction. This one can be written now.
+                }
+                _ => return Ok(IntentOutcome::Recorded),
+            }
+        }
+        Err(StoreError::Conflict {
+            what: "a request with this id",
+            reason: "it came and went while this one was recorded".into(),
+        })
     }
 
-    /// Answers with an error; who has gone away misses nothing.
-    pub(super) fn refuse(self, error: StoreError) {
-        match self {
-            Self::Intent(_, answer) => drop(answer.send(Err(error))),
-            Self::Outcome(_, answer) => drop(answer.send(Err(error))),
-            Self::Work(_, answer) => drop(answer.send(Err(error))),
-            Self::Close(closed) => drop(closed.send(())),
+    /// Makes the end of an authorization durable before the merchant is told, together with what the
+    /// merchant is told and the reversal that is owed. Written only when payment and operation are
+    /// both at the version before. Recording the very same outcome again is fine.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for records that do not belong together, [`StoreError::Busy`] when
+    /// too much waits, [`StoreError::NotFound`] when the payment was never recorded,
+    /// [`StoreError::OutcomeUnknown`] when the database went away while it committed; the same
+    /// outcome may be recorded again then.
+    pub async fn record_outcome(
+        &self,
+        outcome: &AuthorizationOutcome,
+    ) -> Result<OutcomeRecorded, StoreError> {
+        let change = Change::Outcome(Box::new(outcome_rows(outcome)?));
+        let verdict = self.inner.writer.submit(change).await?;
+        if !matches!(verdict, Verdict::Superseded) {
+            return Ok(OutcomeRecorded::Recorded);
+        }
+        let AuthorizationOutcome {
+            payment, operation, ..
+        } = outcome;
+        if self.is_answer(operation.id, payment).await? {
+            return Ok(OutcomeRecorded::Recorded);
+        }
+        let current = self.payment(&payment.merchant_id, payment.id).await?;
+        let standing = self.operation(operation.id).await?;
+        match (current, standing) {
+            (Some(current), Some(operation)) => Ok(OutcomeRecorded::Superseded {
+                current: Box::new(current),
+                operation: Box::new(operation),
+            }),
+            _ => Err(StoreError::NotFound {
+                what: "operation of a payment",
+                id: operation.id.to_string(),
+            }),
         }
     }
 }
@@ -110,7 +103,7 @@ impl Item {
 ///
 /// # Errors
 /// When the two records do not belong together, or are not new.
-pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, StoreError> {
+fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, StoreError> {
     let AuthorizationIntent {
         payment,
         operation,
@@ -141,16 +134,16 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
         });
     }
     // What stands in several rows is one text.
-    let mut draft = Draft::new();
-    let merchant_id = draft.text(payment.merchant_id);
-    let payment_id = draft.text(payment.id);
-    let operation_id = draft.text(operation.id);
+    let mut texts = TextBuffer::new();
+    let merchant_id = texts.text(payment.merchant_id);
+    let payment_id = texts.text(payment.id);
+    let operation_id = texts.text(operation.id);
     let method: Arc<str> = idempotency.method.into();
     let request_id: Arc<str> = idempotency.request_id.as_str().into();
-    let host_id = draft.text(payment.host_id);
+    let host_id = texts.text(payment.host_id);
     let currency: Arc<str> = payment.amount.currency().code().into();
     let rrn: Arc<str> = payment.rrn.as_str().into();
-    let business_date = draft.text(payment.business_date);
+    let business_date = texts.text(payment.business_date);
     Ok(IntentRows {
         idempotency: vec![
             (&merchant_id).into(),
@@ -180,7 +173,7 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             (&business_date).into(),
             payment.created_at.as_i64().into(),
             payment.updated_at.as_i64().into(),
-            draft.json(&payment_detail(payment))?.into(),
+            texts.json(&payment_detail(payment))?.into(),
         ],
         operation: vec![
             (&operation_id).into(),
@@ -193,7 +186,7 @@ pub(super) fn intent_rows(intent: &AuthorizationIntent) -> Result<IntentRows, St
             business_date.into(),
             operation.transmitted_at.as_i64().into(),
             operation.deadline.as_i64().into(),
-            draft.text(operation.node_id).into(),
+            texts.text(operation.node_id).into(),
             operation.created_at.as_i64().into(),
             operation.updated_at.as_i64().into(),
         ],
@@ -237,7 +230,7 @@ fn shown(payment: &Payment, operation: &Operation) -> String {
 ///
 /// # Errors
 /// When the records do not belong together, or have no earlier version.
-pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows, StoreError> {
+fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows, StoreError> {
     let AuthorizationOutcome {
         payment,
         operation,
@@ -256,9 +249,9 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             got: shown(payment, operation),
         });
     }
-    let mut draft = Draft::new();
-    let payment_id = draft.text(payment.id);
-    let operation_id = draft.text(operation.id);
+    let mut texts = TextBuffer::new();
+    let payment_id = texts.text(payment.id);
+    let operation_id = texts.text(operation.id);
     Ok(OutcomeRows {
         payment: vec![
             (&payment_id).into(),
@@ -269,7 +262,7 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             payment.disputed_minor.into(),
             payment.state.name().into(),
             payment.updated_at.as_i64().into(),
-            draft.json(&payment.state)?.into(),
+            texts.json(&payment.state)?.into(),
         ],
         operation: vec![
             (&operation_id).into(),
@@ -277,20 +270,11 @@ pub(super) fn outcome_rows(outcome: &AuthorizationOutcome) -> Result<OutcomeRows
             operation.state.name().into(),
             operation.bank_us.into(),
             operation.updated_at.as_i64().into(),
-            draft.json(&operation.state)?.into(),
-            draft.json(&told(payment))?.into(),
+            texts.json(&operation.state)?.into(),
+            texts.json(&answer(payment))?.into(),
         ],
         reversal: reversal.as_ref().map(reversal_row).transpose()?,
         payment_id,
         operation_id,
     })
-}
-
-/// A row of `reversals`.
-pub(super) fn reversal_row(reversal: &ReversalOwed) -> Result<Vec<Value>, StoreError> {
-    Ok(vec![
-        reversal.operation_id.to_string().into(),
-        variant_name(&reversal.reason)?.into(),
-        reversal.due_at.as_i64().into(),
-    ])
 }

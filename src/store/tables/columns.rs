@@ -1,0 +1,201 @@
+//! Rows into records. Whatever a row holds that no version of this program wrote is an error that
+//! names table, column and row.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+use crate::payment::reference::Stan;
+use crate::store::error::StoreError;
+
+/// The name that serde gives a variant without data.
+pub(in crate::store) fn variant_name(value: &impl Serialize) -> Result<String, StoreError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        other => Err(StoreError::Invalid {
+            expected: "a variant without data",
+            got: format!("{other:?}"),
+        }),
+    }
+}
+
+/// A row on its way into a record.
+pub(in crate::store) struct Columns<'r> {
+    row: &'r AnyRow,
+    table: &'static str,
+    key: String,
+}
+
+impl<'r> Columns<'r> {
+    /// A row of `table`, named in errors by the column `key`.
+    pub(in crate::store) fn of(
+        row: &'r AnyRow,
+        table: &'static str,
+        key: &'static str,
+    ) -> Result<Self, StoreError> {
+        let mut columns = Self {
+            row,
+            table,
+            key: String::new(),
+        };
+        columns.key = columns.text(key)?.to_owned();
+        Ok(columns)
+    }
+
+    pub(in crate::store) fn corrupt(
+        &self,
+        column: &'static str,
+        got: &str,
+        reason: impl Display,
+    ) -> StoreError {
+        StoreError::Corrupt {
+            table: self.table,
+            column,
+            row: self.key.clone(),
+            got: got.chars().take(60).collect(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn get<T>(&self, column: &'static str) -> Result<T, StoreError>
+    where
+        T: sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>,
+    {
+        self.row
+            .try_get(column)
+            .map_err(|error| self.corrupt(column, "", error))
+    }
+
+    pub(in crate::store) fn text(&self, column: &'static str) -> Result<&'r str, StoreError> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn optional_text(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<String>, StoreError> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn integer(&self, column: &'static str) -> Result<i64, StoreError> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn optional_integer(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<i64>, StoreError> {
+        self.get(column)
+    }
+
+    pub(in crate::store) fn moment(&self, column: &'static str) -> Result<UnixMillis, StoreError> {
+        self.integer(column).map(UnixMillis::new)
+    }
+
+    /// 0 or 1.
+    pub(in crate::store) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        match self.integer(column)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.corrupt(column, &other.to_string(), "expected 0 or 1")),
+        }
+    }
+
+    /// A text that the domain reads.
+    pub(in crate::store) fn parsed<T>(&self, column: &'static str) -> Result<T, StoreError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let text = self.text(column)?;
+        text.parse()
+            .map_err(|error| self.corrupt(column, text, error))
+    }
+
+    /// A text that the domain reads, or none.
+    pub(in crate::store) fn optional_parsed<T>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        match self.optional_text(column)? {
+            Some(_) => self.parsed(column).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A number that the domain reads.
+    pub(in crate::store) fn number<T>(&self, column: &'static str) -> Result<T, StoreError>
+    where
+        T: TryFrom<i64>,
+        T::Error: Display,
+    {
+        let number = self.integer(column)?;
+        T::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
+    }
+
+    pub(in crate::store) fn stan(&self, column: &'static str) -> Result<Stan, StoreError> {
+        let number: u32 = self.number(column)?;
+        Stan::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
+    }
+
+    /// A text of JSON.
+    pub(in crate::store) fn json<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<T, StoreError> {
+        let text = self.text(column)?;
+        serde_json::from_str(text).map_err(|error| self.corrupt(column, text, error))
+    }
+
+    /// The name of a variant without data.
+    pub(in crate::store) fn variant<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<T, StoreError> {
+        let text = self.text(column)?;
+        serde_json::from_value(serde_json::Value::String(text.to_owned()))
+            .map_err(|error| self.corrupt(column, text, error))
+    }
+
+    /// The column that is searched must name the state that the other one owns.
+    pub(in crate::store) fn same_state(&self, detailed: &str) -> Result<(), StoreError> {
+        let state = self.text("state")?;
+        if state == detailed {
+            return Ok(());
+        }
+        let reason = format!("the column state_detail says {detailed}");
+        Err(self.corrupt("state", state, reason))
+    }
+
+    pub(in crate::store) fn money(&self) -> Result<Money, StoreError> {
+        let amount_minor = self.integer("amount_minor")?;
+        Money::new(amount_minor, self.parsed("currency")?)
+            .map_err(|error| self.corrupt("amount_minor", &amount_minor.to_string(), error))
+    }
+}
+
+/// The first column of a row, as a number.
+pub(in crate::store) fn first_integer(
+    row: &AnyRow,
+    table: &'static str,
+    column: &'static str,
+    key: &str,
+) -> Result<i64, StoreError> {
+    row.try_get(0).map_err(|error| StoreError::Corrupt {
+        table,
+        column,
+        row: key.to_owned(),
+        got: String::new(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,59 @@
+//! Responses that came too late, and those that matched nothing.
+
+use super::columns::Columns;
+use crate::payment::ids::OperationId;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::{KeptLateResponse, LateResponse};
+use crate::store::writer::change::Statement;
+
+impl Store {
+    /// Records a response that came after the gateway had stopped waiting. No state changes: the
+    /// reversal that is owed was recorded when it stopped waiting. False when a late response to
+    /// this operation was recorded before; that one stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when there is no such operation.
+    pub async fn record_late_response(&self, late: LateResponse) -> Result<bool, StoreError> {
+        let statements = vec![Statement {
+            text: "INSERT INTO late_responses (operation_id, host_id, response_code, \
+                approval_code, received_at_ms) VALUES ($1, $2, $3, $4, $5) \
+                ON CONFLICT (operation_id) DO NOTHING",
+            values: vec![
+                late.operation_id.to_string().into(),
+                late.host_id.as_str().into(),
+                late.response_code.as_str().into(),
+                late.approval_code.into(),
+                late.received_at.as_i64().into(),
+            ],
+            returning: false,
+        }];
+        let done = self.inner.writer.run(statements, true).await?;
+        Ok(done.first().is_some_and(|done| done.rows_affected > 0))
+    }
+
+    /// What came late for an operation, if anything did.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn late_response(
+        &self,
+        operation_id: OperationId,
+    ) -> Result<Option<KeptLateResponse>, StoreError> {
+        let rows = self
+            .read(
+                "SELECT * FROM late_responses WHERE operation_id = $1",
+                &[operation_id.to_string().into()],
+            )
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let columns = Columns::of(row, "late_responses", "operation_id")?;
+        Ok(Some(KeptLateResponse {
+            response_code: columns.parsed("response_code")?,
+            approval_code: columns.optional_text("approval_code")?,
+            received_at: columns.moment("received_at_ms")?,
+        }))
+    }
+}

@@ -1,0 +1,212 @@
+//! Recording intents and outcomes, and reading payments and operations.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::columns::Columns;
+use crate::payment::ids::{MerchantId, PaymentId};
+use crate::payment::record::{CardSummary, Payment};
+use crate::payment::reference::Rrn;
+use crate::payment::state::PaymentState;
+use crate::store::Store;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::records::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
+
+/// All columns of a payment, as [`payment`] reads them.
+pub(in crate::store) const PAYMENT_COLUMNS: &str = "payments.id, payments.merchant_id, \
+    payments.merchant_reference, payments.customer_reference, payments.amount_minor, \
+    payments.currency, payments.authorized_minor, payments.captured_minor, \
+    payments.refunded_minor, payments.disputed_minor, payments.state, payments.host_id, \
+    payments.stan, payments.rrn, payments.business_date, payments.created_at_ms, \
+    payments.updated_at_ms, payments.version, payments.state_detail, payments.detail";
+
+/// What `payments.detail` holds: what nobody searches for.
+#[derive(Serialize, Deserialize)]
+struct PaymentDetail<'p> {
+    card: Cow<'p, CardSummary>,
+    description: Option<Cow<'p, str>>,
+    terminal_id: Cow<'p, str>,
+}
+
+/// `payments.detail` of a payment.
+pub(in crate::store) fn payment_detail(payment: &Payment) -> impl Serialize {
+    PaymentDetail {
+        card: Cow::Borrowed(&payment.card),
+        description: payment.description.as_deref().map(Cow::Borrowed),
+        terminal_id: Cow::Borrowed(&payment.terminal_id),
+    }
+}
+
+impl Store {
+    /// A merchant's payment; another merchant's is as if it were not there.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn payment(
+        &self,
+        merchant: &MerchantId,
+        id: PaymentId,
+    ) -> Result<Option<Payment>, StoreError> {
+        let text =
+            format!("SELECT {PAYMENT_COLUMNS} FROM payments WHERE id = $1 AND merchant_id = $2");
+        let values = [id.to_string().into(), merchant.as_str().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.first().map(payment).transpose()
+    }
+
+    /// A merchant's payments, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_payments(
+        &self,
+        merchant: &MerchantId,
+        filter: &PaymentFilter,
+        order: ListOrder,
+        page_size: usize,
+        after: Option<PaymentCursor>,
+    ) -> Result<Page<Payment>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
+        let (text, values) = list_statement(merchant, filter, order, page_size, after);
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let mut items = rows.iter().map(payment).collect::<Result<Vec<_>, _>>()?;
+        // One more than asked for was read, to know whether there is another page.
+        let more = items.len() > page_size;
+        items.truncate(page_size);
+        let next = items.last().filter(|_| more).map(|last| PaymentCursor {
+            created_at: last.created_at,
+            id: last.id,
+        });
+        Ok(Page { items, next })
+    }
+
+    /// A merchant's payments with this order reference, newest first, at most [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn payments_by_merchant_reference(
+        &self,
+        merchant: &MerchantId,
+        reference: &str,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let text = format!(
+            "SELECT {PAYMENT_COLUMNS} FROM payments \
+             WHERE merchant_id = $1 AND merchant_reference = $2 \
+             ORDER BY created_at_ms DESC, id DESC LIMIT {MAX_PAGE_SIZE}"
+        );
+        let values = [merchant.as_str().into(), reference.into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(payment).collect()
+    }
+
+    /// A merchant's payments of which an exchange with a host has this RRN, newest first, at most
+    /// [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn payments_by_rrn(
+        &self,
+        merchant: &MerchantId,
+        rrn: Rrn,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let text = format!(
+            "SELECT {PAYMENT_COLUMNS} FROM payments \
+             WHERE id IN (SELECT payment_id FROM operations WHERE rrn = $1) AND merchant_id = $2 \
+             ORDER BY created_at_ms DESC, id DESC LIMIT {MAX_PAGE_SIZE}"
+        );
+        let values = [rrn.as_str().into(), merchant.as_str().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(payment).collect()
+    }
+}
+
+/// A payment from a row with [`PAYMENT_COLUMNS`].
+pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
+    let columns = Columns::of(row, "payments", "id")?;
+    let detail: PaymentDetail<'_> = columns.json("detail")?;
+    let state: PaymentState = columns.json("state_detail")?;
+    columns.same_state(state.name())?;
+    Ok(Payment {
+        id: columns.parsed("id")?,
+        merchant_id: columns.parsed("merchant_id")?,
+        merchant_reference: columns.text("merchant_reference")?.to_owned(),
+        customer_reference: columns.optional_text("customer_reference")?,
+        amount: columns.money()?,
+        authorized_minor: columns.integer("authorized_minor")?,
+        captured_minor: columns.integer("captured_minor")?,
+        refunded_minor: columns.integer("refunded_minor")?,
+        disputed_minor: columns.integer("disputed_minor")?,
+        state,
+        description: detail.description.map(Cow::into_owned),
+        terminal_id: detail.terminal_id.into_owned(),
+        card: detail.card.into_owned(),
+        host_id: columns.parsed("host_id")?,
+        stan: columns.stan("stan")?,
+        rrn: columns.parsed("rrn")?,
+        business_date: columns.parsed("business_date")?,
+        created_at: columns.moment("created_at_ms")?,
+        updated_at: columns.moment("updated_at_ms")?,
+        version: columns.integer("version")?,
+    })
+}
+
+fn list_statement(
+    merchant: &MerchantId,
+    filter: &PaymentFilter,
+    order: ListOrder,
+    page_size: usize,
+    after: Option<PaymentCursor>,
+) -> (String, Vec<Value>) {
+    let mut text = format!("SELECT {PAYMENT_COLUMNS} FROM payments WHERE merchant_id = $1");
+    let mut values: Vec<Value> = vec![merchant.as_str().into()];
+    let mut also = |condition: &str, value: Value| {
+        values.push(value);
+        text.push_str(&format!(" AND {condition} ${}", values.len()));
+    };
+    if let Some(from) = filter.created_from {
+        also("created_at_ms >=", from.as_i64().into());
+    }
+    if let Some(before) = filter.created_before {
+        also("created_at_ms <", before.as_i64().into());
+    }
+    if let Some(reference) = &filter.merchant_reference {
+        also("merchant_reference =", reference.as_str().into());
+    }
+    if let Some(reference) = &filter.customer_reference {
+        also("customer_reference =", reference.as_str().into());
+    }
+    if let Some(currency) = filter.currency {
+        also("currency =", currency.code().into());
+    }
+    if !filter.states.is_empty() {
+        let mut names = Vec::with_capacity(filter.states.len());
+        for state in &filter.states {
+            values.push((*state).into());
+            names.push(format!("${}", values.len()));
+        }
+        text.push_str(&format!(" AND state IN ({})", names.join(", ")));
+    }
+    let (direction, beyond) = match order {
+        ListOrder::NewestFirst => ("DESC", "<"),
+        ListOrder::OldestFirst => ("ASC", ">"),
+    };
+    if let Some(after) = after {
+        values.push(after.created_at.as_i64().into());
+        values.push(after.id.to_string().into());
+        text.push_str(&format!(
+            " AND (created_at_ms, id) {beyond} (${}, ${})",
+            values.len() - 1,
+            values.len()
+        ));
+    }
+    values.push(i64::try_from(page_size + 1).unwrap_or(i64::MAX).into());
+    text.push_str(&format!(
+        " ORDER BY created_at_ms {direction}, id {direction} LIMIT ${}",
+        values.len()
+    ));
+    (text, values)
+}
