@@ -1,5 +1,5 @@
-//! Who is and was connected to the merchant API. What happens to connections is put on a queue of its
-//! own and written in batches by a background task, so that it costs a payment nothing.
+//! Records client connections of the merchant API. Their events have a queue of their own, and a
+//! background task writes them in batches, so that no payment waits for them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::writer::change::Statement;
 use crate::payment::ids::{ConnectionId, NodeId};
 use crate::payment::moment::UnixMillis;
 
-/// The most events that wait to be written.
+/// The most events that wait.
 const QUEUED_EVENTS: usize = 8192;
 /// The most events that are written in one transaction.
 const BATCH_EVENTS: usize = 64;
@@ -33,14 +33,14 @@ pub(super) enum Event {
     End(oneshot::Sender<()>),
 }
 
-/// The way to the task that records connections.
+/// The queue of the task that records connections.
 #[derive(Debug)]
 pub(super) struct ConnectionLog {
     events: mpsc::Sender<Event>,
 }
 
 impl ConnectionLog {
-    /// Starts the task. It ends when the connection_log is dropped or closed.
+    /// Starts the task. It ends when the log is dropped or closed.
     pub(super) fn start(writer: Writer, node_id: NodeId) -> Self {
         let (events, waiting) = mpsc::channel(QUEUED_EVENTS);
         tokio::spawn(record(writer, node_id, waiting));
@@ -56,7 +56,7 @@ impl ConnectionLog {
         })
     }
 
-    /// Writes what waits, then ends the task.
+    /// Writes all events that wait, then ends the task.
     pub(super) async fn close(&self) {
         let closing = async {
             let (ended, has_ended) = oneshot::channel();
@@ -85,13 +85,13 @@ async fn record(writer: Writer, node_id: NodeId, mut waiting: mpsc::Receiver<Eve
         write_batch(&writer, statements).await;
         if let Some(end) = end {
             waiting.close();
-            // Who asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = end.send(());
         }
     }
 }
 
-/// A full queue or an absent database is waited out; the payments go first.
+/// Payments go first: it waits while the writer's queue is full or the database is away.
 async fn write_batch(writer: &Writer, statements: Vec<Statement>) {
     if statements.is_empty() {
         return;

@@ -12,11 +12,10 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
 use crate::payment::reference::SequenceNumber;
 
-/// The most pairs of host and business date whose blocks are kept: two days of as many hosts as there
-/// can be, so that none that is in use loses its block. The oldest dates go first, and
-/// what is left of their blocks is never used.
-const KEPT_LINES: usize = 512;
-/// How often a caller whose numbers others took away meanwhile tries again.
+/// The most pairs of host and business date whose blocks are kept: two days of the most hosts, so that no
+/// pair in use loses its block. The oldest dates go first; the rest of their blocks is never used.
+const MAX_SEQUENCES: usize = 512;
+/// The most attempts of a caller while others take the numbers of its block.
 const ATTEMPTS: u32 = 16;
 
 /// Hands out numbers. Cloning is cheap: all clones share the blocks.
@@ -24,16 +23,16 @@ const ATTEMPTS: u32 = 16;
 pub struct Numbers {
     store: Store,
     block: u64,
-    lines: Arc<Mutex<Lines>>,
+    sequences: Arc<Mutex<Sequences>>,
 }
 
-type Lines = HashMap<(BusinessDate, HostId), Arc<Line>>;
+type Sequences = HashMap<(BusinessDate, HostId), Arc<Sequence>>;
 
-/// The blocks of one host and business date.
+/// The numbers of one host and business date.
 #[derive(Debug, Default)]
-struct Line {
+struct Sequence {
     blocks: Mutex<Blocks>,
-    /// Held by whoever reserves: one at a time.
+    /// Held by the one caller that reserves.
     refilling: tokio::sync::Mutex<()>,
     /// Reservations that failed so far.
     failures: AtomicU64,
@@ -78,7 +77,7 @@ impl Numbers {
         Self {
             store,
             block: block.clamp(1, MAX_BLOCK),
-            lines: Arc::default(),
+            sequences: Arc::default(),
         }
     }
 
@@ -92,10 +91,10 @@ impl Numbers {
         host: &HostId,
         date: BusinessDate,
     ) -> Result<SequenceNumber, StoreError> {
-        let line = self.line(host, date);
+        let sequence = self.sequence(host, date);
         for _ in 0..ATTEMPTS {
             let (number, low) = {
-                let mut blocks = lock(&line.blocks);
+                let mut blocks = lock(&sequence.blocks);
                 let number = blocks.take();
                 // The next block is fetched while half of one is left.
                 (
@@ -104,11 +103,11 @@ impl Numbers {
                 )
             };
             let Some(number) = number else {
-                self.refill(&line, host, date).await?;
+                self.refill(&sequence, host, date).await?;
                 continue;
             };
             if low {
-                self.refill_ahead(line.clone(), *host, date);
+                self.refill_ahead(sequence.clone(), *host, date);
             }
             return SequenceNumber::new(number).ok_or_else(|| StoreError::SequenceExhausted {
                 host: host.to_string(),
@@ -118,54 +117,54 @@ impl Numbers {
         Err(StoreError::Busy { waiting: 0 })
     }
 
-    fn line(&self, host: &HostId, date: BusinessDate) -> Arc<Line> {
-        let mut lines = lock(&self.lines);
-        if let Some(line) = lines.get(&(date, *host)) {
-            return line.clone();
+    fn sequence(&self, host: &HostId, date: BusinessDate) -> Arc<Sequence> {
+        let mut sequences = lock(&self.sequences);
+        if let Some(sequence) = sequences.get(&(date, *host)) {
+            return sequence.clone();
         }
-        if lines.len() >= KEPT_LINES
-            && let Some(oldest) = lines.keys().min().cloned()
+        if sequences.len() >= MAX_SEQUENCES
+            && let Some(oldest) = sequences.keys().min().cloned()
         {
-            lines.remove(&oldest);
+            sequences.remove(&oldest);
         }
-        lines.entry((date, *host)).or_default().clone()
+        sequences.entry((date, *host)).or_default().clone()
     }
 
-    /// Waits for numbers: one caller reserves, the others wait for it. When it fails, those that were
-    /// waiting then fail with it: each would only ask the same store again, one after the other.
+    /// One caller reserves a block, the others wait for it. When it fails, those that waited fail too:
+    /// otherwise each would ask the same store again, one after the other.
     async fn refill(
         &self,
-        line: &Line,
+        sequence: &Sequence,
         host: &HostId,
         date: BusinessDate,
     ) -> Result<(), StoreError> {
-        let failures = line.failures.load(Ordering::Relaxed);
-        let _only_one = line.refilling.lock().await;
-        if lock(&line.blocks).left() > 0 {
+        let failures = sequence.failures.load(Ordering::Relaxed);
+        let _only_one = sequence.refilling.lock().await;
+        if lock(&sequence.blocks).left() > 0 {
             return Ok(());
         }
-        if line.failures.load(Ordering::Relaxed) != failures {
-            let reason = "a reservation of numbers that this one waited for failed".to_owned();
+        if sequence.failures.load(Ordering::Relaxed) != failures {
+            let reason = "another caller's reservation of numbers failed".to_owned();
             return Err(StoreError::Unavailable { reason });
         }
         let reserved = self.store.reserve_sequence(host, date, self.block).await;
         let block = reserved.inspect_err(|_| {
-            line.failures.fetch_add(1, Ordering::Relaxed);
+            sequence.failures.fetch_add(1, Ordering::Relaxed);
         })?;
-        lock(&line.blocks).add(block);
+        lock(&sequence.blocks).add(block);
         Ok(())
     }
 
-    /// Reserves in the background, unless that is being done already. A failure is left to whoever
-    /// finds the line empty.
-    fn refill_ahead(&self, line: Arc<Line>, host: HostId, date: BusinessDate) {
+    /// Reserves in the background, unless another caller does. A failure is left to the caller that finds
+    /// no number.
+    fn refill_ahead(&self, sequence: Arc<Sequence>, host: HostId, date: BusinessDate) {
         let numbers = self.clone();
         tokio::spawn(async move {
-            let Ok(_only_one) = line.refilling.try_lock() else {
+            let Ok(_only_one) = sequence.refilling.try_lock() else {
                 return;
             };
             let low = {
-                let blocks = lock(&line.blocks);
+                let blocks = lock(&sequence.blocks);
                 blocks.ahead.is_empty() && blocks.left() <= numbers.block / 2
             };
             if !low {
@@ -176,7 +175,7 @@ impl Numbers {
                 .reserve_sequence(&host, date, numbers.block)
                 .await
             {
-                Ok(block) => lock(&line.blocks).add(block),
+                Ok(block) => lock(&sequence.blocks).add(block),
                 Err(error) => {
                     tracing::warn!(%error, host.id = %host, "numbers could not be reserved ahead");
                 }

@@ -1,5 +1,5 @@
-//! What is forgotten in time, so that nothing that others can make more of grows for ever. Payments,
-//! operations and requests are kept for good.
+//! Retention: tables that callers can grow are pruned. Payments, operations and requests are kept for
+//! good.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ use crate::payment::moment::UnixMillis;
 
 /// How long a sealed card's use is remembered after the card expired, in milliseconds.
 const ENVELOPE_KEPT_MS: i64 = 3_600_000;
-/// How long is known who was connected, what was quarantined and which processes there were: 90 days,
-/// in milliseconds.
-const TRACES_KEPT_MS: i64 = 90 * 24 * 3_600_000;
+/// How long closed connections, quarantined responses and dead processes are kept: 90 days, in
+/// milliseconds.
+const HISTORY_KEPT_MS: i64 = 90 * 24 * 3_600_000;
 /// The most rows that one transaction removes, so that no payment waits long for it.
-const PRUNED_ROWS: i64 = 500;
-/// How long one run of pruning may take for each table, so that none starves another.
-const PRUNING_FOR: Duration = Duration::from_secs(7);
+const MAX_PRUNED_ROWS: i64 = 500;
+/// How long one run may prune one table, so that no table starves another.
+const PRUNE_TABLE_WITHIN: Duration = Duration::from_secs(7);
 
 impl Store {
-    /// Forgets, in small transactions between which payments are written: the use of sealed cards that
-    /// expired more than an hour before `now`; connections that were closed, and quarantined responses
-    /// that came, more than 90 days before; and processes that gave no sign of life since.
-    /// Gives how many rows that were; what is too many for one call is left to the next.
+    /// Deletes old rows, in small transactions between which payments are written. Old are: sealed cards
+    /// that expired more than an hour before `now`; connections that closed, quarantined responses that
+    /// came and last heartbeats more than 90 days before `now`. Returns how many rows it deleted; the
+    /// rest is left to the next call.
     ///
     /// # Errors
     /// When the database is not available or too much waits.
     pub async fn prune(&self, now: UnixMillis) -> Result<u64, StoreError> {
         let expired = now.plus_ms(-ENVELOPE_KEPT_MS);
-        let old = now.plus_ms(-TRACES_KEPT_MS);
+        let old = now.plus_ms(-HISTORY_KEPT_MS);
         // Identifiers begin with the time, and the one with nothing after it comes first.
         let first_connection = ConnectionId::from_parts(old, [0; 10]).to_string();
         let first_quarantined = QuarantineId::from_parts(old, [0; 10]).to_string();
@@ -42,7 +42,7 @@ impl Store {
                 "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
                     (SELECT merchant_id, jti FROM used_envelopes WHERE expires_at_ms < $1 \
                      ORDER BY expires_at_ms LIMIT $2)",
-                vec![expired.as_i64().into(), PRUNED_ROWS.into()],
+                vec![expired.as_i64().into(), MAX_PRUNED_ROWS.into()],
             ),
             (
                 "DELETE FROM client_connections WHERE id IN \
@@ -50,19 +50,19 @@ impl Store {
                      AND disconnected_at_ms < $3 ORDER BY id LIMIT $2)",
                 vec![
                     first_connection.into(),
-                    PRUNED_ROWS.into(),
+                    MAX_PRUNED_ROWS.into(),
                     old.as_i64().into(),
                 ],
             ),
             (
                 "DELETE FROM quarantine WHERE id IN \
                     (SELECT id FROM quarantine WHERE id < $1 ORDER BY id LIMIT $2)",
-                vec![first_quarantined.into(), PRUNED_ROWS.into()],
+                vec![first_quarantined.into(), MAX_PRUNED_ROWS.into()],
             ),
             (
                 "DELETE FROM nodes WHERE id IN \
                     (SELECT id FROM nodes WHERE seen_at_ms < $1 ORDER BY seen_at_ms LIMIT $2)",
-                vec![old.as_i64().into(), PRUNED_ROWS.into()],
+                vec![old.as_i64().into(), MAX_PRUNED_ROWS.into()],
             ),
         ] {
             pruned += self.prune_rows(text, values).await?;
@@ -71,22 +71,25 @@ impl Store {
     }
 
     async fn prune_rows(&self, text: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
-        let forget = Statement {
+        let delete = Statement {
             text,
             values,
             returning: false,
         };
         let mut pruned = 0;
-        let give_up_at = Instant::now() + PRUNING_FOR;
+        let give_up_at = Instant::now() + PRUNE_TABLE_WITHIN;
         while Instant::now() < give_up_at {
-            let done = self.inner.writer.run(vec![forget.clone()], true).await?;
+            let done = self.inner.writer.run(vec![delete.clone()], true).await?;
             let rows = done.first().map_or(0, |done| done.rows_affected);
             pruned += rows;
-            if rows < PRUNED_ROWS.unsigned_abs() {
+            if rows < MAX_PRUNED_ROWS.unsigned_abs() {
                 return Ok(pruned);
             }
         }
-        tracing::warn!(pruned, "more has expired than could be forgotten in time");
+        tracing::warn!(
+            pruned,
+            "more rows have expired than could be pruned in time"
+        );
         Ok(pruned)
     }
 }

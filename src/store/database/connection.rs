@@ -1,8 +1,8 @@
 //! The connection that writes, of its database's own type.
 //!
-//! Reading goes through sqlx's `Any`, which is the same for both databases. Writing does not: `Any`
-//! copies each text twice more on its way, and a payment binds sixty values (docs/decisions/0008).
-//! Rows that a statement returns are read as `Any`'s.
+//! Readers use sqlx's `Any`, which is the same for both databases. The writer does not: `Any` copies each
+//! text twice more, and a payment binds sixty values (docs/decisions/0008). The rows that its statements
+//! return are converted to `Any`'s.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl WriteConnection {
     }
 }
 
-/// A transaction. Dropped, when its attempt is given up, it is rolled back by whatever comes next.
+/// A transaction. A dropped one is rolled back before the connection's next statement.
 pub(in crate::store) enum WriteTransaction<'c> {
     Sqlite(Transaction<'c, Sqlite>),
     Postgres(Transaction<'c, Postgres>),

@@ -1,4 +1,4 @@
-//! The two databases, and the few words of SQL that only one of them is told.
+//! The two databases, and the words of SQL that are for SQLite only.
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,21 +7,21 @@ pub(in crate::store) enum Engine {
     Postgres,
 }
 
-/// What SQLite is told and PostgreSQL is not stands in a comment that begins so: how a table lies on the
-/// disk, what a statement leaves behind when it fails.
+/// Begins a comment whose content is SQL for SQLite: how a table is stored, what a failed statement
+/// leaves behind. PostgreSQL reads a comment.
 const FOR_SQLITE: &str = "/*SQLITE ";
 
-/// The text as the database is told it.
+/// `text` with the SQL in its SQLite comments uncovered, on SQLite.
 pub(in crate::store) fn for_engine(engine: Engine, text: &str) -> String {
     let mut parts = text.split(FOR_SQLITE);
-    let mut told = parts.next().unwrap_or_default().to_owned();
+    let mut uncovered = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         match (engine, part.split_once("*/")) {
-            (Engine::Sqlite, Some((marked, rest))) => told.extend([marked, rest]),
-            _ => told.extend([FOR_SQLITE, part]),
+            (Engine::Sqlite, Some((marked, rest))) => uncovered.extend([marked, rest]),
+            _ => uncovered.extend([FOR_SQLITE, part]),
         }
     }
-    told
+    uncovered
 }
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_for_sqlite_is_a_comment_elsewhere() {
+    fn sql_for_sqlite_is_a_comment_elsewhere() {
         let text = "CREATE TABLE a (b TEXT) /*SQLITE WITHOUT ROWID */; /* c */ /*SQLITE d*/";
         assert_eq!(
             for_engine(Engine::Sqlite, text),

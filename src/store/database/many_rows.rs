@@ -1,10 +1,10 @@
-//! Statements that take many rows: one text for both databases, but for how a parameter is written, for
-//! what SQLite alone is told in a comment, and that SQLite takes several at once.
+//! Statements that take many rows. The text is one for both databases, with three exceptions: how a
+//! parameter is written, comments with SQL for SQLite, and that SQLite takes several statements at once.
 //!
-//! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses, so the texts are written here, once for
-//! each number of rows: with `$1, $2, …` for PostgreSQL, and with `?` for SQLite, where a number is a
-//! name, and the driver's search for each name costs the square of how many there are. Only a few
-//! numbers of rows are used, so that the prepared statements stay in the connection's cache.
+//! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses. So the texts are built here, once for each
+//! number of rows: with `$1, $2, …` for PostgreSQL and with `?` for SQLite. (On SQLite a number is a name,
+//! and the driver's search for names takes the square of their count.) Only a few numbers of rows are
+//! used, so that the prepared statements stay in the connection's cache.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -22,39 +22,39 @@ use super::value::Value;
 pub(in crate::store) struct ManyRows {
     /// Names it in the cache.
     pub(in crate::store) name: &'static str,
-    /// What comes before the rows; may hold what SQLite alone is told ([`for_engine`]).
+    /// The text before the rows, with comments for SQLite ([`for_engine`]).
     pub(in crate::store) before: &'static str,
     /// One row: each `?` is the next parameter.
     pub(in crate::store) row: &'static str,
-    /// What comes after the rows; may hold what SQLite alone is told.
+    /// The text after the rows, with comments for SQLite.
     pub(in crate::store) after: &'static str,
-    /// What makes it say which rows it wrote; empty when nobody asks.
+    /// The clause that returns the written rows; empty when no caller asks for them.
     pub(in crate::store) returning: &'static str,
 }
 
-/// The numbers of rows that statements are made for: so many that few pieces are needed, since each
-/// is a way to the database's thread or process and back, and so few that all are kept prepared.
+/// The numbers of rows that statements are built for: enough that most batches need one statement, since
+/// each costs a round trip to the database, and few enough that all stay prepared.
 const SIZES: [usize; 26] = [
     128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 20, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
 ];
 
-/// The texts that a connection for writing keeps prepared: for each size seven statements, three of
-/// them with rows in return too, and three texts of several; and some others.
+/// The statements that the writer's connection keeps prepared: for each size seven statements, three of
+/// them also with RETURNING, and three texts of several statements; and some others.
 pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 13 + 40;
 
-/// The texts made so far.
+/// The texts built so far.
 #[derive(Debug)]
 pub(in crate::store) struct Texts {
     engine: Engine,
     /// By the statements' names, how many rows each has, and whether they return rows.
-    made: HashMap<(Names, usize, bool), Arc<str>>,
+    built: HashMap<(Names, usize, bool), Arc<str>>,
 }
 
-/// The names of statements that go together; empty behind the last.
-type Names = [&'static str; MOST_TOGETHER];
+/// The names of statements that share a text; empty after the last.
+type Names = [&'static str; MAX_STATEMENTS];
 
-/// The most statements that go together.
-const MOST_TOGETHER: usize = 4;
+/// The most statements that share a text.
+const MAX_STATEMENTS: usize = 4;
 
 /// A statement and its rows.
 pub(in crate::store) struct Part<'r> {
@@ -62,12 +62,12 @@ pub(in crate::store) struct Part<'r> {
     pub(in crate::store) rows: Vec<&'r [Value]>,
 }
 
-/// What a statement with many rows did.
+/// The result of a statement with many rows.
 #[derive(Default)]
-pub(in crate::store) struct Ran {
+pub(in crate::store) struct ManyRowsResult {
     /// How many rows it wrote.
     pub(in crate::store) count: usize,
-    /// What it returned, when that was asked for.
+    /// The rows that it returned, if asked for.
     pub(in crate::store) returned: Vec<AnyRow>,
 }
 
@@ -75,7 +75,7 @@ impl Texts {
     pub(in crate::store) fn new(engine: Engine) -> Self {
         Self {
             engine,
-            made: HashMap::new(),
+            built: HashMap::new(),
         }
     }
 
@@ -90,22 +90,22 @@ impl Texts {
         for (name, statement) in names.iter_mut().zip(statements.clone()) {
             *name = statement.name;
         }
-        let made = || {
+        let build = || {
             let texts: Vec<String> = statements
                 .clone()
                 .map(|statement| many_rows_text(engine, statement, rows, returning))
                 .collect();
             texts.join("; ").into()
         };
-        self.made
+        self.built
             .entry((names, rows, returning))
-            .or_insert_with(made)
+            .or_insert_with(build)
             .clone()
     }
 
-    /// Runs the statements of all `parts`, which have as many rows each, and gives how many rows they
-    /// wrote in all. They go together, as a text of several statements, which only SQLite takes: each
-    /// text is a way to its thread and back, on which everybody waits.
+    /// Runs the statements of all `parts`, which have the same number of rows, and returns how many rows
+    /// they wrote in all. The statements share a text, which only SQLite takes: each text costs a round
+    /// trip to SQLite's thread.
     pub(in crate::store) async fn run_together(
         &mut self,
         transaction: &mut WriteTransaction<'_>,
@@ -113,8 +113,8 @@ impl Texts {
     ) -> Result<usize, sqlx::Error> {
         let all = parts.first().map_or(0, |part| part.rows.len());
         debug_assert!(
-            parts.len() <= MOST_TOGETHER && parts.iter().all(|part| part.rows.len() == all),
-            "statements that go together have as many rows each"
+            parts.len() <= MAX_STATEMENTS && parts.iter().all(|part| part.rows.len() == all),
+            "statements that share a text have the same number of rows"
         );
         let (mut begin, mut count) = (0, 0);
         while begin < all {
@@ -133,28 +133,28 @@ impl Texts {
         Ok(count)
     }
 
-    /// Runs `statement` for all `rows`, in as many pieces as needed. Rows in return are asked for
-    /// only when they are needed: each is a message between two threads or processes.
+    /// Runs `statement` for all `rows`, several times if needed. `returning` costs a message between two
+    /// threads or processes for each row.
     pub(in crate::store) async fn run(
         &mut self,
         transaction: &mut WriteTransaction<'_>,
         statement: &ManyRows,
         rows: &[&[Value]],
         returning: bool,
-    ) -> Result<Ran, sqlx::Error> {
-        let mut ran = Ran::default();
+    ) -> Result<ManyRowsResult, sqlx::Error> {
+        let mut ran = ManyRowsResult::default();
         let mut rest = rows;
         while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rows_per_statement(rest.len()));
+            let (now, after) = rest.split_at(rows_per_statement(rest.len()));
             rest = after;
             let statement = std::iter::once(statement);
-            let text = AssertSqlSafe(self.text(statement, piece.len(), returning));
+            let text = AssertSqlSafe(self.text(statement, now.len(), returning));
             if returning {
-                let returned = transaction.fetch(text, piece).await?;
+                let returned = transaction.fetch(text, now).await?;
                 ran.count += returned.len();
                 ran.returned.extend(returned);
             } else {
-                let count = transaction.execute(text, piece).await?;
+                let count = transaction.execute(text, now).await?;
                 ran.count += usize::try_from(count).unwrap_or(usize::MAX);
             }
         }
@@ -162,7 +162,7 @@ impl Texts {
     }
 }
 
-/// How many of `rows` go into the next statement.
+/// How many of `rows` waiting rows the next statement takes.
 pub(in crate::store) fn rows_per_statement(rows: usize) -> usize {
     SIZES.into_iter().find(|size| *size <= rows).unwrap_or(rows)
 }

@@ -1,8 +1,8 @@
 //! The schema: migrations carried in the program, and the check that a database has exactly them.
 //!
-//! sqlx's own migrator is not used, because it takes an advisory lock on PostgreSQL. Here the row
-//! that says "applied" is inserted first and within the migration's transaction, so that of two
-//! processes one waits and then finds the work done.
+//! sqlx's own migrator takes an advisory lock on PostgreSQL, so it is not used. Here each migration's
+//! transaction first inserts the row that says "applied": of two processes the second waits for the first
+//! and finds the row.
 
 use ring::digest::{SHA256, digest};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};

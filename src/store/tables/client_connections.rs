@@ -41,7 +41,7 @@ impl Store {
         self.inner.connection_log.append(Event::Closed(id, at))
     }
 
-    /// Client connections, newest first, going on after `after`; `limit` is 1 to [`super::records::MAX_PAGE_SIZE`].
+    /// Client connections, newest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

@@ -1,5 +1,5 @@
-//! Rows into records. Whatever a row holds that no version of this program wrote is an error that
-//! names table, column and row.
+//! Reads the columns of a row. A value that no version of this program wrote is an error that names table,
+//! column and row.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ pub(in crate::store) fn variant_name(value: &impl Serialize) -> Result<String, S
     }
 }
 
-/// A row on its way into a record.
+/// A row of a table.
 pub(in crate::store) struct Columns<'r> {
     row: &'r AnyRow,
     table: &'static str,
@@ -33,7 +33,7 @@ pub(in crate::store) struct Columns<'r> {
 }
 
 impl<'r> Columns<'r> {
-    /// A row of `table`, named in errors by the column `key`.
+    /// A row of `table`. Errors name the row by its column `key`.
     pub(in crate::store) fn of(
         row: &'r AnyRow,
         table: &'static str,
@@ -107,7 +107,7 @@ impl<'r> Columns<'r> {
         }
     }
 
-    /// A text that the domain reads.
+    /// A text that the domain parses.
     pub(in crate::store) fn parsed<T>(&self, column: &'static str) -> Result<T, StoreError>
     where
         T: FromStr,
@@ -118,7 +118,7 @@ impl<'r> Columns<'r> {
             .map_err(|error| self.corrupt(column, text, error))
     }
 
-    /// A text that the domain reads, or none.
+    /// A text that the domain parses, or NULL.
     pub(in crate::store) fn optional_parsed<T>(
         &self,
         column: &'static str,
@@ -133,7 +133,7 @@ impl<'r> Columns<'r> {
         }
     }
 
-    /// A number that the domain reads.
+    /// A number that the domain checks.
     pub(in crate::store) fn number<T>(&self, column: &'static str) -> Result<T, StoreError>
     where
         T: TryFrom<i64>,
@@ -167,7 +167,7 @@ impl<'r> Columns<'r> {
             .map_err(|error| self.corrupt(column, text, error))
     }
 
-    /// The column that is searched must name the state that the other one owns.
+    /// Checks that the column `state`, which is searched, names the state of the column `state_detail`.
     pub(in crate::store) fn same_state(&self, detailed: &str) -> Result<(), StoreError> {
         let state = self.text("state")?;
         if state == detailed {

@@ -1,4 +1,4 @@
-//! Requests that were taken, and what their merchants were stored.
+//! Requests that were taken, and the answers that their merchants got.
 
 use std::borrow::Cow;
 
@@ -18,8 +18,8 @@ use crate::store::error::StoreError;
 use crate::store::hex::from_hex;
 use crate::store::records::RecordedAnswer;
 
-/// What `operations.answer` holds: of the payment as the merchant was told it, what later changes
-/// change. Everything else stands in the payment's row for good.
+/// The column `answer` of an operation: the values of the answered payment that later changes overwrite.
+/// The others never change in the payment's row.
 #[derive(Serialize, Deserialize)]
 struct AnswerColumns<'p> {
     authorized_minor: i64,
@@ -31,7 +31,7 @@ struct AnswerColumns<'p> {
     version: i64,
 }
 
-/// `operations.answer` for a merchant that is told `payment`.
+/// The column `answer` for a merchant that is answered `payment`.
 pub(in crate::store) fn answer(payment: &Payment) -> impl Serialize {
     AnswerColumns {
         authorized_minor: payment.authorized_minor,
@@ -44,7 +44,7 @@ pub(in crate::store) fn answer(payment: &Payment) -> impl Serialize {
     }
 }
 
-/// The payment as the merchant was told it, from a row with [`PAYMENT_COLUMNS`] and the `answer` of
+/// The payment that the merchant was answered, from a row with [`PAYMENT_COLUMNS`] and the `answer` of
 /// an operation; `None` when there is no answer yet.
 pub(in crate::store) fn answered_payment(
     row: &AnyRow,
@@ -102,8 +102,8 @@ impl Store {
         }))
     }
 
-    /// Whether this very answer is recorded for the operation: then an outcome that finds its place
-    /// taken found itself, written by an attempt whose COMMIT was not confirmed.
+    /// Whether `payment` is the recorded answer of the operation. Then a superseded outcome found its own
+    /// rows, written by an attempt whose COMMIT was not confirmed.
     pub(in crate::store) async fn is_answer(
         &self,
         operation: OperationId,

@@ -1,4 +1,4 @@
-//! Responses that came too late, and those that matched nothing.
+//! Responses that came after the gateway had stopped waiting.
 
 use super::columns::Columns;
 use crate::payment::ids::OperationId;

@@ -1,4 +1,4 @@
-//! Merchants and their API keys.
+//! Merchants.
 
 use sqlx::any::AnyRow;
 

@@ -1,4 +1,4 @@
-//! The signs of life of this process, and what dead ones left open.
+//! Gateway processes: their heartbeats, and the connections that dead ones left open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use crate::store::error::StoreError;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::writer::change::Statement;
 
-/// How often this process says that it lives.
-const LIFE_SIGN: Duration = Duration::from_secs(10);
-/// After this long without a sign a process is taken for dead, in milliseconds.
+/// Between two heartbeats of this process.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+/// A process without a heartbeat for this long is dead, in milliseconds.
 const DEAD_AFTER_MS: i64 = 60_000;
-/// How often pruning begins, at least twice as long as one run may take.
-const PRUNING: Duration = Duration::from_secs(60);
+/// Between two runs of pruning; at least twice as long as one run may take.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
-const LEFT_OPEN: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
+const CLOSE_LEFT_OPEN: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
     WHERE disconnected_at_ms IS NULL AND node_id <> $3 AND node_id NOT IN \
     (SELECT id FROM nodes WHERE stopped_at_ms IS NULL AND seen_at_ms >= $4)";
 const NOTE: &str = "the gateway process that held it stopped";
 
 impl Store {
-    /// When each process that has not stopped in order last said that it lives, the latest first; at
-    /// most [`MAX_PAGE_SIZE`]. The moments are those processes' own clocks'.
+    /// The last heartbeat of each process that has not stopped in order, the latest first; at most
+    /// [`MAX_PAGE_SIZE`]. The moments are from the clocks of those processes.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -38,15 +38,15 @@ impl Store {
              ORDER BY seen_at_ms DESC LIMIT {MAX_PAGE_SIZE}"
         );
         let rows = self.read(AssertSqlSafe(text), &[]).await?;
-        let sign = |row| {
+        let heartbeat = |row| {
             let columns = Columns::of(row, "nodes", "id")?;
             Ok((columns.parsed("id")?, columns.moment("seen_at_ms")?))
         };
-        rows.iter().map(sign).collect()
+        rows.iter().map(heartbeat).collect()
     }
 
-    /// Enters this process, and closes what dead ones left open. On SQLite all others are dead,
-    /// because this one holds the file's lock.
+    /// Writes this process's heartbeat, and closes the connections that dead processes left open. On
+    /// SQLite all others are dead, because this one holds the file's lock.
     pub(in crate::store) async fn register(&self, now: UnixMillis) -> Result<(), StoreError> {
         let alive_since = if self.exclusive() {
             UnixMillis::new(i64::MAX)
@@ -66,7 +66,7 @@ impl Store {
         Ok(())
     }
 
-    /// Leaves in order.
+    /// Records that this process stops in order.
     pub(in crate::store) async fn unregister(&self, now: UnixMillis) {
         let leave = Statement {
             text: "UPDATE nodes SET stopped_at_ms = $2 WHERE id = $1",
@@ -76,13 +76,13 @@ impl Store {
         if let Err(error) = self.inner.writer.run(vec![leave], true).await
             && error != StoreError::Closed
         {
-            tracing::warn!(%error, "this process could not be entered as stopped");
+            tracing::warn!(%error, "this process could not be recorded as stopped");
         }
     }
 
     fn left_open(&self, now: UnixMillis, alive_since: UnixMillis) -> Statement {
         Statement {
-            text: LEFT_OPEN,
+            text: CLOSE_LEFT_OPEN,
             values: vec![
                 now.as_i64().into(),
                 NOTE.into(),
@@ -93,18 +93,18 @@ impl Store {
         }
     }
 
-    /// Starts the tasks that give signs of life and prune: two, because other nodes take one that is
-    /// busy pruning for dead. They end with the store.
+    /// Starts the heartbeat and pruning. They are two tasks, because pruning must not delay a heartbeat.
+    /// They end with the store.
     pub(in crate::store) fn start_housekeeping(&self) {
-        self.keep_up(LIFE_SIGN, |store| async move {
+        self.run_every(HEARTBEAT_EVERY, |store| async move {
             store.register(SystemClock.now()).await
         });
-        self.keep_up(PRUNING, |store| async move {
+        self.run_every(PRUNE_EVERY, |store| async move {
             store.prune(SystemClock.now()).await.map(drop)
         });
     }
 
-    fn keep_up<W>(&self, every: Duration, work: impl Fn(Self) -> W + Send + 'static)
+    fn run_every<W>(&self, every: Duration, work: impl Fn(Self) -> W + Send + 'static)
     where
         W: Future<Output = Result<(), StoreError>> + Send,
     {

@@ -1,4 +1,4 @@
-//! What a process that died left unfinished, and the reversals that are owed.
+//! Operations: one row for each exchange with a host.
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -14,16 +14,16 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::MAX_PAGE_SIZE;
 
-/// Where a look at unfinished operations goes on.
+/// Where the next page of unfinished operations begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedCursor(i64, String);
 
-/// A part of the unfinished operations.
+/// A page of unfinished operations.
 #[derive(Debug)]
 pub struct Unfinished {
     /// The operations and their payments.
     pub found: Vec<(Payment, Operation)>,
-    /// Where the next part begins; `None` at the end.
+    /// Where the next page begins; `None` at the end.
     pub next: Option<UnfinishedCursor>,
 }
 
@@ -36,13 +36,12 @@ pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.
     operations.version, operations.state_detail";
 
 impl Store {
-    /// Operations whose deadline was before `older_than` and that nobody has finished, with their
-    /// payments, the longest overdue first, going on after `after`; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`]. A row that can't be read is logged and passed over, so that it holds up no
-    /// other.
+    /// Unfinished operations whose deadline was before `older_than`, with their payments, the longest
+    /// overdue first, from `after` on; `limit` is 1 to [`MAX_PAGE_SIZE`]. A corrupt row is logged and
+    /// skipped.
     ///
-    /// Whoever finishes one records its outcome like any other: if its own process does so first,
-    /// the version tells.
+    /// The outcome of one is recorded like any other: its version decides whether the operation's own
+    /// process was first.
     ///
     /// # Errors
     /// When the database can't be read.
@@ -88,7 +87,7 @@ impl Store {
         Ok(unfinished)
     }
 
-    /// An operation's row, read, and its payment.
+    /// The operation of `row`, and its payment.
     pub(in crate::store) async fn with_its_payment(
         &self,
         row: &AnyRow,

@@ -1,4 +1,4 @@
-//! Recording intents and outcomes, and reading payments and operations.
+//! Payments: one row for each.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(in crate::store) const PAYMENT_COLUMNS: &str = "payments.id, payments.mercha
     payments.stan, payments.rrn, payments.business_date, payments.created_at_ms, \
     payments.updated_at_ms, payments.version, payments.state_detail, payments.detail";
 
-/// What `payments.detail` holds: what nobody searches for.
+/// The column `detail`: the values that are never searched.
 #[derive(Serialize, Deserialize)]
 struct PaymentDetail<'p> {
     card: Cow<'p, CardSummary>,

@@ -1,4 +1,4 @@
-//! Records as texts, for values to bind.
+//! Writes values as the texts that statements bind.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::store::error::StoreError;
 
-/// About what the longest text of a payment takes.
+/// About the length of a payment's longest text.
 const TYPICAL_BYTES: usize = 512;
 
-/// Where texts are written before each is copied out as long as it turned out to be: a payment has some
-/// twenty, and a buffer of its own for each would be made, made larger and thrown away every time.
+/// One buffer for many texts; each is copied out at its own length. A payment has some twenty texts, and a
+/// buffer for each would be allocated, grown and freed every time.
 pub(in crate::store) struct TextBuffer(Vec<u8>);
 
 impl TextBuffer {
@@ -27,7 +27,10 @@ impl TextBuffer {
         self.copy()
     }
 
-    /// A value as JSON. The domain's values have no key that JSON can't write.
+    /// A value as JSON.
+    ///
+    /// # Errors
+    /// When a map has a key that is no text. No value of the domain has one.
     pub(in crate::store) fn json(
         &mut self,
         value: &impl Serialize,
@@ -40,7 +43,7 @@ impl TextBuffer {
         Ok(self.copy())
     }
 
-    /// Both writers write UTF-8, and finding that out is several times faster than replacing what isn't.
+    /// Both writers write UTF-8. Checking that is several times faster than a lossy conversion.
     fn copy(&self) -> Arc<str> {
         match std::str::from_utf8(&self.0) {
             Ok(text) => text.into(),
@@ -54,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_leaves_anything_for_the_next() {
+    fn texts_do_not_mix() {
         let mut texts = TextBuffer::new();
         assert_eq!(&*texts.text("a longer text"), "a longer text");
         assert_eq!(&*texts.text(7), "7");

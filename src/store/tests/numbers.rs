@@ -41,7 +41,7 @@ async fn who_waits_for_numbers_fails_with_the_one_who_asked() {
         .collect();
     let waited = reasons
         .iter()
-        .filter(|reason| reason.contains("that this one waited for failed"));
+        .filter(|reason| reason.contains("another caller's reservation"));
     assert_eq!(waited.count(), 4, "{reasons:?}");
     execute(&admin, allow(true)).await;
     // The longest pause between two attempts to connect is a second.

@@ -1,10 +1,8 @@
-//! What the group-commit writer says to the database, statement by statement; `batch` says in which
-//! order.
+//! The statements of the group-commit writer; `transaction` runs them in order.
 //!
-//! After an error `batch` never commits, so a statement that fails need not undo what it had written so
-//! far (OR FAIL): to be able to, SQLite would keep a copy of each page that the statement changes, and
-//! does so where a foreign key is checked. None of these may stand in a transaction that goes on after
-//! an error.
+//! After an error `transaction` never commits. So a failed statement need not undo its own rows (OR
+//! FAIL), and SQLite need not keep a copy of each page that it changes. (It still does where a foreign
+//! key is checked.) No other transaction may use these statements if it goes on after an error.
 
 use crate::store::database::many_rows::ManyRows;
 
@@ -27,8 +25,8 @@ pub(in crate::store) const ENVELOPES: ManyRows = ManyRows {
 };
 
 /// A new payment is on its way to be authorized, has nothing authorized, captured, refunded or disputed,
-/// and version 1. (Each text that is bound is copied five times before it is on the disk, so what is the
-/// same for all stands here.)
+/// and version 1. (A bound text is copied five times on its way to the disk, so the values that all new
+/// payments share are in the statement.)
 pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
     name: "new payments",
     before: "INSERT /*SQLITE OR FAIL */INTO payments \
@@ -54,7 +52,7 @@ pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
     returning: "",
 };
 
-/// The casts tell PostgreSQL the types, which it can't see through the list of values.
+/// The casts are for PostgreSQL, which can't infer types through the list of values.
 pub(in crate::store) const CHANGED_OPERATIONS: ManyRows = ManyRows {
     name: "changed operations",
     before: "WITH changed (id, version, state, bank_us, updated_at_ms, state_detail, answer) \
@@ -107,7 +105,7 @@ mod tests {
     use crate::store::tables::text_buffer::TextBuffer;
 
     #[test]
-    fn what_is_new_is_written_as_the_domain_writes_it() {
+    fn literals_are_those_of_the_domain() {
         let mut texts = TextBuffer::new();
         let state = PaymentState::Authorizing { pending: None };
         let detail = texts.json(&state).unwrap();
@@ -128,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn sqlite_is_told_what_a_statement_need_not_undo() {
+    fn statements_do_not_undo_their_rows_on_sqlite() {
         for statement in [
             REQUESTS,
             ENVELOPES,
@@ -137,8 +135,8 @@ mod tests {
             CHANGED_PAYMENTS,
         ] {
             let text = [statement.before, statement.after].concat();
-            let told = for_engine(Engine::Sqlite, &text);
-            assert_eq!(told.matches(" OR FAIL ").count(), 1, "{}", statement.name);
+            let sqlite = for_engine(Engine::Sqlite, &text);
+            assert_eq!(sqlite.matches(" OR FAIL ").count(), 1, "{}", statement.name);
             assert_eq!(for_engine(Engine::Postgres, &text), text);
         }
     }

@@ -152,7 +152,7 @@ impl Writing<'_, '_> {
         }
         intents.sort_by(|one, other| one.key.cmp(&other.key));
         if self.shares_texts() {
-            return self.intents_together(&intents).await.map(|()| verdicts);
+            return self.intents_in_few_texts(&intents).await.map(|()| verdicts);
         }
         let rows: Vec<&[Value]> = intents.iter().map(|it| it.idempotency.as_slice()).collect();
         let new = self.written(&REQUESTS, &rows).await?;
@@ -193,7 +193,7 @@ impl Writing<'_, '_> {
         }
     }
 
-    async fn intents_together(&mut self, intents: &[&IntentRows]) -> Result<(), Fault> {
+    async fn intents_in_few_texts(&mut self, intents: &[&IntentRows]) -> Result<(), Fault> {
         let (sealed, other): (Vec<&IntentRows>, Vec<&IntentRows>) =
             intents.iter().partition(|intent| intent.envelope.is_some());
         for intents in [sealed, other] {
@@ -213,7 +213,7 @@ impl Writing<'_, '_> {
         Ok(())
     }
 
-    async fn outcomes_together(&mut self, outcomes: &[&OutcomeRows]) -> Result<(), Fault> {
+    async fn outcomes_in_few_texts(&mut self, outcomes: &[&OutcomeRows]) -> Result<(), Fault> {
         let part = |statement, rows: fn(&OutcomeRows) -> Option<&[Value]>| Part {
             statement,
             rows: outcomes.iter().filter_map(|it| rows(it)).collect(),
@@ -276,7 +276,10 @@ impl Writing<'_, '_> {
         }
         outcomes.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
         if self.shares_texts() {
-            return self.outcomes_together(&outcomes).await.map(|()| superseded);
+            return self
+                .outcomes_in_few_texts(&outcomes)
+                .await
+                .map(|()| superseded);
         }
         let rows: Vec<&[Value]> = outcomes.iter().map(|it| it.operation.as_slice()).collect();
         let changed = self.written(&CHANGED_OPERATIONS, &rows).await?;
