@@ -7,12 +7,14 @@
 //! - `recording`: intents and outcomes, which touch several tables.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - `connection_log`: client connections, recorded in the background.
+//! - `housekeeping`: heartbeats, and what else the store does by itself.
 //! - `retention`: tables that callers can grow are pruned.
 
 mod connection_log;
 pub mod database;
 pub mod error;
 mod hex;
+mod housekeeping;
 pub mod numbers;
 mod recording;
 pub mod records;
@@ -36,7 +38,9 @@ use self::database::readers::Readers;
 use self::database::schema::{self, MigrationReport};
 use self::database::value::Value;
 use self::error::StoreError;
+use self::housekeeping::Housekeeping;
 use self::records::MAX_PAGE_SIZE;
+use self::retention::{PRUNE_EVERY, prune};
 use self::writer::Writer;
 use self::writer::change::Statement;
 use crate::clock::{Clock, SystemClock, random_bytes};
@@ -58,9 +62,9 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
-    node_id: NodeId,
     writer: Writer,
     readers: Readers,
+    housekeeping: Arc<Housekeeping>,
     connection_log: ConnectionLog,
 }
 
@@ -93,18 +97,22 @@ impl Store {
             reason: error.to_string(),
         })?;
         let node_id = NodeId::from_parts(now, random);
-        let store = Self {
+        let exclusive = engine == Engine::Sqlite;
+        let housekeeping = Arc::new(Housekeeping::new(writer.clone(), node_id, exclusive));
+        housekeeping.heartbeat(now).await?;
+        housekeeping.start_heartbeats();
+        housekeeping.run_every(PRUNE_EVERY, |housekeeping| async move {
+            prune(&housekeeping, SystemClock.now()).await.map(drop)
+        });
+        Ok(Self {
             inner: Arc::new(Inner {
                 engine,
-                node_id,
                 connection_log: ConnectionLog::start(writer.clone(), node_id),
                 writer,
                 readers,
+                housekeeping,
             }),
-        };
-        store.register(now).await?;
-        store.start_housekeeping();
-        Ok(store)
+        })
     }
 
     /// Brings the database's schema up to date, and makes the SQLite file, readable by its owner
@@ -121,7 +129,7 @@ impl Store {
     /// [`StoreError::Closed`].
     pub async fn close(&self) {
         self.inner.connection_log.close().await;
-        self.unregister(SystemClock.now()).await;
+        self.inner.housekeeping.stop(SystemClock.now()).await;
         if !self.inner.writer.close().await {
             tracing::warn!("the store was closed before everything that waited was written");
         }
@@ -143,7 +151,7 @@ impl Store {
     /// The name of this process, from opening the store to closing it.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
-        self.inner.node_id
+        self.inner.housekeeping.node_id
     }
 
     /// Runs an UPDATE that may be run twice.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Store;
 use super::database::value::Value;
 use super::error::StoreError;
+use super::housekeeping::Housekeeping;
 use super::writer::change::Statement;
 use crate::payment::ids::{ConnectionId, QuarantineId};
 use crate::payment::moment::UnixMillis;
@@ -19,77 +19,81 @@ const ENVELOPE_KEPT_MS: i64 = 3_600_000;
 const HISTORY_KEPT_MS: i64 = 90 * 24 * 3_600_000;
 /// The most rows that one transaction removes, so that no payment waits long for it.
 const MAX_PRUNED_ROWS: i64 = 500;
+/// Between two runs of pruning; at least twice as long as one run may take.
+pub(super) const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How long one run may prune one table, so that no table starves another.
 const PRUNE_TABLE_WITHIN: Duration = Duration::from_secs(7);
 
-impl Store {
-    /// Deletes old rows, in small transactions between which payments are written. Old are: sealed cards
-    /// that expired more than an hour before `now`; connections that closed, quarantined responses that
-    /// came and last heartbeats more than 90 days before `now`. Returns how many rows it deleted; the
-    /// rest is left to the next call.
-    ///
-    /// # Errors
-    /// When the database is not available or too much waits.
-    pub async fn prune(&self, now: UnixMillis) -> Result<u64, StoreError> {
-        let expired = now.plus_ms(-ENVELOPE_KEPT_MS);
-        let old = now.plus_ms(-HISTORY_KEPT_MS);
-        // Identifiers begin with the time, and the one with nothing after it comes first.
-        let first_connection = ConnectionId::from_parts(old, [0; 10]).to_string();
-        let first_quarantined = QuarantineId::from_parts(old, [0; 10]).to_string();
-        let mut pruned = 0;
-        for (text, values) in [
-            (
-                "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
+/// Deletes old rows, in small transactions between which payments are written. Old are: sealed cards
+/// that expired more than an hour before `now`; connections that closed, quarantined responses that
+/// came and last heartbeats more than 90 days before `now`. Returns how many rows it deleted; the
+/// rest is left to the next call.
+///
+/// # Errors
+/// When the database is not available or too much waits.
+pub(super) async fn prune(housekeeping: &Housekeeping, now: UnixMillis) -> Result<u64, StoreError> {
+    let expired = now.plus_ms(-ENVELOPE_KEPT_MS);
+    let old = now.plus_ms(-HISTORY_KEPT_MS);
+    // Identifiers begin with the time, and the one with nothing after it comes first.
+    let first_connection = ConnectionId::from_parts(old, [0; 10]).to_string();
+    let first_quarantined = QuarantineId::from_parts(old, [0; 10]).to_string();
+    let mut pruned = 0;
+    for (text, values) in [
+        (
+            "DELETE FROM used_envelopes WHERE (merchant_id, jti) IN \
                     (SELECT merchant_id, jti FROM used_envelopes WHERE expires_at_ms < $1 \
                      ORDER BY expires_at_ms LIMIT $2)",
-                vec![expired.as_i64().into(), MAX_PRUNED_ROWS.into()],
-            ),
-            (
-                "DELETE FROM client_connections WHERE id IN \
+            vec![expired.as_i64().into(), MAX_PRUNED_ROWS.into()],
+        ),
+        (
+            "DELETE FROM client_connections WHERE id IN \
                     (SELECT id FROM client_connections WHERE id < $1 \
                      AND disconnected_at_ms < $3 ORDER BY id LIMIT $2)",
-                vec![
-                    first_connection.into(),
-                    MAX_PRUNED_ROWS.into(),
-                    old.as_i64().into(),
-                ],
-            ),
-            (
-                "DELETE FROM quarantine WHERE id IN \
+            vec![
+                first_connection.into(),
+                MAX_PRUNED_ROWS.into(),
+                old.as_i64().into(),
+            ],
+        ),
+        (
+            "DELETE FROM quarantine WHERE id IN \
                     (SELECT id FROM quarantine WHERE id < $1 ORDER BY id LIMIT $2)",
-                vec![first_quarantined.into(), MAX_PRUNED_ROWS.into()],
-            ),
-            (
-                "DELETE FROM nodes WHERE id IN \
+            vec![first_quarantined.into(), MAX_PRUNED_ROWS.into()],
+        ),
+        (
+            "DELETE FROM nodes WHERE id IN \
                     (SELECT id FROM nodes WHERE seen_at_ms < $1 ORDER BY seen_at_ms LIMIT $2)",
-                vec![old.as_i64().into(), MAX_PRUNED_ROWS.into()],
-            ),
-        ] {
-            pruned += self.prune_rows(text, values).await?;
-        }
-        Ok(pruned)
+            vec![old.as_i64().into(), MAX_PRUNED_ROWS.into()],
+        ),
+    ] {
+        pruned += prune_rows(housekeeping, text, values).await?;
     }
+    Ok(pruned)
+}
 
-    async fn prune_rows(&self, text: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
-        let delete = Statement {
-            text,
-            values,
-            returning: false,
-        };
-        let mut pruned = 0;
-        let give_up_at = Instant::now() + PRUNE_TABLE_WITHIN;
-        while Instant::now() < give_up_at {
-            let done = self.inner.writer.run(vec![delete.clone()], true).await?;
-            let rows = done.first().map_or(0, |done| done.rows_affected);
-            pruned += rows;
-            if rows < MAX_PRUNED_ROWS.unsigned_abs() {
-                return Ok(pruned);
-            }
+async fn prune_rows(
+    housekeeping: &Housekeeping,
+    text: &'static str,
+    values: Vec<Value>,
+) -> Result<u64, StoreError> {
+    let delete = Statement {
+        text,
+        values,
+        returning: false,
+    };
+    let mut pruned = 0;
+    let give_up_at = Instant::now() + PRUNE_TABLE_WITHIN;
+    while Instant::now() < give_up_at {
+        let done = housekeeping.run(vec![delete.clone()]).await?;
+        let rows = done.first().map_or(0, |done| done.rows_affected);
+        pruned += rows;
+        if rows < MAX_PRUNED_ROWS.unsigned_abs() {
+            return Ok(pruned);
         }
-        tracing::warn!(
-            pruned,
-            "more rows have expired than could be pruned in time"
-        );
-        Ok(pruned)
     }
+    tracing::warn!(
+        pruned,
+        "more rows have expired than could be pruned in time"
+    );
+    Ok(pruned)
 }

@@ -5,6 +5,7 @@ use super::on_both;
 use crate::payment::ids::{ConnectionId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::store::records::{ClientConnection, QuarantinedResponse};
+use crate::store::retention::prune;
 use crate::store::testing::TestDatabase;
 
 on_both!(old_envelopes_are_pruned, old_traces_are_pruned);
@@ -19,10 +20,25 @@ async fn old_envelopes_are_pruned(database: TestDatabase) {
         store.record_intent(intent).await.unwrap();
     }
     let expiry = old.envelope.as_ref().unwrap().expires_at;
-    assert_eq!(store.prune(expiry.plus_ms(3_600_000)).await.unwrap(), 0);
-    assert_eq!(store.prune(expiry.plus_ms(3_600_001)).await.unwrap(), 1);
+    assert_eq!(
+        prune(&store.inner.housekeeping, expiry.plus_ms(3_600_000))
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        prune(&store.inner.housekeeping, expiry.plus_ms(3_600_001))
+            .await
+            .unwrap(),
+        1
+    );
     let after_thirty_days = NOW.plus_ms(30 * DAY_MS + 1);
-    assert_eq!(store.prune(after_thirty_days).await.unwrap(), 1);
+    assert_eq!(
+        prune(&store.inner.housekeeping, after_thirty_days)
+            .await
+            .unwrap(),
+        1
+    );
     // A request is remembered for good.
     let key = &old.idempotency;
     let answer = store
@@ -39,7 +55,9 @@ async fn old_envelopes_are_pruned(database: TestDatabase) {
             NOW.as_i64()
         ))
         .await;
-    let pruned = store.prune(after_thirty_days).await.unwrap();
+    let pruned = prune(&store.inner.housekeeping, after_thirty_days)
+        .await
+        .unwrap();
     assert_eq!(pruned, 1200);
     store.close().await;
 }
@@ -102,9 +120,19 @@ async fn old_traces_are_pruned(database: TestDatabase) {
     }
     // The envelope, a response and a process; the connection was closed a little later.
     let too_soon = after_ninety_days.plus_ms(-1);
-    assert_eq!(store.prune(too_soon).await.unwrap(), 3);
-    assert_eq!(store.prune(after_ninety_days).await.unwrap(), 1);
-    assert_eq!(store.prune(after_ninety_days).await.unwrap(), 0);
+    assert_eq!(prune(&store.inner.housekeeping, too_soon).await.unwrap(), 3);
+    assert_eq!(
+        prune(&store.inner.housekeeping, after_ninety_days)
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        prune(&store.inner.housekeeping, after_ninety_days)
+            .await
+            .unwrap(),
+        0
+    );
     let connections = store.list_connections(10, None).await.unwrap();
     let known: Vec<_> = connections.iter().map(|it| it.connection.id).collect();
     assert_eq!(known, [closed_later.id, open.id]);
