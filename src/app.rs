@@ -4,17 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::authorization::Authorizations;
-use crate::authorization::recording::LONGEST;
-use crate::authorization::under_way::UnderWay;
 use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
 use crate::card::keys::{SealingKeys, SealingKeysError};
@@ -22,12 +17,17 @@ use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{self, Clock, SystemClock};
 use crate::config::Config;
 use crate::config::merchant_api::MerchantApiConfig;
+use crate::flows::authorization::Authorization;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
 use crate::hosts::{Hosts, HostsError, HostsOptions};
+use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::{Dependencies, Limits, MerchantApi, ServeError};
 use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
 use crate::merchant_api::transport::tls::{self, TlsError};
+use crate::operations::conclude::LONGEST;
+use crate::operations::flow::FlowTable;
+use crate::operations::machine::Operations;
 use crate::payment::ids::MerchantId;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -37,12 +37,12 @@ use crate::store::numbers::Numbers;
 const NOTICES: usize = 4096;
 /// STANs and RRNs that are reserved in one go.
 const NUMBERS_AT_ONCE: u64 = 2_000;
-/// How long a stopping gateway waits for the payments under way: longer than any of them can take.
+/// How long a stopping gateway waits for the operations in progress: longer than any of them can take.
 const DRAIN_WITHIN: Duration = LONGEST.saturating_add(Duration::from_secs(1));
 /// How long it waits for the bank links to sign off after that.
 const SIGN_OFF_WITHIN: Duration = Duration::from_secs(5);
 /// How long it tries to record what it remembers of payments whose outcome the store did not take.
-const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+const REMEMBERED_WITHIN: Duration = Duration::from_secs(5);
 /// How long it waits until the last reports of the bank links are recorded after that.
 const NOTICES_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks at whether the database answers.
@@ -164,7 +164,7 @@ pub struct Running {
     pub store: Store,
     /// Its bank links.
     pub hosts: Arc<Hosts>,
-    authorizations: Arc<Authorizations>,
+    operations: Arc<Operations>,
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<Result<(), ServeError>>>,
@@ -197,22 +197,22 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         notices,
     )?;
     let hosts = Arc::new(hosts);
-    let authorizations = Arc::new(Authorizations {
-        numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
-        store: store.clone(),
-        hosts: Arc::clone(&hosts),
+    let authorization = Arc::new(Authorization {
         opener: Arc::clone(&opener),
         test_payment_methods: TestPaymentMethods::new(config.card.test_payment_methods),
-        clock: Arc::clone(&clock),
-        node_id: store.node_id(),
-        under_way: TaskTracker::new(),
-        most_under_way: config.merchant_api.concurrent_calls,
-        draining: AtomicBool::new(false),
-        operations_under_way: UnderWay::default(),
+        hosts: Arc::clone(&hosts),
     });
+    let operations = Arc::new(Operations::new(
+        store.clone(),
+        Numbers::new(store.clone(), NUMBERS_AT_ONCE),
+        Arc::clone(&hosts),
+        FlowTable::default().with(&authorization),
+        Arc::clone(&clock),
+        config.merchant_api.concurrent_calls,
+    ));
     if store.exclusive() {
         // Nobody else can have this database open, so whatever is unfinished was left by the dead.
-        let resolved = authorizations.recover_all().await?;
+        let resolved = operations.recover_all().await?;
         if resolved > 0 {
             tracing::warn!(
                 resolved,
@@ -227,14 +227,17 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         pepper,
         connection_log: Arc::new(store.clone()),
         clock,
-        authorizer: Arc::new(Arc::clone(&authorizations)),
+        authorizations: Arc::new(Performer {
+            operations: Arc::clone(&operations),
+            flow: authorization,
+        }),
         records: Arc::new(store.clone()),
         opener,
     };
     let stopped = wait_until(stopping.clone());
     let serving = tokio::spawn(api.serve(dependencies, is_ready, stopped));
-    tokio::spawn(Arc::clone(&authorizations).recover_until(stopping));
-    let keeping_notices = tokio::spawn(Arc::clone(&authorizations).keep_notices(noticed));
+    tokio::spawn(Arc::clone(&operations).recover_until(stopping));
+    let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));
     let following_readiness = tokio::spawn(follow_readiness(
         Arc::clone(&hosts),
         store.clone(),
@@ -244,7 +247,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         merchant_api,
         store,
         hosts,
-        authorizations,
+        operations,
         ready,
         stop,
         serving: Some(serving),
@@ -303,7 +306,7 @@ impl Running {
         self.following_readiness.abort();
         let _aborted = self.following_readiness.await;
         self.ready.send_replace(false);
-        let drained = within(DRAIN_WITHIN, self.authorizations.drain())
+        let drained = within(DRAIN_WITHIN, self.operations.drain())
             .await
             .is_some();
         let signed_off = self.hosts.drain(SIGN_OFF_WITHIN).await;
@@ -319,8 +322,9 @@ impl Running {
         let kept = within(NOTICES_WITHIN, &mut keeping_notices).await.is_some();
         keeping_notices.abort();
         // What is only remembered goes with this process.
-        let settled = within(SETTLE_WITHIN, self.authorizations.settle()).await == Some(0);
-        if !settled {
+        let recorded =
+            within(REMEMBERED_WITHIN, self.operations.record_remembered()).await == Some(0);
+        if !recorded {
             tracing::error!("Outcomes could not be recorded; their payments will owe a reversal");
         }
         self.store.close().await;
@@ -329,10 +333,10 @@ impl Running {
             signed_off,
             closed,
             kept,
-            settled,
+            recorded,
             "The gateway has stopped"
         );
-        drained && signed_off && closed && kept && settled
+        drained && signed_off && closed && kept && recorded
     }
 }
 

@@ -6,7 +6,8 @@
 //! - [`app`]: puts the parts together, starts and drains them.
 //! - [`config`]: the settings, one struct for each concern.
 //! - [`merchant_api`]: where an authorization enters, over gRPC.
-//! - [`authorization`]: decides: record, send, record.
+//! - [`flows`]: decides, one file for each kind of operation.
+//! - [`operations`]: the one machine below every flow: record, send, record.
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
@@ -16,14 +17,15 @@
 //! - [`certs`]: makes the development PKI.
 
 pub mod app;
-pub mod authorization;
 pub mod card;
 pub mod certs;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod flows;
 pub mod hosts;
 pub mod merchant_api;
+pub mod operations;
 pub mod payment;
 pub mod store;
 pub mod telemetry;

@@ -105,6 +105,9 @@ struct AddArgs {
     /// The host profile that its card payments go to.
     #[arg(long)]
     acquirer: HostId,
+    /// The IANA time zone of its clock (DE 12 and DE 13), for instance Europe/Madrid.
+    #[arg(long, default_value = "UTC", value_parser = printable::<1, 40>)]
+    time_zone: String,
 }
 
 fn printable<const MIN: usize, const MAX: usize>(text: &str) -> Result<String, String> {
@@ -162,6 +165,7 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
                 terminal_id: arguments.terminal,
                 acceptor_id: arguments.acceptor,
                 acquirer: arguments.acquirer,
+                time_zone: arguments.time_zone,
                 active: true,
             };
             store

@@ -47,7 +47,7 @@ enum Command {
     /// Create or update the database.
     Migrate(migrate::MigrateArgs),
     /// Add merchants and their API keys.
-    Merchant(merchant::MerchantArgs),
+    Merchant(Box<merchant::MerchantArgs>),
     /// Make a development PKI: gateway, merchant, and a private root for each bank host.
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
@@ -77,7 +77,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
-        Command::Merchant(arguments) => merchant::run(arguments),
+        Command::Merchant(arguments) => merchant::run(*arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
         Command::Load(arguments) => load::run(&arguments),

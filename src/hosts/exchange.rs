@@ -29,6 +29,15 @@ pub enum Exchange {
 }
 
 impl Exchange {
+    /// How long the bank took, in microseconds; none where it did not answer.
+    #[must_use]
+    pub fn bank_us(&self) -> Option<i64> {
+        match self {
+            Self::Approved { bank_us, .. } | Self::Declined { bank_us, .. } => Some(*bank_us),
+            Self::NotSent(_) | Self::Unknown(_) => None,
+        }
+    }
+
     /// Whether the bank said yes or no.
     #[must_use]
     pub fn is_decided(&self) -> bool {

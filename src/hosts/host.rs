@@ -38,12 +38,12 @@ impl Host {
         }
     }
 
-    /// See [`Hosts::authorize`](super::Hosts::authorize).
-    pub(super) async fn authorize(
+    /// See [`Hosts::send`](super::Hosts::send).
+    pub(super) async fn send(
         &self,
         operation: &Operation,
         merchant: &Merchant,
-        card: CardFields<'_>,
+        card: Option<CardFields<'_>>,
         deadline: Instant,
     ) -> Exchange {
         let now = Instant::now();
@@ -70,7 +70,7 @@ impl Host {
                     host.id = %self.profile.host_id,
                     payment.id = %operation.payment_id,
                     %error,
-                    "an authorization could not be built"
+                    "a message could not be built"
                 );
                 return Exchange::NotSent(FailureReason::MessageNotBuildable);
             }
@@ -91,14 +91,9 @@ impl Host {
         pending.outcome(until).await
     }
 
-    /// Whether a message would be taken for the answer to an operation that was sent from this terminal.
-    pub(super) fn is_answer(
-        &self,
-        received: &ReceivedKey,
-        operation: &Operation,
-        terminal_id: &str,
-    ) -> bool {
-        request_key(&self.profile.authorization, operation, terminal_id).is_ok_and(|sent| {
+    /// Whether a message would be taken for the answer to an operation.
+    pub(super) fn is_answer(&self, received: &ReceivedKey, operation: &Operation) -> bool {
+        request_key(&self.profile.authorization, operation).is_ok_and(|sent| {
             let differing = self.profile.match_rule.differences(&sent, received);
             differing.is_empty()
         })
@@ -135,7 +130,7 @@ impl Host {
             OperationKind::Authorization => &self.profile.authorization,
             kind => return Err(MessageError::NoMapping { kind }),
         };
-        let key = request_key(mapping, contents.operation, &contents.merchant.terminal_id)?;
+        let key = request_key(mapping, contents.operation)?;
         let spare = self.spare_encoders().pop();
         let mut encoder = spare.unwrap_or_else(Encoder::new);
         let frame = encoder.encode(mapping, self.profile.writing(), contents);

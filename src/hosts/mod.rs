@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
+use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
 
 pub mod exchange;
@@ -200,24 +201,30 @@ impl Hosts {
         self.board.watch()
     }
 
-    /// Which host a merchant's card payments go to.
+    /// Which host a merchant's operations of this kind go to, and as which message.
     ///
     /// # Errors
-    /// When the merchant's acquirer has no profile.
-    pub fn route(&self, merchant: &Merchant) -> Result<Route, RouteError> {
-        routing::route(merchant, self.hosts.iter().map(|host| &*host.profile))
+    /// When the merchant's acquirer has no profile, or its profile has no such message.
+    pub fn route(&self, merchant: &Merchant, kind: OperationKind) -> Result<Route, RouteError> {
+        routing::route(merchant, kind, self.hosts.iter().map(|host| &*host.profile))
     }
 
-    /// Sends an authorization to `operation.host_id` and waits for the answer: until `deadline`, or
+    /// How long an authorization holds its amount at a host, in days; 0 where the host is not known.
+    #[must_use]
+    pub fn hold_days(&self, host_id: HostId) -> u16 {
+        self.host(host_id).map_or(0, |host| host.profile.hold_days)
+    }
+
+    /// Sends the message of an operation to `operation.host_id` and waits for the answer: until `deadline`, or
     /// for the profile's reply time-out, counted from this call, whichever ends first. It is written
     /// at most once, and no byte of it after that end: when the host has not taken all of it by
     /// then, the line is reset. When this future is dropped, a message that was written stays
     /// written, and its answer becomes a late response.
-    pub async fn authorize(
+    pub async fn send(
         &self,
         operation: &Operation,
         merchant: &Merchant,
-        card: CardFields<'_>,
+        card: Option<CardFields<'_>>,
         deadline: Instant,
     ) -> Exchange {
         if *self.draining.borrow() {
@@ -226,20 +233,15 @@ impl Hosts {
         let Some(host) = self.host(operation.host_id) else {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         };
-        host.authorize(operation, merchant, card, deadline).await
+        host.send(operation, merchant, card, deadline).await
     }
 
     /// Whether a message that matched nothing answers `operation` by the whole match key, although
     /// another process sent it, or this one long ago.
     #[must_use]
-    pub fn is_answer(
-        &self,
-        received: &ReceivedKey,
-        operation: &Operation,
-        terminal_id: &str,
-    ) -> bool {
+    pub fn is_answer(&self, received: &ReceivedKey, operation: &Operation) -> bool {
         self.host(operation.host_id)
-            .is_some_and(|host| host.is_answer(received, operation, terminal_id))
+            .is_some_and(|host| host.is_answer(received, operation))
     }
 
     fn host(&self, host_id: HostId) -> Option<&Host> {

@@ -2,6 +2,8 @@
 
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
+use crate::payment::operation::OperationKind;
+use crate::payment::reference::Mti;
 
 use super::profile::HostProfile;
 
@@ -10,8 +12,8 @@ use super::profile::HostProfile;
 pub struct Route {
     /// The host.
     pub host_id: HostId,
-    /// How long an authorization holds its amount there, in days.
-    pub hold_days: u16,
+    /// The message type that the host's profile says.
+    pub mti: Mti,
 }
 
 /// A payment that can't go anywhere.
@@ -25,11 +27,20 @@ pub enum RouteError {
         /// The merchant's acquirer.
         got: HostId,
     },
+    /// The profile of the merchant's acquirer has no such message.
+    #[error("expected a message {kind} in the profile of host {host_id}, got none")]
+    NoMessage {
+        /// The host.
+        host_id: HostId,
+        /// The operation, as a profile names it.
+        kind: &'static str,
+    },
 }
 
 /// The route of a merchant's card payments: its acquirer, which asks the issuer.
 pub(super) fn route<'a>(
     merchant: &Merchant,
+    kind: OperationKind,
     profiles: impl Iterator<Item = &'a HostProfile> + Clone,
 ) -> Result<Route, RouteError> {
     let known = profiles.clone();
@@ -43,8 +54,15 @@ pub(super) fn route<'a>(
                 .join(", "),
             got: merchant.acquirer,
         })?;
+    let mti = match kind {
+        OperationKind::Authorization => profile.authorization.mti.to_string().parse().ok(),
+        _ => None,
+    };
     Ok(Route {
         host_id: profile.host_id,
-        hold_days: profile.hold_days,
+        mti: mti.ok_or(RouteError::NoMessage {
+            host_id: profile.host_id,
+            kind: kind.name(),
+        })?,
     })
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tonic::async_trait;
 
-use crate::authorization::METHOD;
+use crate::flows::authorization::Authorization;
+use crate::operations::flow::Flow as _;
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -208,7 +209,9 @@ impl PaymentRecords for Store {
         merchant_id: &MerchantId,
         request_id: &str,
     ) -> Result<Option<Payment>, RecordsUnavailable> {
-        let answer = self.find_answer(merchant_id, METHOD, request_id).await?;
+        let answer = self
+            .find_answer(merchant_id, Authorization::METHOD, request_id)
+            .await?;
         match answer {
             Some(answer) => Ok(self.payment(merchant_id, answer.payment_id).await?),
             None => Ok(None),

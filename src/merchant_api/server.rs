@@ -22,8 +22,8 @@ use super::pb;
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
 use super::records::{ConnectionLog, MerchantDirectory, PaymentRecords};
-use super::rpc::authorize_payment::Authorizer;
 use super::rpc::payment_service::PaymentsApi;
+use super::rpc::perform::Perform;
 use super::rpc::sealing_service::SealingApi;
 use super::transport::accept::Acceptor;
 use super::transport::api_key::Pepper;
@@ -34,6 +34,7 @@ use super::transport::trailers::Timed;
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
 use crate::config::merchant_api::MerchantApiConfig;
+use crate::flows::authorization::Authorization;
 
 /// The largest request that is read, in bytes. A sealed card is 8 KiB at most.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
@@ -64,7 +65,7 @@ pub struct Dependencies {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What authorizes payments.
-    pub authorizer: Arc<dyn Authorizer>,
+    pub authorizations: Arc<dyn Perform<Authorization>>,
     /// What finds payments again.
     pub records: Arc<dyn PaymentRecords>,
     /// What opens sealed cards and session keys.
@@ -163,7 +164,7 @@ impl MerchantApi {
         let authenticator = Authenticator::new(dependencies.directory, dependencies.pepper);
         let gate = Arc::new(Gate::new(authenticator, self.limits.concurrent_calls));
         let payments = PaymentServiceServer::new(PaymentsApi {
-            authorizer: dependencies.authorizer,
+            authorizations: dependencies.authorizations,
             records: dependencies.records,
         })
         .max_decoding_message_size(MAX_REQUEST_BYTES);

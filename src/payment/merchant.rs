@@ -26,6 +26,8 @@ pub struct Merchant {
     pub acceptor_id: String,
     /// The acquirer that its card payments go to: the name of a host profile.
     pub acquirer: HostId,
+    /// The IANA time zone of its clock, for DE 12 and DE 13: for instance `Europe/Madrid`.
+    pub time_zone: String,
     /// Whether it may take payments.
     pub active: bool,
 }

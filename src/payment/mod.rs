@@ -5,14 +5,18 @@
 //!
 //! - [`money`]: amounts in minor units with their ISO 4217 currency.
 //! - [`ids`]: prefixed, sortable identifiers.
-//! - [`moment`]: wall-clock milliseconds and the business date.
-//! - [`reference`]: STAN and RRN, the numbers under which a bank knows a message.
+//! - [`amounts`]: the running amounts of a payment, and the limits between them.
+//! - [`moment`]: wall-clock milliseconds and the two dates of an operation.
+//! - [`reference`]: MTI, STAN and RRN, what a bank knows a message by.
 //! - [`decline`]: response codes, why a payment was declined, why one failed.
 //! - [`state`]: the states of a payment and the one function that moves between them.
 //! - [`operation`]: the states of one exchange with a host.
+//! - [`adjustment`]: what an operation changes of its payment.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
 
+pub mod adjustment;
+pub mod amounts;
 pub mod decline;
 pub mod ids;
 pub mod merchant;
@@ -21,4 +25,6 @@ pub mod money;
 pub mod operation;
 pub mod record;
 pub mod reference;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod state;

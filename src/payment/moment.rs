@@ -1,4 +1,4 @@
-//! Wall-clock milliseconds, and the business date.
+//! Wall-clock milliseconds, and the two dates of an operation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,61 +38,64 @@ impl UnixMillis {
     }
 }
 
-/// The bank day that a payment belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BusinessDate(time::Date);
-
 /// A text that is not a date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a date as YYYY-MM-DD, got {got:?}")]
-pub struct InvalidBusinessDate {
+pub struct InvalidDate {
     /// The text as it came, cut to 20 characters.
     pub got: String,
 }
 
-impl BusinessDate {
-    /// The business date of a moment, while the cutover is at midnight UTC.
+macro_rules! calendar_date {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(time::Date);
+
+        impl $name {
+            /// The calendar date.
+            #[must_use]
+            pub fn date(self) -> time::Date {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let (year, month, day) = self.0.to_calendar_date();
+                write!(f, "{year:04}-{:02}-{day:02}", u8::from(month))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidDate;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                time::Date::parse(text, format_description!("[year]-[month]-[day]"))
+                    .map(Self)
+                    .map_err(|_| InvalidDate {
+                        got: text.chars().take(20).collect(),
+                    })
+            }
+        }
+    };
+}
+
+calendar_date!(
+    /// The UTC date of DE 7. Sequences of STANs and RRNs, and the uniqueness of both, hang on it.
+    NumberDate
+);
+calendar_date!(
+    /// The bank's date of something that is settled: a capture, a sale, a refund, a chargeback, a
+    /// correction. Nothing else has one.
+    BusinessDate
+);
+
+impl NumberDate {
+    /// The UTC date of a moment.
     #[must_use]
     pub fn of(moment: UnixMillis) -> Self {
         Self(moment.utc().date())
-    }
-
-    /// The calendar date.
-    #[must_use]
-    pub fn date(self) -> time::Date {
-        self.0
-    }
-}
-
-impl fmt::Display for BusinessDate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = self.0.to_calendar_date();
-        write!(f, "{year:04}-{:02}-{day:02}", u8::from(month))
-    }
-}
-
-impl FromStr for BusinessDate {
-    type Err = InvalidBusinessDate;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        time::Date::parse(text, format_description!("[year]-[month]-[day]"))
-            .map(Self)
-            .map_err(|_| InvalidBusinessDate {
-                got: text.chars().take(20).collect(),
-            })
-    }
-}
-
-impl Serialize for BusinessDate {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for BusinessDate {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn dates_read_back_and_nonsense_does_not() {
-        let date = BusinessDate::of(UnixMillis::new(1_795_219_199_999));
+        let date = NumberDate::of(UnixMillis::new(1_795_219_199_999));
         assert_eq!(date.to_string(), "2026-11-20");
         assert_eq!("2026-11-20".parse(), Ok(date));
         for text in [
@@ -112,7 +115,7 @@ mod tests {
             "20261120",
             "2026-11-20T00:00:00Z",
         ] {
-            assert!(text.parse::<BusinessDate>().is_err(), "{text}");
+            assert!(text.parse::<NumberDate>().is_err(), "{text}");
         }
     }
 }

@@ -153,6 +153,14 @@ impl OperationState {
     }
 }
 
+impl OperationState {
+    /// Whether somebody waits for the answer, so that recovery has to look at it once nobody does.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Created | Self::Sent)
+    }
+}
+
 impl OperationEvent {
     /// A name for errors and logs.
     #[must_use]

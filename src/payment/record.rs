@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::amounts::Amounts;
 use super::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
-use super::moment::{BusinessDate, UnixMillis};
+use super::moment::{BusinessDate, NumberDate, UnixMillis};
 use super::money::Money;
 use super::operation::{OperationKind, OperationState};
-use super::reference::{Rrn, Stan};
+use super::reference::{Mti, Rrn, Stan};
 use super::state::PaymentState;
 
 /// Card brands, by their public BIN ranges.
@@ -43,7 +44,7 @@ pub struct CardSummary {
 }
 
 /// One payment of one merchant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
     /// Its name in the API.
     pub id: PaymentId,
@@ -55,40 +56,54 @@ pub struct Payment {
     pub customer_reference: Option<String>,
     /// What the payment is for, in the merchant's words, up to 200 characters.
     pub description: Option<String>,
-    /// DE 41 of the authorization: up to eight characters.
-    pub terminal_id: String,
     /// What the merchant asked for.
     pub amount: Money,
-    /// What the issuer holds or held, in minor units of `amount`'s currency.
-    pub authorized_minor: i64,
-    /// What was captured, pending captures counted; never above `authorized_minor`.
-    pub captured_minor: i64,
-    /// What was refunded, pending refunds counted; never above `captured_minor`.
-    pub refunded_minor: i64,
-    /// What is disputed.
-    pub disputed_minor: i64,
+    /// What was authorized, captured, refunded and disputed so far.
+    pub amounts: Amounts,
     /// Where it stands.
     pub state: PaymentState,
     /// What may be shown of the card.
     pub card: CardSummary,
-    /// The host that the authorization goes to.
-    pub host_id: HostId,
-    /// DE 11 of the authorization.
-    pub stan: Stan,
-    /// DE 37 of the authorization.
-    pub rrn: Rrn,
-    /// The bank day it belongs to; it never changes.
-    pub business_date: BusinessDate,
+    /// The exchange that authorizes it, as the host knows it.
+    pub authorization: Authorization,
     /// When it was recorded first.
     pub created_at: UnixMillis,
     /// When it last changed.
     pub updated_at: UnixMillis,
-    /// 1 when recorded, one more with each change: what a change compares and sets.
+    /// 1 when recorded, one more with each change.
     pub version: i64,
 }
 
+/// Of the operation that authorizes a payment: what a merchant asks its bank with. It never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// The operation.
+    pub operation_id: OperationId,
+    /// The host it goes to.
+    pub host_id: HostId,
+    /// Its message type.
+    pub mti: Mti,
+    /// DE 11.
+    pub stan: Stan,
+    /// DE 37.
+    pub rrn: Rrn,
+    /// DE 7, sent as MMDDhhmmss in UTC.
+    pub transmitted_at: UnixMillis,
+    /// DE 41: up to eight characters.
+    pub terminal_id: String,
+}
+
+/// A data element, or a part of one, that a later message needs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Element {
+    /// Its number, and that of its part, for instance `15` or `48.002`.
+    pub name: String,
+    /// What it held.
+    pub value: String,
+}
+
 /// One exchange with a host, on behalf of a payment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Its name.
     pub id: OperationId,
@@ -98,28 +113,56 @@ pub struct Operation {
     pub kind: OperationKind,
     /// Where it stands.
     pub state: OperationState,
+    /// The operation that it completes or undoes.
+    pub original_id: Option<OperationId>,
     /// The host it goes to.
     pub host_id: HostId,
     /// DE 4 and DE 49.
     pub amount: Money,
+    /// Its message type.
+    pub mti: Mti,
     /// DE 11.
     pub stan: Stan,
     /// DE 37.
     pub rrn: Rrn,
     /// DE 7, sent as MMDDhhmmss in UTC.
     pub transmitted_at: UnixMillis,
-    /// The bank day under which `stan` and `rrn` are unique.
-    pub business_date: BusinessDate,
+    /// The date under which `stan` and `rrn` are unique.
+    pub number_date: NumberDate,
+    /// The bank's date of what it settles; none for what is not settled.
+    pub business_date: Option<BusinessDate>,
+    /// DE 41: up to eight characters.
+    pub terminal_id: String,
     /// After this moment no byte of it may be sent, and its outcome is unknown unless answered.
     pub deadline: UnixMillis,
     /// The process that recorded it and waits for the answer.
     pub node_id: NodeId,
     /// How long the host took, in microseconds; none before it answered.
     pub bank_us: Option<i64>,
+    /// What its message held that later messages repeat.
+    pub sent: Vec<Element>,
+    /// What its answer held that later messages need.
+    pub kept: Vec<Element>,
     /// When it was recorded first.
     pub created_at: UnixMillis,
     /// When it last changed.
     pub updated_at: UnixMillis,
     /// 1 when recorded, one more with each change: what a change compares and sets.
     pub version: i64,
+}
+
+impl Operation {
+    /// What its payment shows of it, where it is the one that authorizes.
+    #[must_use]
+    pub fn as_authorization(&self) -> Authorization {
+        Authorization {
+            operation_id: self.id,
+            host_id: self.host_id,
+            mti: self.mti,
+            stan: self.stan,
+            rrn: self.rrn,
+            transmitted_at: self.transmitted_at,
+            terminal_id: self.terminal_id.clone(),
+        }
+    }
 }

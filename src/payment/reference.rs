@@ -1,22 +1,22 @@
-//! STAN and RRN: the numbers under which a bank knows a message.
+//! MTI, STAN and RRN: what a bank knows a message by.
 //!
-//! Both come from one sequence that a node reserves in blocks, unique for each host and business
+//! Both come from one sequence that a node reserves in blocks, unique for each host and number
 //! date. The STAN has six digits and wraps; the RRN carries the whole sequence and does not, so that
-//! the pair never repeats on a business date.
+//! the pair never repeats on a number date.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::BusinessDate;
+use super::moment::NumberDate;
 
 /// Number of different STANs: 000001 to 999999 (ISO 8583:1987 DE 11, n 6).
 pub const STAN_COUNT: u64 = 999_999;
-/// Number of different RRNs of one host on one business date: eight digits.
+/// Number of different RRNs of one host on one number date: eight digits.
 pub const RRN_COUNT: u64 = 100_000_000;
 
-/// A number of the sequence of one host on one business date: 0 to [`RRN_COUNT`] - 1.
+/// A number of the sequence of one host on one number date: 0 to [`RRN_COUNT`] - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceNumber(u64);
 
@@ -35,7 +35,7 @@ impl SequenceNumber {
 
     /// Its RRN: last digit of the year, day of the year (3), sequence (8), all digits.
     #[must_use]
-    pub fn rrn(self, date: BusinessDate) -> Rrn {
+    pub fn rrn(self, date: NumberDate) -> Rrn {
         let date = date.date();
         let text = format!(
             "{}{:03}{:08}",
@@ -155,13 +155,52 @@ impl fmt::Debug for Rrn {
     }
 }
 
+/// Message type indicator: four digits (ISO 8583:1987, clause 4.1), for instance `0100`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mti([u8; 4]);
+
+impl Mti {
+    /// The four digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Mti {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        <[u8; 4]>::try_from(text.as_bytes())
+            .ok()
+            .filter(|bytes| bytes.iter().all(u8::is_ascii_digit))
+            .map(Self)
+            .ok_or_else(|| InvalidReference {
+                expected: "a message type of four digits",
+                got: text.chars().take(20).collect(),
+            })
+    }
+}
+
+impl fmt::Display for Mti {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Mti {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_stan_wraps_and_the_rrn_does_not() {
-        let date: BusinessDate = "2026-11-21".parse().unwrap();
+        let date: NumberDate = "2026-11-21".parse().unwrap();
         let of = |n| {
             let number = SequenceNumber::new(n).unwrap();
             (number.stan().get(), number.rrn(date).to_string())

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::amounts::Amounts;
 use super::decline::{Approval, Decline, FailureReason, UnknownReason};
 use super::moment::UnixMillis;
 
@@ -90,11 +91,12 @@ pub enum PaymentEvent {
     NotSent(FailureReason),
     /// The message may have been sent, and no answer came.
     OutcomeUnknown(UnknownReason),
-    /// A capture was accepted.
-    Captured {
-        /// Whether the authorized amount is now captured as a whole.
-        whole: bool,
-    },
+    /// A capture is on its way: its amount is taken, and does not count yet.
+    CaptureStarted,
+    /// A capture counts.
+    Captured,
+    /// A capture does not count, and its amount is free again.
+    CaptureRefused,
     /// A void was begun.
     VoidStarted,
     /// The bank confirmed the void.
@@ -142,6 +144,27 @@ impl PaymentState {
 }
 
 impl PaymentEvent {
+    /// The names of the states in which it has a place.
+    #[must_use]
+    pub fn allowed_states(&self) -> &'static [&'static str] {
+        match self {
+            Self::ActionRequired { .. } => &["CREATED"],
+            Self::AuthorizationStarted => &["CREATED", "REQUIRES_ACTION"],
+            Self::Approved { .. }
+            | Self::Declined(_)
+            | Self::NotSent(_)
+            | Self::OutcomeUnknown(_) => &["AUTHORIZING"],
+            Self::CaptureStarted | Self::Captured | Self::CaptureRefused => {
+                &["AUTHORIZED", "PARTIALLY_CAPTURED"]
+            }
+            Self::VoidStarted => &["AUTHORIZED"],
+            Self::VoidConfirmed | Self::VoidRefused => &["VOIDING"],
+            Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
+            Self::ReversalStarted => &["AUTHORIZING", "AUTHORIZED"],
+            Self::ReversalConfirmed => &["REVERSING"],
+        }
+    }
+
     /// A name for errors and logs.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -152,7 +175,9 @@ impl PaymentEvent {
             Self::Declined(_) => "Declined",
             Self::NotSent(_) => "NotSent",
             Self::OutcomeUnknown(_) => "OutcomeUnknown",
-            Self::Captured { .. } => "Captured",
+            Self::CaptureStarted => "CaptureStarted",
+            Self::Captured => "Captured",
+            Self::CaptureRefused => "CaptureRefused",
             Self::VoidStarted => "VoidStarted",
             Self::VoidConfirmed => "VoidConfirmed",
             Self::VoidRefused => "VoidRefused",
@@ -163,7 +188,7 @@ impl PaymentEvent {
     }
 }
 
-/// The state after `event`.
+/// The state after `event`, where the amounts are `amounts` already.
 ///
 /// An answer is taken only while the gateway still waits for it (`Authorizing` with nothing
 /// pending): once the merchant was told "pending", a late answer changes nothing here, and only a
@@ -171,7 +196,11 @@ impl PaymentEvent {
 ///
 /// # Errors
 /// When the event has no place in the state; the caller saves nothing then.
-pub fn apply(state: &PaymentState, event: PaymentEvent) -> Result<PaymentState, IllegalTransition> {
+pub fn apply(
+    state: &PaymentState,
+    event: PaymentEvent,
+    amounts: &Amounts,
+) -> Result<PaymentState, IllegalTransition> {
     use PaymentEvent as E;
     use PaymentState as S;
     let next = match (state, event) {
@@ -197,6 +226,10 @@ pub fn apply(state: &PaymentState, event: PaymentEvent) -> Result<PaymentState, 
         },
         (S::Authorizing { pending: Some(_) }, E::ReversalStarted) => S::Reversing,
         (
+            S::Authorized { .. } | S::PartiallyCaptured { .. },
+            E::CaptureStarted | E::CaptureRefused,
+        ) => state.clone(),
+        (
             S::Authorized {
                 approval,
                 expires_at,
@@ -205,10 +238,10 @@ pub fn apply(state: &PaymentState, event: PaymentEvent) -> Result<PaymentState, 
                 approval,
                 expires_at,
             },
-            E::Captured { whole },
+            E::Captured,
         ) => {
             let (approval, expires_at) = (approval.clone(), *expires_at);
-            if whole {
+            if amounts.captured_minor - amounts.captured_pending_minor >= amounts.authorized_minor {
                 S::Captured { approval }
             } else {
                 S::PartiallyCaptured {
@@ -324,8 +357,9 @@ mod tests {
             E::Declined(decline()),
             E::NotSent(FailureReason::HostBusy),
             E::OutcomeUnknown(UnknownReason::NoAnswerInTime),
-            E::Captured { whole: false },
-            E::Captured { whole: true },
+            E::CaptureStarted,
+            E::Captured,
+            E::CaptureRefused,
             E::VoidStarted,
             E::VoidConfirmed,
             E::VoidRefused,
@@ -338,21 +372,21 @@ mod tests {
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
     const TABLE: [&str; 14] = [
-        // ActReq Start Appr Decl NotS Unkn CapP CapW VStart VConf VRef HExp RStart RConf
-        "r a . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . E . .", // RequiresAction
-        ". . A D F p . . . . . . . .", // Authorizing
-        ". . . . . . . . . . . . R .", // Authorizing, pending
-        ". . . . . . P C v . . E R .", // Authorized
-        ". . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . .", // Failed
-        ". . . . . . P C . . . C . .", // PartiallyCaptured
-        ". . . . . . . . . . . . . .", // Captured
-        ". . . . . . . . . V A . . .", // Voiding
-        ". . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . X", // Reversing
-        ". . . . . . . . . . . . . .", // Reversed
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp RStart RConf
+        "r a . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . .", // RequiresAction
+        ". . A D F p . . . . . . . . .", // Authorizing
+        ". . . . . . . . . . . . . R .", // Authorizing, pending
+        ". . . . . . A C A v . . E R .", // Authorized
+        ". . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P C P . . . C . .", // PartiallyCaptured
+        ". . . . . . . . . . . . . . .", // Captured
+        ". . . . . . . . . . V A . . .", // Voiding
+        ". . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . X", // Reversing
+        ". . . . . . . . . . . . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {
@@ -381,9 +415,47 @@ mod tests {
             assert_eq!(expected.len(), events().len());
             for (event, expected) in events().into_iter().zip(expected) {
                 let name = event.name();
-                let got = apply(state, event);
+                let allowed = event.allowed_states().contains(&state.name());
+                let got = apply(state, event, &captured(1000, 0));
                 let shown = got.as_ref().map_or(".", letter);
                 assert_eq!(shown, expected, "{} x {name}", state.name());
+                assert!(got.is_err() || allowed, "{} x {name}", state.name());
+            }
+        }
+    }
+
+    fn captured(captured_minor: i64, captured_pending_minor: i64) -> Amounts {
+        Amounts {
+            authorized_minor: 1000,
+            captured_minor,
+            captured_pending_minor,
+            ..Amounts::ZERO
+        }
+    }
+
+    #[test]
+    fn a_payment_is_captured_when_its_whole_hold_is() {
+        for (amounts, expected) in [
+            (captured(400, 0), "PARTIALLY_CAPTURED"),
+            (captured(1000, 600), "PARTIALLY_CAPTURED"),
+            (captured(1000, 0), "CAPTURED"),
+        ] {
+            for state in states() {
+                if let Ok(next) = apply(&state, PaymentEvent::Captured, &amounts) {
+                    assert_eq!(next.name(), expected, "{amounts:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_event_is_allowed_in_a_state_that_never_takes_it() {
+        for (column, event) in events().into_iter().enumerate() {
+            for name in event.allowed_states() {
+                let taken = states().iter().zip(TABLE).any(|(state, row)| {
+                    state.name() == *name && row.split(' ').nth(column) != Some(".")
+                });
+                assert!(taken, "{} in {name}", event.name());
             }
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::error::StoreError;
 use super::records::ClientConnection;
 use super::writer::Writer;
-use super::writer::change::Statement;
+use super::writer::rows::Statement;
 use crate::payment::ids::{ConnectionId, NodeId};
 use crate::payment::moment::UnixMillis;
 

@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use super::error::StoreError;
 use super::writer::Writer;
-use super::writer::change::{Statement, StatementResult};
+use super::writer::rows::{Statement, StatementResult};
 use crate::clock::{Clock, SystemClock};
 use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
 
 /// Between two heartbeats of this process.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
-/// A process without a heartbeat for this long is dead, in milliseconds.
-const DEAD_AFTER_MS: i64 = 60_000;
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
-const CLOSE_LEFT_OPEN: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
-    WHERE disconnected_at_ms IS NULL AND node_id <> $3 AND node_id NOT IN \
-    (SELECT id FROM nodes WHERE stopped_at_ms IS NULL AND seen_at_ms >= $4)";
+const HEARTBEAT: &str = "INSERT INTO nodes (id, started_at_ms, seen_at_ms, heartbeat) \
+    VALUES ($1, $2, $2, 1) ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms, \
+    heartbeat = nodes.heartbeat + 1";
+const CLOSE_ALL_OTHERS: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
+    WHERE disconnected_at_ms IS NULL AND node_id <> $3";
+const CLOSE_OF_NODE: &str = "UPDATE client_connections SET disconnected_at_ms = $1, note = $2 \
+    WHERE disconnected_at_ms IS NULL AND node_id = $3";
 const NOTE: &str = "the gateway process that held it stopped";
 
 /// The store's own work. Its tasks end when it is dropped, or once the writer is closed.
@@ -46,41 +48,44 @@ impl Housekeeping {
         self.writer.run(statements, true).await
     }
 
-    /// Writes this process's heartbeat, and closes the connections that dead processes left open. On
-    /// SQLite all others are dead, because this one holds the file's lock.
-    pub(super) async fn heartbeat(&self, now: UnixMillis) -> Result<(), StoreError> {
-        let alive_since = if self.exclusive {
-            UnixMillis::new(i64::MAX)
-        } else {
-            now.plus_ms(-DEAD_AFTER_MS)
-        };
-        let heartbeat = Statement {
-            text: "INSERT INTO nodes (id, started_at_ms, seen_at_ms) VALUES ($1, $2, $2) \
-                ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms",
-            values: vec![self.node_id.to_string().into(), now.as_i64().into()],
-            returning: false,
-        };
-        let close_left_open = Statement {
-            text: CLOSE_LEFT_OPEN,
-            values: vec![
-                now.as_i64().into(),
-                NOTE.into(),
-                self.node_id.to_string().into(),
-                alive_since.as_i64().into(),
-            ],
-            returning: false,
-        };
-        self.run(vec![heartbeat, close_left_open]).await.map(drop)
+    /// Registers this process. Where it has the database for itself, all others are dead: what they left open
+    /// is closed.
+    pub(super) async fn register(&self, now: UnixMillis) -> Result<(), StoreError> {
+        let mut statements = vec![self.heartbeat_at(now)];
+        if self.exclusive {
+            statements.push(closing(CLOSE_ALL_OTHERS, now, self.node_id));
+        }
+        self.run(statements).await.map(drop)
     }
 
-    /// Records that this process stops in order.
+    async fn heartbeat(&self, now: UnixMillis) -> Result<(), StoreError> {
+        self.run(vec![self.heartbeat_at(now)]).await.map(drop)
+    }
+
+    fn heartbeat_at(&self, now: UnixMillis) -> Statement {
+        Statement {
+            text: HEARTBEAT,
+            values: vec![self.node_id.to_string().into(), now.as_i64().into()],
+            returning: false,
+        }
+    }
+
+    /// Closes the connections that dead processes left open.
+    pub(super) async fn close_connections_of(&self, dead: &[NodeId]) -> Result<(), StoreError> {
+        let now = SystemClock.now();
+        let statements = dead.iter().map(|node| closing(CLOSE_OF_NODE, now, *node));
+        self.run(statements.collect()).await.map(drop)
+    }
+
+    /// Records that this process stops in order, and closes what it has left open.
     pub(super) async fn stop(&self, now: UnixMillis) {
         let stopped = Statement {
             text: "UPDATE nodes SET stopped_at_ms = $2 WHERE id = $1",
             values: vec![self.node_id.to_string().into(), now.as_i64().into()],
             returning: false,
         };
-        if let Err(error) = self.run(vec![stopped]).await
+        let closed = closing(CLOSE_OF_NODE, now, self.node_id);
+        if let Err(error) = self.run(vec![stopped, closed]).await
             && error != StoreError::Closed
         {
             tracing::warn!(%error, "this process could not be recorded as stopped");
@@ -116,5 +121,13 @@ impl Housekeeping {
                 }
             }
         });
+    }
+}
+
+fn closing(text: &'static str, now: UnixMillis, node_id: NodeId) -> Statement {
+    Statement {
+        text,
+        values: vec![now.as_i64().into(), NOTE.into(), node_id.to_string().into()],
+        returning: false,
     }
 }

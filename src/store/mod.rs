@@ -4,19 +4,22 @@
 //! - [`database`]: SQLite and PostgreSQL: connections, migrations, the meaning of their errors.
 //! - `writer`: the group-commit writer: the queue, the batch, its transaction.
 //! - `tables`: one file for each table: its columns, its rows as records, what reads and writes it.
-//! - `recording`: intents and outcomes, which touch several tables.
+//! - `reading`: payments, operations, answers, and what is owed.
+//! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - `connection_log`: client connections, recorded in the background.
 //! - `housekeeping`: heartbeats, and what else the store does by itself.
 //! - `retention`: tables that callers can grow are pruned.
 
+pub mod change;
+mod commit;
 mod connection_log;
 pub mod database;
 pub mod error;
 mod hex;
 mod housekeeping;
 pub mod numbers;
-mod recording;
+mod reading;
 pub mod records;
 mod retention;
 mod tables;
@@ -42,7 +45,7 @@ use self::housekeeping::Housekeeping;
 use self::records::MAX_PAGE_SIZE;
 use self::retention::{PRUNE_EVERY, prune};
 use self::writer::Writer;
-use self::writer::change::Statement;
+use self::writer::rows::Statement;
 use crate::clock::{Clock, SystemClock, random_bytes};
 use crate::config::store::StoreConfig;
 use crate::payment::ids::NodeId;
@@ -99,7 +102,7 @@ impl Store {
         let node_id = NodeId::from_parts(now, random);
         let exclusive = engine == Engine::Sqlite;
         let housekeeping = Arc::new(Housekeeping::new(writer.clone(), node_id, exclusive));
-        housekeeping.heartbeat(now).await?;
+        housekeeping.register(now).await?;
         housekeeping.start_heartbeats();
         housekeeping.run_every(PRUNE_EVERY, |housekeeping| async move {
             prune(&housekeeping, SystemClock.now()).await.map(drop)
@@ -152,6 +155,14 @@ impl Store {
     #[must_use]
     pub fn node_id(&self) -> NodeId {
         self.inner.housekeeping.node_id
+    }
+
+    /// Closes the connections that dead processes left open.
+    ///
+    /// # Errors
+    /// When the database can't be written.
+    pub async fn close_connections_of(&self, dead: &[NodeId]) -> Result<(), StoreError> {
+        self.inner.housekeeping.close_connections_of(dead).await
     }
 
     /// Runs an UPDATE that may be run twice.

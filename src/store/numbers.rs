@@ -9,7 +9,7 @@ use super::Store;
 use super::error::StoreError;
 use super::tables::sequences::MAX_BLOCK;
 use crate::payment::ids::HostId;
-use crate::payment::moment::BusinessDate;
+use crate::payment::moment::NumberDate;
 use crate::payment::reference::SequenceNumber;
 
 /// The most pairs of host and business date whose blocks are kept: two days of the most hosts, so that no
@@ -26,7 +26,7 @@ pub struct Numbers {
     sequences: Arc<Mutex<Sequences>>,
 }
 
-type Sequences = HashMap<(BusinessDate, HostId), Arc<Sequence>>;
+type Sequences = HashMap<(NumberDate, HostId), Arc<Sequence>>;
 
 /// The numbers of one host and business date.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ impl Numbers {
     pub async fn next(
         &self,
         host: &HostId,
-        date: BusinessDate,
+        date: NumberDate,
     ) -> Result<SequenceNumber, StoreError> {
         let sequence = self.sequence(host, date);
         for _ in 0..ATTEMPTS {
@@ -117,7 +117,7 @@ impl Numbers {
         Err(StoreError::Busy { waiting: 0 })
     }
 
-    fn sequence(&self, host: &HostId, date: BusinessDate) -> Arc<Sequence> {
+    fn sequence(&self, host: &HostId, date: NumberDate) -> Arc<Sequence> {
         let mut sequences = lock(&self.sequences);
         if let Some(sequence) = sequences.get(&(date, *host)) {
             return sequence.clone();
@@ -136,7 +136,7 @@ impl Numbers {
         &self,
         sequence: &Sequence,
         host: &HostId,
-        date: BusinessDate,
+        date: NumberDate,
     ) -> Result<(), StoreError> {
         let failures = sequence.failures.load(Ordering::Relaxed);
         let _only_one = sequence.refilling.lock().await;
@@ -157,7 +157,7 @@ impl Numbers {
 
     /// Reserves in the background, unless another caller does. A failure is left to the caller that finds
     /// no number.
-    fn refill_ahead(&self, sequence: Arc<Sequence>, host: HostId, date: BusinessDate) {
+    fn refill_ahead(&self, sequence: Arc<Sequence>, host: HostId, date: NumberDate) {
         let numbers = self.clone();
         tokio::spawn(async move {
             let Ok(_only_one) = sequence.refilling.try_lock() else {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::decline::ResponseCode;
 use crate::payment::ids::{
     ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
 };
@@ -15,101 +15,15 @@ use crate::payment::reference::{Rrn, Stan};
 /// The most items on one page of any list, and the most payments that one reference finds.
 pub const MAX_PAGE_SIZE: usize = 1000;
 
-/// A payment about to be authorized: all of it is committed before a byte reaches a bank.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorizationIntent {
-    /// The payment: `AUTHORIZING` with nothing pending, version 1, nothing authorized, captured, refunded
-    /// or disputed yet. It goes from hand to hand until the merchant is told of it, so it is boxed.
-    pub payment: Box<Payment>,
-    /// The exchange with the host: an `AUTHORIZATION` of this payment, `CREATED`, version 1.
-    pub operation: Box<Operation>,
-    /// The merchant's request.
-    pub idempotency: IdempotencyKey,
-    /// The sealed card, when one is used.
-    pub envelope: Option<EnvelopeUse>,
-}
-
-/// A merchant's request, which is carried out once however often it comes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// Whose request it is.
-    pub merchant_id: MerchantId,
-    /// The RPC's name.
-    pub method: &'static str,
-    /// The merchant's own name for the request.
-    pub request_id: String,
-    /// SHA-256 of what the request says.
-    pub body_hash: [u8; 32],
-}
-
-/// The use of a sealed card, which works once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvelopeUse {
-    /// The envelope's own identifier; unique for each merchant.
-    pub jti: String,
-    /// When it expires; the use is remembered until an hour after that.
-    pub expires_at: UnixMillis,
-}
-
-/// What became of an intent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IntentOutcome {
-    /// It is durable: the message may be sent now.
-    Recorded,
-    /// The same request is there already; nothing was written.
-    Existing(Box<RecordedAnswer>),
-    /// The sealed card was used before; nothing was written.
-    EnvelopeReplayed,
-}
-
 /// A request that was taken before, and what its merchant was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedAnswer {
-    /// The payment that the request made.
+    /// The payment that the request is about.
     pub payment_id: PaymentId,
     /// SHA-256 of what the request said.
     pub body_hash: [u8; 32],
-    /// The payment as the merchant was told; `None` while the request is still running.
-    pub answer: Option<Payment>,
-}
-
-/// How an authorization ended. The answer that the merchant is told is `payment`; it is kept under
-/// the request that began the operation, so that a repeated request is answered the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorizationOutcome {
-    /// The payment after the change: its version is one more than the recorded one. Its identity,
-    /// references, amount, host, numbers and dates of creation are not written again.
-    pub payment: Box<Payment>,
-    /// The operation after the change: its version is one more than the recorded one. Only its
-    /// state, `bank_us` and `updated_at` are written.
-    pub operation: Box<Operation>,
-    /// The reversal that is owed from now on.
-    pub reversal: Option<ReversalOwed>,
-}
-
-/// A reversal that must be sent. There is at most one for an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReversalOwed {
-    /// The operation to reverse.
-    pub operation_id: OperationId,
-    /// Why its outcome is not known.
-    pub reason: UnknownReason,
-    /// Not to be sent before.
-    pub due_at: UnixMillis,
-}
-
-/// What became of an outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OutcomeRecorded {
-    /// It is durable: the merchant may be told.
-    Recorded,
-    /// Another change came first; nothing of this outcome was written.
-    Superseded {
-        /// The payment as it is.
-        current: Box<Payment>,
-        /// The operation as it is.
-        operation: Box<Operation>,
-    },
+    /// The payment and the operation as the merchant was told; `None` while the request is in progress.
+    pub answer: Option<(Box<Payment>, Box<Operation>)>,
 }
 
 /// A response that came after the gateway had stopped waiting. It changes no state.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::database::value::Value;
 use super::error::StoreError;
 use super::housekeeping::Housekeeping;
-use super::writer::change::Statement;
+use super::writer::rows::Statement;
 use crate::payment::ids::{ConnectionId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 

@@ -12,8 +12,8 @@ fn planted_violations_are_found() {
     let planted = [
         (
             "store/writer.rs",
-            "use crate::authorization::METHOD;",
-            "store may not use authorization",
+            "use crate::flows::authorization::Refusal;",
+            "store may not use flows",
         ),
         (
             "hosts/link.rs",
@@ -56,12 +56,12 @@ fn planted_violations_are_found() {
             "payment is pure and can't be async",
         ),
         (
-            "authorization.rs",
+            "flows/authorization.rs",
             "use sqlx::{Any, query};",
             "sqlx::Any is at home in store",
         ),
         (
-            "authorization.rs",
+            "flows/authorization.rs",
             "fn f(m: iso8583::Message) {}",
             "iso8583::Message is at home in hosts",
         ),
@@ -87,7 +87,7 @@ fn planted_violations_are_found() {
     }
     let fine = [
         (
-            "authorization.rs",
+            "flows/authorization.rs",
             "use crate::{store::Store, hosts::Hosts, payment::money::Money};",
         ),
         (

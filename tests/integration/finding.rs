@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
-use payswitch::payment::moment::{BusinessDate, UnixMillis};
+use payswitch::payment::moment::{NumberDate, UnixMillis};
 use pb::PaymentState as State;
 use tonic::{Code, Status};
 
@@ -48,7 +48,7 @@ async fn pages(
 /// The date of its message: the first of a payment is made when the payment is.
 fn date_of(payment: &pb::Payment) -> String {
     let at = payment.create_time.expect("a time");
-    BusinessDate::of(UnixMillis::new(at.seconds * 1000)).to_string()
+    NumberDate::of(UnixMillis::new(at.seconds * 1000)).to_string()
 }
 
 async fn a_payment_is_found_as_it_was_told(engine: Engine) {

@@ -79,6 +79,7 @@ fn merchant(id: &MerchantId) -> Result<Merchant, CommandError> {
         terminal_id: "WEB00001".into(),
         acceptor_id: "DEMOSHOP0000001".into(),
         acquirer: "acquirer".parse()?,
+        time_zone: "UTC".into(),
         active: true,
     })
 }

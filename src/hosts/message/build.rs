@@ -169,10 +169,9 @@ impl Encoder {
 pub(in crate::hosts) fn request_key(
     mapping: &Mapping,
     operation: &Operation,
-    terminal_id: &str,
 ) -> Result<RequestKey, MessageError> {
-    let terminal_id = TerminalId::new(terminal_id).ok_or(MessageError::TerminalId {
-        got: terminal_id.len(),
+    let terminal_id = TerminalId::new(&operation.terminal_id).ok_or(MessageError::TerminalId {
+        got: operation.terminal_id.len(),
     })?;
     Ok(RequestKey {
         response_mti: mapping.response_mti,

@@ -32,5 +32,5 @@ impl fmt::Debug for CardFields<'_> {
 pub(in crate::hosts) struct Contents<'a> {
     pub(in crate::hosts) operation: &'a Operation,
     pub(in crate::hosts) merchant: &'a Merchant,
-    pub(in crate::hosts) card: CardFields<'a>,
+    pub(in crate::hosts) card: Option<CardFields<'a>>,
 }

@@ -50,23 +50,23 @@ impl<'a> Values<'a> {
             card,
         } = &self.contents;
         Some(match source {
-            Source::Pan => card.pan,
+            Source::Pan => card.as_ref()?.pan,
             Source::Amount => self.amount.as_str(),
             Source::TransmissionDateTime => self.transmitted.as_str(),
             Source::Stan => self.stan.as_str(),
             Source::LocalTime => self.local_time.as_str(),
             Source::LocalDate => self.local_date.as_str(),
-            Source::Expiry => card.expiry_yymm,
+            Source::Expiry => card.as_ref()?.expiry_yymm,
             Source::Mcc => &merchant.mcc,
             Source::Country => self.country.as_str(),
             Source::Rrn => operation.rrn.as_str(),
-            Source::TerminalId => &merchant.terminal_id,
+            Source::TerminalId => &operation.terminal_id,
             Source::AcceptorId => &merchant.acceptor_id,
             Source::AcceptorNameLocation => {
                 std::str::from_utf8(&self.name_location).unwrap_or_default()
             }
             Source::CurrencyNumeric => self.currency.as_str(),
-            Source::Cvv => card.cvv?,
+            Source::Cvv => card.as_ref()?.cvv?,
             Source::Literal(text) => text,
             Source::Subelements(_) => return None,
         })

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
-use crate::payment::moment::{BusinessDate, UnixMillis};
+use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::Operation;
@@ -187,11 +187,11 @@ impl HostProfile {
         let contents = Contents {
             operation: &operation,
             merchant: &merchant,
-            card: CardFields {
+            card: Some(CardFields {
                 pan: "4000000000000002",
                 expiry_yymm: "3012",
                 cvv: Some("000"),
-            },
+            }),
         };
         Encoder::new()
             .encode(&self.authorization, self.writing(), contents)
@@ -201,7 +201,7 @@ impl HostProfile {
 
 fn sample_operation(host_id: &HostId) -> Option<Operation> {
     let at = UnixMillis::new(0);
-    let date = BusinessDate::of(at);
+    let date = NumberDate::of(at);
     let number = SequenceNumber::new(0)?;
     let currency: Currency = "EUR".parse().ok()?;
     Some(Operation {
@@ -209,15 +209,21 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         payment_id: PaymentId::from_parts(at, [0; 10]),
         kind: OperationKind::Authorization,
         state: OperationState::Created,
+        original_id: None,
         host_id: *host_id,
         amount: Money::zero(currency),
+        mti: "0100".parse().ok()?,
         stan: number.stan(),
         rrn: number.rrn(date),
         transmitted_at: at,
-        business_date: date,
+        number_date: date,
+        business_date: None,
+        terminal_id: "SAMPLE01".into(),
         deadline: at,
         node_id: NodeId::from_parts(at, [0; 10]),
         bank_us: None,
+        sent: Vec::new(),
+        kept: Vec::new(),
         created_at: at,
         updated_at: at,
         version: 1,
@@ -236,6 +242,7 @@ fn sample_merchant(host_id: &HostId) -> Option<Merchant> {
         terminal_id: "SAMPLE01".into(),
         acceptor_id: "SAMPLE".into(),
         acquirer: *host_id,
+        time_zone: "UTC".into(),
         active: true,
     })
 }

@@ -305,20 +305,20 @@ async fn what_can_not_be_built_is_not_sent() {
     merchant.acceptor_id = "A".repeat(16);
     let end = started
         .hosts
-        .authorize(&known::operation(), &merchant, CARD, deadline)
+        .send(&known::operation(), &merchant, Some(CARD), deadline)
         .await;
     assert_eq!(end, Exchange::NotSent(FailureReason::MessageNotBuildable));
     let mut operation = known::operation();
     operation.kind = crate::payment::operation::OperationKind::Refund;
     let end = started
         .hosts
-        .authorize(&operation, &known::merchant(), CARD, deadline)
+        .send(&operation, &known::merchant(), Some(CARD), deadline)
         .await;
     assert_eq!(end, Exchange::NotSent(FailureReason::MessageNotBuildable));
     operation.host_id = "elsewhere".parse().unwrap();
     let end = started
         .hosts
-        .authorize(&operation, &known::merchant(), CARD, deadline)
+        .send(&operation, &known::merchant(), Some(CARD), deadline)
         .await;
     assert_eq!(end, Exchange::NotSent(FailureReason::HostUnavailable));
     assert_eq!(started.hosts.status()[0].lines[0].in_flight, 0);

@@ -73,7 +73,7 @@ impl Started {
         tokio::spawn(async move {
             let operation = known::numbered(number);
             hosts
-                .authorize(&operation, &known::merchant(), CARD, deadline)
+                .send(&operation, &known::merchant(), Some(CARD), deadline)
                 .await
         })
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::{Code, Request, Response, Status, async_trait};
+use tonic::{Code, Request, Response, Status};
 use tonic_types::FieldViolation;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
-use crate::authorization::Authorizations;
-use crate::authorization::command::{AuthorizeCommand, AuthorizeError, Authorized, PaymentMethod};
+use super::perform::{Perform, failure};
+use crate::flows::authorization::{Authorization, Authorize, PaymentMethod, Refusal};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use crate::merchant_api::read::body_hash::body_hash;
@@ -19,11 +19,10 @@ use crate::merchant_api::read::text::{
 };
 use crate::merchant_api::read::violations::{Findings, InvalidRequest};
 use crate::merchant_api::show::payment::payment;
-use crate::merchant_api::show::status::{
-    self, ErrorAnswer, Outcome, RETRY_STILL_RUNNING, RETRY_UNAVAILABLE,
-};
+use crate::merchant_api::show::status::{self, ErrorAnswer};
 use crate::merchant_api::transport::gate;
 use crate::merchant_api::transport::trailers::BankTime;
+use crate::operations::call::Call;
 use crate::payment::merchant::Merchant;
 
 const PAYMENT_METHOD_TOKEN: Shape = Shape {
@@ -33,43 +32,26 @@ const PAYMENT_METHOD_TOKEN: Shape = Shape {
     expected: "1 to 64 characters of A-Z a-z 0-9 _",
 };
 
-/// What authorizes: the flow.
-#[async_trait]
-pub trait Authorizer: Send + Sync + 'static {
-    /// Authorizes. The flow runs in a task of its own: dropping this future stops only the waiting.
-    ///
-    /// # Errors
-    /// Why there is no payment to tell of.
-    async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError>;
-}
-
-#[async_trait]
-impl Authorizer for Arc<Authorizations> {
-    async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError> {
-        Authorizations::authorize(self, command).await
-    }
-}
-
 /// Answers the call.
 pub(super) async fn call(
-    authorizer: &dyn Authorizer,
+    authorizations: &dyn Perform<Authorization>,
     request: Request<pb::AuthorizePaymentRequest>,
 ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
     let received_at = gate::received_at(&request);
     let merchant = gate::caller(&request)?;
     let merchant_id = merchant.id;
-    let command = read(request.into_inner(), merchant, received_at).map_err(|invalid| {
+    let (call, command) = read(request.into_inner(), merchant, received_at).map_err(|invalid| {
         info!(merchant.id = %merchant_id, "a request to authorize was not valid");
         status::of_invalid_request(invalid)
     })?;
-    let answered = authorizer
-        .authorize(command)
+    let concluded = authorizations
+        .perform(call, command)
         .await
-        .map_err(|error| refusal(&error))?;
+        .map_err(|failed| failure(&failed, refusal))?;
     let mut response = Response::new(pb::AuthorizePaymentResponse {
-        payment: Some(Box::new(payment(*answered.payment))),
+        payment: Some(Box::new(payment(*concluded.payment))),
     });
-    let bank = Duration::from_micros(answered.bank_us);
+    let bank = Duration::from_micros(concluded.bank_us);
     response.extensions_mut().insert(BankTime(bank));
     Ok(response)
 }
@@ -79,7 +61,7 @@ fn read(
     request: pb::AuthorizePaymentRequest,
     merchant: Arc<Merchant>,
     received_at: Instant,
-) -> Result<AuthorizeCommand, InvalidRequest> {
+) -> Result<(Call, Authorize), InvalidRequest> {
     let body_hash = body_hash(&request);
     let mut findings = Findings::default();
     let found = &mut findings;
@@ -94,18 +76,21 @@ fn read(
     let payment_method = payment_method(found, request.payment_method);
     let manual = captured_by_hand(found, request.capture_mode);
     let read = (|| {
-        Some(AuthorizeCommand {
+        let call = Call {
             merchant,
             request_id: request_id?,
             body_hash,
+            received_at,
+        };
+        let command = Authorize {
             amount: amount?,
             merchant_reference: merchant_reference?,
             customer_reference: customer_reference?,
             description: description?,
             terminal_id: terminal_id?,
             payment_method: manual.and(payment_method)?,
-            received_at,
-        })
+        };
+        Some((call, command))
     })();
     findings.finish(read)
 }
@@ -147,12 +132,11 @@ fn payment_method(
     }
 }
 
-/// Why an authorization has no payment to tell of.
-fn refusal(failed: &AuthorizeError) -> Status {
-    use AuthorizeError as E;
-    match failed {
-        E::SealedCardRefused => return status::sealed_card_refused(),
-        E::UnknownPaymentMethod { .. } => ErrorAnswer::not_sent(
+/// Why nothing is authorized.
+fn refusal(refused: &Refusal) -> Status {
+    match refused {
+        Refusal::SealedCard => return status::sealed_card_refused(),
+        Refusal::UnknownPaymentMethod { .. } => ErrorAnswer::not_sent(
             Code::InvalidArgument,
             "UNKNOWN_PAYMENT_METHOD",
             "there is no such payment method in this environment",
@@ -162,28 +146,13 @@ fn refusal(failed: &AuthorizeError) -> Status {
             "expected a token of this environment, got another; test tokens such as \
              \"pm_test_visa\" work only where the server is a test environment",
         )]),
-        E::RequestIdReused { .. } => {
-            let text = "this request_id was used before, with another request";
-            ErrorAnswer::not_sent(Code::FailedPrecondition, "REQUEST_ID_REUSED", text).with_precondition(
-                "REQUEST_ID_REUSED",
-                "request_id",
-                text,
-            )
-        }
-        E::StillRunning { .. } => ErrorAnswer::new(
-            Code::Aborted,
-            "REQUEST_IN_PROGRESS",
-            Outcome::Unknown,
-            "the same request is still being worked on; repeat it unchanged for its answer",
-        )
-        .retry_after(RETRY_STILL_RUNNING),
-        E::MerchantInactive { .. } => ErrorAnswer::not_sent(
+        Refusal::MerchantInactive { .. } => ErrorAnswer::not_sent(
             Code::PermissionDenied,
             "MERCHANT_INACTIVE",
             "this merchant may not take payments at present; this call sent nothing to a bank: keep \
              its request_id to repeat it",
         ),
-        E::NoRoute {
+        Refusal::NoRoute {
             merchant_id,
             host_id,
         } => {
@@ -192,28 +161,6 @@ fn refusal(failed: &AuthorizeError) -> Status {
                         bank: keep its request_id to repeat it";
             ErrorAnswer::not_sent(Code::FailedPrecondition, "NO_ROUTE", text)
                 .with_precondition("NO_ROUTE", "merchant", text)
-        }
-        E::Overloaded => return status::overloaded(),
-        E::Draining => ErrorAnswer::not_sent(
-            Code::Unavailable,
-            "DRAINING",
-            "this gateway is stopping and takes no new payments; this call sent nothing to a bank: \
-             repeat it unchanged, with the same request_id, on another one",
-        )
-        .retry_after(RETRY_UNAVAILABLE),
-        E::NotRecorded { source } => {
-            error!(error = %source, "a payment could not be recorded; nothing was sent");
-            return status::store_unavailable();
-        }
-        E::OutcomeNotRecorded { payment_id } => {
-            warn!(payment.id = %payment_id, "an outcome is not recorded yet");
-            ErrorAnswer::new(
-                Code::Unavailable,
-                "OUTCOME_NOT_RECORDED",
-                Outcome::Unknown,
-                "the outcome is not recorded yet; repeat the request unchanged for its answer",
-            )
-            .retry_after(RETRY_UNAVAILABLE)
         }
     }
     .into_status()

@@ -11,7 +11,7 @@ use crate::merchant_api::show::payment::payment;
 use crate::merchant_api::show::status;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::HostId;
-use crate::payment::moment::BusinessDate;
+use crate::payment::moment::NumberDate;
 use crate::payment::reference::Rrn;
 
 /// Payments that a look-up gives at most.
@@ -53,8 +53,9 @@ pub(super) async fn call(
     } = key
     {
         found.retain(|payment| {
-            business_date.is_none_or(|date| payment.business_date == date)
-                && host_id.is_none_or(|host_id| payment.host_id == host_id)
+            let sent = &payment.authorization;
+            business_date.is_none_or(|date| NumberDate::of(sent.transmitted_at) == date)
+                && host_id.is_none_or(|host_id| sent.host_id == host_id)
         });
     }
     found.truncate(MAX_FOUND);
@@ -78,7 +79,7 @@ enum PaymentKey {
         /// DE 37.
         rrn: Rrn,
         /// The date that it belongs to; any when not set.
-        business_date: Option<BusinessDate>,
+        business_date: Option<NumberDate>,
         /// The host that knows it by this number; any when not set.
         host_id: Option<HostId>,
     },
@@ -149,7 +150,7 @@ fn host_id(findings: &mut Findings, text: &str) -> Option<Option<HostId>> {
 }
 
 /// `Some(None)` when none was sent.
-fn business_date(findings: &mut Findings, text: &str) -> Option<Option<BusinessDate>> {
+fn business_date(findings: &mut Findings, text: &str) -> Option<Option<NumberDate>> {
     if text.is_empty() {
         return Some(None);
     }

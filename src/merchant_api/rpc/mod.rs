@@ -1,8 +1,9 @@
 //! The calls: each file reads its request, runs its flow or its look-up, and shows the answer and its errors.
 //!
+//! - [`perform`]: the way from a call to its flow, and the errors that all flows share.
 //! - `payment_service`, `sealing_service`: which file answers which call.
 
-pub mod authorize_payment;
+mod authorize_payment;
 mod create_sealing_session;
 mod get_payment;
 mod get_sealing_keys;
@@ -10,4 +11,5 @@ mod list_operations;
 mod list_payments;
 mod lookup_payment;
 pub(super) mod payment_service;
+pub mod perform;
 pub(super) mod sealing_service;

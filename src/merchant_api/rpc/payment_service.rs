@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::authorize_payment::Authorizer;
+use super::perform::Perform;
 use super::{authorize_payment, get_payment, list_operations, list_payments, lookup_payment};
+use crate::flows::authorization::Authorization;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
 use crate::merchant_api::records::PaymentRecords;
@@ -14,7 +15,7 @@ use crate::merchant_api::show::status;
 /// The service.
 pub(crate) struct PaymentsApi {
     /// Authorizes payments.
-    pub(crate) authorizer: Arc<dyn Authorizer>,
+    pub(crate) authorizations: Arc<dyn Perform<Authorization>>,
     /// Finds payments again.
     pub(crate) records: Arc<dyn PaymentRecords>,
 }
@@ -25,7 +26,7 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::AuthorizePaymentRequest>,
     ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
-        authorize_payment::call(&*self.authorizer, request).await
+        authorize_payment::call(&*self.authorizations, request).await
     }
 
     async fn get_payment(

@@ -19,7 +19,12 @@ pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) ->
             operation.amount.amount_minor(),
             operation.amount.currency(),
         )),
+        original_operation_id: operation
+            .original_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         host_id: operation.host_id.to_string(),
+        mti: operation.mti.to_string(),
         stan: operation.stan.to_string(),
         rrn: operation.rrn.to_string(),
         response_code,

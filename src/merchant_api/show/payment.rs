@@ -11,31 +11,35 @@ use crate::payment::state::PaymentState;
 
 /// A payment as the API shows it.
 pub(crate) fn payment(payment: Payment) -> pb::Payment {
-    let currency = payment.amount.currency();
+    let (currency, amounts) = (payment.amount.currency(), payment.amounts);
+    let capturable = capturable_minor(&payment);
+    let sent = payment.authorization;
     let shown = |amount_minor| Some(money(amount_minor, currency));
-    let (capturable, refundable) = (capturable_minor(&payment), refundable_minor(&payment));
     let mut shown_payment = pb::Payment {
         payment_id: payment.id.to_string(),
         merchant_reference: payment.merchant_reference,
         customer_reference: payment.customer_reference.unwrap_or_default(),
         description: payment.description.unwrap_or_default(),
         amount: shown(payment.amount.amount_minor()),
-        authorized_amount: shown(payment.authorized_minor),
-        captured_amount: shown(payment.captured_minor),
-        pending_capture_amount: shown(0),
+        authorized_amount: shown(amounts.authorized_minor),
+        captured_amount: shown(amounts.captured_minor),
+        pending_capture_amount: shown(amounts.captured_pending_minor),
         capturable_amount: shown(capturable),
-        refunded_amount: shown(payment.refunded_minor),
-        pending_refund_amount: shown(0),
-        refundable_amount: shown(refundable),
-        disputed_amount: shown(payment.disputed_minor),
+        refunded_amount: shown(amounts.refunded_minor),
+        pending_refund_amount: shown(amounts.refunded_pending_minor),
+        refundable_amount: shown(amounts.refundable_minor()),
+        disputed_amount: shown(amounts.disputed_minor),
         capture_mode: pb::CaptureMode::Manual.into(),
         // This version offers none: every call that changes a payment answers UNIMPLEMENTED.
         allowed_actions: Vec::new(),
         authorization: Some(pb::Authorization {
-            host_id: payment.host_id.to_string(),
-            stan: payment.stan.to_string(),
-            rrn: payment.rrn.to_string(),
-            terminal_id: payment.terminal_id,
+            operation_id: sent.operation_id.to_string(),
+            host_id: sent.host_id.to_string(),
+            mti: sent.mti.to_string(),
+            stan: sent.stan.to_string(),
+            rrn: sent.rrn.to_string(),
+            transmission_time: Some(timestamp(sent.transmitted_at)),
+            terminal_id: sent.terminal_id,
             ..pb::Authorization::default()
         }),
         card: Some(card(payment.card)),
@@ -48,24 +52,14 @@ pub(crate) fn payment(payment: Payment) -> pb::Payment {
     shown_payment
 }
 
-/// What is left of the hold, in minor units.
+/// What can still be captured, in minor units: nothing where the state allows no capture.
 fn capturable_minor(payment: &Payment) -> i64 {
     match payment.state {
-        PaymentState::Authorized { .. } | PaymentState::PartiallyCaptured { .. } => payment
-            .authorized_minor
-            .saturating_sub(payment.captured_minor)
-            .max(0),
+        PaymentState::Authorized { .. } | PaymentState::PartiallyCaptured { .. } => {
+            payment.amounts.capturable_minor()
+        }
         _ => 0,
     }
-}
-
-/// What is left of the captures, in minor units: neither refunded nor disputed.
-fn refundable_minor(payment: &Payment) -> i64 {
-    payment
-        .captured_minor
-        .saturating_sub(payment.refunded_minor)
-        .saturating_sub(payment.disputed_minor)
-        .max(0)
 }
 
 /// Each state, and what is known in it.

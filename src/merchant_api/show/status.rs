@@ -20,7 +20,7 @@ use crate::merchant_api::records::RecordsUnavailable;
 pub(crate) const ERROR_DOMAIN: &str = "payswitch";
 
 /// How long to wait before asking again for a request that is still running.
-pub(crate) const RETRY_STILL_RUNNING: Duration = Duration::from_millis(500);
+pub(crate) const RETRY_IN_PROGRESS: Duration = Duration::from_millis(500);
 /// How long to wait before trying again when there was no room.
 pub(crate) const RETRY_OVERLOADED: Duration = Duration::from_millis(250);
 /// How long to wait before trying again when the store is down or the gateway stops.

@@ -134,6 +134,7 @@ fn sqlite_arguments(rows: &[&[Value]]) -> Result<SqliteArguments, sqlx::Error> {
     for value in all(rows) {
         match value {
             Value::Text(text) => arguments.add(Arc::clone(text)),
+            Value::Static(text) => arguments.add(*text),
             Value::OptionalText(text) => arguments.add(text.clone()),
             Value::Integer(number) => arguments.add(*number),
             Value::OptionalInteger(number) => arguments.add(*number),
@@ -149,6 +150,7 @@ fn postgres_arguments(rows: &[&[Value]]) -> Result<PgArguments, sqlx::Error> {
     for value in all(rows) {
         match value {
             Value::Text(text) => arguments.add(&**text),
+            Value::Static(text) => arguments.add(*text),
             Value::OptionalText(text) => arguments.add(text.as_deref()),
             Value::Integer(number) => arguments.add(*number),
             Value::OptionalInteger(number) => arguments.add(*number),

@@ -14,8 +14,6 @@ pub(in crate::store) enum Fault {
     CommitUnknown(String),
     /// A statement was refused, and would be again.
     Refused(StoreError),
-    /// Only one of an outcome's two rows could be changed.
-    PartialUpdate,
     /// A row was not written, and the statement did not say which one.
     Conflict,
 }
@@ -69,7 +67,7 @@ impl Fault {
             Self::Retryable(reason) | Self::Lost(reason) | Self::CommitUnknown(reason) => {
                 StoreError::Unavailable { reason }
             }
-            Self::PartialUpdate | Self::Conflict => StoreError::Unavailable {
+            Self::Conflict => StoreError::Unavailable {
                 reason: "a record was in two states at once".into(),
             },
         }

@@ -39,8 +39,9 @@ const SIZES: [usize; 26] = [
 ];
 
 /// The statements that the writer's connection keeps prepared: for each size seven statements, three of
-/// them also with RETURNING, and three texts of several statements; and some others.
-pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 13 + 40;
+/// them also with RETURNING, three that only guarded payments need, and four texts of several statements;
+/// and some others.
+pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 17 + 40;
 
 /// The texts built so far.
 #[derive(Debug)]
@@ -103,10 +104,39 @@ impl Texts {
             .clone()
     }
 
+    /// Runs the statements of all `parts` in their order, and returns how many rows they wrote in all. On
+    /// SQLite the parts have the same number of rows. A part that does not write all its rows may be the last
+    /// that runs.
+    pub(in crate::store) async fn run_all(
+        &mut self,
+        transaction: &mut WriteTransaction<'_>,
+        parts: &[Part<'_>],
+    ) -> Result<usize, sqlx::Error> {
+        let mut count = 0;
+        match self.engine {
+            Engine::Sqlite => {
+                for parts in parts.chunks(MAX_STATEMENTS) {
+                    count += self.run_together(transaction, parts).await?;
+                }
+            }
+            Engine::Postgres => {
+                for part in parts {
+                    let ran = self.run(transaction, part.statement, &part.rows, false);
+                    let written = ran.await?.count;
+                    count += written;
+                    if written < part.rows.len() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(count)
+    }
+
     /// Runs the statements of all `parts`, which have the same number of rows, and returns how many rows
     /// they wrote in all. The statements share a text, which only SQLite takes: each text costs a round
     /// trip to SQLite's thread.
-    pub(in crate::store) async fn run_together(
+    async fn run_together(
         &mut self,
         transaction: &mut WriteTransaction<'_>,
         parts: &[Part<'_>],

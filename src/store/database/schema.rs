@@ -22,7 +22,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "payments",
@@ -33,10 +33,15 @@ const MIGRATIONS: [Migration; 2] = [
         name: "keyed_tables",
         text: include_str!("../../../migrations/0002_keyed_tables.sql"),
     },
+    Migration {
+        version: 3,
+        name: "operations",
+        text: include_str!("../../../migrations/0003_operations.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-const NEEDED: i64 = 2;
+const NEEDED: i64 = 3;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 /// A value to bind. Texts are shared, so that the writer, which everybody waits for and which may
 /// have to write twice, copies none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::store) enum Value {
     Text(Arc<str>),
+    /// A name that the program knows.
+    Static(&'static str),
     OptionalText(Option<Arc<str>>),
     Integer(i64),
     OptionalInteger(Option<i64>),
@@ -60,6 +62,7 @@ pub(in crate::store) type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::an
 pub(in crate::store) fn bind<'q>(query: Query<'q>, value: &Value) -> Query<'q> {
     match value {
         Value::Text(text) => query.bind(String::from(&**text)),
+        Value::Static(text) => query.bind(*text),
         Value::OptionalText(text) => query.bind(text.as_deref().map(String::from)),
         Value::Integer(number) => query.bind(*number),
         Value::OptionalInteger(number) => query.bind(*number),

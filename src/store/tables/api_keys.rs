@@ -8,7 +8,7 @@ use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::ApiKeyRecord;
-use crate::store::writer::change::Statement;
+use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Adds an API key.

@@ -157,6 +157,17 @@ impl<'r> Columns<'r> {
         serde_json::from_str(text).map_err(|error| self.corrupt(column, text, error))
     }
 
+    /// A text of JSON, or NULL.
+    pub(in crate::store) fn optional_json<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        match self.optional_text(column)? {
+            Some(_) => self.json(column).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The name of a variant without data.
     pub(in crate::store) fn variant<T: DeserializeOwned>(
         &self,

@@ -1,121 +1,121 @@
 //! Requests that were taken, and the answers that their merchants got.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
-
-use super::columns::Columns;
-use super::payments::{PAYMENT_COLUMNS, payment};
-use super::text_buffer::TextBuffer;
-use crate::payment::ids::{MerchantId, OperationId};
+use super::payments::MovedPayment;
+use super::text_buffer::{Names, TextBuffer};
+use crate::payment::amounts::Amounts;
 use crate::payment::moment::UnixMillis;
-use crate::payment::record::Payment;
+use crate::payment::operation::OperationState;
+use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
-use crate::store::Store;
+use crate::store::change::RequestClaim;
+use crate::store::database::many_rows::ManyRows;
+use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::hex::from_hex;
-use crate::store::records::RecordedAnswer;
+use crate::store::hex::hex;
+use serde::{Deserialize, Serialize};
 
-/// The column `answer` of an operation: the values of the answered payment that later changes overwrite.
-/// The others never change in the payment's row.
-#[derive(Serialize, Deserialize)]
-struct AnswerColumns<'p> {
-    authorized_minor: i64,
-    captured_minor: i64,
-    refunded_minor: i64,
-    disputed_minor: i64,
-    state: Cow<'p, PaymentState>,
-    updated_at: UnixMillis,
-    version: i64,
+/// A request that nobody has made before.
+pub(in crate::store) const CLAIMS: ManyRows = ManyRows {
+    name: "claims",
+    before: "INSERT /*SQLITE OR FAIL */INTO idempotency \
+        (merchant_id, method, request_id, operation_id, body_hash) VALUES ",
+    row: "(?, ?, ?, ?, ?)",
+    after: " ON CONFLICT (merchant_id, method, request_id) DO NOTHING",
+    returning: " RETURNING operation_id",
+};
+
+/// The operation of a request.
+pub(in crate::store) const CLAIM_OWNER: &str = "SELECT operation_id FROM idempotency \
+    WHERE merchant_id = $1 AND method = $2 AND request_id = $3";
+
+/// A row of [`CLAIMS`]; its first three values are the key.
+pub(in crate::store) fn claim_row(
+    texts: &mut TextBuffer,
+    claim: &RequestClaim,
+    names: &Names,
+) -> Vec<Value> {
+    vec![
+        texts.text(claim.merchant_id).into(),
+        Value::Static(claim.method),
+        claim.request_id.as_str().into(),
+        (&names.operation_id).into(),
+        hex(&claim.body_hash).into(),
+    ]
 }
 
-/// The column `answer` for a merchant that is answered `payment`.
-pub(in crate::store) fn answer(payment: &Payment) -> impl Serialize {
-    AnswerColumns {
-        authorized_minor: payment.authorized_minor,
-        captured_minor: payment.captured_minor,
-        refunded_minor: payment.refunded_minor,
-        disputed_minor: payment.disputed_minor,
+/// The column `answer` of an operation: what later changes overwrite of the payment and the operation that
+/// were told. Everything else never changes in their rows.
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct Answer<'a> {
+    #[serde(flatten)]
+    amounts: Amounts,
+    state: Cow<'a, PaymentState>,
+    updated_at: UnixMillis,
+    version: i64,
+    /// Answers of before operations were told have none; those were all of authorizations.
+    #[serde(default)]
+    operation: Option<Cow<'a, OperationState>>,
+}
+
+impl Answer<'_> {
+    /// Payment and operation as they were told, from what they are now.
+    pub(in crate::store) fn of(
+        self,
+        payment: Payment,
+        operation: Operation,
+    ) -> (Box<Payment>, Box<Operation>) {
+        let state = match self.operation {
+            Some(state) => state.into_owned(),
+            None => operation.state.clone(),
+        };
+        (
+            Box::new(Payment {
+                amounts: self.amounts,
+                state: self.state.into_owned(),
+                updated_at: self.updated_at,
+                version: self.version,
+                ..payment
+            }),
+            Box::new(Operation { state, ..operation }),
+        )
+    }
+}
+
+/// The column `answer` for a merchant that is told these.
+pub(in crate::store) fn answer(
+    texts: &mut TextBuffer,
+    payment: &Payment,
+    operation: &Operation,
+) -> Result<Arc<str>, StoreError> {
+    texts.json(&Answer {
+        amounts: payment.amounts,
         state: Cow::Borrowed(&payment.state),
         updated_at: payment.updated_at,
         version: payment.version,
-    }
+        operation: Some(Cow::Borrowed(&operation.state)),
+    })
 }
 
-/// The payment that the merchant was answered, from a row with [`PAYMENT_COLUMNS`] and the `answer` of
-/// an operation; `None` when there is no answer yet.
-pub(in crate::store) fn answered_payment(
-    row: &AnyRow,
-    operation: &Columns<'_>,
-) -> Result<Option<Payment>, StoreError> {
-    if operation.optional_text("answer")?.is_none() {
-        return Ok(None);
-    }
-    let stored: AnswerColumns<'_> = operation.json("answer")?;
-    Ok(Some(Payment {
-        authorized_minor: stored.authorized_minor,
-        captured_minor: stored.captured_minor,
-        refunded_minor: stored.refunded_minor,
-        disputed_minor: stored.disputed_minor,
-        state: stored.state.into_owned(),
-        updated_at: stored.updated_at,
-        version: stored.version,
-        ..payment(row)?
-    }))
-}
-
-impl Store {
-    /// What a merchant was told when it made this request before.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn find_answer(
-        &self,
-        merchant: &MerchantId,
-        method: &str,
-        request_id: &str,
-    ) -> Result<Option<RecordedAnswer>, StoreError> {
-        let text = format!(
-            "SELECT idempotency.operation_id, idempotency.body_hash, operations.answer, \
-                {PAYMENT_COLUMNS} FROM idempotency \
-             JOIN operations ON operations.id = idempotency.operation_id \
-             JOIN payments ON payments.id = operations.payment_id \
-             WHERE idempotency.merchant_id = $1 AND idempotency.method = $2 \
-                AND idempotency.request_id = $3"
-        );
-        let values = [merchant.as_str().into(), method.into(), request_id.into()];
-        let found = self.read(AssertSqlSafe(text), &values).await?;
-        let Some(row) = found.first() else {
-            return Ok(None);
-        };
-        let request = Columns::of(row, "idempotency", "operation_id")?;
-        let hash = request.text("body_hash")?;
-        let body_hash = from_hex(hash)
-            .ok_or_else(|| request.corrupt("body_hash", hash, "expected 64 hex digits"))?;
-        let operation = Columns::of(row, "operations", "operation_id")?;
-        Ok(Some(RecordedAnswer {
-            payment_id: Columns::of(row, "payments", "id")?.parsed("id")?,
-            body_hash,
-            answer: answered_payment(row, &operation)?,
-        }))
-    }
-
-    /// Whether `payment` is the recorded answer of the operation. Then a superseded outcome found its own
-    /// rows, written by an attempt whose COMMIT was not confirmed.
-    pub(in crate::store) async fn is_answer(
-        &self,
-        operation: OperationId,
-        payment: &Payment,
-    ) -> Result<bool, StoreError> {
-        let answer = TextBuffer::new().json(&answer(payment))?;
-        let found = self
-            .read(
-                "SELECT id FROM operations WHERE id = $1 AND answer = $2",
-                &[operation.to_string().into(), answer.into()],
-            )
-            .await?;
-        Ok(!found.is_empty())
-    }
+/// An answer with the payment as it is, where something else had changed it too. `answer` was written by
+/// [`answer`].
+pub(in crate::store) fn moved_answer(answer: &Value, payment: &MovedPayment) -> Value {
+    let Value::OptionalText(Some(text)) = answer else {
+        return answer.clone();
+    };
+    let moved = serde_json::from_str::<Answer<'_>>(text).and_then(|expected| {
+        serde_json::to_string(&Answer {
+            amounts: payment.amounts,
+            state: Cow::Borrowed(&payment.state),
+            version: payment.version,
+            ..expected
+        })
+    });
+    // What was written as JSON reads back, so that the expected answer never has to do.
+    moved.map_or_else(
+        |_| answer.clone(),
+        |text| Value::OptionalText(Some(text.into())),
+    )
 }

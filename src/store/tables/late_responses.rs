@@ -5,7 +5,7 @@ use crate::payment::ids::OperationId;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::{KeptLateResponse, LateResponse};
-use crate::store::writer::change::Statement;
+use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Records a response that came after the gateway had stopped waiting. No state changes: the

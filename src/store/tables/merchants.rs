@@ -8,7 +8,7 @@ use crate::payment::merchant::Merchant;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::writer::change::Statement;
+use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Adds a merchant.
@@ -18,8 +18,8 @@ impl Store {
     pub async fn insert_merchant(&self, merchant: &Merchant) -> Result<(), StoreError> {
         let statement = Statement {
             text: "INSERT INTO merchants (id, name, city, country, country_numeric, mcc, \
-                terminal_id, acceptor_id, acquirer, active) \
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                terminal_id, acceptor_id, acquirer, active, time_zone) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             values: merchant_values(merchant),
             returning: false,
         };
@@ -35,7 +35,7 @@ impl Store {
         let statement = Statement {
             text: "UPDATE merchants SET name = $2, city = $3, country = $4, \
                 country_numeric = $5, mcc = $6, terminal_id = $7, acceptor_id = $8, \
-                acquirer = $9, active = $10 WHERE id = $1",
+                acquirer = $9, active = $10, time_zone = $11 WHERE id = $1",
             values: merchant_values(merchant),
             returning: false,
         };
@@ -81,6 +81,7 @@ fn merchant_values(merchant: &Merchant) -> Vec<Value> {
         merchant.acceptor_id.as_str().into(),
         merchant.acquirer.as_str().into(),
         i64::from(merchant.active).into(),
+        merchant.time_zone.as_str().into(),
     ]
 }
 
@@ -96,6 +97,7 @@ fn merchant(row: &AnyRow) -> Result<Merchant, StoreError> {
         terminal_id: columns.text("terminal_id")?.to_owned(),
         acceptor_id: columns.text("acceptor_id")?.to_owned(),
         acquirer: columns.parsed("acquirer")?,
+        time_zone: columns.text("time_zone")?.to_owned(),
         active: columns.flag("active")?,
     })
 }

@@ -13,3 +13,4 @@ pub(in crate::store) mod quarantine;
 pub(in crate::store) mod reversals;
 pub(in crate::store) mod sequences;
 pub(in crate::store) mod text_buffer;
+pub(in crate::store) mod used_envelopes;

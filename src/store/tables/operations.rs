@@ -1,166 +1,129 @@
 //! Operations: one row for each exchange with a host.
 
-use sqlx::AssertSqlSafe;
+use std::sync::Arc;
+
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
-use super::payments::{PAYMENT_COLUMNS, payment};
-use crate::payment::ids::{HostId, OperationId, PaymentId};
-use crate::payment::moment::UnixMillis;
+use super::text_buffer::{Names, TextBuffer};
 use crate::payment::operation::{OperationKind, OperationState};
-use crate::payment::record::{Operation, Payment};
-use crate::payment::reference::{Rrn, Stan};
-use crate::store::Store;
+use crate::payment::record::{Element, Operation};
+use crate::store::database::many_rows::ManyRows;
+use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::MAX_PAGE_SIZE;
-
-/// Where the next page of unfinished operations begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnfinishedCursor(i64, String);
-
-/// A page of unfinished operations.
-#[derive(Debug)]
-pub struct Unfinished {
-    /// The operations and their payments.
-    pub found: Vec<(Payment, Operation)>,
-    /// Where the next page begins; `None` at the end.
-    pub next: Option<UnfinishedCursor>,
-}
 
 /// All columns of an operation, as [`operation`] reads them.
 pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id, \
-    operations.kind, operations.state, operations.host_id, operations.amount_minor, \
-    operations.currency, operations.stan, operations.rrn, operations.business_date, \
-    operations.transmitted_at_ms, operations.deadline_ms, operations.node_id, \
-    operations.bank_us, operations.created_at_ms, operations.updated_at_ms, \
+    operations.kind, operations.state, operations.original_id, operations.host_id, \
+    operations.amount_minor, operations.currency, operations.mti, operations.stan, operations.rrn, \
+    operations.number_date, operations.business_date, operations.transmitted_at_ms, \
+    operations.terminal_id, operations.deadline_ms, operations.node_id, operations.bank_us, \
+    operations.sent, operations.kept, operations.created_at_ms, operations.updated_at_ms, \
     operations.version, operations.state_detail";
 
-impl Store {
-    /// Unfinished operations whose deadline was before `older_than`, with their payments, the longest
-    /// overdue first, from `after` on; `limit` is 1 to [`MAX_PAGE_SIZE`]. A corrupt row is logged and
-    /// skipped.
-    ///
-    /// The outcome of one is recorded like any other: its version decides whether the operation's own
-    /// process was first.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub async fn unfinished_operations(
-        &self,
-        older_than: UnixMillis,
-        limit: usize,
-        after: Option<&UnfinishedCursor>,
-    ) -> Result<Unfinished, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        let (after_ms, after_id) = after.map_or((i64::MIN, ""), |cursor| (cursor.0, &cursor.1));
-        // The condition on the state is word for word the one of the index.
-        let text = format!(
-            "SELECT {OPERATION_COLUMNS} FROM operations \
-             WHERE state IN ('CREATED', 'SENT') AND deadline_ms < $1 \
-             AND (deadline_ms > $2 OR (deadline_ms = $2 AND id > $3)) \
-             ORDER BY deadline_ms, id LIMIT {limit}"
-        );
-        let values = [older_than.as_i64().into(), after_ms.into(), after_id.into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let mut unfinished = Unfinished {
-            found: Vec::with_capacity(rows.len()),
-            next: None,
-        };
-        for row in &rows {
-            let columns = Columns::of(row, "operations", "id")?;
-            let deadline_ms = columns.moment("deadline_ms")?.as_i64();
-            unfinished.next = Some(UnfinishedCursor(
-                deadline_ms,
-                columns.text("id")?.to_owned(),
-            ));
-            match self.with_its_payment(row).await {
-                Ok(found) => unfinished.found.push(found),
-                Err(error @ StoreError::Corrupt { .. }) => {
-                    tracing::error!(%error, "an unfinished operation can't be read");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if rows.len() < limit {
-            unfinished.next = None;
-        }
-        Ok(unfinished)
-    }
+/// A new operation has version 1, and no answer.
+pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
+    name: "new operations",
+    before: "INSERT INTO operations \
+        (id, payment_id, kind, state, state_detail, open, original_id, host_id, amount_minor, \
+        currency, mti, stan, rrn, number_date, business_date, transmitted_at_ms, terminal_id, \
+        deadline_ms, node_id, sent, created_at_ms, updated_at_ms, attempts, version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
+    after: "",
+    returning: "",
+};
 
-    /// The operation of `row`, and its payment.
-    pub(in crate::store) async fn with_its_payment(
-        &self,
-        row: &AnyRow,
-    ) -> Result<(Payment, Operation), StoreError> {
-        let operation = operation(row)?;
-        let text = format!("SELECT {PAYMENT_COLUMNS} FROM payments WHERE id = $1");
-        let id = operation.payment_id.to_string();
-        let payments = self
-            .read(AssertSqlSafe(text), &[id.as_str().into()])
-            .await?;
-        let row = payments.first().ok_or_else(|| StoreError::Corrupt {
-            table: "operations",
-            column: "payment_id",
-            row: operation.id.to_string(),
-            got: id.clone(),
-            reason: "there is no such payment".into(),
-        })?;
-        Ok((payment(row)?, operation))
-    }
+/// An operation that goes on. Its version is the fence: of two steps from one version the first is written.
+/// The casts are for PostgreSQL, which can't infer types through the list of values.
+pub(in crate::store) const STEPS: ManyRows = ManyRows {
+    name: "steps",
+    before: "WITH changed (id, version, state, state_detail, open, bank_us, kept, updated_at_ms, \
+        answer) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+    after: ") UPDATE /*SQLITE OR FAIL */operations SET version = changed.version, \
+        state = changed.state, state_detail = changed.state_detail, open = changed.open, \
+        bank_us = changed.bank_us, kept = changed.kept, updated_at_ms = changed.updated_at_ms, \
+        answer = COALESCE(changed.answer, operations.answer) FROM changed \
+        WHERE operations.id = changed.id AND operations.version = changed.version - 1",
+    returning: " RETURNING operations.id",
+};
 
-    /// One exchange with a host.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, StoreError> {
-        let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE id = $1");
-        let rows = self
-            .read(AssertSqlSafe(text), &[id.to_string().into()])
-            .await?;
-        rows.first().map(operation).transpose()
-    }
+/// Answers that are not as expected, because something else had changed the payment too.
+pub(in crate::store) const ANSWERS: ManyRows = ManyRows {
+    name: "answers",
+    before: "WITH changed (id, answer) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS TEXT))",
+    after: ") UPDATE operations SET answer = changed.answer FROM changed \
+        WHERE operations.id = changed.id",
+    returning: "",
+};
 
-    /// All exchanges of a payment, oldest first.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn operations_of(&self, id: PaymentId) -> Result<Vec<Operation>, StoreError> {
-        let text = format!(
-            "SELECT {OPERATION_COLUMNS} FROM operations WHERE payment_id = $1 \
-             ORDER BY created_at_ms, id"
-        );
-        let rows = self
-            .read(AssertSqlSafe(text), &[id.to_string().into()])
-            .await?;
-        rows.iter().map(operation).collect()
-    }
+/// The operation of a step that was taken before, by the first [`STEP_PLACE`] values of its row.
+pub(in crate::store) const STEP_TAKEN: &str = "SELECT id FROM operations \
+    WHERE id = $1 AND version = $2 AND state = $3 AND state_detail = $4";
+/// How many values [`STEP_TAKEN`] takes.
+pub(in crate::store) const STEP_PLACE: usize = 4;
 
-    /// The exchange that a host knows by these numbers, the newest when they came round again, and its
-    /// payment.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn find_operation_by_reference(
-        &self,
-        host: &HostId,
-        rrn: Rrn,
-        stan: Stan,
-    ) -> Result<Option<(Payment, Operation)>, StoreError> {
-        let text = format!(
-            "SELECT {OPERATION_COLUMNS} FROM operations \
-             WHERE rrn = $1 AND stan = $2 AND host_id = $3 ORDER BY created_at_ms DESC LIMIT 1"
-        );
-        let values = [
-            rrn.as_str().into(),
-            i64::from(stan.get()).into(),
-            host.as_str().into(),
-        ];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        match rows.first() {
-            Some(row) => self.with_its_payment(row).await.map(Some),
-            None => Ok(None),
-        }
-    }
+/// A row of [`NEW_OPERATIONS`].
+pub(in crate::store) fn new_operation_row(
+    texts: &mut TextBuffer,
+    operation: &Operation,
+    names: &Names,
+) -> Result<Vec<Value>, StoreError> {
+    let optional = |text: Option<Arc<str>>| Value::OptionalText(text);
+    Ok(vec![
+        (&names.operation_id).into(),
+        (&names.payment_id).into(),
+        Value::Static(operation.kind.name()),
+        Value::Static(operation.state.name()),
+        texts.json(&operation.state)?.into(),
+        i64::from(operation.state.is_open()).into(),
+        optional(operation.original_id.map(|id| texts.text(id))),
+        texts.text(operation.host_id).into(),
+        operation.amount.amount_minor().into(),
+        Value::Static(operation.amount.currency().code()),
+        operation.mti.as_str().into(),
+        i64::from(operation.stan.get()).into(),
+        operation.rrn.as_str().into(),
+        texts.text(operation.number_date).into(),
+        optional(operation.business_date.map(|date| texts.text(date))),
+        operation.transmitted_at.as_i64().into(),
+        operation.terminal_id.as_str().into(),
+        operation.deadline.as_i64().into(),
+        texts.text(operation.node_id).into(),
+        elements(texts, &operation.sent)?,
+        operation.created_at.as_i64().into(),
+        operation.updated_at.as_i64().into(),
+    ])
+}
+
+/// A row of [`STEPS`].
+pub(in crate::store) fn step_row(
+    texts: &mut TextBuffer,
+    operation: &Operation,
+    names: &Names,
+    answer: Option<Arc<str>>,
+) -> Result<Vec<Value>, StoreError> {
+    Ok(vec![
+        (&names.operation_id).into(),
+        operation.version.into(),
+        Value::Static(operation.state.name()),
+        texts.json(&operation.state)?.into(),
+        i64::from(operation.state.is_open()).into(),
+        operation.bank_us.into(),
+        elements(texts, &operation.kept)?,
+        operation.updated_at.as_i64().into(),
+        Value::OptionalText(answer),
+    ])
+}
+
+fn elements(texts: &mut TextBuffer, elements: &[Element]) -> Result<Value, StoreError> {
+    Ok(Value::OptionalText(if elements.is_empty() {
+        None
+    } else {
+        Some(texts.json(&elements)?)
+    }))
 }
 
 /// An operation from a row with [`OPERATION_COLUMNS`].
@@ -173,15 +136,21 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
         payment_id: columns.parsed("payment_id")?,
         kind: columns.variant::<OperationKind>("kind")?,
         state,
+        original_id: columns.optional_parsed("original_id")?,
         host_id: columns.parsed("host_id")?,
         amount: columns.money()?,
+        mti: columns.parsed("mti")?,
         stan: columns.stan("stan")?,
         rrn: columns.parsed("rrn")?,
         transmitted_at: columns.moment("transmitted_at_ms")?,
-        business_date: columns.parsed("business_date")?,
+        number_date: columns.parsed("number_date")?,
+        business_date: columns.optional_parsed("business_date")?,
+        terminal_id: columns.text("terminal_id")?.to_owned(),
         deadline: columns.moment("deadline_ms")?,
         node_id: columns.parsed("node_id")?,
         bank_us: columns.optional_integer("bank_us")?,
+        sent: columns.optional_json("sent")?.unwrap_or_default(),
+        kept: columns.optional_json("kept")?.unwrap_or_default(),
         created_at: columns.moment("created_at_ms")?,
         updated_at: columns.moment("updated_at_ms")?,
         version: columns.integer("version")?,

@@ -1,130 +1,241 @@
 //! Payments: one row for each.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
-use crate::payment::ids::{MerchantId, PaymentId};
-use crate::payment::record::{CardSummary, Payment};
-use crate::payment::reference::Rrn;
+use super::text_buffer::{Names, TextBuffer};
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::record::{Authorization, CardSummary, Payment};
 use crate::payment::state::PaymentState;
-use crate::store::Store;
+use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
 
-/// All columns of a payment, as [`payment`] reads them.
-pub(in crate::store) const PAYMENT_COLUMNS: &str = "payments.id, payments.merchant_id, \
+/// Reads payments, each with the operation that authorizes it, as [`payment`] takes them. A condition on
+/// `payments` follows.
+pub(in crate::store) const SELECT_PAYMENTS: &str = "SELECT payments.id, payments.merchant_id, \
     payments.merchant_reference, payments.customer_reference, payments.amount_minor, \
-    payments.currency, payments.authorized_minor, payments.captured_minor, \
-    payments.refunded_minor, payments.disputed_minor, payments.state, payments.host_id, \
-    payments.stan, payments.rrn, payments.business_date, payments.created_at_ms, \
-    payments.updated_at_ms, payments.version, payments.state_detail, payments.detail";
+    payments.currency, payments.authorized_minor, payments.authorized_pending_minor, \
+    payments.captured_minor, payments.captured_pending_minor, payments.refunded_minor, \
+    payments.refunded_pending_minor, payments.disputed_minor, payments.state, \
+    payments.created_at_ms, payments.updated_at_ms, payments.version, payments.state_detail, \
+    payments.detail, payments.operation_id, operations.host_id, operations.mti, operations.stan, \
+    operations.rrn, operations.transmitted_at_ms, operations.terminal_id \
+    FROM payments JOIN operations ON operations.id = payments.operation_id";
+
+/// A new payment has no amounts yet, and version 1.
+pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
+    name: "new payments",
+    before: "INSERT /*SQLITE OR FAIL */INTO payments \
+        (id, merchant_id, merchant_reference, customer_reference, operation_id, amount_minor, \
+        currency, state, state_detail, created_at_ms, updated_at_ms, detail, authorized_minor, \
+        authorized_pending_minor, captured_minor, captured_pending_minor, refunded_minor, \
+        refunded_pending_minor, disputed_minor, version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 1)",
+    after: "",
+    returning: "",
+};
+
+/// An adjusted payment that nothing else has changed: its next state is known. The casts are for
+/// PostgreSQL, which can't infer types through the list of values.
+pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
+    name: "adjusted payments",
+    before: "WITH changed (id, version, state, state_detail, updated_at_ms, authorized, \
+        authorized_pending, captured, captured_pending, refunded, refunded_pending, disputed) \
+        AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
+    after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
+        state = changed.state, state_detail = changed.state_detail, \
+        updated_at_ms = changed.updated_at_ms, \
+        authorized_minor = authorized_minor + changed.authorized, \
+        authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
+        captured_minor = captured_minor + changed.captured, \
+        captured_pending_minor = captured_pending_minor + changed.captured_pending, \
+        refunded_minor = refunded_minor + changed.refunded, \
+        refunded_pending_minor = refunded_pending_minor + changed.refunded_pending, \
+        disputed_minor = disputed_minor + changed.disputed \
+        FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1",
+    returning: "",
+};
+
+/// An adjusted payment that something else may have changed: only where its state is one of `allowed`
+/// (names between bars) and its limits hold. It returns what the next state follows from, and
+/// [`PAYMENT_STATES`] writes that.
+pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
+    name: "guarded payments",
+    before: "WITH changed (id, allowed, updated_at_ms, authorized, authorized_pending, captured, \
+        captured_pending, refunded, refunded_pending, disputed) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT))",
+    after: ") UPDATE payments SET version = version + 1, updated_at_ms = changed.updated_at_ms, \
+        authorized_minor = authorized_minor + changed.authorized, \
+        authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
+        captured_minor = captured_minor + changed.captured, \
+        captured_pending_minor = captured_pending_minor + changed.captured_pending, \
+        refunded_minor = refunded_minor + changed.refunded, \
+        refunded_pending_minor = refunded_pending_minor + changed.refunded_pending, \
+        disputed_minor = disputed_minor + changed.disputed \
+        FROM changed WHERE payments.id = changed.id \
+        AND changed.allowed LIKE '%|' || payments.state || '|%' \
+        AND authorized_pending_minor + changed.authorized_pending >= 0 \
+        AND captured_pending_minor + changed.captured_pending >= 0 \
+        AND refunded_pending_minor + changed.refunded_pending >= 0 \
+        AND disputed_minor + changed.disputed >= 0 \
+        AND captured_minor + changed.captured <= authorized_minor + changed.authorized \
+            - authorized_pending_minor - changed.authorized_pending \
+        AND captured_pending_minor + changed.captured_pending <= captured_minor + changed.captured \
+        AND refunded_minor + changed.refunded <= captured_minor + changed.captured \
+            - captured_pending_minor - changed.captured_pending \
+        AND refunded_pending_minor + changed.refunded_pending <= refunded_minor + changed.refunded",
+    returning: " RETURNING payments.id, payments.state_detail, payments.version, \
+        payments.authorized_minor, payments.authorized_pending_minor, payments.captured_minor, \
+        payments.captured_pending_minor, payments.refunded_minor, payments.refunded_pending_minor, \
+        payments.disputed_minor",
+};
+
+/// The state that follows on a guarded change, in the same transaction.
+pub(in crate::store) const PAYMENT_STATES: ManyRows = ManyRows {
+    name: "payment states",
+    before: "WITH changed (id, state, state_detail) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
+    after: ") UPDATE payments SET state = changed.state, state_detail = changed.state_detail \
+        FROM changed WHERE payments.id = changed.id",
+    returning: "",
+};
 
 /// The column `detail`: the values that are never searched.
 #[derive(Serialize, Deserialize)]
 struct PaymentDetail<'p> {
     card: Cow<'p, CardSummary>,
     description: Option<Cow<'p, str>>,
-    terminal_id: Cow<'p, str>,
 }
 
-/// `payments.detail` of a payment.
-pub(in crate::store) fn payment_detail(payment: &Payment) -> impl Serialize {
-    PaymentDetail {
+/// A row of [`NEW_PAYMENTS`].
+pub(in crate::store) fn new_payment_row(
+    texts: &mut TextBuffer,
+    payment: &Payment,
+    names: &Names,
+) -> Result<Vec<Value>, StoreError> {
+    let detail = PaymentDetail {
         card: Cow::Borrowed(&payment.card),
         description: payment.description.as_deref().map(Cow::Borrowed),
-        terminal_id: Cow::Borrowed(&payment.terminal_id),
-    }
+    };
+    Ok(vec![
+        (&names.payment_id).into(),
+        texts.text(payment.merchant_id).into(),
+        payment.merchant_reference.as_str().into(),
+        payment.customer_reference.clone().into(),
+        texts.text(payment.authorization.operation_id).into(),
+        payment.amount.amount_minor().into(),
+        Value::Static(payment.amount.currency().code()),
+        Value::Static(payment.state.name()),
+        texts.json(&payment.state)?.into(),
+        payment.created_at.as_i64().into(),
+        payment.updated_at.as_i64().into(),
+        texts.json(&detail)?.into(),
+    ])
 }
 
-impl Store {
-    /// A merchant's payment; another merchant's is as if it were not there.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn payment(
-        &self,
-        merchant: &MerchantId,
-        id: PaymentId,
-    ) -> Result<Option<Payment>, StoreError> {
-        let text =
-            format!("SELECT {PAYMENT_COLUMNS} FROM payments WHERE id = $1 AND merchant_id = $2");
-        let values = [id.to_string().into(), merchant.as_str().into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.first().map(payment).transpose()
-    }
-
-    /// A merchant's payments, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn list_payments(
-        &self,
-        merchant: &MerchantId,
-        filter: &PaymentFilter,
-        order: ListOrder,
-        page_size: usize,
-        after: Option<PaymentCursor>,
-    ) -> Result<Page<Payment>, StoreError> {
-        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
-        let (text, values) = list_statement(merchant, filter, order, page_size, after);
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let mut items = rows.iter().map(payment).collect::<Result<Vec<_>, _>>()?;
-        // One more than asked for was read, to know whether there is another page.
-        let more = items.len() > page_size;
-        items.truncate(page_size);
-        let next = items.last().filter(|_| more).map(|last| PaymentCursor {
-            created_at: last.created_at,
-            id: last.id,
-        });
-        Ok(Page { items, next })
-    }
-
-    /// A merchant's payments with this order reference, newest first, at most [`MAX_PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn payments_by_merchant_reference(
-        &self,
-        merchant: &MerchantId,
-        reference: &str,
-    ) -> Result<Vec<Payment>, StoreError> {
-        let text = format!(
-            "SELECT {PAYMENT_COLUMNS} FROM payments \
-             WHERE merchant_id = $1 AND merchant_reference = $2 \
-             ORDER BY created_at_ms DESC, id DESC LIMIT {MAX_PAGE_SIZE}"
-        );
-        let values = [merchant.as_str().into(), reference.into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(payment).collect()
-    }
-
-    /// A merchant's payments of which an exchange with a host has this RRN, newest first, at most
-    /// [`MAX_PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn payments_by_rrn(
-        &self,
-        merchant: &MerchantId,
-        rrn: Rrn,
-    ) -> Result<Vec<Payment>, StoreError> {
-        let text = format!(
-            "SELECT {PAYMENT_COLUMNS} FROM payments \
-             WHERE id IN (SELECT payment_id FROM operations WHERE rrn = $1) AND merchant_id = $2 \
-             ORDER BY created_at_ms DESC, id DESC LIMIT {MAX_PAGE_SIZE}"
-        );
-        let values = [rrn.as_str().into(), merchant.as_str().into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(payment).collect()
-    }
+/// A row of [`ADJUSTED_PAYMENTS`]: `expected` is the payment after `adjustment`.
+pub(in crate::store) fn adjusted_payment_row(
+    texts: &mut TextBuffer,
+    expected: &Payment,
+    adjustment: &Adjustment,
+    names: &Names,
+) -> Result<Vec<Value>, StoreError> {
+    let mut row = vec![
+        (&names.payment_id).into(),
+        expected.version.into(),
+        Value::Static(expected.state.name()),
+        texts.json(&expected.state)?.into(),
+        adjustment.at.as_i64().into(),
+    ];
+    row.extend(amounts_row(&adjustment.change));
+    Ok(row)
 }
 
-/// A payment from a row with [`PAYMENT_COLUMNS`].
+/// A row of [`GUARDED_PAYMENTS`].
+pub(in crate::store) fn guarded_payment_row(
+    payment_id: &Arc<str>,
+    adjustment: &Adjustment,
+) -> Vec<Value> {
+    let allowed = adjustment.allowed_states().join("|");
+    let mut row = vec![
+        payment_id.into(),
+        format!("|{allowed}|").into(),
+        adjustment.at.as_i64().into(),
+    ];
+    row.extend(amounts_row(&adjustment.change));
+    row
+}
+
+/// A row of [`PAYMENT_STATES`].
+pub(in crate::store) fn payment_state_row(
+    payment_id: &Arc<str>,
+    state: &PaymentState,
+) -> Result<Vec<Value>, StoreError> {
+    Ok(vec![
+        payment_id.into(),
+        Value::Static(state.name()),
+        TextBuffer::new().json(state)?.into(),
+    ])
+}
+
+fn amounts_row(amounts: &Amounts) -> [Value; 7] {
+    [
+        amounts.authorized_minor,
+        amounts.authorized_pending_minor,
+        amounts.captured_minor,
+        amounts.captured_pending_minor,
+        amounts.refunded_minor,
+        amounts.refunded_pending_minor,
+        amounts.disputed_minor,
+    ]
+    .map(Value::from)
+}
+
+/// What a guarded change left of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct MovedPayment {
+    pub(in crate::store) amounts: Amounts,
+    pub(in crate::store) state: PaymentState,
+    pub(in crate::store) version: i64,
+}
+
+/// A row that [`GUARDED_PAYMENTS`] returned: its key, and the payment with the state that it had before.
+pub(in crate::store) fn moved_payment(
+    row: &AnyRow,
+) -> Result<(Arc<str>, MovedPayment), StoreError> {
+    let columns = Columns::of(row, "payments", "id")?;
+    let moved = MovedPayment {
+        amounts: amounts(&columns)?,
+        state: columns.json("state_detail")?,
+        version: columns.integer("version")?,
+    };
+    Ok((columns.text("id")?.into(), moved))
+}
+
+fn amounts(columns: &Columns<'_>) -> Result<Amounts, StoreError> {
+    Ok(Amounts {
+        authorized_minor: columns.integer("authorized_minor")?,
+        authorized_pending_minor: columns.integer("authorized_pending_minor")?,
+        captured_minor: columns.integer("captured_minor")?,
+        captured_pending_minor: columns.integer("captured_pending_minor")?,
+        refunded_minor: columns.integer("refunded_minor")?,
+        refunded_pending_minor: columns.integer("refunded_pending_minor")?,
+        disputed_minor: columns.integer("disputed_minor")?,
+    })
+}
+
+/// A payment from a row of [`SELECT_PAYMENTS`].
 pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
     let columns = Columns::of(row, "payments", "id")?;
     let detail: PaymentDetail<'_> = columns.json("detail")?;
@@ -136,77 +247,21 @@ pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
         merchant_reference: columns.text("merchant_reference")?.to_owned(),
         customer_reference: columns.optional_text("customer_reference")?,
         amount: columns.money()?,
-        authorized_minor: columns.integer("authorized_minor")?,
-        captured_minor: columns.integer("captured_minor")?,
-        refunded_minor: columns.integer("refunded_minor")?,
-        disputed_minor: columns.integer("disputed_minor")?,
+        amounts: amounts(&columns)?,
         state,
         description: detail.description.map(Cow::into_owned),
-        terminal_id: detail.terminal_id.into_owned(),
         card: detail.card.into_owned(),
-        host_id: columns.parsed("host_id")?,
-        stan: columns.stan("stan")?,
-        rrn: columns.parsed("rrn")?,
-        business_date: columns.parsed("business_date")?,
+        authorization: Authorization {
+            operation_id: columns.parsed("operation_id")?,
+            host_id: columns.parsed("host_id")?,
+            mti: columns.parsed("mti")?,
+            stan: columns.stan("stan")?,
+            rrn: columns.parsed("rrn")?,
+            transmitted_at: columns.moment("transmitted_at_ms")?,
+            terminal_id: columns.text("terminal_id")?.to_owned(),
+        },
         created_at: columns.moment("created_at_ms")?,
         updated_at: columns.moment("updated_at_ms")?,
         version: columns.integer("version")?,
     })
-}
-
-fn list_statement(
-    merchant: &MerchantId,
-    filter: &PaymentFilter,
-    order: ListOrder,
-    page_size: usize,
-    after: Option<PaymentCursor>,
-) -> (String, Vec<Value>) {
-    let mut text = format!("SELECT {PAYMENT_COLUMNS} FROM payments WHERE merchant_id = $1");
-    let mut values: Vec<Value> = vec![merchant.as_str().into()];
-    let mut also = |condition: &str, value: Value| {
-        values.push(value);
-        text.push_str(&format!(" AND {condition} ${}", values.len()));
-    };
-    if let Some(from) = filter.created_from {
-        also("created_at_ms >=", from.as_i64().into());
-    }
-    if let Some(before) = filter.created_before {
-        also("created_at_ms <", before.as_i64().into());
-    }
-    if let Some(reference) = &filter.merchant_reference {
-        also("merchant_reference =", reference.as_str().into());
-    }
-    if let Some(reference) = &filter.customer_reference {
-        also("customer_reference =", reference.as_str().into());
-    }
-    if let Some(currency) = filter.currency {
-        also("currency =", currency.code().into());
-    }
-    if !filter.states.is_empty() {
-        let mut names = Vec::with_capacity(filter.states.len());
-        for state in &filter.states {
-            values.push((*state).into());
-            names.push(format!("${}", values.len()));
-        }
-        text.push_str(&format!(" AND state IN ({})", names.join(", ")));
-    }
-    let (direction, beyond) = match order {
-        ListOrder::NewestFirst => ("DESC", "<"),
-        ListOrder::OldestFirst => ("ASC", ">"),
-    };
-    if let Some(after) = after {
-        values.push(after.created_at.as_i64().into());
-        values.push(after.id.to_string().into());
-        text.push_str(&format!(
-            " AND (created_at_ms, id) {beyond} (${}, ${})",
-            values.len() - 1,
-            values.len()
-        ));
-    }
-    values.push(i64::try_from(page_size + 1).unwrap_or(i64::MAX).into());
-    text.push_str(&format!(
-        " ORDER BY created_at_ms {direction}, id {direction} LIMIT ${}",
-        values.len()
-    ));
-    (text, values)
 }

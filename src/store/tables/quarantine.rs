@@ -8,7 +8,7 @@ use crate::payment::reference::Stan;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::QuarantinedResponse;
-use crate::store::writer::change::Statement;
+use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Records a response that matched nothing. One with the same id is recorded once.

@@ -3,29 +3,21 @@
 use sqlx::any::AnyRow;
 
 use super::columns::{Columns, variant_name};
-use crate::store::Store;
+use crate::store::change::ReversalOwed;
+use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{MAX_PAGE_SIZE, ReversalOwed};
 
-impl Store {
-    /// The reversals that are owed, the first due first; `limit` is 1 to [`MAX_PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn owed_reversals(&self, limit: usize) -> Result<Vec<ReversalOwed>, StoreError> {
-        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let rows = self
-            .read(
-                "SELECT * FROM reversals ORDER BY due_at_ms, operation_id LIMIT $1",
-                &[limit.into()],
-            )
-            .await?;
-        rows.iter().map(reversal).collect()
-    }
-}
+/// A reversal that is owed from now on.
+pub(in crate::store) const REVERSALS: ManyRows = ManyRows {
+    name: "reversals",
+    before: "INSERT INTO reversals (operation_id, reason, due_at_ms) VALUES ",
+    row: "(?, ?, ?)",
+    after: "",
+    returning: "",
+};
 
-fn reversal(row: &AnyRow) -> Result<ReversalOwed, StoreError> {
+pub(in crate::store) fn reversal(row: &AnyRow) -> Result<ReversalOwed, StoreError> {
     let columns = Columns::of(row, "reversals", "operation_id")?;
     Ok(ReversalOwed {
         operation_id: columns.parsed("operation_id")?,

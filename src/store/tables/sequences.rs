@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::columns::first_integer;
 use crate::payment::ids::HostId;
-use crate::payment::moment::BusinessDate;
+use crate::payment::moment::NumberDate;
 use crate::payment::reference::RRN_COUNT;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::writer::change::Statement;
+use crate::store::writer::rows::Statement;
 
 /// The most numbers that one reservation takes.
 pub(in crate::store) const MAX_BLOCK: u64 = 1_000_000;
@@ -24,7 +24,7 @@ impl Store {
     pub async fn reserve_sequence(
         &self,
         host: &HostId,
-        date: BusinessDate,
+        date: NumberDate,
         count: u64,
     ) -> Result<Range<u64>, StoreError> {
         let asked = i64::try_from(count)
@@ -35,8 +35,8 @@ impl Store {
                 got: count.to_string(),
             })?;
         let statement = Statement {
-            text: "INSERT INTO sequences (host_id, business_date, next_number) \
-                VALUES ($1, $2, $3) ON CONFLICT (host_id, business_date) DO UPDATE \
+            text: "INSERT INTO sequences (host_id, number_date, next_number) \
+                VALUES ($1, $2, $3) ON CONFLICT (host_id, number_date) DO UPDATE \
                 SET next_number = sequences.next_number + $3 \
                 WHERE sequences.next_number + $3 <= $4 RETURNING next_number",
             values: vec![

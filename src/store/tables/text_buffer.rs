@@ -52,6 +52,13 @@ impl TextBuffer {
     }
 }
 
+/// The texts that several rows of one change hold, written once.
+#[derive(Debug)]
+pub(in crate::store) struct Names {
+    pub(in crate::store) payment_id: Arc<str>,
+    pub(in crate::store) operation_id: Arc<str>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

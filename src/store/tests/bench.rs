@@ -5,9 +5,8 @@
 
 use std::time::Instant;
 
-use super::make::{approved, intent};
+use super::make::{COMMITTED, Intent, approved, intent};
 use crate::store::Store;
-use crate::store::records::{AuthorizationIntent, IntentOutcome, OutcomeRecorded};
 use crate::store::testing::{Server, TestDatabase};
 
 const PAYMENTS: usize = 40_000;
@@ -36,7 +35,7 @@ async fn postgres() {
 
 async fn measure(engine: &str, store: &Store, in_flight: usize) {
     let count = PAYMENTS.min(in_flight * 2_000);
-    let mut shares: Vec<Vec<AuthorizationIntent>> = vec![Vec::new(); in_flight];
+    let mut shares: Vec<Vec<Intent>> = vec![Vec::new(); in_flight];
     for number in 0..count {
         shares[number % in_flight].push(intent("shop"));
     }
@@ -51,14 +50,8 @@ async fn measure(engine: &str, store: &Store, in_flight: usize) {
                 for intent in share {
                     let begun = Instant::now();
                     let outcome = approved(&intent);
-                    assert_eq!(
-                        store.record_intent(&intent).await.unwrap(),
-                        IntentOutcome::Recorded
-                    );
-                    assert_eq!(
-                        store.record_outcome(&outcome).await.unwrap(),
-                        OutcomeRecorded::Recorded
-                    );
+                    assert_eq!(store.record_intent(&intent).await.unwrap(), COMMITTED);
+                    assert_eq!(store.record_outcome(&outcome).await.unwrap(), COMMITTED);
                     latencies.push(begun.elapsed());
                 }
                 latencies

@@ -8,18 +8,19 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinSet;
 
-use super::make::{NOW, approved, intent, merchant, unknown};
+use super::make::{COMMITTED, Intent, NOW, approved, intent, merchant, unknown};
 use super::on_both;
 use super::wire::{
     LOSE_ALL, LOSE_COMMIT, LOSE_CONFIRMATION, LOSE_CONFIRMATION_AND_A_TABLE, PASS, store_on_a_wire,
 };
 use crate::config::store::StoreConfig;
 use crate::store::Store;
+use crate::store::change::Verdict;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
-use crate::store::records::{AuthorizationIntent, IntentOutcome, LateResponse, OutcomeRecorded};
+use crate::store::records::LateResponse;
 use crate::store::testing::{TestDatabase, execute, server};
-use crate::store::writer::change::Statement;
+use crate::store::writer::rows::Statement;
 
 on_both!(a_full_queue_says_so_at_once);
 
@@ -51,7 +52,7 @@ async fn a_full_queue_says_so_at_once(database: TestDatabase) {
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
     while let Some(result) = tasks.join_next().await {
-        assert_eq!(result.unwrap(), Ok(IntentOutcome::Recorded));
+        assert_eq!(result.unwrap(), Ok(COMMITTED));
     }
     store.close().await;
 }
@@ -61,7 +62,7 @@ async fn two_gateways_with_one_request_record_it_once() {
     let database = TestDatabase::postgres().await;
     let stores = [database.open().await, database.open().await];
     // The same 25 requests at both, in opposite orders, so that their transactions meet.
-    let keys: Vec<_> = (0..25).map(|_| intent("shop").idempotency).collect();
+    let keys: Vec<_> = (0..25).map(|_| intent("shop").claim).collect();
     let mut tasks = JoinSet::new();
     for (store, forwards) in stores.iter().zip([true, false]) {
         for index in 0..keys.len() {
@@ -70,8 +71,8 @@ async fn two_gateways_with_one_request_record_it_once() {
             } else {
                 keys.len() - 1 - index
             };
-            let intent = AuthorizationIntent {
-                idempotency: keys[index].clone(),
+            let intent = Intent {
+                claim: keys[index].clone(),
                 ..intent("shop")
             };
             let store = store.clone();
@@ -82,17 +83,16 @@ async fn two_gateways_with_one_request_record_it_once() {
         }
     }
     let mut recorded = vec![Vec::new(); keys.len()];
-    let mut existing = vec![Vec::new(); keys.len()];
+    let mut existing = vec![0; keys.len()];
     while let Some(result) = tasks.join_next().await {
         match result.unwrap() {
-            (index, id, IntentOutcome::Recorded) => recorded[index].push(id),
-            (index, _, IntentOutcome::Existing(answer)) => existing[index].push(answer.payment_id),
-            (_, _, IntentOutcome::EnvelopeReplayed) => panic!("each has its own sealed card"),
+            (index, id, COMMITTED) => recorded[index].push(id),
+            (index, _, Verdict::RequestTaken) => existing[index] += 1,
+            (_, _, other) => panic!("each has its own sealed card: {other:?}"),
         }
     }
     for (recorded, existing) in recorded.iter().zip(&existing) {
-        assert_eq!(recorded.len(), 1);
-        assert_eq!(recorded, existing);
+        assert_eq!((recorded.len(), *existing), (1, 1));
     }
     for store in stores {
         store.close().await;
@@ -103,12 +103,12 @@ async fn two_gateways_with_one_request_record_it_once() {
 async fn fifty_requests_at_two_gateways_record_one() {
     let database = TestDatabase::postgres().await;
     let stores = [database.open().await, database.open().await];
-    let key = intent("shop").idempotency;
+    let key = intent("shop").claim;
     let mut tasks = JoinSet::new();
     for number in 0..50 {
         let store = stores[number % 2].clone();
-        let intent = AuthorizationIntent {
-            idempotency: key.clone(),
+        let intent = Intent {
+            claim: key.clone(),
             ..intent("shop")
         };
         tasks.spawn(async move { store.record_intent(&intent).await.unwrap() });
@@ -116,7 +116,7 @@ async fn fifty_requests_at_two_gateways_record_one() {
     let outcomes = tasks.join_all().await;
     let recorded = outcomes
         .iter()
-        .filter(|outcome| **outcome == IntentOutcome::Recorded)
+        .filter(|outcome| **outcome == COMMITTED)
         .count();
     assert_eq!(recorded, 1);
     for store in stores {
@@ -156,10 +156,7 @@ async fn while_the_database_is_away_callers_hear_so() {
     .await;
     // The longest pause between two attempts to connect is a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(
-        store.record_intent(&intent("shop")).await,
-        Ok(IntentOutcome::Recorded)
-    );
+    assert_eq!(store.record_intent(&intent("shop")).await, Ok(COMMITTED));
     assert!(store.healthy().await);
     store.close().await;
 }
@@ -211,10 +208,7 @@ async fn a_broken_connection_is_opened_again() {
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
         );
         execute(&server().url("postgres"), text).await;
-        assert_eq!(
-            store.record_intent(&intent("shop")).await,
-            Ok(IntentOutcome::Recorded)
-        );
+        assert_eq!(store.record_intent(&intent("shop")).await, Ok(COMMITTED));
     }
     store.close().await;
 }
@@ -239,14 +233,14 @@ async fn a_connection_whose_transaction_ended_by_itself_is_left() {
     let first = [intent("shop"), intent("shop")];
     for first in &first {
         let recorded = store.record_intent(first).await;
-        assert_eq!(recorded, Ok(IntentOutcome::Recorded));
+        assert_eq!(recorded, Ok(COMMITTED));
         // The second finds the first in its way, and is rolled back.
-        let repeated = AuthorizationIntent {
-            idempotency: first.idempotency.clone(),
+        let repeated = Intent {
+            claim: first.claim.clone(),
             ..intent("shop")
         };
         let again = store.record_intent(&repeated).await;
-        assert!(matches!(again, Ok(IntentOutcome::Existing(_))), "{again:?}");
+        assert!(matches!(again, Ok(Verdict::RequestTaken)), "{again:?}");
     }
     store.close().await;
     let reopened = database.open().await;
@@ -254,7 +248,7 @@ async fn a_connection_whose_transaction_ended_by_itself_is_left() {
         let payment = reopened
             .payment(&first.payment.merchant_id, first.payment.id)
             .await;
-        assert_eq!(payment, Ok(Some(*first.payment)));
+        assert_eq!(payment, Ok(Some(first.payment)));
     }
     reopened.close().await;
 }
@@ -267,20 +261,20 @@ async fn a_commit_without_confirmation_is_read_again() {
     for at_commit in [LOSE_CONFIRMATION, LOSE_COMMIT] {
         let one = intent("shop");
         plan.store(at_commit, Ordering::SeqCst);
-        assert_eq!(store.record_intent(&one).await, Ok(IntentOutcome::Recorded));
+        assert_eq!(store.record_intent(&one).await, Ok(COMMITTED));
         assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
         assert_eq!(
             store.operations_of(one.payment.id).await.unwrap(),
-            vec![*one.operation.clone()]
+            vec![one.operation.clone()]
         );
 
         let outcome = unknown(&one);
         plan.store(at_commit, Ordering::SeqCst);
         let recorded = store.record_outcome(&outcome).await;
-        assert_eq!(recorded, Ok(OutcomeRecorded::Recorded));
+        assert_eq!(recorded, Ok(COMMITTED));
         let merchant = &one.payment.merchant_id;
         let standing = store.payment(merchant, one.payment.id).await.unwrap();
-        assert_eq!(standing, Some(*outcome.payment));
+        assert_eq!(standing, Some(outcome.payment));
         assert!(
             store
                 .owed_reversals(10)
@@ -320,11 +314,8 @@ async fn a_commit_that_cannot_be_read_again_is_unknown() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     // It was written; asked again, it is somebody's running request, and nothing is sent twice.
     let again = store.record_intent(&one).await.unwrap();
-    assert!(matches!(again, IntentOutcome::Existing(_)), "{again:?}");
-    assert_eq!(
-        store.record_outcome(&approved(&one)).await,
-        Ok(OutcomeRecorded::Recorded)
-    );
+    assert!(matches!(again, Verdict::RequestTaken), "{again:?}");
+    assert_eq!(store.record_outcome(&approved(&one)).await, Ok(COMMITTED));
     store.close().await;
 }
 
@@ -351,8 +342,8 @@ async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
         store.record_intent(&after),
     );
     assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
-    assert_eq!(one, Ok(IntentOutcome::Recorded));
-    assert_eq!(other, Ok(IntentOutcome::Recorded));
+    assert_eq!(one, Ok(COMMITTED));
+    assert_eq!(other, Ok(COMMITTED));
     assert!(
         matches!(refused, Err(StoreError::Refused { .. })),
         "{refused:?}"

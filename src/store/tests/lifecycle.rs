@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::make::{METHOD, NOW, approved, intent, merchant, random, unknown};
+use super::make::{COMMITTED, METHOD, NOW, approved, intent, merchant, random, unknown};
 use super::on_both;
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 use crate::payment::ids::ConnectionId;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::{ClientConnection, IntentOutcome};
+use crate::store::records::ClientConnection;
 use crate::store::testing::TestDatabase;
 
 on_both!(
@@ -72,7 +72,7 @@ async fn several_gateways_share_one_postgres() {
         .payment(&intent.payment.merchant_id, intent.payment.id)
         .await
         .unwrap();
-    assert_eq!(seen, Some(*intent.payment));
+    assert_eq!(seen, Some(intent.payment));
     one.close().await;
     two.close().await;
 }
@@ -159,8 +159,8 @@ async fn closing_writes_what_waits(database: TestDatabase) {
         let stored = reopened.payment(merchant, intent.payment.id).await.unwrap();
         match told {
             Ok(outcome) => {
-                assert_eq!(outcome, IntentOutcome::Recorded);
-                assert_eq!(stored, Some(*intent.payment));
+                assert_eq!(outcome, COMMITTED);
+                assert_eq!(stored, Some(intent.payment));
             }
             Err(error) => {
                 assert_eq!(error, StoreError::Closed);
@@ -241,6 +241,12 @@ async fn what_a_dead_process_left_open_is_closed(database: TestDatabase) {
             .await;
     }
     let store = database.open().await;
+    if !store.exclusive() {
+        store
+            .close_connections_of(&[dead.parse().unwrap()])
+            .await
+            .unwrap();
+    }
     let open: Vec<_> = store
         .list_connections(10, None)
         .await
@@ -270,12 +276,14 @@ async fn corrupt_rows_are_named(database: TestDatabase) {
         ("payments", "detail", "'no json'"),
         ("payments", "currency", "'XXX'"),
         ("payments", "amount_minor", "-1"),
-        ("payments", "stan", "0"),
-        ("payments", "rrn", "'short'"),
-        ("payments", "business_date", "'2026-02-30'"),
-        ("payments", "host_id", "'Not A Slug'"),
         ("operations", "state", "'APPROVED'"),
         ("operations", "kind", "'GIFT'"),
+        ("operations", "mti", "'01'"),
+        ("operations", "stan", "0"),
+        ("operations", "rrn", "'short'"),
+        ("operations", "number_date", "'2026-02-30'"),
+        ("operations", "host_id", "'Not A Slug'"),
+        ("operations", "kept", "'no json'"),
         ("operations", "node_id", "'node_'"),
         ("operations", "answer", "'{\"id\": 1}'"),
         ("idempotency", "body_hash", "'abc'"),
@@ -305,7 +313,7 @@ async fn corrupt_rows_are_named(database: TestDatabase) {
                 "UPDATE {table} SET {column} = {value} WHERE {key} = '{row}'"
             ))
             .await;
-        let request = &intent.idempotency;
+        let request = &intent.claim;
         let error = match (table, column) {
             ("payments", _) => store.payment(&shop.id, intent.payment.id).await.err(),
             ("idempotency", _) | (_, "answer") => store

@@ -169,10 +169,10 @@ async fn filters_find_what_they_say(database: TestDatabase) {
         "newest first"
     );
     let by_rrn = store
-        .payments_by_rrn(&shop(), intents[3].payment.rrn)
+        .payments_by_rrn(&shop(), intents[3].payment.authorization.rrn)
         .await
         .unwrap();
-    assert_eq!(by_rrn, vec![*intents[3].payment.clone()]);
+    assert_eq!(by_rrn, vec![intents[3].payment.clone()]);
     store.close().await;
 }
 

@@ -1,24 +1,77 @@
 //! Records that no other test has.
 
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
 use crate::payment::decline::{
     Approval, Decline, DeclineAdvice, DeclineReason, ResponseCode, UnknownReason,
 };
-use crate::payment::ids::{NodeId, OperationId, PaymentId};
+use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
-use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::money::Money;
-use crate::payment::operation::{OperationKind, OperationState};
-use crate::payment::record::{CardBrand, CardSummary, Operation, Payment};
+use crate::payment::moment::{NumberDate, UnixMillis};
+use crate::payment::operation::OperationState;
+use crate::payment::record::{Element, Operation, Payment};
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
-use crate::payment::state::PaymentState;
-use crate::store::records::{
-    AuthorizationIntent, AuthorizationOutcome, EnvelopeUse, IdempotencyKey, ReversalOwed,
+use crate::payment::samples;
+use crate::payment::state::PaymentEvent;
+use crate::store::Store;
+use crate::store::change::{
+    Change, EnvelopeUse, OperationStep, PaymentChange, RequestClaim, ReversalOwed, Verdict,
 };
+use crate::store::error::StoreError;
 use crate::store::testing::unique;
 
 /// 2025-11-21T20:30:00Z.
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_763_757_000_000);
 pub(super) const METHOD: &str = "AuthorizePayment";
+pub(super) const COMMITTED: Verdict = Verdict::Committed { payment: None };
+
+/// A payment that begins, with its operation, request and sealed card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Intent {
+    pub(super) payment: Payment,
+    pub(super) operation: Operation,
+    pub(super) claim: RequestClaim,
+    pub(super) envelope: Option<EnvelopeUse>,
+}
+
+/// The end of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The payment after it, if nothing else has changed it.
+    pub(super) payment: Payment,
+    pub(super) adjustment: Adjustment,
+    pub(super) operation: Operation,
+    pub(super) reversal: Option<ReversalOwed>,
+}
+
+impl Store {
+    pub(super) async fn record_intent(&self, intent: &Intent) -> Result<Verdict, StoreError> {
+        self.commit(&Change {
+            claim: Some(&intent.claim),
+            envelope: intent.envelope.as_ref(),
+            payment: Some(PaymentChange::New(&intent.payment)),
+            new_operation: Some(&intent.operation),
+            ..Change::default()
+        })
+        .await
+    }
+
+    pub(super) async fn record_outcome(&self, outcome: &Outcome) -> Result<Verdict, StoreError> {
+        self.commit(&Change {
+            payment: Some(PaymentChange::Adjusted {
+                expected: &outcome.payment,
+                adjustment: &outcome.adjustment,
+            }),
+            step: Some(OperationStep {
+                operation: &outcome.operation,
+                answers: true,
+            }),
+            owed: outcome.reversal.as_ref(),
+            ..Change::default()
+        })
+        .await
+    }
+}
 
 /// Ten bytes that differ each time.
 pub(super) fn random() -> [u8; 10] {
@@ -32,95 +85,64 @@ pub(super) fn merchant(id: &str) -> Merchant {
         id: id.parse().unwrap(),
         name: "Bücher & Töne".into(),
         city: "Köln".into(),
-        country: "DE".into(),
-        country_numeric: 276,
-        mcc: "5942".into(),
-        terminal_id: "T0000001".into(),
-        acceptor_id: "M00000000000001".into(),
-        acquirer: "acquirer".parse().unwrap(),
-        active: true,
+        time_zone: "Europe/Berlin".into(),
+        ..samples::merchant()
+    }
+}
+
+/// An operation with numbers of its own, made at `now`.
+pub(super) fn operation_at(now: UnixMillis) -> Operation {
+    let number = SequenceNumber::new(unique() % RRN_COUNT).unwrap();
+    let number_date = NumberDate::of(now);
+    Operation {
+        id: OperationId::from_parts(now, random()),
+        payment_id: PaymentId::from_parts(now, random()),
+        stan: number.stan(),
+        rrn: number.rrn(number_date),
+        transmitted_at: now,
+        number_date,
+        deadline: now.plus_ms(4_000),
+        sent: vec![Element {
+            name: "12".into(),
+            value: "213000".into(),
+        }],
+        created_at: now,
+        updated_at: now,
+        ..samples::operation()
     }
 }
 
 /// A new payment of 12.50 EUR with its operation, request and sealed card, made at `now`.
-pub(super) fn intent_at(merchant: &str, now: UnixMillis) -> AuthorizationIntent {
-    let number = SequenceNumber::new(unique() % RRN_COUNT).unwrap();
-    let date = BusinessDate::of(now);
-    let payment = Payment {
-        id: PaymentId::from_parts(now, random()),
-        merchant_id: merchant.parse().unwrap(),
-        merchant_reference: format!("order-{}", unique()),
-        customer_reference: None,
-        description: Some("Drei Bücher, \"neu\"".into()),
-        terminal_id: "T0000001".into(),
-        amount: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
-        authorized_minor: 0,
-        captured_minor: 0,
-        refunded_minor: 0,
-        disputed_minor: 0,
-        state: PaymentState::Authorizing { pending: None },
-        card: CardSummary {
-            brand: CardBrand::Visa,
-            bin: "411111".into(),
-            last_four: "1111".into(),
+pub(super) fn intent_at(merchant: &str, now: UnixMillis) -> Intent {
+    let operation = operation_at(now);
+    Intent {
+        payment: Payment {
+            merchant_id: merchant.parse().unwrap(),
+            merchant_reference: format!("order-{}", unique()),
+            description: Some("Drei Bücher, \"neu\"".into()),
+            ..samples::payment_of(&operation)
         },
-        host_id: "acquirer".parse().unwrap(),
-        stan: number.stan(),
-        rrn: number.rrn(date),
-        business_date: date,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    };
-    let operation = Operation {
-        id: OperationId::from_parts(now, random()),
-        payment_id: payment.id,
-        kind: OperationKind::Authorization,
-        state: OperationState::Created,
-        host_id: payment.host_id,
-        amount: payment.amount,
-        stan: payment.stan,
-        rrn: payment.rrn,
-        transmitted_at: now,
-        business_date: date,
-        deadline: now.plus_ms(4_000),
-        node_id: NodeId::from_parts(now, [1; 10]),
-        bank_us: None,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    };
-    AuthorizationIntent {
-        idempotency: IdempotencyKey {
-            merchant_id: payment.merchant_id,
-            method: METHOD,
-            request_id: format!("request-{}", unique()),
-            body_hash: [7; 32],
-        },
+        claim: claim(merchant),
         envelope: Some(EnvelopeUse {
             jti: format!("jti-{}", unique()),
             expires_at: now.plus_ms(300_000),
         }),
-        payment: Box::new(payment),
-        operation: Box::new(operation),
+        operation,
     }
 }
 
-pub(super) fn intent(merchant: &str) -> AuthorizationIntent {
-    intent_at(merchant, NOW)
+/// A request of `merchant` that nobody has made before.
+pub(super) fn claim(merchant: &str) -> RequestClaim {
+    RequestClaim {
+        merchant_id: merchant.parse().unwrap(),
+        method: METHOD,
+        request_id: format!("request-{}", unique()),
+        body_hash: [7; 32],
+    }
 }
 
-/// The next versions of an intent's records, not yet in another state.
-fn changed(intent: &AuthorizationIntent) -> (Box<Payment>, Box<Operation>) {
-    let at = intent.payment.created_at.plus_ms(120);
-    let mut payment = intent.payment.clone();
-    payment.version += 1;
-    payment.updated_at = at;
-    let mut operation = intent.operation.clone();
-    operation.version += 1;
-    operation.updated_at = at;
-    operation.bank_us = Some(118_250);
-    (payment, operation)
+pub(super) fn intent(merchant: &str) -> Intent {
+    intent_at(merchant, NOW)
 }
 
 pub(super) fn approval() -> Approval {
@@ -130,54 +152,69 @@ pub(super) fn approval() -> Approval {
     }
 }
 
-pub(super) fn approved(intent: &AuthorizationIntent) -> AuthorizationOutcome {
-    let (mut payment, mut operation) = changed(intent);
-    payment.authorized_minor = payment.amount.amount_minor();
-    payment.state = PaymentState::Authorized {
-        approval: approval(),
-        expires_at: payment.updated_at.plus_ms(7 * 86_400_000),
+fn outcome(
+    intent: &Intent,
+    state: OperationState,
+    event: PaymentEvent,
+    authorized_minor: i64,
+) -> Outcome {
+    let at = intent.payment.created_at.plus_ms(120);
+    let adjustment = Adjustment {
+        event,
+        change: Amounts {
+            authorized_minor,
+            ..Amounts::ZERO
+        },
+        at,
     };
-    operation.state = OperationState::Approved {
-        approval: approval(),
-    };
-    AuthorizationOutcome {
-        payment,
-        operation,
+    Outcome {
+        payment: *adjustment.apply(Box::new(intent.payment.clone())).unwrap(),
+        adjustment,
+        operation: Operation {
+            state,
+            bank_us: Some(118_250),
+            kept: vec![Element {
+                name: "63.02".into(),
+                value: "\"x\"".into(),
+            }],
+            updated_at: at,
+            version: 2,
+            ..intent.operation.clone()
+        },
         reversal: None,
     }
 }
 
-pub(super) fn declined(intent: &AuthorizationIntent) -> AuthorizationOutcome {
-    let (mut payment, mut operation) = changed(intent);
+pub(super) fn approved(intent: &Intent) -> Outcome {
+    let event = PaymentEvent::Approved {
+        approval: approval(),
+        expires_at: intent.payment.created_at.plus_ms(7 * 86_400_000),
+    };
+    let state = OperationState::Approved {
+        approval: approval(),
+    };
+    outcome(intent, state, event, intent.payment.amount.amount_minor())
+}
+
+pub(super) fn declined(intent: &Intent) -> Outcome {
     let decline = Decline {
         reason: DeclineReason::InsufficientFunds,
         response_code: "51".parse().unwrap(),
         advice: DeclineAdvice::UseAnotherCard,
     };
-    payment.state = PaymentState::Declined { decline };
-    operation.state = OperationState::Declined { decline };
-    AuthorizationOutcome {
-        payment,
-        operation,
-        reversal: None,
-    }
+    let state = OperationState::Declined { decline };
+    outcome(intent, state, PaymentEvent::Declined(decline), 0)
 }
 
-pub(super) fn unknown(intent: &AuthorizationIntent) -> AuthorizationOutcome {
-    let (mut payment, mut operation) = changed(intent);
+pub(super) fn unknown(intent: &Intent) -> Outcome {
     let reason = UnknownReason::NoAnswerInTime;
-    payment.state = PaymentState::Authorizing {
-        pending: Some(reason),
-    };
-    operation.state = OperationState::ReversalQueued { reason };
-    operation.bank_us = None;
-    AuthorizationOutcome {
-        reversal: Some(ReversalOwed {
-            operation_id: operation.id,
-            reason,
-            due_at: operation.updated_at,
-        }),
-        payment,
-        operation,
-    }
+    let state = OperationState::ReversalQueued { reason };
+    let mut unknown = outcome(intent, state, PaymentEvent::OutcomeUnknown(reason), 0);
+    unknown.operation.bank_us = None;
+    unknown.reversal = Some(ReversalOwed {
+        operation_id: unknown.operation.id,
+        reason,
+        due_at: unknown.operation.updated_at,
+    });
+    unknown
 }

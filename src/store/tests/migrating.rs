@@ -5,6 +5,7 @@ use ring::digest::{SHA256, digest};
 use super::make::{METHOD, NOW, intent};
 use super::on_both;
 use crate::store::Store;
+use crate::store::change::Verdict;
 use crate::store::database::schema::MigrationReport;
 use crate::store::error::StoreError;
 use crate::store::hex::hex;
@@ -23,9 +24,9 @@ async fn a_database_is_migrated_once() {
         let again = Store::migrate(&database.config).await.unwrap();
         let report = |applied| MigrationReport {
             applied,
-            version: 2,
+            version: 3,
         };
-        let all = vec!["payments", "keyed_tables"];
+        let all = vec!["payments", "keyed_tables", "operations"];
         assert_eq!((first, again), (report(all), report(vec![])));
         database.open().await.close().await;
     }
@@ -50,12 +51,12 @@ async fn what_an_older_schema_holds_is_brought_along() {
             ))
             .await;
         let report = Store::migrate(&database.config).await.unwrap();
-        assert_eq!(report.applied, ["keyed_tables"]);
+        assert_eq!(report.applied, ["keyed_tables", "operations"]);
         let store = database.open().await;
         let mut again = intent("shop");
-        again.idempotency.request_id = "r-1".into();
-        let taken = store.record_intent(&again).await.unwrap_err();
-        assert!(matches!(taken, StoreError::Conflict { .. }), "{taken}");
+        again.claim.request_id = "r-1".into();
+        let taken = store.record_intent(&again).await;
+        assert_eq!(taken, Ok(Verdict::RequestTaken));
         assert_eq!(prune(&store.inner.housekeeping, NOW).await.unwrap(), 1);
         store.close().await;
     }
@@ -69,7 +70,7 @@ async fn of_two_migrations_at_once_each_step_is_applied_once() {
         Store::migrate(&database.config)
     );
     let applied = one.unwrap().applied.len() + two.unwrap().applied.len();
-    assert_eq!(applied, 2);
+    assert_eq!(applied, 3);
 }
 
 #[tokio::test]
@@ -86,7 +87,7 @@ async fn a_database_that_was_not_migrated_is_refused() {
         let error = Store::open(&database.config).await.unwrap_err();
         let expected = StoreError::Schema {
             found: 0,
-            needed: 2,
+            needed: 3,
             advice: "run `payswitch migrate`",
         };
         assert_eq!(error, expected);
@@ -95,7 +96,7 @@ async fn a_database_that_was_not_migrated_is_refused() {
 
 async fn another_schema_is_refused(database: TestDatabase) {
     database
-        .execute("INSERT INTO schema_migrations VALUES (3, 'later', 'x', 0)")
+        .execute("INSERT INTO schema_migrations VALUES (4, 'later', 'x', 0)")
         .await;
     let opened = Store::open(&database.config).await.map(drop);
     for refused in [opened, Store::migrate(&database.config).await.map(drop)] {
@@ -103,8 +104,8 @@ async fn another_schema_is_refused(database: TestDatabase) {
             matches!(
                 refused,
                 Err(StoreError::Schema {
-                    found: 3,
-                    needed: 2,
+                    found: 4,
+                    needed: 3,
                     ..
                 })
             ),

@@ -6,14 +6,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::make::{METHOD, NOW, approved, declined, intent, unknown};
+use super::make::{COMMITTED, Intent, METHOD, NOW, approved, declined, intent, unknown};
 use crate::payment::ids::OperationId;
 use crate::payment::record::Payment;
 use crate::store::Store;
-use crate::store::records::{
-    AuthorizationIntent, EnvelopeUse, IdempotencyKey, IntentOutcome, ListOrder, OutcomeRecorded,
-    PaymentFilter,
-};
+use crate::store::change::{EnvelopeUse, RequestClaim, Verdict};
+use crate::store::records::{ListOrder, PaymentFilter};
 use crate::store::testing::{TestDatabase, unique};
 
 /// One step; each is made `copies` times at once.
@@ -51,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Model {
     merchant: String,
     /// By key: the intent that was recorded, and what was told.
-    requests: HashMap<u8, (AuthorizationIntent, Option<Payment>)>,
+    requests: HashMap<u8, (Intent, Option<Payment>)>,
     /// In the order in which they were recorded.
     recorded: Vec<u8>,
     envelopes: HashSet<u8>,
@@ -59,12 +57,12 @@ struct Model {
 }
 
 impl Model {
-    fn intent(&self, key: u8, envelope: Option<u8>) -> AuthorizationIntent {
+    fn intent(&self, key: u8, envelope: Option<u8>) -> Intent {
         let made = intent(&self.merchant);
-        AuthorizationIntent {
-            idempotency: IdempotencyKey {
+        Intent {
+            claim: RequestClaim {
                 request_id: format!("key-{key}"),
-                ..made.idempotency.clone()
+                ..made.claim.clone()
             },
             envelope: envelope.map(|envelope| EnvelopeUse {
                 jti: format!("jti-{envelope}"),
@@ -91,26 +89,27 @@ impl Model {
             let used = envelope.is_some_and(|envelope| self.envelopes.contains(&envelope));
             if used {
                 for (outcome, _) in outcomes {
-                    assert_eq!(outcome, IntentOutcome::EnvelopeReplayed);
+                    assert_eq!(outcome, Verdict::EnvelopeUsed);
                 }
                 return;
             }
             let new = outcomes
                 .iter()
-                .position(|(outcome, _)| *outcome == IntentOutcome::Recorded);
+                .position(|(outcome, _)| *outcome == COMMITTED);
             let (_, intent) = outcomes.remove(new.expect("one of them is recorded"));
             self.requests.insert(key, (intent, None));
             self.recorded.push(key);
             self.envelopes.extend(envelope);
         }
         let (first, told) = &self.requests[&key];
-        for (outcome, _) in outcomes {
-            let IntentOutcome::Existing(existing) = outcome else {
-                panic!("{outcome:?}")
-            };
-            assert_eq!(existing.payment_id, first.payment.id);
-            assert_eq!(existing.answer, *told);
+        for (verdict, _) in outcomes {
+            assert_eq!(verdict, Verdict::RequestTaken);
         }
+        let merchant = &first.payment.merchant_id;
+        let existing = store.find_answer(merchant, METHOD, &first.claim.request_id);
+        let existing = existing.await.unwrap().unwrap();
+        assert_eq!(existing.payment_id, first.payment.id);
+        assert_eq!(existing.answer.map(|(payment, _)| *payment), *told);
     }
 
     async fn outcome(&mut self, store: &Store, of: usize, kind: u8, copies: usize) {
@@ -130,21 +129,21 @@ impl Model {
                 store.record_outcome(&outcome).await.unwrap()
             }));
         }
-        let standing = told.clone().unwrap_or_else(|| *outcome.payment.clone());
+        let standing = told.clone().unwrap_or_else(|| outcome.payment.clone());
         for task in tasks {
             match task.await.unwrap() {
                 // The first, or the same as the first.
-                OutcomeRecorded::Recorded => assert_eq!(*outcome.payment, standing),
-                OutcomeRecorded::Superseded { current, .. } => {
-                    assert_ne!(*outcome.payment, standing);
-                    assert_eq!(*current, standing);
+                COMMITTED => assert_eq!(outcome.payment, standing),
+                other => {
+                    assert_eq!(other, Verdict::OperationMoved);
+                    assert_ne!(outcome.payment, standing);
                 }
             }
         }
         if told.is_none() {
             self.reversals
                 .extend(outcome.reversal.map(|reversal| reversal.operation_id));
-            *told = Some(*outcome.payment);
+            *told = Some(outcome.payment);
         }
     }
 
@@ -157,7 +156,10 @@ impl Model {
                 .unwrap();
             let expected = self.requests.get(&key);
             assert_eq!(
-                answer.map(|answer| (answer.payment_id, answer.answer)),
+                answer.map(|answer| (
+                    answer.payment_id,
+                    answer.answer.map(|(payment, _)| *payment)
+                )),
                 expected.map(|(intent, told)| (intent.payment.id, told.clone()))
             );
         }
@@ -169,7 +171,7 @@ impl Model {
         let mut payments: Vec<Payment> = self
             .requests
             .values()
-            .map(|(intent, told)| told.clone().unwrap_or_else(|| *intent.payment.clone()))
+            .map(|(intent, told)| told.clone().unwrap_or_else(|| intent.payment.clone()))
             .collect();
         payments.sort_by_key(|payment| payment.id);
         assert_eq!(page.items, payments);

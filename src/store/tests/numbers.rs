@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::make::NOW;
 use super::on_both;
 use crate::payment::ids::HostId;
-use crate::payment::moment::BusinessDate;
+use crate::payment::moment::NumberDate;
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
@@ -33,7 +33,7 @@ async fn who_waits_for_numbers_fails_with_the_one_who_asked() {
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     execute(&admin, away).await;
     let numbers = Numbers::new(store.clone(), 10);
-    let (host, today) = (host(), BusinessDate::of(NOW));
+    let (host, today) = (host(), NumberDate::of(NOW));
     let asked = join_all((0..5).map(|_| numbers.next(&host, today))).await;
     let reasons: Vec<String> = asked
         .into_iter()
@@ -59,8 +59,8 @@ fn host() -> HostId {
 }
 
 async fn blocks_follow_each_other(database: TestDatabase) {
-    let today = BusinessDate::of(NOW);
-    let tomorrow = BusinessDate::of(NOW.plus_ms(24 * 3_600_000));
+    let today = NumberDate::of(NOW);
+    let tomorrow = NumberDate::of(NOW.plus_ms(24 * 3_600_000));
     let other = "other".parse().unwrap();
     let store = database.open().await;
     assert_eq!(
@@ -91,7 +91,7 @@ async fn blocks_follow_each_other(database: TestDatabase) {
 
 async fn a_used_up_day_is_an_error(database: TestDatabase) {
     let store = database.open().await;
-    let date = BusinessDate::of(NOW);
+    let date = NumberDate::of(NOW);
     database
         .execute(&format!(
             "INSERT INTO sequences VALUES ('acquirer', '{date}', {})",
@@ -121,7 +121,7 @@ async fn a_used_up_day_is_an_error(database: TestDatabase) {
 
 async fn no_number_is_given_twice(database: TestDatabase) {
     let store = database.open().await;
-    let date = BusinessDate::of(NOW);
+    let date = NumberDate::of(NOW);
     let pairs = [
         Numbers::new(store.clone(), 7),
         Numbers::new(store.clone(), 64),

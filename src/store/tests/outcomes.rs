@@ -1,16 +1,17 @@
 //! Outcomes: written once, with the reversal that they owe.
 
-use super::make::{approved, intent, unknown};
+use super::make::{COMMITTED, approved, intent, unknown};
 use super::on_both;
 use super::payments::answer;
-use crate::store::error::StoreError;
-use crate::store::records::OutcomeRecorded;
+use crate::payment::amounts::Amounts;
+use crate::payment::record::Payment;
+use crate::store::change::Verdict;
 use crate::store::testing::TestDatabase;
 
 on_both!(
     a_second_outcome_changes_nothing,
-    an_outcome_of_nothing_is_not_found,
-    an_outcome_whose_payment_moved_on_writes_neither_row,
+    an_outcome_of_nothing_is_not_written,
+    an_outcome_whose_payment_moved_on_is_recorded_all_the_same,
     two_outcomes_at_once_are_written_once,
     a_pending_payment_owes_one_reversal,
 );
@@ -22,45 +23,36 @@ async fn a_second_outcome_changes_nothing(database: TestDatabase) {
     let first = approved(&intent);
     store.record_outcome(&first).await.unwrap();
     let again = store.record_outcome(&first).await.unwrap();
-    assert_eq!(again, OutcomeRecorded::Recorded, "the very same one");
+    assert_eq!(again, COMMITTED, "the very same one");
     let second = store.record_outcome(&unknown(&intent)).await.unwrap();
-    assert_eq!(
-        second,
-        OutcomeRecorded::Superseded {
-            current: first.payment.clone(),
-            operation: first.operation.clone(),
-        }
-    );
+    assert_eq!(second, Verdict::OperationMoved);
     let merchant = &intent.payment.merchant_id;
     let standing = store.payment(merchant, intent.payment.id).await.unwrap();
-    assert_eq!(standing, Some(*first.payment.clone()));
-    assert_eq!(
-        answer(&store, &intent).await.unwrap().answer,
-        Some(*first.payment)
-    );
+    assert_eq!(standing, Some(first.payment.clone()));
+    let told = answer(&store, &intent).await.unwrap().answer.unwrap();
+    assert_eq!((*told.0, *told.1), (first.payment, first.operation));
     assert_eq!(store.owed_reversals(10).await.unwrap(), vec![]);
     store.close().await;
 }
 
-async fn an_outcome_of_nothing_is_not_found(database: TestDatabase) {
+async fn an_outcome_of_nothing_is_not_written(database: TestDatabase) {
     let store = database.open().await;
-    let error = store
-        .record_outcome(&unknown(&intent("shop")))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+    let verdict = store.record_outcome(&unknown(&intent("shop"))).await;
+    assert_eq!(verdict, Ok(Verdict::OperationMoved));
     assert_eq!(store.owed_reversals(10).await.unwrap(), vec![]);
     store.close().await;
 }
 
-async fn an_outcome_whose_payment_moved_on_writes_neither_row(database: TestDatabase) {
+/// The payment's version is no fence: an outcome is recorded whatever else has changed the payment, and the
+/// merchant is told of the payment as it is.
+async fn an_outcome_whose_payment_moved_on_is_recorded_all_the_same(database: TestDatabase) {
     let store = database.open().await;
     let moved = intent("shop");
     store.record_intent(&moved).await.unwrap();
     let id = moved.payment.id;
     database
         .execute(&format!(
-            "UPDATE payments SET version = 9 WHERE id = '{id}'"
+            "UPDATE payments SET version = 9, disputed_minor = 3 WHERE id = '{id}'"
         ))
         .await;
     // Others that share the transaction are not touched by it.
@@ -73,25 +65,31 @@ async fn an_outcome_whose_payment_moved_on_writes_neither_row(database: TestData
         .into_iter()
         .map(|outcome| {
             let store = store.clone();
-            tokio::spawn(async move { store.record_outcome(&outcome).await.unwrap() })
+            tokio::spawn(async move { (store.record_outcome(&outcome).await.unwrap(), outcome) })
         })
         .collect();
-    let mut results = Vec::new();
     for task in tasks {
-        results.push(task.await.unwrap());
+        let (verdict, outcome) = task.await.unwrap();
+        let Verdict::Committed { payment } = verdict else {
+            panic!("{verdict:?}")
+        };
+        let expected = Payment {
+            version: if outcome.payment.id == id { 10 } else { 2 },
+            amounts: Amounts {
+                disputed_minor: if outcome.payment.id == id { 3 } else { 0 },
+                ..Amounts::ZERO
+            },
+            ..outcome.payment.clone()
+        };
+        let told = payment.map_or(outcome.payment, |payment| *payment);
+        assert_eq!(told, expected);
+        let merchant = &told.merchant_id;
+        let standing = store.payment(merchant, told.id).await.unwrap();
+        assert_eq!(standing, Some(expected));
     }
-    let last = results.pop().unwrap();
-    assert!(
-        results
-            .iter()
-            .all(|result| *result == OutcomeRecorded::Recorded)
-    );
-    let OutcomeRecorded::Superseded { current, operation } = last else {
-        panic!("{last:?}")
-    };
-    assert_eq!(current.version, 9);
-    assert_eq!(operation, moved.operation);
-    assert_eq!(store.owed_reversals(10).await.unwrap().len(), 5);
+    let (told, _) = answer(&store, &moved).await.unwrap().answer.unwrap();
+    assert_eq!((told.version, told.amounts.disputed_minor), (10, 3));
+    assert_eq!(store.owed_reversals(10).await.unwrap().len(), 6);
     store.close().await;
 }
 
@@ -106,7 +104,7 @@ async fn two_outcomes_at_once_are_written_once(database: TestDatabase) {
     );
     let recorded = [one.unwrap(), two.unwrap()]
         .iter()
-        .filter(|outcome| **outcome == OutcomeRecorded::Recorded)
+        .filter(|verdict| matches!(verdict, Verdict::Committed { .. }))
         .count();
     assert_eq!(recorded, 1);
     store.close().await;
@@ -123,7 +121,7 @@ async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
     };
     assert_eq!(
         unfinished(overdue).await,
-        vec![(*intent.payment.clone(), *intent.operation.clone())]
+        vec![(intent.payment.clone(), intent.operation.clone())]
     );
     assert_eq!(unfinished(intent.operation.deadline).await, vec![]);
 
@@ -134,9 +132,7 @@ async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
         vec![outcome.reversal.clone().unwrap()]
     );
     assert_eq!(unfinished(overdue).await, vec![]);
-    assert_eq!(
-        answer(&store, &intent).await.unwrap().answer,
-        Some(*outcome.payment)
-    );
+    let (told, _) = answer(&store, &intent).await.unwrap().answer.unwrap();
+    assert_eq!(*told, outcome.payment);
     store.close().await;
 }

@@ -1,12 +1,13 @@
 //! Intents, and the answers kept for repeated requests.
 
-use super::make::{METHOD, NOW, approved, declined, intent, unknown};
+use super::make::{COMMITTED, Intent, METHOD, NOW, approved, declined, intent, unknown};
 use super::on_both;
 use crate::payment::money::Money;
+use crate::store::Store;
+use crate::store::change::{Change, EnvelopeUse, Verdict};
 use crate::store::error::StoreError;
-use crate::store::records::{AuthorizationIntent, IntentOutcome, OutcomeRecorded, RecordedAnswer};
+use crate::store::records::RecordedAnswer;
 use crate::store::testing::TestDatabase;
-use crate::store::{Store, records::EnvelopeUse};
 
 on_both!(
     an_intent_reads_back,
@@ -16,19 +17,18 @@ on_both!(
     of_many_at_once_one_is_recorded,
     of_many_with_one_sealed_card_one_is_recorded,
     a_bad_record_spoils_no_other,
-    records_that_do_not_belong_together_are_refused,
     another_merchants_payment_is_not_there,
 );
 
-pub(super) async fn answer(store: &Store, intent: &AuthorizationIntent) -> Option<RecordedAnswer> {
-    let key = &intent.idempotency;
+pub(super) async fn answer(store: &Store, intent: &Intent) -> Option<RecordedAnswer> {
+    let key = &intent.claim;
     store
         .find_answer(&key.merchant_id, METHOD, &key.request_id)
         .await
         .unwrap()
 }
 
-async fn is_stored(store: &Store, intent: &AuthorizationIntent) -> bool {
+async fn is_stored(store: &Store, intent: &Intent) -> bool {
     let payment = store
         .payment(&intent.payment.merchant_id, intent.payment.id)
         .await
@@ -43,29 +43,28 @@ async fn an_intent_reads_back(database: TestDatabase) {
     let mut intent = intent("shop");
     intent.payment.customer_reference = Some("customer-1".into());
     let outcome = store.record_intent(&intent).await.unwrap();
-    assert_eq!(outcome, IntentOutcome::Recorded);
-    let AuthorizationIntent {
+    assert_eq!(outcome, COMMITTED);
+    let Intent {
         payment, operation, ..
     } = intent.clone();
     let found = store
         .payment(&payment.merchant_id, payment.id)
         .await
         .unwrap();
-    assert_eq!(found, Some(*payment.clone()));
+    assert_eq!(found, Some(payment.clone()));
     assert_eq!(
         store.operation(operation.id).await.unwrap(),
-        Some(*operation.clone())
+        Some(operation.clone())
     );
     assert_eq!(
         store.operations_of(payment.id).await.unwrap(),
-        vec![*operation.clone()]
+        vec![operation.clone()]
     );
     let by_reference = store
         .find_operation_by_reference(&operation.host_id, operation.rrn, operation.stan)
         .await
         .unwrap();
-    let both = (*payment.clone(), *operation.clone());
-    assert_eq!(by_reference, Some(both));
+    assert_eq!(by_reference, Some(operation.clone()));
     let elsewhere = store
         .find_operation_by_reference(&"other".parse().unwrap(), operation.rrn, operation.stan)
         .await
@@ -83,12 +82,11 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
     let first = intent("shop");
     store.record_intent(&first).await.unwrap();
     let mut again = intent("shop");
-    again.idempotency = first.idempotency.clone();
-    again.idempotency.body_hash = [8; 32];
-    let outcome = store.record_intent(&again).await.unwrap();
-    let IntentOutcome::Existing(running) = outcome else {
-        panic!("{outcome:?}")
-    };
+    again.claim = first.claim.clone();
+    again.claim.body_hash = [8; 32];
+    let taken = store.record_intent(&again).await;
+    assert_eq!(taken, Ok(Verdict::RequestTaken));
+    let running = answer(&store, &again).await.unwrap();
     assert_eq!(running.payment_id, first.payment.id);
     assert_eq!(running.body_hash, [7; 32], "the first request's body");
     assert_eq!(running.answer, None);
@@ -96,11 +94,13 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
 
     let told = declined(&first);
     let recorded = store.record_outcome(&told).await.unwrap();
-    assert_eq!(recorded, OutcomeRecorded::Recorded);
-    let IntentOutcome::Existing(done) = store.record_intent(&again).await.unwrap() else {
-        panic!("the request was taken before")
-    };
-    assert_eq!(done.answer, Some(*told.payment.clone()));
+    assert_eq!(recorded, COMMITTED);
+    assert_eq!(store.record_intent(&again).await, Ok(Verdict::RequestTaken));
+    let done = answer(&store, &again).await.unwrap().answer.unwrap();
+    assert_eq!(
+        (*done.0, *done.1),
+        (told.payment.clone(), told.operation.clone())
+    );
 
     // Whatever becomes of the payment later, that answer stands.
     let id = first.payment.id;
@@ -111,24 +111,20 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
              state_detail = '{{\"state\":\"EXPIRED\"}}' WHERE id = '{id}'"
         ))
         .await;
-    assert_eq!(
-        answer(&store, &first).await.unwrap().answer,
-        Some(*told.payment.clone())
-    );
+    let told_again = answer(&store, &first).await.unwrap().answer.unwrap();
+    assert_eq!(*told_again.0, told.payment);
 
     // The refused repetition has used up nothing: its sealed card still works elsewhere.
     let mut other = intent("shop");
     other.envelope = again.envelope;
-    assert_eq!(
-        store.record_intent(&other).await.unwrap(),
-        IntentOutcome::Recorded
-    );
+    assert_eq!(store.record_intent(&other).await.unwrap(), COMMITTED);
     store.close().await;
 
     let reopened = database.open().await;
+    let told_again = answer(&reopened, &first).await.unwrap().answer.unwrap();
     assert_eq!(
-        answer(&reopened, &first).await.unwrap().answer,
-        Some(*told.payment)
+        (*told_again.0, *told_again.1),
+        (told.payment, told.operation)
     );
     reopened.close().await;
 }
@@ -137,16 +133,13 @@ async fn requests_differ_by_merchant_and_method(database: TestDatabase) {
     let store = database.open().await;
     let first = intent("shop");
     let mut other_merchant = intent("other-shop");
-    other_merchant.idempotency.request_id = first.idempotency.request_id.clone();
+    other_merchant.claim.request_id = first.claim.request_id.clone();
     other_merchant.envelope = first.envelope.clone();
     let mut other_method = intent("shop");
-    other_method.idempotency.request_id = first.idempotency.request_id.clone();
-    other_method.idempotency.method = "CapturePayment";
+    other_method.claim.request_id = first.claim.request_id.clone();
+    other_method.claim.method = "CapturePayment";
     for intent in [first, other_merchant, other_method] {
-        assert_eq!(
-            store.record_intent(&intent).await.unwrap(),
-            IntentOutcome::Recorded
-        );
+        assert_eq!(store.record_intent(&intent).await.unwrap(), COMMITTED);
     }
     store.close().await;
 }
@@ -158,7 +151,7 @@ async fn a_sealed_card_works_once(database: TestDatabase) {
     let mut again = intent("shop");
     again.envelope = first.envelope.clone();
     let outcome = store.record_intent(&again).await.unwrap();
-    assert_eq!(outcome, IntentOutcome::EnvelopeReplayed);
+    assert_eq!(outcome, Verdict::EnvelopeUsed);
     assert!(!is_stored(&store, &again).await);
     assert_eq!(
         answer(&store, &again).await,
@@ -169,19 +162,16 @@ async fn a_sealed_card_works_once(database: TestDatabase) {
         jti: "another".into(),
         expires_at: NOW,
     });
-    assert_eq!(
-        store.record_intent(&again).await.unwrap(),
-        IntentOutcome::Recorded
-    );
+    assert_eq!(store.record_intent(&again).await.unwrap(), COMMITTED);
     store.close().await;
 }
 
 async fn of_many_at_once_one_is_recorded(database: TestDatabase) {
     let store = database.open().await;
-    let key = intent("shop").idempotency;
+    let key = intent("shop").claim;
     let intents: Vec<_> = (0..50)
-        .map(|_| AuthorizationIntent {
-            idempotency: key.clone(),
+        .map(|_| Intent {
+            claim: key.clone(),
             ..intent("shop")
         })
         .collect();
@@ -194,16 +184,14 @@ async fn of_many_at_once_one_is_recorded(database: TestDatabase) {
         })
         .collect();
     let mut recorded = Vec::new();
-    let mut existing = Vec::new();
     for (task, intent) in tasks.into_iter().zip(&intents) {
         match task.await.unwrap() {
-            IntentOutcome::Recorded => recorded.push(intent.payment.id),
-            IntentOutcome::Existing(answer) => existing.push(answer.payment_id),
-            IntentOutcome::EnvelopeReplayed => panic!("each has a sealed card of its own"),
+            COMMITTED => recorded.push(intent.payment.id),
+            other => assert_eq!(other, Verdict::RequestTaken),
         }
     }
-    assert_eq!(recorded.len(), 1);
-    assert_eq!(existing, vec![recorded[0]; 49]);
+    let running = answer(&store, &intents[0]).await.unwrap();
+    assert_eq!(recorded, [running.payment_id]);
     store.close().await;
 }
 
@@ -213,14 +201,14 @@ async fn of_many_with_one_sealed_card_one_is_recorded(database: TestDatabase) {
     let tasks: Vec<_> = (0..50)
         .map(|_| {
             let store = store.clone();
-            let intent = AuthorizationIntent {
+            let intent = Intent {
                 envelope: envelope.clone(),
                 ..intent("shop")
             };
             tokio::spawn(async move {
                 let outcome = store.record_intent(&intent).await.unwrap();
                 let stored = is_stored(&store, &intent).await;
-                assert_eq!(stored, outcome == IntentOutcome::Recorded);
+                assert_eq!(stored, outcome == COMMITTED);
                 outcome
             })
         })
@@ -228,8 +216,8 @@ async fn of_many_with_one_sealed_card_one_is_recorded(database: TestDatabase) {
     let mut recorded = 0;
     for task in tasks {
         match task.await.unwrap() {
-            IntentOutcome::Recorded => recorded += 1,
-            other => assert_eq!(other, IntentOutcome::EnvelopeReplayed),
+            COMMITTED => recorded += 1,
+            other => assert_eq!(other, Verdict::EnvelopeUsed),
         }
     }
     assert_eq!(recorded, 1);
@@ -244,8 +232,6 @@ async fn a_bad_record_spoils_no_other(database: TestDatabase) {
     // The same RRN and STAN of the same host and date: that must never be given out twice.
     intents[7].operation.rrn = taken.operation.rrn;
     intents[7].operation.stan = taken.operation.stan;
-    intents[7].payment.rrn = taken.payment.rrn;
-    intents[7].payment.stan = taken.payment.stan;
     let tasks: Vec<_> = intents
         .iter()
         .cloned()
@@ -262,7 +248,7 @@ async fn a_bad_record_spoils_no_other(database: TestDatabase) {
                 "{result:?}"
             );
         } else {
-            assert_eq!(result, Ok(IntentOutcome::Recorded), "{index}");
+            assert_eq!(result, Ok(COMMITTED), "{index}");
         }
     }
     assert!(!is_stored(&store, &intents[7]).await);
@@ -270,46 +256,47 @@ async fn a_bad_record_spoils_no_other(database: TestDatabase) {
     store.close().await;
 }
 
-async fn records_that_do_not_belong_together_are_refused(database: TestDatabase) {
+/// They never reach the database, so that one engine is enough.
+#[tokio::test]
+async fn parts_that_do_not_belong_together_are_refused() {
+    let database = TestDatabase::sqlite().await;
     let store = database.open().await;
     let good = intent("shop");
-    let mut not_new = good.clone();
-    not_new.payment.version = 2;
-    let mut authorized = good.clone();
-    authorized.payment.authorized_minor = 1;
-    let mut other_payment = good.clone();
-    other_payment.operation.payment_id = intent("shop").payment.id;
-    let mut other_merchant = good.clone();
-    other_merchant.idempotency.merchant_id = "other".parse().unwrap();
-    let mut other_host = good.clone();
-    other_host.operation.host_id = "other".parse().unwrap();
-    let mut other_rrn = good.clone();
-    other_rrn.operation.rrn = intent("shop").operation.rrn;
-    let mut other_day = good.clone();
-    other_day.operation.business_date = "2020-02-29".parse().unwrap();
-    let mut other_currency = good.clone();
-    other_currency.operation.amount = Money::new(1, "JPY".parse().unwrap()).unwrap();
-    for bad in [
-        not_new,
-        authorized,
-        other_payment,
-        other_merchant,
-        other_host,
-        other_rrn,
-        other_day,
-        other_currency,
-    ] {
-        let error = store.record_intent(&bad).await.unwrap_err();
-        assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
+    type Spoil = fn(&mut Intent);
+    let spoils: [Spoil; 7] = [
+        |it| it.payment.version = 2,
+        |it| it.payment.amounts.authorized_minor = 1,
+        |it| it.payment.authorization.operation_id = intent("shop").operation.id,
+        |it| it.operation.payment_id = intent("shop").payment.id,
+        |it| it.operation.version = 2,
+        |it| it.claim.merchant_id = "other".parse().unwrap(),
+        |it| it.operation.amount = Money::new(1, "JPY".parse().unwrap()).unwrap(),
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
+        let mut bad = good.clone();
+        spoil(&mut bad);
+        let refused = store.record_intent(&bad).await;
+        assert!(
+            matches!(refused, Err(StoreError::Invalid { .. })),
+            "{number}: {refused:?}"
+        );
     }
     let mut unchanged = approved(&good);
     unchanged.payment.version = 1;
     let mut other_reversal = unknown(&good);
     other_reversal.reversal.as_mut().unwrap().operation_id = intent("shop").operation.id;
     for bad in [unchanged, other_reversal] {
-        let error = store.record_outcome(&bad).await.unwrap_err();
-        assert!(matches!(error, StoreError::Invalid { .. }), "{error}");
+        let refused = store.record_outcome(&bad).await;
+        assert!(
+            matches!(refused, Err(StoreError::Invalid { .. })),
+            "{refused:?}"
+        );
     }
+    let neither = store.commit(&Change::default()).await;
+    assert!(
+        matches!(neither, Err(StoreError::Invalid { .. })),
+        "{neither:?}"
+    );
     store.close().await;
 }
 
@@ -324,7 +311,7 @@ async fn another_merchants_payment_is_not_there(database: TestDatabase) {
     );
     assert_eq!(
         store
-            .payments_by_rrn(&other, intent.payment.rrn)
+            .payments_by_rrn(&other, intent.payment.authorization.rrn)
             .await
             .unwrap(),
         vec![]
@@ -337,7 +324,7 @@ async fn another_merchants_payment_is_not_there(database: TestDatabase) {
             .unwrap(),
         vec![]
     );
-    let key = &intent.idempotency;
+    let key = &intent.claim;
     assert_eq!(
         store
             .find_answer(&other, METHOD, &key.request_id)

@@ -40,7 +40,7 @@ async fn old_envelopes_are_pruned(database: TestDatabase) {
         1
     );
     // A request is remembered for good.
-    let key = &old.idempotency;
+    let key = &old.claim;
     let answer = store
         .find_answer(&key.merchant_id, METHOD, &key.request_id)
         .await;

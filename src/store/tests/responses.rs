@@ -52,7 +52,7 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
     let standing = store.payment(merchant, pending.payment.id).await.unwrap();
     assert_eq!(
         standing,
-        Some(*told.payment),
+        Some(told.payment),
         "what the merchant was told stands"
     );
     store.close().await;

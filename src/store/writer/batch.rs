@@ -1,43 +1,47 @@
-//! The changes of one transaction.
+//! The requests of one transaction.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::change::{Change, QueuedChange};
-use super::transaction::WriteMode;
+use super::rows::{ChangeRows, LeftOut, Queued, Refusal, Request, SHAPES};
 use crate::store::database::many_rows::rows_per_statement;
+use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 
-/// Takes the changes of the next transaction from the queue: as many intents and as many outcomes as one
+/// Takes the requests of the next transaction from the queue: of each shape of change as many as one
 /// statement takes, so that nobody waits for a second statement. The others stay for the transaction
 /// after it.
 ///
-/// A payment that has two outcomes is changed in two transactions, so that the second sees the first.
-/// An intent that nobody waits for is dropped: nothing will be sent for it.
-pub(in crate::store) fn next_batch(waiting: &mut VecDeque<QueuedChange>) -> Vec<QueuedChange> {
-    let count = |wanted: fn(&Change) -> bool| {
-        let wanted = waiting.iter().filter(|queued| wanted(&queued.change));
-        rows_per_statement(wanted.count())
-    };
-    let mut sealed = count(|change| change.is_intent(true));
-    let mut other = count(|change| change.is_intent(false));
-    let mut outcomes = count(|change| matches!(change, Change::Outcome(_)));
-    let mut payments = HashSet::with_capacity(outcomes);
+/// A payment stands in a batch once, so that a second change of it sees the first. An intent that nobody
+/// waits for is dropped.
+pub(in crate::store) fn next_batch(waiting: &mut VecDeque<Queued>) -> Vec<Queued> {
+    waiting.retain(|queued| !queued.is_given_up());
+    let mut room = [0_usize; SHAPES];
+    for queued in &*waiting {
+        if let Request::Change(rows) = &queued.request
+            && let Some(count) = room.get_mut(rows.shape())
+        {
+            *count += 1;
+        }
+    }
+    room = room.map(rows_per_statement);
+    let mut payments = HashSet::with_capacity(waiting.len());
     let mut batch = Vec::with_capacity(waiting.len());
     for _ in 0..waiting.len() {
         let Some(queued) = waiting.pop_front() else {
             break;
         };
-        let room = match &queued.change {
-            Change::Intent(_) if queued.answer.is_closed() => continue,
-            Change::Intent(rows) if rows.envelope.is_some() => &mut sealed,
-            Change::Intent(_) => &mut other,
-            Change::Outcome(rows) if payments.insert(Arc::clone(&rows.payment_id)) => &mut outcomes,
-            Change::Outcome(_) => &mut 0,
-            Change::Statements(_) => &mut 1,
+        let fits = match &queued.request {
+            Request::Statements(_) => true,
+            Request::Change(rows) => match room.get_mut(rows.shape()) {
+                Some(room) if *room > 0 && payments.insert(Arc::clone(&rows.payment_id)) => {
+                    *room -= 1;
+                    true
+                }
+                _ => false,
+            },
         };
-        if *room > 0 {
-            *room -= 1;
+        if fits {
             batch.push(queued);
         } else {
             waiting.push_back(queued);
@@ -46,39 +50,72 @@ pub(in crate::store) fn next_batch(waiting: &mut VecDeque<QueuedChange>) -> Vec<
     batch
 }
 
-/// Changes that are written in one transaction.
+const CLAIM_TAKEN: LeftOut = LeftOut::Refused(Refusal::RequestTaken);
+
+/// Merchant, method and request id.
+fn claim_key(rows: &ChangeRows) -> Option<Vec<Value>> {
+    rows.claim.as_ref()?.get(..3).map(<[Value]>::to_vec)
+}
+
+/// Requests that are written in one transaction.
 pub(in crate::store) struct Batch {
-    pub(in crate::store) changes: Vec<QueuedChange>,
+    pub(in crate::store) requests: Vec<Queued>,
     /// Whether a COMMIT of it was not confirmed.
     pub(in crate::store) may_be_written: bool,
 }
 
 impl Batch {
-    pub(in crate::store) fn mode(&self) -> WriteMode {
-        if self.may_be_written {
-            WriteMode::Retried
-        } else {
-            WriteMode::Optimistic
+    /// Takes out changes, named by their operations. One that met only the claim of another that is taken out
+    /// for a reason of its own stays: its way is free then.
+    pub(in crate::store) fn take_out(
+        &mut self,
+        changes: &HashMap<Arc<str>, LeftOut>,
+    ) -> Vec<(Queued, LeftOut)> {
+        let why = |rows: &ChangeRows| changes.get(&rows.operation_id).copied();
+        let freed: HashSet<Vec<Value>> = self
+            .requests
+            .iter()
+            .filter_map(|queued| match &queued.request {
+                Request::Change(rows) if why(rows).is_some_and(|why| why != CLAIM_TAKEN) => {
+                    claim_key(rows)
+                }
+                _ => None,
+            })
+            .collect();
+        let mut taken = Vec::with_capacity(changes.len());
+        for queued in std::mem::take(&mut self.requests) {
+            let why = match &queued.request {
+                Request::Change(rows) => why(rows).filter(|why| {
+                    let free = claim_key(rows).is_some_and(|key| freed.contains(&key));
+                    *why != CLAIM_TAKEN || !free
+                }),
+                Request::Statements(_) => None,
+            };
+            match why {
+                Some(why) => taken.push((queued, why)),
+                None => self.requests.push(queued),
+            }
         }
+        taken
     }
 
     /// Takes out the second half. If the whole may have been written, each half may have been.
     pub(in crate::store) fn split(&mut self) -> Self {
         Self {
-            changes: self.changes.split_off(self.changes.len() / 2),
+            requests: self.requests.split_off(self.requests.len() / 2),
             may_be_written: self.may_be_written,
         }
     }
 
-    /// Takes out the changes that must not run again after a commit that may have happened.
+    /// Takes out the statements that must not run again after a commit that may have happened.
     pub(in crate::store) fn refuse_unrepeatable(&mut self, reason: &str) {
-        for queued in std::mem::take(&mut self.changes) {
-            if matches!(&queued.change, Change::Statements(them) if !them.repeatable) {
+        for queued in std::mem::take(&mut self.requests) {
+            if matches!(&queued.request, Request::Statements(them) if !them.repeatable) {
                 queued.answer(Err(StoreError::OutcomeUnknown {
                     reason: reason.to_owned(),
                 }));
             } else {
-                self.changes.push(queued);
+                self.requests.push(queued);
             }
         }
     }
@@ -89,53 +126,47 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::store::writer::change::{IntentRows, OutcomeRows, Verdict};
+    use crate::store::writer::rows::Written;
 
-    type Answered = oneshot::Receiver<Result<Verdict, StoreError>>;
+    type Answered = oneshot::Receiver<Result<Written, StoreError>>;
 
-    fn queued(change: Change) -> (QueuedChange, Answered) {
+    fn queued(payment: &str, claim: bool, envelope: bool) -> (Queued, Answered) {
         let (answer, answered) = oneshot::channel();
-        (QueuedChange { change, answer }, answered)
-    }
-
-    fn outcome(payment: &str) -> (QueuedChange, Answered) {
-        queued(Change::Outcome(Box::new(OutcomeRows {
+        let rows = ChangeRows {
             payment_id: payment.into(),
             operation_id: payment.into(),
-            payment: Vec::new(),
-            operation: Vec::new(),
+            claim: claim.then(Vec::new),
+            envelope: envelope.then(Vec::new),
+            new_payment: None,
+            adjusted: None,
+            new_operation: None,
+            step: None,
             reversal: None,
-        })))
+        };
+        let request = Request::Change(Box::new(rows));
+        (Queued { request, answer }, answered)
     }
 
-    fn intent(operation: &str, sealed: bool) -> (QueuedChange, Answered) {
-        queued(Change::Intent(Box::new(IntentRows {
-            key: (operation.into(), "".into(), "".into()),
-            operation_id: operation.into(),
-            idempotency: Vec::new(),
-            envelope: sealed.then(Vec::new),
-            payment: Vec::new(),
-            operation: Vec::new(),
-        })))
+    fn outcome(payment: &str) -> (Queued, Answered) {
+        queued(payment, false, false)
     }
 
-    fn names(batch: &[QueuedChange]) -> Vec<&str> {
+    fn names(batch: &[Queued]) -> Vec<&str> {
         batch
             .iter()
-            .map(|queued| match &queued.change {
-                Change::Intent(rows) => &*rows.operation_id,
-                Change::Outcome(rows) => &*rows.operation_id,
-                Change::Statements(_) => "",
+            .map(|queued| match &queued.request {
+                Request::Change(rows) => &*rows.payment_id,
+                Request::Statements(_) => "",
             })
             .collect()
     }
 
     #[test]
-    fn a_batch_fits_one_statement_and_holds_no_payment_twice() {
+    fn a_batch_fits_one_statement_a_shape_and_holds_no_payment_twice() {
         let sealed: Vec<String> = (1..=15).map(|number| format!("sealed {number}")).collect();
         let outcomes = ["one", "one", "two"].map(outcome);
-        let intents = sealed.iter().map(|name| intent(name, true));
-        let all = outcomes.into_iter().chain([intent("token", false)]);
+        let intents = sealed.iter().map(|name| queued(name, true, true));
+        let all = outcomes.into_iter().chain([queued("token", true, false)]);
         let (mut waiting, _answered): (VecDeque<_>, Vec<_>) = all.chain(intents).unzip();
 
         let mut expected = vec!["one", "two", "token"];
@@ -148,9 +179,9 @@ mod tests {
 
     #[test]
     fn an_intent_that_nobody_waits_for_is_left_out() {
-        let (given_up, answered) = intent("given up", true);
+        let (given_up, answered) = queued("given up", true, true);
         drop(answered);
-        let (waited_for, _answered) = intent("waited for", true);
+        let (waited_for, _answered) = queued("waited for", true, true);
         let mut waiting = [given_up, waited_for, outcome("one").0].into();
         assert_eq!(names(&next_batch(&mut waiting)), ["waited for", "one"]);
         assert!(waiting.is_empty());

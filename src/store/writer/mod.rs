@@ -1,14 +1,13 @@
 //! The group-commit writer: one task with the one connection that writes. All changes that wait go into
 //! one transaction; while it commits, the next batch gathers.
 //!
-//! - `change`: what callers want written, and the verdict that they get.
-//! - `queue`: the changes that wait; `batch`: those of one transaction.
-//! - `statements`, `transaction`: the SQL of a batch, in which order it runs.
+//! - `rows`: what callers want written, as values, and what they are told.
+//! - `queue`: the requests that wait; `batch`: those of one transaction.
+//! - `transaction`: the statements of a batch, in which order they run.
 
 pub(in crate::store) mod batch;
-pub(in crate::store) mod change;
 pub(in crate::store) mod queue;
-pub(in crate::store) mod statements;
+pub(in crate::store) mod rows;
 pub(in crate::store) mod transaction;
 
 use std::fs::File;
@@ -20,9 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::batch::Batch;
-use self::change::{Change, QueuedChange, Statement, StatementResult, Statements, Verdict};
 use self::queue::{Entry, Queue};
-use self::transaction::WriteMode;
+use self::rows::{LeftOut, Queued, Request, Statement, StatementResult, Statements, Written};
+use self::transaction::{Batched, WriteMode};
 use super::database::Database;
 use super::database::connection::WriteConnection;
 use super::database::engine::Engine;
@@ -46,6 +45,8 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(8);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failed connect nothing is tried for this long; it doubles up to [`LONGEST_DOWN`].
 const FIRST_DOWN: Duration = Duration::from_millis(50);
+/// For how long after a refused change only another change shows that the database is well.
+const UNWELL_FOR: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts to connect.
 const LONGEST_DOWN: Duration = Duration::from_secs(1);
 
@@ -74,6 +75,7 @@ impl Writer {
             texts: Texts::new(engine),
             up: up.clone(),
             down: None,
+            refused_at: None,
             _lock: lock,
         };
         tokio::spawn(task.run(Queue::new(entries, batch_records)));
@@ -85,11 +87,11 @@ impl Writer {
         self.up.load(Ordering::Relaxed) && !self.queue.is_closed()
     }
 
-    /// Writes `change`; refuses it at once when too much waits.
-    pub(in crate::store) async fn submit(&self, change: Change) -> Result<Verdict, StoreError> {
+    /// Writes what `request` says; refuses it at once when too much waits.
+    pub(in crate::store) async fn submit(&self, request: Request) -> Result<Written, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.queue
-            .try_send(Entry::Change(QueuedChange { change, answer }))
+            .try_send(Entry::Request(Queued { request, answer }))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => StoreError::Busy {
                     waiting: self.queue.max_capacity(),
@@ -109,8 +111,8 @@ impl Writer {
             statements,
             repeatable,
         };
-        match self.submit(Change::Statements(statements)).await? {
-            Verdict::Ran(results) => Ok(results),
+        match self.submit(Request::Statements(statements)).await? {
+            Written::Ran(results) => Ok(results),
             _ => Ok(Vec::new()),
         }
     }
@@ -129,8 +131,8 @@ impl Writer {
 }
 
 async fn wait(
-    answered: oneshot::Receiver<Result<Verdict, StoreError>>,
-) -> Result<Verdict, StoreError> {
+    answered: oneshot::Receiver<Result<Written, StoreError>>,
+) -> Result<Written, StoreError> {
     match timeout(ANSWER_TIMEOUT, answered).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(StoreError::OutcomeUnknown {
@@ -154,14 +156,16 @@ struct Task {
     texts: Texts,
     up: Arc<AtomicBool>,
     down: Option<Down>,
+    /// When a batch could not be written last.
+    refused_at: Option<Instant>,
     /// Keeps the SQLite file this process's own while something may be written.
     _lock: Option<File>,
 }
 
 impl Task {
     async fn run(mut self, mut queue: Queue) {
-        while let Some(changes) = queue.next_batch().await {
-            self.write_all(changes).await;
+        while let Some(requests) = queue.next_batch().await {
+            self.write_all(requests).await;
         }
         if let Some(connection) = self.connection.take() {
             // Everything is committed. SQLite folds its log into the file here.
@@ -171,63 +175,64 @@ impl Task {
         queue.closed();
     }
 
-    /// Writes `changes`, in one transaction if that works. When one is refused the batch is split until
-    /// that change is alone, so that it spoils no other.
-    async fn write_all(&mut self, changes: Vec<QueuedChange>) {
+    /// Writes `requests`, in one transaction if that works. When the database refuses one the batch is split
+    /// until that one is alone, so that it spoils no other.
+    async fn write_all(&mut self, requests: Vec<Queued>) {
         let mut batches = vec![Batch {
-            changes,
+            requests,
             may_be_written: false,
         }];
         while let Some(mut batch) = batches.pop() {
-            if batch.changes.is_empty() {
-                continue;
-            }
             match self.write(&mut batch).await {
-                Ok(verdicts) => batch
-                    .changes
+                Ok(results) => batch
+                    .requests
                     .into_iter()
-                    .zip(verdicts)
-                    .for_each(|(queued, verdict)| queued.answer(Ok(verdict))),
-                Err(Failed::Refused(_) | Failed::PartialUpdate) if batch.changes.len() > 1 => {
+                    .zip(results)
+                    .for_each(|(queued, written)| queued.answer(Ok(written))),
+                Err(Failed::Refused(_)) if batch.requests.len() > 1 => {
                     let second = batch.split();
                     batches.extend([second, batch]);
                 }
                 Err(Failed::All(error) | Failed::Refused(error)) => {
-                    for queued in batch.changes {
+                    for queued in batch.requests {
                         queued.answer(Err(error.clone()));
-                    }
-                }
-                Err(Failed::PartialUpdate) => {
-                    for queued in batch.changes {
-                        queued.answer(Ok(Verdict::Superseded));
                     }
                 }
             }
         }
     }
 
-    /// One transaction, tried as often as that can help.
-    async fn write(&mut self, batch: &mut Batch) -> Result<Vec<Verdict>, Failed> {
+    /// Writes a batch, trying as often as that can help. Changes that can't be written are taken out of it
+    /// and told so once the others are committed.
+    async fn write(&mut self, batch: &mut Batch) -> Result<Vec<Written>, Failed> {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut reason = String::new();
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                if begun.elapsed() > BATCH_TIMEOUT {
-                    break;
-                }
-                sleep(pause).await;
-                pause *= 2;
+        let mut left_out = Vec::new();
+        let mut attempt = 0;
+        let mut mode = WriteMode::Optimistic;
+        while attempt < ATTEMPTS && !batch.requests.is_empty() {
+            if batch.may_be_written {
+                mode = WriteMode::Checked;
             }
-            let mut result = self.attempt(&batch.changes, batch.mode()).await;
-            if let Err(Fault::Conflict) = result {
-                result = self.attempt(&batch.changes, WriteMode::Checked).await;
-            }
-            match result {
-                Ok(verdicts) => {
-                    self.up.store(true, Ordering::Relaxed);
-                    return Ok(verdicts);
+            match self.attempt(batch, mode).await {
+                Ok(Batched::Committed(results)) => {
+                    self.found_well(batch);
+                    tell_left_out(left_out);
+                    return Ok(results);
                 }
+                // Each time at least one is taken out, so this ends.
+                Ok(Batched::LeaveOut(changes)) => {
+                    left_out.extend(batch.take_out(&changes));
+                    continue;
+                }
+                // A change that stands in the way may also show as another's refusal: a request that was
+                // recorded before brings a payment that is there.
+                Err(Fault::Conflict | Fault::Refused(_)) if mode == WriteMode::Optimistic => {
+                    mode = WriteMode::Checked;
+                    continue;
+                }
+                Err(Fault::Conflict) => reason = "a conflict could not be resolved".into(),
                 Err(Fault::Retryable(retryable)) => reason = retryable,
                 Err(Fault::Lost(lost)) => {
                     self.connection = None;
@@ -250,14 +255,26 @@ impl Task {
                     batch.may_be_written = true;
                     batch.refuse_unrepeatable(&reason);
                 }
-                Err(Fault::Refused(error)) => return Err(Failed::Refused(error)),
-                Err(Fault::PartialUpdate) => return Err(Failed::PartialUpdate),
-                Err(Fault::Conflict) => reason = "a conflict could not be resolved".into(),
+                Err(Fault::Refused(error)) => {
+                    tell_left_out(left_out);
+                    return Err(Failed::Refused(error));
+                }
             }
+            attempt += 1;
+            if begun.elapsed() > BATCH_TIMEOUT {
+                break;
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        tell_left_out(left_out);
+        if batch.requests.is_empty() {
+            return Ok(Vec::new());
         }
         // A database that can be read and takes nothing is not well. The next heartbeat of this process
         // finds out whether it is again.
         self.up.store(false, Ordering::Relaxed);
+        self.refused_at = Some(Instant::now());
         Err(Failed::All(if batch.may_be_written {
             StoreError::OutcomeUnknown { reason }
         } else {
@@ -265,11 +282,21 @@ impl Task {
         }))
     }
 
-    async fn attempt(
-        &mut self,
-        batch: &[QueuedChange],
-        mode: WriteMode,
-    ) -> Result<Vec<Verdict>, Fault> {
+    /// A database that took a change is well. One that took other statements is well only if it has not just
+    /// refused a change.
+    fn found_well(&mut self, batch: &Batch) {
+        let took_a_change = batch
+            .requests
+            .iter()
+            .any(|queued| matches!(queued.request, Request::Change(_)));
+        let refused_lately = self.refused_at.is_some_and(|at| at.elapsed() < UNWELL_FOR);
+        if took_a_change || !refused_lately {
+            self.refused_at = None;
+            self.up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    async fn attempt(&mut self, batch: &Batch, mode: WriteMode) -> Result<Batched, Fault> {
         let engine = self.database.engine;
         self.connect().await?;
         let Some(connection) = self.connection.as_mut() else {
@@ -307,7 +334,6 @@ impl Task {
                 if self.down.take().is_some() {
                     tracing::info!("the database is back");
                 }
-                self.up.store(true, Ordering::Relaxed);
                 self.connection = Some(connection);
                 Ok(())
             }
@@ -336,6 +362,13 @@ enum Failed {
     All(StoreError),
     /// One of its changes is refused, and alone would be refused with this error.
     Refused(StoreError),
-    /// Of one of its outcomes only the operation could be changed, not the payment.
-    PartialUpdate,
+}
+
+fn tell_left_out(left_out: Vec<(Queued, LeftOut)>) {
+    for (queued, why) in left_out {
+        queued.answer(Ok(match why {
+            LeftOut::Refused(refusal) => Written::Refused(refusal),
+            LeftOut::WrittenBefore => Written::Committed(None),
+        }));
+    }
 }

@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::batch::next_batch;
-use super::change::QueuedChange;
+use super::rows::Queued;
 
 /// A batch of this size shares its commit well enough: a commit costs one sync, and a page of each tree.
 const ENOUGH: usize = 100;
@@ -22,7 +22,7 @@ const MAX_WAIT: Duration = Duration::from_millis(2);
 
 /// What callers put on the queue.
 pub(in crate::store) enum Entry {
-    Change(QueuedChange),
+    Request(Queued),
     /// The writer ends after everything before it is written, and says so here.
     Close(oneshot::Sender<()>),
 }
@@ -31,7 +31,7 @@ pub(in crate::store) enum Entry {
 pub(in crate::store) struct Queue {
     entries: mpsc::Receiver<Entry>,
     /// Taken from `entries`, and in no batch yet.
-    waiting: VecDeque<QueuedChange>,
+    waiting: VecDeque<Queued>,
     max_waiting: usize,
     /// The callers that close the store.
     closing: Vec<oneshot::Sender<()>>,
@@ -48,7 +48,7 @@ impl Queue {
     }
 
     /// The changes of the next transaction; `None` once the store is closed and nothing waits.
-    pub(in crate::store) async fn next_batch(&mut self) -> Option<Vec<QueuedChange>> {
+    pub(in crate::store) async fn next_batch(&mut self) -> Option<Vec<Queued>> {
         loop {
             if self.waiting.is_empty() {
                 let first = self.entries.recv().await?;
@@ -98,7 +98,7 @@ impl Queue {
 
     fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::Change(change) => self.waiting.push_back(change),
+            Entry::Request(queued) => self.waiting.push_back(queued),
             Entry::Close(closing) => {
                 self.closing.push(closing);
                 self.entries.close();
@@ -110,15 +110,15 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::writer::change::{Change, Statements};
+    use crate::store::writer::rows::{Request, Statements};
 
     fn change() -> Entry {
-        let change = Change::Statements(Statements {
+        let request = Request::Statements(Statements {
             statements: Vec::new(),
             repeatable: true,
         });
         let answer = oneshot::channel().0;
-        Entry::Change(QueuedChange { change, answer })
+        Entry::Request(Queued { request, answer })
     }
 
     #[tokio::test]

@@ -1,78 +1,97 @@
-//! One transaction for a batch: multi-row statements, in an order that is the same on every node, so
-//! that two nodes wait for each other in one direction at most.
+//! One transaction for a batch: multi-row statements in the order of [`PARTS`], which is the same on every
+//! node, so that two nodes rarely wait for each other. Each statement's rows are sorted by their key.
 //!
-//! Order: requests, sealed cards, payments, operations (new); operations, payments, reversals
-//! (changed); other statements. Each statement's rows are sorted by their key. On SQLite, where no other
-//! node writes, the order is looser: the statements of some intents run before those of the others.
+//! After an error nothing is committed. So a failed statement need not undo its own rows (OR FAIL), and
+//! SQLite need not keep a copy of each page that it changes. (It still does where a foreign key is
+//! checked.)
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::change::{
-    Change, IntentRows, OutcomeRows, QueuedChange, StatementResult, Statements, Verdict,
+use super::batch::Batch;
+use super::rows::{
+    ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, StatementResult, Statements, Written,
 };
-use super::statements::{
-    CHANGED_OPERATIONS, CHANGED_PAYMENTS, ENVELOPES, FORGET_REQUEST, NEW_OPERATIONS, NEW_PAYMENTS,
-    REQUEST_OWNER, REQUESTS, REVERSALS,
-};
+use crate::payment::adjustment::Adjustment;
 use crate::store::database::connection::{WriteConnection, WriteTransaction};
 use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
-use crate::store::database::many_rows::{ManyRows, Part, Texts};
+use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
 use crate::store::database::value::Value;
+use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
+use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, STEP_PLACE, STEP_TAKEN, STEPS};
+use crate::store::tables::payments::{
+    GUARDED_PAYMENTS, MovedPayment, NEW_PAYMENTS, PAYMENT_STATES, guarded_payment_row,
+    moved_payment, payment_state_row,
+};
+use crate::store::tables::reversals::REVERSALS;
+use crate::store::tables::used_envelopes::ENVELOPES;
 
 /// How much a batch finds out about its changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum WriteMode {
     /// Only the number of written rows is compared. A difference is [`Fault::Conflict`].
     Optimistic,
-    /// The database says which rows it wrote, so that each change gets its own verdict.
+    /// The database says which rows it wrote, so that each change gets its own verdict. Where a change is
+    /// refused nothing is committed, and the verdicts say which ones to leave out.
     Checked,
-    /// Checked, after a COMMIT that was not confirmed: a request that already belongs to its own
-    /// operation counts as written. Outcomes need no such care: a caller that is told of a superseded
-    /// outcome compares the answers.
-    Retried,
 }
 
-/// Writes all changes in one transaction; the verdicts are in the changes' order.
+/// What became of a batch.
+pub(in crate::store) enum Batched {
+    /// It is committed: the results are in the requests' order.
+    Committed(Vec<Written>),
+    /// Nothing is committed, because of these changes (by their operations). They are to be left out.
+    LeaveOut(HashMap<Arc<str>, LeftOut>),
+}
+
+/// Writes all requests in one transaction. `may_be_written` says that an earlier COMMIT of them was not
+/// confirmed.
 pub(in crate::store) async fn write(
     engine: Engine,
     connection: &mut WriteConnection,
     texts: &mut Texts,
-    batch: &[QueuedChange],
+    batch: &Batch,
     mode: WriteMode,
-) -> Result<Vec<Verdict>, Fault> {
+) -> Result<Batched, Fault> {
     let before_commit = |error: sqlx::Error| fault(engine, &error);
     let mut transaction = connection.begin().await.map_err(before_commit)?;
     let mut writing = Writing {
         engine,
         transaction: &mut transaction,
         texts,
-        mode,
+        may_be_written: batch.may_be_written,
+        left_out: HashMap::new(),
+        moved: HashMap::new(),
     };
-    let verdicts = match writing.all(batch).await {
-        Ok(verdicts) => verdicts,
-        Err(fault) => {
-            // The rollback is explicit. A connection that can't roll back no longer knows whether it is
-            // in a transaction, and would confirm changes that it never commits.
-            return Err(match transaction.rollback().await {
-                Err(error) if !matches!(fault, Fault::Lost(_)) => {
-                    Fault::Lost(format!("no rollback: {error}"))
+    let result = writing.all(&batch.requests, mode).await;
+    let left_out = std::mem::take(&mut writing.left_out);
+    match result {
+        Ok(results) if left_out.is_empty() => match transaction.commit().await {
+            Ok(()) => Ok(Batched::Committed(results)),
+            // A serialization failure says for certain that nothing was written; nothing else does.
+            Err(error) => match fault(engine, &error) {
+                Fault::Retryable(reason) if engine == Engine::Postgres => {
+                    Err(Fault::Retryable(reason))
                 }
-                _ => fault,
-            });
-        }
-    };
-    match transaction.commit().await {
-        Ok(()) => Ok(verdicts),
-        // Only a serialization failure proves that nothing was written.
-        Err(error) => match fault(engine, &error) {
-            Fault::Retryable(reason) if engine == Engine::Postgres => Err(Fault::Retryable(reason)),
-            _ => Err(Fault::CommitUnknown(error.to_string())),
+                _ => Err(Fault::CommitUnknown(error.to_string())),
+            },
         },
+        // The rollback is explicit. A connection that can't roll back no longer knows whether it is
+        // in a transaction, and would confirm changes that it never commits.
+        Ok(_) => match transaction.rollback().await {
+            Ok(()) => Ok(Batched::LeaveOut(left_out)),
+            Err(error) => Err(Fault::Lost(format!("no rollback: {error}"))),
+        },
+        Err(fault) => Err(match transaction.rollback().await {
+            Err(error) if !matches!(fault, Fault::Lost(_)) => {
+                Fault::Lost(format!("no rollback: {error}"))
+            }
+            _ => fault,
+        }),
     }
 }
 
@@ -80,230 +99,239 @@ struct Writing<'a, 'c> {
     engine: Engine,
     transaction: &'a mut WriteTransaction<'c>,
     texts: &'a mut Texts,
-    mode: WriteMode,
+    may_be_written: bool,
+    left_out: HashMap<Arc<str>, LeftOut>,
+    /// The payments that were adjusted under their guard.
+    moved: HashMap<Arc<str>, MovedPayment>,
 }
 
 impl Writing<'_, '_> {
-    async fn all(&mut self, batch: &[QueuedChange]) -> Result<Vec<Verdict>, Fault> {
-        let mut intents = Vec::new();
-        let mut outcomes = Vec::new();
-        for queued in batch {
-            match &queued.change {
-                Change::Intent(rows) => intents.push(rows.as_ref()),
-                Change::Outcome(rows) => outcomes.push(rows.as_ref()),
-                Change::Statements(_) => {}
-            }
+    async fn all(&mut self, requests: &[Queued], mode: WriteMode) -> Result<Vec<Written>, Fault> {
+        let changes: Vec<&ChangeRows> = requests
+            .iter()
+            .filter_map(|queued| match &queued.request {
+                Request::Change(rows) => Some(&**rows),
+                Request::Statements(_) => None,
+            })
+            .collect();
+        match mode {
+            WriteMode::Optimistic => self.optimistic(&changes).await?,
+            WriteMode::Checked => self.checked(changes).await?,
         }
-        let intents = self.intents(intents).await?;
-        let superseded = self.outcomes(outcomes).await?;
-        let mut verdicts = Vec::with_capacity(batch.len());
-        for queued in batch {
-            verdicts.push(match &queued.change {
-                Change::Intent(rows) => intents.verdict(&rows.operation_id),
-                Change::Outcome(rows) if superseded.contains(&*rows.operation_id) => {
-                    Verdict::Superseded
+        let mut results = Vec::with_capacity(requests.len());
+        for queued in requests {
+            results.push(match &queued.request {
+                Request::Change(rows) => {
+                    Written::Committed(self.moved.remove(&rows.payment_id).map(Box::new))
                 }
-                Change::Outcome(_) => Verdict::Written,
-                Change::Statements(them) => Verdict::Ran(self.statements(them).await?),
+                Request::Statements(them) => Written::Ran(self.statements(them).await?),
             });
         }
-        Ok(verdicts)
+        Ok(results)
     }
 
-    /// Returns how many rows were written.
-    async fn count(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<usize, Fault> {
-        let ran = self
-            .texts
-            .run(self.transaction, statement, rows, false)
-            .await;
-        ran.map(|ran| ran.count)
-            .map_err(|error| fault(self.engine, &error))
-    }
-
-    /// Returns the rows that were written, by the first column that the statement returns.
-    async fn written(&mut self, statement: &ManyRows, rows: &[&[Value]]) -> Result<Written, Fault> {
-        if self.mode == WriteMode::Optimistic {
-            let count = self.count(statement, rows).await?;
-            return if count == rows.len() {
-                Ok(Written::All)
-            } else {
-                Err(Fault::Conflict)
+    /// No statement writes more rows than it was given, so if the sum is as expected each part is. That
+    /// must stay true of every statement of [`PARTS`].
+    ///
+    /// The statements of one shape share a text on SQLite, where each text costs a round trip to its thread.
+    /// On PostgreSQL all changes share each statement, in the order of the tables.
+    async fn optimistic(&mut self, changes: &[&ChangeRows]) -> Result<(), Fault> {
+        let mut groups: BTreeMap<usize, Vec<&ChangeRows>> = BTreeMap::new();
+        for change in changes {
+            let group = match self.engine {
+                Engine::Sqlite => change.shape(),
+                Engine::Postgres => 0,
             };
+            groups.entry(group).or_default().push(change);
         }
-        let ran = self
-            .texts
-            .run(self.transaction, statement, rows, true)
-            .await;
-        let returned = ran.map_err(|error| fault(self.engine, &error))?.returned;
-        first_texts(self.engine, &returned).map(Written::Only)
-    }
-
-    async fn one(&mut self, text: &'static str, values: &[Value]) -> Result<Vec<AnyRow>, Fault> {
-        self.transaction
-            .fetch(text, &[values])
-            .await
-            .map_err(|error| fault(self.engine, &error))
-    }
-
-    async fn intents(&mut self, mut intents: Vec<&IntentRows>) -> Result<IntentVerdicts, Fault> {
-        let mut verdicts = IntentVerdicts::default();
-        if intents.is_empty() {
-            return Ok(verdicts);
-        }
-        intents.sort_by(|one, other| one.key.cmp(&other.key));
-        if self.shares_texts() {
-            return self.intents_in_few_texts(&intents).await.map(|()| verdicts);
-        }
-        let rows: Vec<&[Value]> = intents.iter().map(|it| it.idempotency.as_slice()).collect();
-        let new = self.written(&REQUESTS, &rows).await?;
-        let mut kept = Vec::with_capacity(intents.len());
-        for intent in intents {
-            if new.contains(&intent.operation_id) {
-                kept.push(intent);
-            } else if self.mode == WriteMode::Retried && self.is_own_request(intent).await? {
-                // Its other rows were committed with its request.
-                continue;
-            } else {
-                verdicts.duplicate.insert(intent.operation_id.clone());
+        for group in groups.into_values() {
+            let mut parts = Vec::with_capacity(PARTS.len());
+            for (statement, row) in PARTS {
+                let mut rows: Vec<&[Value]> =
+                    group.iter().filter_map(|change| row(change)).collect();
+                if !rows.is_empty() {
+                    sort(&mut rows);
+                    parts.push(Part { statement, rows });
+                }
             }
-        }
-        self.envelopes(&mut kept, &mut verdicts).await?;
-        kept.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
-        let payments: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
-        self.count(&NEW_PAYMENTS, &payments).await?;
-        let operations: Vec<&[Value]> = kept.iter().map(|it| it.operation.as_slice()).collect();
-        self.count(&NEW_OPERATIONS, &operations).await?;
-        Ok(verdicts)
-    }
-
-    /// Whether several statements share a text: on SQLite only, and only while nobody asks which of
-    /// them wrote what.
-    fn shares_texts(&self) -> bool {
-        self.engine == Engine::Sqlite && self.mode == WriteMode::Optimistic
-    }
-
-    /// No statement may write more rows than it is given. So each part is complete when the sum is.
-    async fn together(&mut self, parts: &[Part<'_>]) -> Result<(), Fault> {
-        let expected: usize = parts.iter().map(|part| part.rows.len()).sum();
-        let count = self.texts.run_together(self.transaction, parts).await;
-        match count {
-            Ok(count) if count == expected => Ok(()),
-            Ok(_) => Err(Fault::Conflict),
-            Err(error) => Err(fault(self.engine, &error)),
-        }
-    }
-
-    async fn intents_in_few_texts(&mut self, intents: &[&IntentRows]) -> Result<(), Fault> {
-        let (sealed, other): (Vec<&IntentRows>, Vec<&IntentRows>) =
-            intents.iter().partition(|intent| intent.envelope.is_some());
-        for intents in [sealed, other] {
-            let part = |statement, rows: fn(&IntentRows) -> Option<&[Value]>| Part {
-                statement,
-                rows: intents.iter().filter_map(|intent| rows(intent)).collect(),
-            };
-            let mut parts = vec![
-                part(&REQUESTS, |intent| Some(&intent.idempotency)),
-                part(&ENVELOPES, |intent| intent.envelope.as_deref()),
-                part(&NEW_PAYMENTS, |intent| Some(&intent.payment)),
-                part(&NEW_OPERATIONS, |intent| Some(&intent.operation)),
-            ];
-            parts.retain(|part| !part.rows.is_empty());
-            self.together(&parts).await?;
+            let expected: usize = parts.iter().map(|part| part.rows.len()).sum();
+            let written = self.texts.run_all(self.transaction, &parts).await;
+            if written.map_err(|error| fault(self.engine, &error))? != expected {
+                return Err(Fault::Conflict);
+            }
         }
         Ok(())
     }
 
-    async fn outcomes_in_few_texts(&mut self, outcomes: &[&OutcomeRows]) -> Result<(), Fault> {
-        let part = |statement, rows: fn(&OutcomeRows) -> Option<&[Value]>| Part {
-            statement,
-            rows: outcomes.iter().filter_map(|it| rows(it)).collect(),
-        };
-        self.together(&[
-            part(&CHANGED_OPERATIONS, |outcome| Some(&outcome.operation)),
-            part(&CHANGED_PAYMENTS, |outcome| Some(&outcome.payment)),
-        ])
+    /// The same statements one by one, finding out what stands in the way of which change. A change that is
+    /// left out takes no part in the statements after.
+    async fn checked(&mut self, mut changes: Vec<&ChangeRows>) -> Result<(), Fault> {
+        let claim = |change: &ChangeRows| change.claim.clone();
+        self.keep_written(&mut changes, &CLAIMS, Refusal::RequestTaken, claim)
+            .await?;
+        let envelope = |change: &ChangeRows| change.envelope.clone();
+        self.keep_written(&mut changes, &ENVELOPES, Refusal::EnvelopeUsed, envelope)
+            .await?;
+        self.insert(&changes, &NEW_PAYMENTS, |change| {
+            change.new_payment.as_deref()
+        })
         .await?;
-        let reversals = part(&REVERSALS, |outcome| outcome.reversal.as_deref());
-        self.count(&REVERSALS, &reversals.rows).await?;
-        Ok(())
+        self.insert(&changes, &NEW_OPERATIONS, |change| {
+            change.new_operation.as_deref()
+        })
+        .await?;
+        // The operation's version is the fence, so steps come before the payments that they adjust.
+        let step = |change: &ChangeRows| change.step.as_ref().map(|step| step.values.clone());
+        self.keep_written(&mut changes, &STEPS, Refusal::OperationMoved, step)
+            .await?;
+        self.adjust_payments(&mut changes).await?;
+        self.correct_answers(&changes).await?;
+        self.insert(&changes, &REVERSALS, |change| change.reversal.as_deref())
+            .await
     }
 
-    async fn is_own_request(&mut self, intent: &IntentRows) -> Result<bool, Fault> {
-        let key = intent.idempotency.get(..3).unwrap_or_default();
-        let returned = self.one(REQUEST_OWNER, key).await?;
-        Ok(first_texts(self.engine, &returned)?.contains(&*intent.operation_id))
-    }
-
-    /// Removes intents whose sealed card was used before from `kept`, and deletes their requests.
-    async fn envelopes(
+    async fn run(
         &mut self,
-        kept: &mut Vec<&IntentRows>,
-        verdicts: &mut IntentVerdicts,
+        statement: &ManyRows,
+        mut rows: Vec<&[Value]>,
+        returning: bool,
+    ) -> Result<ManyRowsResult, Fault> {
+        sort(&mut rows);
+        let ran = self
+            .texts
+            .run(self.transaction, statement, &rows, returning)
+            .await;
+        ran.map_err(|error| fault(self.engine, &error))
+    }
+
+    async fn insert(
+        &mut self,
+        changes: &[&ChangeRows],
+        statement: &ManyRows,
+        row: impl Fn(&ChangeRows) -> Option<&[Value]>,
     ) -> Result<(), Fault> {
-        let mut rows: Vec<&[Value]> = kept
+        let rows = changes.iter().filter_map(|change| row(change)).collect();
+        self.run(statement, rows, false).await.map(drop)
+    }
+
+    /// Writes the rows of a statement that returns the operations whose rows it wrote, and leaves the others
+    /// out.
+    async fn keep_written(
+        &mut self,
+        changes: &mut Vec<&ChangeRows>,
+        statement: &ManyRows,
+        refusal: Refusal,
+        row: impl Fn(&ChangeRows) -> Option<Vec<Value>>,
+    ) -> Result<(), Fault> {
+        let asked: HashMap<&Arc<str>, Vec<Value>> = changes
             .iter()
-            .filter_map(|intent| intent.envelope.as_deref())
+            .filter_map(|change| Some((&change.operation_id, row(change)?)))
             .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        rows.sort_by(|one, other| envelope_key(one).cmp(&envelope_key(other)));
-        let fresh = self.written(&ENVELOPES, &rows).await?;
-        let mut replayed = Vec::new();
-        kept.retain(|intent| {
-            let first_use = intent.envelope.is_none() || fresh.contains(&intent.operation_id);
-            if !first_use {
-                replayed.push(*intent);
+        let rows = asked.values().map(Vec::as_slice).collect();
+        let returned = self.run(statement, rows, true).await?.returned;
+        let written = first_texts(self.engine, &returned)?;
+        for (operation_id, row) in asked {
+            if !written.contains(operation_id) {
+                let left_out = self.left_out(operation_id, refusal, &row).await?;
+                self.left_out.insert(Arc::clone(operation_id), left_out);
             }
-            first_use
-        });
-        for intent in replayed {
-            let key = intent.idempotency.get(..3).unwrap_or_default();
-            self.one(FORGET_REQUEST, key).await?;
-            verdicts.replayed.insert(intent.operation_id.clone());
         }
+        changes.retain(|change| !self.left_out.contains_key(&change.operation_id));
         Ok(())
     }
 
-    /// Returns the operations whose outcome was superseded.
-    async fn outcomes(
+    /// Whether a change whose row was not written was written by the COMMIT that was not confirmed: its
+    /// claim stands with its own operation, or its operation is where the step leads.
+    async fn left_out(
         &mut self,
-        mut outcomes: Vec<&OutcomeRows>,
+        operation_id: &Arc<str>,
+        refusal: Refusal,
+        row: &[Value],
+    ) -> Result<LeftOut, Fault> {
+        let found = match refusal {
+            Refusal::RequestTaken if self.may_be_written => {
+                let key = row.get(..3).unwrap_or_default();
+                self.fetch(CLAIM_OWNER, key).await?
+            }
+            Refusal::OperationMoved if self.may_be_written => {
+                let place = row.get(..STEP_PLACE).unwrap_or_default();
+                self.fetch(STEP_TAKEN, place).await?
+            }
+            _ => HashSet::new(),
+        };
+        Ok(if found.contains(operation_id) {
+            LeftOut::WrittenBefore
+        } else {
+            LeftOut::Refused(refusal)
+        })
+    }
+
+    async fn fetch(
+        &mut self,
+        text: &'static str,
+        values: &[Value],
     ) -> Result<HashSet<Arc<str>>, Fault> {
-        let mut superseded = HashSet::new();
-        if outcomes.is_empty() {
-            return Ok(superseded);
+        let rows = self.transaction.fetch(text, &[values]).await;
+        first_texts(
+            self.engine,
+            &rows.map_err(|error| fault(self.engine, &error))?,
+        )
+    }
+
+    /// Adjusts payments under their guards. The state that follows is computed from what the database
+    /// returned, and written by a second statement.
+    async fn adjust_payments(&mut self, changes: &mut Vec<&ChangeRows>) -> Result<(), Fault> {
+        let adjusted: HashMap<&Arc<str>, (&Arc<str>, &Adjustment)> = changes
+            .iter()
+            .filter_map(|change| {
+                let adjustment = &change.adjusted.as_ref()?.adjustment;
+                Some((&change.payment_id, (&change.operation_id, adjustment)))
+            })
+            .collect();
+        let rows: Vec<Vec<Value>> = adjusted
+            .iter()
+            .map(|(payment_id, (_, adjustment))| guarded_payment_row(payment_id, adjustment))
+            .collect();
+        let rows = rows.iter().map(Vec::as_slice).collect();
+        let returned = self.run(&GUARDED_PAYMENTS, rows, true).await?.returned;
+        let mut states = Vec::with_capacity(returned.len());
+        for row in &returned {
+            let (payment_id, mut moved) = moved_payment(row).map_err(Fault::Refused)?;
+            let Some((_, adjustment)) = adjusted.get(&payment_id) else {
+                continue;
+            };
+            // A state that can't take the event although its name is allowed: refused below.
+            let Ok(state) = adjustment.state_after(&moved.state, &moved.amounts) else {
+                continue;
+            };
+            states.push(payment_state_row(&payment_id, &state).map_err(Fault::Refused)?);
+            moved.state = state;
+            self.moved.insert(payment_id, moved);
         }
-        outcomes.sort_by(|one, other| one.operation_id.cmp(&other.operation_id));
-        if self.shares_texts() {
-            return self
-                .outcomes_in_few_texts(&outcomes)
-                .await
-                .map(|()| superseded);
-        }
-        let rows: Vec<&[Value]> = outcomes.iter().map(|it| it.operation.as_slice()).collect();
-        let changed = self.written(&CHANGED_OPERATIONS, &rows).await?;
-        let mut kept = Vec::with_capacity(outcomes.len());
-        for outcome in outcomes {
-            if changed.contains(&outcome.operation_id) {
-                kept.push(outcome);
-            } else {
-                superseded.insert(outcome.operation_id.clone());
+        for (payment_id, (operation_id, _)) in adjusted {
+            if !self.moved.contains_key(payment_id) {
+                let refused = LeftOut::Refused(Refusal::PaymentRefused);
+                self.left_out.insert(Arc::clone(operation_id), refused);
             }
         }
-        kept.sort_by(|one, other| one.payment_id.cmp(&other.payment_id));
-        let rows: Vec<&[Value]> = kept.iter().map(|it| it.payment.as_slice()).collect();
-        let changed = self.count(&CHANGED_PAYMENTS, &rows).await?;
-        // An operation changed and its payment did not: half an outcome is never committed.
-        if changed != kept.len() {
-            return Err(Fault::PartialUpdate);
-        }
-        let rows: Vec<&[Value]> = kept
+        changes.retain(|change| !self.left_out.contains_key(&change.operation_id));
+        let rows = states.iter().map(Vec::as_slice).collect();
+        self.run(&PAYMENT_STATES, rows, false).await.map(drop)
+    }
+
+    /// The merchant is told of the payment as it is after its adjustment.
+    async fn correct_answers(&mut self, changes: &[&ChangeRows]) -> Result<(), Fault> {
+        let rows: Vec<Vec<Value>> = changes
             .iter()
-            .filter_map(|outcome| outcome.reversal.as_deref())
+            .filter_map(|change| {
+                let step = change.step.as_ref().filter(|step| step.answers)?;
+                let payment = self.moved.get(&change.payment_id)?;
+                let answer = moved_answer(step.values.last()?, payment);
+                Some(vec![(&change.operation_id).into(), answer])
+            })
             .collect();
-        self.count(&REVERSALS, &rows).await?;
-        Ok(superseded)
+        let rows = rows.iter().map(Vec::as_slice).collect();
+        self.run(&ANSWERS, rows, false).await.map(drop)
     }
 
     async fn statements(&mut self, them: &Statements) -> Result<Vec<StatementResult>, Fault> {
@@ -329,47 +357,9 @@ impl Writing<'_, '_> {
     }
 }
 
-/// Which rows a statement wrote.
-enum Written {
-    All,
-    Only(HashSet<Arc<str>>),
-}
-
-impl Written {
-    fn contains(&self, key: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(keys) => keys.contains(key),
-        }
-    }
-}
-
-/// The intents that were not written, by operation.
-#[derive(Debug, Default)]
-struct IntentVerdicts {
-    duplicate: HashSet<Arc<str>>,
-    replayed: HashSet<Arc<str>>,
-}
-
-impl IntentVerdicts {
-    fn verdict(&self, operation_id: &str) -> Verdict {
-        if self.duplicate.contains(operation_id) {
-            Verdict::DuplicateRequest
-        } else if self.replayed.contains(operation_id) {
-            Verdict::EnvelopeReplayed
-        } else {
-            Verdict::Written
-        }
-    }
-}
-
-/// Merchant and jti, as texts.
-fn envelope_key(row: &[Value]) -> [&str; 2] {
-    let text = |index: usize| match row.get(index) {
-        Some(Value::Text(text)) => text,
-        _ => "",
-    };
-    [text(0), text(1)]
+/// By their keys, which come first: two nodes lock rows in the same order.
+fn sort(rows: &mut [&[Value]]) {
+    rows.sort_by(|one, other| one.iter().take(3).cmp(other.iter().take(3)));
 }
 
 /// The first column of each row.

@@ -111,7 +111,7 @@ impl<B> Stalled<B> {
         let contents = Contents {
             operation: &operation,
             merchant: &merchant,
-            card: CARD,
+            card: Some(CARD),
         };
         let frame = Encoder::new()
             .encode(mapping, self.profile.writing(), contents)
@@ -123,7 +123,7 @@ impl<B> Stalled<B> {
         let (waiter, pending) = waiter::request(operation.id, load, now);
         let request = QueuedRequest {
             frame,
-            key: request_key(mapping, &operation, &merchant.terminal_id).unwrap(),
+            key: request_key(mapping, &operation).unwrap(),
             claim_by: claim_by(now, until),
             deadline: until,
             waiter,
@@ -278,7 +278,7 @@ async fn garbage_ends_the_session_and_nothing_else() {
     let contents = Contents {
         operation: &operation,
         merchant: &merchant,
-        card: CARD,
+        card: Some(CARD),
     };
     let frame = Encoder::new()
         .encode(

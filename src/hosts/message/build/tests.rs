@@ -15,7 +15,7 @@ fn frame(profile: &HostProfile, card: CardFields<'_>) -> Vec<u8> {
     let contents = Contents {
         operation: &operation(),
         merchant: &merchant(),
-        card,
+        card: Some(card),
     };
     Encoder::new()
         .encode(&profile.authorization, profile.writing(), contents)
@@ -112,7 +112,7 @@ fn what_does_not_fit_is_an_error_and_leaves_nothing_behind() {
         let contents = Contents {
             operation: &operation(),
             merchant,
-            card,
+            card: Some(card),
         };
         let error = encoder
             .encode(&profile.authorization, profile.writing(), contents)
@@ -124,8 +124,10 @@ fn what_does_not_fit_is_an_error_and_leaves_nothing_behind() {
         assert!(!error.to_string().contains(card.pan), "{error}");
         assert!(encoder.frame.is_empty() && encoder.subelements.is_empty());
     }
+    let mut operation = operation();
+    operation.terminal_id = "TERMINAL1".into();
     assert_eq!(
-        request_key(&profile.authorization, &operation(), "TERMINAL1"),
+        request_key(&profile.authorization, &operation),
         Err(MessageError::TerminalId { got: 9 })
     );
 }

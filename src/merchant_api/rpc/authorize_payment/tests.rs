@@ -1,6 +1,7 @@
 use super::*;
 use crate::merchant_api::read::violations::Violation;
 use crate::merchant_api::testing::{error_row, merchant};
+use crate::operations::call::OperationError;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 
@@ -24,7 +25,7 @@ fn good() -> pb::AuthorizePaymentRequest {
     }
 }
 
-fn authorize(request: pb::AuthorizePaymentRequest) -> Result<AuthorizeCommand, InvalidRequest> {
+fn authorize(request: pb::AuthorizePaymentRequest) -> Result<(Call, Authorize), InvalidRequest> {
     read(request, merchant("demo-shop"), Instant::now())
 }
 
@@ -40,8 +41,8 @@ fn violations(invalid: InvalidRequest) -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_good_request_is_read() {
-    let read = authorize(good()).unwrap();
-    assert_eq!(read.request_id, "r-1");
+    let (call, read) = authorize(good()).unwrap();
+    assert_eq!(call.request_id, "r-1");
     assert_eq!(read.amount.to_string(), "12.50 EUR");
     assert_eq!(read.merchant_reference, "order 10/42");
     assert_eq!(read.customer_reference.as_deref(), Some("crm-77"));
@@ -51,7 +52,7 @@ fn a_good_request_is_read() {
         matches!(read.payment_method, PaymentMethod::TestToken(token) if token == "pm_test_visa")
     );
 
-    let bare = authorize(pb::AuthorizePaymentRequest {
+    let (_, bare) = authorize(pb::AuthorizePaymentRequest {
         customer_reference: String::new(),
         description: String::new(),
         terminal_id: String::new(),
@@ -295,7 +296,7 @@ fn what_is_shaped_like_an_envelope_is_left_to_the_opener() {
     ] {
         let mut request = good();
         request.payment_method = Some(PbPaymentMethod::SealedCard(jwe.clone()));
-        let read = authorize(request).unwrap();
+        let (_, read) = authorize(request).unwrap();
         assert!(
             matches!(read.payment_method, PaymentMethod::SealedCard(kept) if kept.as_str() == jwe)
         );
@@ -304,7 +305,7 @@ fn what_is_shaped_like_an_envelope_is_left_to_the_opener() {
 
 #[test]
 fn the_hash_is_of_every_field() {
-    let hash = |request| authorize(request).unwrap().body_hash;
+    let hash = |request| authorize(request).unwrap().0.body_hash;
     let same = hash(good());
     assert_eq!(hash(good()), same);
     let mut other = good();
@@ -314,18 +315,22 @@ fn the_hash_is_of_every_field() {
 
 #[test]
 fn every_error_of_an_authorization_has_its_status() {
-    use AuthorizeError as E;
+    use OperationError as E;
     let payment_id = PaymentId::from_parts(UnixMillis::new(1), [1; 10]);
     let request_id = "4242424242424242".to_owned();
     for (failed, expected) in [
         (
-            E::SealedCardRefused,
+            E::Refused(Refusal::SealedCard),
             "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
         ),
         (
-            E::UnknownPaymentMethod {
+            E::SealedCardUsed,
+            "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
+        ),
+        (
+            E::Refused(Refusal::UnknownPaymentMethod {
                 token: request_id.clone(),
-            },
+            }),
             "InvalidArgument UNKNOWN_PAYMENT_METHOD NOT_SENT fields payment_method_token",
         ),
         (
@@ -335,20 +340,28 @@ fn every_error_of_an_authorization_has_its_status() {
             "FailedPrecondition REQUEST_ID_REUSED NOT_SENT precondition REQUEST_ID_REUSED",
         ),
         (
-            E::StillRunning { request_id },
+            E::RequestInProgress { request_id },
             "Aborted REQUEST_IN_PROGRESS UNKNOWN retry 500 ms",
         ),
         (
-            E::MerchantInactive {
-                merchant_id: "demo-shop".into(),
-            },
+            E::PaymentNotFound { payment_id },
+            "NotFound PAYMENT_NOT_FOUND NOT_SENT",
+        ),
+        (
+            E::PaymentBusy { payment_id },
+            "Aborted OPERATION_IN_PROGRESS NOT_SENT retry 500 ms",
+        ),
+        (
+            E::Refused(Refusal::MerchantInactive {
+                merchant_id: "demo-shop".parse().unwrap(),
+            }),
             "PermissionDenied MERCHANT_INACTIVE NOT_SENT",
         ),
         (
-            E::NoRoute {
+            E::Refused(Refusal::NoRoute {
                 merchant_id: "demo-shop".parse().unwrap(),
                 host_id: "acquirer".parse().unwrap(),
-            },
+            }),
             "FailedPrecondition NO_ROUTE NOT_SENT precondition NO_ROUTE",
         ),
         (
@@ -367,7 +380,7 @@ fn every_error_of_an_authorization_has_its_status() {
             "Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms",
         ),
     ] {
-        let status = refusal(&failed);
+        let status = failure(&failed, refusal);
         assert_eq!(error_row(&status), expected);
         // What the request held and what the machine said stay here.
         let told = format!("{status:?}");
@@ -382,22 +395,22 @@ fn every_error_of_an_authorization_has_its_status() {
 /// make its merchant pay again under a new request_id.
 #[test]
 fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
-    use AuthorizeError as E;
+    use OperationError as E;
     for failed in [
         E::Overloaded,
         E::Draining,
         E::NotRecorded {
             source: "disk full".into(),
         },
-        E::MerchantInactive {
-            merchant_id: "demo-shop".into(),
-        },
-        E::NoRoute {
+        E::Refused(Refusal::MerchantInactive {
+            merchant_id: "demo-shop".parse().unwrap(),
+        }),
+        E::Refused(Refusal::NoRoute {
             merchant_id: "demo-shop".parse().unwrap(),
             host_id: "acquirer".parse().unwrap(),
-        },
+        }),
     ] {
-        let status = refusal(&failed);
+        let status = failure(&failed, refusal);
         let text = status.message();
         assert!(error_row(&status).contains(" NOT_SENT"), "{text}");
         assert!(text.contains("this call sent nothing to a bank"), "{text}");

@@ -21,21 +21,23 @@ use tonic::transport::{Channel, Endpoint};
 use zeroize::Zeroizing;
 
 use super::super::*;
-use crate::authorization::command::{AuthorizeCommand, AuthorizeError, Authorized};
 use crate::card::custody::MasterKey;
 use crate::card::keys::SealingKeys;
 use crate::clock::SystemClock;
+use crate::flows::authorization::{Authorization, Authorize, Refusal};
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::records::{KnownApiKey, RecordsUnavailable};
 use crate::merchant_api::testing::{self, merchant};
 use crate::merchant_api::transport::api_key::NewApiKey;
 use crate::merchant_api::transport::tls::server_config;
+use crate::operations::call::{Call, Concluded, OperationError};
 use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
-use crate::payment::moment::UnixMillis;
+use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, SequenceNumber};
+use crate::payment::samples;
 use crate::payment::state::PaymentState;
 use crate::store::records::{
     ClientConnection, KeptLateResponse, ListOrder, Page, PaymentCursor, PaymentFilter,
@@ -112,29 +114,35 @@ impl ConnectionLog for Behind {
 }
 
 #[async_trait]
-impl Authorizer for Behind {
-    async fn authorize(&self, command: AuthorizeCommand) -> Result<Authorized, AuthorizeError> {
+impl Perform<Authorization> for Behind {
+    async fn perform(
+        &self,
+        call: Call,
+        command: Authorize,
+    ) -> Result<Concluded, OperationError<Refusal>> {
         self.begun.notify_one();
         let _held = self.hold.lock().await;
         let mut payments = self.payments.lock().unwrap();
         let now =
             UnixMillis::new(1_763_757_000_000).plus_ms(i64::try_from(payments.len()).unwrap());
         let number = SequenceNumber::new(u64::try_from(payments.len()).unwrap()).unwrap();
-        let mut payment = testing::payment(PaymentState::Authorized {
+        let state = PaymentState::Authorized {
             approval: Approval {
                 approval_code: "A1B2C3".into(),
                 response_code: ResponseCode::APPROVED,
             },
             expires_at: now.plus_ms(1000),
-        });
+        };
+        let mut payment = testing::payment(state);
         payment.id = PaymentId::from_parts(now, [1; 10]);
-        payment.merchant_id = command.merchant.id;
+        payment.merchant_id = call.merchant.id;
         payment.merchant_reference = command.merchant_reference;
         payment.amount = command.amount;
-        payment.rrn = number.rrn(payment.business_date);
+        payment.authorization.rrn = number.rrn(NumberDate::of(now));
         payment.created_at = now;
         payments.push(payment.clone());
-        Ok(Authorized {
+        Ok(Concluded {
+            operation: Box::new(samples::operation()),
             payment: Box::new(payment),
             bank_us: 777,
         })
@@ -208,9 +216,9 @@ impl PaymentRecords for Behind {
         rrn: Rrn,
     ) -> Result<Vec<Payment>, RecordsUnavailable> {
         let payments = self.payments.lock().unwrap();
-        let found = payments
-            .iter()
-            .filter(|payment| payment.merchant_id == *merchant_id && payment.rrn == rrn);
+        let found = payments.iter().filter(|payment| {
+            payment.merchant_id == *merchant_id && payment.authorization.rrn == rrn
+        });
         Ok(found.cloned().collect())
     }
 }
@@ -255,7 +263,7 @@ pub(super) async fn open(limits: Limits) -> Door {
         pepper,
         connection_log: behind.clone(),
         clock: Arc::new(SystemClock),
-        authorizer: behind.clone(),
+        authorizations: behind.clone(),
         records: behind.clone(),
         opener: Arc::new(opener),
     };

@@ -56,8 +56,14 @@ fn a_payment_is_shown_whole() {
     assert_eq!((&*card.bin, &*card.last4), ("424242", "4242"));
     let sent = shown.authorization.unwrap();
     assert_eq!(
-        [&*sent.host_id, &*sent.stan, &*sent.rrn, &*sent.terminal_id],
-        ["acquirer", "000042", "632500000041", "WEB00001"]
+        [
+            &*sent.host_id,
+            &*sent.mti,
+            &*sent.stan,
+            &*sent.rrn,
+            &*sent.terminal_id
+        ],
+        ["acquirer", "0100", "000042", "532500000041", "WEB00001"]
     );
     // It is routed, and nothing is known of an answer.
     assert_eq!((&*sent.response_code, sent.expire_time), ("", None));

@@ -1,4 +1,4 @@
-//! What comes after the answer: late responses, and messages that match nothing.
+//! Answers that come too late, and messages that match nothing.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::payment::record::Operation;
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::Authorizations;
-use super::recording::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
+use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
+use super::machine::Operations;
 
 /// The most reports that are kept together.
 const AT_ONCE: usize = 128;
 
-impl Authorizations {
+impl Operations {
     /// Keeps what the bank links report, until they are closed. Reports that wait are kept together: a
     /// bank that stood still answers thousands of payments at once.
     pub async fn keep_notices(self: Arc<Self>, mut notices: mpsc::Receiver<HostNotice>) {
@@ -123,12 +123,12 @@ impl Authorizations {
         self.store.record_quarantined(response).await?;
         if let (true, Some(rrn), Some(stan), Some(key), Some(response_code)) =
             (may_be_an_answer, rrn, stan, key, response_code)
-            && let Some((payment, operation)) = self
+            && let Some(operation) = self
                 .store
                 .find_operation_by_reference(&host_id, rrn, stan)
                 .await?
             && self.awaits_an_answer(&operation)
-            && self.hosts.is_answer(&key, &operation, &payment.terminal_id)
+            && self.hosts.is_answer(&key, &operation)
         {
             self.keep_late(host_id, operation.id, response_code, approval_code, at)
                 .await?;
@@ -142,8 +142,7 @@ impl Authorizations {
         match operation.state {
             OperationState::Unknown { .. } | OperationState::ReversalQueued { .. } => true,
             OperationState::Created | OperationState::Sent => {
-                operation.deadline < self.clock.now()
-                    && !self.operations_under_way.contains(operation.id)
+                operation.deadline < self.clock.now() && !self.in_progress.contains(operation.id)
             }
             _ => false,
         }

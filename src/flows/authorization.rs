@@ -1,0 +1,307 @@
+//! An authorization: the issuer holds an amount of the customer's for the merchant.
+
+use std::sync::Arc;
+
+use crate::card::envelope::{Binding, Opener, SealedCard};
+use crate::card::pan::Card;
+use crate::card::test_methods::TestPaymentMethods;
+use crate::hosts::Hosts;
+use crate::hosts::exchange::Exchange;
+use crate::operations::flow::{Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
+use crate::payment::amounts::Amounts;
+use crate::payment::ids::{HostId, MerchantId, PaymentId};
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::record::Payment;
+use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::store::change::EnvelopeUse;
+
+/// One day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// Where the card comes from. A clear card has no place here.
+#[derive(Debug)]
+pub enum PaymentMethod {
+    /// A card that the merchant sealed.
+    SealedCard(SealedCard),
+    /// The name of a test card, for instance `pm_test_visa`; only in a test environment.
+    TestToken(String),
+}
+
+/// A request to authorize, checked field by field.
+#[derive(Debug)]
+pub struct Authorize {
+    /// How much to hold; more than zero.
+    pub amount: Money,
+    /// The merchant's order reference, 1 to 64 printable characters.
+    pub merchant_reference: String,
+    /// The merchant's customer reference.
+    pub customer_reference: Option<String>,
+    /// What the payment is for, up to 200 characters.
+    pub description: Option<String>,
+    /// The terminal to send it under, instead of the merchant's own.
+    pub terminal_id: Option<String>,
+    /// Where the card comes from.
+    pub payment_method: PaymentMethod,
+}
+
+/// Why nothing is authorized. Nothing was recorded or sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The sealed card can't be used.
+    #[error("the sealed card was refused")]
+    SealedCard,
+    /// No such test payment method, or this is not a test environment.
+    #[error("there is no payment method {token:?} in this environment")]
+    UnknownPaymentMethod {
+        /// The token as it came; the API has made sure that it is no card number.
+        token: String,
+    },
+    /// The operator has switched this merchant off.
+    #[error("merchant {merchant_id} is not active")]
+    MerchantInactive {
+        /// Who asked.
+        merchant_id: MerchantId,
+    },
+    /// The merchant's acquirer has no host profile.
+    #[error("there is no host {host_id} for the payments of merchant {merchant_id}")]
+    NoRoute {
+        /// Who asked.
+        merchant_id: MerchantId,
+        /// The host that the merchant's record names.
+        host_id: HostId,
+    },
+}
+
+/// The flow of authorizations.
+pub struct Authorization {
+    /// Opens sealed cards.
+    pub opener: Arc<Opener>,
+    /// The test payment methods, if this is a test environment.
+    pub test_payment_methods: TestPaymentMethods,
+    /// Says where a merchant's payments go.
+    pub hosts: Arc<Hosts>,
+}
+
+impl Authorization {
+    /// The card, and what keeps a sealed one from being used twice.
+    fn card(
+        &self,
+        merchant: &Merchant,
+        command: &Authorize,
+        now: UnixMillis,
+    ) -> Result<(Card, Option<EnvelopeUse>), Refusal> {
+        match &command.payment_method {
+            PaymentMethod::SealedCard(sealed) => {
+                let binding = Binding {
+                    merchant_id: &merchant.id,
+                    merchant_reference: &command.merchant_reference,
+                    amount: command.amount,
+                };
+                let opened = self
+                    .opener
+                    .open(sealed, &binding, now)
+                    .map_err(|_| Refusal::SealedCard)?;
+                let envelope = EnvelopeUse {
+                    jti: opened.jti,
+                    expires_at: opened.expires_at,
+                };
+                Ok((opened.card, Some(envelope)))
+            }
+            PaymentMethod::TestToken(token) => self
+                .test_payment_methods
+                .card(token)
+                .map(|card| (card, None))
+                .ok_or_else(|| Refusal::UnknownPaymentMethod {
+                    token: token.clone(),
+                }),
+        }
+    }
+}
+
+impl Flow for Authorization {
+    type Command = Authorize;
+    type Refusal = Refusal;
+
+    const KIND: OperationKind = OperationKind::Authorization;
+    const METHOD: &'static str = "AuthorizePayment";
+
+    fn payment_id(&self, _command: &Authorize) -> Option<PaymentId> {
+        None
+    }
+
+    fn plan(
+        &self,
+        merchant: &Merchant,
+        command: &Authorize,
+        _payment: Option<Box<Payment>>,
+        now: UnixMillis,
+    ) -> Result<Plan, Refusal> {
+        let merchant_id = merchant.id;
+        let (card, envelope) = self.card(merchant, command, now)?;
+        if !merchant.active {
+            return Err(Refusal::MerchantInactive { merchant_id });
+        }
+        let no_route = |_| Refusal::NoRoute {
+            merchant_id,
+            host_id: merchant.acquirer,
+        };
+        let route = self.hosts.route(merchant, Self::KIND).map_err(no_route)?;
+        let terminal_id = command.terminal_id.as_ref();
+        Ok(Plan {
+            payment: PlannedPayment::New(Box::new(NewPayment {
+                merchant_reference: command.merchant_reference.clone(),
+                customer_reference: command.customer_reference.clone(),
+                description: command.description.clone(),
+                amount: command.amount,
+                card: card.summary(),
+                state: PaymentState::Authorizing { pending: None },
+            })),
+            amount: command.amount,
+            host_id: route.host_id,
+            mti: route.mti,
+            terminal_id: terminal_id.unwrap_or(&merchant.terminal_id).clone(),
+            original_id: None,
+            card: Some(card),
+            envelope,
+        })
+    }
+
+    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+        decide(exchange, subject)
+    }
+}
+
+/// What the end of an authorization means. What the bank may have processed without anybody knowing owes a
+/// reversal.
+fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+    let none = Amounts::ZERO;
+    match exchange {
+        Exchange::Approved { approval, .. } => Decision {
+            operation: vec![
+                OperationEvent::Sent,
+                OperationEvent::Approved(approval.clone()),
+            ],
+            payment: PaymentEvent::Approved {
+                approval: approval.clone(),
+                expires_at: subject.now.plus_ms(i64::from(subject.hold_days) * DAY_MS),
+            },
+            change: Amounts {
+                authorized_minor: subject.operation.amount.amount_minor(),
+                ..none
+            },
+            reversal: None,
+        },
+        Exchange::Declined { decline, .. } => Decision {
+            operation: vec![OperationEvent::Sent, OperationEvent::Declined(*decline)],
+            payment: PaymentEvent::Declined(*decline),
+            change: none,
+            reversal: None,
+        },
+        Exchange::NotSent(reason) => Decision {
+            operation: vec![OperationEvent::NotSent(*reason)],
+            payment: PaymentEvent::NotSent(*reason),
+            change: none,
+            reversal: None,
+        },
+        Exchange::Unknown(reason) => Decision {
+            operation: vec![
+                OperationEvent::OutcomeUnknown(*reason),
+                OperationEvent::ReversalQueued,
+            ],
+            payment: PaymentEvent::OutcomeUnknown(*reason),
+            change: none,
+            reversal: Some(*reason),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::decline::{
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+    };
+    use crate::payment::operation;
+    use crate::payment::samples::{self, NOW};
+    use crate::payment::state;
+
+    /// Each end of an exchange: the states that follow, the hold, and whether a reversal is owed.
+    #[test]
+    fn each_end_leads_where_it_should() {
+        let lost = UnknownReason::ConnectionLost;
+        let table = [
+            (
+                Exchange::Approved {
+                    approval: Approval {
+                        approval_code: "A1B2C3".into(),
+                        response_code: ResponseCode::APPROVED,
+                    },
+                    bank_us: 900,
+                },
+                "AUTHORIZED",
+                "APPROVED",
+                1250,
+                None,
+            ),
+            (
+                Exchange::Declined {
+                    decline: Decline {
+                        reason: DeclineReason::InsufficientFunds,
+                        response_code: "51".parse().unwrap(),
+                        advice: DeclineAdvice::RetryLater,
+                    },
+                    bank_us: 900,
+                },
+                "DECLINED",
+                "DECLINED",
+                0,
+                None,
+            ),
+            (
+                Exchange::NotSent(FailureReason::HostBusy),
+                "FAILED",
+                "REJECTED",
+                0,
+                None,
+            ),
+            (
+                Exchange::Unknown(lost),
+                "AUTHORIZING",
+                "REVERSAL_QUEUED",
+                0,
+                Some(lost),
+            ),
+        ];
+        let operation = samples::operation();
+        let payment = samples::payment_of(&operation);
+        let subject = Subject {
+            payment: &payment,
+            operation: &operation,
+            hold_days: 7,
+            now: NOW,
+        };
+        for (exchange, payment_state, operation_state, held, owed) in table {
+            let decision = decide(&exchange, &subject);
+            let amounts = payment.amounts.plus(&decision.change).unwrap();
+            let after = state::apply(&payment.state, decision.payment, &amounts).unwrap();
+            assert_eq!(after.name(), payment_state);
+            let ended = decision
+                .operation
+                .into_iter()
+                .try_fold(operation.state.clone(), |state, event| {
+                    operation::apply(&state, event)
+                })
+                .unwrap();
+            assert_eq!(ended.name(), operation_state, "{payment_state}");
+            assert!(!ended.is_open(), "{payment_state}");
+            assert_eq!(amounts.authorized_minor, held, "{payment_state}");
+            assert_eq!(decision.reversal, owed, "{payment_state}");
+            if let PaymentState::Authorized { expires_at, .. } = after {
+                assert_eq!(expires_at, NOW.plus_ms(7 * 86_400_000));
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The way from an RPC to its flow, and the errors that all flows share.
+
+use std::sync::Arc;
+
+use tonic::{Code, Status, async_trait};
+use tracing::{error, warn};
+
+use crate::merchant_api::show::status::{
+    self, ErrorAnswer, Outcome, RETRY_IN_PROGRESS, RETRY_UNAVAILABLE,
+};
+use crate::operations::call::{Call, Concluded, OperationError};
+use crate::operations::flow::Flow;
+use crate::operations::machine::Operations;
+
+/// What performs the operations of one flow.
+#[async_trait]
+pub trait Perform<F: Flow>: Send + Sync + 'static {
+    /// Performs an operation, in a task of its own: dropping this future stops only the waiting.
+    ///
+    /// # Errors
+    /// Why there is nothing to tell of.
+    async fn perform(
+        &self,
+        call: Call,
+        command: F::Command,
+    ) -> Result<Concluded, OperationError<F::Refusal>>;
+}
+
+/// The machine with one of its flows.
+pub struct Performer<F> {
+    /// The machine.
+    pub operations: Arc<Operations>,
+    /// The flow.
+    pub flow: Arc<F>,
+}
+
+#[async_trait]
+impl<F: Flow> Perform<F> for Performer<F> {
+    async fn perform(
+        &self,
+        call: Call,
+        command: F::Command,
+    ) -> Result<Concluded, OperationError<F::Refusal>> {
+        self.operations.perform(&self.flow, call, command).await
+    }
+}
+
+/// Why an operation has nothing to tell of: its flow's own refusals by `refusal`, all others here.
+pub(super) fn failure<R>(failed: &OperationError<R>, refusal: impl FnOnce(&R) -> Status) -> Status {
+    use OperationError as E;
+    match failed {
+        E::Refused(refused) => return refusal(refused),
+        E::SealedCardUsed => return status::sealed_card_refused(),
+        E::RequestIdReused { .. } => {
+            let text = "this request_id was used before, with another request";
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "REQUEST_ID_REUSED", text)
+                .with_precondition("REQUEST_ID_REUSED", "request_id", text)
+        }
+        E::RequestInProgress { .. } => ErrorAnswer::new(
+            Code::Aborted,
+            "REQUEST_IN_PROGRESS",
+            Outcome::Unknown,
+            "the same request is still in progress; repeat it unchanged for its answer",
+        )
+        .retry_after(RETRY_IN_PROGRESS),
+        E::PaymentNotFound { .. } => return status::payment_not_found(),
+        E::PaymentBusy { .. } => ErrorAnswer::not_sent(
+            Code::Aborted,
+            "OPERATION_IN_PROGRESS",
+            "other operations are changing this payment; this call sent nothing to a bank: repeat it \
+             unchanged, with the same request_id",
+        )
+        .retry_after(RETRY_IN_PROGRESS),
+        E::Overloaded => return status::overloaded(),
+        E::Draining => ErrorAnswer::not_sent(
+            Code::Unavailable,
+            "DRAINING",
+            "this gateway is stopping and takes no new payments; this call sent nothing to a bank: \
+             repeat it unchanged, with the same request_id, on another one",
+        )
+        .retry_after(RETRY_UNAVAILABLE),
+        E::NotRecorded { source } => {
+            error!(error = %source, "a payment could not be recorded; nothing was sent");
+            return status::store_unavailable();
+        }
+        E::OutcomeNotRecorded { payment_id } => {
+            warn!(payment.id = %payment_id, "an outcome is not recorded yet");
+            ErrorAnswer::new(
+                Code::Unavailable,
+                "OUTCOME_NOT_RECORDED",
+                Outcome::Unknown,
+                "the outcome is not recorded yet; repeat the request unchanged for its answer",
+            )
+            .retry_after(RETRY_UNAVAILABLE)
+        }
+    }
+    .into_status()
+}

@@ -1,0 +1,377 @@
+//! Records what is intended, sends it, and waits for the bank.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::card::pan::Card;
+use crate::clock;
+use crate::hosts::exchange::Exchange;
+use crate::hosts::message::contents::CardFields;
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::decline::FailureReason;
+use crate::payment::ids::{OperationId, PaymentId};
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::{NumberDate, UnixMillis};
+use crate::payment::operation::OperationState;
+use crate::payment::record::{Operation, Payment};
+use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
+use crate::store::error::StoreError;
+use crate::store::records::RecordedAnswer;
+
+use super::call::{Call, Concluded, OperationError};
+use super::flow::{Flow, NewPayment, Plan, PlannedPayment};
+use super::machine::{Closed, Operations};
+
+/// After this, counted from the call's arrival, no byte of its message is sent, and the bank's answer is
+/// late.
+pub(super) const BANK_WITHIN: Duration = Duration::from_millis(4_300);
+/// After this the caller is answered, whatever became of the operation: every call ends within five
+/// seconds.
+const ANSWER_WITHIN: Duration = Duration::from_millis(4_800);
+/// How often an intent is planned again when what it rests on changed while it was recorded.
+const INTENT_ATTEMPTS: u32 = 5;
+
+/// What is recorded before a byte is sent.
+struct Intent {
+    claim: RequestClaim,
+    envelope: Option<EnvelopeUse>,
+    payment: Box<Payment>,
+    /// None where the payment is new.
+    adjustment: Option<Adjustment>,
+    operation: Box<Operation>,
+    card: Option<Card>,
+}
+
+/// What came of recording an intent.
+enum Begun {
+    /// It is durable: its message may be sent.
+    Recorded(Intent),
+    /// The same request was answered before.
+    Answered(Concluded),
+    /// Its COMMIT was not confirmed, so its message is not sent.
+    CommitUnknown(Intent, String),
+}
+
+impl Intent {
+    fn change(&self) -> Change<'_> {
+        Change {
+            claim: Some(&self.claim),
+            envelope: self.envelope.as_ref(),
+            payment: Some(match &self.adjustment {
+                None => PaymentChange::New(&self.payment),
+                Some(adjustment) => PaymentChange::Adjusted {
+                    expected: &self.payment,
+                    adjustment,
+                },
+            }),
+            new_operation: Some(&self.operation),
+            ..Change::default()
+        }
+    }
+}
+
+impl Operations {
+    /// Performs an operation in a task of its own, and waits for it: a caller who hangs up, or whose
+    /// deadline passes, never cuts an operation in half.
+    ///
+    /// # Errors
+    /// When there is nothing to tell of; each variant says whether something may have been sent.
+    pub async fn perform<F: Flow>(
+        self: &Arc<Self>,
+        flow: &Arc<F>,
+        call: Call,
+        command: F::Command,
+    ) -> Result<Concluded, OperationError<F::Refusal>> {
+        let place = self.place().map_err(|closed| match closed {
+            Closed::Full => OperationError::Overloaded,
+            Closed::Draining => OperationError::Draining,
+        })?;
+        let payment_id = match flow.payment_id(&command) {
+            Some(payment_id) => payment_id,
+            None => PaymentId::from_parts(self.clock.now(), random()?),
+        };
+        let answer_by = call.received_at + ANSWER_WITHIN;
+        let (machine, flow) = (Arc::clone(self), Arc::clone(flow));
+        // Boxed, because starting a task moves it several times, and this one is large.
+        let running = tokio::spawn(Box::pin(async move {
+            let _place = place;
+            machine.run(&*flow, payment_id, call, command).await
+        }));
+        match tokio::time::timeout_at(answer_by, running).await {
+            Ok(Ok(answer)) => answer,
+            // A panic in the task, or no time left: the intent may be recorded, so the task itself or
+            // recovery gives the operation its end.
+            Ok(Err(_)) | Err(_) => Err(OperationError::OutcomeNotRecorded { payment_id }),
+        }
+    }
+
+    async fn run<F: Flow>(
+        &self,
+        flow: &F,
+        payment_id: PaymentId,
+        call: Call,
+        command: F::Command,
+    ) -> Result<Concluded, OperationError<F::Refusal>> {
+        let operation_id = OperationId::from_parts(self.clock.now(), random()?);
+        // Before the intent can be read, so that no recovery takes the operation for left behind.
+        let _mark = self.in_progress.mark(operation_id);
+        let begun = self
+            .begin(flow, payment_id, operation_id, &call, &command)
+            .await?;
+        let intent = match begun {
+            Begun::Recorded(intent) => intent,
+            Begun::Answered(answer) => return Ok(answer),
+            Begun::CommitUnknown(intent, reason) => {
+                let records = (intent.payment, intent.operation);
+                return self.not_sent_for_sure(flow, records, &reason).await;
+            }
+        };
+        let Intent {
+            payment,
+            operation,
+            card,
+            ..
+        } = intent;
+        let asked_at = Instant::now();
+        let exchange = self.exchange(&call, &operation, card).await;
+        let waited = asked_at.elapsed();
+        let outcome = self.decide(flow, (payment, operation), &exchange)?;
+        let bank_us = match (outcome.operation.bank_us, &outcome.owed) {
+            (Some(bank_us), _) => u64::try_from(bank_us).unwrap_or(0),
+            (None, Some(_)) => u64::try_from(waited.as_micros()).unwrap_or(u64::MAX),
+            (None, None) => 0,
+        };
+        let (payment, operation) = self.conclude(outcome).await?;
+        Ok(Concluded {
+            payment,
+            operation,
+            bank_us,
+        })
+    }
+
+    /// Plans and records the intent. When the payment was changed meanwhile, it is planned again: the flow
+    /// refuses then, or the change fits.
+    async fn begin<F: Flow>(
+        &self,
+        flow: &F,
+        payment_id: PaymentId,
+        operation_id: OperationId,
+        call: &Call,
+        command: &F::Command,
+    ) -> Result<Begun, OperationError<F::Refusal>> {
+        for _ in 0..INTENT_ATTEMPTS {
+            let now = self.clock.now();
+            let payment = self.recorded_payment(flow, call, command).await?;
+            let plan = match flow.plan(&call.merchant, command, payment, now) {
+                Ok(plan) => plan,
+                // A repetition is answered as before, whatever its envelope, its payment or the
+                // operator's settings have become since.
+                Err(refusal) => {
+                    let before = self.answered_before::<F>(call).await?;
+                    return before
+                        .map(Begun::Answered)
+                        .ok_or(OperationError::Refused(refusal));
+                }
+            };
+            let mut intent = match self
+                .intent::<F>(call, (payment_id, operation_id), plan, now)
+                .await?
+            {
+                Some(intent) => intent,
+                None => continue,
+            };
+            // Where numbers had to be waited for, the caller has been answered by now.
+            if Instant::now() >= call.received_at + BANK_WITHIN {
+                let reason = "numbers for the message came too late".to_owned();
+                return Err(not_recorded(StoreError::Unavailable { reason }));
+            }
+            match self.store.commit(&intent.change()).await {
+                Ok(Verdict::Committed { payment }) => {
+                    if let Some(payment) = payment {
+                        intent.payment = payment;
+                    }
+                    return Ok(Begun::Recorded(intent));
+                }
+                Err(StoreError::OutcomeUnknown { reason }) => {
+                    return Ok(Begun::CommitUnknown(intent, reason));
+                }
+                Err(error) => return Err(not_recorded(error)),
+                Ok(Verdict::EnvelopeUsed) => return Err(OperationError::SealedCardUsed),
+                Ok(Verdict::RequestTaken) => {
+                    if let Some(answer) = self.answered_before::<F>(call).await? {
+                        return Ok(Begun::Answered(answer));
+                    }
+                    // What stood in the way was refused itself, in the same batch. The way is free.
+                }
+                Ok(Verdict::PaymentRefused | Verdict::OperationMoved) => {}
+            }
+        }
+        Err(OperationError::PaymentBusy { payment_id })
+    }
+
+    async fn recorded_payment<F: Flow>(
+        &self,
+        flow: &F,
+        call: &Call,
+        command: &F::Command,
+    ) -> Result<Option<Box<Payment>>, OperationError<F::Refusal>> {
+        let Some(payment_id) = flow.payment_id(command) else {
+            return Ok(None);
+        };
+        let found = self.store.payment(&call.merchant.id, payment_id).await;
+        match found.map_err(not_recorded)? {
+            Some(payment) => Ok(Some(Box::new(payment))),
+            None => Err(OperationError::PaymentNotFound { payment_id }),
+        }
+    }
+
+    /// The records of a plan; none when the payment can't take its adjustment, so that it is read again.
+    async fn intent<F: Flow>(
+        &self,
+        call: &Call,
+        (payment_id, operation_id): (PaymentId, OperationId),
+        plan: Plan,
+        now: UnixMillis,
+    ) -> Result<Option<Intent>, OperationError<F::Refusal>> {
+        let number_date = NumberDate::of(now);
+        let number = self
+            .numbers
+            .next(&plan.host_id, number_date)
+            .await
+            .map_err(not_recorded)?;
+        let operation = Box::new(Operation {
+            id: operation_id,
+            payment_id,
+            kind: F::KIND,
+            state: OperationState::Created,
+            original_id: plan.original_id,
+            host_id: plan.host_id,
+            amount: plan.amount,
+            mti: plan.mti,
+            stan: number.stan(),
+            rrn: number.rrn(number_date),
+            transmitted_at: now,
+            number_date,
+            business_date: None,
+            terminal_id: plan.terminal_id,
+            deadline: now.plus_ms(i64::try_from(BANK_WITHIN.as_millis()).unwrap_or(i64::MAX)),
+            node_id: self.node_id,
+            bank_us: None,
+            sent: Vec::new(),
+            kept: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        });
+        let (payment, adjustment) = match plan.payment {
+            PlannedPayment::New(new) => (new_payment(*new, &call.merchant, &operation), None),
+            PlannedPayment::Adjusted {
+                payment,
+                adjustment,
+            } => match adjustment.apply(payment) {
+                Ok(payment) => (payment, Some(adjustment)),
+                Err(_) => return Ok(None),
+            },
+        };
+        Ok(Some(Intent {
+            claim: RequestClaim {
+                merchant_id: call.merchant.id,
+                method: F::METHOD,
+                request_id: call.request_id.clone(),
+                body_hash: call.body_hash,
+            },
+            envelope: plan.envelope,
+            payment,
+            adjustment,
+            operation,
+            card: plan.card,
+        }))
+    }
+
+    /// Sends the message of a recorded operation. The card is wiped as soon as the bank has answered.
+    async fn exchange(&self, call: &Call, operation: &Operation, card: Option<Card>) -> Exchange {
+        // The wall clock too, by which another node takes this operation for left behind: the other clock
+        // stands still while a machine sleeps.
+        if self.clock.now() >= operation.deadline {
+            return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        }
+        let fields = card.as_ref().map(|card| CardFields {
+            pan: card.pan.digits(),
+            expiry_yymm: card.expiry.yymm(),
+            cvv: card.cvv.as_ref().map(|cvv| cvv.digits()),
+        });
+        let deadline = call.received_at + BANK_WITHIN;
+        self.hosts
+            .send(operation, &call.merchant, fields, deadline)
+            .await
+    }
+
+    /// What this very request was answered before, if it was.
+    async fn answered_before<F: Flow>(
+        &self,
+        call: &Call,
+    ) -> Result<Option<Concluded>, OperationError<F::Refusal>> {
+        let request_id = || call.request_id.clone();
+        let recorded = self
+            .store
+            .find_answer(&call.merchant.id, F::METHOD, &call.request_id)
+            .await
+            .map_err(not_recorded)?;
+        match recorded {
+            None => Ok(None),
+            Some(recorded) if recorded.body_hash != call.body_hash => {
+                let request_id = request_id();
+                Err(OperationError::RequestIdReused { request_id })
+            }
+            Some(RecordedAnswer { answer: None, .. }) => {
+                let request_id = request_id();
+                Err(OperationError::RequestInProgress { request_id })
+            }
+            Some(RecordedAnswer {
+                answer: Some((payment, operation)),
+                ..
+            }) => Ok(Some(Concluded {
+                payment,
+                operation,
+                bank_us: 0,
+            })),
+        }
+    }
+}
+
+fn new_payment(new: NewPayment, merchant: &Merchant, operation: &Operation) -> Box<Payment> {
+    Box::new(Payment {
+        id: operation.payment_id,
+        merchant_id: merchant.id,
+        merchant_reference: new.merchant_reference,
+        customer_reference: new.customer_reference,
+        description: new.description,
+        amount: new.amount,
+        amounts: Amounts::ZERO,
+        state: new.state,
+        card: new.card,
+        authorization: operation.as_authorization(),
+        created_at: operation.created_at,
+        updated_at: operation.created_at,
+        version: 1,
+    })
+}
+
+fn random<R>() -> Result<[u8; 10], OperationError<R>> {
+    clock::random_bytes_for_name().map_err(|source| OperationError::NotRecorded {
+        source: Box::new(source),
+    })
+}
+
+/// Before anything was sent, a store that can't record means that nothing will be sent.
+pub(super) fn not_recorded<R>(error: StoreError) -> OperationError<R> {
+    match error {
+        StoreError::Busy { .. } => OperationError::Overloaded,
+        error => OperationError::NotRecorded {
+            source: Box::new(error),
+        },
+    }
+}

@@ -1,0 +1,89 @@
+//! What a call says to the machine, what it is told, and why it may not be.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::payment::ids::PaymentId;
+use crate::payment::merchant::Merchant;
+use crate::payment::record::{Operation, Payment};
+
+/// What every call says that begins an operation.
+#[derive(Debug)]
+pub struct Call {
+    /// Who asks.
+    pub merchant: Arc<Merchant>,
+    /// The merchant's name for this request, 1 to 64 characters.
+    pub request_id: String,
+    /// SHA-256 of the encoded request: what "the same request again" is judged by.
+    pub body_hash: [u8; 32],
+    /// When the call came in.
+    pub received_at: Instant,
+}
+
+/// What the merchant is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concluded {
+    /// The payment as it was when this request was answered first.
+    pub payment: Box<Payment>,
+    /// The operation as it was then.
+    pub operation: Box<Operation>,
+    /// From the message's hand-over to the bank link until its answer, or until the gateway stopped
+    /// waiting for one, in microseconds; 0 when no bank was asked.
+    pub bank_us: u64,
+}
+
+/// Why there is nothing to tell of; `R` is the flow's own refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError<R> {
+    /// The flow refuses. Nothing was recorded.
+    #[error(transparent)]
+    Refused(R),
+    /// The sealed card was used before.
+    #[error("the sealed card was used before")]
+    SealedCardUsed,
+    /// The request id was used before, with another body.
+    #[error("request_id {request_id:?} was used before with another request body")]
+    RequestIdReused {
+        /// The request id.
+        request_id: String,
+    },
+    /// The same request is still in progress.
+    #[error("the request {request_id:?} is still in progress")]
+    RequestInProgress {
+        /// The request id.
+        request_id: String,
+    },
+    /// The merchant has no such payment.
+    #[error("there is no payment {payment_id}")]
+    PaymentNotFound {
+        /// The payment that was asked for.
+        payment_id: PaymentId,
+    },
+    /// Other operations kept changing the payment. Nothing was sent.
+    #[error("payment {payment_id} is being changed by other operations")]
+    PaymentBusy {
+        /// The payment.
+        payment_id: PaymentId,
+    },
+    /// More operations are in progress than the gateway takes. Nothing was sent.
+    #[error("the gateway is at its limit of operations in progress")]
+    Overloaded,
+    /// The gateway is stopping. Nothing was sent.
+    #[error("the gateway is stopping and takes no new payments")]
+    Draining,
+    /// The store could not record the intent. Nothing was sent.
+    #[error("the payment could not be recorded, and nothing was sent")]
+    NotRecorded {
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The message may have been sent, but the outcome could not be recorded in time. The same
+    /// request id tells it later.
+    #[error("the outcome of payment {payment_id} is not recorded yet")]
+    OutcomeNotRecorded {
+        /// The payment that will have an outcome.
+        payment_id: PaymentId,
+    },
+}

@@ -1,0 +1,254 @@
+//! Records the end of an operation, and only then lets it be told.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::hosts::exchange::Exchange;
+use crate::hosts::notice::HostNotice;
+use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
+use crate::payment::operation::OperationState;
+use crate::payment::record::{Operation, Payment};
+use crate::store;
+use crate::store::change::Verdict;
+use crate::store::error::StoreError;
+
+use super::begin::{BANK_WITHIN, not_recorded};
+use super::call::{Concluded, OperationError};
+use super::flow::{Decides, Subject};
+use super::machine::Operations;
+use super::outcome::Outcome;
+
+/// How long an outcome is offered to a store that does not take it. After that it is remembered, and
+/// [`recovery`](super::recovery) records it.
+pub(super) const RECORD_WITHIN: Duration = Duration::from_secs(20);
+/// The longest that an operation can take: until the store has had its time for the intent, which is longer
+/// than the bank's time; then until it has been offered the outcome for the last time and has had its
+/// time to answer.
+pub const LONGEST: Duration = store::ANSWER_TIMEOUT
+    .saturating_add(RECORD_WITHIN)
+    .saturating_add(store::ANSWER_TIMEOUT);
+const _: () = assert!(
+    store::ANSWER_TIMEOUT.as_millis() > BANK_WITHIN.as_millis(),
+    "the bank's time is over while the store still has its own for the intent"
+);
+/// Between two such offers.
+pub(super) const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// What became of an outcome.
+#[derive(Debug)]
+pub(super) enum Recorded {
+    /// It is durable: the merchant may be told.
+    AsDecided {
+        /// The payment, where something else had changed it too.
+        moved: Option<Box<Payment>>,
+    },
+    /// The operation had an end already; nothing of this one was written.
+    EndedBefore(Box<Payment>, Box<Operation>),
+    /// The store holds no such operation: its intent was never recorded.
+    NoIntent,
+}
+
+impl Operations {
+    /// The intent may or may not have been recorded, so nothing is sent; if it was recorded, the operation
+    /// ends as not sent.
+    pub(super) async fn not_sent_for_sure<R>(
+        &self,
+        flow: &impl Decides,
+        records: (Box<Payment>, Box<Operation>),
+        reason: &str,
+    ) -> Result<Concluded, OperationError<R>> {
+        tracing::warn!(payment.id = %records.0.id, reason, "It is not sure that an intent is recorded");
+        let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        let outcome = self.decide(flow, records, &exchange)?;
+        let operation_id = outcome.operation.id;
+        // Before anything that may take its time: should the intent turn up later, recovery knows.
+        self.in_progress.remember(outcome.clone());
+        let (payment, operation) = match self.record(&outcome).await {
+            Ok(Recorded::AsDecided { moved }) => {
+                (moved.unwrap_or(outcome.payment), outcome.operation)
+            }
+            Ok(Recorded::EndedBefore(payment, operation)) => (payment, operation),
+            Ok(Recorded::NoIntent) => return Err(not_recorded(no_intent(&outcome.operation))),
+            Err(error) => return Err(not_told(&outcome, &error)),
+        };
+        self.in_progress.forget(operation_id);
+        Ok(Concluded {
+            payment,
+            operation,
+            bank_us: 0,
+        })
+    }
+
+    /// What the exchange means. A fault in the rules leaves the operation to
+    /// [`recovery`](super::recovery).
+    pub(super) fn decide<R>(
+        &self,
+        flow: &(impl Decides + ?Sized),
+        (payment, operation): (Box<Payment>, Box<Operation>),
+        exchange: &Exchange,
+    ) -> Result<Outcome, OperationError<R>> {
+        let payment_id = payment.id;
+        let now = self.clock.now();
+        let subject = Subject {
+            payment: &payment,
+            operation: &operation,
+            hold_days: self.hosts.hold_days(operation.host_id),
+            now,
+        };
+        let decision = flow.decide(exchange, &subject);
+        let outcome = Outcome::of(payment, operation, exchange, decision, now)
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(payment.id = %payment_id, error, "The outcome could not be decided");
+            })
+            .map_err(|_| OperationError::OutcomeNotRecorded { payment_id })?;
+        if let Some(owed) = &outcome.owed {
+            log_reversal_owed(&outcome.operation, owed.reason);
+        }
+        Ok(outcome)
+    }
+
+    /// Records the end of an operation, and only then tells it. What the store does not take is remembered,
+    /// and [`recovery`](super::recovery) records it later.
+    pub(super) async fn conclude<R>(
+        &self,
+        outcome: Outcome,
+    ) -> Result<(Box<Payment>, Box<Operation>), OperationError<R>> {
+        match self.record(&outcome).await {
+            Ok(Recorded::AsDecided { moved }) => {
+                Ok((moved.unwrap_or(outcome.payment), outcome.operation))
+            }
+            // Another node took this process for dead and ended the operation: its word stands, and what
+            // the bank said is a late response.
+            Ok(Recorded::EndedBefore(payment, operation)) => {
+                self.keep_ended_before(&outcome.operation).await;
+                Ok((payment, operation))
+            }
+            Ok(Recorded::NoIntent) => Err(not_told(&outcome, &no_intent(&outcome.operation))),
+            Err(error) => {
+                let not_told = not_told(&outcome, &error);
+                self.in_progress.remember(outcome);
+                Err(not_told)
+            }
+        }
+    }
+
+    /// Keeps what the bank said of an operation that somebody else has ended.
+    pub(super) async fn keep_ended_before(&self, operation: &Operation) {
+        let Some((response_code, approval_code)) = answer_of(operation) else {
+            return;
+        };
+        self.keep(HostNotice::LateResponse {
+            host_id: operation.host_id,
+            operation_id: operation.id,
+            response_code,
+            approval_code: approval_code.to_owned(),
+            at: operation.updated_at,
+        })
+        .await;
+    }
+
+    /// Offers an outcome to the store until it takes it, for a bounded time.
+    pub(super) async fn record(&self, outcome: &Outcome) -> Result<Recorded, StoreError> {
+        let give_up_at = Instant::now() + RECORD_WITHIN;
+        loop {
+            match self.record_once(outcome).await {
+                Err(error) if may_pass(&error) && Instant::now() < give_up_at => {
+                    tracing::warn!(
+                        payment.id = %outcome.payment.id,
+                        error = &error as &dyn std::error::Error,
+                        "The store did not take an outcome; it will be offered again"
+                    );
+                    tokio::time::sleep(RECORD_AGAIN_AFTER).await;
+                }
+                recorded => return recorded,
+            }
+        }
+    }
+
+    /// Offers an outcome to the store once.
+    pub(super) async fn record_once(&self, outcome: &Outcome) -> Result<Recorded, StoreError> {
+        let Outcome {
+            payment, operation, ..
+        } = outcome;
+        let verdict = self.store.commit(&outcome.change()).await?;
+        if let Verdict::Committed { payment: moved } = verdict {
+            return Ok(Recorded::AsDecided { moved });
+        }
+        let standing = self.store.operation(operation.id).await?;
+        let current = self.store.payment(&payment.merchant_id, payment.id).await?;
+        match (current, standing) {
+            (Some(payment), Some(operation)) if !operation.state.is_open() => Ok(
+                Recorded::EndedBefore(Box::new(payment), Box::new(operation)),
+            ),
+            (Some(_), Some(_)) => Err(StoreError::Conflict {
+                what: "the end of an operation",
+                reason: format!("{verdict:?}"),
+            }),
+            _ => Ok(Recorded::NoIntent),
+        }
+    }
+}
+
+fn no_intent(operation: &Operation) -> StoreError {
+    StoreError::NotFound {
+        what: "operation of a payment",
+        id: operation.id.to_string(),
+    }
+}
+
+/// The outcome is not recorded, so it can't be told. All that is known of it stands in the log, in case
+/// this process ends before it can be recorded.
+fn not_told<R>(outcome: &Outcome, error: &StoreError) -> OperationError<R> {
+    let operation = &outcome.operation;
+    let (response_code, approval_code) = answer_of(operation).unzip();
+    tracing::error!(
+        payment.id = %outcome.payment.id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        state = operation.state.name(),
+        response_code = response_code.map(tracing::field::display),
+        approval_code,
+        error = error as &dyn std::error::Error,
+        "The outcome could not be recorded"
+    );
+    OperationError::OutcomeNotRecorded {
+        payment_id: outcome.payment.id,
+    }
+}
+
+/// DE 39 and DE 38 of the bank's answer, where one ended the operation.
+fn answer_of(operation: &Operation) -> Option<(ResponseCode, &str)> {
+    match &operation.state {
+        OperationState::Approved { approval } => {
+            Some((approval.response_code, &approval.approval_code))
+        }
+        OperationState::Declined { decline } => Some((decline.response_code, "")),
+        _ => None,
+    }
+}
+
+/// Whether the same record may be taken a moment later.
+pub(super) fn may_pass(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unavailable { .. }
+            | StoreError::Busy { .. }
+            | StoreError::OutcomeUnknown { .. }
+    )
+}
+
+fn log_reversal_owed(operation: &Operation, reason: UnknownReason) {
+    tracing::warn!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        %reason,
+        "The outcome at the bank is not known; a reversal is owed"
+    );
+}

@@ -1,0 +1,93 @@
+//! What the machine is made of; its limits, and its drain.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::clock::Clock;
+use crate::hosts::Hosts;
+use crate::payment::ids::NodeId;
+use crate::store::Store;
+use crate::store::numbers::Numbers;
+
+use super::flow::FlowTable;
+use super::in_progress::InProgress;
+use super::node_liveness::NodeLiveness;
+
+/// Everything that operations need, wired once.
+pub struct Operations {
+    pub(super) store: Store,
+    pub(super) numbers: Numbers,
+    pub(super) hosts: Arc<Hosts>,
+    pub(super) flows: FlowTable,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) node_id: NodeId,
+    pub(super) node_liveness: NodeLiveness,
+    pub(super) in_progress: InProgress,
+    tasks: TaskTracker,
+    limit: usize,
+    draining: AtomicBool,
+}
+
+/// Why the machine takes no operation now. Nothing was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It has as many as it may have.
+    Full,
+    /// It is stopping.
+    Draining,
+}
+
+impl Operations {
+    /// A machine that takes up to `limit` operations at once. A caller who gave up makes no room: its
+    /// operation goes on.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        numbers: Numbers,
+        hosts: Arc<Hosts>,
+        flows: FlowTable,
+        clock: Arc<dyn Clock>,
+        limit: usize,
+    ) -> Self {
+        let node_id = store.node_id();
+        Self {
+            store,
+            numbers,
+            hosts,
+            flows,
+            clock,
+            node_id,
+            node_liveness: NodeLiveness::new(node_id),
+            in_progress: InProgress::default(),
+            tasks: TaskTracker::new(),
+            limit,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes no new operations, and waits until those in progress are recorded.
+    pub async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The place of one operation. A drain either refuses the operation or waits until its token is dropped.
+    pub(super) fn place(&self) -> Result<TaskTrackerToken, Closed> {
+        let token = self.tasks.token();
+        // The token and the flag may not be seen the other way round: `drain` has the same fence between
+        // them.
+        fence(Ordering::SeqCst);
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Closed::Draining);
+        }
+        if self.tasks.len() > self.limit {
+            return Err(Closed::Full);
+        }
+        Ok(token)
+    }
+}

@@ -1,0 +1,25 @@
+//! The one machine below every flow: it records what is intended, sends it, and records its end.
+//!
+//! - [`flow`]: what a flow is, and the table of flows by the kind of their operations.
+//! - [`call`]: what a call says, what it is told, and why it may not be.
+//! - [`machine`]: what the machine is made of; its limits, and its drain.
+//! - `begin`: records the intent, sends it, waits for the bank.
+//! - [`conclude`]: records the end, and only then lets it be told.
+//! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store has not taken yet.
+//! - `node_liveness`: which nodes are dead.
+//! - `recovery`: gives an end to what a dead node left.
+//! - `late_responses`: answers that came too late, and messages that match nothing.
+
+mod begin;
+pub mod call;
+pub mod conclude;
+pub mod flow;
+mod in_progress;
+mod late_responses;
+pub mod machine;
+mod node_liveness;
+mod outcome;
+mod recovery;
+
+#[cfg(test)]
+mod tests;

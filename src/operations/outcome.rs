@@ -1,0 +1,84 @@
+//! The end of an operation, as it is recorded and remembered.
+
+use crate::hosts::exchange::Exchange;
+use crate::payment::adjustment::{Adjustment, AdjustmentError};
+use crate::payment::moment::UnixMillis;
+use crate::payment::operation::{self, IllegalTransition};
+use crate::payment::record::{Operation, Payment};
+use crate::store::change::{Change, OperationStep, PaymentChange, ReversalOwed};
+
+use super::flow::Decision;
+
+/// The end of an operation, as it is recorded.
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    /// The payment after it, if nothing else has changed the payment.
+    pub(super) payment: Box<Payment>,
+    /// What it changes of the payment.
+    pub(super) adjustment: Adjustment,
+    /// The operation after it.
+    pub(super) operation: Box<Operation>,
+    /// The reversal that is owed from now on.
+    pub(super) owed: Option<ReversalOwed>,
+}
+
+/// An end that the rules of the states don't allow: a fault in this program, never in a request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Undecidable {
+    /// The payment.
+    #[error(transparent)]
+    Payment(#[from] AdjustmentError),
+    /// The operation.
+    #[error(transparent)]
+    Operation(#[from] IllegalTransition),
+}
+
+impl Outcome {
+    /// The change that records it.
+    pub(super) fn change(&self) -> Change<'_> {
+        Change {
+            payment: Some(PaymentChange::Adjusted {
+                expected: &self.payment,
+                adjustment: &self.adjustment,
+            }),
+            step: Some(OperationStep {
+                operation: &self.operation,
+                answers: true,
+            }),
+            owed: self.owed.as_ref(),
+            ..Change::default()
+        }
+    }
+
+    /// What `decision` makes of the records.
+    pub(super) fn of(
+        payment: Box<Payment>,
+        mut operation: Box<Operation>,
+        exchange: &Exchange,
+        decision: Decision,
+        at: UnixMillis,
+    ) -> Result<Self, Undecidable> {
+        for event in decision.operation {
+            operation.state = operation::apply(&operation.state, event)?;
+        }
+        operation.bank_us = exchange.bank_us();
+        operation.updated_at = at;
+        operation.version += 1;
+        let adjustment = Adjustment {
+            event: decision.payment,
+            change: decision.change,
+            at,
+        };
+        let owed = decision.reversal.map(|reason| ReversalOwed {
+            operation_id: operation.id,
+            reason,
+            due_at: at,
+        });
+        Ok(Self {
+            payment: adjustment.apply(payment)?,
+            adjustment,
+            operation,
+            owed,
+        })
+    }
+}

@@ -1,0 +1,444 @@
+//! The machine with a real store: what it remembers, what it recovers, and what comes late.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::call::{Call, OperationError};
+use super::conclude::Recorded;
+use super::flow::{Decision, Flow};
+use super::flow::{FlowTable, NewPayment, Plan, PlannedPayment, Subject};
+use super::in_progress::InProgress;
+use super::machine::Operations;
+use super::outcome::Outcome;
+use crate::clock::{Clock, SystemClock};
+use crate::config::store::StoreConfig;
+use crate::hosts::exchange::Exchange;
+use crate::hosts::tests::bank::{Bank, approval_of};
+use crate::hosts::{Hosts, HostsOptions};
+use crate::payment::amounts::Amounts;
+use crate::payment::decline::{Approval, FailureReason, ResponseCode, UnknownReason};
+use crate::payment::ids::{OperationId, PaymentId};
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::record::{Operation, Payment};
+use crate::payment::samples;
+use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::store::Store;
+use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
+use crate::store::numbers::Numbers;
+
+/// The smallest flow: it plans what it is told, and an answer means what it says.
+struct Holding;
+
+#[derive(Debug, thiserror::Error)]
+#[error("refused")]
+struct Refused;
+
+impl Flow for Holding {
+    type Command = Option<Money>;
+    type Refusal = Refused;
+
+    const KIND: OperationKind = OperationKind::Authorization;
+    const METHOD: &'static str = "AuthorizePayment";
+
+    fn payment_id(&self, _command: &Self::Command) -> Option<PaymentId> {
+        None
+    }
+
+    fn plan(
+        &self,
+        merchant: &Merchant,
+        command: &Self::Command,
+        _payment: Option<Box<Payment>>,
+        _now: UnixMillis,
+    ) -> Result<Plan, Refused> {
+        let amount = command.ok_or(Refused)?;
+        Ok(Plan {
+            payment: PlannedPayment::New(Box::new(NewPayment {
+                merchant_reference: "order-1".into(),
+                customer_reference: None,
+                description: None,
+                amount,
+                card: records().0.card,
+                state: PaymentState::Authorizing { pending: None },
+            })),
+            amount,
+            host_id: merchant.acquirer,
+            mti: "0100".parse().unwrap(),
+            terminal_id: merchant.terminal_id.clone(),
+            original_id: None,
+            card: None,
+            envelope: None,
+        })
+    }
+
+    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+        let (operation, payment, change, reversal) = match exchange {
+            Exchange::Approved { approval, .. } => (
+                vec![
+                    OperationEvent::Sent,
+                    OperationEvent::Approved(approval.clone()),
+                ],
+                PaymentEvent::Approved {
+                    approval: approval.clone(),
+                    expires_at: subject.now,
+                },
+                Amounts {
+                    authorized_minor: subject.operation.amount.amount_minor(),
+                    ..Amounts::ZERO
+                },
+                None,
+            ),
+            Exchange::NotSent(reason) => (
+                vec![OperationEvent::NotSent(*reason)],
+                PaymentEvent::NotSent(*reason),
+                Amounts::ZERO,
+                None,
+            ),
+            Exchange::Unknown(reason) => (
+                vec![
+                    OperationEvent::OutcomeUnknown(*reason),
+                    OperationEvent::ReversalQueued,
+                ],
+                PaymentEvent::OutcomeUnknown(*reason),
+                Amounts::ZERO,
+                Some(*reason),
+            ),
+            Exchange::Declined { .. } => unreachable!("no test's bank declines"),
+        };
+        Decision {
+            operation,
+            payment,
+            change,
+            reversal,
+        }
+    }
+}
+
+/// A payment that is about to be sent, and its operation.
+fn records() -> (Box<Payment>, Box<Operation>) {
+    let operation = samples::operation();
+    (
+        Box::new(samples::payment_of(&operation)),
+        Box::new(operation),
+    )
+}
+
+/// A folder with a database in it, removed again.
+struct Folder(PathBuf);
+
+impl Folder {
+    async fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("payswitch-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let folder = Self(path);
+        Store::migrate(&folder.store()).await.unwrap();
+        folder
+    }
+
+    fn store(&self) -> StoreConfig {
+        StoreConfig {
+            url: format!("sqlite://{}", self.0.join("test.db").display()),
+            ..StoreConfig::default()
+        }
+    }
+
+    /// The machine of a gateway that has no bank.
+    async fn machine(&self) -> Operations {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (notices, _) = mpsc::channel(1);
+        let options = HostsOptions::default();
+        let hosts = Hosts::start(Vec::new(), options, clock, notices).unwrap();
+        self.machine_of(hosts).await
+    }
+
+    async fn machine_of(&self, hosts: Hosts) -> Operations {
+        let store = Store::open(&self.store()).await.unwrap();
+        let numbers = Numbers::new(store.clone(), 100);
+        let flows = FlowTable::default().with(&Arc::new(Holding));
+        Operations::new(
+            store,
+            numbers,
+            Arc::new(hosts),
+            flows,
+            Arc::new(SystemClock),
+            1,
+        )
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // It may be gone with the machine's temporary folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A payment whose intent is recorded.
+async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operation>) {
+    let (payment, operation) = records();
+    let claim = RequestClaim {
+        merchant_id: payment.merchant_id,
+        method: Holding::METHOD,
+        request_id: "r-1".into(),
+        body_hash: [7; 32],
+    };
+    let intent = Change {
+        claim: Some(&claim),
+        payment: Some(PaymentChange::New(&payment)),
+        new_operation: Some(&operation),
+        ..Change::default()
+    };
+    let verdict = machine.store.commit(&intent).await.unwrap();
+    assert_eq!(verdict, Verdict::Committed { payment: None });
+    (payment, operation)
+}
+
+fn approved() -> Exchange {
+    Exchange::Approved {
+        approval: Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+        },
+        bank_us: 900,
+    }
+}
+
+fn decide(
+    machine: &Operations,
+    records: (Box<Payment>, Box<Operation>),
+    exchange: &Exchange,
+) -> Outcome {
+    let decided: Result<Outcome, OperationError<Refused>> =
+        machine.decide(&Holding, records, exchange);
+    decided.unwrap()
+}
+
+/// The store goes away while the bank decides. What the bank said is remembered, and nothing is owed.
+#[tokio::test]
+async fn an_outcome_that_the_store_does_not_take_is_recorded_when_it_does() {
+    let not_sent = Exchange::NotSent(FailureReason::HostUnavailable);
+    for (exchange, state) in [(approved(), "AUTHORIZED"), (not_sent, "FAILED")] {
+        let folder = Folder::new(&format!("remembered-{state}")).await;
+        let gone = folder.machine().await;
+        let records = intended(&gone).await;
+        let outcome = decide(&gone, records, &exchange);
+        gone.store.close().await;
+        let told: Result<_, OperationError<Refused>> = gone.conclude(outcome.clone()).await;
+        assert!(matches!(
+            told,
+            Err(OperationError::OutcomeNotRecorded { .. })
+        ));
+
+        let mut back = folder.machine().await;
+        back.in_progress = gone.in_progress;
+        // What is remembered is not ended as if nobody knew.
+        assert_eq!(back.recover_all().await.unwrap(), 0, "{state}");
+        assert_eq!(back.record_remembered().await, 0, "{state}");
+        let Outcome {
+            payment, operation, ..
+        } = outcome;
+        let stands = back.store.payment(&payment.merchant_id, payment.id).await;
+        assert_eq!(stands.unwrap().as_ref(), Some(&*payment));
+        assert_eq!(payment.state.name(), state);
+        assert_eq!(back.store.owed_reversals(10).await.unwrap(), []);
+        assert!(!back.in_progress.remembers(operation.id));
+        back.store.close().await;
+    }
+}
+
+/// Nobody knows what came of it, as after a crash.
+#[tokio::test]
+async fn an_operation_that_nobody_remembers_ends_as_its_flow_says() {
+    let folder = Folder::new("forgotten").await;
+    let machine = folder.machine().await;
+    let (payment, operation) = intended(&machine).await;
+    assert_eq!(machine.recover_all().await.unwrap(), 1);
+    let owed = machine.store.owed_reversals(10).await.unwrap();
+    assert_eq!(
+        owed.iter().map(|it| it.operation_id).collect::<Vec<_>>(),
+        [operation.id]
+    );
+    let stands = machine
+        .store
+        .payment(&payment.merchant_id, payment.id)
+        .await;
+    let pending = Some(UnknownReason::GatewayStopped);
+    assert_eq!(
+        stands.unwrap().unwrap().state,
+        PaymentState::Authorizing { pending }
+    );
+    machine.store.close().await;
+}
+
+/// An intent that was never committed has no outcome, and its memory ends in time.
+#[tokio::test]
+async fn an_outcome_without_an_intent_is_forgotten_in_time() {
+    let folder = Folder::new("never-held").await;
+    let machine = folder.machine().await;
+    for (age_ms, left) in [(3_600_000, 0), (3_500_000, 1)] {
+        let (mut payment, mut operation) = records();
+        payment.created_at = machine.clock.now().plus_ms(-age_ms);
+        operation.created_at = payment.created_at;
+        let not_sent = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        let outcome = decide(&machine, (payment, operation), &not_sent);
+        machine.in_progress.remember(outcome);
+        let waiting = machine.record_remembered().await;
+        assert_eq!(waiting, 0, "no payment waits for it: {age_ms}");
+        assert_eq!(machine.in_progress.remembered(), left, "{age_ms}");
+    }
+    machine.store.close().await;
+}
+
+/// Another node has ended the operation before this one could: what the bank said is kept beside.
+#[tokio::test]
+async fn a_remembered_answer_that_comes_too_late_is_a_late_response() {
+    let folder = Folder::new("ended-before").await;
+    let machine = folder.machine().await;
+    let records = intended(&machine).await;
+    let outcome = decide(&machine, records.clone(), &approved());
+    let lost = Exchange::Unknown(UnknownReason::GatewayStopped);
+    let other = decide(&machine, records, &lost);
+    let recorded = machine.record(&other).await.unwrap();
+    assert!(matches!(recorded, Recorded::AsDecided { moved: None }));
+
+    machine.in_progress.remember(outcome.clone());
+    assert_eq!(machine.record_remembered().await, 0);
+    let payment = &other.payment;
+    let stands = machine
+        .store
+        .payment(&payment.merchant_id, payment.id)
+        .await;
+    assert_eq!(stands.unwrap().as_ref(), Some(&**payment));
+    let operation_id = outcome.operation.id;
+    let told: Result<_, OperationError<Refused>> = machine.conclude(outcome).await;
+    assert_eq!(told.unwrap().0, other.payment);
+    let late = machine.store.late_response(operation_id).await;
+    let late = late.unwrap().unwrap();
+    assert_eq!(late.response_code, ResponseCode::APPROVED);
+    assert_eq!(late.approval_code.as_deref(), Some("A1B2C3"));
+    machine.store.close().await;
+}
+
+/// The line that it came for is gone, and so is the process; what is left is the key.
+#[tokio::test]
+async fn an_answer_to_what_a_dead_node_sent_counts_by_its_whole_key() {
+    let folder = Folder::new("whole-key").await;
+    let bank = Bank::start().await;
+    let (notices, noticed) = mpsc::channel(8);
+    let options = HostsOptions::default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let hosts = Hosts::start(vec![bank.profile()], options, clock, notices).unwrap();
+    let machine = Arc::new(folder.machine_of(hosts).await);
+    let (payment, operation) = intended(&machine).await;
+    assert_eq!(machine.recover_all().await.unwrap(), 1);
+    tokio::spawn(Arc::clone(&machine).keep_notices(noticed));
+    let mut line = bank.accept_signed_on().await;
+    for (amount_minor, terminal_id, approval_code) in [
+        (1251, "WEB00001", "AMOUNT"),
+        (1250, "WEB00002", "TERMIN"),
+        (1250, "WEB00001", "A1B2C3"),
+    ] {
+        line.write(&approval_of(
+            &operation,
+            terminal_id,
+            amount_minor,
+            approval_code,
+        ))
+        .await;
+    }
+    let kept = async {
+        loop {
+            if let Some(late) = machine.store.late_response(operation.id).await.unwrap() {
+                return late;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let late = tokio::time::timeout(Duration::from_secs(30), kept)
+        .await
+        .unwrap();
+    // There is one late response for an operation: the first that was taken for it.
+    assert_eq!(late.approval_code.as_deref(), Some("A1B2C3"));
+    let quarantined = machine.store.list_quarantine(10, None).await.unwrap();
+    assert_eq!(quarantined.len(), 3);
+    let stands = machine
+        .store
+        .payment(&payment.merchant_id, payment.id)
+        .await;
+    let pending = Some(UnknownReason::GatewayStopped);
+    assert_eq!(
+        stands.unwrap().unwrap().state,
+        PaymentState::Authorizing { pending }
+    );
+    machine.store.close().await;
+}
+
+/// A caller who gave up makes no room: its operation goes on.
+#[tokio::test]
+async fn operations_in_progress_are_bounded() {
+    let folder = Folder::new("bounded").await;
+    let machine = Arc::new(folder.machine().await);
+    let call = || Call {
+        merchant: Arc::new(samples::merchant()),
+        request_id: "r-1".into(),
+        body_hash: [7; 32],
+        received_at: Instant::now(),
+    };
+    let (flow, amount) = (Arc::new(Holding), records().0.amount);
+    let other = machine.place().unwrap();
+    let refused = machine.perform(&flow, call(), None).await.unwrap_err();
+    assert!(matches!(refused, OperationError::Overloaded));
+    drop(other);
+    let refused = machine.perform(&flow, call(), None).await.unwrap_err();
+    assert!(matches!(refused, OperationError::Refused(Refused)));
+    // No bank is there: it is recorded, ends as not sent, and is told the same again.
+    let failed = machine.perform(&flow, call(), Some(amount)).await.unwrap();
+    assert_eq!(failed.payment.state.name(), "FAILED");
+    let again = machine.perform(&flow, call(), Some(amount)).await.unwrap();
+    assert_eq!(
+        (again.payment, again.operation),
+        (failed.payment, failed.operation)
+    );
+    machine.drain().await;
+    let refused = machine
+        .perform(&flow, call(), Some(amount))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, OperationError::Draining));
+    machine.store.close().await;
+}
+
+/// The oldest goes first.
+#[tokio::test]
+async fn the_latest_outcomes_are_remembered() {
+    let folder = Folder::new("remembered").await;
+    let machine = folder.machine().await;
+    let lost = Exchange::Unknown(UnknownReason::ConnectionLost);
+    let one = decide(&machine, records(), &lost);
+    let in_progress = InProgress::default();
+    let named = |number: i64| OperationId::from_parts(UnixMillis::new(number), [7; 10]);
+    for number in 0..=16_384 {
+        let mut outcome = one.clone();
+        outcome.operation.id = named(number);
+        in_progress.remember(outcome);
+    }
+    assert!(!in_progress.remembers(named(0)));
+    assert!(in_progress.remembers(named(1)));
+    assert!(in_progress.remembers(named(16_384)));
+    assert_eq!(in_progress.remembered(), 16_384);
+    // An operation that a task works on is left to the task.
+    let _mark = in_progress.mark(named(1));
+    let first = in_progress.next_after(None).unwrap();
+    assert_eq!(first.operation.id, named(2));
+    let next = in_progress.next_after(Some(named(2))).unwrap();
+    assert_eq!(next.operation.id, named(3));
+    assert!(in_progress.next_after(Some(named(16_384))).is_none());
+    machine.store.close().await;
+}

@@ -1,0 +1,208 @@
+//! The running amounts of a payment, and the limits that hold between them.
+
+use serde::{Deserialize, Serialize};
+
+/// The running amounts of a payment, in minor units of its currency; as a *change* of them each part is
+/// signed. A pending part is the share of the sum beside it that no host has confirmed yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Amounts {
+    /// What the issuer holds or held.
+    pub authorized_minor: i64,
+    /// The share of `authorized_minor` that an increment in progress asks for.
+    pub authorized_pending_minor: i64,
+    /// What was captured.
+    pub captured_minor: i64,
+    /// The share of `captured_minor` that a capture in progress asks for.
+    pub captured_pending_minor: i64,
+    /// What was refunded.
+    pub refunded_minor: i64,
+    /// The share of `refunded_minor` that a refund in progress asks for.
+    pub refunded_pending_minor: i64,
+    /// What is disputed.
+    pub disputed_minor: i64,
+}
+
+/// A change of amounts that would break a limit. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {limit}, got {left} and {right} minor units")]
+pub struct LimitExceeded {
+    /// The limit.
+    pub limit: &'static str,
+    /// The side of it that must not be larger.
+    pub left: i64,
+    /// The other side.
+    pub right: i64,
+}
+
+impl Amounts {
+    /// Nothing authorized, captured, refunded or disputed.
+    pub const ZERO: Self = Self {
+        authorized_minor: 0,
+        authorized_pending_minor: 0,
+        captured_minor: 0,
+        captured_pending_minor: 0,
+        refunded_minor: 0,
+        refunded_pending_minor: 0,
+        disputed_minor: 0,
+    };
+
+    /// What may still be captured, in minor units: the confirmed hold less what was or is being captured.
+    #[must_use]
+    pub const fn capturable_minor(&self) -> i64 {
+        self.authorized_minor - self.authorized_pending_minor - self.captured_minor
+    }
+
+    /// What may still be refunded, in minor units: the confirmed captures less refunds and disputes; 0
+    /// where a dispute has taken more than is left.
+    #[must_use]
+    pub const fn refundable_minor(&self) -> i64 {
+        let left = self.captured_minor
+            - self.captured_pending_minor
+            - self.refunded_minor
+            - self.disputed_minor;
+        if left > 0 { left } else { 0 }
+    }
+
+    /// The amounts after `change`.
+    ///
+    /// # Errors
+    /// When a limit would not hold: each part is at least 0, a pending part is at most its sum, captured at
+    /// most authorized, refunded at most captured. (A dispute is never refused: what it makes negative is
+    /// found by reconciliation.)
+    pub fn plus(&self, change: &Self) -> Result<Self, LimitExceeded> {
+        let sum = Self {
+            authorized_minor: self
+                .authorized_minor
+                .saturating_add(change.authorized_minor),
+            authorized_pending_minor: self
+                .authorized_pending_minor
+                .saturating_add(change.authorized_pending_minor),
+            captured_minor: self.captured_minor.saturating_add(change.captured_minor),
+            captured_pending_minor: self
+                .captured_pending_minor
+                .saturating_add(change.captured_pending_minor),
+            refunded_minor: self.refunded_minor.saturating_add(change.refunded_minor),
+            refunded_pending_minor: self
+                .refunded_pending_minor
+                .saturating_add(change.refunded_pending_minor),
+            disputed_minor: self.disputed_minor.saturating_add(change.disputed_minor),
+        };
+        sum.check().map(|()| sum)
+    }
+
+    fn check(&self) -> Result<(), LimitExceeded> {
+        let limits = [
+            (
+                "no pending increment below 0",
+                0,
+                self.authorized_pending_minor,
+            ),
+            ("no pending capture below 0", 0, self.captured_pending_minor),
+            ("no pending refund below 0", 0, self.refunded_pending_minor),
+            ("nothing disputed below 0", 0, self.disputed_minor),
+            (
+                "a pending increment within what is authorized",
+                self.authorized_pending_minor,
+                self.authorized_minor,
+            ),
+            (
+                "captures within the confirmed hold",
+                self.captured_minor,
+                self.authorized_minor - self.authorized_pending_minor,
+            ),
+            (
+                "a pending capture within what is captured",
+                self.captured_pending_minor,
+                self.captured_minor,
+            ),
+            (
+                "refunds within the confirmed captures",
+                self.refunded_minor,
+                self.captured_minor - self.captured_pending_minor,
+            ),
+            (
+                "a pending refund within what is refunded",
+                self.refunded_pending_minor,
+                self.refunded_minor,
+            ),
+        ];
+        limits.into_iter().try_for_each(|(limit, left, right)| {
+            if left <= right {
+                Ok(())
+            } else {
+                Err(LimitExceeded { limit, left, right })
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amounts(parts: [i64; 7]) -> Amounts {
+        let [
+            authorized_minor,
+            authorized_pending_minor,
+            captured_minor,
+            captured_pending_minor,
+            refunded_minor,
+            refunded_pending_minor,
+            disputed_minor,
+        ] = parts;
+        Amounts {
+            authorized_minor,
+            authorized_pending_minor,
+            captured_minor,
+            captured_pending_minor,
+            refunded_minor,
+            refunded_pending_minor,
+            disputed_minor,
+        }
+    }
+
+    /// Authorized, captured and refunded, each with what is pending; disputed.
+    #[test]
+    fn changes_keep_the_limits() {
+        let table = [
+            ([0; 7], [1000, 0, 0, 0, 0, 0, 0], true),
+            ([1000, 0, 0, 0, 0, 0, 0], [0, 0, 600, 600, 0, 0, 0], true),
+            (
+                [1000, 0, 600, 600, 0, 0, 0],
+                [0, 0, 600, 600, 0, 0, 0],
+                false,
+            ),
+            ([1000, 0, 600, 600, 0, 0, 0], [0, 0, 0, -600, 0, 0, 0], true),
+            (
+                [1000, 0, 600, 600, 0, 0, 0],
+                [0, 0, -600, -600, 0, 0, 0],
+                true,
+            ),
+            // What is only pending can't be refunded, nor an increment captured that no host confirmed.
+            (
+                [1000, 0, 600, 600, 0, 0, 0],
+                [0, 0, 0, 0, 100, 100, 0],
+                false,
+            ),
+            ([1000, 0, 600, 0, 0, 0, 0], [0, 0, 0, 0, 600, 600, 0], true),
+            (
+                [1500, 500, 0, 0, 0, 0, 0],
+                [0, 0, 1200, 1200, 0, 0, 0],
+                false,
+            ),
+            ([1000, 0, 0, 0, 0, 0, 0], [0, 0, -1, 0, 0, 0, 0], false),
+            // A dispute is taken whatever it meets.
+            ([1000, 0, 600, 0, 600, 0, 0], [0, 0, 0, 0, 0, 0, 600], true),
+        ];
+        for (before, change, holds) in table {
+            let after = amounts(before).plus(&amounts(change));
+            assert_eq!(after.is_ok(), holds, "{before:?} {change:?} {after:?}");
+        }
+        let disputed = amounts([1000, 0, 600, 0, 0, 0, 700]);
+        assert_eq!(
+            (disputed.capturable_minor(), disputed.refundable_minor()),
+            (400, 0)
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! What the writer knows: a change of the records, whole or not at all.
+//!
+//! A change says what was intended or what became known, in typed parts. It holds no rule of a payment: what
+//! may happen was decided in `payment/` before.
+
+use crate::payment::adjustment::Adjustment;
+use crate::payment::decline::UnknownReason;
+use crate::payment::ids::{MerchantId, OperationId};
+use crate::payment::moment::UnixMillis;
+use crate::payment::record::{Operation, Payment};
+
+/// A change, borrowed from whoever asks for it. Every part is written in one transaction, or none is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Change<'a> {
+    /// The merchant's request, which `new_operation` carries out.
+    pub claim: Option<&'a RequestClaim>,
+    /// The sealed card that `new_operation` uses.
+    pub envelope: Option<&'a EnvelopeUse>,
+    /// The payment.
+    pub payment: Option<PaymentChange<'a>>,
+    /// A new operation of the payment.
+    pub new_operation: Option<&'a Operation>,
+    /// A recorded operation of the payment that goes on.
+    pub step: Option<OperationStep<'a>>,
+    /// A reversal that is owed from now on.
+    pub owed: Option<&'a ReversalOwed>,
+}
+
+/// A merchant's request, which is carried out once however often it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestClaim {
+    /// Whose request it is.
+    pub merchant_id: MerchantId,
+    /// The RPC's name.
+    pub method: &'static str,
+    /// The merchant's own name for the request.
+    pub request_id: String,
+    /// SHA-256 of what the request says.
+    pub body_hash: [u8; 32],
+}
+
+/// The use of a sealed card, which works once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvelopeUse {
+    /// The envelope's own identifier; unique for each merchant.
+    pub jti: String,
+    /// When it expires; the use is remembered until an hour after that.
+    pub expires_at: UnixMillis,
+}
+
+/// What happens to the payment.
+#[derive(Debug, Clone, Copy)]
+pub enum PaymentChange<'a> {
+    /// It is recorded for the first time.
+    New(&'a Payment),
+    /// It is adjusted, whatever else has changed it meanwhile, as long as its state and its limits allow.
+    Adjusted {
+        /// The payment after the adjustment, if nothing else has changed it.
+        expected: &'a Payment,
+        /// The adjustment.
+        adjustment: &'a Adjustment,
+    },
+}
+
+/// A recorded operation that goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct OperationStep<'a> {
+    /// The operation after the step. Its version is one more than the recorded one, and that is the fence:
+    /// of two steps from one version only the first is written.
+    pub operation: &'a Operation,
+    /// Whether the payment and the operation, as they are after this change, are the answer to the request
+    /// that began the operation.
+    pub answers: bool,
+}
+
+/// A reversal that must be sent. There is at most one for an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReversalOwed {
+    /// The operation to reverse.
+    pub operation_id: OperationId,
+    /// Why its outcome is not known.
+    pub reason: UnknownReason,
+    /// Not to be sent before.
+    pub due_at: UnixMillis,
+}
+
+/// What became of a change. Where it is not committed, nothing of it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is durable.
+    Committed {
+        /// The payment as it is now, where something else had changed it too.
+        payment: Option<Box<Payment>>,
+    },
+    /// The request is there already.
+    RequestTaken,
+    /// The sealed card was used before.
+    EnvelopeUsed,
+    /// The operation is not at the version that the step goes on from, or not there.
+    OperationMoved,
+    /// The payment's state or a limit of its amounts forbids the adjustment, or there is no such payment.
+    PaymentRefused,
+}

@@ -1,0 +1,201 @@
+//! Commits a change: turns its parts into rows, hands them to the writer, and says what became of them.
+
+use super::Store;
+use super::change::{Change, PaymentChange, Verdict};
+use super::error::StoreError;
+use super::tables::idempotency::{answer, claim_row};
+use super::tables::operations::{new_operation_row, step_row};
+use super::tables::payments::{MovedPayment, adjusted_payment_row, new_payment_row};
+use super::tables::reversals::reversal_row;
+use super::tables::text_buffer::{Names, TextBuffer};
+use super::tables::used_envelopes::envelope_row;
+use super::writer::rows::{AdjustedRow, ChangeRows, Refusal, Request, StepRow, Written};
+use crate::payment::amounts::Amounts;
+use crate::payment::record::{Operation, Payment};
+
+impl Store {
+    /// Makes a change durable, whole or not at all. Of any number of changes that claim the same (merchant,
+    /// method, request id), at once or on several nodes, exactly one is committed; so it is with a sealed
+    /// card, and with the steps of an operation from one version. Committing the very same step again is
+    /// fine.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for parts that do not belong together, [`StoreError::Busy`] when too much
+    /// waits, [`StoreError::Conflict`] when an identity or an RRN with its STAN is there already,
+    /// [`StoreError::OutcomeUnknown`] when the database went away while it committed: an intent must not be
+    /// sent then, and a step may be committed again.
+    pub async fn commit(&self, change: &Change<'_>) -> Result<Verdict, StoreError> {
+        let rows = rows(change)?;
+        let written = self
+            .inner
+            .writer
+            .submit(Request::Change(Box::new(rows)))
+            .await?;
+        Ok(match written {
+            Written::Committed(moved) => Verdict::Committed {
+                payment: moved.and_then(|moved| moved_payment(change, *moved)),
+            },
+            Written::Refused(Refusal::RequestTaken) => Verdict::RequestTaken,
+            Written::Refused(Refusal::EnvelopeUsed) => Verdict::EnvelopeUsed,
+            Written::Refused(Refusal::PaymentRefused) => Verdict::PaymentRefused,
+            // The very same step may have been taken by an earlier call that was not told.
+            Written::Refused(Refusal::OperationMoved) if self.is_taken(change).await? => {
+                Verdict::Committed { payment: None }
+            }
+            Written::Refused(Refusal::OperationMoved) => Verdict::OperationMoved,
+            Written::Ran(_) => Verdict::Committed { payment: None },
+        })
+    }
+
+    /// Whether the operation stands where the step leads.
+    async fn is_taken(&self, change: &Change<'_>) -> Result<bool, StoreError> {
+        let Some(step) = change.step else {
+            return Ok(false);
+        };
+        let standing = self.operation(step.operation.id).await?;
+        Ok(standing.as_ref() == Some(step.operation))
+    }
+}
+
+/// The payment as it is after an adjustment, where it is not as expected.
+fn moved_payment(change: &Change<'_>, moved: MovedPayment) -> Option<Box<Payment>> {
+    let Some(PaymentChange::Adjusted { expected, .. }) = change.payment else {
+        return None;
+    };
+    let MovedPayment {
+        amounts,
+        state,
+        version,
+    } = moved;
+    let payment = Payment {
+        amounts,
+        state,
+        version,
+        ..expected.clone()
+    };
+    (payment != *expected).then(|| Box::new(payment))
+}
+
+/// A change as rows.
+///
+/// # Errors
+/// When its parts do not belong together.
+fn rows(change: &Change<'_>) -> Result<ChangeRows, StoreError> {
+    let operation = belonging(change)?;
+    let mut texts = TextBuffer::new();
+    let names = Names {
+        payment_id: texts.text(operation.payment_id),
+        operation_id: texts.text(operation.id),
+    };
+    let texts = &mut texts;
+    let envelope = change.envelope.zip(change.claim);
+    let (mut new_payment, mut adjusted) = (None, None);
+    match change.payment {
+        None => {}
+        Some(PaymentChange::New(payment)) => {
+            new_payment = Some(new_payment_row(texts, payment, &names)?);
+        }
+        Some(PaymentChange::Adjusted {
+            expected,
+            adjustment,
+        }) => {
+            adjusted = Some(AdjustedRow {
+                values: adjusted_payment_row(texts, expected, adjustment, &names)?,
+                adjustment: adjustment.clone(),
+            });
+        }
+    }
+    let step = match change.step {
+        None => None,
+        Some(step) => {
+            let told = match change.payment {
+                Some(PaymentChange::Adjusted { expected, .. }) if step.answers => {
+                    Some(answer(texts, expected, step.operation)?)
+                }
+                _ => None,
+            };
+            Some(StepRow {
+                answers: told.is_some(),
+                values: step_row(texts, step.operation, &names, told)?,
+            })
+        }
+    };
+    Ok(ChangeRows {
+        claim: change.claim.map(|claim| claim_row(texts, claim, &names)),
+        envelope: envelope
+            .map(|(envelope, claim)| envelope_row(texts, claim.merchant_id, envelope, &names)),
+        new_payment,
+        adjusted,
+        new_operation: change
+            .new_operation
+            .map(|operation| new_operation_row(texts, operation, &names))
+            .transpose()?,
+        step,
+        reversal: change.owed.map(reversal_row).transpose()?,
+        payment_id: names.payment_id,
+        operation_id: names.operation_id,
+    })
+}
+
+/// The one operation that a change is about.
+///
+/// # Errors
+/// When the parts do not belong together: they are of different payments, merchants or operations, what is
+/// new is not new, or what goes on has no earlier version.
+fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
+    let payment = match change.payment {
+        Some(PaymentChange::New(payment)) => Some((payment, true)),
+        Some(PaymentChange::Adjusted { expected, .. }) => Some((expected, false)),
+        None => None,
+    };
+    let (operation, fits) = match (change.new_operation, change.step) {
+        (Some(operation), None) => (
+            operation,
+            operation.version == 1 && change.envelope.is_none_or(|_| change.claim.is_some()),
+        ),
+        (None, Some(step)) => (
+            step.operation,
+            step.operation.version > 1 && change.claim.is_none() && change.envelope.is_none(),
+        ),
+        _ => {
+            return Err(StoreError::Invalid {
+                expected: "a change with either a new operation or a step of one",
+                got: "both or neither".into(),
+            });
+        }
+    };
+    let payment_fits = payment.is_none_or(|(payment, new)| {
+        payment.id == operation.payment_id
+            && payment.amount.currency() == operation.amount.currency()
+            && (payment.version == 1) == new
+            && (!new
+                || payment.amounts == Amounts::ZERO
+                    && payment.authorization.operation_id == operation.id)
+            && change
+                .claim
+                .is_none_or(|claim| claim.merchant_id == payment.merchant_id)
+    });
+    let owed_fits = change
+        .owed
+        .is_none_or(|owed| owed.operation_id == operation.id);
+    if fits && payment_fits && owed_fits {
+        return Ok(operation);
+    }
+    Err(StoreError::Invalid {
+        expected: "parts of one payment, one merchant and one operation, each new or one version on",
+        got: format!(
+            "operation {} version {} of payment {} in {}, payment {}",
+            operation.id,
+            operation.version,
+            operation.payment_id,
+            operation.amount.currency().code(),
+            payment.map_or_else(String::new, |(payment, _)| format!(
+                "{} version {} of {} in {}",
+                payment.id,
+                payment.version,
+                payment.merchant_id,
+                payment.amount.currency().code()
+            )),
+        ),
+    })
+}

@@ -1,0 +1,162 @@
+//! Changes that wait for the writer, as values to bind. Their callers make them, so that the writer, for
+//! which everybody waits, has the least to do.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::payment::adjustment::Adjustment;
+use crate::store::database::many_rows::ManyRows;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::tables::idempotency::CLAIMS;
+use crate::store::tables::operations::{NEW_OPERATIONS, STEPS};
+use crate::store::tables::payments::{ADJUSTED_PAYMENTS, MovedPayment, NEW_PAYMENTS};
+use crate::store::tables::reversals::REVERSALS;
+use crate::store::tables::used_envelopes::ENVELOPES;
+
+/// What a caller wants from the writer.
+#[derive(Debug)]
+pub(in crate::store) enum Request {
+    /// A change of the records.
+    Change(Box<ChangeRows>),
+    /// Statements outside the path of a payment.
+    Statements(Statements),
+}
+
+/// A change as rows, one for each table that it touches.
+#[derive(Debug)]
+pub(in crate::store) struct ChangeRows {
+    /// Of the payment that it touches: a payment stands in a batch once.
+    pub(in crate::store) payment_id: Arc<str>,
+    /// Of the operation that it is about, which names the change in what statements return.
+    pub(in crate::store) operation_id: Arc<str>,
+    pub(in crate::store) claim: Option<Vec<Value>>,
+    pub(in crate::store) envelope: Option<Vec<Value>>,
+    pub(in crate::store) new_payment: Option<Vec<Value>>,
+    pub(in crate::store) adjusted: Option<AdjustedRow>,
+    pub(in crate::store) new_operation: Option<Vec<Value>>,
+    pub(in crate::store) step: Option<StepRow>,
+    pub(in crate::store) reversal: Option<Vec<Value>>,
+}
+
+/// A payment that is adjusted.
+#[derive(Debug)]
+pub(in crate::store) struct AdjustedRow {
+    /// The row for a payment that nothing else has changed.
+    pub(in crate::store) values: Vec<Value>,
+    /// The adjustment, for a payment that something else has changed.
+    pub(in crate::store) adjustment: Adjustment,
+}
+
+/// An operation that goes on.
+#[derive(Debug)]
+pub(in crate::store) struct StepRow {
+    pub(in crate::store) values: Vec<Value>,
+    /// Whether the last value is the answer to the request that began the operation.
+    pub(in crate::store) answers: bool,
+}
+
+/// The statements of a change that nothing stands in the way of, in the order in which they run.
+pub(in crate::store) const PARTS: [Part; 7] = [
+    (&CLAIMS, |rows| rows.claim.as_deref()),
+    (&ENVELOPES, |rows| rows.envelope.as_deref()),
+    (&NEW_PAYMENTS, |rows| rows.new_payment.as_deref()),
+    (&NEW_OPERATIONS, |rows| rows.new_operation.as_deref()),
+    (&STEPS, |rows| {
+        rows.step.as_ref().map(|row| row.values.as_slice())
+    }),
+    (&ADJUSTED_PAYMENTS, |rows| {
+        rows.adjusted.as_ref().map(|row| row.values.as_slice())
+    }),
+    (&REVERSALS, |rows| rows.reversal.as_deref()),
+];
+
+/// How many shapes of change there are.
+pub(in crate::store) const SHAPES: usize = 1 << PARTS.len();
+
+/// A statement, and a change's row of it.
+pub(in crate::store) type Part = (&'static ManyRows, fn(&ChangeRows) -> Option<&[Value]>);
+
+impl ChangeRows {
+    /// Which of [`PARTS`] it has, as bits, below [`SHAPES`]: changes of one shape share their statements.
+    pub(in crate::store) fn shape(&self) -> usize {
+        PARTS.iter().fold(0, |bits, (_, row)| {
+            bits << 1 | usize::from(row(self).is_some())
+        })
+    }
+}
+
+/// Statements that belong together, outside the path of a payment.
+#[derive(Debug)]
+pub(in crate::store) struct Statements {
+    pub(in crate::store) statements: Vec<Statement>,
+    /// Whether running them twice is the same as running them once.
+    pub(in crate::store) repeatable: bool,
+}
+
+/// One statement and its values.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Statement {
+    pub(in crate::store) text: &'static str,
+    pub(in crate::store) values: Vec<Value>,
+    /// Whether it returns rows.
+    pub(in crate::store) returning: bool,
+}
+
+/// What a statement did.
+pub(in crate::store) struct StatementResult {
+    pub(in crate::store) rows_affected: u64,
+    pub(in crate::store) rows: Vec<sqlx::any::AnyRow>,
+}
+
+/// What became of a request.
+pub(in crate::store) enum Written {
+    /// The change is committed; the payment as it is, where something else had changed it too.
+    Committed(Option<Box<MovedPayment>>),
+    /// Nothing of the change was written.
+    Refused(Refusal),
+    /// What each of the statements did.
+    Ran(Vec<StatementResult>),
+}
+
+/// What stands in the way of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Refusal {
+    /// The request is there already.
+    RequestTaken,
+    /// The sealed card was used before.
+    EnvelopeUsed,
+    /// The payment's state or a limit forbids the adjustment.
+    PaymentRefused,
+    /// The operation is at another version.
+    OperationMoved,
+}
+
+/// Why a change is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum LeftOut {
+    /// It can't be written.
+    Refused(Refusal),
+    /// An earlier COMMIT, which was not confirmed, has written it.
+    WrittenBefore,
+}
+
+/// A request and its caller.
+pub(in crate::store) struct Queued {
+    pub(in crate::store) request: Request,
+    pub(in crate::store) answer: oneshot::Sender<Result<Written, StoreError>>,
+}
+
+impl Queued {
+    /// Tells the caller, who may have stopped waiting.
+    pub(in crate::store) fn answer(self, written: Result<Written, StoreError>) {
+        drop(self.answer.send(written));
+    }
+
+    /// Whether it is an intent that nobody waits for any more: nothing will be sent for it.
+    pub(in crate::store) fn is_given_up(&self) -> bool {
+        matches!(&self.request, Request::Change(rows) if rows.claim.is_some())
+            && self.answer.is_closed()
+    }
+}
