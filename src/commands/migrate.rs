@@ -10,6 +10,7 @@ use super::output::print_line;
 use super::runtime::runtime;
 use crate::config::Config;
 use crate::store::Store;
+use crate::telemetry::{self, LogFormat};
 
 /// What `payswitch migrate` takes.
 #[derive(Debug, Args)]
@@ -27,6 +28,7 @@ pub struct MigrateArgs {
 /// # Errors
 /// When the configuration or the database can't be used.
 pub fn run(arguments: &MigrateArgs) -> Result<ExitCode, CommandError> {
+    telemetry::start(LogFormat::Text, None)?;
     let config = Config::load(arguments.config.as_deref())?;
     let report = runtime()?.block_on(Store::migrate(&config.store))?;
     for migration in &report.applied {

@@ -134,6 +134,11 @@ prefixed_id!(
     QuarantineId,
     "qua_"
 );
+prefixed_id!(
+    /// Names one row of what operators did.
+    AuditId,
+    "aud_"
+);
 
 /// The longest text of a merchant or host identifier.
 const MAX_SLUG_LENGTH: usize = 40;

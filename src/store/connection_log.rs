@@ -1,14 +1,15 @@
 //! Records client connections of the merchant API. Their events have a queue of their own, and a
 //! background task writes them in batches, so that no payment waits for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::error::StoreError;
+use super::housekeeping::Housekeeping;
 use super::records::ClientConnection;
-use super::writer::Writer;
 use super::writer::rows::Statement;
 use crate::payment::ids::{ConnectionId, NodeId};
 use crate::payment::moment::UnixMillis;
@@ -41,9 +42,9 @@ pub(super) struct ConnectionLog {
 
 impl ConnectionLog {
     /// Starts the task. It ends when the log is dropped or closed.
-    pub(super) fn start(writer: Writer, node_id: NodeId) -> Self {
+    pub(super) fn start(housekeeping: Arc<Housekeeping>) -> Self {
         let (events, waiting) = mpsc::channel(QUEUED_EVENTS);
-        tokio::spawn(record(writer, node_id, waiting));
+        tokio::spawn(record(housekeeping, waiting));
         Self { events }
     }
 
@@ -71,18 +72,18 @@ impl ConnectionLog {
     }
 }
 
-async fn record(writer: Writer, node_id: NodeId, mut waiting: mpsc::Receiver<Event>) {
+async fn record(housekeeping: Arc<Housekeeping>, mut waiting: mpsc::Receiver<Event>) {
     let mut batch = Vec::with_capacity(BATCH_EVENTS);
     while waiting.recv_many(&mut batch, BATCH_EVENTS).await > 0 {
         let mut statements = Vec::with_capacity(batch.len());
         let mut end = None;
         for event in batch.drain(..) {
-            match statement(event, node_id) {
+            match statement(event, housekeeping.node_id) {
                 Ok(statement) => statements.push(statement),
                 Err(sender) => end = Some(sender),
             }
         }
-        write_batch(&writer, statements).await;
+        write_batch(&housekeeping, statements).await;
         if let Some(end) = end {
             waiting.close();
             // The caller may have stopped waiting.
@@ -91,14 +92,14 @@ async fn record(writer: Writer, node_id: NodeId, mut waiting: mpsc::Receiver<Eve
     }
 }
 
-/// Payments go first: it waits while the writer's queue is full or the database is away.
-async fn write_batch(writer: &Writer, statements: Vec<Statement>) {
+/// It waits while the writer's queue is full or the database is away.
+async fn write_batch(housekeeping: &Housekeeping, statements: Vec<Statement>) {
     if statements.is_empty() {
         return;
     }
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=BATCH_ATTEMPTS {
-        match writer.run(statements.clone(), true).await {
+        match housekeeping.run(statements.clone()).await {
             Ok(_) => return,
             Err(error) if attempt == BATCH_ATTEMPTS => {
                 let lost = statements.len();

@@ -21,6 +21,22 @@ pub enum StoreError {
         /// What to do.
         advice: &'static str,
     },
+    /// Another process has migrated the database since this one started.
+    #[error(
+        "the database was migrated to schema version {found}, this program knows {needed}: it takes no more payments"
+    )]
+    SchemaMovedOn {
+        /// The version found.
+        found: i64,
+        /// The newest version that this program knows.
+        needed: i64,
+    },
+    /// Other gateways use the database that is to be migrated.
+    #[error("{nodes} other gateways use this database; stop them, then migrate")]
+    InUse {
+        /// How many.
+        nodes: usize,
+    },
     /// A migration that was applied is not the one this program carries.
     #[error(
         "migration {version} of the database has the checksum {found}, this program carries {carried}"

@@ -8,7 +8,7 @@
 //! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - `connection_log`: client connections, recorded in the background.
-//! - `housekeeping`: heartbeats, and what else the store does by itself.
+//! - `housekeeping`: heartbeats and the store's other own work, on a connection of its own.
 //! - `retention`: tables that callers can grow are pruned.
 
 pub mod change;
@@ -38,7 +38,7 @@ use self::connection_log::ConnectionLog;
 use self::database::Database;
 use self::database::engine::Engine;
 use self::database::readers::Readers;
-use self::database::schema::{self, MigrationReport};
+use self::database::schema::{self, MigrationReport, WATCH_NODES_FOR};
 use self::database::value::Value;
 use self::error::StoreError;
 use self::housekeeping::Housekeeping;
@@ -89,7 +89,7 @@ impl Store {
         let connection = database.connect_writer().await?;
         let engine = database.engine;
         let writer = Writer::start(
-            database,
+            database.clone(),
             connection,
             lock,
             config.batch_records,
@@ -100,17 +100,15 @@ impl Store {
             reason: error.to_string(),
         })?;
         let node_id = NodeId::from_parts(now, random);
-        let exclusive = engine == Engine::Sqlite;
-        let housekeeping = Arc::new(Housekeeping::new(writer.clone(), node_id, exclusive));
-        housekeeping.register(now).await?;
-        housekeeping.start_heartbeats();
+        let housekeeping = Arc::new(Housekeeping::new(database, writer.clone(), node_id));
+        housekeeping.start(now).await?;
         housekeeping.run_every(PRUNE_EVERY, |housekeeping| async move {
             prune(&housekeeping, SystemClock.now()).await.map(drop)
         });
         Ok(Self {
             inner: Arc::new(Inner {
                 engine,
-                connection_log: ConnectionLog::start(writer.clone(), node_id),
+                connection_log: ConnectionLog::start(Arc::clone(&housekeeping)),
                 writer,
                 readers,
                 housekeeping,
@@ -122,17 +120,18 @@ impl Store {
     /// only, when it is missing.
     ///
     /// # Errors
-    /// When the database can't be reached, is newer than this program, or holds a migration with
-    /// another text; for SQLite also when a gateway has the file open.
+    /// When the database can't be reached, is newer than this program, holds a migration with another text,
+    /// or a gateway uses it ([`StoreError::InUse`], [`StoreError::Locked`]). Gateways that did not stop in
+    /// order are watched for twelve seconds.
     pub async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
-        schema::migrate(config).await
+        schema::migrate(config, WATCH_NODES_FOR).await
     }
 
     /// Writes what waits, within bounds, and lets the database go. Later calls get
     /// [`StoreError::Closed`].
     pub async fn close(&self) {
         self.inner.connection_log.close().await;
-        self.inner.housekeeping.stop(SystemClock.now()).await;
+        self.inner.housekeeping.stop().await;
         if !self.inner.writer.close().await {
             tracing::warn!("the store was closed before everything that waited was written");
         }
@@ -145,24 +144,18 @@ impl Store {
         self.inner.engine == Engine::Sqlite
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and new payments can be recorded in it.
     pub async fn healthy(&self) -> bool {
         let answers = tokio::time::timeout(HEALTH_TIMEOUT, self.read("SELECT 1", &[])).await;
-        matches!(answers, Ok(Ok(_))) && self.inner.writer.is_up()
+        matches!(answers, Ok(Ok(_)))
+            && self.inner.writer.is_up()
+            && self.inner.housekeeping.check_schema().is_ok()
     }
 
     /// The name of this process, from opening the store to closing it.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
         self.inner.housekeeping.node_id
-    }
-
-    /// Closes the connections that dead processes left open.
-    ///
-    /// # Errors
-    /// When the database can't be written.
-    pub async fn close_connections_of(&self, dead: &[NodeId]) -> Result<(), StoreError> {
-        self.inner.housekeeping.close_connections_of(dead).await
     }
 
     /// Runs an UPDATE that may be run twice.

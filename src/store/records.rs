@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::{
-    ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
+    AuditId, ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
 };
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Currency;
@@ -103,6 +103,106 @@ impl fmt::Debug for ApiKeyRecord {
             .field("revoked_at", &self.revoked_at)
             .finish_non_exhaustive()
     }
+}
+
+/// What an operator may do. Each role may do what the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OperatorRole {
+    /// Reads.
+    Viewer,
+    /// Changes.
+    Operator,
+    /// Approves what others may only ask for.
+    Approver,
+}
+
+impl OperatorRole {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Approver];
+
+    /// Its name: `VIEWER`, `OPERATOR` or `APPROVER`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "VIEWER",
+            Self::Operator => "OPERATOR",
+            Self::Approver => "APPROVER",
+        }
+    }
+}
+
+/// A text that names no role of an operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected VIEWER, OPERATOR or APPROVER, got {got:?}")]
+pub struct UnknownRole {
+    /// The text as it came, cut to 60 characters.
+    pub got: String,
+}
+
+impl FromStr for OperatorRole {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| UnknownRole {
+                got: text.chars().take(60).collect(),
+            })
+    }
+}
+
+/// Somebody who may use the operators' door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorRecord {
+    /// The name that its certificate carries.
+    pub name: String,
+    /// What it may do.
+    pub role: OperatorRole,
+    /// Whether it may call at all.
+    pub active: bool,
+    /// When it was added.
+    pub created_at: UnixMillis,
+    /// The operator that added it, or who ran the command line.
+    pub created_by: String,
+}
+
+/// What an operator did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Its name; it sorts by time.
+    pub id: AuditId,
+    /// When.
+    pub at: UnixMillis,
+    /// Who.
+    pub operator: String,
+    /// What: the RPC's name.
+    pub action: String,
+    /// What it was done to: a host, an operator.
+    pub target: String,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// The operator's own name for the request, which is carried out once however often it comes.
+    pub request_id: String,
+    /// SHA-256 of what the request says.
+    pub body_hash: [u8; 32],
+    /// What came of it; `None` until that is known.
+    pub outcome: Option<String>,
+}
+
+/// Which rows of the audit a list shows. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of this operator.
+    pub operator: Option<String>,
+    /// Of this RPC.
+    pub action: Option<String>,
+    /// Done to exactly this.
+    pub target: Option<String>,
+    /// At this moment or later.
+    pub from: Option<UnixMillis>,
+    /// Before this moment.
+    pub before: Option<UnixMillis>,
 }
 
 /// A client connection that came.

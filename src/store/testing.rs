@@ -17,6 +17,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
 use super::Store;
+use super::database::engine::Engine;
 use crate::config::store::StoreConfig;
 
 /// Starts a server in `$1` with the programs in `$2` and the option `$3`, says "ready", and stops it
@@ -265,6 +266,13 @@ impl TestDatabase {
         }
     }
 
+    pub(super) fn engine(&self) -> Engine {
+        match &self.leftovers {
+            Leftovers::Database(..) => Engine::Postgres,
+            Leftovers::Directory(_) => Engine::Sqlite,
+        }
+    }
+
     /// The SQLite file.
     pub(super) fn path(&self) -> PathBuf {
         Path::new(self.url.trim_start_matches("sqlite://")).to_owned()
@@ -280,6 +288,16 @@ impl TestDatabase {
 
     pub(super) async fn open(&self) -> Store {
         Store::open(&self.config).await.expect("the store opens")
+    }
+
+    /// Runs a statement on the server's own database.
+    pub(super) async fn execute_as_admin(&self, text: &str) {
+        match &self.leftovers {
+            Leftovers::Database(server, _) => {
+                execute(&server.url("postgres"), text.to_owned()).await;
+            }
+            Leftovers::Directory(_) => panic!("a file has no server"),
+        }
     }
 
     pub(super) async fn execute(&self, text: &str) {

@@ -60,6 +60,11 @@ const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET statement_timeou
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
     SET statement_timeout = 4000; SET jit = off; SET client_min_messages = warning";
 
+/// Shorter than the writer's: nobody waits for it, and one statement must not delay a heartbeat for long.
+const POSTGRES_HOUSEKEEPING: &str = "SET synchronous_commit = on; SET statement_timeout = 1500; \
+    SET lock_timeout = 1000; SET idle_in_transaction_session_timeout = 10000; \
+    SET jit = off; SET client_min_messages = warning";
+
 /// A database that the settings name.
 #[derive(Clone)]
 pub(in crate::store) struct Database {
@@ -190,8 +195,22 @@ impl Database {
         }
     }
 
-    /// The connection for writing, within [`CONNECT_TIMEOUT`].
+    /// The writer's connection, within [`CONNECT_TIMEOUT`].
     pub(in crate::store) async fn connect_writer(&self) -> Result<WriteConnection, StoreError> {
+        self.connect_to_write(self.writer_settings()).await
+    }
+
+    /// The connection for housekeeping, on PostgreSQL, within [`CONNECT_TIMEOUT`].
+    pub(in crate::store) async fn connect_housekeeping(
+        &self,
+    ) -> Result<WriteConnection, StoreError> {
+        self.connect_to_write(POSTGRES_HOUSEKEEPING).await
+    }
+
+    async fn connect_to_write(
+        &self,
+        settings: &'static str,
+    ) -> Result<WriteConnection, StoreError> {
         self.within_time(async {
             let mut connection = match &self.write_options {
                 WriteOptions::Sqlite(options) => WriteConnection::Sqlite(options.connect().await?),
@@ -199,7 +218,7 @@ impl Database {
                     WriteConnection::Postgres(options.connect().await?)
                 }
             };
-            connection.set(self.writer_settings()).await?;
+            connection.set(settings).await?;
             Ok(connection)
         })
         .await

@@ -4,8 +4,11 @@
 //! transaction first inserts the row that says "applied": of two processes the second waits for the first
 //! and finds the row.
 
+use std::time::Duration;
+
 use ring::digest::{SHA256, digest};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use tokio::time::{Instant, sleep};
 
 use super::Database;
 use super::engine::{Engine, for_engine};
@@ -41,7 +44,7 @@ const MIGRATIONS: [Migration; 3] = [
 ];
 
 /// The schema that this program needs.
-const NEEDED: i64 = 3;
+pub(in crate::store) const NEEDED: i64 = 3;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\
@@ -57,18 +60,33 @@ pub struct MigrationReport {
     pub version: i64,
 }
 
-/// Applies what is missing, each migration in a transaction of its own.
+/// How long a migration watches nodes that have not stopped in order, before it takes them for dead: longer
+/// than any version of this program takes between two heartbeats.
+pub(in crate::store) const WATCH_NODES_FOR: Duration = Duration::from_secs(12);
+/// Between two looks at them.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Applies what is missing, each migration in a transaction of its own. On PostgreSQL it first watches other
+/// nodes for `watch_nodes_for`, if there are any.
 ///
 /// # Errors
-/// When the database can't be reached, is newer than this program, or holds a migration with another
-/// text; for SQLite also when a gateway has the file open.
-pub(in crate::store) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
+/// When the database can't be reached, is newer than this program, holds a migration with another text, or
+/// a gateway uses it.
+pub(in crate::store) async fn migrate(
+    config: &StoreConfig,
+    watch_nodes_for: Duration,
+) -> Result<MigrationReport, StoreError> {
     let database = Database::of(config)?;
     database.create_file()?;
     let _held = database.lock().await?;
     let mut connection = database.connect_migrator().await?;
     let engine = database.engine;
     create_migrations_table(engine, &mut connection).await?;
+    let found = version(engine, &mut connection).await?;
+    // A SQLite file has been locked above, and a database without a schema has no nodes.
+    if engine == Engine::Postgres && (1..NEEDED).contains(&found) {
+        refuse_while_in_use(&mut connection, watch_nodes_for).await?;
+    }
     let mut applied = Vec::new();
     for migration in &MIGRATIONS {
         if apply(engine, &mut connection, migration).await? {
@@ -99,6 +117,48 @@ async fn create_migrations_table(
             .map_err(|error| reading_error(engine, &error))?;
     }
     Ok(())
+}
+
+async fn version(engine: Engine, connection: &mut AnyConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_migrations")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| reading_error(engine, &error))
+}
+
+/// Refuses when a node that has not stopped in order shows a sign of life. `seen_at_ms` is what all versions
+/// of the program write with each heartbeat; only its change counts.
+async fn refuse_while_in_use(
+    connection: &mut AnyConnection,
+    watch_for: Duration,
+) -> Result<(), StoreError> {
+    let before = nodes(connection).await?;
+    if before.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(
+        nodes = before.len(),
+        seconds = watch_for.as_secs(),
+        "Watching gateways that did not stop in order, before the database is migrated"
+    );
+    let give_up_at = Instant::now() + watch_for;
+    while Instant::now() < give_up_at {
+        sleep(LOOK_EVERY).await;
+        let now = nodes(connection).await?;
+        let living = now.iter().filter(|node| !before.contains(node)).count();
+        if living > 0 {
+            return Err(StoreError::InUse { nodes: living });
+        }
+    }
+    Ok(())
+}
+
+/// The nodes that have not stopped in order, and when they were last seen.
+async fn nodes(connection: &mut AnyConnection) -> Result<Vec<(String, i64)>, StoreError> {
+    sqlx::query_as("SELECT id, seen_at_ms FROM nodes WHERE stopped_at_ms IS NULL")
+        .fetch_all(connection)
+        .await
+        .map_err(|error| reading_error(Engine::Postgres, &error))
 }
 
 /// True when it was applied now, false when it was there already.

@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
-use crate::payment::ids::ConnectionId;
+use crate::payment::ids::{ConnectionId, NodeId};
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::connection_log::Event;
@@ -39,6 +39,14 @@ impl Store {
     /// As [`Self::connection_opened`].
     pub fn connection_closed(&self, id: ConnectionId, at: UnixMillis) -> Result<(), StoreError> {
         self.inner.connection_log.append(Event::Closed(id, at))
+    }
+
+    /// Closes the connections that dead `nodes` left open.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn close_connections_of(&self, nodes: &[NodeId]) -> Result<(), StoreError> {
+        self.inner.housekeeping.close_connections_of(nodes).await
     }
 
     /// Client connections, newest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).

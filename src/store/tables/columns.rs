@@ -13,6 +13,7 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::reference::Stan;
 use crate::store::error::StoreError;
+use crate::store::hex::from_hex;
 
 /// The name that serde gives a variant without data.
 pub(in crate::store) fn variant_name(value: &impl Serialize) -> Result<String, StoreError> {
@@ -146,6 +147,12 @@ impl<'r> Columns<'r> {
     pub(in crate::store) fn stan(&self, column: &'static str) -> Result<Stan, StoreError> {
         let number: u32 = self.number(column)?;
         Stan::try_from(number).map_err(|error| self.corrupt(column, &number.to_string(), error))
+    }
+
+    /// A hash as 64 hexadecimal digits.
+    pub(in crate::store) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
+        let text = self.text(column)?;
+        from_hex(text).ok_or_else(|| self.corrupt(column, text, "expected 64 hex digits"))
     }
 
     /// A text of JSON.

@@ -1,6 +1,7 @@
 //! The tables: for each its columns, its rows as records, and the functions that read and write it.
 
 pub(in crate::store) mod api_keys;
+pub(in crate::store) mod audit;
 pub(in crate::store) mod client_connections;
 pub(in crate::store) mod columns;
 pub(in crate::store) mod idempotency;
@@ -8,6 +9,7 @@ pub(in crate::store) mod late_responses;
 pub(in crate::store) mod merchants;
 pub(in crate::store) mod nodes;
 pub(in crate::store) mod operations;
+pub(in crate::store) mod operators;
 pub(in crate::store) mod payments;
 pub(in crate::store) mod quarantine;
 pub(in crate::store) mod reversals;

@@ -9,8 +9,8 @@ use crate::store::error::StoreError;
 use crate::store::records::MAX_PAGE_SIZE;
 
 impl Store {
-    /// The heartbeat counter of each process that has not stopped in order, the latest first; at most
-    /// [`MAX_PAGE_SIZE`].
+    /// The heartbeat of each process that has not stopped in order, the one that was seen last first; at most
+    /// [`MAX_PAGE_SIZE`]. A living process's heartbeat grows by one every two seconds.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

@@ -1,0 +1,130 @@
+//! What operators did: rows are only added, and only an outcome that was not known is filled in.
+
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::columns::Columns;
+use crate::payment::ids::AuditId;
+use crate::store::Store;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::hex::hex;
+use crate::store::records::{AuditFilter, AuditRecord, MAX_PAGE_SIZE};
+use crate::store::writer::rows::Statement;
+
+impl Store {
+    /// Records what an operator did or is about to do.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the operator made this request before.
+    pub async fn insert_audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        let statements = vec![insert_audit(record)];
+        self.inner.writer.run(statements, false).await.map(drop)
+    }
+
+    /// Records what came of it. An outcome that is recorded already stands.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such row without an outcome.
+    pub async fn set_audit_outcome(&self, id: AuditId, outcome: &str) -> Result<(), StoreError> {
+        let id = id.to_string();
+        let statement = Statement {
+            text: "UPDATE audit SET outcome = $2 \
+                WHERE id = $1 AND (outcome IS NULL OR outcome = $2)",
+            values: vec![id.as_str().into(), outcome.into()],
+            returning: false,
+        };
+        self.update_one(statement, "audit row without an outcome", &id)
+            .await
+    }
+
+    /// The row of a request that the operator made before.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn find_audit(
+        &self,
+        operator: &str,
+        request_id: &str,
+    ) -> Result<Option<AuditRecord>, StoreError> {
+        let rows = self
+            .read(
+                "SELECT * FROM audit WHERE operator = $1 AND request_id = $2",
+                &[operator.into(), request_id.into()],
+            )
+            .await?;
+        rows.first().map(audit).transpose()
+    }
+
+    /// What operators did, newest first, from `after` on; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        limit: usize,
+        after: Option<AuditId>,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let conditions = [
+            ("operator =", filter.operator.clone().map(Value::from)),
+            ("action =", filter.action.clone().map(Value::from)),
+            ("target =", filter.target.clone().map(Value::from)),
+            ("at_ms >=", filter.from.map(|moment| moment.as_i64().into())),
+            (
+                "at_ms <",
+                filter.before.map(|moment| moment.as_i64().into()),
+            ),
+            ("id <", after.map(|id| id.to_string().into())),
+        ];
+        let mut text = "SELECT * FROM audit WHERE 1 = 1".to_owned();
+        let mut values = Vec::with_capacity(conditions.len() + 1);
+        for (condition, value) in conditions {
+            if let Some(value) = value {
+                values.push(value);
+                text.push_str(&format!(" AND {condition} ${}", values.len()));
+            }
+        }
+        values.push(limit.into());
+        text.push_str(&format!(" ORDER BY id DESC LIMIT ${}", values.len()));
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(audit).collect()
+    }
+}
+
+/// The statement that adds a row.
+pub(in crate::store) fn insert_audit(record: &AuditRecord) -> Statement {
+    Statement {
+        text: "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, \
+            body_hash, outcome) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        values: vec![
+            record.id.to_string().into(),
+            record.at.as_i64().into(),
+            record.operator.as_str().into(),
+            record.action.as_str().into(),
+            record.target.as_str().into(),
+            record.reason.as_str().into(),
+            record.request_id.as_str().into(),
+            hex(&record.body_hash).into(),
+            record.outcome.clone().into(),
+        ],
+        returning: false,
+    }
+}
+
+fn audit(row: &AnyRow) -> Result<AuditRecord, StoreError> {
+    let columns = Columns::of(row, "audit", "id")?;
+    Ok(AuditRecord {
+        id: columns.parsed("id")?,
+        at: columns.moment("at_ms")?,
+        operator: columns.text("operator")?.to_owned(),
+        action: columns.text("action")?.to_owned(),
+        target: columns.text("target")?.to_owned(),
+        reason: columns.text("reason")?.to_owned(),
+        request_id: columns.text("request_id")?.to_owned(),
+        body_hash: columns.hash("body_hash")?,
+        outcome: columns.optional_text("outcome")?,
+    })
+}
