@@ -83,9 +83,10 @@ impl Store {
         check_range("1 to 100000 queued records", config.queued_records, 100_000)?;
         let database = Database::of(config)?;
         let lock = database.lock().await?;
-        let mut reader = database.connect_reader().await?;
-        schema::check(database.engine, &mut reader).await?;
-        let readers = Readers::new(database.clone(), config.read_connections, reader)?;
+        let readers = Readers::new(database.clone(), config.read_connections)?;
+        let mut checking = database.connect_reader(|| true).await?;
+        schema::check(database.engine, &mut checking).await?;
+        drop(checking);
         let connection = database.connect_writer().await?;
         let engine = database.engine;
         let writer = Writer::start(

@@ -1,8 +1,6 @@
-//! The connection that writes, of its database's own type.
-//!
-//! Readers use sqlx's `Any`, which is the same for both databases. The writer does not: `Any` copies each
-//! text twice more, and a payment binds sixty values (docs/decisions/0008). The rows that its statements
-//! return are converted to `Any`'s.
+//! A connection, of its database's own type: sqlx's `Any` copies each text twice more, and a payment binds
+//! sixty values (docs/decisions/0008); nor can it interrupt a statement. The rows that statements return are
+//! converted to `Any`'s, which are read the same way for both databases.
 
 use std::sync::Arc;
 
@@ -10,8 +8,8 @@ use sqlx::any::AnyRow;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{
-    Arguments as _, Connection as _, Executor as _, PgConnection, Postgres, SqlSafeStr, Sqlite,
-    SqliteConnection, Transaction,
+    Arguments as _, AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres,
+    SqlSafeStr, Sqlite, SqliteConnection, Transaction,
 };
 
 use super::value::Value;
@@ -19,7 +17,11 @@ use super::value::Value;
 /// About what a value takes on its way to PostgreSQL, its length included.
 const TYPICAL_BYTES: usize = 24;
 
-/// A connection for writing.
+/// How many steps of its virtual machine SQLite takes before it asks whether it goes on: some tens of
+/// microseconds.
+const STEPS_UNASKED: i32 = 10_000;
+
+/// A connection.
 #[derive(Debug)]
 pub(in crate::store) enum WriteConnection {
     Sqlite(SqliteConnection),
@@ -36,6 +38,38 @@ impl WriteConnection {
             Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(settings)).await.map(drop),
             Self::Postgres(connection) => {
                 connection.execute(sqlx::raw_sql(settings)).await.map(drop)
+            }
+        }
+    }
+
+    /// Has SQLite ask now and again, while a statement runs, whether it goes on.
+    pub(in crate::store) async fn ask_whether(
+        &mut self,
+        goes_on: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<(), sqlx::Error> {
+        if let Self::Sqlite(connection) = self {
+            let mut handle = connection.lock_handle().await?;
+            handle.set_progress_handler(STEPS_UNASKED, goes_on);
+        }
+        Ok(())
+    }
+
+    /// Runs a statement outside a transaction and gives the rows that it returns. Its text stays prepared.
+    pub(in crate::store) async fn fetch(
+        &mut self,
+        text: impl SqlSafeStr,
+        values: &[Value],
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => {
+                let query = sqlx::query_with(text, sqlite_arguments(&[values])?);
+                let rows = query.fetch_all(connection).await?;
+                rows.iter().map(AnyRow::try_from).collect()
+            }
+            Self::Postgres(connection) => {
+                let query = sqlx::query_with(text, postgres_arguments(&[values])?);
+                let rows = query.fetch_all(connection).await?;
+                rows.iter().map(AnyRow::try_from).collect()
             }
         }
     }
@@ -101,6 +135,15 @@ impl WriteTransaction<'_> {
                 let rows = query.fetch_all(&mut **transaction).await?;
                 rows.iter().map(AnyRow::try_from).collect()
             }
+        }
+    }
+
+    /// Runs any number of statements without values.
+    pub(in crate::store) async fn script(&mut self, text: String) -> Result<(), sqlx::Error> {
+        let script = sqlx::raw_sql(AssertSqlSafe(text));
+        match self {
+            Self::Sqlite(transaction) => script.execute(&mut **transaction).await.map(drop),
+            Self::Postgres(transaction) => script.execute(&mut **transaction).await.map(drop),
         }
     }
 

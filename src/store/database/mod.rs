@@ -23,10 +23,9 @@ use std::str::FromStr;
 use std::sync::Once;
 use std::time::Duration;
 
-use sqlx::any::AnyConnectOptions;
+use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, ConnectOptions};
 use tokio::time::Instant;
 
 use self::connection::WriteConnection;
@@ -71,8 +70,7 @@ pub(in crate::store) struct Database {
     pub(in crate::store) engine: Engine,
     /// The SQLite file.
     path: Option<PathBuf>,
-    options: AnyConnectOptions,
-    write_options: WriteOptions,
+    options: Options,
 }
 
 /// The options hold the password, so they are not shown.
@@ -87,7 +85,7 @@ impl fmt::Debug for Database {
 
 /// How the connection that writes is opened.
 #[derive(Clone)]
-enum WriteOptions {
+enum Options {
     Sqlite(Box<SqliteConnectOptions>),
     Postgres(Box<PgConnectOptions>),
 }
@@ -118,17 +116,14 @@ impl Database {
             return Err(wrong("sqlite://PATH or postgres://USER@HOST/DATABASE"));
         };
         let unreadable = |_| wrong("a URL that can be read");
-        let options = AnyConnectOptions::from_str(&url)
-            .map_err(unreadable)?
-            .disable_statement_logging();
-        let write_options = match engine {
-            Engine::Sqlite => WriteOptions::Sqlite(Box::new(
+        let options = match engine {
+            Engine::Sqlite => Options::Sqlite(Box::new(
                 SqliteConnectOptions::from_str(&url)
                     .map_err(unreadable)?
                     .statement_cache_capacity(KEPT_PREPARED)
                     .disable_statement_logging(),
             )),
-            Engine::Postgres => WriteOptions::Postgres(Box::new(
+            Engine::Postgres => Options::Postgres(Box::new(
                 PgConnectOptions::from_str(&url)
                     .map_err(unreadable)?
                     .statement_cache_capacity(KEPT_PREPARED)
@@ -139,7 +134,6 @@ impl Database {
             engine,
             path,
             options,
-            write_options,
         })
     }
 
@@ -197,26 +191,21 @@ impl Database {
 
     /// The writer's connection, within [`CONNECT_TIMEOUT`].
     pub(in crate::store) async fn connect_writer(&self) -> Result<WriteConnection, StoreError> {
-        self.connect_to_write(self.writer_settings()).await
+        self.connect_native(self.writer_settings()).await
     }
 
     /// The connection for housekeeping, on PostgreSQL, within [`CONNECT_TIMEOUT`].
     pub(in crate::store) async fn connect_housekeeping(
         &self,
     ) -> Result<WriteConnection, StoreError> {
-        self.connect_to_write(POSTGRES_HOUSEKEEPING).await
+        self.connect_native(POSTGRES_HOUSEKEEPING).await
     }
 
-    async fn connect_to_write(
-        &self,
-        settings: &'static str,
-    ) -> Result<WriteConnection, StoreError> {
+    async fn connect_native(&self, settings: &'static str) -> Result<WriteConnection, StoreError> {
         self.within_time(async {
-            let mut connection = match &self.write_options {
-                WriteOptions::Sqlite(options) => WriteConnection::Sqlite(options.connect().await?),
-                WriteOptions::Postgres(options) => {
-                    WriteConnection::Postgres(options.connect().await?)
-                }
+            let mut connection = match &self.options {
+                Options::Sqlite(options) => WriteConnection::Sqlite(options.connect().await?),
+                Options::Postgres(options) => WriteConnection::Postgres(options.connect().await?),
             };
             connection.set(settings).await?;
             Ok(connection)
@@ -224,18 +213,20 @@ impl Database {
         .await
     }
 
-    /// A connection for changing the schema, within [`CONNECT_TIMEOUT`].
-    pub(in crate::store) async fn connect_migrator(&self) -> Result<AnyConnection, StoreError> {
-        self.connect(self.writer_settings()).await
-    }
-
-    /// A connection that can't write, within [`CONNECT_TIMEOUT`].
-    pub(in crate::store) async fn connect_reader(&self) -> Result<AnyConnection, StoreError> {
-        self.connect(match self.engine {
+    /// A connection that can't write, within [`CONNECT_TIMEOUT`]. A statement of SQLite is interrupted when it
+    /// no longer `goes_on`.
+    pub(in crate::store) async fn connect_reader(
+        &self,
+        goes_on: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<WriteConnection, StoreError> {
+        let settings = match self.engine {
             Engine::Sqlite => SQLITE_READER,
             Engine::Postgres => POSTGRES_READER,
-        })
-        .await
+        };
+        let mut connection = self.connect_native(settings).await?;
+        let asked = connection.ask_whether(goes_on).await;
+        asked.map_err(|error| self.connect_error(&error))?;
+        Ok(connection)
     }
 
     fn writer_settings(&self) -> &'static str {
@@ -243,15 +234,6 @@ impl Database {
             Engine::Sqlite => SQLITE_WRITER,
             Engine::Postgres => POSTGRES_WRITER,
         }
-    }
-
-    async fn connect(&self, settings: &'static str) -> Result<AnyConnection, StoreError> {
-        self.within_time(async {
-            let mut connection = self.options.connect().await?;
-            sqlx::raw_sql(settings).execute(&mut connection).await?;
-            Ok(connection)
-        })
-        .await
     }
 
     async fn within_time<C>(

@@ -7,10 +7,12 @@
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
 use tokio::time::{Instant, sleep};
 
 use super::Database;
+use super::connection::WriteConnection;
 use super::engine::{Engine, for_engine};
 use super::fault::{Fault, fault, reading_error};
 use crate::clock::{Clock, SystemClock};
@@ -79,7 +81,7 @@ pub(in crate::store) async fn migrate(
     let database = Database::of(config)?;
     database.create_file()?;
     let _held = database.lock().await?;
-    let mut connection = database.connect_migrator().await?;
+    let mut connection = database.connect_writer().await?;
     let engine = database.engine;
     create_migrations_table(engine, &mut connection).await?;
     let found = version(engine, &mut connection).await?;
@@ -105,31 +107,45 @@ pub(in crate::store) async fn migrate(
 /// Two processes that create the table at once: PostgreSQL lets one fail, which then finds it there.
 async fn create_migrations_table(
     engine: Engine,
-    connection: &mut AnyConnection,
+    connection: &mut WriteConnection,
 ) -> Result<(), StoreError> {
-    let first = sqlx::raw_sql(MIGRATIONS_TABLE)
-        .execute(&mut *connection)
-        .await;
-    if first.is_err() {
-        sqlx::raw_sql(MIGRATIONS_TABLE)
-            .execute(connection)
-            .await
-            .map_err(|error| reading_error(engine, &error))?;
+    if connection.set(MIGRATIONS_TABLE).await.is_err() {
+        let second = connection.set(MIGRATIONS_TABLE).await;
+        second.map_err(|error| reading_error(engine, &error))?;
     }
     Ok(())
 }
 
-async fn version(engine: Engine, connection: &mut AnyConnection) -> Result<i64, StoreError> {
-    sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM schema_migrations")
-        .fetch_one(connection)
-        .await
-        .map_err(|error| reading_error(engine, &error))
+async fn version(engine: Engine, connection: &mut WriteConnection) -> Result<i64, StoreError> {
+    let versions = versions(engine, connection).await?;
+    Ok(versions.last().map_or(0, |(version, _)| *version))
+}
+
+/// The migrations that were applied, in order, with their checksums.
+async fn versions(
+    engine: Engine,
+    connection: &mut WriteConnection,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let text = "SELECT version, checksum FROM schema_migrations ORDER BY version";
+    let rows = connection.fetch(text, &[]).await;
+    let rows = rows.map_err(|error| match fault(engine, &error) {
+        // Any refusal of this statement means that the table is not there.
+        Fault::Refused(_) => StoreError::Schema {
+            found: 0,
+            needed: NEEDED,
+            advice: "run `payswitch migrate`",
+        },
+        _ => reading_error(engine, &error),
+    })?;
+    let version = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    let versions = rows.iter().map(version).collect::<Result<_, _>>();
+    versions.map_err(|error| reading_error(engine, &error))
 }
 
 /// Refuses when a node that has not stopped in order shows a sign of life. `seen_at_ms` is what all versions
 /// of the program write with each heartbeat; only its change counts.
 async fn refuse_while_in_use(
-    connection: &mut AnyConnection,
+    connection: &mut WriteConnection,
     watch_for: Duration,
 ) -> Result<(), StoreError> {
     let before = nodes(connection).await?;
@@ -154,40 +170,42 @@ async fn refuse_while_in_use(
 }
 
 /// The nodes that have not stopped in order, and when they were last seen.
-async fn nodes(connection: &mut AnyConnection) -> Result<Vec<(String, i64)>, StoreError> {
-    sqlx::query_as("SELECT id, seen_at_ms FROM nodes WHERE stopped_at_ms IS NULL")
-        .fetch_all(connection)
-        .await
-        .map_err(|error| reading_error(Engine::Postgres, &error))
+async fn nodes(connection: &mut WriteConnection) -> Result<Vec<(String, i64)>, StoreError> {
+    let in_engine = |error: sqlx::Error| reading_error(Engine::Postgres, &error);
+    let text = "SELECT id, seen_at_ms FROM nodes WHERE stopped_at_ms IS NULL";
+    let rows = connection.fetch(text, &[]).await.map_err(in_engine)?;
+    let node = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    let nodes = rows.iter().map(node).collect::<Result<_, _>>();
+    nodes.map_err(in_engine)
 }
 
 /// True when it was applied now, false when it was there already.
 async fn apply(
     engine: Engine,
-    connection: &mut AnyConnection,
+    connection: &mut WriteConnection,
     migration: &Migration,
 ) -> Result<bool, StoreError> {
     let in_engine = |error: sqlx::Error| reading_error(engine, &error);
     let mut transaction = connection.begin().await.map_err(in_engine)?;
-    let marked = sqlx::query(
-        "INSERT INTO schema_migrations (version, name, checksum, applied_at_ms) \
-         VALUES ($1, $2, $3, $4) ON CONFLICT (version) DO NOTHING",
-    )
-    .bind(migration.version)
-    .bind(migration.name)
-    .bind(checksum(migration))
-    .bind(SystemClock.now().as_i64())
-    .execute(&mut *transaction)
-    .await
-    .map_err(in_engine)?;
-    if marked.rows_affected() == 0 {
+    let marked = transaction
+        .execute(
+            "INSERT INTO schema_migrations (version, name, checksum, applied_at_ms) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT (version) DO NOTHING",
+            &[&[
+                migration.version.into(),
+                migration.name.into(),
+                checksum(migration).into(),
+                SystemClock.now().as_i64().into(),
+            ]],
+        )
+        .await
+        .map_err(in_engine)?;
+    if marked == 0 {
         transaction.rollback().await.map_err(in_engine)?;
         return Ok(false);
     }
-    sqlx::raw_sql(AssertSqlSafe(for_engine(engine, migration.text)))
-        .execute(&mut *transaction)
-        .await
-        .map_err(in_engine)?;
+    let script = for_engine(engine, migration.text);
+    transaction.script(script).await.map_err(in_engine)?;
     transaction.commit().await.map_err(in_engine)?;
     tracing::info!(migration.version, migration.name, "applied a migration");
     Ok(true)
@@ -196,30 +214,10 @@ async fn apply(
 /// Refuses a database whose schema is not exactly the one this program needs.
 pub(in crate::store) async fn check(
     engine: Engine,
-    connection: &mut AnyConnection,
+    connection: &mut WriteConnection,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query("SELECT version, checksum FROM schema_migrations ORDER BY version")
-        .fetch_all(connection)
-        .await;
-    let rows = match rows {
-        Ok(rows) => rows,
-        Err(error) => {
-            // Any refusal of this statement means that the table is not there.
-            return Err(match fault(engine, &error) {
-                Fault::Refused(_) => StoreError::Schema {
-                    found: 0,
-                    needed: NEEDED,
-                    advice: "run `payswitch migrate`",
-                },
-                _ => reading_error(engine, &error),
-            });
-        }
-    };
     let mut found = 0;
-    for row in &rows {
-        let in_engine = |error: sqlx::Error| reading_error(engine, &error);
-        let version: i64 = row.try_get(0).map_err(in_engine)?;
-        let recorded: String = row.try_get(1).map_err(in_engine)?;
+    for (version, recorded) in versions(engine, connection).await? {
         found = found.max(version);
         let carried = MIGRATIONS
             .iter()

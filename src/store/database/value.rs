@@ -55,16 +55,3 @@ impl From<Option<i64>> for Value {
         Self::OptionalInteger(number)
     }
 }
-
-pub(in crate::store) type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
-
-/// Binds `value` to the next number of a statement that reads.
-pub(in crate::store) fn bind<'q>(query: Query<'q>, value: &Value) -> Query<'q> {
-    match value {
-        Value::Text(text) => query.bind(String::from(&**text)),
-        Value::Static(text) => query.bind(*text),
-        Value::OptionalText(text) => query.bind(text.as_deref().map(String::from)),
-        Value::Integer(number) => query.bind(*number),
-        Value::OptionalInteger(number) => query.bind(*number),
-    }
-}
