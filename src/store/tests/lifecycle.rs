@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::make::{COMMITTED, METHOD, NOW, approved, intent, merchant, random, unknown};
 use super::on_both;
-use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 use crate::payment::ids::ConnectionId;
 use crate::store::Store;
@@ -16,7 +15,6 @@ on_both!(
     after_closing_nothing_is_taken,
     closing_writes_what_waits,
     connections_are_recorded,
-    what_a_dead_process_left_open_is_closed,
     corrupt_rows_are_named,
     a_well_store_says_so,
 );
@@ -222,46 +220,6 @@ async fn connections_are_recorded(database: TestDatabase) {
     );
     let page = store.list_connections(2, Some(listed[1])).await.unwrap();
     assert_eq!(page, records[2..4]);
-    store.close().await;
-}
-
-async fn what_a_dead_process_left_open_is_closed(database: TestDatabase) {
-    let now = SystemClock.now();
-    let dead = "node_00000000000000000000000001";
-    let alive = "node_00000000000000000000000002";
-    for (node, seen_at) in [(dead, 0), (alive, now.as_i64())] {
-        database
-            .execute(&format!(
-                "INSERT INTO nodes (id, started_at_ms, seen_at_ms) VALUES ('{node}', 0, {seen_at}); \
-                 INSERT INTO client_connections \
-                 (id, node_id, peer_address, peer_port, connected_at_ms) \
-                 VALUES ('con_{}', '{node}', '192.0.2.1', 4000, 0)",
-                &node[5..]
-            ))
-            .await;
-    }
-    let store = database.open().await;
-    if !store.exclusive() {
-        store
-            .close_connections_of(&[dead.parse().unwrap()])
-            .await
-            .unwrap();
-    }
-    let open: Vec<_> = store
-        .list_connections(10, None)
-        .await
-        .unwrap()
-        .into_iter()
-        .filter(|record| record.disconnected_at.is_none())
-        .map(|record| record.node_id.to_string())
-        .collect();
-    // Whoever holds a SQLite file is the only one alive.
-    let expected = if store.exclusive() {
-        vec![]
-    } else {
-        vec![alive]
-    };
-    assert_eq!(open, expected);
     store.close().await;
 }
 

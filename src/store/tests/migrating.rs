@@ -1,15 +1,22 @@
 //! The schema: brought up to date, and refused when it is another.
 
-use ring::digest::{SHA256, digest};
+use std::sync::atomic::Ordering;
 
-use super::make::{METHOD, NOW, intent};
+use ring::digest::{SHA256, digest};
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+use super::make::{COMMITTED, METHOD, NOW, intent};
 use super::on_both;
+use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, config_on_a_wire};
+use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::store::Store;
 use crate::store::change::Verdict;
+use crate::store::database::engine::{Engine, for_engine};
 use crate::store::database::schema::MigrationReport;
 use crate::store::error::StoreError;
 use crate::store::hex::hex;
-use crate::store::retention::prune;
+use crate::store::records::{ListOrder, PaymentFilter};
 use crate::store::testing::TestDatabase;
 
 on_both!(another_schema_is_refused, a_changed_migration_is_refused,);
@@ -32,32 +39,194 @@ async fn a_database_is_migrated_once() {
     }
 }
 
-/// A request and a sealed card that an earlier version of the program took.
-#[tokio::test]
-async fn what_an_older_schema_holds_is_brought_along() {
-    let sqlite = TestDatabase::empty_sqlite();
-    std::fs::write(sqlite.path(), "").unwrap();
-    for database in [sqlite, TestDatabase::empty_postgres().await] {
-        let first = include_str!("../../../migrations/0001_payments.sql");
-        database.execute(first).await;
-        let checksum = hex(digest(&SHA256, first.as_bytes()).as_ref());
+/// Makes a database as the version before last left it.
+pub(super) async fn make_version_2(database: &TestDatabase) {
+    let engine = database.engine();
+    if engine == Engine::Sqlite {
+        std::fs::write(database.path(), "").unwrap();
+    }
+    database
+        .execute(
+            "CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, \
+             name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at_ms BIGINT NOT NULL)",
+        )
+        .await;
+    for (version, name, text) in [
+        (
+            1,
+            "payments",
+            include_str!("../../../migrations/0001_payments.sql"),
+        ),
+        (
+            2,
+            "keyed_tables",
+            include_str!("../../../migrations/0002_keyed_tables.sql"),
+        ),
+    ] {
+        database.execute(&for_engine(engine, text)).await;
+        let checksum = hex(digest(&SHA256, text.as_bytes()).as_ref());
         database
             .execute(&format!(
-                "CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, \
-                    name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at_ms BIGINT NOT NULL); \
-                 INSERT INTO schema_migrations VALUES (1, 'payments', '{checksum}', 0); \
-                 INSERT INTO idempotency VALUES ('shop', '{METHOD}', 'r-1', 'op_1', 'hash', 0); \
-                 INSERT INTO used_envelopes VALUES ('shop', 'jti-1', 'op_1', 0)"
+                "INSERT INTO schema_migrations VALUES ({version}, '{name}', '{checksum}', 0)"
             ))
             .await;
+    }
+}
+
+async fn database_of_version_2(database: &TestDatabase) {
+    make_version_2(database).await;
+    database.execute(include_str!("version_2.sql")).await;
+}
+
+/// Everything that `version_2.sql` holds, read and used through the store.
+async fn check_version_2(store: &Store) {
+    let shop = store.merchant(&"shop".parse().unwrap()).await.unwrap();
+    let shop = shop.unwrap();
+    assert_eq!(
+        (&*shop.city, &*shop.terminal_id, &*shop.time_zone),
+        ("Köln", "T0000001", "UTC")
+    );
+    let key = store.api_key("pk_1").await.unwrap().unwrap();
+    assert_eq!(key.label, "till");
+    let connections = store.list_connections(10, None).await.unwrap();
+    assert_eq!(
+        connections[0].connection.identity.as_deref(),
+        Some("merchant shop")
+    );
+    let quarantined = store.list_quarantine(10, None).await.unwrap();
+    assert_eq!(quarantined[0].message, "0110 of nobody");
+    let shop = "shop".parse().unwrap();
+    let filter = PaymentFilter::default();
+    let page = store
+        .list_payments(&shop, &filter, ListOrder::OldestFirst, 10, None)
+        .await
+        .unwrap();
+    let names: Vec<_> = page.items.iter().map(|it| it.state.name()).collect();
+    assert_eq!(
+        names,
+        [
+            "AUTHORIZED",
+            "DECLINED",
+            "AUTHORIZING",
+            "AUTHORIZING",
+            "AUTHORIZING"
+        ]
+    );
+    for (number, payment) in page.items.iter().enumerate() {
+        let operations = store.operations_of(payment.id).await.unwrap();
+        assert_eq!(operations.len(), 1, "{number}");
+        let request_id = format!("request-{number}");
+        let recorded = store.find_answer(&shop, METHOD, &request_id).await.unwrap();
+        let recorded = recorded.unwrap();
+        assert_eq!(recorded.body_hash, [7; 32]);
+        // What was answered last is how the payment still is; the last one is in progress.
+        // What was answered last is how both still are; the last one is in progress.
+        let answer = recorded
+            .answer
+            .map(|(payment, operation)| (*payment, *operation));
+        let standing = (payment.clone(), operations[0].clone());
+        assert_eq!(answer, (number < 4).then_some(standing));
+        let late = store.late_response(operations[0].id).await.unwrap();
+        assert_eq!(late.is_some(), number == 2);
+    }
+    assert_eq!(store.owed_reversals(10).await.unwrap().len(), 2);
+    let open = store
+        .unfinished_operations(UnixMillis::new(i64::MAX), 10, None)
+        .await;
+    let open: Vec<_> = open.unwrap().found.into_iter().map(|it| it.0.id).collect();
+    assert_eq!(open, [page.items[4].id]);
+    let numbers = store
+        .reserve_sequence(&"acquirer".parse().unwrap(), NumberDate::of(NOW), 10)
+        .await;
+    assert_eq!(numbers, Ok(2_000..2_010));
+
+    let mut again = intent("shop");
+    again.claim.request_id = "request-0".into();
+    assert_eq!(store.record_intent(&again).await, Ok(Verdict::RequestTaken));
+    let mut replayed = intent("shop");
+    replayed.claim.request_id = "new".into();
+    replayed.envelope.as_mut().unwrap().jti = "jti-6".into();
+    assert_eq!(
+        store.record_intent(&replayed).await,
+        Ok(Verdict::EnvelopeUsed)
+    );
+    let mut new = intent("shop");
+    new.claim.request_id = "new".into();
+    new.envelope.as_mut().unwrap().jti = "new".into();
+    assert_eq!(store.record_intent(&new).await, Ok(COMMITTED));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_the_version_before_opens_and_goes_on() {
+    for database in [
+        TestDatabase::empty_sqlite(),
+        TestDatabase::empty_postgres().await,
+    ] {
+        database_of_version_2(&database).await;
+        let too_old = Store::open(&database.config).await.unwrap_err();
+        assert!(
+            matches!(too_old, StoreError::Schema { found: 2, .. }),
+            "{too_old}"
+        );
         let report = Store::migrate(&database.config).await.unwrap();
-        assert_eq!(report.applied, ["keyed_tables", "operations"]);
+        assert_eq!(report.applied, ["operations"]);
         let store = database.open().await;
-        let mut again = intent("shop");
-        again.claim.request_id = "r-1".into();
-        let taken = store.record_intent(&again).await;
-        assert_eq!(taken, Ok(Verdict::RequestTaken));
-        assert_eq!(prune(&store.inner.housekeeping, NOW).await.unwrap(), 1);
+        check_version_2(&store).await;
+        store.close().await;
+    }
+}
+
+/// A migration that is killed leaves nothing behind, wherever it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_is_killed_is_begun_again() {
+    for database in [
+        TestDatabase::empty_sqlite(),
+        TestDatabase::empty_postgres().await,
+    ] {
+        database_of_version_2(&database).await;
+        let engine = database.engine();
+        let text = for_engine(
+            engine,
+            include_str!("../../../migrations/0003_operations.sql"),
+        );
+        let statements: Vec<&str> = text.split_inclusive(";\n").collect();
+        for done in [1, statements.len() / 2, statements.len()] {
+            let options: AnyConnectOptions = database.url.parse().unwrap();
+            let mut connection = options.connect().await.unwrap();
+            let begin = "BEGIN; INSERT INTO schema_migrations VALUES (3, 'operations', 'x', 0);";
+            let killed = [&[begin], &statements[..done]].concat().concat();
+            sqlx::raw_sql(AssertSqlSafe(killed))
+                .execute(&mut connection)
+                .await
+                .unwrap();
+            // The transaction ends with its connection, as it does when the process is killed.
+            connection.close().await.unwrap();
+        }
+        let report = Store::migrate(&database.config).await.unwrap();
+        assert_eq!(report.applied, ["operations"]);
+        let store = database.open().await;
+        check_version_2(&store).await;
+        store.close().await;
+    }
+}
+
+/// Its COMMIT is lost, or the confirmation of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_whose_server_went_away_is_begun_again_or_done() {
+    for (at_commit, applied) in [
+        (LOSE_COMMIT, vec!["operations"]),
+        (LOSE_CONFIRMATION, vec![]),
+    ] {
+        let database = TestDatabase::empty_postgres().await;
+        database_of_version_2(&database).await;
+        let (config, plan) = config_on_a_wire(&database).await;
+        plan.store(at_commit, Ordering::SeqCst);
+        let lost = Store::migrate(&config).await.unwrap_err();
+        assert!(matches!(lost, StoreError::Unavailable { .. }), "{lost}");
+        let report = Store::migrate(&database.config).await.unwrap();
+        assert_eq!(report.applied, applied);
+        let store = database.open().await;
+        check_version_2(&store).await;
         store.close().await;
     }
 }

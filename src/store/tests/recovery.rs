@@ -2,14 +2,13 @@
 
 use super::make::{NOW, approved, intent_at};
 use super::on_both;
-use crate::payment::ids::{NodeId, OperationId};
+use crate::payment::ids::OperationId;
 use crate::store::Store;
 use crate::store::testing::TestDatabase;
 
 on_both!(
     unfinished_operations_come_in_parts,
     a_corrupt_row_holds_up_no_other,
-    who_stopped_in_order_gives_no_sign_of_life,
 );
 
 /// All unfinished operations in parts of `limit`, and how many parts there were.
@@ -82,35 +81,4 @@ async fn a_corrupt_row_holds_up_no_other(database: TestDatabase) {
         assert_eq!(in_parts(&store, limit).await, (good.clone(), parts));
     }
     store.close().await;
-}
-
-async fn who_stopped_in_order_gives_no_sign_of_life(database: TestDatabase) {
-    let store = database.open().await;
-    let node = |number: u8| NodeId::from_parts(NOW, [number; 10]);
-    for (number, seen_at_ms, stopped_at_ms) in
-        [(1, 1_000, "NULL"), (2, 3_000, "3001"), (3, 2_000, "NULL")]
-    {
-        let id = node(number);
-        database
-            .execute(&format!(
-                "INSERT INTO nodes (id, started_at_ms, seen_at_ms, stopped_at_ms) \
-                 VALUES ('{id}', 0, {seen_at_ms}, {stopped_at_ms})"
-            ))
-            .await;
-    }
-    let signs = store.heartbeats().await.unwrap();
-    let nodes: Vec<_> = signs.iter().map(|(node, _)| *node).collect();
-    assert_eq!(
-        nodes,
-        [store.node_id(), node(3), node(1)],
-        "the latest first"
-    );
-    assert_eq!(signs[1].1, 0);
-    store.close().await;
-
-    let reopened = database.open().await;
-    let nodes: Vec<_> = reopened.heartbeats().await.unwrap();
-    assert!(nodes.iter().all(|(node, _)| *node != store.node_id()));
-    assert_eq!(nodes.len(), 3);
-    reopened.close().await;
 }
