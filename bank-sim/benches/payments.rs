@@ -17,9 +17,10 @@ mod pki;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod switch;
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::BTreeMap;
 
 use harness::Banks;
+use tokio::time::Instant;
 
 const PAYMENTS: usize = 60_000;
 const IN_FLIGHT: usize = 256;
@@ -52,7 +53,7 @@ async fn payments_per_second(pan: &str, payments: usize) -> u128 {
         })
         .collect();
     let began = Instant::now();
-    let mut codes: HashMap<String, usize> = HashMap::new();
+    let mut codes: BTreeMap<String, usize> = BTreeMap::new();
     let mut batches = frames.chunks(IN_FLIGHT / 2);
     // Half of what may be in flight is written whenever that many answers have come.
     for batch in batches.by_ref().take(2) {
@@ -67,7 +68,7 @@ async fn payments_per_second(pan: &str, payments: usize) -> u128 {
         }
     }
     let took = began.elapsed();
-    assert_eq!(codes, HashMap::from([("00".to_owned(), payments)]));
+    assert_eq!(codes, BTreeMap::from([("00".to_owned(), payments)]));
     banks.sim.shutdown().await;
     payments as u128 * 1_000_000 / took.as_micros().max(1)
 }

@@ -16,6 +16,10 @@ pub trait Clock: fmt::Debug + Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     fn now_utc(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use iso8583::{Framing, Mti, mti::Class};
 use thiserror::Error;
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
@@ -19,6 +18,7 @@ use crate::{
     iso8583_rs_codec::CodecError,
     issuer::Issuer,
     message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES, Unreadable},
+    net::{Listener, Stream},
     network,
     outcome::Outcome,
     response_code::ResponseCode,
@@ -72,11 +72,7 @@ pub(crate) struct Host {
 }
 
 /// Accepts connections until told to stop, and drops them all then, as a killed process would.
-pub(crate) async fn listen(
-    host: Arc<Host>,
-    listener: TcpListener,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn listen(host: Arc<Host>, listener: Listener, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -108,13 +104,9 @@ pub(crate) async fn listen(
     connections.shutdown().await;
 }
 
-async fn serve(host: Arc<Host>, stream: TcpStream, peer: SocketAddr) {
+async fn serve(host: Arc<Host>, stream: Stream, peer: SocketAddr) {
     let acceptor = TlsAcceptor::from(Arc::clone(&host.tls));
-    let handshake = async {
-        stream.set_nodelay(true)?;
-        acceptor.accept(stream).await
-    };
-    let stream = match timeout(HANDSHAKE_LIMIT, handshake).await {
+    let stream = match timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             host.counters
@@ -158,7 +150,7 @@ enum ConnectionEnd {
 
 struct Connection {
     host: Arc<Host>,
-    line: Line<TlsStream<TcpStream>>,
+    line: Line<TlsStream<Stream>>,
     tapped: TappedLine,
     is_signed_on: bool,
     /// Answers of issuers, for the acquirer's connections.
@@ -171,7 +163,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(host: Arc<Host>, stream: TlsStream<TcpStream>, peer: SocketAddr) -> Self {
+    fn new(host: Arc<Host>, stream: TlsStream<Stream>, peer: SocketAddr) -> Self {
         let (relay, relayed) = mpsc::channel(MAX_RELAYED_ANSWERS);
         Self {
             tapped: TappedLine::to_address(&host.name, peer, &host.dialect_name),

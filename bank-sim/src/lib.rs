@@ -11,7 +11,8 @@
 //! - `acquirer`: forwards by BIN over its own links and relays the answers.
 //! - [`issuer`]: accounts, rules and holds; [`response_code`]: what DE 39 can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
-//! - [`tap`] and [`counters`]: the messages as a test or a demo sees them; [`clock`]: time as an argument.
+//! - [`tap`] and [`counters`]: the messages as a test or a demo sees them; [`net`], [`clock`], `random`: sockets, time
+//!   and hash seeds, which a simulation replaces.
 //!
 //! # What the hosts answer
 //!
@@ -59,6 +60,7 @@ mod host;
 mod message;
 mod network;
 mod outcome;
+mod random;
 mod tls;
 mod wire;
 
@@ -67,6 +69,7 @@ pub mod config;
 pub mod counters;
 pub mod iso8583_rs_codec;
 pub mod issuer;
+pub mod net;
 pub mod response_code;
 pub mod sim;
 pub mod tap;

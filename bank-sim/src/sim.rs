@@ -12,7 +12,6 @@ use std::{
 
 use thiserror::Error;
 use tokio::{
-    net::TcpListener,
     sync::{broadcast, watch},
     task::JoinHandle,
     time::timeout,
@@ -26,6 +25,7 @@ use crate::{
     host::{Host, Role, listen},
     iso8583_rs_codec::CodecError,
     issuer::{BooksSnapshot, PinKeyError},
+    net::{Listener, Net},
     tap::{Tap, TappedMessage},
     tls::TlsError,
 };
@@ -91,6 +91,7 @@ pub enum SimError {
 pub struct RunningSim {
     tap: Tap,
     clock: Arc<dyn Clock>,
+    net: Net,
     hosts: BTreeMap<String, RunningHost>,
 }
 
@@ -247,7 +248,7 @@ impl RunningSim {
         {
             return Ok(());
         }
-        let listener = bind(host, running.address).await?;
+        let listener = bind(&self.net, host, running.address).await?;
         let tasks = run_host(&running.host, listener);
         *running.tasks.lock().unwrap_or_else(PoisonError::into_inner) = Some(tasks);
         tracing::info!(host.id = host, "a host was started again");
@@ -298,8 +299,8 @@ pub struct HostSummary<'a> {
     pub framing: iso8583::Framing,
 }
 
-async fn bind(host: &str, address: SocketAddr) -> Result<TcpListener, SimError> {
-    TcpListener::bind(address)
+async fn bind(net: &Net, host: &str, address: SocketAddr) -> Result<Listener, SimError> {
+    net.listen(address)
         .await
         .map_err(|source| SimError::Listen {
             host: host.to_owned(),
@@ -308,7 +309,7 @@ async fn bind(host: &str, address: SocketAddr) -> Result<TcpListener, SimError> 
         })
 }
 
-fn run_host(host: &Arc<Host>, listener: TcpListener) -> HostTasks {
+fn run_host(host: &Arc<Host>, listener: Listener) -> HostTasks {
     let links = match &host.role {
         Role::Acquirer(acquirer) => acquirer.links(),
         Role::Issuer(_) => &[],

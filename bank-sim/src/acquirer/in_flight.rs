@@ -2,11 +2,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use foldhash::{HashMap, HashMapExt as _};
 use iso8583::{Mti, mti::Class};
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::message::BankMessage;
+use crate::{message::BankMessage, random::HashMap};
 
 /// The most requests in flight on one link; further ones are answered with 91.
 pub(crate) const MAX_IN_FLIGHT: usize = 65_536;
@@ -49,7 +48,7 @@ impl InFlight {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
-            pending: HashMap::new(),
+            pending: HashMap::default(),
             deadlines: VecDeque::new(),
             tickets: 0,
         }

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     counters::{Counters, HostCounters},
     message::{BankMessage, ECHOED_DES},
+    net::Net,
     response_code::ResponseCode,
     tap::Tap,
     wire::WireCodec,
@@ -42,6 +43,7 @@ pub(crate) struct LinkSettings {
     pub(crate) target: Option<LinkTarget>,
     pub(crate) tap: Tap,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) net: Net,
 }
 
 /// Where a link leads, and what is spoken on it.

@@ -3,9 +3,7 @@
 
 use std::collections::VecDeque;
 
-use foldhash::{HashMap, HashMapExt as _};
-
-use crate::issuer::ExchangeKey;
+use crate::{issuer::ExchangeKey, random::HashMap};
 
 /// The most forwarded messages that the acquirer remembers; beyond it the oldest is forgotten. The
 /// reversal of a forgotten one reaches the issuer in the switch's terms and is answered with 25.
@@ -41,7 +39,7 @@ impl Originals {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            known: HashMap::new(),
+            known: HashMap::default(),
             order: VecDeque::new(),
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use iso8583::Mti;
 use thiserror::Error;
 use tokio::{
-    net::TcpStream,
     sync::mpsc,
     time::{Instant, sleep_until},
 };
@@ -19,6 +18,7 @@ use crate::{
     clock::transmission_date_time,
     iso8583_rs_codec::CodecError,
     message::{BankMessage, ECHOED_NETWORK_DES},
+    net::Stream,
     network,
     response_code::ResponseCode,
     tap::{Direction, TappedLine},
@@ -44,17 +44,13 @@ pub(super) enum SessionEnd {
 pub(super) struct Session<'a> {
     link: &'a Link,
     target: &'a LinkTarget,
-    line: Line<TlsStream<TcpStream>>,
+    line: Line<TlsStream<Stream>>,
     tapped: TappedLine,
     last_traffic: Instant,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(
-        link: &'a Link,
-        target: &'a LinkTarget,
-        stream: TlsStream<TcpStream>,
-    ) -> Self {
+    pub(super) fn new(link: &'a Link, target: &'a LinkTarget, stream: TlsStream<Stream>) -> Self {
         Self {
             link,
             target,

@@ -4,7 +4,6 @@ use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::{
-    net::TcpStream,
     sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
@@ -14,7 +13,10 @@ use super::{
     link::{Forward, Link, LinkTarget},
     session::{Session, SessionEnd},
 };
-use crate::response_code::ResponseCode;
+use crate::{
+    net::{Net, Stream},
+    response_code::ResponseCode,
+};
 
 /// How long connecting, and the TLS handshake with it, may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -100,7 +102,7 @@ impl Link {
         target: &LinkTarget,
         queued: &mut mpsc::Receiver<Forward>,
     ) -> Result<std::convert::Infallible, LinkEnd> {
-        let stream = timeout(CONNECT_LIMIT, connect(target))
+        let stream = timeout(CONNECT_LIMIT, connect(&self.settings.net, target))
             .await
             .map_err(|_| LinkEnd::TooSlow)??;
         let mut session = Session::new(self, target, stream);
@@ -133,9 +135,8 @@ enum LinkEnd {
     Session(#[from] SessionEnd),
 }
 
-async fn connect(target: &LinkTarget) -> Result<TlsStream<TcpStream>, io::Error> {
-    let stream = TcpStream::connect(target.address).await?;
-    stream.set_nodelay(true)?;
+async fn connect(net: &Net, target: &LinkTarget) -> Result<TlsStream<Stream>, io::Error> {
+    let stream = net.connect(target.address).await?;
     let connector = TlsConnector::from(Arc::clone(&target.tls));
     connector.connect(target.server_name.clone(), stream).await
 }

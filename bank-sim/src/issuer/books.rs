@@ -4,7 +4,6 @@ pub(super) mod snapshot;
 
 use std::fmt;
 
-use foldhash::{HashMap, HashMapExt as _};
 use time::OffsetDateTime;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
     pin::ZonePinKey,
     request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
 };
-use crate::{response_code::ResponseCode, test_cards::provoked_by};
+use crate::{random::HashMap, response_code::ResponseCode, test_cards::provoked_by};
 
 /// Money in one currency. `available = balance - held`, and none of the three is ever negative.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +74,7 @@ const APPROVAL_CODES: u32 = 1_000_000;
 impl Books {
     pub(crate) fn new(zone_pin_key: ZonePinKey) -> Self {
         Self {
-            by_pan: HashMap::new(),
+            by_pan: HashMap::default(),
             cards: Vec::new(),
             accounts: Vec::new(),
             history: History::new(MAX_REMEMBERED_EXCHANGES),

@@ -3,10 +3,11 @@
 
 use std::collections::VecDeque;
 
-use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
-
 use super::request::ExchangeKey;
-use crate::response_code::ResponseCode;
+use crate::{
+    random::{HashMap, HashSet},
+    response_code::ResponseCode,
+};
 
 /// The most exchanges that an issuer remembers. Beyond it the one that was settled (declined, reversed
 /// or posted) longest ago is forgotten, and the oldest of all when few are settled. A forgotten exchange
@@ -91,11 +92,11 @@ impl History {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
-            exchanges: HashMap::new(),
+            exchanges: HashMap::default(),
             arrivals: VecDeque::new(),
             settled: VecDeque::new(),
             next_number: 0,
-            reversed_first: HashSet::new(),
+            reversed_first: HashSet::default(),
             reversed_first_order: VecDeque::new(),
         }
     }

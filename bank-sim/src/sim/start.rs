@@ -18,6 +18,7 @@ use crate::{
     host::{Host, Role},
     iso8583_rs_codec::Iso8583RsCodec,
     issuer::{Issuer, ZonePinKey, with_test_cards},
+    net::Net,
     tap::Tap,
     tls,
     wire::WireCodec,
@@ -34,22 +35,24 @@ impl BankSim {
     /// # Errors
     /// The setting that cannot be used, and its host.
     pub async fn start(config: SimConfig) -> Result<RunningSim, SimError> {
-        Self::start_at(config, Arc::new(SystemClock)).await
+        Self::start_with(config, Arc::new(SystemClock), Net::default()).await
     }
 
-    /// As [`BankSim::start`], with a clock of the caller's.
+    /// As [`BankSim::start`], with the caller's clock and network.
     ///
     /// # Errors
     /// The setting that cannot be used, and its host.
-    pub async fn start_at(
+    pub async fn start_with(
         config: SimConfig,
         clock: Arc<dyn Clock>,
+        net: Net,
     ) -> Result<RunningSim, SimError> {
         config.check()?;
         let tap = Tap::new(Arc::clone(&clock));
         let mut sim = RunningSim {
             tap,
             clock,
+            net,
             hosts: BTreeMap::new(),
         };
         for issuer in &config.issuers {
@@ -130,6 +133,7 @@ impl RunningSim {
                 target: self.link_target(config, link, issuer)?,
                 tap: self.tap.clone(),
                 clock: Arc::clone(&self.clock),
+                net: self.net.clone(),
             })));
         }
         let acquirer = Acquirer::new(
@@ -198,7 +202,7 @@ impl RunningSim {
     }
 
     async fn add_host(&mut self, host: Host, listen_on: SocketAddr) -> Result<(), SimError> {
-        let listener = bind(&host.name, listen_on).await?;
+        let listener = bind(&self.net, &host.name, listen_on).await?;
         let address = listener.local_addr().map_err(|source| SimError::Listen {
             host: host.name.to_string(),
             address: listen_on,

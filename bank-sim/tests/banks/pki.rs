@@ -2,14 +2,16 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use bank_sim::config::{
-    Pem,
-    standard::{HostPems, server_name},
+use bank_sim::{
+    config::{
+        Pem,
+        standard::{HostPems, server_name},
+    },
+    net::{Net, Stream},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// A private root with a server and a client certificate under it.
@@ -87,8 +89,8 @@ pub(crate) async fn connect_tls(
     address: SocketAddr,
     host: &str,
     config: ClientConfig,
-) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(address).await?;
+) -> std::io::Result<TlsStream<Stream>> {
+    let stream = Net::default().connect(address).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from(server_name(host)).unwrap();
     TlsConnector::from(Arc::new(config))

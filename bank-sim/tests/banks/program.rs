@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bank_sim::net::Net;
 use iso8583::Dialect;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -179,7 +180,10 @@ async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_s
 async fn a_taken_port_and_an_unknown_key_are_named() {
     let directory = Directory::new();
     write_sample(&directory.0);
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = Net::default()
+        .listen("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let path = directory.0.join("bank-sim.toml");
     let sample = fs::read_to_string(&path).unwrap();

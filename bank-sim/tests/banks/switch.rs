@@ -2,11 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bank_sim::RunningSim;
+use bank_sim::{RunningSim, net::Stream};
 use iso8583::{Dialect, Framing, Message, MessageBuilder, Mti, Prefix};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
@@ -18,7 +17,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A switch's end of a line.
 pub(crate) struct Switch {
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: TlsStream<Stream>,
     pub(crate) dialect: Dialect,
     pub(crate) framing: Framing,
     input: Vec<u8>,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bank_sim::net::Net;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::Banks;
@@ -108,7 +109,8 @@ fn client_hello_of_tls_1_2() -> Vec<u8> {
 async fn tls_1_2_is_refused_with_protocol_version() {
     let banks = Banks::start().await;
     for host in ["acquirer", "issuer-a", "issuer-b"] {
-        let mut stream = tokio::net::TcpStream::connect(banks.sim.address(host).unwrap())
+        let mut stream = Net::default()
+            .connect(banks.sim.address(host).unwrap())
             .await
             .unwrap();
         stream.write_all(&client_hello_of_tls_1_2()).await.unwrap();
