@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use hdrhistogram::Histogram;
@@ -27,9 +27,10 @@ use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use payswitch::merchant_api::pb::sealing_service_server::{SealingService, SealingServiceServer};
 use payswitch::merchant_api::transport::tls;
+use payswitch::net::{self, Listener, Net};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -130,7 +131,9 @@ async fn serve(ready_file: &Path) -> Result<(), Failure> {
         certificate.signing_key.serialize_pem(),
     );
     let config = tls::server_config(chain.as_bytes(), key.as_bytes(), None)?;
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let listener = Net::SYSTEM
+        .listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await?;
     let ready = serde_json::json!({ "address": listener.local_addr()?, "ca": chain });
     write_whole(ready_file, &ready)?;
     let (accepted, streams) = mpsc::channel(ACCEPTED);
@@ -147,24 +150,17 @@ async fn serve(ready_file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn accept(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    accepted: mpsc::Sender<io::Result<Stream>>,
-) {
+async fn accept(listener: Listener, tls: TlsAcceptor, accepted: mpsc::Sender<io::Result<Stream>>) {
     while let Ok((tcp, _)) = listener.accept().await {
-        let stream = async {
-            tcp.set_nodelay(true)?;
-            tls.accept(tcp).await
-        };
-        if accepted.send(stream.await.map(Stream)).await.is_err() {
+        let stream = tls.accept(tcp).await;
+        if accepted.send(stream.map(Stream)).await.is_err() {
             return;
         }
     }
 }
 
 /// Only there because tonic wants to ask each connection who it is.
-struct Stream(TlsStream<TcpStream>);
+struct Stream(TlsStream<net::Stream>);
 
 impl Connected for Stream {
     type ConnectInfo = ();

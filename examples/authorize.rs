@@ -32,6 +32,7 @@ use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use payswitch::payment::money::{Currency, Money};
+use payswitch::random::Random;
 use serde::Deserialize;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -134,10 +135,10 @@ async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         Sealing::RsaOaep256 => Algorithm::RsaOaep256,
     };
     let jwks = String::from_utf8(read(&ready.jwks_path)?)?;
-    let gateway_key = Recipient::from_jwks(&jwks, algorithm)?;
+    let gateway_key = Recipient::from_jwks(&jwks, algorithm, &Random::SYSTEM)?;
     let order = match &arguments.order {
         Some(order) => order.clone(),
-        None => format!("order-{}", seal::new_jti()?),
+        None => format!("order-{}", seal::new_jti(&SystemClock, &Random::SYSTEM)?),
     };
     if arguments.seal_only {
         println!(
@@ -159,7 +160,7 @@ async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let request = pb::AuthorizePaymentRequest {
         request_id: match &arguments.request_id {
             Some(request_id) => request_id.clone(),
-            None => seal::new_jti()?,
+            None => seal::new_jti(&SystemClock, &Random::SYSTEM)?,
         },
         amount: Some(pb::Money {
             amount_minor: arguments.amount_minor,
@@ -250,7 +251,7 @@ fn seal_card(
         merchant: merchant_id,
         order,
         amount: Money::new(arguments.amount_minor, arguments.currency)?,
-        jti: &seal::new_jti()?,
+        jti: &seal::new_jti(&SystemClock, &Random::SYSTEM)?,
         issued_at: SystemClock.now(),
         lifetime_s: CARD_LIFETIME_S,
     };
@@ -264,10 +265,10 @@ async fn open_session(
     gateway_key: &Recipient,
     merchant_id: &str,
 ) -> Result<Recipient, Box<dyn Error>> {
-    let session_key = SessionKey::generate()?;
+    let session_key = SessionKey::generate(&Random::SYSTEM)?;
     let claims = SessionClaims {
         merchant: merchant_id,
-        jti: &seal::new_jti()?,
+        jti: &seal::new_jti(&SystemClock, &Random::SYSTEM)?,
         issued_at: SystemClock.now(),
         lifetime_s: SESSION_LIFETIME_S,
     };
@@ -277,7 +278,11 @@ async fn open_session(
     let answer = SealingServiceClient::new(api_key.clone().on(channel.clone()))
         .create_sealing_session(request)
         .await?;
-    Ok(Recipient::session(answer.into_inner().kid, &session_key)?)
+    Ok(Recipient::session(
+        answer.into_inner().kid,
+        &session_key,
+        &Random::SYSTEM,
+    )?)
 }
 
 fn line(name: &str, value: &str) {

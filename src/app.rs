@@ -14,7 +14,7 @@ use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
 use crate::card::keys::{SealingKeys, SealingKeysError};
 use crate::card::test_methods::TestPaymentMethods;
-use crate::clock::{self, Clock, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
@@ -25,10 +25,12 @@ use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::{Dependencies, Limits, MerchantApi, ServeError};
 use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
 use crate::merchant_api::transport::tls::{self, TlsError};
+use crate::net::Net;
 use crate::operations::conclude::LONGEST;
 use crate::operations::flow::FlowTable;
 use crate::operations::machine::Operations;
 use crate::payment::ids::MerchantId;
+use crate::random::{NoEntropy, Random};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
@@ -87,7 +89,7 @@ pub enum StartError {
     MerchantApi(#[from] ServeError),
     /// The operating system gave no randomness.
     #[error(transparent)]
-    Entropy(#[from] clock::NoEntropy),
+    Entropy(#[from] NoEntropy),
 }
 
 /// What is read from files, or made in memory by the demo and the tests.
@@ -110,7 +112,10 @@ impl Parts {
     /// # Errors
     /// When a file can't be read or holds something else; each says which file.
     pub fn from_config(config: &Config) -> Result<Self, StartError> {
-        let master_key = Arc::new(MasterKey::load(config.card.master_key_file.as_deref())?);
+        let master_key = Arc::new(MasterKey::load(
+            config.card.master_key_file.as_deref(),
+            &Random::SYSTEM,
+        )?);
         tracing::info!(tier = %master_key.tier(), "The master key is loaded");
         let sealing_keys = SealingKeys::load_or_generate(
             &config.card.sealing_keys,
@@ -177,23 +182,27 @@ pub struct Running {
 /// # Errors
 /// When a part can't be started; what was started before it is stopped.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
+    let (net, random) = (Net::SYSTEM, Random::SYSTEM);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let limits = Limits {
         connections: config.merchant_api.connections,
         concurrent_calls: config.merchant_api.concurrent_calls,
     };
-    let api = MerchantApi::bind(config.merchant_api.listen, parts.merchant_api_tls, limits).await?;
+    let listen = config.merchant_api.listen;
+    let api = MerchantApi::bind(&net, listen, parts.merchant_api_tls, limits).await?;
     let merchant_api = api.local_addr();
-    let store = Store::open(&config.store).await?;
+    let store = Store::open(&config.store, Arc::clone(&clock), &random).await?;
     parts.sealing_keys.write_jwks(&config.card.jwks_path)?;
-    let opener = Arc::new(Opener::new(parts.sealing_keys, &parts.master_key)?);
+    let opener = Arc::new(Opener::new(parts.sealing_keys, &parts.master_key, &random)?);
     let pepper = pepper(&parts.master_key)?;
     let (notices, noticed) = mpsc::channel(NOTICES);
     let hosts = Hosts::start(
         parts.profiles,
         parts.hosts_options,
+        net,
         Arc::clone(&clock),
+        random.clone(),
         notices,
     )?;
     let hosts = Arc::new(hosts);
@@ -208,6 +217,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         Arc::clone(&hosts),
         FlowTable::default().with(&authorization),
         Arc::clone(&clock),
+        random.clone(),
         config.merchant_api.concurrent_calls,
     ));
     if store.exclusive() {
@@ -227,6 +237,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         pepper,
         connection_log: Arc::new(store.clone()),
         clock,
+        random: random.clone(),
         authorizations: Arc::new(Performer {
             operations: Arc::clone(&operations),
             flow: authorization,
@@ -362,7 +373,7 @@ pub enum IssueError {
     Store(#[from] StoreError),
     /// The operating system gave no randomness.
     #[error(transparent)]
-    Entropy(#[from] clock::NoEntropy),
+    Entropy(#[from] NoEntropy),
 }
 
 /// Makes an API key for a merchant. Its text is returned and kept nowhere.
@@ -375,7 +386,7 @@ pub async fn issue_api_key(
     merchant_id: &MerchantId,
     label: &str,
 ) -> Result<Zeroizing<String>, IssueError> {
-    let key = NewApiKey::generate(&pepper(master_key)?)?;
+    let key = NewApiKey::generate(&pepper(master_key)?, &Random::SYSTEM)?;
     let record = key.record(*merchant_id, label, SystemClock.now());
     store.insert_api_key(&record).await?;
     Ok(key.text)

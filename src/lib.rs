@@ -12,7 +12,7 @@
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
 //! - [`payment`]: what a payment is, without any I/O.
-//! - [`clock`]: time and randomness, as arguments.
+//! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`telemetry`]: what the program says while it runs.
 //! - [`certs`]: makes the development PKI.
 
@@ -25,7 +25,9 @@ pub mod config;
 pub mod flows;
 pub mod hosts;
 pub mod merchant_api;
+pub mod net;
 pub mod operations;
 pub mod payment;
+pub mod random;
 pub mod store;
 pub mod telemetry;

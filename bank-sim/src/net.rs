@@ -5,12 +5,15 @@ use std::{io, net::SocketAddr};
 /// One end of a connection.
 pub type Stream = tokio::net::TcpStream;
 
-/// The network of the machine. Nagle's algorithm is off on every connection: messages are short, and an
+/// A network. Nagle's algorithm is off on every connection: messages are short, and an
 /// answer is waited for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Net(());
 
 impl Net {
+    /// The network of the machine.
+    pub const SYSTEM: Self = Self(());
+
     /// Connects to an address.
     ///
     /// # Errors

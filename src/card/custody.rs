@@ -18,7 +18,7 @@ use super::key_files::{
     Existing, KeyFileError, mode_readable_by_others, read_text, refuse_readable_by_others,
     write_private_file,
 };
-use crate::clock::{NoEntropy, random_bytes};
+use crate::random::{NoEntropy, Random};
 
 /// The environment variable that holds the master key in development: 32 bytes in base64.
 pub const MASTER_KEY_VARIABLE: &str = "PAYSWITCH_MASTER_KEY";
@@ -132,6 +132,8 @@ impl fmt::Debug for DerivedKey {
 pub struct MasterKey {
     bytes: Zeroizing<[u8; KEY_BYTES]>,
     tier: CustodyTier,
+    /// Where the nonces of wrapped keys come from.
+    random: Random,
 }
 
 impl fmt::Debug for MasterKey {
@@ -146,19 +148,19 @@ impl MasterKey {
     ///
     /// # Errors
     /// When there is none, it is malformed, or others than its owner may read the file.
-    pub fn load(file: Option<&Path>) -> Result<Self, CustodyError> {
+    pub fn load(file: Option<&Path>, random: &Random) -> Result<Self, CustodyError> {
         if let Ok(text) = std::env::var(MASTER_KEY_VARIABLE) {
-            return Self::from_base64(&Zeroizing::new(text));
+            return Self::from_base64(&Zeroizing::new(text), random);
         }
-        Self::read_file(file.ok_or(CustodyError::NoMasterKey)?)
+        Self::read_file(file.ok_or(CustodyError::NoMasterKey)?, random)
     }
 
     /// A master key from base64, as the environment has it.
     ///
     /// # Errors
     /// When it is not 32 bytes in base64.
-    pub fn from_base64(text: &str) -> Result<Self, CustodyError> {
-        Self::decode(text, CustodyTier::Environment).ok_or_else(|| {
+    pub fn from_base64(text: &str, random: &Random) -> Result<Self, CustodyError> {
+        Self::decode(text, CustodyTier::Environment, random).ok_or_else(|| {
             CustodyError::MalformedMasterKey {
                 place: MASTER_KEY_VARIABLE.into(),
             }
@@ -169,11 +171,13 @@ impl MasterKey {
     ///
     /// # Errors
     /// When it can't be read, is malformed, or others than its owner may read it.
-    pub fn read_file(path: &Path) -> Result<Self, CustodyError> {
+    pub fn read_file(path: &Path, random: &Random) -> Result<Self, CustodyError> {
         refuse_readable_by_others(path)?;
         let text = read_text(path)?;
-        Self::decode(&text, CustodyTier::File).ok_or_else(|| CustodyError::MalformedMasterKey {
-            place: format!("`{}`", path.display()),
+        Self::decode(&text, CustodyTier::File, random).ok_or_else(|| {
+            CustodyError::MalformedMasterKey {
+                place: format!("`{}`", path.display()),
+            }
         })
     }
 
@@ -181,14 +185,15 @@ impl MasterKey {
     ///
     /// # Errors
     /// When the file is there already or can't be written.
-    pub fn create_file(path: &Path) -> Result<Self, CustodyError> {
-        let bytes = Zeroizing::new(random_bytes::<KEY_BYTES>()?);
+    pub fn create_file(path: &Path, random: &Random) -> Result<Self, CustodyError> {
+        let bytes = Zeroizing::new(random.bytes::<KEY_BYTES>()?);
         let mut text = Zeroizing::new(STANDARD.encode(*bytes));
         text.push('\n');
         write_private_file(path, text.as_bytes(), Existing::Refuse)?;
         Ok(Self {
             bytes,
             tier: CustodyTier::File,
+            random: random.clone(),
         })
     }
 
@@ -212,10 +217,14 @@ impl MasterKey {
         Ok(key)
     }
 
-    fn decode(text: &str, tier: CustodyTier) -> Option<Self> {
+    fn decode(text: &str, tier: CustodyTier, random: &Random) -> Option<Self> {
         let decoded = Zeroizing::new(STANDARD.decode(text.trim_end()).ok()?);
         let bytes = Zeroizing::new(<[u8; KEY_BYTES]>::try_from(decoded.as_slice()).ok()?);
-        Some(Self { bytes, tier })
+        Some(Self {
+            bytes,
+            tier,
+            random: random.clone(),
+        })
     }
 
     fn wrapping_key(&self) -> Result<LessSafeKey, CustodyError> {
@@ -291,7 +300,7 @@ pub fn write_wrapped(
     master_key: &MasterKey,
     existing: Existing,
 ) -> Result<(), CustodyError> {
-    let nonce = random_bytes::<NONCE_BYTES>()?;
+    let nonce = master_key.random.bytes::<NONCE_BYTES>()?;
     let mut sealed = Zeroizing::new(pkcs8.to_vec());
     let tag = master_key
         .wrapping_key()?

@@ -20,6 +20,7 @@ use super::session::SealingSession;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
+use crate::random::Random;
 use content_key::{ContentKey, ContentKeys};
 
 /// A sealed card as the merchant sent it: a compact JWE, not yet looked at.
@@ -110,9 +111,13 @@ impl Opener {
     ///
     /// # Errors
     /// When the cryptographic library makes no decoy key.
-    pub fn new(keys: SealingKeys, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
+    pub fn new(
+        keys: SealingKeys,
+        master_key: &MasterKey,
+        random: &Random,
+    ) -> Result<Self, SealingKeysError> {
         Ok(Self {
-            keys: ContentKeys::new(keys, master_key)?,
+            keys: ContentKeys::new(keys, master_key, random)?,
         })
     }
 

@@ -20,9 +20,10 @@ use super::jwe::{
 };
 use super::pan::Card;
 use super::payload;
-use crate::clock::{NoEntropy, SystemClock, random_bytes};
+use crate::clock::Clock;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
+use crate::random::{NoEntropy, Random};
 use jwk::{Jwk, JwkSet};
 
 /// Why a card could not be sealed.
@@ -87,9 +88,9 @@ pub struct SessionClaims<'a> {
 ///
 /// # Errors
 /// When the operating system has no randomness.
-pub fn new_jti() -> Result<String, NoEntropy> {
-    let random = random_bytes::<12>()?;
-    let now_us = SystemClock.now_us();
+pub fn new_jti(clock: &dyn Clock, random: &Random) -> Result<String, NoEntropy> {
+    let random = random.bytes::<12>()?;
+    let now_us = clock.now_us();
     let letter = |place: u32| {
         let digit = u8::try_from((now_us >> (4 * place)) & 15).unwrap_or(0);
         char::from(b'a' + digit)
@@ -113,8 +114,8 @@ impl SessionKey {
     ///
     /// # Errors
     /// When the operating system has no randomness.
-    pub fn generate() -> Result<Self, NoEntropy> {
-        random_bytes().map(Self)
+    pub fn generate(random: &Random) -> Result<Self, NoEntropy> {
+        random.bytes().map(Self)
     }
 }
 
@@ -134,6 +135,8 @@ enum Public {
 pub struct Recipient {
     kid: String,
     public: Public,
+    /// Where content keys and nonces come from.
+    random: Random,
 }
 
 impl fmt::Debug for Recipient {
@@ -150,7 +153,7 @@ impl Recipient {
     ///
     /// # Errors
     /// When the text is no JWK Set, or has no usable key for the algorithm.
-    pub fn from_jwks(json: &str, algorithm: Algorithm) -> Result<Self, SealError> {
+    pub fn from_jwks(json: &str, algorithm: Algorithm, random: &Random) -> Result<Self, SealError> {
         let set: JwkSet = serde_json::from_str(json).map_err(SealError::NotAJwkSet)?;
         set.keys
             .into_iter()
@@ -165,6 +168,7 @@ impl Recipient {
                 Some(Self {
                     kid: jwk.kid,
                     public,
+                    random: random.clone(),
                 })
             })
             .ok_or(SealError::NoKey(algorithm))
@@ -174,11 +178,12 @@ impl Recipient {
     ///
     /// # Errors
     /// When the cryptographic library does not take the key.
-    pub fn session(kid: String, key: &SessionKey) -> Result<Self, SealError> {
+    pub fn session(kid: String, key: &SessionKey, random: &Random) -> Result<Self, SealError> {
         let key = content_key(&key.0).ok_or(SealError::Refused("take a session key"))?;
         Ok(Self {
             kid,
             public: Public::Session(Box::new(key)),
+            random: random.clone(),
         })
     }
 
@@ -273,14 +278,14 @@ impl Recipient {
                 (Some(key), Vec::new())
             }
             Public::Rsa(public) => {
-                let key = Zeroizing::new(random_bytes()?);
+                let key = Zeroizing::new(self.random.bytes()?);
                 let encrypted = encrypt_key(public, &key)?;
                 (Some(key), encrypted)
             }
             Public::Session(_) => (None, Vec::new()),
         };
         let protected = encode(&serde_json::to_vec(&header)?);
-        let nonce = random_bytes::<NONCE_LEN>()?;
+        let nonce = self.random.bytes::<NONCE_LEN>()?;
         let mut content = Zeroizing::new(payload.to_vec());
         let own_key = own_key.and_then(|key| content_key(&key));
         let key = match (&own_key, &self.public) {

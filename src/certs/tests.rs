@@ -14,7 +14,8 @@ use super::files::RootKeys;
 use super::*;
 use crate::card::custody::MasterKey;
 use crate::card::key_files::Existing;
-use crate::clock::{Clock as _, SystemClock, random_bytes};
+use crate::clock::{Clock as _, SystemClock};
+use crate::random::Random;
 
 fn pki() -> DevelopmentPki {
     DevelopmentPki::generate(&"demo-shop".parse().unwrap(), SystemClock.now()).unwrap()
@@ -163,7 +164,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let random = u64::from_be_bytes(random_bytes().unwrap());
+        let random = u64::from_be_bytes(Random::SYSTEM.bytes().unwrap());
         Self(std::env::temp_dir().join(format!("payswitch-pki-{random:016x}")))
     }
 
@@ -250,7 +251,7 @@ fn a_wrapped_pki_reads_back_under_its_master_key_only() {
     use base64::Engine as _;
     let master_key = |byte| {
         let text = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
-        MasterKey::from_base64(&text).unwrap()
+        MasterKey::from_base64(&text, &Random::SYSTEM).unwrap()
     };
     let (folder, pki) = (Folder::new(), pki());
     let written = pki.write_wrapped_to(&folder.0, &master_key(1)).unwrap();

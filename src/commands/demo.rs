@@ -25,6 +25,7 @@ use crate::commands::output::print_line;
 use crate::commands::ready_file::ReadyFile;
 use crate::commands::runtime::runtime;
 use crate::commands::serve::{StopSignal, without_password};
+use crate::random::Random;
 use crate::telemetry::{self, LogFormat};
 
 use stand::{Listener, SERVER_NAME, Stand, StandOptions, stops};
@@ -162,7 +163,7 @@ async fn show_around(
 
 async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
     let jwks = std::fs::read_to_string(&stand.jwks_path)?;
-    let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs)?;
+    let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM)?;
     let listener = stand.listen();
     print_line!(
         "\nPaying with each test card: sealed here, sent over gRPC, answered by a bank ..."

@@ -17,9 +17,10 @@ mod target;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::CommandError;

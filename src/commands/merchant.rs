@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use comfy_table::Table;
@@ -19,6 +20,7 @@ use crate::config::Config;
 use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
+use crate::random::Random;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::ApiKeyRecord;
@@ -145,7 +147,7 @@ fn mcc(text: &str) -> Result<String, String> {
 pub fn run(arguments: MerchantArgs) -> Result<ExitCode, CommandError> {
     let config = Config::load(arguments.config.as_deref())?;
     runtime()?.block_on(async {
-        let store = Store::open(&config.store).await?;
+        let store = Store::open(&config.store, Arc::new(SystemClock), &Random::SYSTEM).await?;
         let done = act(&store, &config, arguments.action).await;
         store.close().await;
         done
@@ -190,7 +192,8 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
             }
         }
         Action::Key { merchant, label } => {
-            let master_key = MasterKey::load(config.card.master_key_file.as_deref())?;
+            let master_key =
+                MasterKey::load(config.card.master_key_file.as_deref(), &Random::SYSTEM)?;
             try_master_key(&config.card.sealing_keys, &master_key)?;
             expect_merchant(store, &merchant).await?;
             let key = app::issue_api_key(store, &master_key, &merchant, &label).await?;
@@ -309,8 +312,8 @@ mod tests {
         let (ours, other) = (folder.join("ours.key"), folder.join("other.key"));
         let keys = folder.join("keys");
         std::fs::create_dir_all(&keys).unwrap();
-        let ours = MasterKey::create_file(&ours).unwrap();
-        let other = MasterKey::create_file(&other).unwrap();
+        let ours = MasterKey::create_file(&ours, &Random::SYSTEM).unwrap();
+        let other = MasterKey::create_file(&other, &Random::SYSTEM).unwrap();
         // With nothing to open, nothing can be told.
         try_master_key(&keys, &other).unwrap();
         try_master_key(&folder.join("absent"), &other).unwrap();

@@ -8,6 +8,7 @@ use clap::Args;
 use super::error::CommandError;
 use super::output::print_line;
 use super::runtime::runtime;
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::store::Store;
 use crate::telemetry::{self, LogFormat};
@@ -30,7 +31,7 @@ pub struct MigrateArgs {
 pub fn run(arguments: &MigrateArgs) -> Result<ExitCode, CommandError> {
     telemetry::start(LogFormat::Text, None)?;
     let config = Config::load(arguments.config.as_deref())?;
-    let report = runtime()?.block_on(Store::migrate(&config.store))?;
+    let report = runtime()?.block_on(Store::migrate(&config.store, &SystemClock))?;
     for migration in &report.applied {
         print_line!("applied {migration}")?;
     }

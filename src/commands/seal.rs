@@ -16,6 +16,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::merchant_api::read::text::merchant_reference;
 use crate::payment::ids::MerchantId;
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
+use crate::random::Random;
 
 /// The most that is read from standard input, in bytes: a card is far smaller.
 const MAX_INPUT_BYTES: u64 = 4096;
@@ -130,9 +131,9 @@ pub fn run(arguments: SealArgs) -> Result<ExitCode, CommandError> {
         let path = arguments.jwks.clone();
         SealCommandError::Jwks { path, source }
     })?;
-    let recipient = Recipient::from_jwks(&jwks, arguments.alg.into())?;
+    let recipient = Recipient::from_jwks(&jwks, arguments.alg.into(), &Random::SYSTEM)?;
     let amount = Money::new(arguments.amount_minor, arguments.currency)?;
-    let jti = seal::new_jti()?;
+    let jti = seal::new_jti(&SystemClock, &Random::SYSTEM)?;
     let card = card(&arguments)?;
     let claims = CardClaims {
         merchant: arguments.merchant.as_str(),
@@ -145,7 +146,7 @@ pub fn run(arguments: SealArgs) -> Result<ExitCode, CommandError> {
     let sealed = recipient.seal_card(&card, &claims)?;
     let answer = if arguments.request {
         let request = serde_json::json!({
-            "request_id": seal::new_jti()?,
+            "request_id": seal::new_jti(&SystemClock, &Random::SYSTEM)?,
             "amount": { "amount_minor": arguments.amount_minor, "currency": arguments.currency },
             "merchant_reference": arguments.order,
             "sealed_card": sealed.as_str(),

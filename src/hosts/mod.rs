@@ -17,11 +17,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::net::Net;
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
+use crate::random::Random;
 
 pub mod exchange;
 mod host;
@@ -118,7 +120,9 @@ impl Hosts {
     pub fn start(
         profiles: Vec<HostProfile>,
         options: HostsOptions,
+        net: Net,
         clock: Arc<dyn Clock>,
+        random: Random,
         notices: mpsc::Sender<HostNotice>,
     ) -> Result<Self, HostsError> {
         let tap = options.tap.then(|| broadcast::Sender::new(TAP_MESSAGES));
@@ -153,7 +157,8 @@ impl Hosts {
                     notices: notices.clone(),
                     tap: tap.clone(),
                 };
-                let (handle, line) = line::open_line(&profile, &tls, load, drain.clone(), report);
+                let (handle, line) =
+                    line::open_line(&profile, &tls, load, drain.clone(), report, &net, &random);
                 lines.push(handle);
                 tasks.spawn(link::run(line));
             }

@@ -2,6 +2,7 @@
 
 pub mod encoded;
 
+use crate::net::Net;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -116,8 +116,7 @@ pub async fn connect(
     let connector = tower::service_fn(move |_: http::Uri| {
         let (tls, name) = (tls.clone(), name.clone());
         async move {
-            let tcp = TcpStream::connect(address).await?;
-            tcp.set_nodelay(true)?;
+            let tcp = Net::SYSTEM.connect(address).await?;
             Ok::<_, io::Error>(TokioIo::new(tls.connect(name, tcp).await?))
         }
     });

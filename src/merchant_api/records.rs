@@ -273,9 +273,11 @@ impl ConnectionLog for Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SystemClock;
     use crate::config::store::StoreConfig;
     use crate::merchant_api::testing::merchant;
     use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
+    use crate::random::Random;
 
     #[test]
     fn a_digest_is_64_hexadecimal_digits() {
@@ -301,13 +303,15 @@ mod tests {
             url: format!("sqlite://{}", folder.join("records.db").display()),
             ..StoreConfig::default()
         };
-        Store::migrate(&config).await.unwrap();
-        let store = Store::open(&config).await.unwrap();
+        Store::migrate(&config, &SystemClock).await.unwrap();
+        let store = Store::open(&config, Arc::new(SystemClock), &Random::SYSTEM)
+            .await
+            .unwrap();
         let (shop, now) = (
             Merchant::clone(&merchant("demo-shop")),
             UnixMillis::new(1_763_757_000_000),
         );
-        let key = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
+        let key = NewApiKey::generate(&Pepper::new(&[7; 32]), &Random::SYSTEM).unwrap();
         store.insert_merchant(&shop).await.unwrap();
         let record = key.record(shop.id, "test", now);
         store.insert_api_key(&record).await.unwrap();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -35,6 +34,8 @@ use crate::card::envelope::Opener;
 use crate::clock::Clock;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
+use crate::net::{Listener, Net};
+use crate::random::Random;
 
 /// The largest request that is read, in bytes. A sealed card is 8 KiB at most.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
@@ -64,6 +65,8 @@ pub struct Dependencies {
     pub connection_log: Arc<dyn ConnectionLog>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Names connections.
+    pub random: Random,
     /// What authorizes payments.
     pub authorizations: Arc<dyn Perform<Authorization>>,
     /// What finds payments again.
@@ -112,7 +115,7 @@ pub enum ServeError {
 
 /// The merchant API, listening and not serving yet.
 pub struct MerchantApi {
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
     tls: TlsAcceptor,
     limits: Limits,
@@ -124,12 +127,13 @@ impl MerchantApi {
     /// # Errors
     /// When the address can't be listened on.
     pub async fn bind(
+        net: &Net,
         address: SocketAddr,
         tls: ServerConfig,
         limits: Limits,
     ) -> Result<Self, ServeError> {
         let cannot_listen = |source| ServeError::CannotListen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
+        let listener = net.listen(address).await.map_err(cannot_listen)?;
         Ok(Self {
             address: listener.local_addr().map_err(cannot_listen)?,
             listener,
@@ -183,6 +187,7 @@ impl MerchantApi {
             tls: self.tls,
             recorder,
             clock: dependencies.clock,
+            random: dependencies.random,
             connections: self.limits.connections,
         }
         .start();

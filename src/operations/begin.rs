@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::card::pan::Card;
-use crate::clock;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::CardFields;
 use crate::payment::adjustment::Adjustment;
@@ -17,6 +16,7 @@ use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
+use crate::random::Random;
 use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::RecordedAnswer;
@@ -91,7 +91,7 @@ impl Operations {
         })?;
         let payment_id = match flow.payment_id(&command) {
             Some(payment_id) => payment_id,
-            None => PaymentId::from_parts(self.clock.now(), random()?),
+            None => PaymentId::from_parts(self.clock.now(), random(&self.random)?),
         };
         let answer_by = call.received_at + ANSWER_WITHIN;
         let (machine, flow) = (Arc::clone(self), Arc::clone(flow));
@@ -115,7 +115,7 @@ impl Operations {
         call: Call,
         command: F::Command,
     ) -> Result<Concluded, OperationError<F::Refusal>> {
-        let operation_id = OperationId::from_parts(self.clock.now(), random()?);
+        let operation_id = OperationId::from_parts(self.clock.now(), random(&self.random)?);
         // Before the intent can be read, so that no recovery takes the operation for left behind.
         let _mark = self.in_progress.mark(operation_id);
         let begun = self
@@ -360,10 +360,12 @@ fn new_payment(new: NewPayment, merchant: &Merchant, operation: &Operation) -> B
     })
 }
 
-fn random<R>() -> Result<[u8; 10], OperationError<R>> {
-    clock::random_bytes_for_name().map_err(|source| OperationError::NotRecorded {
-        source: Box::new(source),
-    })
+fn random<R>(source: &Random) -> Result<[u8; 10], OperationError<R>> {
+    source
+        .bytes_for_name()
+        .map_err(|source| OperationError::NotRecorded {
+            source: Box::new(source),
+        })
 }
 
 /// Before anything was sent, a store that can't record means that nothing will be sent.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
-
 use crate::card::pan::Card;
 use crate::hosts::exchange::Exchange;
 use crate::payment::adjustment::Adjustment;
@@ -17,6 +15,7 @@ use crate::payment::operation::{OperationEvent, OperationKind};
 use crate::payment::record::{CardSummary, Operation, Payment};
 use crate::payment::reference::Mti;
 use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::random::HashMap;
 use crate::store::change::EnvelopeUse;
 
 /// One kind of operation: what is asked, what is recorded before it is sent, and what its end means. All

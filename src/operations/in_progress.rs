@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foldhash::HashSet;
-
 use crate::payment::ids::OperationId;
+use crate::random::HashSet;
 
 use super::outcome::Outcome;
 

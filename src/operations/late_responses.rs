@@ -35,7 +35,7 @@ impl Operations {
     pub(super) async fn keep(&self, notice: HostNotice) {
         let give_up_at = Instant::now() + RECORD_WITHIN;
         // One name for all attempts, so that the quarantine has it once.
-        let random = crate::clock::random_bytes_for_name().unwrap_or_default();
+        let random = self.random.bytes_for_name().unwrap_or_default();
         while let Err(error) = self.keep_notice(notice.clone(), random).await {
             if !may_pass(&error) || Instant::now() >= give_up_at {
                 tracing::error!(%error, ?notice, "A report of a bank link could not be recorded");

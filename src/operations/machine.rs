@@ -9,6 +9,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::clock::Clock;
 use crate::hosts::Hosts;
 use crate::payment::ids::NodeId;
+use crate::random::Random;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -23,6 +24,7 @@ pub struct Operations {
     pub(super) hosts: Arc<Hosts>,
     pub(super) flows: FlowTable,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Random,
     pub(super) node_id: NodeId,
     pub(super) node_liveness: NodeLiveness,
     pub(super) in_progress: InProgress,
@@ -50,6 +52,7 @@ impl Operations {
         hosts: Arc<Hosts>,
         flows: FlowTable,
         clock: Arc<dyn Clock>,
+        random: Random,
         limit: usize,
     ) -> Self {
         let node_id = store.node_id();
@@ -59,6 +62,7 @@ impl Operations {
             hosts,
             flows,
             clock,
+            random,
             node_id,
             node_liveness: NodeLiveness::new(node_id),
             in_progress: InProgress::default(),

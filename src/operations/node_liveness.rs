@@ -4,11 +4,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use foldhash::HashMap;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::payment::ids::NodeId;
+use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::error::StoreError;
 

@@ -19,6 +19,7 @@ use crate::config::store::StoreConfig;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::tests::bank::{Bank, approval_of};
 use crate::hosts::{Hosts, HostsOptions};
+use crate::net::Net;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, FailureReason, ResponseCode, UnknownReason};
 use crate::payment::ids::{OperationId, PaymentId};
@@ -29,6 +30,7 @@ use crate::payment::operation::{OperationEvent, OperationKind};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples;
 use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::random::Random;
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
 use crate::store::numbers::Numbers;
@@ -138,7 +140,7 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("payswitch-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         let folder = Self(path);
-        Store::migrate(&folder.store()).await.unwrap();
+        Store::migrate(&folder.store(), &SystemClock).await.unwrap();
         folder
     }
 
@@ -154,12 +156,22 @@ impl Folder {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (notices, _) = mpsc::channel(1);
         let options = HostsOptions::default();
-        let hosts = Hosts::start(Vec::new(), options, clock, notices).unwrap();
+        let hosts = Hosts::start(
+            Vec::new(),
+            options,
+            Net::SYSTEM,
+            clock,
+            Random::SYSTEM,
+            notices,
+        )
+        .unwrap();
         self.machine_of(hosts).await
     }
 
     async fn machine_of(&self, hosts: Hosts) -> Operations {
-        let store = Store::open(&self.store()).await.unwrap();
+        let store = Store::open(&self.store(), Arc::new(SystemClock), &Random::SYSTEM)
+            .await
+            .unwrap();
         let numbers = Numbers::new(store.clone(), 100);
         let flows = FlowTable::default().with(&Arc::new(Holding));
         Operations::new(
@@ -168,6 +180,7 @@ impl Folder {
             Arc::new(hosts),
             flows,
             Arc::new(SystemClock),
+            Random::SYSTEM,
             1,
         )
     }
@@ -334,7 +347,15 @@ async fn an_answer_to_what_a_dead_node_sent_counts_by_its_whole_key() {
     let (notices, noticed) = mpsc::channel(8);
     let options = HostsOptions::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let hosts = Hosts::start(vec![bank.profile()], options, clock, notices).unwrap();
+    let hosts = Hosts::start(
+        vec![bank.profile()],
+        options,
+        Net::SYSTEM,
+        clock,
+        Random::SYSTEM,
+        notices,
+    )
+    .unwrap();
     let machine = Arc::new(folder.machine_of(hosts).await);
     let (payment, operation) = intended(&machine).await;
     assert_eq!(machine.recover_all().await.unwrap(), 1);

@@ -19,7 +19,7 @@ use super::database::schema;
 use super::error::StoreError;
 use super::writer::Writer;
 use super::writer::rows::{Statement, StatementResult};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
 
@@ -47,10 +47,16 @@ pub(super) struct Housekeeping {
     /// The schema's version when this process last looked.
     schema_version: AtomicI64,
     stopped: AtomicBool,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Housekeeping {
-    pub(super) fn new(database: Database, writer: Writer, node_id: NodeId) -> Self {
+    pub(super) fn new(
+        database: Database,
+        writer: Writer,
+        node_id: NodeId,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             node_id,
             database,
@@ -58,6 +64,7 @@ impl Housekeeping {
             connection: Mutex::default(),
             schema_version: AtomicI64::new(schema::NEEDED),
             stopped: AtomicBool::new(false),
+            clock,
         }
     }
 
@@ -172,7 +179,7 @@ impl Housekeeping {
         }
         self.heartbeat(now).await?;
         self.run_every(HEARTBEAT_EVERY, |housekeeping| async move {
-            housekeeping.heartbeat(SystemClock.now()).await
+            housekeeping.heartbeat(housekeeping.clock.now()).await
         });
         self.run_every(PROBE_EVERY, |housekeeping| async move {
             housekeeping.probe().await
@@ -224,7 +231,7 @@ impl Housekeeping {
         if self.writer.is_up() {
             return Ok(());
         }
-        let statements = vec![self.heartbeat_statement(SystemClock.now())];
+        let statements = vec![self.heartbeat_statement(self.clock.now())];
         match self.writer.run(statements, true).await {
             // The writer has logged it.
             Ok(_) | Err(StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. }) => {
@@ -239,14 +246,14 @@ impl Housekeeping {
     /// # Errors
     /// When the database is not available.
     pub(super) async fn close_connections_of(&self, nodes: &[NodeId]) -> Result<(), StoreError> {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let close = |node: &NodeId| close_connections(*node, now);
         self.run(nodes.iter().map(close).collect()).await.map(drop)
     }
 
     /// Records that this process stops in order.
     pub(super) async fn stop(&self) {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let stopped = Statement {
             text: "UPDATE nodes SET stopped_at_ms = $2 WHERE id = $1",
             values: vec![self.node_id.to_string().into(), now.as_i64().into()],

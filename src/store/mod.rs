@@ -46,9 +46,10 @@ use self::records::MAX_PAGE_SIZE;
 use self::retention::{PRUNE_EVERY, prune};
 use self::writer::Writer;
 use self::writer::rows::Statement;
-use crate::clock::{Clock, SystemClock, random_bytes};
+use crate::clock::Clock;
 use crate::config::store::StoreConfig;
 use crate::payment::ids::NodeId;
+use crate::random::Random;
 
 /// How long the database may take to say that it is well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -78,7 +79,11 @@ impl Store {
     /// # Errors
     /// When the settings are out of their ranges, the database can't be reached, its schema is not
     /// exactly the one this program needs, or another process holds the SQLite file.
-    pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+    pub async fn open(
+        config: &StoreConfig,
+        clock: Arc<dyn Clock>,
+        random: &Random,
+    ) -> Result<Self, StoreError> {
         check_range("1 to 1000 records in a batch", config.batch_records, 1000)?;
         check_range("1 to 100000 queued records", config.queued_records, 100_000)?;
         let database = Database::of(config)?;
@@ -96,15 +101,17 @@ impl Store {
             config.batch_records,
             config.queued_records,
         );
-        let now = SystemClock.now();
-        let random = random_bytes().map_err(|error| StoreError::Unavailable {
+        let now = clock.now();
+        let random = random.bytes().map_err(|error| StoreError::Unavailable {
             reason: error.to_string(),
         })?;
         let node_id = NodeId::from_parts(now, random);
-        let housekeeping = Arc::new(Housekeeping::new(database, writer.clone(), node_id));
+        let housekeeping = Arc::new(Housekeeping::new(database, writer.clone(), node_id, clock));
         housekeeping.start(now).await?;
         housekeeping.run_every(PRUNE_EVERY, |housekeeping| async move {
-            prune(&housekeeping, SystemClock.now()).await.map(drop)
+            prune(&housekeeping, housekeeping.clock.now())
+                .await
+                .map(drop)
         });
         Ok(Self {
             inner: Arc::new(Inner {
@@ -124,8 +131,11 @@ impl Store {
     /// When the database can't be reached, is newer than this program, holds a migration with another text,
     /// or a gateway uses it ([`StoreError::InUse`], [`StoreError::Locked`]). Gateways that did not stop in
     /// order are watched for twelve seconds.
-    pub async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
-        schema::migrate(config, WATCH_NODES_FOR).await
+    pub async fn migrate(
+        config: &StoreConfig,
+        clock: &dyn Clock,
+    ) -> Result<MigrationReport, StoreError> {
+        schema::migrate(config, WATCH_NODES_FOR, clock).await
     }
 
     /// Writes what waits, within bounds, and lets the database go. Later calls get

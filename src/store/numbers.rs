@@ -1,6 +1,5 @@
 //! Blocks of numbers for STANs and RRNs: reserved durably, handed out from memory.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +10,7 @@ use super::tables::sequences::MAX_BLOCK;
 use crate::payment::ids::HostId;
 use crate::payment::moment::NumberDate;
 use crate::payment::reference::SequenceNumber;
+use crate::random::HashMap;
 
 /// The most pairs of host and business date whose blocks are kept: two days of the most hosts, so that no
 /// pair in use loses its block. The oldest dates go first; the rest of their blocks is never used.

@@ -9,8 +9,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::str::FromStr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -18,7 +18,12 @@ use tokio::sync::OnceCell;
 
 use super::Store;
 use super::database::engine::Engine;
+use crate::clock::SystemClock;
 use crate::config::store::StoreConfig;
+use crate::net::Net;
+use crate::random::Random;
+use crate::store::database::schema::MigrationReport;
+use crate::store::error::StoreError;
 
 /// Starts a server in `$1` with the programs in `$2` and the option `$3`, says "ready", and stops it
 /// when its standard input ends.
@@ -110,11 +115,12 @@ impl Server {
     pub(super) async fn dial(&self) -> Box<dyn Wire> {
         if let Some(socket) = &self.socket {
             let path = socket.join(".s.PGSQL.5432");
-            return Box::new(
-                tokio::net::UnixStream::connect(path)
-                    .await
-                    .expect("its socket"),
-            );
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "net.rs has no Unix sockets; only this test needs one"
+            )]
+            let stream = tokio::net::UnixStream::connect(path).await;
+            return Box::new(stream.expect("its socket"));
         }
         let place = self
             .before
@@ -122,11 +128,7 @@ impl Server {
             .rsplit('@')
             .next()
             .expect("a host");
-        Box::new(
-            tokio::net::TcpStream::connect(place)
-                .await
-                .expect("HOST:PORT"),
-        )
+        Box::new(Net::SYSTEM.connect(place).await.expect("HOST:PORT"))
     }
 
     fn given(url: &str) -> Self {
@@ -214,7 +216,7 @@ impl TestDatabase {
     /// A migrated SQLite file.
     pub(super) async fn sqlite() -> Self {
         let database = Self::empty_sqlite();
-        Store::migrate(&database.config).await.expect("a migration");
+        migrate(&database.config).await.expect("a migration");
         database
     }
 
@@ -236,7 +238,7 @@ impl TestDatabase {
         let template = TEMPLATE
             .get_or_init(|| async {
                 let database = Self::empty_postgres().await;
-                Store::migrate(&database.config).await.expect("a migration");
+                migrate(&database.config).await.expect("a migration");
                 database
             })
             .await;
@@ -287,7 +289,7 @@ impl TestDatabase {
     }
 
     pub(super) async fn open(&self) -> Store {
-        Store::open(&self.config).await.expect("the store opens")
+        open(&self.config).await.expect("the store opens")
     }
 
     /// Runs a statement on the server's own database.
@@ -325,4 +327,14 @@ impl Drop for TestDatabase {
             }
         }
     }
+}
+
+/// Opens a store with the machine's clock.
+pub(super) async fn open(config: &StoreConfig) -> Result<Store, StoreError> {
+    Store::open(config, Arc::new(SystemClock), &Random::SYSTEM).await
+}
+
+/// Migrates a database with the machine's clock.
+pub(super) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
+    Store::migrate(config, &SystemClock).await
 }

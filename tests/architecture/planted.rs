@@ -75,6 +75,16 @@ fn planted_violations_are_found() {
             "use bank_sim::BankSim;",
             "bank_sim::BankSim is at home in commands",
         ),
+        (
+            "hosts/link.rs",
+            "use crate::net::Net; fn f() { Net::SYSTEM.connect(); }",
+            "Net::SYSTEM is handed in",
+        ),
+        (
+            "card/seal.rs",
+            "use crate::clock::{Clock, SystemClock};",
+            "SystemClock is handed in",
+        ),
         ("store/mod.rs", "pub use writer::Writer;", "no re-exports"),
         ("helpers.rs", "fn f() {}", "the module helpers has no layer"),
     ];
@@ -94,6 +104,8 @@ fn planted_violations_are_found() {
             "hosts/link.rs",
             "use super::in_flight::InFlight; use iso8583::message::Message;",
         ),
+        ("app.rs", "use crate::clock::SystemClock;"),
+        ("store/tests/model.rs", "use crate::clock::SystemClock;"),
         (
             "payment/state.rs",
             "#[cfg(test)] mod tests { use crate::store::S; use tokio::spawn; }",

@@ -4,6 +4,7 @@ use payswitch::card::header::Algorithm;
 use payswitch::card::seal::{Recipient, SessionKey};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use payswitch::random::Random;
 use pb::PaymentState as State;
 use tonic::{Code, Request};
 
@@ -93,9 +94,9 @@ async fn cards_may_be_sealed_to_each_key_and_under_a_session(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
     let merchant = switch.merchant_id.as_str();
-    let key = SessionKey::generate().expect("a session key");
+    let key = SessionKey::generate(&Random::SYSTEM).expect("a session key");
     let kid = switch.set_up_session(merchant, &switch.api_key, &key).await;
-    let session = Recipient::session(kid, &key).expect("a session");
+    let session = Recipient::session(kid, &key, &Random::SYSTEM).expect("a session");
     let recipients = [
         switch.recipient(Algorithm::EcdhEs),
         switch.recipient(Algorithm::RsaOaep256),

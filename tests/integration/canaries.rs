@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use payswitch::card::custody::{self, MasterKey};
 use payswitch::merchant_api::pb;
+use payswitch::random::Random;
 
 use crate::demo::{Demo, text};
 use crate::harness::{TempFolder, pay_with, run};
@@ -47,7 +48,7 @@ fn private_keys(data: &Path) -> Vec<(String, Vec<Vec<u8>>)> {
     let mut path = data.as_os_str().to_owned();
     path.push(".key");
     let path = PathBuf::from(path);
-    let master_key = MasterKey::read_file(&path).expect("the master key");
+    let master_key = MasterKey::read_file(&path, &Random::SYSTEM).expect("the master key");
     let mut keys = vec![(
         "the master key".to_owned(),
         ways(text(&path).trim().as_bytes()),

@@ -7,11 +7,11 @@ use hyper_util::rt::TokioIo;
 use payswitch::certs::Identity;
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use payswitch::net::Net;
 use payswitch::store::records::ConnectionRecord;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
@@ -46,7 +46,8 @@ async fn connect_from(switch: &Switch, certificate: Option<&Identity>) -> (Chann
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let tcp = TcpStream::connect(switch.gateway().merchant_api)
+    let tcp = Net::SYSTEM
+        .connect(switch.gateway().merchant_api)
         .await
         .expect("a connection");
     let own = tcp.local_addr().expect("its own end");

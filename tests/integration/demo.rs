@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use payswitch::card::header::Algorithm;
 use payswitch::card::seal::Recipient;
 use payswitch::merchant_api::client;
+use payswitch::random::Random;
 use serde_json::Value;
 
 use crate::harness::{Payments, TempFolder, eventually, unique, with_key};
@@ -130,8 +131,12 @@ impl Demo {
 
     /// The key to seal to.
     pub(crate) fn recipient(&self) -> Recipient {
-        Recipient::from_jwks(&text(Path::new(self.said("jwks_path"))), Algorithm::EcdhEs)
-            .expect("a key to seal to")
+        Recipient::from_jwks(
+            &text(Path::new(self.said("jwks_path"))),
+            Algorithm::EcdhEs,
+            &Random::SYSTEM,
+        )
+        .expect("a key to seal to")
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.

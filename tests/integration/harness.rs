@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bank_sim::RunningSim;
 use payswitch::app;
@@ -20,7 +20,9 @@ use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use payswitch::payment::ids::MerchantId;
 use payswitch::payment::merchant::Merchant;
 use payswitch::payment::moment::UnixMillis;
+use payswitch::random::Random;
 use payswitch::store::Store;
+use tokio::time::Instant;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
@@ -263,7 +265,8 @@ impl Switch {
     pub(crate) async fn issue_key(&self, merchant_id: &MerchantId) -> String {
         let mut path = self.options.data.clone().into_os_string();
         path.push(".key");
-        let master_key = MasterKey::read_file(Path::new(&path)).expect("the master key");
+        let master_key =
+            MasterKey::read_file(Path::new(&path), &Random::SYSTEM).expect("the master key");
         app::issue_api_key(self.store(), &master_key, merchant_id, "test")
             .await
             .expect("an API key")
@@ -272,7 +275,7 @@ impl Switch {
 
     /// The gateway's key for an algorithm.
     pub(crate) fn recipient(&self, algorithm: Algorithm) -> Recipient {
-        Recipient::from_jwks(&self.jwks, algorithm).expect("a key to seal to")
+        Recipient::from_jwks(&self.jwks, algorithm, &Random::SYSTEM).expect("a key to seal to")
     }
 
     /// How many requests to authorize the acquirer has received.

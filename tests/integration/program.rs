@@ -1,10 +1,10 @@
 //! The program as a whole: the demo's tour, what it leaves, and a gateway whose banks are away.
 
-use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use bank_sim::test_cards::TEST_CARDS;
 use payswitch::merchant_api::pb;
+use payswitch::net::Net;
 use pb::PaymentState as State;
 
 use crate::demo::{Demo, PROGRAM, Process};
@@ -60,9 +60,10 @@ fn the_tour_comes_out_as_expected() {
     assert!(folder.path().join("demo-data.key").exists());
 }
 
-#[test]
-fn a_taken_port_is_named() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let taken = Net::SYSTEM.listen(any).await.expect("a port");
     let address = taken.local_addr().expect("an address");
     let folder = TempFolder::new("taken");
     let output = output(

@@ -5,12 +5,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use payswitch::card::header::Algorithm;
 use payswitch::card::pan::{Card, Cvv, Expiry, Pan};
 use payswitch::card::seal::{self, CardClaims, Recipient, SessionClaims, SessionKey};
-use payswitch::clock::random_bytes;
+use payswitch::clock::SystemClock;
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use payswitch::payment::moment::UnixMillis;
 use payswitch::payment::money::Money;
+use payswitch::random::Random;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Value, json};
 
@@ -55,7 +56,7 @@ impl Claims {
             order: request.merchant_reference.clone(),
             amount_minor: amount.amount_minor,
             currency: amount.currency.clone(),
-            jti: seal::new_jti().expect("randomness"),
+            jti: seal::new_jti(&SystemClock, &Random::SYSTEM).expect("randomness"),
             issued_at: now(),
             lifetime_s: SEALED_FOR_S,
         }
@@ -130,7 +131,7 @@ impl Switch {
     ) -> String {
         let claims = SessionClaims {
             merchant,
-            jti: &seal::new_jti().expect("randomness"),
+            jti: &seal::new_jti(&SystemClock, &Random::SYSTEM).expect("randomness"),
             issued_at: now(),
             lifetime_s: 3600,
         };
@@ -167,7 +168,7 @@ impl Forge {
     /// Sets up a session for the merchant. `payswitch` gives session keys no way out, so the key is
     /// sealed by hand: as the payload of an envelope like any other.
     pub(crate) async fn new(switch: &Switch, merchant: &str, api_key: &str) -> Self {
-        let bytes: [u8; 32] = random_bytes().expect("randomness");
+        let bytes: [u8; 32] = Random::SYSTEM.bytes().expect("randomness");
         let sealed = seal_session_key_by_hand(switch, merchant, &bytes);
         Self {
             kid: switch.create_session(api_key, sealed).await,
@@ -191,7 +192,7 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 
 fn compact(key: &LessSafeKey, header: &str, encrypted_key: &str, payload: &[u8]) -> String {
     let protected = base64url(header);
-    let nonce: [u8; NONCE_LEN] = random_bytes().expect("randomness");
+    let nonce: [u8; NONCE_LEN] = Random::SYSTEM.bytes().expect("randomness");
     let mut content = payload.to_vec();
     let tag = key
         .seal_in_place_separate_tag(
@@ -230,7 +231,7 @@ fn seal_session_key_by_hand(switch: &Switch, merchant: &str, session_key: &[u8; 
     };
     let public: PublicEncryptingKey = components.try_into().expect("an RSA key");
     let public = OaepPublicEncryptingKey::new(public).expect("an OAEP key");
-    let content_key: [u8; 32] = random_bytes().expect("randomness");
+    let content_key: [u8; 32] = Random::SYSTEM.bytes().expect("randomness");
     let mut room = vec![0; public.ciphertext_size()];
     let encrypted_key = public
         .encrypt(&OAEP_SHA256_MGF1SHA256, &content_key, &mut room, None)
@@ -239,7 +240,7 @@ fn seal_session_key_by_hand(switch: &Switch, merchant: &str, session_key: &[u8; 
     let header = json!({
         "alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": jwk["kid"],
         "typ": "payswitch-session+jwe", "merchant": merchant,
-        "jti": seal::new_jti().expect("randomness"),
+        "jti": seal::new_jti(&SystemClock, &Random::SYSTEM).expect("randomness"),
         "iat": issued_at_s, "exp": issued_at_s + 3600,
     });
     let payload = json!({ "k": base64url(session_key) });

@@ -35,7 +35,7 @@ impl BankSim {
     /// # Errors
     /// The setting that cannot be used, and its host.
     pub async fn start(config: SimConfig) -> Result<RunningSim, SimError> {
-        Self::start_with(config, Arc::new(SystemClock), Net::default()).await
+        Self::start_with(config, Arc::new(SystemClock), Net::SYSTEM).await
     }
 
     /// As [`BankSim::start`], with the caller's clock and network.

@@ -90,7 +90,7 @@ pub(crate) async fn connect_tls(
     host: &str,
     config: ClientConfig,
 ) -> std::io::Result<TlsStream<Stream>> {
-    let stream = Net::default().connect(address).await?;
+    let stream = Net::SYSTEM.connect(address).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from(server_name(host)).unwrap();
     TlsConnector::from(Arc::new(config))

@@ -180,7 +180,7 @@ async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_s
 async fn a_taken_port_and_an_unknown_key_are_named() {
     let directory = Directory::new();
     write_sample(&directory.0);
-    let taken = Net::default()
+    let taken = Net::SYSTEM
         .listen("127.0.0.1:0".parse().unwrap())
         .await
         .unwrap();

@@ -109,7 +109,7 @@ fn client_hello_of_tls_1_2() -> Vec<u8> {
 async fn tls_1_2_is_refused_with_protocol_version() {
     let banks = Banks::start().await;
     for host in ["acquirer", "issuer-a", "issuer-b"] {
-        let mut stream = Net::default()
+        let mut stream = Net::SYSTEM
             .connect(banks.sim.address(host).unwrap())
             .await
             .unwrap();

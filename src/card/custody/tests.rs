@@ -1,5 +1,6 @@
 //! Real files in a folder of their own, removed at the end.
 
+use crate::random::Random;
 use std::fs;
 
 use super::*;
@@ -9,7 +10,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let random = u64::from_be_bytes(random_bytes().unwrap());
+        let random = u64::from_be_bytes(Random::SYSTEM.bytes().unwrap());
         let path = std::env::temp_dir().join(format!("payswitch-{name}-{random:016x}"));
         fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -40,9 +41,9 @@ fn set_mode(path: &Path, mode: u32) {
 fn a_master_key_file_reads_back_and_derives_the_same_keys() {
     let folder = Folder::new("master");
     let path = folder.join("master.key");
-    let made = MasterKey::create_file(&path).unwrap();
+    let made = MasterKey::create_file(&path, &Random::SYSTEM).unwrap();
     assert_eq!(mode(&path), 0o600);
-    let read = MasterKey::read_file(&path).unwrap();
+    let read = MasterKey::read_file(&path, &Random::SYSTEM).unwrap();
     assert_eq!(read.tier(), CustodyTier::File);
     let purposes = [
         Purpose::ApiKeyPepper,
@@ -56,7 +57,7 @@ fn a_master_key_file_reads_back_and_derives_the_same_keys() {
         assert!(!keys[..place].contains(&keys[place]), "{purpose:?}");
     }
     assert!(matches!(
-        MasterKey::create_file(&path),
+        MasterKey::create_file(&path, &Random::SYSTEM),
         Err(CustodyError::File(KeyFileError::AlreadyThere { .. }))
     ));
 }
@@ -64,7 +65,7 @@ fn a_master_key_file_reads_back_and_derives_the_same_keys() {
 /// RFC 5869 fixes the derivation, so the values must never change: data at rest hangs on them.
 #[test]
 fn derived_keys_never_change() {
-    let master_key = MasterKey::from_base64(&STANDARD.encode([7; 32])).unwrap();
+    let master_key = MasterKey::from_base64(&STANDARD.encode([7; 32]), &Random::SYSTEM).unwrap();
     let pepper = master_key.derive(Purpose::ApiKeyPepper).unwrap();
     let extracted = ring::hmac::sign(
         &ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"payswitch master key"),
@@ -81,7 +82,7 @@ fn derived_keys_never_change() {
 fn a_master_key_that_others_may_read_is_refused() {
     let folder = Folder::new("mode");
     let path = folder.join("master.key");
-    MasterKey::create_file(&path).unwrap();
+    MasterKey::create_file(&path, &Random::SYSTEM).unwrap();
     for (given, good) in [
         (0o600, true),
         (0o400, true),
@@ -91,7 +92,7 @@ fn a_master_key_that_others_may_read_is_refused() {
         (0o700, false),
     ] {
         set_mode(&path, given);
-        match MasterKey::read_file(&path) {
+        match MasterKey::read_file(&path, &Random::SYSTEM) {
             Ok(_) => assert!(good, "{given:o}"),
             Err(CustodyError::File(KeyFileError::ReadableByOthers { mode, .. })) => {
                 assert!(!good && mode == given, "{given:o}");
@@ -108,7 +109,7 @@ fn what_a_crash_left_behind_lends_nothing_its_mode() {
     let left = folder.join("master.key.new");
     fs::write(&left, b"half a ke").unwrap();
     set_mode(&left, 0o666);
-    MasterKey::create_file(&path).unwrap();
+    MasterKey::create_file(&path, &Random::SYSTEM).unwrap();
     assert_eq!(mode(&path), 0o600);
     assert!(!left.exists());
 }
@@ -117,7 +118,7 @@ fn what_a_crash_left_behind_lends_nothing_its_mode() {
 fn a_malformed_master_key_is_refused() {
     let long = STANDARD.encode([1; 33]);
     for text in ["", "secret", "AAAA", &long, &long[..43]] {
-        let error = MasterKey::from_base64(text).unwrap_err();
+        let error = MasterKey::from_base64(text, &Random::SYSTEM).unwrap_err();
         assert!(matches!(error, CustodyError::MalformedMasterKey { .. }));
         assert!(text.len() < 5 || !error.to_string().contains(text));
     }
@@ -126,8 +127,8 @@ fn a_malformed_master_key_is_refused() {
 #[test]
 fn a_wrapped_key_opens_under_its_own_name_and_master_key_only() {
     let folder = Folder::new("wrapped");
-    let ours = MasterKey::from_base64(&STANDARD.encode([1; 32])).unwrap();
-    let other = MasterKey::from_base64(&STANDARD.encode([2; 32])).unwrap();
+    let ours = MasterKey::from_base64(&STANDARD.encode([1; 32]), &Random::SYSTEM).unwrap();
+    let other = MasterKey::from_base64(&STANDARD.encode([2; 32]), &Random::SYSTEM).unwrap();
     let path = folder.join("gateway.key");
     let pkcs8 = b"not really a key, but bytes that must not lie about".to_vec();
     write_wrapped(&path, &pkcs8, &ours, Existing::Refuse).unwrap();
@@ -158,7 +159,7 @@ fn a_wrapped_key_opens_under_its_own_name_and_master_key_only() {
 #[test]
 fn a_plain_key_is_read_and_anything_else_is_not() {
     let folder = Folder::new("plain");
-    let master_key = MasterKey::from_base64(&STANDARD.encode([1; 32])).unwrap();
+    let master_key = MasterKey::from_base64(&STANDARD.encode([1; 32]), &Random::SYSTEM).unwrap();
     let path = folder.join("a.key");
     for (text, expected) in [
         (

@@ -15,9 +15,9 @@ use crate::card::jwe::{
 use crate::card::keys::{SealingKeys, SealingKeysError};
 use crate::card::sealing_key::{KeyNotMade, SealingKey};
 use crate::card::session::{SealingSession, Session, Tickets};
-use crate::clock::random_bytes;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
+use crate::random::Random;
 
 /// Stands in for what is missing or malformed.
 struct Decoy {
@@ -28,11 +28,11 @@ struct Decoy {
 }
 
 impl Decoy {
-    fn new() -> Result<Self, SealingKeysError> {
+    fn new(random: &Random) -> Result<Self, SealingKeysError> {
         let (key, _) = SealingKey::generate_p256()?;
         let (other, _) = SealingKey::generate_p256()?;
         let point = other.p256_point().ok_or(KeyNotMade { kind: "P-256" })?;
-        let bytes = Zeroizing::new(random_bytes().map_err(CustodyError::from)?);
+        let bytes = Zeroizing::new(random.bytes().map_err(CustodyError::from)?);
         let content_key = content_key(&bytes).ok_or(KeyNotMade { kind: "AES-256" })?;
         Ok(Self {
             key,
@@ -74,11 +74,15 @@ pub(super) struct ContentKeys {
 }
 
 impl ContentKeys {
-    pub(super) fn new(keys: SealingKeys, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
+    pub(super) fn new(
+        keys: SealingKeys,
+        master_key: &MasterKey,
+        random: &Random,
+    ) -> Result<Self, SealingKeysError> {
         Ok(Self {
             keys,
             tickets: Tickets::new(master_key)?,
-            decoy: Decoy::new()?,
+            decoy: Decoy::new(random)?,
         })
     }
 

@@ -21,6 +21,7 @@ use crate::card::jwe::{P256_POINT_BYTES, concat_kdf, content_key, decode, encode
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{CardClaims, Recipient, SessionClaims, SessionKey};
 use crate::card::sealing_key::{KeyState, SealingKey};
+use crate::random::Random;
 
 const NOW: UnixMillis = UnixMillis::new(1_795_219_200_000);
 const NOW_S: i64 = 1_795_219_200;
@@ -43,7 +44,7 @@ struct Fixture {
 fn master_key(byte: u8) -> MasterKey {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
-    MasterKey::from_base64(&text).unwrap()
+    MasterKey::from_base64(&text, &Random::SYSTEM).unwrap()
 }
 
 fn fixture() -> Fixture {
@@ -54,7 +55,7 @@ fn fixture() -> Fixture {
         point: ecdh.p256_point().unwrap(),
         ecdh_kid: ecdh.kid().to_owned(),
         rsa_kid: rsa.kid().to_owned(),
-        opener: Opener::new(SealingKeys::new([ecdh, rsa]), &master_key).unwrap(),
+        opener: Opener::new(SealingKeys::new([ecdh, rsa]), &master_key, &Random::SYSTEM).unwrap(),
         merchant_id: "demo-shop".parse().unwrap(),
         master_key,
     }
@@ -94,7 +95,7 @@ impl Fixture {
     }
 
     fn recipient(&self, algorithm: Algorithm) -> Recipient {
-        Recipient::from_jwks(&self.opener.jwks(), algorithm).unwrap()
+        Recipient::from_jwks(&self.opener.jwks(), algorithm, &Random::SYSTEM).unwrap()
     }
 
     fn seal(&self, algorithm: Algorithm) -> String {
@@ -103,7 +104,7 @@ impl Fixture {
     }
 
     fn session(&self, lifetime_s: i64) -> (SealingSession, Recipient) {
-        let key = SessionKey::generate().unwrap();
+        let key = SessionKey::generate(&Random::SYSTEM).unwrap();
         let sealed = self
             .recipient(Algorithm::EcdhEs)
             .seal_session_key(
@@ -120,7 +121,7 @@ impl Fixture {
             .opener
             .open_session(&sealed, &self.merchant_id, NOW)
             .unwrap();
-        let recipient = Recipient::session(session.kid.clone(), &key).unwrap();
+        let recipient = Recipient::session(session.kid.clone(), &key, &Random::SYSTEM).unwrap();
         (session, recipient)
     }
 
@@ -286,7 +287,7 @@ fn debug_shows_nothing_secret() {
         "{sealed:?} {opened:?} {:?} {:?} {session:?} {recipient:?} {:?}",
         fixture.opener,
         fixture.master_key,
-        SessionKey::generate().unwrap(),
+        SessionKey::generate(&Random::SYSTEM).unwrap(),
     );
     for secret in [
         "0123456", "42424242", "\"3012\"", "\"123\"", "Zoë", "AQEBAQEB",
@@ -354,7 +355,7 @@ fn the_example_of_the_specification_opens() {
     assert!(jwk.contains(key.kid()), "{}", key.kid());
 
     let master_key = master_key(1);
-    let opener = Opener::new(SealingKeys::new([key]), &master_key).unwrap();
+    let opener = Opener::new(SealingKeys::new([key]), &master_key, &Random::SYSTEM).unwrap();
     let merchant_id = "demo-shop".parse().unwrap();
     let binding = Binding {
         merchant_id: &merchant_id,

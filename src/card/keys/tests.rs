@@ -7,14 +7,14 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use super::*;
 use crate::card::jwe::encode;
 use crate::card::sealing_key::PublicNumbers;
-use crate::clock::random_bytes;
+use crate::random::Random;
 
 /// A folder that is removed with everything in it.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let random = u64::from_be_bytes(random_bytes().unwrap());
+        let random = u64::from_be_bytes(Random::SYSTEM.bytes().unwrap());
         Self(std::env::temp_dir().join(format!("payswitch-keys-{random:016x}")))
     }
 }
@@ -28,7 +28,7 @@ impl Drop for Folder {
 fn master_key(byte: u8) -> MasterKey {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
-    MasterKey::from_base64(&text).unwrap()
+    MasterKey::from_base64(&text, &Random::SYSTEM).unwrap()
 }
 
 fn kids(keys: &SealingKeys) -> Vec<(String, KeyState)> {

@@ -13,8 +13,9 @@ use crate::card::envelope::{Binding, Opener};
 use crate::card::keys::SealingKeys;
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::sealing_key::SealingKey;
-use crate::clock::Clock as _;
+use crate::clock::SystemClock;
 use crate::payment::ids::MerchantId;
+use crate::random::Random;
 
 /// Opens with joserfc what stands on standard input.
 const JOSERFC_OPENS: &str = r#"
@@ -78,7 +79,7 @@ fn answer(command: &mut Command, input: &str) -> String {
 fn master_key() -> MasterKey {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode([5; 32]);
-    MasterKey::from_base64(&text).unwrap()
+    MasterKey::from_base64(&text, &Random::SYSTEM).unwrap()
 }
 
 fn card() -> Card {
@@ -115,7 +116,7 @@ fn joserfc_opens_what_we_seal() {
     let jwks = SealingKeys::new([ecdh, rsa]).jwks();
     let session_key = SessionKey([8; CONTENT_KEY_BYTES]);
     let pem = |pkcs8: &[u8]| String::from_utf8(private_key_pem(pkcs8).to_vec()).unwrap();
-    let from_jwks = |algorithm| Recipient::from_jwks(&jwks, algorithm).unwrap();
+    let from_jwks = |algorithm| Recipient::from_jwks(&jwks, algorithm, &Random::SYSTEM).unwrap();
     for (recipient, key) in [
         (
             from_jwks(Algorithm::EcdhEs),
@@ -126,7 +127,7 @@ fn joserfc_opens_what_we_seal() {
             serde_json::json!(pem(&rsa_pkcs8)),
         ),
         (
-            Recipient::session("session.A".into(), &session_key).unwrap(),
+            Recipient::session("session.A".into(), &session_key, &Random::SYSTEM).unwrap(),
             serde_json::json!({ "kty": "oct", "k": encode(&session_key.0) }),
         ),
     ] {
@@ -173,7 +174,7 @@ struct Gateway {
 
 impl Gateway {
     fn new() -> Self {
-        let random = u64::from_be_bytes(random_bytes().unwrap());
+        let random = u64::from_be_bytes(Random::SYSTEM.bytes().unwrap());
         let folder = std::env::temp_dir().join(format!("payswitch-peers-{random:016x}"));
         std::fs::create_dir_all(&folder).unwrap();
         let (ecdh, rsa) = (SealingKey::generate_p256(), SealingKey::generate_rsa());
@@ -183,7 +184,7 @@ impl Gateway {
         let ready = serde_json::json!({ "jwks_path": jwks_path, "merchant_id": "demo-shop" });
         std::fs::write(folder.join("ready.json"), ready.to_string()).unwrap();
         Self {
-            opener: Opener::new(keys, &master_key()).unwrap(),
+            opener: Opener::new(keys, &master_key(), &Random::SYSTEM).unwrap(),
             merchant_id: "demo-shop".parse().unwrap(),
             folder,
         }
@@ -252,7 +253,9 @@ fn we_open_what_the_node_example_seals() {
 
 #[test]
 fn names_grow_and_never_look_like_card_numbers() {
-    let names: Vec<String> = (0..1000).map(|_| new_jti().unwrap()).collect();
+    let names: Vec<String> = (0..1000)
+        .map(|_| new_jti(&SystemClock, &Random::SYSTEM).unwrap())
+        .collect();
     for name in &names {
         let (time, random) = name.split_at(14);
         assert!(

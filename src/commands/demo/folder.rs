@@ -13,6 +13,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::CommandError;
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
+use crate::random::Random;
 use crate::store::Store;
 
 /// The demo's merchant.
@@ -29,9 +30,9 @@ pub fn master_key_path(data: &Path) -> PathBuf {
 /// The master key of an earlier run, or a new one.
 pub(super) fn master_key(path: &Path) -> Result<MasterKey, CommandError> {
     Ok(if path.exists() {
-        MasterKey::read_file(path)?
+        MasterKey::read_file(path, &Random::SYSTEM)?
     } else {
-        MasterKey::create_file(path)?
+        MasterKey::create_file(path, &Random::SYSTEM)?
     })
 }
 

@@ -21,6 +21,7 @@ use super::tour::{Payments, Stop};
 use crate::app::{self, Parts};
 use crate::card::keys::SealingKeys;
 use crate::certs::{DevelopmentPki, HostPki, Identity};
+use crate::clock::SystemClock;
 use crate::commands::error::CommandError;
 use crate::commands::serve::without_password;
 use crate::config::Config;
@@ -179,7 +180,7 @@ pub async fn start_gateway(
         config.card.rsa_sealing_key,
         &master_key,
     )?;
-    Store::migrate(&config.store).await?;
+    Store::migrate(&config.store, &SystemClock).await?;
     let parts = Parts {
         master_key,
         sealing_keys,

@@ -1,9 +1,10 @@
 //! Pays with each test card through the real gRPC edge, and shows what came of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Color, Table};
+use tokio::time::Instant;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
@@ -17,6 +18,7 @@ use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
 use crate::payment::money::Money;
+use crate::random::Random;
 
 /// How long a sealed card of the tour is good for, in seconds.
 const SEALED_FOR_S: i64 = 120;
@@ -84,7 +86,7 @@ pub async fn pay(
         cvv: Some(Cvv::from_digits(&stop.cvv)?),
         holder: None,
     };
-    let jti = seal::new_jti()?;
+    let jti = seal::new_jti(&SystemClock, &Random::SYSTEM)?;
     let order = format!("tour-{}", jti.get(..20).unwrap_or(&jti));
     let claims = CardClaims {
         merchant: merchant_id,

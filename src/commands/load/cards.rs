@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::target::{Connection, Target};
 use crate::card::header::{Algorithm, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S};
@@ -22,6 +23,7 @@ use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use crate::payment::money::Money;
+use crate::random::Random;
 
 /// The most cards that are sealed ahead; each takes about a kilobyte.
 pub(super) const MAX_AHEAD: u64 = 1 << 20;
@@ -119,12 +121,12 @@ impl Sealer {
             }
         };
         let merchant = target.merchant.to_string();
-        let mut recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs)?;
+        let mut recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM)?;
         if sealing == Sealing::Session {
-            let key = SessionKey::generate()?;
+            let key = SessionKey::generate(&Random::SYSTEM)?;
             let claims = SessionClaims {
                 merchant: &merchant,
-                jti: &seal::new_jti()?,
+                jti: &seal::new_jti(&SystemClock, &Random::SYSTEM)?,
                 issued_at: SystemClock.now(),
                 lifetime_s: MAX_SESSION_LIFETIME_S,
             };
@@ -132,9 +134,9 @@ impl Sealer {
                 sealed_session_key: recipient.seal_session_key(&key, &claims)?,
             };
             let session = service.create_sealing_session(request).await?.into_inner();
-            recipient = Recipient::session(session.kid, &key)?;
+            recipient = Recipient::session(session.kid, &key, &Random::SYSTEM)?;
         }
-        let run = seal::new_jti()?;
+        let run = seal::new_jti(&SystemClock, &Random::SYSTEM)?;
         Ok(Self {
             recipient,
             merchant,
@@ -154,7 +156,7 @@ impl Sealer {
         }
         let index = usize::try_from(number).unwrap_or_default() % self.cards.len().max(1);
         let card = self.cards.get(index).ok_or(CardError::Thread)?;
-        let jti = seal::new_jti().map_err(SealError::from)?;
+        let jti = seal::new_jti(&SystemClock, &Random::SYSTEM).map_err(SealError::from)?;
         // Of one length, so that they grow as texts too, as references of a shop do. The letter keeps
         // the number apart from digits at the end of the run's name: together they could look like a
         // card number.

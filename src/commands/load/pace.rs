@@ -1,9 +1,10 @@
 //! When calls are made: each when the one before came back (closed loop), or by the clock (open loop).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::client::Grpc;
@@ -173,7 +174,7 @@ impl Run {
         }
         tokio::select! {
             place = Arc::clone(places).acquire_owned() => place.ok(),
-            () = tokio::time::sleep_until(end.into()) => None,
+            () = tokio::time::sleep_until(end) => None,
             () = self.stop.cancelled() => None,
         }
     }

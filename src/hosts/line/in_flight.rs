@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use foldhash::{HashMap, HashMapExt as _};
 use tokio::time::Instant;
 
 use crate::payment::reference::Stan;
+use crate::random::HashMap;
 
 use crate::hosts::message::match_key::{KeyFields, MatchRule, ReceivedKey, RequestKey};
 
@@ -87,7 +87,7 @@ impl<W: Waiting> InFlight<W> {
         Self {
             rule,
             unanswered_limit: in_flight_limit.saturating_add(UNANSWERED_REMEMBERED),
-            chains: HashMap::new(),
+            chains: HashMap::default(),
             unanswered: VecDeque::new(),
             unanswered_count: 0,
             answered: VecDeque::new(),

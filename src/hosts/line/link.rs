@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::clock;
 use crate::hosts::profile::BackOff;
 use crate::hosts::status::LineState;
+use crate::net::Stream;
+use crate::random::Random;
 
 use super::Line;
 use super::fault::LineFault;
@@ -43,7 +43,11 @@ pub(in crate::hosts) async fn run(mut line: Line) {
             Connected::Drained => break,
         };
         line.report.line_lost(&fault);
-        let wait = back_off(line.profile.back_off, failures, random_fraction());
+        let wait = back_off(
+            line.profile.back_off,
+            failures,
+            random_fraction(&line.random),
+        );
         failures = failures.saturating_add(1);
         if line.refuse_until(tokio::time::sleep(wait)).await.is_none() {
             break;
@@ -55,7 +59,7 @@ pub(in crate::hosts) async fn run(mut line: Line) {
 }
 
 enum Connected {
-    Stream(Box<TlsStream<TcpStream>>),
+    Stream(Box<TlsStream<Stream>>),
     Failed(LineFault),
     Drained,
 }
@@ -63,12 +67,12 @@ enum Connected {
 /// A stream that is reset (RST) when it is dropped, unless the session closed it: the kernel then discards
 /// what it has not sent, and a request whose sender gave up is not delivered afterwards.
 struct ResetOnDrop {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Stream>,
     closed: bool,
 }
 
 impl ResetOnDrop {
-    fn new(stream: TlsStream<TcpStream>) -> Self {
+    fn new(stream: TlsStream<Stream>) -> Self {
         Self {
             stream,
             closed: false,
@@ -89,12 +93,12 @@ impl Drop for ResetOnDrop {
 async fn connect(line: &mut Line) -> Connected {
     let profile = Arc::clone(&line.profile);
     let tls = Arc::clone(&line.tls);
+    let net = line.net.clone();
     let attempt = async move {
-        let tcp = TcpStream::connect(&*profile.address)
+        let tcp = net
+            .connect(&*profile.address)
             .await
             .map_err(LineFault::Connect)?;
-        // Without it a small message waits for the acknowledgement of the one before.
-        tcp.set_nodelay(true).map_err(LineFault::Connect)?;
         TlsConnector::from(Arc::clone(&tls.config))
             .connect(tls.server_name.clone(), tcp)
             .await
@@ -126,8 +130,8 @@ fn back_off(bounds: BackOff, failures: u32, fraction: f64) -> Duration {
 
 /// A number from 0 to 1. Without randomness lines come back together, which is no reason not to
 /// come back.
-fn random_fraction() -> f64 {
-    let bytes: [u8; 4] = clock::random_bytes().unwrap_or_default();
+fn random_fraction(random: &Random) -> f64 {
+    let bytes: [u8; 4] = random.bytes().unwrap_or_default();
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 

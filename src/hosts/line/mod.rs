@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::clock;
+use crate::net::Net;
 use crate::payment::decline::{FailureReason, UnknownReason};
+use crate::random::Random;
 
 use super::exchange::Exchange;
 use super::message::match_key::RequestKey;
@@ -77,6 +78,8 @@ pub(super) fn open_line(
     load: Load,
     drain: watch::Receiver<bool>,
     report: Reporter,
+    net: &Net,
+    random: &Random,
 ) -> (LineHandle, Line) {
     // Each request in the queue holds a place on the line, so the queue never needs more room.
     let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
@@ -87,7 +90,7 @@ pub(super) fn open_line(
         load: Arc::clone(&load),
     };
     // Any start will do, so that lines differ; without randomness they don't.
-    let random = u32::from_le_bytes(clock::random_bytes().unwrap_or_default());
+    let first_stan = u32::from_le_bytes(random.bytes().unwrap_or_default());
     let line = Line {
         profile: Arc::clone(profile),
         tls: Arc::clone(tls),
@@ -95,9 +98,11 @@ pub(super) fn open_line(
         open,
         load,
         in_flight: InFlight::new(profile.match_rule, profile.in_flight_limit),
-        network_stans: NetworkStans::starting_at(random),
+        network_stans: NetworkStans::starting_at(first_stan),
         drain,
         report,
+        net: net.clone(),
+        random: random.clone(),
     };
     (handle, line)
 }
@@ -114,6 +119,8 @@ pub(super) struct Line {
     /// Turns true when the line is to end.
     drain: watch::Receiver<bool>,
     report: Reporter,
+    net: Net,
+    random: Random,
 }
 
 impl Line {

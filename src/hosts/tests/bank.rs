@@ -13,7 +13,6 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
@@ -22,6 +21,7 @@ use crate::hosts::profile::{HostProfile, PemSource, SpkiPin};
 
 use super::known::template;
 use crate::hosts::message::values::transmission_date_time;
+use crate::net::{Listener, Net, Stream};
 use crate::payment::record::Operation;
 
 /// The name that profiles of these tests expect.
@@ -90,7 +90,7 @@ impl Default for BankOptions {
 
 /// A bank that listens.
 pub(crate) struct Bank {
-    listener: TcpListener,
+    listener: Listener,
     pub(in crate::hosts) acceptor: TlsAcceptor,
     root: Root,
     pub(in crate::hosts) pin: SpkiPin,
@@ -123,7 +123,10 @@ impl Bank {
             )
             .unwrap();
         Self {
-            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            listener: Net::SYSTEM
+                .listen("127.0.0.1:0".parse().unwrap())
+                .await
+                .unwrap(),
             acceptor: TlsAcceptor::from(Arc::new(config)),
             root,
             pin: identity.pin,
@@ -177,7 +180,7 @@ impl Bank {
 
 /// The bank's end of one connection.
 pub(crate) struct BankLine {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Stream>,
     pub(in crate::hosts) dialect: Dialect,
 }
 

@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::clock::ManualClock;
+use crate::net::Net;
 use crate::payment::decline::ResponseCode;
+use crate::random::Random;
 
 use super::exchange::Exchange;
 use super::message::contents::CardFields;
@@ -45,7 +47,15 @@ impl Started {
     pub(super) fn with(profile: HostProfile, options: HostsOptions) -> Self {
         let (sender, notices) = mpsc::channel(64);
         let clock = Arc::new(ManualClock::at(known::NOW));
-        let hosts = Hosts::start(vec![profile], options, clock, sender).unwrap();
+        let hosts = Hosts::start(
+            vec![profile],
+            options,
+            Net::SYSTEM,
+            clock,
+            Random::SYSTEM,
+            sender,
+        )
+        .unwrap();
         Self {
             hosts: Arc::new(hosts),
             notices,

@@ -4,7 +4,6 @@ mod door;
 
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 
@@ -14,6 +13,7 @@ use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::transport::tls::server_config;
 use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
+use crate::net::Net;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 
@@ -309,7 +309,7 @@ async fn health_follows_readiness_and_stopping_lets_calls_finish() {
     );
     door.served.await.unwrap().unwrap();
     assert!(
-        TcpStream::connect(address).await.is_err(),
+        Net::SYSTEM.connect(address).await.is_err(),
         "it still listens"
     );
 }
@@ -319,7 +319,7 @@ async fn a_taken_port_is_named() {
     let door = open(ROOMY).await;
     let (chain, key) = &door.pki.server;
     let tls = server_config(chain.as_bytes(), key.as_bytes(), None).unwrap();
-    let Err(taken) = MerchantApi::bind(door.address, tls, ROOMY).await else {
+    let Err(taken) = MerchantApi::bind(&Net::SYSTEM, door.address, tls, ROOMY).await else {
         panic!("two listeners on one port");
     };
     assert!(

@@ -6,7 +6,6 @@
 //! may have been sent: so every text that a repetition can meet asks to keep the request_id. No text
 //! repeats what could be card data.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -58,7 +57,7 @@ impl ErrorAnswer {
         outcome: Outcome,
         message: impl Into<String>,
     ) -> Self {
-        let metadata = HashMap::from([("outcome".to_owned(), outcome.name().to_owned())]);
+        let metadata = [("outcome".to_owned(), outcome.name().to_owned())];
         Self {
             code,
             message: message.into(),

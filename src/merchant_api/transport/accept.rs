@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::connection::{ClientStream, Recorder};
 use super::tls;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
+use crate::net::{Listener, Stream};
 use crate::payment::ids::ConnectionId;
+use crate::random::Random;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,10 +28,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the accept loop needs.
 pub(crate) struct Acceptor {
-    pub(crate) listener: TcpListener,
+    pub(crate) listener: Listener,
     pub(crate) tls: TlsAcceptor,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Random,
     /// Connections at once.
     pub(crate) connections: usize,
 }
@@ -72,6 +74,7 @@ impl Acceptor {
                 tls: self.tls.clone(),
                 recorder: self.recorder.clone(),
                 clock: Arc::clone(&self.clock),
+                random: self.random.clone(),
                 peer,
             };
             let accepted = accepted.clone();
@@ -91,17 +94,13 @@ struct Handshake {
     tls: TlsAcceptor,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
+    random: Random,
     peer: SocketAddr,
 }
 
 impl Handshake {
-    async fn complete(self, tcp: TcpStream, place: OwnedSemaphorePermit) -> Option<ClientStream> {
+    async fn complete(self, tcp: Stream, place: OwnedSemaphorePermit) -> Option<ClientStream> {
         let (peer, connected_at) = (self.peer, self.clock.now());
-        // Without it a small answer waits for the acknowledgement of the one before.
-        if let Err(error) = tcp.set_nodelay(true) {
-            debug!(%peer, %error, "a client left at once");
-            return None;
-        }
         let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, self.tls.accept(tcp)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -113,7 +112,7 @@ impl Handshake {
                 return None;
             }
         };
-        let id = match clock::random_bytes_for_name() {
+        let id = match self.random.bytes_for_name() {
             Ok(random) => ConnectionId::from_parts(connected_at, random),
             Err(error) => {
                 warn!(%peer, %error, "a client connection could not be named");

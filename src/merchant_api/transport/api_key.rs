@@ -9,9 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use crate::clock::{self, NoEntropy};
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
+use crate::random::{NoEntropy, Random};
 use crate::store::records::ApiKeyRecord;
 
 const KEY_PREFIX: &str = "pk_";
@@ -71,10 +71,10 @@ impl NewApiKey {
     ///
     /// # Errors
     /// When the operating system has no randomness.
-    pub fn generate(pepper: &Pepper) -> Result<Self, NoEntropy> {
-        let name = u64::from_be_bytes(clock::random_bytes::<KEY_ID_BYTES>()?);
+    pub fn generate(pepper: &Pepper, random: &Random) -> Result<Self, NoEntropy> {
+        let name = u64::from_be_bytes(random.bytes::<KEY_ID_BYTES>()?);
         let id = format!("{KEY_PREFIX}{name:016x}");
-        let secret = Zeroizing::new(clock::random_bytes::<SECRET_BYTES>()?);
+        let secret = Zeroizing::new(random.bytes::<SECRET_BYTES>()?);
         let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(*secret));
         let text = Zeroizing::new(format!("{id}.{}", *secret));
         Ok(Self {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_key_is_shaped_as_documented() {
-        let key = NewApiKey::generate(&Pepper::new(&[1; 32])).unwrap();
+        let key = NewApiKey::generate(&Pepper::new(&[1; 32]), &Random::SYSTEM).unwrap();
         assert_eq!((key.id.len(), key.text.len()), (KEY_ID_LENGTH, KEY_LENGTH));
         assert_eq!(key_id(&key.text), Some(&*key.id));
         let shown = format!("{key:?}");

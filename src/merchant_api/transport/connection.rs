@@ -19,7 +19,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, Sleep};
 use tokio_rustls::server::TlsStream;
@@ -28,6 +27,7 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::merchant_api::records::ConnectionLog;
+use crate::net::Stream;
 use crate::payment::ids::{ConnectionId, MerchantId};
 use crate::payment::moment::UnixMillis;
 use crate::store::records::ClientConnection;
@@ -169,7 +169,7 @@ impl Drop for OpenConnection {
 }
 
 /// An accepted connection: its bytes, its place among the connections, and its record.
-pub(crate) struct ClientStream<S = TlsStream<TcpStream>> {
+pub(crate) struct ClientStream<S = TlsStream<Stream>> {
     tls: S,
     handle: ConnectionHandle,
     /// Whether the first byte came. A client that sends nothing after its handshake would otherwise keep its

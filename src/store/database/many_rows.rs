@@ -6,7 +6,6 @@
 //! and the driver's search for names takes the square of their count.) Only a few numbers of rows are
 //! used, so that the prepared statements stay in the connection's cache.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use sqlx::any::AnyRow;
 use super::connection::WriteTransaction;
 use super::engine::{Engine, for_engine};
 use super::value::Value;
+use crate::random::HashMap;
 
 /// A statement with a list of rows in it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Texts {
     pub(in crate::store) fn new(engine: Engine) -> Self {
         Self {
             engine,
-            built: HashMap::new(),
+            built: HashMap::default(),
         }
     }
 

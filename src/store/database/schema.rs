@@ -15,7 +15,7 @@ use super::Database;
 use super::connection::WriteConnection;
 use super::engine::{Engine, for_engine};
 use super::fault::{Fault, fault, reading_error};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::store::StoreConfig;
 use crate::store::error::StoreError;
 use crate::store::hex::hex;
@@ -77,6 +77,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(in crate::store) async fn migrate(
     config: &StoreConfig,
     watch_nodes_for: Duration,
+    clock: &dyn Clock,
 ) -> Result<MigrationReport, StoreError> {
     let database = Database::of(config)?;
     database.create_file()?;
@@ -91,7 +92,7 @@ pub(in crate::store) async fn migrate(
     }
     let mut applied = Vec::new();
     for migration in &MIGRATIONS {
-        if apply(engine, &mut connection, migration).await? {
+        if apply(engine, &mut connection, migration, clock).await? {
             applied.push(migration.name);
         }
     }
@@ -184,6 +185,7 @@ async fn apply(
     engine: Engine,
     connection: &mut WriteConnection,
     migration: &Migration,
+    clock: &dyn Clock,
 ) -> Result<bool, StoreError> {
     let in_engine = |error: sqlx::Error| reading_error(engine, &error);
     let mut transaction = connection.begin().await.map_err(in_engine)?;
@@ -195,7 +197,7 @@ async fn apply(
                 migration.version.into(),
                 migration.name.into(),
                 checksum(migration).into(),
-                SystemClock.now().as_i64().into(),
+                clock.now().as_i64().into(),
             ]],
         )
         .await

@@ -3,11 +3,11 @@
 //! test: run it
 //! with `cargo test --release --lib store::tests::bench -- --ignored --nocapture --test-threads 1`.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::make::{COMMITTED, Intent, approved, intent};
 use crate::store::Store;
-use crate::store::testing::{Server, TestDatabase};
+use crate::store::testing::{Server, TestDatabase, migrate};
 
 const PAYMENTS: usize = 40_000;
 const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
@@ -28,7 +28,7 @@ async fn postgres() {
     let server: &'static Server = Box::leak(Box::new(Server::start("-c fsync=on")));
     for in_flight in IN_FLIGHT {
         let database = TestDatabase::empty_postgres_on(server).await;
-        Store::migrate(&database.config).await.unwrap();
+        migrate(&database.config).await.unwrap();
         measure("PostgreSQL", &database.open().await, in_flight).await;
     }
 }

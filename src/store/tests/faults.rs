@@ -14,12 +14,11 @@ use super::wire::{
     LOSE_ALL, LOSE_COMMIT, LOSE_CONFIRMATION, LOSE_CONFIRMATION_AND_A_TABLE, PASS, store_on_a_wire,
 };
 use crate::config::store::StoreConfig;
-use crate::store::Store;
 use crate::store::change::Verdict;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::records::LateResponse;
-use crate::store::testing::{TestDatabase, execute, server};
+use crate::store::testing::{TestDatabase, execute, open, server};
 use crate::store::writer::rows::Statement;
 
 on_both!(a_full_queue_says_so_at_once);
@@ -30,7 +29,7 @@ async fn a_full_queue_says_so_at_once(database: TestDatabase) {
         queued_records: 4,
         ..database.config.clone()
     };
-    let store = Store::open(&config).await.unwrap();
+    let store = open(&config).await.unwrap();
     let options: AnyConnectOptions = database.url.parse().unwrap();
     let mut other = options.connect().await.unwrap();
     let blocking = if store.exclusive() {

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use super::make::{COMMITTED, METHOD, NOW, approved, intent, merchant, random, unknown};
 use super::on_both;
 use crate::config::store::StoreConfig;
+use crate::net::Net;
 use crate::payment::ids::ConnectionId;
-use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::ClientConnection;
-use crate::store::testing::TestDatabase;
+use crate::store::testing::{TestDatabase, migrate, open};
 
 on_both!(
     after_closing_nothing_is_taken,
@@ -38,9 +38,9 @@ async fn one_sqlite_file_serves_one_gateway() {
     let database = TestDatabase::sqlite().await;
     let store = database.open().await;
     assert!(store.exclusive());
-    let second = Store::open(&database.config).await.unwrap_err();
+    let second = open(&database.config).await.unwrap_err();
     assert!(matches!(second, StoreError::Locked { .. }), "{second}");
-    let migration = Store::migrate(&database.config).await.unwrap_err();
+    let migration = migrate(&database.config).await.unwrap_err();
     assert!(
         matches!(migration, StoreError::Locked { .. }),
         "{migration}"
@@ -52,7 +52,7 @@ async fn one_sqlite_file_serves_one_gateway() {
         url: format!("sqlite://{}", link.display()),
         ..database.config.clone()
     };
-    let third = Store::open(&by_link).await.unwrap_err();
+    let third = open(&by_link).await.unwrap_err();
     assert!(matches!(third, StoreError::Locked { .. }), "{third}");
     store.close().await;
     database.open().await.close().await;
@@ -97,7 +97,7 @@ async fn settings_out_of_range_are_refused() {
             ..config()
         },
     ] {
-        let error = Store::open(&bad).await.unwrap_err();
+        let error = open(&bad).await.unwrap_err();
         assert!(
             matches!(error, StoreError::Configuration { .. }),
             "{bad:?}: {error}"
@@ -107,17 +107,20 @@ async fn settings_out_of_range_are_refused() {
 
 #[tokio::test]
 async fn an_unreachable_postgres_is_unavailable() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = Net::SYSTEM
+        .listen("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
     let port = listener.local_addr().unwrap().port();
     let config = StoreConfig {
         url: format!("postgres://payswitch@127.0.0.1:{port}/nothing"),
         ..StoreConfig::default()
     };
     // One that accepts and says nothing, and one that is not there.
-    let silent = Store::open(&config).await.unwrap_err();
+    let silent = open(&config).await.unwrap_err();
     assert!(matches!(silent, StoreError::Unavailable { .. }), "{silent}");
     drop(listener);
-    let absent = Store::open(&config).await.unwrap_err();
+    let absent = open(&config).await.unwrap_err();
     assert!(matches!(absent, StoreError::Unavailable { .. }), "{absent}");
 }
 

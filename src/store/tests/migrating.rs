@@ -17,7 +17,7 @@ use crate::store::database::schema::MigrationReport;
 use crate::store::error::StoreError;
 use crate::store::hex::hex;
 use crate::store::records::{ListOrder, PaymentFilter};
-use crate::store::testing::TestDatabase;
+use crate::store::testing::{TestDatabase, migrate, open};
 
 on_both!(another_schema_is_refused, a_changed_migration_is_refused,);
 
@@ -27,8 +27,8 @@ async fn a_database_is_migrated_once() {
         TestDatabase::empty_sqlite(),
         TestDatabase::empty_postgres().await,
     ] {
-        let first = Store::migrate(&database.config).await.unwrap();
-        let again = Store::migrate(&database.config).await.unwrap();
+        let first = migrate(&database.config).await.unwrap();
+        let again = migrate(&database.config).await.unwrap();
         let report = |applied| MigrationReport {
             applied,
             version: 3,
@@ -163,12 +163,12 @@ async fn a_database_of_the_version_before_opens_and_goes_on() {
         TestDatabase::empty_postgres().await,
     ] {
         database_of_version_2(&database).await;
-        let too_old = Store::open(&database.config).await.unwrap_err();
+        let too_old = open(&database.config).await.unwrap_err();
         assert!(
             matches!(too_old, StoreError::Schema { found: 2, .. }),
             "{too_old}"
         );
-        let report = Store::migrate(&database.config).await.unwrap();
+        let report = migrate(&database.config).await.unwrap();
         assert_eq!(report.applied, ["operations"]);
         let store = database.open().await;
         check_version_2(&store).await;
@@ -202,7 +202,7 @@ async fn a_migration_that_is_killed_is_begun_again() {
             // The transaction ends with its connection, as it does when the process is killed.
             connection.close().await.unwrap();
         }
-        let report = Store::migrate(&database.config).await.unwrap();
+        let report = migrate(&database.config).await.unwrap();
         assert_eq!(report.applied, ["operations"]);
         let store = database.open().await;
         check_version_2(&store).await;
@@ -221,9 +221,9 @@ async fn a_migration_whose_server_went_away_is_begun_again_or_done() {
         database_of_version_2(&database).await;
         let (config, plan) = config_on_a_wire(&database).await;
         plan.store(at_commit, Ordering::SeqCst);
-        let lost = Store::migrate(&config).await.unwrap_err();
+        let lost = migrate(&config).await.unwrap_err();
         assert!(matches!(lost, StoreError::Unavailable { .. }), "{lost}");
-        let report = Store::migrate(&database.config).await.unwrap();
+        let report = migrate(&database.config).await.unwrap();
         assert_eq!(report.applied, applied);
         let store = database.open().await;
         check_version_2(&store).await;
@@ -234,10 +234,7 @@ async fn a_migration_whose_server_went_away_is_begun_again_or_done() {
 #[tokio::test]
 async fn of_two_migrations_at_once_each_step_is_applied_once() {
     let database = TestDatabase::empty_postgres().await;
-    let (one, two) = tokio::join!(
-        Store::migrate(&database.config),
-        Store::migrate(&database.config)
-    );
+    let (one, two) = tokio::join!(migrate(&database.config), migrate(&database.config));
     let applied = one.unwrap().applied.len() + two.unwrap().applied.len();
     assert_eq!(applied, 3);
 }
@@ -245,7 +242,7 @@ async fn of_two_migrations_at_once_each_step_is_applied_once() {
 #[tokio::test]
 async fn a_database_that_was_not_migrated_is_refused() {
     let sqlite = TestDatabase::empty_sqlite();
-    let missing = Store::open(&sqlite.config).await.unwrap_err();
+    let missing = open(&sqlite.config).await.unwrap_err();
     assert!(
         missing.to_string().contains("payswitch migrate"),
         "{missing}"
@@ -253,7 +250,7 @@ async fn a_database_that_was_not_migrated_is_refused() {
     assert!(!sqlite.path().exists());
     std::fs::write(sqlite.path(), "").unwrap();
     for database in [sqlite, TestDatabase::empty_postgres().await] {
-        let error = Store::open(&database.config).await.unwrap_err();
+        let error = open(&database.config).await.unwrap_err();
         let expected = StoreError::Schema {
             found: 0,
             needed: 3,
@@ -267,8 +264,8 @@ async fn another_schema_is_refused(database: TestDatabase) {
     database
         .execute("INSERT INTO schema_migrations VALUES (4, 'later', 'x', 0)")
         .await;
-    let opened = Store::open(&database.config).await.map(drop);
-    for refused in [opened, Store::migrate(&database.config).await.map(drop)] {
+    let opened = open(&database.config).await.map(drop);
+    for refused in [opened, migrate(&database.config).await.map(drop)] {
         assert!(
             matches!(
                 refused,
@@ -287,7 +284,7 @@ async fn a_changed_migration_is_refused(database: TestDatabase) {
     database
         .execute("UPDATE schema_migrations SET checksum = 'other' WHERE version = 1")
         .await;
-    let error = Store::open(&database.config).await.unwrap_err();
+    let error = open(&database.config).await.unwrap_err();
     assert!(
         matches!(error, StoreError::MigrationChanged { version: 1, .. }),
         "{error}"

@@ -1,6 +1,6 @@
 //! Random histories of requests, against a model that fits on a page.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -49,11 +49,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Model {
     merchant: String,
     /// By key: the intent that was recorded, and what was told.
-    requests: HashMap<u8, (Intent, Option<Payment>)>,
+    requests: BTreeMap<u8, (Intent, Option<Payment>)>,
     /// In the order in which they were recorded.
     recorded: Vec<u8>,
-    envelopes: HashSet<u8>,
-    reversals: HashSet<OperationId>,
+    envelopes: BTreeSet<u8>,
+    reversals: BTreeSet<OperationId>,
 }
 
 impl Model {
@@ -175,7 +175,7 @@ impl Model {
             .collect();
         payments.sort_by_key(|payment| payment.id);
         assert_eq!(page.items, payments);
-        let owed: HashSet<OperationId> = store
+        let owed: BTreeSet<OperationId> = store
             .owed_reversals(1000)
             .await
             .unwrap()
@@ -211,10 +211,10 @@ fn check(database: impl Future<Output = TestDatabase>) {
         runtime.block_on(async {
             let mut model = Model {
                 merchant: format!("shop-{}", unique()),
-                requests: HashMap::new(),
+                requests: BTreeMap::new(),
                 recorded: Vec::new(),
-                envelopes: HashSet::new(),
-                reversals: HashSet::new(),
+                envelopes: BTreeSet::new(),
+                reversals: BTreeSet::new(),
             };
             for step in steps {
                 match step {

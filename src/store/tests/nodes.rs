@@ -9,12 +9,13 @@ use tokio::time::{Instant, sleep};
 use super::make::{NOW, approved, intent, random};
 use super::migrating::make_version_2;
 use super::on_both;
+use crate::clock::SystemClock;
 use crate::payment::ids::{ConnectionId, NodeId};
 use crate::store::Store;
 use crate::store::database::schema;
 use crate::store::error::StoreError;
 use crate::store::records::ClientConnection;
-use crate::store::testing::TestDatabase;
+use crate::store::testing::{TestDatabase, migrate};
 
 on_both!(
     heartbeats_of_running_nodes_are_listed,
@@ -240,14 +241,16 @@ async fn a_database_in_use_is_not_migrated() {
             }
         }
     });
-    let refused = Store::migrate(&database.config).await.unwrap_err();
+    let refused = migrate(&database.config).await.unwrap_err();
     assert_eq!(refused, StoreError::InUse { nodes: 1 });
     beating.abort();
     let _aborted = beating.await;
     // It died: nothing changes any more.
     let watch_for = Duration::from_millis(1_500);
     let begun = Instant::now();
-    let report = schema::migrate(&database.config, watch_for).await.unwrap();
+    let report = schema::migrate(&database.config, watch_for, &SystemClock)
+        .await
+        .unwrap();
     assert!(begun.elapsed() >= watch_for);
     assert_eq!(report.applied, ["operations"]);
 }

@@ -1,6 +1,6 @@
 //! Blocks of numbers: no number twice, whoever asks.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
@@ -138,8 +138,8 @@ async fn no_number_is_given_twice(database: TestDatabase) {
             })
         })
         .collect();
-    let mut seen = HashSet::new();
-    let mut references = HashSet::new();
+    let mut seen = BTreeSet::new();
+    let mut references = BTreeSet::new();
     for task in tasks {
         for number in task.await.unwrap() {
             assert!(seen.insert(number), "{number:?}");

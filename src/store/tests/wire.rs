@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::store::StoreConfig;
+use crate::net::{Net, Stream};
 use crate::store::Store;
-use crate::store::testing::{TestDatabase, execute, server};
+use crate::store::testing::{TestDatabase, execute, open, server};
 
 /// What the wire between store and database does with the next COMMIT.
 pub(super) const PASS: u8 = 0;
@@ -28,7 +28,10 @@ pub(super) const SWALLOW: u8 = 6;
 /// A wire that can be told to break at a COMMIT; gives its port.
 async fn wire(plan: Arc<AtomicU8>, database: &TestDatabase) -> u16 {
     let url: Arc<str> = database.url.as_str().into();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = Net::SYSTEM
+        .listen("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
@@ -40,7 +43,7 @@ async fn wire(plan: Arc<AtomicU8>, database: &TestDatabase) -> u16 {
     port
 }
 
-async fn carry(mut client: TcpStream, plan: Arc<AtomicU8>, url: Arc<str>) {
+async fn carry(mut client: Stream, plan: Arc<AtomicU8>, url: Arc<str>) {
     let mut database = server().dial().await;
     let (mut from_client, mut from_database) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
@@ -94,5 +97,5 @@ pub(super) async fn config_on_a_wire(database: &TestDatabase) -> (StoreConfig, A
 /// A store on such a wire, and what the wire does.
 pub(super) async fn store_on_a_wire(database: &TestDatabase) -> (Store, Arc<AtomicU8>) {
     let (config, plan) = config_on_a_wire(database).await;
-    (Store::open(&config).await.unwrap(), plan)
+    (open(&config).await.unwrap(), plan)
 }

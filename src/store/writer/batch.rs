@@ -1,9 +1,10 @@
 //! The requests of one transaction.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::rows::{ChangeRows, LeftOut, Queued, Refusal, Request, SHAPES};
+use crate::random::{HashMap, HashSet};
 use crate::store::database::many_rows::rows_per_statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -25,7 +26,7 @@ pub(in crate::store) fn next_batch(waiting: &mut VecDeque<Queued>) -> Vec<Queued
         }
     }
     room = room.map(rows_per_statement);
-    let mut payments = HashSet::with_capacity(waiting.len());
+    let mut payments = HashSet::with_capacity_and_hasher(waiting.len(), Default::default());
     let mut batch = Vec::with_capacity(waiting.len());
     for _ in 0..waiting.len() {
         let Some(queued) = waiting.pop_front() else {

@@ -5,7 +5,7 @@
 //! SQLite need not keep a copy of each page that it changes. (It still does where a foreign key is
 //! checked.)
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::Row;
@@ -16,6 +16,7 @@ use super::rows::{
     ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, StatementResult, Statements, Written,
 };
 use crate::payment::adjustment::Adjustment;
+use crate::random::{HashMap, HashSet};
 use crate::store::database::connection::{WriteConnection, WriteTransaction};
 use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
@@ -64,8 +65,8 @@ pub(in crate::store) async fn write(
         transaction: &mut transaction,
         texts,
         may_be_written: batch.may_be_written,
-        left_out: HashMap::new(),
-        moved: HashMap::new(),
+        left_out: HashMap::default(),
+        moved: HashMap::default(),
     };
     let result = writing.all(&batch.requests, mode).await;
     let left_out = std::mem::take(&mut writing.left_out);
@@ -257,7 +258,7 @@ impl Writing<'_, '_> {
                 let place = row.get(..STEP_PLACE).unwrap_or_default();
                 self.fetch(STEP_TAKEN, place).await?
             }
-            _ => HashSet::new(),
+            _ => HashSet::default(),
         };
         Ok(if found.contains(operation_id) {
             LeftOut::WrittenBefore

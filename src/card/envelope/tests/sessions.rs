@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::card::session::MAX_MESSAGES;
+use crate::random::Random;
 
 #[test]
 fn a_session_works_on_every_node_that_has_the_master_key() {
@@ -13,7 +14,7 @@ fn a_session_works_on_every_node_that_has_the_master_key() {
 
     let restarted = fixture();
     assert!(restarted.open(sealed.as_str()).is_ok());
-    let foreign = Opener::new(SealingKeys::new([]), &master_key(2)).unwrap();
+    let foreign = Opener::new(SealingKeys::new([]), &master_key(2), &Random::SYSTEM).unwrap();
     let refused = foreign.open_card(sealed.as_str(), &here.binding(), NOW);
     assert_eq!(refused.unwrap_err(), Refusal::Key);
 
@@ -42,7 +43,7 @@ fn a_session_works_on_every_node_that_has_the_master_key() {
 #[test]
 fn a_session_key_is_set_up_once_and_used_a_limited_number_of_times() {
     let fixture = fixture();
-    let key = SessionKey::generate().unwrap();
+    let key = SessionKey::generate(&Random::SYSTEM).unwrap();
     let claims_of = |merchant, lifetime_s| SessionClaims {
         merchant,
         jti: JTI,

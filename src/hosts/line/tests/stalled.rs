@@ -15,7 +15,9 @@ use crate::hosts::line::{Line, LineHandle, QueuedRequest, claim_by};
 use crate::hosts::message::build::{Encoder, request_key};
 use crate::hosts::message::contents::Contents;
 use crate::hosts::status::StatusBoard;
+use crate::net::Net;
 use crate::payment::decline::{FailureReason, UnknownReason};
+use crate::random::Random;
 use std::sync::atomic::Ordering;
 
 /// Less than a request.
@@ -60,7 +62,9 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
         tap: None,
     };
     let (drain, draining) = watch::channel(false);
-    let (handle, line) = crate::hosts::line::open_line(&profile, &tls, load, draining, report);
+    let (net, random) = (&Net::SYSTEM, &Random::SYSTEM);
+    let (handle, line) =
+        crate::hosts::line::open_line(&profile, &tls, load, draining, report, net, random);
     DetachedLine {
         profile,
         handle,

@@ -7,6 +7,8 @@ use super::*;
 use crate::hosts::HostsError;
 use crate::hosts::profile::SpkiPin;
 use crate::hosts::tests::bank::{BankOptions, ROOT_NAME, Root, memory};
+use crate::net::Net;
+use crate::random::Random;
 
 const TLS12: BankOptions = BankOptions {
     server_name: bank::SERVER_NAME,
@@ -119,8 +121,15 @@ async fn what_can_not_be_set_up_is_said_at_the_start() {
         change(&mut profiles);
         let (notices, _) = mpsc::channel(1);
         let clock = Arc::new(ManualClock::at(known::NOW));
-        let error: HostsError =
-            Hosts::start(profiles, HostsOptions::default(), clock, notices).unwrap_err();
+        let error: HostsError = Hosts::start(
+            profiles,
+            HostsOptions::default(),
+            Net::SYSTEM,
+            clock,
+            Random::SYSTEM,
+            notices,
+        )
+        .unwrap_err();
         let shown = error.to_string();
         assert!(shown.contains(expected), "{expected}: {shown}");
     }

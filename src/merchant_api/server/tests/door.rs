@@ -12,7 +12,6 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::copy_bidirectional;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -30,6 +29,8 @@ use crate::merchant_api::records::{KnownApiKey, RecordsUnavailable};
 use crate::merchant_api::testing::{self, merchant};
 use crate::merchant_api::transport::api_key::NewApiKey;
 use crate::merchant_api::transport::tls::server_config;
+use crate::net::Net;
+use crate::net::Stream;
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
@@ -39,6 +40,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::payment::samples;
 use crate::payment::state::PaymentState;
+use crate::random::Random;
 use crate::store::records::{
     ClientConnection, KeptLateResponse, ListOrder, Page, PaymentCursor, PaymentFilter,
 };
@@ -238,8 +240,8 @@ pub(super) struct Door {
 pub(super) async fn open(limits: Limits) -> Door {
     let pki = pki();
     let pepper = Pepper::new(&[7; 32]);
-    let shop = NewApiKey::generate(&pepper).unwrap();
-    let other = NewApiKey::generate(&pepper).unwrap();
+    let shop = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
+    let other = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
     let known = |key: &NewApiKey, id| {
         let (digest, merchant) = (key.digest, merchant(id));
         (key.id.clone(), KnownApiKey { digest, merchant })
@@ -254,15 +256,18 @@ pub(super) async fn open(limits: Limits) -> Door {
     let (chain, key) = &pki.server;
     let tls = server_config(chain.as_bytes(), key.as_bytes(), Some(pki.root.as_bytes())).unwrap();
     let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
-    let api = MerchantApi::bind(localhost, tls, limits).await.unwrap();
+    let api = MerchantApi::bind(&Net::SYSTEM, localhost, tls, limits)
+        .await
+        .unwrap();
     let address = api.local_addr();
-    let master_key = MasterKey::from_base64(&STANDARD.encode([1; 32])).unwrap();
-    let opener = Opener::new(SealingKeys::new([]), &master_key).unwrap();
+    let master_key = MasterKey::from_base64(&STANDARD.encode([1; 32]), &Random::SYSTEM).unwrap();
+    let opener = Opener::new(SealingKeys::new([]), &master_key, &Random::SYSTEM).unwrap();
     let dependencies = Dependencies {
         directory: behind.clone(),
         pepper,
         connection_log: behind.clone(),
         clock: Arc::new(SystemClock),
+        random: Random::SYSTEM,
         authorizations: behind.clone(),
         records: behind.clone(),
         opener: Arc::new(opener),
@@ -294,7 +299,7 @@ impl Door {
         &self,
         client: Option<&(String, String)>,
         version: &'static SupportedProtocolVersion,
-    ) -> io::Result<TlsStream<TcpStream>> {
+    ) -> io::Result<TlsStream<Stream>> {
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_slice(self.pki.root.as_bytes()).unwrap())
@@ -313,7 +318,7 @@ impl Door {
                 .unwrap(),
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let tcp = TcpStream::connect(self.address).await?;
+        let tcp = Net::SYSTEM.connect(self.address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, tcp)
@@ -324,7 +329,10 @@ impl Door {
     /// TLS to the door.
     pub(super) async fn connect(&self, client: Option<&(String, String)>) -> Channel {
         let mut tls = self.shake_hands(client, &TLS13).await.unwrap();
-        let forwarder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let forwarder = Net::SYSTEM
+            .listen("127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
         let address = forwarder.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut plain, _) = forwarder.accept().await.unwrap();

@@ -14,6 +14,7 @@ use crate::merchant_api::transport::api_key::NewApiKey;
 use crate::merchant_api::transport::connection::Recorder;
 use crate::payment::ids::ConnectionId;
 use crate::payment::moment::UnixMillis;
+use crate::random::Random;
 use crate::store::records::ClientConnection;
 
 /// Knows two merchants, each with a key, and counts how often it is asked.
@@ -79,8 +80,8 @@ struct Setting {
 
 fn setting() -> Setting {
     let pepper = Pepper::new(&[7; 32]);
-    let shop = NewApiKey::generate(&pepper).unwrap();
-    let other = NewApiKey::generate(&pepper).unwrap();
+    let shop = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
+    let other = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
     let known = |key: &NewApiKey, id| {
         let digest = key.digest;
         let merchant = merchant(id);
@@ -138,8 +139,8 @@ async fn a_key_lets_its_own_merchant_in() {
     let mut last_changed = shop.text.clone();
     let last = last_changed.pop().unwrap();
     last_changed.push(if last == 'A' { 'B' } else { 'A' });
-    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
-    let of_other_pepper = NewApiKey::generate(&Pepper::new(&[8; 32])).unwrap();
+    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32]), &Random::SYSTEM).unwrap();
+    let of_other_pepper = NewApiKey::generate(&Pepper::new(&[8; 32]), &Random::SYSTEM).unwrap();
     for (headers, expected) in [
         (bearer(&shop.text), "demo-shop"),
         (header(&format!("bearer {}", *shop.text)), "demo-shop"),
@@ -234,7 +235,7 @@ async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered(
             .authenticate(&headers, &connection, Instant::now());
         name(outcome.await)
     };
-    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32])).unwrap();
+    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32]), &Random::SYSTEM).unwrap();
     *setting.directory.down.lock().unwrap() = true;
     assert_eq!(call(bearer(&setting.shop.text)).await, "unavailable");
     *setting.directory.down.lock().unwrap() = false;
