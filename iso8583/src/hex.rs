@@ -1,4 +1,4 @@
-//! Hexadecimal digits.
+//! Hexadecimal digits, for this crate and the programs around it.
 
 /// The value of one digit, upper or lower case.
 pub(crate) fn nibble(digit: u8) -> Option<u8> {
@@ -21,9 +21,10 @@ pub(crate) fn digits(byte: u8) -> [u8; 2] {
     [digit(byte >> 4), digit(byte)]
 }
 
-/// The bytes that these digits spell; `None` when one is no digit, or their number is odd.
-pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_chunks::<2>();
+/// The bytes that these digits of either case spell; `None` when one is no digit, or their number is odd.
+#[must_use]
+pub fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_ref().as_chunks::<2>();
     if !rest.is_empty() {
         return None;
     }
@@ -34,12 +35,19 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Bytes as upper-case digits.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
     bytes
         .iter()
         .flat_map(|byte| digits(*byte))
         .map(char::from)
         .collect()
+}
+
+/// Bytes as lower-case digits.
+#[must_use]
+pub fn encode_lower(bytes: &[u8]) -> String {
+    encode(bytes).to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -55,13 +63,14 @@ mod tests {
                 Some((byte >> 4, byte & 0x0F))
             );
             let lower = [high.to_ascii_lowercase(), low.to_ascii_lowercase()];
-            assert_eq!(decode(&lower), Some(vec![byte]));
+            assert_eq!(decode(lower), Some(vec![byte]));
             let value = char::from(byte)
                 .to_digit(16)
                 .and_then(|digit| u8::try_from(digit).ok());
             assert_eq!(nibble(byte), value);
         }
         assert_eq!(encode(&[0x0A, 0xF9]), "0AF9");
+        assert_eq!(encode_lower(&[0x0A, 0xF9]), "0af9");
         assert_eq!(decode(b"0A F"), None);
         assert_eq!(decode(b"0AF"), None);
     }

@@ -11,7 +11,7 @@
 //! - [`tlv`], [`subelements`]: the contents of DE 55 and DE 48.
 //! - [`builder`]: a message to be written.
 //! - [`encode`]: the fault in a message that can't be written.
-//! - [`masked`]: a message for people, without its secrets.
+//! - [`masked`]: a message for people, without its secrets; [`hex`]: bytes as digits.
 //!
 //! ```
 //! use iso8583::{Dialect, MessageBuilder, Mti, masked};
@@ -42,6 +42,7 @@ pub mod dialect;
 pub mod encode;
 pub mod field;
 pub mod framing;
+pub mod hex;
 pub mod masked;
 pub mod message;
 pub mod mti;
@@ -53,7 +54,6 @@ mod bitmap;
 mod characters;
 mod content;
 mod decode;
-mod hex;
 
 pub use bitmap::MAX_DE;
 pub use builder::MessageBuilder;

@@ -85,14 +85,7 @@ impl MerchantDirectory for Store {
 }
 
 pub(super) fn digest_from_hex(hex: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if hex.len() != 2 * digest.len() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (index, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(digest)
+    iso8583::hex::decode(hex)?.try_into().ok()
 }
 
 /// Where payments are found again.

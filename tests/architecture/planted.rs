@@ -105,6 +105,7 @@ fn planted_violations_are_found() {
             "use super::in_flight::InFlight; use iso8583::message::Message;",
         ),
         ("app.rs", "use crate::clock::SystemClock;"),
+        ("store/rows.rs", "use iso8583::hex::encode_lower;"),
         ("store/tests/model.rs", "use crate::clock::SystemClock;"),
         (
             "payment/state.rs",

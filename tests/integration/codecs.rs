@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use iso8583::{Dialect, MessageBuilder, Mti};
+use iso8583::{Dialect, MessageBuilder, Mti, hex};
 use serde_json::{Map, Value, json};
 
 use crate::tools::tool;
@@ -107,22 +107,11 @@ const MESSAGES: [(&str, &[u8]); 8] = [
     ("0810", &[7, 11, 39, 70, 100]),
 ];
 
-fn bytes_of(hex: &str) -> Vec<u8> {
-    (0..hex.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
-        .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn built(dialect: &Dialect, mti: &str, des: &[u8]) -> Vec<u8> {
     let mut builder = MessageBuilder::new(mti.parse::<Mti>().expect("an MTI"));
     for &de in des {
         if BYTES.contains(&de) {
-            builder.bytes(de, &bytes_of(value_of(de)));
+            builder.bytes(de, &hex::decode(value_of(de)).expect("hexadecimal"));
         } else {
             builder.text(de, value_of(de));
         }
@@ -162,7 +151,7 @@ fn each_codec_reads_what_the_other_builds() {
     let frames: Vec<Value> = cases
         .iter()
         .map(|(name, mti, des)| {
-            json!({ "dialect": name, "frame": hex(&built(&dialect(name), mti, des)) })
+            json!({ "dialect": name, "frame": hex::encode(&built(&dialect(name), mti, des)) })
         })
         .collect();
     let answers = ask(&Value::Array(frames));
@@ -178,7 +167,7 @@ fn each_codec_reads_what_the_other_builds() {
         decoded.retain(|de, _| !["h", "p", "1"].contains(&de.as_str()));
         assert_eq!(decoded, expected, "{name} {mti}");
         // And what it writes is what we read, to the byte.
-        let frame = bytes_of(answer["built"].as_str().expect("a frame"));
+        let frame = hex::decode(answer["built"].as_str().expect("a frame")).expect("hexadecimal");
         let dialect = dialect(name);
         assert_eq!(frame, built(&dialect, mti, des), "{name} {mti}");
         let message = dialect.decode(&frame).expect("a message of the peer");
@@ -186,7 +175,7 @@ fn each_codec_reads_what_the_other_builds() {
         assert!(message.iter_des().eq(des.iter().copied()));
         for &de in des {
             let value = match BYTES.contains(&de) {
-                true => hex(&message.bytes(de).expect("bytes")).to_uppercase(),
+                true => hex::encode(&message.bytes(de).expect("bytes")),
                 false => message.text(de).expect("a text").into_owned(),
             };
             assert_eq!(value, value_of(de), "{name} {mti} DE {de}");

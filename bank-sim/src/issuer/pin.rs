@@ -42,7 +42,10 @@ impl fmt::Debug for ZonePinKey {
 
 impl ZonePinKey {
     pub(crate) fn from_hex(hex: &str) -> Result<Self, PinKeyError> {
-        let bytes = bytes_of_hex(hex)?;
+        if let Some(offset) = hex.bytes().position(|byte| !byte.is_ascii_hexdigit()) {
+            return Err(PinKeyError::NotHex { offset });
+        }
+        let bytes = iso8583::hex::decode(hex).unwrap_or_default();
         match bytes.len() {
             16 => TdesEde2::new_from_slice(&bytes).map(|key| Self::Double(Box::new(key))),
             24 => TdesEde3::new_from_slice(&bytes).map(|key| Self::Triple(Box::new(key))),
@@ -128,25 +131,6 @@ fn clear_block(pin: &str, pan: &str) -> Option<[u8; 8]> {
 
 fn digit(byte: u8) -> Option<u8> {
     byte.is_ascii_digit().then(|| byte - b'0')
-}
-
-fn bytes_of_hex(hex: &str) -> Result<Vec<u8>, PinKeyError> {
-    let nibbles = hex
-        .chars()
-        .enumerate()
-        .map(|(offset, character)| {
-            character
-                .to_digit(16)
-                .and_then(|nibble| u8::try_from(nibble).ok())
-                .ok_or(PinKeyError::NotHex { offset })
-        })
-        .collect::<Result<Vec<u8>, _>>()?;
-    Ok(nibbles
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|[high, low]| high << 4 | low)
-        .collect())
 }
 
 #[cfg(test)]

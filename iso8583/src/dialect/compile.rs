@@ -157,7 +157,7 @@ fn header(dialect: &str, bytes: usize, default: Option<String>) -> Result<Box<[u
     let Some(text) = default.filter(|_| bytes > 0) else {
         return Ok(Box::default());
     };
-    match crate::hex::decode(text.as_bytes()) {
+    match crate::hex::decode(&text) {
         Some(header) if header.len() == bytes => Ok(header.into()),
         _ => Err(DialectError::Setting {
             dialect: dialect.to_owned(),

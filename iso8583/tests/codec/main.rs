@@ -23,18 +23,7 @@ use iso8583::Dialect;
 
 /// Bytes from hex; spaces are for the reader.
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text
-        .chars()
-        .filter_map(|digit| digit.to_digit(16))
-        .collect();
-    assert_eq!(
-        digits.len(),
-        text.chars().filter(|digit| !digit.is_whitespace()).count()
-    );
-    digits
-        .chunks_exact(2)
-        .map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap())
-        .collect()
+    iso8583::hex::decode(text.replace(char::is_whitespace, "")).unwrap()
 }
 
 /// What no built-in dialect has: lengths in bytes, BCD padded behind, a third bitmap, EBCDIC text

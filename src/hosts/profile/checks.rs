@@ -190,24 +190,7 @@ impl Reading<'_> {
     }
 
     fn header(&self, hex: &str, dialect: &Dialect) -> Result<Vec<u8>, ProfileError> {
-        let bytes: Option<Vec<u8>> = hex
-            .len()
-            .is_multiple_of(2)
-            .then(|| {
-                hex.as_bytes()
-                    .chunks(2)
-                    .map(|pair| {
-                        let pair = std::str::from_utf8(pair).ok()?;
-                        // `from_str_radix` would take a sign.
-                        if !pair.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                            return None;
-                        }
-                        u8::from_str_radix(pair, 16).ok()
-                    })
-                    .collect()
-            })
-            .flatten();
-        match bytes {
+        match iso8583::hex::decode(hex) {
             Some(bytes) if bytes.is_empty() || bytes.len() == dialect.header_bytes() => Ok(bytes),
             _ => {
                 let expected = format!("{} bytes in hex, or nothing", dialect.header_bytes());

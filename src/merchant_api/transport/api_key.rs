@@ -6,6 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use iso8583::hex;
 use ring::hmac;
 use zeroize::Zeroizing;
 
@@ -95,11 +96,7 @@ impl NewApiKey {
         ApiKeyRecord {
             key_id: self.id.clone(),
             merchant_id,
-            secret_hmac_hex: self
-                .digest
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            secret_hmac_hex: hex::encode_lower(&self.digest),
             label: label.to_owned(),
             created_at,
             revoked_at: None,

@@ -5,11 +5,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use iso8583::hex;
 use payswitch::random::{HashMap, HashSet};
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 pub(crate) fn ebcdic(text: &str) -> Vec<u8> {
     text.bytes().map(|byte| byte - b'0' + 0xf0).collect()
@@ -49,8 +46,8 @@ fn base64(bytes: &[u8]) -> Vec<Vec<u8>> {
 pub(crate) fn ways(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut ways = vec![
         bytes.to_vec(),
-        hex(bytes).into_bytes(),
-        hex(bytes).to_uppercase().into_bytes(),
+        hex::encode_lower(bytes).into_bytes(),
+        hex::encode(bytes).into_bytes(),
         bytes.iter().flat_map(|byte| [*byte, 0]).collect(),
         // As Debug writes bytes.
         format!("{bytes:?}").trim_matches(['[', ']']).into(),
@@ -72,7 +69,7 @@ pub(crate) fn ways_of_pan(pan: &str) -> Vec<Vec<u8>> {
     };
     ways.extend([" ", "-"].map(|by| grouped(by).into_bytes()));
     let in_ebcdic = ebcdic(pan);
-    ways.push(hex(&in_ebcdic).into_bytes());
+    ways.push(hex::encode_lower(&in_ebcdic).into_bytes());
     ways.extend(base64(&in_ebcdic));
     ways.push(in_ebcdic);
     // The packed digits of a number that is nearly all noughts are everywhere.
@@ -87,7 +84,7 @@ pub(crate) fn ways_of_pan(pan: &str) -> Vec<Vec<u8>> {
 
 /// Four digits alone are everywhere; these are how a CVV would be written down.
 pub(crate) fn ways_of_cvv(cvv: &str) -> Vec<Vec<u8>> {
-    let mut ways = vec![hex(cvv.as_bytes()).into_bytes(), ebcdic(cvv)];
+    let mut ways = vec![hex::encode_lower(cvv.as_bytes()).into_bytes(), ebcdic(cvv)];
     // DE 48, sub-element 92, in ASCII; then the payload of a sealed card, and Debug of a CVV.
     for written in [
         format!("9204{cvv}"),

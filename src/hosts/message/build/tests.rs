@@ -24,12 +24,7 @@ fn frame(profile: &HostProfile, card: CardFields<'_>) -> Vec<u8> {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: String = text.split_whitespace().collect();
-    digits
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    iso8583::hex::decode(text.replace(char::is_whitespace, "")).unwrap()
 }
 
 #[test]
