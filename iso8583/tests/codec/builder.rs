@@ -2,7 +2,7 @@
 
 use iso8583::{Dialect, MessageBuilder, Mti};
 
-use crate::{builtin, hex};
+use crate::{builtin, hex, rows};
 
 fn encoded(dialect: &Dialect, builder: &MessageBuilder) -> Vec<u8> {
     let mut out = Vec::new();
@@ -107,125 +107,45 @@ fn digits_behind_which_a_nibble_pads() {
     assert_eq!(dialect.decode(&bytes).unwrap().number(19), Some(36));
 }
 
+/// Dialect | method | DE | value (`00*7`: seven bytes) | the error's text.
+const REFUSED: &str = "
+iso1987-bcd | text | 0 | 1 | DE 0: expected a DE from 2 to 192, got 0
+iso1987-bcd | text | 193 | 1 | DE 193: expected a DE from 2 to 192, got 193
+iso1987-bcd | bytes | 1 | 00*8 | DE 1: expected a DE that is no bitmap, got a value
+iso1987-bcd | bytes | 65 | 00*8 | DE 65: expected a DE that is no bitmap, got a value
+iso1987-bcd | text | 129 | 1 | DE 129: expected a DE that iso1987-bcd defines, got a value
+iso1987-bcd | text | 3 | 12345 | DE 3: expected 6 digits, got 5
+iso1987-bcd | text | 3 | 1234567 | DE 3: expected 6 digits, got 7
+iso1987-bcd | number | 3 | 1234567 | DE 3: expected 6 digits, got 7
+iso1987-bcd | text | 3 | 12345A | DE 3: expected a digit at position 5, got 0x41
+iso1987-bcd | text | 3 | +12345 | DE 3: expected a digit at position 0, got 0x2B
+iso1987-bcd | text | 2 | 12345678901234567890 | DE 2: expected at most 19 digits, got 20
+iso1987-bcd | text | 28 | 000000025 | DE 28: expected the sign C or D at position 0, got 0x30
+iso1987-bcd | text | 28 | C0000D025 | DE 28: expected a digit at position 5, got 0x44
+iso1987-bcd | number | 28 | 25 | DE 28: expected text of format x+n, got a number
+iso1987-bcd | text | 35 | 4111^2512 | DE 35: expected a digit or a track separator at position 4, got 0x5E
+iso1987-bcd | text | 37 | 63252000-042 | DE 37: expected a letter, a digit or a space at position 8, got 0x2D
+iso1987-bcd | text | 41 | TERMINAL1 | DE 41: expected at most 8 characters, got 9
+iso1987-ebcdic | text | 43 | Café | DE 43: expected a printable ASCII character at position 3, got 0xC3
+iso1987-bcd | bytes | 52 | 00*7 | DE 52: expected 8 bytes, got 7
+iso1987-bcd | text | 52 | 12345678 | DE 52: expected bytes, got text
+iso1987-ascii-hex | bytes | 55 | 00*256 | DE 55: expected at most 255 bytes, got 256
+iso1987-ascii-hex | header | - | 0102 | expected a header of 0 bytes, got 2 bytes
+";
+
 #[test]
 fn what_cannot_be_written_is_named() {
-    type Set = fn(&mut MessageBuilder);
-    let cases: [(&str, Set, &str); 22] = [
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(0, "1"),
-            "DE 0: expected a DE from 2 to 192, got 0",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(193, "1"),
-            "DE 193: expected a DE from 2 to 192, got 193",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.bytes(1, &[0; 8]),
-            "DE 1: expected a DE that is no bitmap, got a value",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.bytes(65, &[0; 8]),
-            "DE 65: expected a DE that is no bitmap, got a value",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(129, "1"),
-            "DE 129: expected a DE that iso1987-bcd defines, got a value",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(3, "12345"),
-            "DE 3: expected 6 digits, got 5",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(3, "1234567"),
-            "DE 3: expected 6 digits, got 7",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.number(3, 1_234_567),
-            "DE 3: expected 6 digits, got 7",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(3, "12345A"),
-            "DE 3: expected a digit at position 5, got 0x41",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(3, "+12345"),
-            "DE 3: expected a digit at position 0, got 0x2B",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(2, "12345678901234567890"),
-            "DE 2: expected at most 19 digits, got 20",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(28, "000000025"),
-            "DE 28: expected the sign C or D at position 0, got 0x30",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(28, "C0000D025"),
-            "DE 28: expected a digit at position 5, got 0x44",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.number(28, 25),
-            "DE 28: expected text of format x+n, got a number",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(35, "4111^2512"),
-            "DE 35: expected a digit or a track separator at position 4, got 0x5E",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(37, "63252000-042"),
-            "DE 37: expected a letter, a digit or a space at position 8, got 0x2D",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(41, "TERMINAL1"),
-            "DE 41: expected at most 8 characters, got 9",
-        ),
-        (
-            "iso1987-ebcdic",
-            |b| _ = b.text(43, "Café"),
-            "DE 43: expected a printable ASCII character at position 3, got 0xC3",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.bytes(52, &[0; 7]),
-            "DE 52: expected 8 bytes, got 7",
-        ),
-        (
-            "iso1987-bcd",
-            |b| _ = b.text(52, "12345678"),
-            "DE 52: expected bytes, got text",
-        ),
-        (
-            "iso1987-ascii-hex",
-            |b| _ = b.bytes(55, &[0; 256]),
-            "DE 55: expected at most 255 bytes, got 256",
-        ),
-        (
-            "iso1987-ascii-hex",
-            |b| _ = b.header(&[1, 2]),
-            "expected a header of 0 bytes, got 2 bytes",
-        ),
-    ];
-    for (name, set, expected) in cases {
+    for [name, method, de, value, expected] in rows(REFUSED) {
         let mut builder = MessageBuilder::new(Mti::AUTHORIZATION_REQUEST);
         builder.number(11, 42);
-        set(&mut builder);
+        let de = de.parse().unwrap_or(0);
+        let zeros = |count: &str| vec![0; count.parse().unwrap()];
+        match method {
+            "header" => builder.header(&hex(value)),
+            "number" => builder.number(de, value.parse().unwrap()),
+            "bytes" => builder.bytes(de, &zeros(value.trim_start_matches("00*"))),
+            _ => builder.text(de, value),
+        };
         let mut out = vec![1, 2, 3];
         let error = builtin(name).encode(&builder, &mut out).unwrap_err();
         assert_eq!(error.to_string(), expected, "{name}");

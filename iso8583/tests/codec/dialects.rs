@@ -3,7 +3,7 @@
 use iso8583::field::{ContentEncoding, Format, LengthCounts, LengthEncoding, LengthRule, Shown};
 use iso8583::{Dialect, MessageBuilder, Mti};
 
-use crate::{builtin, hex};
+use crate::{builtin, hex, rows};
 
 #[test]
 fn built_in_dialects_cover_the_whole_table() {
@@ -62,108 +62,36 @@ fn field(dialect: &str, de: u8, value: &[u8]) -> Result<Vec<u8>, String> {
     Ok(bytes[message.field_range(de).unwrap()].to_vec())
 }
 
+/// TOML, `;` for a new line | DE | value | the field's bytes.
+const OVERRIDES: &str = "
+[fields.48]; length = 'llll'; max = 9999 | 48 | AB | 303030324142
+[fields.48]; length_encoding = 'binary' | 48 | AB | 00024142
+[fields.44]; length_encoding = 'binary' | 44 | AB | 024142
+[fields.44]; length_encoding = 'binary'; max = 255 | 44 | AB | 024142
+[fields.48]; length_encoding = 'bcd' | 48 | AB | 00024142
+[fields.48]; length_encoding = 'ebcdic'; encoding = 'ebcdic' | 48 | AB | F0F0F2C1C2
+[fields.2]; encoding = 'bcd-right' | 2 | 123 | 3033123F
+[encodings]; bcd_right_pad = '0'; [fields.2]; encoding = 'bcd-right' | 2 | 123 | 30331230
+[encodings]; bcd_left_pad = 'F'; [fields.2]; encoding = 'bcd-left' | 2 | 123 | 3033F123
+[fields.2]; encoding = 'bcd-right'; length_counts = 'wire' | 2 | 123 | 3032123F
+[fields.2]; encoding = 'bcd-right'; length_counts = 'wire' | 2 | 1234 | 30321234
+[fields.2]; encoding = 'bcd-right'; length_counts = 'wire' | 2 |  | 3030
+[fields.55]; encoding = 'hex' | 55 | 0xABCD | 30303241424344
+[fields.55]; encoding = 'hex'; length_counts = 'wire' | 55 | 0xABCD | 30303441424344
+[fields.28]; encoding = 'bcd-left' | 28 | D00000025 | 4400000025
+[encodings]; code_page = '037'; [fields.45]; encoding = 'ebcdic' | 45 | B^[ | 3033C2B0BA
+";
+
 #[test]
 fn overrides_change_one_field() {
-    let cases: [(&str, u8, &[u8], &str); 16] = [
-        (
-            "[fields.48]\nlength = \"llll\"\nmax = 9999",
-            48,
-            b"AB",
-            "303030324142",
-        ),
-        (
-            "[fields.48]\nlength_encoding = \"binary\"",
-            48,
-            b"AB",
-            "00024142",
-        ),
-        (
-            "[fields.44]\nlength_encoding = \"binary\"",
-            44,
-            b"AB",
-            "024142",
-        ),
-        (
-            "[fields.44]\nlength_encoding = \"binary\"\nmax = 255",
-            44,
-            b"AB",
-            "024142",
-        ),
-        (
-            "[fields.48]\nlength_encoding = \"bcd\"",
-            48,
-            b"AB",
-            "00024142",
-        ),
-        (
-            "[fields.48]\nlength_encoding = \"ebcdic\"\nencoding = \"ebcdic\"",
-            48,
-            b"AB",
-            "F0F0F2C1C2",
-        ),
-        (
-            "[fields.2]\nencoding = \"bcd-right\"",
-            2,
-            b"123",
-            "3033123F",
-        ),
-        (
-            "[encodings]\nbcd_right_pad = \"0\"\n[fields.2]\nencoding = \"bcd-right\"",
-            2,
-            b"123",
-            "30331230",
-        ),
-        (
-            "[encodings]\nbcd_left_pad = \"F\"\n[fields.2]\nencoding = \"bcd-left\"",
-            2,
-            b"123",
-            "3033F123",
-        ),
-        (
-            "[fields.2]\nencoding = \"bcd-right\"\nlength_counts = \"wire\"",
-            2,
-            b"123",
-            "3032123F",
-        ),
-        (
-            "[fields.2]\nencoding = \"bcd-right\"\nlength_counts = \"wire\"",
-            2,
-            b"1234",
-            "30321234",
-        ),
-        (
-            "[fields.2]\nencoding = \"bcd-right\"\nlength_counts = \"wire\"",
-            2,
-            b"",
-            "3030",
-        ),
-        (
-            "[fields.55]\nencoding = \"hex\"",
-            55,
-            &[0xAB, 0xCD],
-            "30303241424344",
-        ),
-        (
-            "[fields.55]\nencoding = \"hex\"\nlength_counts = \"wire\"",
-            55,
-            &[0xAB, 0xCD],
-            "30303441424344",
-        ),
-        (
-            "[fields.28]\nencoding = \"bcd-left\"",
-            28,
-            b"D00000025",
-            "4400000025",
-        ),
-        (
-            "[encodings]\ncode_page = \"037\"\n[fields.45]\nencoding = \"ebcdic\"",
-            45,
-            b"B^[",
-            "3033C2B0BA",
-        ),
-    ];
-    for (toml, de, value, expected) in cases {
-        assert_eq!(field(toml, de, value), Ok(hex(expected)), "{toml}");
+    for [toml, de, value, expected] in rows(OVERRIDES) {
+        let value = match value.strip_prefix("0x") {
+            Some(bytes) => hex(bytes),
+            None => value.into(),
+        };
+        let toml = toml.replace("; ", "\n");
+        let bytes = field(&toml, de.parse().unwrap(), &value);
+        assert_eq!(bytes, Ok(hex(expected)), "{toml}");
     }
     let no_padding = "[fields.41]\npad_spaces = false";
     assert_eq!(field(no_padding, 41, b"TERM0001"), Ok(b"TERM0001".to_vec()));
@@ -219,115 +147,43 @@ fn a_tertiary_bitmap_brings_fields_above_128() {
     );
 }
 
+/// TOML, `;` for a new line | part of the error's text.
+const CONTRADICTIONS: &str = "
+base = 'iso1987' | expected base to be one of iso1987-ascii-hex, 
+removed = 7 | invalid type
+colour = 7 | unknown field `colour`
+[fields.62]; lenght = 'll' | unknown field `lenght`
+[fields.0]; name = 'x' | fields.0: expected a DE number from 1 to 192, got `0`
+[fields.193]; name = 'x' | fields.193: expected a DE number from 1 to 192, got `193`
+[fields.abc]; name = 'x' | fields.abc: expected a DE number
+[fields.130]; format = 'n' | fields.130: expected a name, got none
+[fields.130]; name = 'x' | fields.130: expected a format, got none
+[fields.130]; name = 'x'; format = 'n' | fields.130: expected a length, got none
+[fields.3]; encoding = 'hex' | fields.3: expected an encoding for format n, got Hex
+[fields.41]; encoding = 'bcd-left' | fields.41: expected an encoding for format ans
+[fields.52]; encoding = 'ascii' | fields.52: expected an encoding for format b
+[fields.2]; max = 0 | fields.2: expected a max of 1 to 9999, got 0
+[fields.28]; max = 1 | fields.28: expected a max of 2 to 9999, got 1
+[fields.2]; max = 100 | fields.2: expected a max whose length is at most 99, got 100
+[fields.55]; encoding = 'hex'; length_counts = 'wire'; max = 500 | at most 999, got 1000
+[fields.44]; length_encoding = 'binary'; max = 256 | at most 255, got 256
+[fields.1]; max = 4 | fields.1: expected a bitmap
+[fields.65]; format = 'n' | fields.65: expected a bitmap
+[fields.52]; shown = 'clear' | fields.52: expected a secret to be masked
+[fields.2]; shown = 'clear' | fields.2: expected a secret to be masked
+[fields.55]; shown = 'pan' | fields.55: expected text where a PAN is shown
+[fields.2]; encoding = 'bcd-left'; length_counts = 'wire' | pad nibble that can't be content, got 0
+[encodings]; bcd_left_pad = 'FF' | bcd_left_pad: expected one hexadecimal digit, got `FF`
+[encodings]; code_page = '1252' | expected 037, 500 or 1047, got `1252`
+[header]; bytes = 65 | header.bytes: expected at most 64, got 65
+[header]; bytes = 2; default = '6000000000' | expected 2 bytes in hex, got `6000000000`
+[header]; bytes = 1; default = '6G' | expected 1 bytes in hex, got `6G`
+";
+
 #[test]
 fn contradictions_are_refused() {
-    let cases = [
-        (
-            "base = \"iso1987\"",
-            "expected base to be one of iso1987-ascii-hex, ",
-        ),
-        ("removed = 7", "invalid type"),
-        ("colour = 7", "unknown field `colour`"),
-        ("[fields.62]\nlenght = \"ll\"", "unknown field `lenght`"),
-        (
-            "[fields.0]\nname = \"x\"",
-            "fields.0: expected a DE number from 1 to 192, got `0`",
-        ),
-        (
-            "[fields.193]\nname = \"x\"",
-            "fields.193: expected a DE number from 1 to 192, got `193`",
-        ),
-        (
-            "[fields.abc]\nname = \"x\"",
-            "fields.abc: expected a DE number",
-        ),
-        (
-            "[fields.130]\nformat = \"n\"",
-            "fields.130: expected a name, got none",
-        ),
-        (
-            "[fields.130]\nname = \"x\"",
-            "fields.130: expected a format, got none",
-        ),
-        (
-            "[fields.130]\nname = \"x\"\nformat = \"n\"",
-            "fields.130: expected a length, got none",
-        ),
-        (
-            "[fields.3]\nencoding = \"hex\"",
-            "fields.3: expected an encoding for format n, got Hex",
-        ),
-        (
-            "[fields.41]\nencoding = \"bcd-left\"",
-            "fields.41: expected an encoding for format ans",
-        ),
-        (
-            "[fields.52]\nencoding = \"ascii\"",
-            "fields.52: expected an encoding for format b",
-        ),
-        (
-            "[fields.2]\nmax = 0",
-            "fields.2: expected a max of 1 to 9999, got 0",
-        ),
-        (
-            "[fields.28]\nmax = 1",
-            "fields.28: expected a max of 2 to 9999, got 1",
-        ),
-        (
-            "[fields.2]\nmax = 100",
-            "fields.2: expected a max whose length is at most 99, got 100",
-        ),
-        (
-            "[fields.55]\nencoding = \"hex\"\nlength_counts = \"wire\"\nmax = 500",
-            "at most 999, got 1000",
-        ),
-        (
-            "[fields.44]\nlength_encoding = \"binary\"\nmax = 256",
-            "at most 255, got 256",
-        ),
-        ("[fields.1]\nmax = 4", "fields.1: expected a bitmap"),
-        (
-            "[fields.65]\nformat = \"n\"",
-            "fields.65: expected a bitmap",
-        ),
-        (
-            "[fields.52]\nshown = \"clear\"",
-            "fields.52: expected a secret to be masked",
-        ),
-        (
-            "[fields.2]\nshown = \"clear\"",
-            "fields.2: expected a secret to be masked",
-        ),
-        (
-            "[fields.55]\nshown = \"pan\"",
-            "fields.55: expected text where a PAN is shown",
-        ),
-        (
-            "[fields.2]\nencoding = \"bcd-left\"\nlength_counts = \"wire\"",
-            "pad nibble that can't be content, got 0",
-        ),
-        (
-            "[encodings]\nbcd_left_pad = \"FF\"",
-            "bcd_left_pad: expected one hexadecimal digit, got `FF`",
-        ),
-        (
-            "[encodings]\ncode_page = \"1252\"",
-            "expected 037, 500 or 1047, got `1252`",
-        ),
-        (
-            "[header]\nbytes = 65",
-            "header.bytes: expected at most 64, got 65",
-        ),
-        (
-            "[header]\nbytes = 2\ndefault = \"6000000000\"",
-            "expected 2 bytes in hex, got `6000000000`",
-        ),
-        (
-            "[header]\nbytes = 1\ndefault = \"6G\"",
-            "expected 1 bytes in hex, got `6G`",
-        ),
-    ];
-    for (toml, expected) in cases {
+    for [toml, expected] in rows(CONTRADICTIONS) {
+        let toml = toml.replace("; ", "\n");
         let base = if toml.starts_with("base") {
             ""
         } else {

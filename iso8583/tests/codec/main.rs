@@ -26,6 +26,17 @@ fn hex(text: &str) -> Vec<u8> {
     iso8583::hex::decode(text.replace(char::is_whitespace, "")).unwrap()
 }
 
+/// The rows of a table in a text, columns apart by `|`. Lines that begin with `#` are comments.
+fn rows<const COLUMNS: usize>(table: &str) -> impl Iterator<Item = [&str; COLUMNS]> {
+    let lines = table
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| {
+        let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+        columns.try_into().unwrap()
+    })
+}
+
 /// What no built-in dialect has: lengths in bytes, BCD padded behind, a third bitmap, EBCDIC text
 /// behind binary lengths.
 const ODD: &str = r#"
