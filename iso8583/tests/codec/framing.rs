@@ -1,8 +1,8 @@
 //! Lengths in front of messages.
 
-use iso8583::framing::{DEFAULT_MAX_FRAME_BYTES, FrameWriteError, Framing, FramingError, Prefix};
+use iso8583::framing::{DEFAULT_MAX_FRAME_BYTES, FrameWriteError, Framing, Prefix};
 
-use crate::hex;
+use crate::{hex, rows};
 
 fn framing(prefix: Prefix, inclusive: bool) -> Framing {
     Framing {
@@ -55,72 +55,24 @@ fn frames_are_found_and_written() {
     }
 }
 
+/// Kind of prefix | inclusive | bytes | the error.
+const BAD_LENGTHS: &str = "
+ascii-4 | false | 302B3939 | Digit { offset: 1, got: 43 }
+ascii-4 | false | 00303939 | Digit { offset: 0, got: 0 }
+ascii-4 | true | 30303033 | TooShort { expected: 4, got: 3 }
+binary-2 | true | 0001 | TooShort { expected: 2, got: 1 }
+binary-2 | false | 012D | TooLong { expected: 300, got: 301 }
+binary-2 | true | 012F | TooLong { expected: 300, got: 301 }
+binary-4 | false | FFFFFFFF | TooLong { expected: 300, got: 4294967295 }
+";
+
 #[test]
 fn bad_lengths_are_refused_as_soon_as_they_are_there() {
-    let cases = [
-        (
-            Prefix::Ascii4,
-            false,
-            "302B3939",
-            FramingError::Digit {
-                offset: 1,
-                got: b'+',
-            },
-        ),
-        (
-            Prefix::Ascii4,
-            false,
-            "00303939",
-            FramingError::Digit { offset: 0, got: 0 },
-        ),
-        (
-            Prefix::Ascii4,
-            true,
-            "30303033",
-            FramingError::TooShort {
-                expected: 4,
-                got: 3,
-            },
-        ),
-        (
-            Prefix::Binary2,
-            true,
-            "0001",
-            FramingError::TooShort {
-                expected: 2,
-                got: 1,
-            },
-        ),
-        (
-            Prefix::Binary2,
-            false,
-            "012D",
-            FramingError::TooLong {
-                expected: 300,
-                got: 301,
-            },
-        ),
-        (
-            Prefix::Binary2,
-            true,
-            "012F",
-            FramingError::TooLong {
-                expected: 300,
-                got: 301,
-            },
-        ),
-        (
-            Prefix::Binary4,
-            false,
-            "FFFFFFFF",
-            FramingError::TooLong {
-                expected: 300,
-                got: 0xFFFF_FFFF,
-            },
-        ),
-    ];
-    for (prefix, inclusive, bytes, expected) in cases {
-        assert_eq!(framing(prefix, inclusive).split(&hex(bytes)), Err(expected));
+    for [kind, inclusive, bytes, expected] in rows(BAD_LENGTHS) {
+        let toml = format!("kind = \"{kind}\"\ninclusive = {inclusive}\nmax_frame_bytes = 300");
+        let framing: Framing = toml::from_str(&toml).unwrap();
+        let error = framing.split(&hex(bytes)).unwrap_err();
+        assert_eq!(format!("{error:?}"), expected, "{kind} {bytes}");
     }
     assert_eq!(
         framing(Prefix::Binary2, true).split(&hex("0002")),

@@ -4,7 +4,7 @@ use iso8583::TlvBuilder;
 use iso8583::subelements::{SubelementError, Subelements, append_subelement};
 use iso8583::tlv::{self, MAX_DEPTH, Tag, TlvError, Tlvs};
 
-use crate::hex;
+use crate::{hex, rows};
 
 #[test]
 fn chip_data_is_read_element_by_element() {
@@ -100,93 +100,26 @@ fn lengths_are_written_in_the_shortest_form() {
     assert!(outer.as_bytes().is_empty());
 }
 
+/// Bytes | the error.
+const NO_TLV: &str = "
+00 | Tag { offset: 0, got: 0 }
+8201AA 0000 | Tag { offset: 3, got: 0 }
+9F | Tag { offset: 0, got: 159 }
+9F81828304 00 | Tag { offset: 0, got: 159 }
+82 | Length { tag: Tag(82), offset: 1 }
+9F2680 | Length { tag: Tag(9F26), offset: 2 }
+8281 | Length { tag: Tag(82), offset: 1 }
+82850000000001 | Length { tag: Tag(82), offset: 1 }
+8283010000 | Length { tag: Tag(82), offset: 1 }
+8202 39 | Truncated { tag: Tag(82), offset: 2, expected: 2, got: 1 }
+7003 5A0241 | Truncated { tag: Tag(5A), offset: 4, expected: 2, got: 1 }
+";
+
 #[test]
 fn what_is_no_tlv_is_refused_where_it_is() {
-    let cases = [
-        (
-            "00",
-            TlvError::Tag {
-                offset: 0,
-                got: 0x00,
-            },
-        ),
-        (
-            "8201AA 0000",
-            TlvError::Tag {
-                offset: 3,
-                got: 0x00,
-            },
-        ),
-        (
-            "9F",
-            TlvError::Tag {
-                offset: 0,
-                got: 0x9F,
-            },
-        ),
-        (
-            "9F81828304 00",
-            TlvError::Tag {
-                offset: 0,
-                got: 0x9F,
-            },
-        ),
-        (
-            "82",
-            TlvError::Length {
-                tag: Tag(0x82),
-                offset: 1,
-            },
-        ),
-        (
-            "9F2680",
-            TlvError::Length {
-                tag: Tag(0x9F26),
-                offset: 2,
-            },
-        ),
-        (
-            "8281",
-            TlvError::Length {
-                tag: Tag(0x82),
-                offset: 1,
-            },
-        ),
-        (
-            "82850000000001",
-            TlvError::Length {
-                tag: Tag(0x82),
-                offset: 1,
-            },
-        ),
-        (
-            "8283010000",
-            TlvError::Length {
-                tag: Tag(0x82),
-                offset: 1,
-            },
-        ),
-        (
-            "8202 39",
-            TlvError::Truncated {
-                tag: Tag(0x82),
-                offset: 2,
-                expected: 2,
-                got: 1,
-            },
-        ),
-        (
-            "7003 5A0241",
-            TlvError::Truncated {
-                tag: Tag(0x5A),
-                offset: 4,
-                expected: 2,
-                got: 1,
-            },
-        ),
-    ];
-    for (bytes, expected) in cases {
-        assert_eq!(tlv::check(&hex(bytes)), Err(expected), "{bytes}");
+    for [bytes, expected] in rows(NO_TLV) {
+        let error = tlv::check(&hex(bytes)).unwrap_err();
+        assert_eq!(format!("{error:?}"), expected, "{bytes}");
     }
     let mut list = Tlvs::new(&[0x82, 0x05, 0x01]);
     assert!(list.next().is_some_and(|tlv| tlv.is_err()));
@@ -241,6 +174,16 @@ fn debug_shows_no_value() {
     assert_eq!(shown, "Subelement { tag: 92, .. }");
 }
 
+/// Text | the error.
+const NO_SUBELEMENTS: &str = "
+9 | Digits { offset: 0, part: \"tag\" }
+920 | Digits { offset: 2, part: \"length\" }
+92+3123 | Digits { offset: 2, part: \"length\" }
+92031239A00 | Digits { offset: 7, part: \"tag\" }
+920412 | Truncated { tag: 92, offset: 4, expected: 4, got: 2 }
+9201é | Truncated { tag: 92, offset: 4, expected: 1, got: 2 }
+";
+
 #[test]
 fn subelements_are_read_and_written() {
     let mut text = String::new();
@@ -255,57 +198,9 @@ fn subelements_are_read_and_written() {
     assert_eq!(Subelements::find(&text, 42), Some("0103212"));
     assert_eq!(Subelements::find(&text, 43), None);
 
-    let cases = [
-        (
-            "9",
-            SubelementError::Digits {
-                offset: 0,
-                part: "tag",
-            },
-        ),
-        (
-            "920",
-            SubelementError::Digits {
-                offset: 2,
-                part: "length",
-            },
-        ),
-        (
-            "92+3123",
-            SubelementError::Digits {
-                offset: 2,
-                part: "length",
-            },
-        ),
-        (
-            "92031239A00",
-            SubelementError::Digits {
-                offset: 7,
-                part: "tag",
-            },
-        ),
-        (
-            "920412",
-            SubelementError::Truncated {
-                tag: 92,
-                offset: 4,
-                expected: 4,
-                got: 2,
-            },
-        ),
-        (
-            "9201é",
-            SubelementError::Truncated {
-                tag: 92,
-                offset: 4,
-                expected: 1,
-                got: 2,
-            },
-        ),
-    ];
-    for (text, expected) in cases {
-        let failed = Subelements::new(text).find_map(Result::err);
-        assert_eq!(failed, Some(expected), "{text}");
+    for [text, expected] in rows(NO_SUBELEMENTS) {
+        let error = Subelements::new(text).find_map(Result::err).unwrap();
+        assert_eq!(format!("{error:?}"), expected, "{text}");
     }
     let before = text.clone();
     assert_eq!(
