@@ -37,6 +37,7 @@ use serde::Deserialize;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 /// For how long a sealed card is good, in seconds.
 const CARD_LIFETIME_S: i64 = 300;
@@ -120,7 +121,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             match error.downcast_ref::<Status>() {
-                Some(status) => eprintln!("{:?}: {}", status.code(), status.message()),
+                Some(status) => eprintln!("{}", explain(status)),
                 None => eprintln!("{error}"),
             }
             ExitCode::FAILURE
@@ -328,4 +329,23 @@ fn show(payment: &pb::Payment) {
     }
     line("STAN", &authorization.stan);
     line("RRN", &authorization.rrn);
+}
+
+/// The reason of an error, its metadata, and every field that is wrong.
+fn explain(status: &Status) -> String {
+    let mut lines = format!("{:?}: {}", status.code(), status.message());
+    // Each detail has a message of its own in google.rpc.
+    let details = status.get_error_details();
+    if let Some(info) = details.error_info() {
+        let outcome = info.metadata.get("outcome").map_or("", String::as_str);
+        lines += &format!("\n{}, outcome {outcome}", info.reason);
+    }
+    for violation in details
+        .bad_request()
+        .into_iter()
+        .flat_map(|bad| &bad.field_violations)
+    {
+        lines += &format!("\n{}: {}", violation.field, violation.description);
+    }
+    lines
 }

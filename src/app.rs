@@ -12,10 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
+use crate::card::key_folder::KeyFolder;
 use crate::card::keys::{SealingKeys, SealingKeysError};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::config::environment::Environment;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
 use crate::hosts::profile::HostProfile;
@@ -194,7 +196,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let merchant_api = api.local_addr();
     let store = Store::open(&config.store, Arc::clone(&clock), &random).await?;
     parts.sealing_keys.write_jwks(&config.card.jwks_path)?;
-    let opener = Arc::new(Opener::new(parts.sealing_keys, &parts.master_key, &random)?);
+    let opener = Arc::new(Opener::watching(
+        parts.sealing_keys,
+        KeyFolder::new(
+            config.card.sealing_keys.clone(),
+            Arc::clone(&parts.master_key),
+        ),
+        &parts.master_key,
+        &random,
+    )?);
     let pepper = pepper(&parts.master_key)?;
     let (notices, noticed) = mpsc::channel(NOTICES);
     let hosts = Hosts::start(
@@ -208,7 +218,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let hosts = Arc::new(hosts);
     let authorization = Arc::new(Authorization {
         opener: Arc::clone(&opener),
-        test_payment_methods: TestPaymentMethods::new(config.card.test_payment_methods),
+        test_payment_methods: TestPaymentMethods::new(config.environment == Environment::Test),
         hosts: Arc::clone(&hosts),
     });
     let operations = Arc::new(Operations::new(
@@ -233,6 +243,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (stop, stopping) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let dependencies = Dependencies {
+        environment: config.environment,
         directory: Arc::new(store.clone()),
         pepper,
         connection_log: Arc::new(store.clone()),
@@ -383,10 +394,11 @@ pub enum IssueError {
 pub async fn issue_api_key(
     store: &Store,
     master_key: &MasterKey,
+    environment: Environment,
     merchant_id: &MerchantId,
     label: &str,
 ) -> Result<Zeroizing<String>, IssueError> {
-    let key = NewApiKey::generate(&pepper(master_key)?, &Random::SYSTEM)?;
+    let key = NewApiKey::generate(&pepper(master_key)?, environment, &Random::SYSTEM)?;
     let record = key.record(*merchant_id, label, SystemClock.now());
     store.insert_api_key(&record).await?;
     Ok(key.text)

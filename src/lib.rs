@@ -10,6 +10,7 @@
 //! - [`operations`]: the one machine below every flow: record, send, record.
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
+//! - [`shares`]: places that merchants or banks share.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
 //! - [`payment`]: what a payment is, without any I/O.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
@@ -29,5 +30,6 @@ pub mod net;
 pub mod operations;
 pub mod payment;
 pub mod random;
+pub mod shares;
 pub mod store;
 pub mod telemetry;

@@ -34,7 +34,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A clock says a `UnixMillis`; the domain knows no clock (`PURE`, below).
     ("time", &["clock"]),
     ("domain", &["payment"]),
-    ("ground", &["net", "random", "config", "telemetry"]),
+    (
+        "ground",
+        &["net", "random", "shares", "config", "telemetry"],
+    ),
 ];
 
 /// Arrows within one layer: (from, to). None of them may have a way back.

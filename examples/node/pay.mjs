@@ -20,6 +20,7 @@ import { parseArgs } from "node:util";
 import { CompactEncrypt, importJWK } from "jose";
 
 const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
+const ERRORS = fileURLToPath(new URL("../errors.proto", import.meta.url));
 
 const ALGORITHMS = ["ECDH-ES", "RSA-OAEP-256"];
 // How often a payment is asked for at most, and how long one attempt may take.
@@ -110,6 +111,33 @@ async function openSession(gateway, recipient, merchant) {
     sealed_session_key: await sealSessionKey(recipient, sessionKey, merchant),
   });
   return { names: { alg: "dir", kid }, key: new Uint8Array(sessionKey) };
+}
+
+/** The details of an error of the gateway, by the names of their messages: ErrorInfo, BadRequest, ... */
+async function errorDetails(error) {
+  const { default: protobuf } = await import("protobufjs");
+  const messages = await protobuf.load(ERRORS);
+  const decode = (name, bytes) => messages.lookupType(`payswitch.examples.${name}`).decode(bytes);
+  const details = {};
+  // grpc-js gives the trailer as a buffer and no more.
+  for (const bytes of error.metadata?.get("grpc-status-details-bin") ?? []) {
+    for (const { typeUrl, value } of decode("Status", bytes).details) {
+      const name = typeUrl.slice(typeUrl.lastIndexOf(".") + 1);
+      if (messages.lookup(`payswitch.examples.${name}`)) details[name] = decode(name, value);
+    }
+  }
+  return details;
+}
+
+/** What an error says, in one line for each thing. */
+async function explain(error, status) {
+  const { ErrorInfo, BadRequest } = await errorDetails(error);
+  const lines = [`${status}: ${error.details}`];
+  if (ErrorInfo) lines.push(`${ErrorInfo.reason}, outcome ${ErrorInfo.metadata.outcome}`);
+  for (const { field, description } of BadRequest?.fieldViolations ?? []) {
+    lines.push(`${field}: ${description}`);
+  }
+  return lines.join("\n");
 }
 
 /** Prints what became of the payment, one line for each thing worth knowing. */
@@ -218,7 +246,7 @@ async function main() {
     return await pay(gateway, args, await sealCard(sealTo, args, merchant));
   } catch (error) {
     const status = gateway.nameOf(error.code);
-    throw status ? new Error(`${status}: ${error.details}`) : error;
+    throw status ? new Error(await explain(error, status)) : error;
   } finally {
     gateway.close();
   }

@@ -23,7 +23,8 @@ import time
 from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
+EXAMPLES = pathlib.Path(__file__).resolve().parents[1]
+PROTO = EXAMPLES.parent / "proto"
 
 # How often a payment is asked for at most, and how long one attempt may take.
 ATTEMPTS = 6
@@ -109,6 +110,36 @@ def open_session(channel, metadata, key, names, merchant_id):
         timeout=ATTEMPT_TIMEOUT_S,
     )
     return {"alg": "dir", "kid": answer.kid}, session_key
+
+
+def error_details(error):
+    """The details of an error of the gateway, by the names of their messages: ErrorInfo, BadRequest, ..."""
+    import grpc
+
+    if str(EXAMPLES) not in sys.path:
+        sys.path.insert(0, str(EXAMPLES))
+    messages = grpc.protos("errors.proto")
+    trailers = dict(error.trailing_metadata() or ())
+    status = messages.Status.FromString(trailers.get("grpc-status-details-bin", b""))
+    details = {}
+    for detail in status.details:
+        name = detail.type_url.rpartition(".")[2]
+        if hasattr(messages, name):
+            details[name] = getattr(messages, name).FromString(detail.value)
+    return details
+
+
+def explain(error):
+    """What an error says, in one line for each thing."""
+    details = error_details(error)
+    lines = [f"{error.code().name}: {error.details()}"]
+    if "ErrorInfo" in details:
+        info = details["ErrorInfo"]
+        lines.append(f"{info.reason}, outcome {info.metadata['outcome']}")
+    if "BadRequest" in details:
+        for violation in details["BadRequest"].field_violations:
+            lines.append(f"{violation.field}: {violation.description}")
+    return "\n".join(lines)
 
 
 def show(payment, state):
@@ -221,7 +252,7 @@ def main():
                 names, key = open_session(channel, metadata, key, names, merchant_id)
             return pay(channel, metadata, args, seal_card(key, names, args, merchant_id))
         except grpc.RpcError as error:
-            print(f"{error.code().name}: {error.details()}", file=sys.stderr)
+            print(explain(error), file=sys.stderr)
             return 1
 
 

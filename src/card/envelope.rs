@@ -9,10 +9,12 @@ mod content_key;
 use std::fmt;
 
 use super::custody::MasterKey;
+use super::fault::SealedCardFault;
 use super::header::{
-    Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S, MAX_SESSION_SETUP_AGE_S,
+    Algorithm, Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S, MAX_SESSION_SETUP_AGE_S,
 };
 use super::jwe::Compact;
+use super::key_folder::KeyFolder;
 use super::keys::{SealingKeys, SealingKeysError};
 use super::pan::Card;
 use super::payload::{parse_card, parse_session_key};
@@ -70,36 +72,6 @@ pub struct Opened {
     pub expires_at: UnixMillis,
 }
 
-/// The envelope is bad. It is not said how, so that nobody can feel their way to a good one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the sealed card was refused: it must be a JWE sealed to a current key of this gateway, \
-     unexpired and bound to this merchant, order, amount and currency"
-)]
-pub struct SealedCardRefused;
-
-/// In which way an envelope is bad: for our own log and tests, never for the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    NotAnEnvelope,
-    Header,
-    Key,
-    Content,
-    Payload,
-    Merchant,
-    Order,
-    Amount,
-    Time,
-    SessionUsedUp,
-}
-
-impl From<Refusal> for SealedCardRefused {
-    fn from(refusal: Refusal) -> Self {
-        tracing::debug!(reason = ?refusal, "an envelope was refused");
-        Self
-    }
-}
-
 /// Opens envelopes.
 #[derive(Debug)]
 pub struct Opener {
@@ -117,47 +89,56 @@ impl Opener {
         random: &Random,
     ) -> Result<Self, SealingKeysError> {
         Ok(Self {
-            keys: ContentKeys::new(keys, master_key, random)?,
+            keys: ContentKeys::new(keys, None, master_key, random)?,
+        })
+    }
+
+    /// The same, with the folder that the keys came from: it is looked at again when a card names another key.
+    ///
+    /// # Errors
+    /// When the cryptographic library makes no decoy key.
+    pub fn watching(
+        keys: SealingKeys,
+        folder: KeyFolder,
+        master_key: &MasterKey,
+        random: &Random,
+    ) -> Result<Self, SealingKeysError> {
+        Ok(Self {
+            keys: ContentKeys::new(keys, Some(folder), master_key, random)?,
         })
     }
 
     /// The public keys to seal to, as a JWK Set (RFC 7517).
     #[must_use]
     pub fn jwks(&self) -> String {
-        self.keys().jwks()
-    }
-
-    /// The keys that open envelopes.
-    #[must_use]
-    pub fn keys(&self) -> &SealingKeys {
-        self.keys.sealing_keys()
+        self.keys.sealing_keys().jwks()
     }
 
     /// Opens a sealed card that must be bound to `binding`.
     ///
     /// # Errors
-    /// The same for every way in which it can be bad.
+    /// In which way it is bad, after the same work for every way. Only a test environment tells its caller.
     pub fn open(
         &self,
         sealed: &SealedCard,
         binding: &Binding<'_>,
         now: UnixMillis,
-    ) -> Result<Opened, SealedCardRefused> {
-        Ok(self.open_card(sealed.as_str(), binding, now)?)
+    ) -> Result<Opened, SealedCardFault> {
+        self.open_card(sealed.as_str(), binding, now)
     }
 
     /// Sets up a session key that `merchant_id` has sealed: the ticket under which it then seals
     /// cards. The same sealed key gives the same ticket.
     ///
     /// # Errors
-    /// The same for every way in which it can be bad.
+    /// In which way it is bad, after the same work for every way. Only a test environment tells its caller.
     pub fn open_session(
         &self,
         sealed: &str,
         merchant_id: &MerchantId,
         now: UnixMillis,
-    ) -> Result<SealingSession, SealedCardRefused> {
-        Ok(self.open_session_key(sealed, merchant_id, now)?)
+    ) -> Result<SealingSession, SealedCardFault> {
+        self.open_session_key(sealed, merchant_id, now)
     }
 
     fn open_card(
@@ -165,27 +146,25 @@ impl Opener {
         sealed: &str,
         binding: &Binding<'_>,
         now: UnixMillis,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<Opened, SealedCardFault> {
         let mut envelope = self.parse(sealed)?;
         let header_json = std::mem::take(&mut envelope.header);
         let header = self.parse_header(&header_json, Kind::Card)?;
         let (key, is_found) = self.keys.find(&header, &envelope, binding.merchant_id, now);
         let card = envelope
             .decrypt(key.key())
-            .ok_or(Refusal::Content)
-            .and_then(|content| parse_card(content).ok_or(Refusal::Payload));
+            .ok_or(SealedCardFault::Content)
+            .and_then(|content| parse_card(content).ok_or(SealedCardFault::Payload));
         if !is_found {
-            return Err(Refusal::Key);
+            return Err(SealedCardFault::Key);
         }
         let card = card?;
         check_binding(&header, binding)?;
-        if !header.is_current(now, MAX_CARD_LIFETIME_S) {
-            return Err(Refusal::Time);
-        }
+        header.check_time(now, MAX_CARD_LIFETIME_S)?;
         if let ContentKey::Session(session) = &key
             && !session.count()
         {
-            return Err(Refusal::SessionUsedUp);
+            return Err(SealedCardFault::SessionUsedUp);
         }
         Ok(Opened {
             card,
@@ -199,21 +178,21 @@ impl Opener {
         sealed: &str,
         merchant_id: &MerchantId,
         now: UnixMillis,
-    ) -> Result<SealingSession, Refusal> {
+    ) -> Result<SealingSession, SealedCardFault> {
         let mut envelope = self.parse(sealed)?;
         let header_json = std::mem::take(&mut envelope.header);
         let header = self.parse_header(&header_json, Kind::Session)?;
         let (key, is_found) = self.keys.find(&header, &envelope, merchant_id, now);
         let session_key = envelope
             .decrypt(key.key())
-            .ok_or(Refusal::Content)
-            .and_then(|content| parse_session_key(content).ok_or(Refusal::Payload));
+            .ok_or(SealedCardFault::Content)
+            .and_then(|content| parse_session_key(content).ok_or(SealedCardFault::Payload));
         if !is_found {
-            return Err(Refusal::Key);
+            return Err(SealedCardFault::Key);
         }
         let session_key = session_key?;
         if header.merchant != merchant_id.as_str() {
-            return Err(Refusal::Merchant);
+            return Err(SealedCardFault::Merchant);
         }
         let setup_ends = UnixMillis::new(
             header
@@ -221,40 +200,73 @@ impl Opener {
                 .saturating_add(MAX_SESSION_SETUP_AGE_S)
                 .saturating_mul(1000),
         );
-        if !header.is_current(now, MAX_SESSION_LIFETIME_S) || now >= setup_ends {
-            return Err(Refusal::Time);
+        header.check_time(now, MAX_SESSION_LIFETIME_S)?;
+        if now >= setup_ends {
+            return Err(SealedCardFault::Expired);
         }
         self.keys
             .issue_ticket(&session_key, merchant_id, header.expires_at())
-            .ok_or(Refusal::Key)
+            .ok_or(SealedCardFault::Key)
     }
 
-    fn parse<'a>(&self, sealed: &'a str) -> Result<Compact<'a>, Refusal> {
+    fn parse<'a>(&self, sealed: &'a str) -> Result<Compact<'a>, SealedCardFault> {
         Compact::parse(sealed).ok_or_else(|| {
             self.keys.spend_an_agreement();
-            Refusal::NotAnEnvelope
+            SealedCardFault::NotAnEnvelope
         })
     }
 
-    fn parse_header<'a>(&self, json: &'a [u8], kind: Kind) -> Result<Header<'a>, Refusal> {
+    fn parse_header<'a>(&self, json: &'a [u8], kind: Kind) -> Result<Header<'a>, SealedCardFault> {
         Header::parse(json, kind).ok_or_else(|| {
             self.keys.spend_an_agreement();
-            Refusal::Header
+            SealedCardFault::Header
         })
     }
 }
 
-fn check_binding(header: &Header<'_>, binding: &Binding<'_>) -> Result<(), Refusal> {
+/// What an envelope says in clear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClearParts {
+    /// The key that it is sealed to, or the session.
+    pub kid: String,
+    /// How.
+    pub algorithm: Algorithm,
+    /// When it expires.
+    pub expires_at: UnixMillis,
+}
+
+/// Checks everything about a sealed card but its content, which only a private key opens, and whether it was
+/// used before.
+///
+/// # Errors
+/// In which way it is bad.
+pub fn check_clear_parts(
+    sealed: &SealedCard,
+    binding: &Binding<'_>,
+    now: UnixMillis,
+) -> Result<ClearParts, SealedCardFault> {
+    let envelope = Compact::parse(sealed.as_str()).ok_or(SealedCardFault::NotAnEnvelope)?;
+    let header = Header::parse(&envelope.header, Kind::Card).ok_or(SealedCardFault::Header)?;
+    check_binding(&header, binding)?;
+    header.check_time(now, MAX_CARD_LIFETIME_S)?;
+    Ok(ClearParts {
+        kid: header.kid.to_string(),
+        algorithm: header.alg,
+        expires_at: header.expires_at(),
+    })
+}
+
+fn check_binding(header: &Header<'_>, binding: &Binding<'_>) -> Result<(), SealedCardFault> {
     if header.merchant != binding.merchant_id.as_str() {
-        return Err(Refusal::Merchant);
+        return Err(SealedCardFault::Merchant);
     }
     if header.order.as_deref() != Some(binding.merchant_reference) {
-        return Err(Refusal::Order);
+        return Err(SealedCardFault::Order);
     }
     if header.amount_minor != Some(binding.amount.amount_minor())
         || header.currency.as_deref() != Some(binding.amount.currency().code())
     {
-        return Err(Refusal::Amount);
+        return Err(SealedCardFault::Amount);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::fault::SealedCardFault;
 use crate::payment::moment::UnixMillis;
 
 /// The largest header, decoded, in bytes.
@@ -208,20 +209,32 @@ impl<'a> Header<'a> {
             })
     }
 
-    /// Whether `jti`, `iat` and `exp` are right at `now`, for a lifetime of at most `max_lifetime_s`.
-    pub(super) fn is_current(&self, now: UnixMillis, max_lifetime_s: i64) -> bool {
+    /// Checks `jti`, `iat` and `exp` at `now`, for a lifetime of at most `max_lifetime_s`.
+    pub(super) fn check_time(
+        &self,
+        now: UnixMillis,
+        max_lifetime_s: i64,
+    ) -> Result<(), SealedCardFault> {
         let now_s = now.as_i64().div_euclid(1000);
         let jti_is_a_name = JTI_CHARACTERS.contains(&self.jti.len())
             && self
                 .jti
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        jti_is_a_name
-            && self.iat >= 0
-            && self.exp > self.iat
-            && self.exp.saturating_sub(self.iat) <= max_lifetime_s
-            && self.iat <= now_s.saturating_add(CLOCK_SKEW_S)
-            && self.exp > now_s
+        if !jti_is_a_name {
+            return Err(SealedCardFault::Jti);
+        }
+        let lifetime_s = self.exp.saturating_sub(self.iat);
+        if self.iat < 0 || !(1..=max_lifetime_s).contains(&lifetime_s) {
+            return Err(SealedCardFault::Lifetime);
+        }
+        if self.iat > now_s.saturating_add(CLOCK_SKEW_S) {
+            return Err(SealedCardFault::ClockAhead);
+        }
+        if self.exp <= now_s {
+            return Err(SealedCardFault::Expired);
+        }
+        Ok(())
     }
 
     /// When it expires.

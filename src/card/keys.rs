@@ -75,7 +75,9 @@ impl SealingKeys {
     }
 
     /// The keys in `folder` and its folder `retiring`. When there is no active P-256 key, one is made
-    /// and written there, wrapped under the master key; an RSA key likewise when `rsa` is set.
+    /// and written there, wrapped under the master key; an RSA key likewise when `rsa` is set. The folder is
+    /// locked meanwhile, so that gateways which start together make one key and not one each. Whoever holds
+    /// the lock only reads and makes keys, and the system gives it back when its holder dies.
     ///
     /// # Errors
     /// When the folder or a file can't be used, or a file holds something else.
@@ -84,10 +86,13 @@ impl SealingKeys {
         rsa: bool,
         master_key: &MasterKey,
     ) -> Result<Self, SealingKeysError> {
-        std::fs::create_dir_all(folder).map_err(|source| SealingKeysError::Folder {
+        let failed = |source| SealingKeysError::Folder {
             path: folder.into(),
             source,
-        })?;
+        };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let lock = std::fs::File::open(folder).map_err(failed)?;
+        lock.lock().map_err(failed)?;
         let mut keys = read_folder(folder, KeyState::Active, master_key)?;
         let has =
             |keys: &[SealingKey], algorithm| keys.iter().any(|key| key.algorithm() == algorithm);
@@ -101,15 +106,22 @@ impl SealingKeys {
             write_key(folder, "rsa", &key, &pkcs8, master_key)?;
             keys.push(key);
         }
-        let retiring = folder.join(RETIRING_FOLDER);
-        if retiring.is_dir() {
-            keys.extend(read_folder(&retiring, KeyState::Retiring, master_key)?);
-        }
+        keys.extend(read_retiring(folder, master_key)?);
         if keys.len() > MAX_SEALING_KEYS {
             return Err(SealingKeysError::TooMany {
                 path: folder.into(),
             });
         }
+        Ok(Self::new(keys))
+    }
+
+    /// The keys in `folder` and its folder `retiring`, as they are.
+    ///
+    /// # Errors
+    /// When the folder or a file can't be used, or a file holds something else.
+    pub fn load(folder: &Path, master_key: &MasterKey) -> Result<Self, SealingKeysError> {
+        let mut keys = read_folder(folder, KeyState::Active, master_key)?;
+        keys.extend(read_retiring(folder, master_key)?);
         Ok(Self::new(keys))
     }
 
@@ -155,6 +167,18 @@ impl SealingKeys {
     pub fn write_jwks(&self, path: &Path) -> Result<(), SealingKeysError> {
         let text = self.jwks() + "\n";
         Ok(write_public_file(path, text.as_bytes(), Existing::Replace)?)
+    }
+}
+
+fn read_retiring(
+    folder: &Path,
+    master_key: &MasterKey,
+) -> Result<Vec<SealingKey>, SealingKeysError> {
+    let retiring = folder.join(RETIRING_FOLDER);
+    if retiring.is_dir() {
+        read_folder(&retiring, KeyState::Retiring, master_key)
+    } else {
+        Ok(Vec::new())
     }
 }
 

@@ -3,10 +3,12 @@
 //!
 //! - [`pan`]: a card in clear: masked in `Debug`, zeroized on drop.
 //! - [`envelope`]: a sealed card, and opening it.
+//! - [`fault`]: in which way a sealed card is bad.
 //! - [`header`]: the clear, authenticated header of an envelope, parsed strictly.
 //! - [`jwe`]: the compact serialization and its cryptography: ECDH-ES, RSA-OAEP-256, `dir`.
 //! - [`sealing_key`]: one private key that opens envelopes, with its only algorithm.
 //! - [`keys`]: all of them, their rotation, and the JWKS.
+//! - [`key_folder`]: where they are, looked at again for a key that is not known.
 //! - [`session`]: session keys, carried by the merchant as tickets.
 //! - [`seal`]: the client's side: sealing.
 //! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
@@ -16,9 +18,11 @@
 
 pub mod custody;
 pub mod envelope;
+pub mod fault;
 pub mod header;
 pub mod jwe;
 pub mod key_files;
+pub mod key_folder;
 pub mod keys;
 pub mod pan;
 mod payload;

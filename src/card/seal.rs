@@ -46,6 +46,17 @@ pub enum SealError {
     Refused(&'static str),
 }
 
+/// The keys of a JWK Set that cards can be sealed to: the name of each, and its algorithm.
+///
+/// # Errors
+/// When the text is no JWK Set.
+pub fn keys_of(jwks: &str) -> Result<Vec<(String, Algorithm)>, SealError> {
+    let set: JwkSet = serde_json::from_str(jwks).map_err(SealError::NotAJwkSet)?;
+    let keys = set.keys.into_iter();
+    let keys = keys.filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+    Ok(keys.map(|key| (key.kid, key.alg)).collect())
+}
+
 /// Enough for the microseconds of 2,000 years.
 const TIME_LETTERS: u32 = 14;
 

@@ -90,7 +90,7 @@ pub struct TestPaymentMethods {
 }
 
 impl TestPaymentMethods {
-    /// All of them when `accepted` (`CardConfig::test_payment_methods`), else none.
+    /// All of them when `accepted`, in a test environment, else none.
     #[must_use]
     pub const fn new(accepted: bool) -> Self {
         Self { accepted }

@@ -62,7 +62,7 @@ enum Action {
     },
     /// Revoke an API key.
     Revoke {
-        /// The public part of the key: `pk_` and what stands before the dot.
+        /// The public part of the key: what stands before the dot, for instance sk_live_5f0c9d2e8a71b364.
         key_id: String,
     },
     /// Let a merchant take no new payments. What it has it can still look up.
@@ -196,7 +196,8 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
                 MasterKey::load(config.card.master_key_file.as_deref(), &Random::SYSTEM)?;
             try_master_key(&config.card.sealing_keys, &master_key)?;
             expect_merchant(store, &merchant).await?;
-            let key = app::issue_api_key(store, &master_key, &merchant, &label).await?;
+            let key = app::issue_api_key(store, &master_key, config.environment, &merchant, &label)
+                .await?;
             print_line!("{}", key.as_str())?;
         }
         Action::Keys { merchant } => {

@@ -51,7 +51,7 @@ enum Command {
     /// Make a development PKI: gateway, merchant, and a private root for each bank host.
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
-    Seal(Box<seal::SealArgs>),
+    Seal(Box<seal::arguments::SealArgs>),
     /// Pay again and again, and report rates and times.
     Load(Box<load::arguments::LoadArgs>),
     /// Print a completion script for a shell.

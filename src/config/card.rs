@@ -17,8 +17,6 @@ pub struct CardConfig {
     /// The file with the master key that wraps everything secret at rest: 32 bytes in base64.
     /// The environment variable `PAYSWITCH_MASTER_KEY` takes its place (development only).
     pub master_key_file: Option<PathBuf>,
-    /// Whether test payment methods (`pm_test_visa`, ...) are accepted: a test environment only.
-    pub test_payment_methods: bool,
 }
 
 impl Default for CardConfig {
@@ -28,7 +26,6 @@ impl Default for CardConfig {
             rsa_sealing_key: true,
             jwks_path: "jwks.json".into(),
             master_key_file: None,
-            test_payment_methods: false,
         }
     }
 }

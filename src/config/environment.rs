@@ -1,129 +1,16 @@
-//! Finds misspelt variables of the environment: one that is passed over in silence is a setting that
-//! somebody believes in.
+//! Whether this is a test environment.
 
-use super::{Config, ConfigError, ENVIRONMENT_PREFIX};
+use serde::{Deserialize, Serialize};
 
-/// Variables that are no settings: secrets, and what the tests are told.
-const NOT_SETTINGS: [&str; 4] = [
-    "PAYSWITCH_MASTER_KEY",
-    "PAYSWITCH_API_KEY",
-    "PAYSWITCH_TEST_POSTGRES",
-    "PAYSWITCH_REQUIRE_PEERS",
-];
-
-/// Looks at every name that begins with the prefix. One with two underscores is a setting, and is
-/// checked when it is read.
-pub(super) fn check(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    for name in names {
-        if name.starts_with(ENVIRONMENT_PREFIX)
-            && !name.contains("__")
-            && !NOT_SETTINGS.contains(&name.as_str())
-            && !is_of_kubernetes(&name)
-        {
-            return Err(ConfigError::UnknownVariable {
-                nearest: nearest(&name),
-                name,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Kubernetes tells each container where the services are: one named `payswitch` makes
-/// `PAYSWITCH_SERVICE_HOST`, `PAYSWITCH_PORT_8443_TCP_ADDR` and so on.
-fn is_of_kubernetes(name: &str) -> bool {
-    name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.ends_with("_PORT")
-        || (name.contains("_PORT_") && (name.contains("_TCP") || name.contains("_UDP")))
-}
-
-fn nearest(name: &str) -> String {
-    let not_settings = NOT_SETTINGS.into_iter().map(str::to_owned);
-    not_settings
-        .chain(settings())
-        .min_by_key(|known| distance(name, known))
-        .unwrap_or_default()
-}
-
-/// The variable of each setting: `PAYSWITCH_STORE__URL` and so on.
-fn settings() -> Vec<String> {
-    let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
-    let mut settings = Vec::new();
-    for (section, keys) in defaults.as_object().into_iter().flatten() {
-        for key in keys.as_object().into_iter().flatten().map(|(key, _)| key) {
-            settings.push(format!("{ENVIRONMENT_PREFIX}{section}__{key}").to_uppercase());
-        }
-    }
-    settings
-}
-
-/// How many letters have to be put in, taken out or changed (Levenshtein's distance).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (index, letter) in one.chars().enumerate() {
-        let mut next = Vec::with_capacity(row.len());
-        let mut left = index + 1;
-        next.push(left);
-        for (above_both, same) in row.windows(2).zip(other.chars()) {
-            let [diagonal, above] = *above_both else {
-                continue;
-            };
-            let changed = diagonal + usize::from(letter != same);
-            left = changed.min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_variable_is_named_with_the_nearest_one() {
-        for (name, nearest) in [
-            ("PAYSWITCH_STORE_URL", "PAYSWITCH_STORE__URL"),
-            ("PAYSWITCH_MASTERKEY", "PAYSWITCH_MASTER_KEY"),
-            ("PAYSWITCH_CARD_JWKS_PATH", "PAYSWITCH_CARD__JWKS_PATH"),
-        ] {
-            let error = check([name.to_owned()].into_iter())
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(name), "{error}");
-            assert!(error.contains(nearest), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_known_or_somebody_elses_is_passed_over() {
-        for name in [
-            "PATH",
-            "PAYSWITCH_MASTER_KEY",
-            "PAYSWITCH_API_KEY",
-            "PAYSWITCH_STORE__URL",
-            "PAYSWITCH_SERVICE_HOST",
-            "PAYSWITCH_SERVICE_PORT_GRPC",
-            "PAYSWITCH_PORT",
-            "PAYSWITCH_PORT_8443_TCP_ADDR",
-        ] {
-            check([name.to_owned()].into_iter()).unwrap();
-        }
-    }
-
-    #[test]
-    fn distances_are_counted_in_letters() {
-        for (one, other, expected) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)]
-        {
-            assert_eq!(distance(one, other), expected);
-        }
-    }
-
-    #[test]
-    fn every_setting_has_a_variable() {
-        assert!(settings().contains(&"PAYSWITCH_CARD__MASTER_KEY_FILE".to_owned()));
-        assert!(settings().contains(&"PAYSWITCH_STORE__URL".to_owned()));
-    }
+/// What the gateway is for. It decides which API keys and payment methods work, and how much is told of a sealed
+/// card that is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Simulated banks and test cards: test payment methods (`pm_test_visa`, ...) work, API keys begin with
+    /// `sk_test_`, and a refused sealed card is told its fault.
+    Test,
+    /// Real banks: API keys begin with `sk_live_`.
+    #[default]
+    Live,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 
-use super::{Config, ConfigError, ENVIRONMENT_PREFIX, environment};
+use super::{Config, ConfigError, ENVIRONMENT_PREFIX, variables};
 
 impl Config {
     /// The defaults, over them the file, over that the environment.
@@ -14,7 +14,7 @@ impl Config {
     /// When the file can't be read, a key or a variable is unknown, or a value is of the wrong kind or
     /// range.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        environment::check(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+        variables::check(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(path) = file {
             // Figment passes over a file that isn't there; one that was named must be, and be readable.
@@ -26,7 +26,7 @@ impl Config {
         }
         // The master key is a secret, not a setting: only the custody of keys reads it.
         let environment = Env::prefixed(ENVIRONMENT_PREFIX)
-            .filter(|key| key.as_str().contains("__"))
+            .filter(|key| key.as_str().contains("__") || key == "environment")
             .split("__");
         let config: Self = figment
             .merge(environment)
@@ -48,6 +48,7 @@ fn with_plain_keys(mut error: figment::Error) -> figment::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::environment::Environment;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
         let folder = std::env::temp_dir().join(format!("payswitch-config-{}", std::process::id()));
@@ -67,6 +68,9 @@ mod tests {
         let config = load("[store]\nurl = \"postgres://localhost/pay\"\n").unwrap();
         assert_eq!(config.store.url, "postgres://localhost/pay");
         assert_eq!(config.merchant_api, Config::default().merchant_api);
+        assert_eq!(config.environment, Environment::Live);
+        let config = load("environment = \"test\"\n").unwrap();
+        assert_eq!(config.environment, Environment::Test);
     }
 
     #[test]
@@ -77,6 +81,7 @@ mod tests {
             ("[store]\nread_connections = \"many\"\n", "read_connections"),
             ("[store]\nread_connections = 0\n", "store.read_connections"),
             ("[merchant_api]\nlisten = \"nowhere\"\n", "listen"),
+            ("environment = \"production\"\n", "production"),
         ] {
             let error = load(text).unwrap_err();
             let shown = format!("{error} {:?}", std::error::Error::source(&error));

@@ -4,14 +4,16 @@
 //! - [`hosts`]: where the host profiles are.
 //! - [`card`]: the keys that open sealed cards.
 //! - [`merchant_api`]: the door for merchants.
-//! - `load`: reads file and environment; `environment`: finds misspelt variables.
+//! - [`environment`]: whether this is a test environment.
+//! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
 pub mod card;
-mod environment;
+pub mod environment;
 pub mod hosts;
 mod load;
 pub mod merchant_api;
 pub mod store;
+mod variables;
 
 use std::path::PathBuf;
 
@@ -25,6 +27,8 @@ pub const ENVIRONMENT_PREFIX: &str = "PAYSWITCH_";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Whether this is a test environment.
+    pub environment: environment::Environment,
     /// Where the records are kept.
     pub store: store::StoreConfig,
     /// Where the host profiles are.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::card::envelope::{Binding, Opener, SealedCard};
+use crate::card::fault::SealedCardFault;
 use crate::card::pan::Card;
 use crate::card::test_methods::TestPaymentMethods;
 use crate::hosts::Hosts;
@@ -50,9 +51,9 @@ pub struct Authorize {
 /// Why nothing is authorized. Nothing was recorded or sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The sealed card can't be used.
-    #[error("the sealed card was refused")]
-    SealedCard,
+    /// The sealed card can't be used. Only a test environment tells why.
+    #[error("the sealed card was refused: {0}")]
+    SealedCard(SealedCardFault),
     /// No such test payment method, or this is not a test environment.
     #[error("there is no payment method {token:?} in this environment")]
     UnknownPaymentMethod {
@@ -103,7 +104,7 @@ impl Authorization {
                 let opened = self
                     .opener
                     .open(sealed, &binding, now)
-                    .map_err(|_| Refusal::SealedCard)?;
+                    .map_err(Refusal::SealedCard)?;
                 let envelope = EnvelopeUse {
                     jti: opened.jti,
                     expires_at: opened.expires_at,

@@ -140,7 +140,7 @@ pub fn error_reason(status: &Status) -> Option<String> {
 pub struct ApiKey(MetadataValue<Ascii>);
 
 impl ApiKey {
-    /// The key as the operator gave it: `pk_<id>.<secret>`.
+    /// The key as the operator gave it: `sk_live_<id>.<secret>`.
     ///
     /// # Errors
     /// When it can't stand in a header.

@@ -267,6 +267,7 @@ impl ConnectionLog for Store {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crate::config::environment::Environment;
     use crate::config::store::StoreConfig;
     use crate::merchant_api::testing::merchant;
     use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
@@ -304,7 +305,8 @@ mod tests {
             Merchant::clone(&merchant("demo-shop")),
             UnixMillis::new(1_763_757_000_000),
         );
-        let key = NewApiKey::generate(&Pepper::new(&[7; 32]), &Random::SYSTEM).unwrap();
+        let key = NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Test, &Random::SYSTEM)
+            .unwrap();
         store.insert_merchant(&shop).await.unwrap();
         let record = key.record(shop.id, "test", now);
         store.insert_api_key(&record).await.unwrap();

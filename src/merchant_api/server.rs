@@ -27,18 +27,21 @@ use super::rpc::sealing_service::SealingApi;
 use super::transport::accept::Acceptor;
 use super::transport::api_key::Pepper;
 use super::transport::auth::Authenticator;
+use super::transport::body::MAX_REQUEST_BYTES;
 use super::transport::connection::{ConnectionHandle, Recorder};
 use super::transport::gate::{self, Gate};
 use super::transport::trailers::Timed;
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
+use crate::config::environment::Environment;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
 use crate::net::{Listener, Net};
 use crate::random::Random;
+use crate::shares::Shares;
 
-/// The largest request that is read, in bytes. A sealed card is 8 KiB at most.
-const MAX_REQUEST_BYTES: usize = 64 * 1024;
+/// Payments or lists that are read for one merchant at once; its further calls wait for these.
+const READS_PER_MERCHANT: usize = 2;
 /// Calls at once on one connection (HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS).
 const STREAMS_PER_CONNECTION: u32 = 1024;
 /// Bytes that a client may send ahead of being read, for one call and for one connection (HTTP/2 flow
@@ -57,6 +60,8 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the merchant API needs of the other modules.
 pub struct Dependencies {
+    /// Whether this is a test environment.
+    pub environment: Environment,
     /// Merchants and their keys.
     pub directory: Arc<dyn MerchantDirectory>,
     /// The secret under which API keys are hashed.
@@ -165,14 +170,21 @@ impl MerchantApi {
         let recorder = Recorder::new(dependencies.connection_log, Arc::clone(&dependencies.clock));
         let (health_reporter, health) = tonic_health::server::health_reporter();
         let health_task = follow_health(health_reporter, ready).await;
-        let authenticator = Authenticator::new(dependencies.directory, dependencies.pepper);
+        let authenticator = Authenticator::new(
+            dependencies.directory,
+            dependencies.pepper,
+            dependencies.environment,
+        );
         let gate = Arc::new(Gate::new(authenticator, self.limits.concurrent_calls));
         let payments = PaymentServiceServer::new(PaymentsApi {
+            environment: dependencies.environment,
             authorizations: dependencies.authorizations,
             records: dependencies.records,
+            reads: Shares::of_their_own(READS_PER_MERCHANT),
         })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
         let sealing = SealingApi {
+            environment: dependencies.environment,
             opener: dependencies.opener,
             clock: Arc::clone(&dependencies.clock),
         };

@@ -85,10 +85,12 @@ impl Operations {
         call: Call,
         command: F::Command,
     ) -> Result<Concluded, OperationError<F::Refusal>> {
-        let place = self.place().map_err(|closed| match closed {
-            Closed::Full => OperationError::Overloaded,
-            Closed::Draining => OperationError::Draining,
-        })?;
+        let place = self
+            .place(&call.merchant.id)
+            .map_err(|closed| match closed {
+                Closed::Full => OperationError::Overloaded,
+                Closed::Draining => OperationError::Draining,
+            })?;
         let payment_id = match flow.payment_id(&command) {
             Some(payment_id) => payment_id,
             None => PaymentId::from_parts(self.clock.now(), random(&self.random)?),

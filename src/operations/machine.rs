@@ -8,8 +8,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
 use crate::hosts::Hosts;
-use crate::payment::ids::NodeId;
+use crate::payment::ids::{MerchantId, NodeId};
 use crate::random::Random;
+use crate::shares::{Place, Shares};
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -29,7 +30,7 @@ pub struct Operations {
     pub(super) node_liveness: NodeLiveness,
     pub(super) in_progress: InProgress,
     tasks: TaskTracker,
-    limit: usize,
+    places: Shares<MerchantId>,
     draining: AtomicBool,
 }
 
@@ -43,8 +44,8 @@ pub(super) enum Closed {
 }
 
 impl Operations {
-    /// A machine that takes up to `limit` operations at once. A caller who gave up makes no room: its
-    /// operation goes on.
+    /// A machine that takes up to `limit` operations at once, of which each merchant has its share. A caller who
+    /// gave up makes no room: its operation goes on.
     #[must_use]
     pub fn new(
         store: Store,
@@ -67,7 +68,7 @@ impl Operations {
             node_liveness: NodeLiveness::new(node_id),
             in_progress: InProgress::default(),
             tasks: TaskTracker::new(),
-            limit,
+            places: Shares::new(limit),
             draining: AtomicBool::new(false),
         }
     }
@@ -80,8 +81,9 @@ impl Operations {
         self.tasks.wait().await;
     }
 
-    /// The place of one operation. A drain either refuses the operation or waits until its token is dropped.
-    pub(super) fn place(&self) -> Result<TaskTrackerToken, Closed> {
+    /// The place of one operation of this merchant. A drain either refuses the operation or waits until its place
+    /// is dropped.
+    pub(super) fn place(&self, merchant_id: &MerchantId) -> Result<OperationPlace, Closed> {
         let token = self.tasks.token();
         // The token and the flag may not be seen the other way round: `drain` has the same fence between
         // them.
@@ -89,9 +91,18 @@ impl Operations {
         if self.draining.load(Ordering::Relaxed) {
             return Err(Closed::Draining);
         }
-        if self.tasks.len() > self.limit {
-            return Err(Closed::Full);
+        match self.places.take(merchant_id) {
+            Some(place) => Ok(OperationPlace {
+                _share: place,
+                _token: token,
+            }),
+            None => Err(Closed::Full),
         }
-        Ok(token)
     }
+}
+
+/// What an operation holds until it has ended.
+pub(super) struct OperationPlace {
+    _share: Place<MerchantId>,
+    _token: TaskTrackerToken,
 }

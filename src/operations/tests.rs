@@ -413,7 +413,7 @@ async fn operations_in_progress_are_bounded() {
         received_at: Instant::now(),
     };
     let (flow, amount) = (Arc::new(Holding), records().0.amount);
-    let other = machine.place().unwrap();
+    let other = machine.place(&samples::merchant().id).unwrap();
     let refused = machine.perform(&flow, call(), None).await.unwrap_err();
     assert!(matches!(refused, OperationError::Overloaded));
     drop(other);

@@ -7,7 +7,7 @@ use payswitch::merchant_api::pb::lookup_payment_request::Key;
 use pb::PaymentState as State;
 use serde_json::Value;
 
-use crate::demo::{Demo, text};
+use crate::demo::{Demo, PROGRAM, text};
 use crate::harness::{TempFolder, run, unique};
 use crate::tools::{output, printed_by, project, search_path, tool};
 
@@ -211,6 +211,14 @@ fn pays(example: impl Fn() -> Command) {
                 .args(["--order", "o\u{e4}"]),
         );
         assert_eq!(refused.status.code(), Some(1));
+        // It decodes the details of the error.
+        let said = String::from_utf8_lossy(&refused.stderr);
+        for expected in [
+            "INVALID_REQUEST, outcome NOT_SENT",
+            "merchant_reference: expected",
+        ] {
+            assert!(said.contains(expected), "{expected} in {said}");
+        }
     });
 }
 
@@ -247,5 +255,85 @@ fn the_rust_example_pays() {
             .args(["run", "--quiet", "--locked", "--example", "authorize", "--"])
             .current_dir(project());
         command
+    });
+}
+
+/// What docs/errors.md shows is what the examples run.
+#[test]
+fn the_decoders_of_errors_in_the_documentation_are_those_of_the_examples() {
+    let read = |path: &str| std::fs::read_to_string(project().join(path)).expect("a file");
+    let page = read("docs/errors.md");
+    let mut shown = 0;
+    for (language, example) in [
+        ("python", "examples/python/pay.py"),
+        ("js", "examples/node/pay.mjs"),
+        ("rust", "examples/authorize.rs"),
+    ] {
+        let code = read(example);
+        let fence = format!("```{language}\n");
+        for block in page.split(&fence).skip(1) {
+            let block = block.split("```").next().expect("the block's text");
+            assert!(
+                code.contains(block),
+                "{example} runs another text than\n{block}"
+            );
+            shown += 1;
+        }
+    }
+    assert_eq!(shown, 3);
+}
+
+#[test]
+fn a_sealed_card_is_checked_by_hand() {
+    run(async {
+        let folder = TempFolder::new("check");
+        let demo = Demo::start(&folder, &["--no-tour"]).await;
+        let seal = |order: &str, arguments: &[&str], sealed: &str| {
+            let input = folder.path().join("sealed.txt");
+            std::fs::write(&input, sealed).expect("a file");
+            let mut shell = Command::new(PROGRAM);
+            shell
+                .args(["seal", "--jwks", demo.said("jwks_path")])
+                .args(["--order", order, "--amount-minor", "1250"])
+                .args(arguments)
+                .env_remove("PAYSWITCH_MASTER_KEY")
+                .stdin(std::fs::File::open(&input).expect("what was written"));
+            let output = output(&mut shell);
+            let printed = [output.stdout, output.stderr].concat();
+            (
+                output.status.success(),
+                String::from_utf8_lossy(&printed).into_owned(),
+            )
+        };
+        let (_, sealed) = seal("order-1", &["--card", "pm_test_visa"], "");
+        let keys = demo.data.join("keys");
+        let keys = keys.to_str().expect("a path");
+        let master_key = format!("{}.key", demo.data.display());
+        let open = ["--check", "--keys", keys, "--master-key-file", &master_key];
+        let changed = format!("{}AAAA", &sealed[..sealed.trim().len() - 4]);
+        for (order, arguments, sealed, good, expected) in [
+            (
+                "order-1",
+                &["--check"][..],
+                &sealed,
+                true,
+                "content not opened",
+            ),
+            ("order-1", &open, &sealed, true, "424242"),
+            ("order-2", &["--check"], &sealed, false, "(ORDER)"),
+            (
+                "order-1",
+                &["--check"],
+                &"card".to_owned(),
+                false,
+                "(NOT_AN_ENVELOPE)",
+            ),
+            ("order-1", &open, &changed, false, "(CONTENT)"),
+        ] {
+            let (is_good, said) = seal(order, arguments, sealed);
+            assert_eq!(is_good, good, "{said}");
+            assert!(said.contains(expected), "{expected} in {said}");
+            assert!(!said.contains("4242424242424242"), "{said}");
+        }
     });
 }

@@ -12,6 +12,7 @@ use payswitch::card::seal::Recipient;
 use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::clock::{Clock as _, SystemClock};
 use payswitch::commands::demo::stand::{Stand, StandOptions, start_gateway};
+use payswitch::config::environment::Environment;
 use payswitch::merchant_api::client::{self, ApiKey, ClientCertificate};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
@@ -267,10 +268,16 @@ impl Switch {
         path.push(".key");
         let master_key =
             MasterKey::read_file(Path::new(&path), &Random::SYSTEM).expect("the master key");
-        app::issue_api_key(self.store(), &master_key, merchant_id, "test")
-            .await
-            .expect("an API key")
-            .to_string()
+        app::issue_api_key(
+            self.store(),
+            &master_key,
+            Environment::Test,
+            merchant_id,
+            "test",
+        )
+        .await
+        .expect("an API key")
+        .to_string()
     }
 
     /// The gateway's key for an algorithm.

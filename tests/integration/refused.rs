@@ -1,5 +1,7 @@
 //! What an error says, so that a test can hold all of it to a table; and that nothing came of it.
 
+use std::collections::BTreeMap;
+
 use payswitch::merchant_api::pb;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -122,18 +124,26 @@ pub(crate) async fn refusal(
         .expect_err("a refusal")
 }
 
-/// Holds refusals of envelopes to one text.
+/// Holds refusals of envelopes to one text for each fault that the test environment tells.
 #[derive(Default)]
 pub(crate) struct Envelopes {
-    first: Option<Shown>,
+    by_fault: BTreeMap<String, String>,
 }
 
 impl Envelopes {
     pub(crate) fn assert_refused(&mut self, status: &Status, what: &str) {
         let expected = Refused::not_sent(Code::InvalidArgument, "SEALED_CARD_REFUSED");
         assert_eq!(Refused::from(status), expected, "{what}");
-        let shown = Shown::from(status);
-        let first = self.first.get_or_insert_with(|| shown.clone());
-        assert_eq!(*first, shown, "{what} can be told from the others");
+        let info = status.get_details_error_info().expect("an ErrorInfo");
+        let fault = info.metadata.get("fault").expect("its fault").clone();
+        let text = status.message().to_owned();
+        assert!(text.contains("docs/sealing.md"), "{what}: {text}");
+        let first = self.by_fault.entry(fault).or_insert_with(|| text.clone());
+        assert_eq!(*first, text, "{what} can be told from the others");
+    }
+
+    /// The faults so far, by name.
+    pub(crate) fn faults(&self) -> Vec<&str> {
+        self.by_fault.keys().map(String::as_str).collect()
     }
 }

@@ -1,5 +1,4 @@
-//! Sealed cards that are refused, all of them with the same answer to the byte; nothing of them
-//! reaches a bank.
+//! Sealed cards that are refused, with one answer to the byte for each fault; nothing of them reaches a bank.
 
 use payswitch::card::header::Algorithm;
 use payswitch::merchant_api::pb;
@@ -166,6 +165,10 @@ async fn sealed_cards_that_are_bad(engine: Engine) {
             envelopes.assert_refused(&refusal(&mut payments, request).await, &what);
         }
     }
+    let faults = ["CONTENT", "CLOCK_AHEAD", "HEADER", "JTI", "KEY", "LIFETIME"];
+    for fault in faults.into_iter().chain(["NOT_AN_ENVELOPE", "PAYLOAD"]) {
+        assert!(envelopes.faults().contains(&fault), "{fault}");
+    }
     // The control: the same by hand, without a fault, is good. It leaves exactly one of everything.
     for (_, rows) in switch.database.rows_of_payments().await {
         assert_eq!(rows, 0);
@@ -294,5 +297,7 @@ async fn sealed_cards_of_another_payment(engine: Engine) {
     let forge = Forge::new(&switch, switch.merchant_id.as_str(), &switch.api_key).await;
     let request = switch.pay_forged(&forge, |header| header["merchant"] = json!("other-shop"));
     envelopes.assert_refused(&refusal(&mut others, request).await, "another's session");
+    let faults = ["AMOUNT", "EXPIRED", "KEY", "MERCHANT", "ORDER"];
+    assert_eq!(envelopes.faults(), faults);
     assert_nothing_came_of_it(&switch).await;
 }

@@ -1,4 +1,4 @@
-//! A sealed card that is presented again is refused as any other bad one is, and reaches no bank.
+//! A sealed card that is presented again is refused, and reaches no bank.
 
 use futures_util::future::join_all;
 use payswitch::card::header::Algorithm;

@@ -2,7 +2,7 @@
 //! work.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ring::aead::LessSafeKey;
 use zeroize::Zeroizing;
@@ -12,6 +12,7 @@ use crate::card::header::{Algorithm, EphemeralKey, Header};
 use crate::card::jwe::{
     CONTENT_KEY_BYTES, Compact, P256_BYTES, P256_POINT_BYTES, content_key, decode,
 };
+use crate::card::key_folder::KeyFolder;
 use crate::card::keys::{SealingKeys, SealingKeysError};
 use crate::card::sealing_key::{KeyNotMade, SealingKey};
 use crate::card::session::{SealingSession, Session, Tickets};
@@ -68,7 +69,9 @@ impl ContentKey<'_> {
 /// The keys that content keys come from: sealing keys and session tickets.
 #[derive(Debug)]
 pub(super) struct ContentKeys {
-    keys: SealingKeys,
+    keys: RwLock<Arc<SealingKeys>>,
+    /// Where they came from; none where they were made in memory.
+    folder: Option<KeyFolder>,
     pub(super) tickets: Tickets,
     decoy: Decoy,
 }
@@ -76,18 +79,39 @@ pub(super) struct ContentKeys {
 impl ContentKeys {
     pub(super) fn new(
         keys: SealingKeys,
+        folder: Option<KeyFolder>,
         master_key: &MasterKey,
         random: &Random,
     ) -> Result<Self, SealingKeysError> {
         Ok(Self {
-            keys,
+            keys: RwLock::new(Arc::new(keys)),
+            folder,
             tickets: Tickets::new(master_key)?,
             decoy: Decoy::new(random)?,
         })
     }
 
-    pub(super) fn sealing_keys(&self) -> &SealingKeys {
-        &self.keys
+    pub(super) fn sealing_keys(&self) -> Arc<SealingKeys> {
+        // Nothing panics while it is held.
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The keys, looked for again when none of them has this name.
+    fn keys_for(&self, kid: &str, algorithm: Algorithm, now: UnixMillis) -> Arc<SealingKeys> {
+        let keys = self.sealing_keys();
+        if keys.find(kid, algorithm).is_some() {
+            return keys;
+        }
+        let Some(found) = self
+            .folder
+            .as_ref()
+            .and_then(|folder| folder.look_again(now))
+        else {
+            return keys;
+        };
+        let found = Arc::new(found);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&found);
+        found
     }
 
     /// The ticket of a session key; `None` when the cryptographic library refuses it.
@@ -112,8 +136,8 @@ impl ContentKeys {
             content_key(&bytes).map(|key| ContentKey::Own(Box::new(key)))
         };
         let found = match header.alg {
-            Algorithm::EcdhEs => self.agreed_key(header, envelope).and_then(own),
-            Algorithm::RsaOaep256 => self.encrypted_key(header, envelope).and_then(own),
+            Algorithm::EcdhEs => self.agreed_key(header, envelope, now).and_then(own),
+            Algorithm::RsaOaep256 => self.encrypted_key(header, envelope, now).and_then(own),
             Algorithm::Direct => self
                 .session(header, envelope, merchant_id, now)
                 .map(ContentKey::Session),
@@ -128,8 +152,10 @@ impl ContentKeys {
         &self,
         header: &Header<'_>,
         envelope: &Compact<'_>,
+        now: UnixMillis,
     ) -> Option<Zeroizing<[u8; CONTENT_KEY_BYTES]>> {
-        let key = self.keys.find(&header.kid, Algorithm::EcdhEs);
+        let keys = self.keys_for(&header.kid, Algorithm::EcdhEs, now);
+        let key = keys.find(&header.kid, Algorithm::EcdhEs);
         let agreed = header
             .epk
             .as_ref()
@@ -151,9 +177,11 @@ impl ContentKeys {
         &self,
         header: &Header<'_>,
         envelope: &Compact<'_>,
+        now: UnixMillis,
     ) -> Option<Zeroizing<[u8; CONTENT_KEY_BYTES]>> {
-        let key = self.keys.find(&header.kid, Algorithm::RsaOaep256);
-        let Some(used) = key.or_else(|| self.keys.any(Algorithm::RsaOaep256)) else {
+        let keys = self.keys_for(&header.kid, Algorithm::RsaOaep256, now);
+        let key = keys.find(&header.kid, Algorithm::RsaOaep256);
+        let Some(used) = key.or_else(|| keys.any(Algorithm::RsaOaep256)) else {
             self.spend_an_agreement();
             return None;
         };

@@ -8,7 +8,7 @@ mod mutations;
 mod refusals;
 mod sessions;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use ring::aead::{Aad, LessSafeKey, Nonce};
@@ -16,8 +16,10 @@ use zeroize::Zeroizing;
 
 use super::content_key::ephemeral_point;
 use super::*;
+use crate::card::custody;
 use crate::card::header::{Algorithm, EphemeralKey};
 use crate::card::jwe::{P256_POINT_BYTES, concat_kdf, content_key, decode, encode};
+use crate::card::key_files::Existing;
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{CardClaims, Recipient, SessionClaims, SessionKey};
 use crate::card::sealing_key::{KeyState, SealingKey};
@@ -125,7 +127,7 @@ impl Fixture {
         (session, recipient)
     }
 
-    fn open(&self, sealed: &str) -> Result<Opened, Refusal> {
+    fn open(&self, sealed: &str) -> Result<Opened, SealedCardFault> {
         self.opener.open_card(sealed, &self.binding(), NOW)
     }
 
@@ -274,7 +276,7 @@ fn party_names_take_part_in_the_key() {
     assert!(fixture.open(&encrypt(&header, "", PAYLOAD, &key)).is_ok());
     let swapped = header.replace("Qm9i", "Qm9j");
     let refused = fixture.open(&encrypt(&swapped, "", PAYLOAD, &key));
-    assert_eq!(refused.unwrap_err(), Refusal::Content);
+    assert_eq!(refused.unwrap_err(), SealedCardFault::Content);
 }
 
 #[test]
@@ -377,4 +379,34 @@ fn the_example_of_the_specification_opens() {
     let mut envelope = Compact::parse(&sealed).unwrap();
     let content = envelope.decrypt(&content_key(&derived).unwrap()).unwrap();
     assert_eq!(std::str::from_utf8(content).unwrap(), payload);
+}
+
+/// A key that another gateway has made is found when a card names it, but not more often than once a second.
+#[test]
+fn a_key_that_is_not_known_is_looked_for_again() {
+    let name = format!("payswitch-watched-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    let master_key = Arc::new(master_key(1));
+    let keys = SealingKeys::load_or_generate(&folder, false, &master_key).unwrap();
+    let watched = KeyFolder::new(folder.clone(), Arc::clone(&master_key));
+    let opener = Opener::watching(keys, watched, &master_key, &Random::SYSTEM).unwrap();
+    let fixture = fixture();
+    let sealed_to_new_key = || {
+        let (key, pkcs8) = SealingKey::generate_p256().unwrap();
+        let path = folder.join(format!("p256-{}.pem", key.kid()));
+        custody::write_wrapped(&path, &pkcs8, &master_key, Existing::Refuse).unwrap();
+        let jwks = SealingKeys::new([key]).jwks();
+        let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM).unwrap();
+        recipient.seal_card(&card(), &claims()).unwrap()
+    };
+    let open = |sealed: &SealedCard, later_ms| {
+        opener.open(sealed, &fixture.binding(), NOW.plus_ms(later_ms))
+    };
+    let second = sealed_to_new_key();
+    assert!(open(&second, 0).is_ok());
+    let third = sealed_to_new_key();
+    assert_eq!(open(&third, 999).unwrap_err(), SealedCardFault::Key);
+    assert!(open(&third, 1_000).is_ok());
+    assert!(open(&second, 1_001).is_ok());
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -137,3 +137,16 @@ fn unsuitable_keys_are_refused() {
         );
     }
 }
+
+#[test]
+fn gateways_that_start_together_make_the_same_keys() {
+    let folder = Folder::new();
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let start = || SealingKeys::load_or_generate(&folder.0, false, &master_key(1)).unwrap();
+        let starting: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+        let started = starting.into_iter().map(|thread| thread.join().unwrap());
+        started.map(|keys| kids(&keys)).collect()
+    });
+    assert_eq!(made[0].len(), 1);
+    assert!(made.iter().all(|kids| *kids == made[0]), "{made:?}");
+}

@@ -11,6 +11,7 @@ use crate::card::key_files::Existing;
 use crate::certs::DevelopmentPki;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::CommandError;
+use crate::config::environment::Environment;
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 use crate::random::Random;
@@ -64,7 +65,7 @@ pub(super) async fn merchant_key(
             return Ok(Zeroizing::new(key));
         }
     }
-    let key = app::issue_api_key(store, master_key, merchant_id, "demo").await?;
+    let key = app::issue_api_key(store, master_key, Environment::Test, merchant_id, "demo").await?;
     custody::write_wrapped(&path, key.as_bytes(), master_key, Existing::Replace)?;
     Ok(key)
 }

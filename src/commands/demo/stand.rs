@@ -25,6 +25,7 @@ use crate::clock::SystemClock;
 use crate::commands::error::CommandError;
 use crate::commands::serve::without_password;
 use crate::config::Config;
+use crate::config::environment::Environment;
 use crate::hosts::HostsOptions;
 use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
@@ -221,7 +222,7 @@ fn config(data: &Path, options: &StandOptions) -> Config {
     config.store.url = options.database_url.clone().unwrap_or(file);
     config.card.sealing_keys = data.join("keys");
     config.card.jwks_path = data.join("jwks.json");
-    config.card.test_payment_methods = true;
+    config.environment = Environment::Test;
     config.merchant_api.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     config
 }

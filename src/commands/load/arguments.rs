@@ -24,7 +24,7 @@ const MAX_RATE: f64 = 1_000_000.0;
     payswitch load --ready-file /tmp/ready.json\n  \
     payswitch load --ready-file /tmp/ready.json --concurrency 256 --duration 30s --sealing session\n  \
     payswitch load --ready-file /tmp/ready.json --rate 2000 --duration 1m --json\n  \
-    PAYSWITCH_API_KEY=pk_... payswitch load --address 10.0.0.7:8443 --server-name pay.example \\\n      \
+    PAYSWITCH_API_KEY=sk_test_... payswitch load --address 10.0.0.7:8443 --server-name pay.example \\\n      \
     --ca ca.pem --merchant demo-shop --card 4111111111111111,pm_test_mastercard\n\n\
     These are payments like any other: only load a gateway whose banks are simulated.\n\
     Exit codes: 0 every call was answered (AUTHORIZED, DECLINED or AUTHORIZING), 1 some were not,\n\

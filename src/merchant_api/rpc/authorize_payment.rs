@@ -8,7 +8,8 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::FieldViolation;
 use tracing::{error, info};
 
-use super::perform::{Perform, failure};
+use super::perform::{Perform, failure, sealed_card_refused};
+use crate::config::environment::Environment;
 use crate::flows::authorization::{Authorization, Authorize, PaymentMethod, Refusal};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
@@ -23,6 +24,7 @@ use crate::merchant_api::show::status::{self, ErrorAnswer};
 use crate::merchant_api::transport::gate;
 use crate::merchant_api::transport::trailers::BankTime;
 use crate::operations::call::Call;
+use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 
 const PAYMENT_METHOD_TOKEN: Shape = Shape {
@@ -35,6 +37,7 @@ const PAYMENT_METHOD_TOKEN: Shape = Shape {
 /// Answers the call.
 pub(super) async fn call(
     authorizations: &dyn Perform<Authorization>,
+    environment: Environment,
     request: Request<pb::AuthorizePaymentRequest>,
 ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
     let received_at = gate::received_at(&request);
@@ -47,7 +50,7 @@ pub(super) async fn call(
     let concluded = authorizations
         .perform(call, command)
         .await
-        .map_err(|failed| failure(&failed, refusal))?;
+        .map_err(|failed| failure(&failed, environment, &merchant_id, refusal))?;
     let mut response = Response::new(pb::AuthorizePaymentResponse {
         payment: Some(Box::new(payment(*concluded.payment))),
     });
@@ -133,9 +136,11 @@ fn payment_method(
 }
 
 /// Why nothing is authorized.
-fn refusal(refused: &Refusal) -> Status {
+fn refusal(refused: &Refusal, environment: Environment, merchant_id: &MerchantId) -> Status {
     match refused {
-        Refusal::SealedCard => return status::sealed_card_refused(),
+        Refusal::SealedCard(fault) => {
+            return sealed_card_refused(*fault, environment, merchant_id);
+        }
         Refusal::UnknownPaymentMethod { .. } => ErrorAnswer::not_sent(
             Code::InvalidArgument,
             "UNKNOWN_PAYMENT_METHOD",

@@ -1,10 +1,12 @@
 //! CreateSealingSession: sets up a key of the merchant's own, under which many cards are sealed.
 
 use tonic::{Request, Response, Status};
+use tracing::info;
 
 use crate::card::envelope::Opener;
 use crate::card::session::SealingSession;
 use crate::clock::Clock;
+use crate::config::environment::Environment;
 use crate::merchant_api::pb;
 use crate::merchant_api::read::text::is_shaped_like_jwe;
 use crate::merchant_api::read::violations::{Findings, InvalidRequest};
@@ -16,13 +18,17 @@ use crate::merchant_api::transport::gate;
 pub(super) fn call(
     opener: &Opener,
     clock: &dyn Clock,
+    environment: Environment,
     request: Request<pb::CreateSealingSessionRequest>,
 ) -> Result<Response<pb::CreateSealingSessionResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let sealed = read(request.into_inner()).map_err(status::of_invalid_request)?;
     let session = opener
         .open_session(&sealed, &merchant.id, clock.now())
-        .map_err(|_| status::sealed_card_refused())?;
+        .map_err(|fault| {
+            info!(merchant.id = %merchant.id, reason = fault.name(), "a sealed session key was refused");
+            status::sealed_card_refused(fault, environment)
+        })?;
     Ok(Response::new(show(session)))
 }
 

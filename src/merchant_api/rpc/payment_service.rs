@@ -6,18 +6,34 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::perform::Perform;
 use super::{authorize_payment, get_payment, list_operations, list_payments, lookup_payment};
+use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
 use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::status;
+use crate::merchant_api::transport::gate;
+use crate::payment::ids::MerchantId;
+use crate::shares::{Place, Shares};
 
 /// The service.
 pub(crate) struct PaymentsApi {
+    /// Whether this is a test environment.
+    pub(crate) environment: Environment,
     /// Authorizes payments.
     pub(crate) authorizations: Arc<dyn Perform<Authorization>>,
     /// Finds payments again.
     pub(crate) records: Arc<dyn PaymentRecords>,
+    /// Reads of each merchant at once: its lists hold up no other merchant's.
+    pub(crate) reads: Shares<MerchantId>,
+}
+
+impl PaymentsApi {
+    /// The caller's turn to read.
+    async fn turn<T>(&self, request: &Request<T>) -> Result<Place<MerchantId>, Status> {
+        let merchant = gate::caller(request)?;
+        Ok(self.reads.wait(&merchant.id).await)
+    }
 }
 
 #[async_trait]
@@ -26,13 +42,14 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::AuthorizePaymentRequest>,
     ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
-        authorize_payment::call(&*self.authorizations, request).await
+        authorize_payment::call(&*self.authorizations, self.environment, request).await
     }
 
     async fn get_payment(
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
+        let _turn = self.turn(&request).await?;
         get_payment::call(&*self.records, request).await
     }
 
@@ -40,6 +57,7 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
+        let _turn = self.turn(&request).await?;
         list_payments::call(&*self.records, request).await
     }
 
@@ -47,6 +65,7 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::LookupPaymentRequest>,
     ) -> Result<Response<pb::LookupPaymentResponse>, Status> {
+        let _turn = self.turn(&request).await?;
         lookup_payment::call(&*self.records, request).await
     }
 
@@ -54,6 +73,7 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::ListOperationsRequest>,
     ) -> Result<Response<pb::ListOperationsResponse>, Status> {
+        let _turn = self.turn(&request).await?;
         list_operations::call(&*self.records, request).await
     }
 

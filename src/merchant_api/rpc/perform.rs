@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use tonic::{Code, Status, async_trait};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
+use crate::card::fault::SealedCardFault;
+use crate::config::environment::Environment;
 use crate::merchant_api::show::status::{
     self, ErrorAnswer, Outcome, RETRY_IN_PROGRESS, RETRY_UNAVAILABLE,
 };
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::operations::flow::Flow;
 use crate::operations::machine::Operations;
+use crate::payment::ids::MerchantId;
 
 /// What performs the operations of one flow.
 #[async_trait]
@@ -46,11 +49,18 @@ impl<F: Flow> Perform<F> for Performer<F> {
 }
 
 /// Why an operation has nothing to tell of: its flow's own refusals by `refusal`, all others here.
-pub(super) fn failure<R>(failed: &OperationError<R>, refusal: impl FnOnce(&R) -> Status) -> Status {
+pub(super) fn failure<R>(
+    failed: &OperationError<R>,
+    environment: Environment,
+    merchant_id: &MerchantId,
+    refusal: impl FnOnce(&R, Environment, &MerchantId) -> Status,
+) -> Status {
     use OperationError as E;
     match failed {
-        E::Refused(refused) => return refusal(refused),
-        E::SealedCardUsed => return status::sealed_card_refused(),
+        E::Refused(refused) => return refusal(refused, environment, merchant_id),
+        E::SealedCardUsed => {
+            return sealed_card_refused(SealedCardFault::Used, environment, merchant_id);
+        }
         E::RequestIdReused { .. } => {
             let text = "this request_id was used before, with another request";
             ErrorAnswer::not_sent(Code::FailedPrecondition, "REQUEST_ID_REUSED", text)
@@ -95,4 +105,14 @@ pub(super) fn failure<R>(failed: &OperationError<R>, refusal: impl FnOnce(&R) ->
         }
     }
     .into_status()
+}
+
+/// A sealed card that can't be used; the log has its fault in every environment.
+pub(super) fn sealed_card_refused(
+    fault: SealedCardFault,
+    environment: Environment,
+    merchant_id: &MerchantId,
+) -> Status {
+    info!(merchant.id = %merchant_id, reason = fault.name(), "a sealed card was refused");
+    status::sealed_card_refused(fault, environment)
 }

@@ -7,11 +7,14 @@ use tonic::{Request, Response, Status, async_trait};
 use super::{create_sealing_session, get_sealing_keys};
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
+use crate::config::environment::Environment;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::sealing_service_server::SealingService;
 
 /// The service.
 pub(crate) struct SealingApi {
+    /// Whether this is a test environment.
+    pub(crate) environment: Environment,
     /// Opens sealed session keys.
     pub(crate) opener: Arc<Opener>,
     /// The time.
@@ -31,6 +34,6 @@ impl SealingService for SealingApi {
         &self,
         request: Request<pb::CreateSealingSessionRequest>,
     ) -> Result<Response<pb::CreateSealingSessionResponse>, Status> {
-        create_sealing_session::call(&self.opener, &*self.clock, request)
+        create_sealing_session::call(&self.opener, &*self.clock, self.environment, request)
     }
 }

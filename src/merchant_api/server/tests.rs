@@ -104,7 +104,7 @@ async fn a_payment_goes_through_and_is_found_again_by_its_merchant_alone() {
         panic!("{events:?}");
     };
     assert_eq!((&**came, &**left), ("somebody came from 127.0.0.1", "left"));
-    assert!(named.starts_with("demo-shop by pk_"), "{named}");
+    assert!(named.starts_with("demo-shop by sk_test_"), "{named}");
 }
 
 #[tokio::test]

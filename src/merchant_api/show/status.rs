@@ -12,6 +12,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::error;
 
+use crate::card::fault::SealedCardFault;
+use crate::config::environment::Environment;
 use crate::merchant_api::read::violations::InvalidRequest;
 use crate::merchant_api::records::RecordsUnavailable;
 
@@ -67,6 +69,15 @@ impl ErrorAnswer {
 
     pub(crate) fn not_sent(code: Code, reason: &str, message: impl Into<String>) -> Self {
         Self::new(code, reason, Outcome::NotSent, message)
+    }
+
+    fn with_metadata(mut self, key: &str, value: &str) -> Self {
+        if let Some(mut info) = self.details.error_info().cloned() {
+            info.metadata.insert(key.to_owned(), value.to_owned());
+            self.details
+                .set_error_info(info.reason, info.domain, info.metadata);
+        }
+        self
     }
 
     pub(crate) fn retry_after(mut self, delay: Duration) -> Self {
@@ -138,13 +149,19 @@ pub(crate) fn request_not_readable(why: &str) -> Status {
     ErrorAnswer::not_sent(Code::InvalidArgument, "REQUEST_NOT_READABLE", message).into_status()
 }
 
-/// An envelope that can't be used: one text for every way in which it can be bad.
-pub(crate) fn sealed_card_refused() -> Status {
-    ErrorAnswer::not_sent(
-        Code::InvalidArgument,
-        "SEALED_CARD_REFUSED",
-        "the sealed card was refused",
-    )
+/// An envelope that can't be used. A test environment tells its fault; elsewhere there is one text for every way
+/// in which it can be bad, so that nobody can feel their way to a good one.
+pub(crate) fn sealed_card_refused(fault: SealedCardFault, environment: Environment) -> Status {
+    const TEXT: &str = "the sealed card was refused";
+    let reason = "SEALED_CARD_REFUSED";
+    match environment {
+        Environment::Live => ErrorAnswer::not_sent(Code::InvalidArgument, reason, TEXT),
+        Environment::Test => {
+            let text = format!("{TEXT}: {fault}. docs/sealing.md, \"When it is refused\"");
+            ErrorAnswer::not_sent(Code::InvalidArgument, reason, text)
+                .with_metadata("fault", fault.name())
+        }
+    }
     .into_status()
 }
 
@@ -153,10 +170,22 @@ pub(crate) fn overloaded() -> Status {
     ErrorAnswer::not_sent(
         Code::ResourceExhausted,
         "OVERLOADED",
-        "the gateway is at its limit of calls; this call sent nothing to a bank: repeat it unchanged, \
-         with the same request_id",
+        "the gateway is at its limit of calls, and this caller has its share of them; this call sent nothing \
+         to a bank: repeat it unchanged, with the same request_id",
     )
     .retry_after(RETRY_OVERLOADED)
+    .into_status()
+}
+
+/// A call whose body did not come in time.
+pub(crate) fn body_too_slow() -> Status {
+    ErrorAnswer::not_sent(
+        Code::DeadlineExceeded,
+        "BODY_TOO_SLOW",
+        "the body of the call did not come within a second of its headers; this call sent nothing to a bank: \
+         repeat it unchanged, with the same request_id",
+    )
+    .retry_after(RETRY_UNAVAILABLE)
     .into_status()
 }
 

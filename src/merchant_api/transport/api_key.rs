@@ -1,8 +1,9 @@
 //! API keys: how one is made, and what of it is kept.
 //!
-//! A key is `pk_<id>.<secret>`: 16 hexadecimal digits that name it, and 256 random bits in base64url. The store
-//! keeps HMAC-SHA256 of the whole text under a pepper that is kept elsewhere, so that a copy of the database
-//! lets nobody in.
+//! A key is `sk_live_<id>.<secret>`, or `sk_test_` in a test environment: 16 hexadecimal digits that name it, and
+//! 256 random bits in base64url. The store keeps HMAC-SHA256 of the whole text under a pepper that is kept
+//! elsewhere, so that a copy of the database lets nobody in. Keys that earlier versions issued begin with `pk_`
+//! and go on working in either environment.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,18 +11,20 @@ use iso8583::hex;
 use ring::hmac;
 use zeroize::Zeroizing;
 
+use crate::config::environment::Environment;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::random::{NoEntropy, Random};
 use crate::store::records::ApiKeyRecord;
 
-const KEY_PREFIX: &str = "pk_";
+const TEST_PREFIX: &str = "sk_test_";
+const LIVE_PREFIX: &str = "sk_live_";
+/// Of keys that earlier versions issued.
+const EARLIER_PREFIX: &str = "pk_";
 const KEY_ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
-/// `pk_`, 16 hexadecimal digits.
-const KEY_ID_LENGTH: usize = KEY_PREFIX.len() + 2 * KEY_ID_BYTES;
-/// The id, a dot, and 32 bytes in base64url without padding.
-const KEY_LENGTH: usize = KEY_ID_LENGTH + 1 + 43;
+/// 32 bytes in base64url without padding.
+const SECRET_LENGTH: usize = 43;
 
 /// The secret under which API keys are hashed. Kept apart from the database.
 #[derive(Debug, Clone)]
@@ -50,11 +53,11 @@ impl Pepper {
 
 /// An API key that was just made. The only time that its text is known.
 pub struct NewApiKey {
-    /// The public part, under which the store keeps it, for instance `pk_5f0c9d2e8a71b364`.
+    /// The public part, under which the store keeps it, for instance `sk_live_5f0c9d2e8a71b364`.
     pub id: String,
     /// HMAC-SHA256 of the whole text under the pepper: what the store keeps, in hex.
     pub digest: [u8; 32],
-    /// The whole key, for the merchant: `pk_5f0c9d2e8a71b364.` and 43 characters.
+    /// The whole key, for the merchant: `sk_live_5f0c9d2e8a71b364.` and 43 characters.
     pub text: Zeroizing<String>,
 }
 
@@ -72,9 +75,17 @@ impl NewApiKey {
     ///
     /// # Errors
     /// When the operating system has no randomness.
-    pub fn generate(pepper: &Pepper, random: &Random) -> Result<Self, NoEntropy> {
+    pub fn generate(
+        pepper: &Pepper,
+        environment: Environment,
+        random: &Random,
+    ) -> Result<Self, NoEntropy> {
+        let prefix = match environment {
+            Environment::Test => TEST_PREFIX,
+            Environment::Live => LIVE_PREFIX,
+        };
         let name = u64::from_be_bytes(random.bytes::<KEY_ID_BYTES>()?);
-        let id = format!("{KEY_PREFIX}{name:016x}");
+        let id = format!("{prefix}{name:016x}");
         let secret = Zeroizing::new(random.bytes::<SECRET_BYTES>()?);
         let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(*secret));
         let text = Zeroizing::new(format!("{id}.{}", *secret));
@@ -104,20 +115,24 @@ impl NewApiKey {
     }
 }
 
-/// The public part of a key, if the whole is shaped like one.
-pub(crate) fn key_id(key: &str) -> Option<&str> {
-    if key.len() != KEY_LENGTH {
-        return None;
-    }
+/// The public part of a key, if the whole is shaped like one, and the environment that it is for; `None` for a
+/// key that an earlier version issued.
+pub(crate) fn key_id(key: &str) -> Option<(&str, Option<Environment>)> {
     let (id, secret) = key.split_once('.')?;
-    let named = id
-        .strip_prefix(KEY_PREFIX)?
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    let secret_is_base64url = secret
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    (id.len() == KEY_ID_LENGTH && named && secret_is_base64url).then_some(id)
+    let (name, environment) = [
+        (TEST_PREFIX, Some(Environment::Test)),
+        (LIVE_PREFIX, Some(Environment::Live)),
+        (EARLIER_PREFIX, None),
+    ]
+    .into_iter()
+    .find_map(|(prefix, environment)| Some((id.strip_prefix(prefix)?, environment)))?;
+    let is_hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_key = name.len() == 2 * KEY_ID_BYTES
+        && name.bytes().all(is_hexadecimal)
+        && secret.len() == SECRET_LENGTH
+        && secret.bytes().all(is_base64url);
+    is_key.then_some((id, environment))
 }
 
 #[cfg(test)]
@@ -127,12 +142,27 @@ mod tests {
 
     #[test]
     fn a_key_is_shaped_as_documented() {
-        let key = NewApiKey::generate(&Pepper::new(&[1; 32]), &Random::SYSTEM).unwrap();
-        assert_eq!((key.id.len(), key.text.len()), (KEY_ID_LENGTH, KEY_LENGTH));
-        assert_eq!(key_id(&key.text), Some(&*key.id));
+        let pepper = Pepper::new(&[1; 32]);
+        let key = NewApiKey::generate(&pepper, Environment::Live, &Random::SYSTEM).unwrap();
+        assert!(key.id.starts_with("sk_live_"), "{key:?}");
+        assert_eq!((key.id.len(), key.text.len()), (24, 68));
+        let live = Some(Environment::Live);
+        assert_eq!(key_id(&key.text), Some((&*key.id, live)));
+        let test = NewApiKey::generate(&pepper, Environment::Test, &Random::SYSTEM).unwrap();
+        assert!(test.id.starts_with("sk_test_"), "{test:?}");
+        assert_eq!(key_id(&test.text).unwrap().1, Some(Environment::Test));
+        let earlier = key.text.replace("sk_live_", "pk_");
+        assert_eq!(key_id(&earlier), Some((&earlier[..19], None)));
+        for prefix in ["", "sk_", "sk_prod_", "pk_test_", "SK_LIVE_"] {
+            assert_eq!(
+                key_id(&key.text.replace("sk_live_", prefix)),
+                None,
+                "{prefix}"
+            );
+        }
         let shown = format!("{key:?}");
         assert!(shown.contains(&key.id));
-        assert!(!shown.contains(&key.text[KEY_ID_LENGTH..]), "{shown}");
+        assert!(!shown.contains(&key.text[key.id.len()..]), "{shown}");
         assert_eq!(Pepper::new(&[1; 32]).digest(&key.text), key.digest);
         assert_ne!(Pepper::new(&[2; 32]).digest(&key.text), key.digest);
         let record = key.record("demo-shop".parse().unwrap(), "demo", UnixMillis::new(1));

@@ -3,33 +3,29 @@
 //! A client certificate names its merchant in exactly one subject alternative name of the form
 //! `payswitch://merchant/<merchant_id>`. When a key and a certificate are given they must be of the same merchant.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use moka::sync::Cache;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 use tracing::error;
 
 use super::api_key::{Pepper, key_id};
 use super::connection::{CertificateIdentity, ConnectionHandle};
+use super::known::{InMemory, Known};
+use crate::config::environment::Environment;
 use crate::merchant_api::records::{KnownApiKey, MerchantDirectory, RecordsUnavailable};
-use crate::merchant_api::show::status::{ErrorAnswer, store_unavailable};
+use crate::merchant_api::show::status::{ErrorAnswer, overloaded, store_unavailable};
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
+use crate::shares::Shares;
 
-/// How long a key or a merchant that was looked up is used before the store is asked again. A revoked key
-/// works this long.
-const CACHE_TTL: Duration = Duration::from_secs(10);
-/// Keys that are cached at most; merchants likewise.
-const CACHE_CAPACITY: u64 = 10_000;
-/// Look-ups at the store at once; more callers wait, and then find the answer in the cache, or that the store
-/// can't answer.
-const LOOK_UPS: usize = 4;
+/// Calls at once whose callers have to be looked up, shared by the addresses that they come from. More are refused:
+/// a caller who was known a moment ago is none of them.
+const UNIDENTIFIED_CALLS: usize = 64;
 /// How long authentication may take, from the call's arrival, waiting for a turn included. A payment must not
 /// spend here the time that its bank needs.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(1);
@@ -39,16 +35,22 @@ const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) enum Refused {
     /// Neither a key nor a certificate.
     #[error(
-        "expected an API key in the header `authorization: Bearer pk_<id>.<secret>`, or a client \
+        "expected an API key in the header `authorization: Bearer sk_live_<id>.<secret>`, or a client \
          certificate; got neither"
     )]
     NoCredentials,
     /// A key that is malformed, unknown, revoked or wrong.
     #[error(
-        "the API key is not valid; expected `authorization: Bearer pk_<id>.<secret>` with a key of \
-         this environment"
+        "the API key is not valid; expected `authorization: Bearer sk_live_<id>.<secret>`, or \
+         sk_test_ in a test environment"
     )]
     BadKey,
+    /// A key of a test environment elsewhere, or the reverse.
+    #[error(
+        "the API key is of another environment: keys that begin with sk_test_ work in test environments, \
+         sk_live_ elsewhere"
+    )]
+    OtherEnvironment,
     /// A trusted certificate that maps to no merchant.
     #[error(
         "the client certificate is of no merchant; expected exactly one subject alternative name \
@@ -58,6 +60,9 @@ pub(crate) enum Refused {
     /// A key of one merchant over a connection of another.
     #[error("the API key and the client certificate are of different merchants")]
     Disagree,
+    /// Too many callers that are not known yet, from this address or from all.
+    #[error("too many callers that are not known yet")]
+    Overloaded,
     /// The store can't answer.
     #[error(transparent)]
     Unavailable(#[from] RecordsUnavailable),
@@ -68,9 +73,12 @@ impl Refused {
     pub(crate) fn status(&self) -> Status {
         let (code, reason) = match self {
             Refused::NoCredentials => (Code::Unauthenticated, "CREDENTIALS_MISSING"),
-            Refused::BadKey => (Code::Unauthenticated, "API_KEY_REFUSED"),
+            Refused::BadKey | Refused::OtherEnvironment => {
+                (Code::Unauthenticated, "API_KEY_REFUSED")
+            }
             Refused::BadCertificate => (Code::Unauthenticated, "CLIENT_CERTIFICATE_REFUSED"),
             Refused::Disagree => (Code::Unauthenticated, "CREDENTIALS_DISAGREE"),
+            Refused::Overloaded => return overloaded(),
             Refused::Unavailable(why) => {
                 error!(error = %why, "a caller could not be looked up");
                 return store_unavailable();
@@ -87,33 +95,66 @@ pub(crate) struct Caller {
     pub(crate) merchant: Arc<Merchant>,
 }
 
-/// Finds out who is calling, mostly from its cache.
+/// Finds out who is calling.
 pub(crate) struct Authenticator {
     directory: Arc<dyn MerchantDirectory>,
     pepper: Pepper,
-    keys: Cache<String, Option<KnownApiKey>>,
-    merchants: Cache<MerchantId, Option<Arc<Merchant>>>,
-    look_ups: Semaphore,
-    /// Look-ups that failed so far.
-    failures: AtomicU64,
+    environment: Environment,
+    keys: Known<String, KnownApiKey>,
+    merchants: Known<MerchantId, Arc<Merchant>>,
+    unidentified: Shares<IpAddr>,
+}
+
+/// What a caller shows.
+struct Credentials<'a> {
+    /// An API key: the whole, and its public part.
+    key: Option<(&'a str, String)>,
+    /// The merchant that its certificate names.
+    certificate: Option<MerchantId>,
 }
 
 impl Authenticator {
-    pub(crate) fn new(directory: Arc<dyn MerchantDirectory>, pepper: Pepper) -> Self {
+    pub(crate) fn new(
+        directory: Arc<dyn MerchantDirectory>,
+        pepper: Pepper,
+        environment: Environment,
+    ) -> Self {
         Self {
             directory,
             pepper,
-            keys: Cache::builder()
-                .max_capacity(CACHE_CAPACITY)
-                .time_to_live(CACHE_TTL)
-                .build(),
-            merchants: Cache::builder()
-                .max_capacity(CACHE_CAPACITY)
-                .time_to_live(CACHE_TTL)
-                .build(),
-            look_ups: Semaphore::new(LOOK_UPS),
-            failures: AtomicU64::new(0),
+            environment,
+            keys: Known::new(),
+            merchants: Known::new(),
+            unidentified: Shares::new(UNIDENTIFIED_CALLS),
         }
+    }
+
+    /// Who is calling, as far as it is known without asking the store; `None` when it has to be asked.
+    pub(crate) fn caller_in_memory(
+        &self,
+        headers: &HeaderMap,
+        connection: &ConnectionHandle,
+    ) -> Option<Result<Caller, Refused>> {
+        let credentials = match self.credentials(headers, connection) {
+            Ok(credentials) => credentials,
+            Err(refused) => return Some(Err(refused)),
+        };
+        let now = Instant::now();
+        let by_key = match &credentials.key {
+            None => None,
+            Some((_, id)) => match self.keys.get(id, now) {
+                InMemory::Fresh(known) => Some(known),
+                InMemory::Stale(_) | InMemory::Nothing => return None,
+            },
+        };
+        let by_certificate = match &credentials.certificate {
+            None => None,
+            Some(id) => match self.merchants.get(id, now) {
+                InMemory::Fresh(known) => Some(known),
+                InMemory::Stale(_) | InMemory::Nothing => return None,
+            },
+        };
+        Some(self.judge(&credentials, by_key, by_certificate, connection))
     }
 
     /// Who is calling, found out within [`AUTHENTICATE_WITHIN`] of the call's arrival.
@@ -124,104 +165,108 @@ impl Authenticator {
         received_at: Instant,
     ) -> Result<Caller, Refused> {
         let deadline = received_at + AUTHENTICATE_WITHIN;
-        match timeout_at(deadline, self.find_caller(headers, connection)).await {
+        match timeout_at(deadline, self.look_up(headers, connection)).await {
             Ok(found) => found,
             Err(_) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
                 let reason = format!("no answer within {AUTHENTICATE_WITHIN:?}");
                 Err(RecordsUnavailable { reason }.into())
             }
         }
     }
 
-    async fn find_caller(
+    async fn look_up(
         &self,
         headers: &HeaderMap,
         connection: &ConnectionHandle,
     ) -> Result<Caller, Refused> {
-        let by_key = match presented_key(headers)? {
-            Some(key) => Some((key, self.merchant_of_key(key).await?)),
-            None => None,
+        let credentials = self.credentials(headers, connection)?;
+        let now = Instant::now();
+        let is_new = credentials
+            .key
+            .as_ref()
+            .is_some_and(|(_, id)| matches!(self.keys.get(id, now), InMemory::Nothing))
+            || credentials
+                .certificate
+                .as_ref()
+                .is_some_and(|id| matches!(self.merchants.get(id, now), InMemory::Nothing));
+        let _place = if is_new {
+            let place = self.unidentified.take(&connection.address());
+            Some(place.ok_or(Refused::Overloaded)?)
+        } else {
+            None
         };
-        let by_certificate = match connection.certificate() {
+        let by_key = match &credentials.key {
+            None => None,
+            Some((_, id)) => Some(self.keys.find(id, self.directory.api_key(id)).await?),
+        };
+        let by_certificate = match &credentials.certificate {
+            None => None,
+            Some(id) => Some(self.merchants.find(id, self.directory.merchant(id)).await?),
+        };
+        self.judge(&credentials, by_key, by_certificate, connection)
+    }
+
+    fn credentials<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        connection: &ConnectionHandle,
+    ) -> Result<Credentials<'a>, Refused> {
+        let key = match presented_key(headers)? {
+            None => None,
+            Some(key) => {
+                let (id, environment) = key_id(key).ok_or(Refused::BadKey)?;
+                if environment.is_some_and(|environment| environment != self.environment) {
+                    return Err(Refused::OtherEnvironment);
+                }
+                Some((key, id.to_owned()))
+            }
+        };
+        let certificate = match connection.certificate() {
             CertificateIdentity::None => None,
             CertificateIdentity::NoMerchant => return Err(Refused::BadCertificate),
-            CertificateIdentity::Merchant(id) => Some(self.merchant_of_certificate(id).await?),
+            CertificateIdentity::Merchant(id) => Some(*id),
+        };
+        if key.is_none() && certificate.is_none() {
+            return Err(Refused::NoCredentials);
+        }
+        Ok(Credentials { key, certificate })
+    }
+
+    /// Decides by what is known of the credentials; the inner `None` is one that the store does not know.
+    fn judge(
+        &self,
+        credentials: &Credentials<'_>,
+        by_key: Option<Option<KnownApiKey>>,
+        by_certificate: Option<Option<Arc<Merchant>>>,
+        connection: &ConnectionHandle,
+    ) -> Result<Caller, Refused> {
+        let by_key = match (&credentials.key, by_key) {
+            (Some((key, id)), known) => {
+                let known = known.flatten();
+                // An unknown key costs what a wrong one does.
+                let digest = known.as_ref().map_or([0; 32], |known| known.digest);
+                let matches = self.pepper.matches(key, &digest);
+                let known = known.filter(|_| matches).ok_or(Refused::BadKey)?;
+                Some((id, known.merchant))
+            }
+            (None, _) => None,
+        };
+        let by_certificate = match by_certificate {
+            Some(known) => Some(known.ok_or(Refused::BadCertificate)?),
+            None => None,
         };
         match (by_key, by_certificate) {
             (Some((_, of_key)), Some(of_certificate)) if of_key.id != of_certificate.id => {
                 Err(Refused::Disagree)
             }
-            (Some((key, merchant)), _) => {
+            (Some((id, merchant)), _) => {
                 // Only an accepted call says whose connection it is.
-                connection.identify(&merchant.id, key_id(key).unwrap_or_default());
+                connection.identify(&merchant.id, id);
                 Ok(Caller { merchant })
             }
             (None, Some(merchant)) => Ok(Caller { merchant }),
             (None, None) => Err(Refused::NoCredentials),
         }
-    }
-
-    async fn merchant_of_key(&self, key: &str) -> Result<Arc<Merchant>, Refused> {
-        let id = key_id(key).ok_or(Refused::BadKey)?;
-        let known = match self.keys.get(id) {
-            Some(known) => known,
-            None => self.look_up_key(id).await?,
-        };
-        // An unknown key costs what a wrong one does.
-        let digest = known.as_ref().map_or([0; 32], |known| known.digest);
-        let matches = self.pepper.matches(key, &digest);
-        match known {
-            Some(known) if matches => Ok(known.merchant),
-            _ => Err(Refused::BadKey),
-        }
-    }
-
-    async fn look_up_key(&self, id: &str) -> Result<Option<KnownApiKey>, RecordsUnavailable> {
-        let cached = || self.keys.get(id);
-        let known = self.look_up(cached, self.directory.api_key(id)).await?;
-        self.keys.insert(id.to_owned(), known.clone());
-        Ok(known)
-    }
-
-    /// Waits for a turn and asks the store, unless another call asked meanwhile. When a look-up fails, the
-    /// calls that wait for a turn fail too: they would only ask the same store again, a few at a time.
-    async fn look_up<T>(
-        &self,
-        cached: impl Fn() -> Option<T>,
-        ask: impl Future<Output = Result<T, RecordsUnavailable>>,
-    ) -> Result<T, RecordsUnavailable> {
-        let failures = self.failures.load(Ordering::Relaxed);
-        // The semaphore is never closed; without a permit the look-up is merely not bounded.
-        let _turn = self.look_ups.acquire().await.ok();
-        if let Some(known) = cached() {
-            return Ok(known);
-        }
-        if self.failures.load(Ordering::Relaxed) != failures {
-            let reason = "a look-up that this one waited for failed".to_owned();
-            return Err(RecordsUnavailable { reason });
-        }
-        ask.await.inspect_err(|_| {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        })
-    }
-
-    async fn merchant_of_certificate(&self, id: &MerchantId) -> Result<Arc<Merchant>, Refused> {
-        let known = match self.merchants.get(id) {
-            Some(known) => known,
-            None => self.look_up_merchant(id).await?,
-        };
-        known.ok_or(Refused::BadCertificate)
-    }
-
-    async fn look_up_merchant(
-        &self,
-        id: &MerchantId,
-    ) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
-        let cached = || self.merchants.get(id);
-        let known = self.look_up(cached, self.directory.merchant(id)).await?;
-        self.merchants.insert(*id, known.clone());
-        Ok(known)
     }
 }
 

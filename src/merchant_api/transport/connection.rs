@@ -12,7 +12,7 @@
 //! There is no limit for each address: behind a load balancer all clients have the same one.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -118,6 +118,11 @@ impl ConnectionHandle {
     /// The connection's name.
     pub(crate) fn id(&self) -> ConnectionId {
         self.0.id
+    }
+
+    /// The address that the client comes from.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.0.peer.ip().to_canonical()
     }
 
     /// Who the client's certificate says it is.

@@ -1,8 +1,13 @@
 //! What every call of a service passes first: whether there is room, and who is calling.
 //!
-//! A call without room, or without a known caller, ends here, before its body is read. A service behind the
-//! gate finds the [`Caller`] in the extensions of each request, and the time of the call's arrival: the five
-//! seconds that an authorization may take begin there, not when its handler runs.
+//! In this order, so that nobody holds what others need while it keeps us waiting:
+//! 1. Who is calling, from memory. A caller that is refused ends here.
+//! 2. The body, which has a second. Until it is there the call holds nothing but its stream.
+//! 3. Who is calling, from the store, for those who are not known yet: in a small pool of their own.
+//! 4. A place among the calls: each merchant has its share of them.
+//!
+//! A service behind the gate finds the [`Caller`] in the extensions of each request, and the time of the call's
+//! arrival: the five seconds that an authorization may take begin there, not when its handler runs.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,8 +15,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
+use http_body::Body as HttpBody;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -20,10 +26,13 @@ use tower::Service;
 use tracing::debug;
 
 use super::auth::{Authenticator, Caller, Refused};
+use super::body::{self, BODY_WITHIN};
 use super::caller_deadline::caller_deadline;
 use super::connection::ConnectionHandle;
 use crate::merchant_api::show::status;
+use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
+use crate::shares::{Place, Shares};
 
 /// How long any call may take, from its arrival to the beginning of its answer. This is longer than the
 /// authorization flow's own limit, so that it only ends what that flow does not see: a body that comes slowly,
@@ -41,7 +50,9 @@ struct ReceivedAt(Instant);
 pub(crate) struct Gate {
     authenticator: Authenticator,
     /// Calls at once, over all connections and services.
-    room: Semaphore,
+    calls: Shares<MerchantId>,
+    /// [`BODY_WITHIN`].
+    body_within: Duration,
     /// [`ANSWERED_WITHIN`].
     answered_within: Duration,
 }
@@ -51,9 +62,53 @@ impl Gate {
     pub(crate) fn new(authenticator: Authenticator, concurrent_calls: usize) -> Self {
         Self {
             authenticator,
-            room: Semaphore::new(concurrent_calls),
+            calls: Shares::new(concurrent_calls),
+            body_within: BODY_WITHIN,
             answered_within: ANSWERED_WITHIN,
         }
+    }
+
+    /// Lets a call in: its request with the body read and the caller found, and its place.
+    async fn let_in<B>(
+        &self,
+        request: Request<B>,
+        received_at: Instant,
+    ) -> Result<(Request<Body>, Place<MerchantId>), Status>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: std::fmt::Display,
+    {
+        let (mut head, body) = request.into_parts();
+        let Some(connection) = head.extensions.get::<ConnectionHandle>().cloned() else {
+            return Err(Refused::NoCredentials.status());
+        };
+        let refuse = |refused: Refused| {
+            debug!(connection.id = %connection.id(), reason = %refused, "a call was refused");
+            refused.status()
+        };
+        let known = self
+            .authenticator
+            .caller_in_memory(&head.headers, &connection);
+        let known = known.transpose().map_err(refuse)?;
+        let body = timeout_at(received_at + self.body_within, body::read(body))
+            .await
+            .map_err(|_| status::body_too_slow())?
+            .map_err(|error| status::request_not_readable(&error.to_string()))?;
+        let caller = match known {
+            Some(caller) => caller,
+            None => {
+                // Its own second begins when there is something to be asked for.
+                let asked_at = Instant::now();
+                let found = self
+                    .authenticator
+                    .authenticate(&head.headers, &connection, asked_at);
+                found.await.map_err(refuse)?
+            }
+        };
+        let place = self.calls.take(&caller.merchant.id);
+        let place = place.ok_or_else(status::overloaded)?;
+        head.extensions.insert(caller);
+        Ok((Request::from_parts(head, body), place))
     }
 
     /// Puts itself before a service.
@@ -78,9 +133,13 @@ impl<S: NamedService> NamedService for Gated<S> {
 
 impl<S, B> Service<Request<B>> for Gated<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
-    B: Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: std::fmt::Display + Send,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -98,9 +157,6 @@ where
         let received_at = Instant::now();
         request.extensions_mut().insert(ReceivedAt(received_at));
         Box::pin(async move {
-            let Ok(_room) = gate.room.try_acquire() else {
-                return Ok(status::overloaded().into_http());
-            };
             let (answered_within, too_late): (_, fn() -> Status) =
                 match caller_deadline(request.headers()) {
                     Some(within) if within < gate.answered_within => {
@@ -109,9 +165,8 @@ where
                     _ => (gate.answered_within, status::not_answered_in_time),
                 };
             let answer = async {
-                let authenticated = authenticate(&gate.authenticator, &mut request, received_at);
-                match authenticated.await {
-                    Ok(()) => inner.call(request).await,
+                match gate.let_in(request, received_at).await {
+                    Ok((request, _place)) => inner.call(request).await,
                     Err(refused) => Ok(refused.into_http()),
                 }
             };
@@ -163,29 +218,6 @@ pub(crate) fn received_at<T>(request: &tonic::Request<T>) -> Instant {
         .extensions()
         .get::<ReceivedAt>()
         .map_or_else(Instant::now, |received| received.0)
-}
-
-async fn authenticate<B>(
-    authenticator: &Authenticator,
-    request: &mut Request<B>,
-    received_at: Instant,
-) -> Result<(), Status> {
-    let Some(connection) = request.extensions().get::<ConnectionHandle>().cloned() else {
-        return Err(Refused::NoCredentials.status());
-    };
-    match authenticator
-        .authenticate(request.headers(), &connection, received_at)
-        .await
-    {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            Ok(())
-        }
-        Err(refused) => {
-            debug!(connection.id = %connection.id(), reason = %refused, "a call was refused");
-            Err(refused.status())
-        }
-    }
 }
 
 #[cfg(test)]

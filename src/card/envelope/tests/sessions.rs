@@ -16,7 +16,7 @@ fn a_session_works_on_every_node_that_has_the_master_key() {
     assert!(restarted.open(sealed.as_str()).is_ok());
     let foreign = Opener::new(SealingKeys::new([]), &master_key(2), &Random::SYSTEM).unwrap();
     let refused = foreign.open_card(sealed.as_str(), &here.binding(), NOW);
-    assert_eq!(refused.unwrap_err(), Refusal::Key);
+    assert_eq!(refused.unwrap_err(), SealedCardFault::Key);
 
     let other: MerchantId = "other-shop".parse().unwrap();
     let stolen = Binding {
@@ -24,10 +24,13 @@ fn a_session_works_on_every_node_that_has_the_master_key() {
         ..here.binding()
     };
     let refused = here.opener.open_card(sealed.as_str(), &stolen, NOW);
-    assert_eq!(refused.unwrap_err(), Refusal::Key);
+    assert_eq!(refused.unwrap_err(), SealedCardFault::Key);
 
     let last = NOW.plus_ms(599_000);
-    for (moment, expected) in [(last, None), (last.plus_ms(1000), Some(Refusal::Key))] {
+    for (moment, expected) in [
+        (last, None),
+        (last.plus_ms(1000), Some(SealedCardFault::Key)),
+    ] {
         let claims = CardClaims {
             issued_at: moment,
             ..claims()
@@ -65,12 +68,16 @@ fn a_session_key_is_set_up_once_and_used_a_limited_number_of_times() {
     let first = open(&good, NOW).unwrap();
     assert_eq!(open(&good, NOW.plus_ms(299_000)).unwrap(), first);
     for (sealed, now, expected) in [
-        (good.clone(), NOW.plus_ms(300_000), Refusal::Time),
-        (good, NOW.plus_ms(-61_000), Refusal::Time),
-        (seal("demo-shop", 3601), NOW, Refusal::Time),
-        (seal("demo-shop", 0), NOW, Refusal::Time),
-        (seal("other-shop", 3600), NOW, Refusal::Merchant),
-        (fixture.seal(Algorithm::EcdhEs), NOW, Refusal::Header),
+        (good.clone(), NOW.plus_ms(300_000), SealedCardFault::Expired),
+        (good, NOW.plus_ms(-61_000), SealedCardFault::ClockAhead),
+        (seal("demo-shop", 3601), NOW, SealedCardFault::Lifetime),
+        (seal("demo-shop", 0), NOW, SealedCardFault::Lifetime),
+        (seal("other-shop", 3600), NOW, SealedCardFault::Merchant),
+        (
+            fixture.seal(Algorithm::EcdhEs),
+            NOW,
+            SealedCardFault::Header,
+        ),
     ] {
         assert_eq!(open(&sealed, now).unwrap_err(), expected);
     }
@@ -81,8 +88,11 @@ fn a_session_key_is_set_up_once_and_used_a_limited_number_of_times() {
     let uses = (0..MAX_MESSAGES).filter(|_| ready.count()).count();
     assert_eq!(uses, 1 << 20);
     let refused = fixture.open(sealed.as_str()).unwrap_err();
-    assert_eq!(refused, Refusal::SessionUsedUp);
+    assert_eq!(refused, SealedCardFault::SessionUsedUp);
     // A session is no card, and the other way round.
     let sealed = recipient.seal_session_key(&key, &claims_of("demo-shop", 60));
-    assert_eq!(open(&sealed.unwrap(), NOW).unwrap_err(), Refusal::Header);
+    assert_eq!(
+        open(&sealed.unwrap(), NOW).unwrap_err(),
+        SealedCardFault::Header
+    );
 }

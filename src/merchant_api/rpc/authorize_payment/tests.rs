@@ -1,4 +1,5 @@
 use super::*;
+use crate::card::fault::SealedCardFault;
 use crate::merchant_api::read::violations::Violation;
 use crate::merchant_api::testing::{error_row, merchant};
 use crate::operations::call::OperationError;
@@ -320,7 +321,7 @@ fn every_error_of_an_authorization_has_its_status() {
     let request_id = "4242424242424242".to_owned();
     for (failed, expected) in [
         (
-            E::Refused(Refusal::SealedCard),
+            E::Refused(Refusal::SealedCard(SealedCardFault::Key)),
             "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
         ),
         (
@@ -380,7 +381,12 @@ fn every_error_of_an_authorization_has_its_status() {
             "Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms",
         ),
     ] {
-        let status = failure(&failed, refusal);
+        let status = failure(
+            &failed,
+            Environment::Live,
+            &"demo-shop".parse().unwrap(),
+            refusal,
+        );
         assert_eq!(error_row(&status), expected);
         // What the request held and what the machine said stay here.
         let told = format!("{status:?}");
@@ -410,7 +416,12 @@ fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
             host_id: "acquirer".parse().unwrap(),
         }),
     ] {
-        let status = failure(&failed, refusal);
+        let status = failure(
+            &failed,
+            Environment::Live,
+            &"demo-shop".parse().unwrap(),
+            refusal,
+        );
         let text = status.message();
         assert!(error_row(&status).contains(" NOT_SENT"), "{text}");
         assert!(text.contains("this call sent nothing to a bank"), "{text}");

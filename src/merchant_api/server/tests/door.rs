@@ -23,6 +23,7 @@ use super::super::*;
 use crate::card::custody::MasterKey;
 use crate::card::keys::SealingKeys;
 use crate::clock::SystemClock;
+use crate::config::environment::Environment;
 use crate::flows::authorization::{Authorization, Authorize, Refusal};
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::records::{KnownApiKey, RecordsUnavailable};
@@ -240,8 +241,8 @@ pub(super) struct Door {
 pub(super) async fn open(limits: Limits) -> Door {
     let pki = pki();
     let pepper = Pepper::new(&[7; 32]);
-    let shop = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
-    let other = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
+    let shop = NewApiKey::generate(&pepper, Environment::Test, &Random::SYSTEM).unwrap();
+    let other = NewApiKey::generate(&pepper, Environment::Test, &Random::SYSTEM).unwrap();
     let known = |key: &NewApiKey, id| {
         let (digest, merchant) = (key.digest, merchant(id));
         (key.id.clone(), KnownApiKey { digest, merchant })
@@ -263,6 +264,7 @@ pub(super) async fn open(limits: Limits) -> Door {
     let master_key = MasterKey::from_base64(&STANDARD.encode([1; 32]), &Random::SYSTEM).unwrap();
     let opener = Opener::new(SealingKeys::new([]), &master_key, &Random::SYSTEM).unwrap();
     let dependencies = Dependencies {
+        environment: Environment::Test,
         directory: behind.clone(),
         pepper,
         connection_log: behind.clone(),

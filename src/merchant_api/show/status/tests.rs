@@ -34,6 +34,10 @@ fn every_shared_error_has_its_status() {
             "DeadlineExceeded CALLER_DEADLINE_EXCEEDED UNKNOWN retry 1000 ms",
         ),
         (
+            body_too_slow(),
+            "DeadlineExceeded BODY_TOO_SLOW NOT_SENT retry 1000 ms",
+        ),
+        (
             overloaded(),
             "ResourceExhausted OVERLOADED NOT_SENT retry 250 ms",
         ),
@@ -42,7 +46,7 @@ fn every_shared_error_has_its_status() {
             "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
         ),
         (
-            sealed_card_refused(),
+            sealed_card_refused(SealedCardFault::Expired, Environment::Live),
             "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
         ),
         (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
@@ -74,9 +78,32 @@ fn every_shared_error_has_its_status() {
 /// make its merchant pay again under a new request_id.
 #[test]
 fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
-    for status in [overloaded(), store_unavailable()] {
+    for status in [body_too_slow(), overloaded(), store_unavailable()] {
         let text = status.message();
         assert!(text.contains("this call sent nothing to a bank"), "{text}");
         assert!(text.contains("request_id"), "{text}");
+    }
+}
+
+#[test]
+fn only_a_test_environment_tells_the_fault_of_a_sealed_card() {
+    use SealedCardFault as F;
+    let told = |fault, environment| {
+        let status = sealed_card_refused(fault, environment);
+        let info = status.get_details_error_info().unwrap();
+        (
+            status.message().to_owned(),
+            info.metadata.get("fault").cloned(),
+        )
+    };
+    for fault in [F::NotAnEnvelope, F::Key, F::Content, F::Order, F::Used] {
+        let one_text = ("the sealed card was refused".to_owned(), None);
+        assert_eq!(told(fault, Environment::Live), one_text);
+        let (text, name) = told(fault, Environment::Test);
+        assert!(
+            text.contains(&fault.to_string()) && text.contains("docs/sealing.md"),
+            "{text}"
+        );
+        assert_eq!(name.as_deref(), Some(fault.name()));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 use tonic::async_trait;
 
 use super::*;
@@ -80,8 +81,8 @@ struct Setting {
 
 fn setting() -> Setting {
     let pepper = Pepper::new(&[7; 32]);
-    let shop = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
-    let other = NewApiKey::generate(&pepper, &Random::SYSTEM).unwrap();
+    let shop = NewApiKey::generate(&pepper, Environment::Test, &Random::SYSTEM).unwrap();
+    let other = NewApiKey::generate(&pepper, Environment::Test, &Random::SYSTEM).unwrap();
     let known = |key: &NewApiKey, id| {
         let digest = key.digest;
         let merchant = merchant(id);
@@ -94,7 +95,7 @@ fn setting() -> Setting {
         answers: Semaphore::new(1),
     });
     Setting {
-        authenticator: Authenticator::new(directory.clone(), pepper),
+        authenticator: Authenticator::new(directory.clone(), pepper, Environment::Test),
         directory,
         shop,
         other,
@@ -105,10 +106,18 @@ fn connection(certificate: CertificateIdentity) -> ConnectionHandle {
     logged_connection(certificate, Arc::default())
 }
 
+fn connection_from(peer: &str) -> ConnectionHandle {
+    opened(peer, CertificateIdentity::None, Arc::default())
+}
+
 fn logged_connection(certificate: CertificateIdentity, log: Arc<Identities>) -> ConnectionHandle {
+    opened("192.0.2.7:50123", certificate, log)
+}
+
+fn opened(peer: &str, certificate: CertificateIdentity, log: Arc<Identities>) -> ConnectionHandle {
     let now = UnixMillis::new(1);
     let recorder = Recorder::new(log, Arc::new(ManualClock::at(now)));
-    let peer: SocketAddr = "192.0.2.7:50123".parse().unwrap();
+    let peer: SocketAddr = peer.parse().unwrap();
     let id = ConnectionId::from_parts(now, [1; 10]);
     recorder.open(id, peer, now, certificate).unwrap()
 }
@@ -139,8 +148,12 @@ async fn a_key_lets_its_own_merchant_in() {
     let mut last_changed = shop.text.clone();
     let last = last_changed.pop().unwrap();
     last_changed.push(if last == 'A' { 'B' } else { 'A' });
-    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32]), &Random::SYSTEM).unwrap();
-    let of_other_pepper = NewApiKey::generate(&Pepper::new(&[8; 32]), &Random::SYSTEM).unwrap();
+    let unknown =
+        NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Test, &Random::SYSTEM).unwrap();
+    let of_other_pepper =
+        NewApiKey::generate(&Pepper::new(&[8; 32]), Environment::Test, &Random::SYSTEM).unwrap();
+    let of_live =
+        NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Live, &Random::SYSTEM).unwrap();
     for (headers, expected) in [
         (bearer(&shop.text), "demo-shop"),
         (header(&format!("bearer {}", *shop.text)), "demo-shop"),
@@ -151,6 +164,7 @@ async fn a_key_lets_its_own_merchant_in() {
         (bearer(&unknown.text), "BadKey"),
         (bearer(&of_other_pepper.text), "BadKey"),
         (bearer(&shop.id), "BadKey"),
+        (bearer(&of_live.text), "OtherEnvironment"),
         (bearer(""), "BadKey"),
         (bearer(&shop.text.to_uppercase()), "BadKey"),
         (bearer(&format!("{} ", "x".repeat(4000))), "BadKey"),
@@ -235,7 +249,8 @@ async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered(
             .authenticate(&headers, &connection, Instant::now());
         name(outcome.await)
     };
-    let unknown = NewApiKey::generate(&Pepper::new(&[7; 32]), &Random::SYSTEM).unwrap();
+    let unknown =
+        NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Test, &Random::SYSTEM).unwrap();
     *setting.directory.down.lock().unwrap() = true;
     assert_eq!(call(bearer(&setting.shop.text)).await, "unavailable");
     *setting.directory.down.lock().unwrap() = false;
@@ -244,6 +259,18 @@ async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered(
         assert_eq!(call(bearer(&unknown.text)).await, "BadKey");
     }
     assert_eq!(setting.directory.asked.load(Ordering::SeqCst), 3);
+}
+
+async fn authenticate(
+    setting: &Setting,
+    headers: &HeaderMap,
+    connection: &ConnectionHandle,
+    received_at: Instant,
+) -> Result<Caller, Refused> {
+    setting
+        .authenticator
+        .authenticate(headers, connection, received_at)
+        .await
 }
 
 /// Lets so many calls of one merchant, half by key and half by certificate, in at once.
@@ -266,18 +293,45 @@ async fn at_once(setting: &Setting, calls: usize, received_at: Instant) -> Vec<S
 }
 
 #[tokio::test]
-async fn those_who_wait_for_a_look_up_that_fails_fail_with_it() {
+async fn callers_that_are_not_known_keep_nobody_else_out() {
     let setting = setting();
-    *setting.directory.down.lock().unwrap() = true;
     let now = Instant::now();
+    let anybody = connection(CertificateIdentity::None);
+    // The shop is known.
+    let shop = bearer(&setting.shop.text);
+    assert_eq!(
+        name(authenticate(&setting, &shop, &anybody, now).await),
+        "demo-shop"
+    );
+    // More than the pool holds come from one address, while the store does not answer.
     let held = setting.directory.answers.acquire().await.unwrap();
-    let release = async { drop(held) };
-    // All have asked, or wait for their turn, when the directory begins to answer.
-    let (outcomes, ()) = tokio::join!(at_once(&setting, 100, now), release);
-    assert_eq!(outcomes, vec!["unavailable"; 100]);
-    assert_eq!(setting.directory.asked.load(Ordering::SeqCst), LOOK_UPS);
-    *setting.directory.down.lock().unwrap() = false;
-    assert_eq!(at_once(&setting, 100, now).await, vec!["demo-shop"; 100]);
+    let made_up =
+        || NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Test, &Random::SYSTEM).unwrap();
+    let keys: Vec<_> = (0..100).map(|_| bearer(&made_up().text)).collect();
+    let flood = keys
+        .iter()
+        .map(|key| async { name(authenticate(&setting, key, &anybody, now).await) });
+    let others = async {
+        tokio::task::yield_now().await;
+        // One who is known is not kept waiting, and asks nobody.
+        let known = setting.authenticator.caller_in_memory(&shop, &anybody);
+        assert_eq!(name(known.unwrap()), "demo-shop");
+        // One from another address has its share.
+        let other = bearer(&setting.other.text);
+        let elsewhere = connection_from("198.51.100.9:50123");
+        let other = async { name(authenticate(&setting, &other, &elsewhere, now).await) };
+        let release = async {
+            tokio::task::yield_now().await;
+            drop(held);
+        };
+        tokio::join!(other, release).0
+    };
+    let (flood, other) = tokio::join!(join_all(flood), others);
+    let refused = |expected: &str| flood.iter().filter(|name| *name == expected).count();
+    assert_eq!(refused("Overloaded"), 100 - UNIDENTIFIED_CALLS);
+    assert_eq!(refused("BadKey"), UNIDENTIFIED_CALLS);
+    assert_eq!(other, "other-shop");
+    assert_eq!(setting.authenticator.unidentified.held(), 0);
 }
 
 #[tokio::test]
@@ -286,12 +340,12 @@ async fn a_directory_that_does_not_answer_is_waited_for_only_so_long() {
     let held = setting.directory.answers.acquire().await.unwrap();
     // The calls arrived so long ago that no time is left for whom the directory keeps waiting.
     let too_long_ago = Instant::now() - AUTHENTICATE_WITHIN;
-    let outcomes = at_once(&setting, 100, too_long_ago).await;
-    assert_eq!(outcomes, vec!["unavailable"; 100]);
+    let outcomes = at_once(&setting, 50, too_long_ago).await;
+    assert_eq!(outcomes, vec!["unavailable"; 50]);
     drop(held);
     // What is remembered, or answered at once, takes no time.
-    let outcomes = at_once(&setting, 100, too_long_ago).await;
-    assert_eq!(outcomes, vec!["demo-shop"; 100]);
+    let outcomes = at_once(&setting, 50, too_long_ago).await;
+    assert_eq!(outcomes, vec!["demo-shop"; 50]);
 }
 
 #[test]
@@ -304,6 +358,10 @@ fn every_refusal_has_its_status() {
             "Unauthenticated CREDENTIALS_MISSING NOT_SENT",
         ),
         (Refused::BadKey, "Unauthenticated API_KEY_REFUSED NOT_SENT"),
+        (
+            Refused::OtherEnvironment,
+            "Unauthenticated API_KEY_REFUSED NOT_SENT",
+        ),
         (
             Refused::BadCertificate,
             "Unauthenticated CLIENT_CERTIFICATE_REFUSED NOT_SENT",

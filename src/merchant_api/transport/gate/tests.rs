@@ -1,10 +1,12 @@
 use std::sync::Mutex;
 
+use futures_util::future::join_all;
 use tonic::async_trait;
 use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::config::environment::Environment;
 use crate::merchant_api::records::{
     ConnectionLog, KnownApiKey, MerchantDirectory, RecordsUnavailable,
 };
@@ -56,7 +58,7 @@ struct Inner {
     answers: bool,
 }
 
-impl Service<Request<()>> for Inner {
+impl Service<Request<Body>> for Inner {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -65,9 +67,9 @@ impl Service<Request<()>> for Inner {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<()>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let request = tonic::Request::from_http(request);
-        assert_eq!(caller(&request).unwrap().id.as_str(), "demo-shop");
+        assert!(caller(&request).unwrap().id.as_str().ends_with("shop"));
         self.received.lock().unwrap().push(received_at(&request));
         let answers = self.answers;
         Box::pin(async move {
@@ -79,31 +81,121 @@ impl Service<Request<()>> for Inner {
     }
 }
 
+fn gate(directory: Arc<Directory>, answered_within: Duration) -> Arc<Gate> {
+    let pepper = Pepper::new(&[7; 32]);
+    let authenticator = Authenticator::new(directory, pepper, Environment::Test);
+    Arc::new(Gate {
+        answered_within,
+        body_within: Duration::from_millis(50),
+        ..Gate::new(authenticator, 2)
+    })
+}
+
+/// A request of a merchant, by its certificate.
+fn request(merchant: &str, body: Body) -> Request<Body> {
+    let now = UnixMillis::new(1);
+    let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
+    let certificate = CertificateIdentity::Merchant(merchant.parse().unwrap());
+    let peer = "192.0.2.7:50123".parse().unwrap();
+    let id = ConnectionId::from_parts(now, [1; 10]);
+    let connection = recorder.open(id, peer, now, certificate).unwrap();
+    let mut request = Request::new(body);
+    request.extensions_mut().insert(connection);
+    request
+}
+
+async fn answer(gate: &Arc<Gate>, inner: &Inner, request: Request<Body>) -> Status {
+    let Ok(response) = gate.before(inner.clone()).call(request).await;
+    Status::from_header_map(response.headers()).unwrap()
+}
+
 async fn call(
     inner: &Inner,
     directory: Arc<Directory>,
     answered_within: Duration,
     grpc_timeout: Option<&'static str>,
 ) -> Status {
-    let authenticator = Authenticator::new(directory, Pepper::new(&[7; 32]));
-    let now = UnixMillis::new(1);
-    let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
-    let certificate = CertificateIdentity::Merchant("demo-shop".parse().unwrap());
-    let peer = "192.0.2.7:50123".parse().unwrap();
-    let id = ConnectionId::from_parts(now, [1; 10]);
-    let connection = recorder.open(id, peer, now, certificate).unwrap();
-    let mut request = Request::new(());
-    request.extensions_mut().insert(connection);
+    let mut request = request("demo-shop", Body::empty());
     if let Some(text) = grpc_timeout {
         let value = http::HeaderValue::from_static(text);
         request.headers_mut().insert("grpc-timeout", value);
     }
-    let gate = Arc::new(Gate {
-        answered_within,
-        ..Gate::new(authenticator, 1)
+    answer(&gate(directory, answered_within), inner, request).await
+}
+
+/// A body that never comes.
+struct Late;
+
+impl HttpBody for Late {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
+        Poll::Pending
+    }
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().unwrap().reason
+}
+
+#[tokio::test]
+async fn a_call_takes_nothing_until_its_body_is_there() {
+    let inner = Inner {
+        received: Arc::default(),
+        answers: true,
+    };
+    let directory = Arc::new(Directory::default());
+    let gate = gate(Arc::clone(&directory), ANSWERED_WITHIN);
+    let late = (0..10).map(|_| answer(&gate, &inner, request("demo-shop", Body::new(Late))));
+    let meanwhile = async {
+        tokio::task::yield_now().await;
+        let asked = directory.asked.lock().unwrap().len();
+        assert_eq!((gate.calls.held(), asked), (0, 0));
+        let status = answer(&gate, &inner, request("other-shop", Body::empty())).await;
+        assert_eq!(status.code(), Code::Ok);
+    };
+    let (late, ()) = tokio::join!(join_all(late), meanwhile);
+    for status in late {
+        assert_eq!(
+            (status.code(), reason(&status)),
+            (Code::DeadlineExceeded, "BODY_TOO_SLOW".into())
+        );
+    }
+    assert_eq!(inner.received.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_merchant_that_has_every_place_leaves_others_theirs() {
+    let waits = Inner {
+        received: Arc::default(),
+        answers: false,
+    };
+    let answers = Inner {
+        received: Arc::default(),
+        answers: true,
+    };
+    let gate = gate(Arc::default(), ANSWERED_WITHIN);
+    let all = (0..2).map(|_| {
+        let (gate, waits) = (Arc::clone(&gate), waits.clone());
+        tokio::spawn(
+            async move { answer(&gate, &waits, request("demo-shop", Body::empty())).await },
+        )
     });
-    let Ok(response) = gate.before(inner.clone()).call(request).await;
-    Status::from_header_map(response.headers()).unwrap()
+    let all: Vec<_> = all.collect();
+    while gate.calls.held() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let refused = answer(&gate, &answers, request("demo-shop", Body::empty())).await;
+    assert_eq!(reason(&refused), "OVERLOADED");
+    let other = answer(&gate, &answers, request("other-shop", Body::empty())).await;
+    assert_eq!(other.code(), Code::Ok);
+    for call in all {
+        call.abort();
+    }
 }
 
 #[test]
