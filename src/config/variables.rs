@@ -4,9 +4,10 @@
 use super::{Config, ConfigError, ENVIRONMENT_PREFIX};
 
 /// Variables that are no settings: secrets, and what the tests are told.
-const NOT_SETTINGS: [&str; 4] = [
+const NOT_SETTINGS: [&str; 5] = [
     "PAYSWITCH_MASTER_KEY",
     "PAYSWITCH_API_KEY",
+    "PAYSWITCH_BIN",
     "PAYSWITCH_TEST_POSTGRES",
     "PAYSWITCH_REQUIRE_PEERS",
 ];

@@ -27,6 +27,7 @@ mod clients;
 mod codecs;
 mod connections;
 mod finding;
+mod flooding;
 mod idempotency;
 mod leaving_callers;
 mod ordering;
