@@ -4,6 +4,10 @@
 //! asks gets a place. Beyond it, a party still gets one while it holds less than its share, which is the limit
 //! divided by the parties that hold places. So a party that has taken every place can't keep another from its
 //! share, and a party that is alone can use them all. What that costs is bounded: see [`Shares::new`].
+//!
+//! Merchants share the calls of the API and the operations in progress, addresses the look-ups of callers that are
+//! not known yet, and each merchant reads in places of its own. A bank has its lines' `in_flight_limit`; one that
+//! does not answer holds up its own merchants, whose places are none of others'.
 
 use std::collections::HashMap;
 use std::hash::Hash;
