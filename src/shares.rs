@@ -9,14 +9,13 @@
 //! not known yet, and each merchant reads in places of its own. A bank has its lines' `in_flight_limit`; one that
 //! does not answer holds up its own merchants, whose places are none of others'.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 /// Places for parties of one kind. Clones share the same places.
-pub struct Shares<P: Eq + Hash + Clone>(Arc<Inner<P>>);
+pub struct Shares<P: Ord + Clone>(Arc<Inner<P>>);
 
 struct Inner<P> {
     /// Places that are given to whoever asks.
@@ -32,7 +31,7 @@ struct Holders<P> {
     /// Parties that hold any.
     holding: usize,
     /// Who holds places or waits for one; nobody else stands here.
-    parties: HashMap<P, Party>,
+    parties: BTreeMap<P, Party>,
 }
 
 #[derive(Default)]
@@ -44,18 +43,18 @@ struct Party {
 }
 
 /// A place, held until it is dropped.
-pub struct Place<P: Eq + Hash + Clone> {
+pub struct Place<P: Ord + Clone> {
     shares: Arc<Inner<P>>,
     party: P,
 }
 
-impl<P: Eq + Hash + Clone> Clone for Shares<P> {
+impl<P: Ord + Clone> Clone for Shares<P> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<P: Eq + Hash + Clone> std::fmt::Debug for Shares<P> {
+impl<P: Ord + Clone> std::fmt::Debug for Shares<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shares")
             .field("limit", &self.0.limit)
@@ -63,13 +62,13 @@ impl<P: Eq + Hash + Clone> std::fmt::Debug for Shares<P> {
     }
 }
 
-impl<P: Eq + Hash + Clone> std::fmt::Debug for Place<P> {
+impl<P: Ord + Clone> std::fmt::Debug for Place<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Place")
     }
 }
 
-impl<P: Eq + Hash + Clone> Shares<P> {
+impl<P: Ord + Clone> Shares<P> {
     /// `limit` places that parties share. `n` parties together hold at most `limit` times (1 + 1/2 + ... + 1/n): a
     /// party goes beyond the limit only up to its share, which is smaller the more parties there are.
     #[must_use]
@@ -90,7 +89,7 @@ impl<P: Eq + Hash + Clone> Shares<P> {
             holders: Mutex::new(Holders {
                 held: 0,
                 holding: 0,
-                parties: HashMap::new(),
+                parties: BTreeMap::new(),
             }),
         }))
     }
@@ -151,7 +150,7 @@ impl<P: Eq + Hash + Clone> Shares<P> {
     }
 }
 
-impl<P: Eq + Hash> Inner<P> {
+impl<P: Ord> Inner<P> {
     fn lock(&self) -> MutexGuard<'_, Holders<P>> {
         // Nothing panics while it is held; and numbers are whole at every moment.
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
@@ -166,7 +165,7 @@ impl<P: Eq + Hash> Inner<P> {
     }
 }
 
-impl<P: Eq + Hash + Clone> Drop for Place<P> {
+impl<P: Ord + Clone> Drop for Place<P> {
     fn drop(&mut self) {
         let mut holders = self.shares.lock();
         holders.held -= 1;
@@ -182,12 +181,12 @@ impl<P: Eq + Hash + Clone> Drop for Place<P> {
 }
 
 /// A party's wish for a place; it may be given up at any moment.
-struct Waiting<'a, P: Eq + Hash> {
+struct Waiting<'a, P: Ord> {
     shares: &'a Inner<P>,
     party: &'a P,
 }
 
-impl<P: Eq + Hash> Drop for Waiting<'_, P> {
+impl<P: Ord> Drop for Waiting<'_, P> {
     fn drop(&mut self) {
         let mut holders = self.shares.lock();
         if let Some(party) = holders.parties.get_mut(self.party) {

@@ -29,7 +29,7 @@ const CAPACITY: u64 = 10_000;
 const LOOK_UPS: usize = 4;
 
 /// What the store said of names of one kind.
-pub(crate) struct Known<K: Eq + Hash + Clone, V> {
+pub(crate) struct Known<K: Ord + Hash + Clone, V> {
     found: Cache<K, Found<V>>,
     missing: Cache<K, ()>,
     /// One look-up at a time for each that is known.
@@ -57,7 +57,7 @@ pub(crate) enum InMemory<V> {
 
 impl<K, V> Known<K, V>
 where
-    K: Eq + Hash + Clone + Send + Sync + 'static,
+    K: Ord + Hash + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     pub(crate) fn new() -> Self {
