@@ -47,7 +47,22 @@ pub fn encode(bytes: &[u8]) -> String {
 /// Bytes as lower-case digits.
 #[must_use]
 pub fn encode_lower(bytes: &[u8]) -> String {
-    encode(bytes).to_ascii_lowercase()
+    // A decimal digit has this bit already.
+    let lower = |digit: u8| char::from(digit | 0x20);
+    bytes
+        .iter()
+        .flat_map(|byte| digits(*byte))
+        .map(lower)
+        .collect()
+}
+
+/// `N` bytes from lower-case digits; `None` for anything else.
+#[must_use]
+pub fn decode_lower<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.bytes().any(|digit| digit.is_ascii_uppercase()) {
+        return None;
+    }
+    decode(text)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -73,5 +88,15 @@ mod tests {
         assert_eq!(encode_lower(&[0x0A, 0xF9]), "0af9");
         assert_eq!(decode(b"0A F"), None);
         assert_eq!(decode(b"0AF"), None);
+    }
+
+    #[test]
+    fn lower_case_digits_read_back_and_nothing_else_does() {
+        let bytes = [0, 171, 255];
+        assert_eq!(encode_lower(&bytes), "00abff");
+        assert_eq!(decode_lower::<3>("00abff"), Some(bytes));
+        for text in ["", "00ab", "00ABff", "00ab+f", "00abfff"] {
+            assert_eq!(decode_lower::<3>(text), None, "{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use iso8583::hex;
 use tonic::async_trait;
 
 use crate::flows::authorization::Authorization;
@@ -69,7 +70,7 @@ impl MerchantDirectory for Store {
         if key.revoked_at.is_some() {
             return Ok(None);
         }
-        let digest = digest_from_hex(&key.secret_hmac_hex).ok_or_else(|| RecordsUnavailable {
+        let digest = hex::decode_lower(&key.secret_hmac_hex).ok_or_else(|| RecordsUnavailable {
             reason: format!("the digest of the API key {id} is not 64 hexadecimal digits"),
         })?;
         let merchant = Self::merchant(self, &key.merchant_id).await?;
@@ -82,10 +83,6 @@ impl MerchantDirectory for Store {
     async fn merchant(&self, id: &MerchantId) -> Result<Option<Arc<Merchant>>, RecordsUnavailable> {
         Ok(Self::merchant(self, id).await?.map(Arc::new))
     }
-}
-
-pub(super) fn digest_from_hex(hex: &str) -> Option<[u8; 32]> {
-    iso8583::hex::decode(hex)?.try_into().ok()
 }
 
 /// Where payments are found again.
@@ -272,22 +269,6 @@ mod tests {
     use crate::merchant_api::testing::merchant;
     use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
     use crate::random::Random;
-
-    #[test]
-    fn a_digest_is_64_hexadecimal_digits() {
-        let hex = "00ff".repeat(16);
-        let digest = digest_from_hex(&hex).unwrap();
-        assert_eq!((digest[0], digest[1], digest[31]), (0, 255, 255));
-        for wrong in [
-            "",
-            "00",
-            &hex[1..],
-            &hex.replace('f', "g"),
-            &hex.replace("00", "+0"),
-        ] {
-            assert_eq!(digest_from_hex(wrong), None, "{wrong}");
-        }
-    }
 
     #[tokio::test]
     async fn the_store_knows_merchants_by_key_until_it_is_revoked() {

@@ -16,7 +16,6 @@ mod commit;
 mod connection_log;
 pub mod database;
 pub mod error;
-mod hex;
 mod housekeeping;
 pub mod numbers;
 mod reading;

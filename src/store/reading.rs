@@ -1,5 +1,6 @@
 //! Reads payments, their operations, the answers to requests, and what is owed.
 
+use iso8583::hex;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -7,7 +8,6 @@ use super::Store;
 use super::change::ReversalOwed;
 use super::database::value::Value;
 use super::error::StoreError;
-use super::hex::from_hex;
 use super::records::{
     ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter, RecordedAnswer,
 };
@@ -259,7 +259,7 @@ impl Store {
         };
         let columns = Columns::of(row, "idempotency", "id")?;
         let hash = columns.text("body_hash")?;
-        let body_hash = from_hex(hash)
+        let body_hash = hex::decode_lower(hash)
             .ok_or_else(|| columns.corrupt("body_hash", hash, "expected 64 hex digits"))?;
         let stored: Option<Answer<'_>> =
             Columns::of(row, "operations", "id")?.optional_json("answer")?;

@@ -138,7 +138,6 @@ pub(crate) fn key_id(key: &str) -> Option<(&str, Option<Environment>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merchant_api::records::digest_from_hex;
 
     #[test]
     fn a_key_is_shaped_as_documented() {
@@ -174,6 +173,6 @@ mod tests {
         );
         assert_eq!(record.secret_hmac_hex.len(), 64);
         // What the store keeps is read back as the digest that the key was made with.
-        assert_eq!(digest_from_hex(&record.secret_hmac_hex), Some(key.digest));
+        assert_eq!(hex::decode_lower(&record.secret_hmac_hex), Some(key.digest));
     }
 }

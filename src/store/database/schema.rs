@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use iso8583::hex;
 use ring::digest::{SHA256, digest};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -18,7 +19,6 @@ use super::fault::{Fault, fault, reading_error};
 use crate::clock::Clock;
 use crate::config::store::StoreConfig;
 use crate::store::error::StoreError;
-use crate::store::hex::hex;
 
 struct Migration {
     version: i64,
@@ -246,7 +246,7 @@ pub(in crate::store) async fn check(
 }
 
 fn checksum(migration: &Migration) -> String {
-    hex(digest(&SHA256, migration.text.as_bytes()).as_ref())
+    hex::encode_lower(digest(&SHA256, migration.text.as_bytes()).as_ref())
 }
 
 #[cfg(test)]

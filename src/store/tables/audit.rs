@@ -1,5 +1,6 @@
 //! What operators did: rows are only added, and only an outcome that was not known is filled in.
 
+use iso8583::hex;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -8,7 +9,6 @@ use crate::payment::ids::AuditId;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::hex::hex;
 use crate::store::records::{AuditFilter, AuditRecord, MAX_PAGE_SIZE};
 use crate::store::writer::rows::Statement;
 
@@ -107,7 +107,7 @@ pub(in crate::store) fn insert_audit(record: &AuditRecord) -> Statement {
             record.target.as_str().into(),
             record.reason.as_str().into(),
             record.request_id.as_str().into(),
-            hex(&record.body_hash).into(),
+            hex::encode_lower(&record.body_hash).into(),
             record.outcome.clone().into(),
         ],
         returning: false,

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use iso8583::hex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
@@ -13,7 +14,6 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::reference::Stan;
 use crate::store::error::StoreError;
-use crate::store::hex::from_hex;
 
 /// The name that serde gives a variant without data.
 pub(in crate::store) fn variant_name(value: &impl Serialize) -> Result<String, StoreError> {
@@ -152,7 +152,7 @@ impl<'r> Columns<'r> {
     /// A hash as 64 hexadecimal digits.
     pub(in crate::store) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
         let text = self.text(column)?;
-        from_hex(text).ok_or_else(|| self.corrupt(column, text, "expected 64 hex digits"))
+        hex::decode_lower(text).ok_or_else(|| self.corrupt(column, text, "expected 64 hex digits"))
     }
 
     /// A text of JSON.

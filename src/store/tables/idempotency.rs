@@ -14,7 +14,7 @@ use crate::store::change::RequestClaim;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::hex::hex;
+use iso8583::hex;
 use serde::{Deserialize, Serialize};
 
 /// A request that nobody has made before.
@@ -42,7 +42,7 @@ pub(in crate::store) fn claim_row(
         Value::Static(claim.method),
         claim.request_id.as_str().into(),
         (&names.operation_id).into(),
-        hex(&claim.body_hash).into(),
+        hex::encode_lower(&claim.body_hash).into(),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use iso8583::hex;
 use ring::digest::{SHA256, digest};
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -15,7 +16,6 @@ use crate::store::change::Verdict;
 use crate::store::database::engine::{Engine, for_engine};
 use crate::store::database::schema::MigrationReport;
 use crate::store::error::StoreError;
-use crate::store::hex::hex;
 use crate::store::records::{ListOrder, PaymentFilter};
 use crate::store::testing::{TestDatabase, migrate, open};
 
@@ -64,7 +64,7 @@ pub(super) async fn make_version_2(database: &TestDatabase) {
         ),
     ] {
         database.execute(&for_engine(engine, text)).await;
-        let checksum = hex(digest(&SHA256, text.as_bytes()).as_ref());
+        let checksum = hex::encode_lower(digest(&SHA256, text.as_bytes()).as_ref());
         database
             .execute(&format!(
                 "INSERT INTO schema_migrations VALUES ({version}, '{name}', '{checksum}', 0)"
