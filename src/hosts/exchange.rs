@@ -1,6 +1,7 @@
 //! The outcome of one request to a bank.
 
 use crate::payment::decline::{Approval, Decline, FailureReason, UnknownReason};
+use crate::payment::record::Element;
 
 /// The outcome of one request, as far as it is known.
 ///
@@ -12,6 +13,8 @@ pub enum Exchange {
     Approved {
         /// The bank's answer.
         approval: Approval,
+        /// The elements of the answer that the profile keeps for later messages.
+        kept: Vec<Element>,
         /// Microseconds from the write to the answer.
         bank_us: i64,
     },
@@ -19,6 +22,8 @@ pub enum Exchange {
     Declined {
         /// The bank's answer.
         decline: Decline,
+        /// The elements of the answer that the profile keeps for later messages.
+        kept: Vec<Element>,
         /// Microseconds from the write to the answer.
         bank_us: i64,
     },
@@ -35,6 +40,15 @@ impl Exchange {
         match self {
             Self::Approved { bank_us, .. } | Self::Declined { bank_us, .. } => Some(*bank_us),
             Self::NotSent(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// The elements of the answer that the profile keeps for later messages.
+    #[must_use]
+    pub fn kept(&self) -> &[Element] {
+        match self {
+            Self::Approved { kept, .. } | Self::Declined { kept, .. } => kept,
+            Self::NotSent(_) | Self::Unknown(_) => &[],
         }
     }
 

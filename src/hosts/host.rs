@@ -9,14 +9,20 @@ use zeroize::Zeroizing;
 
 use crate::payment::decline::FailureReason;
 use crate::payment::merchant::Merchant;
+use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationKind;
-use crate::payment::record::Operation;
+use crate::payment::record::{Element, Operation};
+use crate::payment::reference::{Rrn, SequenceNumber};
 
 use super::exchange::Exchange;
-use super::line::{LineHandle, QueuedRequest, claim_by, waiter};
-use super::message::build::{Encoder, MessageError, request_key};
-use super::message::contents::{CardFields, Contents};
+use super::line::{LineHandle, QueuedRequest, waiter};
+use super::message::build::{Encoder, request_key, sent_elements};
+use super::message::contents::Outgoing;
+use super::message::definition::MessageProfile;
+use super::message::error::MessageError;
+use super::message::local_clock::time_zone;
 use super::message::match_key::{ReceivedKey, RequestKey};
+use super::message::rrn::RrnForm;
 use super::profile::HostProfile;
 
 /// Encoders that a host keeps for reuse; more are made when more are needed at once.
@@ -39,36 +45,32 @@ impl Host {
     }
 
     /// See [`Hosts::send`](super::Hosts::send).
-    pub(super) async fn send(
-        &self,
-        operation: &Operation,
-        merchant: &Merchant,
-        card: Option<CardFields<'_>>,
-        deadline: Instant,
-    ) -> Exchange {
+    pub(super) async fn send(&self, outgoing: Outgoing<'_>, deadline: Instant) -> Exchange {
+        let operation = outgoing.operation;
         let now = Instant::now();
         if now >= deadline {
             return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         }
         let until = deadline.min(now + self.profile.reply_timeout);
+        let Some(claim_by) = until
+            .checked_sub(self.profile.least_reply)
+            .filter(|claim_by| now < *claim_by)
+        else {
+            return Exchange::NotSent(FailureReason::NoTimeForTheBank);
+        };
         let line = match self.reserve_place() {
             Ok(line) => line,
             Err(reason) => return Exchange::NotSent(reason),
         };
         // From here on `pending` gives the place on the line back, however this ends.
-        let (waiter, pending) = waiter::request(operation.id, Arc::clone(&line.load), now);
-        let contents = Contents {
-            operation,
-            merchant,
-            card,
-        };
-        let encoded = self.encode(contents);
-        let (frame, key) = match encoded {
+        let (waiter, pending) = waiter::request(operation, Arc::clone(&line.load), now);
+        let (frame, key) = match self.encode(outgoing) {
             Ok(encoded) => encoded,
             Err(error) => {
                 tracing::error!(
                     host.id = %self.profile.host_id,
                     payment.id = %operation.payment_id,
+                    operation.id = %operation.id,
                     %error,
                     "a message could not be built"
                 );
@@ -78,7 +80,7 @@ impl Host {
         let queued = QueuedRequest {
             frame,
             key,
-            claim_by: claim_by(now, until),
+            claim_by,
             deadline: until,
             waiter,
         };
@@ -91,12 +93,44 @@ impl Host {
         pending.outcome(until).await
     }
 
+    /// See [`Hosts::rrn`](super::Hosts::rrn).
+    pub(super) fn rrn(
+        &self,
+        merchant: &Merchant,
+        number: SequenceNumber,
+        date: NumberDate,
+        at: UnixMillis,
+    ) -> Rrn {
+        if self.profile.rrn == RrnForm::Sequence {
+            return number.rrn(date);
+        }
+        let zone = match &self.profile.time_zone {
+            Some(zone) => Some(zone.clone()),
+            None => time_zone(&merchant.time_zone),
+        };
+        // Without a time zone the message can't be built either.
+        zone.map_or_else(
+            || number.rrn(date),
+            |zone| self.profile.rrn.rrn(number, date, at, &zone),
+        )
+    }
+
+    /// See [`Hosts::sent_elements`](super::Hosts::sent_elements).
+    pub(super) fn sent_elements(
+        &self,
+        outgoing: Outgoing<'_>,
+    ) -> Result<Vec<Element>, MessageError> {
+        let message = self.message(outgoing.operation.kind)?;
+        sent_elements(message, self.profile.format(), outgoing)
+    }
+
     /// Whether a message would be taken for the answer to an operation.
     pub(super) fn is_answer(&self, received: &ReceivedKey, operation: &Operation) -> bool {
-        request_key(&self.profile.authorization, operation).is_ok_and(|sent| {
-            let differing = self.profile.match_rule.differences(&sent, received);
-            differing.is_empty()
-        })
+        let Ok(message) = self.message(operation.kind) else {
+            return false;
+        };
+        request_key(message, self.profile.format(), operation, None)
+            .is_ok_and(|sent| sent.rule.differences(&sent, received).is_empty())
     }
 
     /// Takes a place on the signed-on line with the fewest requests in flight.
@@ -122,18 +156,24 @@ impl Host {
         Err(FailureReason::HostBusy)
     }
 
+    fn message(&self, kind: OperationKind) -> Result<&MessageProfile, MessageError> {
+        self.profile
+            .messages
+            .get(kind)
+            .ok_or(MessageError::NoMapping { kind })
+    }
+
     fn encode(
         &self,
-        contents: Contents<'_>,
+        outgoing: Outgoing<'_>,
     ) -> Result<(Zeroizing<Vec<u8>>, RequestKey), MessageError> {
-        let mapping = match contents.operation.kind {
-            OperationKind::Authorization => &self.profile.authorization,
-            kind => return Err(MessageError::NoMapping { kind }),
-        };
-        let key = request_key(mapping, contents.operation)?;
+        let message = self.message(outgoing.operation.kind)?;
+        let format = self.profile.format();
+        let original = outgoing.original.map(|original| original.operation);
+        let key = request_key(message, format, outgoing.operation, original)?;
         let spare = self.spare_encoders().pop();
         let mut encoder = spare.unwrap_or_else(Encoder::new);
-        let frame = encoder.encode(mapping, self.profile.writing(), contents);
+        let frame = encoder.encode(message, format, outgoing);
         let mut spares = self.spare_encoders();
         if spares.len() < SPARE_ENCODERS {
             spares.push(encoder);

@@ -21,8 +21,10 @@ use crate::net::Net;
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
+use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationKind;
-use crate::payment::record::Operation;
+use crate::payment::record::{Element, Operation};
+use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::random::Random;
 
 pub mod exchange;
@@ -43,8 +45,9 @@ use host::Host;
 use line::link;
 use line::report::Reporter;
 use line::tls::{self, HostTls, KeyLoader, TlsError};
-use message::build::MessageError;
-use message::contents::CardFields;
+use message::contents::Outgoing;
+use message::definition::MessageProfile;
+use message::error::MessageError;
 use message::match_key::ReceivedKey;
 use notice::HostNotice;
 use profile::HostProfile;
@@ -82,13 +85,15 @@ pub enum HostsError {
         source: TlsError,
     },
     /// A message can't be written as the profile says.
-    #[error("host {host_id}: {source}")]
+    #[error("host {host_id}: messages.{message}: {source}")]
     Message {
         /// Which host.
         host_id: HostId,
+        /// Which message.
+        message: String,
         /// Why.
         #[source]
-        source: MessageError,
+        source: Box<MessageError>,
     },
 }
 
@@ -220,25 +225,54 @@ impl Hosts {
         self.host(host_id).map_or(0, |host| host.profile.hold_days)
     }
 
-    /// Sends the message of an operation to `operation.host_id` and waits for the answer: until `deadline`, or
-    /// for the profile's reply time-out, counted from this call, whichever ends first. It is written
-    /// at most once, and no byte of it after that end: when the host has not taken all of it by
-    /// then, the line is reset. When this future is dropped, a message that was written stays
-    /// written, and its answer becomes a late response.
-    pub async fn send(
+    /// How operations of a kind travel to a host, and what follows when the outcome of one is not known;
+    /// none where the host has no such operations, or is not known.
+    #[must_use]
+    pub fn message(&self, host_id: HostId, kind: OperationKind) -> Option<&MessageProfile> {
+        self.host(host_id)?.profile.messages.get(kind)
+    }
+
+    /// DE 37 of an operation that is the `number`-th of `date` at a host, in the host's form.
+    #[must_use]
+    pub fn rrn(
         &self,
-        operation: &Operation,
+        host_id: HostId,
         merchant: &Merchant,
-        card: Option<CardFields<'_>>,
-        deadline: Instant,
-    ) -> Exchange {
+        number: SequenceNumber,
+        date: NumberDate,
+        at: UnixMillis,
+    ) -> Rrn {
+        self.host(host_id).map_or_else(
+            || number.rrn(date),
+            |host| host.rrn(merchant, number, date, at),
+        )
+    }
+
+    /// The elements of a message that later messages repeat as they were sent, to be recorded with the
+    /// operation before it is sent. Where the profile names none this is empty, and costs nothing.
+    ///
+    /// # Errors
+    /// When the message can't be built: it will not be sent either.
+    pub fn sent_elements(&self, outgoing: Outgoing<'_>) -> Result<Vec<Element>, MessageError> {
+        match self.host(outgoing.operation.host_id) {
+            Some(host) => host.sent_elements(outgoing),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Sends the message of an operation to its host and waits for the answer: until `deadline`, or for the
+    /// profile's reply time-out, counted from this call, whichever ends first. Nothing is sent with less
+    /// time left than the profile's `least_reply`. The message is written at most once, and no byte of it
+    /// after that end: when the host has taken a part of it by then, the line is reset. When this future is
+    /// dropped, a message that was written stays written, and its answer becomes a late response.
+    pub async fn send(&self, outgoing: Outgoing<'_>, deadline: Instant) -> Exchange {
         if *self.draining.borrow() {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         }
-        let Some(host) = self.host(operation.host_id) else {
+        let Some(host) = self.host(outgoing.operation.host_id) else {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         };
-        host.send(operation, merchant, card, deadline).await
+        host.send(outgoing, deadline).await
     }
 
     /// Whether a message that matched nothing answers `operation` by the whole match key, although
@@ -288,9 +322,10 @@ fn check(
     }
     profile
         .check_messages()
-        .map_err(|source| HostsError::Message {
+        .map_err(|(kind, source)| HostsError::Message {
             host_id: host_id(),
-            source,
+            message: kind.name().to_lowercase(),
+            source: Box::new(source),
         })?;
     tls::host_tls(&profile.tls, key_loader).map_err(|source| HostsError::Tls {
         host_id: host_id(),

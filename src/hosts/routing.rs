@@ -54,10 +54,11 @@ pub(super) fn route<'a>(
                 .join(", "),
             got: merchant.acquirer,
         })?;
-    let mti = match kind {
-        OperationKind::Authorization => profile.authorization.mti.to_string().parse().ok(),
-        _ => None,
-    };
+    let mapping = profile
+        .messages
+        .get(kind)
+        .and_then(|message| message.mapping.as_ref());
+    let mti = mapping.and_then(|mapping| mapping.mti.to_string().parse().ok());
     Ok(Route {
         host_id: profile.host_id,
         mti: mti.ok_or(RouteError::NoMessage {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::card::pan::Card;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::contents::CardFields;
+use crate::hosts::message::contents::{CardFields, Outgoing};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::FailureReason;
@@ -244,7 +244,7 @@ impl Operations {
             .next(&plan.host_id, number_date)
             .await
             .map_err(not_recorded)?;
-        let operation = Box::new(Operation {
+        let mut operation = Box::new(Operation {
             id: operation_id,
             payment_id,
             kind: F::KIND,
@@ -254,7 +254,9 @@ impl Operations {
             amount: plan.amount,
             mti: plan.mti,
             stan: number.stan(),
-            rrn: number.rrn(number_date),
+            rrn: self
+                .hosts
+                .rrn(plan.host_id, &call.merchant, number, number_date, now),
             transmitted_at: now,
             number_date,
             business_date: None,
@@ -268,6 +270,11 @@ impl Operations {
             updated_at: now,
             version: 1,
         });
+        // A message that can't be built has no elements, and will not be sent.
+        operation.sent = self
+            .hosts
+            .sent_elements(Outgoing::first(&operation, &call.merchant, None))
+            .unwrap_or_default();
         let (payment, adjustment) = match plan.payment {
             PlannedPayment::New(new) => (new_payment(*new, &call.merchant, &operation), None),
             PlannedPayment::Adjusted {
@@ -306,9 +313,8 @@ impl Operations {
             cvv: card.cvv.as_ref().map(|cvv| cvv.digits()),
         });
         let deadline = call.received_at + BANK_WITHIN;
-        self.hosts
-            .send(operation, &call.merchant, fields, deadline)
-            .await
+        let outgoing = Outgoing::first(operation, &call.merchant, fields);
+        self.hosts.send(outgoing, deadline).await
     }
 
     /// What this very request was answered before, if it was.

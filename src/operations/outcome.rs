@@ -62,6 +62,7 @@ impl Outcome {
             operation.state = operation::apply(&operation.state, event)?;
         }
         operation.bank_us = exchange.bank_us();
+        operation.kept = exchange.kept().to_vec();
         operation.updated_at = at;
         operation.version += 1;
         let adjustment = Adjustment {

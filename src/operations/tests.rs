@@ -219,6 +219,7 @@ fn approved() -> Exchange {
             approval_code: "A1B2C3".into(),
             response_code: ResponseCode::APPROVED,
         },
+        kept: Vec::new(),
         bank_us: 900,
     }
 }

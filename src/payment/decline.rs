@@ -156,6 +156,8 @@ pub enum FailureReason {
     HostBusy,
     /// The time for this payment was over before the first byte could be sent.
     DeadlineBeforeSend,
+    /// Less time was left than the bank needs for an answer.
+    NoTimeForTheBank,
     /// The message could not be built for the host's dialect.
     MessageNotBuildable,
 }

@@ -6,13 +6,15 @@ use iso8583::{MessageBuilder, Mti};
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
+use crate::hosts::exchange::Exchange;
 use crate::hosts::status::LineState;
 use crate::hosts::tap::Direction;
 use crate::payment::decline::FailureReason;
 
 use super::fault::LineFault;
 use super::network::{self, NetworkFunction};
-use super::outbound::{Outbound, OutboundError};
+use super::outbound::{Outbound, OutboundError, RequestTimes};
+use super::socket::TakenBytes;
 use super::{Line, QueuedRequest};
 
 /// Room for what is read at once, beside one frame of the greatest length.
@@ -69,7 +71,8 @@ pub(super) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(line: &'a mut Line) -> Self {
+    /// A connection over a socket that counts what it has taken in `taken`.
+    pub(super) fn new(line: &'a mut Line, taken: TakenBytes) -> Self {
         let now = Instant::now();
         let frame_bytes = line
             .profile
@@ -78,7 +81,7 @@ impl<'a> Connection<'a> {
             .saturating_add(line.profile.framing.prefix.bytes());
         Self {
             inbound: Vec::with_capacity(frame_bytes.saturating_add(READ_BYTES)),
-            outbound: Outbound::new(now),
+            outbound: Outbound::new(taken, now),
             builder: MessageBuilder::new(Mti::NETWORK_REQUEST),
             phase: Phase::SigningOn,
             network_request: None,
@@ -102,7 +105,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Wipes what was read and what was to be written.
-    pub(super) fn wipe(&mut self) {
+    fn wipe(&mut self) {
         self.outbound.wipe();
         self.inbound.as_mut_slice().zeroize();
     }
@@ -149,21 +152,51 @@ impl<'a> Connection<'a> {
             return waiter.refuse(FailureReason::HostUnavailable);
         }
         if now >= claim_by {
-            return waiter.refuse(FailureReason::DeadlineBeforeSend);
+            return waiter.refuse(FailureReason::NoTimeForTheBank);
         }
-        if self.line.in_flight.is_waiting(key.stan) {
+        if self.line.in_flight.is_waiting(&key) {
             return waiter.refuse(FailureReason::HostBusy);
         }
         if !waiter.claim(now) {
             return;
         }
         if self.line.in_flight.insert(key, waiter, now).is_ok() {
-            self.outbound.push(&frame, now, deadline);
+            let times = RequestTimes {
+                key,
+                claim_by,
+                deadline,
+            };
+            self.outbound.push(&frame, now, times);
             let payload = self.line.profile.framing.prefix.bytes();
             self.line
                 .report
                 .tap(Direction::ToHost, frame.get(payload..).unwrap_or_default());
         }
+    }
+
+    /// Takes out the requests that were not handed to the socket and have no time left for an answer: they
+    /// are certainly not sent, and the line goes on.
+    pub(super) fn take_out_expired(&mut self, now: Instant) {
+        let in_flight = &mut self.line.in_flight;
+        let expired = |request: &RequestTimes| now >= request.claim_by;
+        self.outbound.take_out(expired, |key| {
+            if let Some(mut waiter) = in_flight.withdraw(key) {
+                waiter.end(Exchange::NotSent(FailureReason::NoTimeForTheBank));
+            }
+        });
+    }
+
+    /// Ends everything that waits, once the connection is lost: of what the socket has taken the outcome is
+    /// unknown, and everything else is certainly not sent.
+    pub(super) fn end_all_as_lost(&mut self) {
+        let in_flight = &mut self.line.in_flight;
+        self.outbound.take_out_unsent(|key| {
+            if let Some(mut waiter) = in_flight.withdraw(key) {
+                waiter.end(Exchange::NotSent(FailureReason::HostUnavailable));
+            }
+        });
+        self.wipe();
+        self.line.end_all_as_lost();
     }
 
     fn request_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
@@ -218,6 +251,7 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// Why the session stops.
     pub(super) fn check_timeouts(&mut self, now: Instant) -> Result<(), Stop> {
+        self.take_out_expired(now);
         if self.outbound.is_late(now) {
             return Err(LineFault::WriteDeadline.into());
         }
@@ -249,5 +283,12 @@ impl<'a> Connection<'a> {
             self.request_network(NetworkFunction::Echo)?;
         }
         Ok(())
+    }
+}
+
+/// However the session ends, even by a panic, no card stays in memory.
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }

@@ -42,4 +42,16 @@ pub(super) enum LineFault {
     },
     #[error("a message could not be read: {0}")]
     Undecodable(String),
+    #[error("the line's task panicked")]
+    Panic,
+}
+
+impl LineFault {
+    /// Whether there was no connection yet.
+    pub(super) fn is_of_connecting(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_) | Self::ConnectTimeout(_) | Self::Tls(_)
+        )
+    }
 }

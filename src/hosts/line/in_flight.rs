@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::payment::reference::Stan;
 use crate::random::HashMap;
 
-use crate::hosts::message::match_key::{KeyFields, MatchRule, ReceivedKey, RequestKey};
+use crate::hosts::message::match_key::{KeyFields, ReceivedKey, RequestKey};
 
 /// How long an unanswered request is remembered after it was written.
 pub(super) const UNANSWERED_MEMORY: Duration = Duration::from_secs(600);
@@ -38,6 +38,15 @@ pub(super) enum Match<W> {
     Mismatch(KeyFields),
     /// No request is known under its STAN, or it has none.
     Unmatched,
+}
+
+/// How much of a response could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// All of it.
+    Whole,
+    /// The elements before the first that is unreadable.
+    InPart,
 }
 
 /// A request whose STAN another one, still waited for, has. Nothing was changed.
@@ -69,7 +78,6 @@ impl<W> Chain<W> {
 /// The table of one line.
 #[derive(Debug)]
 pub(super) struct InFlight<W> {
-    rule: MatchRule,
     /// The most entries without an answer, waited for or not.
     unanswered_limit: usize,
     chains: HashMap<Stan, Chain<W>>,
@@ -83,9 +91,8 @@ pub(super) struct InFlight<W> {
 
 impl<W: Waiting> InFlight<W> {
     /// An empty table for at most `in_flight_limit` requests that are waited for at once.
-    pub(super) fn new(rule: MatchRule, in_flight_limit: usize) -> Self {
+    pub(super) fn new(in_flight_limit: usize) -> Self {
         Self {
-            rule,
             unanswered_limit: in_flight_limit.saturating_add(UNANSWERED_REMEMBERED),
             chains: HashMap::default(),
             unanswered: VecDeque::new(),
@@ -95,12 +102,14 @@ impl<W: Waiting> InFlight<W> {
         }
     }
 
-    /// Whether a request under this STAN is waited for.
-    pub(super) fn is_waiting(&mut self, stan: Stan) -> bool {
-        self.chains.get_mut(&stan).is_some_and(|chain| {
-            chain
-                .entries()
-                .any(|entry| entry.open.as_ref().is_some_and(Waiting::is_waiting))
+    /// Whether a request under this STAN is waited for, whose answer could be taken for that of `key`. A
+    /// reversal may have the STAN of its original: their answers are of two classes.
+    pub(super) fn is_waiting(&mut self, key: &RequestKey) -> bool {
+        self.chains.get_mut(&key.stan).is_some_and(|chain| {
+            chain.entries().any(|entry| {
+                entry.key.response_mti == key.response_mti
+                    && entry.open.as_ref().is_some_and(Waiting::is_waiting)
+            })
         })
     }
 
@@ -114,7 +123,7 @@ impl<W: Waiting> InFlight<W> {
         waiter: W,
         now: Instant,
     ) -> Result<(), StanInFlight<W>> {
-        if self.is_waiting(key.stan) {
+        if self.is_waiting(&key) {
             return Err(StanInFlight(waiter));
         }
         self.make_room();
@@ -143,8 +152,9 @@ impl<W: Waiting> InFlight<W> {
         Ok(())
     }
 
-    /// Finds what a response answers. A request that is found is answered from then on.
-    pub(super) fn answer(&mut self, received: &ReceivedKey) -> Match<W> {
+    /// Finds the request that a response answers. A request that is found is answered from then on. Of a
+    /// response that could be read only in part, every part that may be compared must be there.
+    pub(super) fn answer(&mut self, received: &ReceivedKey, read: Read) -> Match<W> {
         let Some(stan) = received.stan else {
             return Match::Unmatched;
         };
@@ -155,7 +165,11 @@ impl<W: Waiting> InFlight<W> {
         let mut duplicate = false;
         let mut found = None;
         for entry in chain.entries() {
-            let differing = self.rule.differences(&entry.key, received);
+            let rule = entry.key.rule;
+            if read == Read::InPart && !rule.has_every_part(received) {
+                continue;
+            }
+            let differing = rule.differences(&entry.key, received);
             if !differing.is_empty() {
                 nearest.get_or_insert(differing);
             } else if let Some(waiter) = entry.open.take() {
@@ -174,6 +188,19 @@ impl<W: Waiting> InFlight<W> {
             (None, Some(differing)) => Match::Mismatch(differing),
             (None, None) => Match::Unmatched,
         }
+    }
+
+    /// Takes back a request of which certainly no byte was sent.
+    pub(super) fn withdraw(&mut self, key: &RequestKey) -> Option<W> {
+        let entry = self
+            .chains
+            .get_mut(&key.stan)?
+            .entries()
+            .find(|entry| entry.key == *key && entry.open.is_some())?;
+        let (waiter, serial) = (entry.open.take(), entry.serial);
+        self.unanswered_count -= 1;
+        self.forget(key.stan, serial);
+        waiter
     }
 
     /// Shows every unanswered waiter, for a connection that was lost.

@@ -8,16 +8,21 @@ use iso8583::mti::Class;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::decline::{Approval, Decline, DeclineReason, ResponseCode, UnknownReason};
+use crate::payment::operation::OperationKind;
 
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::definition::Style;
+use crate::hosts::message::kept::kept_elements;
 use crate::hosts::message::match_key::ReceivedKey;
+use crate::hosts::message::response_codes::{Meaning, usual_advice};
 use crate::hosts::notice::QuarantineReason;
+use crate::hosts::profile::HostProfile;
 use crate::hosts::tap::Direction;
 
 use super::connection::{Connection, NetworkRequest, Phase, Stop};
 use super::fault::LineFault;
-use super::in_flight::Match;
+use super::in_flight::{Match, Read};
 use super::network::{self, NetworkFunction};
 use super::report::{approval_code_of, response_code_of};
 
@@ -99,11 +104,14 @@ impl Connection<'_> {
     /// suffer for it. Whether there is such a payment.
     fn receive_partial(&mut self, part: &Message<'_>) -> bool {
         let response = part.mti().is_response() && part.mti().class() != Class::NetworkManagement;
-        let key = ReceivedKey::of(part);
-        if !response || !self.line.profile.match_rule.has_every_part(&key) {
+        if !response {
             return false;
         }
-        match self.line.in_flight.answer(&key) {
+        match self
+            .line
+            .in_flight
+            .answer(&ReceivedKey::of(part), Read::InPart)
+        {
             Match::Found(mut waiter) => {
                 waiter.end(Exchange::Unknown(UnknownReason::AnswerNotUnderstood));
                 true
@@ -114,15 +122,18 @@ impl Connection<'_> {
 
     fn receive_response(&mut self, message: &Message<'_>, now: Instant) {
         let received = ReceivedKey::of(message);
-        let reason = match self.line.in_flight.answer(&received) {
+        let reason = match self.line.in_flight.answer(&received, Read::Whole) {
             Match::Found(mut waiter) => {
                 let response_code = response_code_of(message);
                 let approval_code = approval_code_of(message);
                 let took = now.saturating_duration_since(waiter.written_at);
                 let bank_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-                let outcome = self.line.profile.response_codes.outcome(
+                let outcome = outcome(
+                    &self.line.profile,
+                    waiter.kind,
+                    message,
                     response_code,
-                    approval_code.clone(),
+                    &approval_code,
                     bank_us,
                 );
                 let decides = outcome.is_decided();
@@ -189,5 +200,47 @@ impl Connection<'_> {
             self.come_up();
         }
         Ok(())
+    }
+}
+
+/// The outcome that an answer stands for, as the profile reads the answers to this kind of message. An answer
+/// without a readable code is not understood: the bank may have approved.
+fn outcome(
+    profile: &HostProfile,
+    kind: OperationKind,
+    message: &Message<'_>,
+    response_code: Option<ResponseCode>,
+    approval_code: &str,
+    bank_us: i64,
+) -> Exchange {
+    let (Some(sent), Some(response_code)) = (profile.messages.get(kind), response_code) else {
+        return Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
+    };
+    let declined = |reason, advice| Exchange::Declined {
+        decline: Decline {
+            reason,
+            response_code,
+            advice,
+        },
+        kept: kept_elements(message, &sent.keep, profile.subelements),
+        bank_us,
+    };
+    let has_error = sent.error_element.is_some_and(|de| message.has(de));
+    match sent.response_codes.meaning(response_code) {
+        Meaning::Approved if has_error && sent.style == Style::Advice => declined(
+            DeclineReason::FormatError,
+            usual_advice(DeclineReason::FormatError),
+        ),
+        Meaning::Approved if has_error => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
+        Meaning::Approved => Exchange::Approved {
+            approval: Approval {
+                approval_code: approval_code.to_owned(),
+                response_code,
+            },
+            kept: kept_elements(message, &sent.keep, profile.subelements),
+            bank_us,
+        },
+        Meaning::Declined { reason, advice } => declined(reason, advice),
+        Meaning::Unclear => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
     }
 }

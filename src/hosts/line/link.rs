@@ -1,8 +1,10 @@
 //! Keeps a line connected: connects, and after a fault waits and connects again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -15,33 +17,29 @@ use crate::random::Random;
 use super::Line;
 use super::fault::LineFault;
 use super::session::{Session, SessionEnd};
+use super::socket::CountedSocket;
 
 /// Runs a line until it is drained.
 pub(in crate::hosts) async fn run(mut line: Line) {
     let mut failures = 0;
     loop {
-        line.report.state(LineState::Connecting, None);
-        let fault = match connect(&mut line).await {
-            Connected::Stream(stream) => {
-                let began = Instant::now();
-                let mut stream = ResetOnDrop::new(*stream);
-                let end = Session::new(&mut line, &mut stream.stream).run().await;
-                stream.closed = !matches!(end, SessionEnd::Lost(_));
-                drop(stream);
-                // A line that lasted is tried again after the shortest wait; one that is lost as soon as
-                // it is up counts as a failed attempt.
-                if began.elapsed() >= line.profile.back_off.longest {
-                    failures = 0;
-                }
-                match end {
-                    SessionEnd::Drained => break,
-                    SessionEnd::SignedOff => LineFault::SignedOff,
-                    SessionEnd::Lost(fault) => fault,
-                }
-            }
-            Connected::Failed(fault) => fault,
-            Connected::Drained => break,
+        let began = Instant::now();
+        // A panic is a fault of this connection alone: the line is made again.
+        let end = AssertUnwindSafe(run_once(&mut line)).catch_unwind().await;
+        let end = end.unwrap_or_else(|_| {
+            line.end_after_panic();
+            SessionEnd::Lost(LineFault::Panic)
+        });
+        let fault = match end {
+            SessionEnd::Drained => break,
+            SessionEnd::SignedOff => LineFault::SignedOff,
+            SessionEnd::Lost(fault) => fault,
         };
+        // A line that lasted is tried again after the shortest wait; one that is lost as soon as it is up
+        // counts as a failed attempt.
+        if began.elapsed() >= line.profile.back_off.longest && !fault.is_of_connecting() {
+            failures = 0;
+        }
         line.report.line_lost(&fault);
         let wait = back_off(
             line.profile.back_off,
@@ -58,8 +56,24 @@ pub(in crate::hosts) async fn run(mut line: Line) {
     line.report.line_closed();
 }
 
+/// Connects, and runs the session until it ends.
+async fn run_once(line: &mut Line) -> SessionEnd {
+    line.report.state(LineState::Connecting, None);
+    match connect(line).await {
+        Connected::Stream(stream) => {
+            let taken = stream.get_ref().0.taken_bytes();
+            let mut stream = ResetOnDrop::new(*stream);
+            let end = Session::new(line, &mut stream.stream, taken).run().await;
+            stream.closed = !matches!(end, SessionEnd::Lost(_));
+            end
+        }
+        Connected::Failed(fault) => SessionEnd::Lost(fault),
+        Connected::Drained => SessionEnd::Drained,
+    }
+}
+
 enum Connected {
-    Stream(Box<TlsStream<Stream>>),
+    Stream(Box<TlsStream<CountedSocket<Stream>>>),
     Failed(LineFault),
     Drained,
 }
@@ -67,12 +81,12 @@ enum Connected {
 /// A stream that is reset (RST) when it is dropped, unless the session closed it: the kernel then discards
 /// what it has not sent, and a request whose sender gave up is not delivered afterwards.
 struct ResetOnDrop {
-    stream: TlsStream<Stream>,
+    stream: TlsStream<CountedSocket<Stream>>,
     closed: bool,
 }
 
 impl ResetOnDrop {
-    fn new(stream: TlsStream<Stream>) -> Self {
+    fn new(stream: TlsStream<CountedSocket<Stream>>) -> Self {
         Self {
             stream,
             closed: false,
@@ -84,7 +98,7 @@ impl Drop for ResetOnDrop {
     fn drop(&mut self) {
         if !self.closed {
             // This fails only for a socket that is broken already.
-            let _ = self.stream.get_ref().0.set_zero_linger();
+            let _ = self.stream.get_ref().0.socket.set_zero_linger();
         }
     }
 }
@@ -100,7 +114,7 @@ async fn connect(line: &mut Line) -> Connected {
             .await
             .map_err(LineFault::Connect)?;
         TlsConnector::from(Arc::clone(&tls.config))
-            .connect(tls.server_name.clone(), tcp)
+            .connect(tls.server_name.clone(), CountedSocket::new(tcp))
             .await
             .map_err(LineFault::Tls)
     };

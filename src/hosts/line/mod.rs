@@ -3,7 +3,8 @@
 //! - [`link`]: connects, and connects again; `fault`: why a connection was lost; [`tls`]: which hosts it
 //!   trusts, and which certificate it shows.
 //! - `session`: runs one connection; `connection`: its state and what it sends; `incoming`: what it
-//!   receives; `outbound`: the bytes to be written; `network`: sign-on, echo, sign-off.
+//!   receives; `outbound`: the bytes to be written; `socket`: counts
+//!   what the socket took; `network`: sign-on, echo, sign-off.
 //! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
 //! - [`report`]: tells the status board, the store, the log and the tap what happens.
 
@@ -37,6 +38,7 @@ mod network;
 mod outbound;
 pub(super) mod report;
 mod session;
+mod socket;
 pub mod tls;
 pub(super) mod waiter;
 
@@ -53,14 +55,6 @@ pub(super) struct QueuedRequest {
     /// After this moment no byte of it is written: its sender has given up.
     pub(super) deadline: Instant,
     pub(super) waiter: Waiter,
-}
-
-/// The last moment to begin the write of a request that was handed over at `now` and is given up at
-/// `deadline`: a sixteenth of the time before. Later than that an answer would hardly come in time,
-/// and a connection that stalls for a moment would be lost over it, with all that is in flight.
-pub(super) fn claim_by(now: Instant, deadline: Instant) -> Instant {
-    let time_left = deadline.saturating_duration_since(now);
-    deadline.checked_sub(time_left / 16).unwrap_or(deadline)
 }
 
 /// The senders' view of a line.
@@ -97,7 +91,7 @@ pub(super) fn open_line(
         queue,
         open,
         load,
-        in_flight: InFlight::new(profile.match_rule, profile.in_flight_limit),
+        in_flight: InFlight::new(profile.in_flight_limit),
         network_stans: NetworkStans::starting_at(first_stan),
         drain,
         report,
@@ -147,6 +141,12 @@ impl Line {
             waiter.end(Exchange::Unknown(UnknownReason::ConnectionLost));
         });
         self.refuse_queued();
+    }
+
+    /// After a panic nothing is known of what was in flight, but that it may have been sent.
+    fn end_after_panic(&mut self) {
+        self.end_all_as_lost();
+        self.in_flight = InFlight::new(self.profile.in_flight_limit);
     }
 
     fn refuse_queued(&mut self) {

@@ -1,5 +1,9 @@
-//! The bytes to be written to a host: gathered, written in one go, wiped.
+//! The bytes to be written to a host: gathered, handed to the socket in slices, wiped.
+//!
+//! A slice is handed over only when the socket has taken the one before, so a host that does not read holds
+//! up one slice. The requests behind it are still here, and can be taken out again.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -9,31 +13,74 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
+use crate::hosts::message::match_key::RequestKey;
+
+use super::socket::TakenBytes;
+
 /// How long one write may take.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes to which a network management message is still added. A host that lets more pile
 /// up does not read.
 pub(super) const WRITE_BYTES_LIMIT: usize = 256 * 1024;
+/// The most bytes that are handed to the socket at once, but for a single longer frame: a record of TLS.
+const SLICE_BYTES: usize = 16 * 1024;
 /// Room for what is usually written at once, so that it need not move while it grows.
 const USUAL_BYTES: usize = 64 * 1024;
+/// So long before its deadline a request is given up of which the socket has taken nothing, so that its sender
+/// is still there to be told that it was not sent. More than the time between two looks at the time.
+const GIVE_UP_EARLY: Duration = Duration::from_millis(300);
+
+/// A request among the bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestTimes {
+    /// The key under which it is in flight.
+    pub(super) key: RequestKey,
+    /// After this no byte of it is handed over, unless one was before.
+    pub(super) claim_by: Instant,
+    /// After this no byte of it may be written: its sender has given up, and may owe a reversal that the
+    /// rest of it would come after.
+    pub(super) deadline: Instant,
+}
+
+/// A frame among the bytes; it begins where the one before ends.
+#[derive(Debug)]
+struct Frame {
+    end: usize,
+    /// None for network management.
+    request: Option<RequestTimes>,
+}
 
 /// Frames on their way to a socket. They hold PANs.
 pub(super) struct Outbound {
     bytes: Vec<u8>,
-    /// How much of `bytes` was handed to the socket.
-    written: usize,
+    /// The frames that the socket has not taken whole.
+    frames: VecDeque<Frame>,
+    /// Where the first of `frames` begins.
+    first_start: usize,
+    /// How many of `bytes` were handed over.
+    handed: usize,
+    /// How many of `bytes` the socket has taken for certain.
+    flushed: usize,
+    /// What the socket had taken when the slice was handed over that it has not taken whole.
+    taken_before: u64,
+    taken: TakenBytes,
     /// When the first of `bytes` was put in.
     began: Instant,
-    /// The earliest deadline of the requests in `bytes`. After it none of them may be written any
-    /// more, not even the rest of one: its sender has given up, and may owe a reversal that such a
-    /// rest would come after.
-    deadline: Option<Instant>,
+}
+
+/// How far a write came.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The socket has taken everything.
+    Done,
+    /// A request that was not handed over yet has no time left: it has to be taken out.
+    Expired,
 }
 
 /// Why nothing more can be handed to the socket.
 #[derive(Debug)]
 pub(super) enum SendError {
-    /// A request's deadline passed before the socket had taken it.
+    /// A request's deadline passed before the socket had taken all of it.
     Late,
     /// The connection broke.
     Broken(std::io::Error),
@@ -48,12 +95,16 @@ pub(super) enum OutboundError {
 }
 
 impl Outbound {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(taken: TakenBytes, now: Instant) -> Self {
         Self {
             bytes: Vec::with_capacity(USUAL_BYTES),
-            written: 0,
+            frames: VecDeque::new(),
+            first_start: 0,
+            handed: 0,
+            flushed: 0,
+            taken_before: 0,
+            taken,
             began: now,
-            deadline: None,
         }
     }
 
@@ -61,19 +112,22 @@ impl Outbound {
         self.bytes.is_empty()
     }
 
-    /// Adds a request, framed, no byte of which may be written after `deadline`.
-    pub(super) fn push(&mut self, frame: &[u8], now: Instant, deadline: Instant) {
+    /// Adds a request, framed.
+    pub(super) fn push(&mut self, frame: &[u8], now: Instant, request: RequestTimes) {
         if self.is_empty() {
             self.began = now;
         }
-        self.deadline = Some(self.deadline.map_or(deadline, |first| first.min(deadline)));
         self.bytes.extend_from_slice(frame);
+        self.frames.push_back(Frame {
+            end: self.bytes.len(),
+            request: Some(request),
+        });
     }
 
-    /// Frames what `encode` appends, adds it, and shows it without its frame.
+    /// Frames the bytes that `encode` appends, adds them, and shows them without their frame.
     ///
     /// # Errors
-    /// When too much waits already, or it can't be encoded or framed. Nothing was added then.
+    /// When too much waits already, or they can't be encoded or framed. Nothing was added then.
     pub(super) fn write(
         &mut self,
         framing: &Framing,
@@ -89,6 +143,10 @@ impl Outbound {
         framing
             .write(&mut self.bytes, encode)
             .map_err(OutboundError::Frame)?;
+        self.frames.push_back(Frame {
+            end: self.bytes.len(),
+            request: None,
+        });
         Ok(self.bytes.get(start..).unwrap_or_default())
     }
 
@@ -97,13 +155,22 @@ impl Outbound {
         !self.is_empty() && now.saturating_duration_since(self.began) > WRITE_TIMEOUT
     }
 
-    /// Whether the deadline of a request has passed that the socket has not taken.
+    /// Whether the deadline of a request has passed that was handed over and that the socket has not taken
+    /// whole.
     pub(super) fn is_late(&self, now: Instant) -> bool {
-        self.deadline.is_some_and(|deadline| now >= deadline)
+        let early = if self.nothing_taken() {
+            GIVE_UP_EARLY
+        } else {
+            Duration::ZERO
+        };
+        self.frames_with_start()
+            .take_while(|(start, _)| *start < self.handed)
+            .filter_map(|(_, frame)| frame.request)
+            .any(|request| now + early >= request.deadline)
     }
 
-    /// Hands what is left to the socket and flushes, but nothing after a deadline. What was handed
-    /// over is counted, so that nothing is written twice when this is given up and called again.
+    /// Hands what is left to the socket, slice by slice, and flushes. What was handed over is counted, so
+    /// that nothing is written twice when this is given up and called again.
     ///
     /// # Errors
     /// When a deadline has passed, or the connection broke. Nothing may be written after that.
@@ -111,33 +178,121 @@ impl Outbound {
         &mut self,
         writer: &mut W,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError>> {
-        while let Some(rest) = self.bytes.get(self.written..)
-            && !rest.is_empty()
-        {
-            if self.is_late(Instant::now()) {
+    ) -> Poll<Result<Progress, SendError>> {
+        loop {
+            let now = Instant::now();
+            if self.is_late(now) {
                 return Poll::Ready(Err(SendError::Late));
             }
+            if self.handed > self.flushed {
+                // TLS may still hold what it has taken.
+                ready!(Pin::new(&mut *writer).poll_flush(cx)).map_err(SendError::Broken)?;
+                self.flushed = self.handed;
+                while let Some(frame) = self.frames.pop_front_if(|frame| frame.end <= self.flushed)
+                {
+                    self.first_start = frame.end;
+                }
+            }
+            let Some(end) = self.slice_end(now) else {
+                return Poll::Ready(Ok(Progress::Expired));
+            };
+            let Some(slice) = self
+                .bytes
+                .get(self.handed..end)
+                .filter(|slice| !slice.is_empty())
+            else {
+                return Poll::Ready(Ok(Progress::Done));
+            };
+            self.taken_before = self.taken.get();
             let count =
-                ready!(Pin::new(&mut *writer).poll_write(cx, rest)).map_err(SendError::Broken)?;
+                ready!(Pin::new(&mut *writer).poll_write(cx, slice)).map_err(SendError::Broken)?;
             if count == 0 {
                 let closed = std::io::ErrorKind::WriteZero.into();
                 return Poll::Ready(Err(SendError::Broken(closed)));
             }
-            self.written += count;
+            self.handed += count;
         }
-        // TLS may still hold what it has taken.
-        if self.is_late(Instant::now()) {
-            return Poll::Ready(Err(SendError::Late));
+    }
+
+    /// Takes out the requests that were not handed over and that `expired`, and shows each to `tell`.
+    pub(super) fn take_out(
+        &mut self,
+        expired: impl Fn(&RequestTimes) -> bool,
+        mut tell: impl FnMut(&RequestKey),
+    ) {
+        let mut removed = 0;
+        let mut start = self.first_start;
+        let handed = self.handed;
+        let bytes = &mut self.bytes;
+        self.frames.retain_mut(|frame| {
+            let (from, to) = (start, frame.end);
+            start = to;
+            let request = frame.request.filter(|_| from >= handed);
+            if let Some(request) = request.filter(|request| expired(request)) {
+                // Everything behind moves forward.
+                bytes.copy_within(to - removed.., from - removed);
+                removed += to - from;
+                tell(&request.key);
+                return false;
+            }
+            frame.end -= removed;
+            true
+        });
+        let left = self.bytes.len().saturating_sub(removed);
+        if let Some(rest) = self.bytes.get_mut(left..) {
+            rest.zeroize();
         }
-        Pin::new(writer).poll_flush(cx).map_err(SendError::Broken)
+        self.bytes.truncate(left);
+    }
+
+    /// Takes out, once the connection is lost, every request of which no byte left, and shows each to `tell`.
+    pub(super) fn take_out_unsent(&mut self, tell: impl FnMut(&RequestKey)) {
+        if self.nothing_taken() {
+            self.handed = self.flushed;
+        }
+        self.take_out(|_| true, tell);
+    }
+
+    /// Whether the socket has taken nothing since the slice was handed over that it has not taken whole.
+    fn nothing_taken(&self) -> bool {
+        self.handed > self.flushed && self.taken.get() == self.taken_before
+    }
+
+    /// The end of the next slice: whole frames, as many as fit, at least one. `None` when one of them has no
+    /// time left.
+    fn slice_end(&self, now: Instant) -> Option<usize> {
+        let mut end = self.handed;
+        for (start, frame) in self.frames_with_start() {
+            let begun = start < self.handed;
+            if !begun && end > self.handed && frame.end - self.handed > SLICE_BYTES {
+                break;
+            }
+            let expired = frame.request.is_some_and(|request| now >= request.claim_by);
+            if !begun && expired {
+                return None;
+            }
+            end = frame.end;
+        }
+        Some(end)
+    }
+
+    /// The frames that the socket has not taken whole, each with its first byte.
+    fn frames_with_start(&self) -> impl Iterator<Item = (usize, &Frame)> {
+        let mut start = self.first_start;
+        self.frames.iter().map(move |frame| {
+            let this = start;
+            start = frame.end;
+            (this, frame)
+        })
     }
 
     /// Overwrites everything with zeros, and forgets it.
     pub(super) fn wipe(&mut self) {
         self.bytes.as_mut_slice().zeroize();
         self.bytes.clear();
-        self.written = 0;
-        self.deadline = None;
+        self.frames.clear();
+        self.first_start = 0;
+        self.handed = 0;
+        self.flushed = 0;
     }
 }

@@ -8,7 +8,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::connection::{Connection, Phase, Stop};
 use super::fault::LineFault;
-use super::outbound::SendError;
+use super::outbound::{Progress, SendError};
+use super::socket::TakenBytes;
 use super::{Line, QueuedRequest, told_to_drain};
 
 /// The most requests that one write takes from the queue.
@@ -39,10 +40,11 @@ pub(super) struct Session<'a, S> {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
-    pub(super) fn new(line: &'a mut Line, stream: S) -> Self {
+    /// A session on `stream`, whose socket counts the bytes that it has taken in `taken`.
+    pub(super) fn new(line: &'a mut Line, stream: S, taken: TakenBytes) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self {
-            connection: Connection::new(line),
+            connection: Connection::new(line, taken),
             reader,
             writer,
             batch: Vec::with_capacity(WRITE_BATCH),
@@ -55,9 +57,8 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
             Ok(()) => self.serve().await,
             Err(fault) => Stop::Fault(fault),
         };
-        self.connection.wipe();
         // The senders are told first: closing may take a moment.
-        self.connection.line.end_all_as_lost();
+        self.connection.end_all_as_lost();
         let end = match stop {
             Stop::Drained => SessionEnd::Drained,
             Stop::SignedOff => SessionEnd::SignedOff,
@@ -100,11 +101,18 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                 sent = poll_fn(|cx| connection.outbound.poll_send(writer, cx)),
                     if !connection.outbound.is_empty() =>
                 {
-                    connection.outbound.wipe();
-                    sent.map_err(|error| Stop::Fault(match error {
-                        SendError::Late => LineFault::WriteDeadline,
-                        SendError::Broken(error) => LineFault::Broken(error),
-                    }))
+                    match sent {
+                        Ok(Progress::Done) => {
+                            connection.outbound.wipe();
+                            Ok(())
+                        }
+                        Ok(Progress::Expired) => {
+                            connection.take_out_expired(Instant::now());
+                            Ok(())
+                        }
+                        Err(SendError::Late) => Err(LineFault::WriteDeadline.into()),
+                        Err(SendError::Broken(error)) => Err(LineFault::Broken(error).into()),
+                    }
                 }
                 count = connection.line.queue.recv_many(batch, WRITE_BATCH),
                     if connection.outbound.is_empty() && connection.phase != Phase::SigningOff =>

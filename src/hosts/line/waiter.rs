@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use crate::payment::decline::{FailureReason, UnknownReason};
 use crate::payment::ids::OperationId;
+use crate::payment::operation::OperationKind;
+use crate::payment::record::Operation;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::status::Load;
@@ -41,6 +43,8 @@ pub(in crate::hosts) struct Waiter {
     reply: Option<oneshot::Sender<Exchange>>,
     /// The operation that it is about.
     pub(in crate::hosts) operation_id: OperationId,
+    /// Its kind: the profile reads the answer to each kind in its own way.
+    pub(in crate::hosts) kind: OperationKind,
     /// When it was claimed for the write.
     pub(in crate::hosts) written_at: Instant,
 }
@@ -55,7 +59,7 @@ pub(in crate::hosts) struct Pending {
 
 /// Both ends of a new request. `load` was raised by one for it.
 pub(in crate::hosts) fn request(
-    operation_id: OperationId,
+    operation: &Operation,
     load: Load,
     now: Instant,
 ) -> (Waiter, Pending) {
@@ -64,7 +68,8 @@ pub(in crate::hosts) fn request(
     let waiter = Waiter {
         stage: Arc::clone(&stage),
         reply: Some(sender),
-        operation_id,
+        operation_id: operation.id,
+        kind: operation.kind,
         written_at: now,
     };
     let pending = Pending {

@@ -1,74 +1,24 @@
 //! Builds a message: the profile's data elements, each with the value of its source, in the host's dialect.
 
-use iso8583::subelements::append_subelement;
-use iso8583::{Dialect, EncodeError, FrameWriteError, Framing, MessageBuilder, Mti};
+use iso8583::{FrameWriteError, MessageBuilder, Mti};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::payment::operation::OperationKind;
-use crate::payment::record::Operation;
+use crate::payment::record::{Element, Operation};
 
-use super::contents::Contents;
+use super::contents::Outgoing;
+use super::definition::{Mapping, MessageProfile};
+use super::error::MessageError;
+use super::format::{Format, MacRule};
 use super::match_key::{RequestKey, TerminalId};
-use super::source::{Mapping, Source};
-use super::values::{Values, amount_minor, transmission_date_time};
+use super::source::Source;
+use super::values::{Values, transmission_date_time};
 
-/// How a request is written for one host.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::hosts) struct Writing<'a> {
-    pub(in crate::hosts) dialect: &'a Dialect,
-    pub(in crate::hosts) framing: &'a Framing,
-    pub(in crate::hosts) header: &'a [u8],
-    pub(in crate::hosts) utc_offset_minutes: i16,
-}
-
-/// Why a request can't be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MessageError {
-    /// A data element can't be written in the host's dialect.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// A sub-element can't be written.
-    #[error("DE {de}: expected a sub-element {tag:02} of at most 99 ASCII characters")]
-    Subelement {
-        /// The data element.
-        de: u8,
-        /// The sub-element.
-        tag: u8,
-    },
-    /// A sub-element was to hold sub-elements.
-    #[error("DE {de}: expected sub-elements one level deep")]
-    NestedSubelements {
-        /// The data element.
-        de: u8,
-    },
-    /// The message is longer than the framing can say.
-    #[error("expected a message of at most {expected} bytes, got {got}")]
-    TooLong {
-        /// The limit.
-        expected: usize,
-        /// The length.
-        got: usize,
-    },
-    /// The profile has no mapping for this kind of operation.
-    #[error("expected an operation that the profile maps, got {}", .kind.name())]
-    NoMapping {
-        /// The kind.
-        kind: OperationKind,
-    },
-    /// DE 41 does not fit, so that no answer could be matched.
-    #[error("DE 41: expected a terminal of at most 8 characters, got {got}")]
-    TerminalId {
-        /// Its length.
-        got: usize,
-    },
-}
-
-/// Room for a usual frame, so that what is written need not move while it grows.
+/// Room for a usual frame, so that the bytes need not move while it grows.
 const FRAME_BYTES: usize = 1024;
 /// Room for usual sub-elements, likewise.
 const SUBELEMENTS_BYTES: usize = 256;
 
-/// The memory in which requests are made, used again and again.
+/// The memory in which messages are built, used again and again.
 #[derive(Debug)]
 pub(in crate::hosts) struct Encoder {
     builder: MessageBuilder,
@@ -85,21 +35,23 @@ impl Encoder {
         }
     }
 
-    /// The framed request, in memory of its own size; nothing secret stays behind here.
+    /// The framed message, in memory of its own size; nothing secret stays behind here.
     ///
     /// # Errors
-    /// When a value does not fit the dialect.
+    /// When the operation lacks what the message needs, or a value does not fit the dialect.
     pub(in crate::hosts) fn encode(
         &mut self,
-        mapping: &Mapping,
-        writing: Writing<'_>,
-        contents: Contents<'_>,
+        message: &MessageProfile,
+        format: Format<'_>,
+        outgoing: Outgoing<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, MessageError> {
-        let framed = self.build(mapping, writing, contents).and_then(|()| {
-            writing
+        let framed = self.build(message, format, outgoing).and_then(|()| {
+            format
                 .framing
                 .write(&mut self.frame, |out| {
-                    writing.dialect.encode(&self.builder, out)
+                    format.dialect.encode(&self.builder, out)?;
+                    append_mac(format.mac, out);
+                    Ok(())
                 })
                 .map_err(|error| match error {
                     FrameWriteError::Payload(error) => MessageError::Encode(error),
@@ -111,25 +63,35 @@ impl Encoder {
         let frame = framed.map(|()| Zeroizing::new(self.frame.as_slice().to_vec()));
         self.frame.as_mut_slice().zeroize();
         self.frame.clear();
-        self.builder.clear(mapping.mti);
+        self.builder.clear(Mti::AUTHORIZATION_REQUEST);
         self.subelements.zeroize();
         frame
     }
 
     fn build(
         &mut self,
-        mapping: &Mapping,
-        writing: Writing<'_>,
-        contents: Contents<'_>,
+        message: &MessageProfile,
+        format: Format<'_>,
+        outgoing: Outgoing<'_>,
     ) -> Result<(), MessageError> {
-        self.builder.clear(mapping.mti);
-        self.builder.header(writing.header);
-        let values = Values::of(contents, writing.utc_offset_minutes);
+        let mapping = mapping_of(message)?;
+        self.builder.clear(if outgoing.repeat {
+            message.repeats.mti
+        } else {
+            mapping.mti
+        });
+        self.builder.header(format.header);
+        let values = Values::of(outgoing, mapping, &format)?;
         for (de, source) in &mapping.fields {
             match source {
-                Source::Subelements(parts) => self.put_subelements(*de, parts, &values)?,
+                Source::Subelements(parts) => {
+                    self.put_subelements(*de, parts, &values, format)?;
+                }
+                Source::OriginalData(parts) => {
+                    self.builder.text(*de, &values.original_data(parts)?);
+                }
                 source => {
-                    if let Some(value) = values.get(source) {
+                    if let Some(value) = values.get(source)? {
                         self.builder.text(*de, value);
                     }
                 }
@@ -141,19 +103,29 @@ impl Encoder {
     fn put_subelements(
         &mut self,
         de: u8,
-        parts: &[(u8, Source)],
+        parts: &[(u16, Source)],
         values: &Values<'_>,
+        format: Format<'_>,
     ) -> Result<(), MessageError> {
+        let widths = format.subelements;
         self.subelements.clear();
         for (tag, source) in parts {
-            if matches!(source, Source::Subelements(_)) {
-                return Err(MessageError::NestedSubelements { de });
-            }
-            let Some(value) = values.get(source) else {
-                continue;
+            let written = match source {
+                Source::OriginalData(parts) => {
+                    widths.append(&mut self.subelements, *tag, &values.original_data(parts)?)
+                }
+                source => match values.get(source)? {
+                    Some(value) => widths.append(&mut self.subelements, *tag, value),
+                    None => continue,
+                },
             };
-            append_subelement(&mut self.subelements, *tag, value)
-                .map_err(|_| MessageError::Subelement { de, tag: *tag })?;
+            if !written {
+                return Err(MessageError::Subelement {
+                    de,
+                    tag: *tag,
+                    expected: widths.longest_value(),
+                });
+            }
         }
         if !self.subelements.is_empty() {
             self.builder.text(de, &self.subelements);
@@ -162,23 +134,79 @@ impl Encoder {
     }
 }
 
-/// The key under which the answer to a request finds it.
+/// Appends the message authentication code over the finished bytes, as the host's rule says.
+fn append_mac(rule: MacRule, _message: &mut Vec<u8>) {
+    match rule {
+        MacRule::None => {}
+    }
+}
+
+fn mapping_of(message: &MessageProfile) -> Result<&Mapping, MessageError> {
+    message
+        .mapping
+        .as_ref()
+        .ok_or(MessageError::NoMapping { kind: message.kind })
+}
+
+/// The elements of a message that later messages repeat as they were sent; nothing where none does.
 ///
 /// # Errors
-/// When the terminal does not fit DE 41.
+/// As when the message is built.
+pub(in crate::hosts) fn sent_elements(
+    message: &MessageProfile,
+    format: Format<'_>,
+    outgoing: Outgoing<'_>,
+) -> Result<Vec<Element>, MessageError> {
+    if message.sent.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values = Values::of(outgoing, mapping_of(message)?, &format)?;
+    let mut elements = Vec::with_capacity(message.sent.len());
+    for name in &message.sent {
+        let source = match (message.source(name.de), name.tag) {
+            (Some(Source::Subelements(parts)), Some(tag)) => parts
+                .iter()
+                .find(|(there, _)| *there == tag)
+                .map(|(_, source)| source),
+            (source, _) => source,
+        };
+        let value = source.map(|source| values.get(source)).transpose()?;
+        if let Some(value) = value.flatten() {
+            elements.push(Element {
+                name: name.as_str().to_owned(),
+                value: value.to_owned(),
+            });
+        }
+    }
+    Ok(elements)
+}
+
+/// The key under which the answer to a message finds it. A message under the numbers of its original has
+/// those in its key; a record of such an operation has them too, so the original itself is not needed.
+///
+/// # Errors
+/// When the terminal does not fit DE 41, or the host can't be told the amount.
 pub(in crate::hosts) fn request_key(
-    mapping: &Mapping,
+    message: &MessageProfile,
+    format: Format<'_>,
     operation: &Operation,
+    original: Option<&Operation>,
 ) -> Result<RequestKey, MessageError> {
     let terminal_id = TerminalId::new(&operation.terminal_id).ok_or(MessageError::TerminalId {
         got: operation.terminal_id.len(),
     })?;
+    let numbers = message.numbers;
+    let original = original.unwrap_or(operation);
+    let numbered = |of_original| if of_original { original } else { operation };
     Ok(RequestKey {
-        response_mti: mapping.response_mti,
-        amount_minor: amount_minor(operation),
-        transmitted: transmission_date_time(operation.transmitted_at),
-        stan: operation.stan,
-        rrn: operation.rrn,
+        rule: message.match_rule,
+        response_mti: mapping_of(message)?.response_mti,
+        amount_minor: format.minor_digits.wire_amount(operation.amount)?,
+        transmitted: transmission_date_time(
+            numbered(numbers.transmission_date_time).transmitted_at,
+        ),
+        stan: numbered(numbers.stan).stan,
+        rrn: numbered(numbers.rrn).rrn,
         terminal_id,
         currency: operation.amount.currency().numeric(),
     })

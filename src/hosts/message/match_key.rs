@@ -133,6 +133,8 @@ impl Default for MatchRule {
 /// The key of a request that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hosts) struct RequestKey {
+    /// Which parts its answer must carry.
+    pub(in crate::hosts) rule: MatchRule,
     /// The message type of its answer.
     pub(in crate::hosts) response_mti: Mti,
     /// DE 4, in minor units.

@@ -1,12 +1,28 @@
 //! The messages of a bank host, as the profile describes them.
 //!
-//! - [`contents`]: what a message is made from; [`source`]: where each data element takes its value from.
-//! - `values`: the values, written as data elements want them; [`build`]: the whole message, encoded.
-//! - [`match_key`]: the key under which an answer finds its request; [`response_codes`]: what DE 39 means.
+//! - [`definition`]: how operations of one kind travel: style, message type, data elements, repeats.
+//! - [`contents`]: the operation that a message is about; [`source`]: where each data element takes its value
+//!   from; [`element`]: names of elements and sub-elements.
+//! - `values`: the values, written as data elements want them: [`amount`], [`name_location`],
+//!   `local_clock`, [`subelements`].
+//! - [`build`]: the whole message, encoded in the host's [`format`]; [`error`]: why it can't be.
+//! - [`match_key`]: the key under which an answer finds its request; [`response_codes`]: the meanings of
+//!   DE 39; `kept`: the elements of an answer that later messages need.
+//! - [`rrn`]: retrieval reference numbers in a host's own form.
 
+pub mod amount;
 pub mod build;
 pub mod contents;
+pub mod definition;
+pub mod element;
+pub mod error;
+pub mod format;
+pub(super) mod kept;
+pub(super) mod local_clock;
 pub mod match_key;
+pub mod name_location;
 pub mod response_codes;
+pub mod rrn;
 pub mod source;
-pub(in crate::hosts) mod values;
+pub mod subelements;
+pub(super) mod values;

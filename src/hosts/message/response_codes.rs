@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::payment::decline::{
-    Approval, Decline, DeclineAdvice, DeclineReason, ResponseCode, UnknownReason,
-};
+use serde::Deserialize;
 
-use crate::hosts::exchange::Exchange;
+use crate::payment::decline::{DeclineAdvice, DeclineReason, ResponseCode};
 
 /// The meaning of a response code for a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,80 +145,82 @@ const STANDARD: [(&str, Meaning); 75] = {
     ]
 };
 
+/// Codes by which a host declines because it gave up on the issuer, which may have approved: whoever
+/// gave up owes the issuer the reversal.
+const ISSUER_GAVE_NO_ANSWER: [&str; 3] = ["20", "68", "91"];
+
+/// Codes by which a host does not take an advice now: it is sent again.
+const NOT_NOW: [&str; 9] = ["09", "19", "20", "22", "68", "90", "91", "92", "96"];
+
 /// The meaning of a response code that neither the profile nor the standard's table lists.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unlisted {
     /// A decline with the reason "other", as switches take it.
     #[default]
     Declined,
     /// As [`Meaning::Unclear`], for a host that may approve under codes of its own.
     Unclear,
+    /// As [`Meaning::Approved`]: any answer acknowledges an advice.
+    Approved,
 }
 
-/// The meaning of each response code at one host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The meaning of each response code at one host, in the answers to one kind of message.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseCodes {
-    overrides: BTreeMap<ResponseCode, Meaning>,
-    unlisted: Unlisted,
+    /// Before the standard's table.
+    pub overrides: BTreeMap<ResponseCode, Meaning>,
+    /// Behind the standard's table.
+    pub unlisted: Unlisted,
+    /// Whether the standard's table counts.
+    pub standard: bool,
+    /// The codes by which the host says that it reverses at the issuer itself.
+    pub host_reverses: Vec<ResponseCode>,
+    /// Whether it answers an advice: that can be sent again.
+    pub advice: bool,
+}
+
+impl Default for ResponseCodes {
+    /// The standard's table, of a host that reverses at the issuer itself.
+    fn default() -> Self {
+        let host_reverses = ISSUER_GAVE_NO_ANSWER.map(str::parse).into_iter().flatten();
+        Self {
+            overrides: BTreeMap::new(),
+            unlisted: Unlisted::default(),
+            standard: true,
+            host_reverses: host_reverses.collect(),
+            advice: false,
+        }
+    }
 }
 
 impl ResponseCodes {
-    /// The standard's table, with `overrides` before it and `unlisted` behind it.
-    #[must_use]
-    pub fn new(overrides: BTreeMap<ResponseCode, Meaning>, unlisted: Unlisted) -> Self {
-        Self {
-            overrides,
-            unlisted,
-        }
-    }
-
     /// The meaning of `code`.
     #[must_use]
     pub fn meaning(&self, code: ResponseCode) -> Meaning {
         if let Some(meaning) = self.overrides.get(&code) {
             return *meaning;
         }
-        STANDARD
-            .iter()
-            .find(|(listed, _)| *listed == code.as_str())
-            .map_or_else(
-                || match self.unlisted {
-                    Unlisted::Declined => Meaning::declined(DeclineReason::Other),
-                    Unlisted::Unclear => Meaning::Unclear,
-                },
-                |(_, meaning)| *meaning,
-            )
-    }
-
-    /// The outcome that an answer stands for. An answer without a readable code is not
-    /// understood: the bank may have approved.
-    #[must_use]
-    pub fn outcome(
-        &self,
-        response_code: Option<ResponseCode>,
-        approval_code: String,
-        bank_us: i64,
-    ) -> Exchange {
-        let Some(response_code) = response_code else {
-            return Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
+        let text = code.as_str();
+        let unclear: &[&str] = if self.advice {
+            &NOT_NOW
+        } else {
+            &ISSUER_GAVE_NO_ANSWER
         };
-        match self.meaning(response_code) {
-            Meaning::Approved => Exchange::Approved {
-                approval: Approval {
-                    approval_code,
-                    response_code,
-                },
-                bank_us,
-            },
-            Meaning::Declined { reason, advice } => Exchange::Declined {
-                decline: Decline {
-                    reason,
-                    response_code,
-                    advice,
-                },
-                bank_us,
-            },
-            Meaning::Unclear => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
+        let host_reverses = !self.advice && self.host_reverses.contains(&code);
+        if self.standard && unclear.contains(&text) && !host_reverses {
+            return Meaning::Unclear;
+        }
+        let listed = STANDARD
+            .iter()
+            .find(|(listed, _)| self.standard && *listed == text)
+            .map(|(_, meaning)| *meaning);
+        match (listed, self.unlisted) {
+            (Some(meaning), _) => meaning,
+            (None, _) if host_reverses => Meaning::declined(DeclineReason::IssuerUnavailable),
+            (None, Unlisted::Declined) => Meaning::declined(DeclineReason::Other),
+            (None, Unlisted::Unclear) => Meaning::Unclear,
+            (None, Unlisted::Approved) => Meaning::Approved,
         }
     }
 }
@@ -245,8 +245,8 @@ mod tests {
     fn codes_mean_what_the_table_or_the_profile_says() {
         use DeclineAdvice as A;
         use DeclineReason as R;
-        let profile = ResponseCodes::new(
-            BTreeMap::from([
+        let profile = ResponseCodes {
+            overrides: BTreeMap::from([
                 (code("05"), Meaning::Approved),
                 (
                     code("91"),
@@ -257,8 +257,9 @@ mod tests {
                 ),
                 (code("00"), Meaning::Unclear),
             ]),
-            Unlisted::Unclear,
-        );
+            unlisted: Unlisted::Unclear,
+            ..ResponseCodes::default()
+        };
         let standard = ResponseCodes::default();
         let declined = |reason, advice| Meaning::Declined { reason, advice };
         for (codes, text, expected) in [
@@ -319,23 +320,46 @@ mod tests {
         }
     }
 
+    /// What a host does not take now is sent again; and where any answer acknowledges, the table is silent.
     #[test]
-    fn an_outcome_keeps_the_code_as_it_came() {
-        let codes = ResponseCodes::default();
-        let Exchange::Declined { decline, bank_us } =
-            codes.outcome(Some(code("Z9")), String::new(), 1234)
-        else {
-            panic!("expected a decline");
+    fn an_advice_is_acknowledged_refused_or_sent_again() {
+        let advice = ResponseCodes {
+            advice: true,
+            ..ResponseCodes::default()
         };
-        assert_eq!((decline.response_code.as_str(), bank_us), ("Z9", 1234));
-        for (got, expected) in [
-            (None, UnknownReason::AnswerNotUnderstood),
-            (Some(code("10")), UnknownReason::AnswerNotUnderstood),
+        let any = ResponseCodes {
+            standard: false,
+            unlisted: Unlisted::Approved,
+            ..advice.clone()
+        };
+        let refused = Meaning::declined(DeclineReason::FormatError);
+        for (text, expected, of_any) in [
+            ("00", Meaning::Approved, Meaning::Approved),
+            ("91", Meaning::Unclear, Meaning::Approved),
+            ("96", Meaning::Unclear, Meaning::Approved),
+            ("30", refused, Meaning::Approved),
         ] {
-            assert_eq!(
-                codes.outcome(got, "A1B2C3".into(), 1),
-                Exchange::Unknown(expected)
-            );
+            assert_eq!(advice.meaning(code(text)), expected, "{text}");
+            assert_eq!(any.meaning(code(text)), of_any, "{text}");
+        }
+    }
+
+    /// A code by which the host gave up on the issuer is a decline only where the host reverses.
+    #[test]
+    fn who_reverses_decides_what_a_silent_issuer_means() {
+        let nps = ResponseCodes {
+            host_reverses: vec![code("91"), code("CA")],
+            ..ResponseCodes::default()
+        };
+        let unavailable = Meaning::declined(DeclineReason::IssuerUnavailable);
+        for (text, expected) in [
+            ("91", unavailable),
+            ("CA", unavailable),
+            ("68", Meaning::Unclear),
+            ("20", Meaning::Unclear),
+            ("05", Meaning::declined(DeclineReason::DoNotHonour)),
+        ] {
+            assert_eq!(nps.meaning(code(text)), expected, "{text}");
         }
     }
 }

@@ -1,13 +1,32 @@
-//! Where the value of each data element of a message comes from, as a profile says it.
+//! The sources of data elements: where a message takes each value from, as a profile says it.
 
-use iso8583::Mti;
+use super::element::ElementName;
 
 /// Where the value of a data element comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// A value of the operation, its merchant, its card or its original.
+    Named(NamedSource),
+    /// The same in every message.
+    Literal(String),
+    /// Parts of the original, one after another: DE 90, or whatever element the host reads them from.
+    OriginalData(Vec<OriginalPart>),
+    /// An element of the original's answer that was kept. Where the answer had none, another source, or the
+    /// element is left out.
+    Kept(ElementName, Option<Box<Source>>),
+    /// An element as the original sent it.
+    AsSent(ElementName),
+    /// Sub-elements of a tag, a length and a value, in this order. Those without a value are left out, and
+    /// the whole element when all are.
+    Subelements(Vec<(u16, Source)>),
+}
+
+/// A source that is a name in a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedSource {
     /// The card's PAN.
     Pan,
-    /// The operation's amount, in minor units.
+    /// The operation's amount, in the minor units that the host reads.
     Amount,
     /// The operation's transmission date and time, MMDDhhmmss in UTC.
     TransmissionDateTime,
@@ -25,66 +44,180 @@ pub enum Source {
     Country,
     /// The operation's RRN.
     Rrn,
-    /// The merchant's terminal.
+    /// The terminal of the payment.
     TerminalId,
     /// The merchant's acceptor identification code.
     AcceptorId,
-    /// The merchant's name (25), city (13) and country (2): 40 characters.
+    /// The merchant's name, city and country: 40 characters, in the host's layout.
     AcceptorNameLocation,
     /// The amount's currency, ISO 4217 numeric, three digits.
     CurrencyNumeric,
     /// The card verification value. Where the customer gave none, the element is left out.
     Cvv,
-    /// The same in every message.
-    Literal(String),
-    /// Sub-elements of a two-digit tag, a two-digit length and a value, in this order. Those
-    /// without a value are left out, and the whole element when all are.
-    Subelements(Vec<(u8, Source)>),
+    /// The code that the profile gives to the reason of the operation.
+    Reason,
+    /// The original's STAN.
+    OriginalStan,
+    /// The original's RRN.
+    OriginalRrn,
+    /// The original's transmission date and time, MMDDhhmmss in UTC.
+    OriginalTransmissionDateTime,
+    /// The original's time at the merchant, hhmmss.
+    OriginalLocalTime,
+    /// The original's date at the merchant, MMDD.
+    OriginalLocalDate,
+    /// DE 38 of the original's approval. Where it has none, the element is left out.
+    OriginalApprovalCode,
 }
 
-/// The sources that a profile can name.
-const NAMED: [(&str, Source); 15] = [
-    ("pan", Source::Pan),
-    ("amount", Source::Amount),
-    ("transmission_date_time", Source::TransmissionDateTime),
-    ("stan", Source::Stan),
-    ("local_time", Source::LocalTime),
-    ("local_date", Source::LocalDate),
-    ("expiry", Source::Expiry),
-    ("mcc", Source::Mcc),
-    ("country", Source::Country),
-    ("rrn", Source::Rrn),
-    ("terminal_id", Source::TerminalId),
-    ("acceptor_id", Source::AcceptorId),
-    ("acceptor_name_location", Source::AcceptorNameLocation),
-    ("currency_numeric", Source::CurrencyNumeric),
-    ("cvv", Source::Cvv),
-];
+impl NamedSource {
+    /// Every source and its name.
+    pub const ALL: [(&'static str, Self); 22] = [
+        ("pan", Self::Pan),
+        ("amount", Self::Amount),
+        ("transmission_date_time", Self::TransmissionDateTime),
+        ("stan", Self::Stan),
+        ("local_time", Self::LocalTime),
+        ("local_date", Self::LocalDate),
+        ("expiry", Self::Expiry),
+        ("mcc", Self::Mcc),
+        ("country", Self::Country),
+        ("rrn", Self::Rrn),
+        ("terminal_id", Self::TerminalId),
+        ("acceptor_id", Self::AcceptorId),
+        ("acceptor_name_location", Self::AcceptorNameLocation),
+        ("currency_numeric", Self::CurrencyNumeric),
+        ("cvv", Self::Cvv),
+        ("reason", Self::Reason),
+        ("original_stan", Self::OriginalStan),
+        ("original_rrn", Self::OriginalRrn),
+        (
+            "original_transmission_date_time",
+            Self::OriginalTransmissionDateTime,
+        ),
+        ("original_local_time", Self::OriginalLocalTime),
+        ("original_local_date", Self::OriginalLocalDate),
+        ("original_approval_code", Self::OriginalApprovalCode),
+    ];
 
-impl Source {
     /// The source of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        NAMED
+        Self::ALL
             .iter()
             .find(|(known, _)| *known == name)
-            .map(|(_, source)| source.clone())
+            .map(|(_, source)| *source)
     }
 
-    /// Every name there is.
+    /// Every name there is, for an error.
     #[must_use]
-    pub fn names() -> Vec<&'static str> {
-        NAMED.iter().map(|(name, _)| *name).collect()
+    pub fn names() -> String {
+        Self::ALL.map(|(name, _)| name).join(", ")
+    }
+
+    /// Whether only an operation with an original has it.
+    #[must_use]
+    pub fn needs_original(self) -> bool {
+        matches!(
+            self,
+            Self::OriginalStan
+                | Self::OriginalRrn
+                | Self::OriginalTransmissionDateTime
+                | Self::OriginalLocalTime
+                | Self::OriginalLocalDate
+                | Self::OriginalApprovalCode
+        )
     }
 }
 
-/// How a request is made: its message type, and what each data element holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
-    /// The message type.
-    pub mti: Mti,
-    /// The message type of its answer.
-    pub response_mti: Mti,
-    /// The data elements, in ascending order.
-    pub fields: Vec<(u8, Source)>,
+/// A part of the original data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginalPart {
+    /// Its message type, 4 digits.
+    Mti,
+    /// Its STAN, 6 digits.
+    Stan,
+    /// Its DE 7, 10 digits.
+    TransmissionDateTime,
+    /// Its DE 12, 6 digits.
+    LocalTime,
+    /// Its DE 13, 4 digits.
+    LocalDate,
+    /// Its DE 32, filled with zeros on the left to 11 digits.
+    AcquiringInstitution,
+    /// Its DE 33, filled with zeros on the left to 11 digits.
+    ForwardingInstitution,
+}
+
+impl OriginalPart {
+    /// Every part, its name in a profile, and its width in characters.
+    pub const ALL: [(&'static str, Self, usize); 7] = [
+        ("mti", Self::Mti, 4),
+        ("stan", Self::Stan, 6),
+        ("transmission_date_time", Self::TransmissionDateTime, 10),
+        ("local_time", Self::LocalTime, 6),
+        ("local_date", Self::LocalDate, 4),
+        ("acquiring_institution", Self::AcquiringInstitution, 11),
+        ("forwarding_institution", Self::ForwardingInstitution, 11),
+    ];
+
+    /// The part of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(known, _, _)| *known == name)
+            .map(|(_, part, _)| *part)
+    }
+
+    /// Its width, in characters.
+    #[must_use]
+    pub fn width(self) -> usize {
+        Self::ALL
+            .iter()
+            .find(|(_, part, _)| *part == self)
+            .map_or(0, |(_, _, width)| *width)
+    }
+}
+
+impl Source {
+    /// The source and, where it has sub-elements, those of them: each is shown to `visit`.
+    pub fn visit<'a>(&'a self, visit: &mut impl FnMut(&'a Source)) {
+        visit(self);
+        match self {
+            Self::Subelements(parts) => parts.iter().for_each(|(_, part)| part.visit(visit)),
+            Self::Kept(_, Some(otherwise)) => otherwise.visit(visit),
+            _ => {}
+        }
+    }
+
+    /// Whether the source, or one of its sub-elements, is `wanted`.
+    #[must_use]
+    pub fn contains(&self, wanted: impl Fn(&Source) -> bool) -> bool {
+        let mut found = false;
+        self.visit(&mut |source| found |= wanted(source));
+        found
+    }
+
+    /// Whether only an operation with an original has it.
+    #[must_use]
+    pub fn needs_original(&self) -> bool {
+        match self {
+            Self::Named(named) => named.needs_original(),
+            Self::OriginalData(_) | Self::Kept(..) | Self::AsSent(_) => true,
+            Self::Literal(_) | Self::Subelements(_) => false,
+        }
+    }
+
+    /// Whether a host can find the original by it.
+    #[must_use]
+    pub fn names_original(&self) -> bool {
+        match self {
+            Self::Named(named) => {
+                matches!(named, NamedSource::OriginalStan | NamedSource::OriginalRrn)
+            }
+            Self::OriginalData(_) | Self::Kept(..) => true,
+            Self::Literal(_) | Self::AsSent(_) | Self::Subelements(_) => false,
+        }
+    }
 }

@@ -1,77 +1,263 @@
-//! The values that a request can hold, each written as its data element wants it.
+//! The values that a message can hold, each written as its data element wants it.
 
-use crate::payment::merchant::Merchant;
+use std::borrow::Cow;
+
+use arrayvec::ArrayString;
+use jiff::tz::TimeZone;
+
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::Operation;
 
-use super::contents::Contents;
-use super::source::Source;
+use super::contents::{Original, Outgoing};
+use super::definition::{Mapping, Messages};
+use super::element;
+use super::error::MessageError;
+use super::format::Format;
+use super::local_clock::{date_time_number, time_zone};
+use super::name_location::NAME_LOCATION;
+use super::source::{NamedSource, OriginalPart, Source};
 
-/// The values of one request, each written with as many digits as it has places.
-pub(in crate::hosts) struct Values<'a> {
-    contents: Contents<'a>,
+/// The longest original data, in characters: DE 90 has 42.
+pub(in crate::hosts) const ORIGINAL_DATA: usize = 64;
+/// Digits of an institution in the original data.
+const INSTITUTION: usize = 11;
+
+/// The values of one message, each written with as many digits as it has places.
+pub(super) struct Values<'a> {
+    outgoing: Outgoing<'a>,
+    mapping: &'a Mapping,
+    messages: &'a Messages,
     amount: Digits,
     transmitted: Digits,
     stan: Digits,
-    local_time: Digits,
-    local_date: Digits,
+    local: LocalDateTime,
     country: Digits,
     currency: Digits,
-    name_location: [u8; 40],
+    name_location: [u8; NAME_LOCATION],
+    original: Option<OriginalValues<'a>>,
+}
+
+/// The values of the original.
+struct OriginalValues<'a> {
+    original: Original<'a>,
+    stan: Digits,
+    transmitted: Digits,
+    local: LocalDateTime,
+}
+
+/// A moment at the merchant: DE 12 and DE 13.
+struct LocalDateTime {
+    time: Digits,
+    date: Digits,
+}
+
+impl LocalDateTime {
+    fn of(at: UnixMillis, zone: &TimeZone) -> Self {
+        let number = date_time_number(at, zone);
+        Self {
+            time: Digits::of(number % 1_000_000, 6),
+            date: Digits::of(number / 1_000_000, 4),
+        }
+    }
 }
 
 impl<'a> Values<'a> {
-    pub(in crate::hosts) fn of(contents: Contents<'a>, utc_offset_minutes: i16) -> Self {
-        let Contents {
+    /// The values of a message.
+    ///
+    /// # Errors
+    /// When the host can't be told the amount, or the merchant's time zone does not exist.
+    pub(super) fn of(
+        outgoing: Outgoing<'a>,
+        mapping: &'a Mapping,
+        format: &Format<'a>,
+    ) -> Result<Self, MessageError> {
+        let Outgoing {
             operation,
             merchant,
+            original,
             ..
-        } = contents;
-        let offset_ms = i64::from(utc_offset_minutes) * 60_000;
-        let local = transmission_date_time(operation.transmitted_at.plus_ms(offset_ms));
-        Self {
-            amount: Digits::of(amount_minor(operation), 12),
-            transmitted: Digits::of(transmission_date_time(operation.transmitted_at), 10),
-            stan: Digits::of(u64::from(operation.stan.get()), 6),
-            local_time: Digits::of(local % 1_000_000, 6),
-            local_date: Digits::of(local / 1_000_000, 4),
+        } = outgoing;
+        let zone = zone_of(format.time_zone, &merchant.time_zone)?;
+        let zone = &*zone;
+        let amount = format.minor_digits.wire_amount(operation.amount)?;
+        Ok(Self {
+            mapping,
+            messages: format.messages,
+            amount: Digits::of(amount, 12),
+            transmitted: transmitted(operation),
+            stan: stan(operation),
+            local: LocalDateTime::of(operation.transmitted_at, zone),
             country: Digits::of(u64::from(merchant.country_numeric), 3),
             currency: Digits::of(u64::from(operation.amount.currency().numeric()), 3),
-            name_location: name_location(merchant),
-            contents,
+            name_location: format.name_location.write(merchant),
+            original: original.map(|original| OriginalValues {
+                original,
+                stan: stan(original.operation),
+                transmitted: transmitted(original.operation),
+                local: LocalDateTime::of(original.operation.transmitted_at, zone),
+            }),
+            outgoing,
+        })
+    }
+
+    /// The value of a source that is one text; `None` where this message has none.
+    ///
+    /// # Errors
+    /// When the message needs what the operation does not have.
+    pub(super) fn get<'b>(&'b self, source: &'b Source) -> Result<Option<&'b str>, MessageError> {
+        match source {
+            Source::Named(named) => self.named(*named),
+            Source::Literal(text) => Ok(Some(text)),
+            Source::Kept(name, otherwise) => {
+                match (
+                    name.find(&self.original()?.original.operation.kept),
+                    otherwise,
+                ) {
+                    (None, Some(otherwise)) => self.get(otherwise),
+                    (kept, _) => Ok(kept),
+                }
+            }
+            Source::AsSent(name) => name
+                .find(&self.original()?.original.operation.sent)
+                .map(Some)
+                .ok_or_else(|| MessageError::NotRecorded {
+                    element: name.clone(),
+                }),
+            // Composed by the builder.
+            Source::OriginalData(_) | Source::Subelements(_) => Ok(None),
         }
     }
 
-    /// The value of a source; `None` where this request has none.
-    pub(in crate::hosts) fn get<'b>(&'b self, source: &'b Source) -> Option<&'b str> {
-        let Contents {
+    fn named(&self, source: NamedSource) -> Result<Option<&str>, MessageError> {
+        let Outgoing {
             operation,
             merchant,
             card,
-        } = &self.contents;
-        Some(match source {
-            Source::Pan => card.as_ref()?.pan,
-            Source::Amount => self.amount.as_str(),
-            Source::TransmissionDateTime => self.transmitted.as_str(),
-            Source::Stan => self.stan.as_str(),
-            Source::LocalTime => self.local_time.as_str(),
-            Source::LocalDate => self.local_date.as_str(),
-            Source::Expiry => card.as_ref()?.expiry_yymm,
-            Source::Mcc => &merchant.mcc,
-            Source::Country => self.country.as_str(),
-            Source::Rrn => operation.rrn.as_str(),
-            Source::TerminalId => &operation.terminal_id,
-            Source::AcceptorId => &merchant.acceptor_id,
-            Source::AcceptorNameLocation => {
-                std::str::from_utf8(&self.name_location).unwrap_or_default()
+            ..
+        } = &self.outgoing;
+        let card = || card.as_ref().ok_or(MessageError::NoCard);
+        use NamedSource as N;
+        Ok(Some(match source {
+            N::Pan => card()?.pan,
+            N::Amount => self.amount.as_str(),
+            N::TransmissionDateTime => self.transmitted.as_str(),
+            N::Stan => self.stan.as_str(),
+            N::LocalTime => self.local.time.as_str(),
+            N::LocalDate => self.local.date.as_str(),
+            N::Expiry => card()?.expiry_yymm,
+            N::Mcc => &merchant.mcc,
+            N::Country => self.country.as_str(),
+            N::Rrn => operation.rrn.as_str(),
+            N::TerminalId => &operation.terminal_id,
+            N::AcceptorId => &merchant.acceptor_id,
+            N::AcceptorNameLocation => std::str::from_utf8(&self.name_location).unwrap_or_default(),
+            N::CurrencyNumeric => self.currency.as_str(),
+            N::Cvv => return Ok(card()?.cvv),
+            N::Reason => self.reason()?,
+            N::OriginalStan => self.original()?.stan.as_str(),
+            N::OriginalRrn => self.original()?.original.operation.rrn.as_str(),
+            N::OriginalTransmissionDateTime => self.original()?.transmitted.as_str(),
+            N::OriginalLocalTime => self.original()?.local.time.as_str(),
+            N::OriginalLocalDate => self.original()?.local.date.as_str(),
+            N::OriginalApprovalCode => return Ok(self.original()?.original.approval_code),
+        }))
+    }
+
+    fn original(&self) -> Result<&OriginalValues<'a>, MessageError> {
+        self.original.as_ref().ok_or(MessageError::NoOriginal)
+    }
+
+    fn reason(&self) -> Result<&str, MessageError> {
+        let got = self.outgoing.reason;
+        self.mapping
+            .reasons
+            .iter()
+            .find(|(reason, _)| Some(*reason) == got)
+            .map(|(_, code)| code.as_str())
+            .ok_or(MessageError::Reason { got })
+    }
+
+    /// The parts of the original, one after another. A part that was recorded as sent is taken from the
+    /// record; the others are computed.
+    ///
+    /// # Errors
+    /// When the operation has no original, or an institution does not fit.
+    pub(super) fn original_data(
+        &self,
+        parts: &[OriginalPart],
+    ) -> Result<ArrayString<ORIGINAL_DATA>, MessageError> {
+        let values = self.original()?;
+        let operation = values.original.operation;
+        let sent = |name| element::find(&operation.sent, name);
+        let mut data = ArrayString::new();
+        for part in parts {
+            let text = match part {
+                OriginalPart::Mti => operation.mti.as_str(),
+                OriginalPart::Stan => values.stan.as_str(),
+                OriginalPart::TransmissionDateTime => values.transmitted.as_str(),
+                OriginalPart::LocalTime => sent("12").unwrap_or(values.local.time.as_str()),
+                OriginalPart::LocalDate => sent("13").unwrap_or(values.local.date.as_str()),
+                OriginalPart::AcquiringInstitution => {
+                    sent("32").unwrap_or(self.literal_of_original(operation, 32))
+                }
+                OriginalPart::ForwardingInstitution => {
+                    sent("33").unwrap_or(self.literal_of_original(operation, 33))
+                }
+            };
+            let de = match part {
+                OriginalPart::AcquiringInstitution => 32,
+                _ => 33,
+            };
+            let zeros = part
+                .width()
+                .checked_sub(text.len())
+                .ok_or(MessageError::Institution {
+                    de,
+                    got: text.len(),
+                })?;
+            let zeros = ZEROS.get(..zeros).unwrap_or_default();
+            // The profile's check has counted the widths.
+            let fits = data.try_push_str(zeros).is_ok() && data.try_push_str(text).is_ok();
+            if !fits {
+                return Err(MessageError::TooLong {
+                    expected: ORIGINAL_DATA,
+                    got: data.len() + text.len(),
+                });
             }
-            Source::CurrencyNumeric => self.currency.as_str(),
-            Source::Cvv => card.as_ref()?.cvv?,
-            Source::Literal(text) => text,
-            Source::Subelements(_) => return None,
-        })
+        }
+        Ok(data)
+    }
+
+    /// The text that messages of the original's kind always have in a data element; empty where they don't
+    /// have it.
+    fn literal_of_original(&self, operation: &Operation, de: u8) -> &str {
+        let message = self.messages.get(operation.kind);
+        match message.and_then(|message| message.source(de)) {
+            Some(Source::Literal(text)) => text,
+            _ => "",
+        }
     }
 }
+
+/// The time zone of DE 12 and DE 13: the host's own, or the merchant's.
+fn zone_of<'a>(
+    host: Option<&'a TimeZone>,
+    merchant: &str,
+) -> Result<Cow<'a, TimeZone>, MessageError> {
+    match host {
+        Some(zone) => Ok(Cow::Borrowed(zone)),
+        None => time_zone(merchant)
+            .map(Cow::Owned)
+            .ok_or_else(|| MessageError::TimeZone {
+                got: merchant.to_owned(),
+            }),
+    }
+}
+
+const ZEROS: &str = match std::str::from_utf8(&[b'0'; INSTITUTION]) {
+    Ok(zeros) => zeros,
+    Err(_) => "",
+};
 
 /// A number with leading zeros, in up to 20 places.
 struct Digits {
@@ -98,41 +284,15 @@ impl Digits {
     }
 }
 
+fn transmitted(operation: &Operation) -> Digits {
+    Digits::of(transmission_date_time(operation.transmitted_at), 10)
+}
+
+fn stan(operation: &Operation) -> Digits {
+    Digits::of(u64::from(operation.stan.get()), 6)
+}
+
 /// MMDDhhmmss in UTC, as a number: DE 7.
 pub(in crate::hosts) fn transmission_date_time(at: UnixMillis) -> u64 {
-    let at = at.utc();
-    let (_, month, day) = at.to_calendar_date();
-    let (hour, minute, second) = at.to_hms();
-    [u8::from(month), day, hour, minute, second]
-        .into_iter()
-        .fold(0, |number, part| number * 100 + u64::from(part))
-}
-
-/// DE 4, in minor units.
-pub(in crate::hosts) fn amount_minor(operation: &Operation) -> u64 {
-    // An amount is never negative.
-    u64::try_from(operation.amount.amount_minor()).unwrap_or(0)
-}
-
-/// DE 43 in the layout that hosts read: name 1-25, city 26-38, country 39-40. What is longer is
-/// cut, and what no host could read becomes a question mark.
-pub(in crate::hosts) fn name_location(merchant: &Merchant) -> [u8; 40] {
-    const NAME: usize = 25;
-    const CITY: usize = 13;
-    let mut field = [b' '; 40];
-    let (name, rest) = field.split_at_mut(NAME);
-    let (city, country) = rest.split_at_mut(CITY);
-    for (part, text) in [
-        (name, &merchant.name),
-        (city, &merchant.city),
-        (country, &merchant.country),
-    ] {
-        for (place, character) in part.iter_mut().zip(text.chars()) {
-            let readable = u8::try_from(character)
-                .ok()
-                .filter(|byte| (b' '..=b'~').contains(byte));
-            *place = readable.unwrap_or(b'?');
-        }
-    }
-    field
+    date_time_number(at, &TimeZone::UTC)
 }

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use iso8583::Dialect;
+use iso8583::field::{Format, LengthRule};
+use jiff::tz::TimeZone;
 
-use crate::payment::decline::ResponseCode;
+use crate::hosts::message::amount::MinorDigits;
+use crate::hosts::message::local_clock::time_zone;
+use crate::hosts::message::name_location::{NAME_LOCATION, NameLocationLayout};
+use crate::hosts::message::subelements::SubelementWidths;
 use crate::payment::ids::HostId;
+use crate::payment::money::Currency;
 
-use crate::hosts::message::match_key::{KeyField, KeyFields, MatchRule};
-use crate::hosts::message::response_codes::{Meaning, ResponseCodes, Unlisted, usual_advice};
-use crate::hosts::message::source::Mapping;
-
-use super::file::{DeclineFile, ProfileFile};
-use super::messages::mapping;
-use super::reading::{ProfileError, Reading};
-use super::toml_text::{shown, write_inline, write_inline_key};
+use super::file::{NameLocationFile, ProfileFile, SubelementsFile};
+use super::messages::messages;
+use super::reading::{LONGEST_WAIT, ProfileError, Reading};
+use super::toml_text::{write_inline, write_inline_key};
 use super::{
     BackOff, HostProfile, MAX_IN_FLIGHT, MAX_LINES, MAX_REPLY_TIMEOUT, NetworkProfile, PemSource,
     SpkiPin, TlsProfile,
@@ -43,10 +44,17 @@ pub(super) fn checked(
         ));
     }
     let dialect = reading.dialect(&raw.dialect)?;
-    let match_rule =
-        reading.match_rule(raw.match_key.as_deref(), raw.match_where_echoed.as_deref())?;
-    let authorization = mapping(reading, "authorization", &raw.messages.authorization)?;
-    reading.key_is_sent(match_rule, &authorization)?;
+    let least_reply = reading.millis("least_reply_ms", raw.least_reply_ms, MAX_REPLY_TIMEOUT)?;
+    if least_reply >= reply_timeout {
+        return Err(reading.fault(
+            "least_reply_ms",
+            "less than reply_timeout_ms",
+            raw.least_reply_ms,
+        ));
+    }
+    let subelements = reading.subelements(raw.subelements.as_ref())?;
+    reading.response_code_element(&dialect)?;
+    let messages = messages(reading, &raw, subelements, &dialect)?;
     Ok(HostProfile {
         host_id: reading.host_id()?,
         tls: reading.tls(&raw)?,
@@ -60,6 +68,7 @@ pub(super) fn checked(
             LONGEST_WAIT,
         )?,
         reply_timeout,
+        least_reply,
         back_off,
         network: NetworkProfile {
             sign_on: raw.sign_on,
@@ -75,10 +84,13 @@ pub(super) fn checked(
         header: reading.header(&raw.header, &dialect)?,
         dialect: Arc::new(dialect),
         framing: raw.framing,
-        utc_offset_minutes: reading.utc_offset(raw.utc_offset_minutes)?,
-        match_rule,
-        response_codes: reading.response_codes(&raw.response_codes)?,
-        authorization,
+        time_zone: reading.time_zone(raw.time_zone.as_deref())?,
+        rrn: raw.rrn,
+        minor_digits: reading.minor_digits(&raw.currency_minor_digits)?,
+        name_location: reading.name_location(raw.acceptor_name_location.as_ref())?,
+        subelements,
+        mac: raw.mac,
+        messages,
     })
 }
 
@@ -139,31 +151,100 @@ impl Reading<'_> {
             })
     }
 
-    fn within(&self, key: &str, got: usize, most: usize) -> Result<usize, ProfileError> {
-        if (1..=most).contains(&got) {
-            Ok(got)
+    fn time_zone(&self, name: Option<&str>) -> Result<Option<TimeZone>, ProfileError> {
+        name.map(|name| {
+            time_zone(name).ok_or_else(|| {
+                let expected = "an IANA time zone such as \"Europe/Madrid\"";
+                self.fault("time_zone", expected, format!("{name:?}"))
+            })
+        })
+        .transpose()
+    }
+
+    fn minor_digits(&self, raw: &BTreeMap<String, u32>) -> Result<MinorDigits, ProfileError> {
+        const MOST: u32 = 4;
+        let mut digits = Vec::with_capacity(raw.len());
+        for (code, got) in raw {
+            let key = format!("currency_minor_digits.{code}");
+            let currency: Currency = code.parse().map_err(|_| {
+                self.fault(
+                    &key,
+                    "an ISO 4217 code such as \"HUF\"",
+                    format!("{code:?}"),
+                )
+            })?;
+            if *got > MOST {
+                return Err(self.fault(key, format!("0 to {MOST} digits"), got));
+            }
+            digits.push((currency, *got));
+        }
+        Ok(MinorDigits::new(digits))
+    }
+
+    fn name_location(
+        &self,
+        raw: Option<&NameLocationFile>,
+    ) -> Result<NameLocationLayout, ProfileError> {
+        let Some(raw) = raw else {
+            return Ok(NameLocationLayout::default());
+        };
+        for width in [raw.name, raw.city, raw.state] {
+            if width > NAME_LOCATION {
+                let expected = format!("widths of at most {NAME_LOCATION}");
+                return Err(self.fault("acceptor_name_location", expected, width));
+            }
+        }
+        let layout = NameLocationLayout {
+            name: raw.name,
+            city: raw.city,
+            state: raw.state,
+            country: raw.country,
+        };
+        if layout.width() == NAME_LOCATION {
+            Ok(layout)
         } else {
-            Err(self.fault(key, format!("1 to {most}"), got))
+            let expected = format!("widths of {NAME_LOCATION} together, the country's among them");
+            Err(self.fault("acceptor_name_location", expected, layout.width()))
         }
     }
 
-    fn millis(&self, key: &str, got: u64, most: Duration) -> Result<Duration, ProfileError> {
-        let duration = Duration::from_millis(got);
-        if duration.is_zero() || duration > most {
-            let expected = format!("1 to {} milliseconds", most.as_millis());
-            return Err(self.fault(key, expected, got));
+    fn subelements(&self, raw: Option<&SubelementsFile>) -> Result<SubelementWidths, ProfileError> {
+        let Some(raw) = raw else {
+            return Ok(SubelementWidths::default());
+        };
+        for (key, digits) in [
+            ("subelements.tag_digits", raw.tag_digits),
+            ("subelements.length_digits", raw.length_digits),
+        ] {
+            if !(2..=3).contains(&digits) {
+                return Err(self.fault(key, "2 or 3 digits", digits));
+            }
         }
-        Ok(duration)
+        Ok(SubelementWidths {
+            tag_digits: raw.tag_digits,
+            length_digits: raw.length_digits,
+        })
     }
 
-    fn utc_offset(&self, minutes: i16) -> Result<i16, ProfileError> {
-        const MOST: i16 = 14 * 60;
-        if (-MOST..=MOST).contains(&minutes) {
-            Ok(minutes)
-        } else {
-            let expected = format!("-{MOST} to {MOST} minutes");
-            Err(self.fault("utc_offset_minutes", expected, minutes))
+    /// Response codes have two characters here: a host that sends others would have every approval taken for
+    /// an answer that says nothing.
+    fn response_code_element(&self, dialect: &Dialect) -> Result<(), ProfileError> {
+        const CODE: u16 = 2;
+        let field = dialect.field(39);
+        let fits = field.is_some_and(|field| {
+            field.length() == LengthRule::Fixed
+                && field.max_units() == CODE
+                && matches!(field.format(), Format::An | Format::N | Format::Ans)
+        });
+        if fits {
+            return Ok(());
         }
+        let got = field.map_or_else(
+            || "none".to_owned(),
+            |field| format!("{} of {}", field.format(), field.max_units()),
+        );
+        let expected = "DE 39 of exactly two letters or digits (an 2), as in ISO 8583:1987";
+        Err(self.fault("dialect", expected, got))
     }
 
     fn dialect(&self, value: &toml::Value) -> Result<Dialect, ProfileError> {
@@ -198,114 +279,4 @@ impl Reading<'_> {
             }
         }
     }
-
-    fn match_rule(
-        &self,
-        always: Option<&[u8]>,
-        where_echoed: Option<&[u8]>,
-    ) -> Result<MatchRule, ProfileError> {
-        let default = MatchRule::default();
-        let rule = MatchRule {
-            always: always.map_or(Ok(default.always), |des| self.key_fields("match_key", des))?,
-            where_echoed: where_echoed.map_or(Ok(default.where_echoed), |des| {
-                self.key_fields("match_where_echoed", des)
-            })?,
-        };
-        if !rule.always.contains(KeyField::Stan) {
-            return Err(self.fault("match_key", "11 among its DEs", "none"));
-        }
-        Ok(rule)
-    }
-
-    /// A host can't echo what it was not sent: each of its responses would go unmatched.
-    fn key_is_sent(&self, rule: MatchRule, mapping: &Mapping) -> Result<(), ProfileError> {
-        let sent = |de: u8| mapping.fields.iter().any(|(there, _)| *there == de);
-        KeyField::DES
-            .into_iter()
-            .filter(|field| rule.always.contains(*field))
-            .filter_map(KeyField::de)
-            .find(|de| !sent(*de))
-            .map_or(Ok(()), |de| {
-                let expected = format!("a source for DE {de}, which is in match_key");
-                Err(self.fault("messages.authorization.fields", expected, "none"))
-            })
-    }
-
-    fn key_fields(&self, key: &str, des: &[u8]) -> Result<KeyFields, ProfileError> {
-        des.iter().try_fold(KeyFields::default(), |fields, de| {
-            KeyField::DES
-                .into_iter()
-                .find(|field| field.de() == Some(*de))
-                .map(|field| fields.with(field))
-                .ok_or_else(|| self.fault(key, "only DEs of 4, 7, 11, 37, 41 and 49", de))
-        })
-    }
-
-    fn response_codes(
-        &self,
-        raw: &BTreeMap<String, toml::Value>,
-    ) -> Result<ResponseCodes, ProfileError> {
-        let mut overrides = BTreeMap::new();
-        let mut unlisted = Unlisted::default();
-        for (code, value) in raw {
-            let key = format!("response_codes.{code}");
-            if code == "unlisted" {
-                unlisted = match value.as_str() {
-                    Some("declined") => Unlisted::Declined,
-                    Some("unclear") => Unlisted::Unclear,
-                    _ => {
-                        let expected = "\"declined\" or \"unclear\"";
-                        return Err(self.fault(key, expected, shown(value)));
-                    }
-                };
-                continue;
-            }
-            let parsed: ResponseCode = code.parse().map_err(|_| {
-                let expected = "codes of two letters or digits, or unlisted";
-                self.fault("response_codes", expected, code)
-            })?;
-            let meaning = self.meaning(&key, value)?;
-            if PARTIAL_APPROVALS.contains(&parsed.as_str()) && matches!(meaning, Meaning::Approved)
-            {
-                let expected = "\"unclear\" or a decline: the bank approves another amount with this \
-                                code, and a payment is authorized for its whole amount";
-                return Err(self.fault(key, expected, shown(value)));
-            }
-            overrides.insert(parsed, meaning);
-        }
-        Ok(ResponseCodes::new(overrides, unlisted))
-    }
-
-    fn meaning(&self, key: &str, value: &toml::Value) -> Result<Meaning, ProfileError> {
-        let expected = "\"approved\", \"unclear\", a reason for a decline, or a table of reason \
-                        and advice";
-        let decline: DeclineFile = match value.as_str() {
-            Some("approved") => return Ok(Meaning::Approved),
-            Some("unclear") => return Ok(Meaning::Unclear),
-            Some(_) => DeclineFile {
-                reason: value
-                    .clone()
-                    .try_into()
-                    .map_err(|_| self.fault(key, expected, shown(value)))?,
-                advice: None,
-            },
-            None => value
-                .clone()
-                .try_into()
-                .map_err(|error: toml::de::Error| self.fault(key, expected, error.message()))?,
-        };
-        Ok(Meaning::Declined {
-            reason: decline.reason,
-            advice: decline
-                .advice
-                .unwrap_or_else(|| usual_advice(decline.reason)),
-        })
-    }
 }
-
-/// The codes by which a bank approves less than was asked for (ISO 8583:1987, DE 39: 10; 32 and 87 in
-/// wide private use).
-const PARTIAL_APPROVALS: [&str; 3] = ["10", "32", "87"];
-
-/// The longest time of a profile but for the time-out of an answer: an hour.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);

@@ -6,6 +6,11 @@ use std::path::PathBuf;
 use iso8583::Framing;
 use serde::Deserialize;
 
+use crate::hosts::message::contents::Reason;
+use crate::hosts::message::definition::{Style, UnknownRule};
+use crate::hosts::message::format::MacRule;
+use crate::hosts::message::name_location::CountryForm;
+use crate::hosts::message::rrn::RrnForm;
 use crate::payment::decline::{DeclineAdvice, DeclineReason};
 
 #[derive(Deserialize)]
@@ -30,6 +35,8 @@ pub(super) struct ProfileFile {
     pub(super) connect_timeout_ms: u64,
     #[serde(default = "default_reply_timeout_ms")]
     pub(super) reply_timeout_ms: u64,
+    #[serde(default = "default_least_reply_ms")]
+    pub(super) least_reply_ms: u64,
     #[serde(default = "default_back_off_first_ms")]
     pub(super) back_off_first_ms: u64,
     #[serde(default = "default_back_off_longest_ms")]
@@ -45,28 +52,78 @@ pub(super) struct ProfileFile {
     pub(super) framing: Framing,
     #[serde(default)]
     pub(super) header: String,
+    pub(super) time_zone: Option<String>,
     #[serde(default)]
-    pub(super) utc_offset_minutes: i16,
+    pub(super) rrn: RrnForm,
+    #[serde(default)]
+    pub(super) mac: MacRule,
+    #[serde(default)]
+    pub(super) currency_minor_digits: BTreeMap<String, u32>,
+    pub(super) acceptor_name_location: Option<NameLocationFile>,
+    pub(super) subelements: Option<SubelementsFile>,
+    pub(super) host_reverses: Option<Vec<String>>,
     pub(super) match_key: Option<Vec<u8>>,
     pub(super) match_where_echoed: Option<Vec<u8>>,
     #[serde(default)]
     pub(super) response_codes: BTreeMap<String, toml::Value>,
-    pub(super) messages: MessagesFile,
+    pub(super) messages: BTreeMap<String, MessageFile>,
 }
 
+/// `[acceptor_name_location]`: the widths of DE 43.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MessagesFile {
-    pub(super) authorization: MessageFile,
+pub(super) struct NameLocationFile {
+    pub(super) name: usize,
+    pub(super) city: usize,
+    #[serde(default)]
+    pub(super) state: usize,
+    pub(super) country: CountryForm,
 }
 
+/// `[subelements]`: the digits of a tag and of a length.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubelementsFile {
+    pub(super) tag_digits: u8,
+    pub(super) length_digits: u8,
+}
+
+/// `[messages.NAME]`: one message.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageFile {
-    pub(super) mti: String,
+    pub(super) style: Style,
+    pub(super) mti: Option<String>,
+    pub(super) response_mti: Option<String>,
+    #[serde(default)]
     pub(super) fields: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    pub(super) reasons: BTreeMap<Reason, String>,
+    pub(super) repeats: Option<RepeatsFile>,
+    pub(super) match_key: Option<Vec<u8>>,
+    pub(super) match_where_echoed: Option<Vec<u8>>,
+    #[serde(default)]
+    pub(super) response_codes: BTreeMap<String, toml::Value>,
+    pub(super) error_element: Option<u8>,
+    pub(super) unknown: Option<UnknownRule>,
+    #[serde(default)]
+    pub(super) keep: Vec<toml::Value>,
 }
 
+/// `[messages.NAME.repeats]`: how an advice is sent again.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RepeatsFile {
+    pub(super) mti: Option<String>,
+    pub(super) first_ms: Option<u64>,
+    pub(super) factor: Option<u32>,
+    pub(super) longest_ms: Option<u64>,
+    pub(super) cap: Option<u32>,
+    pub(super) per_second: Option<u32>,
+    pub(super) window: Option<usize>,
+}
+
+/// A decline as a response code's meaning.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeclineFile {
@@ -89,6 +146,9 @@ const fn default_connect_timeout_ms() -> u64 {
 const fn default_reply_timeout_ms() -> u64 {
     4000
 }
+const fn default_least_reply_ms() -> u64 {
+    1000
+}
 const fn default_back_off_first_ms() -> u64 {
     100
 }
@@ -101,3 +161,6 @@ const fn default_echo_interval_ms() -> u64 {
 const fn default_echo_timeout_ms() -> u64 {
     5000
 }
+
+#[cfg(test)]
+mod tests;

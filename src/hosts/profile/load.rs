@@ -57,10 +57,10 @@ pub fn parse(text: &str, file: &Path, base: &Path) -> Result<HostProfile, Profil
     let profile = checked(&reading, raw)?;
     profile
         .check_messages()
-        .map_err(|source| ProfileError::Message {
+        .map_err(|(kind, source)| ProfileError::Message {
             file: file.to_owned(),
-            message: "authorization",
-            source,
+            message: kind.name().to_lowercase(),
+            source: Box::new(source),
         })?;
     Ok(profile)
 }

@@ -1,8 +1,8 @@
 //! Host profiles: everything payswitch knows of a bank host, as data. Adding a bank is adding a
 //! file; `hosts/acquirer.toml` is the template, with a comment on every key.
 //!
-//! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `messages`: their values,
-//!   checked; [`reading`]: the errors, which name file and key; `toml_text`: values of TOML as text.
+//! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `messages`,
+//!   `sources`, `answers`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`: values of TOML as text.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iso8583::{Dialect, Framing};
+use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
@@ -20,17 +21,23 @@ use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::Operation;
 use crate::payment::reference::SequenceNumber;
 
-use super::message::build::{Encoder, MessageError, Writing};
-use super::message::contents::{CardFields, Contents};
-use super::message::match_key::MatchRule;
-use super::message::response_codes::ResponseCodes;
-use super::message::source::Mapping;
+use super::message::amount::MinorDigits;
+use super::message::build::{Encoder, sent_elements};
+use super::message::contents::{CardFields, Original, Outgoing, Reason};
+use super::message::definition::Messages;
+use super::message::error::MessageError;
+use super::message::format::{Format, MacRule};
+use super::message::name_location::NameLocationLayout;
+use super::message::rrn::RrnForm;
+use super::message::subelements::SubelementWidths;
 
+mod answers;
 mod checks;
 mod file;
 pub mod load;
 mod messages;
 pub mod reading;
+mod sources;
 mod toml_text;
 
 /// The most lines to one host.
@@ -140,6 +147,8 @@ pub struct HostProfile {
     pub connect_timeout: Duration,
     /// How long an answer is waited for, up to [`MAX_REPLY_TIMEOUT`].
     pub reply_timeout: Duration,
+    /// Nothing is sent with less time left than this for the answer; less than `reply_timeout`.
+    pub least_reply: Duration,
     /// How long to wait before connecting again.
     pub back_off: BackOff,
     /// How a line is kept alive.
@@ -152,52 +161,94 @@ pub struct HostProfile {
     pub framing: Framing,
     /// The bytes before each message (TPDU); empty for the dialect's own, or none.
     pub header: Vec<u8>,
-    /// The merchants' clock, in minutes east of UTC: DE 12 and DE 13.
-    pub utc_offset_minutes: i16,
-    /// Which parts of the key an answer must carry.
-    pub match_rule: MatchRule,
-    /// The meanings of DE 39.
-    pub response_codes: ResponseCodes,
-    /// How an authorization is made.
-    pub authorization: Mapping,
+    /// The time zone of DE 12 and DE 13; none for each merchant's own.
+    pub time_zone: Option<TimeZone>,
+    /// The form of DE 37.
+    pub rrn: RrnForm,
+    /// The currencies whose minor unit is not that of ISO 4217.
+    pub minor_digits: MinorDigits,
+    /// The layout of DE 43.
+    pub name_location: NameLocationLayout,
+    /// The digits of tags and lengths of sub-elements.
+    pub subelements: SubelementWidths,
+    /// The message authentication code.
+    pub mac: MacRule,
+    /// How each kind of operation travels.
+    pub messages: Messages,
 }
 
 impl HostProfile {
-    pub(in crate::hosts) fn writing(&self) -> Writing<'_> {
-        Writing {
+    pub(in crate::hosts) fn format(&self) -> Format<'_> {
+        Format {
             dialect: &self.dialect,
             framing: &self.framing,
             header: &self.header,
-            utc_offset_minutes: self.utc_offset_minutes,
+            time_zone: self.time_zone.as_ref(),
+            minor_digits: &self.minor_digits,
+            name_location: self.name_location,
+            subelements: self.subelements,
+            mac: self.mac,
+            messages: &self.messages,
         }
     }
 
-    /// Makes one authorization for a merchant and a card that fit every limit, so that a mapping
-    /// that does not fit the dialect is found at the start and not by the first payment.
+    /// Builds each message once, for a merchant and a card that fit every limit and for each reason, so that
+    /// a mapping that does not fit the dialect is found at the start and not by the first payment.
     ///
     /// # Errors
-    /// The first data element that does not fit.
-    pub fn check_messages(&self) -> Result<(), MessageError> {
-        let Some(operation) = sample_operation(&self.host_id) else {
+    /// The message, and the first data element that does not fit.
+    pub fn check_messages(&self) -> Result<(), (OperationKind, MessageError)> {
+        let (Some(first), Some(merchant)) = (
+            sample_operation(&self.host_id),
+            sample_merchant(&self.host_id),
+        ) else {
             return Ok(());
         };
-        let Some(merchant) = sample_merchant(&self.host_id) else {
-            return Ok(());
-        };
-        let contents = Contents {
-            operation: &operation,
-            merchant: &merchant,
-            card: Some(CardFields {
-                pan: "4000000000000002",
-                expiry_yymm: "3012",
-                cvv: Some("000"),
-            }),
-        };
-        Encoder::new()
-            .encode(&self.authorization, self.writing(), contents)
-            .map(drop)
+        let mut original = first.clone();
+        if let Some(authorization) = self.messages.get(OperationKind::Authorization) {
+            let sample = Outgoing::first(&first, &merchant, Some(SAMPLE_CARD));
+            original.sent = sent_elements(authorization, self.format(), sample)
+                .map_err(|error| (authorization.kind, error))?;
+        }
+        for message in self.messages.iter() {
+            let Some(mapping) = &message.mapping else {
+                continue;
+            };
+            let operation = Operation {
+                kind: message.kind,
+                ..first.clone()
+            };
+            let mut reasons: Vec<Option<Reason>> = mapping
+                .reasons
+                .iter()
+                .map(|(reason, _)| Some(*reason))
+                .collect();
+            if reasons.is_empty() {
+                reasons.push(None);
+            }
+            for reason in reasons {
+                let outgoing = Outgoing {
+                    original: Some(Original {
+                        operation: &original,
+                        approval_code: Some("000000"),
+                    }),
+                    reason,
+                    ..Outgoing::first(&operation, &merchant, Some(SAMPLE_CARD))
+                };
+                Encoder::new()
+                    .encode(message, self.format(), outgoing)
+                    .map_err(|error| (message.kind, error))?;
+            }
+        }
+        Ok(())
     }
 }
+
+const SAMPLE_CARD: CardFields<'static> = CardFields {
+    pan: "4000000000000002",
+    expiry_yymm: "3012",
+    cvv: Some("000"),
+};
 
 fn sample_operation(host_id: &HostId) -> Option<Operation> {
     let at = UnixMillis::new(0);

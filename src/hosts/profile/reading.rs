@@ -1,10 +1,11 @@
 //! The profile that is being read, and what can be wrong with it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use iso8583::DialectError;
 
-use crate::hosts::message::build::MessageError;
+use crate::hosts::message::error::MessageError;
 
 /// Why a profile can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +55,15 @@ pub enum ProfileError {
         /// The file.
         file: PathBuf,
         /// Which message.
-        message: &'static str,
+        message: String,
         /// Why.
         #[source]
-        source: MessageError,
+        source: Box<MessageError>,
     },
 }
+
+/// The longest time of a profile but for the time-out of an answer: an hour.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The file that is being read.
 pub(super) struct Reading<'a> {
@@ -87,5 +91,34 @@ impl Reading<'_> {
             expected: expected.into(),
             got: got.to_string(),
         }
+    }
+
+    /// A number of 1 to `most`.
+    pub(super) fn within(
+        &self,
+        key: impl Into<String>,
+        got: usize,
+        most: usize,
+    ) -> Result<usize, ProfileError> {
+        if (1..=most).contains(&got) {
+            Ok(got)
+        } else {
+            Err(self.fault(key, format!("1 to {most}"), got))
+        }
+    }
+
+    /// A time of 1 millisecond to `most`.
+    pub(super) fn millis(
+        &self,
+        key: impl Into<String>,
+        got: u64,
+        most: Duration,
+    ) -> Result<Duration, ProfileError> {
+        let duration = Duration::from_millis(got);
+        if duration.is_zero() || duration > most {
+            let expected = format!("1 to {} milliseconds", most.as_millis());
+            return Err(self.fault(key, expected, got));
+        }
+        Ok(duration)
     }
 }

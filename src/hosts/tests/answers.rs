@@ -4,6 +4,7 @@ use iso8583::{Dialect, Mti};
 use tokio::time::Instant;
 
 use super::*;
+use crate::hosts::message::contents::Outgoing;
 use crate::hosts::message::match_key::KeyField;
 use crate::hosts::notice::QuarantineReason;
 use crate::hosts::tap::Direction;
@@ -300,28 +301,49 @@ async fn in_flight_is_bounded() {
 #[tokio::test]
 async fn what_can_not_be_built_is_not_sent() {
     let (started, _bank, _line) = Started::signed_on(|_| {}).await;
-    let deadline = Instant::now() + TEST_TIMEOUT;
-    let mut merchant = known::merchant();
-    merchant.acceptor_id = "A".repeat(16);
-    let end = started
-        .hosts
-        .send(&known::operation(), &merchant, Some(CARD), deadline)
-        .await;
-    assert_eq!(end, Exchange::NotSent(FailureReason::MessageNotBuildable));
-    let mut operation = known::operation();
-    operation.kind = crate::payment::operation::OperationKind::Refund;
-    let end = started
-        .hosts
-        .send(&operation, &known::merchant(), Some(CARD), deadline)
-        .await;
-    assert_eq!(end, Exchange::NotSent(FailureReason::MessageNotBuildable));
-    operation.host_id = "elsewhere".parse().unwrap();
-    let end = started
-        .hosts
-        .send(&operation, &known::merchant(), Some(CARD), deadline)
-        .await;
-    assert_eq!(end, Exchange::NotSent(FailureReason::HostUnavailable));
+    let not_buildable = FailureReason::MessageNotBuildable;
+    let (good, merchant) = (known::operation(), known::merchant());
+    let mut long_acceptor = known::merchant();
+    long_acceptor.acceptor_id = "A".repeat(16);
+    let mut refund = known::operation();
+    refund.kind = crate::payment::operation::OperationKind::Refund;
+    let mut elsewhere = known::operation();
+    elsewhere.host_id = "elsewhere".parse().unwrap();
+    let no_card = Outgoing {
+        card: None,
+        ..known::outgoing(&good, &merchant)
+    };
+    for (outgoing, reason) in [
+        (known::outgoing(&good, &long_acceptor), not_buildable),
+        (known::outgoing(&refund, &merchant), not_buildable),
+        (no_card, not_buildable),
+        (
+            known::outgoing(&elsewhere, &merchant),
+            FailureReason::HostUnavailable,
+        ),
+    ] {
+        let deadline = Instant::now() + TEST_TIMEOUT;
+        let end = started.hosts.send(outgoing, deadline).await;
+        assert_eq!(end, Exchange::NotSent(reason));
+    }
     assert_eq!(started.hosts.status()[0].lines[0].in_flight, 0);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_with_less_time_left_than_the_bank_needs() {
+    let (started, _bank, mut line) = Started::signed_on(|profile| {
+        profile.least_reply = Duration::from_secs(5);
+        profile.reply_timeout = Duration::from_secs(10);
+    })
+    .await;
+    let soon = Instant::now() + Duration::from_secs(5);
+    let end = end_of(started.pay_until(6, soon)).await;
+    assert_eq!(end, Exchange::NotSent(FailureReason::NoTimeForTheBank));
+    let payment = started.pay(7);
+    let request = line.read_request().await;
+    assert_eq!(request.text_of(11).as_deref(), Some("000008"));
+    line.write(&answer(&request, "00")).await;
+    assert!(is_approved(&end_of(payment).await));
 }
 
 #[tokio::test]

@@ -94,6 +94,8 @@ pub(crate) struct Bank {
     pub(in crate::hosts) acceptor: TlsAcceptor,
     root: Root,
     pub(in crate::hosts) pin: SpkiPin,
+    /// How it writes messages.
+    pub(in crate::hosts) dialect: Dialect,
 }
 
 impl Bank {
@@ -130,6 +132,7 @@ impl Bank {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             root,
             pin: identity.pin,
+            dialect: Dialect::builtin("iso1987-bcd").unwrap(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Bank {
         profile.tls.client_certificate = memory(&client.certificate);
         profile.tls.client_key = memory(&client.key);
         profile.lines = 1;
+        profile.least_reply = std::time::Duration::from_millis(1);
         profile.back_off.first = std::time::Duration::from_millis(1);
         profile.back_off.longest = std::time::Duration::from_millis(20);
         profile
@@ -158,7 +162,7 @@ impl Bank {
         assert!(stream.get_ref().1.peer_certificates().is_some());
         Ok(BankLine {
             stream,
-            dialect: Dialect::builtin("iso1987-bcd").unwrap(),
+            dialect: self.dialect.clone(),
         })
     }
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use crate::hosts::message::contents::Outgoing;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::load;
+use crate::hosts::tests::CARD;
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
@@ -52,4 +54,12 @@ pub(in crate::hosts) fn numbered(number: u64) -> Operation {
         deadline: NOW.plus_ms(5000),
         ..samples::operation()
     }
+}
+
+/// The message of an operation that has no original, with a card.
+pub(in crate::hosts) fn outgoing<'a>(
+    operation: &'a Operation,
+    merchant: &'a Merchant,
+) -> Outgoing<'a> {
+    Outgoing::first(operation, merchant, Some(CARD))
 }

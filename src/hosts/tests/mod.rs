@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod bank;
 pub(super) mod known;
+mod profiles;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,9 +82,9 @@ impl Started {
     pub(super) fn pay_until(&self, number: u64, deadline: Instant) -> JoinHandle<Exchange> {
         let hosts = Arc::clone(&self.hosts);
         tokio::spawn(async move {
-            let operation = known::numbered(number);
+            let (operation, merchant) = (known::numbered(number), known::merchant());
             hosts
-                .send(&operation, &known::merchant(), Some(CARD), deadline)
+                .send(known::outgoing(&operation, &merchant), deadline)
                 .await
         })
     }
@@ -128,7 +129,7 @@ pub(super) async fn end_of(payment: JoinHandle<Exchange>) -> Exchange {
 }
 
 pub(super) fn is_approved(exchange: &Exchange) -> bool {
-    matches!(exchange, Exchange::Approved { approval, bank_us }
+    matches!(exchange, Exchange::Approved { approval, bank_us, .. }
         if approval.approval_code == "A1B2C3"
             && approval.response_code == ResponseCode::APPROVED
             && *bank_us > 0)

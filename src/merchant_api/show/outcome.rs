@@ -86,6 +86,10 @@ pub(super) fn failure(reason: FailureReason) -> pb::Failure {
             P::DeadlineBeforeSend,
             "Nothing was sent: the time for this payment was over",
         ),
+        F::NoTimeForTheBank => (
+            P::NoTimeForTheBank,
+            "Nothing was sent: less time was left than the bank needs for an answer",
+        ),
         F::MessageNotBuildable => (
             P::MessageNotBuildable,
             "Nothing was sent: the payment can't be expressed in the bank's message format",

@@ -5,7 +5,7 @@ use iso8583::Mti;
 use proptest::prelude::*;
 
 use super::*;
-use crate::hosts::message::match_key::{KeyField, Part, TerminalId};
+use crate::hosts::message::match_key::{KeyField, MatchRule, Part, TerminalId};
 
 /// A waiter that waits until the test says otherwise.
 #[derive(Debug, Clone)]
@@ -35,6 +35,7 @@ fn waiter(name: usize) -> TestWaiter {
 
 fn key(stan: u32, round: u32) -> RequestKey {
     RequestKey {
+        rule: MatchRule::default(),
         response_mti: Mti::AUTHORIZATION_RESPONSE,
         amount_minor: 100,
         transmitted: 1_121_000_000,
@@ -58,7 +59,7 @@ fn echo(key: &RequestKey) -> ReceivedKey {
 }
 
 fn table() -> InFlight<TestWaiter> {
-    InFlight::new(MatchRule::default(), 4)
+    InFlight::new(4)
 }
 
 #[test]
@@ -66,9 +67,15 @@ fn an_answer_is_found_once() {
     let mut table = table();
     let sent = key(7, 0);
     table.insert(sent, waiter(1), Instant::now()).unwrap();
-    assert_eq!(table.answer(&echo(&key(8, 0))), Match::Unmatched);
-    assert_eq!(table.answer(&echo(&sent)), Match::Found(waiter(1)));
-    assert_eq!(table.answer(&echo(&sent)), Match::Duplicate);
+    assert_eq!(
+        table.answer(&echo(&key(8, 0)), Read::Whole),
+        Match::Unmatched
+    );
+    assert_eq!(
+        table.answer(&echo(&sent), Read::Whole),
+        Match::Found(waiter(1))
+    );
+    assert_eq!(table.answer(&echo(&sent), Read::Whole), Match::Duplicate);
 }
 
 #[test]
@@ -81,8 +88,14 @@ fn a_mismatch_leaves_the_waiter_waiting() {
         ..echo(&sent)
     };
     let expected = KeyFields::default().with(KeyField::Rrn);
-    assert_eq!(table.answer(&swapped), Match::Mismatch(expected));
-    assert_eq!(table.answer(&echo(&sent)), Match::Found(waiter(1)));
+    assert_eq!(
+        table.answer(&swapped, Read::Whole),
+        Match::Mismatch(expected)
+    );
+    assert_eq!(
+        table.answer(&echo(&sent), Read::Whole),
+        Match::Found(waiter(1))
+    );
 }
 
 #[test]
@@ -100,9 +113,51 @@ fn a_stan_in_flight_is_not_overwritten() {
     // Once the first is not waited for any more, its STAN is free again, and both are known.
     first_waiter.waits.set(false);
     table.insert(second, waiter(2), Instant::now()).unwrap();
-    assert_eq!(table.answer(&echo(&first)), Match::Found(first_waiter));
-    assert_eq!(table.answer(&echo(&second)), Match::Found(waiter(2)));
-    assert_eq!(table.answer(&echo(&first)), Match::Duplicate);
+    assert_eq!(
+        table.answer(&echo(&first), Read::Whole),
+        Match::Found(first_waiter)
+    );
+    assert_eq!(
+        table.answer(&echo(&second), Read::Whole),
+        Match::Found(waiter(2))
+    );
+    assert_eq!(table.answer(&echo(&first), Read::Whole), Match::Duplicate);
+}
+
+/// A reversal may go under the STAN of its original, while that is still waited for.
+#[test]
+fn a_stan_may_be_waited_for_once_in_each_class() {
+    let mut table = table();
+    let original = key(7, 0);
+    let reversal = RequestKey {
+        response_mti: Mti::REVERSAL_ADVICE_RESPONSE,
+        ..original
+    };
+    table.insert(original, waiter(1), Instant::now()).unwrap();
+    table.insert(reversal, waiter(2), Instant::now()).unwrap();
+    let again = table.insert(reversal, waiter(3), Instant::now());
+    assert_eq!(again, Err(StanInFlight(waiter(3))));
+    let late_answer = table.answer(&echo(&original), Read::Whole);
+    assert_eq!(late_answer, Match::Found(waiter(1)));
+    let acknowledged = table.answer(&echo(&reversal), Read::Whole);
+    assert_eq!(acknowledged, Match::Found(waiter(2)));
+}
+
+#[test]
+fn a_request_that_was_not_sent_leaves_no_trace() {
+    let mut table = table();
+    let (first, second) = (key(7, 0), key(8, 0));
+    table.insert(first, waiter(1), Instant::now()).unwrap();
+    table.insert(second, waiter(2), Instant::now()).unwrap();
+    assert_eq!(table.withdraw(&first), Some(waiter(1)));
+    assert_eq!(table.withdraw(&first), None);
+    assert_eq!(table.len(), 1);
+    assert_eq!(table.answer(&echo(&first), Read::Whole), Match::Unmatched);
+    table.insert(first, waiter(3), Instant::now()).unwrap();
+    assert_eq!(
+        table.answer(&echo(&first), Read::Whole),
+        Match::Found(waiter(3))
+    );
 }
 
 #[test]
@@ -116,8 +171,14 @@ fn the_unanswered_are_forgotten_in_time_but_not_while_waited_for() {
     table.expire(start + UNANSWERED_MEMORY - Duration::from_millis(1));
     assert_eq!(table.len(), 2);
     table.expire(start + UNANSWERED_MEMORY);
-    assert_eq!(table.answer(&echo(&key(1, 0))), Match::Unmatched);
-    assert_eq!(table.answer(&echo(&key(2, 0))), Match::Found(waiter(2)));
+    assert_eq!(
+        table.answer(&echo(&key(1, 0)), Read::Whole),
+        Match::Unmatched
+    );
+    assert_eq!(
+        table.answer(&echo(&key(2, 0)), Read::Whole),
+        Match::Found(waiter(2))
+    );
 }
 
 #[test]
@@ -132,14 +193,23 @@ fn memory_is_bounded() {
         table.insert(key(stan, 0), silent, start).unwrap();
     }
     assert_eq!(table.len(), limit);
-    assert_eq!(table.answer(&echo(&key(100, 0))), Match::Unmatched);
-    assert!(matches!(table.answer(&echo(&key(101, 0))), Match::Found(_)));
+    assert_eq!(
+        table.answer(&echo(&key(100, 0)), Read::Whole),
+        Match::Unmatched
+    );
+    assert!(matches!(
+        table.answer(&echo(&key(101, 0)), Read::Whole),
+        Match::Found(_)
+    ));
 
     let mut table = self::table();
     for number in 0..ANSWERED_REMEMBERED + 5000 {
         let sent = key(u32::try_from(number + 1).unwrap(), 0);
         table.insert(sent, waiter(number), start).unwrap();
-        assert_eq!(table.answer(&echo(&sent)), Match::Found(waiter(number)));
+        assert_eq!(
+            table.answer(&echo(&sent), Read::Whole),
+            Match::Found(waiter(number))
+        );
     }
     assert_eq!(table.len(), ANSWERED_REMEMBERED);
     assert!(table.unanswered.len() <= 1025, "{}", table.unanswered.len());
@@ -197,7 +267,7 @@ proptest! {
                     }
                 }
                 Step::Answer { stan, round } => {
-                    let got = table.answer(&echo(&key(stan, round)));
+                    let got = table.answer(&echo(&key(stan, round)), Read::Whole);
                     let same_stan = model.iter().any(|known| known.stan == stan);
                     let known = model
                         .iter_mut()

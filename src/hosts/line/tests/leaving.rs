@@ -75,9 +75,11 @@ async fn a_line_that_is_not_signed_off_is_reset() {
     // Drained, but the bank does not confirm the sign-off in time.
     let mut line = bank.accept_signed_on().await;
     started.line_status(|line| line.signed_on).await;
-    assert!(!started.hosts.drain(Duration::from_millis(50)).await);
+    let hosts = Arc::clone(&started.hosts);
+    let drained = tokio::spawn(async move { hosts.drain(Duration::from_millis(500)).await });
     let sign_off = line.read().await.unwrap();
     assert_eq!(sign_off.text_of(70).as_deref(), Some("002"));
+    assert!(!drained.await.unwrap());
     assert_eq!(line.end().await, ConnectionReset);
 
     let (started, _bank, mut line) = Started::signed_on(|_| {}).await;

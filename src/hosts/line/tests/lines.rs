@@ -3,10 +3,14 @@
 use iso8583::{MessageBuilder, Mti};
 
 use super::*;
+use crate::clock::Clock;
 use crate::hosts::notice::QuarantineReason;
 use crate::hosts::status::LineState;
 use crate::hosts::tests::bank::{answer, confirmation};
+use crate::net::Net;
 use crate::payment::decline::{FailureReason, UnknownReason};
+use crate::payment::moment::UnixMillis;
+use crate::random::Random;
 
 /// Each way in which a bank may break a connection while a payment waits, and the fault of the line.
 #[tokio::test]
@@ -301,4 +305,63 @@ async fn a_host_that_is_down_is_not_waited_for() {
     let end = end_of(started.pay(1)).await;
     assert_eq!(end, Exchange::NotSent(FailureReason::HostUnavailable));
     assert!(started.hosts.drain(TEST_TIMEOUT).await);
+}
+
+/// A clock that panics when it is asked for the first time after it was armed.
+#[derive(Debug)]
+struct PanicOnce(ManualClock, std::sync::atomic::AtomicBool);
+
+impl Clock for PanicOnce {
+    fn now(&self) -> UnixMillis {
+        let armed = self.1.swap(false, std::sync::atomic::Ordering::AcqRel);
+        assert!(!armed, "the armed clock panics");
+        self.0.now()
+    }
+}
+
+/// A fault of this program on one line costs what is in flight there, and the line is made again.
+#[tokio::test]
+async fn a_line_whose_task_panics_is_started_again() {
+    let bank = Bank::start().await;
+    let clock = Arc::new(PanicOnce(ManualClock::at(known::NOW), false.into()));
+    let (notices, _receiver) = mpsc::channel(64);
+    let hosts = Hosts::start(
+        vec![bank.profile()],
+        HostsOptions::default(),
+        Net::SYSTEM,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Random::SYSTEM,
+        notices,
+    );
+    let hosts = Arc::new(hosts.unwrap());
+    let mut line = bank.accept_signed_on().await;
+    assert!(hosts.ready(TEST_TIMEOUT).await);
+    let (operation, merchant) = (known::numbered(6), known::merchant());
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    let payment = hosts.send(known::outgoing(&operation, &merchant), deadline);
+    let panic = async {
+        let request = line.read_request().await;
+        clock.1.store(true, std::sync::atomic::Ordering::Release);
+        // What matches nothing is reported with its time.
+        let mut unmatched = answer(&request, "00");
+        unmatched.number(11, 424_242);
+        line.write(&unmatched).await;
+    };
+    let (end, ()) = tokio::join!(payment, panic);
+    assert_eq!(end, Exchange::Unknown(UnknownReason::ConnectionLost));
+
+    let mut line = bank.accept_signed_on().await;
+    assert!(hosts.ready(TEST_TIMEOUT).await);
+    let status = hosts.status();
+    let fault = status[0].lines[0].last_fault.as_deref();
+    assert_eq!(fault, Some("the line's task panicked"));
+    let operation = known::numbered(7);
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    let payment = hosts.send(known::outgoing(&operation, &merchant), deadline);
+    let answer_it = async {
+        let request = line.read_request().await;
+        line.write(&answer(&request, "00")).await;
+    };
+    let (end, ()) = tokio::join!(payment, answer_it);
+    assert!(is_approved(&end));
 }

@@ -1,20 +1,23 @@
 //! A connection that takes a few bytes and no more: what was written, what was queued, what was
 //! neither. Without TLS, so that the test decides byte by byte what the bank took.
 
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::{oneshot, watch};
 
 use super::*;
 use crate::hosts::line::fault::LineFault;
 use crate::hosts::line::report::Reporter;
 use crate::hosts::line::session::{Session, SessionEnd};
+use crate::hosts::line::socket::{CountedSocket, TakenBytes};
 use crate::hosts::line::waiter;
-use crate::hosts::line::{Line, LineHandle, QueuedRequest, claim_by};
+use crate::hosts::line::{Line, LineHandle, QueuedRequest};
 use crate::hosts::message::build::{Encoder, request_key};
-use crate::hosts::message::contents::Contents;
 use crate::hosts::status::StatusBoard;
+use crate::hosts::tests::bank::answer;
 use crate::net::Net;
 use crate::payment::decline::{FailureReason, UnknownReason};
 use crate::random::Random;
@@ -76,11 +79,13 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
 
 async fn stalled() -> Stalled<DuplexStream> {
     let (ours, bank) = tokio::io::duplex(PIPE_BYTES);
-    start(detached_line().await, ours, bank)
+    let ours = CountedSocket::new(ours);
+    let taken = ours.taken_bytes();
+    start(detached_line().await, ours, taken, bank)
 }
 
 /// Runs a session on `ours`, the other end of which is `bank`.
-fn start<S, B>(detached: DetachedLine, ours: S, bank: B) -> Stalled<B>
+fn start<S, B>(detached: DetachedLine, ours: S, taken: TakenBytes, bank: B) -> Stalled<B>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -93,7 +98,7 @@ where
     } = detached;
     let (end, ended) = oneshot::channel();
     tokio::spawn(async move {
-        let over = Session::new(&mut line, ours).run().await;
+        let over = Session::new(&mut line, ours, taken).run().await;
         let _ = end.send(over);
         // The queue stays open, as it does while a line connects again.
         std::future::pending::<()>().await;
@@ -111,24 +116,20 @@ impl<B> Stalled<B> {
     fn send(&self, number: u64, until: Instant) -> JoinHandle<Exchange> {
         let operation = known::numbered(number);
         let merchant = known::merchant();
-        let mapping = &self.profile.authorization;
-        let contents = Contents {
-            operation: &operation,
-            merchant: &merchant,
-            card: Some(CARD),
-        };
+        let message = self.profile.messages.get(operation.kind).unwrap();
+        let format = self.profile.format();
         let frame = Encoder::new()
-            .encode(mapping, self.profile.writing(), contents)
+            .encode(message, format, known::outgoing(&operation, &merchant))
             .unwrap();
         assert!(frame.len() > PIPE_BYTES);
         self.handle.load.fetch_add(1, Ordering::AcqRel);
         let load = Arc::clone(&self.handle.load);
         let now = Instant::now();
-        let (waiter, pending) = waiter::request(operation.id, load, now);
+        let (waiter, pending) = waiter::request(&operation, load, now);
         let request = QueuedRequest {
             frame,
-            key: request_key(mapping, &operation).unwrap(),
-            claim_by: claim_by(now, until),
+            key: request_key(message, format, &operation, None).unwrap(),
+            claim_by: until.checked_sub((until - now) / 2).unwrap(),
             deadline: until,
             waiter,
         };
@@ -214,8 +215,10 @@ async fn what_tls_holds_at_the_deadline_is_not_flushed() {
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
     // The bank's handshake ends only when the session has read its tickets.
     let accepted = tokio::spawn(bank.acceptor.accept(theirs));
-    let ours = connector.connect(tls.server_name.clone(), ours);
-    let mut stalled = start(detached, ours.await.unwrap(), accepted);
+    let ours = connector.connect(tls.server_name.clone(), CountedSocket::new(ours));
+    let ours = ours.await.unwrap();
+    let taken = ours.get_ref().0.taken_bytes();
+    let mut stalled = start(detached, ours, taken, accepted);
     let mut theirs = (&mut stalled.bank).await.unwrap().unwrap();
     let written = stalled.send(1, Instant::now() + SHORT);
     let end = end_of(written).await;
@@ -230,14 +233,97 @@ async fn what_tls_holds_at_the_deadline_is_not_flushed() {
     assert!(matches!(end, SessionEnd::Lost(LineFault::WriteDeadline)));
 }
 
-#[test]
-fn a_write_begins_a_sixteenth_of_the_time_before_the_deadline_at_the_latest() {
+/// A request that waits behind one that is stuck is taken out of the buffer: the line, and what it carries,
+/// does not pay for it.
+#[tokio::test]
+async fn what_was_not_handed_over_in_time_is_taken_out_and_the_line_goes_on() {
+    let mut stalled = stalled().await;
     let now = Instant::now();
-    let after = |ms| now + Duration::from_millis(ms);
-    for (deadline_ms, expected_ms) in [(4000, 3750), (160, 150), (0, 0)] {
-        assert_eq!(claim_by(now, after(deadline_ms)), after(expected_ms));
+    // All three are in one write.
+    let stuck = stalled.send(1, now + TEST_TIMEOUT);
+    let expired = stalled.send(2, now + Duration::from_millis(1500));
+    let last = stalled.send(3, now + TEST_TIMEOUT);
+    let end = end_of(expired).await;
+    assert_eq!(end, Exchange::NotSent(FailureReason::NoTimeForTheBank));
+    for (stan, payment) in [(2, stuck), (4, last)] {
+        let length = stalled.bank.read_u16().await.unwrap();
+        let mut message = vec![0; usize::from(length)];
+        stalled.bank.read_exact(&mut message).await.unwrap();
+        let decoded = stalled.profile.dialect.decode(&message).unwrap();
+        assert_eq!(decoded.number(11), Some(stan));
+        let request = decoded.to_builder();
+        let mut reply = vec![0, 0];
+        let dialect = &stalled.profile.dialect;
+        dialect.encode(&answer(&request, "00"), &mut reply).unwrap();
+        let length = u16::try_from(reply.len() - 2).unwrap().to_be_bytes();
+        reply[..2].copy_from_slice(&length);
+        stalled.bank.write_all(&reply).await.unwrap();
+        assert!(is_approved(&end_of(payment).await));
     }
-    assert_eq!(claim_by(after(5), after(3)), after(3));
+}
+
+/// A socket that takes nothing while it is shut.
+struct Gate {
+    stream: DuplexStream,
+    shut: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        if self.shut.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// TLS has taken a request, and the socket not a byte of it: TLS does not give it back, so the line is lost, but
+/// the request was certainly not sent.
+#[tokio::test]
+async fn what_only_tls_has_taken_is_not_sent() {
+    let bank = Bank::start().await;
+    let detached = detached_line_to(&bank);
+    let (stream, theirs) = tokio::io::duplex(64 * 1024);
+    let shut = Arc::new(AtomicBool::new(false));
+    let gate = Gate {
+        stream,
+        shut: Arc::clone(&shut),
+    };
+    let tls = Arc::clone(&detached.line.tls);
+    let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
+    let accepted = tokio::spawn(bank.acceptor.accept(theirs));
+    let ours = connector.connect(tls.server_name.clone(), CountedSocket::new(gate));
+    let ours = ours.await.unwrap();
+    let taken = ours.get_ref().0.taken_bytes();
+    let stalled = start(detached, ours, taken, accepted);
+    shut.store(true, Ordering::Release);
+    let unsent = stalled.send(1, Instant::now() + Duration::from_millis(1000));
+    let end = end_of(unsent).await;
+    assert_eq!(end, Exchange::NotSent(FailureReason::HostUnavailable));
+    let end = stalled.ended.await.unwrap();
+    assert!(matches!(end, SessionEnd::Lost(LineFault::WriteDeadline)));
 }
 
 /// An answer and the time-out at the same moment: one of them wins, and both sides agree which.
@@ -247,8 +333,8 @@ async fn a_race_has_one_winner() {
     let answered = Exchange::NotSent(FailureReason::HostBusy);
     for round in 0..2000 {
         load.fetch_add(1, Ordering::AcqRel);
-        let id = known::numbered(round).id;
-        let (mut waiter, pending) = waiter::request(id, Arc::clone(&load), Instant::now());
+        let operation = known::numbered(round);
+        let (mut waiter, pending) = waiter::request(&operation, Arc::clone(&load), Instant::now());
         assert!(waiter.claim(Instant::now()));
         let go = Arc::new(AtomicBool::new(false));
         let started = Arc::clone(&go);
@@ -279,16 +365,11 @@ async fn garbage_ends_the_session_and_nothing_else() {
     let mut detached = detached_line().await;
     let merchant = known::merchant();
     let operation = known::operation();
-    let contents = Contents {
-        operation: &operation,
-        merchant: &merchant,
-        card: Some(CARD),
-    };
     let frame = Encoder::new()
         .encode(
-            &detached.profile.authorization,
-            detached.profile.writing(),
-            contents,
+            detached.profile.messages.get(operation.kind).unwrap(),
+            detached.profile.format(),
+            known::outgoing(&operation, &merchant),
         )
         .unwrap();
     // A small generator of its own (Knuth's constants), so that a failure can be repeated.
@@ -310,7 +391,8 @@ async fn garbage_ends_the_session_and_nothing_else() {
         let (ours, mut bank) = tokio::io::duplex(4096);
         bank.write_all(&bytes).await.unwrap();
         drop(bank);
-        let end = Session::new(&mut detached.line, ours).run().await;
+        let taken = TakenBytes::default();
+        let end = Session::new(&mut detached.line, ours, taken).run().await;
         assert!(matches!(end, SessionEnd::Lost(_)), "{round}");
         while let Ok(notice) = detached.notices.try_recv() {
             let shown = format!("{notice:?}");

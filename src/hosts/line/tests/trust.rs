@@ -5,6 +5,7 @@ use rustls::ProtocolVersion;
 
 use super::*;
 use crate::hosts::HostsError;
+use crate::hosts::message::source::Source;
 use crate::hosts::profile::SpkiPin;
 use crate::hosts::tests::bank::{BankOptions, ROOT_NAME, Root, memory};
 use crate::net::Net;
@@ -110,10 +111,10 @@ async fn what_can_not_be_set_up_is_said_at_the_start() {
             profiles[0].tls.server_name = "127.0.0.1".into();
         }),
         ("DE 25: expected", |profiles| {
-            profiles[0].authorization.fields = vec![(
-                25,
-                crate::hosts::message::source::Source::Literal("599".into()),
-            )];
+            for message in profiles[0].messages.iter_mut() {
+                let too_long = (25, Source::Literal("599".into()));
+                message.mapping.as_mut().unwrap().fields = vec![too_long];
+            }
         }),
     ];
     for (expected, change) in table {

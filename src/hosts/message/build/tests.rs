@@ -1,24 +1,24 @@
 use crate::hosts::message::contents::CardFields;
+use crate::hosts::message::source::NamedSource;
 use crate::hosts::profile::HostProfile;
-use crate::hosts::tests::known::{merchant, operation, template};
+use crate::hosts::tests::CARD;
+use crate::hosts::tests::known::{merchant, operation, outgoing, template};
+use crate::payment::operation::OperationKind;
 
-use super::super::values::name_location;
 use super::*;
 
-const CARD: CardFields<'static> = CardFields {
-    pan: "4111111111111111",
-    expiry_yymm: "2712",
-    cvv: Some("123"),
-};
+fn authorization(profile: &HostProfile) -> &MessageProfile {
+    profile.messages.get(OperationKind::Authorization).unwrap()
+}
 
 fn frame(profile: &HostProfile, card: CardFields<'_>) -> Vec<u8> {
-    let contents = Contents {
-        operation: &operation(),
-        merchant: &merchant(),
+    let (operation, merchant) = (operation(), merchant());
+    let outgoing = Outgoing {
         card: Some(card),
+        ..outgoing(&operation, &merchant)
     };
     Encoder::new()
-        .encode(&profile.authorization, profile.writing(), contents)
+        .encode(authorization(profile), profile.format(), outgoing)
         .unwrap()
         .to_vec()
 }
@@ -63,21 +63,35 @@ fn an_element_without_a_value_is_left_out() {
 }
 
 #[test]
-fn local_time_follows_the_merchants_clock() {
+fn local_time_is_the_merchants_or_the_hosts() {
     let mut profile = template();
-    profile.utc_offset_minutes = 14 * 60;
-    let bytes = frame(&profile, CARD);
-    let message = profile.dialect.decode(&bytes[2..]).unwrap();
-    // 10:15:30 UTC on 21 November is 00:15:30 on the 22nd.
-    assert_eq!(message.text(12).as_deref(), Some("001530"));
-    assert_eq!(message.text(13).as_deref(), Some("1122"));
-    assert_eq!(message.text(7).as_deref(), Some("1121101530"));
+    let (operation, mut merchant) = (operation(), merchant());
+    for (host, merchants, time, date) in [
+        (None, "UTC", "101530", "1121"),
+        (None, "Pacific/Kiritimati", "001530", "1122"),
+        (Some("Asia/Kathmandu"), "UTC", "160030", "1121"),
+    ] {
+        profile.time_zone = host.and_then(crate::hosts::message::local_clock::time_zone);
+        merchant.time_zone = merchants.into();
+        let bytes = Encoder::new()
+            .encode(
+                authorization(&profile),
+                profile.format(),
+                outgoing(&operation, &merchant),
+            )
+            .unwrap();
+        let message = profile.dialect.decode(&bytes[2..]).unwrap();
+        assert_eq!(message.text(12).as_deref(), Some(time));
+        assert_eq!(message.text(13).as_deref(), Some(date));
+        assert_eq!(message.text(7).as_deref(), Some("1121101530"));
+    }
 }
 
 #[test]
 fn what_does_not_fit_is_an_error_and_leaves_nothing_behind() {
     let profile = template();
     let mut encoder = Encoder::new();
+    let operation = operation();
     let good = merchant();
     let mut mcc = merchant();
     mcc.mcc = "59".into();
@@ -104,13 +118,12 @@ fn what_does_not_fit_is_an_error_and_leaves_nothing_behind() {
         ),
     ];
     for (merchant, card, de) in table {
-        let contents = Contents {
-            operation: &operation(),
-            merchant,
+        let outgoing = Outgoing {
             card: Some(card),
+            ..outgoing(&operation, merchant)
         };
         let error = encoder
-            .encode(&profile.authorization, profile.writing(), contents)
+            .encode(authorization(&profile), profile.format(), outgoing)
             .unwrap_err();
         assert!(
             matches!(&error, MessageError::Encode(error) if error.de == de),
@@ -119,24 +132,50 @@ fn what_does_not_fit_is_an_error_and_leaves_nothing_behind() {
         assert!(!error.to_string().contains(card.pan), "{error}");
         assert!(encoder.frame.is_empty() && encoder.subelements.is_empty());
     }
-    let mut operation = operation();
-    operation.terminal_id = "TERMINAL1".into();
+    let (message, format) = (authorization(&profile), profile.format());
+    let long_terminal = Operation {
+        terminal_id: "TERMINAL1".into(),
+        ..operation
+    };
     assert_eq!(
-        request_key(&profile.authorization, &operation),
+        request_key(message, format, &long_terminal, None),
         Err(MessageError::TerminalId { got: 9 })
     );
 }
 
+/// What the operation lacks is an error, and no message without it.
 #[test]
-fn names_that_no_host_could_read_are_cut_and_replaced() {
-    let mut merchant = merchant();
-    merchant.name = "Müller & Söhne Bäckerei GmbH".into();
-    merchant.city = "Neustadt am Rübenberge".into();
-    let field = name_location(&merchant);
+fn a_message_is_not_built_without_what_it_names() {
+    let mut profile = template();
+    let (operation, merchant) = (operation(), merchant());
+    let reversal = profile
+        .messages
+        .get(OperationKind::Reversal)
+        .unwrap()
+        .clone();
+    let full = outgoing(&operation, &merchant);
+    let mut nowhere = merchant.clone();
+    nowhere.time_zone = "Europe/Atlantis".into();
+    let no_zone = outgoing(&operation, &nowhere);
+    let no_card = Outgoing { card: None, ..full };
+    let got = "Europe/Atlantis".to_owned();
+    for (outgoing, expected) in [
+        (no_card, MessageError::NoCard),
+        (full, MessageError::NoOriginal),
+        (no_zone, MessageError::TimeZone { got }),
+    ] {
+        let error = Encoder::new().encode(&reversal, profile.format(), outgoing);
+        assert_eq!(error.unwrap_err(), expected);
+    }
+    profile.minor_digits =
+        crate::hosts::message::amount::MinorDigits::new([(operation.amount.currency(), 0)]);
+    let error = Encoder::new().encode(authorization(&profile), profile.format(), full);
     assert_eq!(
-        std::str::from_utf8(&field).unwrap(),
-        "M?ller & S?hne B?ckerei GNeustadt am RDE"
+        error.unwrap_err().to_string(),
+        "DE 4: expected an amount that the host can read with 0 minor digits in twelve places, got \
+         1250 minor units of EUR"
     );
+    assert!(NamedSource::named("no_such_source").is_none());
 }
 
 #[test]

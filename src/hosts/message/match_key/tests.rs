@@ -2,6 +2,7 @@ use super::*;
 
 fn sent() -> RequestKey {
     RequestKey {
+        rule: MatchRule::default(),
         response_mti: Mti::AUTHORIZATION_RESPONSE,
         amount_minor: 1250,
         transmitted: 1_121_101_500,

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use crate::hosts::message::definition::{MessageProfile, OriginalNumbers, Style, UnknownRule};
 use crate::hosts::message::match_key::MatchRule;
-use crate::hosts::message::response_codes::Meaning;
+use crate::hosts::message::response_codes::{Meaning, ResponseCodes};
 use crate::hosts::profile::PemSource;
 use crate::payment::decline::{DeclineAdvice, DeclineReason};
+use crate::payment::operation::OperationKind;
 
 use super::*;
 
@@ -11,6 +13,16 @@ const TEMPLATE: &str = include_str!("../../../../hosts/acquirer.toml");
 
 fn read(text: &str) -> Result<HostProfile, ProfileError> {
     parse(text, Path::new("hosts/acquirer.toml"), Path::new("/srv"))
+}
+
+fn message(profile: &HostProfile, kind: OperationKind) -> &MessageProfile {
+    profile.messages.get(kind).unwrap()
+}
+
+fn codes(profile: &HostProfile) -> ResponseCodes {
+    message(profile, OperationKind::Authorization)
+        .response_codes
+        .clone()
 }
 
 /// The template with one piece of it replaced.
@@ -32,9 +44,23 @@ fn the_template_is_a_profile() {
     assert_eq!(profile.reply_timeout, Duration::from_millis(4000));
     assert_eq!(profile.header, [0x60, 0, 1, 0, 0]);
     assert_eq!(profile.dialect.name(), "iso1987-bcd");
-    assert_eq!(profile.match_rule, MatchRule::default());
-    assert_eq!(profile.authorization.fields.len(), 19);
-    assert!(profile.authorization.fields.is_sorted_by_key(|(de, _)| *de));
+    let authorization = message(&profile, OperationKind::Authorization);
+    assert_eq!(authorization.match_rule, MatchRule::default());
+    assert_eq!(authorization.fields().len(), 19);
+    assert!(authorization.fields().is_sorted_by_key(|(de, _)| *de));
+    // Nothing of an authorization has to be recorded beside its numbers.
+    assert!(authorization.sent.is_empty() && authorization.keep.is_empty());
+    let reversal = message(&profile, OperationKind::Reversal);
+    assert_eq!(reversal.style, Style::Advice);
+    assert_eq!(reversal.unknown, UnknownRule::Repeat);
+    assert_eq!(reversal.repeats.mti.to_string(), "0421");
+    let of_original = OriginalNumbers {
+        rrn: true,
+        ..OriginalNumbers::default()
+    };
+    assert_eq!(reversal.numbers, of_original);
+    assert!(reversal.needs_card());
+    assert!(profile.messages.get(OperationKind::Capture).is_none());
 }
 
 #[test]
@@ -54,7 +80,16 @@ fn what_is_left_out_has_defaults() {
         "echo_interval_ms = 10000",
         "echo_timeout_ms = 3000",
         "header = \"6000010000\"",
-        "utc_offset_minutes = 0",
+        "least_reply_ms = 1000",
+        "rrn = \"sequence\"",
+        "mac = \"none\"",
+        "host_reverses = [\"20\", \"68\", \"91\"]",
+        "[subelements]\ntag_digits = 2\nlength_digits = 2",
+        "[acceptor_name_location]\nname = 25\ncity = 13\nstate = 0\ncountry = \"alpha-2\"",
+        "[currency_minor_digits]",
+        "unknown = \"reverse\"",
+        "[messages.reversal.repeats]\nmti = \"0421\"\nfirst_ms = 5000\nfactor = 2\nlongest_ms = 3600000\n\
+         cap = 100\nper_second = 10\nwindow = 4",
         "match_key = [7, 11, 37, 41]",
         "match_where_echoed = [4, 49]",
     ] {
@@ -62,11 +97,15 @@ fn what_is_left_out_has_defaults() {
         text = text.replacen(&format!("\n{line}\n"), "\n", 1);
         assert!(text.len() < before, "{line}");
     }
-    let profile = read(&text).unwrap();
-    assert!(profile.required && profile.network.sign_on);
-    assert_eq!((profile.lines, profile.in_flight_limit), (1, 1000));
-    assert_eq!(profile.reply_timeout, Duration::from_secs(4));
-    assert_eq!(profile.match_rule, MatchRule::default());
+    let mut profile = read(&text).unwrap();
+    assert_eq!(profile.lines, 1);
+    profile.lines = 2;
+    profile.network = read(TEMPLATE).unwrap().network;
+    profile.header = vec![0x60, 0, 1, 0, 0];
+    assert_eq!(
+        format!("{profile:?}"),
+        format!("{:?}", read(TEMPLATE).unwrap())
+    );
 }
 
 /// An element that is not in the match key need not be sent.
@@ -74,8 +113,11 @@ fn what_is_left_out_has_defaults() {
 fn a_bank_without_rrns_has_another_key() {
     let text = with("match_key = [7, 11, 37, 41]", "match_key = [7, 11, 41]");
     let profile = read(&text.replacen("37 = \"rrn\"\n", "", 1)).unwrap();
-    let mut sent = profile.authorization.fields.iter().map(|(de, _)| *de);
-    assert!(!sent.any(|de| de == 37));
+    assert!(
+        message(&profile, OperationKind::Authorization)
+            .source(37)
+            .is_none()
+    );
 }
 
 /// An inline dialect: the built-in one, and what is different at this bank.
@@ -111,10 +153,35 @@ fn a_profile_says_what_an_unlisted_code_means() {
         (line, declined),
         ("unlisted = \"unclear\"", Meaning::Unclear),
     ] {
-        let codes = read(&with(line, to)).unwrap().response_codes;
+        let codes = codes(&read(&with(line, to)).unwrap());
         assert_eq!(codes.meaning("Z9".parse().unwrap()), expected, "{to}");
         let partial = codes.meaning("32".parse().unwrap());
         assert_eq!(partial, Meaning::Unclear, "{to}");
+    }
+}
+
+/// Any answer acknowledges such a reversal; the answers to an authorization mean what they did.
+#[test]
+fn a_message_may_have_response_codes_of_its_own() {
+    let own = "[messages.reversal.response_codes]\nstandard = false\nunlisted = \"approved\"\n\
+               \"30\" = \"format_error\"\n\n[messages.reversal.fields]";
+    let profile = read(&with("[messages.reversal.fields]", own)).unwrap();
+    let format_error = Meaning::declined(DeclineReason::FormatError);
+    let pin_tries = Meaning::Declined {
+        reason: DeclineReason::PinTriesExceeded,
+        advice: DeclineAdvice::UseAnotherCard,
+    };
+    let declined = Meaning::declined(DeclineReason::DoNotHonour);
+    for (code, of_authorization, of_reversal) in [
+        ("05", declined, Meaning::Approved),
+        ("30", format_error, format_error),
+        // The profile's own table is behind the message's.
+        ("75", pin_tries, pin_tries),
+    ] {
+        let code = code.parse().unwrap();
+        assert_eq!(codes(&profile).meaning(code), of_authorization, "{code}");
+        let reversal = message(&profile, OperationKind::Reversal);
+        assert_eq!(reversal.response_codes.meaning(code), of_reversal, "{code}");
     }
 }
 
@@ -125,7 +192,7 @@ fn response_codes_can_be_overridden() {
         "\"05\" = \"approved\"\n\"06\" = \"unclear\"\n\"Q1\" = \"suspected_fraud\"\n\
          \"91\" = { reason = \"issuer_unavailable\", advice = \"do_not_retry\" }",
     );
-    let codes = read(&text).unwrap().response_codes;
+    let codes = codes(&read(&text).unwrap());
     for (code, expected) in [
         ("05", Meaning::Approved),
         ("06", Meaning::Unclear),
@@ -146,7 +213,7 @@ fn response_codes_can_be_overridden() {
 /// Each row: what is replaced, by what, and what the error must say.
 #[test]
 fn errors_name_file_key_expected_and_got() {
-    let table: [(&str, &str, &[&str]); 38] = [
+    let table: &[(&str, &str, &[&str])] = &[
         ("address =", "adress =", &["unknown field `adress`"]),
         ("hold_days = 7", "", &["missing field `hold_days`"]),
         ("lines = 2", "lines = \"two\"", &["lines", "expected usize"]),
@@ -235,9 +302,211 @@ fn errors_name_file_key_expected_and_got() {
             &["header: expected 5 bytes"],
         ),
         (
-            "utc_offset_minutes = 0",
-            "utc_offset_minutes = 900",
-            &["expected -840 to 840 minutes, got 900"],
+            "# time_zone =",
+            "time_zone = \"Europe/Atlantis\" #",
+            &[
+                "time_zone: expected an IANA time zone",
+                "got \"Europe/Atlantis\"",
+            ],
+        ),
+        (
+            "least_reply_ms = 1000",
+            "least_reply_ms = 4000",
+            &["least_reply_ms: expected less than reply_timeout_ms, got 4000"],
+        ),
+        (
+            "rrn = \"sequence\"",
+            "rrn = \"random\"",
+            &["unknown variant `random`", "`hour_and_stan`"],
+        ),
+        (
+            "host_reverses = [\"20\",",
+            "host_reverses = [\"200\",",
+            &["host_reverses: expected codes of two letters or digits, got \"200\""],
+        ),
+        (
+            "tag_digits = 2",
+            "tag_digits = 4",
+            &["subelements.tag_digits: expected 2 or 3 digits, got 4"],
+        ),
+        (
+            "name = 25",
+            "name = 22",
+            &[
+                "acceptor_name_location: expected widths of 40 together",
+                "got 37",
+            ],
+        ),
+        (
+            "[currency_minor_digits]",
+            "[currency_minor_digits]\nHUX = 0",
+            &[
+                "currency_minor_digits.HUX: expected an ISO 4217 code",
+                "got \"HUX\"",
+            ],
+        ),
+        (
+            "[currency_minor_digits]",
+            "[currency_minor_digits]\nHUF = 9",
+            &["currency_minor_digits.HUF: expected 0 to 4 digits, got 9"],
+        ),
+        (
+            "dialect = \"iso1987-bcd\"",
+            "dialect = { name = \"x\", base = \"iso1987-bcd\", fields = { 39 = { max = 3 } } }",
+            &[
+                "dialect: expected DE 39 of exactly two letters or digits",
+                "got an of 3",
+            ],
+        ),
+        (
+            "match_key = [7, 11, 37, 41]",
+            "match_key = [11, 41]",
+            &["match_key: expected 7 or 37 among its DEs, since a STAN (11) comes again"],
+        ),
+        (
+            "\n[messages.reversal]\n",
+            "\n[messages.undo]\nstyle = \"none\"\n\n[messages.reversal]\n",
+            &["messages: expected one of authorization, sale", "got undo"],
+        ),
+        (
+            "\n[messages.authorization]\n",
+            "\n[messages.authorization]\nmatch_key = [11]\n",
+            &["messages.authorization.match_key: expected 7 or 37"],
+        ),
+        (
+            "mti = \"0420\"",
+            "mti = \"0400\"",
+            &["messages.reversal.mti: expected an advice, such as 0220 or 0420, got 0400"],
+        ),
+        (
+            "mti = \"0420\"",
+            "mti = \"0220\"",
+            &["messages.reversal.mti: expected the class of reversals, x4xx, got 0220"],
+        ),
+        (
+            "mti = \"0421\"",
+            "mti = \"0401\"",
+            &["messages.reversal.repeats.mti: expected \"0421\" or \"same\", got \"0401\""],
+        ),
+        (
+            "cap = 100",
+            "cap = 0",
+            &["messages.reversal.repeats.cap: expected 1 to 100000, got 0"],
+        ),
+        (
+            "unclear_answer = \"22\"",
+            "",
+            &["messages.reversal.reasons: expected a code for unclear_answer, got none"],
+        ),
+        (
+            "unclear_answer = \"22\"",
+            "unclear_answer = \"222\"",
+            &["messages.reversal: DE 39: expected"],
+        ),
+        (
+            "39 = \"reason\"\n",
+            "",
+            &["messages.reversal.fields: expected a data element with the source \"reason\""],
+        ),
+        (
+            "unknown = \"reverse\"",
+            "unknown = \"inquire\"",
+            &[
+                "messages.authorization.unknown: expected a profile with [messages.inquiry], got none",
+            ],
+        ),
+        (
+            "unknown = \"reverse\"",
+            "unknown = \"repeat\"",
+            &["messages.authorization.unknown: expected \"reverse\", \"inquire\" or \"wait\""],
+        ),
+        (
+            "style = \"advice\"",
+            "style = \"advice\"\nunknown = \"reverse\"",
+            &["messages.reversal.unknown: expected \"repeat\", \"inquire\" or \"wait\""],
+        ),
+        (
+            "style = \"request\"",
+            "style = \"file\"",
+            &[
+                "messages.authorization.style: expected \"request\"",
+                "got file",
+            ],
+        ),
+        (
+            "12 = \"original_local_time\"",
+            "12 = { as_sent = 35 }",
+            &["as_sent = 35: expected no element that may hold card data"],
+        ),
+        (
+            "12 = \"original_local_time\"",
+            "12 = { as_sent = \"48.92\" }",
+            &[
+                "as_sent = 48.92: expected an element or sub-element",
+                "that is no pan, expiry or cvv",
+            ],
+        ),
+        (
+            "12 = \"original_local_time\"",
+            "12 = { as_sent = 60 }",
+            &["as_sent = 60: expected an element or sub-element that authorization always sends"],
+        ),
+        (
+            "12 = \"original_local_time\"",
+            "12 = { kept = 15 }",
+            &["messages.reversal.fields: expected an element that some message keeps"],
+        ),
+        (
+            "12 = \"original_local_time\"",
+            "12 = { kept = 15, or = \"stan\" }",
+            &[
+                "fields.12: expected the name of a source",
+                "got a table of kept, or",
+            ],
+        ),
+        (
+            "12 = \"original_local_time\"",
+            "12 = { kept = 15, else = { original_data = [\"stan\"] } }",
+            &["fields.12.else: expected a source that is one text"],
+        ),
+        (
+            "32 = { literal = \"400001\" }",
+            "32 = \"acceptor_id\"",
+            &["original_data with DE 32: expected { as_sent = 32 } in a message, or a literal"],
+        ),
+        (
+            "style = \"advice\"",
+            "style = \"file\"",
+            &[
+                "messages.reversal.mti: expected nothing, since operations of this style are no messages",
+            ],
+        ),
+        (
+            "12 = \"original_local_time\"",
+            "12 = \"cvv\"",
+            &["messages.reversal.fields: expected no source \"cvv\""],
+        ),
+        (
+            "12 = \"local_time\"",
+            "12 = \"original_local_time\"",
+            &["messages.authorization.fields: expected no source that needs an original"],
+        ),
+        (
+            "unknown = \"reverse\"",
+            "keep = [52]",
+            &["messages.authorization.keep: expected no element that may hold card data"],
+        ),
+        (
+            "unknown = \"reverse\"",
+            "keep = [\"48.1\"]",
+            &[
+                "messages.authorization.keep: expected a DE of 2 to 128, or \"DE.TAG\" with a tag of 2 digits",
+            ],
+        ),
+        (
+            "\"mti\", \"stan\", \"transmission",
+            "\"mti\", \"rrn\", \"transmission",
+            &["fields.90.original_data: expected a list of mti, stan"],
         ),
         (
             "match_key = [7, 11, 37, 41]",
@@ -267,7 +536,9 @@ fn errors_name_file_key_expected_and_got() {
         (
             "\"75\" = {",
             "\"755\" = {",
-            &["response_codes: expected codes of two letters or digits, or unlisted, got 755"],
+            &[
+                "response_codes: expected codes of two letters or digits, standard or unlisted, got 755",
+            ],
         ),
         (
             "unlisted = \"declined\"",
@@ -290,7 +561,12 @@ fn errors_name_file_key_expected_and_got() {
         (
             "mti = \"0100\"",
             "mti = \"0110\"",
-            &["messages.authorization.mti: expected 0100, got 0110"],
+            &["messages.authorization.mti: expected a request, such as 0100 or 0200, got 0110"],
+        ),
+        (
+            "mti = \"0100\"",
+            "mti = \"0200\"",
+            &["messages.authorization.mti: expected the class of authorizations, x1xx, got 0200"],
         ),
         (
             "4 = \"amount\"",
@@ -326,7 +602,7 @@ fn errors_name_file_key_expected_and_got() {
         (
             "{ literal = \"59\" }",
             "{ constant = \"59\" }",
-            &["fields.25: expected the name of a source, { literal"],
+            &["fields.25: expected the name of a source, or a table of one of literal"],
         ),
         (
             "{ literal = \"59\" }",
@@ -336,15 +612,36 @@ fn errors_name_file_key_expected_and_got() {
         (
             "{ 92 = \"cvv\" }",
             "{ 9 = \"cvv\" }",
-            &["subelements.9: expected a tag of two digits, got 9"],
+            &["subelements.9: expected a tag of 2 digits, got 9"],
         ),
     ];
     for (from, to, expected) in table {
-        let error = read(&with(from, to)).unwrap_err().to_string();
-        for part in [&["hosts/acquirer.toml"], expected].concat() {
+        let Err(error) = read(&with(from, to)) else {
+            panic!("{to}: loaded");
+        };
+        let error = error.to_string();
+        for part in [&["hosts/acquirer.toml"], *expected].concat() {
             assert!(error.contains(part), "{to}: expected {part:?} in {error:?}");
         }
     }
+}
+
+/// A bank that is not told what is reversed reverses nothing.
+#[test]
+fn a_reversal_names_its_original() {
+    let text = with("37 = \"original_rrn\"", "37 = \"rrn\"");
+    assert!(read(&text).is_ok());
+    let (without, _) = text.split_once("90 = {").unwrap();
+    let error = read(without).unwrap_err().to_string();
+    let expected =
+        "messages.reversal.fields: expected a source by which the host finds the original";
+    assert!(error.contains(expected), "{error}");
+    // Nor is a profile complete whose unknown authorizations are reversed by nothing.
+    let (without, _) = text.split_once("\n[messages.reversal]\n").unwrap();
+    let error = read(without).unwrap_err().to_string();
+    let expected =
+        "messages.authorization.unknown: expected a profile with [messages.reversal], got none";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]
@@ -365,9 +662,17 @@ fn a_folder_without_profiles_is_an_error() {
     let error = load(Path::new("no-such-folder"), Path::new(".")).unwrap_err();
     assert!(error.to_string().contains("no-such-folder"), "{error}");
     let profiles = load(Path::new("hosts"), Path::new(".")).unwrap();
-    assert!(
-        profiles
-            .iter()
-            .any(|profile| profile.host_id.as_str() == "acquirer")
+    let names: Vec<&str> = profiles
+        .iter()
+        .map(|profile| profile.host_id.as_str())
+        .collect();
+    assert!(names.contains(&"acquirer"), "{names:?}");
+    // Examples are no hosts to connect to, but they are profiles.
+    assert!(!names.contains(&"nps"), "{names:?}");
+    assert_eq!(
+        load(Path::new("hosts/examples"), Path::new("."))
+            .unwrap()
+            .len(),
+        2
     );
 }

@@ -1,0 +1,83 @@
+//! Amounts as a host reads them. A host may count other minor units than ISO 4217 does.
+
+use std::collections::BTreeMap;
+
+use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
+
+/// The currencies for which a host has another number of minor digits than ISO 4217.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MinorDigits(BTreeMap<u16, u32>);
+
+/// An amount that the host can't be told exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected an amount that the host can read with {digits} minor digits in twelve places, got {amount_minor} minor units of {currency}"
+)]
+pub struct AmountNotExact {
+    amount_minor: i64,
+    currency: Currency,
+    digits: u32,
+}
+
+impl MinorDigits {
+    /// The digits of each currency that differs.
+    #[must_use]
+    pub fn new(differing: impl IntoIterator<Item = (Currency, u32)>) -> Self {
+        let by_number = differing
+            .into_iter()
+            .map(|(currency, digits)| (currency.numeric(), digits));
+        Self(by_number.collect())
+    }
+
+    /// DE 4 of an amount: 0 to 999,999,999,999.
+    ///
+    /// # Errors
+    /// When the amount has a part that the host's minor unit can't say, or too many digits.
+    pub fn wire_amount(&self, amount: Money) -> Result<u64, AmountNotExact> {
+        let (minor, currency) = (amount.amount_minor(), amount.currency());
+        let own = currency.minor_digits();
+        let digits = self.0.get(&currency.numeric()).copied().unwrap_or(own);
+        let factor = 10_i64.checked_pow(digits.abs_diff(own));
+        let converted = if digits >= own {
+            factor.and_then(|factor| minor.checked_mul(factor))
+        } else {
+            factor
+                .filter(|factor| minor % factor == 0)
+                .map(|factor| minor / factor)
+        };
+        converted
+            .filter(|converted| *converted <= MAX_AMOUNT_MINOR)
+            .and_then(|converted| u64::try_from(converted).ok())
+            .ok_or(AmountNotExact {
+                amount_minor: minor,
+                currency,
+                digits,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_converted_exactly_or_not_at_all() {
+        let money = |minor, code: &str| Money::new(minor, code.parse().unwrap()).unwrap();
+        let digits = |code: &str, digits| (code.parse().unwrap(), digits);
+        let host = MinorDigits::new([digits("HUF", 0), digits("JPY", 2), digits("KWD", 2)]);
+        for (minor, code, expected) in [
+            (1250, "EUR", Some(1250)),
+            (125_000, "HUF", Some(1250)),
+            (125_001, "HUF", None),
+            (500, "JPY", Some(50_000)),
+            (MAX_AMOUNT_MINOR, "JPY", None),
+            (9_999_999_999, "JPY", Some(999_999_999_900)),
+            (12_340, "KWD", Some(1234)),
+            (12_345, "KWD", None),
+            (0, "HUF", Some(0)),
+        ] {
+            let got = host.wire_amount(money(minor, code)).ok();
+            assert_eq!(got, expected, "{minor} {code}");
+        }
+    }
+}

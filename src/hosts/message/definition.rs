@@ -1,0 +1,176 @@
+//! One message of a host, as its profile describes it: how an operation of one kind travels.
+
+use std::time::Duration;
+
+use iso8583::Mti;
+
+use crate::payment::operation::OperationKind;
+
+use super::contents::Reason;
+use super::element::ElementName;
+use super::match_key::MatchRule;
+use super::response_codes::ResponseCodes;
+use super::source::{NamedSource, Source};
+
+/// How an operation travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// As a request that the host approves or declines; it is written at most once.
+    Request,
+    /// As an advice that is sent again until the host acknowledges it.
+    Advice,
+    /// In a file of the business date.
+    File,
+    /// Not at all: the host knows by itself.
+    None,
+}
+
+/// What follows when the outcome of an operation is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownRule {
+    /// A reversal is owed.
+    Reverse,
+    /// The same message is sent again.
+    Repeat,
+    /// The host is asked.
+    Inquire,
+    /// Nothing, until the host's report or an operator says what happened.
+    Wait,
+}
+
+/// How a message is sent again until the host acknowledges it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeats {
+    /// The message type of a repeat; the message's own where the host knows none.
+    pub mti: Mti,
+    /// The wait before the first repeat.
+    pub first: Duration,
+    /// Each wait is so many times the one before, 1 to 10.
+    pub factor: u32,
+    /// No wait is longer.
+    pub longest: Duration,
+    /// After so many messages the operation is suspended.
+    pub cap: u32,
+    /// The most messages to the host in a second.
+    pub per_second: u32,
+    /// The most messages that wait for the host's answer at once.
+    pub window: usize,
+}
+
+/// Whether an operation has numbers of its own, or goes under those of its original.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OriginalNumbers {
+    /// DE 11 is the original's.
+    pub stan: bool,
+    /// DE 37 is the original's.
+    pub rrn: bool,
+    /// DE 7 is the original's.
+    pub transmission_date_time: bool,
+}
+
+/// The message itself, where the operation travels as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// The message type.
+    pub mti: Mti,
+    /// The message type of its answer.
+    pub response_mti: Mti,
+    /// The data elements, in ascending order.
+    pub fields: Vec<(u8, Source)>,
+    /// The code of each reason, for the source `reason`.
+    pub reasons: Vec<(Reason, String)>,
+}
+
+/// How operations of one kind travel to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageProfile {
+    /// The kind of the operations.
+    pub kind: OperationKind,
+    /// How they travel.
+    pub style: Style,
+    /// The message; none where the style is a file or nothing.
+    pub mapping: Option<Mapping>,
+    /// Which of its numbers are those of its original.
+    pub numbers: OriginalNumbers,
+    /// What follows when the outcome is not known.
+    pub unknown: UnknownRule,
+    /// How it is sent again.
+    pub repeats: Repeats,
+    /// Which parts of the key an answer must carry.
+    pub match_rule: MatchRule,
+    /// The meanings of DE 39 in its answer.
+    pub response_codes: ResponseCodes,
+    /// A data element that an answer has only where the host found an error: its approval is none then.
+    pub error_element: Option<u8>,
+    /// The elements of its answer that later messages need.
+    pub keep: Vec<ElementName>,
+    /// The elements of the message that later messages repeat as they were sent.
+    pub sent: Vec<ElementName>,
+}
+
+impl MessageProfile {
+    /// Whether a source of the message is `wanted`.
+    #[must_use]
+    pub fn has_source(&self, wanted: impl Fn(&Source) -> bool) -> bool {
+        self.fields()
+            .iter()
+            .any(|(_, source)| source.contains(&wanted))
+    }
+
+    /// Whether it can't be built without the card.
+    #[must_use]
+    pub fn needs_card(&self) -> bool {
+        self.has_source(|source| {
+            matches!(
+                source,
+                Source::Named(NamedSource::Pan | NamedSource::Expiry)
+            )
+        })
+    }
+
+    /// The data elements of the message.
+    #[must_use]
+    pub fn fields(&self) -> &[(u8, Source)] {
+        self.mapping.as_ref().map_or(&[], |mapping| &mapping.fields)
+    }
+
+    /// The source of a data element.
+    #[must_use]
+    pub fn source(&self, de: u8) -> Option<&Source> {
+        self.fields()
+            .iter()
+            .find(|(there, _)| *there == de)
+            .map(|(_, source)| source)
+    }
+}
+
+/// The messages of a host by the kind of their operations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Messages(Vec<MessageProfile>);
+
+impl Messages {
+    /// The messages of a profile, one for each kind.
+    #[must_use]
+    pub fn new(messages: Vec<MessageProfile>) -> Self {
+        Self(messages)
+    }
+
+    /// How operations of this kind travel; none where the host has no such operations.
+    #[must_use]
+    pub fn get(&self, kind: OperationKind) -> Option<&MessageProfile> {
+        self.0.iter().find(|message| message.kind == kind)
+    }
+
+    /// Every message.
+    pub fn iter(&self) -> impl Iterator<Item = &MessageProfile> {
+        self.0.iter()
+    }
+
+    /// Every message, to be changed: for tests.
+    #[cfg(test)]
+    pub(in crate::hosts) fn iter_mut(&mut self) -> impl Iterator<Item = &mut MessageProfile> {
+        self.0.iter_mut()
+    }
+}
