@@ -13,6 +13,8 @@ use crate::hosts::message::name_location::CountryForm;
 use crate::hosts::message::rrn::RrnForm;
 use crate::payment::decline::{DeclineAdvice, DeclineReason};
 
+use super::word::{optional_word, word};
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileFile {
@@ -53,9 +55,9 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) header: String,
     pub(super) time_zone: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     pub(super) rrn: RrnForm,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     pub(super) mac: MacRule,
     #[serde(default)]
     pub(super) currency_minor_digits: BTreeMap<String, u32>,
@@ -77,6 +79,7 @@ pub(super) struct NameLocationFile {
     pub(super) city: usize,
     #[serde(default)]
     pub(super) state: usize,
+    #[serde(deserialize_with = "word")]
     pub(super) country: CountryForm,
 }
 
@@ -92,6 +95,7 @@ pub(super) struct SubelementsFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageFile {
+    #[serde(deserialize_with = "word")]
     pub(super) style: Style,
     pub(super) mti: Option<String>,
     pub(super) response_mti: Option<String>,
@@ -105,6 +109,7 @@ pub(super) struct MessageFile {
     #[serde(default)]
     pub(super) response_codes: BTreeMap<String, toml::Value>,
     pub(super) error_element: Option<u8>,
+    #[serde(default, deserialize_with = "optional_word")]
     pub(super) unknown: Option<UnknownRule>,
     #[serde(default)]
     pub(super) keep: Vec<toml::Value>,

@@ -23,6 +23,7 @@ use super::answers::{host_reverses, match_rule, response_codes};
 use super::file::{MessageFile, ProfileFile, RepeatsFile};
 use super::reading::{LONGEST_WAIT, ProfileError, Reading};
 use super::sources::{check_sources, element, elements_named, fields, is_secret};
+use super::word::words_of;
 
 /// The most messages of one kind to a host in a second, and of one operation in its life.
 const MOST_REPEATS: usize = 100_000;
@@ -116,19 +117,8 @@ fn kind(name: &str) -> Option<OperationKind> {
 
 /// Every name of a kind, as profiles write them.
 pub(super) fn kind_names() -> Vec<String> {
-    let unknown: StrDeserializer<'_, serde::de::value::Error> = "".into_deserializer();
-    // The error of an unknown name lists the known ones, in backquotes.
-    let Err(error) = OperationKind::deserialize(unknown) else {
-        return Vec::new();
-    };
-    error
-        .to_string()
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| !name.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    let names = words_of::<OperationKind>();
+    names.iter().map(|name| name.to_lowercase()).collect()
 }
 
 /// What one message asks of another.

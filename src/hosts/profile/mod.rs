@@ -2,7 +2,8 @@
 //! file; `hosts/acquirer.toml` is the template, with a comment on every key.
 //!
 //! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `messages`,
-//!   `sources`, `answers`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`: values of TOML as text.
+//!   `sources`, `answers`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`, `word`:
+//!   values of TOML as text, and as one of a few words.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ mod messages;
 pub mod reading;
 mod sources;
 mod toml_text;
+mod word;
 
 /// The most lines to one host.
 pub const MAX_LINES: usize = 64;

@@ -320,6 +320,21 @@ fn errors_name_file_key_expected_and_got() {
             &["unknown variant `random`", "`hour_and_stan`"],
         ),
         (
+            "rrn = \"sequence\"",
+            "rrn = 16",
+            &["invalid type: integer `16`, expected one of \"sequence\", \"hour_and_stan\""],
+        ),
+        (
+            "style = \"advice\"",
+            "style = true",
+            &["expected one of \"request\", \"advice\", \"file\", \"none\""],
+        ),
+        (
+            "style = \"advice\"",
+            "style = \"advice\"\nunknown = 5",
+            &["expected one of \"reverse\", \"repeat\", \"inquire\", \"wait\""],
+        ),
+        (
             "host_reverses = [\"20\",",
             "host_reverses = [\"200\",",
             &["host_reverses: expected codes of two letters or digits, got \"200\""],
