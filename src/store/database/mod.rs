@@ -2,7 +2,7 @@
 //! one gateway. The statements are the same for both databases.
 //!
 //! - `engine`: SQLite and PostgreSQL; `value`: what statements bind.
-//! - `connection`: the connection that writes; `many_rows`: statements with many rows.
+//! - `connection`: a connection, of its database's own type; `many_rows`: statements with many rows.
 //! - `readers`: the connections that read.
 //! - [`schema`]: the migrations, carried in the program.
 //! - `fault`: what an error of the database means.
