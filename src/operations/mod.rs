@@ -5,7 +5,8 @@
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - `begin`: records the intent, sends it, waits for the bank.
 //! - [`conclude`]: records the end, and only then lets it be told.
-//! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store has not taken yet.
+//! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
+//!   has not taken yet.
 //! - `node_liveness`: which nodes are dead.
 //! - `recovery`: gives an end to what a dead node left.
 //! - `late_responses`: answers that came too late, and messages that match nothing.

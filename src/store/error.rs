@@ -124,12 +124,12 @@ pub enum StoreError {
         /// What it said.
         reason: String,
     },
-    /// The numbers of a host are used up for a business date.
+    /// The numbers of a host are used up for a number date.
     #[error("the numbers of host {host} for {date} are used up")]
     SequenceExhausted {
         /// The host.
         host: String,
-        /// The business date.
+        /// The number date.
         date: String,
     },
     /// The record may or may not have been written: the database went away while it committed.

@@ -12,7 +12,7 @@ use crate::payment::moment::NumberDate;
 use crate::payment::reference::SequenceNumber;
 use crate::random::HashMap;
 
-/// The most pairs of host and business date whose blocks are kept: two days of the most hosts, so that no
+/// The most pairs of host and number date whose blocks are kept: two days of the most hosts, so that no
 /// pair in use loses its block. The oldest dates go first; the rest of their blocks is never used.
 const MAX_SEQUENCES: usize = 512;
 /// The most attempts of a caller while others take the numbers of its block.
@@ -28,7 +28,7 @@ pub struct Numbers {
 
 type Sequences = HashMap<(NumberDate, HostId), Arc<Sequence>>;
 
-/// The numbers of one host and business date.
+/// The numbers of one host and number date.
 #[derive(Debug, Default)]
 struct Sequence {
     blocks: Mutex<Blocks>,
@@ -81,7 +81,7 @@ impl Numbers {
         }
     }
 
-    /// The next number of a host's business date: from memory, except for the first and when the
+    /// The next number of a host on a number date: from memory, except for the first and when the
     /// database can't keep up.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::store::writer::rows::Statement;
 pub(in crate::store) const MAX_BLOCK: u64 = 1_000_000;
 
 impl Store {
-    /// Reserves `count` (1 to [`MAX_BLOCK`]) numbers of a host's business date. They are this
+    /// Reserves `count` (1 to [`MAX_BLOCK`]) numbers of a host on a number date. They are this
     /// caller's alone, on whatever node, from the moment it is told.
     ///
     /// # Errors

@@ -252,7 +252,7 @@ proptest! {
         for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Insert { stan, round } => {
-                    // RRNs don't repeat on a business date, so no whole key comes twice.
+                    // RRNs don't repeat on a number date, so no whole key comes twice.
                     if model.iter().any(|known| (known.stan, known.round) == (stan, round)) {
                         continue;
                     }
