@@ -165,6 +165,7 @@ impl Flow for Authorization {
             mti: route.mti,
             terminal_id: terminal_id.unwrap_or(&merchant.terminal_id).clone(),
             original_id: None,
+            reason: None,
             card: Some(card),
             envelope,
         })

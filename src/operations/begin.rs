@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::card::pan::Card;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::contents::{CardFields, Outgoing};
+use crate::hosts::message::contents::{CardFields, Original, Outgoing, Reason};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::FailureReason;
@@ -42,6 +42,9 @@ struct Intent {
     /// None where the payment is new.
     adjustment: Option<Adjustment>,
     operation: Box<Operation>,
+    /// The operation that it completes or undoes.
+    original: Option<Box<Operation>>,
+    reason: Option<Reason>,
     card: Option<Card>,
 }
 
@@ -131,15 +134,12 @@ impl Operations {
                 return self.not_sent_for_sure(flow, records, &reason).await;
             }
         };
-        let Intent {
-            payment,
-            operation,
-            card,
-            ..
-        } = intent;
         let asked_at = Instant::now();
-        let exchange = self.exchange(&call, &operation, card).await;
+        let (intent, exchange) = self.exchange(&call, intent).await;
         let waited = asked_at.elapsed();
+        let Intent {
+            payment, operation, ..
+        } = intent;
         let outcome = self.decide(flow, (payment, operation), &exchange)?;
         let bank_us = match (outcome.operation.bank_us, &outcome.owed) {
             (Some(bank_us), _) => u64::try_from(bank_us).unwrap_or(0),
@@ -238,12 +238,22 @@ impl Operations {
         plan: Plan,
         now: UnixMillis,
     ) -> Result<Option<Intent>, OperationError<F::Refusal>> {
+        let original = match plan.original_id {
+            None => None,
+            Some(original_id) => {
+                let found = self.store.operation(original_id).await;
+                found.map_err(not_recorded)?.map(Box::new)
+            }
+        };
         let number_date = NumberDate::of(now);
         let number = self
             .numbers
             .next(&plan.host_id, number_date)
             .await
             .map_err(not_recorded)?;
+        let rrn = self
+            .hosts
+            .rrn(plan.host_id, &call.merchant, number, number_date, now);
         let mut operation = Box::new(Operation {
             id: operation_id,
             payment_id,
@@ -254,9 +264,7 @@ impl Operations {
             amount: plan.amount,
             mti: plan.mti,
             stan: number.stan(),
-            rrn: self
-                .hosts
-                .rrn(plan.host_id, &call.merchant, number, number_date, now),
+            rrn,
             transmitted_at: now,
             number_date,
             business_date: None,
@@ -270,11 +278,27 @@ impl Operations {
             updated_at: now,
             version: 1,
         });
+        // A host may want an operation to go under the numbers of its original.
+        let message = self.hosts.message(operation.host_id, F::KIND);
+        if let (Some(message), Some(original)) = (message, &original) {
+            if message.numbers.stan {
+                operation.stan = original.stan;
+            }
+            if message.numbers.rrn {
+                operation.rrn = original.rrn;
+            }
+            if message.numbers.transmission_date_time {
+                operation.transmitted_at = original.transmitted_at;
+                operation.number_date = original.number_date;
+            }
+        }
+        let message = Outgoing {
+            original: original.as_deref().map(Original::of),
+            reason: plan.reason,
+            ..Outgoing::first(&operation, &call.merchant, None)
+        };
         // A message that can't be built has no elements, and will not be sent.
-        operation.sent = self
-            .hosts
-            .sent_elements(Outgoing::first(&operation, &call.merchant, None))
-            .unwrap_or_default();
+        operation.sent = self.hosts.sent_elements(message).unwrap_or_default();
         let (payment, adjustment) = match plan.payment {
             PlannedPayment::New(new) => (new_payment(*new, &call.merchant, &operation), None),
             PlannedPayment::Adjusted {
@@ -296,25 +320,34 @@ impl Operations {
             payment,
             adjustment,
             operation,
+            original,
+            reason: plan.reason,
             card: plan.card,
         }))
     }
 
     /// Sends the message of a recorded operation. The card is wiped as soon as the bank has answered.
-    async fn exchange(&self, call: &Call, operation: &Operation, card: Option<Card>) -> Exchange {
+    async fn exchange(&self, call: &Call, mut intent: Intent) -> (Intent, Exchange) {
+        let card = intent.card.take();
         // The wall clock too, by which another node takes this operation for left behind: the other clock
         // stands still while a machine sleeps.
-        if self.clock.now() >= operation.deadline {
-            return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+        if self.clock.now() >= intent.operation.deadline {
+            let too_late = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+            return (intent, too_late);
         }
-        let fields = card.as_ref().map(|card| CardFields {
+        let card = card.as_ref().map(|card| CardFields {
             pan: card.pan.digits(),
             expiry_yymm: card.expiry.yymm(),
             cvv: card.cvv.as_ref().map(|cvv| cvv.digits()),
         });
+        let message = Outgoing {
+            original: intent.original.as_deref().map(Original::of),
+            reason: intent.reason,
+            ..Outgoing::first(&intent.operation, &call.merchant, card)
+        };
         let deadline = call.received_at + BANK_WITHIN;
-        let outgoing = Outgoing::first(operation, &call.merchant, fields);
-        self.hosts.send(outgoing, deadline).await
+        let exchange = self.hosts.send(message, deadline).await;
+        (intent, exchange)
     }
 
     /// What this very request was answered before, if it was.

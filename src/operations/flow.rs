@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::card::pan::Card;
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::contents::Reason;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
@@ -71,6 +72,8 @@ pub struct Plan {
     pub terminal_id: String,
     /// The operation that this one completes or undoes.
     pub original_id: Option<OperationId>,
+    /// The reason, where the message names one.
+    pub reason: Option<Reason>,
     /// The card, where the message has one. It is wiped once the bank has answered.
     pub card: Option<Card>,
     /// The sealed card, which works once.

@@ -75,6 +75,7 @@ impl Flow for Holding {
             mti: "0100".parse().unwrap(),
             terminal_id: merchant.terminal_id.clone(),
             original_id: None,
+            reason: None,
             card: None,
             envelope: None,
         })
