@@ -23,9 +23,14 @@ impl Store {
     /// [`StoreError::Invalid`] for parts that do not belong together, [`StoreError::Busy`] when too much
     /// waits, [`StoreError::Conflict`] when an identity or an RRN with its STAN is there already,
     /// [`StoreError::OutcomeUnknown`] when the database went away while it committed: an intent must not be
-    /// sent then, and a step may be committed again.
+    /// sent then, and a step may be committed again; [`StoreError::SchemaMovedOn`] for a claim after another
+    /// process has migrated the database.
     pub async fn commit(&self, change: &Change<'_>) -> Result<Verdict, StoreError> {
-        let rows = rows(change)?;
+        if change.claim.is_some() {
+            self.inner.housekeeping.check_schema()?;
+        }
+        let operation = belonging(change)?;
+        let rows = rows(change, operation)?;
         let written = self
             .inner
             .writer
@@ -35,25 +40,36 @@ impl Store {
             Written::Committed(moved) => Verdict::Committed {
                 payment: moved.and_then(|moved| moved_payment(change, *moved)),
             },
+            Written::CommittedBefore => match self.told(operation.id).await {
+                Ok(told) => Verdict::Committed {
+                    payment: told.and_then(|(payment, _)| unexpected(change, payment)),
+                },
+                Err(error) => {
+                    return Err(StoreError::OutcomeUnknown {
+                        reason: error.to_string(),
+                    });
+                }
+            },
             Written::Refused(Refusal::RequestTaken) => Verdict::RequestTaken,
             Written::Refused(Refusal::EnvelopeUsed) => Verdict::EnvelopeUsed,
             Written::Refused(Refusal::PaymentRefused) => Verdict::PaymentRefused,
             // The very same step may have been taken by an earlier call that was not told.
-            Written::Refused(Refusal::OperationMoved) if self.is_taken(change).await? => {
-                Verdict::Committed { payment: None }
-            }
-            Written::Refused(Refusal::OperationMoved) => Verdict::OperationMoved,
+            Written::Refused(Refusal::OperationMoved) => match self.told(operation.id).await? {
+                Some((payment, standing)) if *standing == *operation => Verdict::Committed {
+                    payment: unexpected(change, payment),
+                },
+                _ => Verdict::OperationMoved,
+            },
             Written::Ran(_) => Verdict::Committed { payment: None },
         })
     }
+}
 
-    /// Whether the operation stands where the step leads.
-    async fn is_taken(&self, change: &Change<'_>) -> Result<bool, StoreError> {
-        let Some(step) = change.step else {
-            return Ok(false);
-        };
-        let standing = self.operation(step.operation.id).await?;
-        Ok(standing.as_ref() == Some(step.operation))
+/// The payment, where it is not the one that the caller expects after its change.
+fn unexpected(change: &Change<'_>, payment: Box<Payment>) -> Option<Box<Payment>> {
+    match change.payment {
+        Some(PaymentChange::Adjusted { expected, .. }) if *expected != *payment => Some(payment),
+        _ => None,
     }
 }
 
@@ -73,15 +89,14 @@ fn moved_payment(change: &Change<'_>, moved: MovedPayment) -> Option<Box<Payment
         version,
         ..expected.clone()
     };
-    (payment != *expected).then(|| Box::new(payment))
+    unexpected(change, Box::new(payment))
 }
 
 /// A change as rows.
 ///
 /// # Errors
-/// When its parts do not belong together.
-fn rows(change: &Change<'_>) -> Result<ChangeRows, StoreError> {
-    let operation = belonging(change)?;
+/// When a value can't be written as JSON.
+fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreError> {
     let mut texts = TextBuffer::new();
     let names = Names {
         payment_id: texts.text(operation.payment_id),

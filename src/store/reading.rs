@@ -1,6 +1,5 @@
 //! Reads payments, their operations, the answers to requests, and what is owed.
 
-use iso8583::hex;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -257,13 +256,8 @@ impl Store {
         let Some(row) = found.first() else {
             return Ok(None);
         };
-        let columns = Columns::of(row, "idempotency", "id")?;
-        let hash = columns.text("body_hash")?;
-        let body_hash = hex::decode_lower(hash)
-            .ok_or_else(|| columns.corrupt("body_hash", hash, "expected 64 hex digits"))?;
-        let stored: Option<Answer<'_>> =
-            Columns::of(row, "operations", "id")?.optional_json("answer")?;
-        let (payment, operation) = self.with_its_payment(row).await?;
+        let body_hash = Columns::of(row, "idempotency", "id")?.hash("body_hash")?;
+        let (stored, payment, operation) = self.with_its_answer(row).await?;
         let payment_id = payment.id;
         let answer = match stored {
             Some(stored) => Some(stored.of(payment, operation)),
@@ -276,6 +270,35 @@ impl Store {
             body_hash,
             answer,
         }))
+    }
+
+    /// An operation and its payment: as a merchant was told them, or else as they are.
+    pub(super) async fn told(
+        &self,
+        id: OperationId,
+    ) -> Result<Option<(Box<Payment>, Box<Operation>)>, StoreError> {
+        let text = format!("SELECT answer, {OPERATION_COLUMNS} FROM operations WHERE id = $1");
+        let found = self
+            .read(AssertSqlSafe(text), &[id.to_string().into()])
+            .await?;
+        let Some(row) = found.first() else {
+            return Ok(None);
+        };
+        let (stored, payment, operation) = self.with_its_answer(row).await?;
+        Ok(Some(match stored {
+            Some(stored) => stored.of(payment, operation),
+            None => (Box::new(payment), Box::new(operation)),
+        }))
+    }
+
+    /// The answer that the operation of `row` holds, its payment, and the operation.
+    async fn with_its_answer(
+        &self,
+        row: &AnyRow,
+    ) -> Result<(Option<Answer<'static>>, Payment, Operation), StoreError> {
+        let stored = Columns::of(row, "operations", "id")?.optional_json("answer")?;
+        let (payment, operation) = self.with_its_payment(row).await?;
+        Ok((stored, payment, operation))
     }
 
     /// The reversals that are owed, the first due first; `limit` is 1 to [`MAX_PAGE_SIZE`].

@@ -1,35 +1,55 @@
-//! Random histories of requests, against a model that fits on a page.
+//! Random histories of changes, against a model that fits on a page: what is intended, what it came to, and
+//! captures of it, several at once, on two nodes, some with a COMMIT that is not confirmed.
+//!
+//! The captures are the model's own: no flow makes any yet. Two of one payment are in progress at once, and
+//! whichever ends second finds the payment's version moved.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::make::{COMMITTED, Intent, METHOD, NOW, approved, declined, intent, unknown};
-use crate::payment::ids::OperationId;
-use crate::payment::record::Payment;
+use super::make::{
+    COMMITTED, Intent, METHOD, NOW, Outcome, approval, approved, claim, declined, intent,
+    operation_at, unknown,
+};
+use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, PASS, store_on_a_wire};
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::decline::FailureReason;
+use crate::payment::ids::{MerchantId, OperationId};
+use crate::payment::money::Money;
+use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::record::{Operation, Payment};
+use crate::payment::state::PaymentEvent;
 use crate::store::Store;
-use crate::store::change::{EnvelopeUse, RequestClaim, Verdict};
+use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
 use crate::store::records::{ListOrder, PaymentFilter};
 use crate::store::testing::{TestDatabase, unique};
 
-/// One step; each is made `copies` times at once.
 #[derive(Debug, Clone)]
 enum Step {
+    /// The same request, `copies` times at once.
     Request {
         key: u8,
         envelope: Option<u8>,
         copies: usize,
     },
-    Outcome {
-        of: usize,
-        kind: u8,
-        copies: usize,
-    },
+    /// One outcome of a payment, `copies` times at once.
+    Outcome { of: usize, kind: u8, copies: usize },
+    /// Captures of one payment at once, each asked for twice.
+    Captures { of: usize, amounts: Vec<i64> },
+    /// Ends of captures of one payment at once, each told twice: approved, refused, or one of each.
+    Ends { of: usize, ends: Vec<(bool, bool)> },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+/// What the wire does with the first COMMIT of a step.
+const LOSSES: [u8; 4] = [PASS, PASS, LOSE_COMMIT, LOSE_CONFIRMATION];
+
+fn steps() -> impl Strategy<Value = Vec<(Step, u8)>> {
     let request =
         (0..6_u8, proptest::option::of(0..6_u8), 1..4_usize).prop_map(|(key, envelope, copies)| {
             Step::Request {
@@ -38,170 +58,402 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 copies,
             }
         });
-    let outcome = (0..8_usize, 0..3_u8, 1..4_usize).prop_map(|(of, kind, copies)| Step::Outcome {
+    let outcome = (0..6_usize, 0..4_u8, 1..4_usize).prop_map(|(of, kind, copies)| Step::Outcome {
         of,
         kind,
         copies,
     });
-    vec(prop_oneof![request, outcome], 1..40)
+    let captures = (0..4_usize, vec(1..900_i64, 1..4))
+        .prop_map(|(of, amounts)| Step::Captures { of, amounts });
+    let ends = (0..4_usize, vec(any::<(bool, bool)>(), 1..4))
+        .prop_map(|(of, ends)| Step::Ends { of, ends });
+    let step = prop_oneof![request, outcome, captures, ends];
+    vec((step, prop::sample::select(LOSSES.as_slice())), 1..40)
+}
+
+/// A capture in progress.
+struct Capture {
+    claim: RequestClaim,
+    operation: Operation,
+    amount_minor: i64,
+}
+
+struct Recorded {
+    intent: Intent,
+    /// The payment as it is.
+    payment: Payment,
+    /// Payment and operation as the merchant was told.
+    told: Option<(Payment, Operation)>,
+    captures: Vec<Capture>,
 }
 
 struct Model {
-    merchant: String,
-    /// By key: the intent that was recorded, and what was told.
-    requests: BTreeMap<u8, (Intent, Option<Payment>)>,
-    /// In the order in which they were recorded.
-    recorded: Vec<u8>,
-    envelopes: BTreeSet<u8>,
-    reversals: BTreeSet<OperationId>,
+    merchant: MerchantId,
+    /// By key, in the order in which they were recorded.
+    requests: Vec<(u8, Recorded)>,
+    envelopes: HashSet<u8>,
+    reversals: HashSet<OperationId>,
+    /// By their requests, what came of captures.
+    capture_answers: HashMap<String, Option<(Payment, Operation)>>,
+}
+
+/// The nodes of one database; on SQLite there is one.
+struct Nodes {
+    stores: Vec<Store>,
+    plan: Arc<AtomicU8>,
+}
+
+impl Nodes {
+    fn store(&self, number: usize) -> Store {
+        self.stores[number % self.stores.len()].clone()
+    }
+
+    fn first(&self) -> &Store {
+        &self.stores[0]
+    }
+
+    /// All at once, on alternating nodes; the results are in the same order.
+    async fn all<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        work: impl Iterator<Item = impl FnOnce(Store) -> F>,
+    ) -> Vec<T> {
+        let tasks: Vec<_> = work
+            .enumerate()
+            .map(|(number, work)| tokio::spawn(work(self.store(number))))
+            .collect();
+        let mut results = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            results.push(task.await.unwrap());
+        }
+        results
+    }
 }
 
 impl Model {
-    fn intent(&self, key: u8, envelope: Option<u8>) -> Intent {
-        let made = intent(&self.merchant);
-        Intent {
-            claim: RequestClaim {
-                request_id: format!("key-{key}"),
-                ..made.claim.clone()
-            },
-            envelope: envelope.map(|envelope| EnvelopeUse {
-                jti: format!("jti-{envelope}"),
-                expires_at: NOW,
-            }),
-            ..made
-        }
-    }
-
-    async fn request(&mut self, store: &Store, key: u8, envelope: Option<u8>, copies: usize) {
-        let mut tasks = Vec::new();
-        for _ in 0..copies {
-            let intent = self.intent(key, envelope);
-            let store = store.clone();
-            tasks.push(tokio::spawn(async move {
-                (store.record_intent(&intent).await.unwrap(), intent)
-            }));
-        }
-        let mut outcomes = Vec::new();
-        for task in tasks {
-            outcomes.push(task.await.unwrap());
-        }
-        if !self.requests.contains_key(&key) {
-            let used = envelope.is_some_and(|envelope| self.envelopes.contains(&envelope));
-            if used {
-                for (outcome, _) in outcomes {
-                    assert_eq!(outcome, Verdict::EnvelopeUsed);
+    async fn request(&mut self, nodes: &Nodes, key: u8, envelope: Option<u8>, copies: usize) {
+        let intents = (0..copies).map(|_| {
+            let made = intent(self.merchant.as_str());
+            Intent {
+                claim: RequestClaim {
+                    request_id: format!("key-{key}"),
+                    ..made.claim.clone()
+                },
+                envelope: envelope.map(|envelope| EnvelopeUse {
+                    jti: format!("jti-{envelope}"),
+                    expires_at: NOW,
+                }),
+                ..made
+            }
+        });
+        let record = |intent: Intent| {
+            move |store: Store| async move { (store.record_intent(&intent).await.unwrap(), intent) }
+        };
+        let mut results = nodes.all(intents.map(record)).await;
+        if !self.requests.iter().any(|(other, _)| *other == key) {
+            if envelope.is_some_and(|envelope| self.envelopes.contains(&envelope)) {
+                for (verdict, _) in results {
+                    assert_eq!(verdict, Verdict::EnvelopeUsed);
                 }
                 return;
             }
-            let new = outcomes
+            let new = results
                 .iter()
-                .position(|(outcome, _)| *outcome == COMMITTED);
-            let (_, intent) = outcomes.remove(new.expect("one of them is recorded"));
-            self.requests.insert(key, (intent, None));
-            self.recorded.push(key);
+                .position(|(verdict, _)| *verdict == COMMITTED);
+            let (_, intent) = results.remove(new.expect("one of them is recorded"));
+            let recorded = Recorded {
+                payment: intent.payment.clone(),
+                intent,
+                told: None,
+                captures: Vec::new(),
+            };
+            self.requests.push((key, recorded));
             self.envelopes.extend(envelope);
         }
-        let (first, told) = &self.requests[&key];
-        for (verdict, _) in outcomes {
+        for (verdict, _) in results {
             assert_eq!(verdict, Verdict::RequestTaken);
         }
-        let merchant = &first.payment.merchant_id;
-        let existing = store.find_answer(merchant, METHOD, &first.claim.request_id);
-        let existing = existing.await.unwrap().unwrap();
-        assert_eq!(existing.payment_id, first.payment.id);
-        assert_eq!(existing.answer.map(|(payment, _)| *payment), *told);
     }
 
-    async fn outcome(&mut self, store: &Store, of: usize, kind: u8, copies: usize) {
-        let Some(key) = self.recorded.get(of) else {
+    async fn outcome(&mut self, nodes: &Nodes, of: usize, kind: u8, copies: usize) {
+        let Some((_, recorded)) = self.requests.get_mut(of) else {
             return;
         };
-        let (intent, told) = self.requests.get_mut(key).unwrap();
         let outcome = match kind {
-            0 => approved(intent),
-            1 => declined(intent),
-            _ => unknown(intent),
+            // Twice as often, because only these can be captured.
+            0 | 1 => approved(&recorded.intent),
+            2 => declined(&recorded.intent),
+            _ => unknown(&recorded.intent),
         };
-        let mut tasks = Vec::new();
-        for _ in 0..copies {
-            let (store, outcome) = (store.clone(), outcome.clone());
-            tasks.push(tokio::spawn(async move {
-                store.record_outcome(&outcome).await.unwrap()
-            }));
+        let record = |outcome: Outcome| {
+            move |store: Store| async move { store.record_outcome(&outcome).await.unwrap() }
+        };
+        let verdicts = nodes
+            .all((0..copies).map(|_| record(outcome.clone())))
+            .await;
+        if recorded.told.is_none() {
+            self.reversals
+                .extend(outcome.reversal.map(|reversal| reversal.operation_id));
+            recorded.payment = outcome.payment.clone();
+            recorded.told = Some((outcome.payment, outcome.operation.clone()));
         }
-        let standing = told.clone().unwrap_or_else(|| outcome.payment.clone());
-        for task in tasks {
-            match task.await.unwrap() {
+        let (payment, operation) = recorded.told.as_ref().unwrap();
+        for verdict in verdicts {
+            match verdict {
                 // The first, or the same as the first.
-                COMMITTED => assert_eq!(outcome.payment, standing),
+                Verdict::Committed { payment: moved } => {
+                    assert_eq!(outcome.operation, *operation);
+                    assert!(moved.is_none_or(|moved| *moved == *payment));
+                }
                 other => {
                     assert_eq!(other, Verdict::OperationMoved);
-                    assert_ne!(outcome.payment, standing);
+                    assert_ne!(outcome.operation, *operation);
                 }
             }
         }
-        if told.is_none() {
-            self.reversals
-                .extend(outcome.reversal.map(|reversal| reversal.operation_id));
-            *told = Some(outcome.payment);
+    }
+
+    /// Each capture is asked for twice, by calls that know nothing of each other.
+    async fn captures(&mut self, nodes: &Nodes, of: usize, amounts: &[i64]) {
+        let Some((_, recorded)) = self.requests.get_mut(of) else {
+            return;
+        };
+        let before = recorded.payment.clone();
+        let mut asked = Vec::new();
+        for &amount_minor in amounts {
+            let claim = RequestClaim {
+                method: "CapturePayment",
+                ..claim(self.merchant.as_str())
+            };
+            for _ in 0..2 {
+                let made = operation_at(NOW);
+                let operation = Operation {
+                    payment_id: before.id,
+                    kind: OperationKind::Capture,
+                    original_id: Some(recorded.intent.operation.id),
+                    amount: Money::new(amount_minor, before.amount.currency()).unwrap(),
+                    ..made
+                };
+                asked.push(Capture {
+                    claim: claim.clone(),
+                    operation,
+                    amount_minor,
+                });
+            }
+        }
+        let record = |capture: Capture| {
+            let adjustment = taking(capture.amount_minor);
+            let expected = expected(&before, &adjustment);
+            move |store: Store| async move {
+                let change = Change {
+                    claim: Some(&capture.claim),
+                    payment: Some(PaymentChange::Adjusted {
+                        expected: &expected,
+                        adjustment: &adjustment,
+                    }),
+                    new_operation: Some(&capture.operation),
+                    ..Change::default()
+                };
+                (store.commit(&change).await.unwrap(), capture)
+            }
+        };
+        let results = nodes.all(asked.into_iter().map(record)).await;
+        let mut refused = Vec::new();
+        let committed = |verdict: &Verdict| matches!(verdict, Verdict::Committed { .. });
+        for pair in results.chunks(2) {
+            let [(one, capture), (other, _)] = pair else {
+                panic!("each was asked for twice")
+            };
+            if !committed(one) && !committed(other) {
+                assert_eq!(
+                    (one, other),
+                    (&Verdict::PaymentRefused, &Verdict::PaymentRefused)
+                );
+                refused.push(capture.amount_minor);
+                continue;
+            }
+            assert_ne!(committed(one), committed(other), "a request is taken once");
+            self.capture_answers
+                .insert(capture.claim.request_id.clone(), None);
+        }
+        for (verdict, capture) in results {
+            if committed(&verdict) {
+                let adjustment = taking(capture.amount_minor);
+                recorded.payment = *adjustment
+                    .apply(Box::new(recorded.payment.clone()))
+                    .expect("no more is taken than was held");
+                recorded.captures.push(capture);
+            } else {
+                assert!([Verdict::RequestTaken, Verdict::PaymentRefused].contains(&verdict));
+            }
+        }
+        for amount_minor in refused {
+            let late = taking(amount_minor).apply(Box::new(recorded.payment.clone()));
+            assert!(late.is_err(), "{amount_minor} had a place");
+        }
+    }
+
+    /// Each end comes twice; where both an approval and a refusal come, one of them wins.
+    async fn ends(&mut self, nodes: &Nodes, of: usize, ends: &[(bool, bool)]) {
+        let Some((_, recorded)) = self.requests.get_mut(of) else {
+            return;
+        };
+        let before = recorded.payment.clone();
+        let count = ends.len().min(recorded.captures.len());
+        let ending: Vec<Capture> = recorded.captures.drain(..count).collect();
+        let mut asked = Vec::new();
+        for (capture, &(one, other)) in ending.iter().zip(ends) {
+            for approved in [one, other] {
+                let (state, adjustment) = end(capture.amount_minor, approved);
+                asked.push(Outcome {
+                    payment: expected(&before, &adjustment),
+                    adjustment,
+                    operation: Operation {
+                        state,
+                        version: 2,
+                        ..capture.operation.clone()
+                    },
+                    reversal: None,
+                });
+            }
+        }
+        let record = |outcome: Outcome| {
+            move |store: Store| async move { (store.record_outcome(&outcome).await.unwrap(), outcome) }
+        };
+        let results = nodes.all(asked.into_iter().map(record)).await;
+        // By the payment's version after it, what each end did.
+        let mut done = BTreeMap::new();
+        for (pair, capture) in results.chunks(2).zip(ending) {
+            let request_id = &capture.claim.request_id;
+            let answer = nodes
+                .first()
+                .find_answer(&self.merchant, "CapturePayment", request_id)
+                .await;
+            let (payment, operation) = answer.unwrap().unwrap().answer.expect("it has ended");
+            let mut winner = None;
+            for (verdict, outcome) in pair {
+                match verdict {
+                    Verdict::Committed { payment: moved } => {
+                        assert_eq!(outcome.operation, *operation);
+                        let told = moved.as_deref().unwrap_or(&outcome.payment);
+                        assert_eq!(*told, *payment, "what is told is what is kept");
+                        winner = Some(outcome.adjustment.clone());
+                    }
+                    other => {
+                        assert_eq!(*other, Verdict::OperationMoved);
+                        assert_ne!(outcome.operation, *operation);
+                    }
+                }
+            }
+            let winner = winner.expect("one of them is recorded");
+            let version = payment.version;
+            let answer = Some((*payment.clone(), *operation));
+            self.capture_answers.insert(request_id.clone(), answer);
+            let twice = done.insert(version, (winner, *payment));
+            assert!(twice.is_none(), "each adjustment is a version of its own");
+        }
+        for (adjustment, told) in done.into_values() {
+            let next = adjustment.apply(Box::new(recorded.payment.clone()));
+            recorded.payment = *next.expect("an end always has a place");
+            assert_eq!(recorded.payment, told);
         }
     }
 
     async fn compare(&self, store: &Store) {
-        let merchant = self.merchant.parse().unwrap();
+        let recorded = |key: u8| self.requests.iter().find(|(other, _)| *other == key);
         for key in 0..6_u8 {
             let answer = store
-                .find_answer(&merchant, METHOD, &format!("key-{key}"))
+                .find_answer(&self.merchant, METHOD, &format!("key-{key}"))
                 .await
                 .unwrap();
-            let expected = self.requests.get(&key);
-            assert_eq!(
-                answer.map(|answer| (
-                    answer.payment_id,
-                    answer.answer.map(|(payment, _)| *payment)
-                )),
-                expected.map(|(intent, told)| (intent.payment.id, told.clone()))
-            );
+            let expected = recorded(key).map(|(_, it)| (it.intent.payment.id, it.told.clone()));
+            let found = answer.map(|it| (it.payment_id, it.answer.map(|(one, two)| (*one, *two))));
+            assert_eq!(found, expected);
+        }
+        for (request_id, expected) in &self.capture_answers {
+            let answer = store
+                .find_answer(&self.merchant, "CapturePayment", request_id)
+                .await;
+            let answer = answer.unwrap().expect("it was taken").answer;
+            assert_eq!(answer.map(|(one, two)| (*one, *two)), *expected);
         }
         let filter = PaymentFilter::default();
         let page = store
-            .list_payments(&merchant, &filter, ListOrder::OldestFirst, 100, None)
+            .list_payments(&self.merchant, &filter, ListOrder::OldestFirst, 100, None)
             .await
             .unwrap();
-        let mut payments: Vec<Payment> = self
-            .requests
-            .values()
-            .map(|(intent, told)| told.clone().unwrap_or_else(|| intent.payment.clone()))
-            .collect();
+        let payments = self.requests.iter().map(|(_, it)| it.payment.clone());
+        let mut payments: Vec<Payment> = payments.collect();
         payments.sort_by_key(|payment| payment.id);
         assert_eq!(page.items, payments);
-        let owed: BTreeSet<OperationId> = store
-            .owed_reversals(1000)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|reversal| reversal.operation_id)
-            .collect();
+        let owed = store.owed_reversals(1000).await.unwrap();
+        let owed: HashSet<_> = owed.into_iter().map(|it| it.operation_id).collect();
         assert!(self.reversals.is_subset(&owed));
-        for (intent, _) in self.requests.values() {
-            let id = intent.operation.id;
+        for (_, it) in &self.requests {
+            let id = it.intent.operation.id;
             assert_eq!(owed.contains(&id), self.reversals.contains(&id));
+            let operations = store.operations_of(it.payment.id).await.unwrap();
+            let in_progress = operations.iter().filter(|it| it.version == 1).count();
+            assert_eq!(
+                in_progress,
+                it.captures.len() + usize::from(it.told.is_none())
+            );
         }
     }
 }
 
+/// A capture takes its amount before it is known whether it counts.
+fn taking(amount_minor: i64) -> Adjustment {
+    Adjustment {
+        event: PaymentEvent::CaptureStarted,
+        change: Amounts {
+            captured_minor: amount_minor,
+            captured_pending_minor: amount_minor,
+            ..Amounts::ZERO
+        },
+        at: NOW.plus_ms(500),
+    }
+}
+
+fn end(amount_minor: i64, approved: bool) -> (OperationState, Adjustment) {
+    let (state, event, captured_minor) = if approved {
+        let approval = approval();
+        let state = OperationState::Approved { approval };
+        (state, PaymentEvent::Captured, 0)
+    } else {
+        let reason = FailureReason::HostBusy;
+        let state = OperationState::Rejected { reason };
+        (state, PaymentEvent::CaptureRefused, -amount_minor)
+    };
+    let change = Amounts {
+        captured_minor,
+        captured_pending_minor: -amount_minor,
+        ..Amounts::ZERO
+    };
+    let at = NOW.plus_ms(900);
+    (state, Adjustment { event, change, at })
+}
+
+/// The payment after an adjustment, if nothing else has changed `before`. Where `before` can't take it, a
+/// version that was never there, as if the caller had seen another payment.
+fn expected(before: &Payment, adjustment: &Adjustment) -> Payment {
+    let expected = adjustment.apply(Box::new(before.clone()));
+    expected.map_or_else(
+        |_| Payment {
+            version: i64::from(u32::MAX),
+            ..before.clone()
+        },
+        |payment| *payment,
+    )
+}
+
 /// Each history has a merchant of its own, so that all share one database.
-fn check(database: impl Future<Output = TestDatabase>) {
+fn check(nodes: impl Future<Output = (TestDatabase, Nodes)>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let (database, store) = runtime.block_on(async {
-        let database = database.await;
-        let store = database.open().await;
-        (database, store)
-    });
+    let (database, nodes) = runtime.block_on(nodes);
     let mut runner = TestRunner::new(Config {
         cases: 32,
         failure_persistence: None,
@@ -210,29 +462,34 @@ fn check(database: impl Future<Output = TestDatabase>) {
     let result = runner.run(&steps(), |steps| {
         runtime.block_on(async {
             let mut model = Model {
-                merchant: format!("shop-{}", unique()),
-                requests: BTreeMap::new(),
-                recorded: Vec::new(),
-                envelopes: BTreeSet::new(),
-                reversals: BTreeSet::new(),
+                merchant: format!("shop-{}", unique()).parse().unwrap(),
+                requests: Vec::new(),
+                envelopes: HashSet::new(),
+                reversals: HashSet::new(),
+                capture_answers: HashMap::new(),
             };
-            for step in steps {
+            for (step, loss) in steps {
+                nodes.plan.store(loss, Ordering::SeqCst);
                 match step {
                     Step::Request {
                         key,
                         envelope,
                         copies,
-                    } => model.request(&store, key, envelope, copies).await,
+                    } => model.request(&nodes, key, envelope, copies).await,
                     Step::Outcome { of, kind, copies } => {
-                        model.outcome(&store, of, kind, copies).await;
+                        model.outcome(&nodes, of, kind, copies).await;
                     }
+                    Step::Captures { of, amounts } => model.captures(&nodes, of, &amounts).await,
+                    Step::Ends { of, ends } => model.ends(&nodes, of, &ends).await,
                 }
             }
-            model.compare(&store).await;
+            model.compare(nodes.first()).await;
         });
         Ok(())
     });
-    runtime.block_on(store.close());
+    for store in nodes.stores {
+        runtime.block_on(store.close());
+    }
     drop(database);
     if let Err(error) = result {
         panic!("{error}");
@@ -241,10 +498,20 @@ fn check(database: impl Future<Output = TestDatabase>) {
 
 #[test]
 fn sqlite_agrees_with_the_model() {
-    check(TestDatabase::sqlite());
+    check(async {
+        let database = TestDatabase::sqlite().await;
+        let stores = vec![database.open().await];
+        let plan = Arc::default();
+        (database, Nodes { stores, plan })
+    });
 }
 
 #[test]
 fn postgres_agrees_with_the_model() {
-    check(TestDatabase::postgres());
+    check(async {
+        let database = TestDatabase::postgres().await;
+        let (on_a_wire, plan) = store_on_a_wire(&database).await;
+        let stores = vec![on_a_wire, database.open().await];
+        (database, Nodes { stores, plan })
+    });
 }

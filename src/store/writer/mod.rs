@@ -368,7 +368,7 @@ fn tell_left_out(left_out: Vec<(Queued, LeftOut)>) {
     for (queued, why) in left_out {
         queued.answer(Ok(match why {
             LeftOut::Refused(refusal) => Written::Refused(refusal),
-            LeftOut::WrittenBefore => Written::Committed(None),
+            LeftOut::WrittenBefore => Written::CommittedBefore,
         }));
     }
 }

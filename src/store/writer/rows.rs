@@ -114,6 +114,8 @@ pub(in crate::store) struct StatementResult {
 pub(in crate::store) enum Written {
     /// The change is committed; the payment as it is, where something else had changed it too.
     Committed(Option<Box<MovedPayment>>),
+    /// The change was committed by a COMMIT that was not confirmed.
+    CommittedBefore,
     /// Nothing of the change was written.
     Refused(Refusal),
     /// What each of the statements did.
