@@ -53,7 +53,8 @@ impl Store {
             Written::Refused(Refusal::RequestTaken) => Verdict::RequestTaken,
             Written::Refused(Refusal::EnvelopeUsed) => Verdict::EnvelopeUsed,
             Written::Refused(Refusal::PaymentRefused) => Verdict::PaymentRefused,
-            // The very same step may have been taken by an earlier call that was not told.
+            // The very same step may have been taken by an earlier call that was not told, or by a COMMIT
+            // that was not confirmed.
             Written::Refused(Refusal::OperationMoved) => match self.told(operation.id).await? {
                 Some((payment, standing)) if *standing == *operation => Verdict::Committed {
                     payment: unexpected(change, payment),

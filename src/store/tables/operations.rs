@@ -59,12 +59,6 @@ pub(in crate::store) const ANSWERS: ManyRows = ManyRows {
     returning: "",
 };
 
-/// The operation of a step that was taken before, by the first [`STEP_PLACE`] values of its row.
-pub(in crate::store) const STEP_TAKEN: &str = "SELECT id FROM operations \
-    WHERE id = $1 AND version = $2 AND state = $3 AND state_detail = $4";
-/// How many values [`STEP_TAKEN`] takes.
-pub(in crate::store) const STEP_PLACE: usize = 4;
-
 /// A row of [`NEW_OPERATIONS`].
 pub(in crate::store) fn new_operation_row(
     texts: &mut TextBuffer,

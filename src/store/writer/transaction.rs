@@ -23,7 +23,7 @@ use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
 use crate::store::database::value::Value;
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
-use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, STEP_PLACE, STEP_TAKEN, STEPS};
+use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, STEPS};
 use crate::store::tables::payments::{
     GUARDED_PAYMENTS, MovedPayment, NEW_PAYMENTS, PAYMENT_STATES, guarded_payment_row,
     moved_payment, payment_state_row,
@@ -242,7 +242,7 @@ impl Writing<'_, '_> {
     }
 
     /// Whether a change whose row was not written was written by the COMMIT that was not confirmed: its
-    /// claim stands with its own operation, or its operation is where the step leads.
+    /// claim stands with its own operation. (Of a step the caller finds that out.)
     async fn left_out(
         &mut self,
         operation_id: &Arc<str>,
@@ -253,10 +253,6 @@ impl Writing<'_, '_> {
             Refusal::RequestTaken if self.may_be_written => {
                 let key = row.get(..3).unwrap_or_default();
                 self.fetch(CLAIM_OWNER, key).await?
-            }
-            Refusal::OperationMoved if self.may_be_written => {
-                let place = row.get(..STEP_PLACE).unwrap_or_default();
-                self.fetch(STEP_TAKEN, place).await?
             }
             _ => HashSet::default(),
         };
