@@ -22,11 +22,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use hdrhistogram::Histogram;
 use payswitch::commands::output::write_whole;
+use payswitch::grpc::tls;
 use payswitch::merchant_api::client::{self, ApiKey};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use payswitch::merchant_api::pb::sealing_service_server::{SealingService, SealingServiceServer};
-use payswitch::merchant_api::transport::tls;
 use payswitch::net::{self, Listener, Net};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
@@ -130,7 +130,11 @@ async fn serve(ready_file: &Path) -> Result<(), Failure> {
         certificate.cert.pem(),
         certificate.signing_key.serialize_pem(),
     );
-    let config = tls::server_config(chain.as_bytes(), key.as_bytes(), None)?;
+    let config = tls::server_config(
+        chain.as_bytes(),
+        key.as_bytes(),
+        tls::ClientCertificates::None,
+    )?;
     let listener = Net::SYSTEM
         .listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await?;

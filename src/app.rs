@@ -20,13 +20,13 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
+use crate::grpc::tls::{self, ClientCertificates, TlsError};
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
 use crate::hosts::{Hosts, HostsError, HostsOptions};
 use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::{Dependencies, Limits, MerchantApi, ServeError};
 use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
-use crate::merchant_api::transport::tls::{self, TlsError};
 use crate::net::Net;
 use crate::operations::conclude::LONGEST;
 use crate::operations::flow::FlowTable;
@@ -156,11 +156,10 @@ fn merchant_api_tls(
     let certificate = read(&config.certificate)?;
     let private_key = custody::read_private_key_pem(&config.private_key, master_key)?;
     let client_ca = config.client_ca.as_deref().map(read).transpose()?;
-    Ok(tls::server_config(
-        &certificate,
-        &private_key,
-        client_ca.as_deref(),
-    )?)
+    let clients = client_ca
+        .as_deref()
+        .map_or(ClientCertificates::None, ClientCertificates::Optional);
+    Ok(tls::server_config(&certificate, &private_key, clients)?)
 }
 
 /// A gateway that runs.

@@ -6,6 +6,7 @@
 //! - [`app`]: puts the parts together, starts and drains them.
 //! - [`config`]: the settings, one struct for each concern.
 //! - [`merchant_api`]: where an authorization enters, over gRPC.
+//! - [`grpc`]: what the doors have in common: TLS, connections, errors.
 //! - [`flows`]: decides, one file for each kind of operation.
 //! - [`operations`]: the one machine below every flow: record, send, record.
 //! - [`card`]: opens what the merchant sealed.
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod flows;
+pub mod grpc;
 pub mod hosts;
 pub mod merchant_api;
 pub mod net;

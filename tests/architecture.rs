@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("commands", &["commands"]),
     ("wiring", &["app"]),
     ("doors", &["merchant_api"]),
+    ("door frame", &["grpc"]),
     ("flows", &["flows"]),
     ("operations", &["operations"]),
     ("edges", &["hosts", "store", "card", "certs"]),
@@ -49,11 +50,11 @@ const FLOWS: &str = "flows";
 /// Each foreign crate's home in the gateway: the modules that may name it.
 const HOMES: &[(&str, &[&str])] = &[
     ("prost", &["merchant_api"]),
-    ("prost_types", &["merchant_api"]),
+    ("prost_types", &["merchant_api", "grpc"]),
     // The commands are clients of the merchant API, as anybody's program is.
-    ("tonic", &["merchant_api", "commands"]),
+    ("tonic", &["merchant_api", "grpc", "commands"]),
     ("tonic_prost", &["merchant_api"]),
-    ("tonic_types", &["merchant_api", "commands"]),
+    ("tonic_types", &["merchant_api", "grpc", "commands"]),
     ("sqlx", &["store"]),
     // The commands decode and show messages for people.
     ("iso8583", &["hosts", "commands"]),

@@ -1,4 +1,4 @@
-//! What the API reads and writes in the store: merchants and keys, payments, connections.
+//! What the API reads in the store: merchants and keys, payments.
 //!
 //! Each is a trait of its own with the store behind it, so that the API can be tested with doubles.
 
@@ -8,33 +8,14 @@ use iso8583::hex;
 use tonic::async_trait;
 
 use crate::flows::authorization::Authorization;
+use crate::grpc::records::RecordsUnavailable;
 use crate::operations::flow::Flow as _;
-use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
+use crate::payment::ids::{MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
-use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
 use crate::store::Store;
-use crate::store::error::StoreError;
-use crate::store::records::{
-    ClientConnection, KeptLateResponse, ListOrder, Page, PaymentCursor, PaymentFilter,
-};
-
-/// The records can't be read or written.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the records are out of reach: {reason}")]
-pub struct RecordsUnavailable {
-    /// What the store said.
-    pub reason: String,
-}
-
-impl From<StoreError> for RecordsUnavailable {
-    fn from(error: StoreError) -> Self {
-        Self {
-            reason: error.to_string(),
-        }
-    }
-}
+use crate::store::records::{KeptLateResponse, ListOrder, Page, PaymentCursor, PaymentFilter};
 
 /// What the store knows of an API key that has not been revoked.
 #[derive(Debug, Clone)]
@@ -225,41 +206,6 @@ impl PaymentRecords for Store {
     }
 }
 
-/// Where client connections are recorded. Nothing here waits for the store.
-pub trait ConnectionLog: Send + Sync + 'static {
-    /// A client came.
-    ///
-    /// # Errors
-    /// When it can't be recorded.
-    fn opened(&self, connection: ClientConnection) -> Result<(), RecordsUnavailable>;
-
-    /// It turned out who a client is.
-    ///
-    /// # Errors
-    /// When it can't be recorded.
-    fn identified(&self, id: ConnectionId, identity: &str) -> Result<(), RecordsUnavailable>;
-
-    /// A client left.
-    ///
-    /// # Errors
-    /// When it can't be recorded.
-    fn closed(&self, id: ConnectionId, at: UnixMillis) -> Result<(), RecordsUnavailable>;
-}
-
-impl ConnectionLog for Store {
-    fn opened(&self, connection: ClientConnection) -> Result<(), RecordsUnavailable> {
-        Ok(self.connection_opened(connection)?)
-    }
-
-    fn identified(&self, id: ConnectionId, identity: &str) -> Result<(), RecordsUnavailable> {
-        Ok(self.connection_identified(id, identity)?)
-    }
-
-    fn closed(&self, id: ConnectionId, at: UnixMillis) -> Result<(), RecordsUnavailable> {
-        Ok(self.connection_closed(id, at)?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +214,7 @@ mod tests {
     use crate::config::store::StoreConfig;
     use crate::merchant_api::testing::merchant;
     use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
+    use crate::payment::moment::UnixMillis;
     use crate::random::Random;
 
     #[tokio::test]

@@ -3,60 +3,46 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use super::pb;
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
-use super::records::{ConnectionLog, MerchantDirectory, PaymentRecords};
+use super::records::{MerchantDirectory, PaymentRecords};
 use super::rpc::payment_service::PaymentsApi;
 use super::rpc::perform::Perform;
 use super::rpc::sealing_service::SealingApi;
-use super::transport::accept::Acceptor;
 use super::transport::api_key::Pepper;
 use super::transport::auth::Authenticator;
-use super::transport::body::MAX_REQUEST_BYTES;
-use super::transport::connection::{ConnectionHandle, Recorder};
-use super::transport::gate::{self, Gate};
+use super::transport::gate::Gate;
 use super::transport::trailers::Timed;
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
+use crate::grpc::accept::Acceptor;
+use crate::grpc::connection::Recorder;
+use crate::grpc::records::ConnectionLog;
+use crate::grpc::server::{
+    MAX_REQUEST_BYTES, add_reflection, follow_health, limited_server, note_call,
+};
+use crate::grpc::status::with_reason;
 use crate::net::{Listener, Net};
+use crate::payment::ids::MerchantId;
 use crate::random::Random;
 use crate::shares::Shares;
 
 /// Payments or lists that are read for one merchant at once; its further calls wait for these.
 const READS_PER_MERCHANT: usize = 2;
-/// Calls at once on one connection (HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS).
-const STREAMS_PER_CONNECTION: u32 = 1024;
-/// Bytes that a client may send ahead of being read, for one call and for one connection (HTTP/2 flow
-/// control). A request fits whole, and 4096 connections can't take more than 2 GiB together.
-const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
-/// The most bytes of headers of one call (HTTP/2 SETTINGS_MAX_HEADER_LIST_SIZE).
-const HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// Streams that a client may open and reset before the server handles them (CVE-2023-44487).
-const PENDING_RESETS: usize = 64;
-/// Streams that may be reset for a client's own faults before its connection is closed.
-const LOCAL_RESETS: usize = 256;
-/// How often a silent client is asked whether it is still there, and how long it has to answer.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The services of the API that are served.
+const SERVICES: [&str; 2] = [PAYMENT_SERVICE, SEALING_SERVICE];
 
 /// What the merchant API needs of the other modules.
 pub struct Dependencies {
@@ -168,8 +154,7 @@ impl MerchantApi {
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), ServeError> {
         let recorder = Recorder::new(dependencies.connection_log, Arc::clone(&dependencies.clock));
-        let (health_reporter, health) = tonic_health::server::health_reporter();
-        let health_task = follow_health(health_reporter, ready).await;
+        let (health, health_task) = follow_health(&SERVICES, ready).await;
         let authenticator = Authenticator::new(
             dependencies.directory,
             dependencies.pepper,
@@ -192,8 +177,8 @@ impl MerchantApi {
             SealingServiceServer::new(sealing).max_decoding_message_size(MAX_REQUEST_BYTES);
         let routes = Routes::new(Timed::new(gate.before(payments)))
             .add_service(Timed::new(gate.before(sealing)))
-            .add_service(health.max_decoding_message_size(MAX_REQUEST_BYTES));
-        let routes = add_reflection(routes)?;
+            .add_service(health);
+        let routes = add_reflection(routes, pb::FILE_DESCRIPTOR_SET, &SERVICES)?;
         let accepted = Acceptor {
             listener: self.listener,
             tls: self.tls,
@@ -202,81 +187,17 @@ impl MerchantApi {
             random: dependencies.random,
             connections: self.limits.connections,
         }
-        .start();
-        let served = Server::builder()
-            .max_concurrent_streams(STREAMS_PER_CONNECTION)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_max_header_list_size(HEADER_LIST_BYTES)
-            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
-            .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
-            .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-            .layer(MapRequestLayer::new(note_call))
+        .start::<MerchantId>();
+        let served = limited_server()
+            .layer(MapRequestLayer::new(note_call::<MerchantId>))
             // Services that are laid out and not served get a reason too.
-            .layer(MapResponseLayer::new(gate::with_reason))
+            .layer(MapResponseLayer::new(with_reason))
             .add_routes(routes)
             .serve_with_incoming_shutdown(ReceiverStream::new(accepted), stop)
             .await;
         health_task.abort();
         Ok(served?)
     }
-}
-
-/// Notes on its connection that a call came, of whichever service.
-fn note_call(request: http::Request<Body>) -> http::Request<Body> {
-    if let Some(connection) = request.extensions().get::<ConnectionHandle>() {
-        connection.called();
-    }
-    request
-}
-
-/// Reflection in both versions: older grpcurl speaks v1alpha only. It shows what is served, with the
-/// comments of the .proto files, and knows the messages of error details.
-fn add_reflection(routes: Routes) -> Result<Routes, ServeError> {
-    let builder = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name(PAYMENT_SERVICE)
-            .with_service_name(SEALING_SERVICE)
-            .with_service_name(tonic_health::pb::health_server::SERVICE_NAME)
-            .with_service_name("grpc.reflection.v1.ServerReflection")
-            .with_service_name("grpc.reflection.v1alpha.ServerReflection")
-    };
-    let v1 = builder()
-        .build_v1()?
-        .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let v1alpha = builder()
-        .build_v1alpha()?
-        .max_decoding_message_size(MAX_REQUEST_BYTES);
-    Ok(routes.add_service(v1).add_service(v1alpha))
-}
-
-/// Tells the health service whether the gateway is ready, now and at each change.
-async fn follow_health(
-    reporter: HealthReporter,
-    mut ready: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let report = async move |serving: bool| {
-        let status = if serving {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
-        for service in ["", PAYMENT_SERVICE, SEALING_SERVICE] {
-            reporter.set_service_status(service, status).await;
-        }
-    };
-    let serving = *ready.borrow_and_update();
-    report(serving).await;
-    tokio::spawn(async move {
-        while ready.changed().await.is_ok() {
-            let serving = *ready.borrow_and_update();
-            report(serving).await;
-        }
-    })
 }
 
 #[cfg(test)]

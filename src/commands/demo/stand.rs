@@ -26,13 +26,13 @@ use crate::commands::error::CommandError;
 use crate::commands::serve::without_password;
 use crate::config::Config;
 use crate::config::environment::Environment;
+use crate::grpc::tls::{self, ClientCertificates};
 use crate::hosts::HostsOptions;
 use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
 use crate::merchant_api::client::{self, ApiKey};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
-use crate::merchant_api::transport::tls;
 use crate::payment::ids::MerchantId;
 use crate::payment::money::Money;
 use crate::store::Store;
@@ -190,7 +190,7 @@ pub async fn start_gateway(
         merchant_api_tls: tls::server_config(
             pki.gateway.certificate_pem().as_bytes(),
             &pki.gateway.key_pem(),
-            Some(pki.gateway_root.certificate_pem().as_bytes()),
+            ClientCertificates::Optional(pki.gateway_root.certificate_pem().as_bytes()),
         )?,
     };
     let gateway = app::start(&config, parts).await?;

@@ -1,6 +1,6 @@
 //! Ids of payments.
 
-use super::violations::{Findings, length_of};
+use crate::grpc::violations::{Findings, length_of};
 use crate::payment::ids::PaymentId;
 
 /// Reads a payment id.
@@ -15,8 +15,8 @@ pub(crate) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merchant_api::read::violations::InvalidRequest;
-    use crate::merchant_api::testing::violated_fields;
+    use crate::grpc::testing::violated_fields;
+    use crate::grpc::violations::InvalidRequest;
     use crate::payment::moment::UnixMillis;
 
     #[test]

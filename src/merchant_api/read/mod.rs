@@ -1,18 +1,13 @@
 //! What the calls share to read a request. The wire format stops here: what passes has been checked field by
 //! field, and a request that does not pass is told everything that is wrong with it at once.
 //!
-//! - [`text`]: texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
-//! - [`page`]: page sizes. [`page_token`]: where the next page of a list begins. [`filter`]: filters of lists.
+//! - [`text`]: a merchant's texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
+//! - [`page_token`]: where the next page of a list begins. [`filter`]: filters of lists.
 //! - [`body_hash`]: what "the same request again" is judged by.
-//! - [`violations`]: what is wrong with a request, without repeating what was sent.
-//! - [`clear_card`]: finds card numbers in clear.
 
 pub(super) mod body_hash;
-mod clear_card;
 pub(super) mod filter;
 pub(super) mod id;
 pub(super) mod money;
-pub(super) mod page;
 pub(super) mod page_token;
 pub(crate) mod text;
-pub(super) mod violations;

@@ -1,7 +1,7 @@
 //! Amounts and currencies.
 
 use super::text::is_printable_ascii;
-use super::violations::{Findings, length_of};
+use crate::grpc::violations::{Findings, length_of};
 use crate::merchant_api::pb;
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 

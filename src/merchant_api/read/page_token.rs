@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 
-use super::violations::{Findings, length_of};
+use crate::grpc::violations::{Findings, length_of};
 
 /// The largest page token that is looked at, in bytes.
 const MAX_LENGTH: usize = 200;

@@ -11,16 +11,15 @@ use tracing::{error, info};
 use super::perform::{Perform, failure, sealed_card_refused};
 use crate::config::environment::Environment;
 use crate::flows::authorization::{Authorization, Authorize, PaymentMethod, Refusal};
+use crate::grpc::status::{self, ErrorAnswer};
+use crate::grpc::text::{REQUEST_ID, Shape};
+use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use crate::merchant_api::read::body_hash::body_hash;
 use crate::merchant_api::read::money::amount_to_pay;
-use crate::merchant_api::read::text::{
-    DESCRIPTION, REFERENCE, REQUEST_ID, Shape, TERMINAL_ID, is_shaped_like_jwe,
-};
-use crate::merchant_api::read::violations::{Findings, InvalidRequest};
+use crate::merchant_api::read::text::{DESCRIPTION, REFERENCE, TERMINAL_ID, is_shaped_like_jwe};
 use crate::merchant_api::show::payment::payment;
-use crate::merchant_api::show::status::{self, ErrorAnswer};
 use crate::merchant_api::transport::gate;
 use crate::merchant_api::transport::trailers::BankTime;
 use crate::operations::call::Call;

@@ -7,11 +7,12 @@ use crate::card::envelope::Opener;
 use crate::card::session::SealingSession;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
+use crate::grpc::status;
+use crate::grpc::time::timestamp;
+use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::text::is_shaped_like_jwe;
-use crate::merchant_api::read::violations::{Findings, InvalidRequest};
-use crate::merchant_api::show::status;
-use crate::merchant_api::show::time::timestamp;
+use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
 
 /// Answers the call.
@@ -27,7 +28,7 @@ pub(super) fn call(
         .open_session(&sealed, &merchant.id, clock.now())
         .map_err(|fault| {
             info!(merchant.id = %merchant.id, reason = fault.name(), "a sealed session key was refused");
-            status::sealed_card_refused(fault, environment)
+            errors::sealed_card_refused(fault, environment)
         })?;
     Ok(Response::new(show(session)))
 }

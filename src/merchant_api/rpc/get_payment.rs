@@ -2,12 +2,13 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::grpc::status;
+use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
-use crate::merchant_api::read::violations::{Findings, InvalidRequest};
 use crate::merchant_api::records::PaymentRecords;
+use crate::merchant_api::show::errors;
 use crate::merchant_api::show::payment::payment;
-use crate::merchant_api::show::status;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::PaymentId;
 
@@ -22,7 +23,7 @@ pub(super) async fn call(
         .find(&merchant.id, id)
         .await
         .map_err(|error| status::of_unavailable(&error))?
-        .ok_or_else(status::payment_not_found)?;
+        .ok_or_else(errors::payment_not_found)?;
     Ok(Response::new(pb::GetPaymentResponse {
         payment: Some(payment(found)),
     }))

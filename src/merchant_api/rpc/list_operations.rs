@@ -2,14 +2,15 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::grpc::page::page_size;
+use crate::grpc::status;
+use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
-use crate::merchant_api::read::page::page_size;
 use crate::merchant_api::read::page_token::PageTokens;
-use crate::merchant_api::read::violations::{Findings, InvalidRequest};
 use crate::merchant_api::records::PaymentRecords;
+use crate::merchant_api::show::errors;
 use crate::merchant_api::show::operation::operation;
-use crate::merchant_api::show::status;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::{OperationId, PaymentId};
 
@@ -24,7 +25,7 @@ pub(super) async fn call(
         .operations(&merchant.id, list.payment_id)
         .await
         .map_err(|error| status::of_unavailable(&error))?
-        .ok_or_else(status::payment_not_found)?;
+        .ok_or_else(errors::payment_not_found)?;
     // Ids sort by the time at which they were given.
     operations.sort_by_key(|(operation, _)| operation.id);
     if let Some(after) = list.after {

@@ -2,14 +2,14 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::grpc::page::page_size;
+use crate::grpc::status;
+use crate::grpc::violations::{Findings, InvalidRequest, length_of};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::filter;
-use crate::merchant_api::read::page::page_size;
 use crate::merchant_api::read::page_token::PageTokens;
-use crate::merchant_api::read::violations::{Findings, InvalidRequest, length_of};
 use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::payment::payment;
-use crate::merchant_api::show::status;
 use crate::merchant_api::transport::gate;
 use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
 
@@ -95,7 +95,7 @@ fn read(request: &pb::ListPaymentsRequest) -> Result<List, InvalidRequest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merchant_api::testing::violated_fields;
+    use crate::grpc::testing::violated_fields;
     use crate::payment::ids::PaymentId;
     use crate::payment::moment::UnixMillis;
 

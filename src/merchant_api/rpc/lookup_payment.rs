@@ -2,13 +2,15 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::grpc::status;
+use crate::grpc::text::{REQUEST_ID, Shape};
+use crate::grpc::violations::{Findings, InvalidRequest, length_of};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::lookup_payment_request::Key as PbKey;
-use crate::merchant_api::read::text::{REFERENCE, REQUEST_ID, Shape, is_printable_ascii};
-use crate::merchant_api::read::violations::{Findings, InvalidRequest, length_of};
+use crate::merchant_api::read::text::{REFERENCE, is_printable_ascii};
 use crate::merchant_api::records::PaymentRecords;
+use crate::merchant_api::show::errors;
 use crate::merchant_api::show::payment::payment;
-use crate::merchant_api::show::status;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::HostId;
 use crate::payment::moment::NumberDate;
@@ -42,7 +44,7 @@ pub(super) async fn call(
         PaymentKey::Rrn { rrn, .. } => records.by_rrn(&merchant.id, *rrn).await,
         // No index finds it, and a search through all payments would take other merchants' time.
         PaymentKey::ApprovalCode => {
-            return Err(status::not_built("LookupPayment by approval_code"));
+            return Err(errors::not_built("LookupPayment by approval_code"));
         }
     };
     let mut found = found.map_err(|error| status::of_unavailable(&error))?;
@@ -60,7 +62,7 @@ pub(super) async fn call(
     }
     found.truncate(MAX_FOUND);
     if found.is_empty() {
-        return Err(status::payment_not_found());
+        return Err(errors::payment_not_found());
     }
     Ok(Response::new(pb::LookupPaymentResponse {
         payments: found.into_iter().map(payment).collect(),
@@ -164,7 +166,7 @@ fn business_date(findings: &mut Findings, text: &str) -> Option<Option<NumberDat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merchant_api::testing::violated_fields;
+    use crate::grpc::testing::violated_fields;
 
     #[test]
     fn a_look_up_is_read() {

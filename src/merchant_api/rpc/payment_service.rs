@@ -11,7 +11,7 @@ use crate::flows::authorization::Authorization;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
 use crate::merchant_api::records::PaymentRecords;
-use crate::merchant_api::show::status;
+use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::MerchantId;
 use crate::shares::{Place, Shares};
@@ -81,56 +81,56 @@ impl PaymentService for PaymentsApi {
         &self,
         _: Request<pb::GetCaptureRequest>,
     ) -> Result<Response<pb::GetCaptureResponse>, Status> {
-        Err(status::not_built("GetCapture"))
+        Err(errors::not_built("GetCapture"))
     }
 
     async fn list_captures(
         &self,
         _: Request<pb::ListCapturesRequest>,
     ) -> Result<Response<pb::ListCapturesResponse>, Status> {
-        Err(status::not_built("ListCaptures"))
+        Err(errors::not_built("ListCaptures"))
     }
 
     async fn verify_card(
         &self,
         _: Request<pb::VerifyCardRequest>,
     ) -> Result<Response<pb::VerifyCardResponse>, Status> {
-        Err(status::not_built("VerifyCard"))
+        Err(errors::not_built("VerifyCard"))
     }
 
     async fn capture_payment(
         &self,
         _: Request<pb::CapturePaymentRequest>,
     ) -> Result<Response<pb::CapturePaymentResponse>, Status> {
-        Err(status::not_built("CapturePayment"))
+        Err(errors::not_built("CapturePayment"))
     }
 
     async fn void_payment(
         &self,
         _: Request<pb::VoidPaymentRequest>,
     ) -> Result<Response<pb::VoidPaymentResponse>, Status> {
-        Err(status::not_built("VoidPayment"))
+        Err(errors::not_built("VoidPayment"))
     }
 
     async fn reverse_payment(
         &self,
         _: Request<pb::ReversePaymentRequest>,
     ) -> Result<Response<pb::ReversePaymentResponse>, Status> {
-        Err(status::not_built("ReversePayment"))
+        Err(errors::not_built("ReversePayment"))
     }
 
     async fn increment_authorization(
         &self,
         _: Request<pb::IncrementAuthorizationRequest>,
     ) -> Result<Response<pb::IncrementAuthorizationResponse>, Status> {
-        Err(status::not_built("IncrementAuthorization"))
+        Err(errors::not_built("IncrementAuthorization"))
     }
 
     async fn cancel_by_request_id(
         &self,
         _: Request<pb::CancelByRequestIdRequest>,
     ) -> Result<Response<pb::CancelByRequestIdResponse>, Status> {
-        Err(status::not_built("CancelByRequestId"))
+        Err(errors::not_built("CancelByRequestId"))
     }
 
     type WatchPaymentStream = tokio_stream::Empty<Result<pb::WatchPaymentResponse, Status>>;
@@ -139,6 +139,6 @@ impl PaymentService for PaymentsApi {
         &self,
         _: Request<pb::WatchPaymentRequest>,
     ) -> Result<Response<Self::WatchPaymentStream>, Status> {
-        Err(status::not_built("WatchPayment"))
+        Err(errors::not_built("WatchPayment"))
     }
 }

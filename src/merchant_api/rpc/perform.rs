@@ -7,9 +7,8 @@ use tracing::{error, info, warn};
 
 use crate::card::fault::SealedCardFault;
 use crate::config::environment::Environment;
-use crate::merchant_api::show::status::{
-    self, ErrorAnswer, Outcome, RETRY_IN_PROGRESS, RETRY_UNAVAILABLE,
-};
+use crate::grpc::status::{self, ErrorAnswer, Outcome, RETRY_IN_PROGRESS, RETRY_UNAVAILABLE};
+use crate::merchant_api::show::errors;
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::operations::flow::Flow;
 use crate::operations::machine::Operations;
@@ -73,7 +72,7 @@ pub(super) fn failure<R>(
             "the same request is still in progress; repeat it unchanged for its answer",
         )
         .retry_after(RETRY_IN_PROGRESS),
-        E::PaymentNotFound { .. } => return status::payment_not_found(),
+        E::PaymentNotFound { .. } => return errors::payment_not_found(),
         E::PaymentBusy { .. } => ErrorAnswer::not_sent(
             Code::Aborted,
             "OPERATION_IN_PROGRESS",
@@ -114,5 +113,5 @@ pub(super) fn sealed_card_refused(
     merchant_id: &MerchantId,
 ) -> Status {
     info!(merchant.id = %merchant_id, reason = fault.name(), "a sealed card was refused");
-    status::sealed_card_refused(fault, environment)
+    errors::sealed_card_refused(fault, environment)
 }

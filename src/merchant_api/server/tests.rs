@@ -5,13 +5,14 @@ mod door;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::AsyncReadExt as _;
 use tonic::{Code, Request};
+use tonic_health::ServingStatus;
 use tonic_types::StatusExt as _;
 
 use self::door::{ROOMY, open, pki};
 use super::*;
+use crate::grpc::tls::{ClientCertificates, server_config};
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
-use crate::merchant_api::transport::tls::server_config;
 use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
 use crate::net::Net;
 use crate::payment::ids::PaymentId;
@@ -318,7 +319,7 @@ async fn health_follows_readiness_and_stopping_lets_calls_finish() {
 async fn a_taken_port_is_named() {
     let door = open(ROOMY).await;
     let (chain, key) = &door.pki.server;
-    let tls = server_config(chain.as_bytes(), key.as_bytes(), None).unwrap();
+    let tls = server_config(chain.as_bytes(), key.as_bytes(), ClientCertificates::None).unwrap();
     let Err(taken) = MerchantApi::bind(&Net::SYSTEM, door.address, tls, ROOMY).await else {
         panic!("two listeners on one port");
     };

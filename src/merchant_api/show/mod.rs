@@ -2,12 +2,10 @@
 //!
 //! - [`payment`]: a payment, in each of its states. [`outcome`]: why one was declined, failed or is pending.
 //! - [`operation`]: an exchange with a bank.
-//! - [`money`]: amounts. [`time`]: moments.
-//! - [`status`]: errors as gRPC statuses.
+//! - [`money`]: amounts. [`errors`]: errors of several calls.
 
+pub(super) mod errors;
 pub(super) mod money;
 pub(super) mod operation;
 mod outcome;
 pub(super) mod payment;
-pub(super) mod status;
-pub(super) mod time;

@@ -1,7 +1,7 @@
 //! An exchange with a bank, as the API shows it.
 
 use super::money::money;
-use super::time::timestamp;
+use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::Operation;

@@ -2,7 +2,7 @@
 
 use super::money::money;
 use super::outcome::{decline, failure, pending};
-use super::time::timestamp;
+use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::decline::Approval;
 use crate::payment::moment::UnixMillis;

@@ -14,11 +14,13 @@ use tonic::{Code, Status};
 use tracing::error;
 
 use super::api_key::{Pepper, key_id};
-use super::connection::{CertificateIdentity, ConnectionHandle};
 use super::known::{InMemory, Known};
 use crate::config::environment::Environment;
-use crate::merchant_api::records::{KnownApiKey, MerchantDirectory, RecordsUnavailable};
-use crate::merchant_api::show::status::{ErrorAnswer, overloaded, store_unavailable};
+use crate::grpc::connection::ConnectionHandle;
+use crate::grpc::records::RecordsUnavailable;
+use crate::grpc::status::{ErrorAnswer, overloaded, store_unavailable};
+use crate::grpc::tls::{CertificateIdentity, Party};
+use crate::merchant_api::records::{KnownApiKey, MerchantDirectory};
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 use crate::shares::Shares;
@@ -88,6 +90,10 @@ impl Refused {
     }
 }
 
+impl Party for MerchantId {
+    const URI_PREFIX: &'static str = "payswitch://merchant/";
+}
+
 /// The merchant that is calling.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -133,7 +139,7 @@ impl Authenticator {
     pub(crate) fn caller_in_memory(
         &self,
         headers: &HeaderMap,
-        connection: &ConnectionHandle,
+        connection: &ConnectionHandle<MerchantId>,
     ) -> Option<Result<Caller, Refused>> {
         let credentials = match self.credentials(headers, connection) {
             Ok(credentials) => credentials,
@@ -161,7 +167,7 @@ impl Authenticator {
     pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
-        connection: &ConnectionHandle,
+        connection: &ConnectionHandle<MerchantId>,
         received_at: Instant,
     ) -> Result<Caller, Refused> {
         let deadline = received_at + AUTHENTICATE_WITHIN;
@@ -177,7 +183,7 @@ impl Authenticator {
     async fn look_up(
         &self,
         headers: &HeaderMap,
-        connection: &ConnectionHandle,
+        connection: &ConnectionHandle<MerchantId>,
     ) -> Result<Caller, Refused> {
         let credentials = self.credentials(headers, connection)?;
         let now = Instant::now();
@@ -209,7 +215,7 @@ impl Authenticator {
     fn credentials<'a>(
         &self,
         headers: &'a HeaderMap,
-        connection: &ConnectionHandle,
+        connection: &ConnectionHandle<MerchantId>,
     ) -> Result<Credentials<'a>, Refused> {
         let key = match presented_key(headers)? {
             None => None,
@@ -223,8 +229,8 @@ impl Authenticator {
         };
         let certificate = match connection.certificate() {
             CertificateIdentity::None => None,
-            CertificateIdentity::NoMerchant => return Err(Refused::BadCertificate),
-            CertificateIdentity::Merchant(id) => Some(*id),
+            CertificateIdentity::Unnamed => return Err(Refused::BadCertificate),
+            CertificateIdentity::Named(id) => Some(*id),
         };
         if key.is_none() && certificate.is_none() {
             return Err(Refused::NoCredentials);
@@ -238,7 +244,7 @@ impl Authenticator {
         credentials: &Credentials<'_>,
         by_key: Option<Option<KnownApiKey>>,
         by_certificate: Option<Option<Arc<Merchant>>>,
-        connection: &ConnectionHandle,
+        connection: &ConnectionHandle<MerchantId>,
     ) -> Result<Caller, Refused> {
         let by_key = match (&credentials.key, by_key) {
             (Some((key, id)), known) => {
@@ -261,7 +267,7 @@ impl Authenticator {
             }
             (Some((id, merchant)), _) => {
                 // Only an accepted call says whose connection it is.
-                connection.identify(&merchant.id, id);
+                connection.identify(format_args!("{} by {id}", merchant.id));
                 Ok(Caller { merchant })
             }
             (None, Some(merchant)) => Ok(Caller { merchant }),

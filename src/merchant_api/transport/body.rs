@@ -10,11 +10,11 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::future::poll_fn;
 use tonic::body::Body;
 
+use crate::grpc::server::MAX_REQUEST_BYTES;
+
 /// How long the body of a call may take, from the arrival of its headers. Its payment needs the rest of the five
 /// seconds.
 pub(crate) const BODY_WITHIN: Duration = Duration::from_secs(1);
-/// The largest request that is read, in bytes. A sealed card is 8 KiB at most.
-pub(crate) const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// What stands before a message: whether it is compressed, and its length (gRPC over HTTP/2, "Length-Prefixed-
 /// Message").
 const PREFIX_BYTES: usize = 5;

@@ -19,17 +19,17 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tokio::time::{Instant, timeout_at};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::{Code, Status};
 use tower::Service;
 use tracing::debug;
 
 use super::auth::{Authenticator, Caller, Refused};
 use super::body::{self, BODY_WITHIN};
-use super::caller_deadline::caller_deadline;
-use super::connection::ConnectionHandle;
-use crate::merchant_api::show::status;
+use crate::grpc::caller_deadline::caller_deadline;
+use crate::grpc::connection::ConnectionHandle;
+use crate::grpc::status;
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 use crate::shares::{Place, Shares};
@@ -38,9 +38,6 @@ use crate::shares::{Place, Shares};
 /// authorization flow's own limit, so that it only ends what that flow does not see: a body that comes slowly,
 /// a list that the store is slow to read.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(4_900);
-
-/// Says which encodings a server takes.
-const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
 /// When a call arrived.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +76,11 @@ impl Gate {
         B::Error: std::fmt::Display,
     {
         let (mut head, body) = request.into_parts();
-        let Some(connection) = head.extensions.get::<ConnectionHandle>().cloned() else {
+        let Some(connection) = head
+            .extensions
+            .get::<ConnectionHandle<MerchantId>>()
+            .cloned()
+        else {
             return Err(Refused::NoCredentials.status());
         };
         let refuse = |refused: Refused| {
@@ -174,32 +175,8 @@ where
             timeout_at(received_at + answered_within, answer)
                 .await
                 .unwrap_or_else(|_| Ok(too_late().into_http()))
-                .map(with_reason)
+                .map(status::with_reason)
         })
-    }
-}
-
-/// Gives a reason to what tonic says of a request that it can't read: INTERNAL, OUT_OF_RANGE where it is
-/// too large, UNIMPLEMENTED where it is compressed or for no call that there is; all without details and
-/// before a handler ran. All that handlers say has details.
-pub(crate) fn with_reason(answer: Response<Body>) -> Response<Body> {
-    if answer.headers().contains_key(Status::GRPC_STATUS_DETAILS) {
-        return answer;
-    }
-    match Status::from_header_map(answer.headers()) {
-        Some(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
-            status::request_not_readable(status.message()).into_http()
-        }
-        Some(status) if status.code() == Code::Unimplemented => {
-            let mut refused: Response<Body> = status::not_supported(status.message()).into_http();
-            // Which encodings are taken (gRPC over HTTP/2, "Message-Accept-Encoding").
-            if let Some(accepted) = answer.headers().get(ACCEPT_ENCODING) {
-                let accepted = accepted.clone();
-                refused.headers_mut().insert(ACCEPT_ENCODING, accepted);
-            }
-            refused
-        }
-        _ => answer,
     }
 }
 

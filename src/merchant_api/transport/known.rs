@@ -11,7 +11,7 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::merchant_api::records::RecordsUnavailable;
+use crate::grpc::records::RecordsUnavailable;
 use crate::shares::Shares;
 
 /// How long what the store said is used before it is asked again. A revoked key works this long, and longer only

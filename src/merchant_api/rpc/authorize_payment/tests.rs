@@ -1,7 +1,8 @@
 use super::*;
 use crate::card::fault::SealedCardFault;
-use crate::merchant_api::read::violations::Violation;
-use crate::merchant_api::testing::{error_row, merchant};
+use crate::grpc::testing::error_row;
+use crate::grpc::violations::Violation;
+use crate::merchant_api::testing::merchant;
 use crate::operations::call::OperationError;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;

@@ -13,6 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::copy_bidirectional;
 use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::async_trait;
@@ -25,13 +26,13 @@ use crate::card::keys::SealingKeys;
 use crate::clock::SystemClock;
 use crate::config::environment::Environment;
 use crate::flows::authorization::{Authorization, Authorize, Refusal};
+use crate::grpc::records::RecordsUnavailable;
+use crate::grpc::tls::{ClientCertificates, server_config};
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
-use crate::merchant_api::records::{KnownApiKey, RecordsUnavailable};
+use crate::merchant_api::records::KnownApiKey;
 use crate::merchant_api::testing::{self, merchant};
 use crate::merchant_api::transport::api_key::NewApiKey;
-use crate::merchant_api::transport::tls::server_config;
-use crate::net::Net;
-use crate::net::Stream;
+use crate::net::{Net, Stream};
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::ids::{ConnectionId, MerchantId, PaymentId};
@@ -255,7 +256,8 @@ pub(super) async fn open(limits: Limits) -> Door {
         hold: tokio::sync::Mutex::default(),
     });
     let (chain, key) = &pki.server;
-    let tls = server_config(chain.as_bytes(), key.as_bytes(), Some(pki.root.as_bytes())).unwrap();
+    let clients = ClientCertificates::Optional(pki.root.as_bytes());
+    let tls = server_config(chain.as_bytes(), key.as_bytes(), clients).unwrap();
     let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
     let api = MerchantApi::bind(&Net::SYSTEM, localhost, tls, limits)
         .await

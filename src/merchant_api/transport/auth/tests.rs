@@ -9,10 +9,11 @@ use tonic::async_trait;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::merchant_api::records::ConnectionLog;
-use crate::merchant_api::testing::{error_row, merchant};
+use crate::grpc::connection::Recorder;
+use crate::grpc::records::ConnectionLog;
+use crate::grpc::testing::error_row;
+use crate::merchant_api::testing::merchant;
 use crate::merchant_api::transport::api_key::NewApiKey;
-use crate::merchant_api::transport::connection::Recorder;
 use crate::payment::ids::ConnectionId;
 use crate::payment::moment::UnixMillis;
 use crate::random::Random;
@@ -102,19 +103,26 @@ fn setting() -> Setting {
     }
 }
 
-fn connection(certificate: CertificateIdentity) -> ConnectionHandle {
+fn connection(certificate: CertificateIdentity<MerchantId>) -> ConnectionHandle<MerchantId> {
     logged_connection(certificate, Arc::default())
 }
 
-fn connection_from(peer: &str) -> ConnectionHandle {
+fn connection_from(peer: &str) -> ConnectionHandle<MerchantId> {
     opened(peer, CertificateIdentity::None, Arc::default())
 }
 
-fn logged_connection(certificate: CertificateIdentity, log: Arc<Identities>) -> ConnectionHandle {
+fn logged_connection(
+    certificate: CertificateIdentity<MerchantId>,
+    log: Arc<Identities>,
+) -> ConnectionHandle<MerchantId> {
     opened("192.0.2.7:50123", certificate, log)
 }
 
-fn opened(peer: &str, certificate: CertificateIdentity, log: Arc<Identities>) -> ConnectionHandle {
+fn opened(
+    peer: &str,
+    certificate: CertificateIdentity<MerchantId>,
+    log: Arc<Identities>,
+) -> ConnectionHandle<MerchantId> {
     let now = UnixMillis::new(1);
     let recorder = Recorder::new(log, Arc::new(ManualClock::at(now)));
     let peer: SocketAddr = peer.parse().unwrap();
@@ -189,7 +197,7 @@ async fn a_key_lets_its_own_merchant_in() {
 #[tokio::test]
 async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
     let setting = setting();
-    let of = |id: &str| CertificateIdentity::Merchant(id.parse().unwrap());
+    let of = |id: &str| CertificateIdentity::Named(id.parse().unwrap());
     let key = bearer(&setting.shop.text);
     for (certificate, headers, expected) in [
         (of("demo-shop"), HeaderMap::new(), "demo-shop"),
@@ -198,15 +206,11 @@ async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
         (of("demo-shop"), bearer("pk_wrong"), "BadKey"),
         (of("unknown-shop"), HeaderMap::new(), "BadCertificate"),
         (
-            CertificateIdentity::NoMerchant,
+            CertificateIdentity::Unnamed,
             HeaderMap::new(),
             "BadCertificate",
         ),
-        (
-            CertificateIdentity::NoMerchant,
-            key.clone(),
-            "BadCertificate",
-        ),
+        (CertificateIdentity::Unnamed, key.clone(), "BadCertificate"),
     ] {
         let connection = connection(certificate.clone());
         let outcome = setting
@@ -221,7 +225,7 @@ async fn only_a_call_that_is_let_in_says_whose_a_connection_is() {
     let setting = setting();
     let key = bearer(&setting.shop.text);
     for (certificate, expected) in [
-        (CertificateIdentity::NoMerchant, vec![]),
+        (CertificateIdentity::Unnamed, vec![]),
         (
             CertificateIdentity::None,
             vec![format!("demo-shop by {}", setting.shop.id)],
@@ -264,7 +268,7 @@ async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered(
 async fn authenticate(
     setting: &Setting,
     headers: &HeaderMap,
-    connection: &ConnectionHandle,
+    connection: &ConnectionHandle<MerchantId>,
     received_at: Instant,
 ) -> Result<Caller, Refused> {
     setting
@@ -275,7 +279,7 @@ async fn authenticate(
 
 /// Lets so many calls of one merchant, half by key and half by certificate, in at once.
 async fn at_once(setting: &Setting, calls: usize, received_at: Instant) -> Vec<String> {
-    let of_shop = CertificateIdentity::Merchant("demo-shop".parse().unwrap());
+    let of_shop = CertificateIdentity::Named("demo-shop".parse().unwrap());
     let by_key = (
         bearer(&setting.shop.text),
         connection(CertificateIdentity::None),

@@ -1,18 +1,18 @@
 use std::sync::Mutex;
 
 use futures_util::future::join_all;
-use tonic::async_trait;
+use tonic::{Code, async_trait};
 use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::clock::ManualClock;
 use crate::config::environment::Environment;
-use crate::merchant_api::records::{
-    ConnectionLog, KnownApiKey, MerchantDirectory, RecordsUnavailable,
-};
+use crate::grpc::connection::Recorder;
+use crate::grpc::records::{ConnectionLog, RecordsUnavailable};
+use crate::grpc::tls::CertificateIdentity;
+use crate::merchant_api::records::{KnownApiKey, MerchantDirectory};
 use crate::merchant_api::testing::merchant;
 use crate::merchant_api::transport::api_key::Pepper;
-use crate::merchant_api::transport::connection::{CertificateIdentity, Recorder};
 use crate::payment::ids::{ConnectionId, MerchantId};
 use crate::payment::moment::UnixMillis;
 use crate::store::records::ClientConnection;
@@ -95,7 +95,7 @@ fn gate(directory: Arc<Directory>, answered_within: Duration) -> Arc<Gate> {
 fn request(merchant: &str, body: Body) -> Request<Body> {
     let now = UnixMillis::new(1);
     let recorder = Recorder::new(Arc::new(NoLog), Arc::new(ManualClock::at(now)));
-    let certificate = CertificateIdentity::Merchant(merchant.parse().unwrap());
+    let certificate = CertificateIdentity::<MerchantId>::Named(merchant.parse().unwrap());
     let peer = "192.0.2.7:50123".parse().unwrap();
     let id = ConnectionId::from_parts(now, [1; 10]);
     let connection = recorder.open(id, peer, now, certificate).unwrap();
@@ -195,30 +195,6 @@ async fn a_merchant_that_has_every_place_leaves_others_theirs() {
     assert_eq!(other.code(), Code::Ok);
     for call in all {
         call.abort();
-    }
-}
-
-#[test]
-fn what_tonic_refuses_gets_a_reason() {
-    for (status, reason) in [
-        (Status::internal("failed to decode"), "REQUEST_NOT_READABLE"),
-        (Status::out_of_range("too large"), "REQUEST_NOT_READABLE"),
-        (Status::unimplemented(""), "NOT_IMPLEMENTED"),
-        (
-            Status::unimplemented("Content is compressed with `gzip` which isn't supported"),
-            "ENCODING_NOT_SUPPORTED",
-        ),
-    ] {
-        let mut answer: Response<Body> = status.into_http();
-        let accepted = http::HeaderValue::from_static("identity");
-        answer.headers_mut().insert(ACCEPT_ENCODING, accepted);
-        let answer = with_reason(answer);
-        let status = Status::from_header_map(answer.headers()).unwrap();
-        let info = status.get_details_error_info().unwrap();
-        assert_eq!(info.reason, reason);
-        assert_eq!(info.metadata["outcome"], "NOT_SENT");
-        let accepted = answer.headers().contains_key(ACCEPT_ENCODING);
-        assert_eq!(accepted, status.code() == Code::Unimplemented);
     }
 }
 

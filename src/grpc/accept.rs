@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::connection::{ClientStream, Recorder};
-use super::tls;
+use super::tls::{self, Party};
 use crate::clock::Clock;
 use crate::net::{Listener, Stream};
 use crate::payment::ids::ConnectionId;
@@ -39,7 +39,7 @@ pub(crate) struct Acceptor {
 
 impl Acceptor {
     /// Accepts until the receiver is dropped. The listening socket is closed then.
-    pub(crate) fn start(self) -> mpsc::Receiver<Result<ClientStream, io::Error>> {
+    pub(crate) fn start<P: Party>(self) -> mpsc::Receiver<Result<ClientStream<P>, io::Error>> {
         let (accepted, receiver) = mpsc::channel(ACCEPTED);
         tokio::spawn(async move {
             let gone = accepted.clone();
@@ -51,7 +51,10 @@ impl Acceptor {
         receiver
     }
 
-    async fn accept_all(self, accepted: mpsc::Sender<Result<ClientStream, io::Error>>) {
+    async fn accept_all<P: Party>(
+        self,
+        accepted: mpsc::Sender<Result<ClientStream<P>, io::Error>>,
+    ) {
         let places = Arc::new(Semaphore::new(self.connections));
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
         loop {
@@ -99,7 +102,11 @@ struct Handshake {
 }
 
 impl Handshake {
-    async fn complete(self, tcp: Stream, place: OwnedSemaphorePermit) -> Option<ClientStream> {
+    async fn complete<P: Party>(
+        self,
+        tcp: Stream,
+        place: OwnedSemaphorePermit,
+    ) -> Option<ClientStream<P>> {
         let (peer, connected_at) = (self.peer, self.clock.now());
         let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, self.tls.accept(tcp)).await {
             Ok(Ok(stream)) => stream,
@@ -119,7 +126,7 @@ impl Handshake {
                 return None;
             }
         };
-        let certificate = tls::certificate_identity(stream.get_ref().1);
+        let certificate = tls::certificate_identity::<P>(stream.get_ref().1);
         debug!(connection.id = %id, %peer, ?certificate, "a client came");
         let handle = self.recorder.open(id, peer, connected_at, certificate)?;
         Some(ClientStream::new(stream, handle, place))

@@ -8,14 +8,17 @@
 
 use std::time::Duration;
 
+use http::Response;
+use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::error;
 
-use crate::card::fault::SealedCardFault;
-use crate::config::environment::Environment;
-use crate::merchant_api::read::violations::InvalidRequest;
-use crate::merchant_api::records::RecordsUnavailable;
+use super::records::RecordsUnavailable;
+use super::violations::InvalidRequest;
+
+/// Says which encodings a server takes.
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
 /// The domain of every reason.
 pub(crate) const ERROR_DOMAIN: &str = "payswitch";
@@ -71,7 +74,7 @@ impl ErrorAnswer {
         Self::new(code, reason, Outcome::NotSent, message)
     }
 
-    fn with_metadata(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn with_metadata(mut self, key: &str, value: &str) -> Self {
         if let Some(mut info) = self.details.error_info().cloned() {
             info.metadata.insert(key.to_owned(), value.to_owned());
             self.details
@@ -149,22 +152,6 @@ pub(crate) fn request_not_readable(why: &str) -> Status {
     ErrorAnswer::not_sent(Code::InvalidArgument, "REQUEST_NOT_READABLE", message).into_status()
 }
 
-/// An envelope that can't be used. A test environment tells its fault; elsewhere there is one text for every way
-/// in which it can be bad, so that nobody can feel their way to a good one.
-pub(crate) fn sealed_card_refused(fault: SealedCardFault, environment: Environment) -> Status {
-    const TEXT: &str = "the sealed card was refused";
-    let reason = "SEALED_CARD_REFUSED";
-    match environment {
-        Environment::Live => ErrorAnswer::not_sent(Code::InvalidArgument, reason, TEXT),
-        Environment::Test => {
-            let text = format!("{TEXT}: {fault}. docs/sealing.md, \"When it is refused\"");
-            ErrorAnswer::not_sent(Code::InvalidArgument, reason, text)
-                .with_metadata("fault", fault.name())
-        }
-    }
-    .into_status()
-}
-
 /// More calls at once than the gateway takes.
 pub(crate) fn overloaded() -> Status {
     ErrorAnswer::not_sent(
@@ -214,26 +201,6 @@ pub(crate) fn caller_deadline_exceeded() -> Status {
     .into_status()
 }
 
-/// No payment of this caller. The same for one that does not exist and for one of somebody else.
-pub(crate) fn payment_not_found() -> Status {
-    ErrorAnswer::not_sent(
-        Code::NotFound,
-        "PAYMENT_NOT_FOUND",
-        "there is no such payment",
-    )
-    .into_status()
-}
-
-/// A call that is laid out and not built.
-pub(crate) fn not_built(call: &str) -> Status {
-    ErrorAnswer::not_sent(
-        Code::Unimplemented,
-        "NOT_IMPLEMENTED",
-        format!("payswitch.v1.PaymentService/{call} is not available in this version"),
-    )
-    .into_status()
-}
-
 /// A call that tonic refused because this version has nothing for it: a method that is not in the API, or
 /// a compressed request. `why` is tonic's text, which is empty for a method.
 pub(crate) fn not_supported(why: &str) -> Status {
@@ -250,9 +217,9 @@ pub(crate) fn not_supported(why: &str) -> Status {
     ErrorAnswer::not_sent(Code::Unimplemented, reason, message).into_status()
 }
 
-/// A payment that can't be read.
+/// Records that can't be read.
 pub(crate) fn of_unavailable(unavailable: &RecordsUnavailable) -> Status {
-    error!(error = %unavailable, "payments could not be read");
+    error!(error = %unavailable, "records could not be read");
     store_unavailable()
 }
 
@@ -266,6 +233,30 @@ pub(crate) fn store_unavailable() -> Status {
     )
     .retry_after(RETRY_UNAVAILABLE)
     .into_status()
+}
+
+/// Gives a reason to what tonic says of a request that it can't read: INTERNAL, OUT_OF_RANGE where it is
+/// too large, UNIMPLEMENTED where it is compressed or for no call that there is; all without details and
+/// before a handler ran. All that handlers say has details.
+pub(crate) fn with_reason(answer: Response<Body>) -> Response<Body> {
+    if answer.headers().contains_key(Status::GRPC_STATUS_DETAILS) {
+        return answer;
+    }
+    match Status::from_header_map(answer.headers()) {
+        Some(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
+            request_not_readable(status.message()).into_http()
+        }
+        Some(status) if status.code() == Code::Unimplemented => {
+            let mut refused: Response<Body> = not_supported(status.message()).into_http();
+            // Which encodings are taken (gRPC over HTTP/2, "Message-Accept-Encoding").
+            if let Some(accepted) = answer.headers().get(ACCEPT_ENCODING) {
+                let accepted = accepted.clone();
+                refused.headers_mut().insert(ACCEPT_ENCODING, accepted);
+            }
+            refused
+        }
+        _ => answer,
+    }
 }
 
 #[cfg(test)]

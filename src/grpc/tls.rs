@@ -1,5 +1,7 @@
-//! TLS towards merchants: version 1.3 only, with an optional client certificate.
+//! TLS towards clients: version 1.3 only; a client certificate is optional or mandatory, as the door wants it.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -9,12 +11,6 @@ use rustls::{RootCertStore, ServerConnection};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
-
-use super::connection::CertificateIdentity;
-use crate::payment::ids::MerchantId;
-
-/// What comes before the merchant's id in the subject alternative name of its certificate.
-pub const MERCHANT_URI_PREFIX: &str = "payswitch://merchant/";
 
 /// HTTP/2, the only protocol spoken (RFC 7540, section 3.3).
 const ALPN_HTTP_2: &[u8] = b"h2";
@@ -45,34 +41,49 @@ pub enum TlsError {
     UnusableClientRoot(#[from] rustls::server::VerifierBuilderError),
 }
 
+/// Which certificates clients present. The roots are PEM.
+#[derive(Debug, Clone, Copy)]
+pub enum ClientCertificates<'a> {
+    /// None: the server does not ask.
+    None,
+    /// One that comes from this root, or none.
+    Optional(&'a [u8]),
+    /// One that comes from this root. Without it the handshake fails.
+    Mandatory(&'a [u8]),
+}
+
 /// The settings of the listening side.
 ///
-/// `certificate_chain` and `private_key` are PEM (PKCS #8, SEC1 or PKCS #1). With `client_ca`, PEM
-/// again, clients may present a certificate, which then must come from that root; they need not.
+/// `certificate_chain` and `private_key` are PEM (PKCS #8, SEC1 or PKCS #1).
 ///
 /// # Errors
 /// When a text is not what it should be, or the parts don't fit together.
 pub fn server_config(
     certificate_chain: &[u8],
     private_key: &[u8],
-    client_ca: Option<&[u8]>,
+    clients: ClientCertificates<'_>,
 ) -> Result<ServerConfig, TlsError> {
     // Two providers are linked, so rustls can't choose one by itself and would panic.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13])?;
-    let builder = match client_ca {
-        None => builder.with_no_client_auth(),
-        Some(client_ca) => {
-            let mut roots = RootCertStore::empty();
-            for root in certificates(client_ca, "the client CA")? {
-                roots.add(root)?;
-            }
-            builder.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .allow_unauthenticated()
-                    .build()?,
-            )
+    let verifier = |client_ca| {
+        let mut roots = RootCertStore::empty();
+        for root in certificates(client_ca, "the client CA")? {
+            roots.add(root)?;
+        }
+        Ok::<_, TlsError>(WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots),
+            provider,
+        ))
+    };
+    let builder = match clients {
+        ClientCertificates::None => builder.with_no_client_auth(),
+        ClientCertificates::Optional(client_ca) => {
+            builder.with_client_cert_verifier(verifier(client_ca)?.allow_unauthenticated().build()?)
+        }
+        ClientCertificates::Mandatory(client_ca) => {
+            builder.with_client_cert_verifier(verifier(client_ca)?.build()?)
         }
     };
     let key = PrivateKeyDer::from_pem_slice(private_key).map_err(|source| TlsError::NotPem {
@@ -105,19 +116,39 @@ fn certificates(
     Ok(certificates)
 }
 
-/// Who the client's certificate says it is. rustls has checked by then that the certificate comes
-/// from the client CA; it checks no name, so this does.
-pub(crate) fn certificate_identity(connection: &ServerConnection) -> CertificateIdentity {
+/// Whom a client certificate can name.
+pub(crate) trait Party:
+    FromStr + fmt::Display + fmt::Debug + Clone + Send + Sync + 'static
+{
+    /// What comes before the name in the only URI among the certificate's subject alternative names.
+    const URI_PREFIX: &'static str;
+}
+
+/// Whom a client's certificate names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CertificateIdentity<P> {
+    /// The client presented none.
+    None,
+    /// It names exactly one.
+    Named(P),
+    /// It is trusted and names nobody, or more than one.
+    Unnamed,
+}
+
+/// Whom the client's certificate names. rustls has checked by then that the certificate comes from the
+/// client CA; it checks no name, so this does.
+pub(crate) fn certificate_identity<P: Party>(
+    connection: &ServerConnection,
+) -> CertificateIdentity<P> {
     match connection.peer_certificates().and_then(<[_]>::first) {
         None => CertificateIdentity::None,
-        Some(certificate) => merchant_named_in(certificate).map_or(
-            CertificateIdentity::NoMerchant,
-            CertificateIdentity::Merchant,
-        ),
+        Some(certificate) => {
+            named_in(certificate).map_or(CertificateIdentity::Unnamed, CertificateIdentity::Named)
+        }
     }
 }
 
-fn merchant_named_in(certificate: &[u8]) -> Option<MerchantId> {
+fn named_in<P: Party>(certificate: &[u8]) -> Option<P> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
     let mut uris = names
@@ -132,7 +163,7 @@ fn merchant_named_in(certificate: &[u8]) -> Option<MerchantId> {
     if uris.next().is_some() {
         return None;
     }
-    uri.strip_prefix(MERCHANT_URI_PREFIX)?.parse().ok()
+    uri.strip_prefix(P::URI_PREFIX)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -140,6 +171,7 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair, SanType};
 
     use super::*;
+    use crate::payment::ids::MerchantId;
 
     fn certificate(names: &[&str]) -> Vec<u8> {
         let mut params = CertificateParams::default();
@@ -155,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_uri_names_the_merchant() {
+    fn exactly_one_uri_names_the_party() {
         let shop = "payswitch://merchant/demo-shop";
         for (names, merchant) in [
             (&[shop][..], Some("demo-shop")),
@@ -169,14 +201,14 @@ mod tests {
             (&["payswitch://merchants/demo-shop"], None),
             (&["https://payswitch://merchant/demo-shop"], None),
         ] {
-            let named = merchant_named_in(&certificate(names));
+            let named: Option<MerchantId> = named_in(&certificate(names));
             assert_eq!(
                 named.as_ref().map(MerchantId::as_str),
                 merchant,
                 "{names:?}"
             );
         }
-        assert_eq!(merchant_named_in(b"no certificate"), None);
+        assert_eq!(named_in::<MerchantId>(b"no certificate"), None);
     }
 
     #[test]
@@ -184,17 +216,18 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::default().self_signed(&key).unwrap();
         let (chain, key) = (certificate.pem(), key.serialize_pem());
-        let config = server_config(chain.as_bytes(), key.as_bytes(), Some(chain.as_bytes()));
+        let clients = ClientCertificates::Mandatory(chain.as_bytes());
+        let config = server_config(chain.as_bytes(), key.as_bytes(), clients);
         assert_eq!(config.unwrap().alpn_protocols, [b"h2"]);
         for (chain, key, client_ca, expected) in [
             ("", &*key, None, "in the certificate chain, got none"),
             (&*chain, "", None, "a private key"),
-            (&*chain, &*key, Some(""), "in the client CA, got none"),
+            (&*chain, &*key, Some(&b""[..]), "in the client CA, got none"),
         ] {
             let error = server_config(
                 chain.as_bytes(),
                 key.as_bytes(),
-                client_ca.map(str::as_bytes),
+                client_ca.map_or(ClientCertificates::None, ClientCertificates::Optional),
             );
             let error = error.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -11,6 +11,7 @@
 //!
 //! There is no limit for each address: behind a load balancer all clients have the same one.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -25,10 +26,11 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
+use super::records::ConnectionLog;
+use super::tls::{CertificateIdentity, Party};
 use crate::clock::Clock;
-use crate::merchant_api::records::ConnectionLog;
 use crate::net::Stream;
-use crate::payment::ids::{ConnectionId, MerchantId};
+use crate::payment::ids::ConnectionId;
 use crate::payment::moment::UnixMillis;
 use crate::store::records::ClientConnection;
 
@@ -51,18 +53,16 @@ impl Recorder {
 
     /// Records that a client came, and gives its handle; `None` when it can't be recorded, and then
     /// it is not served.
-    pub(crate) fn open(
+    pub(crate) fn open<P: Party>(
         &self,
         id: ConnectionId,
         peer: SocketAddr,
         connected_at: UnixMillis,
-        certificate: CertificateIdentity,
-    ) -> Option<ConnectionHandle> {
+        certificate: CertificateIdentity<P>,
+    ) -> Option<ConnectionHandle<P>> {
         let identity = match &certificate {
-            CertificateIdentity::Merchant(merchant_id) => {
-                Some(format!("{merchant_id} by certificate"))
-            }
-            CertificateIdentity::None | CertificateIdentity::NoMerchant => None,
+            CertificateIdentity::Named(party) => Some(format!("{party} by certificate")),
+            CertificateIdentity::None | CertificateIdentity::Unnamed => None,
         };
         let opened = ClientConnection {
             id,
@@ -79,7 +79,7 @@ impl Recorder {
             id,
             peer,
             // A certificate has named the client already.
-            identified: AtomicBool::new(matches!(certificate, CertificateIdentity::Merchant(_))),
+            identified: AtomicBool::new(matches!(certificate, CertificateIdentity::Named(_))),
             certificate,
             opened: Instant::now(),
             last_call_ms: AtomicU64::new(0),
@@ -88,25 +88,14 @@ impl Recorder {
     }
 }
 
-/// What a client's certificate says about who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CertificateIdentity {
-    /// The client presented none.
-    None,
-    /// It names exactly one merchant.
-    Merchant(MerchantId),
-    /// It is trusted and names no merchant, or more than one.
-    NoMerchant,
-}
-
 /// One client connection, as the calls on it see it.
 #[derive(Clone)]
-pub(crate) struct ConnectionHandle(Arc<OpenConnection>);
+pub(crate) struct ConnectionHandle<P>(Arc<OpenConnection<P>>);
 
-struct OpenConnection {
+struct OpenConnection<P> {
     id: ConnectionId,
     peer: SocketAddr,
-    certificate: CertificateIdentity,
+    certificate: CertificateIdentity<P>,
     identified: AtomicBool,
     opened: Instant,
     /// When the last call came while the client was unidentified, in milliseconds after `opened`.
@@ -114,7 +103,7 @@ struct OpenConnection {
     recorder: Recorder,
 }
 
-impl ConnectionHandle {
+impl<P> ConnectionHandle<P> {
     /// The connection's name.
     pub(crate) fn id(&self) -> ConnectionId {
         self.0.id
@@ -126,7 +115,7 @@ impl ConnectionHandle {
     }
 
     /// Who the client's certificate says it is.
-    pub(crate) fn certificate(&self) -> &CertificateIdentity {
+    pub(crate) fn certificate(&self) -> &CertificateIdentity<P> {
         &self.0.certificate
     }
 
@@ -149,20 +138,20 @@ impl ConnectionHandle {
         self.0.opened + after + UNIDENTIFIED_TIMEOUT
     }
 
-    /// Records whose API key was used, the first time one is.
-    pub(crate) fn identify(&self, merchant_id: &MerchantId, api_key_id: &str) {
+    /// Records who the client is by other means than a certificate, the first time that turns out: for
+    /// instance `demo-shop by pk_1`.
+    pub(crate) fn identify(&self, identity: fmt::Arguments<'_>) {
         if self.0.identified.swap(true, Ordering::Relaxed) {
             return;
         }
         let id = self.0.id;
-        let identity = format!("{merchant_id} by {api_key_id}");
-        if let Err(error) = self.0.recorder.log.identified(id, &identity) {
+        if let Err(error) = self.0.recorder.log.identified(id, &identity.to_string()) {
             warn!(connection.id = %id, %error, "a client's identity was not recorded");
         }
     }
 }
 
-impl Drop for OpenConnection {
+impl<P> Drop for OpenConnection<P> {
     fn drop(&mut self) {
         let (id, peer) = (self.id, self.peer);
         debug!(connection.id = %id, %peer, "a client left");
@@ -174,9 +163,9 @@ impl Drop for OpenConnection {
 }
 
 /// An accepted connection: its bytes, its place among the connections, and its record.
-pub(crate) struct ClientStream<S = TlsStream<Stream>> {
+pub(crate) struct ClientStream<P, S = TlsStream<Stream>> {
     tls: S,
-    handle: ConnectionHandle,
+    handle: ConnectionHandle<P>,
     /// Whether the first byte came. A client that sends nothing after its handshake would otherwise keep its
     /// place for ever: HTTP/2 keep-alive begins with HTTP/2.
     first_byte_came: bool,
@@ -187,9 +176,9 @@ pub(crate) struct ClientStream<S = TlsStream<Stream>> {
     _place: OwnedSemaphorePermit,
 }
 
-impl<S> ClientStream<S> {
+impl<P, S> ClientStream<P, S> {
     /// A connection whose handshake has succeeded.
-    pub(crate) fn new(tls: S, handle: ConnectionHandle, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(tls: S, handle: ConnectionHandle<P>, place: OwnedSemaphorePermit) -> Self {
         let first_byte_by = Instant::now() + FIRST_BYTE_TIMEOUT;
         Self {
             tls,
@@ -238,15 +227,15 @@ impl<S> ClientStream<S> {
     }
 }
 
-impl Connected for ClientStream {
-    type ConnectInfo = ConnectionHandle;
+impl<P: Party> Connected for ClientStream<P> {
+    type ConnectInfo = ConnectionHandle<P>;
 
-    fn connect_info(&self) -> ConnectionHandle {
+    fn connect_info(&self) -> ConnectionHandle<P> {
         self.handle.clone()
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
+impl<P, S: AsyncRead + Unpin> AsyncRead for ClientStream<P, S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -263,7 +252,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
+impl<P, S: AsyncWrite + Unpin> AsyncWrite for ClientStream<P, S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -6,7 +6,8 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::merchant_api::records::RecordsUnavailable;
+use crate::grpc::records::RecordsUnavailable;
+use crate::payment::ids::MerchantId;
 
 #[derive(Default)]
 struct Memory {
@@ -55,8 +56,8 @@ fn setting() -> (Arc<Memory>, Arc<ManualClock>, Recorder) {
 fn open(
     recorder: &Recorder,
     peer: &str,
-    certificate: CertificateIdentity,
-) -> Option<ConnectionHandle> {
+    certificate: CertificateIdentity<MerchantId>,
+) -> Option<ConnectionHandle<MerchantId>> {
     let id = ConnectionId::from_parts(UnixMillis::new(1), [7; 10]);
     recorder.open(
         id,
@@ -72,14 +73,14 @@ fn a_connection_is_recorded_from_coming_to_leaving() {
     let shop: MerchantId = "demo-shop".parse().unwrap();
     let handle = open(&recorder, "192.0.2.7:50123", CertificateIdentity::None).unwrap();
     let second = handle.clone();
-    handle.identify(&shop, "pk_1");
-    second.identify(&shop, "pk_2");
+    handle.identify(format_args!("{shop} by pk_1"));
+    second.identify(format_args!("{shop} by pk_2"));
     drop(handle);
     clock.advance_ms(250);
     drop(second);
-    let named = CertificateIdentity::Merchant(shop);
+    let named = CertificateIdentity::Named(shop);
     let handle = open(&recorder, "[::ffff:192.0.2.7]:50124", named).unwrap();
-    handle.identify(&shop, "pk_1");
+    handle.identify(format_args!("{shop} by pk_1"));
     drop(handle);
     assert_eq!(
         *memory.lines.lock().unwrap(),
@@ -102,9 +103,9 @@ fn a_client_that_can_t_be_recorded_is_turned_away() {
 
 /// A connection over a pipe, of a client that has sent its first byte or has not; and the client's end.
 async fn stream(
-    certificate: CertificateIdentity,
+    certificate: CertificateIdentity<MerchantId>,
     first_byte_came: bool,
-) -> (ClientStream<DuplexStream>, DuplexStream) {
+) -> (ClientStream<MerchantId, DuplexStream>, DuplexStream) {
     let (_, _, recorder) = setting();
     let handle = open(&recorder, "192.0.2.7:50123", certificate).unwrap();
     let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
@@ -122,12 +123,12 @@ async fn stream(
 }
 
 /// Puts the moment at which the connection began so far into the past.
-fn age(stream: &mut ClientStream<DuplexStream>, by: Duration) {
+fn age(stream: &mut ClientStream<MerchantId, DuplexStream>, by: Duration) {
     let open = Arc::get_mut(&mut stream.handle.0).unwrap();
     open.opened = Instant::now().checked_sub(by).unwrap();
 }
 
-async fn is_ended(stream: &mut ClientStream<DuplexStream>) -> bool {
+async fn is_ended(stream: &mut ClientStream<MerchantId, DuplexStream>) -> bool {
     let mut read = Box::pin(stream.read_u8());
     match poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
         Poll::Ready(Err(error)) => {
@@ -144,7 +145,7 @@ async fn an_unidentified_client_is_not_kept_without_calls() {
     let long = UNIDENTIFIED_TIMEOUT + Duration::from_secs(1);
     let short = UNIDENTIFIED_TIMEOUT - Duration::from_secs(20);
     let shop: MerchantId = "demo-shop".parse().unwrap();
-    let by_certificate = || CertificateIdentity::Merchant(shop);
+    let by_certificate = || CertificateIdentity::Named(shop);
 
     // Nothing came after the handshake: it ends, whoever it is.
     for certificate in [CertificateIdentity::None, by_certificate()] {
@@ -154,7 +155,7 @@ async fn an_unidentified_client_is_not_kept_without_calls() {
     let (mut young, _far) = stream(CertificateIdentity::None, true).await;
     age(&mut young, short);
     assert!(!is_ended(&mut young).await);
-    for certificate in [CertificateIdentity::None, CertificateIdentity::NoMerchant] {
+    for certificate in [CertificateIdentity::None, CertificateIdentity::Unnamed] {
         let (mut idle, _far) = stream(certificate, true).await;
         age(&mut idle, long);
         assert!(is_ended(&mut idle).await);
@@ -172,7 +173,7 @@ async fn an_unidentified_client_is_not_kept_without_calls() {
     assert!(named.idle_timer.is_none());
     let (mut with_key, _far) = stream(CertificateIdentity::None, true).await;
     age(&mut with_key, long);
-    with_key.handle.identify(&shop, "pk_1");
+    with_key.handle.identify(format_args!("{shop} by pk_1"));
     assert!(!is_ended(&mut with_key).await);
     assert!(with_key.idle_timer.is_none());
 }

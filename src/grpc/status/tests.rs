@@ -1,6 +1,6 @@
 use super::*;
-use crate::merchant_api::read::violations::Violation;
-use crate::merchant_api::testing::error_row;
+use crate::grpc::testing::error_row;
+use crate::grpc::violations::Violation;
 
 #[test]
 fn every_shared_error_has_its_status() {
@@ -46,11 +46,6 @@ fn every_shared_error_has_its_status() {
             "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
         ),
         (
-            sealed_card_refused(SealedCardFault::Expired, Environment::Live),
-            "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
-        ),
-        (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
-        (
             request_not_readable("failed to decode"),
             "InvalidArgument REQUEST_NOT_READABLE NOT_SENT",
         ),
@@ -59,19 +54,10 @@ fn every_shared_error_has_its_status() {
             "Unimplemented ENCODING_NOT_SUPPORTED NOT_SENT",
         ),
         (not_supported(""), "Unimplemented NOT_IMPLEMENTED NOT_SENT"),
-        (
-            not_built("CapturePayment"),
-            "Unimplemented NOT_IMPLEMENTED NOT_SENT",
-        ),
     ] {
         assert_eq!(error_row(&status), expected);
         assert!(!format!("{status:?}").contains("fire"), "{status:?}");
     }
-    assert!(
-        not_built("CapturePayment")
-            .message()
-            .contains("CapturePayment")
-    );
 }
 
 /// A payment whose answer was lost may have been sent. Its repetition meets any of these, and must not
@@ -86,24 +72,25 @@ fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
 }
 
 #[test]
-fn only_a_test_environment_tells_the_fault_of_a_sealed_card() {
-    use SealedCardFault as F;
-    let told = |fault, environment| {
-        let status = sealed_card_refused(fault, environment);
-        let info = status.get_details_error_info().unwrap();
+fn what_tonic_refuses_gets_a_reason() {
+    for (status, reason) in [
+        (Status::internal("failed to decode"), "REQUEST_NOT_READABLE"),
+        (Status::out_of_range("too large"), "REQUEST_NOT_READABLE"),
+        (Status::unimplemented(""), "NOT_IMPLEMENTED"),
         (
-            status.message().to_owned(),
-            info.metadata.get("fault").cloned(),
-        )
-    };
-    for fault in [F::NotAnEnvelope, F::Key, F::Content, F::Order, F::Used] {
-        let one_text = ("the sealed card was refused".to_owned(), None);
-        assert_eq!(told(fault, Environment::Live), one_text);
-        let (text, name) = told(fault, Environment::Test);
-        assert!(
-            text.contains(&fault.to_string()) && text.contains("docs/sealing.md"),
-            "{text}"
-        );
-        assert_eq!(name.as_deref(), Some(fault.name()));
+            Status::unimplemented("Content is compressed with `gzip` which isn't supported"),
+            "ENCODING_NOT_SUPPORTED",
+        ),
+    ] {
+        let mut answer: Response<Body> = status.into_http();
+        let accepted = http::HeaderValue::from_static("identity");
+        answer.headers_mut().insert(ACCEPT_ENCODING, accepted);
+        let answer = with_reason(answer);
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, reason);
+        assert_eq!(info.metadata["outcome"], "NOT_SENT");
+        let accepted = answer.headers().contains_key(ACCEPT_ENCODING);
+        assert_eq!(accepted, status.code() == Code::Unimplemented);
     }
 }

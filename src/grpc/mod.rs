@@ -1,0 +1,26 @@
+//! What the doors have in common: gRPC over TLS 1.3, before a call reaches its own code and after it has left
+//! it. The map, in the order in which a call meets the files:
+//!
+//! - [`accept`]: accepts client connections, each step bounded.
+//! - [`tls`]: TLS 1.3, and the party that a client certificate names.
+//! - [`connection`]: who is connected, from where, since when. [`records`]: where that is recorded.
+//! - [`server`]: the limits of HTTP/2, health and reflection.
+//! - [`caller_deadline`]: how long the caller waits.
+//! - [`text`], [`page`]: reading what requests have in common. [`violations`]: what is wrong with a request,
+//!   without repeating what was sent. `clear_card`: finds card numbers in clear.
+//! - [`time`]: moments. [`status`]: errors as gRPC statuses.
+
+pub(crate) mod accept;
+pub(crate) mod caller_deadline;
+mod clear_card;
+pub(crate) mod connection;
+pub(crate) mod page;
+pub mod records;
+pub mod server;
+pub(crate) mod status;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod text;
+pub(crate) mod time;
+pub mod tls;
+pub(crate) mod violations;

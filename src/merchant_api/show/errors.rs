@@ -1,0 +1,93 @@
+//! The errors of several calls that are merchants' alone.
+
+use tonic::{Code, Status};
+
+use crate::card::fault::SealedCardFault;
+use crate::config::environment::Environment;
+use crate::grpc::status::ErrorAnswer;
+
+/// An envelope that can't be used. A test environment tells its fault; elsewhere there is one text for every way
+/// in which it can be bad, so that nobody can feel their way to a good one.
+pub(crate) fn sealed_card_refused(fault: SealedCardFault, environment: Environment) -> Status {
+    const TEXT: &str = "the sealed card was refused";
+    let reason = "SEALED_CARD_REFUSED";
+    match environment {
+        Environment::Live => ErrorAnswer::not_sent(Code::InvalidArgument, reason, TEXT),
+        Environment::Test => {
+            let text = format!("{TEXT}: {fault}. docs/sealing.md, \"When it is refused\"");
+            ErrorAnswer::not_sent(Code::InvalidArgument, reason, text)
+                .with_metadata("fault", fault.name())
+        }
+    }
+    .into_status()
+}
+
+/// No payment of this caller. The same for one that does not exist and for one of somebody else.
+pub(crate) fn payment_not_found() -> Status {
+    ErrorAnswer::not_sent(
+        Code::NotFound,
+        "PAYMENT_NOT_FOUND",
+        "there is no such payment",
+    )
+    .into_status()
+}
+
+/// A call that is laid out and not built.
+pub(crate) fn not_built(call: &str) -> Status {
+    ErrorAnswer::not_sent(
+        Code::Unimplemented,
+        "NOT_IMPLEMENTED",
+        format!("payswitch.v1.PaymentService/{call} is not available in this version"),
+    )
+    .into_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+    use crate::grpc::testing::error_row;
+
+    #[test]
+    fn every_error_has_its_status() {
+        for (status, expected) in [
+            (
+                sealed_card_refused(SealedCardFault::Expired, Environment::Live),
+                "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
+            ),
+            (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
+            (
+                not_built("CapturePayment"),
+                "Unimplemented NOT_IMPLEMENTED NOT_SENT",
+            ),
+        ] {
+            assert_eq!(error_row(&status), expected);
+        }
+        let text = not_built("CapturePayment");
+        assert!(text.message().contains("CapturePayment"));
+    }
+
+    #[test]
+    fn only_a_test_environment_tells_the_fault_of_a_sealed_card() {
+        use SealedCardFault as F;
+        let told = |fault, environment| {
+            let status = sealed_card_refused(fault, environment);
+            let info = status.get_details_error_info().unwrap();
+            (
+                status.message().to_owned(),
+                info.metadata.get("fault").cloned(),
+            )
+        };
+        for fault in [F::NotAnEnvelope, F::Key, F::Content, F::Order, F::Used] {
+            let one_text = ("the sealed card was refused".to_owned(), None);
+            assert_eq!(told(fault, Environment::Live), one_text);
+            let (text, name) = told(fault, Environment::Test);
+            assert!(
+                text.contains(&fault.to_string()) && text.contains("docs/sealing.md"),
+                "{text}"
+            );
+            assert_eq!(name.as_deref(), Some(fault.name()));
+        }
+    }
+}
