@@ -152,8 +152,8 @@ CREATE TABLE operators (
     created_by    TEXT   NOT NULL              -- an operator's name, or who runs the command line
 );
 
--- What operators did. Nothing is ever changed or deleted here but `outcome`, which follows on an effect
--- outside the database.
+-- What operators did. Nothing is ever changed or deleted here but `outcome` and `answer`, which follow on an
+-- effect outside the database.
 CREATE TABLE audit (
     id         TEXT   NOT NULL PRIMARY KEY,
     at_ms      BIGINT NOT NULL,
@@ -164,5 +164,6 @@ CREATE TABLE audit (
     request_id TEXT   NOT NULL, -- the operator's own name for the request
     body_hash  TEXT   NOT NULL, -- SHA-256 of the request, hex
     outcome    TEXT,            -- what came of it; NULL until that is known
+    answer     TEXT   NOT NULL, -- the answer as it was sent, encoded, hex; empty for an error
     UNIQUE (operator, request_id)
 );

@@ -10,6 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
+use crate::admin_api;
+use crate::admin_api::records::{AuditOutcome, COMMAND_LINE};
+use crate::admin_api::server::AdminApi;
 use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
@@ -17,6 +20,7 @@ use crate::card::keys::{SealingKeys, SealingKeysError};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
@@ -31,11 +35,12 @@ use crate::net::Net;
 use crate::operations::conclude::LONGEST;
 use crate::operations::flow::FlowTable;
 use crate::operations::machine::Operations;
-use crate::payment::ids::MerchantId;
+use crate::payment::ids::{AuditId, MerchantId, OperatorName};
 use crate::random::{NoEntropy, Random};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
+use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
 
 /// Reports of the bank links that wait to be recorded; more are logged and lost.
 const NOTICES: usize = 4096;
@@ -89,6 +94,9 @@ pub enum StartError {
     /// The merchant API's listener.
     #[error(transparent)]
     MerchantApi(#[from] ServeError),
+    /// The operators' API's listener.
+    #[error(transparent)]
+    AdminApi(#[from] admin_api::server::ServeError),
     /// The operating system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
@@ -106,6 +114,8 @@ pub struct Parts {
     pub hosts_options: HostsOptions,
     /// The merchant API's TLS.
     pub merchant_api_tls: rustls::ServerConfig,
+    /// The operators' API's TLS, where there is such a door.
+    pub admin_api_tls: Option<rustls::ServerConfig>,
 }
 
 impl Parts {
@@ -126,6 +136,10 @@ impl Parts {
         )?;
         let profiles = Hosts::load_profiles(&config.hosts.profiles, Path::new("."))?;
         let merchant_api_tls = merchant_api_tls(&config.merchant_api, &master_key)?;
+        let admin_api = config.admin_api.as_ref();
+        let admin_api_tls = admin_api
+            .map(|admin_api| admin_api_tls(admin_api, &master_key))
+            .transpose()?;
         let loader_key = Arc::clone(&master_key);
         let hosts_options = HostsOptions {
             key_loader: Some(Arc::new(move |path: &Path| {
@@ -139,6 +153,7 @@ impl Parts {
             profiles,
             hosts_options,
             merchant_api_tls,
+            admin_api_tls,
         })
     }
 }
@@ -147,12 +162,6 @@ fn merchant_api_tls(
     config: &MerchantApiConfig,
     master_key: &MasterKey,
 ) -> Result<rustls::ServerConfig, StartError> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| StartError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })
-    };
     let certificate = read(&config.certificate)?;
     let private_key = custody::read_private_key_pem(&config.private_key, master_key)?;
     let client_ca = config.client_ca.as_deref().map(read).transpose()?;
@@ -162,10 +171,30 @@ fn merchant_api_tls(
     Ok(tls::server_config(&certificate, &private_key, clients)?)
 }
 
+fn admin_api_tls(
+    config: &AdminApiConfig,
+    master_key: &MasterKey,
+) -> Result<rustls::ServerConfig, StartError> {
+    let certificate = read(&config.certificate)?;
+    let private_key = custody::read_private_key_pem(&config.private_key, master_key)?;
+    let client_ca = read(&config.client_ca)?;
+    let clients = ClientCertificates::Mandatory(&client_ca);
+    Ok(tls::server_config(&certificate, &private_key, clients)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StartError> {
+    std::fs::read(path).map_err(|source| StartError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
 /// A gateway that runs.
 pub struct Running {
     /// Where the merchant API listens.
     pub merchant_api: SocketAddr,
+    /// Where the operators' API listens, where there is such a door.
+    pub admin_api: Option<SocketAddr>,
     /// What it records in.
     pub store: Store,
     /// Its bank links.
@@ -174,6 +203,7 @@ pub struct Running {
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<Result<(), ServeError>>>,
+    serving_operators: Option<JoinHandle<Result<(), admin_api::server::ServeError>>>,
     keeping_notices: JoinHandle<()>,
     following_readiness: JoinHandle<()>,
 }
@@ -193,6 +223,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let listen = config.merchant_api.listen;
     let api = MerchantApi::bind(&net, listen, parts.merchant_api_tls, limits).await?;
     let merchant_api = api.local_addr();
+    let operators_door = match (&config.admin_api, parts.admin_api_tls) {
+        (Some(config), Some(tls)) => Some(AdminApi::bind(&net, config.listen, tls).await?),
+        _ => None,
+    };
+    let admin_api = operators_door.as_ref().map(AdminApi::local_addr);
     let store = Store::open(&config.store, Arc::clone(&clock), &random).await?;
     parts.sealing_keys.write_jwks(&config.card.jwks_path)?;
     let opener = Arc::new(Opener::watching(
@@ -255,6 +290,17 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         records: Arc::new(store.clone()),
         opener,
     };
+    let serving_operators = operators_door.map(|door| {
+        let dependencies = admin_api::server::Dependencies {
+            records: Arc::new(store.clone()),
+            lines: Arc::new(Arc::clone(&hosts)),
+            connection_log: Arc::new(store.clone()),
+            clock: Arc::clone(&dependencies.clock),
+            random: dependencies.random.clone(),
+        };
+        let stopped = wait_until(stopping.clone());
+        tokio::spawn(door.serve(dependencies, is_ready.clone(), stopped))
+    });
     let stopped = wait_until(stopping.clone());
     let serving = tokio::spawn(api.serve(dependencies, is_ready, stopped));
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
@@ -266,12 +312,14 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     ));
     Ok(Running {
         merchant_api,
+        admin_api,
         store,
         hosts,
         operations,
         ready,
         stop,
         serving: Some(serving),
+        serving_operators,
         keeping_notices,
         following_readiness,
     })
@@ -338,6 +386,11 @@ impl Running {
             }
             None => false,
         };
+        if let Some(serving) = self.serving_operators
+            && !matches!(within(CLOSE_WITHIN, serving).await, Some(Ok(Ok(()))))
+        {
+            tracing::warn!("The operators' API did not close in time");
+        }
         // The last late responses; the links are the only ones that report, and they have ended.
         let mut keeping_notices = self.keeping_notices;
         let kept = within(NOTICES_WITHIN, &mut keeping_notices).await.is_some();
@@ -372,7 +425,7 @@ fn pepper(master_key: &MasterKey) -> Result<Pepper, CustodyError> {
     ))
 }
 
-/// Why an API key could not be issued.
+/// Why an API key could not be issued, or the first operator not be added.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// The master key.
@@ -401,4 +454,37 @@ pub async fn issue_api_key(
     let record = key.record(*merchant_id, label, SystemClock.now());
     store.insert_api_key(&record).await?;
     Ok(key.text)
+}
+
+/// Adds the first operator, an approver, with its audit row.
+///
+/// # Errors
+/// When there is an operator already, or the store can't be used.
+pub async fn add_first_operator(
+    store: &Store,
+    name: &OperatorName,
+    reason: &str,
+) -> Result<(), IssueError> {
+    let now = SystemClock.now();
+    let operator = OperatorRecord {
+        name: name.to_string(),
+        role: OperatorRole::Approver,
+        active: true,
+        created_at: now,
+        created_by: COMMAND_LINE.to_owned(),
+    };
+    let row = AuditRecord {
+        id: AuditId::from_parts(now, Random::SYSTEM.bytes()?),
+        at: now,
+        operator: COMMAND_LINE.to_owned(),
+        action: "first operator".to_owned(),
+        target: format!("{name} as {}", operator.role.name()),
+        reason: reason.to_owned(),
+        // Two at once can't both have it.
+        request_id: "first-operator".to_owned(),
+        body_hash: [0; 32],
+        outcome: Some(AuditOutcome::Done.to_string()),
+        answer: Vec::new(),
+    };
+    Ok(store.insert_first_operator(&operator, &row).await?)
 }

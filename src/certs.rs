@@ -17,13 +17,15 @@ use zeroize::Zeroizing;
 
 use crate::card::custody::{self, CustodyError};
 use crate::card::key_files::KeyFileError;
-use crate::payment::ids::MerchantId;
+use crate::payment::ids::{MerchantId, OperatorName};
 use crate::payment::moment::UnixMillis;
 
 /// The name in the gateway's certificate, besides `localhost` and the loopback addresses.
 pub const GATEWAY_NAME: &str = "payswitch.test";
 /// What a merchant's name in its certificate begins with: exactly one SAN URI has this form.
 pub const MERCHANT_URI_PREFIX: &str = "payswitch://merchant/";
+/// What an operator's name in its certificate begins with: exactly one SAN URI has this form.
+pub const OPERATOR_URI_PREFIX: &str = "payswitch://operator/";
 /// The bank hosts that have a private root each.
 pub const HOSTS: [&str; 3] = ["acquirer", "issuer-a", "issuer-b"];
 /// What follows a host's name in its certificate.
@@ -137,6 +139,12 @@ pub struct DevelopmentPki {
     pub gateway: Identity,
     /// One merchant's client certificate.
     pub merchant: Identity,
+    /// The operators' own root: of their door and of their certificates.
+    pub operators_root: Root,
+    /// The operators' API, with the names of the merchant API.
+    pub admin: Identity,
+    /// One operator's client certificate.
+    pub operator: Identity,
     /// The acquirer; its client is the gateway.
     pub acquirer: HostPki,
     /// The first issuer; its client is the acquirer.
@@ -150,26 +158,50 @@ impl DevelopmentPki {
     ///
     /// # Errors
     /// When the library makes no key or certificate.
-    pub fn generate(merchant_id: &MerchantId, now: UnixMillis) -> Result<Self, CertsError> {
+    pub fn generate(
+        merchant_id: &MerchantId,
+        operator: &OperatorName,
+        now: UnixMillis,
+    ) -> Result<Self, CertsError> {
         let root = new_root("gateway", now)?;
+        let operators_root = new_root("operators", now)?;
         let gateway_names = vec![
             dns(GATEWAY_NAME)?,
             dns("localhost")?,
             SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
         ];
-        let uri = format!("{MERCHANT_URI_PREFIX}{merchant_id}");
-        let merchant_uri = uri.as_str().try_into().map_err(not_made(&uri))?;
         Ok(Self {
-            gateway: issue(&root, GATEWAY_NAME, gateway_names, Side::Server, now)?,
+            gateway: issue(
+                &root,
+                GATEWAY_NAME,
+                gateway_names.clone(),
+                Side::Server,
+                now,
+            )?,
             merchant: issue(
                 &root,
                 merchant_id.as_str(),
-                vec![SanType::URI(merchant_uri)],
+                vec![uri(MERCHANT_URI_PREFIX, merchant_id.as_str())?],
                 Side::Client,
                 now,
             )?,
             gateway_root: keep(&root),
+            admin: issue(
+                &operators_root,
+                GATEWAY_NAME,
+                gateway_names,
+                Side::Server,
+                now,
+            )?,
+            operator: issue(
+                &operators_root,
+                operator.as_str(),
+                vec![uri(OPERATOR_URI_PREFIX, operator.as_str())?],
+                Side::Client,
+                now,
+            )?,
+            operators_root: keep(&operators_root),
             acquirer: host("acquirer", "gateway", now)?,
             issuer_a: host("issuer-a", "acquirer", now)?,
             issuer_b: host("issuer-b", "acquirer", now)?,
@@ -217,6 +249,12 @@ fn not_made(subject: &str) -> impl FnOnce(rcgen::Error) -> CertsError {
 fn dns(name: &str) -> Result<SanType, CertsError> {
     let parsed = name.try_into().map_err(not_made(name))?;
     Ok(SanType::DnsName(parsed))
+}
+
+fn uri(prefix: &str, name: &str) -> Result<SanType, CertsError> {
+    let uri = format!("{prefix}{name}");
+    let parsed = uri.as_str().try_into().map_err(not_made(&uri))?;
+    Ok(SanType::URI(parsed))
 }
 
 fn params(subject: &str, days: i64, now: UnixMillis) -> CertificateParams {

@@ -6,6 +6,7 @@
 //! - [`app`]: puts the parts together, starts and drains them.
 //! - [`config`]: the settings, one struct for each concern.
 //! - [`merchant_api`]: where an authorization enters, over gRPC.
+//! - [`admin_api`]: the door for operators.
 //! - [`grpc`]: what the doors have in common: TLS, connections, errors.
 //! - [`flows`]: decides, one file for each kind of operation.
 //! - [`operations`]: the one machine below every flow: record, send, record.
@@ -18,6 +19,7 @@
 //! - [`telemetry`]: what the program says while it runs.
 //! - [`certs`]: makes the development PKI.
 
+pub mod admin_api;
 pub mod app;
 pub mod card;
 pub mod certs;

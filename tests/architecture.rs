@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("program", &["main"]),
     ("commands", &["commands"]),
     ("wiring", &["app"]),
-    ("doors", &["merchant_api"]),
+    ("doors", &["merchant_api", "admin_api"]),
     ("door frame", &["grpc"]),
     ("flows", &["flows"]),
     ("operations", &["operations"]),
@@ -49,12 +49,15 @@ const FLOWS: &str = "flows";
 
 /// Each foreign crate's home in the gateway: the modules that may name it.
 const HOMES: &[(&str, &[&str])] = &[
-    ("prost", &["merchant_api"]),
-    ("prost_types", &["merchant_api", "grpc"]),
+    ("prost", &["merchant_api", "admin_api", "grpc"]),
+    ("prost_types", &["merchant_api", "grpc", "commands"]),
     // The commands are clients of the merchant API, as anybody's program is.
-    ("tonic", &["merchant_api", "grpc", "commands"]),
+    ("tonic", &["merchant_api", "admin_api", "grpc", "commands"]),
     ("tonic_prost", &["merchant_api"]),
-    ("tonic_types", &["merchant_api", "grpc", "commands"]),
+    (
+        "tonic_types",
+        &["merchant_api", "admin_api", "grpc", "commands"],
+    ),
     ("sqlx", &["store"]),
     // The commands decode and show messages for people.
     ("iso8583", &["hosts", "commands"]),

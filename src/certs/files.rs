@@ -81,6 +81,9 @@ impl DevelopmentPki {
             gateway_root: root("gateway")?,
             gateway: identity("gateway")?,
             merchant: identity("merchant")?,
+            operators_root: root("operators")?,
+            admin: identity("admin")?,
+            operator: identity("operator")?,
             acquirer: host("acquirer")?,
             issuer_a: host("issuer-a")?,
             issuer_b: host("issuer-b")?,
@@ -123,10 +126,15 @@ impl DevelopmentPki {
             let path = folder.join(name);
             files.push(PkiFile { path, contents });
         };
-        let mut roots = vec![("gateway", &self.gateway_root)];
+        let mut roots = vec![
+            ("gateway", &self.gateway_root),
+            ("operators", &self.operators_root),
+        ];
         let mut identities = vec![
             ("gateway".to_owned(), &self.gateway),
             ("merchant".to_owned(), &self.merchant),
+            ("admin".to_owned(), &self.admin),
+            ("operator".to_owned(), &self.operator),
         ];
         for host in self.hosts() {
             roots.push((host.name, &host.root));

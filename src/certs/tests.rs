@@ -18,7 +18,8 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::random::Random;
 
 fn pki() -> DevelopmentPki {
-    DevelopmentPki::generate(&"demo-shop".parse().unwrap(), SystemClock.now()).unwrap()
+    let (merchant, operator) = ("demo-shop".parse().unwrap(), "alice".parse().unwrap());
+    DevelopmentPki::generate(&merchant, &operator, SystemClock.now()).unwrap()
 }
 
 fn certificate(pem: &str) -> CertificateDer<'static> {
@@ -85,6 +86,8 @@ fn every_leg_shakes_hands() {
     let root = &pki.gateway_root;
     for name in ["payswitch.test", "localhost", "127.0.0.1", "::1"] {
         handshake((&pki.gateway, root), (&pki.merchant, root), name).unwrap();
+        let root = &pki.operators_root;
+        handshake((&pki.admin, root), (&pki.operator, root), name).unwrap();
     }
     for host in pki.hosts() {
         let name = host.server_name();
@@ -141,22 +144,40 @@ fn a_foreign_root_name_or_role_is_refused() {
             name,
             "a merchant at a bank",
         ),
+        (
+            (&pki.admin, &pki.operators_root),
+            (&pki.merchant, &pki.operators_root),
+            "localhost",
+            "a merchant at the operators' door",
+        ),
+        (
+            (&pki.gateway, &pki.gateway_root),
+            (&pki.operator, &pki.gateway_root),
+            "localhost",
+            "an operator at the merchants' door",
+        ),
     ] {
         assert!(handshake(server, client, name).is_err(), "{case}");
     }
 }
 
 #[test]
-fn a_merchant_has_exactly_one_uri_and_no_other_name() {
+fn merchants_and_operators_have_exactly_one_uri_and_no_other_name() {
     let pki = pki();
-    let der = certificate(pki.merchant.certificate_pem());
-    let (_, parsed) = X509Certificate::from_der(&der).unwrap();
-    let names = parsed.subject_alternative_name().unwrap().unwrap();
-    assert!(matches!(
-        names.value.general_names.as_slice(),
-        [GeneralName::URI("payswitch://merchant/demo-shop")]
-    ));
-    assert!(!parsed.is_ca());
+    for (identity, expected) in [
+        (&pki.merchant, "payswitch://merchant/demo-shop"),
+        (&pki.operator, "payswitch://operator/alice"),
+    ] {
+        let der = certificate(identity.certificate_pem());
+        let (_, parsed) = X509Certificate::from_der(&der).unwrap();
+        let names = parsed.subject_alternative_name().unwrap().unwrap();
+        let names = names.value.general_names.as_slice();
+        assert!(
+            matches!(names, [GeneralName::URI(uri)] if *uri == expected),
+            "{names:?}"
+        );
+        assert!(!parsed.is_ca());
+    }
 }
 
 /// A folder that is removed with everything in it.
@@ -198,6 +219,8 @@ fn files_are_written_once_and_keys_for_their_owner_only() {
             "acquirer-client.pem",
             "acquirer.key",
             "acquirer.pem",
+            "admin.key",
+            "admin.pem",
             "gateway-ca.pem",
             "gateway.key",
             "gateway.pem",
@@ -213,6 +236,9 @@ fn files_are_written_once_and_keys_for_their_owner_only() {
             "issuer-b.pem",
             "merchant.key",
             "merchant.pem",
+            "operator.key",
+            "operator.pem",
+            "operators-ca.pem",
         ]
     );
     for name in folder.names() {
@@ -242,7 +268,7 @@ fn files_are_written_once_and_keys_for_their_owner_only() {
             .iter()
             .filter(|name| name.ends_with("-ca.key"))
             .count(),
-        4
+        5
     );
 }
 

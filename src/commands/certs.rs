@@ -11,13 +11,13 @@ use crate::card::key_files::Existing;
 use crate::certs::DevelopmentPki;
 use crate::certs::files::RootKeys;
 use crate::clock::{Clock as _, SystemClock};
-use crate::payment::ids::MerchantId;
+use crate::payment::ids::{MerchantId, OperatorName};
 
 /// What `payswitch certs` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     payswitch certs                             into certs/dev\n  \
-    payswitch certs --out /tmp/pki --merchant my-shop\n  \
+    payswitch certs --out /tmp/pki --merchant my-shop --operator alice\n  \
     payswitch certs --force --keep-ca-keys      anew, and able to issue more\n\n\
     For development only. certs/README.md says which file is what.")]
 pub struct CertsArgs {
@@ -27,6 +27,9 @@ pub struct CertsArgs {
     /// The merchant that the client certificate names.
     #[arg(long, value_name = "ID", default_value = "demo-shop")]
     merchant: MerchantId,
+    /// The operator that the operators' client certificate names.
+    #[arg(long, value_name = "NAME", default_value = "demo-operator")]
+    operator: OperatorName,
     /// Replace files that are there already.
     #[arg(long)]
     force: bool,
@@ -41,7 +44,8 @@ pub struct CertsArgs {
 /// When a file is there already and `--force` is not given, or the folder or standard output can't be
 /// written.
 pub fn run(arguments: CertsArgs) -> Result<ExitCode, CommandError> {
-    let pki = DevelopmentPki::generate(&arguments.merchant, SystemClock.now())?;
+    let (merchant, operator) = (&arguments.merchant, &arguments.operator);
+    let pki = DevelopmentPki::generate(merchant, operator, SystemClock.now())?;
     let root_keys = if arguments.keep_ca_keys {
         RootKeys::Keep
     } else {

@@ -28,6 +28,7 @@ use crate::commands::serve::{StopSignal, without_password};
 use crate::random::Random;
 use crate::telemetry::{self, LogFormat};
 
+use folder::ready_file_path;
 use stand::{Listener, SERVER_NAME, Stand, StandOptions, stops};
 use tour::Visited;
 
@@ -51,6 +52,9 @@ pub struct DemoArgs {
     /// The merchant API's port on loopback; 0 takes a free one.
     #[arg(long, default_value_t = 8443)]
     port: u16,
+    /// The operators' API's port on loopback; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    admin_port: u16,
     /// The database, instead of a SQLite file in the folder.
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
@@ -60,7 +64,8 @@ pub struct DemoArgs {
     /// Don't pay with the test cards first.
     #[arg(long)]
     no_tour: bool,
-    /// Written as JSON once everything is ready and the tour is over, and removed when it stops.
+    /// Written as JSON once everything is ready and the tour is over, and removed when it stops; DIR.ready.json
+    /// when not given.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -82,15 +87,14 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     let options = StandOptions {
         data: arguments.data.clone(),
         port: arguments.port,
+        admin_port: arguments.admin_port,
         database_url: arguments.database_url.clone(),
         codec_program: None,
     };
     let mut stop = StopSignal::listen()?;
-    let mut ready_file = arguments
-        .ready_file
-        .clone()
-        .map(ReadyFile::at)
-        .transpose()?;
+    let ready_file = arguments.ready_file.clone();
+    let ready_file = ready_file.unwrap_or_else(|| ready_file_path(&arguments.data));
+    let mut ready_file = ReadyFile::at(ready_file)?;
     print_line!("Starting an acquirer, two issuers and the gateway on loopback ...")?;
     let stand = Stand::start(&options).await?;
     let shown = show_around(&stand, &arguments, &mut stop, &mut ready_file).await;
@@ -126,7 +130,7 @@ async fn show_around(
     stand: &Stand,
     arguments: &DemoArgs,
     stop: &mut StopSignal,
-    ready_file: &mut Option<ReadyFile>,
+    ready_file: &mut ReadyFile,
 ) -> Result<Option<usize>, CommandError> {
     for host in stand.banks.hosts() {
         print_line!("  {:<10} {:<22} {}", host.name, host.address, host.dialect)?;
@@ -149,9 +153,7 @@ async fn show_around(
             print_how_to_go_on(stand, &arguments.data)?;
         }
         // Last, so that whoever waits for it finds everything printed.
-        if let Some(file) = ready_file {
-            file.write(&stand.ready())?;
-        }
+        ready_file.write(&stand.ready())?;
         if arguments.exit {
             return Ok(surprises);
         }
@@ -249,6 +251,9 @@ fn print_how_to_go_on(stand: &Stand, data: &Path) -> Result<(), CommandError> {
     let (address, ca) = (stand.gateway.merchant_api, stand.ca_path.display());
     let key = stand.api_key.as_str();
     print_line!("\nmerchant API   {address} (server name {SERVER_NAME})")?;
+    if let Some(admin_api) = stand.gateway.admin_api {
+        print_line!("operators' API {admin_api}: payswitch hosts list, payswitch audit list")?;
+    }
     print_line!("CA             {ca}")?;
     print_line!("keys to seal   {}", stand.jwks_path.display())?;
     print_line!("database       {}", without_password(&stand.database_url))?;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use time::format_description::well_known::Rfc3339;
 
 use super::error::CommandError;
+use super::moment::second;
 use super::output::print_line;
 use super::runtime::runtime;
 use crate::app;
@@ -19,7 +19,6 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::merchant::Merchant;
-use crate::payment::moment::UnixMillis;
 use crate::random::Random;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -265,12 +264,6 @@ fn key_table(keys: &[ApiKeyRecord]) -> Result<Table, CommandError> {
     Ok(table)
 }
 
-/// A moment for people, to the second (RFC 3339).
-fn second(moment: UnixMillis) -> Result<String, CommandError> {
-    let second = moment.utc().replace_nanosecond(0)?;
-    Ok(second.format(&Rfc3339)?)
-}
-
 fn table(merchants: &[Merchant]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
@@ -323,11 +316,5 @@ mod tests {
         let error = try_master_key(&keys, &other).unwrap_err().to_string();
         assert!(error.contains("p256.pem"), "{error}");
         std::fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn moments_are_shown_to_the_second() {
-        let shown = second(UnixMillis::new(1_700_000_000_123)).unwrap();
-        assert_eq!(shown, "2023-11-14T22:13:20Z");
     }
 }

@@ -8,13 +8,18 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use error::{FAILED, report};
 use output::printed;
 
+pub mod audit;
 pub mod certs;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod error;
+pub mod hosts;
 pub mod load;
 pub mod merchant;
 pub mod migrate;
+pub mod moment;
+pub mod operator;
+pub mod operators_door;
 pub mod output;
 pub mod ready_file;
 pub mod runtime;
@@ -48,7 +53,13 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Add merchants and their API keys.
     Merchant(Box<merchant::MerchantArgs>),
-    /// Make a development PKI: gateway, merchant, and a private root for each bank host.
+    /// Show the bank hosts and their lines, sign them off and on, send echoes.
+    Hosts(hosts::HostsArgs),
+    /// Add operators, change what they may do, take their access away.
+    Operator(operator::OperatorArgs),
+    /// Show who changed what, when and why.
+    Audit(audit::AuditArgs),
+    /// Make a development PKI: gateway, merchant, operators, and a private root for each bank host.
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
     Seal(Box<seal::arguments::SealArgs>),
@@ -78,6 +89,9 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Merchant(arguments) => merchant::run(*arguments),
+        Command::Hosts(arguments) => hosts::run(arguments),
+        Command::Operator(arguments) => operator::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
         Command::Load(arguments) => load::run(&arguments),

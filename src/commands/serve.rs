@@ -33,7 +33,9 @@ pub struct ServeArgs {
     #[arg(long, value_enum, default_value_t = Log::Text)]
     log: Log,
     /// Written as JSON once every required bank is signed on, and removed when the gateway stops:
-    /// `merchant_api`, `jwks_path`, `database_url`, `pid`.
+    /// `merchant_api`, `jwks_path`, `database_url`, `pid`; with a door for operators also `admin_api`,
+    /// `admin_ca_path`, and `operator_certificate` and `operator_key` where `operator.pem` and `operator.key`
+    /// lie beside the operators' root.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
@@ -64,11 +66,24 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     let parts = app::Parts::from_config(&config)?;
     let mut running = app::start(&config, parts).await?;
     tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
+    if let Some(admin_api) = running.admin_api {
+        tracing::info!(%admin_api, "The operators' API is open");
+    }
+    let operators_root = config.admin_api.as_ref().map(|door| &door.client_ca);
+    let operators_root = operators_root.map(std::path::absolute).transpose()?;
+    let beside_root = |name: &str| {
+        let path = operators_root.as_ref()?.with_file_name(name);
+        path.exists().then_some(path)
+    };
     let ready = serde_json::json!({
         "merchant_api": running.merchant_api.to_string(),
         // Absolute, for readers that stand elsewhere.
         "jwks_path": std::path::absolute(&config.card.jwks_path)?,
         "database_url": without_password(&config.store.url),
+        "admin_api": running.admin_api.map(|address| address.to_string()),
+        "operator_certificate": beside_root("operator.pem"),
+        "operator_key": beside_root("operator.key"),
+        "admin_ca_path": operators_root,
         "pid": std::process::id(),
     });
     let hosts = Arc::clone(&running.hosts);

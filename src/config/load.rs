@@ -74,6 +74,16 @@ mod tests {
     }
 
     #[test]
+    fn there_is_a_door_for_operators_where_the_section_is() {
+        assert_eq!(load("[store]\n").unwrap().admin_api, None);
+        let door = load("[admin_api]\n").unwrap().admin_api.unwrap();
+        assert!(door.listen.ip().is_loopback());
+        let door = load("[admin_api]\nlisten = \"192.0.2.7:9000\"\n").unwrap();
+        let listen = door.admin_api.unwrap().listen;
+        assert_eq!(listen, "192.0.2.7:9000".parse().unwrap());
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
         for (text, named) in [
             ("[store]\nurll = \"x\"\n", "urll"),

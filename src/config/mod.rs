@@ -3,10 +3,11 @@
 //! - [`store`]: where the records are kept.
 //! - [`hosts`]: where the host profiles are.
 //! - [`card`]: the keys that open sealed cards.
-//! - [`merchant_api`]: the door for merchants.
+//! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
 //! - [`environment`]: whether this is a test environment.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
+pub mod admin_api;
 pub mod card;
 pub mod environment;
 pub mod hosts;
@@ -37,6 +38,8 @@ pub struct Config {
     pub card: card::CardConfig,
     /// The door for merchants.
     pub merchant_api: merchant_api::MerchantApiConfig,
+    /// The door for operators; without it there is none.
+    pub admin_api: Option<admin_api::AdminApiConfig>,
 }
 
 /// The configuration can't be used.

@@ -1,12 +1,14 @@
 //! Finds misspelt variables of the environment: one that is passed over in silence is a setting that
 //! somebody believes in.
 
+use super::admin_api::AdminApiConfig;
 use super::{Config, ConfigError, ENVIRONMENT_PREFIX};
 
 /// Variables that are no settings: secrets, and what the tests are told.
-const NOT_SETTINGS: [&str; 5] = [
+const NOT_SETTINGS: [&str; 6] = [
     "PAYSWITCH_MASTER_KEY",
     "PAYSWITCH_API_KEY",
+    "PAYSWITCH_READY_FILE",
     "PAYSWITCH_BIN",
     "PAYSWITCH_TEST_POSTGRES",
     "PAYSWITCH_REQUIRE_PEERS",
@@ -53,7 +55,11 @@ fn nearest(name: &str) -> String {
 
 /// The variable of each setting: `PAYSWITCH_STORE__URL` and so on.
 fn settings() -> Vec<String> {
-    let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+    let everything = Config {
+        admin_api: Some(AdminApiConfig::default()),
+        ..Config::default()
+    };
+    let defaults = serde_json::to_value(everything).unwrap_or_default();
     let mut settings = vec![ENVIRONMENT.to_owned()];
     for (section, keys) in defaults.as_object().into_iter().flatten() {
         for key in keys.as_object().into_iter().flatten().map(|(key, _)| key) {
@@ -131,5 +137,6 @@ mod tests {
     fn every_setting_has_a_variable() {
         assert!(settings().contains(&"PAYSWITCH_CARD__MASTER_KEY_FILE".to_owned()));
         assert!(settings().contains(&"PAYSWITCH_STORE__URL".to_owned()));
+        assert!(settings().contains(&"PAYSWITCH_ADMIN_API__LISTEN".to_owned()));
     }
 }

@@ -61,7 +61,7 @@ impl Recorder {
         certificate: CertificateIdentity<P>,
     ) -> Option<ConnectionHandle<P>> {
         let identity = match &certificate {
-            CertificateIdentity::Named(party) => Some(format!("{party} by certificate")),
+            CertificateIdentity::Named(party) => Some(format!("{}{party} by certificate", P::KIND)),
             CertificateIdentity::None | CertificateIdentity::Unnamed => None,
         };
         let opened = ClientConnection {

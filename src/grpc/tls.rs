@@ -122,6 +122,8 @@ pub(crate) trait Party:
 {
     /// What comes before the name in the only URI among the certificate's subject alternative names.
     const URI_PREFIX: &'static str;
+    /// What comes before the name where a connection is recorded.
+    const KIND: &'static str;
 }
 
 /// Whom a client's certificate names.

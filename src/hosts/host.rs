@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -15,6 +15,7 @@ use crate::payment::record::{Element, Operation};
 use crate::payment::reference::{Rrn, SequenceNumber};
 
 use super::exchange::Exchange;
+use super::line::orders::Order;
 use super::line::{LineHandle, QueuedRequest, waiter};
 use super::message::build::{Encoder, request_key, sent_elements};
 use super::message::contents::Outgoing;
@@ -31,15 +32,22 @@ const SPARE_ENCODERS: usize = 64;
 /// One host, as the senders see it.
 pub(super) struct Host {
     pub(super) profile: Arc<HostProfile>,
-    lines: Vec<LineHandle>,
+    pub(super) lines: Vec<LineHandle>,
+    /// What the lines are to do.
+    pub(super) order: watch::Sender<Order>,
     encoders: Mutex<Vec<Encoder>>,
 }
 
 impl Host {
-    pub(super) fn new(profile: Arc<HostProfile>, lines: Vec<LineHandle>) -> Self {
+    pub(super) fn new(
+        profile: Arc<HostProfile>,
+        lines: Vec<LineHandle>,
+        order: watch::Sender<Order>,
+    ) -> Self {
         Self {
             profile,
             lines,
+            order,
             encoders: Mutex::default(),
         }
     }

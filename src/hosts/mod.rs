@@ -6,10 +6,12 @@
 //! - [`message`]: requests built from an operation, and answers read, as the profile says.
 //! - [`line`]: connections to a host: what is sent, received and waited for on each.
 //! - [`exchange`]: the outcome of a request; [`notice`]: answers that decided nothing, and the quarantine.
+//! - [`service`]: a host is signed off and on by operators, and asked for an echo.
 //! - [`status`]: the state of each line; [`tap`]: a copy of the messages that pass, for the demo.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
@@ -34,6 +36,7 @@ pub mod message;
 pub mod notice;
 pub mod profile;
 pub mod routing;
+pub mod service;
 pub mod status;
 pub mod tap;
 
@@ -43,6 +46,7 @@ pub(crate) mod tests;
 use exchange::Exchange;
 use host::Host;
 use line::link;
+use line::orders::Order;
 use line::report::Reporter;
 use line::tls::{self, HostTls, KeyLoader, TlsError};
 use message::contents::Outgoing;
@@ -103,7 +107,7 @@ pub struct Hosts {
     hosts: Vec<Host>,
     board: Arc<StatusBoard>,
     tap: Option<broadcast::Sender<TappedMessage>>,
-    draining: watch::Sender<bool>,
+    draining: AtomicBool,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
 
@@ -131,7 +135,6 @@ impl Hosts {
         notices: mpsc::Sender<HostNotice>,
     ) -> Result<Self, HostsError> {
         let tap = options.tap.then(|| broadcast::Sender::new(TAP_MESSAGES));
-        let (draining, drain) = watch::channel(false);
         let mut checked = Vec::with_capacity(profiles.len());
         for profile in profiles {
             let tls = check(&profile, &checked, options.key_loader.as_deref())?;
@@ -151,6 +154,7 @@ impl Hosts {
         let mut tasks = JoinSet::new();
         let mut hosts = Vec::with_capacity(checked.len());
         for (host, ((profile, tls), loads)) in checked.into_iter().zip(loads).enumerate() {
+            let order = watch::Sender::new(Order::Run);
             let mut lines = Vec::with_capacity(loads.len());
             for (line, load) in loads.into_iter().enumerate() {
                 let report = Reporter {
@@ -162,18 +166,25 @@ impl Hosts {
                     notices: notices.clone(),
                     tap: tap.clone(),
                 };
-                let (handle, line) =
-                    line::open_line(&profile, &tls, load, drain.clone(), report, &net, &random);
+                let (handle, line) = line::open_line(
+                    &profile,
+                    &tls,
+                    load,
+                    order.subscribe(),
+                    report,
+                    &net,
+                    &random,
+                );
                 lines.push(handle);
                 tasks.spawn(link::run(line));
             }
-            hosts.push(Host::new(profile, lines));
+            hosts.push(Host::new(profile, lines, order));
         }
         Ok(Self {
             hosts,
             board,
             tap,
-            draining,
+            draining: AtomicBool::new(false),
             tasks: tokio::sync::Mutex::new(tasks),
         })
     }
@@ -266,7 +277,7 @@ impl Hosts {
     /// after that end: when the host has taken a part of it by then, the line is reset. When this future is
     /// dropped, a message that was written stays written, and its answer becomes a late response.
     pub async fn send(&self, outgoing: Outgoing<'_>, deadline: Instant) -> Exchange {
-        if *self.draining.borrow() {
+        if self.draining.load(Ordering::Acquire) {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         }
         let Some(host) = self.host(outgoing.operation.host_id) else {
@@ -292,7 +303,10 @@ impl Hosts {
     /// Takes no new requests, waits for the answers to those in flight, signs off and closes, all
     /// within `timeout`; then it closes what is left. Whether everything was done in time.
     pub async fn drain(&self, timeout: Duration) -> bool {
-        self.draining.send_replace(true);
+        self.draining.store(true, Ordering::Release);
+        for host in &self.hosts {
+            host.order.send_replace(Order::End);
+        }
         let mut tasks = self.tasks.lock().await;
         let all = async { while tasks.join_next().await.is_some() {} };
         let in_time = tokio::time::timeout(timeout, all).await.is_ok();

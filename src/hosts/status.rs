@@ -21,6 +21,8 @@ pub enum LineState {
     BackingOff,
     /// Taking no new requests; waiting for answers, then signing off (or closing, where the host did).
     Draining,
+    /// Signed off by an operator and closed, until the operator wants it again.
+    SignedOff,
     /// Closed for good.
     Closed,
 }
@@ -35,6 +37,7 @@ impl LineState {
             Self::SignedOn => "SIGNED_ON",
             Self::BackingOff => "BACKING_OFF",
             Self::Draining => "DRAINING",
+            Self::SignedOff => "SIGNED_OFF",
             Self::Closed => "CLOSED",
         }
     }

@@ -1,139 +1,17 @@
-//! The other end: how `payswitch load`, the demo and the tests reach a merchant API.
+//! The other end: how `payswitch load`, the demo and the tests call the merchant API.
 
 pub mod encoded;
 
-use crate::net::Net;
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-
-use hyper_util::rt::TokioIo;
-use rustls::crypto::aws_lc_rs;
-use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::TlsConnector;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
-use tonic_types::StatusExt as _;
 
-/// How long connecting may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// A merchant API could not be reached.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The root certificate, the client certificate or its key is no PEM.
-    #[error("expected {expected} in PEM, got something else")]
-    NotPem {
-        /// What was expected.
-        expected: &'static str,
-        /// What the PEM reader said.
-        #[source]
-        source: rustls_pki_types::pem::Error,
-    },
-    /// The TLS settings don't fit together.
-    #[error("the TLS settings can't be used")]
-    Tls(#[from] rustls::Error),
-    /// The server's name is no DNS name or address.
-    #[error("expected a DNS name or an address, got {got:?}")]
-    ServerName {
-        /// The name as it came.
-        got: String,
-    },
-    /// The API key can't stand in a header.
-    #[error("the API key can't stand in a header")]
-    ApiKey,
-    /// Nothing answers there, or not as expected.
-    #[error("no connection to {address}")]
-    Unreachable {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        #[source]
-        source: tonic::transport::Error,
-    },
-}
-
-/// A client certificate and its private key, both PEM.
-pub struct ClientCertificate<'a> {
-    /// The chain.
-    pub chain: &'a [u8],
-    /// The key (PKCS #8).
-    pub key: &'a [u8],
-}
-
-/// Opens a connection: TLS 1.3, HTTP/2, no delay.
-///
-/// # Errors
-/// When a text is not what it should be, or nothing answers.
-pub async fn connect(
-    address: SocketAddr,
-    server_name: &str,
-    ca: &[u8],
-    certificate: Option<&ClientCertificate<'_>>,
-) -> Result<Channel, ConnectError> {
-    let mut roots = RootCertStore::empty();
-    for root in CertificateDer::pem_slice_iter(ca) {
-        let not_pem = |source| ConnectError::NotPem {
-            expected: "a root certificate",
-            source,
-        };
-        roots.add(root.map_err(not_pem)?)?;
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&TLS13])?
-        .with_root_certificates(roots);
-    let mut config = match certificate {
-        None => builder.with_no_client_auth(),
-        Some(certificate) => {
-            let not_pem = |source| ConnectError::NotPem {
-                expected: "a certificate",
-                source,
-            };
-            let chain = CertificateDer::pem_slice_iter(certificate.chain)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(not_pem)?;
-            let not_pem = |source| ConnectError::NotPem {
-                expected: "a private key",
-                source,
-            };
-            let key = PrivateKeyDer::from_pem_slice(certificate.key).map_err(not_pem)?;
-            builder.with_client_auth_cert(chain, key)?
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let tls = TlsConnector::from(Arc::new(config));
-    let name =
-        ServerName::try_from(server_name.to_owned()).map_err(|_| ConnectError::ServerName {
-            got: server_name.to_owned(),
-        })?;
-    let connector = tower::service_fn(move |_: http::Uri| {
-        let (tls, name) = (tls.clone(), name.clone());
-        async move {
-            let tcp = Net::SYSTEM.connect(address).await?;
-            Ok::<_, io::Error>(TokioIo::new(tls.connect(name, tcp).await?))
-        }
-    });
-    // The scheme and authority only fill the request line; the connector has its own address.
-    Endpoint::from_static("https://payswitch")
-        .connect_timeout(CONNECT_WITHIN)
-        .connect_with_connector(connector)
-        .await
-        .map_err(|source| ConnectError::Unreachable { address, source })
-}
-
-/// The reason that an error names (`google.rpc.ErrorInfo`), such as `SEALED_CARD_REFUSED`; `None` when
-/// the error does not come from a gateway.
-#[must_use]
-pub fn error_reason(status: &Status) -> Option<String> {
-    status.get_details_error_info().map(|info| info.reason)
-}
+/// The API key can't stand in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the API key can't stand in a header")]
+pub struct UnusableApiKey;
 
 /// Puts an API key on every call.
 #[derive(Clone)]
@@ -144,10 +22,10 @@ impl ApiKey {
     ///
     /// # Errors
     /// When it can't stand in a header.
-    pub fn new(key: &str) -> Result<Self, ConnectError> {
+    pub fn new(key: &str) -> Result<Self, UnusableApiKey> {
         let mut value: MetadataValue<Ascii> = format!("Bearer {key}")
             .parse()
-            .map_err(|_| ConnectError::ApiKey)?;
+            .map_err(|_| UnusableApiKey)?;
         value.set_sensitive(true);
         Ok(Self(value))
     }

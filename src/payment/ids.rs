@@ -213,6 +213,10 @@ slug_id!(
     /// Names a bank host, for instance `acquirer`: the name of its profile.
     HostId
 );
+slug_id!(
+    /// Names an operator, for instance `alice`: the name in the operator's client certificate.
+    OperatorName
+);
 
 #[cfg(test)]
 mod tests {

@@ -188,6 +188,8 @@ pub struct AuditRecord {
     pub body_hash: [u8; 32],
     /// What came of it; `None` until that is known.
     pub outcome: Option<String>,
+    /// The answer as it was sent, encoded; empty until there is one, and for an error.
+    pub answer: Vec<u8>,
 }
 
 /// Which rows of the audit a list shows. Empty means all.

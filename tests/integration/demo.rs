@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use payswitch::card::header::Algorithm;
 use payswitch::card::seal::Recipient;
-use payswitch::merchant_api::client;
+use payswitch::grpc::client;
 use payswitch::random::Random;
 use serde_json::Value;
 

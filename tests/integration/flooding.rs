@@ -20,7 +20,7 @@ use bank_sim::{BankSim, RunningSim};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::future::{join, join_all};
 use http_body::{Body as HttpBody, Frame};
-use payswitch::merchant_api::client;
+use payswitch::grpc::client;
 use prost::Message as _;
 use serde_json::Value;
 use tokio::time::{Instant, Sleep};

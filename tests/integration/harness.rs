@@ -13,7 +13,8 @@ use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::clock::{Clock as _, SystemClock};
 use payswitch::commands::demo::stand::{Stand, StandOptions, start_gateway};
 use payswitch::config::environment::Environment;
-use payswitch::merchant_api::client::{self, ApiKey, ClientCertificate};
+use payswitch::grpc::client::{self, ClientCertificate};
+use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
@@ -162,6 +163,7 @@ impl Switch {
         let options = StandOptions {
             data: folder.path().join("data"),
             port: 0,
+            admin_port: 0,
             database_url: Some(database.url()),
             codec_program: Some(env!("CARGO_BIN_EXE_payswitch").into()),
         };

@@ -30,6 +30,7 @@ mod finding;
 mod flooding;
 mod idempotency;
 mod leaving_callers;
+mod operators;
 mod ordering;
 mod program;
 mod refusing_callers;

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::app;
 use crate::card::custody::{self, MasterKey};
-use crate::card::key_files::Existing;
+use crate::card::key_files::{Existing, write_private_file, write_public_file};
 use crate::certs::DevelopmentPki;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::CommandError;
@@ -20,12 +20,66 @@ use crate::store::Store;
 /// The demo's merchant.
 pub(super) const MERCHANT: &str = "demo-shop";
 
+/// The demo's operator.
+pub(super) const OPERATOR: &str = "demo-operator";
+
 /// `demo-data` has its master key beside it, in `demo-data.key`: a copy of the folder opens nothing.
 #[must_use]
 pub fn master_key_path(data: &Path) -> PathBuf {
+    beside(data, ".key")
+}
+
+fn beside(data: &Path, ending: &str) -> PathBuf {
     let mut path = data.as_os_str().to_owned();
-    path.push(".key");
+    path.push(ending);
     path.into()
+}
+
+/// Where the demo's operator finds its certificate and its key, in clear: beside the folder, because no other
+/// program can unwrap a key.
+#[derive(Debug, Clone)]
+pub struct OperatorFiles {
+    /// The certificate, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM (PKCS #8).
+    pub key: PathBuf,
+}
+
+impl OperatorFiles {
+    /// `demo-data.operator.pem` and `demo-data.operator.key` for `demo-data`.
+    #[must_use]
+    pub fn beside(data: &Path) -> Self {
+        Self {
+            certificate: beside(data, ".operator.pem"),
+            key: beside(data, ".operator.key"),
+        }
+    }
+}
+
+/// Where the demo says that it is ready, unless it is told another place: `demo-data.ready.json` for `demo-data`.
+#[must_use]
+pub fn ready_file_path(data: &Path) -> PathBuf {
+    beside(data, ".ready.json")
+}
+
+/// Writes the operator's certificate and key.
+pub(super) fn operator_files(
+    data: &Path,
+    pki: &DevelopmentPki,
+) -> Result<OperatorFiles, CommandError> {
+    let files = OperatorFiles::beside(data);
+    let certificate = pki.operator.certificate_pem().as_bytes();
+    write_public_file(&files.certificate, certificate, Existing::Replace)?;
+    write_private_file(&files.key, &pki.operator.key_pem(), Existing::Replace)?;
+    Ok(files)
+}
+
+/// Adds the demo's operator, unless an earlier run has.
+pub(super) async fn add_operator(store: &Store) -> Result<(), CommandError> {
+    if store.list_operators().await?.is_empty() {
+        app::add_first_operator(store, &OPERATOR.parse()?, "the demo's operator").await?;
+    }
+    Ok(())
 }
 
 /// The master key of an earlier run, or a new one.
@@ -39,10 +93,12 @@ pub(super) fn master_key(path: &Path) -> Result<MasterKey, CommandError> {
 
 /// The PKI of an earlier run, or a new one: clients that know the root go on working.
 pub(super) fn pki(folder: &Path, master_key: &MasterKey) -> Result<DevelopmentPki, CommandError> {
-    if folder.exists() {
+    // A folder of a version that knew no operators is made anew.
+    if folder.join("operators-ca.pem").exists() {
         return Ok(DevelopmentPki::read_from(folder, master_key)?);
     }
-    let pki = DevelopmentPki::generate(&MERCHANT.parse()?, SystemClock.now())?;
+    let (merchant, operator) = (MERCHANT.parse()?, OPERATOR.parse()?);
+    let pki = DevelopmentPki::generate(&merchant, &operator, SystemClock.now())?;
     pki.write_wrapped_to(folder, master_key)?;
     Ok(pki)
 }

@@ -5,7 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folder::master_key_path;
+use super::folder::{OperatorFiles, master_key_path};
 
 /// The folders that the demo makes; they hold keys and certificates.
 const FOLDERS: [&str; 2] = ["keys", "certs"];
@@ -98,9 +98,12 @@ pub fn remove(data: &Path, ready_file: Option<&Path>) -> Result<(), FolderError>
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(failed(source)),
     };
+    let operator = OperatorFiles::beside(data);
     for removed in [
         std::fs::remove_dir_all(data),
         std::fs::remove_file(master_key_path(data)),
+        std::fs::remove_file(operator.certificate),
+        std::fs::remove_file(operator.key),
     ] {
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),

@@ -15,7 +15,10 @@ use bank_sim::{BankSim, RunningSim, SimConfig};
 use tokio::sync::broadcast::Receiver;
 use zeroize::Zeroizing;
 
-use super::folder::{MERCHANT, master_key, master_key_path, merchant_key, pki};
+use super::folder::{
+    MERCHANT, OperatorFiles, add_operator, master_key, master_key_path, merchant_key,
+    operator_files, pki,
+};
 use super::hops::{self, Hop};
 use super::tour::{Payments, Stop};
 use crate::app::{self, Parts};
@@ -25,12 +28,14 @@ use crate::clock::SystemClock;
 use crate::commands::error::CommandError;
 use crate::commands::serve::without_password;
 use crate::config::Config;
+use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
+use crate::grpc::client;
 use crate::grpc::tls::{self, ClientCertificates};
 use crate::hosts::HostsOptions;
 use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
-use crate::merchant_api::client::{self, ApiKey};
+use crate::merchant_api::client::ApiKey;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::payment::ids::MerchantId;
@@ -58,6 +63,8 @@ pub struct StandOptions {
     pub data: PathBuf,
     /// The merchant API's port on loopback; 0 takes a free one.
     pub port: u16,
+    /// The operators' API's port on loopback; 0 takes a free one.
+    pub admin_port: u16,
     /// The database, instead of a SQLite file in the folder.
     pub database_url: Option<String>,
     /// The program whose child process speaks `iso8583_rs`; this one when not named.
@@ -78,6 +85,10 @@ pub struct Stand {
     pub pki: DevelopmentPki,
     /// Where the gateway's root certificate is.
     pub ca_path: PathBuf,
+    /// Where the operators' root certificate is.
+    pub admin_ca_path: PathBuf,
+    /// Where the demo's operator's certificate and key are, in clear.
+    pub operator_files: OperatorFiles,
     /// Where the keys to seal to are.
     pub jwks_path: PathBuf,
     /// The database.
@@ -106,6 +117,8 @@ impl Stand {
         let gateway = start_gateway(options, &banks, &pki).await?;
         let merchant_id: MerchantId = MERCHANT.parse()?;
         let api_key = merchant_key(&gateway.store, &master_key, &merchant_id, &data).await?;
+        let operator_files = operator_files(&data, &pki)?;
+        add_operator(&gateway.store).await?;
         let config = config(&data, options);
         Ok(Self {
             banks,
@@ -114,6 +127,8 @@ impl Stand {
             merchant_id,
             pki,
             ca_path: certs.join("gateway-ca.pem"),
+            admin_ca_path: certs.join("operators-ca.pem"),
+            operator_files,
             jwks_path: config.card.jwks_path,
             database_url: config.store.url,
         })
@@ -146,6 +161,10 @@ impl Stand {
             "api_key": self.api_key.as_str(),
             "merchant_id": self.merchant_id,
             "jwks_path": self.jwks_path,
+            "admin_api": self.gateway.admin_api.map(|address| address.to_string()),
+            "admin_ca_path": self.admin_ca_path,
+            "operator_certificate": self.operator_files.certificate,
+            "operator_key": self.operator_files.key,
             "database_url": without_password(&self.database_url),
             "acquirer": self.banks.address("acquirer").map(|address| address.to_string()),
             "pid": std::process::id(),
@@ -192,6 +211,11 @@ pub async fn start_gateway(
             &pki.gateway.key_pem(),
             ClientCertificates::Optional(pki.gateway_root.certificate_pem().as_bytes()),
         )?,
+        admin_api_tls: Some(tls::server_config(
+            pki.admin.certificate_pem().as_bytes(),
+            &pki.admin.key_pem(),
+            ClientCertificates::Mandatory(pki.operators_root.certificate_pem().as_bytes()),
+        )?),
     };
     let gateway = app::start(&config, parts).await?;
     if !gateway.wait_for_hosts().await {
@@ -224,6 +248,10 @@ fn config(data: &Path, options: &StandOptions) -> Config {
     config.card.jwks_path = data.join("jwks.json");
     config.environment = Environment::Test;
     config.merchant_api.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    config.admin_api = Some(AdminApiConfig {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, options.admin_port)),
+        ..AdminApiConfig::default()
+    });
     config
 }
 

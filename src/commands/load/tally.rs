@@ -8,9 +8,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tonic::{Response, Status};
 
+use crate::grpc::client;
 use crate::merchant_api::client::encoded::{Answer, Ended};
+use crate::merchant_api::pb;
 use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
-use crate::merchant_api::{client, pb};
 
 /// The longest time that is told apart, in microseconds; what took longer counts as this.
 const LONGEST_US: u64 = 60_000_000;

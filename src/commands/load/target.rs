@@ -11,7 +11,8 @@ use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
 use crate::commands::error::CommandError;
-use crate::merchant_api::client::{self, ApiKey};
+use crate::grpc::client;
+use crate::merchant_api::client::ApiKey;
 use crate::payment::ids::MerchantId;
 
 /// A connection that carries the merchant's API key.

@@ -13,6 +13,7 @@ use crate::payment::decline::FailureReason;
 
 use super::fault::LineFault;
 use super::network::{self, NetworkFunction};
+use super::orders::EchoRequest;
 use super::outbound::{Outbound, OutboundError, RequestTimes};
 use super::socket::TakenBytes;
 use super::{Line, QueuedRequest};
@@ -55,6 +56,8 @@ pub(super) enum Phase {
 pub(super) struct NetworkRequest {
     pub(super) function: NetworkFunction,
     pub(super) stan: u32,
+    /// Who asked for it; none where the line sends it of its own.
+    pub(super) asked: Option<EchoRequest>,
     due: Instant,
 }
 
@@ -213,8 +216,24 @@ impl<'a> Connection<'a> {
         self.network_request = Some(NetworkRequest {
             function,
             stan,
+            asked: None,
             due: Instant::now() + self.line.profile.network.echo_timeout,
         });
+        Ok(())
+    }
+
+    /// Sends the echo that somebody asked for, and still waits for.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub(super) fn echo(&mut self, asked: EchoRequest) -> Result<(), LineFault> {
+        if asked.is_abandoned() {
+            return Ok(());
+        }
+        self.request_network(NetworkFunction::Echo)?;
+        if let Some(request) = &mut self.network_request {
+            request.asked = Some(asked.sent());
+        }
         Ok(())
     }
 

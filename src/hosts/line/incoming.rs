@@ -174,7 +174,10 @@ impl Connection<'_> {
         let answered = self
             .network_request
             .take_if(|sent| network::answers(message, sent.function, sent.stan));
-        let Some(NetworkRequest { function, .. }) = answered else {
+        let Some(NetworkRequest {
+            function, asked, ..
+        }) = answered
+        else {
             let reason = if message.mti().is_response() {
                 QuarantineReason::NoMatch
             } else {
@@ -186,6 +189,9 @@ impl Connection<'_> {
             return Ok(());
         };
         let response_code = response_code_of(message);
+        if let Some(asked) = asked {
+            asked.answered(response_code);
+        }
         if function == NetworkFunction::SignOff {
             return Err(Stop::Drained);
         }

@@ -12,17 +12,19 @@ use tokio_rustls::client::TlsStream;
 use crate::hosts::profile::BackOff;
 use crate::hosts::status::LineState;
 use crate::net::Stream;
+use crate::payment::decline::FailureReason;
 use crate::random::Random;
 
 use super::Line;
 use super::fault::LineFault;
+use super::orders::Order;
 use super::session::{Session, SessionEnd};
 use super::socket::CountedSocket;
 
-/// Runs a line until it is drained.
+/// Runs a line until it is told to end.
 pub(in crate::hosts) async fn run(mut line: Line) {
     let mut failures = 0;
-    loop {
+    while is_to_run(&mut line).await {
         let began = Instant::now();
         // A panic is a fault of this connection alone: the line is made again.
         let end = AssertUnwindSafe(run_once(&mut line)).catch_unwind().await;
@@ -31,7 +33,7 @@ pub(in crate::hosts) async fn run(mut line: Line) {
             SessionEnd::Lost(LineFault::Panic)
         });
         let fault = match end {
-            SessionEnd::Drained => break,
+            SessionEnd::Drained => continue,
             SessionEnd::SignedOff => LineFault::SignedOff,
             SessionEnd::Lost(fault) => fault,
         };
@@ -47,13 +49,38 @@ pub(in crate::hosts) async fn run(mut line: Line) {
             random_fraction(&line.random),
         );
         failures = failures.saturating_add(1);
-        if line.refuse_until(tokio::time::sleep(wait)).await.is_none() {
-            break;
-        }
+        // Without an end of the wait there is another order, which is looked at next.
+        let _ = line.refuse_until(tokio::time::sleep(wait)).await;
     }
     line.queue.close();
     line.refuse_queued();
     line.report.line_closed();
+}
+
+/// Whether the line is to connect. While it is signed off this waits, and refuses what comes in.
+async fn is_to_run(line: &mut Line) -> bool {
+    let Line { orders, queue, .. } = line;
+    if *orders.order.borrow() == Order::SignOff {
+        line.report.state(LineState::SignedOff, None);
+    }
+    loop {
+        // Nobody is left to give another order when this fails.
+        if orders.order.has_changed().is_err() {
+            return false;
+        }
+        match *orders.order.borrow_and_update() {
+            Order::Run => return true,
+            Order::End => return false,
+            Order::SignOff => {}
+        }
+        tokio::select! {
+            _ = orders.order.changed() => {}
+            queued = queue.recv() => match queued {
+                Some(request) => request.waiter.refuse(FailureReason::HostUnavailable),
+                None => return false,
+            },
+        }
+    }
 }
 
 /// Connects, and runs the session until it ends.

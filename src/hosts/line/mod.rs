@@ -6,6 +6,7 @@
 //!   receives; `outbound`: the bytes to be written; `socket`: counts
 //!   what the socket took; `network`: sign-on, echo, sign-off.
 //! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
+//! - [`orders`]: what operators ask of the line.
 //! - [`report`]: tells the status board, the store, the log and the tap what happens.
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::profile::HostProfile;
 use super::status::Load;
 use in_flight::InFlight;
 use network::NetworkStans;
+use orders::{ECHOES, EchoRequest, Order, Orders, told_to_stop};
 use report::Reporter;
 use tls::HostTls;
 use waiter::Waiter;
@@ -35,6 +37,7 @@ mod in_flight;
 mod incoming;
 pub(super) mod link;
 mod network;
+pub mod orders;
 mod outbound;
 pub(super) mod report;
 mod session;
@@ -63,6 +66,7 @@ pub(super) struct LineHandle {
     /// Whether it is signed on.
     pub(super) open: Arc<AtomicBool>,
     pub(super) load: Load,
+    pub(super) echoes: mpsc::Sender<EchoRequest>,
 }
 
 /// Both ends of a line that is yet to connect.
@@ -70,18 +74,20 @@ pub(super) fn open_line(
     profile: &Arc<HostProfile>,
     tls: &Arc<HostTls>,
     load: Load,
-    drain: watch::Receiver<bool>,
+    order: watch::Receiver<Order>,
     report: Reporter,
     net: &Net,
     random: &Random,
 ) -> (LineHandle, Line) {
     // Each request in the queue holds a place on the line, so the queue never needs more room.
     let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
+    let (ask_echo, echoes) = mpsc::channel(ECHOES);
     let open = Arc::new(AtomicBool::new(false));
     let handle = LineHandle {
         queue: sender,
         open: Arc::clone(&open),
         load: Arc::clone(&load),
+        echoes: ask_echo,
     };
     // Any start will do, so that lines differ; without randomness they don't.
     let first_stan = u32::from_le_bytes(random.bytes().unwrap_or_default());
@@ -93,7 +99,7 @@ pub(super) fn open_line(
         load,
         in_flight: InFlight::new(profile.in_flight_limit),
         network_stans: NetworkStans::starting_at(first_stan),
-        drain,
+        orders: Orders { order, echoes },
         report,
         net: net.clone(),
         random: random.clone(),
@@ -110,16 +116,15 @@ pub(super) struct Line {
     load: Load,
     in_flight: InFlight<Waiter>,
     network_stans: NetworkStans,
-    /// Turns true when the line is to end.
-    drain: watch::Receiver<bool>,
+    orders: Orders,
     report: Reporter,
     net: Net,
     random: Random,
 }
 
 impl Line {
-    /// Waits for `done`, and refuses whatever comes in meanwhile; `None` when the line is to end
-    /// before.
+    /// Waits for `done`, and refuses whatever comes in meanwhile; `None` when the line is not to run any
+    /// more before.
     async fn refuse_until<T>(&mut self, done: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(done);
         loop {
@@ -129,7 +134,7 @@ impl Line {
                     Some(request) => request.waiter.refuse(FailureReason::HostUnavailable),
                     None => return None,
                 },
-                () = told_to_drain(&mut self.drain) => return None,
+                () = told_to_stop(&mut self.orders.order) => return None,
             }
         }
     }
@@ -154,10 +159,4 @@ impl Line {
             request.waiter.refuse(FailureReason::HostUnavailable);
         }
     }
-}
-
-/// Waits until the line is to end: told so, or left alone.
-pub(super) async fn told_to_drain(drain: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, and with it every user of the line.
-    let _ = drain.wait_for(|draining| *draining).await;
 }

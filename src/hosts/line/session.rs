@@ -8,9 +8,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::connection::{Connection, Phase, Stop};
 use super::fault::LineFault;
+use super::orders::told_to_stop;
 use super::outbound::{Progress, SendError};
 use super::socket::TakenBytes;
-use super::{Line, QueuedRequest, told_to_drain};
+use super::{Line, QueuedRequest};
 
 /// The most requests that one write takes from the queue.
 const WRITE_BATCH: usize = 128;
@@ -127,7 +128,12 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                         Ok(())
                     }
                 }
-                () = told_to_drain(&mut connection.line.drain), if !draining => {
+                Some(asked) = connection.line.orders.echoes.recv(),
+                    if connection.phase == Phase::Up && connection.network_request.is_none() =>
+                {
+                    connection.echo(asked).map_err(Stop::Fault)
+                }
+                () = told_to_stop(&mut connection.line.orders.order), if !draining => {
                     if connection.phase == Phase::Up {
                         connection.start_draining();
                         tick = tokio::time::interval(DRAIN_TICK);

@@ -3,9 +3,7 @@
 //!
 //! - [`text`]: a merchant's texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
 //! - [`page_token`]: where the next page of a list begins. [`filter`]: filters of lists.
-//! - [`body_hash`]: what "the same request again" is judged by.
 
-pub(super) mod body_hash;
 pub(super) mod filter;
 pub(super) mod id;
 pub(super) mod money;

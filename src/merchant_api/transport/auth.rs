@@ -92,6 +92,7 @@ impl Refused {
 
 impl Party for MerchantId {
     const URI_PREFIX: &'static str = "payswitch://merchant/";
+    const KIND: &'static str = "";
 }
 
 /// The merchant that is calling.

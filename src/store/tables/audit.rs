@@ -22,16 +22,25 @@ impl Store {
         self.inner.writer.run(statements, false).await.map(drop)
     }
 
-    /// Records what came of it. An outcome that is recorded already stands.
+    /// Records what came of it, and its answer. An outcome that is recorded already stands.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such row without an outcome.
-    pub async fn set_audit_outcome(&self, id: AuditId, outcome: &str) -> Result<(), StoreError> {
+    pub async fn set_audit_outcome(
+        &self,
+        id: AuditId,
+        outcome: &str,
+        answer: &[u8],
+    ) -> Result<(), StoreError> {
         let id = id.to_string();
         let statement = Statement {
-            text: "UPDATE audit SET outcome = $2 \
+            text: "UPDATE audit SET outcome = $2, answer = $3 \
                 WHERE id = $1 AND (outcome IS NULL OR outcome = $2)",
-            values: vec![id.as_str().into(), outcome.into()],
+            values: vec![
+                id.as_str().into(),
+                outcome.into(),
+                hex::encode_lower(answer).into(),
+            ],
             returning: false,
         };
         self.update_one(statement, "audit row without an outcome", &id)
@@ -98,20 +107,26 @@ impl Store {
 pub(in crate::store) fn insert_audit(record: &AuditRecord) -> Statement {
     Statement {
         text: "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, \
-            body_hash, outcome) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        values: vec![
-            record.id.to_string().into(),
-            record.at.as_i64().into(),
-            record.operator.as_str().into(),
-            record.action.as_str().into(),
-            record.target.as_str().into(),
-            record.reason.as_str().into(),
-            record.request_id.as_str().into(),
-            hex::encode_lower(&record.body_hash).into(),
-            record.outcome.clone().into(),
-        ],
+            body_hash, outcome, answer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        values: audit_values(record),
         returning: false,
     }
+}
+
+/// The values of a row, in the order of its columns.
+pub(in crate::store) fn audit_values(record: &AuditRecord) -> Vec<Value> {
+    vec![
+        record.id.to_string().into(),
+        record.at.as_i64().into(),
+        record.operator.as_str().into(),
+        record.action.as_str().into(),
+        record.target.as_str().into(),
+        record.reason.as_str().into(),
+        record.request_id.as_str().into(),
+        hex::encode_lower(&record.body_hash).into(),
+        record.outcome.clone().into(),
+        hex::encode_lower(&record.answer).into(),
+    ]
 }
 
 fn audit(row: &AnyRow) -> Result<AuditRecord, StoreError> {
@@ -126,5 +141,6 @@ fn audit(row: &AnyRow) -> Result<AuditRecord, StoreError> {
         request_id: columns.text("request_id")?.to_owned(),
         body_hash: columns.hash("body_hash")?,
         outcome: columns.optional_text("outcome")?,
+        answer: columns.bytes("answer")?,
     })
 }

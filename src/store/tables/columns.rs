@@ -155,6 +155,12 @@ impl<'r> Columns<'r> {
         hex::decode_lower(text).ok_or_else(|| self.corrupt(column, text, "expected 64 hex digits"))
     }
 
+    /// Bytes as hexadecimal digits.
+    pub(in crate::store) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        let text = self.text(column)?;
+        hex::decode(text).ok_or_else(|| self.corrupt(column, text, "expected hex digits"))
+    }
+
     /// A text of JSON.
     pub(in crate::store) fn json<T: DeserializeOwned>(
         &self,

@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyRow;
 
-use super::audit::insert_audit;
+use super::audit::{audit_values, insert_audit};
 use super::columns::Columns;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -54,32 +54,60 @@ impl Store {
         self.inner.writer.run(statements, false).await.map(drop)
     }
 
-    /// Changes an operator's role and whether it may call.
+    /// Changes an operator's role and whether it may call, if it still is as it was `before` and at least
+    /// one active approver stays. Whether it was changed; the audit row is written only then.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is none of this name, [`StoreError::Conflict`] when the audit
-    /// row's request was made before.
+    /// [`StoreError::Conflict`] when the audit row's request was made before.
     pub async fn update_operator(
         &self,
-        name: &str,
-        role: OperatorRole,
-        active: bool,
+        before: &OperatorRecord,
+        after: &OperatorRecord,
         audit: &AuditRecord,
-    ) -> Result<(), StoreError> {
-        if self.operator(name).await?.is_none() {
-            return Err(StoreError::NotFound {
-                what: "operator",
-                id: name.to_owned(),
-            });
-        }
-        // Operators are never deleted, so that this one is still there.
-        let update = Statement {
-            text: "UPDATE operators SET role = $2, active = $3 WHERE name = $1",
-            values: vec![name.into(), role.name().into(), i64::from(active).into()],
+    ) -> Result<bool, StoreError> {
+        // One change after the other: each sees what the one before has left.
+        let take_turns = Statement {
+            text: "UPDATE operators SET active = active",
+            values: Vec::new(),
             returning: false,
         };
-        let statements = vec![update, insert_audit(audit)];
-        self.inner.writer.run(statements, false).await.map(drop)
+        let approver = OperatorRole::Approver;
+        let approves = |operator: &OperatorRecord| operator.active && operator.role == approver;
+        let leaves_as_many = approves(after) || !approves(before);
+        let mut values = audit_values(audit);
+        values.extend([
+            before.name.as_str().into(),
+            before.role.name().into(),
+            i64::from(before.active).into(),
+            i64::from(leaves_as_many).into(),
+            approver.name().into(),
+        ]);
+        let record = Statement {
+            text: "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, \
+                body_hash, outcome, answer) SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), \
+                CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), \
+                CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT) \
+                WHERE EXISTS (SELECT 1 FROM operators \
+                    WHERE name = $11 AND role = $12 AND active = $13) \
+                AND ($14 = 1 OR EXISTS (SELECT 1 FROM operators \
+                    WHERE name <> $11 AND role = $15 AND active = 1))",
+            values,
+            returning: false,
+        };
+        let change = Statement {
+            text: "UPDATE operators SET role = $2, active = $3 \
+                WHERE name = $1 AND EXISTS (SELECT 1 FROM audit WHERE id = $4)",
+            values: vec![
+                after.name.as_str().into(),
+                after.role.name().into(),
+                i64::from(after.active).into(),
+                audit.id.to_string().into(),
+            ],
+            returning: false,
+        };
+        let statements = vec![take_turns, record, change];
+        let done = self.inner.writer.run(statements, false).await?;
+        Ok(done.last().is_some_and(|change| change.rows_affected == 1))
     }
 
     /// An operator, active or not.

@@ -9,6 +9,7 @@ use crate::store::testing::{TestDatabase, unique};
 
 on_both!(
     operators_change_with_their_audit_rows,
+    an_active_approver_stays,
     the_audit_is_listed_newest_first,
 );
 
@@ -35,6 +36,7 @@ fn audit(operator: &str, action: &str, target: &str) -> AuditRecord {
         request_id: format!("request-{number}"),
         body_hash: [7; 32],
         outcome: None,
+        answer: Vec::new(),
     }
 }
 
@@ -67,24 +69,81 @@ async fn operators_change_with_their_audit_rows(database: TestDatabase) {
     );
 
     let changed = audit("anna", "SetOperatorRole", "bert");
-    let update = store.update_operator("bert", OperatorRole::Viewer, false, &changed);
-    update.await.unwrap();
-    let bert = OperatorRecord {
+    let viewer = OperatorRecord {
         role: OperatorRole::Viewer,
         active: false,
-        ..bert
+        ..bert.clone()
     };
-    assert_eq!(store.operator("bert").await, Ok(Some(bert)));
-    let nobody = audit("anna", "SetOperatorRole", "carl");
-    let missing = store
-        .update_operator("carl", OperatorRole::Viewer, true, &nobody)
-        .await;
-    assert!(
-        matches!(missing, Err(StoreError::NotFound { .. })),
-        "{missing:?}"
-    );
+    let update = store.update_operator(&bert, &viewer, &changed).await;
+    assert_eq!(update, Ok(true));
+    assert_eq!(store.operator("bert").await, Ok(Some(viewer.clone())));
+    // It is not any more as it was, or was never there, and the request was made before.
+    let second_change = audit("anna", "SetOperatorRole", "bert");
+    let update = store.update_operator(&bert, &viewer, &second_change).await;
+    assert_eq!(update, Ok(false));
+    let carl = operator("carl");
+    let update = store.update_operator(&carl, &carl, &second_change).await;
+    assert_eq!(update, Ok(false));
+    let mut repeated = audit("anna", "SetOperatorRole", "bert");
+    repeated.request_id = changed.request_id.clone();
+    let update = store.update_operator(&viewer, &bert, &repeated).await;
+    conflict(update.map(drop));
+    assert_eq!(store.operator("bert").await, Ok(Some(viewer)));
     let all = store.list_audit(&AuditFilter::default(), 10, None).await;
     assert_eq!(all.unwrap(), [changed, second, added]);
+    store.close().await;
+}
+
+/// Two approvers take each other's role away at the same moment: one of them stays.
+async fn an_active_approver_stays(database: TestDatabase) {
+    let store = database.open().await;
+    // One SQLite file serves one gateway at a time.
+    let other_store = if store.exclusive() {
+        store.clone()
+    } else {
+        database.open().await
+    };
+    let approver = |name| OperatorRecord {
+        role: OperatorRole::Approver,
+        ..operator(name)
+    };
+    let demoted = |who: &OperatorRecord| OperatorRecord {
+        role: OperatorRole::Viewer,
+        ..who.clone()
+    };
+    let (anna, bert) = (approver("anna"), approver("bert"));
+    for who in [&anna, &bert] {
+        let added = audit("root", "AddOperator", &who.name);
+        store.insert_operator(who, &added).await.unwrap();
+    }
+    let (of_anna, of_bert) = (
+        audit("bert", "SetOperatorRole", "anna"),
+        audit("anna", "SetOperatorRole", "bert"),
+    );
+    let (no_anna, no_bert) = (demoted(&anna), demoted(&bert));
+    let (one, other) = tokio::join!(
+        store.update_operator(&anna, &no_anna, &of_anna),
+        other_store.update_operator(&bert, &no_bert, &of_bert),
+    );
+    assert_eq!(usize::from(one.unwrap()) + usize::from(other.unwrap()), 1);
+    let operators = store.list_operators().await.unwrap();
+    let approvers = operators
+        .iter()
+        .filter(|operator| operator.role == OperatorRole::Approver);
+    let last = approvers.collect::<Vec<_>>();
+    let [last] = last[..] else {
+        panic!("{last:?}");
+    };
+    let inactive = OperatorRecord {
+        active: false,
+        ..last.clone()
+    };
+    let row = audit("root", "DeactivateOperator", &last.name);
+    assert_eq!(
+        store.update_operator(last, &inactive, &row).await,
+        Ok(false)
+    );
+    other_store.close().await;
     store.close().await;
 }
 
@@ -106,14 +165,17 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
         matches!(again, Err(StoreError::Conflict { .. })),
         "{again:?}"
     );
-    store.set_audit_outcome(rows[3].id, "done").await.unwrap();
-    store.set_audit_outcome(rows[3].id, "done").await.unwrap();
-    let other = store.set_audit_outcome(rows[3].id, "failed").await;
+    for _ in 0..2 {
+        let set = store.set_audit_outcome(rows[3].id, "done", b"answer");
+        set.await.unwrap();
+    }
+    let other = store.set_audit_outcome(rows[3].id, "failed", b"").await;
     assert!(
         matches!(other, Err(StoreError::NotFound { .. })),
         "{other:?}"
     );
     rows[3].outcome = Some("done".into());
+    rows[3].answer = b"answer".to_vec();
     let request_id = &rows[3].request_id;
     assert_eq!(
         store.find_audit("anna", request_id).await,

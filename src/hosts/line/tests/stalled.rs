@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::*;
 use crate::hosts::line::fault::LineFault;
+use crate::hosts::line::orders::Order;
 use crate::hosts::line::report::Reporter;
 use crate::hosts::line::session::{Session, SessionEnd};
 use crate::hosts::line::socket::{CountedSocket, TakenBytes};
@@ -30,7 +31,7 @@ struct Stalled<B> {
     handle: LineHandle,
     bank: B,
     ended: oneshot::Receiver<SessionEnd>,
-    _drain: watch::Sender<bool>,
+    _drain: watch::Sender<Order>,
     profile: Arc<HostProfile>,
 }
 
@@ -40,7 +41,7 @@ struct DetachedLine {
     handle: LineHandle,
     line: Line,
     notices: mpsc::Receiver<HostNotice>,
-    drain: watch::Sender<bool>,
+    drain: watch::Sender<Order>,
 }
 
 async fn detached_line() -> DetachedLine {
@@ -64,10 +65,10 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
         notices: sender,
         tap: None,
     };
-    let (drain, draining) = watch::channel(false);
+    let (drain, order) = watch::channel(Order::Run);
     let (net, random) = (&Net::SYSTEM, &Random::SYSTEM);
     let (handle, line) =
-        crate::hosts::line::open_line(&profile, &tls, load, draining, report, net, random);
+        crate::hosts::line::open_line(&profile, &tls, load, order, report, net, random);
     DetachedLine {
         profile,
         handle,

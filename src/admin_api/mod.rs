@@ -1,0 +1,23 @@
+//! The operators' door: gRPC over mutual TLS, on a listener and under a root of its own. The map, in the order
+//! in which a call meets the modules:
+//!
+//! - [`server`]: listens, serves the services, and stops when told.
+//! - `gate`: whether there is room, and which operator is calling; one log line for each call.
+//! - `rpc`: one file for each call. `rpc/audited` is what all calls that change something have in common.
+//! - `read`: reading requests; `show`: answers.
+//! - [`records`]: operators and the audit trail in the store. [`lines`]: the lines to the bank hosts.
+//! - [`pb`]: what is generated from `proto/payswitch/admin/v1`.
+//!
+//! To add a call: its messages in `proto/`, its file in `rpc/`, and its line in the service's `impl`. One that
+//! changes something goes through `audited`.
+
+mod gate;
+pub mod lines;
+pub mod pb;
+mod read;
+pub mod records;
+mod rpc;
+pub mod server;
+mod show;
+#[cfg(test)]
+mod testing;

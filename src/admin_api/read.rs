@@ -1,0 +1,80 @@
+//! Reading requests. The wire format stops here: what passes has been checked field by field, and a request
+//! that does not pass is told everything that is wrong with it at once.
+
+use prost::Message;
+
+use crate::admin_api::pb;
+use crate::grpc::body_hash::body_hash;
+use crate::grpc::text::{REQUEST_ID, Shape};
+use crate::grpc::violations::{Findings, length_of};
+use crate::payment::ids::{HostId, OperatorName};
+use crate::store::records::OperatorRole;
+
+/// Why something is done.
+const REASON: Shape = Shape {
+    min: 1,
+    max: 200,
+    allows: |c| !c.is_control(),
+    expected: "1 to 200 characters, none of them a control character",
+};
+
+/// What every request that changes something says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The operator's own name of the request.
+    pub(super) request_id: String,
+    /// Why, in the operator's words.
+    pub(super) reason: String,
+    /// SHA-256 over the encoded request, by which the same request again is known.
+    pub(super) body_hash: [u8; 32],
+}
+
+/// Reads what every request that changes something says.
+pub(super) fn asked(
+    findings: &mut Findings,
+    request: &impl Message,
+    request_id: &str,
+    reason: &str,
+) -> Option<Asked> {
+    let request_id = REQUEST_ID.read(findings, "request_id", request_id.to_owned());
+    let reason = REASON.read(findings, "reason", reason.to_owned());
+    Some(Asked {
+        request_id: request_id?,
+        reason: reason?,
+        body_hash: body_hash(request),
+    })
+}
+
+/// Reads the name of a host.
+pub(super) fn host_id(findings: &mut Findings, text: &str) -> Option<HostId> {
+    name(findings, "host_id", text)
+}
+
+/// Reads the name of an operator.
+pub(super) fn operator_name(findings: &mut Findings, text: &str) -> Option<OperatorName> {
+    name(findings, "name", text)
+}
+
+fn name<T: std::str::FromStr>(
+    findings: &mut Findings,
+    field: &'static str,
+    text: &str,
+) -> Option<T> {
+    if !findings.no_clear_card(field, text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    findings.keep(field, "1 to 40 characters of a-z 0-9 - _", read)
+}
+
+/// Reads a role.
+pub(super) fn role(findings: &mut Findings, number: i32) -> Option<OperatorRole> {
+    let read = match pb::OperatorRole::try_from(number) {
+        Ok(pb::OperatorRole::Viewer) => Ok(OperatorRole::Viewer),
+        Ok(pb::OperatorRole::Operator) => Ok(OperatorRole::Operator),
+        Ok(pb::OperatorRole::Approver) => Ok(OperatorRole::Approver),
+        Ok(pb::OperatorRole::Unspecified) => Err("none".to_owned()),
+        Err(_) => Err(format!("the number {number}")),
+    };
+    findings.keep("role", "viewer, operator or approver", read)
+}

@@ -1,0 +1,196 @@
+//! What all calls that change something have in common: who calls is looked at, a row of the audit trail is
+//! recorded, and the same request again gets the same answer and no second row.
+//!
+//! A change of the database is recorded in one transaction with its row. Anything else is done after its row was
+//! recorded without an outcome, in a task of its own, so that a caller that goes away leaves no row without one.
+
+use std::sync::Arc;
+
+use prost::Message;
+use tonic::{Response, Status};
+use tracing::error;
+
+use crate::admin_api::gate::ANSWERED_WITHIN;
+use crate::admin_api::read::Asked;
+use crate::admin_api::records::{AuditOutcome, OperatorChanged, OperatorRecords};
+use crate::admin_api::show::errors::{Refusal, end_not_recorded, in_progress, request_id_reused};
+use crate::clock::Clock;
+use crate::grpc::status::{of_unavailable, store_unavailable};
+use crate::payment::ids::{AuditId, OperatorName};
+use crate::random::Random;
+use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
+
+/// The role that a change needs.
+const LEAST_ROLE: OperatorRole = OperatorRole::Operator;
+/// How often a change of an operator is tried again when another one came first.
+const CHANGE_ATTEMPTS: u32 = 3;
+
+/// A call that changes something, as it was read.
+pub(super) struct Call {
+    /// Who calls.
+    pub(super) caller: OperatorRecord,
+    /// Its request.
+    pub(super) asked: Asked,
+    /// Service and RPC, for instance `HostService.SignOffHost`.
+    pub(super) action: &'static str,
+    /// What it is about.
+    pub(super) target: String,
+}
+
+/// Does calls that change something, and records them.
+#[derive(Clone)]
+pub(in crate::admin_api) struct Audited {
+    pub(in crate::admin_api) records: Arc<dyn OperatorRecords>,
+    pub(in crate::admin_api) clock: Arc<dyn Clock>,
+    pub(in crate::admin_api) random: Random,
+}
+
+impl Audited {
+    /// Records that the call began, does `effect`, and records how it ended.
+    pub(super) async fn perform<A: Message + Default + 'static>(
+        &self,
+        call: Call,
+        effect: impl Future<Output = Result<(A, AuditOutcome), Refusal>> + Send + 'static,
+    ) -> Result<Response<A>, Status> {
+        let row = self.row(&call)?;
+        if call.caller.role < LEAST_ROLE {
+            return self.refuse(row, Refusal::RoleTooLow).await;
+        }
+        if let Some(earlier) = self.record(&row).await? {
+            return self.again(&earlier, &row);
+        }
+        let records = Arc::clone(&self.records);
+        let task = tokio::spawn(async move {
+            let done = effect.await;
+            let (outcome, encoded) = match &done {
+                Ok((answer, outcome)) => (outcome.clone(), answer.encode_to_vec()),
+                Err(refusal) => (AuditOutcome::Refused(refusal.reason().into()), Vec::new()),
+            };
+            if let Err(unavailable) = records.conclude(row.id, &outcome, &encoded).await {
+                error!(
+                    audit.id = %row.id, %outcome, error = %unavailable,
+                    "The end of an operator's call could not be recorded"
+                );
+            }
+            done
+        });
+        match task.await {
+            Ok(Ok((answer, _))) => Ok(Response::new(answer)),
+            Ok(Err(refusal)) => Err(refusal.status()),
+            Err(_) => Err(end_not_recorded()),
+        }
+    }
+
+    /// Changes the operator `name` as `decide` says, who is given the operator as it is recorded.
+    pub(super) async fn change<A: Message + Default>(
+        &self,
+        call: Call,
+        name: OperatorName,
+        decide: impl Fn(Option<&OperatorRecord>) -> Result<OperatorRecord, Refusal> + Send,
+        answer: fn(&OperatorRecord) -> A,
+    ) -> Result<Response<A>, Status> {
+        let mut row = self.row(&call)?;
+        if call.caller.role < LEAST_ROLE {
+            return self.refuse(row, Refusal::RoleTooLow).await;
+        }
+        for _ in 0..CHANGE_ATTEMPTS {
+            let before = self.records.operator(name.as_str()).await;
+            let before = before.map_err(|error| of_unavailable(&error))?;
+            let after = match decide(before.as_ref()) {
+                Ok(after) => after,
+                Err(refusal) => return self.refuse(row, refusal).await,
+            };
+            let told = answer(&after);
+            row.outcome = Some(AuditOutcome::Done.to_string());
+            row.answer = told.encode_to_vec();
+            let changed = self.records.change_operator(before.as_ref(), &after, &row);
+            let changed = changed.await;
+            match changed.map_err(|error| of_unavailable(&error))? {
+                OperatorChanged::Done => return Ok(Response::new(told)),
+                OperatorChanged::RequestTaken(earlier) => return self.again(&earlier, &row),
+                OperatorChanged::LastApprover => {
+                    return self.refuse(row, Refusal::LastApprover).await;
+                }
+                OperatorChanged::Superseded => {}
+            }
+        }
+        Err(store_unavailable())
+    }
+
+    fn row(&self, call: &Call) -> Result<AuditRecord, Status> {
+        let at = self.clock.now();
+        let random = self.random.bytes_for_name().map_err(|error| {
+            error!(%error, "An audit row could not be named");
+            store_unavailable()
+        })?;
+        Ok(AuditRecord {
+            id: AuditId::from_parts(at, random),
+            at,
+            operator: call.caller.name.clone(),
+            action: call.action.to_owned(),
+            target: call.target.clone(),
+            reason: call.asked.reason.clone(),
+            request_id: call.asked.request_id.clone(),
+            body_hash: call.asked.body_hash,
+            outcome: None,
+            answer: Vec::new(),
+        })
+    }
+
+    async fn record(&self, row: &AuditRecord) -> Result<Option<AuditRecord>, Status> {
+        let recorded = self.records.record(row).await;
+        recorded.map_err(|error| of_unavailable(&error))
+    }
+
+    /// Records that the call was refused. A request that was recorded before is answered as it was then.
+    async fn refuse<A: Message + Default>(
+        &self,
+        mut row: AuditRecord,
+        refusal: Refusal,
+    ) -> Result<Response<A>, Status> {
+        row.outcome = Some(AuditOutcome::Refused(refusal.reason().into()).to_string());
+        row.answer.clear();
+        match self.record(&row).await? {
+            Some(earlier) => self.again(&earlier, &row),
+            None => Err(refusal.status()),
+        }
+    }
+
+    /// The answer to a request that was recorded before.
+    fn again<A: Message + Default>(
+        &self,
+        earlier: &AuditRecord,
+        row: &AuditRecord,
+    ) -> Result<Response<A>, Status> {
+        if earlier.body_hash != row.body_hash || earlier.action != row.action {
+            return Err(request_id_reused());
+        }
+        let Some(outcome) = &earlier.outcome else {
+            let age_ms = row.at.as_i64().saturating_sub(earlier.at.as_i64());
+            let may_run = u128::try_from(age_ms).is_ok_and(|ms| ms < ANSWERED_WITHIN.as_millis());
+            return Err(if may_run {
+                in_progress()
+            } else {
+                end_not_recorded()
+            });
+        };
+        match outcome.parse() {
+            Ok(AuditOutcome::Refused(reason)) => Err(reason
+                .parse::<Refusal>()
+                .map_or_else(|_| end_not_recorded(), Refusal::status)),
+            Ok(AuditOutcome::Done | AuditOutcome::Failed(_)) => A::decode(&*earlier.answer)
+                .map(Response::new)
+                .map_err(|error| {
+                    error!(audit.id = %earlier.id, %error, "A recorded answer can't be read");
+                    end_not_recorded()
+                }),
+            Err(error) => {
+                error!(audit.id = %earlier.id, %error, "A recorded outcome can't be read");
+                Err(end_not_recorded())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

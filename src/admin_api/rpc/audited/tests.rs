@@ -1,0 +1,399 @@
+//! Each call against operators and lines in memory: what is answered, and what the audit trail keeps.
+
+use std::sync::atomic::Ordering;
+
+use tonic::{Code, Request};
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::admin_api::lines::HostLines;
+use crate::admin_api::pb;
+use crate::admin_api::pb::audit_service_server::AuditService as _;
+use crate::admin_api::pb::host_service_server::HostService as _;
+use crate::admin_api::pb::operator_service_server::OperatorService as _;
+use crate::admin_api::rpc::audit_service::AuditApi;
+use crate::admin_api::rpc::host_service::HostApi;
+use crate::admin_api::rpc::operator_service::OperatorApi;
+use crate::admin_api::testing::{Lines, Memory, NOW, operator};
+use crate::clock::ManualClock;
+use crate::store::records::OperatorRole::{Approver, Operator, Viewer};
+
+struct Setting {
+    memory: Arc<Memory>,
+    lines: Arc<Lines>,
+    clock: Arc<ManualClock>,
+    hosts: HostApi,
+    operators: OperatorApi,
+    audit: AuditApi,
+}
+
+fn setting() -> Setting {
+    let memory = Arc::new(Memory::default());
+    memory.operators.lock().unwrap().extend([
+        operator("alice", Approver),
+        operator("bob", Operator),
+        operator("vic", Viewer),
+    ]);
+    let lines = Arc::new(Lines::default());
+    let clock = Arc::new(ManualClock::at(NOW));
+    let audited = Audited {
+        records: memory.clone(),
+        clock: clock.clone(),
+        random: Random::SYSTEM,
+    };
+    Setting {
+        hosts: HostApi {
+            lines: Arc::clone(&lines) as Arc<dyn HostLines>,
+            audited: audited.clone(),
+        },
+        operators: OperatorApi { audited },
+        audit: AuditApi {
+            records: memory.clone(),
+        },
+        memory,
+        lines,
+        clock,
+    }
+}
+
+impl Setting {
+    /// A request as the gate passes it on.
+    fn by<T>(&self, name: &str, request: T) -> Request<T> {
+        let operators = self.memory.operators.lock().unwrap();
+        let caller = operators.iter().find(|it| it.name == name).cloned();
+        let mut request = Request::new(request);
+        request.extensions_mut().insert(caller.unwrap());
+        request
+    }
+
+    async fn sign_off(
+        &self,
+        by: &str,
+        request_id: &str,
+        host_id: &str,
+    ) -> Result<pb::Host, Status> {
+        let request = pb::SignOffHostRequest {
+            request_id: request_id.into(),
+            reason: "maintenance".into(),
+            host_id: host_id.into(),
+        };
+        let answer = self.hosts.sign_off_host(self.by(by, request)).await?;
+        Ok(answer.into_inner().host.unwrap())
+    }
+
+    async fn add(&self, by: &str, name: &str, role: pb::OperatorRole) -> Result<(), Status> {
+        let request = pb::AddOperatorRequest {
+            request_id: format!("add-{name}"),
+            reason: "new".into(),
+            name: name.into(),
+            role: role.into(),
+        };
+        let added = self.operators.add_operator(self.by(by, request)).await;
+        added.map(drop)
+    }
+
+    async fn set_role(&self, by: &str, name: &str, role: pb::OperatorRole) -> Result<(), Status> {
+        let request = pb::SetOperatorRoleRequest {
+            request_id: format!("role-{name}-{}", role.as_str_name()),
+            reason: "trained".into(),
+            name: name.into(),
+            role: role.into(),
+        };
+        let set = self.operators.set_operator_role(self.by(by, request)).await;
+        set.map(drop)
+    }
+
+    async fn deactivate(&self, by: &str, name: &str) -> Result<pb::Operator, Status> {
+        let request = pb::DeactivateOperatorRequest {
+            request_id: format!("deactivate-{name}"),
+            reason: "left".into(),
+            name: name.into(),
+        };
+        let done = self
+            .operators
+            .deactivate_operator(self.by(by, request))
+            .await?;
+        Ok(done.into_inner().operator.unwrap())
+    }
+
+    /// The audit trail, oldest first: who, what, to what, with which outcome.
+    fn trail(&self) -> Vec<String> {
+        let rows = self.memory.rows.lock().unwrap();
+        rows.iter()
+            .map(|row| {
+                let outcome = row.outcome.as_deref().unwrap_or("-");
+                format!("{} {} {} {outcome}", row.operator, row.action, row.target)
+            })
+            .collect()
+    }
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().unwrap().reason
+}
+
+#[tokio::test]
+async fn a_sign_off_is_audited_and_the_same_request_gets_the_same_answer() {
+    let setting = setting();
+    let host = setting.sign_off("bob", "one", "acquirer").await.unwrap();
+    assert!(host.signed_off_by_operator);
+    assert_eq!(host.lines[0].state(), pb::LineState::SignedOff);
+    assert_eq!(host.lines[0].in_flight_count, 3);
+    setting.lines.signed_off.store(false, Ordering::Relaxed);
+    setting.clock.advance_ms(86_400_000);
+    let again = setting.sign_off("bob", "one", "acquirer").await.unwrap();
+    assert_eq!(again, host);
+    assert_eq!(setting.lines.asked.load(Ordering::Relaxed), 1);
+    // Another request of the same name, and the same name of another operator.
+    let other = setting.sign_off("bob", "one", "issuer").await.unwrap_err();
+    assert_eq!(
+        (other.code(), reason(&other)),
+        (Code::FailedPrecondition, "REQUEST_ID_REUSED".into())
+    );
+    setting.sign_off("alice", "one", "acquirer").await.unwrap();
+    let row = setting.memory.rows.lock().unwrap()[0].clone();
+    assert_eq!((row.at, &*row.reason), (NOW, "maintenance"));
+    assert_eq!(
+        setting.trail(),
+        [
+            "bob HostService.SignOffHost acquirer DONE",
+            "alice HostService.SignOffHost acquirer DONE",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_refused_or_does_not_succeed_is_audited_too() {
+    let setting = setting();
+    for (by, host_id, code, expected) in [
+        ("vic", "acquirer", Code::PermissionDenied, "ROLE_TOO_LOW"),
+        ("bob", "nowhere", Code::NotFound, "HOST_NOT_FOUND"),
+    ] {
+        // And again, with the same answer.
+        for _ in 0..2 {
+            let refused = setting.sign_off(by, "one", host_id).await.unwrap_err();
+            assert_eq!((refused.code(), reason(&refused)), (code, expected.into()));
+        }
+    }
+    assert_eq!(setting.lines.asked.load(Ordering::Relaxed), 0);
+    setting.lines.stuck.store(true, Ordering::Relaxed);
+    setting.sign_off("bob", "two", "acquirer").await.unwrap();
+    let echo = pb::EchoHostRequest {
+        request_id: "three".into(),
+        reason: "is it there?".into(),
+        host_id: "acquirer".into(),
+    };
+    let echoed = setting.hosts.echo_host(setting.by("bob", echo)).await;
+    let results = echoed.unwrap().into_inner().results;
+    assert!(!results[0].answered && results[0].error.contains("in time"));
+    assert_eq!(
+        setting.trail(),
+        [
+            "vic HostService.SignOffHost acquirer REFUSED:ROLE_TOO_LOW",
+            "bob HostService.SignOffHost nowhere REFUSED:HOST_NOT_FOUND",
+            "bob HostService.SignOffHost acquirer FAILED:NOT_IN_TIME",
+            "bob HostService.EchoHost acquirer FAILED:NOT_ANSWERED",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_valid_is_told_every_fault_and_not_audited() {
+    let setting = setting();
+    for (reason, faults) in [
+        ("", &["request_id", "reason", "host_id"][..]),
+        ("line\nbreak", &["request_id", "reason", "host_id"]),
+        ("4242 4242 4242 4242", &["reason"]),
+        (&*"x".repeat(201), &["request_id", "reason", "host_id"]),
+    ] {
+        let request = pb::SignOnHostRequest {
+            request_id: "two words".into(),
+            reason: reason.into(),
+            host_id: "Acquirer".into(),
+        };
+        let refused = setting.hosts.sign_on_host(setting.by("bob", request)).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        let bad = refused.get_details_bad_request().unwrap();
+        let fields: Vec<_> = bad.field_violations.iter().map(|it| &*it.field).collect();
+        assert_eq!(fields, faults, "{reason}");
+        assert!(!format!("{refused:?}").contains("4242"));
+    }
+    let nameless = pb::AddOperatorRequest::default();
+    let refused = setting.operators.add_operator(setting.by("bob", nameless));
+    let bad = refused
+        .await
+        .unwrap_err()
+        .get_details_bad_request()
+        .unwrap();
+    let fields: Vec<_> = bad.field_violations.iter().map(|it| &*it.field).collect();
+    assert_eq!(fields, ["request_id", "reason", "name", "role"]);
+    assert!(setting.trail().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_whose_end_was_not_recorded_is_not_done_again() {
+    let setting = setting();
+    setting.sign_off("bob", "one", "acquirer").await.unwrap();
+    setting.memory.rows.lock().unwrap()[0].outcome = None;
+    for (later_ms, code, expected) in [
+        (1_000, Code::Aborted, "REQUEST_IN_PROGRESS"),
+        (60_000, Code::FailedPrecondition, "END_NOT_RECORDED"),
+    ] {
+        setting.clock.advance_ms(later_ms);
+        let refused = setting
+            .sign_off("bob", "one", "acquirer")
+            .await
+            .unwrap_err();
+        assert_eq!((refused.code(), reason(&refused)), (code, expected.into()));
+    }
+    assert_eq!(setting.lines.asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_done_that_can_t_be_recorded_first() {
+    let setting = setting();
+    setting.memory.down.store(true, Ordering::Relaxed);
+    let refused = setting
+        .sign_off("bob", "one", "acquirer")
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&refused), "STORE_UNAVAILABLE");
+    let refused = setting.add("bob", "carl", pb::OperatorRole::Viewer).await;
+    assert_eq!(reason(&refused.unwrap_err()), "STORE_UNAVAILABLE");
+    assert_eq!(setting.lines.asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn nobody_gives_or_touches_a_role_above_its_own() {
+    use pb::OperatorRole as Role;
+    let setting = setting();
+    let mut refusals = Vec::new();
+    for refused in [
+        setting.add("vic", "carl", Role::Viewer).await,
+        setting.add("bob", "carl", Role::Approver).await,
+        setting.add("bob", "alice", Role::Viewer).await,
+        setting.add("bob", "command-line", Role::Viewer).await,
+        setting.set_role("bob", "bob", Role::Approver).await,
+        setting.set_role("bob", "alice", Role::Viewer).await,
+        setting.set_role("alice", "nobody", Role::Viewer).await,
+        setting.set_role("alice", "alice", Role::Viewer).await,
+        setting.deactivate("bob", "alice").await.map(drop),
+        setting.deactivate("alice", "alice").await.map(drop),
+    ] {
+        refusals.push(reason(&refused.unwrap_err()));
+    }
+    assert_eq!(
+        refusals,
+        [
+            "ROLE_TOO_LOW",
+            "ROLE_TOO_LOW",
+            "OPERATOR_EXISTS",
+            "OPERATOR_EXISTS",
+            "ROLE_TOO_LOW",
+            "ROLE_TOO_LOW",
+            "OPERATOR_NOT_FOUND",
+            "LAST_APPROVER",
+            "ROLE_TOO_LOW",
+            "LAST_APPROVER",
+        ]
+    );
+    assert_eq!(setting.trail().len(), refusals.len());
+    assert_eq!(setting.memory.operators.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn operators_are_added_changed_and_deactivated() {
+    use pb::OperatorRole as Role;
+    let setting = setting();
+    setting.add("bob", "carl", Role::Viewer).await.unwrap();
+    // The same request again, although there is a carl now.
+    setting.add("bob", "carl", Role::Viewer).await.unwrap();
+    setting
+        .set_role("bob", "carl", Role::Operator)
+        .await
+        .unwrap();
+    let carl = setting.deactivate("alice", "carl").await.unwrap();
+    assert_eq!((carl.role(), carl.active), (Role::Operator, false));
+    let request = pb::ActivateOperatorRequest {
+        request_id: "again".into(),
+        reason: "is back".into(),
+        name: "carl".into(),
+    };
+    let activated = setting
+        .operators
+        .activate_operator(setting.by("bob", request));
+    assert!(
+        activated
+            .await
+            .unwrap()
+            .into_inner()
+            .operator
+            .unwrap()
+            .active
+    );
+    // The answer of then.
+    let carl = setting.deactivate("alice", "carl").await.unwrap();
+    assert!(!carl.active);
+    let list = setting.by("vic", pb::ListOperatorsRequest {});
+    let listed = setting.operators.list_operators(list).await.unwrap();
+    let listed = listed.into_inner().operators;
+    let carl = listed.iter().find(|it| it.name == "carl").unwrap();
+    assert_eq!((carl.active, &*carl.created_by), (true, "bob"));
+    assert_eq!(
+        setting.trail(),
+        [
+            "bob OperatorService.AddOperator carl as VIEWER DONE",
+            "bob OperatorService.SetOperatorRole carl as OPERATOR DONE",
+            "alice OperatorService.DeactivateOperator carl DONE",
+            "bob OperatorService.ActivateOperator carl DONE",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_listed_page_by_page() {
+    let setting = setting();
+    for number in 0..3 {
+        let request_id = format!("request-{number}");
+        setting.clock.advance_ms(1);
+        setting
+            .sign_off("bob", &request_id, "acquirer")
+            .await
+            .unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = pb::ListAuditEntriesRequest {
+            page_size: 2,
+            page_token,
+        };
+        let page = setting
+            .audit
+            .list_audit_entries(setting.by("vic", request))
+            .await;
+        let page = page.unwrap().into_inner();
+        assert!(page.entries.len() <= 2);
+        assert!(
+            page.entries
+                .iter()
+                .all(|it| it.outcome() == pb::AuditOutcome::Done)
+        );
+        seen.extend(page.entries.into_iter().map(|entry| entry.request_id));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["request-2", "request-1", "request-0"]);
+    let wrong = pb::ListAuditEntriesRequest {
+        page_size: 101,
+        page_token: "aud_1".into(),
+    };
+    let refused = setting
+        .audit
+        .list_audit_entries(setting.by("vic", wrong))
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+}

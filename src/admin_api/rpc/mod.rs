@@ -1,0 +1,19 @@
+//! The calls: each file reads its request, does it or looks it up, and shows the answer.
+//!
+//! - `host_service`, `audit_service`, `operator_service`: which file answers which call.
+//! - `audited`: what all calls that change something have in common.
+
+mod activate_operator;
+mod add_operator;
+pub(super) mod audit_service;
+pub(super) mod audited;
+mod deactivate_operator;
+mod echo_host;
+pub(super) mod host_service;
+mod list_audit_entries;
+mod list_hosts;
+mod list_operators;
+pub(super) mod operator_service;
+mod set_operator_role;
+mod sign_off_host;
+mod sign_on_host;

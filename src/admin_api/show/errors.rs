@@ -1,0 +1,181 @@
+//! The errors that are this door's alone.
+
+use std::str::FromStr;
+
+use tonic::{Code, Status};
+
+use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
+use crate::store::records::OperatorRole;
+
+/// A call that needs a higher role.
+pub(in crate::admin_api) fn role_too_low(role: OperatorRole, least: OperatorRole) -> Status {
+    let message = format!(
+        "expected an operator with the role {} or above, got {}",
+        least.name(),
+        role.name()
+    );
+    ErrorAnswer::not_sent(
+        Code::PermissionDenied,
+        Refusal::RoleTooLow.reason(),
+        message,
+    )
+    .into_status()
+}
+
+/// Why a request that is well formed is refused. The audit trail keeps the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::admin_api) enum Refusal {
+    /// The caller's role is too low, for the call or for the role that it is about.
+    RoleTooLow,
+    /// There is no such host.
+    HostNotFound,
+    /// There is no such operator.
+    OperatorNotFound,
+    /// There is such an operator.
+    OperatorExists,
+    /// Nobody would be left who can approve.
+    LastApprover,
+}
+
+impl Refusal {
+    const ALL: [Self; 5] = [
+        Self::RoleTooLow,
+        Self::HostNotFound,
+        Self::OperatorNotFound,
+        Self::OperatorExists,
+        Self::LastApprover,
+    ];
+
+    /// The reason in the error's details.
+    pub(in crate::admin_api) fn reason(self) -> &'static str {
+        match self {
+            Self::RoleTooLow => "ROLE_TOO_LOW",
+            Self::HostNotFound => "HOST_NOT_FOUND",
+            Self::OperatorNotFound => "OPERATOR_NOT_FOUND",
+            Self::OperatorExists => "OPERATOR_EXISTS",
+            Self::LastApprover => "LAST_APPROVER",
+        }
+    }
+
+    /// What the caller is told.
+    pub(in crate::admin_api) fn status(self) -> Status {
+        let (code, message) = match self {
+            Self::RoleTooLow => (
+                Code::PermissionDenied,
+                "the role of the calling operator is too low for this call, or for the role that it is about",
+            ),
+            Self::HostNotFound => (
+                Code::NotFound,
+                "there is no host of this name: it is the name of the host's profile",
+            ),
+            Self::OperatorNotFound => (Code::NotFound, "there is no operator of this name"),
+            Self::OperatorExists => (
+                Code::AlreadyExists,
+                "there is an operator of this name already, or the name is reserved",
+            ),
+            Self::LastApprover => (
+                Code::FailedPrecondition,
+                "this is the last active approver: make another operator an approver first",
+            ),
+        };
+        ErrorAnswer::not_sent(code, self.reason(), message).into_status()
+    }
+}
+
+/// A text that is the reason of no refusal.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::admin_api) struct UnknownRefusal;
+
+impl FromStr for Refusal {
+    type Err = UnknownRefusal;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|it| it.reason() == text);
+        found.ok_or(UnknownRefusal)
+    }
+}
+
+/// A request id that this operator has used for another request.
+pub(in crate::admin_api) fn request_id_reused() -> Status {
+    let text = "the request_id was used for another request";
+    ErrorAnswer::not_sent(Code::FailedPrecondition, "REQUEST_ID_REUSED", text)
+        .with_precondition("REQUEST_ID", "request_id", text)
+        .into_status()
+}
+
+/// The same request is still in progress.
+pub(in crate::admin_api) fn in_progress() -> Status {
+    let text = "the same request is still in progress; repeat it for its answer";
+    ErrorAnswer::new(Code::Aborted, "REQUEST_IN_PROGRESS", Outcome::Unknown, text)
+        .retry_after(RETRY_IN_PROGRESS)
+        .into_status()
+}
+
+/// The same request began before, and its end was not recorded: the node stopped, or the store was out of
+/// reach.
+pub(in crate::admin_api) fn end_not_recorded() -> Status {
+    let text = "the same request began before and its end was not recorded; look at its target, and use a \
+                new request_id";
+    ErrorAnswer::new(
+        Code::FailedPrecondition,
+        "END_NOT_RECORDED",
+        Outcome::Unknown,
+        text,
+    )
+    .with_precondition("REQUEST_ID", "request_id", text)
+    .into_status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::testing::error_row;
+
+    #[test]
+    fn every_error_has_its_status() {
+        for (status, expected) in [
+            (
+                role_too_low(OperatorRole::Viewer, OperatorRole::Operator),
+                "PermissionDenied ROLE_TOO_LOW NOT_SENT",
+            ),
+            (
+                Refusal::RoleTooLow.status(),
+                "PermissionDenied ROLE_TOO_LOW NOT_SENT",
+            ),
+            (
+                Refusal::HostNotFound.status(),
+                "NotFound HOST_NOT_FOUND NOT_SENT",
+            ),
+            (
+                Refusal::OperatorNotFound.status(),
+                "NotFound OPERATOR_NOT_FOUND NOT_SENT",
+            ),
+            (
+                Refusal::OperatorExists.status(),
+                "AlreadyExists OPERATOR_EXISTS NOT_SENT",
+            ),
+            (
+                Refusal::LastApprover.status(),
+                "FailedPrecondition LAST_APPROVER NOT_SENT",
+            ),
+            (
+                request_id_reused(),
+                "FailedPrecondition REQUEST_ID_REUSED NOT_SENT precondition REQUEST_ID",
+            ),
+            (
+                in_progress(),
+                "Aborted REQUEST_IN_PROGRESS UNKNOWN retry 500 ms",
+            ),
+            (
+                end_not_recorded(),
+                "FailedPrecondition END_NOT_RECORDED UNKNOWN precondition REQUEST_ID",
+            ),
+        ] {
+            assert_eq!(error_row(&status), expected);
+        }
+        for refusal in Refusal::ALL {
+            assert_eq!(refusal.reason().parse(), Ok(refusal));
+        }
+        assert!("OTHER".parse::<Refusal>().is_err());
+    }
+}

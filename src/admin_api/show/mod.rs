@@ -1,0 +1,9 @@
+//! Answers.
+//!
+//! - [`host`]: hosts and their lines. [`operator`]: operators. [`audit`]: entries of the audit trail.
+//! - [`errors`]: the errors that are this door's alone.
+
+pub(super) mod audit;
+pub(super) mod errors;
+pub(super) mod host;
+pub(super) mod operator;

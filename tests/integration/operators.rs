@@ -1,0 +1,430 @@
+//! The operators' door: hosts are signed off and on, who did it is on record, and nobody else gets in.
+
+use std::process::{Command, Output};
+
+use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::audit_service_client::AuditServiceClient;
+use payswitch::admin_api::pb::host_service_client::HostServiceClient;
+use payswitch::admin_api::pb::operator_service_client::OperatorServiceClient;
+use payswitch::certs::Identity;
+use payswitch::grpc::client::{self, ClientCertificate, error_reason};
+use payswitch::merchant_api::pb;
+use pb::PaymentState as State;
+use serde_json::Value;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::database::Engine;
+use crate::demo::{Demo, PROGRAM};
+use crate::harness::{Switch, TempFolder, authorize, on_both_engines, pay_with, run};
+use crate::refused::Refused;
+use crate::tools::{output, printed_by, tool};
+
+on_both_engines!(
+    a_sign_off_stops_payments_and_is_on_record,
+    a_viewer_reads_and_changes_nothing,
+    operators_are_kept,
+);
+
+/// A connection of a client with this certificate. Whether the handshake succeeded shows in the first call.
+async fn connect(switch: &Switch, identity: &Identity) -> Channel {
+    let address = switch.gateway().admin_api.expect("a door for operators");
+    let key = identity.key_pem();
+    let certificate = ClientCertificate {
+        chain: identity.certificate_pem().as_bytes(),
+        key: &key,
+    };
+    let ca = switch.pki.operators_root.certificate_pem().as_bytes();
+    client::connect(address, "localhost", ca, Some(&certificate))
+        .await
+        .expect("a connection to the operators' API")
+}
+
+async fn sign_off(channel: Channel, request_id: &str) -> Result<admin::Host, Status> {
+    let request = admin::SignOffHostRequest {
+        request_id: request_id.into(),
+        reason: "maintenance until 14:00".into(),
+        host_id: "acquirer".into(),
+    };
+    let done = HostServiceClient::new(channel)
+        .sign_off_host(request)
+        .await?;
+    Ok(done.into_inner().host.expect("the host"))
+}
+
+async fn trail(channel: Channel) -> Vec<admin::AuditEntry> {
+    let request = admin::ListAuditEntriesRequest::default();
+    let listed = AuditServiceClient::new(channel)
+        .list_audit_entries(request)
+        .await;
+    listed.expect("the audit trail").into_inner().entries
+}
+
+async fn a_sign_off_stops_payments_and_is_on_record(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    let before = switch.database.count("audit").await;
+    let host = sign_off(channel.clone(), "one").await.expect("a sign-off");
+    assert!(host.signed_off_by_operator);
+    let states = host.lines.iter().map(admin::Line::state);
+    assert!(states.eq(host.lines.iter().map(|_| admin::LineState::SignedOff)));
+
+    let seen = switch.at_acquirer();
+    let unsent = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+    assert_eq!(unsent.state(), State::Failed);
+    let failure = unsent.failure.as_ref().expect("why it failed");
+    assert_eq!(failure.reason(), pb::FailureReason::HostUnavailable);
+    assert_eq!(switch.at_acquirer(), seen);
+    // The same request again: the same answer, and no second row.
+    let again = sign_off(channel.clone(), "one").await.expect("its answer");
+    assert_eq!(again, host);
+    assert_eq!(switch.database.count("audit").await, before + 1);
+
+    let mut hosts = HostServiceClient::new(channel.clone());
+    let request = admin::SignOnHostRequest {
+        request_id: "two".into(),
+        reason: "the bank is back".into(),
+        host_id: "acquirer".into(),
+    };
+    let signed_on = hosts.sign_on_host(request).await.expect("a sign-on");
+    let host = signed_on.into_inner().host.expect("the host");
+    assert!(
+        host.lines
+            .iter()
+            .all(|line| line.state() == admin::LineState::SignedOn)
+    );
+    let paid = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+    assert_eq!(paid.state(), State::Authorized);
+    let request = admin::EchoHostRequest {
+        request_id: "three".into(),
+        reason: "is it there?".into(),
+        host_id: "acquirer".into(),
+    };
+    let echoed = hosts
+        .echo_host(request)
+        .await
+        .expect("an echo")
+        .into_inner();
+    assert!(!echoed.results.is_empty());
+    for result in echoed.results {
+        assert!(result.answered && result.round_trip_us > 0, "{result:?}");
+        assert_eq!(result.response_code, "00");
+    }
+
+    let entries = trail(channel).await;
+    let told: Vec<_> = entries
+        .iter()
+        .rev()
+        .skip(1)
+        .map(|entry| {
+            (
+                &*entry.operator,
+                &*entry.action,
+                &*entry.target,
+                &*entry.reason,
+            )
+        })
+        .collect();
+    let operator = "demo-operator";
+    assert_eq!(
+        told,
+        [
+            (
+                operator,
+                "HostService.SignOffHost",
+                "acquirer",
+                "maintenance until 14:00"
+            ),
+            (
+                operator,
+                "HostService.SignOnHost",
+                "acquirer",
+                "the bank is back"
+            ),
+            (operator, "HostService.EchoHost", "acquirer", "is it there?"),
+        ]
+    );
+    let done = entries
+        .iter()
+        .all(|entry| entry.outcome() == admin::AuditOutcome::Done);
+    assert!(done, "{entries:?}");
+    let first = entries.last().expect("the first operator");
+    assert_eq!(
+        (&*first.operator, &*first.target),
+        ("command-line", "demo-operator as APPROVER")
+    );
+}
+
+async fn a_viewer_reads_and_changes_nothing(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    let mut operators = OperatorServiceClient::new(channel.clone());
+    let add = admin::AddOperatorRequest {
+        request_id: "one".into(),
+        reason: "a second approver".into(),
+        name: "alice".into(),
+        role: admin::OperatorRole::Approver.into(),
+    };
+    operators.add_operator(add).await.expect("another operator");
+    let viewer = admin::SetOperatorRoleRequest {
+        request_id: "two".into(),
+        reason: "reads from now on".into(),
+        name: "demo-operator".into(),
+        role: admin::OperatorRole::Viewer.into(),
+    };
+    operators.set_operator_role(viewer).await.expect("a viewer");
+
+    let refused = sign_off(channel.clone(), "three")
+        .await
+        .expect_err("a viewer");
+    assert_eq!(
+        Refused::from(&refused),
+        Refused::not_sent(Code::PermissionDenied, "ROLE_TOO_LOW")
+    );
+    let hosts = HostServiceClient::new(channel.clone())
+        .list_hosts(admin::ListHostsRequest {})
+        .await
+        .expect("the hosts")
+        .into_inner()
+        .hosts;
+    assert!(hosts.iter().all(|host| !host.signed_off_by_operator));
+    let newest = trail(channel).await.swap_remove(0);
+    assert_eq!(newest.outcome(), admin::AuditOutcome::Refused);
+    assert_eq!(newest.outcome_reason, "ROLE_TOO_LOW");
+}
+
+async fn operators_are_kept(engine: Engine) {
+    let mut switch = Switch::start(engine).await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    let mut operators = OperatorServiceClient::new(channel);
+    for (request_id, name) in [("one", "bob"), ("two", "carl")] {
+        let add = admin::AddOperatorRequest {
+            request_id: request_id.into(),
+            reason: "joined".into(),
+            name: name.into(),
+            role: admin::OperatorRole::Operator.into(),
+        };
+        operators.add_operator(add).await.expect("an operator");
+    }
+    let deactivate = |request_id: &str, name: &str| admin::DeactivateOperatorRequest {
+        request_id: request_id.into(),
+        reason: "left".into(),
+        name: name.into(),
+    };
+    let left = operators
+        .deactivate_operator(deactivate("three", "bob"))
+        .await;
+    left.expect("bob has left");
+    let last = operators.deactivate_operator(deactivate("four", "demo-operator"));
+    let last = last.await.expect_err("the last approver");
+    assert_eq!(
+        Refused::from(&last),
+        Refused::not_sent(Code::FailedPrecondition, "LAST_APPROVER")
+    );
+    // And are there after a restart.
+    switch.restart_gateway().await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    let listed = OperatorServiceClient::new(channel)
+        .list_operators(admin::ListOperatorsRequest {})
+        .await
+        .expect("the operators");
+    let listed: Vec<_> = listed
+        .into_inner()
+        .operators
+        .into_iter()
+        .map(|operator| (operator.name.clone(), operator.role(), operator.active))
+        .collect();
+    use admin::OperatorRole as Role;
+    assert_eq!(
+        listed,
+        [
+            ("bob".to_owned(), Role::Operator, false),
+            ("carl".to_owned(), Role::Operator, true),
+            ("demo-operator".to_owned(), Role::Approver, true),
+        ]
+    );
+}
+
+#[test]
+fn a_merchant_gets_in_neither_by_certificate_nor_by_key() {
+    run(async {
+        let switch = Switch::start(Engine::Sqlite).await;
+        let by_merchant = connect(&switch, &switch.pki.merchant).await;
+        let refused = sign_off(by_merchant, "one").await.expect_err("a handshake");
+        // The handshake failed, so the gateway has said nothing.
+        assert_eq!(error_reason(&refused), None, "{refused:?}");
+        let channel = connect(&switch, &switch.pki.operator).await;
+        let mut request = Request::new(admin::ListHostsRequest {});
+        let key = format!("Bearer {}", switch.api_key);
+        let key = key.parse().expect("a header");
+        request.metadata_mut().insert("authorization", key);
+        let refused = HostServiceClient::new(channel.clone())
+            .list_hosts(request)
+            .await
+            .expect_err("an API key");
+        assert_eq!(
+            Refused::from(&refused),
+            Refused::not_sent(Code::Unauthenticated, "API_KEY_REFUSED")
+        );
+        assert_eq!(trail(channel).await.len(), 1);
+        // And no operator at the merchants' door.
+        let operator = switch.connect(Some(&switch.pki.operator)).await;
+        let list = pb::payment_service_client::PaymentServiceClient::new(operator)
+            .list_payments(pb::ListPaymentsRequest::default())
+            .await;
+        assert_eq!(error_reason(&list.expect_err("a handshake")), None);
+    });
+}
+
+/// `payswitch` with these arguments, told by the demo's ready file.
+fn payswitch(demo: &Demo, arguments: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .arg("--ready")
+        .arg(&demo.ready_file)
+        .env_remove("RUST_LOG");
+    output(&mut command)
+}
+
+fn done(demo: &Demo, arguments: &[&str]) -> String {
+    let output = payswitch(demo, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn the_commands_do_what_the_door_does() {
+    run(async {
+        let folder = TempFolder::new("operators");
+        let demo = Demo::start(&folder, &["--no-tour"]).await;
+        let listed = done(&demo, &["hosts", "list"]);
+        assert!(
+            listed.contains("acquirer") && listed.contains("SIGNED_ON"),
+            "{listed}"
+        );
+        let why = ["--reason", "maintenance"];
+        let signed_off = done(
+            &demo,
+            &[&["hosts", "sign-off", "acquirer"][..], &why].concat(),
+        );
+        assert!(signed_off.contains("SIGNED_OFF"), "{signed_off}");
+        let echo = [&["hosts", "echo", "acquirer"][..], &why].concat();
+        let unanswered = payswitch(&demo, &echo);
+        assert_eq!(unanswered.status.code(), Some(1));
+        let printed = String::from_utf8_lossy(&unanswered.stdout).into_owned();
+        assert!(printed.contains("the line is not signed on"), "{printed}");
+        done(
+            &demo,
+            &[&["hosts", "sign-on", "acquirer"][..], &why].concat(),
+        );
+        let answered = done(&demo, &echo);
+        assert!(
+            answered.contains("answered") && answered.contains("00"),
+            "{answered}"
+        );
+        let hosts = done(&demo, &["hosts", "list", "--json"]);
+        let hosts: Value = serde_json::from_str(&hosts).expect("JSON");
+        assert_eq!(
+            hosts["hosts"][0]["lines"][0]["state"], "SIGNED_ON",
+            "{hosts}"
+        );
+
+        let add = [
+            "operator", "add", "bob", "--role", "viewer", "--reason", "joined",
+        ];
+        let added = done(&demo, &add);
+        assert!(added.contains("bob") && added.contains("VIEWER"), "{added}");
+        done(
+            &demo,
+            &["operator", "role", "bob", "operator", "--reason", "trained"],
+        );
+        done(
+            &demo,
+            &["operator", "deactivate", "bob", "--reason", "left"],
+        );
+        done(
+            &demo,
+            &["operator", "activate", "bob", "--reason", "is back"],
+        );
+        let operators = done(&demo, &["operator", "list", "--json"]);
+        let operators: Value = serde_json::from_str(&operators).expect("JSON");
+        assert_eq!(operators["operators"][0]["name"], "bob", "{operators}");
+        assert_eq!(operators["operators"][0]["role"], "OPERATOR");
+
+        let audit = done(&demo, &["audit", "list"]);
+        for told in [
+            "demo-operator",
+            "SignOffHost",
+            "maintenance",
+            "FAILED NOT_ANSWERED",
+            "joined",
+        ] {
+            assert!(audit.contains(told), "{told} in\n{audit}");
+        }
+        let audit = done(&demo, &["audit", "list", "--limit", "1", "--json"]);
+        let audit: Value = serde_json::from_str(&audit).expect("JSON");
+        assert_eq!(audit["entries"].as_array().map(Vec::len), Some(1));
+        assert_eq!(audit["entries"][0]["target"], "bob");
+
+        // What is refused says why, and what can't work says what is missing.
+        let refused = payswitch(
+            &demo,
+            &[&["hosts", "sign-off", "nowhere"][..], &why].concat(),
+        );
+        assert_eq!(refused.status.code(), Some(1));
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(errors.contains("HOST_NOT_FOUND"), "{errors}");
+        let mut lost = Command::new(PROGRAM);
+        lost.args(["hosts", "list"]).current_dir(folder.path());
+        let errors = String::from_utf8_lossy(&output(&mut lost).stderr).into_owned();
+        assert!(errors.contains("--ready"), "{errors}");
+    });
+}
+
+#[test]
+fn grpcurl_lists_and_calls_the_door() {
+    run(async {
+        let folder = TempFolder::new("admin-grpcurl");
+        let demo = Demo::start(&folder, &["--no-tour"]).await;
+        let grpcurl = || {
+            let mut command = tool("grpcurl");
+            command
+                .args(["-cacert", demo.said("admin_ca_path")])
+                .args(["-cert", demo.said("operator_certificate")])
+                .args(["-key", demo.said("operator_key")])
+                .args(["-servername", demo.said("server_name")]);
+            command
+        };
+        let address = demo.said("admin_api");
+        let services = printed_by(grpcurl().args([address, "list"]));
+        for service in [
+            "payswitch.admin.v1.HostService",
+            "payswitch.admin.v1.AuditService",
+            "payswitch.admin.v1.OperatorService",
+            "grpc.health.v1.Health",
+        ] {
+            assert!(services.lines().any(|line| line == service), "{services}");
+        }
+        let method = "payswitch.admin.v1.HostService.SignOffHost";
+        let described = printed_by(grpcurl().args([address, "describe", method]));
+        assert!(described.contains("Role: operator."), "{described}");
+        let health = printed_by(grpcurl().args([address, "grpc.health.v1.Health/Check"]));
+        assert!(health.contains("\"SERVING\""), "{health}");
+        let method = "payswitch.admin.v1.HostService/ListHosts";
+        let listed = printed_by(grpcurl().args([address, method]));
+        let listed: Value = serde_json::from_str(&listed).expect("JSON");
+        assert_eq!(listed["hosts"][0]["hostId"], "acquirer", "{listed}");
+        let log = std::fs::read_to_string(demo.data.join("payswitch.log")).expect("the log");
+        let line = log
+            .lines()
+            .find(|line| line.contains("HostService/ListHosts"));
+        let line = line.expect("a line for the call");
+        assert!(
+            line.contains("demo-operator") && line.contains("Ok"),
+            "{line}"
+        );
+    });
+}
