@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::database::connection::Statement;
 use super::error::StoreError;
 use super::housekeeping::Housekeeping;
 use super::records::ClientConnection;
-use super::writer::rows::Statement;
 use crate::payment::ids::{ConnectionId, NodeId};
 use crate::payment::moment::UnixMillis;
 

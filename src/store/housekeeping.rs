@@ -12,13 +12,12 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::database::Database;
-use super::database::connection::WriteConnection;
+use super::database::connection::{NativeConnection, Statement, StatementResult};
 use super::database::engine::Engine;
 use super::database::fault::{Fault, fault};
 use super::database::schema;
 use super::error::StoreError;
 use super::writer::Writer;
-use super::writer::rows::{Statement, StatementResult};
 use crate::clock::Clock;
 use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
@@ -43,7 +42,7 @@ pub(super) struct Housekeeping {
     database: Database,
     writer: Writer,
     /// The connection of its own, on PostgreSQL; none before it is needed, or after it was lost.
-    connection: Mutex<Option<WriteConnection>>,
+    connection: Mutex<Option<NativeConnection>>,
     /// The schema's version when this process last looked.
     schema_version: AtomicI64,
     stopped: AtomicBool,
@@ -123,7 +122,7 @@ impl Housekeeping {
 
     async fn run_once(
         &self,
-        connection: &mut Option<WriteConnection>,
+        connection: &mut Option<NativeConnection>,
         statements: &[Statement],
     ) -> Result<Vec<StatementResult>, Fault> {
         let in_engine = |error: sqlx::Error| fault(self.database.engine, &error);
@@ -135,25 +134,7 @@ impl Housekeeping {
             }
         };
         let mut transaction = connection.begin().await.map_err(in_engine)?;
-        let mut results = Vec::with_capacity(statements.len());
-        for statement in statements {
-            let (text, values) = (statement.text, [statement.values.as_slice()]);
-            results.push(if statement.returning {
-                let rows = transaction.fetch(text, &values).await.map_err(in_engine)?;
-                let rows_affected = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-                StatementResult {
-                    rows_affected,
-                    rows,
-                }
-            } else {
-                let written = transaction.execute(text, &values).await;
-                let (rows_affected, rows) = (written.map_err(in_engine)?, Vec::new());
-                StatementResult {
-                    rows_affected,
-                    rows,
-                }
-            });
-        }
+        let results = transaction.run(statements).await.map_err(in_engine)?;
         transaction.commit().await.map_err(in_engine)?;
         Ok(results)
     }

@@ -35,6 +35,7 @@ use sqlx::AssertSqlSafe;
 
 use self::connection_log::ConnectionLog;
 use self::database::Database;
+use self::database::connection::Statement;
 use self::database::engine::Engine;
 use self::database::readers::Readers;
 use self::database::schema::{self, MigrationReport, WATCH_NODES_FOR};
@@ -44,7 +45,6 @@ use self::housekeeping::Housekeeping;
 use self::records::MAX_PAGE_SIZE;
 use self::retention::{PRUNE_EVERY, prune};
 use self::writer::Writer;
-use self::writer::rows::Statement;
 use crate::clock::Clock;
 use crate::config::store::StoreConfig;
 use crate::payment::ids::NodeId;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::database::connection::Statement;
 use super::database::value::Value;
 use super::error::StoreError;
 use super::housekeeping::Housekeeping;
-use super::writer::rows::Statement;
 use crate::payment::ids::{ConnectionId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 

@@ -23,12 +23,12 @@ const STEPS_UNASKED: i32 = 10_000;
 
 /// A connection.
 #[derive(Debug)]
-pub(in crate::store) enum WriteConnection {
+pub(in crate::store) enum NativeConnection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-impl WriteConnection {
+impl NativeConnection {
     /// Runs settings of a session: any number of statements.
     pub(in crate::store) async fn set(
         &mut self,
@@ -74,10 +74,10 @@ impl WriteConnection {
         }
     }
 
-    pub(in crate::store) async fn begin(&mut self) -> Result<WriteTransaction<'_>, sqlx::Error> {
+    pub(in crate::store) async fn begin(&mut self) -> Result<NativeTransaction<'_>, sqlx::Error> {
         Ok(match self {
-            Self::Sqlite(connection) => WriteTransaction::Sqlite(connection.begin().await?),
-            Self::Postgres(connection) => WriteTransaction::Postgres(connection.begin().await?),
+            Self::Sqlite(connection) => NativeTransaction::Sqlite(connection.begin().await?),
+            Self::Postgres(connection) => NativeTransaction::Postgres(connection.begin().await?),
         })
     }
 
@@ -89,13 +89,28 @@ impl WriteConnection {
     }
 }
 
+/// One statement and its values.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Statement {
+    pub(in crate::store) text: &'static str,
+    pub(in crate::store) values: Vec<Value>,
+    /// Whether it returns rows.
+    pub(in crate::store) returning: bool,
+}
+
+/// What a statement did.
+pub(in crate::store) struct StatementResult {
+    pub(in crate::store) rows_affected: u64,
+    pub(in crate::store) rows: Vec<AnyRow>,
+}
+
 /// A transaction. A dropped one is rolled back before the connection's next statement.
-pub(in crate::store) enum WriteTransaction<'c> {
+pub(in crate::store) enum NativeTransaction<'c> {
     Sqlite(Transaction<'c, Sqlite>),
     Postgres(Transaction<'c, Postgres>),
 }
 
-impl WriteTransaction<'_> {
+impl NativeTransaction<'_> {
     /// Runs a statement with the values of all `rows` and gives how many rows it wrote. Its text stays
     /// prepared.
     pub(in crate::store) async fn execute(
@@ -136,6 +151,35 @@ impl WriteTransaction<'_> {
                 rows.iter().map(AnyRow::try_from).collect()
             }
         }
+    }
+
+    /// Runs statements in their order.
+    pub(in crate::store) async fn run(
+        &mut self,
+        statements: &[Statement],
+    ) -> Result<Vec<StatementResult>, sqlx::Error> {
+        let mut results = Vec::with_capacity(statements.len());
+        for Statement {
+            text,
+            values,
+            returning,
+        } in statements
+        {
+            results.push(if *returning {
+                let rows = self.fetch(*text, &[values]).await?;
+                let rows_affected = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+                StatementResult {
+                    rows_affected,
+                    rows,
+                }
+            } else {
+                StatementResult {
+                    rows_affected: self.execute(*text, &[values]).await?,
+                    rows: Vec::new(),
+                }
+            });
+        }
+        Ok(results)
     }
 
     /// Runs any number of statements without values.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::connection::WriteTransaction;
+use super::connection::NativeTransaction;
 use super::engine::{Engine, for_engine};
 use super::value::Value;
 use crate::random::HashMap;
@@ -109,7 +109,7 @@ impl Texts {
     /// that runs.
     pub(in crate::store) async fn run_all(
         &mut self,
-        transaction: &mut WriteTransaction<'_>,
+        transaction: &mut NativeTransaction<'_>,
         parts: &[Part<'_>],
     ) -> Result<usize, sqlx::Error> {
         let mut count = 0;
@@ -138,7 +138,7 @@ impl Texts {
     /// trip to SQLite's thread.
     async fn run_together(
         &mut self,
-        transaction: &mut WriteTransaction<'_>,
+        transaction: &mut NativeTransaction<'_>,
         parts: &[Part<'_>],
     ) -> Result<usize, sqlx::Error> {
         let all = parts.first().map_or(0, |part| part.rows.len());
@@ -167,7 +167,7 @@ impl Texts {
     /// threads or processes for each row.
     pub(in crate::store) async fn run(
         &mut self,
-        transaction: &mut WriteTransaction<'_>,
+        transaction: &mut NativeTransaction<'_>,
         statement: &ManyRows,
         rows: &[&[Value]],
         returning: bool,

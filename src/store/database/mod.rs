@@ -28,7 +28,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::time::Instant;
 
-use self::connection::WriteConnection;
+use self::connection::NativeConnection;
 use self::engine::Engine;
 use self::fault::reading_error;
 use self::many_rows::KEPT_PREPARED;
@@ -190,22 +190,22 @@ impl Database {
     }
 
     /// The writer's connection, within [`CONNECT_TIMEOUT`].
-    pub(in crate::store) async fn connect_writer(&self) -> Result<WriteConnection, StoreError> {
+    pub(in crate::store) async fn connect_writer(&self) -> Result<NativeConnection, StoreError> {
         self.connect_native(self.writer_settings()).await
     }
 
     /// The connection for housekeeping, on PostgreSQL, within [`CONNECT_TIMEOUT`].
     pub(in crate::store) async fn connect_housekeeping(
         &self,
-    ) -> Result<WriteConnection, StoreError> {
+    ) -> Result<NativeConnection, StoreError> {
         self.connect_native(POSTGRES_HOUSEKEEPING).await
     }
 
-    async fn connect_native(&self, settings: &'static str) -> Result<WriteConnection, StoreError> {
+    async fn connect_native(&self, settings: &'static str) -> Result<NativeConnection, StoreError> {
         self.within_time(async {
             let mut connection = match &self.options {
-                Options::Sqlite(options) => WriteConnection::Sqlite(options.connect().await?),
-                Options::Postgres(options) => WriteConnection::Postgres(options.connect().await?),
+                Options::Sqlite(options) => NativeConnection::Sqlite(options.connect().await?),
+                Options::Postgres(options) => NativeConnection::Postgres(options.connect().await?),
             };
             connection.set(settings).await?;
             Ok(connection)
@@ -218,7 +218,7 @@ impl Database {
     pub(in crate::store) async fn connect_reader(
         &self,
         goes_on: impl FnMut() -> bool + Send + 'static,
-    ) -> Result<WriteConnection, StoreError> {
+    ) -> Result<NativeConnection, StoreError> {
         let settings = match self.engine {
             Engine::Sqlite => SQLITE_READER,
             Engine::Postgres => POSTGRES_READER,

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::Database;
-use super::connection::WriteConnection;
+use super::connection::NativeConnection;
 use super::fault::{Fault, fault};
 use super::value::Value;
 use crate::store::error::StoreError;
@@ -48,7 +48,7 @@ struct Connections {
 
 #[derive(Debug)]
 struct ReadConnection {
-    connection: WriteConnection,
+    connection: NativeConnection,
     /// Whether the caller of its statement has stopped waiting.
     given_up: Arc<Mutex<GivenUp>>,
     idle_since: Instant,

@@ -13,7 +13,7 @@ use sqlx::any::AnyRow;
 use tokio::time::{Instant, sleep};
 
 use super::Database;
-use super::connection::WriteConnection;
+use super::connection::NativeConnection;
 use super::engine::{Engine, for_engine};
 use super::fault::{Fault, fault, reading_error};
 use crate::clock::Clock;
@@ -108,7 +108,7 @@ pub(in crate::store) async fn migrate(
 /// Two processes that create the table at once: PostgreSQL lets one fail, which then finds it there.
 async fn create_migrations_table(
     engine: Engine,
-    connection: &mut WriteConnection,
+    connection: &mut NativeConnection,
 ) -> Result<(), StoreError> {
     if connection.set(MIGRATIONS_TABLE).await.is_err() {
         let second = connection.set(MIGRATIONS_TABLE).await;
@@ -117,7 +117,7 @@ async fn create_migrations_table(
     Ok(())
 }
 
-async fn version(engine: Engine, connection: &mut WriteConnection) -> Result<i64, StoreError> {
+async fn version(engine: Engine, connection: &mut NativeConnection) -> Result<i64, StoreError> {
     let versions = versions(engine, connection).await?;
     Ok(versions.last().map_or(0, |(version, _)| *version))
 }
@@ -125,7 +125,7 @@ async fn version(engine: Engine, connection: &mut WriteConnection) -> Result<i64
 /// The migrations that were applied, in order, with their checksums.
 async fn versions(
     engine: Engine,
-    connection: &mut WriteConnection,
+    connection: &mut NativeConnection,
 ) -> Result<Vec<(i64, String)>, StoreError> {
     let text = "SELECT version, checksum FROM schema_migrations ORDER BY version";
     let rows = connection.fetch(text, &[]).await;
@@ -146,7 +146,7 @@ async fn versions(
 /// Refuses when a node that has not stopped in order shows a sign of life. `seen_at_ms` is what all versions
 /// of the program write with each heartbeat; only its change counts.
 async fn refuse_while_in_use(
-    connection: &mut WriteConnection,
+    connection: &mut NativeConnection,
     watch_for: Duration,
 ) -> Result<(), StoreError> {
     let before = nodes(connection).await?;
@@ -171,7 +171,7 @@ async fn refuse_while_in_use(
 }
 
 /// The nodes that have not stopped in order, and when they were last seen.
-async fn nodes(connection: &mut WriteConnection) -> Result<Vec<(String, i64)>, StoreError> {
+async fn nodes(connection: &mut NativeConnection) -> Result<Vec<(String, i64)>, StoreError> {
     let in_engine = |error: sqlx::Error| reading_error(Engine::Postgres, &error);
     let text = "SELECT id, seen_at_ms FROM nodes WHERE stopped_at_ms IS NULL";
     let rows = connection.fetch(text, &[]).await.map_err(in_engine)?;
@@ -183,7 +183,7 @@ async fn nodes(connection: &mut WriteConnection) -> Result<Vec<(String, i64)>, S
 /// True when it was applied now, false when it was there already.
 async fn apply(
     engine: Engine,
-    connection: &mut WriteConnection,
+    connection: &mut NativeConnection,
     migration: &Migration,
     clock: &dyn Clock,
 ) -> Result<bool, StoreError> {
@@ -216,7 +216,7 @@ async fn apply(
 /// Refuses a database whose schema is not exactly the one this program needs.
 pub(in crate::store) async fn check(
     engine: Engine,
-    connection: &mut WriteConnection,
+    connection: &mut NativeConnection,
 ) -> Result<(), StoreError> {
     let mut found = 0;
     for (version, recorded) in versions(engine, connection).await? {

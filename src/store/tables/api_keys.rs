@@ -6,9 +6,9 @@ use super::columns::Columns;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
+use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
 use crate::store::records::ApiKeyRecord;
-use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Adds an API key.

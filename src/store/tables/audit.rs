@@ -7,10 +7,10 @@ use sqlx::any::AnyRow;
 use super::columns::Columns;
 use crate::payment::ids::AuditId;
 use crate::store::Store;
+use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::{AuditFilter, AuditRecord, MAX_PAGE_SIZE};
-use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Records what an operator did or is about to do.

@@ -3,9 +3,9 @@
 use super::columns::Columns;
 use crate::payment::ids::OperationId;
 use crate::store::Store;
+use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
 use crate::store::records::{KeptLateResponse, LateResponse};
-use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Records a response that came after the gateway had stopped waiting. No state changes: the

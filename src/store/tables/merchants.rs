@@ -6,9 +6,9 @@ use super::columns::Columns;
 use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
 use crate::store::Store;
+use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Adds a merchant.

@@ -5,9 +5,9 @@ use sqlx::any::AnyRow;
 use super::audit::{audit_values, insert_audit};
 use super::columns::Columns;
 use crate::store::Store;
+use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
 use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
-use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Adds the first operator.

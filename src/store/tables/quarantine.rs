@@ -6,9 +6,9 @@ use super::columns::Columns;
 use crate::payment::ids::QuarantineId;
 use crate::payment::reference::Stan;
 use crate::store::Store;
+use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
 use crate::store::records::QuarantinedResponse;
-use crate::store::writer::rows::Statement;
 
 impl Store {
     /// Records a response that matched nothing. One with the same id is recorded once.

@@ -7,8 +7,8 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::NumberDate;
 use crate::payment::reference::RRN_COUNT;
 use crate::store::Store;
+use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::writer::rows::Statement;
 
 /// The most numbers that one reservation takes.
 pub(in crate::store) const MAX_BLOCK: u64 = 1_000_000;

@@ -16,10 +16,10 @@ use super::wire::{
 use crate::config::store::StoreConfig;
 use crate::store::change::Verdict;
 use crate::store::database::Database;
+use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
 use crate::store::records::LateResponse;
 use crate::store::testing::{TestDatabase, execute, open, server};
-use crate::store::writer::rows::Statement;
 
 on_both!(a_full_queue_says_so_at_once);
 

@@ -455,7 +455,7 @@ fn check(nodes: impl Future<Output = (TestDatabase, Nodes)>) {
         .unwrap();
     let (database, nodes) = runtime.block_on(nodes);
     let mut runner = TestRunner::new(Config {
-        cases: 32,
+        cases: 64,
         failure_persistence: None,
         ..Config::default()
     });

@@ -20,10 +20,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::batch::Batch;
 use self::queue::{Entry, Queue};
-use self::rows::{LeftOut, Queued, Request, Statement, StatementResult, Statements, Written};
+use self::rows::{LeftOut, Queued, Request, Statements, Written};
 use self::transaction::{Batched, WriteMode};
 use super::database::Database;
-use super::database::connection::WriteConnection;
+use super::database::connection::{NativeConnection, Statement, StatementResult};
 use super::database::engine::Engine;
 use super::database::fault::Fault;
 use super::database::many_rows::Texts;
@@ -61,7 +61,7 @@ impl Writer {
     /// Starts the task. It holds `lock` until it ends.
     pub(in crate::store) fn start(
         database: Database,
-        connection: WriteConnection,
+        connection: NativeConnection,
         lock: Option<File>,
         batch_records: usize,
         queued_records: usize,
@@ -152,7 +152,7 @@ struct Down {
 
 struct Task {
     database: Database,
-    connection: Option<WriteConnection>,
+    connection: Option<NativeConnection>,
     texts: Texts,
     up: Arc<AtomicBool>,
     down: Option<Down>,

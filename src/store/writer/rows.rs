@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::payment::adjustment::Adjustment;
+use crate::store::database::connection::{Statement, StatementResult};
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -93,21 +94,6 @@ pub(in crate::store) struct Statements {
     pub(in crate::store) statements: Vec<Statement>,
     /// Whether running them twice is the same as running them once.
     pub(in crate::store) repeatable: bool,
-}
-
-/// One statement and its values.
-#[derive(Debug, Clone)]
-pub(in crate::store) struct Statement {
-    pub(in crate::store) text: &'static str,
-    pub(in crate::store) values: Vec<Value>,
-    /// Whether it returns rows.
-    pub(in crate::store) returning: bool,
-}
-
-/// What a statement did.
-pub(in crate::store) struct StatementResult {
-    pub(in crate::store) rows_affected: u64,
-    pub(in crate::store) rows: Vec<sqlx::any::AnyRow>,
 }
 
 /// What became of a request.

@@ -12,12 +12,10 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::batch::Batch;
-use super::rows::{
-    ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, StatementResult, Statements, Written,
-};
+use super::rows::{ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, Written};
 use crate::payment::adjustment::Adjustment;
 use crate::random::{HashMap, HashSet};
-use crate::store::database::connection::{WriteConnection, WriteTransaction};
+use crate::store::database::connection::{NativeConnection, NativeTransaction};
 use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
@@ -53,7 +51,7 @@ pub(in crate::store) enum Batched {
 /// confirmed.
 pub(in crate::store) async fn write(
     engine: Engine,
-    connection: &mut WriteConnection,
+    connection: &mut NativeConnection,
     texts: &mut Texts,
     batch: &Batch,
     mode: WriteMode,
@@ -98,7 +96,7 @@ pub(in crate::store) async fn write(
 
 struct Writing<'a, 'c> {
     engine: Engine,
-    transaction: &'a mut WriteTransaction<'c>,
+    transaction: &'a mut NativeTransaction<'c>,
     texts: &'a mut Texts,
     may_be_written: bool,
     left_out: HashMap<Arc<str>, LeftOut>,
@@ -125,7 +123,10 @@ impl Writing<'_, '_> {
                 Request::Change(rows) => {
                     Written::Committed(self.moved.remove(&rows.payment_id).map(Box::new))
                 }
-                Request::Statements(them) => Written::Ran(self.statements(them).await?),
+                Request::Statements(them) => {
+                    let ran = self.transaction.run(&them.statements).await;
+                    Written::Ran(ran.map_err(|error| fault(self.engine, &error))?)
+                }
             });
         }
         Ok(results)
@@ -329,28 +330,6 @@ impl Writing<'_, '_> {
             .collect();
         let rows = rows.iter().map(Vec::as_slice).collect();
         self.run(&ANSWERS, rows, false).await.map(drop)
-    }
-
-    async fn statements(&mut self, them: &Statements) -> Result<Vec<StatementResult>, Fault> {
-        let mut all = Vec::with_capacity(them.statements.len());
-        for statement in &them.statements {
-            let (text, values) = (statement.text, [statement.values.as_slice()]);
-            let result = if statement.returning {
-                let rows = self.transaction.fetch(text, &values).await;
-                rows.map(|rows| StatementResult {
-                    rows_affected: u64::try_from(rows.len()).unwrap_or(u64::MAX),
-                    rows,
-                })
-            } else {
-                let rows_affected = self.transaction.execute(text, &values).await;
-                rows_affected.map(|rows_affected| StatementResult {
-                    rows_affected,
-                    rows: Vec::new(),
-                })
-            };
-            all.push(result.map_err(|error| fault(self.engine, &error))?);
-        }
-        Ok(all)
     }
 }
 
