@@ -4,7 +4,7 @@
 //! - [`database`]: SQLite and PostgreSQL: connections, migrations, the meaning of their errors.
 //! - `writer`: the group-commit writer: the queue, the batch, its transaction.
 //! - `tables`: one file for each table: its columns, its rows as records, what reads and writes it.
-//! - `reading`: payments, operations, answers, and what is owed.
+//! - [`reads`]: what reads payments, their operations, and what merchants were told.
 //! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - `connection_log`: client connections, recorded in the background.
@@ -18,7 +18,7 @@ pub mod database;
 pub mod error;
 mod housekeeping;
 pub mod numbers;
-mod reading;
+pub mod reads;
 pub mod records;
 mod retention;
 mod tables;

@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use tracing::error;
 
 use super::api_key::{Pepper, key_id};
-use super::known::{InMemory, Known};
+use super::known_callers::{InMemory, Known};
 use crate::config::environment::Environment;
 use crate::grpc::connection::ConnectionHandle;
 use crate::grpc::records::RecordsUnavailable;

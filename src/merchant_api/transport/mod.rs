@@ -4,11 +4,11 @@
 //! - `gate`: whether there is room, and who is calling.
 //! - `body`: reads the request, within a second.
 //! - [`auth`]: one merchant, by API key or by client certificate. [`api_key`]: how a key is made and checked.
-//!   `known`: what was looked up a moment ago.
+//!   `known_callers`: who was looked up a moment ago.
 
 pub mod api_key;
 pub mod auth;
 pub(super) mod body;
 pub(super) mod gate;
-mod known;
+mod known_callers;
 pub mod trailers;

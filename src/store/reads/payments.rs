@@ -1,0 +1,151 @@
+//! Payments: one, a page of a list, those of a reference.
+
+use sqlx::AssertSqlSafe;
+
+use crate::payment::ids::{MerchantId, PaymentId};
+use crate::payment::record::Payment;
+use crate::payment::reference::Rrn;
+use crate::store::Store;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::records::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
+use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
+
+impl Store {
+    /// A merchant's payment; another merchant's is as if it were not there.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn payment(
+        &self,
+        merchant: &MerchantId,
+        id: PaymentId,
+    ) -> Result<Option<Payment>, StoreError> {
+        let text = format!("{SELECT_PAYMENTS} WHERE payments.id = $1 AND merchant_id = $2");
+        let values = [id.to_string().into(), merchant.as_str().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.first().map(payment).transpose()
+    }
+
+    /// A merchant's payments, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_payments(
+        &self,
+        merchant: &MerchantId,
+        filter: &PaymentFilter,
+        order: ListOrder,
+        page_size: usize,
+        after: Option<PaymentCursor>,
+    ) -> Result<Page<Payment>, StoreError> {
+        let page_size = page_size.clamp(1, MAX_PAGE_SIZE);
+        let (text, values) = list_statement(merchant, filter, order, page_size, after);
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let mut items = rows.iter().map(payment).collect::<Result<Vec<_>, _>>()?;
+        // One more than asked for was read, to know whether there is another page.
+        let more = items.len() > page_size;
+        items.truncate(page_size);
+        let next = items.last().filter(|_| more).map(|last| PaymentCursor {
+            created_at: last.created_at,
+            id: last.id,
+        });
+        Ok(Page { items, next })
+    }
+
+    /// A merchant's payments with this order reference, newest first, at most [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn payments_by_merchant_reference(
+        &self,
+        merchant: &MerchantId,
+        reference: &str,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let text = format!(
+            "{SELECT_PAYMENTS} WHERE merchant_id = $1 AND merchant_reference = $2 \
+             ORDER BY payments.created_at_ms DESC, payments.id DESC LIMIT {MAX_PAGE_SIZE}"
+        );
+        let values = [merchant.as_str().into(), reference.into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(payment).collect()
+    }
+
+    /// A merchant's payments of which an exchange with a host has this RRN, newest first, at most
+    /// [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn payments_by_rrn(
+        &self,
+        merchant: &MerchantId,
+        rrn: Rrn,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let text = format!(
+            "{SELECT_PAYMENTS} WHERE payments.id IN \
+                (SELECT named.payment_id FROM operations AS named WHERE named.rrn = $1) \
+             AND merchant_id = $2 \
+             ORDER BY payments.created_at_ms DESC, payments.id DESC LIMIT {MAX_PAGE_SIZE}"
+        );
+        let values = [rrn.as_str().into(), merchant.as_str().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(payment).collect()
+    }
+}
+
+fn list_statement(
+    merchant: &MerchantId,
+    filter: &PaymentFilter,
+    order: ListOrder,
+    page_size: usize,
+    after: Option<PaymentCursor>,
+) -> (String, Vec<Value>) {
+    let mut text = format!("{SELECT_PAYMENTS} WHERE merchant_id = $1");
+    let mut values: Vec<Value> = vec![merchant.as_str().into()];
+    let mut also = |condition: &str, value: Value| {
+        values.push(value);
+        text.push_str(&format!(" AND {condition} ${}", values.len()));
+    };
+    if let Some(from) = filter.created_from {
+        also("payments.created_at_ms >=", from.as_i64().into());
+    }
+    if let Some(before) = filter.created_before {
+        also("payments.created_at_ms <", before.as_i64().into());
+    }
+    if let Some(reference) = &filter.merchant_reference {
+        also("merchant_reference =", reference.as_str().into());
+    }
+    if let Some(reference) = &filter.customer_reference {
+        also("customer_reference =", reference.as_str().into());
+    }
+    if let Some(currency) = filter.currency {
+        also("payments.currency =", currency.code().into());
+    }
+    if !filter.states.is_empty() {
+        let mut names = Vec::with_capacity(filter.states.len());
+        for state in &filter.states {
+            values.push((*state).into());
+            names.push(format!("${}", values.len()));
+        }
+        text.push_str(&format!(" AND payments.state IN ({})", names.join(", ")));
+    }
+    let (direction, beyond) = match order {
+        ListOrder::NewestFirst => ("DESC", "<"),
+        ListOrder::OldestFirst => ("ASC", ">"),
+    };
+    if let Some(after) = after {
+        values.push(after.created_at.as_i64().into());
+        values.push(after.id.to_string().into());
+        text.push_str(&format!(
+            " AND (payments.created_at_ms, payments.id) {beyond} (${}, ${})",
+            values.len() - 1,
+            values.len()
+        ));
+    }
+    values.push(i64::try_from(page_size + 1).unwrap_or(i64::MAX).into());
+    text.push_str(&format!(
+        " ORDER BY payments.created_at_ms {direction}, payments.id {direction} LIMIT ${}",
+        values.len()
+    ));
+    (text, values)
+}
