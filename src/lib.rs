@@ -5,19 +5,20 @@
 //! - [`commands`]: the command line; each command is a file.
 //! - [`app`]: puts the parts together, starts and drains them.
 //! - [`config`]: the settings, one struct for each concern.
-//! - [`merchant_api`]: where an authorization enters, over gRPC.
-//! - [`admin_api`]: the door for operators.
 //! - [`grpc`]: what the doors have in common: TLS, connections, errors.
-//! - [`flows`]: decides, one file for each kind of operation.
+//! - [`merchant_api`]: where an authorization enters, over gRPC. [`admin_api`]: the door for operators.
+//! - [`flows`]: one file for each kind of operation: what is recorded, and what an end means.
 //! - [`operations`]: the one machine below every flow: record, send, record.
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
-//! - [`shares`]: places that merchants or banks share.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
 //! - [`payment`]: what a payment is, without any I/O.
+//! - [`shares`]: places that merchants share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`telemetry`]: what the program says while it runs.
 //! - [`certs`]: makes the development PKI.
+//!
+//! ARCHITECTURE.md has the layers, what always holds, and what a new operation needs.
 
 pub mod admin_api;
 pub mod app;

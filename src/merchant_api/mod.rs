@@ -1,7 +1,8 @@
 //! Where an authorization enters: gRPC over TLS. The map, in the order in which a call meets the modules:
 //!
 //! - [`server`]: listens, serves the services, and stops when told.
-//! - [`transport`]: what every call passes: TLS, the connection, who is calling, for how long.
+//! - [`transport`]: what every call passes: who is calling, the body, a place, the trailers. TLS and connections
+//!   are in [`grpc`](crate::grpc).
 //! - [`rpc`]: one file for each call: read the request, run the flow, show the answer.
 //! - `read`: what the calls share to read a request: money, texts, filters, and what is wrong with it.
 //! - `show`: what the calls share to answer: payments, and errors as statuses.

@@ -8,7 +8,7 @@
 //! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - `connection_log`: client connections, recorded in the background.
-//! - `housekeeping`: heartbeats and the store's other own work, on a connection of its own.
+//! - `housekeeping`: heartbeats and the store's other own work, on PostgreSQL over a connection of its own.
 //! - `retention`: tables that callers can grow are pruned.
 
 pub mod change;

@@ -3,8 +3,8 @@
 //! - [`link`]: connects, and connects again; `fault`: why a connection was lost; [`tls`]: which hosts it
 //!   trusts, and which certificate it shows.
 //! - `session`: runs one connection; `connection`: its state and what it sends; `incoming`: what it
-//!   receives; `outbound`: the bytes to be written; `socket`: counts
-//!   what the socket took; `network`: sign-on, echo, sign-off.
+//!   receives; `outbound`: the bytes to be written; `socket`: counts what the socket took; `network`: sign-on,
+//!   echo, sign-off.
 //! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
 //! - [`orders`]: what operators ask of the line.
 //! - [`report`]: tells the status board, the store, the log and the tap what happens.
