@@ -99,7 +99,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
     let stand = Stand::start(&options).await?;
     let shown = show_around(&stand, &arguments, &mut stop, &mut ready_file).await;
     drop(ready_file);
-    // Whatever became of the showing, payments under way are finished.
+    // Whatever became of the showing, payments in progress are finished.
     let drained = stand.stop().await;
     let as_expected = match shown? {
         Some(surprises) if arguments.exit => {
@@ -159,7 +159,7 @@ async fn show_around(
         }
         stop.received().await;
     }
-    print_line!("\nStopping: payments under way are finished first.")?;
+    print_line!("\nStopping: payments in progress are finished first.")?;
     Ok(surprises)
 }
 
@@ -239,8 +239,9 @@ async fn wait_for_late_answer(stand: &Stand, visited: &[Visited]) -> Result<(), 
         .await
         .map_err(|_| "the late answer did not arrive")??;
     print_line!(
-        "The late answer ({}) of {} has arrived and is recorded. What the merchant was told stands:\n\
-         the payment is pending, and the reversal it owes is queued.",
+        "The late answer ({}) of {} has arrived and is recorded.\n\
+         The merchant's answer stays as it was: the payment is pending. The reversal that is owed is\n\
+         recorded; this version does not send it.",
         response.response_code,
         late.payment.payment_id
     )?;
