@@ -1,4 +1,4 @@
-//! The lines to the bank hosts, as the door sees them.
+//! The bank hosts, as far as operators act on them.
 
 use std::sync::Arc;
 

@@ -3,11 +3,11 @@
 //! Every connection whose TLS handshake succeeded is recorded: when it came, from which address and
 //! port, whose it turned out to be, and when it left. A client that can't be recorded is not served.
 //!
-//! An unidentified client keeps its place only while it makes calls: without an API key that was accepted, or
-//! a certificate that names a merchant, a connection ends 30 seconds after its last call of any kind, or after
-//! its handshake. Health checks and reflection are such calls, so a load balancer's probes keep their
-//! connections; a health `Watch` is one call, however long it lasts, and has to be started again. A merchant
-//! that opens its connection early should expect to connect again.
+//! An unidentified client keeps its place only while it makes calls: without an API key that was accepted, or a
+//! certificate that names a merchant or an operator, a connection ends 30 seconds after its last call of any
+//! kind, or after its handshake. Health checks and reflection are such calls, so a load balancer's probes keep
+//! their connections; a health `Watch` is one call, however long it lasts, and has to be started again. A
+//! merchant that opens its connection early should expect to connect again.
 //!
 //! There is no limit for each address: behind a load balancer all clients have the same one.
 
@@ -139,7 +139,7 @@ impl<P> ConnectionHandle<P> {
     }
 
     /// Records who the client is by other means than a certificate, the first time that turns out: for
-    /// instance `demo-shop by pk_1`.
+    /// instance `demo-shop by sk_live_…`.
     pub(crate) fn identify(&self, identity: fmt::Arguments<'_>) {
         if self.0.identified.swap(true, Ordering::Relaxed) {
             return;

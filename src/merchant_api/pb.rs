@@ -1,7 +1,7 @@
 //! The generated side of `proto/payswitch/v1`: messages, the server's traits and the clients.
 //!
-//! The one place where generated code is included. The comments on its items are those of the .proto
-//! files. Prost types stay in [`merchant_api`](crate::merchant_api) and in its clients.
+//! Generated code is included here and in `admin_api/pb.rs`. The comments on its items are those of the
+//! .proto files. These types stay in [`merchant_api`](crate::merchant_api) and in its clients.
 #![expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,

@@ -1,5 +1,5 @@
-//! Records client connections of the merchant API. Their events have a queue of their own, and a
-//! background task writes them in batches, so that no payment waits for them.
+//! Records client connections of the merchant API and of the operators' API. Their events have a queue of
+//! their own, and a background task writes them in batches, so that no payment waits for them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Client connections to the merchant API.
+//! Client connections to the merchant API and to the operators' API.
 
 use sqlx::any::AnyRow;
 
