@@ -1,4 +1,4 @@
-//! What a call says to the machine, what it is told, and why it may not be.
+//! The input of an operation, its result, and its errors.
 
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ pub struct Concluded {
     pub payment: Box<Payment>,
     /// The operation as it was then.
     pub operation: Box<Operation>,
-    /// From the message's hand-over to the bank link until its answer, or until the gateway stopped
+    /// From the message's hand-over to the line until its answer, or until the gateway stopped
     /// waiting for one, in microseconds; 0 when no bank was asked.
     pub bank_us: u64,
 }
 
-/// Why there is nothing to tell of; `R` is the flow's own refusal.
+/// Why an operation has no result; `R` is the flow's own refusal.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError<R> {
     /// The flow refuses. Nothing was recorded.
@@ -79,8 +79,8 @@ pub enum OperationError<R> {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The message may have been sent, but the outcome could not be recorded in time. The same
-    /// request id tells it later.
+    /// The message may have been sent, but the outcome could not be recorded in time.
+    /// Repeating the request with the same id gives the outcome later.
     #[error("the outcome of payment {payment_id} is not recorded yet")]
     OutcomeNotRecorded {
         /// The payment that will have an outcome.

@@ -22,7 +22,7 @@ use super::machine::Operations;
 const AT_ONCE: usize = 128;
 
 impl Operations {
-    /// Keeps what the bank links report, until they are closed. Reports that wait are kept together: a
+    /// Keeps what the lines report, until they are closed. Reports that wait are kept together: a
     /// bank that stood still answers thousands of payments at once.
     pub async fn keep_notices(self: Arc<Self>, mut notices: mpsc::Receiver<HostNotice>) {
         let mut waiting = Vec::with_capacity(AT_ONCE);
@@ -38,7 +38,7 @@ impl Operations {
         let random = self.random.bytes_for_name().unwrap_or_default();
         while let Err(error) = self.keep_notice(notice.clone(), random).await {
             if !may_pass(&error) || Instant::now() >= give_up_at {
-                tracing::error!(%error, ?notice, "A report of a bank link could not be recorded");
+                tracing::error!(%error, ?notice, "A report of a line could not be recorded");
                 break;
             }
             tracing::warn!(%error, "The store did not take a report; it is offered again");
@@ -127,7 +127,7 @@ impl Operations {
                 .store
                 .find_operation_by_reference(&host_id, rrn, stan)
                 .await?
-            && self.awaits_an_answer(&operation)
+            && self.would_be_late(&operation)
             && self.hosts.is_answer(&key, &operation)
         {
             self.keep_late(host_id, operation.id, response_code, approval_code, at)
@@ -136,9 +136,9 @@ impl Operations {
         Ok(())
     }
 
-    /// Whether nobody waits for the answer to this operation any more. While somebody does, it is answered
-    /// on the line that it was sent on, and by nothing else.
-    fn awaits_an_answer(&self, operation: &Operation) -> bool {
+    /// Whether an answer to this operation would be late: no task waits for one any more, and none was
+    /// recorded in time.
+    fn would_be_late(&self, operation: &Operation) -> bool {
         match operation.state {
             OperationState::Unknown { .. } | OperationState::ReversalQueued { .. } => true,
             OperationState::Created | OperationState::Sent => {

@@ -1,7 +1,7 @@
 //! The one machine below every flow: it records what is intended, sends it, and records its end.
 //!
 //! - [`flow`]: what a flow is, and the table of flows by the kind of their operations.
-//! - [`call`]: what a call says, what it is told, and why it may not be.
+//! - [`call`]: the input of an operation, its result, and its errors.
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - `begin`: records the intent, sends it, waits for the bank.
 //! - [`conclude`]: records the end, and only then lets it be told.
