@@ -84,9 +84,9 @@ const IMPURE: &[&str] = &[
     "std::env",
     "std::time",
 ];
-const PURE: &[&str] = &["payment", "ledger"];
+const PURE: &[&str] = &["payment"];
 
-/// `hosts/link.rs` is the module `hosts::link`; `lib.rs` is the crate's root.
+/// `hosts/host.rs` is the module `hosts::host`; `lib.rs` is the crate's root.
 fn module_of(path: &Path) -> Vec<String> {
     let mut names: Vec<String> = path
         .with_extension("")
