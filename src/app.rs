@@ -42,23 +42,23 @@ use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
 use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
 
-/// Reports of the bank links that wait to be recorded; more are logged and lost.
+/// Reports of the lines that wait to be recorded; more are logged and lost.
 const NOTICES: usize = 4096;
 /// STANs and RRNs that are reserved in one go.
 const NUMBERS_AT_ONCE: u64 = 2_000;
 /// How long a stopping gateway waits for the operations in progress: longer than any of them can take.
 const DRAIN_WITHIN: Duration = LONGEST.saturating_add(Duration::from_secs(1));
-/// How long it waits for the bank links to sign off after that.
+/// How long it waits for the lines to sign off after that.
 const SIGN_OFF_WITHIN: Duration = Duration::from_secs(5);
 /// How long it tries to record what it remembers of payments whose outcome the store did not take.
 const REMEMBERED_WITHIN: Duration = Duration::from_secs(5);
-/// How long it waits until the last reports of the bank links are recorded after that.
+/// How long it waits until the last reports of the lines are recorded after that.
 const NOTICES_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks at whether the database answers.
 const STORE_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long it waits for the merchant API to close its connections after that.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
-/// How long a starting gateway waits for the bank links before it opens its door all the same.
+/// How long the demo waits for the banks to be signed on.
 const HOSTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The gateway could not be started; nothing of it runs.
@@ -82,7 +82,7 @@ pub enum StartError {
     /// A host profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// A bank link.
+    /// The lines to the banks.
     #[error(transparent)]
     Hosts(#[from] HostsError),
     /// The store.
@@ -110,7 +110,7 @@ pub struct Parts {
     pub sealing_keys: SealingKeys,
     /// The bank hosts.
     pub profiles: Vec<HostProfile>,
-    /// What may be chosen about the bank links.
+    /// What may be chosen about the lines.
     pub hosts_options: HostsOptions,
     /// The merchant API's TLS.
     pub merchant_api_tls: rustls::ServerConfig,
@@ -197,7 +197,7 @@ pub struct Running {
     pub admin_api: Option<SocketAddr>,
     /// What it records in.
     pub store: Store,
-    /// Its bank links.
+    /// Its lines to the banks.
     pub hosts: Arc<Hosts>,
     operations: Arc<Operations>,
     ready: watch::Sender<bool>,
@@ -368,7 +368,7 @@ impl Running {
         tracing::error!(?ended, "The merchant API has ended by itself");
     }
 
-    /// Drains: not ready, refuse new payments, finish those under way, sign off, close. Whether all of
+    /// Drains: not ready, refuse new payments, finish those in progress, sign off, close. Whether all of
     /// that was done within its time.
     pub async fn stop(self) -> bool {
         // It must have ended before "not ready" is said, or it could take that back.
@@ -391,7 +391,7 @@ impl Running {
         {
             tracing::warn!("The operators' API did not close in time");
         }
-        // The last late responses; the links are the only ones that report, and they have ended.
+        // The last late responses; the lines are the only ones that report, and they have ended.
         let mut keeping_notices = self.keeping_notices;
         let kept = within(NOTICES_WITHIN, &mut keeping_notices).await.is_some();
         keeping_notices.abort();

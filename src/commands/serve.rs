@@ -23,7 +23,7 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 #[command(after_help = "Examples:\n  \
     payswitch serve --config pay.toml\n  \
     payswitch serve --config pay.toml --log json --ready-file /run/payswitch.json\n\n\
-    Stop it with SIGTERM or Ctrl-C: it takes no new payments, finishes those under way, signs off\n\
+    Stop it with SIGTERM or Ctrl-C: it takes no new payments, finishes those in progress, signs off\n\
     from the banks and exits.")]
 pub struct ServeArgs {
     /// The configuration file; without it, the defaults and the environment.
@@ -105,7 +105,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         () = stop.received() => Ok(()),
     };
     drop(ready_file);
-    tracing::info!("Stopping: no new payments, those under way are finished");
+    tracing::info!("Stopping: no new payments, those in progress are finished");
     let drained = running.stop().await;
     tracing::info!(drained, "Stopped");
     announced?;

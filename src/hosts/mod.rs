@@ -73,7 +73,7 @@ pub struct HostsOptions {
     pub key_loader: Option<Arc<KeyLoader>>,
 }
 
-/// Why the links can't be started.
+/// Why the lines can't be started.
 #[derive(Debug, thiserror::Error)]
 pub enum HostsError {
     /// Two profiles have the same name.

@@ -1,4 +1,4 @@
-//! The state of each line to each host, for readiness, operators and the console.
+//! The state of each line to each host, for readiness and operators.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,7 @@ pub enum LineState {
 }
 
 impl LineState {
-    /// A name for logs and pages.
+    /// A name for logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

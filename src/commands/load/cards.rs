@@ -29,7 +29,7 @@ use crate::random::Random;
 pub(super) const MAX_AHEAD: u64 = 1 << 20;
 /// Cards that are sealed in one go when the supply has run out.
 const REFILL: u64 = 512;
-/// What a card's lifetime must leave, beyond sealing and the run, for the calls still under way.
+/// What a card's lifetime must leave, beyond sealing and the run, for the calls still in progress.
 const SPARE: Duration = Duration::from_secs(10);
 
 /// When cards are sealed, and to what.

@@ -14,7 +14,7 @@ use super::tally::Tally;
 use super::target::Connection;
 use crate::merchant_api::client::encoded::{self, EncodedRequest};
 
-/// How long calls that are under way when the run ends are waited for: longer than the five seconds
+/// How long calls that are in progress when the run ends are waited for: longer than the five seconds
 /// within which a gateway answers.
 const DRAIN_WITHIN: Duration = Duration::from_secs(8);
 /// How long a caller of a closed loop waits after an error, so that a gateway that refuses at once is

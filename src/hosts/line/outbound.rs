@@ -61,7 +61,7 @@ pub(super) struct Outbound {
     handed: usize,
     /// How many of `bytes` the socket has taken for certain.
     flushed: usize,
-    /// What the socket had taken when the slice was handed over that it has not taken whole.
+    /// The value of `taken` when the current slice was handed over.
     taken_before: u64,
     taken: TakenBytes,
     /// When the first of `bytes` was put in.
@@ -253,7 +253,7 @@ impl Outbound {
         self.take_out(|_| true, tell);
     }
 
-    /// Whether the socket has taken nothing since the slice was handed over that it has not taken whole.
+    /// Whether the socket has taken no byte of the current slice.
     fn nothing_taken(&self) -> bool {
         self.handed > self.flushed && self.taken.get() == self.taken_before
     }

@@ -143,7 +143,7 @@ async fn versions(
     versions.map_err(|error| reading_error(engine, &error))
 }
 
-/// Refuses when a node that has not stopped in order shows a sign of life. `seen_at_ms` is what all versions
+/// Refuses when a node that has not stopped in order shows a heartbeat. `seen_at_ms` is what all versions
 /// of the program write with each heartbeat; only its change counts.
 async fn refuse_while_in_use(
     connection: &mut NativeConnection,

@@ -39,7 +39,7 @@ impl Store {
         let payment_id = payment.id;
         let answer = match stored {
             Some(stored) => Some(stored.of(payment, operation)),
-            // Nobody works on it any more, and its answer is not kept any more: what is true now.
+            // The operation has ended and its answer is no longer kept: the present records are the answer.
             None if !operation.state.is_open() => Some((Box::new(payment), Box::new(operation))),
             None => None,
         };

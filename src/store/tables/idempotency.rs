@@ -55,7 +55,7 @@ pub(in crate::store) struct Answer<'a> {
     state: Cow<'a, PaymentState>,
     updated_at: UnixMillis,
     version: i64,
-    /// Answers of before operations were told have none; those were all of authorizations.
+    /// None in answers recorded by versions that kept only the payment: their operations are authorizations.
     #[serde(default)]
     operation: Option<Cow<'a, OperationState>>,
 }

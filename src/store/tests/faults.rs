@@ -318,7 +318,7 @@ async fn a_commit_that_cannot_be_read_again_is_unknown() {
     store.close().await;
 }
 
-/// What was committed without confirmation is still one's own when something else in the same lot is
+/// What was committed without confirmation is still one's own when something else in the same batch is
 /// refused on the way to reading it again. One thread: all three wait before the writer wakes.
 #[tokio::test]
 async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {

@@ -1,4 +1,4 @@
-//! What a dead process left unfinished, and the signs of life of the others.
+//! What a dead process left unfinished, and the heartbeats of the others.
 
 use super::make::{NOW, approved, intent_at};
 use super::on_both;

@@ -66,8 +66,8 @@ pub(in crate::store) struct Batch {
 }
 
 impl Batch {
-    /// Takes out changes, named by their operations. One that met only the claim of another that is taken out
-    /// for a reason of its own stays: its way is free then.
+    /// Takes out changes, named by their operations. A change that was refused only because of the claim of
+    /// another one that is taken out stays: nothing stands in its way then.
     pub(in crate::store) fn take_out(
         &mut self,
         changes: &HashMap<Arc<str>, LeftOut>,
