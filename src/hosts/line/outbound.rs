@@ -204,8 +204,12 @@ impl Outbound {
                 return Poll::Ready(Ok(Progress::Done));
             };
             self.taken_before = self.taken.get();
-            let count =
-                ready!(Pin::new(&mut *writer).poll_write(cx, slice)).map_err(SendError::Broken)?;
+            let written = ready!(Pin::new(&mut *writer).poll_write(cx, slice));
+            if written.is_err() {
+                // TLS takes a slice, and may have written some of it before the socket broke.
+                self.handed = end;
+            }
+            let count = written.map_err(SendError::Broken)?;
             if count == 0 {
                 let closed = std::io::ErrorKind::WriteZero.into();
                 return Poll::Ready(Err(SendError::Broken(closed)));
@@ -294,5 +298,89 @@ impl Outbound {
         self.first_start = 0;
         self.handed = 0;
         self.flushed = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+    use std::task::Waker;
+
+    use iso8583::Mti;
+
+    use crate::hosts::line::socket::CountedSocket;
+    use crate::hosts::message::match_key::{MatchRule, TerminalId};
+
+    use super::*;
+
+    /// Takes a slice as TLS does: passes `passed` bytes of it on to the socket, and then the socket breaks.
+    struct Breaking {
+        socket: CountedSocket<Vec<u8>>,
+        passed: usize,
+    }
+
+    impl AsyncWrite for Breaking {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<std::io::Result<usize>> {
+            let part = &bytes[..self.passed];
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, part))?;
+            assert_eq!(written, self.passed);
+            Poll::Ready(Err(Error::from(ErrorKind::ConnectionReset)))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// The requests that count as not sent after a connection broke in the middle of a write, of which the
+    /// socket had taken `passed` bytes.
+    fn unsent_after(passed: usize) -> Vec<u32> {
+        let now = Instant::now();
+        let mut writer = Breaking {
+            socket: CountedSocket::new(Vec::new()),
+            passed,
+        };
+        let mut outbound = Outbound::new(writer.socket.taken_bytes(), now);
+        for stan in [1_u32, 2] {
+            let key = RequestKey {
+                rule: MatchRule::default(),
+                response_mti: Mti::AUTHORIZATION_RESPONSE,
+                amount_minor: 100,
+                transmitted: 1_121_000_000,
+                stan: stan.try_into().unwrap(),
+                rrn: format!("{stan:012}").parse().unwrap(),
+                terminal_id: TerminalId::new("TERM").unwrap(),
+                currency: 978,
+            };
+            let times = RequestTimes {
+                key,
+                claim_by: now + WRITE_TIMEOUT,
+                deadline: now + WRITE_TIMEOUT,
+            };
+            outbound.push(&[0; 100], now, times);
+        }
+        let sent = outbound.poll_send(&mut writer, &mut Context::from_waker(Waker::noop()));
+        assert!(matches!(sent, Poll::Ready(Err(SendError::Broken(_)))));
+        let mut unsent = Vec::new();
+        outbound.take_out_unsent(|key| unsent.push(key.stan.get()));
+        unsent
+    }
+
+    #[test]
+    fn a_write_that_broke_after_some_bytes_was_sent() {
+        assert_eq!(unsent_after(40), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_write_that_broke_before_any_byte_was_not_sent() {
+        assert_eq!(unsent_after(0), [1, 2]);
     }
 }
