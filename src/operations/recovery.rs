@@ -81,6 +81,11 @@ impl Operations {
                         continue;
                     }
                 }
+                // What the bank said is not forgotten: something has moved the payment where no outcome fits.
+                Err(error @ StoreError::Conflict { .. }) => {
+                    log_not_ended(operation.id, &error);
+                    continue;
+                }
                 // It takes nothing yet.
                 Err(error) if may_pass(&error) || error == StoreError::Closed => break,
                 Err(error) => log_not_ended(operation.id, &error),

@@ -188,7 +188,8 @@ impl PaymentEvent {
     }
 }
 
-/// The state after `event`, where the amounts are `amounts` already.
+/// The state after `event`, where the amounts are `amounts` already. While a capture or an increment is pending
+/// no void, expiry or reversal of the payment begins.
 ///
 /// An answer is taken only while the gateway still waits for it (`Authorizing` with nothing
 /// pending): once the merchant was told "pending", a late answer changes nothing here, and only a
@@ -203,6 +204,15 @@ pub fn apply(
 ) -> Result<PaymentState, IllegalTransition> {
     use PaymentEvent as E;
     use PaymentState as S;
+    // What is on its way to the bank may still count, so nothing ends a payment under it.
+    let pending = amounts.captured_pending_minor > 0 || amounts.authorized_pending_minor > 0;
+    let ends = matches!(event, E::VoidStarted | E::HoldExpired | E::ReversalStarted);
+    if pending && ends {
+        return Err(IllegalTransition {
+            state: state.name(),
+            event: event.name(),
+        });
+    }
     let next = match (state, event) {
         (S::Created, E::ActionRequired { expires_at }) => S::RequiresAction { expires_at },
         (S::Created | S::RequiresAction { .. }, E::AuthorizationStarted) => {
@@ -443,6 +453,27 @@ mod tests {
             for state in states() {
                 if let Ok(next) = apply(&state, PaymentEvent::Captured, &amounts) {
                     assert_eq!(next.name(), expected, "{amounts:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_ends_a_payment_while_a_capture_or_an_increment_is_pending() {
+        let increment = Amounts {
+            authorized_pending_minor: 1,
+            ..captured(0, 0)
+        };
+        let ending = [
+            PaymentEvent::VoidStarted,
+            PaymentEvent::HoldExpired,
+            PaymentEvent::ReversalStarted,
+        ];
+        for state in states() {
+            for event in &ending {
+                for amounts in [captured(600, 600), increment] {
+                    let ended = apply(&state, event.clone(), &amounts);
+                    assert!(ended.is_err(), "{} x {}", state.name(), event.name());
                 }
             }
         }
