@@ -121,15 +121,19 @@ impl Operations {
         };
         let may_be_an_answer = reason == QuarantineReason::NoMatch;
         self.store.record_quarantined(response).await?;
-        if let (true, Some(rrn), Some(stan), Some(key), Some(response_code)) =
+        let (true, Some(rrn), Some(stan), Some(key), Some(response_code)) =
             (may_be_an_answer, rrn, stan, key, response_code)
-            && let Some(operation) = self
-                .store
-                .find_operation_by_reference(&host_id, rrn, stan)
-                .await?
-            && self.would_be_late(&operation)
-            && self.hosts.is_answer(&key, &operation)
-        {
+        else {
+            return Ok(());
+        };
+        let sent = self
+            .store
+            .operations_by_reference(&host_id, rrn, stan)
+            .await?;
+        let answered = sent.iter().find(|operation| {
+            self.would_be_late(operation) && self.hosts.is_answer(&key, operation)
+        });
+        if let Some(operation) = answered {
             self.keep_late(host_id, operation.id, response_code, approval_code, at)
                 .await?;
         }

@@ -128,19 +128,21 @@ impl Store {
         rows.iter().map(operation).collect()
     }
 
-    /// The exchange that a host knows by these numbers, the newest when they came round again.
+    /// The exchanges that a host knows by these numbers, newest first, at most [`MAX_PAGE_SIZE`]: numbers come
+    /// round again, and an operation may go under those of its original.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
-    pub async fn find_operation_by_reference(
+    pub async fn operations_by_reference(
         &self,
         host: &HostId,
         rrn: Rrn,
         stan: Stan,
-    ) -> Result<Option<Operation>, StoreError> {
+    ) -> Result<Vec<Operation>, StoreError> {
         let text = format!(
             "SELECT {OPERATION_COLUMNS} FROM operations \
-             WHERE rrn = $1 AND stan = $2 AND host_id = $3 ORDER BY created_at_ms DESC LIMIT 1"
+             WHERE rrn = $1 AND stan = $2 AND host_id = $3 \
+             ORDER BY created_at_ms DESC, id DESC LIMIT {MAX_PAGE_SIZE}"
         );
         let values = [
             rrn.as_str().into(),
@@ -148,7 +150,7 @@ impl Store {
             host.as_str().into(),
         ];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.first().map(operation).transpose()
+        rows.iter().map(operation).collect()
     }
 
     /// The reversals that are owed, the first due first; `limit` is 1 to [`MAX_PAGE_SIZE`].

@@ -61,15 +61,15 @@ async fn an_intent_reads_back(database: TestDatabase) {
         vec![operation.clone()]
     );
     let by_reference = store
-        .find_operation_by_reference(&operation.host_id, operation.rrn, operation.stan)
+        .operations_by_reference(&operation.host_id, operation.rrn, operation.stan)
         .await
         .unwrap();
-    assert_eq!(by_reference, Some(operation.clone()));
+    assert_eq!(by_reference, vec![operation.clone()]);
     let elsewhere = store
-        .find_operation_by_reference(&"other".parse().unwrap(), operation.rrn, operation.stan)
+        .operations_by_reference(&"other".parse().unwrap(), operation.rrn, operation.stan)
         .await
         .unwrap();
-    assert_eq!(elsewhere, None);
+    assert_eq!(elsewhere, vec![]);
     let running = answer(&store, &intent).await.unwrap();
     assert_eq!(running.payment_id, payment.id);
     assert_eq!(running.body_hash, [7; 32]);
