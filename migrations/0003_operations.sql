@@ -5,7 +5,6 @@
 DROP INDEX payments_newest;
 DROP INDEX payments_merchant_reference;
 DROP INDEX payments_customer_reference;
-DROP INDEX operations_payment;
 DROP INDEX operations_reference;
 DROP INDEX operations_unfinished;
 DROP INDEX reversals_due;
@@ -52,6 +51,8 @@ INSERT INTO payments
         amount_minor, currency, authorized_minor, 0, captured_minor, 0, refunded_minor, 0, disputed_minor,
         state, created_at_ms, updated_at_ms, version, state_detail, detail, NULL, NULL
     FROM payments_before;
+-- Until here it finds the operation of each payment.
+DROP INDEX operations_payment;
 CREATE INDEX payments_newest ON payments (merchant_id, created_at_ms, id);
 CREATE INDEX payments_merchant_reference ON payments (merchant_id, merchant_reference);
 CREATE INDEX payments_customer_reference ON payments (merchant_id, customer_reference)
@@ -103,9 +104,10 @@ INSERT INTO operations
         operations_before.updated_at_ms, operations_before.version, operations_before.state_detail, answer
     FROM operations_before JOIN payments_before ON payments_before.id = operations_before.payment_id;
 CREATE INDEX operations_payment ON operations (payment_id);
--- RRN first, because people ask for it alone, and because it grows, so that the index is appended to. A host
--- may want a reversal to carry its original's numbers, so that the kind tells them apart.
-CREATE UNIQUE INDEX operations_reference ON operations (rrn, stan, host_id, number_date, kind);
+-- RRN first, because people ask for it alone, and because it grows, so that the index is appended to. No two
+-- operations have the same numbers, but for those that go under their original's, as a host may want it.
+CREATE UNIQUE INDEX operations_reference
+    ON operations (rrn, stan, host_id, number_date, (CASE WHEN original_id IS NULL THEN '' ELSE id END));
 -- What recovery looks at.
 CREATE INDEX operations_open ON operations (deadline_ms) WHERE open = 1;
 

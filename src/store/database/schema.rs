@@ -206,7 +206,14 @@ async fn apply(
         transaction.rollback().await.map_err(in_engine)?;
         return Ok(false);
     }
-    let script = for_engine(engine, migration.text);
+    let mut script = for_engine(engine, migration.text);
+    if engine == Engine::Postgres {
+        // Nobody waits for a migration, and a large table takes its time.
+        script.insert_str(
+            0,
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 60000; ",
+        );
+    }
     transaction.script(script).await.map_err(in_engine)?;
     transaction.commit().await.map_err(in_engine)?;
     tracing::info!(migration.version, migration.name, "applied a migration");
