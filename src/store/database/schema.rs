@@ -67,6 +67,9 @@ pub struct MigrationReport {
 pub(in crate::store) const WATCH_NODES_FOR: Duration = Duration::from_secs(12);
 /// Between two looks at them.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A migration copies whole tables: nobody waits for it, it takes its time, and it is planned as such copies are.
+const FOR_WHOLE_TABLES: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 60000; \
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; ";
 
 /// Applies what is missing, each migration in a transaction of its own. On PostgreSQL it first watches other
 /// nodes for `watch_nodes_for`, if there are any.
@@ -208,11 +211,7 @@ async fn apply(
     }
     let mut script = for_engine(engine, migration.text);
     if engine == Engine::Postgres {
-        // Nobody waits for a migration, and a large table takes its time.
-        script.insert_str(
-            0,
-            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 60000; ",
-        );
+        script.insert_str(0, FOR_WHOLE_TABLES);
     }
     transaction.script(script).await.map_err(in_engine)?;
     transaction.commit().await.map_err(in_engine)?;
