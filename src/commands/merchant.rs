@@ -17,6 +17,7 @@ use crate::app;
 use crate::card::custody::{self, MasterKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
+use crate::hosts::message::local_clock::is_time_zone;
 use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::merchant::Merchant;
 use crate::random::Random;
@@ -107,7 +108,7 @@ struct AddArgs {
     #[arg(long)]
     acquirer: HostId,
     /// The IANA time zone of its clock (DE 12 and DE 13), for instance Europe/Madrid.
-    #[arg(long, default_value = "UTC", value_parser = printable::<1, 40>)]
+    #[arg(long, default_value = "UTC", value_parser = time_zone)]
     time_zone: String,
 }
 
@@ -137,6 +138,12 @@ fn mcc(text: &str) -> Result<String, String> {
     let fits = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| text.to_owned())
         .ok_or_else(|| "expected four digits".to_owned())
+}
+
+fn time_zone(text: &str) -> Result<String, String> {
+    is_time_zone(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected an IANA time zone, for instance Europe/Madrid".to_owned())
 }
 
 /// Does what was asked.
@@ -288,6 +295,12 @@ fn table(merchants: &[Merchant]) -> Table {
 mod tests {
     use super::*;
     use crate::card::key_files::Existing;
+
+    #[test]
+    fn a_time_zone_is_one_of_iana() {
+        assert_eq!(time_zone("Europe/Madrid"), Ok("Europe/Madrid".into()));
+        assert!(time_zone("Europe/Atlantis").is_err());
+    }
 
     #[test]
     fn a_length_that_does_not_fit_is_told() {

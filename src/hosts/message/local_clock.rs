@@ -6,6 +6,11 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::payment::moment::UnixMillis;
 
+/// Whether there is a time zone of this IANA name, for instance `Europe/Madrid`.
+pub fn is_time_zone(name: &str) -> bool {
+    time_zone(name).is_some()
+}
+
 /// The time zones that exist, by their IANA names: those of the build, so that two machines agree.
 pub(in crate::hosts) fn time_zone(name: &str) -> Option<TimeZone> {
     // Nearly every message asks, and this one needs no table.

@@ -18,7 +18,7 @@ pub mod element;
 pub mod error;
 pub mod format;
 pub(super) mod kept;
-pub(super) mod local_clock;
+pub mod local_clock;
 pub mod match_key;
 pub mod name_location;
 pub mod response_codes;
