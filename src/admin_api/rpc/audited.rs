@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use prost::Message;
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 use tracing::error;
 
-use crate::admin_api::gate::ANSWERED_WITHIN;
+use crate::admin_api::gate::{self, ANSWERED_WITHIN};
 use crate::admin_api::read::Asked;
 use crate::admin_api::records::{AuditOutcome, OperatorChanged, OperatorRecords};
 use crate::admin_api::show::errors::{Refusal, end_not_recorded, in_progress, request_id_reused};
 use crate::clock::Clock;
-use crate::grpc::status::{of_unavailable, store_unavailable};
+use crate::grpc::status::{of_invalid_request, of_unavailable, store_unavailable};
+use crate::grpc::violations::Findings;
 use crate::payment::ids::{AuditId, OperatorName};
 use crate::random::Random;
 use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
@@ -35,6 +36,55 @@ pub(super) struct Call {
     pub(super) action: &'static str,
     /// What it is about.
     pub(super) target: String,
+}
+
+/// Reads a call that changes something: who calls, and what `read` finds in its request. `target` says what that
+/// is about, for the audit trail.
+///
+/// # Errors
+/// When the caller is not known, or fields are wrong: all of them are named.
+pub(super) fn read_call<R, T>(
+    request: Request<R>,
+    action: &'static str,
+    read: impl FnOnce(&mut Findings, &R) -> Option<(Asked, T)>,
+    target: impl FnOnce(&T) -> String,
+) -> Result<(Call, T), Status> {
+    let caller = gate::caller(&request, OperatorRole::Viewer)?;
+    let mut findings = Findings::default();
+    let found = read(&mut findings, request.get_ref());
+    let (asked, about) = findings.finish(found).map_err(of_invalid_request)?;
+    let target = target(&about);
+    let call = Call {
+        caller,
+        asked,
+        action,
+        target,
+    };
+    Ok((call, about))
+}
+
+/// The operator that a caller with this role wants to change.
+///
+/// # Errors
+/// When there is none, or its role is above the caller's own.
+pub(super) fn to_change(
+    before: Option<&OperatorRecord>,
+    caller_role: OperatorRole,
+) -> Result<OperatorRecord, Refusal> {
+    let before = before.ok_or(Refusal::OperatorNotFound)?;
+    if before.role > caller_role {
+        return Err(Refusal::RoleTooLow);
+    }
+    Ok(before.clone())
+}
+
+/// How something ended that can fail in one way.
+pub(super) fn done_or(done: bool, failure: &str) -> AuditOutcome {
+    if done {
+        AuditOutcome::Done
+    } else {
+        AuditOutcome::Failed(failure.into())
+    }
 }
 
 /// Does calls that change something, and records them.

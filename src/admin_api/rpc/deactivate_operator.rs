@@ -2,47 +2,31 @@
 
 use tonic::{Request, Response, Status};
 
-use super::audited::{Audited, Call};
-use crate::admin_api::show::errors::Refusal;
+use super::audited::{Audited, read_call, to_change};
 use crate::admin_api::show::operator::operator;
-use crate::admin_api::{gate, pb, read};
-use crate::grpc::status::of_invalid_request;
-use crate::grpc::violations::Findings;
-use crate::store::records::{OperatorRecord, OperatorRole};
+use crate::admin_api::{pb, read};
+use crate::payment::ids::OperatorName;
+use crate::store::records::OperatorRecord;
 
 /// Answers the call.
 pub(super) async fn call(
     audited: &Audited,
     request: Request<pb::DeactivateOperatorRequest>,
 ) -> Result<Response<pb::DeactivateOperatorResponse>, Status> {
-    let caller = gate::caller(&request, OperatorRole::Viewer)?;
-    let request = request.into_inner();
-    let mut findings = Findings::default();
-    let asked = read::asked(
-        &mut findings,
-        &request,
-        &request.request_id,
-        &request.reason,
-    );
-    let name = read::operator_name(&mut findings, &request.name);
-    let (asked, name) = findings
-        .finish(asked.zip(name))
-        .map_err(of_invalid_request)?;
-    let caller_role = caller.role;
-    let call = Call {
-        caller,
-        asked,
-        action: "OperatorService.DeactivateOperator",
-        target: name.to_string(),
-    };
+    let (call, name) = read_call(
+        request,
+        "OperatorService.DeactivateOperator",
+        |findings, request| {
+            let asked = read::asked(findings, request, &request.request_id, &request.reason);
+            asked.zip(read::operator_name(findings, &request.name))
+        },
+        OperatorName::to_string,
+    )?;
+    let caller_role = call.caller.role;
     let decide = |before: Option<&OperatorRecord>| {
-        let before = before.ok_or(Refusal::OperatorNotFound)?;
-        if before.role > caller_role {
-            return Err(Refusal::RoleTooLow);
-        }
         Ok(OperatorRecord {
             active: false,
-            ..before.clone()
+            ..to_change(before, caller_role)?
         })
     };
     let answer = |after: &OperatorRecord| pb::DeactivateOperatorResponse {

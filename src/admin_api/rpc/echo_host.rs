@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::audited::{Audited, Call};
+use super::audited::{Audited, done_or, read_call};
 use crate::admin_api::lines::HostLines;
-use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::host::echo_results;
-use crate::admin_api::{gate, pb, read};
-use crate::grpc::status::of_invalid_request;
-use crate::grpc::violations::Findings;
-use crate::store::records::OperatorRole;
+use crate::admin_api::{pb, read};
+use crate::payment::ids::HostId;
 
 /// Answers the call.
 pub(super) async fn call(
@@ -20,33 +17,19 @@ pub(super) async fn call(
     audited: &Audited,
     request: Request<pb::EchoHostRequest>,
 ) -> Result<Response<pb::EchoHostResponse>, Status> {
-    let caller = gate::caller(&request, OperatorRole::Viewer)?;
-    let request = request.into_inner();
-    let mut findings = Findings::default();
-    let asked = read::asked(
-        &mut findings,
-        &request,
-        &request.request_id,
-        &request.reason,
-    );
-    let host_id = read::host_id(&mut findings, &request.host_id);
-    let (asked, host_id) = findings
-        .finish(asked.zip(host_id))
-        .map_err(of_invalid_request)?;
-    let call = Call {
-        caller,
-        asked,
-        action: "HostService.EchoHost",
-        target: host_id.to_string(),
-    };
+    let (call, host_id) = read_call(
+        request,
+        "HostService.EchoHost",
+        |findings, request| {
+            let asked = read::asked(findings, request, &request.request_id, &request.reason);
+            asked.zip(read::host_id(findings, &request.host_id))
+        },
+        HostId::to_string,
+    )?;
     let lines = Arc::clone(lines);
     let effect = async move {
         let echoes = lines.echo(host_id).await.ok_or(Refusal::HostNotFound)?;
-        let outcome = if echoes.iter().all(Result::is_ok) {
-            AuditOutcome::Done
-        } else {
-            AuditOutcome::Failed("NOT_ANSWERED".into())
-        };
+        let outcome = done_or(echoes.iter().all(Result::is_ok), "NOT_ANSWERED");
         let results = echo_results(echoes);
         Ok((pb::EchoHostResponse { results }, outcome))
     };

@@ -2,49 +2,34 @@
 
 use tonic::{Request, Response, Status};
 
-use super::audited::{Audited, Call};
+use super::audited::{Audited, read_call, to_change};
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::operator::operator;
-use crate::admin_api::{gate, pb, read};
-use crate::grpc::status::of_invalid_request;
-use crate::grpc::violations::Findings;
-use crate::store::records::{OperatorRecord, OperatorRole};
+use crate::admin_api::{pb, read};
+use crate::store::records::OperatorRecord;
 
 /// Answers the call.
 pub(super) async fn call(
     audited: &Audited,
     request: Request<pb::SetOperatorRoleRequest>,
 ) -> Result<Response<pb::SetOperatorRoleResponse>, Status> {
-    let caller = gate::caller(&request, OperatorRole::Viewer)?;
-    let request = request.into_inner();
-    let mut findings = Findings::default();
-    let asked = read::asked(
-        &mut findings,
-        &request,
-        &request.request_id,
-        &request.reason,
-    );
-    let name = read::operator_name(&mut findings, &request.name);
-    let role = read::role(&mut findings, request.role);
-    let ((asked, name), role) = findings
-        .finish(asked.zip(name).zip(role))
-        .map_err(of_invalid_request)?;
-    let caller_role = caller.role;
-    let call = Call {
-        caller,
-        asked,
-        action: "OperatorService.SetOperatorRole",
-        target: format!("{name} as {}", role.name()),
-    };
+    let (call, (name, role)) = read_call(
+        request,
+        "OperatorService.SetOperatorRole",
+        |findings, request| {
+            let asked = read::asked(findings, request, &request.request_id, &request.reason);
+            let name = read::operator_name(findings, &request.name);
+            asked.zip(name.zip(read::role(findings, request.role)))
+        },
+        |(name, role)| format!("{name} as {}", role.name()),
+    )?;
+    let caller_role = call.caller.role;
     let decide = |before: Option<&OperatorRecord>| {
-        let before = before.ok_or(Refusal::OperatorNotFound)?;
-        if before.role.max(role) > caller_role {
+        let before = to_change(before, caller_role)?;
+        if role > caller_role {
             return Err(Refusal::RoleTooLow);
         }
-        Ok(OperatorRecord {
-            role,
-            ..before.clone()
-        })
+        Ok(OperatorRecord { role, ..before })
     };
     let answer = |after: &OperatorRecord| pb::SetOperatorRoleResponse {
         operator: Some(operator(after)),

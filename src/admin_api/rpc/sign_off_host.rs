@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::audited::{Audited, Call};
+use super::audited::{Audited, done_or, read_call};
 use crate::admin_api::lines::{HostLines, named};
-use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::host::host;
-use crate::admin_api::{gate, pb, read};
-use crate::grpc::status::of_invalid_request;
-use crate::grpc::violations::Findings;
-use crate::store::records::OperatorRole;
+use crate::admin_api::{pb, read};
+use crate::payment::ids::HostId;
 
 /// Answers the call.
 pub(super) async fn call(
@@ -20,36 +17,24 @@ pub(super) async fn call(
     audited: &Audited,
     request: Request<pb::SignOffHostRequest>,
 ) -> Result<Response<pb::SignOffHostResponse>, Status> {
-    let caller = gate::caller(&request, OperatorRole::Viewer)?;
-    let request = request.into_inner();
-    let mut findings = Findings::default();
-    let asked = read::asked(
-        &mut findings,
-        &request,
-        &request.request_id,
-        &request.reason,
-    );
-    let host_id = read::host_id(&mut findings, &request.host_id);
-    let (asked, host_id) = findings
-        .finish(asked.zip(host_id))
-        .map_err(of_invalid_request)?;
-    let call = Call {
-        caller,
-        asked,
-        action: "HostService.SignOffHost",
-        target: host_id.to_string(),
-    };
+    let (call, host_id) = read_call(
+        request,
+        "HostService.SignOffHost",
+        |findings, request| {
+            let asked = read::asked(findings, request, &request.request_id, &request.reason);
+            asked.zip(read::host_id(findings, &request.host_id))
+        },
+        HostId::to_string,
+    )?;
     let lines = Arc::clone(lines);
     let effect = async move {
         let in_time = lines.sign_off(host_id).await;
         let in_time = in_time.ok_or(Refusal::HostNotFound)?;
-        let outcome = if in_time {
-            AuditOutcome::Done
-        } else {
-            AuditOutcome::Failed("NOT_IN_TIME".into())
-        };
         let host = named(&*lines, host_id).as_ref().map(host);
-        Ok((pb::SignOffHostResponse { host }, outcome))
+        Ok((
+            pb::SignOffHostResponse { host },
+            done_or(in_time, "NOT_IN_TIME"),
+        ))
     };
     audited.perform(call, effect).await
 }
