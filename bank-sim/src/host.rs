@@ -14,16 +14,17 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use crate::{
     acquirer::Acquirer,
     clock::{Clock, transmission_date_time},
+    codec::WireCodec,
     counters::Counters,
     iso8583_rs_codec::CodecError,
     issuer::Issuer,
+    line::{Line, LineError},
     message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES, Unreadable},
     net::{Listener, Stream},
     network,
     outcome::Outcome,
     response_code::ResponseCode,
     tap::{Direction, Tap, TappedLine},
-    wire::{Line, LineError, WireCodec},
 };
 
 /// The most connections that a host holds at once; further ones are closed as they come.

@@ -5,8 +5,8 @@
 //!
 //! - [`config`]: what to simulate; [`sim`]: starts it, and is the handle to what runs.
 //! - `tls`: TLS 1.3, mutual, a private root for each host.
-//! - `host`: a listener and its connections; `wire`: bytes, frames, codecs; [`iso8583_rs_codec`]:
-//!   another project's codec in a process of its own.
+//! - `host`: a listener and its connections; `line`: bytes and frames; `codec`: between bytes and messages, by
+//!   our codec or by [`iso8583_rs_codec`], another project's in a process of its own.
 //! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo.
 //! - `acquirer`: forwards by BIN over its own links and relays the answers.
 //! - [`issuer`]: accounts, rules and holds; [`response_code`]: what DE 39 can say.
@@ -56,13 +56,14 @@
 //! ```
 
 mod acquirer;
+mod codec;
 mod host;
+mod line;
 mod message;
 mod network;
 mod outcome;
 mod random;
 mod tls;
-mod wire;
 
 pub mod clock;
 pub mod config;

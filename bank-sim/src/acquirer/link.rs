@@ -17,12 +17,12 @@ use tokio::sync::{mpsc, watch};
 use super::in_flight::InFlight;
 use crate::{
     clock::Clock,
+    codec::WireCodec,
     counters::{Counters, HostCounters},
     message::{BankMessage, ECHOED_DES},
     net::Net,
     response_code::ResponseCode,
     tap::Tap,
-    wire::WireCodec,
 };
 
 /// How many requests may wait to be written; further ones are answered with 91.

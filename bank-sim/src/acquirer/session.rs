@@ -17,12 +17,12 @@ use super::{
 use crate::{
     clock::transmission_date_time,
     iso8583_rs_codec::CodecError,
+    line::{Line, LineError},
     message::{BankMessage, ECHOED_NETWORK_DES},
     net::Stream,
     network,
     response_code::ResponseCode,
     tap::{Direction, TappedLine},
-    wire::{Line, LineError},
 };
 
 /// How many requests or answers are handled before the line is looked at again.

@@ -23,8 +23,8 @@ use super::pipe::{
     refusal_of,
 };
 use crate::{
+    line::{Line, LineError},
     message::{BankMessage, Unreadable},
-    wire::{Line, LineError},
 };
 
 /// The spec that the child reads.

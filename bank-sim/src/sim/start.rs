@@ -14,6 +14,7 @@ use super::{RunningHost, RunningSim, SimError, bind, run_host};
 use crate::{
     acquirer::{Acquirer, Link, LinkSettings, LinkTarget},
     clock::{Clock, SystemClock},
+    codec::WireCodec,
     config::{AcquirerConfig, ConfigError, IssuerCodec, IssuerConfig, LinkConfig, SimConfig},
     host::{Host, Role},
     iso8583_rs_codec::Iso8583RsCodec,
@@ -21,7 +22,6 @@ use crate::{
     net::Net,
     tap::Tap,
     tls,
-    wire::WireCodec,
 };
 
 /// Starts simulators.
