@@ -1,7 +1,7 @@
 //! Host profiles: everything payswitch knows of a bank host, as data. Adding a bank is adding a
 //! file; `hosts/acquirer.toml` is the template, with a comment on every key.
 //!
-//! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `messages`,
+//! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `message`, `messages`,
 //!   `sources`, `answers`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`, `word`:
 //!   values of TOML as text, and as one of a few words.
 
@@ -36,6 +36,7 @@ mod answers;
 mod checks;
 mod file;
 pub mod load;
+mod message;
 mod messages;
 pub mod reading;
 mod sources;

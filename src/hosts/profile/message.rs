@@ -1,0 +1,402 @@
+//! Checks one message of a profile: how its operation travels, and what it holds.
+
+use std::time::Duration;
+
+use iso8583::mti::{Class, Function};
+use iso8583::{Dialect, Mti};
+
+use crate::hosts::message::contents::Reason;
+use crate::hosts::message::definition::{
+    Mapping, MessageProfile, OriginalNumbers, Repeats, Style, UnknownRule,
+};
+use crate::hosts::message::element::ElementName;
+use crate::hosts::message::match_key::{KeyField, MatchRule};
+use crate::hosts::message::response_codes::ResponseCodes;
+use crate::hosts::message::source::{NamedSource, Source};
+use crate::hosts::message::subelements::SubelementWidths;
+use crate::payment::operation::OperationKind;
+
+use super::answers::{match_rule, response_codes};
+use super::file::{MessageFile, RepeatsFile};
+use super::reading::{LONGEST_WAIT, ProfileError, Reading};
+use super::sources::{element, fields, is_secret};
+
+/// The most messages of one kind to a host in a second, and of one operation in its life.
+const MOST_REPEATS: usize = 100_000;
+/// The most advices that wait for a host's answer at once.
+const MOST_WINDOW: usize = 1000;
+/// The most that a wait grows from one repeat to the next.
+const MOST_FACTOR: usize = 10;
+
+/// What messages have where they say nothing else.
+pub(super) struct Defaults<'a> {
+    pub(super) match_rule: MatchRule,
+    pub(super) response_codes: ResponseCodes,
+    pub(super) subelements: SubelementWidths,
+    pub(super) dialect: &'a Dialect,
+}
+
+/// One message that is being checked.
+pub(super) struct Check<'a> {
+    pub(super) reading: &'a Reading<'a>,
+    pub(super) table: String,
+    pub(super) kind: OperationKind,
+    pub(super) file: &'a MessageFile,
+    pub(super) defaults: &'a Defaults<'a>,
+}
+
+impl Check<'_> {
+    fn fault(&self, key: &str, expected: impl Into<String>, got: impl ToString) -> ProfileError {
+        self.reading
+            .fault(format!("{}{key}", self.table), expected, got)
+    }
+
+    /// The message.
+    ///
+    /// # Errors
+    /// When a key of it is wrong.
+    pub(super) fn message(&self) -> Result<MessageProfile, ProfileError> {
+        let style = self.file.style;
+        let advice = style == Style::Advice;
+        if self.kind == OperationKind::Authorization && style != Style::Request {
+            let expected = "\"request\": an authorization is answered before the merchant is";
+            return Err(self.fault("style", expected, format!("{style:?}").to_lowercase()));
+        }
+        let mapping = match style {
+            Style::Request | Style::Advice => Some(self.mapping()?),
+            Style::File | Style::None => {
+                self.no_message()?;
+                None
+            }
+        };
+        let codes = ResponseCodes {
+            advice,
+            ..self.defaults.response_codes.clone()
+        };
+        let rule = match_rule(
+            self.reading,
+            &self.table,
+            self.file.match_key.as_deref(),
+            self.file.match_where_echoed.as_deref(),
+            self.defaults.match_rule,
+        )?;
+        if let Some(mapping) = &mapping {
+            self.key_is_sent(rule, mapping)?;
+        }
+        let mti = mapping
+            .as_ref()
+            .map_or(Mti::AUTHORIZATION_REQUEST, |mapping| mapping.mti);
+        Ok(MessageProfile {
+            kind: self.kind,
+            style,
+            unknown: self.unknown()?,
+            repeats: self.repeats(mti)?,
+            match_rule: rule,
+            response_codes: response_codes(
+                self.reading,
+                &self.table,
+                &self.file.response_codes,
+                &codes,
+            )?,
+            error_element: self.error_element()?,
+            keep: self.keep()?,
+            sent: Vec::new(),
+            numbers: mapping
+                .as_ref()
+                .map(|mapping| original_numbers(&mapping.fields))
+                .unwrap_or_default(),
+            mapping,
+        })
+    }
+
+    /// An operation that does not travel as a message has nothing that only messages have.
+    fn no_message(&self) -> Result<(), ProfileError> {
+        let file = self.file;
+        let there = [
+            ("mti", file.mti.is_some()),
+            ("fields", !file.fields.is_empty()),
+            ("reasons", !file.reasons.is_empty()),
+            ("repeats", file.repeats.is_some()),
+            ("keep", !file.keep.is_empty()),
+            ("response_codes", !file.response_codes.is_empty()),
+        ];
+        match there.iter().find(|(_, there)| *there) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let expected = "nothing, since operations of this style are no messages";
+                Err(self.fault(key, expected, "a value"))
+            }
+        }
+    }
+
+    fn mapping(&self) -> Result<Mapping, ProfileError> {
+        let mti = self.mti()?;
+        let response_mti = match &self.file.response_mti {
+            None => mti.response(),
+            Some(text) => text.parse().ok().filter(|mti: &Mti| mti.is_response()),
+        };
+        let response_mti = response_mti.ok_or_else(|| {
+            let got = self.file.response_mti.as_deref().unwrap_or("none");
+            self.fault("response_mti", "the message type of an answer", got)
+        })?;
+        let fields = fields(
+            self.reading,
+            &self.table,
+            &self.file.fields,
+            self.defaults.subelements,
+        )?;
+        let is_there = |de: u8| fields.iter().any(|(there, _)| *there == de);
+        // Without its currency an amount means another one.
+        for de in [4, 11, 49] {
+            if !is_there(de) {
+                return Err(self.fault("fields", format!("a source for DE {de}"), "none"));
+            }
+        }
+        let mapping = Mapping {
+            mti,
+            response_mti,
+            fields,
+            reasons: self
+                .file
+                .reasons
+                .iter()
+                .map(|(reason, code)| (*reason, code.clone()))
+                .collect(),
+        };
+        self.reasons_are_named(&mapping)?;
+        self.original_is_named(&mapping)?;
+        Ok(mapping)
+    }
+
+    fn mti(&self) -> Result<Mti, ProfileError> {
+        let Some(text) = &self.file.mti else {
+            return Err(self.fault("mti", "a message type", "none"));
+        };
+        let mti: Mti = text
+            .parse()
+            .map_err(|_| self.fault("mti", "a message type of four digits", format!("{text:?}")))?;
+        let function = match self.file.style {
+            Style::Request => (Function::Request, "a request, such as 0100 or 0200"),
+            _ => (Function::Advice, "an advice, such as 0220 or 0420"),
+        };
+        if mti.function() != function.0 || mti.is_repeat() {
+            return Err(self.fault("mti", function.1, text));
+        }
+        let (fits, expected) = match self.kind {
+            // A financial request debits at once.
+            OperationKind::Authorization | OperationKind::Increment => (
+                mti.class() == Class::Authorization,
+                "the class of authorizations, x1xx",
+            ),
+            OperationKind::Reversal => (
+                mti.class() == Class::Reversal,
+                "the class of reversals, x4xx",
+            ),
+            _ => (
+                matches!(
+                    mti.class(),
+                    Class::Authorization | Class::Financial | Class::Reversal
+                ),
+                "an authorization, financial or reversal message: x1xx, x2xx or x4xx",
+            ),
+        };
+        if !fits {
+            return Err(self.fault("mti", expected, text));
+        }
+        Ok(mti)
+    }
+
+    /// A source `reason` and the codes of reasons belong together.
+    fn reasons_are_named(&self, mapping: &Mapping) -> Result<(), ProfileError> {
+        let is_reason = |source: &Source| *source == Source::Named(NamedSource::Reason);
+        let named = mapping
+            .fields
+            .iter()
+            .any(|(_, source)| source.contains(is_reason));
+        let needed: &[Reason] = match self.kind {
+            OperationKind::Reversal => {
+                &[Reason::TimeOut, Reason::LateApproval, Reason::UnclearAnswer]
+            }
+            OperationKind::Void => &[Reason::Void],
+            _ => &[],
+        };
+        if !named && !mapping.reasons.is_empty() {
+            let expected = "a data element with the source \"reason\", since there are reasons";
+            return Err(self.fault("fields", expected, "none"));
+        }
+        if named && mapping.reasons.is_empty() {
+            let expected = format!(
+                "a code for each of {}",
+                Reason::ALL.map(Reason::name).join(", ")
+            );
+            return Err(self.fault("reasons", expected, "none"));
+        }
+        let has = |reason: &Reason| mapping.reasons.iter().any(|(there, _)| there == reason);
+        match needed.iter().find(|reason| named && !has(reason)) {
+            None => Ok(()),
+            Some(reason) => {
+                Err(self.fault("reasons", format!("a code for {}", reason.name()), "none"))
+            }
+        }
+    }
+
+    /// A reversal that does not say what it reverses reverses nothing.
+    fn original_is_named(&self, mapping: &Mapping) -> Result<(), ProfileError> {
+        let any = |wanted: fn(&Source) -> bool| {
+            mapping
+                .fields
+                .iter()
+                .any(|(_, source)| source.contains(wanted))
+        };
+        let has_original = any(Source::needs_original);
+        let is_authorization = self.kind == OperationKind::Authorization;
+        if is_authorization && has_original {
+            let expected = "no source that needs an original, since an authorization has none";
+            return Err(self.fault("fields", expected, "one"));
+        }
+        if self.kind == OperationKind::Reversal && !any(Source::names_original) {
+            let expected = "a source by which the host finds the original: original_data, \
+                            original_stan, original_rrn or kept";
+            return Err(self.fault("fields", expected, "none"));
+        }
+        let is_cvv = |source: &Source| *source == Source::Named(NamedSource::Cvv);
+        if has_original && any(is_cvv) {
+            let expected = "no source \"cvv\", which is not kept for later messages";
+            return Err(self.fault("fields", expected, "one"));
+        }
+        Ok(())
+    }
+
+    /// A host can't echo what it was not sent: each of its answers would go unmatched.
+    fn key_is_sent(&self, rule: MatchRule, mapping: &Mapping) -> Result<(), ProfileError> {
+        let sent = |de: u8| mapping.fields.iter().any(|(there, _)| *there == de);
+        KeyField::DES
+            .into_iter()
+            .filter(|field| rule.always.contains(*field))
+            .filter_map(KeyField::de)
+            .find(|de| !sent(*de))
+            .map_or(Ok(()), |de| {
+                let expected = format!("a source for DE {de}, which is in match_key");
+                Err(self.fault("fields", expected, "none"))
+            })
+    }
+
+    fn unknown(&self) -> Result<UnknownRule, ProfileError> {
+        let usual = match (self.file.style, self.kind) {
+            (Style::Advice | Style::File | Style::None, _) => UnknownRule::Repeat,
+            (Style::Request, OperationKind::Refund | OperationKind::Inquiry) => UnknownRule::Wait,
+            (Style::Request, OperationKind::Reversal | OperationKind::Void) => UnknownRule::Repeat,
+            (Style::Request, _) => UnknownRule::Reverse,
+        };
+        let Some(rule) = self.file.unknown else {
+            return Ok(usual);
+        };
+        let may_reverse = usual == UnknownRule::Reverse;
+        if rule == UnknownRule::Reverse && !may_reverse {
+            let expected =
+                "\"repeat\", \"inquire\" or \"wait\": this operation is never reversed by itself";
+            return Err(self.fault("unknown", expected, "\"reverse\""));
+        }
+        if rule == UnknownRule::Repeat && may_reverse {
+            let expected =
+                "\"reverse\", \"inquire\" or \"wait\": a request is written at most once";
+            return Err(self.fault("unknown", expected, "\"repeat\""));
+        }
+        Ok(rule)
+    }
+
+    fn repeats(&self, mti: Mti) -> Result<Repeats, ProfileError> {
+        let default = RepeatsFile::default();
+        let raw = self.file.repeats.as_ref().unwrap_or(&default);
+        let key = |name: &str| format!("{}repeats.{name}", self.table);
+        let own_repeat = if self.file.style == Style::Advice {
+            mti.repeat().unwrap_or(mti)
+        } else {
+            mti
+        };
+        let repeat_mti = match raw.mti.as_deref() {
+            None => own_repeat,
+            Some("same") => mti,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|got: &Mti| Some(*got) == mti.repeat())
+                .ok_or_else(|| {
+                    let repeat = mti.repeat().map_or_else(String::new, |mti| mti.to_string());
+                    let expected = format!("\"{repeat}\" or \"same\"");
+                    self.fault("repeats.mti", expected, format!("{text:?}"))
+                })?,
+        };
+        let millis = |name, got: Option<u64>, usual| {
+            self.reading
+                .millis(key(name), got.unwrap_or(usual), LONGEST_WAIT * 24)
+        };
+        let number = |name, got: Option<u32>, usual: u32, most| {
+            let got = got.unwrap_or(usual);
+            let within = usize::try_from(got).unwrap_or(usize::MAX);
+            self.reading.within(key(name), within, most).map(|_| got)
+        };
+        let first = millis("first_ms", raw.first_ms, 5000)?;
+        let longest = millis("longest_ms", raw.longest_ms, 3_600_000)?;
+        if longest < first {
+            let expected = "at least first_ms";
+            return Err(self.fault("repeats.longest_ms", expected, milliseconds(longest)));
+        }
+        Ok(Repeats {
+            mti: repeat_mti,
+            first,
+            longest,
+            factor: number("factor", raw.factor, 2, MOST_FACTOR)?,
+            cap: number("cap", raw.cap, 100, MOST_REPEATS)?,
+            per_second: number("per_second", raw.per_second, 10, MOST_REPEATS)?,
+            window: self
+                .reading
+                .within(key("window"), raw.window.unwrap_or(4), MOST_WINDOW)?,
+        })
+    }
+
+    fn error_element(&self) -> Result<Option<u8>, ProfileError> {
+        let known = |de: &u8| self.defaults.dialect.field(*de).is_some();
+        match self.file.error_element {
+            Some(de) if !known(&de) => Err(self.fault("error_element", "a DE of the dialect", de)),
+            element => Ok(element),
+        }
+    }
+
+    fn keep(&self) -> Result<Vec<ElementName>, ProfileError> {
+        let mut keep = Vec::with_capacity(self.file.keep.len());
+        for value in &self.file.keep {
+            let widths = self.defaults.subelements;
+            let name = element(self.reading, "keep", &self.table, value, widths)?;
+            let format = self
+                .defaults
+                .dialect
+                .field(name.de)
+                .map(|field| field.format());
+            if is_secret(name.de) {
+                let expected = "no element that may hold card data: it is never kept";
+                return Err(self.fault("keep", expected, name));
+            }
+            if format.is_none_or(|format| format == iso8583::field::Format::B) {
+                let expected = "elements that the dialect has as text";
+                return Err(self.fault("keep", expected, name));
+            }
+            keep.push(name);
+        }
+        Ok(keep)
+    }
+}
+
+/// Which numbers of the message are those of its original.
+fn original_numbers(fields: &[(u8, Source)]) -> OriginalNumbers {
+    let has = |de, named| fields.contains(&(de, Source::Named(named)));
+    OriginalNumbers {
+        stan: has(11, NamedSource::OriginalStan),
+        rrn: has(37, NamedSource::OriginalRrn),
+        transmission_date_time: has(7, NamedSource::OriginalTransmissionDateTime),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u128 {
+    duration.as_millis()
+}
