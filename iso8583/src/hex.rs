@@ -49,11 +49,9 @@ pub fn encode(bytes: &[u8]) -> String {
 pub fn encode_lower(bytes: &[u8]) -> String {
     // A decimal digit has this bit already.
     let lower = |digit: u8| char::from(digit | 0x20);
-    bytes
-        .iter()
-        .flat_map(|byte| digits(*byte))
-        .map(lower)
-        .collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().flat_map(|byte| digits(*byte)).map(lower));
+    text
 }
 
 /// `N` bytes from lower-case digits; `None` for anything else.

@@ -51,11 +51,11 @@ struct Intent {
 /// What came of recording an intent.
 enum Begun {
     /// It is durable: its message may be sent.
-    Recorded(Intent),
+    Recorded(Box<Intent>),
     /// The same request was answered before.
     Answered(Concluded),
     /// Its COMMIT was not confirmed, so its message is not sent.
-    CommitUnknown(Intent, String),
+    CommitUnknown(Box<Intent>, String),
 }
 
 impl Intent {
@@ -126,7 +126,7 @@ impl Operations {
         let begun = self
             .begin(flow, payment_id, operation_id, &call, &command)
             .await?;
-        let intent = match begun {
+        let mut intent = match begun {
             Begun::Recorded(intent) => intent,
             Begun::Answered(answer) => return Ok(answer),
             Begun::CommitUnknown(intent, reason) => {
@@ -135,11 +135,11 @@ impl Operations {
             }
         };
         let asked_at = Instant::now();
-        let (intent, exchange) = self.exchange(&call, intent).await;
+        let exchange = self.exchange(&call, &mut intent).await;
         let waited = asked_at.elapsed();
         let Intent {
             payment, operation, ..
-        } = intent;
+        } = *intent;
         let outcome = self.decide(flow, (payment, operation), &exchange)?;
         let bank_us = match (outcome.operation.bank_us, &outcome.owed) {
             (Some(bank_us), _) => u64::try_from(bank_us).unwrap_or(0),
@@ -237,7 +237,7 @@ impl Operations {
         (payment_id, operation_id): (PaymentId, OperationId),
         plan: Plan,
         now: UnixMillis,
-    ) -> Result<Option<Intent>, OperationError<F::Refusal>> {
+    ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
         let original = match plan.original_id {
             None => None,
             Some(original_id) => {
@@ -309,7 +309,7 @@ impl Operations {
                 Err(_) => return Ok(None),
             },
         };
-        Ok(Some(Intent {
+        Ok(Some(Box::new(Intent {
             claim: RequestClaim {
                 merchant_id: call.merchant.id,
                 method: F::METHOD,
@@ -323,17 +323,16 @@ impl Operations {
             original,
             reason: plan.reason,
             card: plan.card,
-        }))
+        })))
     }
 
     /// Sends the message of a recorded operation. The card is wiped as soon as the bank has answered.
-    async fn exchange(&self, call: &Call, mut intent: Intent) -> (Intent, Exchange) {
+    async fn exchange(&self, call: &Call, intent: &mut Intent) -> Exchange {
         let card = intent.card.take();
         // The wall clock too, by which another node takes this operation for left behind: the other clock
         // stands still while a machine sleeps.
         if self.clock.now() >= intent.operation.deadline {
-            let too_late = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-            return (intent, too_late);
+            return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         }
         let card = card.as_ref().map(|card| CardFields {
             pan: card.pan.digits(),
@@ -346,8 +345,7 @@ impl Operations {
             ..Outgoing::first(&intent.operation, &call.merchant, card)
         };
         let deadline = call.received_at + BANK_WITHIN;
-        let exchange = self.hosts.send(message, deadline).await;
-        (intent, exchange)
+        self.hosts.send(message, deadline).await
     }
 
     /// What this very request was answered before, if it was.

@@ -35,6 +35,16 @@ impl Adjustment {
         self.event.allowed_states()
     }
 
+    /// Whether no amount but the authorized one changes.
+    #[must_use]
+    pub fn only_authorizes(&self) -> bool {
+        let authorized = Amounts {
+            authorized_minor: self.change.authorized_minor,
+            ..Amounts::ZERO
+        };
+        self.change == authorized
+    }
+
     /// The payment after this adjustment, one version on.
     ///
     /// # Errors

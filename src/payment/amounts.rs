@@ -8,19 +8,35 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Amounts {
     /// What the issuer holds or held.
+    #[serde(skip_serializing_if = "is_zero")]
     pub authorized_minor: i64,
     /// The share of `authorized_minor` that an increment in progress asks for.
+    #[serde(skip_serializing_if = "is_zero")]
     pub authorized_pending_minor: i64,
     /// What was captured.
+    #[serde(skip_serializing_if = "is_zero")]
     pub captured_minor: i64,
     /// The share of `captured_minor` that a capture in progress asks for.
+    #[serde(skip_serializing_if = "is_zero")]
     pub captured_pending_minor: i64,
     /// What was refunded.
+    #[serde(skip_serializing_if = "is_zero")]
     pub refunded_minor: i64,
     /// The share of `refunded_minor` that a refund in progress asks for.
+    #[serde(skip_serializing_if = "is_zero")]
     pub refunded_pending_minor: i64,
     /// What is disputed.
+    #[serde(skip_serializing_if = "is_zero")]
     pub disputed_minor: i64,
+}
+
+/// Most amounts of most payments are zero; a record of them leaves those out.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(amount_minor: &i64) -> bool {
+    *amount_minor == 0
 }
 
 /// A change of amounts that would break a limit. Nothing was changed.

@@ -214,14 +214,24 @@ fn count(rows: &[&[Value]]) -> usize {
     rows.iter().map(|row| row.len()).sum()
 }
 
-/// A shared text goes to SQLite's thread without being copied.
+/// A shared text goes to SQLite's thread without being copied. The driver copies a static one, twice; so the
+/// few different names of a batch become shared texts first.
 fn sqlite_arguments(rows: &[&[Value]]) -> Result<SqliteArguments, sqlx::Error> {
     let mut arguments = SqliteArguments::default();
     arguments.reserve(count(rows), 0);
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let mut shared = |text: &'static str| -> Arc<str> {
+        if let Some(name) = names.iter().find(|name| ***name == *text) {
+            return Arc::clone(name);
+        }
+        let name: Arc<str> = text.into();
+        names.push(Arc::clone(&name));
+        name
+    };
     for value in all(rows) {
         match value {
             Value::Text(text) => arguments.add(Arc::clone(text)),
-            Value::Static(text) => arguments.add(*text),
+            Value::Static(text) => arguments.add(shared(text)),
             Value::OptionalText(text) => arguments.add(text.clone()),
             Value::Integer(number) => arguments.add(*number),
             Value::OptionalInteger(number) => arguments.add(*number),

@@ -65,6 +65,22 @@ pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
     returning: "",
 };
 
+/// As [`ADJUSTED_PAYMENTS`], where nothing but the authorized amount changes: every authorization ends so,
+/// and half the values are bound.
+pub(in crate::store) const AUTHORIZED_PAYMENTS: ManyRows = ManyRows {
+    name: "authorized payments",
+    before: "WITH changed (id, version, state, state_detail, updated_at_ms, authorized) \
+        AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT))",
+    after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
+        state = changed.state, state_detail = changed.state_detail, \
+        updated_at_ms = changed.updated_at_ms, \
+        authorized_minor = authorized_minor + changed.authorized \
+        FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1",
+    returning: "",
+};
+
 /// An adjusted payment that something else may have changed: only where its state is one of `allowed`
 /// (names between bars) and its limits hold. It returns what the next state follows from, and
 /// [`PAYMENT_STATES`] writes that.
@@ -133,7 +149,8 @@ pub(in crate::store) fn new_payment_row(
         texts.text(payment.merchant_id).into(),
         payment.merchant_reference.as_str().into(),
         payment.customer_reference.clone().into(),
-        texts.text(payment.authorization.operation_id).into(),
+        // A new payment is recorded with the operation that authorizes it.
+        (&names.operation_id).into(),
         payment.amount.amount_minor().into(),
         Value::Static(payment.amount.currency().code()),
         Value::Static(payment.state.name()),
@@ -144,7 +161,8 @@ pub(in crate::store) fn new_payment_row(
     ])
 }
 
-/// A row of [`ADJUSTED_PAYMENTS`]: `expected` is the payment after `adjustment`.
+/// A row of [`ADJUSTED_PAYMENTS`], or of [`AUTHORIZED_PAYMENTS`] where that is enough: `expected` is the
+/// payment after `adjustment`.
 pub(in crate::store) fn adjusted_payment_row(
     texts: &mut TextBuffer,
     expected: &Payment,
@@ -158,7 +176,11 @@ pub(in crate::store) fn adjusted_payment_row(
         texts.json(&expected.state)?.into(),
         adjustment.at.as_i64().into(),
     ];
-    row.extend(amounts_row(&adjustment.change));
+    if adjustment.only_authorizes() {
+        row.push(adjustment.change.authorized_minor.into());
+    } else {
+        row.extend(amounts_row(&adjustment.change));
+    }
     Ok(row)
 }
 

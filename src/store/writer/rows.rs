@@ -12,7 +12,9 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::tables::idempotency::CLAIMS;
 use crate::store::tables::operations::{NEW_OPERATIONS, STEPS};
-use crate::store::tables::payments::{ADJUSTED_PAYMENTS, MovedPayment, NEW_PAYMENTS};
+use crate::store::tables::payments::{
+    ADJUSTED_PAYMENTS, AUTHORIZED_PAYMENTS, MovedPayment, NEW_PAYMENTS,
+};
 use crate::store::tables::reversals::REVERSALS;
 use crate::store::tables::used_envelopes::ENVELOPES;
 
@@ -59,7 +61,7 @@ pub(in crate::store) struct StepRow {
 }
 
 /// The statements of a change that nothing stands in the way of, in the order in which they run.
-pub(in crate::store) const PARTS: [Part; 7] = [
+pub(in crate::store) const PARTS: [Part; 8] = [
     (&CLAIMS, |rows| rows.claim.as_deref()),
     (&ENVELOPES, |rows| rows.envelope.as_deref()),
     (&NEW_PAYMENTS, |rows| rows.new_payment.as_deref()),
@@ -67,11 +69,15 @@ pub(in crate::store) const PARTS: [Part; 7] = [
     (&STEPS, |rows| {
         rows.step.as_ref().map(|row| row.values.as_slice())
     }),
-    (&ADJUSTED_PAYMENTS, |rows| {
-        rows.adjusted.as_ref().map(|row| row.values.as_slice())
-    }),
+    (&AUTHORIZED_PAYMENTS, |rows| adjusted(rows, true)),
+    (&ADJUSTED_PAYMENTS, |rows| adjusted(rows, false)),
     (&REVERSALS, |rows| rows.reversal.as_deref()),
 ];
+
+fn adjusted(rows: &ChangeRows, only_authorizes: bool) -> Option<&[Value]> {
+    let row = rows.adjusted.as_ref()?;
+    (row.adjustment.only_authorizes() == only_authorizes).then_some(row.values.as_slice())
+}
 
 /// How many shapes of change there are.
 pub(in crate::store) const SHAPES: usize = 1 << PARTS.len();

@@ -1,5 +1,6 @@
 //! One transaction for a batch: multi-row statements in the order of [`PARTS`], which is the same on every
-//! node, so that two nodes rarely wait for each other. Each statement's rows are sorted by their key.
+//! node, so that two nodes rarely wait for each other. On PostgreSQL each statement's rows are sorted by
+//! their key, for the same reason.
 //!
 //! After an error nothing is committed. So a failed statement need not undo its own rows (OR FAIL), and
 //! SQLite need not keep a copy of each page that it changes. (It still does where a foreign key is
@@ -146,13 +147,18 @@ impl Writing<'_, '_> {
             };
             groups.entry(group).or_default().push(change);
         }
-        for group in groups.into_values() {
+        for mut group in groups.into_values() {
+            group.sort_unstable_by(|one, other| one.operation_id.cmp(&other.operation_id));
             let mut parts = Vec::with_capacity(PARTS.len());
             for (statement, row) in PARTS {
                 let mut rows: Vec<&[Value]> =
                     group.iter().filter_map(|change| row(change)).collect();
                 if !rows.is_empty() {
-                    sort(&mut rows);
+                    // On SQLite the order of the operations is enough: it is about that of the keys, so that
+                    // rows go in side by side, and nobody waits for a lock that another writer holds.
+                    if self.engine == Engine::Postgres {
+                        sort(&mut rows);
+                    }
                     parts.push(Part { statement, rows });
                 }
             }
