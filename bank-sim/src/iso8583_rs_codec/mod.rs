@@ -3,14 +3,12 @@
 //! The crate reads one spec per process from the environment, prints to standard output and panics
 //! on bytes that it does not expect. So it lives in a child: the same program, started with a hidden
 //! first argument, with `SPEC_FILE` set and one end of a socket pair as its standard input. Only its
-//! codec is used, behind a guard that checks lengths first. A child that dies is started again, a
+//! codec is used, behind ours, which checks lengths first. A child that dies is started again, a
 //! bounded number of times.
 
 mod child;
-mod guard;
 mod parent;
 mod pipe;
-mod wire_table;
 
 use std::process::ExitCode;
 
