@@ -5,69 +5,20 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// DE 39 as the bank sent it: two letters or digits (ISO 8583:1987, an 2). Codes that no table lists
-/// are kept as they are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ResponseCode([u8; 2]);
+use super::reference::{InvalidReference, fixed_text};
 
-/// A text that can't stand in DE 39.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a response code of two letters or digits, got {got:?}")]
-pub struct InvalidResponseCode {
-    /// The text as it came, cut to 10 characters.
-    pub got: String,
-}
+fixed_text!(
+    /// DE 39 as the bank sent it: two letters or digits (ISO 8583:1987, an 2). Codes that no table lists
+    /// are kept as they are.
+    ResponseCode,
+    2,
+    u8::is_ascii_alphanumeric,
+    "a response code of two letters or digits"
+);
 
 impl ResponseCode {
     /// `00`, approved.
     pub const APPROVED: Self = Self(*b"00");
-
-    /// The two characters.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl FromStr for ResponseCode {
-    type Err = InvalidResponseCode;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        <[u8; 2]>::try_from(text.as_bytes())
-            .ok()
-            .filter(|bytes| bytes.iter().all(u8::is_ascii_alphanumeric))
-            .map(Self)
-            .ok_or_else(|| InvalidResponseCode {
-                got: text.chars().take(10).collect(),
-            })
-    }
-}
-
-impl TryFrom<String> for ResponseCode {
-    type Error = InvalidResponseCode;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<ResponseCode> for String {
-    fn from(code: ResponseCode) -> Self {
-        code.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for ResponseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for ResponseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// What a declining bank meant, in words that are the same for every bank.

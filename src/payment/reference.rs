@@ -56,7 +56,7 @@ impl SequenceNumber {
 #[serde(try_from = "u32", into = "u32")]
 pub struct Stan(u32);
 
-/// A number or text that is no STAN or RRN.
+/// A number or text that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got {got:?}")]
 pub struct InvalidReference {
@@ -101,98 +101,80 @@ impl fmt::Display for Stan {
     }
 }
 
-/// Retrieval reference number, DE 37: twelve letters or digits (an 12).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Rrn([u8; 12]);
+/// A text of a fixed number of ASCII characters, each of which is `allowed`.
+macro_rules! fixed_text {
+    ($(#[$doc:meta])* $name:ident, $length:literal, $allowed:path, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; $length]);
 
-impl Rrn {
-    /// The twelve characters.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
+        impl $name {
+            /// The characters.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                std::str::from_utf8(&self.0).unwrap_or_default()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidReference;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                <[u8; $length]>::try_from(text.as_bytes())
+                    .ok()
+                    .filter(|bytes| bytes.iter().all($allowed))
+                    .map(Self)
+                    .ok_or_else(|| InvalidReference {
+                        expected: $expected,
+                        got: text.chars().take(20).collect(),
+                    })
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidReference;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
 }
+pub(super) use fixed_text;
 
-impl FromStr for Rrn {
-    type Err = InvalidReference;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        <[u8; 12]>::try_from(text.as_bytes())
-            .ok()
-            .filter(|bytes| bytes.iter().all(u8::is_ascii_alphanumeric))
-            .map(Self)
-            .ok_or_else(|| InvalidReference {
-                expected: "an RRN of twelve letters or digits",
-                got: text.chars().take(20).collect(),
-            })
-    }
-}
-
-impl TryFrom<String> for Rrn {
-    type Error = InvalidReference;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Rrn> for String {
-    fn from(rrn: Rrn) -> Self {
-        rrn.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for Rrn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Rrn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Message type indicator: four digits (ISO 8583:1987, clause 4.1), for instance `0100`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mti([u8; 4]);
-
-impl Mti {
-    /// The four digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl FromStr for Mti {
-    type Err = InvalidReference;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        <[u8; 4]>::try_from(text.as_bytes())
-            .ok()
-            .filter(|bytes| bytes.iter().all(u8::is_ascii_digit))
-            .map(Self)
-            .ok_or_else(|| InvalidReference {
-                expected: "a message type of four digits",
-                got: text.chars().take(20).collect(),
-            })
-    }
-}
-
-impl fmt::Display for Mti {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Mti {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+fixed_text!(
+    /// Retrieval reference number, DE 37: twelve letters or digits (an 12).
+    Rrn,
+    12,
+    u8::is_ascii_alphanumeric,
+    "an RRN of twelve letters or digits"
+);
+fixed_text!(
+    /// Message type indicator: four digits (ISO 8583:1987, clause 4.1), for instance `0100`.
+    Mti,
+    4,
+    u8::is_ascii_digit,
+    "a message type of four digits"
+);
 
 #[cfg(test)]
 mod tests {
