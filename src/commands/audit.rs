@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::error::CommandError;
-use super::operators_door::{OperatorsDoor, moment, short, table, told};
-use super::output::print_line;
+use super::operators_door::{OperatorsDoor, moment, short, told};
+use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::audit_service_client::AuditServiceClient;

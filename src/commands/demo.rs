@@ -24,7 +24,8 @@ use crate::commands::error::CommandError;
 use crate::commands::output::print_line;
 use crate::commands::ready_file::ReadyFile;
 use crate::commands::runtime::runtime;
-use crate::commands::serve::{StopSignal, without_password};
+use crate::commands::serve::StopSignal;
+use crate::config::store::shown_url;
 use crate::random::Random;
 use crate::telemetry::{self, LogFormat};
 
@@ -257,7 +258,7 @@ fn print_how_to_go_on(stand: &Stand, data: &Path) -> Result<(), CommandError> {
     }
     print_line!("CA             {ca}")?;
     print_line!("keys to seal   {}", stand.jwks_path.display())?;
-    print_line!("database       {}", without_password(&stand.database_url))?;
+    print_line!("database       {}", shown_url(&stand.database_url))?;
     print_line!("log            {}", data.join("payswitch.log").display())?;
     print_line!("\nTry it:\n")?;
     let grpcurl =

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::error::{CommandError, FAILED};
-use super::operators_door::{OperatorsDoor, Why, moment, short, table, told};
-use super::output::print_line;
+use super::operators_door::{OperatorsDoor, Why, moment, short, told};
+use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::host_service_client::HostServiceClient;

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 
 use super::error::CommandError;
 use super::moment::second;
-use super::output::print_line;
+use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::app;
 use crate::card::custody::{self, MasterKey};
@@ -222,7 +221,7 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
             set_active(store, &merchant, true).await?;
             print_line!("{merchant} may take payments")?;
         }
-        Action::List => print_line!("{}", table(&store.list_merchants().await?))?,
+        Action::List => print_line!("{}", merchant_table(&store.list_merchants().await?))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -257,9 +256,7 @@ fn try_master_key(sealing_keys: &Path, master_key: &MasterKey) -> Result<(), Com
 }
 
 fn key_table(keys: &[ApiKeyRecord]) -> Result<Table, CommandError> {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["key", "label", "created", "revoked"]);
+    let mut table = table(&["key", "label", "created", "revoked"]);
     for key in keys {
         table.add_row([
             key.key_id.as_str(),
@@ -271,10 +268,8 @@ fn key_table(keys: &[ApiKeyRecord]) -> Result<Table, CommandError> {
     Ok(table)
 }
 
-fn table(merchants: &[Merchant]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+fn merchant_table(merchants: &[Merchant]) -> Table {
+    let mut table = table(&[
         "merchant", "name", "city", "MCC", "terminal", "acquirer", "active",
     ]);
     for merchant in merchants {

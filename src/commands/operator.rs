@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::error::CommandError;
-use super::operators_door::{OperatorsDoor, Why, moment, short, table, told};
-use super::output::print_line;
+use super::operators_door::{OperatorsDoor, Why, moment, short, told};
+use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::operator_service_client::OperatorServiceClient;

@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use prost_types::Timestamp;
 use serde::Deserialize;
 use tonic::Status;
@@ -153,15 +151,6 @@ pub fn told(status: Status) -> CommandError {
         sentence += &format!(" ({reason})");
     }
     sentence.into()
-}
-
-/// An empty table with these columns.
-#[must_use]
-pub fn table(columns: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(columns);
-    table
 }
 
 /// A moment for people, to the second; empty when there is none.

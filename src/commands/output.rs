@@ -1,5 +1,8 @@
 //! What a command writes: lines on standard output, and JSON files.
 
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+
 use super::error::CommandError;
 use crate::card::key_files::{Existing, KeyFileError, write_private_file};
 
@@ -28,4 +31,13 @@ pub fn printed(done: std::io::Result<()>) -> Result<(), CommandError> {
 pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> Result<(), KeyFileError> {
     let text = zeroize::Zeroizing::new(format!("{value:#}\n"));
     write_private_file(path, text.as_bytes(), Existing::Replace)
+}
+
+/// An empty table with these columns.
+#[must_use]
+pub fn table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(columns);
+    table
 }

@@ -79,7 +79,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
         "merchant_api": running.merchant_api.to_string(),
         // Absolute, for readers that stand elsewhere.
         "jwks_path": std::path::absolute(&config.card.jwks_path)?,
-        "database_url": without_password(&config.store.url),
+        "database_url": config.store.shown_url(),
         "admin_api": running.admin_api.map(|address| address.to_string()),
         "operator_certificate": beside_root("operator.pem"),
         "operator_key": beside_root("operator.key"),
@@ -140,41 +140,6 @@ impl StopSignal {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// A database URL that may be shown.
-#[must_use]
-pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let Some((user, host)) = rest.rsplit_once('@') else {
-        return url.to_owned();
-    };
-    let user = user.split_once(':').map_or(user, |(name, _)| name);
-    format!("{scheme}://{user}@{host}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shown_url_has_no_password() {
-        for (url, shown) in [
-            ("sqlite://pay.db", "sqlite://pay.db"),
-            (
-                "postgres://pay@localhost/pay",
-                "postgres://pay@localhost/pay",
-            ),
-            (
-                "postgres://pay:se@cret@localhost/pay",
-                "postgres://pay@localhost/pay",
-            ),
-        ] {
-            assert_eq!(without_password(url), shown);
         }
     }
 }

@@ -89,7 +89,10 @@ mod tests {
             ("[store]\nurll = \"x\"\n", "urll"),
             ("[stores]\n", "stores"),
             ("[store]\nread_connections = \"many\"\n", "read_connections"),
-            ("[store]\nread_connections = 0\n", "store.read_connections"),
+            (
+                "[merchant_api]\nconnections = 0\n",
+                "merchant_api.connections",
+            ),
             ("[merchant_api]\nlisten = \"nowhere\"\n", "listen"),
             ("environment = \"production\"\n", "production"),
         ] {

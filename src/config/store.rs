@@ -30,30 +30,36 @@ impl Default for StoreConfig {
 }
 
 impl StoreConfig {
-    /// The URL as it may be shown: a password, in either place where a URL can carry one, is left out.
+    /// The URL as it may be shown.
     #[must_use]
     pub fn shown_url(&self) -> String {
-        let (before_query, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
-        let mut shown = match before_query.split_once("://") {
-            Some((scheme, rest)) => match rest.rsplit_once('@') {
-                Some((login, place)) => {
-                    let user = login.split(':').next().unwrap_or_default();
-                    format!("{scheme}://{user}@{place}")
-                }
-                None => before_query.to_owned(),
-            },
-            None => before_query.to_owned(),
-        };
-        for (index, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
-            shown.push(if index == 0 { '?' } else { '&' });
-            shown.push_str(if pair.starts_with("password=") {
-                "password=…"
-            } else {
-                pair
-            });
-        }
-        shown
+        shown_url(&self.url)
     }
+}
+
+/// The URL as it may be shown: a password, in either place where a URL can carry one, is left out.
+#[must_use]
+pub fn shown_url(url: &str) -> String {
+    let (before_query, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut shown = match before_query.split_once("://") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((login, place)) => {
+                let user = login.split(':').next().unwrap_or_default();
+                format!("{scheme}://{user}@{place}")
+            }
+            None => before_query.to_owned(),
+        },
+        None => before_query.to_owned(),
+    };
+    for (index, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
+        shown.push(if index == 0 { '?' } else { '&' });
+        shown.push_str(if pair.starts_with("password=") {
+            "password=…"
+        } else {
+            pair
+        });
+    }
+    shown
 }
 
 impl fmt::Debug for StoreConfig {

@@ -27,22 +27,6 @@ pub enum LineState {
     Closed,
 }
 
-impl LineState {
-    /// A name for logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Connecting => "CONNECTING",
-            Self::SigningOn => "SIGNING_ON",
-            Self::SignedOn => "SIGNED_ON",
-            Self::BackingOff => "BACKING_OFF",
-            Self::Draining => "DRAINING",
-            Self::SignedOff => "SIGNED_OFF",
-            Self::Closed => "CLOSED",
-        }
-    }
-}
-
 /// The status of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineStatus {

@@ -26,10 +26,10 @@ use crate::card::keys::SealingKeys;
 use crate::certs::{DevelopmentPki, HostPki, Identity};
 use crate::clock::SystemClock;
 use crate::commands::error::CommandError;
-use crate::commands::serve::without_password;
 use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
+use crate::config::store::shown_url;
 use crate::grpc::client;
 use crate::grpc::tls::{self, ClientCertificates};
 use crate::hosts::HostsOptions;
@@ -165,7 +165,7 @@ impl Stand {
             "admin_ca_path": self.admin_ca_path,
             "operator_certificate": self.operator_files.certificate,
             "operator_key": self.operator_files.key,
-            "database_url": without_password(&self.database_url),
+            "database_url": shown_url(&self.database_url),
             "acquirer": self.banks.address("acquirer").map(|address| address.to_string()),
             "pid": std::process::id(),
         })

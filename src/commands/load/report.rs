@@ -187,38 +187,17 @@ impl fmt::Display for Report {
 impl Report {
     fn rates(&self) -> Table {
         let mut table = table(&["", "calls", "per second"]);
-        let offered = format!("{:.0}", self.counted.offered_per_s);
-        table.add_row([
-            Cell::new("offered"),
-            right(self.counted.offered),
-            right(offered),
-        ]);
-        let achieved = format!("{:.0}", self.counted.achieved_per_s);
-        table.add_row([
-            Cell::new("answered"),
-            right(self.counted.answered),
-            right(achieved),
-        ]);
-        if self.counted.errors > 0 {
-            let errors = Cell::new("errors").fg(Color::Red);
-            let per_s = float(self.counted.errors) / self.counted.elapsed_s.max(f64::MIN_POSITIVE);
-            table.add_row([
-                errors,
-                right(self.counted.errors),
-                right(format!("{per_s:.0}")),
-            ]);
-        }
-        table.add_row([
-            Cell::new("cards sealed ahead"),
-            right(self.sealed_ahead),
-            Cell::new(""),
-        ]);
-        if self.sealed_during_run > 0 {
-            table.add_row([
-                Cell::new("cards sealed during the run"),
-                right(self.sealed_during_run),
-                Cell::new(""),
-            ]);
+        let counted = &self.counted;
+        let errors_per_s = float(counted.errors) / counted.elapsed_s.max(f64::MIN_POSITIVE);
+        for (name, calls, per_s) in [
+            ("offered", counted.offered, Some(counted.offered_per_s)),
+            ("answered", counted.answered, Some(counted.achieved_per_s)),
+            ("errors", counted.errors, Some(errors_per_s)),
+            ("cards sealed ahead", self.sealed_ahead, None),
+            ("cards sealed during the run", self.sealed_during_run, None),
+        ] {
+            let per_s = per_s.map_or_else(String::new, |rate| format!("{rate:.0}"));
+            table.add_row([Cell::new(name), right(calls), right(per_s)]);
         }
         table
     }

@@ -87,25 +87,6 @@ struct Ready {
     jwks_path: Option<PathBuf>,
 }
 
-/// Why it isn't known where to go.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TargetError {
-    #[error("failed to read `{}`", path.display())]
-    Unreadable {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("expected a ready file as JSON in `{}`", path.display())]
-    NotReady {
-        path: PathBuf,
-        #[source]
-        source: serde_json::Error,
-    },
-    #[error("expected {option}, or a --ready-file that says it")]
-    Missing { option: &'static str },
-}
-
 /// A gateway, and who calls it.
 pub(super) struct Target {
     pub(super) address: SocketAddr,
@@ -125,16 +106,12 @@ impl TargetArgs {
     pub(super) fn read(&self) -> Result<Target, CommandError> {
         let ready = match &self.ready_file {
             None => Ready::default(),
-            Some(path) => {
-                serde_json::from_slice(&read(path)?).map_err(|source| TargetError::NotReady {
-                    path: path.clone(),
-                    source,
-                })?
-            }
+            Some(path) => serde_json::from_slice(&read(path)?)
+                .map_err(|error| format!("{}: {error}", path.display()))?,
         };
-        let missing = |option| TargetError::Missing { option };
+        let missing = |option: &str| format!("expected {option}, or a --ready-file that says it");
         let api_key = self.api_key.clone().or(ready.api_key);
-        let api_key = api_key.ok_or(missing("--api-key"))?;
+        let api_key = api_key.ok_or_else(|| missing("--api-key"))?;
         let ca = self.ca.clone().or(ready.ca_path);
         let merchant = self.merchant.or(ready.merchant_id);
         let jwks = self.jwks.clone().or(ready.jwks_path);
@@ -142,8 +119,8 @@ impl TargetArgs {
             address: self
                 .address
                 .or(ready.merchant_api)
-                .ok_or(missing("--address"))?,
-            merchant: merchant.ok_or(missing("--merchant"))?,
+                .ok_or_else(|| missing("--address"))?,
+            merchant: merchant.ok_or_else(|| missing("--merchant"))?,
             jwks: match jwks {
                 None => None,
                 Some(path) => Some(String::from_utf8(read(&path)?)?),
@@ -153,7 +130,7 @@ impl TargetArgs {
                 .clone()
                 .or(ready.server_name)
                 .unwrap_or_else(|| "localhost".to_owned()),
-            ca: read(&ca.ok_or(missing("--ca"))?)?,
+            ca: read(&ca.ok_or_else(|| missing("--ca"))?)?,
             api_key: ApiKey::new(&api_key.0)?,
         })
     }
@@ -177,11 +154,8 @@ impl Target {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TargetError> {
-    std::fs::read(path).map_err(|source| TargetError::Unreadable {
-        path: path.to_path_buf(),
-        source,
-    })
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 #[cfg(test)]
