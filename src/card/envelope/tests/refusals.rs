@@ -4,72 +4,46 @@ use super::*;
 use crate::card::header::{CARD_TYPE, MAX_HEADER_BYTES};
 use crate::card::jwe::MAX_ENVELOPE_BYTES;
 
+/// The fault's name, or nothing when it opens.
+fn fault(opened: Result<Opened, SealedCardFault>) -> &'static str {
+    opened.err().map_or("", SealedCardFault::name)
+}
+
 #[test]
 fn every_claim_is_compared() {
     let fixture = fixture();
     let now = |seconds: i64| (NOW_S + seconds).to_string();
+    let letters = |count: usize| format!(r#""{}""#, "a".repeat(count));
     for (name, value, expected) in [
-        ("order", r#""order-1042""#.to_owned(), None),
-        ("order", r#""order\u002d1042""#.to_owned(), None),
-        (
-            "merchant",
-            r#""other-shop""#.into(),
-            Some(SealedCardFault::Merchant),
-        ),
-        (
-            "merchant",
-            r#""demo-shop ""#.into(),
-            Some(SealedCardFault::Merchant),
-        ),
-        (
-            "order",
-            r#""order-1043""#.into(),
-            Some(SealedCardFault::Order),
-        ),
-        ("order", r#""""#.into(), Some(SealedCardFault::Order)),
-        ("amount_minor", "1235".into(), Some(SealedCardFault::Amount)),
-        (
-            "amount_minor",
-            "-1234".into(),
-            Some(SealedCardFault::Amount),
-        ),
-        ("currency", r#""USD""#.into(), Some(SealedCardFault::Amount)),
-        ("currency", r#""eur""#.into(), Some(SealedCardFault::Amount)),
-        ("iat", now(60), None),
-        ("iat", now(61), Some(SealedCardFault::ClockAhead)),
-        ("iat", now(-1), Some(SealedCardFault::Lifetime)),
-        ("iat", now(300), Some(SealedCardFault::Lifetime)),
-        ("exp", now(301), Some(SealedCardFault::Lifetime)),
-        ("exp", now(1), None),
-        ("exp", now(0), Some(SealedCardFault::Lifetime)),
-        ("exp", now(-400), Some(SealedCardFault::Lifetime)),
-        ("exp", i64::MAX.to_string(), Some(SealedCardFault::Lifetime)),
-        ("iat", i64::MIN.to_string(), Some(SealedCardFault::Lifetime)),
-        (
-            "jti",
-            r#""abcdefghijklmno""#.into(),
-            Some(SealedCardFault::Jti),
-        ),
-        ("jti", r#""abcdefghijklmnop""#.into(), None),
-        (
-            "jti",
-            r#""abcdefghijklmno+""#.into(),
-            Some(SealedCardFault::Jti),
-        ),
-        (
-            "jti",
-            r#""abcdefghijklmn\u0000op""#.into(),
-            Some(SealedCardFault::Jti),
-        ),
-        ("jti", format!(r#""{}""#, "a".repeat(64)), None),
-        (
-            "jti",
-            format!(r#""{}""#, "a".repeat(65)),
-            Some(SealedCardFault::Jti),
-        ),
+        ("order", r#""order-1042""#, ""),
+        ("order", r#""order\u002d1042""#, ""),
+        ("merchant", r#""other-shop""#, "MERCHANT"),
+        ("merchant", r#""demo-shop ""#, "MERCHANT"),
+        ("order", r#""order-1043""#, "ORDER"),
+        ("order", r#""""#, "ORDER"),
+        ("amount_minor", "1235", "AMOUNT"),
+        ("amount_minor", "-1234", "AMOUNT"),
+        ("currency", r#""USD""#, "AMOUNT"),
+        ("currency", r#""eur""#, "AMOUNT"),
+        ("iat", &now(60), ""),
+        ("iat", &now(61), "CLOCK_AHEAD"),
+        ("iat", &now(-1), "LIFETIME"),
+        ("iat", &now(300), "LIFETIME"),
+        ("exp", &now(301), "LIFETIME"),
+        ("exp", &now(1), ""),
+        ("exp", &now(0), "LIFETIME"),
+        ("exp", &now(-400), "LIFETIME"),
+        ("exp", &i64::MAX.to_string(), "LIFETIME"),
+        ("iat", &i64::MIN.to_string(), "LIFETIME"),
+        ("jti", &letters(15), "JTI"),
+        ("jti", r#""abcdefghijklmnop""#, ""),
+        ("jti", r#""abcdefghijklmno+""#, "JTI"),
+        ("jti", r#""abcdefghijklmn\u0000op""#, "JTI"),
+        ("jti", &letters(64), ""),
+        ("jti", &letters(65), "JTI"),
     ] {
-        let refused = fixture.open(&fixture.forge(&header_with(name, &value), PAYLOAD));
-        assert_eq!(refused.err(), expected, "{name}: {value}");
+        let opened = fixture.open(&fixture.forge(&header_with(name, value), PAYLOAD));
+        assert_eq!(fault(opened), expected, "{name}: {value}");
     }
     let good = fixture.forge(&header_with("typ", ""), PAYLOAD);
     for (later_ms, expected) in [(299_999, None), (300_000, Some(SealedCardFault::Expired))] {
@@ -84,7 +58,7 @@ fn every_claim_is_compared() {
 #[test]
 fn a_header_is_taken_only_as_specified() {
     let fixture = fixture();
-    let refused = |header: String| fixture.open(&fixture.forge(&header, PAYLOAD)).err();
+    let refused = |header: String| fault(fixture.open(&fixture.forge(&header, PAYLOAD)));
     for (name, value) in [
         ("typ", r#""JOSE""#.to_owned()),
         ("typ", format!(r#""{CARD_TYPE}""#)),
@@ -93,7 +67,7 @@ fn a_header_is_taken_only_as_specified() {
         ("crit", r#"["merchant","order","jti"]"#.into()),
     ] {
         // An empty `apu` is the same as none.
-        assert_eq!(refused(header_with(name, &value)), None, "{name}: {value}");
+        assert_eq!(refused(header_with(name, &value)), "", "{name}: {value}");
     }
     for (name, value) in [
         ("zip", r#""DEF""#),
@@ -152,26 +126,16 @@ fn a_header_is_taken_only_as_specified() {
         ("merchant", r#""demo-shop","merchant":"demo-shop""#),
         ("merchant", r#""demo-shop","\u006derchant":"demo-shop""#),
     ] {
-        assert_eq!(
-            refused(header_with(name, value)),
-            Some(SealedCardFault::Header),
-            "{name}: {value}"
-        );
+        let refused = refused(header_with(name, value));
+        assert_eq!(refused, "HEADER", "{name}: {value}");
     }
     for header in ["", "{}", "[]", "null", "\"\"", "{", "\u{feff}{}"] {
-        assert_eq!(
-            refused(header.into()),
-            Some(SealedCardFault::Header),
-            "{header}"
-        );
+        assert_eq!(refused(header.into()), "HEADER", "{header}");
     }
     let good = header_with("typ", "");
-    assert_eq!(refused(format!("{good} ")), None);
-    assert_eq!(refused(format!(" {good}")), Some(SealedCardFault::Header));
-    assert_eq!(
-        refused(format!("{good}{{}}")),
-        Some(SealedCardFault::Header)
-    );
+    assert_eq!(refused(format!("{good} ")), "");
+    assert_eq!(refused(format!(" {good}")), "HEADER");
+    assert_eq!(refused(format!("{good}{{}}")), "HEADER");
 }
 
 #[test]
@@ -282,66 +246,34 @@ fn a_kid_names_one_key_and_its_only_algorithm() {
             .replace("@KID@", kid)
     };
     let encrypted_key = encode(&[1; 384]);
+    let to =
+        |header: String, encrypted_key: &str| encrypt(&header, encrypted_key, PAYLOAD, &random);
+    let above_the_modulus = encode(&[0xff; 384]);
+    let made_up = format!("session.{}", encode(&[0; 109]));
+    let rsa_kid = format!(r#""{}""#, fixture.rsa_kid);
+    let ecdh = |kid: &str| fixture.forge(&header_with("kid", kid), PAYLOAD);
     for (sealed, case) in [
+        (ecdh(r#""unknown""#), "an unknown kid"),
+        (ecdh(&rsa_kid), "ECDH-ES to an RSA key"),
         (
-            fixture.forge(&header_with("kid", r#""unknown""#), PAYLOAD),
-            "an unknown kid",
-        ),
-        (
-            fixture.forge(
-                &header_with("kid", &format!(r#""{}""#, fixture.rsa_kid)),
-                PAYLOAD,
-            ),
-            "ECDH-ES to an RSA key",
-        ),
-        (
-            encrypt(&rsa(&fixture.ecdh_kid), &encrypted_key, PAYLOAD, &random),
+            to(rsa(&fixture.ecdh_kid), &encrypted_key),
             "RSA to a P-256 key",
         ),
+        (to(rsa("unknown"), &encrypted_key), "RSA to an unknown key"),
         (
-            encrypt(&rsa("unknown"), &encrypted_key, PAYLOAD, &random),
-            "RSA to an unknown key",
-        ),
-        (
-            encrypt(&rsa(&fixture.rsa_kid), &encrypted_key, PAYLOAD, &random),
-            "an RSA ciphertext that is none",
-        ),
-        (
-            encrypt(&rsa(&fixture.rsa_kid), "", PAYLOAD, &random),
+            to(rsa(&fixture.rsa_kid), &encrypted_key),
             "no RSA ciphertext",
         ),
+        (to(rsa(&fixture.rsa_kid), ""), "an empty RSA ciphertext"),
         (
-            encrypt(
-                &rsa(&fixture.rsa_kid),
-                &encode(&[0xff; 384]),
-                PAYLOAD,
-                &random,
-            ),
-            "an RSA ciphertext above the modulus",
+            to(rsa(&fixture.rsa_kid), &above_the_modulus),
+            "above the modulus",
         ),
-        (
-            encrypt(&dir(&fixture.ecdh_kid), "", PAYLOAD, &random),
-            "dir under a P-256 key",
-        ),
-        (
-            encrypt(&dir("session.AAAA"), "", PAYLOAD, &random),
-            "dir under no ticket",
-        ),
-        (
-            encrypt(
-                &dir(&format!("session.{}", encode(&[0; 109]))),
-                "",
-                PAYLOAD,
-                &random,
-            ),
-            "dir under a made-up ticket",
-        ),
+        (to(dir(&fixture.ecdh_kid), ""), "dir under a P-256 key"),
+        (to(dir("session.AAAA"), ""), "dir under no ticket"),
+        (to(dir(&made_up), ""), "dir under a made-up ticket"),
     ] {
-        assert_eq!(
-            fixture.open(&sealed).unwrap_err(),
-            SealedCardFault::Key,
-            "{case}"
-        );
+        assert_eq!(fault(fixture.open(&sealed)), "KEY", "{case}");
     }
 }
 
@@ -371,10 +303,6 @@ fn only_points_on_the_curve_are_agreed_with() {
             encode(&y)
         );
         let sealed = fixture.forge(&header_with("epk", &epk), PAYLOAD);
-        assert_eq!(
-            fixture.open(&sealed).unwrap_err(),
-            SealedCardFault::Key,
-            "{case}"
-        );
+        assert_eq!(fault(fixture.open(&sealed)), "KEY", "{case}");
     }
 }
