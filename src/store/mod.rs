@@ -23,7 +23,7 @@ pub mod records;
 mod retention;
 mod tables;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod writer;

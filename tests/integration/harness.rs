@@ -1,7 +1,6 @@
 //! A gateway before simulated banks, in this process, with a folder and a database of its own.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bank_sim::RunningSim;
@@ -30,6 +29,8 @@ use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 use crate::database::{Database, Engine};
+use crate::postgres::fresh_name;
+pub(crate) use crate::postgres::unique;
 
 /// No test takes longer, however busy the machine.
 const TEST_WITHIN: Duration = Duration::from_secs(180);
@@ -103,12 +104,6 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     eventually(what, async || holds().await.then_some(())).await;
 }
 
-/// A number that no other call in this process gets.
-pub(crate) fn unique() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
 /// The time on the gateway's clock, which is the machine's.
 pub(crate) fn now() -> UnixMillis {
     SystemClock.now()
@@ -119,13 +114,8 @@ pub(crate) fn now() -> UnixMillis {
 pub(crate) struct TempFolder(PathBuf);
 
 impl TempFolder {
-    pub(crate) fn name_for(what: &str) -> PathBuf {
-        let name = format!("payswitch-{what}-{}-{}", std::process::id(), unique());
-        std::env::temp_dir().join(name)
-    }
-
     pub(crate) fn new(what: &str) -> Self {
-        let path = Self::name_for(what);
+        let path = std::env::temp_dir().join(fresh_name(what));
         std::fs::create_dir(&path).expect("a folder for the test");
         Self(path)
     }

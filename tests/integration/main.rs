@@ -16,6 +16,8 @@
 mod database;
 mod demo;
 mod harness;
+#[path = "../../src/store/testing/postgres.rs"]
+mod postgres;
 mod refused;
 mod sealing;
 mod tools;

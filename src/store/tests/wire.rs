@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::config::store::StoreConfig;
 use crate::net::{Net, Stream};
 use crate::store::Store;
-use crate::store::testing::{TestDatabase, execute, open, server};
+use crate::store::testing::{TestDatabase, dial, execute, open, server};
 
 /// What the wire between store and database does with the next COMMIT.
 pub(super) const PASS: u8 = 0;
@@ -44,7 +44,7 @@ async fn wire(plan: Arc<AtomicU8>, database: &TestDatabase) -> u16 {
 }
 
 async fn carry(mut client: Stream, plan: Arc<AtomicU8>, url: Arc<str>) {
-    let mut database = server().dial().await;
+    let mut database = dial(server()).await;
     let (mut from_client, mut from_database) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {
