@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 
 use crate::admin_api;
 use crate::admin_api::records::{AuditOutcome, COMMAND_LINE};
-use crate::admin_api::server::AdminApi;
 use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
@@ -24,12 +23,14 @@ use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
+use crate::grpc::server::{Bound, ServeError};
 use crate::grpc::tls::{self, ClientCertificates, TlsError};
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
 use crate::hosts::{Hosts, HostsError, HostsOptions};
+use crate::merchant_api;
 use crate::merchant_api::rpc::perform::Performer;
-use crate::merchant_api::server::{Dependencies, Limits, MerchantApi, ServeError};
+use crate::merchant_api::server::Dependencies;
 use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
 use crate::net::Net;
 use crate::operations::conclude::LONGEST;
@@ -92,11 +93,11 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The merchant API's listener.
-    #[error(transparent)]
-    MerchantApi(#[from] ServeError),
+    #[error("the merchant API can't be opened")]
+    MerchantApi(#[source] ServeError),
     /// The operators' API's listener.
-    #[error(transparent)]
-    AdminApi(#[from] admin_api::server::ServeError),
+    #[error("the operators' API can't be opened")]
+    AdminApi(#[source] ServeError),
     /// The operating system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
@@ -203,7 +204,7 @@ pub struct Running {
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<Result<(), ServeError>>>,
-    serving_operators: Option<JoinHandle<Result<(), admin_api::server::ServeError>>>,
+    serving_operators: Option<JoinHandle<Result<(), ServeError>>>,
     keeping_notices: JoinHandle<()>,
     following_readiness: JoinHandle<()>,
 }
@@ -216,18 +217,18 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (net, random) = (Net::SYSTEM, Random::SYSTEM);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
-    let limits = Limits {
-        connections: config.merchant_api.connections,
-        concurrent_calls: config.merchant_api.concurrent_calls,
-    };
     let listen = config.merchant_api.listen;
-    let api = MerchantApi::bind(&net, listen, parts.merchant_api_tls, limits).await?;
-    let merchant_api = api.local_addr();
+    let door = Bound::bind(&net, listen, parts.merchant_api_tls).await;
+    let door = door.map_err(StartError::MerchantApi)?;
+    let merchant_api = door.local_addr();
     let operators_door = match (&config.admin_api, parts.admin_api_tls) {
-        (Some(config), Some(tls)) => Some(AdminApi::bind(&net, config.listen, tls).await?),
+        (Some(config), Some(tls)) => {
+            let door = Bound::bind(&net, config.listen, tls).await;
+            Some(door.map_err(StartError::AdminApi)?)
+        }
         _ => None,
     };
-    let admin_api = operators_door.as_ref().map(AdminApi::local_addr);
+    let admin_api = operators_door.as_ref().map(Bound::local_addr);
     let store = Store::open(&config.store, Arc::clone(&clock), &random).await?;
     parts.sealing_keys.write_jwks(&config.card.jwks_path)?;
     let opener = Arc::new(Opener::watching(
@@ -278,31 +279,40 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (ready, is_ready) = watch::channel(false);
     let dependencies = Dependencies {
         environment: config.environment,
-        directory: Arc::new(store.clone()),
+        store: store.clone(),
         pepper,
-        connection_log: Arc::new(store.clone()),
         clock,
         random: random.clone(),
-        authorizations: Arc::new(Performer {
+        authorizations: Performer {
             operations: Arc::clone(&operations),
             flow: authorization,
-        }),
-        records: Arc::new(store.clone()),
+        },
         opener,
+        connections: config.merchant_api.connections,
+        concurrent_calls: config.merchant_api.concurrent_calls,
     };
     let serving_operators = operators_door.map(|door| {
         let dependencies = admin_api::server::Dependencies {
-            records: Arc::new(store.clone()),
+            store: store.clone(),
             lines: Arc::new(Arc::clone(&hosts)),
-            connection_log: Arc::new(store.clone()),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
         let stopped = wait_until(stopping.clone());
-        tokio::spawn(door.serve(dependencies, is_ready.clone(), stopped))
+        tokio::spawn(admin_api::server::serve(
+            door,
+            dependencies,
+            is_ready.clone(),
+            stopped,
+        ))
     });
     let stopped = wait_until(stopping.clone());
-    let serving = tokio::spawn(api.serve(dependencies, is_ready, stopped));
+    let serving = tokio::spawn(merchant_api::server::serve(
+        door,
+        dependencies,
+        is_ready,
+        stopped,
+    ));
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));
     let following_readiness = tokio::spawn(follow_readiness(

@@ -21,13 +21,13 @@ use tonic_types::StatusExt as _;
 use tower::Service;
 use tracing::{error, info};
 
-use super::records::OperatorRecords;
 use super::show::errors::role_too_low;
 use crate::grpc::caller_deadline::caller_deadline;
 use crate::grpc::connection::ConnectionHandle;
 use crate::grpc::status::{self, ErrorAnswer, with_reason};
 use crate::grpc::tls::{CertificateIdentity, Party};
 use crate::payment::ids::OperatorName;
+use crate::store::Store;
 use crate::store::records::{OperatorRecord, OperatorRole};
 
 /// Calls at once, over all connections and services.
@@ -44,14 +44,14 @@ impl Party for OperatorName {
 
 /// The gate: one for all services.
 pub(super) struct Gate {
-    records: Arc<dyn OperatorRecords>,
+    store: Store,
     room: Semaphore,
 }
 
 impl Gate {
-    pub(super) fn new(records: Arc<dyn OperatorRecords>) -> Self {
+    pub(super) fn new(store: Store) -> Self {
         Self {
-            records,
+            store,
             room: Semaphore::new(CONCURRENT_CALLS),
         }
     }
@@ -66,8 +66,8 @@ impl Gate {
 
     /// The operator of this name, if it has access.
     async fn operator(&self, name: OperatorName) -> Result<OperatorRecord, Status> {
-        let looked_up = match timeout(LOOK_UP_WITHIN, self.records.operator(name.as_str())).await {
-            Ok(looked_up) => looked_up.map_err(|unavailable| unavailable.reason),
+        let looked_up = match timeout(LOOK_UP_WITHIN, self.store.operator(name.as_str())).await {
+            Ok(looked_up) => looked_up.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {LOOK_UP_WITHIN:?}")),
         };
         match looked_up {
@@ -230,5 +230,22 @@ impl Called {
             took_ms = self.at.elapsed().as_millis(),
             "An operator's call was answered"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::testing::error_row;
+    use crate::store::testing::TestDatabase;
+
+    #[tokio::test]
+    async fn nobody_is_refused_because_the_store_is_down() {
+        let store = TestDatabase::sqlite().await.open().await;
+        let gate = Gate::new(store.clone());
+        store.close().await;
+        let down = gate.operator("alice".parse().unwrap()).await.unwrap_err();
+        let expected = "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms";
+        assert_eq!(error_row(&down), expected);
     }
 }

@@ -3,13 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tonic::async_trait;
-
-use crate::grpc::records::RecordsUnavailable;
-use crate::payment::ids::AuditId;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditFilter, AuditRecord, OperatorRecord};
+use crate::store::records::{AuditRecord, OperatorRecord};
 
 /// The name under which the audit trail keeps what was done on the database itself. No operator has it.
 pub const COMMAND_LINE: &str = "command-line";
@@ -55,7 +51,7 @@ impl FromStr for AuditOutcome {
 
 /// What became of a change of an operator. Where nothing else is said, nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OperatorChanged {
+pub(super) enum OperatorChanged {
     /// It was done, and its audit row was recorded with it.
     Done,
     /// The request had been recorded before, in this row.
@@ -66,130 +62,55 @@ pub enum OperatorChanged {
     Superseded,
 }
 
-/// Where operators and what they did are kept.
-#[async_trait]
-pub trait OperatorRecords: Send + Sync + 'static {
-    /// The operator of this name, active or not.
-    ///
-    /// # Errors
-    /// When the store can't answer.
-    async fn operator(&self, name: &str) -> Result<Option<OperatorRecord>, RecordsUnavailable>;
-
-    /// All operators, by name.
-    ///
-    /// # Errors
-    /// When the store can't answer.
-    async fn operators(&self) -> Result<Vec<OperatorRecord>, RecordsUnavailable>;
-
-    /// Adds an operator, or changes the one that was `before`, and records `row`, in one transaction.
-    ///
-    /// # Errors
-    /// When the store can't be written.
-    async fn change_operator(
-        &self,
-        before: Option<&OperatorRecord>,
-        after: &OperatorRecord,
-        row: &AuditRecord,
-    ) -> Result<OperatorChanged, RecordsUnavailable>;
-
-    /// Records `row`, unless its operator has used its request id before: then the row that has it.
-    ///
-    /// # Errors
-    /// When the store can't be written.
-    async fn record(&self, row: &AuditRecord) -> Result<Option<AuditRecord>, RecordsUnavailable>;
-
-    /// Records what became of a call that had begun, and its answer, encoded.
-    ///
-    /// # Errors
-    /// When the store can't be written.
-    async fn conclude(
-        &self,
-        id: AuditId,
-        outcome: &AuditOutcome,
-        answer: &[u8],
-    ) -> Result<(), RecordsUnavailable>;
-
-    /// Up to `limit` rows of the audit trail, newest first, older than `after`.
-    ///
-    /// # Errors
-    /// When the store can't answer.
-    async fn audit_trail(
-        &self,
-        limit: usize,
-        after: Option<AuditId>,
-    ) -> Result<Vec<AuditRecord>, RecordsUnavailable>;
+/// Adds an operator, or changes the one that was `before`, and records `row`, in one transaction.
+///
+/// # Errors
+/// When the store can't be read or written.
+pub(super) async fn change_operator(
+    store: &Store,
+    before: Option<&OperatorRecord>,
+    after: &OperatorRecord,
+    row: &AuditRecord,
+) -> Result<OperatorChanged, StoreError> {
+    let written = match before {
+        None => store.insert_operator(after, row).await.map(|()| true),
+        Some(before) => store.update_operator(before, after, row).await,
+    };
+    match written {
+        Ok(true) => Ok(OperatorChanged::Done),
+        Ok(false) => {
+            let now = store.operator(&after.name).await?;
+            Ok(if now.as_ref() == before {
+                OperatorChanged::LastApprover
+            } else {
+                OperatorChanged::Superseded
+            })
+        }
+        Err(StoreError::Conflict { .. }) => {
+            let taken = store.find_audit(&row.operator, &row.request_id).await?;
+            Ok(taken.map_or(OperatorChanged::Superseded, |taken| {
+                OperatorChanged::RequestTaken(Box::new(taken))
+            }))
+        }
+        Err(error) => Err(error),
+    }
 }
 
-#[async_trait]
-impl OperatorRecords for Store {
-    async fn operator(&self, name: &str) -> Result<Option<OperatorRecord>, RecordsUnavailable> {
-        Ok(Self::operator(self, name).await?)
-    }
-
-    async fn operators(&self) -> Result<Vec<OperatorRecord>, RecordsUnavailable> {
-        Ok(self.list_operators().await?)
-    }
-
-    async fn change_operator(
-        &self,
-        before: Option<&OperatorRecord>,
-        after: &OperatorRecord,
-        row: &AuditRecord,
-    ) -> Result<OperatorChanged, RecordsUnavailable> {
-        let written = match before {
-            None => self.insert_operator(after, row).await.map(|()| true),
-            Some(before) => self.update_operator(before, after, row).await,
-        };
-        match written {
-            Ok(true) => Ok(OperatorChanged::Done),
-            Ok(false) => {
-                let now = Self::operator(self, &after.name).await?;
-                Ok(if now.as_ref() == before {
-                    OperatorChanged::LastApprover
-                } else {
-                    OperatorChanged::Superseded
-                })
-            }
-            Err(StoreError::Conflict { .. }) => {
-                let taken = self.find_audit(&row.operator, &row.request_id).await?;
-                Ok(taken.map_or(OperatorChanged::Superseded, |taken| {
-                    OperatorChanged::RequestTaken(Box::new(taken))
-                }))
-            }
-            Err(error) => Err(error.into()),
+/// Records `row`, unless its operator has used its request id before: then the row that has it.
+///
+/// # Errors
+/// When the store can't be read or written.
+pub(super) async fn record(
+    store: &Store,
+    row: &AuditRecord,
+) -> Result<Option<AuditRecord>, StoreError> {
+    match store.insert_audit(row).await {
+        Ok(()) => Ok(None),
+        Err(conflict @ StoreError::Conflict { .. }) => {
+            let taken = store.find_audit(&row.operator, &row.request_id).await?;
+            taken.map(Some).ok_or(conflict)
         }
-    }
-
-    async fn record(&self, row: &AuditRecord) -> Result<Option<AuditRecord>, RecordsUnavailable> {
-        match self.insert_audit(row).await {
-            Ok(()) => Ok(None),
-            Err(StoreError::Conflict { .. }) => {
-                let taken = self.find_audit(&row.operator, &row.request_id).await?;
-                taken.map(Some).ok_or_else(|| RecordsUnavailable {
-                    reason: "an audit row is in the way and can't be found".to_owned(),
-                })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn conclude(
-        &self,
-        id: AuditId,
-        outcome: &AuditOutcome,
-        answer: &[u8],
-    ) -> Result<(), RecordsUnavailable> {
-        let outcome = outcome.to_string();
-        Ok(self.set_audit_outcome(id, &outcome, answer).await?)
-    }
-
-    async fn audit_trail(
-        &self,
-        limit: usize,
-        after: Option<AuditId>,
-    ) -> Result<Vec<AuditRecord>, RecordsUnavailable> {
-        let everything = AuditFilter::default();
-        Ok(self.list_audit(&everything, limit, after).await?)
+        Err(error) => Err(error),
     }
 }
 

@@ -1,17 +1,30 @@
-//! A door's server: the limits of HTTP/2, health and reflection.
+//! A door's server: it listens, and serves the door's services with the limits of HTTP/2, health and reflection.
 
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
-use super::connection::ConnectionHandle;
+use super::accept::Acceptor;
+use super::connection::{ConnectionHandle, Recorder};
+use super::records::ConnectionLog;
+use super::status::with_reason;
 use super::tls::Party;
+use crate::clock::Clock;
+use crate::net::{Listener, Net};
+use crate::random::Random;
 
 /// The largest request that is read, in bytes. A sealed card is 8 KiB at most.
 pub(crate) const MAX_REQUEST_BYTES: usize = 64 * 1024;
@@ -31,8 +44,113 @@ const LOCAL_RESETS: usize = 256;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A door can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address can't be listened on, most often because another program does.
+    #[error("can't listen on {address}")]
+    CannotListen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the machine said.
+        #[source]
+        source: io::Error,
+    },
+    /// What reflection serves can't be read.
+    #[error("the service descriptions can't be read")]
+    Descriptions(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("serving failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// A door that listens and does not serve yet: clients wait.
+pub struct Bound {
+    listener: Listener,
+    address: SocketAddr,
+    tls: TlsAcceptor,
+}
+
+impl Bound {
+    /// Listens on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address can't be listened on.
+    pub async fn bind(
+        net: &Net,
+        address: SocketAddr,
+        tls: ServerConfig,
+    ) -> Result<Self, ServeError> {
+        let cannot_listen = |source| ServeError::CannotListen { address, source };
+        let listener = net.listen(address).await.map_err(cannot_listen)?;
+        Ok(Self {
+            address: listener.local_addr().map_err(cannot_listen)?,
+            listener,
+            tls: TlsAcceptor::from(Arc::new(tls)),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` completes, then takes no new connection or call, and returns when all calls have been
+    /// answered and the connections are closed. How long that may take is the caller's to bound.
+    ///
+    /// # Errors
+    /// When the descriptions or the transport are broken.
+    pub(crate) async fn serve<P: Party>(
+        self,
+        door: Door,
+        ready: watch::Receiver<bool>,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        let (health, health_task) = follow_health(door.services, ready).await;
+        let routes = door.routes.add_service(health);
+        let routes = add_reflection(routes, door.descriptors, door.services)?;
+        let accepted = Acceptor {
+            listener: self.listener,
+            tls: self.tls,
+            recorder: Recorder::new(door.connection_log, Arc::clone(&door.clock)),
+            clock: door.clock,
+            random: door.random,
+            connections: door.connections,
+        }
+        .start::<P>();
+        let served = limited_server()
+            .layer(MapRequestLayer::new(note_call::<P>))
+            // Services that are laid out and not served get a reason too.
+            .layer(MapResponseLayer::new(with_reason))
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(ReceiverStream::new(accepted), stop)
+            .await;
+        health_task.abort();
+        Ok(served?)
+    }
+}
+
+/// What a door serves, and to how many.
+pub(crate) struct Door {
+    /// The services, each behind the door's gate.
+    pub(crate) routes: Routes,
+    /// Their names.
+    pub(crate) services: &'static [&'static str],
+    /// What reflection shows of them.
+    pub(crate) descriptors: &'static [u8],
+    /// Client connections at once.
+    pub(crate) connections: usize,
+    /// Where client connections are recorded.
+    pub(crate) connection_log: Arc<dyn ConnectionLog>,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Names connections.
+    pub(crate) random: Random,
+}
+
 /// A server with all of these limits.
-pub(crate) fn limited_server() -> Server {
+fn limited_server() -> Server {
     Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -45,7 +163,7 @@ pub(crate) fn limited_server() -> Server {
 }
 
 /// Notes on its connection that a call came, of whichever service.
-pub(crate) fn note_call<P: Party>(request: http::Request<Body>) -> http::Request<Body> {
+fn note_call<P: Party>(request: http::Request<Body>) -> http::Request<Body> {
     if let Some(connection) = request.extensions().get::<ConnectionHandle<P>>() {
         connection.called();
     }
@@ -57,7 +175,7 @@ pub(crate) fn note_call<P: Party>(request: http::Request<Body>) -> http::Request
 ///
 /// # Errors
 /// When the descriptions can't be read.
-pub(crate) fn add_reflection(
+fn add_reflection(
     routes: Routes,
     descriptors: &[u8],
     services: &[&str],
@@ -85,7 +203,7 @@ pub(crate) fn add_reflection(
 
 /// The health service of a door, which says at each moment whether the gateway is ready; and the task that
 /// tells it, to be aborted when the door closes.
-pub(crate) async fn follow_health(
+async fn follow_health(
     services: &'static [&'static str],
     mut ready: watch::Receiver<bool>,
 ) -> (HealthServer<impl Health>, JoinHandle<()>) {
@@ -109,4 +227,28 @@ pub(crate) async fn follow_health(
         }
     });
     (health.max_decoding_message_size(MAX_REQUEST_BYTES), task)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn health_follows_readiness() {
+        let (ready, is_ready) = watch::channel(true);
+        let (health, task) = follow_health(&["a.Service"], is_ready).await;
+        let service = "a.Service".to_owned();
+        let request = HealthCheckRequest { service };
+        let watched = HealthClient::new(health).watch(request).await;
+        let mut watched = watched.unwrap().into_inner();
+        let serving = watched.message().await.unwrap().unwrap();
+        assert_eq!(serving.status, ServingStatus::Serving as i32);
+        ready.send(false).unwrap();
+        let stopped = watched.message().await.unwrap().unwrap();
+        assert_eq!(stopped.status, ServingStatus::NotServing as i32);
+        task.abort();
+    }
 }

@@ -14,7 +14,6 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::error;
 
-use super::records::RecordsUnavailable;
 use super::violations::InvalidRequest;
 
 /// Says which encodings a server takes.
@@ -217,9 +216,9 @@ pub(crate) fn not_supported(why: &str) -> Status {
     ErrorAnswer::not_sent(Code::Unimplemented, reason, message).into_status()
 }
 
-/// Records that can't be read.
-pub(crate) fn of_unavailable(unavailable: &RecordsUnavailable) -> Status {
-    error!(error = %unavailable, "records could not be read");
+/// Records that can't be read or written.
+pub(crate) fn of_unavailable(error: &impl std::fmt::Display) -> Status {
+    error!(%error, "The records are out of reach");
     store_unavailable()
 }
 

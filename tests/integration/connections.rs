@@ -4,35 +4,41 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
-use payswitch::certs::Identity;
+use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
-use payswitch::net::Net;
+use payswitch::net::{Net, Stream};
 use payswitch::store::records::ConnectionRecord;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::database::Engine;
-use crate::harness::{Switch, eventually, now, on_both_engines, until, with_key};
+use crate::harness::{Switch, eventually, now, on_both_engines, run, until, with_key};
 
 on_both_engines!(
     each_connection_is_recorded,
     a_stopping_gateway_records_that_its_clients_left,
 );
 
-/// A connection whose own end is known.
-async fn connect_from(switch: &Switch, certificate: Option<&Identity>) -> (Channel, SocketAddr) {
+async fn shake_hands(
+    switch: &Switch,
+    certificate: Option<&Identity>,
+    version: &'static SupportedProtocolVersion,
+) -> std::io::Result<TlsStream<Stream>> {
     let ca = switch.pki.gateway_root.certificate_pem();
     let ca = CertificateDer::from_pem_slice(ca.as_bytes()).expect("a root");
     let mut roots = RootCertStore::empty();
     roots.add(ca).expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
+        .with_protocol_versions(&[version])
+        .expect("a version of TLS")
         .with_root_certificates(roots);
     let mut config = match certificate {
         None => builder.with_no_client_auth(),
@@ -46,16 +52,18 @@ async fn connect_from(switch: &Switch, certificate: Option<&Identity>) -> (Chann
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let tcp = Net::SYSTEM
-        .connect(switch.gateway().merchant_api)
-        .await
-        .expect("a connection");
-    let own = tcp.local_addr().expect("its own end");
+    let tcp = Net::SYSTEM.connect(switch.gateway().merchant_api).await?;
     let name = ServerName::try_from("localhost").expect("a name");
-    let tls = TlsConnector::from(Arc::new(config))
+    TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await
-        .expect("a handshake");
+}
+
+/// A connection whose own end is known.
+async fn connect_from(switch: &Switch, certificate: Option<&Identity>) -> (Channel, SocketAddr) {
+    let tls = shake_hands(switch, certificate, &TLS13).await;
+    let tls = tls.expect("a handshake");
+    let own = tls.get_ref().0.local_addr().expect("its own end");
     let mut tls = Some(TokioIo::new(tls));
     let connector = tower::service_fn(move |_: http::Uri| {
         let tls = tls.take().ok_or(std::io::ErrorKind::NotConnected);
@@ -159,4 +167,20 @@ async fn a_stopping_gateway_records_that_its_clients_left(engine: Engine) {
         client.list_payments(list()).await.is_err()
     })
     .await;
+}
+
+#[test]
+fn neither_an_old_tls_nor_a_strangers_certificate_gets_in() {
+    run(async {
+        let switch = Switch::start(Engine::Sqlite).await;
+        assert!(shake_hands(&switch, None, &TLS12).await.is_err());
+        let operator = "alice".parse().expect("a name");
+        let other = DevelopmentPki::generate(&switch.merchant_id, &operator, now());
+        let other = other.expect("another root").merchant;
+        // In TLS 1.3 the client hears of it only after its own handshake is over.
+        if let Ok(mut refused) = shake_hands(&switch, Some(&other), &TLS13).await {
+            assert!(refused.read_u8().await.is_err());
+        }
+        assert_eq!(switch.database.count("client_connections").await, 0);
+    });
 }

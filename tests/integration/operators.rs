@@ -6,8 +6,8 @@ use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::audit_service_client::AuditServiceClient;
 use payswitch::admin_api::pb::host_service_client::HostServiceClient;
 use payswitch::admin_api::pb::operator_service_client::OperatorServiceClient;
-use payswitch::certs::Identity;
-use payswitch::grpc::client::{self, ClientCertificate, error_reason};
+use payswitch::certs::{DevelopmentPki, Identity};
+use payswitch::grpc::client::{self, ClientCertificate, ConnectError, error_reason};
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use tonic::{Code, Request, Status};
 
 use crate::database::Engine;
 use crate::demo::{Demo, PROGRAM};
-use crate::harness::{Switch, TempFolder, authorize, on_both_engines, pay_with, run};
+use crate::harness::{Switch, TempFolder, authorize, now, on_both_engines, pay_with, run};
 use crate::refused::Refused;
 use crate::tools::{output, printed_by, tool};
 
@@ -26,18 +26,25 @@ on_both_engines!(
     operators_are_kept,
 );
 
-/// A connection of a client with this certificate. Whether the handshake succeeded shows in the first call.
-async fn connect(switch: &Switch, identity: &Identity) -> Channel {
+/// A connection of a client with this certificate. Whether the handshake succeeded may show only in the first call.
+async fn try_to_connect(
+    switch: &Switch,
+    identity: Option<&Identity>,
+) -> Result<Channel, ConnectError> {
     let address = switch.gateway().admin_api.expect("a door for operators");
-    let key = identity.key_pem();
-    let certificate = ClientCertificate {
+    let key = identity.map(Identity::key_pem);
+    let certificate = identity.zip(key.as_ref());
+    let certificate = certificate.map(|(identity, key)| ClientCertificate {
         chain: identity.certificate_pem().as_bytes(),
-        key: &key,
-    };
+        key,
+    });
     let ca = switch.pki.operators_root.certificate_pem().as_bytes();
-    client::connect(address, "localhost", ca, Some(&certificate))
-        .await
-        .expect("a connection to the operators' API")
+    client::connect(address, "localhost", ca, certificate.as_ref()).await
+}
+
+async fn connect(switch: &Switch, identity: &Identity) -> Channel {
+    let channel = try_to_connect(switch, Some(identity)).await;
+    channel.expect("a connection to the operators' API")
 }
 
 async fn sign_off(channel: Channel, request_id: &str) -> Result<admin::Host, Status> {
@@ -222,38 +229,57 @@ async fn operators_are_kept(engine: Engine) {
         Refused::from(&last),
         Refused::not_sent(Code::FailedPrecondition, "LAST_APPROVER")
     );
-    // And are there after a restart.
+    // Access is looked at with each call.
+    let approver = admin::SetOperatorRoleRequest {
+        request_id: "five".into(),
+        reason: "takes over".into(),
+        name: "carl".into(),
+        role: admin::OperatorRole::Approver.into(),
+    };
+    let carl = operators.set_operator_role(approver).await;
+    carl.expect("another approver");
+    let left = operators.deactivate_operator(deactivate("six", "demo-operator"));
+    left.await.expect("the first approver has left");
+    let refused = operators.list_operators(admin::ListOperatorsRequest {});
+    let expected = Refused::not_sent(Code::Unauthenticated, "OPERATOR_REFUSED");
+    let refused = refused.await.expect_err("no access");
+    assert_eq!(Refused::from(&refused), expected);
+    // And all that is so after a restart.
     switch.restart_gateway().await;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    let listed = OperatorServiceClient::new(channel)
-        .list_operators(admin::ListOperatorsRequest {})
-        .await
-        .expect("the operators");
+    let listed = switch.store().list_operators().await.expect("operators");
     let listed: Vec<_> = listed
-        .into_inner()
-        .operators
-        .into_iter()
-        .map(|operator| (operator.name.clone(), operator.role(), operator.active))
+        .iter()
+        .map(|operator| (&*operator.name, operator.role.name(), operator.active))
         .collect();
-    use admin::OperatorRole as Role;
     assert_eq!(
         listed,
         [
-            ("bob".to_owned(), Role::Operator, false),
-            ("carl".to_owned(), Role::Operator, true),
-            ("demo-operator".to_owned(), Role::Approver, true),
+            ("bob", "OPERATOR", false),
+            ("carl", "APPROVER", true),
+            ("demo-operator", "APPROVER", false),
         ]
     );
+    let identities = switch.store().list_connections(100, None).await;
+    let identities = identities.expect("the connections").into_iter();
+    let mut identities = identities.filter_map(|record| record.connection.identity);
+    let expected = "operator demo-operator by certificate";
+    assert_eq!(identities.next().as_deref(), Some(expected));
 }
 
 #[test]
-fn a_merchant_gets_in_neither_by_certificate_nor_by_key() {
+fn only_operators_get_in() {
     run(async {
         let switch = Switch::start(Engine::Sqlite).await;
-        let by_merchant = connect(&switch, &switch.pki.merchant).await;
-        let refused = sign_off(by_merchant, "one").await.expect_err("a handshake");
-        // The handshake failed, so the gateway has said nothing.
-        assert_eq!(error_reason(&refused), None, "{refused:?}");
+        let operator = "demo-operator".parse().expect("a name");
+        let other = DevelopmentPki::generate(&switch.merchant_id, &operator, now());
+        let other = other.expect("another root").operator;
+        for identity in [None, Some(&switch.pki.merchant), Some(&other)] {
+            if let Ok(channel) = try_to_connect(&switch, identity).await {
+                let refused = sign_off(channel, "one").await.expect_err("a handshake");
+                // The handshake failed, so the gateway has said nothing.
+                assert_eq!(error_reason(&refused), None, "{refused:?}");
+            }
+        }
         let channel = connect(&switch, &switch.pki.operator).await;
         let mut request = Request::new(admin::ListHostsRequest {});
         let key = format!("Bearer {}", switch.api_key);

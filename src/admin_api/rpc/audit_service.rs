@@ -1,17 +1,15 @@
 //! AuditService: which file answers which call.
 
-use std::sync::Arc;
-
 use tonic::{Request, Response, Status, async_trait};
 
 use super::list_audit_entries;
 use crate::admin_api::pb;
 use crate::admin_api::pb::audit_service_server::AuditService;
-use crate::admin_api::records::OperatorRecords;
+use crate::store::Store;
 
 /// The service.
 pub(in crate::admin_api) struct AuditApi {
-    pub(in crate::admin_api) records: Arc<dyn OperatorRecords>,
+    pub(in crate::admin_api) store: Store,
 }
 
 #[async_trait]
@@ -20,6 +18,6 @@ impl AuditService for AuditApi {
         &self,
         request: Request<pb::ListAuditEntriesRequest>,
     ) -> Result<Response<pb::ListAuditEntriesResponse>, Status> {
-        list_audit_entries::call(&*self.records, &request).await
+        list_audit_entries::call(&self.store, &request).await
     }
 }

@@ -12,13 +12,14 @@ use tracing::error;
 
 use crate::admin_api::gate::{self, ANSWERED_WITHIN};
 use crate::admin_api::read::Asked;
-use crate::admin_api::records::{AuditOutcome, OperatorChanged, OperatorRecords};
+use crate::admin_api::records::{self, AuditOutcome, OperatorChanged};
 use crate::admin_api::show::errors::{Refusal, end_not_recorded, in_progress, request_id_reused};
 use crate::clock::Clock;
 use crate::grpc::status::{of_invalid_request, of_unavailable, store_unavailable};
 use crate::grpc::violations::Findings;
 use crate::payment::ids::{AuditId, OperatorName};
 use crate::random::Random;
+use crate::store::Store;
 use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
 
 /// The role that a change needs.
@@ -90,7 +91,7 @@ pub(super) fn done_or(done: bool, failure: &str) -> AuditOutcome {
 /// Does calls that change something, and records them.
 #[derive(Clone)]
 pub(in crate::admin_api) struct Audited {
-    pub(in crate::admin_api) records: Arc<dyn OperatorRecords>,
+    pub(in crate::admin_api) store: Store,
     pub(in crate::admin_api) clock: Arc<dyn Clock>,
     pub(in crate::admin_api) random: Random,
 }
@@ -109,16 +110,17 @@ impl Audited {
         if let Some(earlier) = self.record(&row).await? {
             return self.again(&earlier, &row);
         }
-        let records = Arc::clone(&self.records);
+        let store = self.store.clone();
         let task = tokio::spawn(async move {
             let done = effect.await;
             let (outcome, encoded) = match &done {
                 Ok((answer, outcome)) => (outcome.clone(), answer.encode_to_vec()),
                 Err(refusal) => (AuditOutcome::Refused(refusal.reason().into()), Vec::new()),
             };
-            if let Err(unavailable) = records.conclude(row.id, &outcome, &encoded).await {
+            let told = outcome.to_string();
+            if let Err(error) = store.set_audit_outcome(row.id, &told, &encoded).await {
                 error!(
-                    audit.id = %row.id, %outcome, error = %unavailable,
+                    audit.id = %row.id, %outcome, %error,
                     "The end of an operator's call could not be recorded"
                 );
             }
@@ -144,7 +146,7 @@ impl Audited {
             return self.refuse(row, Refusal::RoleTooLow).await;
         }
         for _ in 0..CHANGE_ATTEMPTS {
-            let before = self.records.operator(name.as_str()).await;
+            let before = self.store.operator(name.as_str()).await;
             let before = before.map_err(|error| of_unavailable(&error))?;
             let after = match decide(before.as_ref()) {
                 Ok(after) => after,
@@ -153,7 +155,7 @@ impl Audited {
             let told = answer(&after);
             row.outcome = Some(AuditOutcome::Done.to_string());
             row.answer = told.encode_to_vec();
-            let changed = self.records.change_operator(before.as_ref(), &after, &row);
+            let changed = records::change_operator(&self.store, before.as_ref(), &after, &row);
             let changed = changed.await;
             match changed.map_err(|error| of_unavailable(&error))? {
                 OperatorChanged::Done => return Ok(Response::new(told)),
@@ -188,7 +190,7 @@ impl Audited {
     }
 
     async fn record(&self, row: &AuditRecord) -> Result<Option<AuditRecord>, Status> {
-        let recorded = self.records.record(row).await;
+        let recorded = records::record(&self.store, row).await;
         recorded.map_err(|error| of_unavailable(&error))
     }
 

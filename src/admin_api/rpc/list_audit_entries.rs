@@ -2,18 +2,18 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::admin_api::records::OperatorRecords;
 use crate::admin_api::show::audit::entry;
 use crate::admin_api::{gate, pb};
 use crate::grpc::page::page_size;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::{Findings, length_of};
 use crate::payment::ids::AuditId;
-use crate::store::records::OperatorRole;
+use crate::store::Store;
+use crate::store::records::{AuditFilter, OperatorRole};
 
 /// Answers the call.
 pub(super) async fn call(
-    records: &dyn OperatorRecords,
+    store: &Store,
     request: &Request<pb::ListAuditEntriesRequest>,
 ) -> Result<Response<pb::ListAuditEntriesResponse>, Status> {
     gate::caller(request, OperatorRole::Viewer)?;
@@ -25,7 +25,9 @@ pub(super) async fn call(
         .finish(size.zip(after))
         .map_err(of_invalid_request)?;
     // One more than asked for tells whether there is a next page.
-    let entries = records.audit_trail(size + 1, after).await;
+    let entries = store
+        .list_audit(&AuditFilter::default(), size + 1, after)
+        .await;
     let mut entries = entries.map_err(|error| of_unavailable(&error))?;
     let more = entries.len() > size;
     entries.truncate(size);

@@ -2,19 +2,19 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::admin_api::records::OperatorRecords;
 use crate::admin_api::show::operator::operator;
 use crate::admin_api::{gate, pb};
 use crate::grpc::status::of_unavailable;
+use crate::store::Store;
 use crate::store::records::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(
-    records: &dyn OperatorRecords,
+    store: &Store,
     request: &Request<pb::ListOperatorsRequest>,
 ) -> Result<Response<pb::ListOperatorsResponse>, Status> {
     gate::caller(request, OperatorRole::Viewer)?;
-    let operators = records.operators().await;
+    let operators = store.list_operators().await;
     let operators = operators.map_err(|error| of_unavailable(&error))?;
     Ok(Response::new(pb::ListOperatorsResponse {
         operators: operators.iter().map(operator).collect(),

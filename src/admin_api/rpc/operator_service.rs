@@ -27,7 +27,7 @@ impl OperatorService for OperatorApi {
         &self,
         request: Request<pb::ListOperatorsRequest>,
     ) -> Result<Response<pb::ListOperatorsResponse>, Status> {
-        list_operators::call(&*self.audited.records, &request).await
+        list_operators::call(&self.audited.store, &request).await
     }
 
     async fn set_operator_role(

@@ -4,9 +4,7 @@ use crate::grpc::violations::Violation;
 
 #[test]
 fn every_shared_error_has_its_status() {
-    let down = RecordsUnavailable {
-        reason: "disk on fire".into(),
-    };
+    let down = "disk on fire";
     let violation = |field| Violation {
         field,
         description: "expected this, got that".into(),

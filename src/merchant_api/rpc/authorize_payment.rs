@@ -8,7 +8,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::FieldViolation;
 use tracing::{error, info};
 
-use super::perform::{Perform, failure, sealed_card_refused};
+use super::perform::{Performer, failure, sealed_card_refused};
 use crate::config::environment::Environment;
 use crate::flows::authorization::{Authorization, Authorize, PaymentMethod, Refusal};
 use crate::grpc::body_hash::body_hash;
@@ -35,7 +35,7 @@ const PAYMENT_METHOD_TOKEN: Shape = Shape {
 
 /// Answers the call.
 pub(super) async fn call(
-    authorizations: &dyn Perform<Authorization>,
+    authorizations: &Performer<Authorization>,
     environment: Environment,
     request: Request<pb::AuthorizePaymentRequest>,
 ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {

@@ -6,21 +6,21 @@ use crate::grpc::status;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
-use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::show::payment::payment;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::PaymentId;
+use crate::store::Store;
 
 /// Answers the call.
 pub(super) async fn call(
-    records: &dyn PaymentRecords,
+    store: &Store,
     request: Request<pb::GetPaymentRequest>,
 ) -> Result<Response<pb::GetPaymentResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let id = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let found = records
-        .find(&merchant.id, id)
+    let found = store
+        .payment(&merchant.id, id)
         .await
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::payment_not_found)?;

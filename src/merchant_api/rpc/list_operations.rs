@@ -8,21 +8,23 @@ use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::read::page_token::PageTokens;
-use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::show::operation::operation;
 use crate::merchant_api::transport::gate;
-use crate::payment::ids::{OperationId, PaymentId};
+use crate::payment::ids::{MerchantId, OperationId, PaymentId};
+use crate::payment::record::Operation;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::KeptLateResponse;
 
 /// Answers the call.
 pub(super) async fn call(
-    records: &dyn PaymentRecords,
+    store: &Store,
     request: Request<pb::ListOperationsRequest>,
 ) -> Result<Response<pb::ListOperationsResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let mut operations = records
-        .operations(&merchant.id, list.payment_id)
+    let mut operations = operations(store, &merchant.id, list.payment_id)
         .await
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::payment_not_found)?;
@@ -44,6 +46,24 @@ pub(super) async fn call(
         operations: shown.collect(),
         next_page_token: next.unwrap_or_default(),
     }))
+}
+
+/// The exchanges of the merchant's payment with this id, each with the response that came late for it; `None` when
+/// the merchant has no such payment.
+async fn operations(
+    store: &Store,
+    merchant_id: &MerchantId,
+    id: PaymentId,
+) -> Result<Option<Vec<(Operation, Option<KeptLateResponse>)>>, StoreError> {
+    if store.payment(merchant_id, id).await?.is_none() {
+        return Ok(None);
+    }
+    let mut operations = Vec::new();
+    for operation in store.operations_of(id).await? {
+        let late = store.late_response(operation.id).await?;
+        operations.push((operation, late));
+    }
+    Ok(Some(operations))
 }
 
 /// A checked ListOperationsRequest.

@@ -8,20 +8,20 @@ use crate::grpc::violations::{Findings, InvalidRequest, length_of};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::filter;
 use crate::merchant_api::read::page_token::PageTokens;
-use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::payment::payment;
 use crate::merchant_api::transport::gate;
+use crate::store::Store;
 use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
 
 /// Answers the call.
 pub(super) async fn call(
-    records: &dyn PaymentRecords,
+    store: &Store,
     request: Request<pb::ListPaymentsRequest>,
 ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let page = records
-        .list(
+    let page = store
+        .list_payments(
             &merchant.id,
             &list.filter,
             list.order,

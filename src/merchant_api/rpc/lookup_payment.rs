@@ -2,19 +2,23 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::flows::authorization::Authorization;
 use crate::grpc::status;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, InvalidRequest, length_of};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::lookup_payment_request::Key as PbKey;
 use crate::merchant_api::read::text::{REFERENCE, is_printable_ascii};
-use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::show::payment::payment;
 use crate::merchant_api::transport::gate;
-use crate::payment::ids::HostId;
+use crate::operations::flow::Flow as _;
+use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::moment::NumberDate;
+use crate::payment::record::Payment;
 use crate::payment::reference::Rrn;
+use crate::store::Store;
+use crate::store::error::StoreError;
 
 /// Payments that a look-up gives at most.
 const MAX_FOUND: usize = 100;
@@ -28,20 +32,22 @@ const APPROVAL_CODE: Shape = Shape {
 
 /// Answers the call.
 pub(super) async fn call(
-    records: &dyn PaymentRecords,
+    store: &Store,
     request: Request<pb::LookupPaymentRequest>,
 ) -> Result<Response<pb::LookupPaymentResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let key = read(request.into_inner()).map_err(status::of_invalid_request)?;
     let found = match &key {
         PaymentKey::MerchantReference(reference) => {
-            records.by_merchant_reference(&merchant.id, reference).await
+            store
+                .payments_by_merchant_reference(&merchant.id, reference)
+                .await
         }
         PaymentKey::RequestId(request_id) => {
-            let found = records.by_request_id(&merchant.id, request_id).await;
+            let found = by_request_id(store, &merchant.id, request_id).await;
             found.map(|found| found.into_iter().collect())
         }
-        PaymentKey::Rrn { rrn, .. } => records.by_rrn(&merchant.id, *rrn).await,
+        PaymentKey::Rrn { rrn, .. } => store.payments_by_rrn(&merchant.id, *rrn).await,
         // No index finds it, and a search through all payments would take other merchants' time.
         PaymentKey::ApprovalCode => {
             return Err(errors::not_built("LookupPayment by approval_code"));
@@ -67,6 +73,21 @@ pub(super) async fn call(
     Ok(Response::new(pb::LookupPaymentResponse {
         payments: found.into_iter().map(payment).collect(),
     }))
+}
+
+/// The payment that the merchant's AuthorizePayment with this request_id made.
+async fn by_request_id(
+    store: &Store,
+    merchant_id: &MerchantId,
+    request_id: &str,
+) -> Result<Option<Payment>, StoreError> {
+    let answer = store
+        .find_answer(merchant_id, Authorization::METHOD, request_id)
+        .await?;
+    match answer {
+        Some(answer) => store.payment(merchant_id, answer.payment_id).await,
+        None => Ok(None),
+    }
 }
 
 /// What is known of a payment that is looked up.

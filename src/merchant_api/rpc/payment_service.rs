@@ -1,29 +1,27 @@
 //! PaymentService: which file answers which call.
 
-use std::sync::Arc;
-
 use tonic::{Request, Response, Status, async_trait};
 
-use super::perform::Perform;
+use super::perform::Performer;
 use super::{authorize_payment, get_payment, list_operations, list_payments, lookup_payment};
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
-use crate::merchant_api::records::PaymentRecords;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::MerchantId;
 use crate::shares::{Place, Shares};
+use crate::store::Store;
 
 /// The service.
 pub(crate) struct PaymentsApi {
     /// Whether this is a test environment.
     pub(crate) environment: Environment,
     /// Authorizes payments.
-    pub(crate) authorizations: Arc<dyn Perform<Authorization>>,
+    pub(crate) authorizations: Performer<Authorization>,
     /// Finds payments again.
-    pub(crate) records: Arc<dyn PaymentRecords>,
+    pub(crate) store: Store,
     /// Reads of each merchant at once: its lists hold up no other merchant's.
     pub(crate) reads: Shares<MerchantId>,
 }
@@ -42,7 +40,7 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::AuthorizePaymentRequest>,
     ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
-        authorize_payment::call(&*self.authorizations, self.environment, request).await
+        authorize_payment::call(&self.authorizations, self.environment, request).await
     }
 
     async fn get_payment(
@@ -50,7 +48,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        get_payment::call(&*self.records, request).await
+        get_payment::call(&self.store, request).await
     }
 
     async fn list_payments(
@@ -58,7 +56,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        list_payments::call(&*self.records, request).await
+        list_payments::call(&self.store, request).await
     }
 
     async fn lookup_payment(
@@ -66,7 +64,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::LookupPaymentRequest>,
     ) -> Result<Response<pb::LookupPaymentResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        lookup_payment::call(&*self.records, request).await
+        lookup_payment::call(&self.store, request).await
     }
 
     async fn list_operations(
@@ -74,7 +72,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::ListOperationsRequest>,
     ) -> Result<Response<pb::ListOperationsResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        list_operations::call(&*self.records, request).await
+        list_operations::call(&self.store, request).await
     }
 
     async fn get_capture(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::{Code, Status, async_trait};
+use tonic::{Code, Status};
 use tracing::{error, info, warn};
 
 use crate::card::fault::SealedCardFault;
@@ -14,20 +14,6 @@ use crate::operations::flow::Flow;
 use crate::operations::machine::Operations;
 use crate::payment::ids::MerchantId;
 
-/// What performs the operations of one flow.
-#[async_trait]
-pub trait Perform<F: Flow>: Send + Sync + 'static {
-    /// Performs an operation, in a task of its own: dropping this future stops only the waiting.
-    ///
-    /// # Errors
-    /// Why there is nothing to tell of.
-    async fn perform(
-        &self,
-        call: Call,
-        command: F::Command,
-    ) -> Result<Concluded, OperationError<F::Refusal>>;
-}
-
 /// The machine with one of its flows.
 pub struct Performer<F> {
     /// The machine.
@@ -36,9 +22,9 @@ pub struct Performer<F> {
     pub flow: Arc<F>,
 }
 
-#[async_trait]
-impl<F: Flow> Perform<F> for Performer<F> {
-    async fn perform(
+impl<F: Flow> Performer<F> {
+    /// Performs an operation, in a task of its own: dropping this future stops only the waiting.
+    pub(super) async fn perform(
         &self,
         call: Call,
         command: F::Command,
