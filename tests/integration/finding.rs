@@ -8,14 +8,13 @@ use pb::PaymentState as State;
 use tonic::{Code, Status};
 
 use crate::database::Engine;
-use crate::harness::{Payments, Switch, authorize, on_both_engines, pay_with};
+use crate::harness::{Payments, Switch, authorize, on_both_engines, pay_with, run};
 use crate::refused::Refused;
 
 on_both_engines!(
     a_payment_is_found_as_it_was_told,
     every_page_together_is_the_whole,
     filters_choose,
-    lists_that_are_refused,
     look_ups_find_every_attempt,
     the_operations_of_a_payment_are_listed,
 );
@@ -198,73 +197,41 @@ async fn filters_choose(engine: Engine) {
     }
 }
 
-async fn lists_that_are_refused(engine: Engine) {
-    let switch = Switch::start(engine).await;
-    let mut payments = switch.payments().await;
-    for _ in 0..3 {
-        authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
-    }
-    let first = pb::ListPaymentsRequest {
-        page_size: 1,
-        ..Default::default()
-    };
-    let token = list(&mut payments, first)
-        .await
-        .expect("a page")
-        .next_page_token;
-    let mut changed = token.clone();
-    let last = if changed.pop() == Some('A') { 'B' } else { 'A' };
-    changed.push(last);
-    let with =
-        |page_size: i32, filter: &str, order_by: &str, page_token: &str| pb::ListPaymentsRequest {
+#[test]
+fn lists_that_are_refused() {
+    run(async {
+        let switch = Switch::start(Engine::Sqlite).await;
+        let mut payments = switch.payments().await;
+        for _ in 0..3 {
+            authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+        }
+        let with = |page_size: i32, filter: &str, page_token: &str| pb::ListPaymentsRequest {
             page_size,
             page_token: page_token.to_owned(),
             filter: filter.to_owned(),
-            order_by: order_by.to_owned(),
+            ..Default::default()
         };
-    let long = format!("merchant_reference=\"{}\"", "x".repeat(500));
-    for (request, fields) in [
-        (with(-1, "", "", ""), vec!["page_size"]),
-        (with(101, "", "", ""), vec!["page_size"]),
-        (with(i32::MAX, "", "", ""), vec!["page_size"]),
-        (with(0, "", "amount", ""), vec!["order_by"]),
-        (with(0, "", "create_time DESC", ""), vec!["order_by"]),
-        (with(0, "amount=5", "", ""), vec!["filter"]),
-        (with(0, "state=authorized", "", ""), vec!["filter"]),
-        (
-            with(0, "state=AUTHORIZED OR state=DECLINED", "", ""),
-            vec!["filter"],
-        ),
-        (with(0, "state=AUTHORIZED AND", "", ""), vec!["filter"]),
-        (with(0, "1=1; DROP TABLE payments", "", ""), vec!["filter"]),
-        (with(0, &long, "", ""), vec!["filter"]),
-        (with(0, "", "", "x"), vec!["page_token"]),
-        (with(0, "", "", &changed), vec!["page_token"]),
-        (with(0, "", "", &"A".repeat(300)), vec!["page_token"]),
-        // A token is of its own list alone.
-        (with(1, "state=AUTHORIZED", "", &token), vec!["page_token"]),
-        (with(1, "", "create_time asc", &token), vec!["page_token"]),
-        (
-            with(-1, "x", "y", "z"),
-            vec!["page_size", "filter", "order_by", "page_token"],
-        ),
-    ] {
-        let status = list(&mut payments, request.clone())
-            .await
-            .expect_err("a refusal");
-        let expected = Refused::invalid("INVALID_REQUEST", &fields);
-        assert_eq!(Refused::from(&status), expected, "{request:?}");
-    }
-    // The same token goes on where it says, however often, and with another page size.
-    for page_size in [1, 2, 2] {
-        let page = list(&mut payments, with(page_size, "", "", &token))
-            .await
-            .expect("a page");
-        assert_eq!(
-            page.payments.len(),
-            usize::try_from(page_size).expect("a size")
-        );
-    }
+        let first = list(&mut payments, with(1, "", "")).await;
+        let token = first.expect("a page").next_page_token;
+        for (request, fields) in [
+            (
+                with(-1, "1=1; DROP TABLE payments", "x"),
+                &["page_size", "filter", "page_token"][..],
+            ),
+            // A token is of its own list alone.
+            (with(1, "state=AUTHORIZED", &token), &["page_token"]),
+        ] {
+            let status = list(&mut payments, request).await.expect_err("a refusal");
+            let expected = Refused::invalid("INVALID_REQUEST", fields);
+            assert_eq!(Refused::from(&status), expected);
+        }
+        // The same token goes on where it says, however often, and with another page size.
+        for page_size in [1, 2, 2] {
+            let page = list(&mut payments, with(page_size, "", &token)).await;
+            let found = i32::try_from(page.expect("a page").payments.len());
+            assert_eq!(found, Ok(page_size));
+        }
+    });
 }
 
 async fn look_ups_find_every_attempt(engine: Engine) {
@@ -323,32 +290,6 @@ async fn look_ups_find_every_attempt(engine: Engine) {
         let status = look_up(key, "", "").await.expect_err("nothing");
         assert_eq!(Refused::from(&status), Refused::not_sent(code, reason));
     }
-    for (key, date, fields) in [
-        (None, "", ["key"]),
-        (Some(Key::Rrn("12".into())), "", ["rrn"]),
-        (Some(Key::Rrn("6325120001!3".into())), "", ["rrn"]),
-        (
-            Some(Key::Rrn("632512000123".into())),
-            "yesterday",
-            ["business_date"],
-        ),
-        (
-            Some(Key::Rrn("632512000123".into())),
-            "2026-02-30",
-            ["business_date"],
-        ),
-        (
-            Some(Key::MerchantReference(String::new())),
-            "",
-            ["merchant_reference"],
-        ),
-        (Some(order), "2026-11-21", ["business_date"]),
-    ] {
-        let status = look_up(key.clone(), date, "").await;
-        let status = status.expect_err("a refusal");
-        let expected = Refused::invalid("INVALID_REQUEST", &fields);
-        assert_eq!(Refused::from(&status), expected, "{key:?} {date}");
-    }
     assert_eq!(told[0].state(), State::Authorized);
 }
 
@@ -393,17 +334,8 @@ async fn the_operations_of_a_payment_are_listed(engine: Engine) {
                 &sent.approval_code
             ]
         );
-        for (wrong, field) in [
-            (request("x", 1), "page_token"),
-            (request("", 101), "page_size"),
-            (pb::ListOperationsRequest::default(), "payment_id"),
-        ] {
-            let status = payments
-                .list_operations(wrong)
-                .await
-                .expect_err("a refusal");
-            let expected = Refused::invalid("INVALID_REQUEST", &[field]);
-            assert_eq!(Refused::from(&status), expected);
-        }
+        let wrong = payments.list_operations(request("x", 101)).await;
+        let expected = Refused::invalid("INVALID_REQUEST", &["page_size", "page_token"]);
+        assert_eq!(Refused::from(&wrong.expect_err("a refusal")), expected);
     }
 }

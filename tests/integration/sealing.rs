@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::harness::{Switch, now, pay_with};
 
 /// How long the tests' sealed cards are good for, in seconds: longer than any test takes.
-pub(crate) const SEALED_FOR_S: i64 = 300;
+const SEALED_FOR_S: i64 = 300;
 
 /// A card with December 2030 and the usual CVV.
 pub(crate) fn card(pan: &str) -> Card {
@@ -186,7 +186,7 @@ fn aes_256_gcm(bytes: &[u8; 32]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("a key"))
 }
 
-pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
+fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -253,7 +253,7 @@ fn seal_session_key_by_hand(switch: &Switch, merchant: &str, session_key: &[u8; 
 }
 
 /// The payload of a good card.
-pub(crate) const GOOD_PAYLOAD: &str = r#"{"pan":"4242424242424242","expiry":"3012","cvv":"123"}"#;
+const GOOD_PAYLOAD: &str = r#"{"pan":"4242424242424242","expiry":"3012","cvv":"123"}"#;
 
 impl Switch {
     /// A request that pays with a card sealed by hand, after `change` has been at its header.
