@@ -156,6 +156,9 @@ pub struct AcquirerConfig {
     /// After how many milliseconds without traffic an echo is sent, on the issuer links and to the
     /// switch; `None` for never.
     pub echo_idle_ms: Option<u64>,
+    /// Whether its answers carry back DE 2, as those of many hosts do.
+    #[serde(default)]
+    pub echo_card_number: bool,
     /// How it proves itself to the switch.
     pub tls: ListenerTls,
     /// Its links to the issuers; `[[acquirer.link]]` in TOML.

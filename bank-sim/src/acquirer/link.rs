@@ -39,6 +39,7 @@ pub(crate) struct LinkSettings {
     pub(crate) institution_id: String,
     pub(crate) issuer_timeout: Duration,
     pub(crate) echo_idle: Option<Duration>,
+    pub(crate) echo_card_number: bool,
     /// `None` for a link that is down for good.
     pub(crate) target: Option<LinkTarget>,
     pub(crate) tap: Tap,
@@ -186,6 +187,11 @@ impl Link {
         let Some(mut answer) = request.answer(ECHOED_DES, code) else {
             return;
         };
+        if self.settings.echo_card_number
+            && let Some(card_number) = request.get(2)
+        {
+            answer.set(2, card_number);
+        }
         for de in RELAYED_DES {
             if let Some(value) = issuers.and_then(|issuers| issuers.get(*de)) {
                 answer.set(*de, value);

@@ -57,6 +57,7 @@ impl SimConfig {
                 institution_id: institution_id(),
                 issuer_timeout_ms: issuer_timeout_ms(),
                 echo_idle_ms: None,
+                echo_card_number: false,
                 tls: pki.acquirer.listener_tls(),
                 links,
             }),

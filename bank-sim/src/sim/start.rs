@@ -130,6 +130,7 @@ impl RunningSim {
                 institution_id: config.institution_id.clone(),
                 issuer_timeout: config.issuer_timeout(),
                 echo_idle: config.echo_idle_ms.map(Duration::from_millis),
+                echo_card_number: config.echo_card_number,
                 target: self.link_target(config, link, issuer)?,
                 tap: self.tap.clone(),
                 clock: Arc::clone(&self.clock),
