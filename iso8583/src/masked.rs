@@ -2,11 +2,14 @@
 //!
 //! Each field of a dialect says how much of it is [`Shown`]; what it doesn't say is not shown. Of
 //! a PAN people see the BIN (six digits) and the last four. A value that is not what it should be
-//! is not shown at all. Of a message that can't be read to its end people see MTI and bitmaps: a field
+//! is not shown at all. [`masked_hex`] looks at content as well: a field that may be shown can hold a PAN
+//! that belongs elsewhere. Of a message that can't be read to its end people see MTI and bitmaps: a field
 //! may then have begun elsewhere, and a PAN may lie in what looks like an amount. Where even the MTI is
 //! none that the standard knows, the message itself began elsewhere, and nothing of it is shown.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::content::Content;
 use crate::dialect::Dialect;
@@ -20,6 +23,10 @@ const BIN_DIGITS: usize = 6;
 const LAST_DIGITS: usize = 4;
 /// The lengths of a PAN (ISO/IEC 7812-1). Of a shorter one, too little would be hidden.
 const PAN_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+/// The lengths of what is taken for a PAN where none belongs.
+const STRAY_PAN_DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
+/// So many digits in a row that a PAN has too are a part of it. The BIN has one less.
+const PART_DIGITS: usize = BIN_DIGITS + 1;
 
 /// One field, fit for people to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +67,10 @@ pub fn masked_pan(pan: &str) -> Cow<'static, str> {
 
 /// The bytes of a message in hex, two characters a byte, `*` for each half that is hidden. Of a
 /// message that the dialect can't read, all is hidden but MTI and bitmaps.
+///
+/// In every field 12 to 19 digits with a right check digit (Luhn) are hidden, whatever stands before and
+/// behind them, and with a space or a dash between digits too. Where such digits come again in part,
+/// seven or more in a row, the part is hidden. One number in ten looks like that by chance.
 #[must_use]
 pub fn masked_hex(dialect: &Dialect, bytes: &[u8]) -> String {
     let mut visible = vec![false; bytes.len() * 2];
@@ -70,6 +81,7 @@ pub fn masked_hex(dialect: &Dialect, bytes: &[u8]) -> String {
     };
     if let Some(message) = message {
         mark_visible(message, &mut visible);
+        hide_stray_pans(message, &mut visible);
     }
     let digits = bytes.iter().flat_map(|byte| hex::digits(*byte));
     digits
@@ -80,7 +92,7 @@ pub fn masked_hex(dialect: &Dialect, bytes: &[u8]) -> String {
 
 /// Marks the halves of bytes that people may see.
 fn mark_visible(message: &Message<'_>, visible: &mut [bool]) {
-    let mut show = |nibbles: std::ops::Range<usize>| {
+    let mut show = |nibbles: Range<usize>| {
         if let Some(part) = visible.get_mut(nibbles) {
             part.fill(true);
         }
@@ -116,7 +128,7 @@ fn mark_visible(message: &Message<'_>, visible: &mut [bool]) {
 }
 
 /// The halves of bytes that hold one unit of content.
-fn nibbles_of(content: &Content<'_>, start: usize, unit: usize) -> std::ops::Range<usize> {
+fn nibbles_of(content: &Content<'_>, start: usize, unit: usize) -> Range<usize> {
     match content.spec.encoding {
         ContentEncoding::BcdLeft => {
             let at = start + unit + content.units % 2;
@@ -125,6 +137,91 @@ fn nibbles_of(content: &Content<'_>, start: usize, unit: usize) -> std::ops::Ran
         ContentEncoding::BcdRight => start + unit..start + unit + 1,
         _ => start + unit * 2..start + unit * 2 + 2,
     }
+}
+
+/// A digit of some field, and the halves of bytes that hold it; none where the field has a mask of its own.
+struct Digit {
+    value: u8,
+    nibbles: Range<usize>,
+}
+
+/// The digits of all fields that are text, in order; `None` for whatever ends a row of them.
+fn digits_of(message: &Message<'_>) -> Vec<Option<Digit>> {
+    let mut digits = Vec::new();
+    for de in message.iter_des() {
+        let (Some(content), Some(range)) = (message.content(de), message.content_range(de)) else {
+            continue;
+        };
+        let is_clear = content.spec.shown == Shown::Clear;
+        let mut unit = 0;
+        let mut after_separator = true;
+        content.each_character(|character| {
+            let is_separator = matches!(character, b' ' | b'-');
+            if character.is_ascii_digit() {
+                digits.push(Some(Digit {
+                    value: character - b'0',
+                    nibbles: if is_clear {
+                        nibbles_of(&content, range.start * 2, unit)
+                    } else {
+                        0..0
+                    },
+                }));
+            } else if !is_separator || after_separator {
+                digits.push(None);
+            }
+            after_separator = is_separator;
+            unit += 1;
+        });
+        digits.push(None);
+    }
+    digits
+}
+
+/// Hides what looks like a PAN, wherever it is, and its parts.
+fn hide_stray_pans(message: &Message<'_>, visible: &mut [bool]) {
+    let digits = digits_of(message);
+    let rows = || digits.split(Option::is_none);
+    let mut hide = |row: &[Option<Digit>]| {
+        for digit in row.iter().flatten() {
+            if let Some(hidden) = visible.get_mut(digit.nibbles.clone()) {
+                hidden.fill(false);
+            }
+        }
+    };
+    let values = |row: &[Option<Digit>]| -> Vec<u8> {
+        row.iter().flatten().map(|digit| digit.value).collect()
+    };
+    let mut parts = BTreeSet::new();
+    for row in rows() {
+        for pan in STRAY_PAN_DIGITS.flat_map(|length| row.windows(length)) {
+            let pan_values = values(pan);
+            if is_like_a_pan(&pan_values) {
+                hide(pan);
+                parts.extend(pan_values.windows(PART_DIGITS).map(<[u8]>::to_vec));
+            }
+        }
+    }
+    for part in rows().flat_map(|row| row.windows(PART_DIGITS)) {
+        if parts.contains(&values(part)) {
+            hide(part);
+        }
+    }
+}
+
+/// Whether the last of these digits is the check digit of the others (ISO/IEC 7812-1 annex B). No PAN begins
+/// with a nought.
+fn is_like_a_pan(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match (place % 2, u32::from(*digit)) {
+            (1, digit @ 5..) => 2 * digit - 9,
+            (1, digit) => 2 * digit,
+            (_, digit) => digit,
+        })
+        .sum();
+    digits.first() != Some(&0) && sum.is_multiple_of(10)
 }
 
 fn masked_value(content: &Content<'_>, is_whole: bool) -> String {

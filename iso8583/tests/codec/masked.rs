@@ -134,6 +134,84 @@ fn secrets_are_hidden_in_hex() {
     }
 }
 
+/// A PAN where none belongs: hidden by what it is, and so are its parts elsewhere.
+#[test]
+fn a_stray_pan_is_hidden_wherever_it_is() {
+    const PAN: &str = "4000643673637301";
+    let cases: [(u8, &str, &str); 12] = [
+        (
+            43,
+            "SHOP 4000643673637301 BERLIN          DE",
+            "SHOP **************** BERLIN          DE",
+        ),
+        (
+            43,
+            "4000 6436 7363 7301 BERLIN            DE",
+            "**** **** **** **** BERLIN            DE",
+        ),
+        (
+            43,
+            "x4000-6436-7363-7301x                 DE",
+            "x****-****-****-****x                 DE",
+        ),
+        (
+            43,
+            "0040006436736373013107                DE",
+            "00****************3107                DE",
+        ),
+        (44, "4000643673637301", "****************"),
+        (42, "4222222222222  ", "*************  "),
+        (37, "676770000005", "************"),
+        (54, "400064367363730", "400064367363730"),
+        (37, "632520000042", "632520000042"),
+        (41, "WEB00001", "WEB00001"),
+        (42, "SHOP00000000001", "SHOP00000000001"),
+        (
+            43,
+            "SHOP 12                BERLIN         DE",
+            "SHOP 12                BERLIN         DE",
+        ),
+    ];
+    let parts = [(37, &PAN[..12]), (41, &PAN[..8]), (42, &PAN[..15])];
+    for name in ["iso1987-ascii-binary", "iso1987-ebcdic"] {
+        let dialect = builtin(name);
+        let shown_of = |builder: &MessageBuilder, de: u8| {
+            let mut bytes = Vec::new();
+            dialect.encode(builder, &mut bytes).unwrap();
+            let message = dialect.decode(&bytes).unwrap();
+            let range = message.content_range(de).unwrap();
+            let shown = masked_hex(dialect, &bytes);
+            let text = message.text(de).unwrap().into_owned();
+            let pairs = shown.as_bytes()[range.start * 2..range.end * 2].chunks(2);
+            text.chars()
+                .zip(pairs)
+                .map(|(character, pair)| if pair == b"**" { '*' } else { character })
+                .collect::<String>()
+        };
+        for (de, value, expected) in cases {
+            let mut builder = MessageBuilder::new(Mti::AUTHORIZATION_RESPONSE);
+            builder.text(de, value);
+            assert_eq!(shown_of(&builder, de), expected, "{name} DE {de}");
+        }
+        for whole in [2, 35, 43] {
+            let mut builder = MessageBuilder::new(Mti::AUTHORIZATION_RESPONSE);
+            for (de, part) in parts {
+                let width = dialect.field(de).unwrap().max_units();
+                builder.text(de, &format!("{part:<width$}", width = usize::from(width)));
+            }
+            match whole {
+                35 => builder.text(35, &format!("{PAN}=3107101")),
+                43 => builder.text(43, &format!("{PAN:<40}")),
+                de => builder.text(de, PAN),
+            };
+            for (de, part) in parts {
+                let shown = shown_of(&builder, de);
+                assert_eq!(shown.trim_end(), "*".repeat(part.len()), "{name} DE {de}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_understood_is_hidden_whole() {
     let cases = [
