@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
-/// With the allocator of the C library a quarter of a payment's time is malloc and free.
+use mimalloc::MiMalloc;
+use zeroizing_alloc::ZeroAlloc;
+
+/// With the allocator of the C library a quarter of a payment's time is malloc and free. Memory is wiped when it
+/// is freed: libraries, too, have copies of card numbers in it (docs/decisions/0018).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 fn main() -> ExitCode {
     payswitch::commands::run()

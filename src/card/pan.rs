@@ -1,4 +1,5 @@
-//! A card in clear: masked in `Debug`, zeroized on drop, never cloned.
+//! A card in clear: masked in `Debug`, never cloned. Each of its values lies in one place, where it is wiped on
+//! drop: moving a card moves pointers only.
 
 use std::fmt;
 
@@ -32,17 +33,17 @@ pub enum InvalidCard {
     Holder,
 }
 
-/// Up to `N` digits in place, so that no copy of them stays behind on the heap.
+/// Up to `N` digits. They are boxed, so that a move leaves no copy of them behind.
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Digits<const N: usize> {
-    bytes: [u8; N],
+    bytes: Box<[u8; N]>,
     length: usize,
 }
 
 impl<const N: usize> Digits<N> {
     fn new(text: &str) -> Option<Self> {
         let mut digits = Self {
-            bytes: [0; N],
+            bytes: Box::new([0; N]),
             length: text.len(),
         };
         let place = digits.bytes.get_mut(..text.len())?;

@@ -10,6 +10,7 @@ use output::printed;
 
 pub mod audit;
 pub mod certs;
+pub mod core_dumps;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod error;
@@ -82,6 +83,10 @@ pub fn run() -> ExitCode {
     #[cfg(feature = "demo")]
     if let Some(exit_code) = demo::stand::run_codec_child_if_asked() {
         std::process::exit(exit_code);
+    }
+    if let Err(error) = core_dumps::forbid() {
+        report(&error);
+        return ExitCode::from(FAILED);
     }
     let done = match CommandLine::parse().command {
         #[cfg(feature = "demo")]

@@ -1,6 +1,6 @@
 //! A search for what must be nowhere: card numbers, CVVs and keys, in what the demo leaves behind.
 
-mod search;
+pub(crate) mod search;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

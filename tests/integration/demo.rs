@@ -23,9 +23,13 @@ impl Process {
         Self(command.spawn().expect("the program starts"))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn send(&self, signal: &str) {
         let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &self.0.id().to_string()])
+            .args([&format!("-{signal}"), &self.id().to_string()])
             .status();
         assert!(sent.expect("kill").success());
     }
@@ -110,7 +114,7 @@ impl Demo {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.process.0.id()
+        self.process.id()
     }
 
     /// A field of the ready file.

@@ -6,32 +6,26 @@
 //! `environment` is given the configuration and the profile that it reads.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bank_sim::config::standard::{HostPems, StandardPki, StandardPorts};
-use bank_sim::config::{Pem, SimConfig};
-use bank_sim::{BankSim, RunningSim};
+use bank_sim::SimConfig;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::future::{join, join_all};
 use http_body::{Body as HttpBody, Frame};
-use payswitch::grpc::client;
 use prost::Message as _;
-use serde_json::Value;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::ServiceExt as _;
 
-use crate::demo::{PROGRAM, Process, text};
-use crate::harness::{Payments, TempFolder, eventually, pay_with, run, with_key};
-use crate::tools::output;
+use crate::demo::{PROGRAM, text};
+use crate::gateway::Gateway;
+use crate::harness::{Payments, pay_with, run, with_key};
 
 /// How long the bank takes.
 const BANK_MS: u64 = 1_200;
@@ -41,8 +35,6 @@ const ANY_TIME_MS: Range<u64> = 2_500..4_700;
 const LAST_MOMENT_MS: Range<u64> = 4_280..4_299;
 /// Connections of the flood.
 const CONNECTIONS: usize = 3;
-const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
-
 /// How much of it.
 struct Size {
     streams_per_connection: usize,
@@ -61,143 +53,11 @@ const SLICE: Size = Size {
     seconds: 6,
 };
 
-/// A gateway in a process of its own, with two merchants, before simulated banks.
-struct Gateway {
-    ready: Value,
-    ca: Vec<u8>,
-    flooder: String,
-    payer: String,
-    log: PathBuf,
-    _process: Process,
-    _banks: RunningSim,
-    folder: TempFolder,
-}
-
-impl Gateway {
-    async fn start(program: &Path) -> Self {
-        let folder = TempFolder::new("flooding");
-        let at = |name: &str| folder.path().join(name);
-        let command = |arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command
-                .args(arguments)
-                .current_dir(folder.path())
-                .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
-                .env_remove("PAYSWITCH_BIN")
-                .env_remove("RUST_LOG");
-            command
-        };
-        let succeed = |arguments: &[&str]| {
-            let output = output(&mut command(arguments));
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{arguments:?}: {errors}");
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        };
-        succeed(&["certs"]);
-        let banks = banks(&at("certs/dev")).await;
-        let acquirer = banks.address("acquirer").expect("an address").to_string();
-        std::fs::create_dir(at("hosts")).expect("a folder");
-        let write = |older: bool| {
-            let (profile, environment, card) = if older {
-                let profile = include_str!("older/acquirer.toml");
-                (profile, "", "[card]\ntest_payment_methods = true\n")
-            } else {
-                let profile = include_str!("../../hosts/acquirer.toml");
-                (profile, "environment = \"test\"\n", "")
-            };
-            let profile = profile.replace("127.0.0.1:7001", &acquirer);
-            std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
-            let config = format!("{environment}{card}[merchant_api]\nlisten = \"127.0.0.1:0\"\n");
-            std::fs::write(at("payswitch.toml"), config).expect("a configuration");
-        };
-        write(false);
-        let tried = output(&mut command(&["migrate", "--config", "payswitch.toml"]));
-        if String::from_utf8_lossy(&tried.stderr).contains("environment") {
-            write(true);
-            succeed(&["migrate", "--config", "payswitch.toml"]);
-        }
-        let mut keys = ["shop-a", "shop-b"].map(|merchant| {
-            let merchant_command = ["merchant", "--config", "payswitch.toml"];
-            let mut add = merchant_command.to_vec();
-            add.extend(["add", merchant, "--name", "Shop", "--city", "Berlin"]);
-            add.extend([
-                "--country",
-                "DE",
-                "--country-numeric",
-                "276",
-                "--mcc",
-                "5732",
-            ]);
-            add.extend(["--terminal", "WEB00001", "--acceptor", "SHOP00000000001"]);
-            add.extend(["--acquirer", "acquirer"]);
-            succeed(&add);
-            let mut key = merchant_command.to_vec();
-            key.extend(["key", merchant]);
-            succeed(&key)
-        });
-        let log = at("log.txt");
-        let process = Process::start(
-            command(&[
-                "serve",
-                "--config",
-                "payswitch.toml",
-                "--ready-file",
-                "ready.json",
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).expect("a log")),
-        );
-        let ready = eventually("a gateway that is ready", async || {
-            serde_json::from_str(&std::fs::read_to_string(at("ready.json")).ok()?).ok()
-        })
-        .await;
-        Self {
-            ready,
-            ca: std::fs::read(at("certs/dev/gateway-ca.pem")).expect("the root"),
-            flooder: std::mem::take(&mut keys[0]),
-            payer: std::mem::take(&mut keys[1]),
-            log,
-            _process: process,
-            _banks: banks,
-            folder,
-        }
-    }
-
-    async fn connect(&self) -> Channel {
-        let address = self.ready["merchant_api"].as_str().expect("HOST:PORT");
-        let address = address.parse().expect("HOST:PORT");
-        client::connect(address, "localhost", &self.ca, None)
-            .await
-            .expect("a connection")
-    }
-}
-
 /// Banks that answer the card of `pm_test_late_answer` after [`BANK_MS`].
-async fn banks(certificates: &Path) -> RunningSim {
-    let pems = |host: &str| {
-        let pem = |name: &str| Pem::file(certificates.join(format!("{host}{name}")));
-        HostPems {
-            ca: pem("-ca.pem"),
-            certificate: pem(".pem"),
-            key: pem(".key"),
-            client_certificate: pem("-client.pem"),
-            client_key: pem("-client.key"),
-        }
-    };
-    let pki = StandardPki {
-        acquirer: pems("acquirer"),
-        issuer_a: pems("issuer-a"),
-        issuer_b: pems("issuer-b"),
-    };
-    let mut config = SimConfig::standard(StandardPorts::ANY, pki);
-    config.codec_program = Some(PROGRAM.into());
-    for issuer in &mut config.issuers {
+fn slow(banks: &mut SimConfig) {
+    for issuer in &mut banks.issuers {
         issuer.late_answer_ms = BANK_MS;
     }
-    let banks = BankSim::start(config).await.expect("the banks start");
-    assert!(banks.wait_for_links(Duration::from_secs(10)).await);
-    banks
 }
 
 /// A request whose body comes late.
@@ -290,13 +150,14 @@ fn costs_another_merchant_nothing(late_ms: &Range<u64>) {
     let size = if asked_for.is_some() { WHOLE } else { SLICE };
     let program = asked_for.map_or_else(|| PROGRAM.into(), PathBuf::from);
     run(async {
-        let gateway = Gateway::start(&program).await;
+        let gateway = Gateway::start(&program, &["shop-a", "shop-b"], slow).await;
+        let [flooder, payer] = [0, 1].map(|merchant| gateway.api_keys[merchant].clone());
         let mut flooding = Vec::new();
         let end = Instant::now() + Duration::from_secs(u64::from(size.seconds) + 3);
         for connection in 0..CONNECTIONS {
             let channel = gateway.connect().await;
             for stream in 0..size.streams_per_connection {
-                let (channel, key) = (channel.clone(), gateway.flooder.clone());
+                let (channel, key) = (channel.clone(), flooder.clone());
                 let late_ms = late_ms.clone();
                 let seed = connection * size.streams_per_connection + stream;
                 flooding.push(tokio::spawn(async move {
@@ -306,7 +167,7 @@ fn costs_another_merchant_nothing(late_ms: &Range<u64>) {
         }
         // The first bodies come after this.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let payments = with_key(gateway.connect().await, &gateway.payer);
+        let payments = with_key(gateway.connect().await, &payer);
         let outcomes = pay(payments, &size).await;
         let sent = usize::try_from(size.payments_per_s * size.seconds).expect("a small number");
         let expected = BTreeMap::from([("PAYMENT_STATE_AUTHORIZED".to_owned(), sent)]);

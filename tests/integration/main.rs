@@ -1,8 +1,8 @@
 //! payswitch as its neighbours meet it: the real gateway before simulated banks, real TLS on every
 //! leg, real databases of both kinds. What a test says about a bank it reads in the bank's own books.
 //!
-//! - [`harness`]: a gateway with its banks; [`demo`]: the program itself, running; [`database`]: SQLite
-//!   and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says;
+//! - [`harness`]: a gateway with its banks; [`gateway`], [`demo`]: the program itself, running;
+//!   [`database`]: SQLite and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says;
 //!   [`tools`]: clients and codecs that others wrote.
 //! - Then one file for each flow.
 
@@ -15,6 +15,7 @@
 
 mod database;
 mod demo;
+mod gateway;
 mod harness;
 #[path = "../../src/store/testing/postgres.rs"]
 mod postgres;
@@ -32,6 +33,7 @@ mod finding;
 mod flooding;
 mod idempotency;
 mod leaving_callers;
+mod memory;
 mod operators;
 mod ordering;
 mod program;

@@ -14,6 +14,7 @@ use payswitch::payment::money::Money;
 use payswitch::random::Random;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Value, json};
+use tonic::transport::Channel;
 
 use crate::harness::{Switch, now, pay_with};
 
@@ -129,33 +130,45 @@ impl Switch {
         api_key: &str,
         key: &SessionKey,
     ) -> String {
-        let claims = SessionClaims {
-            merchant,
-            jti: &seal::new_jti(&SystemClock, &Random::SYSTEM).expect("randomness"),
-            issued_at: now(),
-            lifetime_s: 3600,
-        };
-        let sealed_session_key = self
-            .recipient(Algorithm::EcdhEs)
-            .seal_session_key(key, &claims)
-            .expect("a sealed session key");
-        self.create_session(api_key, sealed_session_key).await
+        let recipient = self.recipient(Algorithm::EcdhEs);
+        let sealed = seal_session_key(&recipient, merchant, key);
+        self.create_session(api_key, sealed).await
     }
 
     pub(crate) async fn create_session(&self, api_key: &str, sealed_session_key: String) -> String {
-        let channel = self.connect(None).await;
-        let mut request =
-            tonic::Request::new(pb::CreateSealingSessionRequest { sealed_session_key });
-        let bearer = format!("Bearer {api_key}").parse().expect("a header");
-        request.metadata_mut().insert("authorization", bearer);
-        let session = SealingServiceClient::new(channel)
-            .create_sealing_session(request)
-            .await
-            .expect("a sealing session")
-            .into_inner();
-        assert_eq!(session.max_messages, 1_048_576);
-        session.kid
+        create_session(self.connect(None).await, api_key, sealed_session_key).await
     }
+}
+
+/// A session key of this merchant, sealed for an hour.
+pub(crate) fn seal_session_key(recipient: &Recipient, merchant: &str, key: &SessionKey) -> String {
+    let claims = SessionClaims {
+        merchant,
+        jti: &seal::new_jti(&SystemClock, &Random::SYSTEM).expect("randomness"),
+        issued_at: now(),
+        lifetime_s: 3600,
+    };
+    recipient
+        .seal_session_key(key, &claims)
+        .expect("a sealed session key")
+}
+
+/// Sets up a sealed session key; gives the session's `kid`.
+pub(crate) async fn create_session(
+    channel: Channel,
+    api_key: &str,
+    sealed_session_key: String,
+) -> String {
+    let mut request = tonic::Request::new(pb::CreateSealingSessionRequest { sealed_session_key });
+    let bearer = format!("Bearer {api_key}").parse().expect("a header");
+    request.metadata_mut().insert("authorization", bearer);
+    let session = SealingServiceClient::new(channel)
+        .create_sealing_session(request)
+        .await
+        .expect("a sealing session")
+        .into_inner();
+    assert_eq!(session.max_messages, 1_048_576);
+    session.kid
 }
 
 /// A session key that the test knows, so that it can seal anything at all under it.

@@ -49,10 +49,12 @@ impl Connection<'_> {
                 }
             };
         }
-        if let Some(consumed) = inbound.get_mut(..start) {
+        let left = inbound.len().saturating_sub(start);
+        inbound.copy_within(start.., 0);
+        if let Some(consumed) = inbound.get_mut(left..) {
             consumed.zeroize();
         }
-        inbound.drain(..start);
+        inbound.truncate(left);
         self.inbound = inbound;
         taken
     }

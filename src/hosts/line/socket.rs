@@ -1,5 +1,5 @@
 //! A socket that counts the bytes it has taken. TLS takes a message whole and may hold it; only the socket
-//! knows whether a byte of it left.
+//! knows whether a byte of it left. It also wipes what TLS has read before.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -53,6 +53,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for CountedSocket<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        // TLS decrypts in its buffer and reads into the same one again, so what is free of it holds messages.
+        buffer.initialize_unfilled().fill(0);
         Pin::new(&mut self.socket).poll_read(cx, buffer)
     }
 }

@@ -61,8 +61,7 @@ impl Encoder {
                 })
         });
         let frame = framed.map(|()| Zeroizing::new(self.frame.as_slice().to_vec()));
-        self.frame.as_mut_slice().zeroize();
-        self.frame.clear();
+        self.frame.zeroize();
         self.builder.clear(Mti::AUTHORIZATION_REQUEST);
         self.subelements.zeroize();
         frame

@@ -177,21 +177,29 @@ impl Secrets {
 
     /// What is found first, and where.
     pub(crate) fn first_in(&self, haystack: &[u8]) -> Option<(&str, usize)> {
+        self.all_in(haystack).next()
+    }
+
+    /// Everything that is found, and where; of a place the first name.
+    pub(crate) fn all_in(&self, haystack: &[u8]) -> impl Iterator<Item = (&str, usize)> {
         // A table for the common case; the set only says how to fill it.
         let mut begins = vec![false; 1 << 16];
         for two in &self.beginnings {
             begins[usize::from(u16::from_be_bytes(*two))] = true;
         }
-        haystack.windows(4).enumerate().find_map(|(at, window)| {
-            if !begins[usize::from(window[0]) << 8 | usize::from(window[1])] {
-                return None;
-            }
-            let named = self.needles.get(window)?;
-            let (_, name) = named
-                .iter()
-                .find(|(needle, _)| haystack[at..].starts_with(needle))?;
-            Some((name.as_str(), at))
-        })
+        haystack
+            .windows(4)
+            .enumerate()
+            .filter_map(move |(at, window)| {
+                if !begins[usize::from(window[0]) << 8 | usize::from(window[1])] {
+                    return None;
+                }
+                let named = self.needles.get(window)?;
+                let (_, name) = named
+                    .iter()
+                    .find(|(needle, _)| haystack[at..].starts_with(needle))?;
+                Some((name.as_str(), at))
+            })
     }
 
     pub(crate) fn assert_absent(&self, contents: &BTreeMap<PathBuf, Vec<u8>>) {

@@ -1,0 +1,161 @@
+//! `payswitch serve` in a process of its own, as an operator starts it, before simulated banks in this process.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bank_sim::config::Pem;
+use bank_sim::config::standard::{HostPems, StandardPki, StandardPorts};
+use bank_sim::{BankSim, RunningSim, SimConfig};
+use payswitch::grpc::client;
+use serde_json::Value;
+use tonic::transport::Channel;
+
+use crate::demo::{PROGRAM, Process};
+use crate::harness::{TempFolder, eventually};
+use crate::tools::output;
+
+pub(crate) const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
+
+/// A gateway that runs, and its banks.
+pub(crate) struct Gateway {
+    /// The ready file.
+    pub(crate) ready: Value,
+    /// One for each merchant, in their order.
+    pub(crate) api_keys: Vec<String>,
+    pub(crate) log: PathBuf,
+    pub(crate) process: Process,
+    pub(crate) folder: TempFolder,
+    ca: Vec<u8>,
+    _banks: RunningSim,
+}
+
+impl Gateway {
+    /// Starts `program` with these merchants, before banks that `change` may make unlike the standard ones.
+    pub(crate) async fn start(
+        program: &Path,
+        merchants: &[&str],
+        change: impl FnOnce(&mut SimConfig),
+    ) -> Self {
+        let folder = TempFolder::new("gateway");
+        let at = |name: &str| folder.path().join(name);
+        let command = |arguments: &[&str]| {
+            let mut command = Command::new(program);
+            command
+                .args(arguments)
+                .current_dir(folder.path())
+                .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
+                .env_remove("PAYSWITCH_BIN")
+                .env_remove("RUST_LOG");
+            command
+        };
+        let succeed = |arguments: &[&str]| {
+            let output = output(&mut command(arguments));
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{arguments:?}: {errors}");
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        };
+        succeed(&["certs"]);
+        let banks = banks(&at("certs/dev"), change).await;
+        let acquirer = banks.address("acquirer").expect("an address").to_string();
+        std::fs::create_dir(at("hosts")).expect("a folder");
+        let write = |older: bool| {
+            let (profile, environment, card) = if older {
+                let profile = include_str!("older/acquirer.toml");
+                (profile, "", "[card]\ntest_payment_methods = true\n")
+            } else {
+                let profile = include_str!("../../hosts/acquirer.toml");
+                (profile, "environment = \"test\"\n", "")
+            };
+            let profile = profile.replace("127.0.0.1:7001", &acquirer);
+            std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
+            let config = format!("{environment}{card}[merchant_api]\nlisten = \"127.0.0.1:0\"\n");
+            std::fs::write(at("payswitch.toml"), config).expect("a configuration");
+        };
+        write(false);
+        let tried = output(&mut command(&["migrate", "--config", "payswitch.toml"]));
+        if String::from_utf8_lossy(&tried.stderr).contains("environment") {
+            write(true);
+            succeed(&["migrate", "--config", "payswitch.toml"]);
+        }
+        let keys = merchants.iter().map(|merchant| {
+            let merchant_command = ["merchant", "--config", "payswitch.toml"];
+            let mut add = merchant_command.to_vec();
+            add.extend(["add", merchant, "--name", "Shop", "--city", "Berlin"]);
+            add.extend([
+                "--country",
+                "DE",
+                "--country-numeric",
+                "276",
+                "--mcc",
+                "5732",
+            ]);
+            add.extend(["--terminal", "WEB00001", "--acceptor", "SHOP00000000001"]);
+            add.extend(["--acquirer", "acquirer"]);
+            succeed(&add);
+            let mut key = merchant_command.to_vec();
+            key.extend(["key", merchant]);
+            succeed(&key)
+        });
+        let api_keys = keys.collect();
+        let log = at("log.txt");
+        let process = Process::start(
+            command(&[
+                "serve",
+                "--config",
+                "payswitch.toml",
+                "--ready-file",
+                "ready.json",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).expect("a log")),
+        );
+        let ready = eventually("a gateway that is ready", async || {
+            serde_json::from_str(&std::fs::read_to_string(at("ready.json")).ok()?).ok()
+        })
+        .await;
+        Self {
+            ready,
+            api_keys,
+            log,
+            _banks: banks,
+            process,
+            ca: std::fs::read(at("certs/dev/gateway-ca.pem")).expect("the root"),
+            folder,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Channel {
+        let address = self.ready["merchant_api"].as_str().expect("HOST:PORT");
+        let address = address.parse().expect("HOST:PORT");
+        client::connect(address, "localhost", &self.ca, None)
+            .await
+            .expect("a connection")
+    }
+}
+
+async fn banks(certificates: &Path, change: impl FnOnce(&mut SimConfig)) -> RunningSim {
+    let pems = |host: &str| {
+        let pem = |name: &str| Pem::file(certificates.join(format!("{host}{name}")));
+        HostPems {
+            ca: pem("-ca.pem"),
+            certificate: pem(".pem"),
+            key: pem(".key"),
+            client_certificate: pem("-client.pem"),
+            client_key: pem("-client.key"),
+        }
+    };
+    let pki = StandardPki {
+        acquirer: pems("acquirer"),
+        issuer_a: pems("issuer-a"),
+        issuer_b: pems("issuer-b"),
+    };
+    let mut config = SimConfig::standard(StandardPorts::ANY, pki);
+    config.codec_program = Some(PROGRAM.into());
+    change(&mut config);
+    let banks = BankSim::start(config).await.expect("the banks start");
+    assert!(banks.wait_for_links(Duration::from_secs(10)).await);
+    banks
+}

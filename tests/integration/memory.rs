@@ -1,0 +1,221 @@
+//! Where a card is in the gateway's memory: in one place while it is needed, nowhere afterwards; and who may look.
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use payswitch::card::header::Algorithm;
+use payswitch::card::seal::{Recipient, SessionKey};
+use payswitch::merchant_api::pb;
+use payswitch::random::Random;
+use tokio::time::sleep;
+use tonic::Code;
+
+use crate::canaries::search::{Secrets, ebcdic, ways, ways_of_pan};
+use crate::demo::{PROGRAM, Process, text};
+use crate::gateway::{Gateway, MASTER_KEY};
+use crate::harness::{Payments, TempFolder, pay_with, run, until, with_key};
+use crate::sealing::{Claims, card_with, create_session, seal_session_key, with_sealed};
+use crate::tools::{output, printed_by};
+use process::Memory;
+
+/// The rule: so long after the last answer no card is in memory.
+const WIPED_WITHIN: Duration = Duration::from_secs(20);
+const MERCHANT: &str = "shop-a";
+/// The payments with a card number that the test made.
+const CARDS: usize = 200;
+/// The payments that are under way at once.
+const AT_ONCE: usize = 40;
+/// A public test card whose issuer never answers.
+const NO_ANSWER: &str = "4000000000009912";
+/// Public test cards: one that is approved, one whose answer is late, and one whose issuer never answers.
+const WITH_AN_ACCOUNT: [&str; 3] = ["4242424242424242", "4000000000006009", NO_ANSWER];
+const THEIR_CVV: &str = "123";
+
+fn digits(count: usize) -> String {
+    let bytes: [u8; 19] = Random::SYSTEM.bytes().expect("randomness");
+    let digits = bytes.iter().map(|byte| char::from(b'0' + byte % 10));
+    digits.take(count).collect()
+}
+
+/// A card number that begins so, with a right check digit: 15 digits for an American Express, else 16.
+fn pan(bin: &str) -> String {
+    let length = if bin.starts_with('3') { 15 } else { 16 };
+    let account = format!("{bin}{}", digits(length - 1 - bin.len()));
+    (0..10)
+        .map(|check_digit| format!("{account}{check_digit}"))
+        .find(|pan| payswitch::card::pan::Pan::from_digits(pan).is_ok())
+        .expect("one check digit is right")
+}
+
+/// What must not be found of a card: its number, most of its number, and its CVV as messages have it.
+fn add_card(secrets: &mut Secrets, pan: &str, cvv: &str) {
+    let name = format!("{pan} {cvv}");
+    secrets.add(&name, ways_of_pan(pan));
+    for part in [&pan[..12], &pan[pan.len() - 12..]] {
+        let part_name = format!("{name}, a part");
+        secrets.add(&part_name, ways(part.as_bytes()));
+        secrets.add(&part_name, vec![ebcdic(part)]);
+    }
+    let cvv_name = format!("{name}, its CVV");
+    let in_message = format!("920{}{cvv}", cvv.len());
+    for written in [&in_message, &format!("\"cvv\":\"{cvv}\"")] {
+        secrets.add(&cvv_name, ways(written.as_bytes()));
+    }
+    secrets.add(&cvv_name, vec![ebcdic(&in_message)]);
+}
+
+/// Seals cards: every other one under a session key.
+struct Shop {
+    payments: Payments,
+    recipients: [Recipient; 2],
+}
+
+impl Shop {
+    async fn open(gateway: &Gateway) -> Self {
+        let jwks_path = gateway.ready["jwks_path"].as_str().expect("a path");
+        let jwks = text(jwks_path.as_ref());
+        let random = Random::SYSTEM;
+        let own = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &random).expect("a key");
+        let key = SessionKey::generate(&random).expect("randomness");
+        let sealed = seal_session_key(&own, MERCHANT, &key);
+        let api_key = &gateway.api_keys[0];
+        let kid = create_session(gateway.connect().await, api_key, sealed).await;
+        let session = Recipient::session(kid, &key, &random).expect("a session");
+        Self {
+            payments: with_key(gateway.connect().await, api_key),
+            recipients: [own, session],
+        }
+    }
+
+    /// Pays; gives the payment's state, or the code of the error.
+    async fn pay(&self, number: usize, pan: &str, cvv: &str) -> Result<pb::PaymentState, Code> {
+        let request = pay_with("", 1250, "EUR");
+        let recipient = &self.recipients[number % 2];
+        let sealed = Claims::of(MERCHANT, &request).seal(recipient, &card_with(pan, "3012", cvv));
+        let mut payments = self.payments.clone();
+        let answer = payments
+            .authorize_payment(with_sealed(request, sealed))
+            .await
+            .map_err(|status| status.code())?;
+        Ok(answer.into_inner().payment.expect("a payment").state())
+    }
+}
+
+#[test]
+fn a_card_is_in_one_place_and_that_place_is_wiped() {
+    run(async {
+        let gateway = Gateway::start(PROGRAM.as_ref(), &[MERCHANT], |banks| {
+            let acquirer = banks.acquirer.as_mut().expect("an acquirer");
+            acquirer.echo_card_number = true;
+        })
+        .await;
+        let shop = Shop::open(&gateway).await;
+        let mut secrets = Secrets::default();
+        // To issuers that do not know the card, in two dialects, and to one that is not there.
+        let bins = ["400000", "510510", "222300", "378282", "601111"];
+        let made = (0..CARDS).map(|number| (pan(bins[number % bins.len()]), digits(4)));
+        let known = WITH_AN_ACCOUNT.map(|pan| (pan.to_owned(), THEIR_CVV.to_owned()));
+        let cards: Vec<_> = made.chain(known).collect();
+        for (pan, cvv) in &cards {
+            add_card(&mut secrets, pan, cvv);
+        }
+        let mut states = BTreeMap::new();
+        let numbered: Vec<_> = cards.iter().enumerate().collect();
+        for some in numbered.chunks(AT_ONCE) {
+            let calls = some
+                .iter()
+                .map(|(number, (pan, cvv))| shop.pay(*number, pan, cvv));
+            for state in join_all(calls).await {
+                *states.entry(state.expect("a payment")).or_insert(0) += 1;
+            }
+        }
+        let expected = [
+            (pb::PaymentState::Authorizing, 2),
+            (pb::PaymentState::Authorized, 1),
+            (pb::PaymentState::Declined, CARDS),
+        ];
+        assert_eq!(states, BTreeMap::from(expected));
+        sleep(WIPED_WITHIN).await;
+        let found = Memory::of(gateway.process.id()).places_of(&secrets);
+        assert!(found.is_empty(), "\n{}", found.join("\n"));
+
+        // While the bank is asked, the card lies in one place. So the search finds what is there.
+        let mut waiting = Secrets::default();
+        waiting.add("the card number", ways_of_pan(NO_ANSWER));
+        let payment = shop.pay(0, NO_ANSWER, THEIR_CVV);
+        let look = until("one place that holds the card", async || {
+            Memory::of(gateway.process.id()).places_of(&waiting).len() == 1
+        });
+        let (state, ()) = tokio::join!(payment, look);
+        assert_eq!(state, Ok(pb::PaymentState::Authorizing));
+    });
+}
+
+/// A user that is not root.
+const NOBODY: u32 = 65_534;
+
+/// Runs as [`NOBODY`], with core files of any size allowed.
+fn as_nobody(program: &str, folder: &TempFolder) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!(
+        "ulimit -c unlimited; exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups \"$0\" \"$@\""
+    );
+    command
+        .args(["-c", &script, program])
+        .current_dir(folder.path())
+        .env_remove("RUST_LOG")
+        .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
+        .env("PAYSWITCH_MERCHANT_API__LISTEN", "127.0.0.1:0");
+    command
+}
+
+#[test]
+fn a_gateway_leaves_no_core_file_and_its_user_can_not_look_into_it() {
+    run(async {
+        let folder = TempFolder::new("nobody");
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may; run as root");
+        // The folder of the build may be closed to others.
+        let program = folder.path().join("payswitch");
+        std::fs::copy(PROGRAM, &program).expect("a copy of the program");
+        let program = program.to_str().expect("a path");
+        let profile = include_str!("../../hosts/acquirer.toml");
+        std::fs::create_dir(folder.path().join("hosts")).expect("a folder");
+        std::fs::write(folder.path().join("hosts/acquirer.toml"), profile).expect("a profile");
+        for preparation in ["certs", "migrate"] {
+            printed_by(as_nobody(program, &folder).arg(preparation));
+        }
+        let log = folder.path().join("log.txt");
+        let gateway = Process::start(
+            as_nobody(program, &folder)
+                .arg("serve")
+                .stderr(File::create(&log).expect("a log")),
+        );
+        until("an open door", async || text(&log).contains("API is open")).await;
+        let of_the_process = |name: &str| format!("/proc/{}/{name}", gateway.id());
+        let owner = |name: &str| {
+            std::fs::metadata(of_the_process(name))
+                .expect("it runs")
+                .uid()
+        };
+        assert_eq!((owner(""), owner("mem")), (NOBODY, 0));
+        let maps = of_the_process("maps");
+        let look = output(as_nobody("cat", &folder).arg(&maps));
+        assert!(!look.status.success(), "its user can read {maps}");
+        let limits = text(of_the_process("limits").as_ref());
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"));
+        let words: Vec<_> = core.expect("a limit").split_whitespace().collect();
+        assert_eq!(words[4..6], ["0", "0"]);
+        gateway.send("ABRT");
+        let ended = gateway.ended().await;
+        assert_eq!((ended.signal(), ended.core_dumped()), (Some(6), false));
+    });
+}
