@@ -1,13 +1,11 @@
 //! One merchant floods the gateway with calls whose bodies come late, another pays: none of the other's payments
 //! fails or is pending.
 //!
-//! It starts `$PAYSWITCH_BIN` in a process of its own, by default the program that was built. With it, it is the
-//! whole flood: 3,000 streams for 12 s, 300 payments a second; without, a short slice. A binary from before the key
-//! `environment` is given the configuration and the profile that it reads.
+//! With `$PAYSWITCH_BIN` it is the whole flood: 3,000 streams for 12 s, 300 payments a second; without, a short
+//! slice.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -23,8 +21,8 @@ use tonic::body::Body;
 use tonic::transport::Channel;
 use tower::ServiceExt as _;
 
-use crate::demo::{PROGRAM, text};
-use crate::gateway::Gateway;
+use crate::demo::text;
+use crate::gateway::{Gateway, User, asked_for};
 use crate::harness::{Payments, pay_with, run, with_key};
 
 /// How long the bank takes.
@@ -146,11 +144,9 @@ fn a_flood_of_bodies_at_the_last_moment_costs_another_merchant_nothing() {
 }
 
 fn costs_another_merchant_nothing(late_ms: &Range<u64>) {
-    let asked_for = std::env::var_os("PAYSWITCH_BIN");
-    let size = if asked_for.is_some() { WHOLE } else { SLICE };
-    let program = asked_for.map_or_else(|| PROGRAM.into(), PathBuf::from);
+    let size = if asked_for().is_some() { WHOLE } else { SLICE };
     run(async {
-        let gateway = Gateway::start(&program, &["shop-a", "shop-b"], slow).await;
+        let gateway = Gateway::start(User::Own, &["shop-a", "shop-b"], slow).await;
         let [flooder, payer] = [0, 1].map(|merchant| gateway.api_keys[merchant].clone());
         let mut flooding = Vec::new();
         let end = Instant::now() + Duration::from_secs(u64::from(size.seconds) + 3);
@@ -177,8 +173,7 @@ fn costs_another_merchant_nothing(late_ms: &Range<u64>) {
         assert_eq!(
             outcomes,
             expected,
-            "{} in {}; {} further lines after {first:#?}",
-            program.display(),
+            "{}; {} further lines after {first:#?}",
             gateway.folder.path().display(),
             rest.len()
         );

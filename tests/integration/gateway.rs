@@ -1,6 +1,10 @@
 //! `payswitch serve` in a process of its own, as an operator starts it, before simulated banks in this process.
+//!
+//! It is `$PAYSWITCH_BIN`, by default the program that was built. A binary from before the key `environment` is
+//! given the configuration and the profile that it reads.
 
 use std::fs::File;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -16,7 +20,45 @@ use crate::demo::{PROGRAM, Process};
 use crate::harness::{TempFolder, eventually};
 use crate::tools::output;
 
-pub(crate) const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
+const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
+
+/// A user that is not root.
+pub(crate) const NOBODY: u32 = 65_534;
+
+/// The program that is asked for.
+pub(crate) fn asked_for() -> Option<PathBuf> {
+    std::env::var_os("PAYSWITCH_BIN").map(PathBuf::from)
+}
+
+/// Who runs it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum User {
+    /// Whoever runs the test.
+    Own,
+    /// [`NOBODY`], who may have core files of any size. Only root can arrange that.
+    Nobody,
+}
+
+/// The program, to be run in a folder.
+pub(crate) fn command(program: &Path, user: User, folder: &Path) -> Command {
+    let mut command = match user {
+        User::Own => Command::new(program),
+        User::Nobody => {
+            let change_user = format!(
+                "ulimit -c unlimited; exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups \"$0\" \"$@\""
+            );
+            let mut command = Command::new("sh");
+            command.args(["-c", &change_user]).arg(program);
+            command
+        }
+    };
+    command
+        .current_dir(folder)
+        .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
+        .env_remove("PAYSWITCH_BIN")
+        .env_remove("RUST_LOG");
+    command
+}
 
 /// A gateway that runs, and its banks.
 pub(crate) struct Gateway {
@@ -32,22 +74,24 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts `program` with these merchants, before banks that `change` may make unlike the standard ones.
+    /// Starts it with these merchants, before banks that `change` may make unlike the standard ones.
     pub(crate) async fn start(
-        program: &Path,
+        user: User,
         merchants: &[&str],
         change: impl FnOnce(&mut SimConfig),
     ) -> Self {
         let folder = TempFolder::new("gateway");
         let at = |name: &str| folder.path().join(name);
+        let mut program = asked_for().unwrap_or_else(|| PROGRAM.into());
+        if user == User::Nobody {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may; run as root");
+            // The folder of the build may be closed to others.
+            std::fs::copy(&program, at("payswitch")).expect("a copy of the program");
+            program = at("payswitch");
+        }
         let command = |arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command
-                .args(arguments)
-                .current_dir(folder.path())
-                .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
-                .env_remove("PAYSWITCH_BIN")
-                .env_remove("RUST_LOG");
+            let mut command = command(&program, user, folder.path());
+            command.args(arguments);
             command
         };
         let succeed = |arguments: &[&str]| {

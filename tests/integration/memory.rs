@@ -3,10 +3,8 @@
 mod process;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Command;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -18,11 +16,10 @@ use tokio::time::sleep;
 use tonic::Code;
 
 use crate::canaries::search::{Secrets, ebcdic, ways, ways_of_pan};
-use crate::demo::{PROGRAM, Process, text};
-use crate::gateway::{Gateway, MASTER_KEY};
-use crate::harness::{Payments, TempFolder, pay_with, run, until, with_key};
+use crate::demo::text;
+use crate::gateway::{Gateway, NOBODY, User, command};
+use crate::harness::{Payments, pay_with, run, until, with_key};
 use crate::sealing::{Claims, card_with, create_session, seal_session_key, with_sealed};
-use crate::tools::{output, printed_by};
 use process::Memory;
 
 /// The rule: so long after the last answer no card is in memory.
@@ -111,7 +108,7 @@ impl Shop {
 #[test]
 fn a_card_is_in_one_place_and_that_place_is_wiped() {
     run(async {
-        let gateway = Gateway::start(PROGRAM.as_ref(), &[MERCHANT], |banks| {
+        let gateway = Gateway::start(User::Own, &[MERCHANT], |banks| {
             let acquirer = banks.acquirer.as_mut().expect("an acquirer");
             acquirer.echo_card_number = true;
         })
@@ -158,64 +155,32 @@ fn a_card_is_in_one_place_and_that_place_is_wiped() {
     });
 }
 
-/// A user that is not root.
-const NOBODY: u32 = 65_534;
-
-/// Runs as [`NOBODY`], with core files of any size allowed.
-fn as_nobody(program: &str, folder: &TempFolder) -> Command {
-    let mut command = Command::new("sh");
-    let script = format!(
-        "ulimit -c unlimited; exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups \"$0\" \"$@\""
-    );
-    command
-        .args(["-c", &script, program])
-        .current_dir(folder.path())
-        .env_remove("RUST_LOG")
-        .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
-        .env("PAYSWITCH_MERCHANT_API__LISTEN", "127.0.0.1:0");
-    command
-}
-
 #[test]
 fn a_gateway_leaves_no_core_file_and_its_user_can_not_look_into_it() {
     run(async {
-        let folder = TempFolder::new("nobody");
-        chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may; run as root");
-        // The folder of the build may be closed to others.
-        let program = folder.path().join("payswitch");
-        std::fs::copy(PROGRAM, &program).expect("a copy of the program");
-        let program = program.to_str().expect("a path");
-        let profile = include_str!("../../hosts/acquirer.toml");
-        std::fs::create_dir(folder.path().join("hosts")).expect("a folder");
-        std::fs::write(folder.path().join("hosts/acquirer.toml"), profile).expect("a profile");
-        for preparation in ["certs", "migrate"] {
-            printed_by(as_nobody(program, &folder).arg(preparation));
-        }
-        let log = folder.path().join("log.txt");
-        let gateway = Process::start(
-            as_nobody(program, &folder)
-                .arg("serve")
-                .stderr(File::create(&log).expect("a log")),
-        );
-        until("an open door", async || text(&log).contains("API is open")).await;
-        let of_the_process = |name: &str| format!("/proc/{}/{name}", gateway.id());
+        let gateway = Gateway::start(User::Nobody, &[MERCHANT], |_| ()).await;
+        let of_the_process = |name: &str| format!("/proc/{}/{name}", gateway.process.id());
         let owner = |name: &str| {
-            std::fs::metadata(of_the_process(name))
-                .expect("it runs")
-                .uid()
+            let of_a_file = std::fs::metadata(of_the_process(name)).expect("it runs");
+            of_a_file.uid()
         };
         assert_eq!((owner(""), owner("mem")), (NOBODY, 0));
         let maps = of_the_process("maps");
-        let look = output(as_nobody("cat", &folder).arg(&maps));
-        assert!(!look.status.success(), "its user can read {maps}");
+        let cat = command("cat".as_ref(), User::Nobody, "/".as_ref())
+            .arg(&maps)
+            .output();
+        assert!(
+            !cat.expect("cat").status.success(),
+            "its user can read {maps}"
+        );
         let limits = text(of_the_process("limits").as_ref());
         let core = limits
             .lines()
             .find(|line| line.starts_with("Max core file size"));
         let words: Vec<_> = core.expect("a limit").split_whitespace().collect();
         assert_eq!(words[4..6], ["0", "0"]);
-        gateway.send("ABRT");
-        let ended = gateway.ended().await;
+        gateway.process.send("ABRT");
+        let ended = gateway.process.ended().await;
         assert_eq!((ended.signal(), ended.core_dumped()), (Some(6), false));
     });
 }
