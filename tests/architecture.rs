@@ -367,7 +367,7 @@ fn the_crates_stay_apart() {
         );
     }
     let banks = dependencies("bank-sim");
-    for banned in ["payswitch", "tonic", "sqlx"] {
+    for banned in ["payswitch", "sqlx"] {
         assert!(
             !banks.contains(banned),
             "the banks must not depend on {banned}"

@@ -101,9 +101,23 @@ pub struct SimConfig {
     /// The issuers; `[[issuer]]` in TOML.
     #[serde(default, rename = "issuer")]
     pub issuers: Vec<IssuerConfig>,
+    /// The control API, which shows the books and adds faults; `None` for none.
+    pub control: Option<ControlConfig>,
+    /// How many exchanges a host remembers, and never forgets: those that hold or moved money at an issuer,
+    /// those that were forwarded at the acquirer. Every further request is answered with 96.
+    #[serde(default = "max_exchanges")]
+    pub max_exchanges: usize,
     /// The program whose child process speaks `iso8583_rs`: one whose `main` begins with
     /// [`crate::run_codec_child_if_asked`]. Without it, the running program.
     pub codec_program: Option<PathBuf>,
+}
+
+/// The control API of a simulator. It has no TLS and asks nobody who they are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlConfig {
+    /// Where to listen, on loopback; port 0 takes a free one.
+    pub listen: SocketAddr,
 }
 
 /// How a host proves itself to those who connect to it, and whom it lets in. TLS 1.3, mutual.
@@ -234,6 +248,52 @@ pub struct IssuerConfig {
     pub echo_idle_ms: Option<u64>,
     /// How it proves itself to the acquirer.
     pub tls: ListenerTls,
+    /// Its own cards, beside the test cards of its name; `[[issuer.card]]` in TOML.
+    #[serde(default, rename = "card")]
+    pub cards: Vec<CardConfig>,
+}
+
+/// A card of an issuer, and the accounts behind it.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardConfig {
+    /// Its number, 12 to 19 digits. A test number: nothing here keeps it secret.
+    pub pan: String,
+    /// Its expiry date, `YYMM`.
+    #[serde(default = "test_expiry_yymm")]
+    pub expiry_yymm: String,
+    /// Its CVV2.
+    #[serde(default = "cvv2")]
+    pub cvv2: String,
+    /// Its PIN, 4 to 12 digits.
+    #[serde(default = "pin")]
+    pub pin: String,
+    /// The highest amount of one payment, in whole units of its currency; `None` for no limit.
+    pub limit_whole_units: Option<i64>,
+    /// The accounts, one for each currency; `[[issuer.card.account]]` in TOML.
+    #[serde(rename = "account")]
+    pub accounts: Vec<AccountConfig>,
+}
+
+impl fmt::Debug for CardConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CardConfig")
+            .field("accounts", &self.accounts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An account, in minor units of its currency.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountConfig {
+    /// The ISO 4217 alphabetic code.
+    pub currency: String,
+    /// What is on it at first, 0 or more.
+    pub balance_minor: i64,
+    /// How far it may go below zero, 0 or more.
+    #[serde(default)]
+    pub credit_line_minor: i64,
 }
 
 impl IssuerConfig {
@@ -275,6 +335,21 @@ const fn binary_2() -> Framing {
 }
 fn institution_id() -> String {
     "400001".to_owned()
+}
+/// The default of [`SimConfig::max_exchanges`].
+pub const DEFAULT_MAX_EXCHANGES: usize = 2_000_000;
+
+const fn max_exchanges() -> usize {
+    DEFAULT_MAX_EXCHANGES
+}
+fn test_expiry_yymm() -> String {
+    crate::test_cards::TEST_EXPIRY_YYMM.to_owned()
+}
+fn cvv2() -> String {
+    "123".to_owned()
+}
+fn pin() -> String {
+    "1234".to_owned()
 }
 const fn issuer_timeout_ms() -> u64 {
     10_000

@@ -1,6 +1,11 @@
 //! A host: a listener and its connections, the same for an acquirer and an issuer.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use iso8583::{Framing, Mti, mti::Class};
 use thiserror::Error;
@@ -16,15 +21,17 @@ use crate::{
     clock::{Clock, transmission_date_time},
     codec::WireCodec,
     counters::Counters,
+    faults::{Faults, Misbehaviour},
     iso8583_rs_codec::CodecError,
-    issuer::Issuer,
+    issuer::{ExchangeKey, Issuer, MessageKind},
     line::{Line, LineError},
     message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES, Unreadable},
+    message_log::{Direction, LoggedHost, MessageLog},
     net::{Listener, Stream},
     network,
-    outcome::Outcome,
+    outcome::{Decided, Outcome},
+    random::HashMap,
     response_code::ResponseCode,
-    tap::{Direction, Tap, TappedLine},
 };
 
 /// The most connections that a host holds at once; further ones are closed as they come.
@@ -45,6 +52,12 @@ const MAX_RELAYED_ANSWERS: usize = 16_384;
 /// How many answers of a connection may be delayed at once; further late ones are never sent.
 const MAX_DELAYED_ANSWERS: usize = 16_384;
 
+/// How many answers of a connection may have a fault before them; further ones have none.
+const MAX_FAULTY_ANSWERS: usize = 16_384;
+
+/// How many requests of a host may wait for their reversals; further ones don't.
+const MAX_WAITING_FOR_REVERSAL: usize = 16_384;
+
 /// How long a host that cannot accept connections waits before it tries again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -54,7 +67,7 @@ pub(crate) enum Role {
     /// Forwards to issuers.
     Acquirer(Acquirer),
     /// Holds accounts.
-    Issuer(Issuer),
+    Issuer(Box<Issuer>),
 }
 
 /// Everything about a host that outlives a stop and a start.
@@ -62,14 +75,104 @@ pub(crate) enum Role {
 pub(crate) struct Host {
     pub(crate) name: Arc<str>,
     pub(crate) dialect_name: Arc<str>,
+    pub(crate) logged: LoggedHost,
     pub(crate) codec: WireCodec,
     pub(crate) framing: Framing,
     pub(crate) echo_idle: Option<Duration>,
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) role: Role,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) tap: Tap,
+    pub(crate) log: Arc<MessageLog>,
+    pub(crate) faults: Arc<Faults>,
+    /// Requests that are taken up only after their reversals ([`Misbehaviour::AnswerAfterReversal`]).
+    pub(crate) until_reversed: Mutex<HashMap<ExchangeKey, UntilReversed>>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A request that waits for its reversal.
+#[derive(Debug)]
+pub(crate) struct UntilReversed {
+    request: BankMessage,
+    /// The connection it came on.
+    replies: mpsc::Sender<BankMessage>,
+    position: u64,
+}
+
+impl Host {
+    /// Decides about a financial message, and logs what became of it.
+    fn decide(
+        &self,
+        message: BankMessage,
+        replies: &mpsc::Sender<BankMessage>,
+        position: u64,
+        ignores_reversal: bool,
+    ) -> Outcome {
+        let is_repeat = message.mti().is_repeat();
+        let decided = match &self.role {
+            Role::Acquirer(acquirer) => acquirer.decide(message, replies, ignores_reversal),
+            Role::Issuer(issuer) => issuer.decide(&message, ignores_reversal),
+        };
+        let Decided {
+            outcome,
+            effect,
+            is_repeat: is_known,
+        } = decided;
+        self.log.decided(position, effect, is_repeat || is_known);
+        outcome
+    }
+
+    /// Keeps a request until its reversal comes; gives it back when that can't be.
+    fn keep_until_reversed(
+        &self,
+        request: BankMessage,
+        replies: &mpsc::Sender<BankMessage>,
+        position: u64,
+    ) -> Option<BankMessage> {
+        let kind = MessageKind::of(request.mti()).filter(|kind| !kind.may_come_again());
+        let key = kind.and_then(|kind| ExchangeKey::of(&request, kind).ok());
+        let mut waiting = self
+            .until_reversed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = key.filter(|_| waiting.len() < MAX_WAITING_FOR_REVERSAL) else {
+            return Some(request);
+        };
+        let replies = replies.clone();
+        waiting.insert(
+            key,
+            UntilReversed {
+                request,
+                replies,
+                position,
+            },
+        );
+        None
+    }
+
+    /// The request that waits for this reversal, if it is one.
+    fn reversed_by(&self, message: &BankMessage) -> Option<UntilReversed> {
+        MessageKind::of(message.mti()).filter(|kind| *kind == MessageKind::Reversal)?;
+        let original = ExchangeKey::of_original(message).ok()?;
+        self.until_reversed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&original)
+    }
+
+    /// Takes up a request whose reversal has come.
+    fn take_up(&self, waiting: UntilReversed) {
+        let UntilReversed {
+            request,
+            replies,
+            position,
+        } = waiting;
+        if let Outcome::Answer(answer) | Outcome::AnswerAfter(_, answer) =
+            self.decide(request, &replies, position, true)
+            && replies.try_send(answer).is_err()
+        {
+            tracing::warn!(host.id = %self.name, "an answer is lost, its line is gone or does not read");
+        }
+    }
 }
 
 /// Accepts connections until told to stop, and drops them all then, as a killed process would.
@@ -124,7 +227,7 @@ async fn serve(host: Arc<Host>, stream: Stream, peer: SocketAddr) {
     };
     host.counters.with(|counters| counters.connections += 1);
     tracing::info!(host.id = %host.name, %peer, "a line was opened");
-    let mut connection = Connection::new(Arc::clone(&host), stream, peer);
+    let mut connection = Connection::new(Arc::clone(&host), stream);
     let ended = connection.run().await;
     connection.line.close(CLOSE_LIMIT).await;
     match ended {
@@ -145,6 +248,8 @@ enum ConnectionEnd {
     Line(#[from] LineError),
     #[error("a frame is no message, and too little of it can be read to answer: {reason}")]
     Unanswerable { reason: String },
+    #[error("a fault that was asked for")]
+    Fault,
     #[error("{0}")]
     Codec(#[from] CodecError),
 }
@@ -152,9 +257,10 @@ enum ConnectionEnd {
 struct Connection {
     host: Arc<Host>,
     line: Line<TlsStream<Stream>>,
-    tapped: TappedLine,
     is_signed_on: bool,
-    /// Answers of issuers, for the acquirer's connections.
+    /// What goes wrong with answers, by their message type and DE 11.
+    faulty_answers: HashMap<(Mti, [u8; 6]), Misbehaviour>,
+    /// Answers that come from elsewhere: from issuers, or after a reversal.
     relay: mpsc::Sender<BankMessage>,
     relayed: mpsc::Receiver<BankMessage>,
     delayed: BTreeMap<(Instant, u64), BankMessage>,
@@ -164,10 +270,10 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(host: Arc<Host>, stream: TlsStream<Stream>, peer: SocketAddr) -> Self {
+    fn new(host: Arc<Host>, stream: TlsStream<Stream>) -> Self {
         let (relay, relayed) = mpsc::channel(MAX_RELAYED_ANSWERS);
         Self {
-            tapped: TappedLine::to_address(&host.name, peer, &host.dialect_name),
+            faulty_answers: HashMap::default(),
             line: Line::new(stream, host.framing),
             host,
             is_signed_on: false,
@@ -208,7 +314,7 @@ impl Connection {
                 answers.push(self.echo());
             }
         }
-        self.send(&answers).await
+        self.send(answers).await
     }
 
     /// Decides about every whole frame that has been read.
@@ -228,16 +334,22 @@ impl Connection {
                 .filter_map(|(begin, end)| input.get(*begin..*end))
                 .filter(|payload| !payload.is_empty())
                 .collect();
-            for payload in &payloads {
-                self.host
-                    .tap
-                    .report(&self.tapped, Direction::Received, payload);
-            }
             let messages = self.host.codec.decode(&payloads).await?;
+            let host = &self.host;
+            let received: Vec<_> = messages
+                .into_iter()
+                .zip(payloads)
+                .map(|(message, payload)| {
+                    message.map(|message| {
+                        let (logged, way) = (&host.logged, Direction::Received);
+                        (host.log.add(logged, way, &message, payload), message)
+                    })
+                })
+                .collect();
             self.line.consume(consumed);
-            let mut answers = Vec::with_capacity(messages.len());
+            let mut answers = Vec::with_capacity(received.len());
             let mut unanswerable = None;
-            for message in messages {
+            for message in received {
                 match self.decide(message) {
                     Ok(Outcome::Answer(answer)) => answers.push(answer),
                     Ok(Outcome::AnswerAfter(delay, answer)) => self.delay(delay, answer),
@@ -249,7 +361,7 @@ impl Connection {
                 }
             }
             // The messages before the bad frame are answered all the same.
-            self.send(&answers).await?;
+            self.send(answers).await?;
             if let Some(end) = unanswerable {
                 return Err(end);
             }
@@ -258,15 +370,39 @@ impl Connection {
 
     fn decide(
         &mut self,
-        message: Result<BankMessage, Unreadable>,
+        message: Result<(u64, BankMessage), Unreadable>,
     ) -> Result<Outcome, ConnectionEnd> {
-        let message = match message {
-            Ok(message) => message,
+        let (position, mut message) = match message {
+            Ok(received) => received,
             Err(unreadable) => return self.refuse_format(unreadable),
         };
         self.host.counters.received(message.mti());
         if !message.mti().is_request() {
             return Ok(Outcome::Nothing);
+        }
+        match self.host.faults.strike(&self.host.name, &message) {
+            None => {
+                if let Some(key) = key_of_answer(&message) {
+                    self.faulty_answers.remove(&key);
+                }
+            }
+            Some(Misbehaviour::DropRequest) => return Ok(Outcome::Nothing),
+            Some(Misbehaviour::AnswerAfterReversal) => {
+                let kept = self
+                    .host
+                    .keep_until_reversed(message, &self.relay, position);
+                match kept {
+                    Some(given_back) => message = given_back,
+                    None => return Ok(Outcome::Nothing),
+                }
+            }
+            Some(misbehaviour) => {
+                if let Some(key) = key_of_answer(&message)
+                    && self.faulty_answers.len() < MAX_FAULTY_ANSWERS
+                {
+                    self.faulty_answers.insert(key, misbehaviour);
+                }
+            }
         }
         if message.mti().class() == Class::NetworkManagement {
             let code = network::decide(&message, &mut self.is_signed_on);
@@ -276,10 +412,45 @@ impl Connection {
         if !self.is_signed_on {
             return Ok(Outcome::answer_with(&message, ResponseCode::INOPERATIVE));
         }
-        Ok(match &self.host.role {
-            Role::Acquirer(acquirer) => acquirer.decide(message, &self.relay),
-            Role::Issuer(issuer) => issuer.decide(&message),
-        })
+        let waiting = self.host.reversed_by(&message);
+        let outcome = self.host.decide(message, &self.relay, position, false);
+        if let Some(waiting) = waiting {
+            self.host.take_up(waiting);
+        }
+        Ok(outcome)
+    }
+
+    /// The answers as the faults let them be.
+    fn under_faults(
+        &mut self,
+        answers: Vec<BankMessage>,
+    ) -> Result<Vec<BankMessage>, ConnectionEnd> {
+        let mut sent = Vec::with_capacity(answers.len());
+        for mut answer in answers {
+            let stan = answer.get(11).and_then(|stan| stan.try_into().ok());
+            let key = stan.map(|stan| (answer.mti(), stan));
+            match key.and_then(|key| self.faulty_answers.remove(&key)) {
+                // The first two were done when the request came.
+                None | Some(Misbehaviour::DropRequest | Misbehaviour::AnswerAfterReversal) => {
+                    sent.push(answer);
+                }
+                Some(Misbehaviour::DropResponse) => {}
+                Some(Misbehaviour::Close) => return Err(ConnectionEnd::Fault),
+                Some(Misbehaviour::Delay(delay)) => self.delay(delay, answer),
+                Some(Misbehaviour::Duplicate(more)) => {
+                    sent.extend((0..more).map(|_| answer.clone()));
+                    sent.push(answer);
+                }
+                Some(Misbehaviour::Change(de, value)) => {
+                    match value {
+                        Some(value) => answer.set(de, value),
+                        None => answer.unset(de),
+                    }
+                    sent.push(answer);
+                }
+            }
+        }
+        Ok(sent)
     }
 
     /// A frame that is no message is answered with 30 when MTI and STAN could be read. Without them the
@@ -337,22 +508,26 @@ impl Connection {
         echo
     }
 
-    async fn send(&mut self, messages: &[BankMessage]) -> Result<(), ConnectionEnd> {
+    async fn send(&mut self, mut messages: Vec<BankMessage>) -> Result<(), ConnectionEnd> {
+        if !self.faulty_answers.is_empty() {
+            messages = self.under_faults(messages)?;
+        }
         if messages.is_empty() {
             return Ok(());
         }
         self.last_traffic = Instant::now();
         let framing = self.line.framing();
-        let (host, tapped) = (&self.host, &self.tapped);
+        let host = &self.host;
         host.codec
             .encode(
-                messages,
+                &messages,
                 framing,
                 self.line.output(),
                 |message, payload| match payload {
                     Ok(payload) => {
                         host.counters.sent(message.mti());
-                        host.tap.report(tapped, Direction::Sent, payload);
+                        host.log
+                            .add(&host.logged, Direction::Sent, message, payload);
                     }
                     Err(reason) => tracing::error!(
                         host.id = %host.name,
@@ -366,4 +541,9 @@ impl Connection {
             .await?;
         Ok(())
     }
+}
+
+/// What tells the answer to a request.
+fn key_of_answer(request: &BankMessage) -> Option<(Mti, [u8; 6])> {
+    Some((request.mti().response()?, request.get(11)?.try_into().ok()?))
 }

@@ -11,8 +11,10 @@
 //! - `acquirer`: forwards by BIN over its own links and relays the answers.
 //! - [`issuer`]: accounts, rules and holds; [`response_code`]: what DE 39 can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
-//! - [`tap`] and [`counters`]: the messages as a test or a demo sees them; [`net`], [`clock`], `random`: sockets, time
-//!   and hash seeds, which a simulation replaces.
+//! - [`faults`]: what a host does wrong when it is told to.
+//! - [`message_log`] and [`counters`]: what has passed. [`control`]: the API that shows it and the books, and adds
+//!   faults.
+//! - [`net`], [`clock`], `random`: sockets, time and hash seeds, which a simulation replaces.
 //!
 //! # What the hosts answer
 //!
@@ -23,12 +25,13 @@
 //! | 0100 | 0110: 00 with DE 38, and the amount is held; or why not |
 //! | 0200 | 0210: debited at once, or credited when DE 3 is 20xxxx |
 //! | 0220, 0221 | 0230: posted against the hold that DE 90 names, or on its own; a repeat moves nothing |
-//! | 0400, 0420, 0421 | 0410, 0430: what DE 90 and DE 37 name is undone; 25 when it is unknown |
+//! | 0400, 0420, 0421 | 0410, 0430: what DE 90 and DE 37 name is undone, down to the amount of DE 95 if it is there; captured money stays. 25 when it is unknown, 13 when DE 4 is not the original's |
 //! | an original whose reversal came first | 05 |
 //! | 0100 or 0200 again (same DE 7, 11, 37, 41) | 94, and nothing moves |
 //! | a card number without a route, or that nobody issued | 14 |
 //! | an issuer that is not connected | 91 at once, from the acquirer |
 //! | an issuer that does not answer | nothing until the acquirer's time-out, then 91 |
+//! | a request for which the books have no room (`max_exchanges`) | 96 |
 //! | bytes that are no message | 30 when MTI and DE 11 can be read; otherwise the line is dropped |
 //! | an answer | nothing, ever |
 //!
@@ -67,18 +70,20 @@ mod tls;
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod counters;
+pub mod faults;
 pub mod iso8583_rs_codec;
 pub mod issuer;
+pub mod message_log;
 pub mod net;
 pub mod response_code;
 pub mod sim;
-pub mod tap;
 pub mod test_cards;
 
-pub use acquirer::MAX_REMEMBERED_ORIGINALS;
 pub use config::SimConfig;
 pub use host::MAX_CONNECTIONS;
 pub use iso8583_rs_codec::run_codec_child_if_asked;
+pub use outcome::Effect;
 pub use sim::{RunningSim, SimError, start::BankSim};
 pub use tls::TlsError;

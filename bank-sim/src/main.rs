@@ -1,5 +1,6 @@
 //! `bank-sim`: the simulated banks as a program of their own.
 
+mod ask;
 mod cards;
 mod serve;
 
@@ -17,7 +18,9 @@ use clap::{Parser, Subcommand};
     after_help = "Examples:\n  \
         bank-sim cards\n  \
         bank-sim serve --config bank-sim/bank-sim.toml\n  \
-        bank-sim serve --config bank-sim/bank-sim.toml --ready-file /tmp/banks.json\n\n\
+        bank-sim serve --config bank-sim/bank-sim.toml --show --ready-file /tmp/banks.json\n  \
+        bank-sim accounts --host issuer-a --held\n  \
+        bank-sim fault drop-response --mti 0100 --every-nth 10\n\n\
         Logs go to standard error; RUST_LOG chooses them, as in RUST_LOG=bank_sim=debug."
 )]
 struct Arguments {
@@ -31,6 +34,14 @@ enum Command {
     Serve(serve::Arguments),
     /// Prints the test cards, and the amounts that provoke an answer.
     Cards,
+    /// Lists the accounts of banks that run, in minor units.
+    Accounts(ask::Accounts),
+    /// Lists the messages that banks have received and sent.
+    Messages(ask::Messages),
+    /// Sums up what banks have done, in minor units.
+    Totals(ask::Totals),
+    /// Makes banks misbehave.
+    Fault(ask::FaultArguments),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +52,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Cards => cards::print(&mut io::stdout().lock()).map_err(Into::into),
+        Command::Accounts(arguments) => ask::accounts(&arguments),
+        Command::Messages(arguments) => ask::messages(&arguments),
+        Command::Totals(arguments) => ask::totals(&arguments),
+        Command::Fault(arguments) => ask::fault(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

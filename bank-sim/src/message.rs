@@ -104,6 +104,14 @@ impl BankMessage {
         }
     }
 
+    /// Leaves a data element out.
+    pub(crate) fn unset(&mut self, de: u8) {
+        self.places.retain(|place| place.de != de);
+        if let Some(bit) = 1_u128.checked_shl(u32::from(de.wrapping_sub(1))) {
+            self.present &= !bit;
+        }
+    }
+
     /// The data elements, in no particular order.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (u8, &[u8])> {
         self.places.iter().map(|place| {

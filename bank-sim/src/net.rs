@@ -54,6 +54,11 @@ impl Listener {
         self.0.local_addr()
     }
 
+    /// The listener itself, for a server that accepts on its own.
+    pub(crate) fn into_tcp(self) -> tokio::net::TcpListener {
+        self.0
+    }
+
     /// The next connection, and the address of the peer.
     ///
     /// # Errors

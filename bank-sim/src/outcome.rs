@@ -7,7 +7,44 @@ use crate::{
     response_code::ResponseCode,
 };
 
-/// The decision about one message.
+/// What a message did to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effect {
+    /// Nothing.
+    #[default]
+    None,
+    /// An amount is held.
+    Held,
+    /// An amount was taken.
+    Debited,
+    /// An amount was given.
+    Credited,
+    /// An earlier effect was undone.
+    Reversed,
+    /// An earlier effect was undone in part.
+    Partly,
+}
+
+/// The answer to a message, what the message did, and whether it had come before.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) outcome: Outcome,
+    pub(crate) effect: Effect,
+    pub(crate) is_repeat: bool,
+}
+
+impl From<Outcome> for Decided {
+    /// A message without any effect.
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            effect: Effect::None,
+            is_repeat: false,
+        }
+    }
+}
+
+/// The answer to one message.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// It is answered at once.

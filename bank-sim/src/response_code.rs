@@ -15,6 +15,8 @@ impl ResponseCode {
     pub const DO_NOT_HONOUR: Self = Self(*b"05");
     /// Invalid transaction: a request that the host does not know.
     pub const INVALID_TRANSACTION: Self = Self(*b"12");
+    /// Invalid amount: a reversal of another amount than the original's.
+    pub const INVALID_AMOUNT: Self = Self(*b"13");
     /// Invalid card number: no route leads to it, or the issuer never issued it.
     pub const INVALID_CARD: Self = Self(*b"14");
     /// Unable to locate the original, of a reversal or a completion.

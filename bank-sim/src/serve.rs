@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bank_sim::{BankSim, RunningSim, SimConfig};
+use bank_sim::{
+    BankSim, RunningSim, SimConfig,
+    message_log::{Direction, MessageQuery},
+};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -19,15 +22,20 @@ pub(crate) struct Arguments {
     /// The configuration in TOML; paths in it are relative to the working directory.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// A file to write, in JSON, as soon as every host listens: {"pid", "hosts": {NAME: {"address",
+    /// A file to write, in JSON, as soon as every host listens: {"pid", "control", "hosts": {NAME: {"address",
     /// "dialect"}}}.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// Print every message that comes and goes, secrets masked.
+    #[arg(long)]
+    show: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Ready<'a> {
     pid: u32,
+    /// Where the control API listens.
+    control: Option<String>,
     hosts: BTreeMap<&'a str, ReadyHost<'a>>,
 }
 
@@ -52,10 +60,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(serve(config, arguments.ready_file.as_deref()))
+        .block_on(serve(config, arguments))
 }
 
-async fn serve(config: SimConfig, ready_file: Option<&Path>) -> Result<(), Box<dyn Error>> {
+async fn serve(config: SimConfig, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let ready_file = arguments.ready_file.as_deref();
     // Caught from here on, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -69,6 +78,7 @@ async fn serve(config: SimConfig, ready_file: Option<&Path>) -> Result<(), Box<d
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        shown = show(&sim), if arguments.show => shown?,
     }
     if let Some(path) = ready_file
         && let Err(error) = fs::remove_file(path)
@@ -98,7 +108,44 @@ fn print_hosts(sim: &RunningSim) -> io::Result<()> {
             host.framing.prefix
         )?;
     }
+    if let Some(control) = sim.control_address() {
+        writeln!(out, "{:<14}{control:<23}gRPC, in clear", "control")?;
+    }
     writeln!(out, "ready")
+}
+
+/// How many messages are printed before it is asked for more.
+const SHOWN_AT_A_TIME: usize = 100;
+
+/// Prints every message, for ever.
+async fn show(sim: &RunningSim) -> io::Result<()> {
+    let mut newest = sim.follow_messages();
+    let mut after_position = 0;
+    loop {
+        let (messages, position) = sim.messages(&MessageQuery {
+            after_position,
+            limit: SHOWN_AT_A_TIME,
+            host: None,
+            rrn: None,
+        });
+        {
+            let mut out = io::stdout().lock();
+            for message in &messages {
+                let way = match message.direction {
+                    Direction::Received => "received",
+                    Direction::Sent => "sent",
+                };
+                let (host, mti, at) = (&message.host, message.mti, message.at);
+                writeln!(out, "\n{at}  {host} {way} {mti}\n{}", message.render())?;
+            }
+            out.flush()?;
+        }
+        // The sender lives as long as the banks.
+        if messages.is_empty() && newest.changed().await.is_err() {
+            return Ok(());
+        }
+        after_position = position;
+    }
 }
 
 /// Written beside its place and moved there, so that no reader sees half of it.
@@ -114,6 +161,7 @@ fn write_ready_file(sim: &RunningSim, path: &Path) -> Result<(), Box<dyn Error>>
     });
     let ready = Ready {
         pid: std::process::id(),
+        control: sim.control_address().map(|address| address.to_string()),
         hosts: hosts.collect(),
     };
     let mut unfinished = path.as_os_str().to_owned();

@@ -11,22 +11,19 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::{
-    sync::{broadcast, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     acquirer::Link,
     clock::Clock,
     config::ConfigError,
     counters::HostCounters,
+    faults::Faults,
     host::{Host, Role, listen},
     iso8583_rs_codec::CodecError,
     issuer::{BooksSnapshot, PinKeyError},
+    message_log::{LoggedMessage, MessageLog, MessageQuery},
     net::{Listener, Net},
-    tap::{Tap, TappedMessage},
     tls::TlsError,
 };
 
@@ -89,7 +86,10 @@ pub enum SimError {
 
 /// A handle to every host of a simulator. Dropping it stops them all without waiting.
 pub struct RunningSim {
-    tap: Tap,
+    log: Arc<MessageLog>,
+    faults: Arc<Faults>,
+    /// Where the control API listens, and its task.
+    control: Option<(SocketAddr, Tasks)>,
     clock: Arc<dyn Clock>,
     net: Net,
     hosts: BTreeMap<String, RunningHost>,
@@ -175,10 +175,23 @@ impl RunningSim {
             .map(|link| link.counters())
     }
 
-    /// Every message on every line from now on, in clear. Without a listener nothing is copied.
+    /// Where the control API listens; `None` when the configuration has none.
     #[must_use]
-    pub fn tap(&self) -> broadcast::Receiver<TappedMessage> {
-        self.tap.subscribe()
+    pub fn control_address(&self) -> Option<SocketAddr> {
+        self.control.as_ref().map(|(address, _)| *address)
+    }
+
+    /// The messages that a query means, oldest first, and the position to go on after. The newest
+    /// [`MAX_LOGGED_MESSAGES`](crate::message_log::MAX_LOGGED_MESSAGES) are kept.
+    #[must_use]
+    pub fn messages(&self, query: &MessageQuery<'_>) -> (Vec<LoggedMessage>, u64) {
+        self.log.list(query)
+    }
+
+    /// Tells from now on the position of the newest message.
+    #[must_use]
+    pub fn follow_messages(&self) -> watch::Receiver<u64> {
+        self.log.follow()
     }
 
     /// Waits until every link of the acquirer that leads somewhere is signed on, and says whether
@@ -255,7 +268,8 @@ impl RunningSim {
         Ok(())
     }
 
-    /// Stops every host; takes at most a few seconds whatever the peers do.
+    /// Stops every host; takes at most a few seconds whatever the peers do. The control API goes on until the
+    /// handle is dropped.
     pub async fn shutdown(&self) {
         for running in self.hosts.values() {
             let tasks = running

@@ -4,10 +4,8 @@
 //! - [`own_files`]: what in that folder is the demo's: it removes and adds to nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
-//! - [`hops`]: shows one payment's messages at each hop, masked.
 
 pub mod folder;
-pub mod hops;
 pub mod own_files;
 pub mod stand;
 pub mod tour;
@@ -30,7 +28,7 @@ use crate::random::Random;
 use crate::telemetry::{self, LogFormat};
 
 use folder::ready_file_path;
-use stand::{Listener, SERVER_NAME, Stand, StandOptions, stops};
+use stand::{SERVER_NAME, Stand, StandOptions, stops};
 use tour::Visited;
 
 /// How long the tour waits for the answer that comes late.
@@ -167,7 +165,6 @@ async fn show_around(
 async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
     let jwks = std::fs::read_to_string(&stand.jwks_path)?;
     let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM)?;
-    let listener = stand.listen();
     print_line!(
         "\nPaying with each test card: sealed here, sent over gRPC, answered by a bank ..."
     )?;
@@ -187,14 +184,14 @@ async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
         "The slowest answer took {:.1} s; every one comes within 5 s, whatever the banks do.",
         tour::slowest(&visited).as_secs_f64()
     )?;
-    print_hops(&visited, listener)?;
+    print_hops(stand, &visited)?;
     wait_for_late_answer(stand, &visited).await?;
     Ok(visited.iter().filter(|visit| !visit.as_expected()).count())
 }
 
 /// Shows the first payment of the tour at each hop: what the merchant sent, what each bank read and
 /// answered.
-fn print_hops(visited: &[Visited], listener: Listener) -> Result<(), CommandError> {
+fn print_hops(stand: &Stand, visited: &[Visited]) -> Result<(), CommandError> {
     let Some(first) = visited.first() else {
         return Ok(());
     };
@@ -208,8 +205,8 @@ fn print_hops(visited: &[Visited], listener: Listener) -> Result<(), CommandErro
         "  amount: {}   sealed_card: \"eyJ…\" (a JWE; nobody on the way can read it)\n",
         first.stop.amount
     )?;
-    for hop in listener.hops_of(first.payment.rrn()) {
-        print_line!("{}", hop.render())?;
+    for hop in stand.hops_of(first.payment.rrn()) {
+        print_line!("{hop}")?;
     }
     print_line!(
         "payswitch -> merchant  {}\n",

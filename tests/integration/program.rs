@@ -90,6 +90,7 @@ fn the_ready_file_says_how_to_go_on() {
             "merchant_id",
             "jwks_path",
             "database_url",
+            "bank_sim",
         ] {
             assert!(!demo.said(field).is_empty(), "{field}");
         }

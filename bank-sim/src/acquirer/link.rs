@@ -22,7 +22,6 @@ use crate::{
     message::{BankMessage, ECHOED_DES},
     net::Net,
     response_code::ResponseCode,
-    tap::Tap,
 };
 
 /// How many requests may wait to be written; further ones are answered with 91.
@@ -42,7 +41,6 @@ pub(crate) struct LinkSettings {
     pub(crate) echo_card_number: bool,
     /// `None` for a link that is down for good.
     pub(crate) target: Option<LinkTarget>,
-    pub(crate) tap: Tap,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) net: Net,
 }
@@ -53,7 +51,6 @@ pub(crate) struct LinkTarget {
     pub(crate) server_name: ServerName<'static>,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) codec: WireCodec,
-    pub(crate) dialect_name: Arc<str>,
     pub(crate) framing: Framing,
 }
 
@@ -62,7 +59,6 @@ impl fmt::Debug for LinkTarget {
         f.debug_struct("LinkTarget")
             .field("address", &self.address)
             .field("server_name", &self.server_name)
-            .field("dialect", &self.dialect_name)
             .finish_non_exhaustive()
     }
 }

@@ -6,21 +6,23 @@ mod originals;
 mod session;
 mod upkeep;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::mpsc;
 
 pub(crate) use self::link::{Link, LinkSettings, LinkTarget};
-pub use self::originals::MAX_REMEMBERED_ORIGINALS;
 use self::{
     link::Forward,
     originals::{OnLink, Originals, Remembered},
 };
 use crate::{
     clock::{Clock, transmission_date_time},
-    issuer::{ExchangeKey, FinancialKind, MessageKind, kind_of, pan},
+    issuer::{ExchangeKey, MessageKind, pan},
     message::BankMessage,
-    outcome::Outcome,
+    outcome::{Decided, Effect, Outcome},
     response_code::ResponseCode,
 };
 
@@ -33,6 +35,8 @@ pub(crate) struct Acquirer {
     originals: Mutex<Originals>,
     institution_id: String,
     clock: Arc<dyn Clock>,
+    /// Whether it was said that there is no room for further messages.
+    said_full: AtomicBool,
 }
 
 /// Why a request is answered here and not forwarded.
@@ -43,14 +47,24 @@ struct Forwardable<'a> {
     link: &'a Link,
     /// As it goes on the link.
     message: BankMessage,
-    /// The key of its record; a reversal has none.
-    own: Option<ExchangeKey>,
+    /// The key of its record.
+    own: ExchangeKey,
+    /// Whether it was forwarded before.
+    is_repeat: bool,
+}
+
+/// Where a message lies on the link.
+struct PlaceOnLink {
+    own: OnLink,
+    original: Option<OnLink>,
+    is_repeat: bool,
 }
 
 impl Acquirer {
     pub(crate) fn new(
         links: Vec<Arc<Link>>,
         institution_id: String,
+        max_exchanges: usize,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let mut routes: Vec<(String, usize)> = links
@@ -62,9 +76,10 @@ impl Acquirer {
         Self {
             routes,
             links,
-            originals: Mutex::new(Originals::new(MAX_REMEMBERED_ORIGINALS)),
+            originals: Mutex::new(Originals::new(max_exchanges)),
             institution_id,
             clock,
+            said_full: AtomicBool::new(false),
         }
     }
 
@@ -85,54 +100,76 @@ impl Acquirer {
     /// - 14 for a card number that no BIN matches: a switch and its merchant can act on "invalid
     ///   card", while 15 (no such issuer) and 92 (no route) mean the same with less use;
     /// - 91 when the link to the issuer is down;
-    /// - 94 for a 0100 or 0200 that was forwarded before, 05 for one whose reversal came first.
+    /// - 94 for a 0100 or 0200 that was forwarded before, 05 for one whose reversal came first (unless it
+    ///   `ignores_reversal`);
+    /// - 96 when it remembers as many messages as it may.
     pub(crate) fn decide(
         &self,
         request: BankMessage,
         replies: &mpsc::Sender<BankMessage>,
-    ) -> Outcome {
-        let Forwardable { link, message, own } = match self.forwardable(&request) {
+        ignores_reversal: bool,
+    ) -> Decided {
+        let forwardable = match self.forwardable(&request, ignores_reversal) {
             Ok(forwardable) => forwardable,
-            Err(Refused(code)) => return Outcome::answer_with(&request, code),
+            Err(Refused(code)) => {
+                let mut refused: Decided = Outcome::answer_with(&request, code).into();
+                refused.is_repeat = code == ResponseCode::DUPLICATE;
+                return refused;
+            }
         };
+        let Forwardable {
+            link,
+            message,
+            own,
+            is_repeat,
+        } = forwardable;
         let forward = Forward {
             message,
             request,
             replies: replies.clone(),
         };
-        match link.forward(forward) {
+        let outcome = match link.forward(forward) {
             Ok(()) => Outcome::Nothing,
             Err(refused) => {
-                if let Some(own) = own {
+                if !is_repeat {
                     self.originals().forget(&own);
                 }
                 Outcome::answer_with(&refused.request, ResponseCode::INOPERATIVE)
             }
+        };
+        Decided {
+            outcome,
+            effect: Effect::None,
+            is_repeat,
         }
     }
 
-    fn forwardable(&self, request: &BankMessage) -> Result<Forwardable<'_>, Refused> {
+    fn forwardable(
+        &self,
+        request: &BankMessage,
+        ignores_reversal: bool,
+    ) -> Result<Forwardable<'_>, Refused> {
         let format_error = |_| Refused(ResponseCode::FORMAT_ERROR);
-        let kind = kind_of(request.mti()).ok_or(Refused(ResponseCode::INVALID_TRANSACTION))?;
+        let kind =
+            MessageKind::of(request.mti()).ok_or(Refused(ResponseCode::INVALID_TRANSACTION))?;
         let pan = pan(request).map_err(format_error)?;
-        let own = match kind {
-            FinancialKind::Card(kind) => {
-                Some(ExchangeKey::of(request, kind).map_err(format_error)?)
-            }
-            FinancialKind::Reversal => None,
-        };
+        let own = ExchangeKey::of(request, kind).map_err(format_error)?;
         let original = match kind {
-            FinancialKind::Card(MessageKind::Authorization | MessageKind::Financial) => None,
-            FinancialKind::Card(MessageKind::FinancialAdvice) if request.get(90).is_none() => None,
+            MessageKind::Authorization | MessageKind::Financial => None,
+            MessageKind::FinancialAdvice if request.get(90).is_none() => None,
             _ => Some(ExchangeKey::of_original(request).map_err(format_error)?),
         };
         let link = self.route(pan).ok_or(Refused(ResponseCode::INVALID_CARD))?;
         if !link.is_ready() {
             return Err(Refused(ResponseCode::INOPERATIVE));
         }
-        let (on_link, original_on_link) = self.place_on_link(link, kind, own, original)?;
-        let message = self.outgoing(request, &on_link, original_on_link.as_ref());
-        Ok(Forwardable { link, message, own })
+        let place = self.place_on_link(link, own, original, ignores_reversal)?;
+        Ok(Forwardable {
+            link,
+            message: self.outgoing(request, &place),
+            own,
+            is_repeat: place.is_repeat,
+        })
     }
 
     fn route(&self, pan: &str) -> Option<&Arc<Link>> {
@@ -147,59 +184,69 @@ impl Acquirer {
     fn place_on_link(
         &self,
         link: &Link,
-        kind: FinancialKind,
-        own: Option<ExchangeKey>,
+        own: ExchangeKey,
         original: Option<ExchangeKey>,
-    ) -> Result<(OnLink, Option<OnLink>), Refused> {
+        ignores_reversal: bool,
+    ) -> Result<PlaceOnLink, Refused> {
         let mut originals = self.originals();
-        let remembered = own.and_then(|own| originals.get(&own));
-        let on_link = match (kind, remembered) {
-            (_, Some(Remembered::ReversedFirst)) => {
+        let (on_link, is_repeat) = match originals.get(&own) {
+            Some(Remembered::ReversedFirst) if !ignores_reversal => {
                 return Err(Refused(ResponseCode::DO_NOT_HONOUR));
             }
-            // The issuer knows an advice again by what it had on the link the first time.
-            (
-                FinancialKind::Card(MessageKind::FinancialAdvice),
-                Some(Remembered::Forwarded(on_link)),
-            ) => on_link,
-            (_, Some(Remembered::Forwarded(_))) => return Err(Refused(ResponseCode::DUPLICATE)),
-            (_, None) => OnLink {
-                stan: link.next_stan(),
-                transmitted: transmitted(&transmission_date_time(self.clock.now_utc())),
-            },
+            // The issuer knows it again by what it had on the link the first time.
+            Some(Remembered::Forwarded(on_link)) if own.kind.may_come_again() => (on_link, true),
+            Some(Remembered::Forwarded(_)) => return Err(Refused(ResponseCode::DUPLICATE)),
+            // A reversal is never refused for want of room: it makes none of what is held.
+            None if originals.is_full() && own.kind != MessageKind::Reversal => {
+                self.say_full();
+                return Err(Refused(ResponseCode::SYSTEM_MALFUNCTION));
+            }
+            None | Some(Remembered::ReversedFirst) => {
+                let on_link = OnLink {
+                    stan: link.next_stan(),
+                    transmitted: transmitted(&transmission_date_time(self.clock.now_utc())),
+                };
+                (on_link, false)
+            }
         };
-        if let Some(own) = own {
-            originals.remember(own, Remembered::Forwarded(on_link));
-        }
+        originals.remember(own, Remembered::Forwarded(on_link));
         let original_on_link = match original.map(|original| (original, originals.get(&original))) {
             Some((_, Some(Remembered::Forwarded(on_link)))) => Some(on_link),
-            Some((original, None)) if kind == FinancialKind::Reversal => {
+            Some((original, None)) if own.kind == MessageKind::Reversal => {
                 originals.remember(original, Remembered::ReversedFirst);
                 None
             }
             _ => None,
         };
-        Ok((on_link, original_on_link))
+        Ok(PlaceOnLink {
+            own: on_link,
+            original: original_on_link,
+            is_repeat,
+        })
+    }
+
+    fn say_full(&self) {
+        if !self.said_full.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "the acquirer remembers as many messages as it may (`max_exchanges`): every further \
+                 request is answered with 96"
+            );
+        }
     }
 
     /// The message as it goes to the issuer: the acquirer's own DE 7 and 11, its id as forwarding
     /// institution (33) and, where the switch named none, as acquiring institution (32), DE 90 in
     /// the link's terms; everything else as it came, DE 37, 41 and 42 above all.
-    fn outgoing(
-        &self,
-        request: &BankMessage,
-        on_link: &OnLink,
-        original: Option<&OnLink>,
-    ) -> BankMessage {
+    fn outgoing(&self, request: &BankMessage, place: &PlaceOnLink) -> BankMessage {
         let mut message = request.clone();
         message.set_header(&[]);
-        message.set(7, on_link.transmitted);
-        message.set(11, on_link.stan);
+        message.set(7, place.own.transmitted);
+        message.set(11, place.own.stan);
         if message.get(32).is_none() {
             message.set(32, &self.institution_id);
         }
         message.set(33, &self.institution_id);
-        if let Some(original) = original
+        if let Some(original) = &place.original
             && let Some(mti) = request.get(90).and_then(<[u8]>::first_chunk::<4>)
         {
             let mut original_data = Vec::with_capacity(42);

@@ -1,13 +1,7 @@
 //! STAN and DE 7 of each forwarded message, so that a duplicate is recognised and DE 90 of a reversal
 //! names the original as the issuer knows it.
 
-use std::collections::VecDeque;
-
 use crate::{issuer::ExchangeKey, random::HashMap};
-
-/// The most forwarded messages that the acquirer remembers; beyond it the oldest is forgotten. The
-/// reversal of a forgotten one reaches the issuer in the switch's terms and is answered with 25.
-pub const MAX_REMEMBERED_ORIGINALS: usize = 200_000;
 
 /// STAN and DE 7 of a message on the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +21,12 @@ pub(crate) enum Remembered {
     ReversedFirst,
 }
 
-/// The switch's messages by key, oldest first out.
+/// The switch's messages by key. None is ever forgotten: its reversal would reach the issuer in the switch's
+/// terms, which the issuer doesn't know.
 #[derive(Debug)]
 pub(crate) struct Originals {
     capacity: usize,
     known: HashMap<ExchangeKey, Remembered>,
-    order: VecDeque<ExchangeKey>,
 }
 
 impl Originals {
@@ -40,59 +34,27 @@ impl Originals {
         Self {
             capacity,
             known: HashMap::default(),
-            order: VecDeque::new(),
         }
+    }
+
+    /// Whether there is no room for another message.
+    pub(crate) fn is_full(&self) -> bool {
+        self.known.len() >= self.capacity
     }
 
     pub(crate) fn get(&self, key: &ExchangeKey) -> Option<Remembered> {
         self.known.get(key).copied()
     }
 
+    /// Remembers a message while there is room.
     pub(crate) fn remember(&mut self, key: ExchangeKey, what: Remembered) {
-        if self.known.insert(key, what).is_none() {
-            self.order.push_back(key);
-        }
-        if self.order.len() > self.capacity
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        if !self.is_full() || self.known.contains_key(&key) {
+            self.known.insert(key, what);
         }
     }
 
-    /// Forgets a message that was remembered last and then could not be forwarded.
+    /// Forgets a message that could not be forwarded.
     pub(crate) fn forget(&mut self, key: &ExchangeKey) {
-        if self.known.remove(key).is_some() && self.order.back() == Some(key) {
-            self.order.pop_back();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::issuer::MessageKind;
-
-    fn key(number: u8) -> ExchangeKey {
-        ExchangeKey {
-            kind: MessageKind::Authorization,
-            stan: [number; 6],
-            transmitted: [0; 10],
-            rrn: [0; 12],
-            terminal: [0; 8],
-        }
-    }
-
-    #[test]
-    fn the_oldest_is_forgotten_first() {
-        let mut originals = Originals::new(2);
-        for number in 1..=3 {
-            originals.remember(key(number), Remembered::ReversedFirst);
-        }
-        assert_eq!(originals.get(&key(1)), None);
-        assert_eq!(originals.get(&key(2)), Some(Remembered::ReversedFirst));
-        originals.forget(&key(3));
-        originals.remember(key(4), Remembered::ReversedFirst);
-        assert_eq!(originals.get(&key(2)), Some(Remembered::ReversedFirst));
-        assert_eq!(originals.get(&key(3)), None);
+        self.known.remove(key);
     }
 }

@@ -1,7 +1,5 @@
 //! One connection of a link: signs on, sends requests, matches answers.
 
-use std::sync::Arc;
-
 use iso8583::Mti;
 use thiserror::Error;
 use tokio::{
@@ -22,7 +20,6 @@ use crate::{
     net::Stream,
     network,
     response_code::ResponseCode,
-    tap::{Direction, TappedLine},
 };
 
 /// How many requests or answers are handled before the line is looked at again.
@@ -45,7 +42,6 @@ pub(super) struct Session<'a> {
     link: &'a Link,
     target: &'a LinkTarget,
     line: Line<TlsStream<Stream>>,
-    tapped: TappedLine,
     last_traffic: Instant,
 }
 
@@ -55,11 +51,6 @@ impl<'a> Session<'a> {
             link,
             target,
             line: Line::new(stream, target.framing),
-            tapped: TappedLine {
-                host: Arc::clone(&link.settings.host),
-                peer: Arc::clone(&link.settings.issuer),
-                dialect: Arc::clone(&target.dialect_name),
-            },
             last_traffic: Instant::now(),
         }
     }
@@ -179,12 +170,6 @@ impl<'a> Session<'a> {
             .filter_map(|(begin, end)| input.get(*begin..*end))
             .filter(|payload| !payload.is_empty())
             .collect();
-        for payload in &payloads {
-            self.link
-                .settings
-                .tap
-                .report(&self.tapped, Direction::Received, payload);
-        }
         let decoded = self.target.codec.decode(&payloads).await?;
         self.line.consume(consumed);
         let mut messages = Vec::with_capacity(decoded.len());
@@ -214,7 +199,7 @@ impl<'a> Session<'a> {
         }
         self.last_traffic = Instant::now();
         let framing = self.line.framing();
-        let (link, tapped) = (self.link, &self.tapped);
+        let link = self.link;
         self.target
             .codec
             .encode(
@@ -222,10 +207,7 @@ impl<'a> Session<'a> {
                 framing,
                 self.line.output(),
                 |message, payload| match payload {
-                    Ok(payload) => {
-                        link.counters.sent(message.mti());
-                        link.settings.tap.report(tapped, Direction::Sent, payload);
-                    }
+                    Ok(_) => link.counters.sent(message.mti()),
                     Err(reason) => link.refuse_unencodable(message, &reason),
                 },
             )

@@ -1,6 +1,7 @@
 //! Checks of a configuration that its types cannot make.
 
-use super::{ConfigError, IssuerCodec, SimConfig};
+use super::{ConfigError, IssuerCodec, IssuerConfig, SimConfig};
+use crate::issuer::Currency;
 
 /// The dialect of an issuer that speaks through `iso8583_rs`.
 const ISO8583_RS_DIALECT: &str = "iso1987-ascii-binary";
@@ -33,11 +34,22 @@ impl SimConfig {
                 });
             }
         }
+        for issuer in &self.issuers {
+            check_cards(issuer)?;
+        }
+        if let Some(control) = &self.control
+            && !control.listen.ip().is_loopback()
+        {
+            return Err(ConfigError::Invalid {
+                host: "control".to_owned(),
+                setting: "listen",
+                expected: "an address of loopback",
+                got: control.listen.to_string(),
+            });
+        }
         let Some(acquirer) = &self.acquirer else {
             return Ok(());
         };
-        let is_digits =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let invalid = |setting, expected, got: &str| ConfigError::Invalid {
             host: acquirer.name.clone(),
             setting,
@@ -66,4 +78,65 @@ impl SimConfig {
             None => Ok(()),
         }
     }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn check_cards(issuer: &IssuerConfig) -> Result<(), ConfigError> {
+    let mut pans: Vec<&str> = issuer.cards.iter().map(|card| card.pan.as_str()).collect();
+    pans.sort_unstable();
+    let is_listed_twice = pans.array_windows::<2>().any(|[one, other]| one == other);
+    for card in &issuer.cards {
+        let digits = |text: &str, range: std::ops::RangeInclusive<usize>| {
+            is_digits(text) && range.contains(&text.len())
+        };
+        let mut currencies: Vec<&str> = Vec::new();
+        for account in &card.accounts {
+            currencies.push(account.currency.as_str());
+        }
+        currencies.sort_unstable();
+        let (setting, expected) = if !digits(&card.pan, 12..=19) || is_listed_twice {
+            ("card.pan", "12 to 19 digits, each number once")
+        } else if !digits(&card.expiry_yymm, 4..=4) {
+            ("card.expiry_yymm", "four digits, YYMM")
+        } else if !digits(&card.cvv2, 3..=4) || !digits(&card.pin, 4..=12) {
+            ("card.cvv2, card.pin", "3 or 4 digits, 4 to 12 digits")
+        } else if currencies.is_empty()
+            || currencies
+                .iter()
+                .any(|code| Currency::from_code(code).is_none())
+            || currencies
+                .array_windows::<2>()
+                .any(|[one, other]| one == other)
+        {
+            ("card.account.currency", "ISO 4217 codes, each once")
+        } else if card
+            .accounts
+            .iter()
+            .any(|account| account.balance_minor < 0 || account.credit_line_minor < 0)
+        {
+            ("card.account", "amounts of 0 or more")
+        } else {
+            continue;
+        };
+        return Err(ConfigError::Invalid {
+            host: issuer.name.clone(),
+            setting,
+            expected,
+            got: format!(
+                "something else at the card that ends in {}",
+                last_four(&card.pan)
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn last_four(pan: &str) -> &str {
+    pan.len()
+        .checked_sub(4)
+        .and_then(|begin| pan.get(begin..))
+        .unwrap_or_default()
 }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use iso8583::{Framing, Prefix};
 
 use super::{
-    ACQUIRER, AcquirerConfig, ClientTls, IssuerCodec, IssuerConfig, LinkConfig, ListenerTls, Pem,
-    SimConfig, ZonePinKeyHex, acquirer_dialect, binary_2, institution_id, issuer_timeout_ms,
-    late_answer_ms,
+    ACQUIRER, AcquirerConfig, ClientTls, ControlConfig, IssuerCodec, IssuerConfig, LinkConfig,
+    ListenerTls, Pem, SimConfig, ZonePinKeyHex, acquirer_dialect, binary_2, institution_id,
+    issuer_timeout_ms, late_answer_ms, max_exchanges,
 };
 use crate::test_cards::{BIN_ROUTES, ISSUER_A, ISSUER_B, ISSUER_DOWN};
 
@@ -47,6 +47,7 @@ impl SimConfig {
                 zone_pin_key_hex: ZonePinKeyHex::default(),
                 echo_idle_ms: None,
                 tls: pems.listener_tls(),
+                cards: Vec::new(),
             };
         Self {
             acquirer: Some(AcquirerConfig {
@@ -80,6 +81,10 @@ impl SimConfig {
                 ),
             ],
             codec_program: None,
+            control: Some(ControlConfig {
+                listen: loopback(ports.control),
+            }),
+            max_exchanges: max_exchanges(),
         }
     }
 }
@@ -101,6 +106,8 @@ pub struct StandardPorts {
     pub issuer_a: u16,
     /// The port of issuer-b.
     pub issuer_b: u16,
+    /// The port of the control API.
+    pub control: u16,
 }
 
 impl StandardPorts {
@@ -109,12 +116,14 @@ impl StandardPorts {
         acquirer: 0,
         issuer_a: 0,
         issuer_b: 0,
+        control: 0,
     };
-    /// The ports of `bank-sim.toml`: 7001, 7002 and 7003.
+    /// The ports of `bank-sim.toml`: 7001, 7002 and 7003, and 7000 for the control API.
     pub const FIXED: Self = Self {
         acquirer: 7001,
         issuer_a: 7002,
         issuer_b: 7003,
+        control: 7000,
     };
 }
 

@@ -1,5 +1,7 @@
-//! An issuer's books: cards, accounts, holds. All rules about money are here, without any I/O.
+//! An issuer's books: cards, accounts, holds. All rules about money are here, without any I/O; `reversal` has
+//! those of undoing.
 
+mod reversal;
 pub(super) mod snapshot;
 
 use std::fmt;
@@ -9,23 +11,29 @@ use time::OffsetDateTime;
 use super::{
     card::{Card, CardToOpen, Delivery, masked},
     currency::Currency,
-    history::{Exchange, History, MAX_REMEMBERED_EXCHANGES, Standing},
+    history::{Exchange, History, Standing},
     pin::ZonePinKey,
     request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
+    tallies::Tallies,
 };
-use crate::{random::HashMap, response_code::ResponseCode, test_cards::provoked_by};
+use crate::{
+    outcome::Effect, random::HashMap, response_code::ResponseCode, test_cards::provoked_by,
+};
 
-/// Money in one currency. `available = balance - held`, and none of the three is ever negative.
+/// Money in one currency. What is held and what is available are never negative.
 #[derive(Debug, Clone, Copy)]
 struct Account {
     currency: Currency,
     balance_minor: i64,
     held_minor: i64,
+    credit_line_minor: i64,
 }
 
 impl Account {
     fn available_minor(&self) -> i64 {
-        self.balance_minor.saturating_sub(self.held_minor)
+        self.balance_minor
+            .saturating_add(self.credit_line_minor)
+            .saturating_sub(self.held_minor)
     }
 }
 
@@ -35,14 +43,22 @@ pub(crate) struct Decision {
     pub(crate) response_code: ResponseCode,
     pub(crate) approval_code: Option<[u8; 6]>,
     pub(crate) delivery: Delivery,
+    pub(crate) effect: Effect,
+    /// Whether the message had come before.
+    pub(crate) is_repeat: bool,
+    /// Whether it was refused because the books have no room for it.
+    pub(crate) is_full: bool,
 }
 
 impl Decision {
-    fn declined(response_code: ResponseCode) -> Self {
+    fn without_effect(response_code: ResponseCode) -> Self {
         Self {
             response_code,
             approval_code: None,
             delivery: Delivery::AtOnce,
+            effect: Effect::None,
+            is_repeat: false,
+            is_full: false,
         }
     }
 }
@@ -53,6 +69,7 @@ pub(crate) struct Books {
     cards: Vec<Card>,
     accounts: Vec<Account>,
     history: History,
+    tallies: Tallies,
     zone_pin_key: ZonePinKey,
     /// The next approval code; a counter, so that a run can be repeated.
     next_approval: u32,
@@ -72,12 +89,14 @@ impl fmt::Debug for Books {
 const APPROVAL_CODES: u32 = 1_000_000;
 
 impl Books {
-    pub(crate) fn new(zone_pin_key: ZonePinKey) -> Self {
+    /// Empty books. `max_exchanges` is the most exchanges that may hold or have moved money.
+    pub(crate) fn new(zone_pin_key: ZonePinKey, max_exchanges: usize) -> Self {
         Self {
             by_pan: HashMap::default(),
             cards: Vec::new(),
             accounts: Vec::new(),
-            history: History::new(MAX_REMEMBERED_EXCHANGES),
+            history: History::new(max_exchanges),
+            tallies: Tallies::default(),
             zone_pin_key,
             next_approval: 1,
         }
@@ -93,16 +112,17 @@ impl Books {
             return;
         }
         let mut accounts = Vec::with_capacity(card.accounts.len());
-        for (currency, balance_minor) in card.accounts {
+        for opened in card.accounts {
             let Ok(index) = u32::try_from(self.accounts.len()) else {
                 return;
             };
             self.accounts.push(Account {
-                currency: *currency,
-                balance_minor: *balance_minor,
+                currency: opened.currency,
+                balance_minor: opened.balance_minor,
                 held_minor: 0,
+                credit_line_minor: opened.credit_line_minor,
             });
-            accounts.push((currency.numeric(), index));
+            accounts.push((opened.currency.numeric(), index));
         }
         self.by_pan.insert(card.pan.to_owned(), card_index);
         self.cards.push(Card {
@@ -122,48 +142,58 @@ impl Books {
     /// Decides about a 0100, 0200 or 0220 and moves the money.
     ///
     /// A request seen before has no effect again: 94 for a 0100 or 0200, the first answer once more
-    /// for an advice, which is repeated until it is acknowledged.
+    /// for an advice, which is repeated until it is acknowledged. 96 when the books are full.
     pub(crate) fn decide(&mut self, request: &CardRequest, now: OffsetDateTime) -> Decision {
+        self.tallies.of(request.currency_numeric).exchanges += 1;
         if let Some(seen) = self.history.get(&request.key) {
-            return match request.key.kind {
-                MessageKind::Authorization | MessageKind::Financial => {
-                    Decision::declined(ResponseCode::DUPLICATE)
-                }
-                MessageKind::FinancialAdvice => Decision {
-                    response_code: seen.response_code,
-                    approval_code: seen.approval_code,
-                    delivery: Delivery::AtOnce,
-                },
+            let first = request.key.kind.may_come_again().then_some(seen);
+            let code = first.map_or(ResponseCode::DUPLICATE, |seen| seen.response_code);
+            return Decision {
+                approval_code: first.and_then(|seen| seen.approval_code),
+                is_repeat: true,
+                ..Decision::without_effect(code)
+            };
+        }
+        if self.history.is_full() {
+            return Decision {
+                is_full: true,
+                ..Decision::without_effect(ResponseCode::SYSTEM_MALFUNCTION)
             };
         }
         let card = self.by_pan.get(&request.pan).copied();
-        let outcome = self.check_and_move(request, card, now);
-        let (decision, exchange) = match outcome {
-            Ok(moved) => {
-                let approval_code = self.approval_code();
-                let delivery = self
-                    .card(card)
-                    .map_or(Delivery::AtOnce, |card| card.delivery);
-                let decision = Decision {
-                    response_code: ResponseCode::APPROVED,
-                    approval_code: Some(approval_code),
-                    delivery,
-                };
-                (decision, Some(moved))
+        let moved = self.check_and_move(request, card, now);
+        let mut decision = Decision::without_effect(match &moved {
+            Ok(_) => ResponseCode::APPROVED,
+            Err(code) => *code,
+        });
+        if let Ok(moved) = &moved {
+            decision.approval_code = Some(self.approval_code());
+            decision.effect = moved.effect;
+            if let Some(card) = self.card(card).filter(|_| request.asks()) {
+                decision.delivery = card.delivery;
             }
-            Err(code) => (Decision::declined(code), None),
-        };
+        }
+        self.tallies.add(
+            (&request.key, card),
+            request.currency_numeric,
+            decision.effect,
+            request.amount_minor,
+        );
+        let moved = moved.ok();
         self.history.remember(
             request.key,
             Exchange {
-                account: exchange.map(|moved| moved.account),
+                account: moved.as_ref().map(|moved| moved.account),
                 card,
                 amount_minor: request.amount_minor,
                 currency_numeric: request.currency_numeric,
-                posted_minor: exchange.map_or(0, |moved| moved.posted_minor),
-                standing: exchange.map_or(Standing::Declined, |moved| moved.standing),
+                posted_minor: moved.as_ref().map_or(0, |moved| moved.posted_minor),
+                standing: moved
+                    .as_ref()
+                    .map_or(Standing::Declined, |moved| moved.standing),
                 response_code: decision.response_code,
                 approval_code: decision.approval_code,
+                hold: moved.and_then(|moved| moved.hold),
             },
         );
         decision
@@ -175,7 +205,7 @@ impl Books {
         card: Option<u32>,
         now: OffsetDateTime,
     ) -> Result<Moved, ResponseCode> {
-        if self.history.was_reversed_first(&request.key) {
+        if !request.ignores_reversal && self.history.was_reversed_first(&request.key) {
             return Err(ResponseCode::DO_NOT_HONOUR);
         }
         let index = card.ok_or(ResponseCode::INVALID_CARD)?;
@@ -188,8 +218,8 @@ impl Books {
         self.move_money(request, account)
     }
 
-    /// The checks that do not concern the balance: the card's own, then kind and currency, limit, and
-    /// the amounts that provoke an answer.
+    /// The checks that do not concern the balance: kind and currency; and, of what asks for money, first the
+    /// card's own, and then the limit and the amounts that provoke an answer.
     fn check_card(
         &mut self,
         request: &CardRequest,
@@ -201,11 +231,13 @@ impl Books {
             .ok()
             .and_then(|index| self.cards.get_mut(index));
         let card = card.ok_or(malfunction)?;
-        card.check(request, &self.zone_pin_key, now)?;
+        if request.asks() {
+            card.check(request, &self.zone_pin_key, now)?;
+        }
         let permitted = match (request.key.kind, request.kind) {
             (_, PaymentKind::Debit) => true,
             (MessageKind::Financial | MessageKind::FinancialAdvice, PaymentKind::Credit) => true,
-            (MessageKind::Authorization, PaymentKind::Credit) | (_, PaymentKind::Other) => false,
+            (_, PaymentKind::Credit | PaymentKind::Other) => false,
         };
         let account = card
             .accounts
@@ -213,6 +245,9 @@ impl Books {
             .find(|(numeric, _)| permitted && *numeric == request.currency_numeric)
             .map(|(_, account)| *account)
             .ok_or(ResponseCode::NOT_PERMITTED)?;
+        if !request.asks() {
+            return Ok(account);
+        }
         if let Some(limit) = card.limit_whole_units {
             let currency = Currency::from_numeric(request.currency_numeric).ok_or(malfunction)?;
             if currency
@@ -246,9 +281,11 @@ impl Books {
                     account,
                     posted_minor: 0,
                     standing,
+                    effect: Effect::Held,
+                    hold: None,
                 }
             }
-            MessageKind::Financial | MessageKind::FinancialAdvice => {
+            MessageKind::Financial | MessageKind::FinancialAdvice | MessageKind::Reversal => {
                 let posted_minor = if is_credit {
                     -amount_minor
                 } else {
@@ -262,6 +299,12 @@ impl Books {
                     account,
                     posted_minor,
                     standing: Standing::Posted,
+                    effect: if is_credit {
+                        Effect::Credited
+                    } else {
+                        Effect::Debited
+                    },
+                    hold: None,
                 }
             }
         })
@@ -279,7 +322,7 @@ impl Books {
         let held = self
             .history
             .get(original)
-            .copied()
+            .cloned()
             .filter(|held| held.card == Some(card));
         let held = held.ok_or(ResponseCode::ORIGINAL_NOT_FOUND)?;
         let (Standing::Held { remaining_minor }, Some(account)) = (held.standing, held.account)
@@ -309,44 +352,13 @@ impl Books {
                 }
             };
         });
-        // The money is on the original's account; the advice itself leaves nothing to undo twice.
         Ok(Moved {
             account,
-            posted_minor: 0,
+            posted_minor: request.amount_minor,
             standing: Standing::Posted,
+            effect: Effect::Debited,
+            hold: Some(Box::new(*original)),
         })
-    }
-
-    /// Undoes an original: releases what is held and gives back what was posted. Reversing twice
-    /// changes nothing and is approved again; so is reversing what was declined.
-    pub(crate) fn reverse(&mut self, original: &ExchangeKey) -> ResponseCode {
-        let Some(found) = self.history.get(original).copied() else {
-            self.history.remember_reversal_first(*original);
-            return ResponseCode::ORIGINAL_NOT_FOUND;
-        };
-        let held_minor = match found.standing {
-            Standing::Declined | Standing::Reversed => return ResponseCode::APPROVED,
-            Standing::Held { remaining_minor } => remaining_minor,
-            Standing::Posted => 0,
-        };
-        let Some(place) = found.account.and_then(|account| self.account_mut(account)) else {
-            return ResponseCode::SYSTEM_MALFUNCTION;
-        };
-        let Some(balance_minor) = place
-            .balance_minor
-            .checked_add(found.posted_minor)
-            .filter(|balance| *balance >= place.held_minor.saturating_sub(held_minor))
-        else {
-            // A refund whose money has been spent since cannot be taken back.
-            return ResponseCode::INSUFFICIENT_FUNDS;
-        };
-        place.balance_minor = balance_minor;
-        place.held_minor = place.held_minor.saturating_sub(held_minor);
-        self.history.change(original, |exchange| {
-            exchange.standing = Standing::Reversed;
-            exchange.posted_minor = 0;
-        });
-        ResponseCode::APPROVED
     }
 
     fn approval_code(&mut self) -> [u8; 6] {
@@ -371,9 +383,12 @@ impl Books {
 }
 
 /// The effect of a payment on an account.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Moved {
     account: u32,
     posted_minor: i64,
     standing: Standing,
+    effect: Effect,
+    /// The hold that it completes.
+    hold: Option<Box<ExchangeKey>>,
 }

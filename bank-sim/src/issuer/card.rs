@@ -37,8 +37,16 @@ pub(crate) struct CardToOpen<'a> {
     pub(crate) delivery: Delivery,
     /// The highest amount of one payment, in whole units of its currency.
     pub(crate) limit_whole_units: Option<i64>,
-    /// Currency and opening balance in minor units.
-    pub(crate) accounts: &'a [(Currency, i64)],
+    pub(crate) accounts: &'a [AccountToOpen],
+}
+
+/// An account to open, in minor units of its currency.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccountToOpen {
+    pub(crate) currency: Currency,
+    pub(crate) balance_minor: i64,
+    /// How far the balance may go below zero.
+    pub(crate) credit_line_minor: i64,
 }
 
 pub(super) struct Card {

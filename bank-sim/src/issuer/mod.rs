@@ -6,43 +6,43 @@ mod currency;
 mod history;
 #[cfg(test)]
 mod money_tests;
+mod opening;
 mod pin;
 mod request;
 #[cfg(test)]
 mod rules_tests;
-mod test_accounts;
+mod tallies;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
-};
-
-use iso8583::{
-    Mti,
-    mti::{Class, Function},
 };
 
 use self::{
     books::Books,
     card::Delivery,
-    request::{CardRequest, FormatError},
+    request::{CardRequest, FormatError, Reversal},
 };
 pub use self::{
     books::snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
     currency::Currency,
-    history::{MAX_REMEMBERED_EXCHANGES, MAX_REVERSALS_WITHOUT_ORIGINAL, Standing},
+    history::{MAX_REMEMBERED_DECLINES, MAX_REMEMBERED_REVERSALS, Standing},
     pin::{PinKeyError, pin_block},
     request::MessageKind,
+    tallies::Tally,
 };
 pub(crate) use self::{
+    opening::books_of,
     pin::ZonePinKey,
     request::{ExchangeKey, pan},
-    test_accounts::with_test_cards,
 };
 use crate::{
     clock::Clock,
     message::{BankMessage, ECHOED_DES},
-    outcome::Outcome,
+    outcome::{Decided, Outcome},
     response_code::ResponseCode,
 };
 
@@ -53,6 +53,8 @@ pub(crate) struct Issuer {
     books: Mutex<Books>,
     late_answer: Duration,
     clock: Arc<dyn Clock>,
+    /// Whether it was said that the books are full.
+    said_full: AtomicBool,
 }
 
 impl Issuer {
@@ -67,6 +69,7 @@ impl Issuer {
             books: Mutex::new(books),
             late_answer,
             clock,
+            said_full: AtomicBool::new(false),
         }
     }
 
@@ -80,20 +83,31 @@ impl Issuer {
         self.books().snapshot()
     }
 
-    /// Decides about a financial message of a line that is signed on.
-    pub(crate) fn decide(&self, message: &BankMessage) -> Outcome {
-        let decided = match kind_of(message.mti()) {
-            Some(FinancialKind::Card(kind)) => self.decide_card(message, kind),
-            Some(FinancialKind::Reversal) => self.reverse(message),
-            None => Ok(Outcome::answer_with(
-                message,
-                ResponseCode::INVALID_TRANSACTION,
-            )),
+    /// Every account of every card.
+    pub(crate) fn accounts(&self) -> Vec<AccountSnapshot> {
+        self.books().account_snapshots()
+    }
+
+    /// What was done, by ISO 4217 code.
+    pub(crate) fn tallies(&self) -> Vec<(String, Tally)> {
+        self.books().tallies()
+    }
+
+    /// Decides about a financial message of a line that is signed on. `ignores_reversal`: as if no reversal of
+    /// it had come before.
+    pub(crate) fn decide(&self, message: &BankMessage, ignores_reversal: bool) -> Decided {
+        let decided = match MessageKind::of(message.mti()) {
+            Some(MessageKind::Reversal) => self.reverse(message),
+            Some(kind) => self.decide_card(message, kind, ignores_reversal),
+            None => {
+                let code = ResponseCode::INVALID_TRANSACTION;
+                Ok(Outcome::answer_with(message, code).into())
+            }
         };
         decided.unwrap_or_else(|fault| {
             let stan = message.text(11).unwrap_or("?");
             tracing::warn!(host.id = %self.name, stan, %fault, "a message was refused with 30");
-            Outcome::answer_with(message, ResponseCode::FORMAT_ERROR)
+            Outcome::answer_with(message, ResponseCode::FORMAT_ERROR).into()
         })
     }
 
@@ -101,62 +115,57 @@ impl Issuer {
         &self,
         message: &BankMessage,
         kind: MessageKind,
-    ) -> Result<Outcome, FormatError> {
-        let request = CardRequest::read(message, kind)?;
+        ignores_reversal: bool,
+    ) -> Result<Decided, FormatError> {
+        let mut request = CardRequest::read(message, kind)?;
+        request.ignores_reversal = ignores_reversal;
         let now = self.clock.now_utc();
         let decision = self.books().decide(&request, now);
-        let Some(mut answer) = message.answer(ECHOED_DES, decision.response_code) else {
-            return Ok(Outcome::Nothing);
-        };
-        if let Some(approval_code) = decision.approval_code {
-            answer.set(38, approval_code);
+        if decision.is_full && !self.said_full.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                host.id = %self.name,
+                "the books are full (`max_exchanges`): every further request is answered with 96"
+            );
         }
-        tracing::debug!(
-            host.id = %self.name,
-            stan = message.text(11).unwrap_or("?"),
-            rrn = message.text(37).unwrap_or("?"),
-            response_code = %decision.response_code,
-            "a card request was decided"
-        );
-        Ok(match decision.delivery {
-            Delivery::AtOnce => Outcome::Answer(answer),
-            Delivery::Late => Outcome::AnswerAfter(self.late_answer, answer),
-            Delivery::Never => Outcome::Nothing,
+        let code = decision.response_code;
+        log(&self.name, message, code, "a card request was decided");
+        let mut outcome = Outcome::Nothing;
+        if let Some(mut answer) = message.answer(ECHOED_DES, code) {
+            if let Some(approval_code) = decision.approval_code {
+                answer.set(38, approval_code);
+            }
+            outcome = match decision.delivery {
+                Delivery::AtOnce => Outcome::Answer(answer),
+                Delivery::Late => Outcome::AnswerAfter(self.late_answer, answer),
+                Delivery::Never => Outcome::Nothing,
+            };
+        }
+        Ok(Decided {
+            outcome,
+            effect: decision.effect,
+            is_repeat: decision.is_repeat,
         })
     }
 
-    fn reverse(&self, message: &BankMessage) -> Result<Outcome, FormatError> {
-        let original = ExchangeKey::of_original(message)?;
-        let code = self.books().reverse(&original);
-        tracing::debug!(
-            host.id = %self.name,
-            stan = message.text(11).unwrap_or("?"),
-            rrn = message.text(37).unwrap_or("?"),
-            response_code = %code,
-            "a reversal was decided"
-        );
-        Ok(Outcome::answer_with(message, code))
+    fn reverse(&self, message: &BankMessage) -> Result<Decided, FormatError> {
+        let reversal = Reversal::read(message)?;
+        let decision = self.books().reverse(&reversal);
+        let code = decision.response_code;
+        log(&self.name, message, code, "a reversal was decided");
+        Ok(Decided {
+            outcome: Outcome::answer_with(message, code),
+            effect: decision.effect,
+            is_repeat: decision.is_repeat,
+        })
     }
 }
 
-/// The kinds of financial messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FinancialKind {
-    /// 0100, 0200, 0220 and their repeats.
-    Card(MessageKind),
-    /// 0400, 0420 and their repeats.
-    Reversal,
-}
-
-/// The kind of an MTI; `None` for one that these hosts do not support.
-pub(crate) fn kind_of(mti: Mti) -> Option<FinancialKind> {
-    Some(match (mti.class(), mti.function()) {
-        (Class::Authorization, Function::Request) => {
-            FinancialKind::Card(MessageKind::Authorization)
-        }
-        (Class::Financial, Function::Request) => FinancialKind::Card(MessageKind::Financial),
-        (Class::Financial, Function::Advice) => FinancialKind::Card(MessageKind::FinancialAdvice),
-        (Class::Reversal, Function::Request | Function::Advice) => FinancialKind::Reversal,
-        _ => return None,
-    })
+fn log(name: &str, message: &BankMessage, response_code: ResponseCode, what: &str) {
+    tracing::debug!(
+        host.id = name,
+        stan = message.text(11).unwrap_or("?"),
+        rrn = message.text(37).unwrap_or("?"),
+        %response_code,
+        "{what}"
+    );
 }

@@ -1,15 +1,15 @@
 //! The issuer's money against a model: exact in currencies of no, two and three decimals, never below
-//! zero, and whole again after a reversal.
+//! zero, and undone by a reversal to the last unit, but for what others captured.
 
 use proptest::prelude::*;
 
 use super::{
     books::{Books, Decision},
     currency::Currency,
-    request::{CardRequest, MessageKind, PaymentKind},
-    rules_tests::{EUR, JPY, KWD, account, books, now, request},
+    request::{CardRequest, MessageKind, PaymentKind, Reversal},
+    rules_tests::{EUR, JPY, KWD, account, books, now, request, reversal},
 };
-use crate::{response_code::ResponseCode, test_cards::provoked_by};
+use crate::{outcome::Effect, response_code::ResponseCode, test_cards::provoked_by};
 
 /// A step of the model. Indices choose among earlier steps.
 #[derive(Debug, Clone)]
@@ -18,7 +18,8 @@ enum Step {
     Sell(i64),
     Refund(i64),
     Complete(prop::sample::Index, i64),
-    Reverse(prop::sample::Index),
+    /// Down to an amount.
+    Reverse(prop::sample::Index, i64),
     Duplicate(prop::sample::Index),
 }
 
@@ -30,7 +31,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => amount().prop_map(Step::Sell),
         1 => amount().prop_map(Step::Refund),
         3 => (index(), amount()).prop_map(|(index, amount)| Step::Complete(index, amount)),
-        3 => index().prop_map(Step::Reverse),
+        3 => (index(), prop_oneof![Just(0), amount()])
+            .prop_map(|(index, kept)| Step::Reverse(index, kept)),
         2 => index().prop_map(Step::Duplicate),
     ];
     prop::collection::vec(step, 1..60)
@@ -48,7 +50,10 @@ struct ModelExchange {
     asked: CardRequest,
     held: i128,
     posted: i128,
+    /// Approved, and not undone.
     is_open: bool,
+    /// The authorization that it captures from.
+    hold: Option<usize>,
 }
 
 impl Model {
@@ -67,9 +72,9 @@ impl Model {
 
     /// The expected answer to a request that does not refer to another.
     fn expect(&self, amount: i64, is_credit: bool) -> ResponseCode {
-        if i128::from(amount) > self.limit {
+        if !is_credit && i128::from(amount) > self.limit {
             ResponseCode::EXCEEDS_LIMIT
-        } else if let Some(code) = provoked_by(amount) {
+        } else if let Some(code) = provoked_by(amount).filter(|_| !is_credit) {
             code
         } else if !is_credit && i128::from(amount) > self.balance() - self.held() {
             ResponseCode::INSUFFICIENT_FUNDS
@@ -85,7 +90,17 @@ impl Model {
             held: counts * i128::from(held),
             posted: counts * i128::from(posted),
             is_open: code.is_approved(),
+            hold: None,
         });
+    }
+
+    /// What was debited through an authorization's captures.
+    fn captured(&self, place: usize) -> i128 {
+        let captures = self.exchanges.iter();
+        captures
+            .filter(|exchange| exchange.hold == Some(place))
+            .map(|exchange| exchange.posted)
+            .sum()
     }
 }
 
@@ -132,28 +147,23 @@ fn run(steps: &[Step], currency: Currency) {
                     ask(MessageKind::FinancialAdvice, *amount),
                 );
             }
-            Step::Reverse(index) => {
+            Step::Reverse(index, kept) => {
                 let Some(place) = place(&model, index) else {
                     continue;
                 };
-                let balance = model.balance();
-                let held = model.held();
-                let exchange = &mut model.exchanges[place];
-                let answer = books.reverse(&exchange.asked.key);
-                let is_spent = exchange.is_open && balance + exchange.posted < held - exchange.held;
-                if is_spent {
-                    assert_eq!(answer, ResponseCode::INSUFFICIENT_FUNDS);
-                } else {
-                    assert_eq!(answer, ResponseCode::APPROVED);
-                    (exchange.held, exchange.posted, exchange.is_open) = (0, 0, false);
-                }
+                let mut asked = reversal(&model.exchanges[place].asked, number);
+                asked.kept_minor = (*kept > 0).then_some(*kept);
+                reverse(&mut books, &mut model, place, &asked);
             }
             Step::Duplicate(index) => {
                 let Some(place) = place(&model, index) else {
                     continue;
                 };
-                let again = code_of(books.decide(&model.exchanges[place].asked, now()));
-                assert_eq!(again, ResponseCode::DUPLICATE);
+                let asked = &model.exchanges[place].asked;
+                if asked.key.kind != MessageKind::FinancialAdvice {
+                    let again = code_of(books.decide(asked, now()));
+                    assert_eq!(again, ResponseCode::DUPLICATE);
+                }
             }
         }
         let account = account(&books, code);
@@ -179,6 +189,53 @@ fn place(model: &Model, index: &prop::sample::Index) -> Option<usize> {
     (!model.exchanges.is_empty()).then(|| index.index(model.exchanges.len()))
 }
 
+fn reverse(books: &mut Books, model: &mut Model, place: usize, asked: &Reversal) {
+    let kept = i128::from(asked.kept_minor.unwrap_or(0));
+    let (balance, held, captured) = (model.balance(), model.held(), model.captured(place));
+    let exchange = &model.exchanges[place];
+    let kind = exchange.asked.key.kind;
+    let hold = exchange.hold.filter(|hold| model.exchanges[*hold].is_open);
+    // What stays of it.
+    let stays_held = (kept - captured).clamp(0, exchange.held);
+    let stays_posted = exchange.posted.clamp(-kept, kept);
+    let given = exchange.posted - stays_posted;
+    let held_again = if hold.is_some() { given } else { 0 };
+    let expected = if kept > i128::from(exchange.asked.amount_minor) {
+        ResponseCode::INVALID_AMOUNT
+    } else if exchange.is_open
+        && kind != MessageKind::Authorization
+        && balance + given < held + held_again
+    {
+        ResponseCode::INSUFFICIENT_FUNDS
+    } else {
+        ResponseCode::APPROVED
+    };
+    // Once, and then again: the answer is the same, and nothing more is undone.
+    for _ in 0..2 {
+        assert_eq!(
+            books.reverse(asked).response_code,
+            expected,
+            "reversing {place} to {kept}"
+        );
+    }
+    if !expected.is_approved() || !exchange.is_open {
+        return;
+    }
+    if let Some(hold) = hold {
+        model.exchanges[hold].held += given;
+    }
+    let exchange = &mut model.exchanges[place];
+    exchange.posted = stays_posted;
+    if kind == MessageKind::Authorization {
+        let is_used_up = exchange.held == 0 && captured > 0;
+        exchange.held = stays_held;
+        // What was captured to the last unit has nothing to undo, and may be held again.
+        exchange.is_open = kept > 0 || is_used_up;
+    } else {
+        exchange.is_open = kept > 0;
+    }
+}
+
 fn complete(
     books: &mut Books,
     model: &mut Model,
@@ -188,34 +245,43 @@ fn complete(
     let Some(place) = place(model, index) else {
         return;
     };
+    let was_completed = model
+        .exchanges
+        .iter()
+        .any(|exchange| exchange.hold == Some(place));
     let exchange = &mut model.exchanges[place];
     advice.original = Some(exchange.asked.key);
     let amount = i128::from(advice.amount_minor);
-    let holds = exchange.is_open
-        && exchange.held >= 0
-        && exchange.asked.key.kind == MessageKind::Authorization
-        // A hold that was completed to the last unit is closed; one of nothing stays open.
-        && (exchange.held > 0 || exchange.posted == 0 && exchange.asked.amount_minor == 0);
+    // A hold that was completed to the last unit is closed; one of nothing stays open until it is completed.
+    let is_empty = exchange.held == 0 && (was_completed || exchange.asked.amount_minor != 0);
+    let holds =
+        exchange.is_open && exchange.asked.key.kind == MessageKind::Authorization && !is_empty;
     let expected = if !holds {
         ResponseCode::ORIGINAL_NOT_FOUND
     } else if amount > exchange.held {
         ResponseCode::EXCEEDS_LIMIT
     } else {
         exchange.held -= amount;
-        exchange.posted += amount;
         ResponseCode::APPROVED
     };
-    let closes_empty_hold = expected.is_approved() && exchange.asked.amount_minor == 0;
     let first = books.decide(&advice, now());
     assert_eq!(
         first.response_code, expected,
         "completing {place} with {amount}"
     );
     // A repeat is answered alike and moves nothing.
-    assert_eq!(books.decide(&advice, now()), first);
-    if closes_empty_hold {
-        // The zero hold is posted now, so the model must not complete it again.
-        exchange.asked.amount_minor = -1;
+    let repeat = books.decide(&advice, now());
+    assert_eq!(
+        (repeat.response_code, repeat.approval_code, repeat.effect),
+        (first.response_code, first.approval_code, Effect::None)
+    );
+    model.push(advice, expected, 0, i64::try_from(amount).unwrap());
+    if let Some(capture) = model
+        .exchanges
+        .last_mut()
+        .filter(|_| expected.is_approved())
+    {
+        capture.hold = Some(place);
     }
 }
 

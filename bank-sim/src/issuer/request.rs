@@ -1,4 +1,9 @@
-//! The fields of a card message that an issuer decides on, checked once at the edge.
+//! The fields of a message that an issuer decides on, checked once at the edge.
+
+use iso8583::{
+    Mti,
+    mti::{Class, Function},
+};
 
 use crate::message::BankMessage;
 
@@ -14,7 +19,7 @@ pub(crate) enum PaymentKind {
     Other,
 }
 
-/// The kind of card message, from its MTI.
+/// The kind of financial message, from its MTI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MessageKind {
     /// 0100: hold funds.
@@ -23,9 +28,28 @@ pub enum MessageKind {
     Financial,
     /// 0220 and 0221: post, against a hold when DE 90 names one.
     FinancialAdvice,
+    /// 0400, 0401, 0420 and 0421: undo what DE 90 names.
+    Reversal,
 }
 
 impl MessageKind {
+    /// The kind of an MTI; `None` for one that these hosts do not support.
+    pub(crate) fn of(mti: Mti) -> Option<Self> {
+        Some(match (mti.class(), mti.function()) {
+            (Class::Authorization, Function::Request) => Self::Authorization,
+            (Class::Financial, Function::Request) => Self::Financial,
+            (Class::Financial, Function::Advice) => Self::FinancialAdvice,
+            (Class::Reversal, Function::Request | Function::Advice) => Self::Reversal,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is sent until it is acknowledged, so that a repeat gets the first answer once more. Any
+    /// other is answered with 94 when it comes again.
+    pub(crate) fn may_come_again(self) -> bool {
+        matches!(self, Self::FinancialAdvice | Self::Reversal)
+    }
+
     /// The MTI of the first transmission.
     #[must_use]
     pub fn mti(self) -> &'static str {
@@ -33,6 +57,7 @@ impl MessageKind {
             Self::Authorization => "0100",
             Self::Financial => "0200",
             Self::FinancialAdvice => "0220",
+            Self::Reversal => "0420",
         }
     }
 }
@@ -69,17 +94,14 @@ impl ExchangeKey {
                 expected: "42 digits",
             })
         };
-        let kind = match part(0..4)? {
-            b"0100" | b"0101" => MessageKind::Authorization,
-            b"0200" | b"0201" => MessageKind::Financial,
-            b"0220" | b"0221" => MessageKind::FinancialAdvice,
-            _ => {
-                return Err(FormatError {
-                    de: 90,
-                    expected: "an original MTI of 0100, 0200 or 0220",
-                });
-            }
-        };
+        let kind = str::from_utf8(part(0..4)?)
+            .ok()
+            .and_then(|mti| MessageKind::of(mti.parse().ok()?))
+            .filter(|kind| *kind != MessageKind::Reversal);
+        let kind = kind.ok_or(FormatError {
+            de: 90,
+            expected: "an original MTI of 0100, 0200 or 0220",
+        })?;
         let unreachable = |_| FormatError {
             de: 90,
             expected: "42 digits",
@@ -114,6 +136,8 @@ pub(crate) struct CardRequest {
     pub(crate) pin_block: Option<[u8; 8]>,
     /// The hold that an advice completes, from DE 90.
     pub(crate) original: Option<ExchangeKey>,
+    /// Whether it is decided as if no reversal of it had come before.
+    pub(crate) ignores_reversal: bool,
 }
 
 impl CardRequest {
@@ -152,6 +176,50 @@ impl CardRequest {
                 })
                 .transpose()?,
             original,
+            ignores_reversal: false,
+        })
+    }
+
+    /// Whether the issuer may refuse it: it asks for money. An advice tells what has happened, and money
+    /// that comes back is taken.
+    pub(crate) fn asks(&self) -> bool {
+        self.key.kind != MessageKind::FinancialAdvice && self.kind != PaymentKind::Credit
+    }
+}
+
+/// A 0400, 0420 or their repeat.
+pub(crate) struct Reversal {
+    pub(crate) key: ExchangeKey,
+    /// The message that it undoes, from DE 90.
+    pub(crate) original: ExchangeKey,
+    pub(crate) pan: Option<String>,
+    /// DE 4, the original's.
+    pub(crate) amount_minor: Option<i64>,
+    /// The amount that stays, from DE 95; everything is undone without it.
+    pub(crate) kept_minor: Option<i64>,
+}
+
+impl Reversal {
+    /// Reads a reversal.
+    ///
+    /// # Errors
+    /// The first data element that is missing or malformed.
+    pub(crate) fn read(message: &BankMessage) -> Result<Self, FormatError> {
+        let amount = |_| number(message, 4, "12 digits");
+        let kept = |_| {
+            let actual = digits::<42>(message, 95)?;
+            let actual = actual.first_chunk::<12>().map(|text| text.as_slice());
+            actual.and_then(parsed).ok_or(FormatError {
+                de: 95,
+                expected: "42 digits",
+            })
+        };
+        Ok(Self {
+            key: ExchangeKey::of(message, MessageKind::Reversal)?,
+            original: ExchangeKey::of_original(message)?,
+            pan: message.text(2).map(str::to_owned),
+            amount_minor: message.get(4).map(amount).transpose()?,
+            kept_minor: message.get(95).map(kept).transpose()?,
         })
     }
 }
@@ -204,10 +272,15 @@ fn number<T: std::str::FromStr>(
     expected: &'static str,
 ) -> Result<T, FormatError> {
     message
-        .text(de)
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|text| text.parse().ok())
+        .get(de)
+        .and_then(parsed)
         .ok_or(FormatError { de, expected })
+}
+
+fn parsed<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    let text = str::from_utf8(digits).ok()?;
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 fn digits<const N: usize>(message: &BankMessage, de: u8) -> Result<[u8; N], FormatError> {

@@ -5,14 +5,17 @@ use time::{Date, Month, OffsetDateTime, Time};
 use super::{
     books::Books,
     books::snapshot::AccountSnapshot,
-    card::{CardStatus, CardToOpen, Delivery},
+    books_of,
+    card::{AccountToOpen, CardStatus, CardToOpen, Delivery},
     currency::Currency,
-    history::Standing,
     pin::ZonePinKey,
-    request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
-    with_test_cards,
+    request::{CardRequest, ExchangeKey, MessageKind, PaymentKind, Reversal},
 };
-use crate::{config::DEVELOPMENT_ZONE_PIN_KEY_HEX, response_code::ResponseCode};
+use crate::{
+    config::{DEVELOPMENT_ZONE_PIN_KEY_HEX, IssuerConfig},
+    outcome::Effect,
+    response_code::ResponseCode,
+};
 
 const PAN: &str = "4242424242424242";
 pub(super) const JPY: u16 = 392;
@@ -32,10 +35,18 @@ pub(super) fn now() -> OffsetDateTime {
 
 /// A card with a thousand yen, a thousand euros and a thousand dinars.
 pub(super) fn books() -> Books {
-    let mut books = Books::new(zone_pin_key());
+    books_with_room_for(usize::MAX)
+}
+
+fn books_with_room_for(max_exchanges: usize) -> Books {
+    let mut books = Books::new(zone_pin_key(), max_exchanges);
     let accounts = [JPY, EUR, KWD].map(|numeric| {
         let currency = Currency::from_numeric(numeric).unwrap();
-        (currency, currency.minor_units(1_000).unwrap())
+        AccountToOpen {
+            currency,
+            balance_minor: currency.minor_units(1_000).unwrap(),
+            credit_line_minor: 0,
+        }
     });
     books.open(&CardToOpen {
         pan: PAN,
@@ -58,8 +69,38 @@ fn key(kind: MessageKind, number: usize) -> ExchangeKey {
         rrn: *b"632512000000",
         terminal: *b"TERM0001",
     };
-    key.stan.copy_from_slice(format!("{number:06}").as_bytes());
+    let number = format!("{number:06}");
+    key.stan.copy_from_slice(number.as_bytes());
+    key.rrn[6..].copy_from_slice(number.as_bytes());
     key
+}
+
+/// The reversal of all of a request.
+pub(super) fn reversal(of: &CardRequest, number: usize) -> Reversal {
+    Reversal {
+        key: key(MessageKind::Reversal, number),
+        original: of.key,
+        pan: Some(of.pan.clone()),
+        amount_minor: Some(of.amount_minor),
+        kept_minor: None,
+    }
+}
+
+/// An issuer of any name, with a card of its own.
+fn issuer(name: &str) -> IssuerConfig {
+    let text = format!(
+        "name = \"{name}\"\n\
+         listen = \"127.0.0.1:0\"\n\
+         dialect = \"iso1987-bcd\"\n\
+         tls = {{ certificate = \"-\", key = \"-\", client_ca = \"-\" }}\n\
+         [[card]]\n\
+         pan = \"4929000000000006\"\n\
+         [[card.account]]\n\
+         currency = \"EUR\"\n\
+         balance_minor = 1000\n\
+         credit_line_minor = 500\n"
+    );
+    toml::from_str(&text).unwrap()
 }
 
 pub(super) fn request(
@@ -78,6 +119,7 @@ pub(super) fn request(
         cvv2: Some("123".to_owned()),
         pin_block: None,
         original: None,
+        ignores_reversal: false,
     }
 }
 
@@ -134,7 +176,7 @@ fn each_rule_declines_with_its_code_and_only_an_approval_moves_money() {
             "BRL" => BRL,
             numeric => numeric.parse().unwrap(),
         };
-        let mut books = with_test_cards("issuer-a", zone_pin_key());
+        let mut books = books_of(&issuer("issuer-a"), zone_pin_key(), usize::MAX);
         let amount_minor = amount.parse().unwrap();
         let mut asked = request(MessageKind::Authorization, 1, amount_minor, currency);
         asked.pan = pan.to_owned();
@@ -155,7 +197,7 @@ fn each_rule_declines_with_its_code_and_only_an_approval_moves_money() {
             assert_eq!(after.balance_minor, before.balance_minor, "{row}");
             assert_eq!(
                 after.available_minor,
-                after.balance_minor - after.held_minor,
+                before.available_minor - after.held_minor,
                 "{row}"
             );
         }
@@ -201,10 +243,10 @@ fn what_is_held_cannot_be_spent_again() {
     );
     assert_eq!(account(&books, "EUR").available_minor, 0);
     assert_eq!(account(&books, "KWD").available_minor, 1_000_000);
-    assert_eq!(
-        books.reverse(&key(MessageKind::Authorization, 1)),
-        ResponseCode::APPROVED
-    );
+    let first = request(MessageKind::Authorization, 1, 90_000, EUR);
+    let undone = books.reverse(&reversal(&first, 4));
+    assert_eq!(undone.response_code, ResponseCode::APPROVED);
+    assert_eq!(undone.effect, Effect::Reversed);
     assert_eq!(account(&books, "EUR").available_minor, 90_000);
 }
 
@@ -239,52 +281,161 @@ fn a_refund_that_was_spent_cannot_be_reversed() {
         assert!(books.decide(&sale, now()).response_code.is_approved());
     }
     assert_eq!(account(&books, "EUR").balance_minor, 0);
-    assert_eq!(books.reverse(&refund.key), ResponseCode::INSUFFICIENT_FUNDS);
+    let undone = books.reverse(&reversal(&refund, 4));
+    assert_eq!(undone.response_code, ResponseCode::INSUFFICIENT_FUNDS);
     assert_eq!(account(&books, "EUR").balance_minor, 0);
 }
 
 #[test]
-fn the_oldest_settled_exchange_is_forgotten_before_an_open_hold() {
-    use super::history::{Exchange, History};
-    let exchange = |standing| Exchange {
-        account: None,
-        card: None,
-        amount_minor: 1,
-        currency_numeric: EUR,
-        posted_minor: 0,
-        standing,
-        response_code: ResponseCode::APPROVED,
-        approval_code: None,
-    };
-    let mut history = History::new(3);
-    let open = Standing::Held { remaining_minor: 1 };
-    for (number, standing) in [(1, open), (2, Standing::Declined), (3, open), (4, open)] {
-        history.remember(key(MessageKind::Authorization, number), exchange(standing));
+fn a_reversal_undoes_its_own_message_only() {
+    let mut books = books();
+    let asked = request(MessageKind::Authorization, 1, 500, EUR);
+    let other = request(MessageKind::Authorization, 2, 700, EUR);
+    for asked in [&asked, &other] {
+        assert!(books.decide(asked, now()).response_code.is_approved());
     }
-    let known = |history: &History| {
-        let known = |number: &usize| {
-            history
-                .get(&key(MessageKind::Authorization, *number))
-                .is_some()
-        };
-        (1..=5).filter(known).collect::<Vec<_>>()
+    let whole = || reversal(&asked, 9);
+    // Reversal | DE 39 | effect | held afterwards, in this order.
+    let of_another_card = Reversal {
+        pan: Some("4111111111111111".to_owned()),
+        ..whole()
     };
-    assert_eq!(known(&history), [1, 3, 4]);
-    history.change(&key(MessageKind::Authorization, 3), |settled| {
-        settled.standing = Standing::Posted;
-    });
-    history.remember(key(MessageKind::Authorization, 5), exchange(open));
-    assert_eq!(known(&history), [1, 4, 5], "the one that was settled since");
-    history.remember(key(MessageKind::Authorization, 2), exchange(open));
-    assert_eq!(known(&history), [2, 4, 5], "the oldest, as none is settled");
-    for number in [1, 3, 1, 3] {
-        history.remember(key(MessageKind::Authorization, number), exchange(open));
+    let of_another_amount = Reversal {
+        amount_minor: Some(501),
+        ..whole()
+    };
+    let never_came = Reversal {
+        original: key(MessageKind::Authorization, 3),
+        ..whole()
+    };
+    let down_to = |kept_minor, number| Reversal {
+        kept_minor: Some(kept_minor),
+        ..reversal(&asked, number)
+    };
+    for (number, (reversal, code, effect, held)) in [
+        (of_another_card, "25", Effect::None, 1_200),
+        (of_another_amount, "13", Effect::None, 1_200),
+        (down_to(501, 8), "13", Effect::None, 1_200),
+        (never_came, "25", Effect::None, 1_200),
+        (down_to(200, 10), "00", Effect::Partly, 900),
+        (down_to(300, 11), "00", Effect::None, 900),
+        (whole(), "00", Effect::Reversed, 700),
+        (whole(), "00", Effect::None, 700),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let decided = books.reverse(&reversal);
+        assert_eq!(decided.response_code.as_str(), code, "{number}");
+        assert_eq!(decided.effect, effect, "{number}");
+        assert_eq!(account(&books, "EUR").held_minor, held, "{number}");
     }
-    assert_eq!(history.iter().count(), 3, "each is in it once");
-    let sale = key(MessageKind::Financial, 9);
-    history.remember(sale, exchange(Standing::Posted));
-    assert!(
-        history.get(&sale).is_some(),
-        "settled when it comes, and remembered"
-    );
+    let tallies = books.tallies();
+    let [(currency, tally)] = &tallies[..] else {
+        panic!("{tallies:?}")
+    };
+    assert_eq!(currency, "EUR");
+    assert_eq!((tally.held_minor, tally.reversed_minor), (1_200, 500));
+    assert_eq!(tally.effects_more_than_once, 0);
+}
+
+#[test]
+fn what_comes_after_its_reversal_is_not_held_unless_a_fault_says_so() {
+    let mut books = books();
+    let mut asked = request(MessageKind::Authorization, 1, 500, EUR);
+    for _ in 0..2 {
+        let decided = books.reverse(&reversal(&asked, 2));
+        assert_eq!(decided.response_code, ResponseCode::ORIGINAL_NOT_FOUND);
+        let code = books.decide(&asked, now()).response_code;
+        assert!(!code.is_approved(), "{code}");
+    }
+    assert_eq!(account(&books, "EUR").held_minor, 0);
+    asked.key = key(MessageKind::Authorization, 3);
+    let undo = reversal(&asked, 4);
+    let first = books.reverse(&undo);
+    assert_eq!(first.response_code, ResponseCode::ORIGINAL_NOT_FOUND);
+    asked.ignores_reversal = true;
+    assert!(books.decide(&asked, now()).response_code.is_approved());
+    assert_eq!(account(&books, "EUR").held_minor, 500);
+    let repeat = books.reverse(&undo);
+    assert!(repeat.response_code.is_approved() && repeat.is_repeat);
+    assert_eq!(account(&books, "EUR").held_minor, 0);
+}
+
+#[test]
+fn a_second_effect_under_one_rrn_is_counted_and_a_repeat_is_not() {
+    let mut books = books();
+    let first = request(MessageKind::Authorization, 1, 500, EUR);
+    let mut again = request(MessageKind::Authorization, 2, 500, EUR);
+    again.key.rrn = first.key.rrn;
+    assert!(books.decide(&first, now()).response_code.is_approved());
+    assert!(books.decide(&first, now()).is_repeat);
+    assert_eq!(books.tallies()[0].1.effects_more_than_once, 0);
+    assert!(books.decide(&again, now()).response_code.is_approved());
+    let (_, tally) = &books.tallies()[0];
+    assert_eq!(tally.effects_more_than_once, 1);
+    assert_eq!(tally.effects_more_than_once_rrns, ["632512000001"]);
+}
+
+#[test]
+fn full_books_answer_96_and_forget_nothing() {
+    let mut books = books_with_room_for(2);
+    let ask = |number, amount_minor| request(MessageKind::Authorization, number, amount_minor, EUR);
+    let (declined, first, second) = (ask(1, 605), ask(2, 100), ask(3, 100));
+    assert_eq!(books.decide(&declined, now()).response_code.as_str(), "05");
+    for asked in [&first, &second] {
+        assert!(books.decide(asked, now()).response_code.is_approved());
+    }
+    let refused = books.decide(&ask(4, 100), now());
+    assert_eq!(refused.response_code, ResponseCode::SYSTEM_MALFUNCTION);
+    assert!(refused.is_full);
+    for (number, asked) in [(5, &first), (6, &second)] {
+        assert_eq!(
+            books.decide(asked, now()).response_code,
+            ResponseCode::DUPLICATE
+        );
+        assert_eq!(
+            books.reverse(&reversal(asked, number)).effect,
+            Effect::Reversed
+        );
+    }
+}
+
+#[test]
+fn amounts_and_cards_provoke_answers_to_what_asks_for_money_only() {
+    let ask = |kind, payment| {
+        let mut asked = request(kind, 1, 605, EUR);
+        asked.pan = "4000000000009987".to_owned();
+        asked.kind = payment;
+        asked
+    };
+    for (kind, payment, expected) in [
+        (MessageKind::Authorization, PaymentKind::Debit, "41"),
+        (MessageKind::Financial, PaymentKind::Debit, "41"),
+        (MessageKind::Financial, PaymentKind::Credit, "00"),
+        (MessageKind::FinancialAdvice, PaymentKind::Debit, "00"),
+    ] {
+        let mut books = books_of(&issuer("issuer-a"), zone_pin_key(), usize::MAX);
+        let decided = books.decide(&ask(kind, payment), now());
+        assert_eq!(
+            decided.response_code.as_str(),
+            expected,
+            "{kind:?} {payment:?}"
+        );
+    }
+}
+
+#[test]
+fn an_issuer_of_any_name_has_its_own_cards_and_their_credit_line() {
+    let mut books = books_of(&issuer("my-bank"), zone_pin_key(), usize::MAX);
+    let mut asked = request(MessageKind::Authorization, 1, 1_500, EUR);
+    asked.pan = "4929000000000006".to_owned();
+    assert!(books.decide(&asked, now()).response_code.is_approved());
+    asked.key = key(MessageKind::Authorization, 2);
+    asked.amount_minor = 1;
+    let refused = books.decide(&asked, now());
+    assert_eq!(refused.response_code, ResponseCode::INSUFFICIENT_FUNDS);
+    let snapshot = books.snapshot();
+    let account = snapshot.account("4929000000000006", "EUR").unwrap();
+    assert_eq!((account.held_minor, account.available_minor), (1_500, 0));
 }

@@ -3,24 +3,26 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use iso8583::Dialect;
+use tokio::sync::watch;
 
-use super::{RunningHost, RunningSim, SimError, bind, run_host};
+use super::{RunningHost, RunningSim, SimError, Tasks, bind, run_host};
 use crate::{
     acquirer::{Acquirer, Link, LinkSettings, LinkTarget},
     clock::{Clock, SystemClock},
     codec::WireCodec,
     config::{AcquirerConfig, ConfigError, IssuerCodec, IssuerConfig, LinkConfig, SimConfig},
+    control::{self, Controlled},
+    faults::Faults,
     host::{Host, Role},
     iso8583_rs_codec::Iso8583RsCodec,
-    issuer::{Issuer, ZonePinKey, with_test_cards},
+    issuer::{Issuer, ZonePinKey, books_of},
+    message_log::{LoggedHost, MessageLog},
     net::Net,
-    tap::Tap,
     tls,
 };
 
@@ -48,29 +50,29 @@ impl BankSim {
         net: Net,
     ) -> Result<RunningSim, SimError> {
         config.check()?;
-        let tap = Tap::new(Arc::clone(&clock));
         let mut sim = RunningSim {
-            tap,
+            log: Arc::new(MessageLog::new(Arc::clone(&clock))),
+            faults: Arc::new(Faults::default()),
+            control: None,
             clock,
             net,
             hosts: BTreeMap::new(),
         };
         for issuer in &config.issuers {
-            sim.add_issuer(issuer, config.codec_program.clone()).await?;
+            sim.add_issuer(issuer, &config).await?;
         }
         if let Some(acquirer) = &config.acquirer {
-            sim.add_acquirer(acquirer, &config.issuers).await?;
+            sim.add_acquirer(acquirer, &config).await?;
+        }
+        if let Some(control) = &config.control {
+            sim.open_control(control.listen).await?;
         }
         Ok(sim)
     }
 }
 
 impl RunningSim {
-    async fn add_issuer(
-        &mut self,
-        config: &IssuerConfig,
-        codec_program: Option<PathBuf>,
-    ) -> Result<(), SimError> {
+    async fn add_issuer(&mut self, config: &IssuerConfig, sim: &SimConfig) -> Result<(), SimError> {
         let name: Arc<str> = Arc::from(config.name.as_str());
         let zone_pin_key = ZonePinKey::from_hex(&config.zone_pin_key_hex.0).map_err(|source| {
             SimError::PinKey {
@@ -80,18 +82,19 @@ impl RunningSim {
         })?;
         let codec = match config.codec {
             IssuerCodec::Own => own_codec(&config.name, &config.dialect)?,
-            IssuerCodec::Iso8583Rs => {
-                WireCodec::Iso8583Rs(Iso8583RsCodec::start(codec_program).await.map_err(
-                    |source| SimError::Codec {
+            IssuerCodec::Iso8583Rs => WireCodec::Iso8583Rs(
+                Iso8583RsCodec::start(sim.codec_program.clone())
+                    .await
+                    .map_err(|source| SimError::Codec {
                         host: config.name.clone(),
                         source,
-                    },
-                )?)
-            }
+                    })?,
+            ),
         };
-        let books = with_test_cards(&config.name, zone_pin_key);
+        let books = books_of(config, zone_pin_key, sim.max_exchanges);
         let clock = Arc::clone(&self.clock);
         let host = Host {
+            logged: logged(&name, &config.dialect)?,
             dialect_name: Arc::from(config.dialect.as_str()),
             codec,
             framing: config.framing,
@@ -100,14 +103,16 @@ impl RunningSim {
                 host: config.name.clone(),
                 source,
             })?,
-            role: Role::Issuer(Issuer::new(
+            role: Role::Issuer(Box::new(Issuer::new(
                 Arc::clone(&name),
                 books,
                 config.late_answer(),
                 clock,
-            )),
+            ))),
             counters: Arc::default(),
-            tap: self.tap.clone(),
+            log: Arc::clone(&self.log),
+            faults: Arc::clone(&self.faults),
+            until_reversed: Mutex::default(),
             clock: Arc::clone(&self.clock),
             name,
         };
@@ -117,12 +122,12 @@ impl RunningSim {
     async fn add_acquirer(
         &mut self,
         config: &AcquirerConfig,
-        issuers: &[IssuerConfig],
+        sim: &SimConfig,
     ) -> Result<(), SimError> {
         let name: Arc<str> = Arc::from(config.name.as_str());
         let mut links = Vec::with_capacity(config.links.len());
         for link in &config.links {
-            let issuer = issuers.iter().find(|issuer| issuer.name == link.issuer);
+            let issuer = sim.issuers.iter().find(|issuer| issuer.name == link.issuer);
             links.push(Arc::new(Link::new(LinkSettings {
                 host: Arc::clone(&name),
                 issuer: Arc::from(link.issuer.as_str()),
@@ -132,7 +137,6 @@ impl RunningSim {
                 echo_idle: config.echo_idle_ms.map(Duration::from_millis),
                 echo_card_number: config.echo_card_number,
                 target: self.link_target(config, link, issuer)?,
-                tap: self.tap.clone(),
                 clock: Arc::clone(&self.clock),
                 net: self.net.clone(),
             })));
@@ -140,9 +144,11 @@ impl RunningSim {
         let acquirer = Acquirer::new(
             links,
             config.institution_id.clone(),
+            sim.max_exchanges,
             Arc::clone(&self.clock),
         );
         let host = Host {
+            logged: logged(&name, &config.dialect)?,
             dialect_name: Arc::from(config.dialect.as_str()),
             codec: own_codec(&config.name, &config.dialect)?,
             framing: config.framing,
@@ -153,7 +159,9 @@ impl RunningSim {
             })?,
             role: Role::Acquirer(acquirer),
             counters: Arc::default(),
-            tap: self.tap.clone(),
+            log: Arc::clone(&self.log),
+            faults: Arc::clone(&self.faults),
+            until_reversed: Mutex::default(),
             clock: Arc::clone(&self.clock),
             name,
         };
@@ -197,9 +205,32 @@ impl RunningSim {
             server_name,
             tls,
             codec: own_codec(&acquirer.name, dialect)?,
-            dialect_name: Arc::from(dialect.as_str()),
             framing,
         }))
+    }
+
+    async fn open_control(&mut self, listen_on: SocketAddr) -> Result<(), SimError> {
+        let listener = bind(&self.net, "control", listen_on).await?;
+        let address = listener.local_addr().map_err(|source| SimError::Listen {
+            host: "control".to_owned(),
+            address: listen_on,
+            source,
+        })?;
+        let controlled = Controlled {
+            hosts: self
+                .hosts
+                .iter()
+                .map(|(name, running)| (name.clone(), Arc::clone(&running.host)))
+                .collect(),
+            log: Arc::clone(&self.log),
+            faults: Arc::clone(&self.faults),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let serving = control::serve(controlled, listener, stopped);
+        let handles = vec![tokio::spawn(serving)];
+        self.control = Some((address, Tasks { stop, handles }));
+        tracing::info!(%address, "the control API listens");
+        Ok(())
     }
 
     async fn add_host(&mut self, host: Host, listen_on: SocketAddr) -> Result<(), SimError> {
@@ -226,11 +257,22 @@ impl RunningSim {
 }
 
 fn own_codec(host: &str, dialect: &str) -> Result<WireCodec, ConfigError> {
+    Ok(WireCodec::Own(builtin(host, dialect)?))
+}
+
+fn logged(name: &Arc<str>, dialect: &str) -> Result<LoggedHost, ConfigError> {
+    Ok(LoggedHost {
+        name: Arc::clone(name),
+        dialect: builtin(name, dialect)?,
+    })
+}
+
+fn builtin(host: &str, dialect: &str) -> Result<Arc<Dialect>, ConfigError> {
     let dialect = Dialect::builtin(dialect).ok_or_else(|| ConfigError::Invalid {
         host: host.to_owned(),
         setting: "dialect",
         expected: "the name of a built-in dialect",
         got: dialect.to_owned(),
     })?;
-    Ok(WireCodec::Own(Arc::new(dialect)))
+    Ok(Arc::new(dialect))
 }

@@ -16,6 +16,7 @@ mod pki;
 mod switch;
 
 mod cards;
+mod control;
 mod lines;
 mod outages;
 mod postings;

@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use bank_sim::config::Pem;
 use bank_sim::config::standard::{HostPems, StandardPki, StandardPorts};
-use bank_sim::tap::{Direction, TappedMessage};
+use bank_sim::message_log::{Direction, LoggedMessage, MessageQuery};
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
 use bank_sim::{BankSim, RunningSim, SimConfig};
-use tokio::sync::broadcast::Receiver;
 use zeroize::Zeroizing;
 
 use super::folder::{
     MERCHANT, OperatorFiles, add_operator, master_key, master_key_path, merchant_key,
     operator_files, pki,
 };
-use super::hops::{self, Hop};
 use super::tour::{Payments, Stop};
 use crate::app::{self, Parts};
 use crate::card::keys::SealingKeys;
@@ -46,6 +44,8 @@ use crate::store::Store;
 const ACQUIRER_PROFILE: &str = include_str!("../../../hosts/acquirer.toml");
 /// The name in the gateway's certificate that clients check.
 pub const SERVER_NAME: &str = "localhost";
+/// How many messages of a payment are shown.
+const HOPS: usize = 100;
 /// How long the links between the banks may take to sign on.
 const BANKS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -145,10 +145,27 @@ impl Stand {
         Ok(PaymentServiceClient::new(key.on(channel)))
     }
 
-    /// Listens to the banks' lines.
+    /// The messages of a payment at each hop, in the order in which they passed: a heading, and its elements with
+    /// everything secret masked.
     #[must_use]
-    pub fn listen(&self) -> Listener {
-        Listener(self.banks.tap())
+    pub fn hops_of(&self, rrn: &str) -> Vec<String> {
+        let query = MessageQuery {
+            after_position: 0,
+            limit: HOPS,
+            host: None,
+            rrn: Some(rrn),
+        };
+        let (messages, _) = self.banks.messages(&query);
+        let shown = |message: &LoggedMessage| {
+            format!(
+                "{}  MTI {}  in {}\n{}",
+                title(message),
+                message.mti,
+                message.dialect_name(),
+                message.render()
+            )
+        };
+        messages.iter().map(shown).collect()
     }
 
     /// What the ready file says.
@@ -166,6 +183,7 @@ impl Stand {
             "operator_certificate": self.operator_files.certificate,
             "operator_key": self.operator_files.key,
             "database_url": shown_url(&self.database_url),
+            "bank_sim": self.banks.control_address().map(|address| address.to_string()),
             "acquirer": self.banks.address("acquirer").map(|address| address.to_string()),
             "pid": std::process::id(),
         })
@@ -334,40 +352,16 @@ fn purpose(behaviour: CardBehaviour) -> &'static str {
     }
 }
 
-/// Listens to every message on the banks' lines, from its making on.
-pub struct Listener(Receiver<TappedMessage>);
-
-impl Listener {
-    /// The messages of one payment, in the order in which they passed.
-    #[must_use]
-    pub fn hops_of(mut self, rrn: &str) -> Vec<Hop> {
-        let mut hops = Vec::new();
-        while let Ok(message) = self.0.try_recv() {
-            if let Some(title) = title(&message)
-                && hops::has_rrn(&message.dialect, &message.bytes, rrn)
-            {
-                hops.push(Hop {
-                    title,
-                    dialect: message.dialect.to_string(),
-                    bytes: Zeroizing::new(message.bytes.to_vec()),
-                });
-            }
-        }
-        hops
-    }
-}
-
-/// Each message is seen at both of its ends; the host that was called is the one that is shown.
-fn title(message: &TappedMessage) -> Option<String> {
-    let host = message.host.as_ref();
-    let from_a_socket = message.peer.contains(':');
-    let caller = match host {
-        "acquirer" if from_a_socket => "payswitch",
-        _ if host.starts_with("issuer") => "acquirer",
-        _ => return None,
+/// Each message is logged at the host that was called.
+fn title(message: &LoggedMessage) -> String {
+    let host = &message.host;
+    let caller = if host.starts_with("issuer") {
+        "acquirer"
+    } else {
+        "payswitch"
     };
-    Some(match message.direction {
+    match message.direction {
         Direction::Received => format!("{caller} -> {host}"),
         Direction::Sent => format!("{host} -> {caller}"),
-    })
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::Books;
 use crate::{
-    issuer::{card, currency::Currency, history::Standing, request::MessageKind},
+    issuer::{card, currency::Currency, history::Standing, request::MessageKind, tallies::Tally},
     response_code::ResponseCode,
 };
 
@@ -11,8 +11,7 @@ use crate::{
 pub struct BooksSnapshot {
     /// Every account of every card.
     pub accounts: Vec<AccountSnapshot>,
-    /// The exchanges that the issuer remembers, oldest first; at most
-    /// [`crate::issuer::MAX_REMEMBERED_EXCHANGES`].
+    /// The exchanges that the issuer remembers, oldest first.
     pub exchanges: Vec<SeenExchange>,
 }
 
@@ -34,9 +33,11 @@ impl BooksSnapshot {
     }
 }
 
-/// One account. `available_minor = balance_minor - held_minor`.
+/// One account. `available_minor = balance_minor + its credit line - held_minor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSnapshot {
+    /// Its name, eight digits.
+    pub account_id: String,
     /// BIN and last four digits of the card.
     pub masked_pan: String,
     /// ISO 4217 alphabetic code.
@@ -74,24 +75,45 @@ pub struct SeenExchange {
     pub approval_code: Option<String>,
     /// The state of the money.
     pub standing: Standing,
-    /// The amount debited for good, in minor units; negative for a refund.
+    /// The amount debited for good, in minor units; negative for a refund. For an authorization, what its
+    /// captures debited.
     pub posted_minor: i64,
 }
 
 impl Books {
     /// A copy of the books for who compares them with another's.
     pub(crate) fn snapshot(&self) -> BooksSnapshot {
-        let accounts = self
-            .cards
+        BooksSnapshot {
+            accounts: self.account_snapshots(),
+            exchanges: self.exchange_snapshots(),
+        }
+    }
+
+    /// What was done, by ISO 4217 alphabetic code (or the numeric one of a currency that is none).
+    pub(crate) fn tallies(&self) -> Vec<(String, Tally)> {
+        let code = |numeric| match Currency::from_numeric(numeric) {
+            Some(currency) => currency.code().to_owned(),
+            None => format!("{numeric:03}"),
+        };
+        self.tallies
+            .iter()
+            .map(|(numeric, tally)| (code(numeric), tally.clone()))
+            .collect()
+    }
+
+    /// Every account of every card.
+    pub(crate) fn account_snapshots(&self) -> Vec<AccountSnapshot> {
+        self.cards
             .iter()
             .flat_map(|card| {
                 card.accounts
                     .iter()
                     .map(move |(_, account)| (card, *account))
             })
-            .filter_map(|(card, account)| {
-                let account = self.accounts.get(usize::try_from(account).ok()?)?;
+            .filter_map(|(card, index)| {
+                let account = self.accounts.get(usize::try_from(index).ok()?)?;
                 Some(AccountSnapshot {
+                    account_id: format!("{:08}", index.saturating_add(1)),
                     masked_pan: card.masked_pan.clone(),
                     currency: account.currency.code().to_owned(),
                     balance_minor: account.balance_minor,
@@ -99,10 +121,13 @@ impl Books {
                     available_minor: account.available_minor(),
                 })
             })
-            .collect();
-        let exchanges = self
-            .history
-            .iter()
+            .collect()
+    }
+
+    fn exchange_snapshots(&self) -> Vec<SeenExchange> {
+        self.history
+            .in_order()
+            .into_iter()
             .map(|(key, exchange)| SeenExchange {
                 kind: key.kind,
                 stan: text(&key.stan),
@@ -118,11 +143,7 @@ impl Books {
                 standing: exchange.standing,
                 posted_minor: exchange.posted_minor,
             })
-            .collect();
-        BooksSnapshot {
-            accounts,
-            exchanges,
-        }
+            .collect()
     }
 }
 

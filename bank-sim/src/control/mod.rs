@@ -1,0 +1,193 @@
+//! The control API, `banksim.v1.ControlService`: shows the books and the messages, and makes hosts misbehave. On
+//! loopback only, without TLS; reflection is on.
+//!
+//! - [`pb`]: the generated messages, and the client.
+//! - `show`: the books in those messages; `read`: a fault from one.
+
+pub mod pb;
+mod read;
+mod show;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::watch;
+use tonic::{
+    Request, Response, Status,
+    transport::{
+        Server,
+        server::{Router, TcpIncoming},
+    },
+};
+
+use self::pb::control_service_server::{ControlService, ControlServiceServer};
+use crate::{
+    faults::{Faults, MAX_FAULTS},
+    host::{Host, Role},
+    issuer::Issuer,
+    message_log::{MessageLog, MessageQuery},
+    net::Listener,
+};
+
+/// How many messages a page has, when the request does not say, and at most.
+const DEFAULT_PAGE: usize = 100;
+const LARGEST_PAGE: usize = 1_000;
+
+/// What the control API looks into.
+#[derive(Debug)]
+pub(crate) struct Controlled {
+    pub(crate) hosts: BTreeMap<String, Arc<Host>>,
+    pub(crate) log: Arc<MessageLog>,
+    pub(crate) faults: Arc<Faults>,
+}
+
+/// Serves until told to stop.
+pub(crate) async fn serve(
+    controlled: Controlled,
+    listener: Listener,
+    mut stop: watch::Receiver<bool>,
+) {
+    let router = match router(controlled) {
+        Ok(router) => router,
+        Err(error) => {
+            tracing::error!(%error, "the control API can't be served");
+            return;
+        }
+    };
+    let serving = router.serve_with_incoming(TcpIncoming::from(listener.into_tcp()));
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        served = serving => if let Err(error) = served {
+            tracing::error!(%error, "the control API ended");
+        }
+    }
+}
+
+fn router(controlled: Controlled) -> Result<Router, tonic_reflection::server::Error> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(Server::builder()
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(ControlServiceServer::new(controlled)))
+}
+
+impl Controlled {
+    fn issuers(&self) -> impl Iterator<Item = (&str, &Issuer)> {
+        self.hosts
+            .iter()
+            .filter_map(|(name, host)| match &host.role {
+                Role::Issuer(issuer) => Some((name.as_str(), &**issuer)),
+                Role::Acquirer(_) => None,
+            })
+    }
+
+    /// Refuses the name of a host that there isn't; an empty one means any.
+    fn check_host<'a>(&self, name: &'a str) -> Result<Option<&'a str>, Status> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if self.hosts.contains_key(name) {
+            return Ok(Some(name));
+        }
+        let known: Vec<&str> = self.hosts.keys().map(String::as_str).collect();
+        Err(Status::not_found(format!(
+            "no host is called {name:?}; there are {}",
+            known.join(", ")
+        )))
+    }
+}
+
+#[tonic::async_trait]
+impl ControlService for Controlled {
+    async fn list_accounts(
+        &self,
+        request: Request<pb::ListAccountsRequest>,
+    ) -> Result<Response<pb::ListAccountsResponse>, Status> {
+        let request = request.into_inner();
+        let wanted = self.check_host(&request.host)?;
+        let accounts = self
+            .issuers()
+            .filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
+            .flat_map(|(name, issuer)| {
+                let accounts = issuer.accounts().into_iter();
+                accounts.map(move |account| show::account(name, account))
+            });
+        Ok(Response::new(pb::ListAccountsResponse {
+            accounts: accounts.collect(),
+        }))
+    }
+
+    async fn list_messages(
+        &self,
+        request: Request<pb::ListMessagesRequest>,
+    ) -> Result<Response<pb::ListMessagesResponse>, Status> {
+        let request = request.into_inner();
+        let size = usize::try_from(request.page_size).ok();
+        let limit = match size.filter(|size| *size <= LARGEST_PAGE) {
+            Some(0) => DEFAULT_PAGE,
+            Some(size) => size,
+            None => {
+                return Err(Status::invalid_argument(format!(
+                    "page_size: expected 0 to {LARGEST_PAGE}, got {}",
+                    request.page_size
+                )));
+            }
+        };
+        let after_position = u64::try_from(request.after_position).map_err(|_| {
+            Status::invalid_argument("after_position: expected 0 or more, got less")
+        })?;
+        let (messages, position) = self.log.list(&MessageQuery {
+            after_position,
+            limit,
+            host: self.check_host(&request.host)?,
+            rrn: Some(request.rrn.as_str()).filter(|rrn| !rrn.is_empty()),
+        });
+        Ok(Response::new(pb::ListMessagesResponse {
+            messages: messages.iter().map(show::message).collect(),
+            next_position: show::count(position),
+        }))
+    }
+
+    async fn get_totals(
+        &self,
+        _: Request<pb::GetTotalsRequest>,
+    ) -> Result<Response<pb::GetTotalsResponse>, Status> {
+        let totals = self.issuers().flat_map(|(name, issuer)| {
+            let tallies = issuer.tallies().into_iter();
+            tallies.map(move |(currency, tally)| show::totals(name, currency, tally))
+        });
+        Ok(Response::new(pb::GetTotalsResponse {
+            totals: totals.collect(),
+        }))
+    }
+
+    async fn inject_fault(
+        &self,
+        request: Request<pb::InjectFaultRequest>,
+    ) -> Result<Response<pb::InjectFaultResponse>, Status> {
+        let fault = request.into_inner().fault;
+        let fault = fault.ok_or_else(|| Status::invalid_argument("fault: expected one"))?;
+        self.check_host(&fault.host)?;
+        let fault = read::fault(fault).map_err(Status::invalid_argument)?;
+        tracing::info!(?fault, "a fault was added");
+        let added = self.faults.add(fault).ok_or_else(|| {
+            Status::resource_exhausted(format!("there are {MAX_FAULTS} faults already"))
+        })?;
+        Ok(Response::new(pb::InjectFaultResponse {
+            fault_count: i32::try_from(added).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn clear_faults(
+        &self,
+        _: Request<pb::ClearFaultsRequest>,
+    ) -> Result<Response<pb::ClearFaultsResponse>, Status> {
+        let cleared = self.faults.clear();
+        tracing::info!(cleared, "the faults were removed");
+        Ok(Response::new(pb::ClearFaultsResponse {
+            cleared_count: i32::try_from(cleared).unwrap_or(i32::MAX),
+        }))
+    }
+}

@@ -1,0 +1,74 @@
+//! The books and the log in the messages of the control API.
+
+use prost_types::Timestamp;
+
+use super::pb;
+use crate::{
+    issuer::{AccountSnapshot, Tally},
+    message_log::{Direction, LoggedMessage},
+    outcome::Effect,
+};
+
+pub(super) fn account(host: &str, account: AccountSnapshot) -> pb::Account {
+    pb::Account {
+        host: host.to_owned(),
+        account_id: account.account_id,
+        card_masked: account.masked_pan,
+        currency: account.currency,
+        balance: account.balance_minor,
+        held: account.held_minor,
+        available: account.available_minor,
+    }
+}
+
+pub(super) fn message(message: &LoggedMessage) -> pb::Message {
+    let elements = message.elements().into_iter();
+    pb::Message {
+        position: count(message.position),
+        host: message.host.to_string(),
+        direction: match message.direction {
+            Direction::Received => pb::Direction::Received,
+            Direction::Sent => pb::Direction::Sent,
+        }
+        .into(),
+        mti: message.mti.to_string(),
+        stan: message.stan().to_owned(),
+        rrn: message.rrn().to_owned(),
+        elements: elements
+            .map(|element| (i32::from(element.de), element.value_masked))
+            .collect(),
+        time: Some(Timestamp {
+            seconds: message.at.unix_timestamp(),
+            nanos: i32::try_from(message.at.nanosecond()).unwrap_or(0),
+        }),
+        repeat: message.is_repeat,
+        effect: match message.effect {
+            Effect::None => pb::Effect::None,
+            Effect::Held => pb::Effect::Held,
+            Effect::Debited => pb::Effect::Debited,
+            Effect::Credited => pb::Effect::Credited,
+            Effect::Reversed => pb::Effect::Reversed,
+            Effect::Partly => pb::Effect::Partly,
+        }
+        .into(),
+    }
+}
+
+pub(super) fn totals(host: &str, currency: String, tally: Tally) -> pb::Totals {
+    pb::Totals {
+        host: host.to_owned(),
+        currency,
+        held: tally.held_minor,
+        debited: tally.debited_minor,
+        credited: tally.credited_minor,
+        reversed: tally.reversed_minor,
+        exchanges: count(tally.exchanges),
+        effects_more_than_once: count(tally.effects_more_than_once),
+        effects_more_than_once_rrns: tally.effects_more_than_once_rrns,
+    }
+}
+
+/// A number that a run does not exceed.
+pub(super) fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
