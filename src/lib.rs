@@ -15,6 +15,7 @@
 //! - [`payment`]: what a payment is, without any I/O.
 //! - [`shares`]: places that merchants share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
+//! - [`stack`]: wipes what a computation on a card leaves there.
 //! - [`telemetry`]: what the program says while it runs.
 //! - [`certs`]: makes the development PKI.
 //!
@@ -36,5 +37,6 @@ pub mod operations;
 pub mod payment;
 pub mod random;
 pub mod shares;
+pub mod stack;
 pub mod store;
 pub mod telemetry;

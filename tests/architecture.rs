@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &["payment"]),
     (
         "ground",
-        &["net", "random", "shares", "config", "telemetry"],
+        &["net", "random", "shares", "stack", "config", "telemetry"],
     ),
 ];
 

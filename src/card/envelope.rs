@@ -23,6 +23,7 @@ use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::random::Random;
+use crate::stack;
 use content_key::{ContentKey, ContentKeys};
 
 /// A sealed card as the merchant sent it: a compact JWE, not yet looked at.
@@ -124,7 +125,7 @@ impl Opener {
         binding: &Binding<'_>,
         now: UnixMillis,
     ) -> Result<Opened, SealedCardFault> {
-        self.open_card(sealed.as_str(), binding, now)
+        stack::wiped_after(|| self.open_card(sealed.as_str(), binding, now))
     }
 
     /// Sets up a session key that `merchant_id` has sealed: the ticket under which it then seals
@@ -138,7 +139,7 @@ impl Opener {
         merchant_id: &MerchantId,
         now: UnixMillis,
     ) -> Result<SealingSession, SealedCardFault> {
-        self.open_session_key(sealed, merchant_id, now)
+        stack::wiped_after(|| self.open_session_key(sealed, merchant_id, now))
     }
 
     fn open_card(

@@ -13,6 +13,7 @@ use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationKind;
 use crate::payment::record::{Element, Operation};
 use crate::payment::reference::{Rrn, SequenceNumber};
+use crate::stack;
 
 use super::exchange::Exchange;
 use super::line::orders::Order;
@@ -181,7 +182,7 @@ impl Host {
         let key = request_key(message, format, outgoing.operation, original)?;
         let spare = self.spare_encoders().pop();
         let mut encoder = spare.unwrap_or_else(Encoder::new);
-        let frame = encoder.encode(message, format, outgoing);
+        let frame = stack::wiped_after(|| encoder.encode(message, format, outgoing));
         let mut spares = self.spare_encoders();
         if spares.len() < SPARE_ENCODERS {
             spares.push(encoder);
