@@ -46,6 +46,7 @@ fn read_message(message: &mut Message<'_>, cursor: &mut Cursor<'_>) -> Result<()
     // The offsets fit: a message longer than 16 bits can say was refused with its MTI.
     message.preamble = u16::try_from(cursor.at).unwrap_or(0);
     message.fields = read_bitmaps(message.dialect, cursor)?;
+    message.announced = message.fields;
     message.preamble = u16::try_from(cursor.at).unwrap_or(0);
     read_fields(message, cursor)
 }
@@ -186,6 +187,7 @@ fn read_fields(message: &mut Message<'_>, cursor: &mut Cursor<'_>) -> Result<(),
         }
     }
     let left = cursor.bytes.len().saturating_sub(cursor.at);
+    message.is_aligned = left == 0;
     match first_fault {
         Some(fault) => Err(fault),
         None if left == 0 => {

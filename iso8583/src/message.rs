@@ -35,6 +35,10 @@ pub struct Message<'a> {
     pub(crate) preamble: u16,
     /// Whether all of the message was read, so that each field surely began where it seemed to.
     pub(crate) is_whole: bool,
+    /// Whether the fields that the bitmaps announce end where the message ends, whatever they hold.
+    pub(crate) is_aligned: bool,
+    /// The fields that the bitmaps announce.
+    pub(crate) announced: DeSet,
     /// The fields that were read, and DE 1 and DE 65 where there are further bitmaps.
     pub(crate) fields: DeSet,
     pub(crate) spans: [Span; MAX_DE as usize + 1],
@@ -48,6 +52,8 @@ impl<'a> Message<'a> {
             mti,
             preamble: 0,
             is_whole: false,
+            is_aligned: false,
+            announced: DeSet::default(),
             fields: DeSet::default(),
             spans: [Span::default(); MAX_DE as usize + 1],
         }
@@ -84,6 +90,20 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn has(&self, de: u8) -> bool {
         self.fields.contains(de)
+    }
+
+    /// Whether the bitmaps announce the field, even where its content could not be read. What they do not
+    /// announce is certainly not there.
+    #[must_use]
+    pub fn announces(&self, de: u8) -> bool {
+        self.announced.contains(de)
+    }
+
+    /// Whether each announced field has an end and the last one ends the message: of a message with a fault,
+    /// only contents are wrong then, and the fields that could be read are where they should be.
+    #[must_use]
+    pub fn is_aligned(&self) -> bool {
+        self.is_aligned
     }
 
     /// The fields that are there, in ascending order; the bitmaps, DE 1 and DE 65, are not listed.

@@ -10,6 +10,7 @@ use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::operations::flow::{Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
 use crate::payment::amounts::Amounts;
+use crate::payment::decline::UnknownReason;
 use crate::payment::ids::{HostId, MerchantId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -208,15 +209,21 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
             change: none,
             reversal: None,
         },
-        Exchange::Unknown(reason) => Decision {
-            operation: vec![
-                OperationEvent::OutcomeUnknown(*reason),
-                OperationEvent::ReversalQueued,
-            ],
-            payment: PaymentEvent::OutcomeUnknown(*reason),
-            change: none,
-            reversal: Some(*reason),
-        },
+        Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
+        // The answer to an advice, which an authorization is not.
+        Exchange::OriginalUnknown { .. } => unknown(UnknownReason::AnswerNotUnderstood),
+    }
+}
+
+fn unknown(reason: UnknownReason) -> Decision {
+    Decision {
+        operation: vec![
+            OperationEvent::OutcomeUnknown(reason),
+            OperationEvent::ReversalQueued,
+        ],
+        payment: PaymentEvent::OutcomeUnknown(reason),
+        change: Amounts::ZERO,
+        reversal: Some(reason),
     }
 }
 
@@ -224,7 +231,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
 mod tests {
     use super::*;
     use crate::payment::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
     use crate::payment::operation;
     use crate::payment::samples::{self, NOW};
@@ -277,6 +284,17 @@ mod tests {
                 "REVERSAL_QUEUED",
                 0,
                 Some(lost),
+            ),
+            (
+                Exchange::Unclear {
+                    reason: UnknownReason::AmountDiffers,
+                    kept: Vec::new(),
+                    bank_us: 900,
+                },
+                "AUTHORIZING",
+                "REVERSAL_QUEUED",
+                0,
+                Some(UnknownReason::AmountDiffers),
             ),
         ];
         let operation = samples::operation();

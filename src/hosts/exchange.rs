@@ -29,8 +29,24 @@ pub enum Exchange {
     },
     /// No byte left: the bank can't have seen it, and nothing is owed.
     NotSent(FailureReason),
-    /// The bank may have processed it: a reversal is owed.
+    /// The bank may have processed it, and did not answer: a reversal is owed.
     Unknown(UnknownReason),
+    /// The bank answered, and the answer says neither yes nor no to what was asked: a reversal is owed. (Of
+    /// an advice: it was not taken now.)
+    Unclear {
+        /// Why it says neither.
+        reason: UnknownReason,
+        /// The elements of the answer that the profile keeps for later messages; and DE 4, where the amount
+        /// differs.
+        kept: Vec<Element>,
+        /// Microseconds from the write to the answer.
+        bank_us: i64,
+    },
+    /// The bank does not know the original of this advice.
+    OriginalUnknown {
+        /// Microseconds from the write to the answer.
+        bank_us: i64,
+    },
 }
 
 impl Exchange {
@@ -38,7 +54,10 @@ impl Exchange {
     #[must_use]
     pub fn bank_us(&self) -> Option<i64> {
         match self {
-            Self::Approved { bank_us, .. } | Self::Declined { bank_us, .. } => Some(*bank_us),
+            Self::Approved { bank_us, .. }
+            | Self::Declined { bank_us, .. }
+            | Self::Unclear { bank_us, .. }
+            | Self::OriginalUnknown { bank_us } => Some(*bank_us),
             Self::NotSent(_) | Self::Unknown(_) => None,
         }
     }
@@ -47,14 +66,19 @@ impl Exchange {
     #[must_use]
     pub fn kept(&self) -> &[Element] {
         match self {
-            Self::Approved { kept, .. } | Self::Declined { kept, .. } => kept,
-            Self::NotSent(_) | Self::Unknown(_) => &[],
+            Self::Approved { kept, .. }
+            | Self::Declined { kept, .. }
+            | Self::Unclear { kept, .. } => kept,
+            Self::NotSent(_) | Self::Unknown(_) | Self::OriginalUnknown { .. } => &[],
         }
     }
 
-    /// Whether the bank said yes or no.
+    /// Whether the bank said something that decides the operation.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        matches!(self, Self::Approved { .. } | Self::Declined { .. })
+        matches!(
+            self,
+            Self::Approved { .. } | Self::Declined { .. } | Self::OriginalUnknown { .. }
+        )
     }
 }

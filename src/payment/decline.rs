@@ -5,20 +5,20 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::reference::{InvalidReference, fixed_text};
+use super::reference::{InvalidReference, ascii_text};
 
-fixed_text!(
-    /// DE 39 as the bank sent it: two letters or digits (ISO 8583:1987, an 2). Codes that no table lists
-    /// are kept as they are.
+ascii_text!(
+    /// DE 39 as the bank sent it: two to four letters or digits (two in ISO 8583:1987, three in 1993, four in
+    /// 2003). Codes that no table lists are kept as they are.
     ResponseCode,
-    2,
+    2..=4,
     u8::is_ascii_alphanumeric,
-    "a response code of two letters or digits"
+    "a response code of two to four letters or digits"
 );
 
 impl ResponseCode {
-    /// `00`, approved.
-    pub const APPROVED: Self = Self(*b"00");
+    /// `00`, approved (ISO 8583:1987).
+    pub const APPROVED: Self = Self(*b"00\0\0");
 }
 
 /// What a declining bank meant, in words that are the same for every bank.
@@ -59,6 +59,12 @@ pub enum DeclineReason {
     BankError,
     /// The bank suspects fraud.
     SuspectedFraud,
+    /// The cardholder has stopped this payment, or all of this merchant's.
+    StoppedByCardholder,
+    /// The account behind the card is closed.
+    AccountClosed,
+    /// The issuer wants the cardholder authenticated first.
+    AuthenticationRequired,
     /// A code that neither the profile nor the standard lists.
     Other,
 }
@@ -75,6 +81,8 @@ pub enum DeclineAdvice {
     RetryLater,
     /// Don't try this card again, here or elsewhere.
     DoNotRetry,
+    /// Authenticate the cardholder, then try again.
+    Authenticate,
 }
 
 /// A decline: the bank answered, and said no.
@@ -123,6 +131,10 @@ pub enum UnknownReason {
     ConnectionLost,
     /// The bank's answer could not be understood.
     AnswerNotUnderstood,
+    /// The bank approved another amount than was asked for.
+    AmountDiffers,
+    /// The bank says that it saw the same message before: an earlier copy may be approved.
+    DuplicateAtBank,
     /// The gateway stopped between recording the payment and recording the answer.
     GatewayStopped,
 }
@@ -133,6 +145,8 @@ impl fmt::Display for UnknownReason {
             Self::NoAnswerInTime => "no answer in time",
             Self::ConnectionLost => "connection lost",
             Self::AnswerNotUnderstood => "answer not understood",
+            Self::AmountDiffers => "amount differs",
+            Self::DuplicateAtBank => "duplicate at the bank",
             Self::GatewayStopped => "gateway stopped",
         })
     }
@@ -143,9 +157,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn response_codes_are_two_letters_or_digits() {
-        assert_eq!("N7".parse::<ResponseCode>().unwrap().to_string(), "N7");
-        for text in ["", "0", "000", "0 ", "é"] {
+    fn response_codes_are_two_to_four_letters_or_digits() {
+        for text in ["N7", "914", "0000"] {
+            assert_eq!(text.parse::<ResponseCode>().unwrap().to_string(), text);
+        }
+        for text in ["", "0", "00000", "0 ", "é", "00\0"] {
             assert!(text.parse::<ResponseCode>().is_err(), "{text:?}");
         }
     }

@@ -101,19 +101,21 @@ impl fmt::Display for Stan {
     }
 }
 
-/// A text of a fixed number of ASCII characters, each of which is `allowed`.
-macro_rules! fixed_text {
-    ($(#[$doc:meta])* $name:ident, $length:literal, $allowed:path, $expected:literal) => {
+/// A text of `least` to `most` ASCII characters, each of which is `allowed`.
+macro_rules! ascii_text {
+    ($(#[$doc:meta])* $name:ident, $least:literal..=$most:literal, $allowed:path, $expected:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name([u8; $length]);
+        pub struct $name([u8; $most]);
 
         impl $name {
             /// The characters.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                std::str::from_utf8(&self.0).unwrap_or_default()
+                // A shorter text has NULs behind it.
+                let text = std::str::from_utf8(&self.0).unwrap_or_default();
+                text.trim_end_matches('\0')
             }
         }
 
@@ -121,14 +123,18 @@ macro_rules! fixed_text {
             type Err = InvalidReference;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                <[u8; $length]>::try_from(text.as_bytes())
-                    .ok()
-                    .filter(|bytes| bytes.iter().all($allowed))
-                    .map(Self)
-                    .ok_or_else(|| InvalidReference {
+                let fits = text.len() >= $least && text.as_bytes().iter().all($allowed);
+                let mut characters = [0; $most];
+                match characters.get_mut(..text.len()).filter(|_| fits) {
+                    Some(place) => {
+                        place.copy_from_slice(text.as_bytes());
+                        Ok(Self(characters))
+                    }
+                    None => Err(InvalidReference {
                         expected: $expected,
                         got: text.chars().take(20).collect(),
-                    })
+                    }),
+                }
             }
         }
 
@@ -159,19 +165,19 @@ macro_rules! fixed_text {
         }
     };
 }
-pub(super) use fixed_text;
+pub(super) use ascii_text;
 
-fixed_text!(
+ascii_text!(
     /// Retrieval reference number, DE 37: twelve letters or digits (an 12).
     Rrn,
-    12,
+    12..=12,
     u8::is_ascii_alphanumeric,
     "an RRN of twelve letters or digits"
 );
-fixed_text!(
+ascii_text!(
     /// Message type indicator: four digits (ISO 8583:1987, clause 4.1), for instance `0100`.
     Mti,
-    4,
+    4..=4,
     u8::is_ascii_digit,
     "a message type of four digits"
 );

@@ -71,6 +71,10 @@ pub(super) struct Connection<'a> {
     pub(super) phase: Phase,
     pub(super) network_request: Option<NetworkRequest>,
     pub(super) last_received: Instant,
+    /// When the first request was written since the host said anything.
+    pub(super) unheard_since: Option<Instant>,
+    /// Whether the host was silent for too long: the line takes no payment until it answers the echo.
+    pub(super) is_silent: bool,
 }
 
 impl<'a> Connection<'a> {
@@ -89,6 +93,8 @@ impl<'a> Connection<'a> {
             phase: Phase::SigningOn,
             network_request: None,
             last_received: now,
+            unheard_since: None,
+            is_silent: false,
             line,
         }
     }
@@ -151,7 +157,7 @@ impl<'a> Connection<'a> {
             mut waiter,
         } = request;
         // All that can refuse a request comes before the claim, and the claim before the bytes.
-        if matches!(self.phase, Phase::SigningOn | Phase::SignedOff) {
+        if self.is_silent || matches!(self.phase, Phase::SigningOn | Phase::SignedOff) {
             return waiter.refuse(FailureReason::HostUnavailable);
         }
         if now >= claim_by {
@@ -160,9 +166,10 @@ impl<'a> Connection<'a> {
         if self.line.in_flight.is_waiting(&key) {
             return waiter.refuse(FailureReason::HostBusy);
         }
-        if !waiter.claim(now) {
+        if !waiter.claim(key.asked, now) {
             return;
         }
+        self.unheard_since.get_or_insert(now);
         if self.line.in_flight.insert(key, waiter, now).is_ok() {
             let times = RequestTimes {
                 key,
@@ -297,11 +304,30 @@ impl<'a> Connection<'a> {
             self.phase = Phase::SigningOff;
             self.request_network(NetworkFunction::SignOff)?;
         }
-        let silent = now.saturating_duration_since(self.last_received);
-        if self.network_request.is_none() && silent >= self.line.profile.network.echo_interval {
+        let network = self.line.profile.network;
+        let since = |at: Instant| now.saturating_duration_since(at);
+        if self.phase == Phase::Up
+            && !self.is_silent
+            && self
+                .unheard_since
+                .is_some_and(|at| since(at) >= network.silence)
+        {
+            self.is_silent = true;
+            self.line.open.store(false, Ordering::Release);
+            self.line.report.line_silent();
+        }
+        let echo_is_due = self.is_silent || since(self.last_received) >= network.echo_interval;
+        if echo_is_due && self.network_request.is_none() {
             self.request_network(NetworkFunction::Echo)?;
         }
         Ok(())
+    }
+
+    /// The host answered the echo: a line that was silent takes payments again.
+    pub(super) fn heard(&mut self) {
+        if std::mem::take(&mut self.is_silent) && self.phase == Phase::Up {
+            self.line.open.store(true, Ordering::Release);
+        }
     }
 }
 

@@ -40,15 +40,6 @@ pub(super) enum Match<W> {
     Unmatched,
 }
 
-/// How much of a response could be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Read {
-    /// All of it.
-    Whole,
-    /// The elements before the first that is unreadable.
-    InPart,
-}
-
 /// A request whose STAN another one, still waited for, has. Nothing was changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StanInFlight<W>(pub(super) W);
@@ -152,9 +143,8 @@ impl<W: Waiting> InFlight<W> {
         Ok(())
     }
 
-    /// Finds the request that a response answers. A request that is found is answered from then on. Of a
-    /// response that could be read only in part, every part that may be compared must be there.
-    pub(super) fn answer(&mut self, received: &ReceivedKey, read: Read) -> Match<W> {
+    /// Finds the request that a response answers. A request that is found is answered from then on.
+    pub(super) fn answer(&mut self, received: &ReceivedKey) -> Match<W> {
         let Some(stan) = received.stan else {
             return Match::Unmatched;
         };
@@ -165,11 +155,7 @@ impl<W: Waiting> InFlight<W> {
         let mut duplicate = false;
         let mut found = None;
         for entry in chain.entries() {
-            let rule = entry.key.rule;
-            if read == Read::InPart && !rule.has_every_part(received) {
-                continue;
-            }
-            let differing = rule.differences(&entry.key, received);
+            let differing = entry.key.rule.differences(&entry.key, received);
             if !differing.is_empty() {
                 nearest.get_or_insert(differing);
             } else if let Some(waiter) = entry.open.take() {

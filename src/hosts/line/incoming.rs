@@ -3,34 +3,30 @@
 
 use std::sync::Arc;
 
-use iso8583::Message;
 use iso8583::mti::Class;
+use iso8583::{DecodeError, Message};
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use crate::payment::decline::{Approval, Decline, DeclineReason, ResponseCode, UnknownReason};
-use crate::payment::operation::OperationKind;
+use crate::payment::decline::{ResponseCode, UnknownReason};
 
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::definition::Style;
-use crate::hosts::message::kept::kept_elements;
+use crate::hosts::message::answer::{approval_code_of, outcome_of, response_code_of};
 use crate::hosts::message::match_key::ReceivedKey;
-use crate::hosts::message::response_codes::{Meaning, usual_advice};
 use crate::hosts::notice::QuarantineReason;
-use crate::hosts::profile::HostProfile;
 use crate::hosts::tap::Direction;
 
 use super::connection::{Connection, NetworkRequest, Phase, Stop};
 use super::fault::LineFault;
-use super::in_flight::{Match, Read};
+use super::in_flight::Match;
 use super::network::{self, NetworkFunction};
-use super::report::{approval_code_of, response_code_of};
 
 impl Connection<'_> {
     /// Takes every whole frame out of what was read.
     pub(super) fn receive_frames(&mut self) -> Result<(), Stop> {
         let now = Instant::now();
         self.last_received = now;
+        self.unheard_since = None;
         let mut inbound = std::mem::take(&mut self.inbound);
         let mut start = 0;
         let mut taken = Ok(());
@@ -66,102 +62,92 @@ impl Connection<'_> {
         }
         self.line.report.tap(Direction::FromHost, frame);
         let dialect = Arc::clone(&self.line.profile.dialect);
-        let message = match dialect.decode(frame) {
-            Ok(message) => message,
-            Err(error) => {
-                let detail = error.to_string();
-                let reason = QuarantineReason::Undecodable {
-                    detail: detail.clone(),
-                };
-                self.line.report.quarantine(error.partial(), frame, reason);
-                let answered = error
-                    .partial()
-                    .is_some_and(|part| self.receive_partial(part));
-                return if answered {
-                    Ok(())
-                } else {
-                    Err(LineFault::Undecodable(detail).into())
-                };
-            }
-        };
-        let mti = message.mti();
-        if mti.class() == Class::NetworkManagement {
-            self.receive_network_message(&message)
+        match dialect.decode(frame) {
+            Ok(message) => self.receive_message(&message, now),
+            Err(error) => self.receive_unreadable(&error, frame, now),
+        }
+    }
+
+    fn receive_message(&mut self, message: &Message<'_>, now: Instant) -> Result<(), Stop> {
+        if message.mti().class() == Class::NetworkManagement {
+            return self.receive_network_message(message);
+        }
+        let unmatched = if message.mti().is_response() {
+            self.receive_response(message, now)
         } else {
-            if mti.is_response() {
-                self.receive_response(&message, now);
-            } else {
-                self.line.report.quarantine(
-                    Some(&message),
-                    frame,
-                    QuarantineReason::UnexpectedRequest,
-                );
-            }
-            Ok(())
-        }
-    }
-
-    /// Ends the payment that a message answers of which type and whole key could be read, and something
-    /// else could not: what the bank decided is not known, and no other payment on the line need
-    /// suffer for it. Whether there is such a payment.
-    fn receive_partial(&mut self, part: &Message<'_>) -> bool {
-        let response = part.mti().is_response() && part.mti().class() != Class::NetworkManagement;
-        if !response {
-            return false;
-        }
-        match self
-            .line
-            .in_flight
-            .answer(&ReceivedKey::of(part), Read::InPart)
-        {
-            Match::Found(mut waiter) => {
-                waiter.end(Exchange::Unknown(UnknownReason::AnswerNotUnderstood));
-                true
-            }
-            Match::Duplicate | Match::Mismatch(_) | Match::Unmatched => false,
-        }
-    }
-
-    fn receive_response(&mut self, message: &Message<'_>, now: Instant) {
-        let received = ReceivedKey::of(message);
-        let reason = match self.line.in_flight.answer(&received, Read::Whole) {
-            Match::Found(mut waiter) => {
-                let response_code = response_code_of(message);
-                let approval_code = approval_code_of(message);
-                let took = now.saturating_duration_since(waiter.written_at);
-                let bank_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-                let outcome = outcome(
-                    &self.line.profile,
-                    waiter.kind,
-                    message,
-                    response_code,
-                    &approval_code,
-                    bank_us,
-                );
-                let decides = outcome.is_decided();
-                if waiter.end(outcome) && decides {
-                    return;
-                }
-                let Some(response_code) = response_code else {
-                    let reason = QuarantineReason::NoResponseCode;
-                    let bytes = message.as_bytes();
-                    return self.line.report.quarantine(Some(message), bytes, reason);
-                };
-                return self.line.report.late_response(
-                    waiter.operation_id,
-                    response_code,
-                    approval_code,
-                );
-            }
-            Match::Duplicate => QuarantineReason::Duplicate,
-            Match::Mismatch(fields) => QuarantineReason::KeyMismatch {
-                fields: fields.to_vec(),
-            },
-            Match::Unmatched => QuarantineReason::NoMatch,
+            Some(QuarantineReason::UnexpectedRequest)
         };
+        if let Some(reason) = unmatched {
+            let bytes = message.as_bytes();
+            self.line.report.quarantine(Some(message), bytes, reason);
+        }
+        Ok(())
+    }
+
+    /// Takes what can be read of a message with a fault. An answer that finds its payment all the same
+    /// counts, unless what is unreadable decides; one that does not costs that payment alone. Only where not
+    /// even the message type can be read, the stream may be out of step.
+    fn receive_unreadable(
+        &mut self,
+        error: &DecodeError<'_>,
+        frame: &[u8],
+        now: Instant,
+    ) -> Result<(), Stop> {
+        let detail = error.to_string();
+        let reason = QuarantineReason::Undecodable {
+            detail: detail.clone(),
+        };
+        self.line.report.quarantine(error.partial(), frame, reason);
+        let Some(part) = error.partial() else {
+            return Err(LineFault::Undecodable(detail).into());
+        };
+        let mti = part.mti();
+        if mti.is_response() && mti.class() != Class::NetworkManagement {
+            // It is in the quarantine already, whether it matches or not.
+            let _ = self.receive_response(part, now);
+        }
+        Ok(())
+    }
+
+    /// Gives an answer to the payment that waits for it, or reports it as late; else says why the quarantine
+    /// is its place.
+    fn receive_response(
+        &mut self,
+        message: &Message<'_>,
+        now: Instant,
+    ) -> Option<QuarantineReason> {
+        let mut waiter = match self.line.in_flight.answer(&ReceivedKey::of(message)) {
+            Match::Found(waiter) => waiter,
+            Match::Duplicate => return Some(QuarantineReason::Duplicate),
+            Match::Mismatch(fields) => {
+                return Some(QuarantineReason::KeyMismatch {
+                    fields: fields.to_vec(),
+                });
+            }
+            Match::Unmatched => return Some(QuarantineReason::NoMatch),
+        };
+        let profile = &self.line.profile;
+        let took = now.saturating_duration_since(waiter.written_at);
+        let bank_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+        let outcome = match (profile.messages.get(waiter.kind), waiter.asked) {
+            (Some(sent), Some(asked)) => {
+                outcome_of(message, sent, profile.subelements, asked, bank_us)
+            }
+            // Nothing is claimed without both.
+            _ => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
+        };
+        let decides = outcome.is_decided();
+        if waiter.end(outcome) && decides {
+            return None;
+        }
+        let Some(response_code) = response_code_of(message) else {
+            return Some(QuarantineReason::NoResponseCode);
+        };
+        let approval_code = approval_code_of(message);
         self.line
             .report
-            .quarantine(Some(message), message.as_bytes(), reason);
+            .late_response(waiter.operation_id, response_code, approval_code);
+        None
     }
 
     fn receive_network_message(&mut self, message: &Message<'_>) -> Result<(), Stop> {
@@ -207,48 +193,7 @@ impl Connection<'_> {
         if function == NetworkFunction::SignOn && self.phase == Phase::SigningOn {
             self.come_up();
         }
+        self.heard();
         Ok(())
-    }
-}
-
-/// The outcome that an answer stands for, as the profile reads the answers to this kind of message. An answer
-/// without a readable code is not understood: the bank may have approved.
-fn outcome(
-    profile: &HostProfile,
-    kind: OperationKind,
-    message: &Message<'_>,
-    response_code: Option<ResponseCode>,
-    approval_code: &str,
-    bank_us: i64,
-) -> Exchange {
-    let (Some(sent), Some(response_code)) = (profile.messages.get(kind), response_code) else {
-        return Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
-    };
-    let declined = |reason, advice| Exchange::Declined {
-        decline: Decline {
-            reason,
-            response_code,
-            advice,
-        },
-        kept: kept_elements(message, &sent.keep, profile.subelements),
-        bank_us,
-    };
-    let has_error = sent.error_element.is_some_and(|de| message.has(de));
-    match sent.response_codes.meaning(response_code) {
-        Meaning::Approved if has_error && sent.style == Style::Advice => declined(
-            DeclineReason::FormatError,
-            usual_advice(DeclineReason::FormatError),
-        ),
-        Meaning::Approved if has_error => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
-        Meaning::Approved => Exchange::Approved {
-            approval: Approval {
-                approval_code: approval_code.to_owned(),
-                response_code,
-            },
-            kept: kept_elements(message, &sent.keep, profile.subelements),
-            bank_us,
-        },
-        Meaning::Declined { reason, advice } => declined(reason, advice),
-        Meaning::Unclear => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
     }
 }

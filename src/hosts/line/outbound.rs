@@ -309,6 +309,7 @@ mod tests {
     use iso8583::Mti;
 
     use crate::hosts::line::socket::CountedSocket;
+    use crate::hosts::message::amount::AskedAmount;
     use crate::hosts::message::match_key::{MatchRule, TerminalId};
 
     use super::*;
@@ -353,12 +354,14 @@ mod tests {
             let key = RequestKey {
                 rule: MatchRule::default(),
                 response_mti: Mti::AUTHORIZATION_RESPONSE,
-                amount_minor: 100,
+                asked: AskedAmount {
+                    amount_minor: 100,
+                    currency: 978,
+                },
                 transmitted: 1_121_000_000,
                 stan: stan.try_into().unwrap(),
                 rrn: format!("{stan:012}").parse().unwrap(),
                 terminal_id: TerminalId::new("TERM").unwrap(),
-                currency: 978,
             };
             let times = RequestTimes {
                 key,

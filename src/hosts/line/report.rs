@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::OperationId;
 
+use crate::hosts::message::answer::{approval_code_of, response_code_of};
 use crate::hosts::message::match_key::{ReceivedKey, rrn_of, stan_of};
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
 use crate::hosts::profile::HostProfile;
@@ -57,6 +58,15 @@ impl Reporter {
     pub(super) fn line_up(&self) {
         self.state(LineState::SignedOn, None);
         tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is up");
+    }
+
+    /// The host has not said anything since a request was written, for longer than its profile expects.
+    pub(super) fn line_silent(&self) {
+        tracing::warn!(
+            host.id = %self.profile.host_id,
+            line = self.line,
+            "the host is silent; the line takes no payments until it answers an echo"
+        );
     }
 
     /// The line was lost, and why.
@@ -146,16 +156,4 @@ impl Reporter {
             });
         }
     }
-}
-
-/// DE 38; empty when there is none.
-pub(super) fn approval_code_of(message: &Message<'_>) -> String {
-    message
-        .text_trimmed(38)
-        .map_or_else(String::new, |text| text.into_owned())
-}
-
-/// DE 39, where there is a readable one.
-pub(super) fn response_code_of(message: &Message<'_>) -> Option<ResponseCode> {
-    message.text(39)?.parse().ok()
 }

@@ -16,6 +16,7 @@ use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
 
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::amount::AskedAmount;
 use crate::hosts::status::Load;
 
 use super::in_flight::Waiting;
@@ -45,6 +46,8 @@ pub(in crate::hosts) struct Waiter {
     pub(in crate::hosts) operation_id: OperationId,
     /// Its kind: the profile reads the answer to each kind in its own way.
     pub(in crate::hosts) kind: OperationKind,
+    /// The amount that it names, by which the amount of its answer is judged; none before the claim.
+    pub(in crate::hosts) asked: Option<AskedAmount>,
     /// When it was claimed for the write.
     pub(in crate::hosts) written_at: Instant,
 }
@@ -70,6 +73,7 @@ pub(in crate::hosts) fn request(
         reply: Some(sender),
         operation_id: operation.id,
         kind: operation.kind,
+        asked: None,
         written_at: now,
     };
     let pending = Pending {
@@ -83,7 +87,8 @@ pub(in crate::hosts) fn request(
 impl Waiter {
     /// Claims the request for a write that begins at `now`; from then on it may have been sent.
     /// `false` when its sender gave up before.
-    pub(in crate::hosts) fn claim(&mut self, now: Instant) -> bool {
+    pub(in crate::hosts) fn claim(&mut self, asked: AskedAmount, now: Instant) -> bool {
+        self.asked = Some(asked);
         self.written_at = now;
         self.stage.advance(QUEUED, WRITTEN)
     }

@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 
+/// The amount that a request names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hosts) struct AskedAmount {
+    /// DE 4, in the host's minor units.
+    pub(in crate::hosts) amount_minor: u64,
+    /// DE 49, ISO 4217 numeric.
+    pub(in crate::hosts) currency: u16,
+}
+
 /// The currencies for which a host has another number of minor digits than ISO 4217.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MinorDigits(BTreeMap<u16, u32>);

@@ -5,6 +5,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::payment::record::{Element, Operation};
 
+use super::amount::AskedAmount;
 use super::contents::Outgoing;
 use super::definition::{Mapping, MessageProfile};
 use super::error::MessageError;
@@ -200,14 +201,16 @@ pub(in crate::hosts) fn request_key(
     Ok(RequestKey {
         rule: message.match_rule,
         response_mti: mapping_of(message)?.response_mti,
-        amount_minor: format.minor_digits.wire_amount(operation.amount)?,
+        asked: AskedAmount {
+            amount_minor: format.minor_digits.wire_amount(operation.amount)?,
+            currency: operation.amount.currency().numeric(),
+        },
         transmitted: transmission_date_time(
             numbered(numbers.transmission_date_time).transmitted_at,
         ),
         stan: numbered(numbers.stan).stan,
         rrn: numbered(numbers.rrn).rrn,
         terminal_id,
-        currency: operation.amount.currency().numeric(),
     })
 }
 

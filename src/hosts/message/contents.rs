@@ -84,7 +84,9 @@ impl From<UnknownReason> for Reason {
             UnknownReason::NoAnswerInTime
             | UnknownReason::ConnectionLost
             | UnknownReason::GatewayStopped => Self::TimeOut,
-            UnknownReason::AnswerNotUnderstood => Self::UnclearAnswer,
+            UnknownReason::AnswerNotUnderstood
+            | UnknownReason::AmountDiffers
+            | UnknownReason::DuplicateAtBank => Self::UnclearAnswer,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The key under which a response finds its request: message type, DE 4, 7, 11, 37, 41 and 49.
+//! The key under which a response finds its request: message type, DE 7, 11, 37, 41 and 49. The amount is no
+//! part of it: a partial approval answers the request as well.
 
 use std::fmt;
 
@@ -6,13 +7,13 @@ use iso8583::{Message, Mti};
 
 use crate::payment::reference::{Rrn, Stan};
 
+use super::amount::AskedAmount;
+
 /// A part of the key under which a response finds its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyField {
     /// The message type.
     Mti,
-    /// DE 4, amount.
-    Amount,
     /// DE 7, transmission date and time.
     TransmissionDateTime,
     /// DE 11, system trace audit number.
@@ -27,8 +28,7 @@ pub enum KeyField {
 
 impl KeyField {
     /// Every part that has a DE number.
-    pub const DES: [Self; 6] = [
-        Self::Amount,
+    pub const DES: [Self; 5] = [
         Self::TransmissionDateTime,
         Self::Stan,
         Self::Rrn,
@@ -41,7 +41,6 @@ impl KeyField {
     pub fn de(self) -> Option<u8> {
         match self {
             Self::Mti => None,
-            Self::Amount => Some(4),
             Self::TransmissionDateTime => Some(7),
             Self::Stan => Some(11),
             Self::Rrn => Some(37),
@@ -68,12 +67,11 @@ impl KeyFields {
     const fn bit(field: KeyField) -> u8 {
         match field {
             KeyField::Mti => 1,
-            KeyField::Amount => 2,
-            KeyField::TransmissionDateTime => 4,
-            KeyField::Stan => 8,
-            KeyField::Rrn => 16,
-            KeyField::TerminalId => 32,
-            KeyField::Currency => 64,
+            KeyField::TransmissionDateTime => 2,
+            KeyField::Stan => 4,
+            KeyField::Rrn => 8,
+            KeyField::TerminalId => 16,
+            KeyField::Currency => 32,
         }
     }
 
@@ -115,7 +113,7 @@ pub struct MatchRule {
 }
 
 impl Default for MatchRule {
-    /// DE 7, 11, 37 and 41 always; DE 4 and 49 where echoed.
+    /// DE 7, 11, 37 and 41 always; DE 49 where echoed.
     fn default() -> Self {
         Self {
             always: KeyFields::default()
@@ -123,9 +121,7 @@ impl Default for MatchRule {
                 .with(KeyField::Stan)
                 .with(KeyField::Rrn)
                 .with(KeyField::TerminalId),
-            where_echoed: KeyFields::default()
-                .with(KeyField::Amount)
-                .with(KeyField::Currency),
+            where_echoed: KeyFields::default().with(KeyField::Currency),
         }
     }
 }
@@ -137,8 +133,8 @@ pub(in crate::hosts) struct RequestKey {
     pub(in crate::hosts) rule: MatchRule,
     /// The message type of its answer.
     pub(in crate::hosts) response_mti: Mti,
-    /// DE 4, in minor units.
-    pub(in crate::hosts) amount_minor: u64,
+    /// DE 4 and DE 49 of the request, by which the amount of its answer is judged.
+    pub(in crate::hosts) asked: AskedAmount,
     /// DE 7, MMDDhhmmss as a number.
     pub(in crate::hosts) transmitted: u64,
     /// DE 11.
@@ -147,8 +143,6 @@ pub(in crate::hosts) struct RequestKey {
     pub(in crate::hosts) rrn: Rrn,
     /// DE 41.
     pub(in crate::hosts) terminal_id: TerminalId,
-    /// DE 49, ISO 4217 numeric.
-    pub(in crate::hosts) currency: u16,
 }
 
 /// DE 41: eight characters, filled up with spaces on the right.
@@ -169,17 +163,22 @@ impl TerminalId {
 /// One part of the key as a response carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hosts) enum Part<T> {
-    /// It is not there.
+    /// It is not there: the bitmap does not announce it.
     Absent,
-    /// It is there and can't be meant: another value than any that was sent.
+    /// It is there, and it can't be read or is no value that was ever sent.
     Unusable,
     /// It is there.
     Is(T),
 }
 
 impl<T> Part<T> {
-    fn of(message: &Message<'_>, de: u8, read: impl FnOnce() -> Option<T>) -> Self {
-        if message.has(de) {
+    /// Reads a data element of a message that may be readable in part only.
+    pub(in crate::hosts) fn of(
+        message: &Message<'_>,
+        de: u8,
+        read: impl FnOnce() -> Option<T>,
+    ) -> Self {
+        if message.announces(de) {
             read().map_or(Self::Unusable, Self::Is)
         } else {
             Self::Absent
@@ -191,7 +190,6 @@ impl<T> Part<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceivedKey {
     pub(in crate::hosts) mti: Mti,
-    pub(in crate::hosts) amount_minor: Part<u64>,
     pub(in crate::hosts) transmitted: Part<u64>,
     pub(in crate::hosts) stan: Option<Stan>,
     pub(in crate::hosts) rrn: Part<Rrn>,
@@ -204,12 +202,11 @@ impl ReceivedKey {
     pub(in crate::hosts) fn of(message: &Message<'_>) -> Self {
         Self {
             mti: message.mti(),
-            amount_minor: Part::of(message, 4, || message.number(4)),
             transmitted: Part::of(message, 7, || message.number(7)),
             stan: stan_of(message),
             rrn: Part::of(message, 37, || rrn_of(message)),
             terminal_id: Part::of(message, 41, || TerminalId::new(&message.text_trimmed(41)?)),
-            currency: Part::of(message, 49, || message.text(49)?.parse().ok()),
+            currency: currency_of(message),
         }
     }
 }
@@ -220,30 +217,17 @@ pub(in crate::hosts) fn stan_of(message: &Message<'_>) -> Option<Stan> {
     Stan::try_from(number).ok()
 }
 
+/// DE 49 as a number.
+pub(in crate::hosts) fn currency_of(message: &Message<'_>) -> Part<u16> {
+    Part::of(message, 49, || message.text(49)?.parse().ok())
+}
+
 /// DE 37, where there is a valid one.
 pub(in crate::hosts) fn rrn_of(message: &Message<'_>) -> Option<Rrn> {
     message.text(37)?.parse().ok()
 }
 
 impl MatchRule {
-    /// Whether every part that may be compared is there. Of a message that could be read only in part, a
-    /// missing element may be an unreadable one.
-    pub(in crate::hosts) fn has_every_part(&self, received: &ReceivedKey) -> bool {
-        let is_there = |field| match field {
-            KeyField::Mti => true,
-            KeyField::Amount => matches!(received.amount_minor, Part::Is(_)),
-            KeyField::TransmissionDateTime => matches!(received.transmitted, Part::Is(_)),
-            KeyField::Stan => received.stan.is_some(),
-            KeyField::Rrn => matches!(received.rrn, Part::Is(_)),
-            KeyField::TerminalId => matches!(received.terminal_id, Part::Is(_)),
-            KeyField::Currency => matches!(received.currency, Part::Is(_)),
-        };
-        KeyField::DES
-            .into_iter()
-            .filter(|field| self.always.contains(*field) || self.where_echoed.contains(*field))
-            .all(is_there)
-    }
-
     /// The parts of the key in which `received` is not the answer to `sent`; empty when it is.
     pub(in crate::hosts) fn differences(
         &self,
@@ -257,12 +241,11 @@ impl MatchRule {
         for field in KeyField::DES {
             let (there, equal) = match field {
                 KeyField::Mti => continue,
-                KeyField::Amount => compare(received.amount_minor, sent.amount_minor),
                 KeyField::TransmissionDateTime => compare(received.transmitted, sent.transmitted),
                 KeyField::Stan => (true, received.stan == Some(sent.stan)),
                 KeyField::Rrn => compare(received.rrn, sent.rrn),
                 KeyField::TerminalId => compare(received.terminal_id, sent.terminal_id),
-                KeyField::Currency => compare(received.currency, sent.currency),
+                KeyField::Currency => compare(received.currency, sent.asked.currency),
             };
             let wrong = (self.always.contains(field) && !equal)
                 || (self.where_echoed.contains(field) && there && !equal);

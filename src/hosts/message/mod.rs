@@ -6,11 +6,13 @@
 //! - `values`: the values, written as data elements want them: [`amount`], [`name_location`],
 //!   `local_clock`, [`subelements`].
 //! - [`build`]: the whole message, encoded in the host's [`format`]; [`error`]: why it can't be.
-//! - [`match_key`]: the key under which an answer finds its request; [`response_codes`]: the meanings of
-//!   DE 39; `kept`: the elements of an answer that later messages need.
+//! - [`match_key`]: the key under which an answer finds its request; `answer`: what the answer means;
+//!   [`response_codes`]: the [`meaning`] of DE 39, by the profile and the standard ([`standard_codes`]); `kept`:
+//!   the elements of an answer that later messages need.
 //! - [`rrn`]: retrieval reference numbers in a host's own form.
 
 pub mod amount;
+pub(super) mod answer;
 pub mod build;
 pub mod contents;
 pub mod definition;
@@ -20,9 +22,11 @@ pub mod format;
 pub(super) mod kept;
 pub mod local_clock;
 pub mod match_key;
+pub mod meaning;
 pub mod name_location;
 pub mod response_codes;
 pub mod rrn;
 pub mod source;
+pub mod standard_codes;
 pub mod subelements;
 pub(super) mod values;

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::hosts::message::match_key::{KeyField, KeyFields, MatchRule};
-use crate::hosts::message::response_codes::{Meaning, ResponseCodes, Unlisted, usual_advice};
+use crate::hosts::message::meaning::{Meaning, usual_advice};
+use crate::hosts::message::response_codes::{ResponseCodes, Unlisted};
+use crate::hosts::message::standard_codes::Edition;
 use crate::payment::decline::ResponseCode;
 
 use super::file::DeclineFile;
 use super::reading::{ProfileError, Reading};
 use super::toml_text::shown;
-
-/// The codes by which a bank approves less than was asked for (ISO 8583:1987, DE 39: 10; 32 and 87 in
-/// wide private use).
-const PARTIAL_APPROVALS: [&str; 3] = ["10", "32", "87"];
 
 /// The match rule of `table`, which is the profile or one of its messages; what it leaves out is as in
 /// `default`.
@@ -50,7 +48,11 @@ fn key_fields(reading: &Reading<'_>, key: &str, des: &[u8]) -> Result<KeyFields,
             .into_iter()
             .find(|field| field.de() == Some(*de))
             .map(|field| fields.with(field))
-            .ok_or_else(|| reading.fault(key, "only DEs of 4, 7, 11, 37, 41 and 49", de))
+            .ok_or_else(|| {
+                let expected = "only DEs of 7, 11, 37, 41 and 49; an amount (4) is judged with the \
+                                response code";
+                reading.fault(key, expected, de)
+            })
     })
 }
 
@@ -73,14 +75,17 @@ pub(super) fn response_codes(
                     .ok_or_else(|| reading.fault(key, "true or false", shown(value)))?;
             }
             code => {
-                let parsed: ResponseCode = code.parse().map_err(|_| {
-                    let expected = "codes of two letters or digits, standard or unlisted";
+                let parsed = response_code(code, codes.edition).ok_or_else(|| {
+                    let length = codes.edition.code_length;
+                    let expected =
+                        format!("codes of {length} letters or digits, standard or unlisted");
                     reading.fault(format!("{table}response_codes"), expected, code)
                 })?;
-                let meaning = meaning(reading, &key, value)?;
-                if PARTIAL_APPROVALS.contains(&code) && meaning == Meaning::Approved {
-                    let expected = "\"unclear\" or a decline: the bank approves another amount with \
-                                    this code, and a payment is authorized for its whole amount";
+                let meaning = meaning(reading, &key, value, codes.advice)?;
+                if codes.edition.is_partial_approval(code) && meaning == Meaning::Approved {
+                    let expected = "\"partly_approved\", \"unclear\" or a decline: the bank approves \
+                                    another amount with this code, and a payment is authorized for its \
+                                    whole amount";
                     return Err(reading.fault(key, expected, shown(value)));
                 }
                 codes.overrides.insert(parsed, meaning);
@@ -88,6 +93,13 @@ pub(super) fn response_codes(
         }
     }
     Ok(codes)
+}
+
+/// A code as long as those of the edition.
+fn response_code(text: &str, edition: &Edition) -> Option<ResponseCode> {
+    text.parse()
+        .ok()
+        .filter(|_| text.len() == edition.code_length)
 }
 
 fn unlisted(
@@ -118,8 +130,8 @@ pub(super) fn host_reverses(
         return Ok(default);
     };
     let parse = |code: &String| {
-        code.parse().map_err(|_| {
-            let expected = "codes of two letters or digits";
+        response_code(code, default.edition).ok_or_else(|| {
+            let expected = format!("codes of {} letters or digits", default.edition.code_length);
             reading.fault("host_reverses", expected, format!("{code:?}"))
         })
     };
@@ -129,12 +141,20 @@ pub(super) fn host_reverses(
     })
 }
 
-fn meaning(reading: &Reading<'_>, key: &str, value: &toml::Value) -> Result<Meaning, ProfileError> {
-    let expected =
-        "\"approved\", \"unclear\", a reason for a decline, or a table of reason and advice";
+fn meaning(
+    reading: &Reading<'_>,
+    key: &str,
+    value: &toml::Value,
+    advice: bool,
+) -> Result<Meaning, ProfileError> {
+    let expected = "\"approved\", \"partly_approved\", \"duplicate\", \"unclear\", \"original_unknown\" (of \
+                    an advice), a reason for a decline, or a table of reason and advice";
     let decline: DeclineFile = match value.as_str() {
         Some("approved") => return Ok(Meaning::Approved),
-        Some("unclear") => return Ok(Meaning::Unclear),
+        Some("partly_approved") if !advice => return Ok(Meaning::PARTLY_APPROVED),
+        Some("duplicate") if !advice => return Ok(Meaning::DUPLICATE),
+        Some("unclear") => return Ok(Meaning::UNCLEAR),
+        Some("original_unknown") if advice => return Ok(Meaning::OriginalUnknown),
         Some(_) => DeclineFile {
             reason: value
                 .clone()

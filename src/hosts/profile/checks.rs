@@ -77,6 +77,7 @@ pub(super) fn checked(
                 raw.echo_interval_ms,
                 LONGEST_WAIT,
             )?,
+            silence: reading.millis("silence_ms", raw.silence_ms, LONGEST_WAIT)?,
             echo_timeout: reading.millis("echo_timeout_ms", raw.echo_timeout_ms, LONGEST_WAIT)?,
         },
         hold_days: u16::try_from(reading.within("hold_days", raw.hold_days.into(), 400)?)

@@ -47,6 +47,8 @@ pub(super) struct ProfileFile {
     pub(super) sign_on: bool,
     #[serde(default = "default_echo_interval_ms")]
     pub(super) echo_interval_ms: u64,
+    #[serde(default = "default_silence_ms")]
+    pub(super) silence_ms: u64,
     #[serde(default = "default_echo_timeout_ms")]
     pub(super) echo_timeout_ms: u64,
     pub(super) hold_days: u16,
@@ -162,6 +164,9 @@ const fn default_back_off_longest_ms() -> u64 {
 }
 const fn default_echo_interval_ms() -> u64 {
     30_000
+}
+const fn default_silence_ms() -> u64 {
+    1500
 }
 const fn default_echo_timeout_ms() -> u64 {
     5000

@@ -291,6 +291,10 @@ impl Check<'_> {
         let Some(rule) = self.file.unknown else {
             return Ok(usual);
         };
+        if self.kind == OperationKind::Authorization && rule != UnknownRule::Reverse {
+            let expected = "\"reverse\": what a bank may hold is given back";
+            return Err(self.fault("unknown", expected, format!("{rule:?}").to_lowercase()));
+        }
         let may_reverse = usual == UnknownRule::Reverse;
         if rule == UnknownRule::Reverse && !may_reverse {
             let expected =

@@ -116,6 +116,9 @@ pub struct NetworkProfile {
     pub sign_on: bool,
     /// How long a host may be silent before it gets an echo request.
     pub echo_interval: Duration,
+    /// How long a request may wait on a line that has said nothing since, before the host gets an echo at
+    /// once. The line takes no payment until it is answered.
+    pub silence: Duration,
     /// How long the answer to any network management request is waited for before the line is
     /// dropped.
     pub echo_timeout: Duration,

@@ -148,6 +148,7 @@ impl Bank {
         profile.tls.client_certificate = memory(&client.certificate);
         profile.tls.client_key = memory(&client.key);
         profile.lines = 1;
+        profile.network.silence = std::time::Duration::from_secs(60);
         profile.least_reply = std::time::Duration::from_millis(1);
         profile.back_off.first = std::time::Duration::from_millis(1);
         profile.back_off.longest = std::time::Duration::from_millis(20);
@@ -263,13 +264,12 @@ pub(in crate::hosts) fn confirmation(
 pub(crate) fn approval_of(
     operation: &Operation,
     terminal_id: &str,
-    amount_minor: u64,
     approval_code: &str,
 ) -> MessageBuilder {
     let mut answer = MessageBuilder::new(Mti::AUTHORIZATION_RESPONSE);
     answer
         .header(&template().header)
-        .number(4, amount_minor)
+        .text(4, "000000001250")
         .number(7, transmission_date_time(operation.transmitted_at))
         .number(11, u64::from(operation.stan.get()))
         .text(37, operation.rrn.as_str())

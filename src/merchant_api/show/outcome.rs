@@ -12,6 +12,7 @@ pub(super) fn decline(decline: Decline) -> pb::Decline {
         DeclineAdvice::CorrectEntry => pb::DeclineAdvice::CorrectEntry,
         DeclineAdvice::RetryLater => pb::DeclineAdvice::RetryLater,
         DeclineAdvice::DoNotRetry => pb::DeclineAdvice::DoNotRetry,
+        DeclineAdvice::Authenticate => pb::DeclineAdvice::Authenticate,
     };
     pb::Decline {
         reason: reason.into(),
@@ -63,6 +64,15 @@ fn decline_reason(reason: DeclineReason) -> (pb::DeclineReason, &'static str) {
         ),
         D::BankError => (P::BankError, "The bank had a fault of its own"),
         D::SuspectedFraud => (P::SuspectedFraud, "The bank suspects fraud"),
+        D::StoppedByCardholder => (
+            P::StoppedByCardholder,
+            "The cardholder has stopped payments to this merchant",
+        ),
+        D::AccountClosed => (P::AccountClosed, "The account behind the card is closed"),
+        D::AuthenticationRequired => (
+            P::AuthenticationRequired,
+            "The issuer wants the cardholder authenticated first",
+        ),
         D::Other => (
             P::Other,
             "The bank declined with a code that no table lists",
@@ -115,6 +125,14 @@ pub(super) fn pending(reason: Option<UnknownReason>) -> pb::Pending {
         Some(U::AnswerNotUnderstood) => (
             P::AnswerNotUnderstood,
             "The bank's answer could not be understood",
+        ),
+        Some(U::AmountDiffers) => (
+            P::AmountDiffers,
+            "The bank's answer names another amount than was asked for",
+        ),
+        Some(U::DuplicateAtBank) => (
+            P::DuplicateAtBank,
+            "The bank saw the same message before, so that an earlier copy may be approved",
         ),
         Some(U::GatewayStopped) => (
             P::GatewayStopped,

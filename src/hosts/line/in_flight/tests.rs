@@ -5,6 +5,7 @@ use iso8583::Mti;
 use proptest::prelude::*;
 
 use super::*;
+use crate::hosts::message::amount::AskedAmount;
 use crate::hosts::message::match_key::{KeyField, MatchRule, Part, TerminalId};
 
 /// A waiter that waits until the test says otherwise.
@@ -37,24 +38,25 @@ fn key(stan: u32, round: u32) -> RequestKey {
     RequestKey {
         rule: MatchRule::default(),
         response_mti: Mti::AUTHORIZATION_RESPONSE,
-        amount_minor: 100,
+        asked: AskedAmount {
+            amount_minor: 100,
+            currency: 978,
+        },
         transmitted: 1_121_000_000,
         stan: Stan::try_from(stan).unwrap(),
         rrn: format!("{round:06}{stan:06}").parse().unwrap(),
         terminal_id: TerminalId::new("TERM").unwrap(),
-        currency: 978,
     }
 }
 
 fn echo(key: &RequestKey) -> ReceivedKey {
     ReceivedKey {
         mti: key.response_mti,
-        amount_minor: Part::Is(key.amount_minor),
         transmitted: Part::Is(key.transmitted),
         stan: Some(key.stan),
         rrn: Part::Is(key.rrn),
         terminal_id: Part::Is(key.terminal_id),
-        currency: Part::Is(key.currency),
+        currency: Part::Is(key.asked.currency),
     }
 }
 
@@ -67,15 +69,9 @@ fn an_answer_is_found_once() {
     let mut table = table();
     let sent = key(7, 0);
     table.insert(sent, waiter(1), Instant::now()).unwrap();
-    assert_eq!(
-        table.answer(&echo(&key(8, 0)), Read::Whole),
-        Match::Unmatched
-    );
-    assert_eq!(
-        table.answer(&echo(&sent), Read::Whole),
-        Match::Found(waiter(1))
-    );
-    assert_eq!(table.answer(&echo(&sent), Read::Whole), Match::Duplicate);
+    assert_eq!(table.answer(&echo(&key(8, 0))), Match::Unmatched);
+    assert_eq!(table.answer(&echo(&sent)), Match::Found(waiter(1)));
+    assert_eq!(table.answer(&echo(&sent)), Match::Duplicate);
 }
 
 #[test]
@@ -88,14 +84,8 @@ fn a_mismatch_leaves_the_waiter_waiting() {
         ..echo(&sent)
     };
     let expected = KeyFields::default().with(KeyField::Rrn);
-    assert_eq!(
-        table.answer(&swapped, Read::Whole),
-        Match::Mismatch(expected)
-    );
-    assert_eq!(
-        table.answer(&echo(&sent), Read::Whole),
-        Match::Found(waiter(1))
-    );
+    assert_eq!(table.answer(&swapped), Match::Mismatch(expected));
+    assert_eq!(table.answer(&echo(&sent)), Match::Found(waiter(1)));
 }
 
 #[test]
@@ -113,15 +103,9 @@ fn a_stan_in_flight_is_not_overwritten() {
     // Once the first is not waited for any more, its STAN is free again, and both are known.
     first_waiter.waits.set(false);
     table.insert(second, waiter(2), Instant::now()).unwrap();
-    assert_eq!(
-        table.answer(&echo(&first), Read::Whole),
-        Match::Found(first_waiter)
-    );
-    assert_eq!(
-        table.answer(&echo(&second), Read::Whole),
-        Match::Found(waiter(2))
-    );
-    assert_eq!(table.answer(&echo(&first), Read::Whole), Match::Duplicate);
+    assert_eq!(table.answer(&echo(&first)), Match::Found(first_waiter));
+    assert_eq!(table.answer(&echo(&second)), Match::Found(waiter(2)));
+    assert_eq!(table.answer(&echo(&first)), Match::Duplicate);
 }
 
 /// A reversal may go under the STAN of its original, while that is still waited for.
@@ -137,9 +121,9 @@ fn a_stan_may_be_waited_for_once_in_each_class() {
     table.insert(reversal, waiter(2), Instant::now()).unwrap();
     let again = table.insert(reversal, waiter(3), Instant::now());
     assert_eq!(again, Err(StanInFlight(waiter(3))));
-    let late_answer = table.answer(&echo(&original), Read::Whole);
+    let late_answer = table.answer(&echo(&original));
     assert_eq!(late_answer, Match::Found(waiter(1)));
-    let acknowledged = table.answer(&echo(&reversal), Read::Whole);
+    let acknowledged = table.answer(&echo(&reversal));
     assert_eq!(acknowledged, Match::Found(waiter(2)));
 }
 
@@ -152,12 +136,9 @@ fn a_request_that_was_not_sent_leaves_no_trace() {
     assert_eq!(table.withdraw(&first), Some(waiter(1)));
     assert_eq!(table.withdraw(&first), None);
     assert_eq!(table.len(), 1);
-    assert_eq!(table.answer(&echo(&first), Read::Whole), Match::Unmatched);
+    assert_eq!(table.answer(&echo(&first)), Match::Unmatched);
     table.insert(first, waiter(3), Instant::now()).unwrap();
-    assert_eq!(
-        table.answer(&echo(&first), Read::Whole),
-        Match::Found(waiter(3))
-    );
+    assert_eq!(table.answer(&echo(&first)), Match::Found(waiter(3)));
 }
 
 #[test]
@@ -171,14 +152,8 @@ fn the_unanswered_are_forgotten_in_time_but_not_while_waited_for() {
     table.expire(start + UNANSWERED_MEMORY - Duration::from_millis(1));
     assert_eq!(table.len(), 2);
     table.expire(start + UNANSWERED_MEMORY);
-    assert_eq!(
-        table.answer(&echo(&key(1, 0)), Read::Whole),
-        Match::Unmatched
-    );
-    assert_eq!(
-        table.answer(&echo(&key(2, 0)), Read::Whole),
-        Match::Found(waiter(2))
-    );
+    assert_eq!(table.answer(&echo(&key(1, 0))), Match::Unmatched);
+    assert_eq!(table.answer(&echo(&key(2, 0))), Match::Found(waiter(2)));
 }
 
 #[test]
@@ -193,23 +168,14 @@ fn memory_is_bounded() {
         table.insert(key(stan, 0), silent, start).unwrap();
     }
     assert_eq!(table.len(), limit);
-    assert_eq!(
-        table.answer(&echo(&key(100, 0)), Read::Whole),
-        Match::Unmatched
-    );
-    assert!(matches!(
-        table.answer(&echo(&key(101, 0)), Read::Whole),
-        Match::Found(_)
-    ));
+    assert_eq!(table.answer(&echo(&key(100, 0))), Match::Unmatched);
+    assert!(matches!(table.answer(&echo(&key(101, 0))), Match::Found(_)));
 
     let mut table = self::table();
     for number in 0..ANSWERED_REMEMBERED + 5000 {
         let sent = key(u32::try_from(number + 1).unwrap(), 0);
         table.insert(sent, waiter(number), start).unwrap();
-        assert_eq!(
-            table.answer(&echo(&sent), Read::Whole),
-            Match::Found(waiter(number))
-        );
+        assert_eq!(table.answer(&echo(&sent)), Match::Found(waiter(number)));
     }
     assert_eq!(table.len(), ANSWERED_REMEMBERED);
     assert!(table.unanswered.len() <= 1025, "{}", table.unanswered.len());
@@ -267,7 +233,7 @@ proptest! {
                     }
                 }
                 Step::Answer { stan, round } => {
-                    let got = table.answer(&echo(&key(stan, round)), Read::Whole);
+                    let got = table.answer(&echo(&key(stan, round)));
                     let same_stan = model.iter().any(|known| known.stan == stan);
                     let known = model
                         .iter_mut()

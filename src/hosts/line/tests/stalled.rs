@@ -16,6 +16,7 @@ use crate::hosts::line::session::{Session, SessionEnd};
 use crate::hosts::line::socket::{CountedSocket, TakenBytes};
 use crate::hosts::line::waiter;
 use crate::hosts::line::{Line, LineHandle, QueuedRequest};
+use crate::hosts::message::amount::AskedAmount;
 use crate::hosts::message::build::{Encoder, request_key};
 use crate::hosts::status::StatusBoard;
 use crate::hosts::tests::bank::answer;
@@ -336,7 +337,11 @@ async fn a_race_has_one_winner() {
         load.fetch_add(1, Ordering::AcqRel);
         let operation = known::numbered(round);
         let (mut waiter, pending) = waiter::request(&operation, Arc::clone(&load), Instant::now());
-        assert!(waiter.claim(Instant::now()));
+        let asked = AskedAmount {
+            amount_minor: 1250,
+            currency: 978,
+        };
+        assert!(waiter.claim(asked, Instant::now()));
         let go = Arc::new(AtomicBool::new(false));
         let started = Arc::clone(&go);
         let reply = answered.clone();

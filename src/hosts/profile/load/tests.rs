@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use crate::hosts::message::definition::{MessageProfile, OriginalNumbers, Style, UnknownRule};
 use crate::hosts::message::match_key::MatchRule;
-use crate::hosts::message::response_codes::{Meaning, ResponseCodes};
+use crate::hosts::message::meaning::Meaning;
+use crate::hosts::message::response_codes::ResponseCodes;
 use crate::hosts::profile::PemSource;
 use crate::payment::decline::{DeclineAdvice, DeclineReason};
 use crate::payment::operation::OperationKind;
@@ -93,7 +94,8 @@ fn what_is_left_out_has_defaults() {
         "[messages.reversal.repeats]\nmti = \"0421\"\nfirst_ms = 5000\nfactor = 2\nlongest_ms = 3600000\n\
          cap = 100\nper_second = 10\nwindow = 4",
         "match_key = [7, 11, 37, 41]",
-        "match_where_echoed = [4, 49]",
+        "match_where_echoed = [49]",
+        "silence_ms = 1500",
     ] {
         let before = text.len();
         text = text.replacen(&format!("\n{line}\n"), "\n", 1);
@@ -153,12 +155,12 @@ fn a_profile_says_what_an_unlisted_code_means() {
     for (to, expected) in [
         ("", declined),
         (line, declined),
-        ("unlisted = \"unclear\"", Meaning::Unclear),
+        ("unlisted = \"unclear\"", Meaning::UNCLEAR),
     ] {
         let codes = codes(&read(&with(line, to)).unwrap());
         assert_eq!(codes.meaning("Z9".parse().unwrap()), expected, "{to}");
         let partial = codes.meaning("32".parse().unwrap());
-        assert_eq!(partial, Meaning::Unclear, "{to}");
+        assert_eq!(partial, Meaning::PARTLY_APPROVED, "{to}");
     }
 }
 
@@ -166,7 +168,7 @@ fn a_profile_says_what_an_unlisted_code_means() {
 #[test]
 fn a_message_may_have_response_codes_of_its_own() {
     let own = "[messages.reversal.response_codes]\nstandard = false\nunlisted = \"approved\"\n\
-               \"30\" = \"format_error\"\n\n[messages.reversal.fields]";
+               \"30\" = \"format_error\"\n\"Q4\" = \"original_unknown\"\n\n[messages.reversal.fields]";
     let profile = read(&with("[messages.reversal.fields]", own)).unwrap();
     let format_error = Meaning::declined(DeclineReason::FormatError);
     let pin_tries = Meaning::Declined {
@@ -177,6 +179,11 @@ fn a_message_may_have_response_codes_of_its_own() {
     for (code, of_authorization, of_reversal) in [
         ("05", declined, Meaning::Approved),
         ("30", format_error, format_error),
+        (
+            "Q4",
+            Meaning::declined(DeclineReason::Other),
+            Meaning::OriginalUnknown,
+        ),
         // The profile's own table is behind the message's.
         ("75", pin_tries, pin_tries),
     ] {
@@ -192,12 +199,15 @@ fn response_codes_can_be_overridden() {
     let text = with(
         "\"75\" = { reason = \"pin_tries_exceeded\", advice = \"use_another_card\" }",
         "\"05\" = \"approved\"\n\"06\" = \"unclear\"\n\"Q1\" = \"suspected_fraud\"\n\
+         \"Q2\" = \"partly_approved\"\n\"Q3\" = \"duplicate\"\n\
          \"91\" = { reason = \"issuer_unavailable\", advice = \"do_not_retry\" }",
     );
     let codes = codes(&read(&text).unwrap());
     for (code, expected) in [
         ("05", Meaning::Approved),
-        ("06", Meaning::Unclear),
+        ("06", Meaning::UNCLEAR),
+        ("Q2", Meaning::PARTLY_APPROVED),
+        ("Q3", Meaning::DUPLICATE),
         ("Q1", Meaning::declined(DeclineReason::SuspectedFraud)),
         (
             "91",

@@ -56,7 +56,7 @@ style = "advice" => style = true
 style = "advice" => style = "advice"\nunknown = 5
     expected one of "reverse", "repeat", "inquire", "wait"
 host_reverses = ["20", => host_reverses = ["200",
-    host_reverses: expected codes of two letters or digits, got "200"
+    host_reverses: expected codes of 2 letters or digits, got "200"
 tag_digits = 2 => tag_digits = 4
     subelements.tag_digits: expected 2 or 3 digits, got 4
 name = 25 => name = 22
@@ -87,10 +87,12 @@ unclear_answer = "22" => unclear_answer = "222"
     messages.reversal: DE 39: expected
 39 = "reason"\n =>
     messages.reversal.fields: expected a data element with the source "reason"
-unknown = "reverse" => unknown = "inquire"
-    messages.authorization.unknown: expected a profile with [messages.inquiry], got none
-unknown = "reverse" => unknown = "repeat"
-    messages.authorization.unknown: expected "reverse", "inquire" or "wait"
+unknown = "reverse" => unknown = "wait"
+    messages.authorization.unknown: expected "reverse": what a bank may hold is given back, got wait
+style = "advice" => style = "advice"\nunknown = "inquire"
+    messages.reversal.unknown: expected a profile with [messages.inquiry], got none
+unlisted = "declined" => "Q4" = "original_unknown"
+    response_codes.Q4: expected "approved", "partly_approved"
 style = "advice" => style = "advice"\nunknown = "reverse"
     messages.reversal.unknown: expected "repeat", "inquire" or "wait"
 style = "request" => style = "file"
@@ -124,7 +126,7 @@ unknown = "reverse" => keep = ["48.1"]
 match_key = [7, 11, 37, 41] => match_key = [7, 37]
     match_key: expected 11 among its DEs
 match_key = [7, 11, 37, 41] => match_key = [11, 42]
-    match_key: expected only DEs of 4, 7, 11, 37, 41 and 49, got 42
+    match_key: expected only DEs of 7, 11, 37, 41 and 49; an amount (4) is judged … got 42
 37 = "rrn"\n =>
     messages.authorization.fields: expected a source for DE 37, which is in match_key
 41 = "terminal_id"\n =>
@@ -132,11 +134,11 @@ match_key = [7, 11, 37, 41] => match_key = [11, 42]
 kind = "binary-2" => kind = "binary-3"
     unknown variant `binary-3` … `binary-4`
 "75" = { => "755" = {
-    response_codes: expected codes of two letters or digits, standard or unlisted, got 755
+    response_codes: expected codes of 2 letters or digits, standard or unlisted, got 755
 unlisted = "declined" => unlisted = "approved"
     response_codes.unlisted: expected "declined" or "unclear", got "approved"
 unlisted = "declined" => "10" = "approved"
-    response_codes.10: expected "unclear" or a decline … got "approved"
+    response_codes.10: expected "partly_approved", "unclear" or a decline … got "approved"
 "pin_tries_exceeded" => "unknown_reason"
     response_codes.75: expected … unknown_reason
 mti = "0100" => mti = "0110"

@@ -1,0 +1,135 @@
+//! The meaning of an answer: its response code, its amount, and how much of it could be read.
+
+use iso8583::Message;
+
+use crate::payment::decline::{Approval, Decline, DeclineReason, ResponseCode, UnknownReason};
+use crate::payment::record::Element;
+
+use crate::hosts::exchange::Exchange;
+
+use super::amount::AskedAmount;
+use super::definition::{MessageProfile, Style};
+use super::kept::kept_elements;
+use super::match_key::{Part, currency_of};
+use super::meaning::{Meaning, usual_advice};
+use super::subelements::SubelementWidths;
+
+/// The amount of an answer beside the one that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AnsweredAmount {
+    /// The same, or the answer names none.
+    AsAsked,
+    /// Another amount or another currency.
+    Another,
+    /// DE 4 or DE 49 is there and can't be read.
+    Unreadable,
+}
+
+impl AnsweredAmount {
+    fn of(message: &Message<'_>, asked: AskedAmount) -> Self {
+        let amount = Part::of(message, 4, || message.number(4));
+        let currency = currency_of(message);
+        if amount == Part::Unusable || currency == Part::Unusable {
+            return Self::Unreadable;
+        }
+        let another_amount = matches!(amount, Part::Is(got) if got != asked.amount_minor);
+        let another_currency = matches!(currency, Part::Is(got) if got != asked.currency);
+        if another_amount || another_currency {
+            Self::Another
+        } else {
+            Self::AsAsked
+        }
+    }
+}
+
+/// The outcome that an answer stands for. Only DE 39, DE 4, DE 49 and the profile's error element decide;
+/// any other element may be unreadable.
+///
+/// The table is in docs/iso8583.md, "What an answer means".
+pub(in crate::hosts) fn outcome_of(
+    message: &Message<'_>,
+    sent: &MessageProfile,
+    widths: SubelementWidths,
+    asked: AskedAmount,
+    bank_us: i64,
+) -> Exchange {
+    let kept = || kept_elements(message, &sent.keep, widths);
+    let unclear = |reason| {
+        let mut kept = kept();
+        if reason == UnknownReason::AmountDiffers {
+            keep_amount(&mut kept, message);
+        }
+        Exchange::Unclear {
+            reason,
+            kept,
+            bank_us,
+        }
+    };
+    let Some(response_code) = response_code_of(message) else {
+        return unclear(UnknownReason::AnswerNotUnderstood);
+    };
+    let declined = |reason, advice| Exchange::Declined {
+        decline: Decline {
+            reason,
+            response_code,
+            advice,
+        },
+        kept: kept(),
+        bank_us,
+    };
+    let refused = |reason| declined(reason, usual_advice(reason));
+    let is_advice = sent.style == Style::Advice;
+    let has_error = sent.error_element.is_some_and(|de| message.announces(de));
+    let amount = AnsweredAmount::of(message, asked);
+    match sent.response_codes.meaning(response_code) {
+        Meaning::Declined { reason, advice } => declined(reason, advice),
+        Meaning::Unclear(reason) => unclear(reason),
+        Meaning::OriginalUnknown => Exchange::OriginalUnknown { bank_us },
+        Meaning::Approved if has_error && is_advice => refused(DeclineReason::FormatError),
+        Meaning::Approved if has_error => unclear(UnknownReason::AnswerNotUnderstood),
+        Meaning::Approved if amount == AnsweredAmount::AsAsked => Exchange::Approved {
+            approval: Approval {
+                approval_code: approval_code_of(message),
+                response_code,
+            },
+            kept: kept(),
+            bank_us,
+        },
+        // What was undone or taken is not what was asked for: an operator has to look.
+        Meaning::Approved if is_advice => refused(DeclineReason::InvalidAmount),
+        Meaning::Approved if amount == AnsweredAmount::Another => {
+            unclear(UnknownReason::AmountDiffers)
+        }
+        Meaning::Approved => unclear(UnknownReason::AnswerNotUnderstood),
+    }
+}
+
+/// Keeps the amount of an answer that approves another one than was asked for.
+fn keep_amount(kept: &mut Vec<Element>, message: &Message<'_>) {
+    const AMOUNT: &str = "4";
+    if let Some(amount) = message.text(4)
+        && kept.iter().all(|element| element.name != AMOUNT)
+    {
+        kept.push(Element {
+            name: AMOUNT.to_owned(),
+            value: amount.into_owned(),
+        });
+    }
+}
+
+/// DE 38; empty when there is none that can be read.
+pub(in crate::hosts) fn approval_code_of(message: &Message<'_>) -> String {
+    message
+        .text_trimmed(38)
+        .map_or_else(String::new, |text| text.into_owned())
+}
+
+/// DE 39, where there is a readable one. Where elements don't end where the message ends, what stands in its
+/// place may be another one.
+pub(in crate::hosts) fn response_code_of(message: &Message<'_>) -> Option<ResponseCode> {
+    let text = message.text(39).filter(|_| message.is_aligned())?;
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+use iso8583::{Dialect, MessageBuilder, Mti};
+
+use super::*;
+use crate::hosts::tests::known::template;
+use crate::payment::operation::OperationKind;
+
+const ASKED: AskedAmount = AskedAmount {
+    amount_minor: 1250,
+    currency: 978,
+};
+
+/// DE 39 | DE 4 | DE 49 | a further element | the outcome of an authorization | of a reversal.
+/// `-`: not there. `?` becomes a byte that no element of text may hold. `+`: a byte behind the last element.
+const ANSWERS: &str = "
+00 | 000000001250 | 978 | 38 A1B2C3 | approved A1B2C3 | approved A1B2C3
+00 | - | - | - | approved | approved
+# Another amount, less or more or nothing, and another currency: never approved.
+00 | 000000000500 | 978 | - | unclear AmountDiffers 000000000500 | declined InvalidAmount
+00 | 000000000000 | 978 | - | unclear AmountDiffers 000000000000 | declined InvalidAmount
+00 | 000000001251 | 978 | - | unclear AmountDiffers 000000001251 | declined InvalidAmount
+00 | 000000001250 | 840 | - | unclear AmountDiffers 000000001250 | declined InvalidAmount
+00 | 00000000125? | 978 | - | unclear AnswerNotUnderstood | declined InvalidAmount
+00 | 000000001250 | 97? | - | unclear AnswerNotUnderstood | declined InvalidAmount
+# Partial approvals, whatever amount they name.
+10 | 000000000500 | 978 | - | unclear AmountDiffers 000000000500 | declined Other
+32 | 000000001250 | 978 | - | unclear AmountDiffers 000000001250 | declined Other
+87 | - | 978 | - | unclear AmountDiffers | declined Other
+# A decline is one, with nothing, with what is available, with an amount that can't be read.
+51 | 000000000000 | 978 | - | declined InsufficientFunds | declined InsufficientFunds
+51 | 000000000500 | 978 | - | declined InsufficientFunds | declined InsufficientFunds
+05 | 00000000125? | 978 | - | declined DoNotHonour | declined DoNotHonour
+# A copy may be approved; and a bank that looks for a record was not asked for one.
+94 | 000000001250 | 978 | - | unclear DuplicateAtBank | approved
+21 | 000000001250 | 978 | - | unclear AnswerNotUnderstood | declined Other
+25 | 000000001250 | 978 | - | unclear AnswerNotUnderstood | original unknown
+91 | 000000001250 | 978 | - | declined IssuerUnavailable | unclear AnswerNotUnderstood
+# Without a code that can be read nothing is known.
+- | 000000001250 | 978 | - | unclear AnswerNotUnderstood | unclear AnswerNotUnderstood
+0? | 000000001250 | 978 | - | unclear AnswerNotUnderstood | unclear AnswerNotUnderstood
+# What decides nothing may be unreadable.
+05 | 000000001250 | 978 | 44 M?NCHEN | declined DoNotHonour | declined DoNotHonour
+00 | 000000001250 | 978 | 63 ?? | approved | approved
+00 | 000000001250 | 978 | 38 A1B2C? | approved | approved
+# Where elements don't end with the message, none is surely what it seems to be.
+00 | 000000001250 | 978 | + | unclear AnswerNotUnderstood | unclear AnswerNotUnderstood
+05 | 000000001250 | 978 | + | unclear AnswerNotUnderstood | unclear AnswerNotUnderstood
+";
+
+/// The bytes of an answer.
+fn answer(code: &str, amount: &str, currency: &str, further: &str) -> Vec<u8> {
+    // It writes what the strict dialect does not read.
+    let lax = "name = \"lax\"\nbase = \"iso1987-ascii-hex\"\n\
+               [fields]\n4.format = \"ans\"\n38.format = \"ans\"\n39.format = \"ans\"\n49.format = \"ans\"";
+    let lax = Dialect::from_toml(lax).unwrap();
+    let mut message = MessageBuilder::new(Mti::AUTHORIZATION_RESPONSE);
+    for (de, value) in [(4, amount), (39, code), (49, currency)] {
+        if value != "-" {
+            message.text(de, value);
+        }
+    }
+    if let Some((de, value)) = further.split_once(' ') {
+        message.text(de.parse().unwrap(), value);
+    }
+    let mut bytes = Vec::new();
+    lax.encode(&message, &mut bytes).unwrap();
+    let unreadable = |byte: &mut u8| {
+        if *byte == b'?' {
+            *byte = 0xFC;
+        }
+    };
+    bytes.iter_mut().for_each(unreadable);
+    if further == "+" {
+        bytes.push(b'0');
+    }
+    bytes
+}
+
+/// The outcome in short.
+fn in_short(exchange: &Exchange) -> String {
+    let text = match exchange {
+        Exchange::Approved { approval, .. } => format!("approved {}", approval.approval_code),
+        Exchange::Declined { decline, .. } => format!("declined {:?}", decline.reason),
+        Exchange::Unclear { reason, kept, .. } => {
+            let amount = kept.iter().find(|element| element.name == "4");
+            let amount = amount.map_or("", |element| &element.value);
+            format!("unclear {reason:?} {amount}")
+        }
+        Exchange::OriginalUnknown { .. } => "original unknown".to_owned(),
+        other => format!("{other:?}"),
+    };
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn amount_code_and_unreadable_parts_have_one_meaning_each() {
+    let profile = template();
+    let dialect = Dialect::builtin("iso1987-ascii-hex").unwrap();
+    let rows = ANSWERS
+        .lines()
+        .filter(|row| !row.is_empty() && !row.starts_with('#'));
+    for row in rows {
+        let columns: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [code, amount, currency, further, authorization, reversal] = columns[..] else {
+            panic!("{row}");
+        };
+        let bytes = answer(code, amount, currency, further);
+        let decoded = dialect.decode(&bytes);
+        let message = match &decoded {
+            Ok(message) => message,
+            Err(error) => error.partial().unwrap(),
+        };
+        for (kind, expected) in [
+            (OperationKind::Authorization, authorization),
+            (OperationKind::Reversal, reversal),
+        ] {
+            let sent = profile.messages.get(kind).unwrap();
+            let outcome = outcome_of(message, sent, profile.subelements, ASKED, 900);
+            assert_eq!(in_short(&outcome), expected, "{row}");
+            assert_eq!(outcome.bank_us(), Some(900));
+        }
+    }
+}
+
+/// A host says by an element that something was wrong, whatever it holds.
+#[test]
+fn an_approval_with_an_error_element_is_none() {
+    let profile = template();
+    let dialect = Dialect::builtin("iso1987-ascii-hex").unwrap();
+    for (kind, expected) in [
+        (OperationKind::Authorization, "unclear AnswerNotUnderstood"),
+        (OperationKind::Reversal, "declined FormatError"),
+    ] {
+        let sent = MessageProfile {
+            error_element: Some(44),
+            ..profile.messages.get(kind).unwrap().clone()
+        };
+        for further in ["44 A022", "44 A0?2"] {
+            let bytes = answer("00", "-", "-", further);
+            let decoded = dialect.decode(&bytes);
+            let message = match &decoded {
+                Ok(message) => message,
+                Err(error) => error.partial().unwrap(),
+            };
+            let outcome = outcome_of(message, &sent, profile.subelements, ASKED, 900);
+            assert_eq!(in_short(&outcome), expected, "{further}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The meanings that a response code can have.
+
+use crate::payment::decline::{DeclineAdvice, DeclineReason, UnknownReason};
+
+/// The meaning of a response code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Meaning {
+    /// The bank approved; or it took an advice.
+    Approved,
+    /// The bank declined.
+    Declined {
+        /// The bank's reason.
+        reason: DeclineReason,
+        /// What the merchant may do next.
+        advice: DeclineAdvice,
+    },
+    /// The bank may hold money, but not as asked for (a partial approval, say), or does not know
+    /// itself: nothing that a merchant could be told for certain, so a reversal is owed. An advice is sent
+    /// again.
+    Unclear(UnknownReason),
+    /// The bank does not know the original of an advice.
+    OriginalUnknown,
+}
+
+impl Meaning {
+    /// The answer decides nothing.
+    pub const UNCLEAR: Self = Self::Unclear(UnknownReason::AnswerNotUnderstood);
+    /// The bank approved another amount than was asked for.
+    pub const PARTLY_APPROVED: Self = Self::Unclear(UnknownReason::AmountDiffers);
+    /// The bank saw the same message before. payswitch writes a message once, so something on the way
+    /// repeated it, and the first copy may be approved.
+    pub const DUPLICATE: Self = Self::Unclear(UnknownReason::DuplicateAtBank);
+
+    /// A decline with the advice that usually goes with the reason.
+    #[must_use]
+    pub const fn declined(reason: DeclineReason) -> Self {
+        Self::Declined {
+            reason,
+            advice: usual_advice(reason),
+        }
+    }
+}
+
+/// The advice that goes with a reason where a profile gives none.
+#[must_use]
+pub const fn usual_advice(reason: DeclineReason) -> DeclineAdvice {
+    use DeclineReason as R;
+    match reason {
+        R::ExpiredCard | R::InvalidCardNumber | R::CvvMismatch | R::IncorrectPin => {
+            DeclineAdvice::CorrectEntry
+        }
+        R::LostCard
+        | R::StolenCard
+        | R::SuspectedFraud
+        | R::StoppedByCardholder
+        | R::AccountClosed => DeclineAdvice::DoNotRetry,
+        R::AuthenticationRequired => DeclineAdvice::Authenticate,
+        R::InsufficientFunds
+        | R::LimitExceeded
+        | R::IssuerUnavailable
+        | R::DuplicateTransmission
+        | R::BankError => DeclineAdvice::RetryLater,
+        R::DoNotHonour
+        | R::PinTriesExceeded
+        | R::NotPermitted
+        | R::InvalidAmount
+        | R::FormatError
+        | R::Other => DeclineAdvice::UseAnotherCard,
+    }
+}
