@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::admin_api;
 use crate::admin_api::records::{AuditOutcome, COMMAND_LINE};
-use crate::card::custody::{self, CustodyError, MasterKey, Purpose};
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
 use crate::card::keys::{SealingKeys, SealingKeysError};
+use crate::card::master_key::{self, MasterKey, MasterKeyError, Purpose};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -76,7 +76,7 @@ pub enum StartError {
     },
     /// The master key, or a key that it wraps.
     #[error(transparent)]
-    Custody(#[from] CustodyError),
+    MasterKey(#[from] MasterKeyError),
     /// The keys that cards are sealed to.
     #[error(transparent)]
     SealingKeys(#[from] SealingKeysError),
@@ -144,7 +144,7 @@ impl Parts {
         let loader_key = Arc::clone(&master_key);
         let hosts_options = HostsOptions {
             key_loader: Some(Arc::new(move |path: &Path| {
-                custody::read_private_key_pem(path, &loader_key).map_err(io::Error::other)
+                master_key::read_private_key_pem(path, &loader_key).map_err(io::Error::other)
             })),
             ..HostsOptions::default()
         };
@@ -164,7 +164,7 @@ fn merchant_api_tls(
     master_key: &MasterKey,
 ) -> Result<rustls::ServerConfig, StartError> {
     let certificate = read(&config.certificate)?;
-    let private_key = custody::read_private_key_pem(&config.private_key, master_key)?;
+    let private_key = master_key::read_private_key_pem(&config.private_key, master_key)?;
     let client_ca = config.client_ca.as_deref().map(read).transpose()?;
     let clients = client_ca
         .as_deref()
@@ -177,7 +177,7 @@ fn admin_api_tls(
     master_key: &MasterKey,
 ) -> Result<rustls::ServerConfig, StartError> {
     let certificate = read(&config.certificate)?;
-    let private_key = custody::read_private_key_pem(&config.private_key, master_key)?;
+    let private_key = master_key::read_private_key_pem(&config.private_key, master_key)?;
     let client_ca = read(&config.client_ca)?;
     let clients = ClientCertificates::Mandatory(&client_ca);
     Ok(tls::server_config(&certificate, &private_key, clients)?)
@@ -429,7 +429,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> 
 }
 
 /// What API keys are hashed under.
-fn pepper(master_key: &MasterKey) -> Result<Pepper, CustodyError> {
+fn pepper(master_key: &MasterKey) -> Result<Pepper, MasterKeyError> {
     Ok(Pepper::new(
         master_key.derive(Purpose::ApiKeyPepper)?.as_bytes(),
     ))
@@ -440,7 +440,7 @@ fn pepper(master_key: &MasterKey) -> Result<Pepper, CustodyError> {
 pub enum IssueError {
     /// The master key.
     #[error(transparent)]
-    Custody(#[from] CustodyError),
+    MasterKey(#[from] MasterKeyError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -15,8 +15,8 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
-use crate::card::custody::{self, CustodyError};
 use crate::card::key_files::KeyFileError;
+use crate::card::master_key::{self, MasterKeyError};
 use crate::payment::ids::{MerchantId, OperatorName};
 use crate::payment::moment::UnixMillis;
 
@@ -50,7 +50,7 @@ pub enum CertsError {
     },
     /// A key can't be read, or wrapped and written.
     #[error(transparent)]
-    Custody(#[from] CustodyError),
+    MasterKey(#[from] MasterKeyError),
     /// A file is there already, or can't be read or written; or the folder can't be made.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -78,7 +78,7 @@ impl Identity {
     /// The private key, PKCS #8 in PEM.
     #[must_use]
     pub fn key_pem(&self) -> Zeroizing<Vec<u8>> {
-        custody::private_key_pem(&self.pkcs8)
+        master_key::private_key_pem(&self.pkcs8)
     }
 }
 

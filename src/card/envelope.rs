@@ -8,7 +8,6 @@ mod content_key;
 
 use std::fmt;
 
-use super::custody::MasterKey;
 use super::fault::SealedCardFault;
 use super::header::{
     Algorithm, Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S, MAX_SESSION_SETUP_AGE_S,
@@ -16,6 +15,7 @@ use super::header::{
 use super::jwe::Compact;
 use super::key_folder::KeyFolder;
 use super::keys::{SealingKeys, SealingKeysError};
+use super::master_key::MasterKey;
 use super::pan::Card;
 use super::payload::{parse_card, parse_session_key};
 use super::session::SealingSession;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::custody::MasterKey;
 use super::keys::SealingKeys;
+use super::master_key::MasterKey;
 use crate::payment::moment::UnixMillis;
 
 /// The shortest time between two looks, in milliseconds: anybody can name keys that there are not.

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::custody::{self, CustodyError, MasterKey};
 use super::header::Algorithm;
 use super::key_files::{Existing, KeyFileError, write_public_file};
+use super::master_key::{self, MasterKey, MasterKeyError};
 use super::sealing_key::{KeyNotMade, KeyState, MIN_RSA_BITS, PublicJwk, SealingKey};
 
 /// The most sealing keys at once, active and retiring.
@@ -27,7 +27,7 @@ const KEY_FILE_EXTENSION: &str = "pem";
 pub enum SealingKeysError {
     /// A key can't be read, or wrapped and written.
     #[error(transparent)]
-    Custody(#[from] CustodyError),
+    MasterKey(#[from] MasterKeyError),
     /// The JWKS can't be written.
     #[error(transparent)]
     File(#[from] KeyFileError),
@@ -209,7 +209,7 @@ fn read_folder(
     paths
         .into_iter()
         .map(|path| {
-            let pkcs8 = custody::read_private_key(&path, master_key)?;
+            let pkcs8 = master_key::read_private_key(&path, master_key)?;
             SealingKey::from_pkcs8(&pkcs8, state).ok_or(SealingKeysError::Unsuitable { path })
         })
         .collect()
@@ -223,7 +223,7 @@ fn write_key(
     master_key: &MasterKey,
 ) -> Result<(), SealingKeysError> {
     let path = folder.join(format!("{prefix}-{}.{KEY_FILE_EXTENSION}", key.kid()));
-    Ok(custody::write_wrapped(
+    Ok(master_key::write_wrapped(
         &path,
         pkcs8,
         master_key,

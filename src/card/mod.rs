@@ -13,10 +13,9 @@
 //! - [`seal`]: the client's side: sealing.
 //! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
 //! - `payload`: what is inside an envelope once it is decrypted.
-//! - [`custody`]: the master key, what is derived from it, and private keys wrapped under it.
+//! - [`master_key`]: the master key, what is derived from it, and private keys wrapped under it.
 //! - [`key_files`]: files of keys and certificates: written whole, and who may read them.
 
-pub mod custody;
 pub mod envelope;
 pub mod fault;
 pub mod header;
@@ -24,6 +23,7 @@ pub mod jwe;
 pub mod key_files;
 pub mod key_folder;
 pub mod keys;
+pub mod master_key;
 pub mod pan;
 mod payload;
 pub mod seal;

@@ -14,9 +14,9 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use super::custody::{CustodyError, MasterKey, Purpose};
 use super::header::MAX_SESSION_LIFETIME_S;
 use super::jwe::{CONTENT_KEY_BYTES, content_key, decode, encode};
+use super::master_key::{MasterKey, MasterKeyError, Purpose};
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 
@@ -79,14 +79,14 @@ impl fmt::Debug for Tickets {
 }
 
 impl Tickets {
-    pub(super) fn new(master_key: &MasterKey) -> Result<Self, CustodyError> {
+    pub(super) fn new(master_key: &MasterKey) -> Result<Self, MasterKeyError> {
         let key = master_key.derive(Purpose::SessionTickets)?;
         let nonce_key = master_key.derive(Purpose::SessionTicketNonces)?;
         let lifetime_s = MAX_SESSION_LIFETIME_S.unsigned_abs();
         Ok(Self {
             key: UnboundKey::new(&AES_256_GCM, key.as_bytes())
                 .map(LessSafeKey::new)
-                .map_err(|_| CustodyError::Refused("take a ticket key"))?,
+                .map_err(|_| MasterKeyError::Refused("take a ticket key"))?,
             nonce_key: hmac::Key::new(hmac::HMAC_SHA256, nonce_key.as_bytes()),
             ready: moka::sync::Cache::builder()
                 .max_capacity(MAX_READY_SESSIONS)

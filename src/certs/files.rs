@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{CertsError, DevelopmentPki, HostPki, Identity, Root};
-use crate::card::custody::{self, MasterKey};
 use crate::card::key_files::{Existing, KeyFileError, write_private_file, write_public_file};
+use crate::card::master_key::{self, MasterKey};
 
 /// Which private keys are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl DevelopmentPki {
         self.write(folder, root_keys, existing, |path, pkcs8| {
             Ok(write_private_file(
                 path,
-                &custody::private_key_pem(pkcs8),
+                &master_key::private_key_pem(pkcs8),
                 existing,
             )?)
         })
@@ -48,7 +48,9 @@ impl DevelopmentPki {
     ) -> Result<Vec<PathBuf>, CertsError> {
         let existing = Existing::Replace;
         self.write(folder, RootKeys::Forget, existing, |path, pkcs8| {
-            Ok(custody::write_wrapped(path, pkcs8, master_key, existing)?)
+            Ok(master_key::write_wrapped(
+                path, pkcs8, master_key, existing,
+            )?)
         })
     }
 
@@ -66,7 +68,10 @@ impl DevelopmentPki {
         let identity = |name: &str| -> Result<Identity, CertsError> {
             Ok(Identity {
                 certificate_pem: read_certificate(&folder.join(format!("{name}.pem")))?,
-                pkcs8: custody::read_private_key(&folder.join(format!("{name}.key")), master_key)?,
+                pkcs8: master_key::read_private_key(
+                    &folder.join(format!("{name}.key")),
+                    master_key,
+                )?,
             })
         };
         let host = |name: &'static str| -> Result<HostPki, CertsError> {

@@ -12,8 +12,8 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::files::RootKeys;
 use super::*;
-use crate::card::custody::MasterKey;
 use crate::card::key_files::Existing;
+use crate::card::master_key::MasterKey;
 use crate::clock::{Clock as _, SystemClock};
 use crate::random::Random;
 

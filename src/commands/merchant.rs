@@ -13,7 +13,7 @@ use super::moment::second;
 use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::app;
-use crate::card::custody::{self, MasterKey};
+use crate::card::master_key::{self, MasterKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::hosts::message::local_clock::is_time_zone;
@@ -249,7 +249,7 @@ fn try_master_key(sealing_keys: &Path, master_key: &MasterKey) -> Result<(), Com
     for entry in entries {
         let path = entry?.path();
         if path.is_file() && path.extension().is_some_and(|ending| ending == "pem") {
-            custody::read_private_key(&path, master_key)?;
+            master_key::read_private_key(&path, master_key)?;
         }
     }
     Ok(())
@@ -319,7 +319,7 @@ mod tests {
         // With nothing to open, nothing can be told.
         try_master_key(&keys, &other).unwrap();
         try_master_key(&folder.join("absent"), &other).unwrap();
-        custody::write_wrapped(&keys.join("p256.pem"), b"key", &ours, Existing::Refuse).unwrap();
+        master_key::write_wrapped(&keys.join("p256.pem"), b"key", &ours, Existing::Refuse).unwrap();
         try_master_key(&keys, &ours).unwrap();
         let error = try_master_key(&keys, &other).unwrap_err().to_string();
         assert!(error.contains("p256.pem"), "{error}");

@@ -24,7 +24,7 @@ impl Config {
             })?;
             figment = figment.merge(Toml::file_exact(path));
         }
-        // The master key is a secret, not a setting: only the custody of keys reads it.
+        // The master key is a secret, not a setting: only `card::master_key` reads it.
         let environment = Env::prefixed(ENVIRONMENT_PREFIX)
             .filter(|key| key.as_str().contains("__") || key == "environment")
             .split("__");

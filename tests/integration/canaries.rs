@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bank_sim::test_cards::TEST_CARDS;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use payswitch::card::custody::{self, MasterKey};
+use payswitch::card::master_key::{self, MasterKey};
 use payswitch::merchant_api::pb;
 use payswitch::random::Random;
 
@@ -52,7 +52,7 @@ fn private_keys(data: &Path) -> Vec<(String, Vec<Vec<u8>>)> {
         ways(text(&path).trim().as_bytes()),
     )];
     for (path, _) in contents(data, &[]) {
-        if let Ok(pkcs8) = custody::read_private_key(&path, &master_key) {
+        if let Ok(pkcs8) = master_key::read_private_key(&path, &master_key) {
             // Beyond the algorithm's identifiers, within the private numbers, for EC and for RSA.
             let middle = if pkcs8.len() < 200 { 36..66 } else { 400..440 };
             let name = format!("the key in {}", path.display());

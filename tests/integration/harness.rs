@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bank_sim::RunningSim;
 use payswitch::app;
-use payswitch::card::custody::MasterKey;
 use payswitch::card::header::Algorithm;
+use payswitch::card::master_key::MasterKey;
 use payswitch::card::seal::Recipient;
 use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::clock::{Clock as _, SystemClock};

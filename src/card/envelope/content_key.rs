@@ -7,13 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ring::aead::LessSafeKey;
 use zeroize::Zeroizing;
 
-use crate::card::custody::{CustodyError, MasterKey};
 use crate::card::header::{Algorithm, EphemeralKey, Header};
 use crate::card::jwe::{
     CONTENT_KEY_BYTES, Compact, P256_BYTES, P256_POINT_BYTES, content_key, decode,
 };
 use crate::card::key_folder::KeyFolder;
 use crate::card::keys::{SealingKeys, SealingKeysError};
+use crate::card::master_key::{MasterKey, MasterKeyError};
 use crate::card::sealing_key::{KeyNotMade, SealingKey};
 use crate::card::session::{SealingSession, Session, Tickets};
 use crate::payment::ids::MerchantId;
@@ -33,7 +33,7 @@ impl Decoy {
         let (key, _) = SealingKey::generate_p256()?;
         let (other, _) = SealingKey::generate_p256()?;
         let point = other.p256_point().ok_or(KeyNotMade { kind: "P-256" })?;
-        let bytes = Zeroizing::new(random.bytes().map_err(CustodyError::from)?);
+        let bytes = Zeroizing::new(random.bytes().map_err(MasterKeyError::from)?);
         let content_key = content_key(&bytes).ok_or(KeyNotMade { kind: "AES-256" })?;
         Ok(Self {
             key,

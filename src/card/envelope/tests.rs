@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 
 use super::content_key::ephemeral_point;
 use super::*;
-use crate::card::custody;
 use crate::card::header::{Algorithm, EphemeralKey};
 use crate::card::jwe::{P256_POINT_BYTES, concat_kdf, content_key, decode, encode};
 use crate::card::key_files::Existing;
+use crate::card::master_key;
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{CardClaims, Recipient, SessionClaims, SessionKey};
 use crate::card::sealing_key::{KeyState, SealingKey};
@@ -394,7 +394,7 @@ fn a_key_that_is_not_known_is_looked_for_again() {
     let sealed_to_new_key = || {
         let (key, pkcs8) = SealingKey::generate_p256().unwrap();
         let path = folder.join(format!("p256-{}.pem", key.kid()));
-        custody::write_wrapped(&path, &pkcs8, &master_key, Existing::Refuse).unwrap();
+        master_key::write_wrapped(&path, &pkcs8, &master_key, Existing::Refuse).unwrap();
         let jwks = SealingKeys::new([key]).jwks();
         let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM).unwrap();
         recipient.seal_card(&card(), &claims()).unwrap()

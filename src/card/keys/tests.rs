@@ -51,7 +51,7 @@ fn keys_are_made_once_and_found_again() {
     let foreign = SealingKeys::load_or_generate(&folder.0, true, &master_key(2));
     assert!(matches!(
         foreign,
-        Err(SealingKeysError::Custody(CustodyError::NotOurs { .. }))
+        Err(SealingKeysError::MasterKey(MasterKeyError::NotOurs { .. }))
     ));
     for entry in std::fs::read_dir(&folder.0).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
@@ -129,7 +129,7 @@ fn unsuitable_keys_are_refused() {
     for der in [small.as_der().unwrap().as_ref(), p384.as_ref(), b"nonsense"] {
         assert!(SealingKey::from_pkcs8(der, KeyState::Active).is_none());
         let path = folder.0.join("a.pem");
-        custody::write_wrapped(&path, der, &master_key(1), Existing::Replace).unwrap();
+        master_key::write_wrapped(&path, der, &master_key(1), Existing::Replace).unwrap();
         let error = SealingKeys::load_or_generate(&folder.0, false, &master_key(1)).unwrap_err();
         assert!(
             matches!(error, SealingKeysError::Unsuitable { .. }),

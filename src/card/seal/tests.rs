@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::card::custody::{MasterKey, private_key_pem};
 use crate::card::envelope::{Binding, Opener};
 use crate::card::keys::SealingKeys;
+use crate::card::master_key::{MasterKey, private_key_pem};
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::sealing_key::SealingKey;
 use crate::clock::SystemClock;

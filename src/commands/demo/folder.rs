@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::app;
-use crate::card::custody::{self, MasterKey};
 use crate::card::key_files::{Existing, write_private_file, write_public_file};
+use crate::card::master_key::{self, MasterKey};
 use crate::certs::DevelopmentPki;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::CommandError;
@@ -115,14 +115,14 @@ pub(super) async fn merchant_key(
         store.insert_merchant(&merchant(merchant_id)?).await?;
     }
     if path.exists() {
-        let key = String::from_utf8(custody::read_private_key(&path, master_key)?.to_vec())?;
+        let key = String::from_utf8(master_key::read_private_key(&path, master_key)?.to_vec())?;
         let known = key.split('.').next().unwrap_or_default();
         if store.api_key(known).await?.is_some() {
             return Ok(Zeroizing::new(key));
         }
     }
     let key = app::issue_api_key(store, master_key, Environment::Test, merchant_id, "demo").await?;
-    custody::write_wrapped(&path, key.as_bytes(), master_key, Existing::Replace)?;
+    master_key::write_wrapped(&path, key.as_bytes(), master_key, Existing::Replace)?;
     Ok(key)
 }
 

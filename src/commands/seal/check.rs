@@ -4,12 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use super::arguments::{SealArgs, SealCommandError};
-use crate::card::custody::MasterKey;
 use crate::card::envelope::{Binding, ClearParts, Opener, SealedCard, check_clear_parts};
 use crate::card::fault::SealedCardFault;
 use crate::card::header::Algorithm;
 use crate::card::jwe::MAX_ENVELOPE_BYTES;
 use crate::card::keys::SealingKeys;
+use crate::card::master_key::MasterKey;
 use crate::card::seal;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::CommandError;

@@ -44,7 +44,7 @@ fn a_master_key_file_reads_back_and_derives_the_same_keys() {
     let made = MasterKey::create_file(&path, &Random::SYSTEM).unwrap();
     assert_eq!(mode(&path), 0o600);
     let read = MasterKey::read_file(&path, &Random::SYSTEM).unwrap();
-    assert_eq!(read.tier(), CustodyTier::File);
+    assert_eq!(read.tier(), MasterKeyTier::File);
     let purposes = [
         Purpose::ApiKeyPepper,
         Purpose::SessionTickets,
@@ -58,7 +58,7 @@ fn a_master_key_file_reads_back_and_derives_the_same_keys() {
     }
     assert!(matches!(
         MasterKey::create_file(&path, &Random::SYSTEM),
-        Err(CustodyError::File(KeyFileError::AlreadyThere { .. }))
+        Err(MasterKeyError::File(KeyFileError::AlreadyThere { .. }))
     ));
 }
 
@@ -94,7 +94,7 @@ fn a_master_key_that_others_may_read_is_refused() {
         set_mode(&path, given);
         match MasterKey::read_file(&path, &Random::SYSTEM) {
             Ok(_) => assert!(good, "{given:o}"),
-            Err(CustodyError::File(KeyFileError::ReadableByOthers { mode, .. })) => {
+            Err(MasterKeyError::File(KeyFileError::ReadableByOthers { mode, .. })) => {
                 assert!(!good && mode == given, "{given:o}");
             }
             Err(error) => panic!("{given:o}: {error}"),
@@ -119,7 +119,7 @@ fn a_malformed_master_key_is_refused() {
     let long = STANDARD.encode([1; 33]);
     for text in ["", "secret", "AAAA", &long, &long[..43]] {
         let error = MasterKey::from_base64(text, &Random::SYSTEM).unwrap_err();
-        assert!(matches!(error, CustodyError::MalformedMasterKey { .. }));
+        assert!(matches!(error, MasterKeyError::MalformedMasterKey { .. }));
         assert!(text.len() < 5 || !error.to_string().contains(text));
     }
 }
@@ -138,7 +138,7 @@ fn a_wrapped_key_opens_under_its_own_name_and_master_key_only() {
     assert!(!text.contains(&STANDARD.encode(&pkcs8)[..20]));
     assert_eq!(*read_private_key(&path, &ours).unwrap(), pkcs8);
 
-    let not_ours = |result| matches!(result, Err(CustodyError::NotOurs { .. }));
+    let not_ours = |result| matches!(result, Err(MasterKeyError::NotOurs { .. }));
     assert!(not_ours(read_private_key(&path, &other)));
     let renamed = folder.join("acquirer.key");
     fs::copy(&path, &renamed).unwrap();
@@ -150,7 +150,7 @@ fn a_wrapped_key_opens_under_its_own_name_and_master_key_only() {
     let again = write_wrapped(&path, &pkcs8, &ours, Existing::Refuse);
     assert!(matches!(
         again,
-        Err(CustodyError::File(KeyFileError::AlreadyThere { .. }))
+        Err(MasterKeyError::File(KeyFileError::AlreadyThere { .. }))
     ));
     write_wrapped(&path, &pkcs8, &ours, Existing::Replace).unwrap();
     assert_eq!(*read_private_key(&path, &ours).unwrap(), pkcs8);

@@ -30,16 +30,16 @@ const PLAIN_LABEL: &str = "PRIVATE KEY";
 const WRAPPED_LABEL: &str = "PAYSWITCH WRAPPED KEY";
 const NONCE_BYTES: usize = 12;
 
-/// Where the master key came from: the tiers of custody, the weakest first.
+/// Where the master key came from, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CustodyTier {
+pub enum MasterKeyTier {
     /// An environment variable: development only, because the environment is easily read.
     Environment,
     /// A file that only its owner may read.
     File,
 }
 
-impl fmt::Display for CustodyTier {
+impl fmt::Display for MasterKeyTier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Environment => "environment variable (development only)",
@@ -50,7 +50,7 @@ impl fmt::Display for CustodyTier {
 
 /// What went wrong with a key.
 #[derive(Debug, thiserror::Error)]
-pub enum CustodyError {
+pub enum MasterKeyError {
     /// Neither the environment nor the configuration names a master key.
     #[error("no master key: set `card.master_key_file`, or {MASTER_KEY_VARIABLE} in development")]
     NoMasterKey,
@@ -131,7 +131,7 @@ impl fmt::Debug for DerivedKey {
 #[derive(Clone)]
 pub struct MasterKey {
     bytes: Zeroizing<[u8; KEY_BYTES]>,
-    tier: CustodyTier,
+    tier: MasterKeyTier,
     /// Where the nonces of wrapped keys come from.
     random: Random,
 }
@@ -148,20 +148,20 @@ impl MasterKey {
     ///
     /// # Errors
     /// When there is none, it is malformed, or others than its owner may read the file.
-    pub fn load(file: Option<&Path>, random: &Random) -> Result<Self, CustodyError> {
+    pub fn load(file: Option<&Path>, random: &Random) -> Result<Self, MasterKeyError> {
         if let Ok(text) = std::env::var(MASTER_KEY_VARIABLE) {
             return Self::from_base64(&Zeroizing::new(text), random);
         }
-        Self::read_file(file.ok_or(CustodyError::NoMasterKey)?, random)
+        Self::read_file(file.ok_or(MasterKeyError::NoMasterKey)?, random)
     }
 
     /// A master key from base64, as the environment has it.
     ///
     /// # Errors
     /// When it is not 32 bytes in base64.
-    pub fn from_base64(text: &str, random: &Random) -> Result<Self, CustodyError> {
-        Self::decode(text, CustodyTier::Environment, random).ok_or_else(|| {
-            CustodyError::MalformedMasterKey {
+    pub fn from_base64(text: &str, random: &Random) -> Result<Self, MasterKeyError> {
+        Self::decode(text, MasterKeyTier::Environment, random).ok_or_else(|| {
+            MasterKeyError::MalformedMasterKey {
                 place: MASTER_KEY_VARIABLE.into(),
             }
         })
@@ -171,11 +171,11 @@ impl MasterKey {
     ///
     /// # Errors
     /// When it can't be read, is malformed, or others than its owner may read it.
-    pub fn read_file(path: &Path, random: &Random) -> Result<Self, CustodyError> {
+    pub fn read_file(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         refuse_readable_by_others(path)?;
         let text = read_text(path)?;
-        Self::decode(&text, CustodyTier::File, random).ok_or_else(|| {
-            CustodyError::MalformedMasterKey {
+        Self::decode(&text, MasterKeyTier::File, random).ok_or_else(|| {
+            MasterKeyError::MalformedMasterKey {
                 place: format!("`{}`", path.display()),
             }
         })
@@ -185,21 +185,21 @@ impl MasterKey {
     ///
     /// # Errors
     /// When the file is there already or can't be written.
-    pub fn create_file(path: &Path, random: &Random) -> Result<Self, CustodyError> {
+    pub fn create_file(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         let bytes = Zeroizing::new(random.bytes::<KEY_BYTES>()?);
         let mut text = Zeroizing::new(STANDARD.encode(*bytes));
         text.push('\n');
         write_private_file(path, text.as_bytes(), Existing::Refuse)?;
         Ok(Self {
             bytes,
-            tier: CustodyTier::File,
+            tier: MasterKeyTier::File,
             random: random.clone(),
         })
     }
 
     /// Where it came from: for the log at start.
     #[must_use]
-    pub fn tier(&self) -> CustodyTier {
+    pub fn tier(&self) -> MasterKeyTier {
         self.tier
     }
 
@@ -207,17 +207,17 @@ impl MasterKey {
     ///
     /// # Errors
     /// When the cryptographic library refuses, which it has no reason to.
-    pub fn derive(&self, purpose: Purpose) -> Result<DerivedKey, CustodyError> {
+    pub fn derive(&self, purpose: Purpose) -> Result<DerivedKey, MasterKeyError> {
         let mut key = DerivedKey([0; KEY_BYTES]);
         hkdf::Salt::new(hkdf::HKDF_SHA256, b"payswitch master key")
             .extract(&*self.bytes)
             .expand(&[purpose.label()], hkdf::HKDF_SHA256)
             .and_then(|okm| okm.fill(&mut key.0))
-            .map_err(|_| CustodyError::Refused("derive a key"))?;
+            .map_err(|_| MasterKeyError::Refused("derive a key"))?;
         Ok(key)
     }
 
-    fn decode(text: &str, tier: CustodyTier, random: &Random) -> Option<Self> {
+    fn decode(text: &str, tier: MasterKeyTier, random: &Random) -> Option<Self> {
         let decoded = Zeroizing::new(STANDARD.decode(text.trim_end()).ok()?);
         let bytes = Zeroizing::new(<[u8; KEY_BYTES]>::try_from(decoded.as_slice()).ok()?);
         Some(Self {
@@ -227,11 +227,11 @@ impl MasterKey {
         })
     }
 
-    fn wrapping_key(&self) -> Result<LessSafeKey, CustodyError> {
+    fn wrapping_key(&self) -> Result<LessSafeKey, MasterKeyError> {
         let key = self.derive(Purpose::KeyWrapping)?;
         UnboundKey::new(&AES_256_GCM, key.as_bytes())
             .map(LessSafeKey::new)
-            .map_err(|_| CustodyError::Refused("take a wrapping key"))
+            .map_err(|_| MasterKeyError::Refused("take a wrapping key"))
     }
 }
 
@@ -246,9 +246,9 @@ impl MasterKey {
 pub fn read_private_key(
     path: &Path,
     master_key: &MasterKey,
-) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
+) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
     let text = read_text(path)?;
-    let not_a_key = || CustodyError::NotAPrivateKey { path: path.into() };
+    let not_a_key = || MasterKeyError::NotAPrivateKey { path: path.into() };
     if let Some(der) = decode_pem(&text, PLAIN_LABEL) {
         if let Some(mode) = mode_readable_by_others(path) {
             warn!(
@@ -268,7 +268,7 @@ pub fn read_private_key(
     let opened = master_key
         .wrapping_key()?
         .open_in_place(nonce, Aad::from(file_name(path)), sealed)
-        .map_err(|_| CustodyError::NotOurs { path: path.into() })?;
+        .map_err(|_| MasterKeyError::NotOurs { path: path.into() })?;
     Ok(Zeroizing::new(opened.to_vec()))
 }
 
@@ -280,7 +280,7 @@ pub fn read_private_key(
 pub fn read_private_key_pem(
     path: &Path,
     master_key: &MasterKey,
-) -> Result<Zeroizing<Vec<u8>>, CustodyError> {
+) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
     Ok(private_key_pem(&read_private_key(path, master_key)?))
 }
 
@@ -299,7 +299,7 @@ pub fn write_wrapped(
     pkcs8: &[u8],
     master_key: &MasterKey,
     existing: Existing,
-) -> Result<(), CustodyError> {
+) -> Result<(), MasterKeyError> {
     let nonce = master_key.random.bytes::<NONCE_BYTES>()?;
     let mut sealed = Zeroizing::new(pkcs8.to_vec());
     let tag = master_key
@@ -309,7 +309,7 @@ pub fn write_wrapped(
             Aad::from(file_name(path)),
             &mut sealed,
         )
-        .map_err(|_| CustodyError::Refused("wrap a key"))?;
+        .map_err(|_| MasterKeyError::Refused("wrap a key"))?;
     let wrapped = [nonce.as_slice(), &sealed, tag.as_ref()].concat();
     Ok(write_private_file(
         path,
