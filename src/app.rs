@@ -33,9 +33,11 @@ use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::Dependencies;
 use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
 use crate::net::Net;
+use crate::operations::card_custody::{CardCustody, CardCustodyError};
 use crate::operations::conclude::LONGEST;
 use crate::operations::flow::FlowTable;
-use crate::operations::machine::Operations;
+use crate::operations::machine::{Operations, OperationsParts};
+use crate::payment::custody::CustodyTimes;
 use crate::payment::ids::{AuditId, MerchantId, OperatorName};
 use crate::random::{NoEntropy, Random};
 use crate::store::Store;
@@ -80,6 +82,9 @@ pub enum StartError {
     /// The keys that cards are sealed to.
     #[error(transparent)]
     SealingKeys(#[from] SealingKeysError),
+    /// The data keys of cards in custody.
+    #[error(transparent)]
+    CardCustody(#[from] CardCustodyError),
     /// A host profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -251,20 +256,33 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         notices,
     )?;
     let hosts = Arc::new(hosts);
+    let custody = CardCustody::open(
+        store.clone(),
+        &parts.master_key,
+        Arc::clone(&clock),
+        &random,
+        CustodyTimes {
+            late_days: config.card.late_days,
+            refund_days: config.card.refund_days,
+        },
+        hosts.longest_hold_days(),
+    );
+    let custody = Arc::new(custody.await?);
     let authorization = Arc::new(Authorization {
         opener: Arc::clone(&opener),
         test_payment_methods: TestPaymentMethods::new(config.environment == Environment::Test),
         hosts: Arc::clone(&hosts),
     });
-    let operations = Arc::new(Operations::new(
-        store.clone(),
-        Numbers::new(store.clone(), NUMBERS_AT_ONCE),
-        Arc::clone(&hosts),
-        FlowTable::default().with(&authorization),
-        Arc::clone(&clock),
-        random.clone(),
-        config.merchant_api.concurrent_calls,
-    ));
+    let operations = Arc::new(Operations::new(OperationsParts {
+        store: store.clone(),
+        numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
+        hosts: Arc::clone(&hosts),
+        custody: Arc::clone(&custody),
+        flows: FlowTable::default().with(&authorization),
+        clock: Arc::clone(&clock),
+        random: random.clone(),
+        limit: config.merchant_api.concurrent_calls,
+    }));
     if store.exclusive() {
         // Nobody else can have this database open, so whatever is unfinished was left by the dead.
         let resolved = operations.recover_all().await?;
@@ -295,6 +313,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         let dependencies = admin_api::server::Dependencies {
             store: store.clone(),
             lines: Arc::new(Arc::clone(&hosts)),
+            custody: Arc::clone(&custody),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -313,6 +332,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         is_ready,
         stopped,
     ));
+    tokio::spawn(custody.look_after_keys_until(stopping.clone()));
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));
     let following_readiness = tokio::spawn(follow_readiness(

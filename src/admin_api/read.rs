@@ -67,6 +67,22 @@ fn name<T: std::str::FromStr>(
     findings.keep(field, "1 to 40 characters of a-z 0-9 - _", read)
 }
 
+/// Reads the token of a page, which names the last item of the page before: `Some(None)` for the first page.
+pub(super) fn page_token<T: std::str::FromStr>(
+    findings: &mut Findings,
+    text: &str,
+) -> Option<Option<T>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    if !findings.no_clear_card("page_token", text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    let token = findings.keep("page_token", "the next_page_token of the page before", read);
+    token.map(Some)
+}
+
 /// Reads a role.
 pub(super) fn role(findings: &mut Findings, number: i32) -> Option<OperatorRole> {
     let read = match pb::OperatorRole::try_from(number) {

@@ -9,14 +9,17 @@ use super::gate::Gate;
 use super::lines::HostLines;
 use super::pb;
 use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_SERVICE};
+use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
 use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
 use super::rpc::audit_service::AuditApi;
 use super::rpc::audited::Audited;
+use super::rpc::custody_service::CustodyApi;
 use super::rpc::host_service::HostApi;
 use super::rpc::operator_service::OperatorApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
+use crate::operations::card_custody::CardCustody;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::store::Store;
@@ -24,7 +27,12 @@ use crate::store::Store;
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
 /// The services that are served.
-const SERVICES: [&str; 3] = [HOST_SERVICE, AUDIT_SERVICE, OPERATOR_SERVICE];
+const SERVICES: [&str; 4] = [
+    HOST_SERVICE,
+    AUDIT_SERVICE,
+    OPERATOR_SERVICE,
+    CUSTODY_SERVICE,
+];
 
 /// What the operators' API needs of the other modules.
 pub struct Dependencies {
@@ -32,6 +40,8 @@ pub struct Dependencies {
     pub store: Store,
     /// The lines to the bank hosts.
     pub lines: Arc<dyn HostLines>,
+    /// The custody of cards.
+    pub custody: Arc<CardCustody>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -54,6 +64,7 @@ pub async fn serve(
     let Dependencies {
         store,
         lines,
+        custody,
         clock,
         random,
     } = dependencies;
@@ -71,12 +82,18 @@ pub async fn serve(
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
         AuditServiceServer::new(AuditApi { store }).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let custody = CustodyServiceServer::new(CustodyApi {
+        custody,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let door = Door {
         routes: Routes::new(gate.before(hosts))
             .add_service(gate.before(audit))
-            .add_service(gate.before(operators)),
+            .add_service(gate.before(operators))
+            .add_service(gate.before(custody)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

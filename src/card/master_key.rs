@@ -96,6 +96,12 @@ pub enum Purpose {
     SessionTicketNonces,
     /// Wraps private key files (AES-256-GCM).
     KeyWrapping,
+    /// Wraps the data keys of cards in custody (AES-256-GCM).
+    DataKeyWrapping,
+    /// Makes the hashes by which a merchant knows a card again (HMAC-SHA256).
+    CardFingerprints,
+    /// Makes the hashes by which the installation knows a card again (HMAC-SHA256).
+    CardVelocity,
 }
 
 impl Purpose {
@@ -105,6 +111,9 @@ impl Purpose {
             Self::SessionTickets => b"payswitch v1 session tickets",
             Self::SessionTicketNonces => b"payswitch v1 session ticket nonces",
             Self::KeyWrapping => b"payswitch v1 key wrapping",
+            Self::DataKeyWrapping => b"payswitch v1 data key wrapping",
+            Self::CardFingerprints => b"payswitch v1 card fingerprints",
+            Self::CardVelocity => b"payswitch v1 card velocity",
         }
     }
 }

@@ -13,11 +13,14 @@
 //! - [`seal`]: the client's side: sealing.
 //! - [`test_methods`]: the test payment methods (`pm_test_visa`, ...).
 //! - `payload`: what is inside an envelope once it is decrypted.
+//! - [`custody`]: PAN and expiry, sealed for later messages. [`fingerprint`]: hashes that know a card again.
 //! - [`master_key`]: the master key, what is derived from it, and private keys wrapped under it.
 //! - [`key_files`]: files of keys and certificates: written whole, and who may read them.
 
+pub mod custody;
 pub mod envelope;
 pub mod fault;
+pub mod fingerprint;
 pub mod header;
 pub mod jwe;
 pub mod key_files;

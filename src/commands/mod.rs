@@ -11,6 +11,7 @@ use output::printed;
 pub mod audit;
 pub mod certs;
 pub mod core_dumps;
+pub mod custody;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod error;
@@ -60,6 +61,8 @@ enum Command {
     Operator(operator::OperatorArgs),
     /// Show who changed what, when and why.
     Audit(audit::AuditArgs),
+    /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
+    Custody(custody::CustodyArgs),
     /// Make a development PKI: gateway, merchant, operators, and a private root for each bank host.
     Certs(certs::CertsArgs),
     /// Seal a card, ready to paste into a request.
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Hosts(arguments) => hosts::run(arguments),
         Command::Operator(arguments) => operator::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
+        Command::Custody(arguments) => custody::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Seal(arguments) => seal::run(*arguments),
         Command::Load(arguments) => load::run(&arguments),

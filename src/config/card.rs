@@ -17,6 +17,11 @@ pub struct CardConfig {
     /// The file with the master key that wraps everything secret at rest: 32 bytes in base64.
     /// The environment variable `PAYSWITCH_MASTER_KEY` takes its place (development only).
     pub master_key_file: Option<PathBuf>,
+    /// How many days a card is kept for late messages: after its hold has ended, or after the last message of a
+    /// reversal that the bank did not confirm. 1 to 30.
+    pub late_days: u16,
+    /// How many days a card is kept for refunds after the last capture, 1 to 400.
+    pub refund_days: u16,
 }
 
 impl Default for CardConfig {
@@ -26,6 +31,8 @@ impl Default for CardConfig {
             rsa_sealing_key: true,
             jwks_path: "jwks.json".into(),
             master_key_file: None,
+            late_days: 3,
+            refund_days: 180,
         }
     }
 }

@@ -80,15 +80,22 @@ pub enum ConfigError {
 impl Config {
     /// Refuses a value outside its range. The store checks its own.
     fn check(&self) -> Result<(), ConfigError> {
-        let api = &self.merchant_api;
-        for (key, value) in [
-            ("merchant_api.connections", api.connections),
-            ("merchant_api.concurrent_calls", api.concurrent_calls),
+        let (api, card) = (&self.merchant_api, &self.card);
+        let many = (100_000, "1 to 100000");
+        for (key, value, (most, expected)) in [
+            ("merchant_api.connections", api.connections, many),
+            ("merchant_api.concurrent_calls", api.concurrent_calls, many),
+            ("card.late_days", card.late_days.into(), (30, "1 to 30")),
+            (
+                "card.refund_days",
+                card.refund_days.into(),
+                (400, "1 to 400"),
+            ),
         ] {
-            if !(1..=100_000).contains(&value) {
+            if !(1..=most).contains(&value) {
                 return Err(ConfigError::OutOfRange {
                     key,
-                    expected: "1 to 100000",
+                    expected,
                     got: value.to_string(),
                 });
             }

@@ -236,6 +236,13 @@ impl Hosts {
         self.host(host_id).map_or(0, |host| host.profile.hold_days)
     }
 
+    /// The longest that any host holds an amount, in days; 0 where there is no host.
+    #[must_use]
+    pub fn longest_hold_days(&self) -> u16 {
+        let hold_days = self.hosts.iter().map(|host| host.profile.hold_days);
+        hold_days.max().unwrap_or(0)
+    }
+
     /// How operations of a kind travel to a host, and what follows when the outcome of one is not known;
     /// none where the host has no such operations, or is not known.
     #[must_use]

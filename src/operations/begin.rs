@@ -17,11 +17,12 @@ use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
 use crate::random::Random;
-use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
+use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::RecordedAnswer;
 
 use super::call::{Call, Concluded, OperationError};
+use super::card_custody::CardCustodyError;
 use super::flow::{Flow, NewPayment, Plan, PlannedPayment};
 use super::machine::{Closed, Operations};
 
@@ -39,6 +40,8 @@ struct Intent {
     claim: RequestClaim,
     envelope: Option<EnvelopeUse>,
     payment: Box<Payment>,
+    /// What is kept of the card of a new payment.
+    new_card: Option<NewCard>,
     /// None where the payment is new.
     adjustment: Option<Adjustment>,
     operation: Box<Operation>,
@@ -64,7 +67,10 @@ impl Intent {
             claim: Some(&self.claim),
             envelope: self.envelope.as_ref(),
             payment: Some(match &self.adjustment {
-                None => PaymentChange::New(&self.payment),
+                None => PaymentChange::New {
+                    payment: &self.payment,
+                    card: self.new_card.as_ref(),
+                },
                 Some(adjustment) => PaymentChange::Adjusted {
                     expected: &self.payment,
                     adjustment,
@@ -299,15 +305,29 @@ impl Operations {
         };
         // A message that can't be built has no elements, and will not be sent.
         operation.sent = self.hosts.sent_elements(message).unwrap_or_default();
+        let mut new_card = None;
         let (payment, adjustment) = match plan.payment {
-            PlannedPayment::New(new) => (new_payment(*new, &call.merchant, &operation), None),
+            PlannedPayment::New(new) => {
+                let mut payment = new_payment(*new, &call.merchant, &operation);
+                if let Some(card) = &plan.card {
+                    let sealed = self.custody.seal(card, &call.merchant.id, payment_id).await;
+                    new_card = Some(sealed.map_err(card_not_kept)?);
+                    let fingerprint = self.custody.fingerprint(card, &call.merchant.id);
+                    payment.fingerprint = Some(fingerprint);
+                }
+                (payment, None)
+            }
             PlannedPayment::Adjusted {
                 payment,
-                adjustment,
-            } => match adjustment.apply(payment) {
-                Ok(payment) => (payment, Some(adjustment)),
-                Err(_) => return Ok(None),
-            },
+                mut adjustment,
+            } => {
+                let times = self.custody.times();
+                adjustment.custody = times.end_after(&adjustment.event, adjustment.at);
+                match adjustment.apply(payment) {
+                    Ok(payment) => (payment, Some(adjustment)),
+                    Err(_) => return Ok(None),
+                }
+            }
         };
         Ok(Some(Box::new(Intent {
             claim: RequestClaim {
@@ -318,6 +338,7 @@ impl Operations {
             },
             envelope: plan.envelope,
             payment,
+            new_card,
             adjustment,
             operation,
             original,
@@ -392,6 +413,7 @@ fn new_payment(new: NewPayment, merchant: &Merchant, operation: &Operation) -> B
         amounts: Amounts::ZERO,
         state: new.state,
         card: new.card,
+        fingerprint: None,
         authorization: operation.as_authorization(),
         created_at: operation.created_at,
         updated_at: operation.created_at,
@@ -405,6 +427,16 @@ fn random<R>(source: &Random) -> Result<[u8; 10], OperationError<R>> {
         .map_err(|source| OperationError::NotRecorded {
             source: Box::new(source),
         })
+}
+
+/// A card that can't be kept for a reversal is not sent at all.
+fn card_not_kept<R>(error: CardCustodyError) -> OperationError<R> {
+    match error {
+        CardCustodyError::Store(error) => not_recorded(error),
+        error => OperationError::NotRecorded {
+            source: Box::new(error),
+        },
+    }
 }
 
 /// Before anything was sent, a store that can't record means that nothing will be sent.

@@ -97,12 +97,18 @@ impl Operations {
             now,
         };
         let decision = flow.decide(exchange, &subject);
-        let outcome = Outcome::of(payment, operation, exchange, decision, now)
-            .inspect_err(|error| {
-                let error = error as &dyn std::error::Error;
-                tracing::error!(payment.id = %payment_id, error, "The outcome could not be decided");
-            })
-            .map_err(|_| OperationError::OutcomeNotRecorded { payment_id })?;
+        let outcome = Outcome::of(
+            payment,
+            operation,
+            exchange,
+            decision,
+            (now, self.custody.times()),
+        )
+        .inspect_err(|error| {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(payment.id = %payment_id, error, "The outcome could not be decided");
+        })
+        .map_err(|_| OperationError::OutcomeNotRecorded { payment_id })?;
         if let Some(owed) = &outcome.owed {
             log_reversal_owed(&outcome.operation, owed.reason);
         }

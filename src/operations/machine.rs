@@ -14,6 +14,7 @@ use crate::shares::{Place, Shares};
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
+use super::card_custody::CardCustody;
 use super::flow::FlowTable;
 use super::in_progress::InProgress;
 use super::node_liveness::NodeLiveness;
@@ -23,6 +24,7 @@ pub struct Operations {
     pub(super) store: Store,
     pub(super) numbers: Numbers,
     pub(super) hosts: Arc<Hosts>,
+    pub(super) custody: Arc<CardCustody>,
     pub(super) flows: FlowTable,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Random,
@@ -32,6 +34,27 @@ pub struct Operations {
     tasks: TaskTracker,
     places: Shares<MerchantId>,
     draining: AtomicBool,
+}
+
+/// What a machine is made of.
+pub struct OperationsParts {
+    /// The records.
+    pub store: Store,
+    /// STANs and RRNs.
+    pub numbers: Numbers,
+    /// The lines to the banks.
+    pub hosts: Arc<Hosts>,
+    /// Keeps cards for later messages.
+    pub custody: Arc<CardCustody>,
+    /// The flows.
+    pub flows: FlowTable,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Names payments and operations.
+    pub random: Random,
+    /// The most operations at once, of which each merchant has its share. A caller who gave up makes no room: its
+    /// operation goes on.
+    pub limit: usize,
 }
 
 /// Why the machine takes no operation now. Nothing was recorded.
@@ -44,23 +67,25 @@ pub(super) enum Closed {
 }
 
 impl Operations {
-    /// A machine that takes up to `limit` operations at once, of which each merchant has its share. A caller who
-    /// gave up makes no room: its operation goes on.
+    /// A machine of these parts.
     #[must_use]
-    pub fn new(
-        store: Store,
-        numbers: Numbers,
-        hosts: Arc<Hosts>,
-        flows: FlowTable,
-        clock: Arc<dyn Clock>,
-        random: Random,
-        limit: usize,
-    ) -> Self {
+    pub fn new(parts: OperationsParts) -> Self {
+        let OperationsParts {
+            store,
+            numbers,
+            hosts,
+            custody,
+            flows,
+            clock,
+            random,
+            limit,
+        } = parts;
         let node_id = store.node_id();
         Self {
             store,
             numbers,
             hosts,
+            custody,
             flows,
             clock,
             random,

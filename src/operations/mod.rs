@@ -3,6 +3,7 @@
 //! - [`flow`]: what a flow is, and the table of flows by the kind of their operations.
 //! - [`call`]: the input of an operation, its result, and its errors.
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
+//! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
 //! - `begin`: records the intent, sends it, waits for the bank.
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
@@ -13,6 +14,7 @@
 
 mod begin;
 pub mod call;
+pub mod card_custody;
 pub mod conclude;
 pub mod flow;
 mod in_progress;

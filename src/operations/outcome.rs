@@ -2,6 +2,7 @@
 
 use crate::hosts::exchange::Exchange;
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
+use crate::payment::custody::CustodyTimes;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{self, IllegalTransition};
 use crate::payment::record::{Operation, Payment};
@@ -56,8 +57,9 @@ impl Outcome {
         mut operation: Box<Operation>,
         exchange: &Exchange,
         decision: Decision,
-        at: UnixMillis,
+        (at, custody): (UnixMillis, CustodyTimes),
     ) -> Result<Self, Undecidable> {
+        let custody = custody.end_after(&decision.payment, at);
         for event in decision.operation {
             operation.state = operation::apply(&operation.state, event)?;
         }
@@ -69,6 +71,7 @@ impl Outcome {
             event: decision.payment,
             change: decision.change,
             at,
+            custody,
         };
         let owed = decision.reversal.map(|reason| ReversalOwed {
             operation_id: operation.id,

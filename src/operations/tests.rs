@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::call::{Call, OperationError};
+use super::card_custody;
 use super::conclude::Recorded;
 use super::flow::{Decision, Flow};
 use super::flow::{FlowTable, NewPayment, Plan, PlannedPayment, Subject};
 use super::in_progress::InProgress;
-use super::machine::Operations;
+use super::machine::{Operations, OperationsParts};
 use super::outcome::Outcome;
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
@@ -134,10 +135,10 @@ fn records() -> (Box<Payment>, Box<Operation>) {
 }
 
 /// A folder with a database in it, removed again.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    async fn new(name: &str) -> Self {
+    pub(super) async fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("payswitch-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         let folder = Self(path);
@@ -145,7 +146,7 @@ impl Folder {
         folder
     }
 
-    fn store(&self) -> StoreConfig {
+    pub(super) fn store(&self) -> StoreConfig {
         StoreConfig {
             url: format!("sqlite://{}", self.0.join("test.db").display()),
             ..StoreConfig::default()
@@ -175,15 +176,17 @@ impl Folder {
             .unwrap();
         let numbers = Numbers::new(store.clone(), 100);
         let flows = FlowTable::default().with(&Arc::new(Holding));
-        Operations::new(
+        let custody = card_custody::tests::open(&store, Arc::new(SystemClock)).await;
+        Operations::new(OperationsParts {
             store,
             numbers,
-            Arc::new(hosts),
+            hosts: Arc::new(hosts),
+            custody: Arc::new(custody),
             flows,
-            Arc::new(SystemClock),
-            Random::SYSTEM,
-            1,
-        )
+            clock: Arc::new(SystemClock),
+            random: Random::SYSTEM,
+            limit: 1,
+        })
     }
 }
 
@@ -205,7 +208,10 @@ async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operation>) {
     };
     let intent = Change {
         claim: Some(&claim),
-        payment: Some(PaymentChange::New(&payment)),
+        payment: Some(PaymentChange::New {
+            payment: &payment,
+            card: None,
+        }),
         new_operation: Some(&operation),
         ..Change::default()
     };

@@ -2,6 +2,7 @@
 //! state. It is a difference and no new value, so that two operations of one payment can't undo each other.
 
 use super::amounts::{Amounts, LimitExceeded};
+use super::custody::CustodyEnd;
 use super::moment::UnixMillis;
 use super::record::Payment;
 use super::state::{self, IllegalTransition, PaymentEvent, PaymentState};
@@ -15,6 +16,8 @@ pub struct Adjustment {
     pub change: Amounts,
     /// When.
     pub at: UnixMillis,
+    /// What it changes of how long the card is kept.
+    pub custody: CustodyEnd,
 }
 
 /// An adjustment that the payment can't take. Nothing was changed.

@@ -12,11 +12,13 @@
 //! - [`state`]: the states of a payment and the one function that moves between them.
 //! - [`operation`]: the states of one exchange with a host.
 //! - [`adjustment`]: what an operation changes of its payment.
+//! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
 
 pub mod adjustment;
 pub mod amounts;
+pub mod custody;
 pub mod decline;
 pub mod ids;
 pub mod merchant;

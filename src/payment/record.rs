@@ -64,6 +64,8 @@ pub struct Payment {
     pub state: PaymentState,
     /// What may be shown of the card.
     pub card: CardSummary,
+    /// By which its merchant knows the card again: 64 hex digits; none for payments of versions that made none.
+    pub fingerprint: Option<String>,
     /// The exchange that authorizes it, as the host knows it.
     pub authorization: Authorization,
     /// When it was recorded first.

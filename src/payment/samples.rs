@@ -76,6 +76,7 @@ pub(crate) fn payment_of(operation: &Operation) -> Payment {
             bin: "411111".into(),
             last_four: "1111".into(),
         },
+        fingerprint: None,
         authorization: operation.as_authorization(),
         created_at: operation.created_at,
         updated_at: operation.created_at,

@@ -4,6 +4,7 @@
 //! may happen was decided in `payment/` before.
 
 use crate::payment::adjustment::Adjustment;
+use crate::payment::custody::CustodyEntry;
 use crate::payment::decline::UnknownReason;
 use crate::payment::ids::{MerchantId, OperationId};
 use crate::payment::moment::UnixMillis;
@@ -48,11 +49,25 @@ pub struct EnvelopeUse {
     pub expires_at: UnixMillis,
 }
 
+/// What is kept of the card of a new payment, and never shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCard {
+    /// The card, sealed for later messages.
+    pub entry: CustodyEntry,
+    /// By which the installation knows the card again: 32 hex digits.
+    pub velocity: String,
+}
+
 /// What happens to the payment.
 #[derive(Debug, Clone, Copy)]
 pub enum PaymentChange<'a> {
     /// It is recorded for the first time.
-    New(&'a Payment),
+    New {
+        /// The payment.
+        payment: &'a Payment,
+        /// What is kept of its card.
+        card: Option<&'a NewCard>,
+    },
     /// It is adjusted, whatever else has changed it meanwhile, as long as its state and its limits allow.
     Adjusted {
         /// The payment after the adjustment, if nothing else has changed it.

@@ -108,8 +108,8 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
     let (mut new_payment, mut adjusted) = (None, None);
     match change.payment {
         None => {}
-        Some(PaymentChange::New(payment)) => {
-            new_payment = Some(new_payment_row(texts, payment, &names)?);
+        Some(PaymentChange::New { payment, card }) => {
+            new_payment = Some(new_payment_row(texts, payment, card, &names)?);
         }
         Some(PaymentChange::Adjusted {
             expected,
@@ -160,7 +160,7 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
 /// new is not new, or what goes on has no earlier version.
 fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
     let payment = match change.payment {
-        Some(PaymentChange::New(payment)) => Some((payment, true)),
+        Some(PaymentChange::New { payment, .. }) => Some((payment, true)),
         Some(PaymentChange::Adjusted { expected, .. }) => Some((expected, false)),
         None => None,
     };

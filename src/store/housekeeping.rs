@@ -39,7 +39,7 @@ const CLOSED_NOTE: &str = "the gateway process that held it stopped";
 #[derive(Debug)]
 pub(super) struct Housekeeping {
     pub(super) node_id: NodeId,
-    database: Database,
+    pub(super) database: Database,
     writer: Writer,
     /// The connection of its own, on PostgreSQL; none before it is needed, or after it was lost.
     connection: Mutex<Option<NativeConnection>>,

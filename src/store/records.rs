@@ -314,3 +314,35 @@ pub struct Page<T> {
     /// Where the next page begins; `None` at the end.
     pub next: Option<PaymentCursor>,
 }
+
+/// A data key of cards in custody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CustodyKey {
+    /// Its version, from 1. The highest one seals.
+    pub key_version: i64,
+    /// The key, wrapped, base64url.
+    pub wrapped: String,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it is to be destroyed, whatever it still seals.
+    pub expires_at: UnixMillis,
+    /// How many cards it sealed when they were counted last; none before that.
+    pub entries: Option<i64>,
+    /// When they are to be counted again.
+    pub next_count: UnixMillis,
+}
+
+impl fmt::Debug for CustodyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CustodyKey({}, masked)", self.key_version)
+    }
+}
+
+/// The cards that a data key seals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardsCounted {
+    /// How many have not ended.
+    pub kept: i64,
+    /// When the next of them ends; at once where one has no end yet, for its end may come any time.
+    pub next_end: UnixMillis,
+}

@@ -22,7 +22,7 @@ use crate::random::Random;
 use crate::store::Store;
 use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
 
-/// The role that a change needs.
+/// The role that a change needs where it says nothing else.
 const LEAST_ROLE: OperatorRole = OperatorRole::Operator;
 /// How often a change of an operator is tried again when another one came first.
 const CHANGE_ATTEMPTS: u32 = 3;
@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) caller: OperatorRecord,
     /// Its request.
     pub(super) asked: Asked,
+    /// The role that it needs.
+    pub(super) least_role: OperatorRole,
     /// Service and RPC, for instance `HostService.SignOffHost`.
     pub(super) action: &'static str,
     /// What it is about.
@@ -58,6 +60,7 @@ pub(super) fn read_call<R, T>(
     let call = Call {
         caller,
         asked,
+        least_role: LEAST_ROLE,
         action,
         target,
     };
@@ -104,7 +107,7 @@ impl Audited {
         effect: impl Future<Output = Result<(A, AuditOutcome), Refusal>> + Send + 'static,
     ) -> Result<Response<A>, Status> {
         let row = self.row(&call)?;
-        if call.caller.role < LEAST_ROLE {
+        if call.caller.role < call.least_role {
             return self.refuse(row, Refusal::RoleTooLow).await;
         }
         if let Some(earlier) = self.record(&row).await? {
@@ -142,7 +145,7 @@ impl Audited {
         answer: fn(&OperatorRecord) -> A,
     ) -> Result<Response<A>, Status> {
         let mut row = self.row(&call)?;
-        if call.caller.role < LEAST_ROLE {
+        if call.caller.role < call.least_role {
             return self.refuse(row, Refusal::RoleTooLow).await;
         }
         for _ in 0..CHANGE_ATTEMPTS {

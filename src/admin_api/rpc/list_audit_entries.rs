@@ -2,12 +2,12 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::admin_api::read::page_token;
 use crate::admin_api::show::audit::entry;
 use crate::admin_api::{gate, pb};
 use crate::grpc::page::page_size;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
-use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::AuditId;
+use crate::grpc::violations::Findings;
 use crate::store::Store;
 use crate::store::records::{AuditFilter, OperatorRole};
 
@@ -39,17 +39,4 @@ pub(super) async fn call(
         entries: entries.into_iter().map(entry).collect(),
         next_page_token,
     }))
-}
-
-/// `Some(None)` for the first page.
-fn page_token(findings: &mut Findings, text: &str) -> Option<Option<AuditId>> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    if !findings.no_clear_card("page_token", text) {
-        return None;
-    }
-    let read = text.parse().map_err(|_| length_of(text));
-    let token = findings.keep("page_token", "the next_page_token of the page before", read);
-    token.map(Some)
 }

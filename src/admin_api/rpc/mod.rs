@@ -1,19 +1,23 @@
 //! The calls: each file reads its request, does it or looks it up, and shows the answer.
 //!
-//! - `host_service`, `audit_service`, `operator_service`: which file answers which call.
+//! - `host_service`, `audit_service`, `operator_service`, `custody_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
 mod add_operator;
 pub(super) mod audit_service;
 pub(super) mod audited;
+pub(super) mod custody_service;
 mod deactivate_operator;
+mod destroy_expired_data_keys;
 mod echo_host;
 pub(super) mod host_service;
 mod list_audit_entries;
+mod list_data_keys;
 mod list_hosts;
 mod list_operators;
 pub(super) mod operator_service;
+mod rotate_data_key;
 mod set_operator_role;
 mod sign_off_host;
 mod sign_on_host;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use tonic::{Code, Status};
 
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
+use crate::operations::card_custody::CardCustodyError;
 use crate::store::records::OperatorRole;
 
 /// A call that needs a higher role.
@@ -35,16 +36,28 @@ pub(in crate::admin_api) enum Refusal {
     OperatorExists,
     /// Nobody would be left who can approve.
     LastApprover,
+    /// There are as many data keys as there may be.
+    TooManyDataKeys,
+    /// The store did not do it, or not all of it.
+    NotDone,
 }
 
 impl Refusal {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
         Self::OperatorExists,
         Self::LastApprover,
+        Self::TooManyDataKeys,
+        Self::NotDone,
     ];
+
+    /// Logs what the store said, which callers are not told.
+    pub(in crate::admin_api) fn not_done(error: &CardCustodyError) -> Self {
+        tracing::error!(%error, "An operator's call could not be done");
+        Self::NotDone
+    }
 
     /// The reason in the error's details.
     pub(in crate::admin_api) fn reason(self) -> &'static str {
@@ -54,6 +67,8 @@ impl Refusal {
             Self::OperatorNotFound => "OPERATOR_NOT_FOUND",
             Self::OperatorExists => "OPERATOR_EXISTS",
             Self::LastApprover => "LAST_APPROVER",
+            Self::TooManyDataKeys => "TOO_MANY_DATA_KEYS",
+            Self::NotDone => "NOT_DONE",
         }
     }
 
@@ -77,6 +92,15 @@ impl Refusal {
                 Code::FailedPrecondition,
                 "this is the last active approver: make another operator an approver first",
             ),
+            Self::TooManyDataKeys => (
+                Code::FailedPrecondition,
+                "there are too many data keys: destroy those that have ended first",
+            ),
+            Self::NotDone => {
+                let text = "the database did not do it, or not all of it; do it again under a new request_id";
+                return ErrorAnswer::new(Code::Unavailable, self.reason(), Outcome::Unknown, text)
+                    .into_status();
+            }
         };
         ErrorAnswer::not_sent(code, self.reason(), message).into_status()
     }
@@ -158,6 +182,11 @@ mod tests {
                 Refusal::LastApprover.status(),
                 "FailedPrecondition LAST_APPROVER NOT_SENT",
             ),
+            (
+                Refusal::TooManyDataKeys.status(),
+                "FailedPrecondition TOO_MANY_DATA_KEYS NOT_SENT",
+            ),
+            (Refusal::NotDone.status(), "Unavailable NOT_DONE UNKNOWN"),
             (
                 request_id_reused(),
                 "FailedPrecondition REQUEST_ID_REUSED NOT_SENT precondition REQUEST_ID",

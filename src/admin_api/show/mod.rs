@@ -1,9 +1,11 @@
 //! Answers.
 //!
 //! - [`host`]: hosts and their lines. [`operator`]: operators. [`audit`]: entries of the audit trail.
+//!   [`data_key`]: data keys of cards in custody.
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;
+pub(super) mod data_key;
 pub(super) mod errors;
 pub(super) mod host;
 pub(super) mod operator;

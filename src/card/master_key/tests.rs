@@ -50,6 +50,9 @@ fn a_master_key_file_reads_back_and_derives_the_same_keys() {
         Purpose::SessionTickets,
         Purpose::SessionTicketNonces,
         Purpose::KeyWrapping,
+        Purpose::DataKeyWrapping,
+        Purpose::CardFingerprints,
+        Purpose::CardVelocity,
     ];
     let keys = purposes.map(|purpose| *made.derive(purpose).unwrap().as_bytes());
     for (place, purpose) in purposes.into_iter().enumerate() {

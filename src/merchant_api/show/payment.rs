@@ -42,7 +42,7 @@ pub(crate) fn payment(payment: Payment) -> pb::Payment {
             terminal_id: sent.terminal_id,
             ..pb::Authorization::default()
         }),
-        card: Some(card(payment.card)),
+        card: Some(card(payment.card, payment.fingerprint)),
         create_time: Some(timestamp(payment.created_at)),
         update_time: Some(timestamp(payment.updated_at)),
         version: payment.version,
@@ -125,7 +125,7 @@ fn show_approval(approval: Approval, expires_at: Option<UnixMillis>, shown: &mut
     }
 }
 
-fn card(card: CardSummary) -> pb::Card {
+fn card(card: CardSummary, fingerprint: Option<String>) -> pb::Card {
     let brand = match card.brand {
         CardBrand::Visa => pb::CardBrand::Visa,
         CardBrand::Mastercard => pb::CardBrand::Mastercard,
@@ -140,7 +140,7 @@ fn card(card: CardSummary) -> pb::Card {
         brand: brand.into(),
         bin: card.bin,
         last4: card.last_four,
-        ..pb::Card::default()
+        fingerprint: fingerprint.unwrap_or_default(),
     }
 }
 

@@ -32,7 +32,7 @@ impl NativeConnection {
     /// Runs settings of a session: any number of statements.
     pub(in crate::store) async fn set(
         &mut self,
-        settings: &'static str,
+        settings: impl SqlSafeStr,
     ) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(connection) => connection.execute(sqlx::raw_sql(settings)).await.map(drop),

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "payments",
@@ -43,10 +43,15 @@ const MIGRATIONS: [Migration; 3] = [
         name: "operations",
         text: include_str!("../../../migrations/0003_operations.sql"),
     },
+    Migration {
+        version: 4,
+        name: "custody",
+        text: include_str!("../../../migrations/0004_custody.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 3;
+pub(in crate::store) const NEEDED: i64 = 4;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

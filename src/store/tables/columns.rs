@@ -40,13 +40,14 @@ impl<'r> Columns<'r> {
         table: &'static str,
         key: &'static str,
     ) -> Result<Self, StoreError> {
-        let mut columns = Self {
-            row,
-            table,
-            key: String::new(),
-        };
+        let mut columns = Self::named(row, table, String::new());
         columns.key = columns.text(key)?.to_owned();
         Ok(columns)
+    }
+
+    /// A row of `table` that errors name `key`.
+    pub(in crate::store) fn named(row: &'r AnyRow, table: &'static str, key: String) -> Self {
+        Self { row, table, key }
     }
 
     pub(in crate::store) fn corrupt(

@@ -4,6 +4,7 @@ pub(in crate::store) mod api_keys;
 pub(in crate::store) mod audit;
 pub(in crate::store) mod client_connections;
 pub(in crate::store) mod columns;
+pub(in crate::store) mod custody_keys;
 pub(in crate::store) mod idempotency;
 pub(in crate::store) mod late_responses;
 pub(in crate::store) mod merchants;

@@ -10,8 +10,10 @@ use super::columns::Columns;
 use super::text_buffer::{Names, TextBuffer};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyEnd;
 use crate::payment::record::{Authorization, CardSummary, Payment};
 use crate::payment::state::PaymentState;
+use crate::store::change::NewCard;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -24,7 +26,7 @@ pub(in crate::store) const SELECT_PAYMENTS: &str = "SELECT payments.id, payments
     payments.captured_minor, payments.captured_pending_minor, payments.refunded_minor, \
     payments.refunded_pending_minor, payments.disputed_minor, payments.state, \
     payments.created_at_ms, payments.updated_at_ms, payments.version, payments.state_detail, \
-    payments.detail, payments.operation_id, operations.host_id, operations.mti, operations.stan, \
+    payments.detail, payments.fingerprint, payments.operation_id, operations.host_id, operations.mti, operations.stan, \
     operations.rrn, operations.transmitted_at_ms, operations.terminal_id \
     FROM payments JOIN operations ON operations.id = payments.operation_id";
 
@@ -33,10 +35,11 @@ pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
     name: "new payments",
     before: "INSERT /*SQLITE OR FAIL */INTO payments \
         (id, merchant_id, merchant_reference, customer_reference, operation_id, amount_minor, \
-        currency, state, state_detail, created_at_ms, updated_at_ms, detail, authorized_minor, \
+        currency, state, state_detail, created_at_ms, updated_at_ms, detail, fingerprint, velocity, \
+        custody, custody_key, authorized_minor, \
         authorized_pending_minor, captured_minor, captured_pending_minor, refunded_minor, \
         refunded_pending_minor, disputed_minor, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 1)",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 1)",
     after: "",
     returning: "",
 };
@@ -45,15 +48,17 @@ pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
 /// PostgreSQL, which can't infer types through the list of values.
 pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
     name: "adjusted payments",
-    before: "WITH changed (id, version, state, state_detail, updated_at_ms, authorized, \
+    before: "WITH changed (id, version, state, state_detail, updated_at_ms, custody_until, authorized, \
         authorized_pending, captured, captured_pending, refunded, refunded_pending, disputed) \
         AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
     after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
         updated_at_ms = changed.updated_at_ms, \
+        custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
+        custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
         authorized_minor = authorized_minor + changed.authorized, \
         authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
         captured_minor = captured_minor + changed.captured, \
@@ -69,13 +74,15 @@ pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
 /// and half the values are bound.
 pub(in crate::store) const AUTHORIZED_PAYMENTS: ManyRows = ManyRows {
     name: "authorized payments",
-    before: "WITH changed (id, version, state, state_detail, updated_at_ms, authorized) \
+    before: "WITH changed (id, version, state, state_detail, updated_at_ms, custody_until, authorized) \
         AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT))",
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
     after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
         updated_at_ms = changed.updated_at_ms, \
+        custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
+        custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
         authorized_minor = authorized_minor + changed.authorized \
         FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1",
     returning: "",
@@ -86,12 +93,14 @@ pub(in crate::store) const AUTHORIZED_PAYMENTS: ManyRows = ManyRows {
 /// [`PAYMENT_STATES`] writes that.
 pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
     name: "guarded payments",
-    before: "WITH changed (id, allowed, updated_at_ms, authorized, authorized_pending, captured, \
+    before: "WITH changed (id, allowed, updated_at_ms, custody_until, authorized, authorized_pending, captured, \
         captured_pending, refunded, refunded_pending, disputed) AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
+    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT))",
     after: ") UPDATE payments SET version = version + 1, updated_at_ms = changed.updated_at_ms, \
+        custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
+        custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
         authorized_minor = authorized_minor + changed.authorized, \
         authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
         captured_minor = captured_minor + changed.captured, \
@@ -138,8 +147,10 @@ struct PaymentDetail<'p> {
 pub(in crate::store) fn new_payment_row(
     texts: &mut TextBuffer,
     payment: &Payment,
+    card: Option<&NewCard>,
     names: &Names,
 ) -> Result<Vec<Value>, StoreError> {
+    let entry = card.map(|card| &card.entry);
     let detail = PaymentDetail {
         card: Cow::Borrowed(&payment.card),
         description: payment.description.as_deref().map(Cow::Borrowed),
@@ -158,6 +169,10 @@ pub(in crate::store) fn new_payment_row(
         payment.created_at.as_i64().into(),
         payment.updated_at.as_i64().into(),
         texts.json(&detail)?.into(),
+        Value::OptionalText(payment.fingerprint.as_deref().map(Arc::from)),
+        Value::OptionalText(card.map(|card| Arc::from(&*card.velocity))),
+        Value::OptionalText(entry.map(|entry| Arc::from(&*entry.sealed))),
+        entry.map(|entry| entry.key_version).into(),
     ])
 }
 
@@ -175,6 +190,7 @@ pub(in crate::store) fn adjusted_payment_row(
         Value::Static(expected.state.name()),
         texts.json(&expected.state)?.into(),
         adjustment.at.as_i64().into(),
+        custody_until(adjustment.custody),
     ];
     if adjustment.only_authorizes() {
         row.push(adjustment.change.authorized_minor.into());
@@ -194,9 +210,19 @@ pub(in crate::store) fn guarded_payment_row(
         payment_id.into(),
         format!("|{allowed}|").into(),
         adjustment.at.as_i64().into(),
+        custody_until(adjustment.custody),
     ];
     row.extend(amounts_row(&adjustment.change));
     row
+}
+
+/// NULL changes nothing, and 0 removes the sealed card.
+fn custody_until(end: CustodyEnd) -> Value {
+    match end {
+        CustodyEnd::Unchanged => Value::OptionalInteger(None),
+        CustodyEnd::Now => Value::Integer(0),
+        CustodyEnd::At(at) => at.as_i64().into(),
+    }
 }
 
 /// A row of [`PAYMENT_STATES`].
@@ -273,6 +299,7 @@ pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
         state,
         description: detail.description.map(Cow::into_owned),
         card: detail.card.into_owned(),
+        fingerprint: columns.optional_text("fingerprint")?,
         authorization: Authorization {
             operation_id: columns.parsed("operation_id")?,
             host_id: columns.parsed("host_id")?,

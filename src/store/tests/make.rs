@@ -2,6 +2,7 @@
 
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::{
     Approval, Decline, DeclineAdvice, DeclineReason, ResponseCode, UnknownReason,
 };
@@ -49,7 +50,10 @@ impl Store {
         self.commit(&Change {
             claim: Some(&intent.claim),
             envelope: intent.envelope.as_ref(),
-            payment: Some(PaymentChange::New(&intent.payment)),
+            payment: Some(PaymentChange::New {
+                payment: &intent.payment,
+                card: None,
+            }),
             new_operation: Some(&intent.operation),
             ..Change::default()
         })
@@ -166,6 +170,7 @@ fn outcome(
             ..Amounts::ZERO
         },
         at,
+        custody: CustodyEnd::Unchanged,
     };
     Outcome {
         payment: *adjustment.apply(Box::new(intent.payment.clone())).unwrap(),

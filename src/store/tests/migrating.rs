@@ -14,7 +14,7 @@ use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::store::Store;
 use crate::store::change::Verdict;
 use crate::store::database::engine::{Engine, for_engine};
-use crate::store::database::schema::MigrationReport;
+use crate::store::database::schema::{self, MigrationReport};
 use crate::store::error::StoreError;
 use crate::store::records::{ListOrder, PaymentFilter};
 use crate::store::testing::{TestDatabase, migrate, open};
@@ -31,15 +31,18 @@ async fn a_database_is_migrated_once() {
         let again = migrate(&database.config).await.unwrap();
         let report = |applied| MigrationReport {
             applied,
-            version: 3,
+            version: schema::NEEDED,
         };
-        let all = vec!["payments", "keyed_tables", "operations"];
+        let all = [&["payments", "keyed_tables"], SINCE_VERSION_2].concat();
         assert_eq!((first, again), (report(all), report(vec![])));
         database.open().await.close().await;
     }
 }
 
-/// Makes a database as the version before last left it.
+/// The migrations that a database of version 2 lacks.
+pub(super) const SINCE_VERSION_2: &[&str] = &["operations", "custody"];
+
+/// Makes a database as version 2 left it.
 pub(super) async fn make_version_2(database: &TestDatabase) {
     let engine = database.engine();
     if engine == Engine::Sqlite {
@@ -169,7 +172,7 @@ async fn a_database_of_the_version_before_opens_and_goes_on() {
             "{too_old}"
         );
         let report = migrate(&database.config).await.unwrap();
-        assert_eq!(report.applied, ["operations"]);
+        assert_eq!(report.applied, SINCE_VERSION_2);
         let store = database.open().await;
         check_version_2(&store).await;
         store.close().await;
@@ -203,7 +206,7 @@ async fn a_migration_that_is_killed_is_begun_again() {
             connection.close().await.unwrap();
         }
         let report = migrate(&database.config).await.unwrap();
-        assert_eq!(report.applied, ["operations"]);
+        assert_eq!(report.applied, SINCE_VERSION_2);
         let store = database.open().await;
         check_version_2(&store).await;
         store.close().await;
@@ -214,8 +217,8 @@ async fn a_migration_that_is_killed_is_begun_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_whose_server_went_away_is_begun_again_or_done() {
     for (at_commit, applied) in [
-        (LOSE_COMMIT, vec!["operations"]),
-        (LOSE_CONFIRMATION, vec![]),
+        (LOSE_COMMIT, SINCE_VERSION_2),
+        (LOSE_CONFIRMATION, &SINCE_VERSION_2[1..]),
     ] {
         let database = TestDatabase::empty_postgres().await;
         database_of_version_2(&database).await;
@@ -236,7 +239,7 @@ async fn of_two_migrations_at_once_each_step_is_applied_once() {
     let database = TestDatabase::empty_postgres().await;
     let (one, two) = tokio::join!(migrate(&database.config), migrate(&database.config));
     let applied = one.unwrap().applied.len() + two.unwrap().applied.len();
-    assert_eq!(applied, 3);
+    assert_eq!(applied, 2 + SINCE_VERSION_2.len());
 }
 
 #[tokio::test]
@@ -253,7 +256,7 @@ async fn a_database_that_was_not_migrated_is_refused() {
         let error = open(&database.config).await.unwrap_err();
         let expected = StoreError::Schema {
             found: 0,
-            needed: 3,
+            needed: schema::NEEDED,
             advice: "run `payswitch migrate`",
         };
         assert_eq!(error, expected);
@@ -262,7 +265,7 @@ async fn a_database_that_was_not_migrated_is_refused() {
 
 async fn another_schema_is_refused(database: TestDatabase) {
     database
-        .execute("INSERT INTO schema_migrations VALUES (4, 'later', 'x', 0)")
+        .execute("INSERT INTO schema_migrations VALUES (99, 'later', 'x', 0)")
         .await;
     let opened = open(&database.config).await.map(drop);
     for refused in [opened, migrate(&database.config).await.map(drop)] {
@@ -270,8 +273,8 @@ async fn another_schema_is_refused(database: TestDatabase) {
             matches!(
                 refused,
                 Err(StoreError::Schema {
-                    found: 4,
-                    needed: 3,
+                    found: 99,
+                    needed: schema::NEEDED,
                     ..
                 })
             ),

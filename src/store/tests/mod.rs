@@ -1,6 +1,7 @@
 //! Every function of the store, on both databases.
 
 mod bench;
+mod custody;
 mod faults;
 mod lifecycle;
 mod lists;

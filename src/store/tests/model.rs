@@ -19,6 +19,7 @@ use super::make::{
 use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, PASS, store_on_a_wire};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::{MerchantId, OperationId};
 use crate::payment::money::Money;
@@ -411,6 +412,7 @@ fn taking(amount_minor: i64) -> Adjustment {
             ..Amounts::ZERO
         },
         at: NOW.plus_ms(500),
+        custody: CustodyEnd::Unchanged,
     }
 }
 
@@ -430,7 +432,14 @@ fn end(amount_minor: i64, approved: bool) -> (OperationState, Adjustment) {
         ..Amounts::ZERO
     };
     let at = NOW.plus_ms(900);
-    (state, Adjustment { event, change, at })
+    let custody = CustodyEnd::Unchanged;
+    let adjustment = Adjustment {
+        event,
+        change,
+        at,
+        custody,
+    };
+    (state, adjustment)
 }
 
 /// The payment after an adjustment, if nothing else has changed `before`. Where `before` can't take it, a

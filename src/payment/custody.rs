@@ -1,0 +1,138 @@
+//! Custody of a card: what is kept of it for messages that may still have to be sent, and how long.
+
+use super::moment::UnixMillis;
+use super::state::PaymentEvent;
+
+/// One day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// A card, sealed under a data key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodyEntry {
+    /// The data key's version, from 1.
+    pub key_version: i64,
+    /// The sealed card, base64url.
+    pub sealed: String,
+}
+
+/// How long cards are kept after the last event that may still cause a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CustodyTimes {
+    /// Days after a hold has ended, or after the last message of a reversal that the bank did not confirm with 00.
+    pub late_days: u16,
+    /// Days after the last capture.
+    pub refund_days: u16,
+}
+
+/// What an event changes of how long a payment's card is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CustodyEnd {
+    /// Nothing. A card is kept until something else is said, at the latest until its data key ends.
+    #[default]
+    Unchanged,
+    /// It ends now: the sealed card is removed with the same commit.
+    Now,
+    /// It ends at this moment.
+    At(UnixMillis),
+}
+
+impl CustodyTimes {
+    /// What `event`, which happens `at` that moment, changes. A confirmed void or reversal counts as confirmed with
+    /// 00; where the bank answered otherwise, the end is [`late`](Self::late).
+    #[must_use]
+    pub fn end_after(self, event: &PaymentEvent, at: UnixMillis) -> CustodyEnd {
+        use PaymentEvent as E;
+        match event {
+            E::Declined(_) | E::NotSent(_) | E::VoidConfirmed | E::ReversalConfirmed => {
+                CustodyEnd::Now
+            }
+            E::Approved { expires_at, .. } => self.late(*expires_at),
+            E::HoldExpired => self.late(at),
+            // A message is on its way for days at most.
+            E::Captured | E::VoidStarted | E::ReversalStarted => {
+                CustodyEnd::At(plus_days(at, self.refund_days))
+            }
+            E::ActionRequired { .. }
+            | E::AuthorizationStarted
+            | E::OutcomeUnknown(_)
+            | E::CaptureStarted
+            | E::CaptureRefused
+            | E::VoidRefused => CustodyEnd::Unchanged,
+        }
+    }
+
+    /// The end where the last message was sent, or the hold ended, `at` that moment.
+    #[must_use]
+    pub fn late(self, at: UnixMillis) -> CustodyEnd {
+        CustodyEnd::At(plus_days(at, self.late_days))
+    }
+
+    /// When a data key made at `created_at` ends, whatever it seals: after the longest that a card can be kept,
+    /// where holds end after `hold_days`.
+    #[must_use]
+    pub fn key_expires_at(self, created_at: UnixMillis, hold_days: u16) -> UnixMillis {
+        // It seals for a day.
+        let days = [1, hold_days, self.refund_days, self.late_days];
+        days.into_iter().fold(created_at, plus_days)
+    }
+}
+
+fn plus_days(at: UnixMillis, days: u16) -> UnixMillis {
+    at.plus_ms(i64::from(days) * DAY_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decline::{
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+    };
+    use super::super::samples::NOW;
+    use super::*;
+
+    #[test]
+    fn each_event_says_how_long_the_card_is_kept() {
+        use CustodyEnd::{At, Now, Unchanged};
+        use PaymentEvent as E;
+        let times = CustodyTimes {
+            late_days: 3,
+            refund_days: 180,
+        };
+        let days = |days: i64| NOW.plus_ms(days * 86_400_000);
+        let approval = Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+        };
+        let expires_at = days(7);
+        let decline = Decline {
+            reason: DeclineReason::InsufficientFunds,
+            response_code: "51".parse().unwrap(),
+            advice: DeclineAdvice::RetryLater,
+        };
+        for (event, expected) in [
+            (E::ActionRequired { expires_at }, Unchanged),
+            (E::AuthorizationStarted, Unchanged),
+            (
+                E::Approved {
+                    approval,
+                    expires_at,
+                },
+                At(days(10)),
+            ),
+            (E::Declined(decline), Now),
+            (E::NotSent(FailureReason::HostBusy), Now),
+            (E::OutcomeUnknown(UnknownReason::NoAnswerInTime), Unchanged),
+            (E::CaptureStarted, Unchanged),
+            (E::Captured, At(days(180))),
+            (E::CaptureRefused, Unchanged),
+            (E::VoidStarted, At(days(180))),
+            (E::VoidConfirmed, Now),
+            (E::VoidRefused, Unchanged),
+            (E::HoldExpired, At(days(3))),
+            (E::ReversalStarted, At(days(180))),
+            (E::ReversalConfirmed, Now),
+        ] {
+            assert_eq!(times.end_after(&event, NOW), expected, "{}", event.name());
+        }
+        assert_eq!(times.key_expires_at(NOW, 7), days(191));
+    }
+}
