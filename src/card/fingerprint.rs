@@ -9,6 +9,7 @@ use ring::hmac;
 use super::master_key::{MasterKey, MasterKeyError, Purpose};
 use super::pan::Pan;
 use crate::payment::ids::MerchantId;
+use crate::stack;
 
 /// Bytes of a hash that nobody is told: enough that no two cards of an installation share one.
 const VELOCITY_BYTES: usize = 16;
@@ -44,20 +45,28 @@ impl Fingerprints {
     /// The same for all payments of this card at this merchant, and told to the merchant: 64 hex digits.
     #[must_use]
     pub fn fingerprint(&self, pan: &Pan, merchant_id: &MerchantId) -> String {
-        let mut context = hmac::Context::with_key(&self.per_merchant);
-        context.update(merchant_id.as_str().as_bytes());
         // No merchant's name has a bar.
-        context.update(b"|");
-        context.update(pan.digits().as_bytes());
-        hex::encode_lower(context.sign().as_ref())
+        let parts = [merchant_id.as_str(), "|", pan.digits()];
+        hex::encode_lower(hash(&self.per_merchant, &parts).as_ref())
     }
 
     /// The same for all payments of this card at all merchants, for limits, and told to nobody: 32 hex digits.
     #[must_use]
     pub fn velocity(&self, pan: &Pan) -> String {
-        let hash = hmac::sign(&self.per_installation, pan.digits().as_bytes());
+        let hash = hash(&self.per_installation, &[pan.digits()]);
         hex::encode_lower(hash.as_ref().get(..VELOCITY_BYTES).unwrap_or_default())
     }
+}
+
+/// The library keeps the last block of what it hashes on the stack, and with it the card number.
+fn hash(key: &hmac::Key, parts: &[&str]) -> hmac::Tag {
+    stack::wiped_after(|| {
+        let mut context = hmac::Context::with_key(key);
+        for part in parts {
+            context.update(part.as_bytes());
+        }
+        context.sign()
+    })
 }
 
 #[cfg(test)]

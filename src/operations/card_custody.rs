@@ -18,6 +18,7 @@ use crate::payment::custody::CustodyTimes;
 use crate::payment::ids::{MerchantId, PaymentId};
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::random::Random;
+use crate::stack;
 use crate::store::Store;
 use crate::store::change::NewCard;
 use crate::store::error::StoreError;
@@ -123,7 +124,7 @@ impl CardCustody {
             }
         }
         Ok(NewCard {
-            entry: self.keys.seal(card, merchant_id, payment_id)?,
+            entry: stack::wiped_after(|| self.keys.seal(card, merchant_id, payment_id))?,
             velocity: self.fingerprints.velocity(&card.pan),
         })
     }
@@ -144,7 +145,8 @@ impl CardCustody {
         if !self.keys.has(entry.key_version) {
             self.read_keys().await?;
         }
-        Ok(Some(self.keys.open(&entry, merchant_id, payment_id)?))
+        let card = stack::wiped_after(|| self.keys.open(&entry, merchant_id, payment_id))?;
+        Ok(Some(card))
     }
 
     /// Reads the keys again and again, makes the key of each day, and removes cards whose custody has ended, until
