@@ -59,7 +59,10 @@ fn pan(bin: &str) -> String {
 fn add_card(secrets: &mut Secrets, pan: &str, cvv: &str) {
     let name = format!("{pan} {cvv}");
     secrets.add(&name, ways_of_pan(pan));
-    for part in [&pan[..12], &pan[pan.len() - 12..]] {
+    // A few digits and nothing but noughts are in any message.
+    let is_rare = |part: &&str| part.matches('0').count() <= part.len() / 2;
+    let parts = [&pan[..12], &pan[pan.len() - 12..]];
+    for part in parts.into_iter().filter(is_rare) {
         let part_name = format!("{name}, a part");
         secrets.add(&part_name, ways(part.as_bytes()));
         secrets.add(&part_name, vec![ebcdic(part)]);
