@@ -23,6 +23,7 @@ use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
 use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
+use crate::flows::reversal::Reversal;
 use crate::grpc::server::{Bound, ServeError};
 use crate::grpc::tls::{self, ClientCertificates, TlsError};
 use crate::hosts::profile::HostProfile;
@@ -39,6 +40,7 @@ use crate::operations::flow::FlowTable;
 use crate::operations::machine::{Operations, OperationsParts};
 use crate::payment::custody::CustodyTimes;
 use crate::payment::ids::{AuditId, MerchantId, OperatorName};
+use crate::payment::operation::OperationKind;
 use crate::random::{NoEntropy, Random};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -278,7 +280,9 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
         hosts: Arc::clone(&hosts),
         custody: Arc::clone(&custody),
-        flows: FlowTable::default().with(&authorization),
+        flows: FlowTable::default()
+            .with(&authorization)
+            .with_owed(OperationKind::Reversal, Arc::new(Reversal)),
         clock: Arc::clone(&clock),
         random: random.clone(),
         limit: config.merchant_api.concurrent_calls,
@@ -333,6 +337,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         stopped,
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
+    operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));
     let following_readiness = tokio::spawn(follow_readiness(

@@ -6,8 +6,8 @@
 //! share, and a party that is alone can use them all. What that costs is bounded: see [`Shares::new`].
 //!
 //! Merchants share the calls of the API and the operations in progress, addresses the look-ups of callers that are
-//! not known yet, and each merchant reads in places of its own. A bank has its lines' `in_flight_limit`; one that
-//! does not answer holds up its own merchants, whose places are none of others'.
+//! not known yet, and each merchant reads in places of its own. Operations in progress take a place of their bank's
+//! share as well, so that a bank that does not answer holds up its own merchants alone, however many they are.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -217,10 +217,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
 
 fn unknown(reason: UnknownReason) -> Decision {
     Decision {
-        operation: vec![
-            OperationEvent::OutcomeUnknown(reason),
-            OperationEvent::ReversalQueued,
-        ],
+        operation: vec![OperationEvent::OutcomeUnknown(reason)],
         payment: PaymentEvent::OutcomeUnknown(reason),
         change: Amounts::ZERO,
         reversal: Some(reason),
@@ -281,7 +278,7 @@ mod tests {
             (
                 Exchange::Unknown(lost),
                 "AUTHORIZING",
-                "REVERSAL_QUEUED",
+                "UNKNOWN",
                 0,
                 Some(lost),
             ),

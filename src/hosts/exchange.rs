@@ -1,6 +1,6 @@
 //! The outcome of one request to a bank.
 
-use crate::payment::decline::{Approval, Decline, FailureReason, UnknownReason};
+use crate::payment::decline::{Approval, Decline, FailureReason, ResponseCode, UnknownReason};
 use crate::payment::record::Element;
 
 /// The outcome of one request, as far as it is known.
@@ -44,6 +44,8 @@ pub enum Exchange {
     },
     /// The bank does not know the original of this advice.
     OriginalUnknown {
+        /// DE 39.
+        response_code: ResponseCode,
         /// Microseconds from the write to the answer.
         bank_us: i64,
     },
@@ -57,7 +59,7 @@ impl Exchange {
             Self::Approved { bank_us, .. }
             | Self::Declined { bank_us, .. }
             | Self::Unclear { bank_us, .. }
-            | Self::OriginalUnknown { bank_us } => Some(*bank_us),
+            | Self::OriginalUnknown { bank_us, .. } => Some(*bank_us),
             Self::NotSent(_) | Self::Unknown(_) => None,
         }
     }

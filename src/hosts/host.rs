@@ -1,5 +1,6 @@
 //! One host as the senders see it: encodes a request, chooses a line, waits.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::payment::decline::FailureReason;
+use crate::payment::decline::{FailureReason, UnknownReason};
+use crate::payment::ids::OperationId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationKind;
@@ -26,7 +28,10 @@ use super::message::local_clock::time_zone;
 use super::message::match_key::{ReceivedKey, RequestKey};
 use super::message::rrn::RrnForm;
 use super::profile::HostProfile;
+use super::status::{LinePlace, Share};
 
+/// The most requests of which it is remembered which connection carried them.
+const MOST_CARRIED: usize = 16_384;
 /// Encoders that a host keeps for reuse; more are made when more are needed at once.
 const SPARE_ENCODERS: usize = 64;
 
@@ -37,6 +42,9 @@ pub(super) struct Host {
     /// What the lines are to do.
     pub(super) order: watch::Sender<Order>,
     encoders: Mutex<Vec<Encoder>>,
+    /// The connections that carried requests without an answer: the line, and its number on that line. The names
+    /// of operations begin with the time, so the first is the oldest.
+    carried: Mutex<BTreeMap<OperationId, (usize, u64)>>,
 }
 
 impl Host {
@@ -50,29 +58,72 @@ impl Host {
             lines,
             order,
             encoders: Mutex::default(),
+            carried: Mutex::default(),
         }
     }
 
     /// See [`Hosts::send`](super::Hosts::send).
     pub(super) async fn send(&self, outgoing: Outgoing<'_>, deadline: Instant) -> Exchange {
-        let operation = outgoing.operation;
         let now = Instant::now();
         if now >= deadline {
             return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         }
         let until = deadline.min(now + self.profile.reply_timeout);
-        let Some(claim_by) = until
-            .checked_sub(self.profile.least_reply)
-            .filter(|claim_by| now < *claim_by)
-        else {
-            return Exchange::NotSent(FailureReason::NoTimeForTheBank);
-        };
-        let line = match self.reserve_place() {
-            Ok(line) => line,
+        let operation_id = outgoing.operation.id;
+        let (line, place) = match self.reserve_place(Share::Requests, None) {
+            Ok(reserved) => reserved,
             Err(reason) => return Exchange::NotSent(reason),
         };
+        let claim_by = until.checked_sub(self.profile.least_reply);
+        let exchange = self.exchange(outgoing, (line, place), claim_by, until);
+        let exchange = exchange.await;
+        if exchange == Exchange::Unknown(UnknownReason::NoAnswerInTime) {
+            self.remember_carrier(operation_id, line);
+        }
+        exchange
+    }
+
+    /// See [`Hosts::send_owed`](super::Hosts::send_owed).
+    pub(super) async fn send_owed(&self, outgoing: Outgoing<'_>, claim_by: Instant) -> Exchange {
+        let until = Instant::now() + self.profile.reply_timeout;
+        let carrier = outgoing
+            .original
+            .and_then(|original| self.carrier(original.operation.id));
+        let (line, place) = match self.reserve_place(Share::Owed, carrier) {
+            Ok(reserved) => reserved,
+            Err(reason) => return Exchange::NotSent(reason),
+        };
+        let usual = until.checked_sub(self.profile.least_reply);
+        let claim_by = usual.map(|usual| usual.min(claim_by));
+        self.exchange(outgoing, (line, place), claim_by, until)
+            .await
+    }
+
+    /// Whether a line is signed on.
+    pub(super) fn is_up(&self) -> bool {
+        let up = |line: &LineHandle| line.open.load(Ordering::Acquire) > 0;
+        self.lines.iter().any(up)
+    }
+
+    /// Sends a message on a line on which it has a place, not after `claim_by`, and waits for the answer until
+    /// `until`.
+    async fn exchange(
+        &self,
+        outgoing: Outgoing<'_>,
+        (line, place): (usize, LinePlace),
+        claim_by: Option<Instant>,
+        until: Instant,
+    ) -> Exchange {
+        let operation = outgoing.operation;
+        let now = Instant::now();
+        let Some(claim_by) = claim_by.filter(|claim_by| now < *claim_by) else {
+            return Exchange::NotSent(FailureReason::NoTimeForTheBank);
+        };
+        let Some(line) = self.lines.get(line) else {
+            return Exchange::NotSent(FailureReason::HostUnavailable);
+        };
         // From here on `pending` gives the place on the line back, however this ends.
-        let (waiter, pending) = waiter::request(operation, Arc::clone(&line.load), now);
+        let (waiter, pending) = waiter::request(operation, place, now);
         let (frame, key) = match self.encode(outgoing) {
             Ok(encoded) => encoded,
             Err(error) => {
@@ -100,6 +151,26 @@ impl Host {
             });
         }
         pending.outcome(until).await
+    }
+
+    /// Remembers which connection carried a request that was not answered in time: the one that the line has now,
+    /// since a request ends with its connection.
+    fn remember_carrier(&self, operation_id: OperationId, line: usize) {
+        let open = self.lines.get(line).map(|line| &line.open);
+        let connection = open.map_or(0, |open| open.load(Ordering::Acquire));
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        carried.insert(operation_id, (line, connection));
+        if carried.len() > MOST_CARRIED {
+            carried.pop_first();
+        }
+    }
+
+    /// The line whose connection carried a request, while that connection lives.
+    fn carrier(&self, operation_id: OperationId) -> Option<usize> {
+        let carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        let (line, connection) = *carried.get(&operation_id)?;
+        let open = self.lines.get(line)?.open.load(Ordering::Acquire);
+        (open == connection && open > 0).then_some(line)
     }
 
     /// See [`Hosts::rrn`](super::Hosts::rrn).
@@ -142,24 +213,25 @@ impl Host {
             .is_ok_and(|sent| sent.rule.differences(&sent, received).is_empty())
     }
 
-    /// Takes a place on the signed-on line with the fewest requests in flight.
-    fn reserve_place(&self) -> Result<&LineHandle, FailureReason> {
+    /// Takes a place on the signed-on line with the fewest requests in flight, or on the line `on`.
+    fn reserve_place(
+        &self,
+        share: Share,
+        on: Option<usize>,
+    ) -> Result<(usize, LinePlace), FailureReason> {
         let limit = self.profile.in_flight_limit;
         // Others take places at the same time, so a line that had one may be full when asked.
         for _ in 0..=self.lines.len() {
-            let line = self
+            let (number, line) = self
                 .lines
                 .iter()
-                .filter(|line| line.open.load(Ordering::Acquire))
-                .min_by_key(|line| line.load.load(Ordering::Relaxed))
+                .enumerate()
+                .filter(|(number, _)| on.is_none_or(|on| on == *number))
+                .filter(|(_, line)| line.open.load(Ordering::Acquire) > 0)
+                .min_by_key(|(_, line)| line.load.taken())
                 .ok_or(FailureReason::HostUnavailable)?;
-            let taken = line
-                .load
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-                    (count < limit).then_some(count + 1)
-                });
-            if taken.is_ok() {
-                return Ok(line);
+            if let Some(place) = line.load.take(share, limit) {
+                return Ok((number, place));
             }
         }
         Err(FailureReason::HostBusy)

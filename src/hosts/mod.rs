@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::net::Net;
-use crate::payment::decline::FailureReason;
+use crate::payment::decline::{FailureReason, ResponseCode};
 use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
@@ -53,6 +53,7 @@ use message::contents::Outgoing;
 use message::definition::MessageProfile;
 use message::error::MessageError;
 use message::match_key::ReceivedKey;
+use message::meaning::Meaning;
 use notice::HostNotice;
 use profile::HostProfile;
 use profile::load;
@@ -291,6 +292,49 @@ impl Hosts {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         };
         host.send(outgoing, deadline).await
+    }
+
+    /// Sends a message that is owed to its host, and waits for the answer for the profile's reply time-out. It
+    /// goes on the connection that carried its original while that lives, and on no other; no write of it begins
+    /// after `claim_by`. It has a share of the line's places.
+    pub async fn send_owed(&self, outgoing: Outgoing<'_>, claim_by: Instant) -> Exchange {
+        match self.host(outgoing.operation.host_id) {
+            Some(host) if !self.draining.load(Ordering::Acquire) => {
+                host.send_owed(outgoing, claim_by).await
+            }
+            _ => Exchange::NotSent(FailureReason::HostUnavailable),
+        }
+    }
+
+    /// The meaning of a code in a host's answers to messages of this kind; none where the host has no such
+    /// messages, or is not known.
+    #[must_use]
+    pub fn meaning(
+        &self,
+        host_id: HostId,
+        kind: OperationKind,
+        code: ResponseCode,
+    ) -> Option<Meaning> {
+        let message = self.message(host_id, kind)?;
+        Some(message.response_codes.meaning(code))
+    }
+
+    /// How long a host may take for an answer; nothing where the host is not known.
+    #[must_use]
+    pub fn reply_timeout(&self, host_id: HostId) -> Duration {
+        self.host(host_id)
+            .map_or(Duration::ZERO, |host| host.profile.reply_timeout)
+    }
+
+    /// The hosts that there are.
+    pub fn ids(&self) -> impl Iterator<Item = HostId> {
+        self.hosts.iter().map(|host| host.profile.host_id)
+    }
+
+    /// Whether a host has a line that is signed on.
+    #[must_use]
+    pub fn is_up(&self, host_id: HostId) -> bool {
+        self.host(host_id).is_some_and(Host::is_up)
     }
 
     /// Whether a message that matched nothing answers `operation` by the whole match key, although

@@ -8,6 +8,7 @@ use crate::payment::ids::{HostId, OperationId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::reference::{Rrn, Stan};
 
+use super::exchange::Exchange;
 use super::message::match_key::{KeyField, ReceivedKey};
 
 /// Something that the store should keep, or an operator should see.
@@ -25,6 +26,8 @@ pub enum HostNotice {
         response_code: ResponseCode,
         /// DE 38; empty when the bank sent none.
         approval_code: String,
+        /// What the answer means.
+        exchange: Exchange,
         /// When it came.
         at: UnixMillis,
     },

@@ -1,6 +1,6 @@
 //! The state of each line to each host, for readiness and operators.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -61,8 +61,76 @@ impl HostStatus {
     }
 }
 
-/// The in-flight count of one line: the senders raise it, and lower it when they stop waiting.
-pub(super) type Load = Arc<AtomicUsize>;
+/// What a place on a line is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// A request that a merchant waits for. An eighth of the places is not for these.
+    Requests,
+    /// A message that is owed to the host, such as a reversal. Half of the places is not for these.
+    Owed,
+}
+
+impl Share {
+    /// One place, in the count of a line: requests are counted in the lower half.
+    fn one(self) -> u64 {
+        match self {
+            Self::Requests => 1,
+            Self::Owed => 1 << 32,
+        }
+    }
+
+    /// The most places of a line's `limit`.
+    fn most(self, limit: usize) -> usize {
+        match self {
+            Self::Requests => limit - limit / 8,
+            Self::Owed => (limit / 2).max(1),
+        }
+    }
+}
+
+/// The places of one line: the senders take them, and give them back when they stop waiting.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Load(Arc<AtomicU64>);
+
+impl Load {
+    /// A place for a message of this share, where one is left of the line's `limit`.
+    pub(super) fn take(&self, share: Share, limit: usize) -> Option<LinePlace> {
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let taken = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |both| {
+                let (owed, requests) = (count(both >> 32), count(both & 0xffff_ffff));
+                let own = match share {
+                    Share::Requests => requests,
+                    Share::Owed => owed,
+                };
+                (own < share.most(limit) && owed + requests < limit).then(|| both + share.one())
+            });
+        taken.ok().map(|_| LinePlace {
+            load: self.clone(),
+            share,
+        })
+    }
+
+    /// How many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        let both = self.0.load(Ordering::Acquire);
+        usize::try_from((both >> 32) + (both & 0xffff_ffff)).unwrap_or(usize::MAX)
+    }
+}
+
+/// A place on a line, until it is dropped.
+#[derive(Debug)]
+pub(super) struct LinePlace {
+    load: Load,
+    share: Share,
+}
+
+impl Drop for LinePlace {
+    fn drop(&mut self) {
+        self.load.0.fetch_sub(self.share.one(), Ordering::AcqRel);
+    }
+}
 
 struct HostRow {
     host_id: HostId,
@@ -153,10 +221,42 @@ fn snapshot(rows: &[HostRow]) -> Vec<HostStatus> {
                     state: line.state,
                     since: line.since,
                     signed_on: line.state == LineState::SignedOn,
-                    in_flight: line.load.load(Ordering::Relaxed),
+                    in_flight: line.load.taken(),
                     last_fault: line.last_fault.clone(),
                 })
                 .collect(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An eighth of a line's places is for what is owed alone, and half for requests alone.
+    #[test]
+    fn neither_share_takes_all_places() {
+        for (limit, requests, owed) in [(16, 14, 8), (8, 7, 4), (2, 2, 1), (1, 1, 1)] {
+            for (share, other, own, left) in [
+                (Share::Requests, Share::Owed, requests, limit - requests),
+                (Share::Owed, Share::Requests, owed, limit - owed),
+            ] {
+                let load = Load::default();
+                let take_all = |share| {
+                    let places: Vec<_> = std::iter::from_fn(|| load.take(share, limit)).collect();
+                    places
+                };
+                let first = take_all(share);
+                let second = take_all(other);
+                assert_eq!(
+                    (first.len(), second.len()),
+                    (own, left),
+                    "{share:?} of {limit}"
+                );
+                assert_eq!(load.taken(), limit);
+                drop(first);
+                assert_eq!(load.taken(), left);
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::OperationState;
-use crate::payment::record::{Operation, Payment};
+use crate::payment::record::{Attempts, Operation, Payment};
 use crate::random::Random;
 use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim, Verdict};
 use crate::store::error::StoreError;
@@ -94,12 +94,10 @@ impl Operations {
         call: Call,
         command: F::Command,
     ) -> Result<Concluded, OperationError<F::Refusal>> {
-        let place = self
-            .place(&call.merchant.id)
-            .map_err(|closed| match closed {
-                Closed::Full => OperationError::Overloaded,
-                Closed::Draining => OperationError::Draining,
-            })?;
+        let place = self.place(&call.merchant).map_err(|closed| match closed {
+            Closed::Full => OperationError::Overloaded,
+            Closed::Draining => OperationError::Draining,
+        })?;
         let payment_id = match flow.payment_id(&command) {
             Some(payment_id) => payment_id,
             None => PaymentId::from_parts(self.clock.now(), random(&self.random)?),
@@ -146,8 +144,11 @@ impl Operations {
         let Intent {
             payment, operation, ..
         } = *intent;
-        let outcome = self.decide(flow, (payment, operation), &exchange)?;
-        let bank_us = match (outcome.operation.bank_us, &outcome.owed) {
+        let merchant = Some(&*call.merchant);
+        let outcome = self
+            .decide(flow, (payment, operation), merchant, &exchange)
+            .await?;
+        let bank_us = match (outcome.operation.bank_us, &outcome.reversal) {
             (Some(bank_us), _) => u64::try_from(bank_us).unwrap_or(0),
             (None, Some(_)) => u64::try_from(waited.as_micros()).unwrap_or(u64::MAX),
             (None, None) => 0,
@@ -278,6 +279,7 @@ impl Operations {
             deadline: now.plus_ms(i64::try_from(BANK_WITHIN.as_millis()).unwrap_or(i64::MAX)),
             node_id: self.node_id,
             bank_us: None,
+            attempts: Attempts::default(),
             sent: Vec::new(),
             kept: Vec::new(),
             created_at: now,

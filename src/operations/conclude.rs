@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::notice::HostNotice;
 use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
+use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
 use crate::store;
@@ -60,7 +61,7 @@ impl Operations {
     ) -> Result<Concluded, OperationError<R>> {
         tracing::warn!(payment.id = %records.0.id, reason, "It is not sure that an intent is recorded");
         let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-        let outcome = self.decide(flow, records, &exchange)?;
+        let outcome = self.decide(flow, records, None, &exchange).await?;
         let operation_id = outcome.operation.id;
         // Before anything that may take its time: should the intent turn up later, recovery knows.
         self.in_progress.remember(outcome.clone());
@@ -80,12 +81,13 @@ impl Operations {
         })
     }
 
-    /// What the exchange means. A fault in the rules leaves the operation to
-    /// [`recovery`](super::recovery).
-    pub(super) fn decide<R>(
+    /// What the exchange means, and the reversal that is owed then. A fault in the rules, or a store that gives no
+    /// numbers for the reversal, leaves the operation to [`recovery`](super::recovery).
+    pub(super) async fn decide<R>(
         &self,
         flow: &(impl Decides + ?Sized),
         (payment, operation): (Box<Payment>, Box<Operation>),
+        merchant: Option<&Merchant>,
         exchange: &Exchange,
     ) -> Result<Outcome, OperationError<R>> {
         let payment_id = payment.id;
@@ -97,7 +99,8 @@ impl Operations {
             now,
         };
         let decision = flow.decide(exchange, &subject);
-        let outcome = Outcome::of(
+        let reversal = decision.reversal;
+        let mut outcome = Outcome::of(
             payment,
             operation,
             exchange,
@@ -109,8 +112,10 @@ impl Operations {
             tracing::error!(payment.id = %payment_id, error, "The outcome could not be decided");
         })
         .map_err(|_| OperationError::OutcomeNotRecorded { payment_id })?;
-        if let Some(owed) = &outcome.owed {
-            log_reversal_owed(&outcome.operation, owed.reason);
+        if let Some(reason) = reversal {
+            log_reversal_owed(&outcome.operation, reason);
+            let queued = self.reversal_of(&outcome, merchant, reason.into(), now);
+            outcome.reversal = Some(queued.await.map_err(|error| not_told(&outcome, &error))?);
         }
         Ok(outcome)
     }
@@ -145,11 +150,20 @@ impl Operations {
         let Some((response_code, approval_code)) = answer_of(operation) else {
             return;
         };
+        let exchange = match &operation.state {
+            OperationState::Declined { decline } => Exchange::Declined {
+                decline: *decline,
+                kept: Vec::new(),
+                bank_us: 0,
+            },
+            _ => Exchange::Unknown(UnknownReason::NoAnswerInTime),
+        };
         self.keep(HostNotice::LateResponse {
             host_id: operation.host_id,
             operation_id: operation.id,
             response_code,
             approval_code: approval_code.to_owned(),
+            exchange,
             at: operation.updated_at,
         })
         .await;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use crate::card::pan::Card;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::Reason;
+use crate::hosts::message::definition::Repeats;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::UnknownReason;
+use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::operation::{OperationEvent, OperationKind, SuspendReason};
 use crate::payment::record::{CardSummary, Operation, Payment};
 use crate::payment::reference::Mti;
 use crate::payment::state::{PaymentEvent, PaymentState};
@@ -137,6 +138,55 @@ pub struct Decision {
     pub reversal: Option<UnknownReason>,
 }
 
+/// A kind of operation that is owed: its message is sent again until the host acknowledges it.
+pub trait OwedFlow: Send + Sync {
+    /// What happens to the payment when the message is about to be sent for the first time.
+    fn begun(&self, payment: &Payment) -> Option<PaymentEvent>;
+
+    /// What the end of one attempt means.
+    fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision;
+}
+
+/// A message that was sent, and what must be known to decide what its answer means.
+#[derive(Debug, Clone, Copy)]
+pub struct OwedSubject<'a> {
+    /// The operation that is owed.
+    pub operation: &'a Operation,
+    /// The operation that it completes or undoes.
+    pub original: &'a Operation,
+    /// Their payment.
+    pub payment: &'a Payment,
+    /// How the host wants it repeated.
+    pub repeats: &'a Repeats,
+}
+
+/// What the end of one attempt means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwedDecision {
+    /// The host has acknowledged the message: nothing is owed any more.
+    Done {
+        /// The acknowledgement.
+        approval: Approval,
+        /// What happens to the original.
+        original: Option<OperationEvent>,
+        /// What happens to the payment.
+        payment: Option<PaymentEvent>,
+    },
+    /// The host can't have seen the message: the attempt does not count.
+    NotSent,
+    /// The message is sent again after its back-off.
+    Again,
+    /// The message is sent again at this moment.
+    AgainAt(UnixMillis),
+    /// The message is not sent again until an operator has looked.
+    Suspend {
+        /// Why.
+        reason: SuspendReason,
+        /// DE 39, where the host refused it.
+        response_code: Option<ResponseCode>,
+    },
+}
+
 /// The part of a flow that the machine needs for operations of any kind.
 pub trait Decides: Send + Sync {
     /// As [`Flow::decide`].
@@ -157,20 +207,36 @@ impl<F: Flow> Decides for F {
 
 /// The flows by the kind of their operations.
 #[derive(Default, Clone)]
-pub struct FlowTable(HashMap<OperationKind, Arc<dyn Decides>>);
+pub struct FlowTable {
+    requests: HashMap<OperationKind, Arc<dyn Decides>>,
+    owed: HashMap<OperationKind, Arc<dyn OwedFlow>>,
+}
 
 impl FlowTable {
     /// The table with one flow more.
     #[must_use]
     pub fn with<F: Flow>(mut self, flow: &Arc<F>) -> Self {
         let flow: Arc<dyn Decides> = Arc::<F>::clone(flow);
-        self.0.insert(F::KIND, flow);
+        self.requests.insert(F::KIND, flow);
         self
+    }
+
+    /// The table with one flow more, whose operations of `kind` are owed.
+    #[must_use]
+    pub fn with_owed(mut self, kind: OperationKind, flow: Arc<dyn OwedFlow>) -> Self {
+        self.owed.insert(kind, flow);
+        self
+    }
+
+    /// The flow of the operations of this kind that are owed, if this program has one.
+    #[must_use]
+    pub fn owed(&self, kind: OperationKind) -> Option<&dyn OwedFlow> {
+        self.owed.get(&kind).map(|flow| &**flow)
     }
 
     /// The flow that makes operations of this kind, if this program has one.
     #[must_use]
     pub fn of(&self, kind: OperationKind) -> Option<&dyn Decides> {
-        self.0.get(&kind).map(|flow| &**flow)
+        self.requests.get(&kind).map(|flow| &**flow)
     }
 }

@@ -6,12 +6,17 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::hosts::exchange::Exchange;
+use crate::hosts::message::contents::{Original, Reason};
+use crate::hosts::message::meaning::Meaning;
+use crate::hosts::message::response_codes::ends_the_debt;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
-use crate::payment::decline::ResponseCode;
+use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationState;
+use crate::payment::operation::{Open, OperationState};
 use crate::payment::record::Operation;
+use crate::store::change::Change;
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
@@ -53,15 +58,16 @@ impl Operations {
                 operation_id,
                 response_code,
                 approval_code,
+                exchange,
                 at,
             } => {
                 tracing::warn!(
                     host.id = %host_id, operation.id = %operation_id,
                     %response_code,
-                    "An answer came late or is unclear; what the merchant was told stands"
+                    "An answer came late or is unclear"
                 );
-                self.keep_late(host_id, operation_id, response_code, approval_code, at)
-                    .await
+                let late = late_response(host_id, operation_id, response_code, approval_code, at);
+                self.keep_late(late, &exchange).await
             }
             HostNotice::Quarantined(quarantined) => {
                 self.keep_quarantined(*quarantined, random).await
@@ -69,24 +75,97 @@ impl Operations {
         }
     }
 
-    /// A late answer changes nothing that was told, and the reversal that is owed stays owed: it was
-    /// recorded together with the outcome that isn't known.
-    async fn keep_late(
-        &self,
-        host_id: HostId,
-        operation_id: OperationId,
-        response_code: ResponseCode,
-        approval_code: String,
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let response = LateResponse {
-            operation_id,
-            host_id,
-            response_code,
-            approval_code: Some(approval_code).filter(|code| !code.is_empty()),
-            received_at: at,
+    /// Records a late answer, and what follows from it: the answer to a message that is owed counts as any other;
+    /// a decline may end a debt, and an approval may make a new one. Nothing that was final changes.
+    async fn keep_late(&self, late: LateResponse, exchange: &Exchange) -> Result<(), StoreError> {
+        let Some(operation) = self.store.operation(late.operation_id).await? else {
+            return self.store.record_late_response(late).await.map(|_| ());
         };
-        self.store.record_late_response(response).await.map(|_| ())
+        if operation.state.is_open() && self.in_progress.contains(operation.id) {
+            // Its outcome is being recorded, and comes first.
+            return Err(StoreError::Unavailable {
+                reason: "the operation's own outcome is not recorded yet".into(),
+            });
+        }
+        match operation.state.open() {
+            Open::Owed => {
+                if let Some(entry) = self.store.owed_entry(operation.id).await? {
+                    self.end_owed_late(entry, exchange).await;
+                }
+                return Ok(());
+            }
+            Open::Request | Open::No => {}
+        }
+        let approval_code = late.approval_code.clone();
+        self.store.record_late_response(late).await?;
+        match exchange {
+            Exchange::Declined { decline, .. } if ends_the_debt(decline.response_code) => {
+                self.end_debt(&operation, decline).await
+            }
+            Exchange::Declined { .. } | Exchange::NotSent(_) => Ok(()),
+            Exchange::Approved { .. }
+            | Exchange::Unknown(_)
+            | Exchange::Unclear { .. }
+            | Exchange::OriginalUnknown { .. } => {
+                self.owe_again(&operation, approval_code.as_deref()).await
+            }
+        }
+    }
+
+    /// The bank declined, late: where its reversal was not sent yet, the debt ends, and the payment is declined.
+    async fn end_debt(&self, original: &Operation, decline: &Decline) -> Result<(), StoreError> {
+        let OperationState::Unknown { .. } = original.state else {
+            return Ok(());
+        };
+        for reversal in self.store.operations_about(original).await? {
+            if reversal.state != OperationState::Queued {
+                continue;
+            }
+            let Some(entry) = self.store.owed_entry(reversal.id).await? else {
+                continue;
+            };
+            self.cancel_owed(entry, decline).await;
+        }
+        Ok(())
+    }
+
+    /// The bank may have approved, and says so late: exactly one reversal is owed. One that is owed still will do;
+    /// so does one that the bank has carried out. One that found nothing to undo will not.
+    async fn owe_again(
+        &self,
+        original: &Operation,
+        approval_code: Option<&str>,
+    ) -> Result<(), StoreError> {
+        if original.state != OperationState::Reversed {
+            return Ok(());
+        }
+        let about = self.store.operations_about(original).await?;
+        let found_nothing = |reversal: &Operation| match &reversal.state {
+            OperationState::Approved { approval } => {
+                approval.response_code != ResponseCode::APPROVED
+            }
+            _ => false,
+        };
+        if about.is_empty() || !about.iter().all(found_nothing) {
+            return Ok(());
+        }
+        let payment = self.store.payment_of(original).await?;
+        let undone = Original {
+            operation: original,
+            approval_code,
+        };
+        let now = self.clock.now();
+        let reason = Reason::LateApproval;
+        let reversal = self.reversal(&payment, undone, None, reason, now).await?;
+        tracing::warn!(
+            payment.id = %payment.id, operation.id = %original.id, reversal.id = %reversal.id,
+            "A bank that did not know an operation has approved it; a new reversal is owed"
+        );
+        let change = Change {
+            new_operation: Some(&reversal),
+            ..Change::default()
+        };
+        self.store.commit(&change).await.map(|_| ())
     }
 
     /// A response that matches nothing in this process may answer what an earlier process sent.
@@ -133,22 +212,51 @@ impl Operations {
         let answered = sent.iter().find(|operation| {
             self.would_be_late(operation) && self.hosts.is_answer(&key, operation)
         });
-        if let Some(operation) = answered {
-            self.keep_late(host_id, operation.id, response_code, approval_code, at)
-                .await?;
-        }
-        Ok(())
+        let Some(operation) = answered else {
+            return Ok(());
+        };
+        // Of an answer that is not here any more only its code is known.
+        let exchange = match self.hosts.meaning(host_id, operation.kind, response_code) {
+            Some(Meaning::Declined { reason, advice }) => Exchange::Declined {
+                decline: Decline {
+                    reason,
+                    response_code,
+                    advice,
+                },
+                kept: Vec::new(),
+                bank_us: 0,
+            },
+            _ => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
+        };
+        let late = late_response(host_id, operation.id, response_code, approval_code, at);
+        self.keep_late(late, &exchange).await
     }
 
     /// Whether an answer to this operation would be late: no task waits for one any more, and none was
-    /// recorded in time.
+    /// recorded in time. A message that is owed is sent again, and answered again.
     fn would_be_late(&self, operation: &Operation) -> bool {
         match operation.state {
-            OperationState::Unknown { .. } | OperationState::ReversalQueued { .. } => true,
-            OperationState::Created | OperationState::Sent => {
+            OperationState::Unknown { .. } | OperationState::Reversed => true,
+            OperationState::Created => {
                 operation.deadline < self.clock.now() && !self.in_progress.contains(operation.id)
             }
             _ => false,
         }
+    }
+}
+
+fn late_response(
+    host_id: HostId,
+    operation_id: OperationId,
+    response_code: ResponseCode,
+    approval_code: String,
+    received_at: UnixMillis,
+) -> LateResponse {
+    LateResponse {
+        operation_id,
+        host_id,
+        response_code,
+        approval_code: Some(approval_code).filter(|code| !code.is_empty()),
+        received_at,
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::clock::Clock;
 use crate::hosts::Hosts;
-use crate::payment::ids::{MerchantId, NodeId};
+use crate::payment::ids::{HostId, MerchantId, NodeId};
+use crate::payment::merchant::Merchant;
 use crate::random::Random;
 use crate::shares::{Place, Shares};
 use crate::store::Store;
@@ -33,7 +35,11 @@ pub struct Operations {
     pub(super) in_progress: InProgress,
     tasks: TaskTracker,
     places: Shares<MerchantId>,
+    /// The same places by the bank that a merchant's operations go to.
+    places_of_hosts: Shares<HostId>,
     draining: AtomicBool,
+    /// Ends when the machine drains.
+    pub(super) sending: CancellationToken,
 }
 
 /// What a machine is made of.
@@ -52,7 +58,7 @@ pub struct OperationsParts {
     pub clock: Arc<dyn Clock>,
     /// Names payments and operations.
     pub random: Random,
-    /// The most operations at once, of which each merchant has its share. A caller who gave up makes no room: its
+    /// The most operations at once, of which each merchant and each bank has its share. A caller who gave up makes no room: its
     /// operation goes on.
     pub limit: usize,
 }
@@ -94,21 +100,30 @@ impl Operations {
             in_progress: InProgress::default(),
             tasks: TaskTracker::new(),
             places: Shares::new(limit),
+            places_of_hosts: Shares::new(limit),
             draining: AtomicBool::new(false),
+            sending: CancellationToken::new(),
         }
     }
 
-    /// Takes no new operations, and waits until those in progress are recorded.
+    /// Takes no new operations, sends nothing more that is owed, and waits until what is in progress is recorded.
     pub async fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
+        self.sending.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// The place of one operation of this merchant. A drain either refuses the operation or waits until its place
+    /// As long as it lives, a drain waits.
+    pub(super) fn token(&self) -> TaskTrackerToken {
+        self.tasks.token()
+    }
+
+    /// The place of one operation of this merchant. Its bank has a share too, so that one that does not answer holds
+    /// up the merchants of no other. A drain either refuses the operation or waits until its place
     /// is dropped.
-    pub(super) fn place(&self, merchant_id: &MerchantId) -> Result<OperationPlace, Closed> {
+    pub(super) fn place(&self, merchant: &Merchant) -> Result<OperationPlace, Closed> {
         let token = self.tasks.token();
         // The token and the flag may not be seen the other way round: `drain` has the same fence between
         // them.
@@ -116,12 +131,14 @@ impl Operations {
         if self.draining.load(Ordering::Relaxed) {
             return Err(Closed::Draining);
         }
-        match self.places.take(merchant_id) {
-            Some(place) => Ok(OperationPlace {
+        let of_host = self.places_of_hosts.take(&merchant.acquirer);
+        match (self.places.take(&merchant.id), of_host) {
+            (Some(place), Some(of_host)) => Ok(OperationPlace {
                 _share: place,
+                _of_host: of_host,
                 _token: token,
             }),
-            None => Err(Closed::Full),
+            _ => Err(Closed::Full),
         }
     }
 }
@@ -129,5 +146,6 @@ impl Operations {
 /// What an operation holds until it has ended.
 pub(super) struct OperationPlace {
     _share: Place<MerchantId>,
+    _of_host: Place<HostId>,
     _token: TaskTrackerToken,
 }

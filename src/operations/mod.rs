@@ -6,12 +6,15 @@
 //! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
 //! - `begin`: records the intent, sends it, waits for the bank.
 //! - [`conclude`]: records the end, and only then lets it be told.
+//! - `owe`: queues the reversal that an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
+//!   one such message once, and records what came of it.
 //! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
 //!   has not taken yet.
 //! - `node_liveness`: which nodes are dead.
 //! - `recovery`: gives an end to what a dead node left.
 //! - `late_responses`: answers that came too late, and messages that match nothing.
 
+mod attempt;
 mod begin;
 pub mod call;
 pub mod card_custody;
@@ -22,6 +25,8 @@ mod late_responses;
 pub mod machine;
 mod node_liveness;
 mod outcome;
+mod owe;
+mod owed;
 mod recovery;
 
 #[cfg(test)]

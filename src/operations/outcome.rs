@@ -6,7 +6,7 @@ use crate::payment::custody::CustodyTimes;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{self, IllegalTransition};
 use crate::payment::record::{Operation, Payment};
-use crate::store::change::{Change, OperationStep, PaymentChange, ReversalOwed};
+use crate::store::change::{Change, OperationStep, PaymentChange};
 
 use super::flow::Decision;
 
@@ -20,7 +20,7 @@ pub(super) struct Outcome {
     /// The operation after it.
     pub(super) operation: Box<Operation>,
     /// The reversal that is owed from now on.
-    pub(super) owed: Option<ReversalOwed>,
+    pub(super) reversal: Option<Box<Operation>>,
 }
 
 /// An end that the rules of the states don't allow: a fault in this program, never in a request.
@@ -46,12 +46,12 @@ impl Outcome {
                 operation: &self.operation,
                 answers: true,
             }),
-            owed: self.owed.as_ref(),
+            new_operation: self.reversal.as_deref(),
             ..Change::default()
         }
     }
 
-    /// What `decision` makes of the records.
+    /// What `decision` makes of the records, beside the reversal that it makes owed.
     pub(super) fn of(
         payment: Box<Payment>,
         mut operation: Box<Operation>,
@@ -73,16 +73,11 @@ impl Outcome {
             at,
             custody,
         };
-        let owed = decision.reversal.map(|reason| ReversalOwed {
-            operation_id: operation.id,
-            reason,
-            due_at: at,
-        });
         Ok(Self {
             payment: adjustment.apply(payment)?,
             adjustment,
             operation,
-            owed,
+            reversal: None,
         })
     }
 }

@@ -150,8 +150,9 @@ impl Operations {
             return Ok(false);
         };
         let exchange = flow.unfinished(&operation);
-        let decided: Result<_, OperationError<std::convert::Infallible>> =
-            self.decide(flow, (payment, operation), &exchange);
+        let decided: Result<_, OperationError<std::convert::Infallible>> = self
+            .decide(flow, (payment, operation), None, &exchange)
+            .await;
         // What can't be decided has been logged.
         let Ok(outcome) = decided else {
             return Ok(false);

@@ -35,6 +35,7 @@ use crate::random::Random;
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
 use crate::store::numbers::Numbers;
+use crate::store::reads::owed::OwedFilter;
 
 /// The smallest flow: it plans what it is told, and an answer means what it says.
 struct Holding;
@@ -106,10 +107,7 @@ impl Flow for Holding {
                 None,
             ),
             Exchange::Unknown(reason) => (
-                vec![
-                    OperationEvent::OutcomeUnknown(*reason),
-                    OperationEvent::ReversalQueued,
-                ],
+                vec![OperationEvent::OutcomeUnknown(*reason)],
                 PaymentEvent::OutcomeUnknown(*reason),
                 Amounts::ZERO,
                 Some(*reason),
@@ -231,14 +229,19 @@ fn approved() -> Exchange {
     }
 }
 
-fn decide(
+async fn decide(
     machine: &Operations,
     records: (Box<Payment>, Box<Operation>),
     exchange: &Exchange,
 ) -> Outcome {
     let decided: Result<Outcome, OperationError<Refused>> =
-        machine.decide(&Holding, records, exchange);
+        machine.decide(&Holding, records, None, exchange).await;
     decided.unwrap()
+}
+
+async fn owed(store: &Store) -> Vec<Operation> {
+    let all = store.list_owed(&OwedFilter::default(), 10, None).await;
+    all.unwrap()
 }
 
 /// The store goes away while the bank decides. What the bank said is remembered, and nothing is owed.
@@ -249,7 +252,7 @@ async fn an_outcome_that_the_store_does_not_take_is_recorded_when_it_does() {
         let folder = Folder::new(&format!("remembered-{state}")).await;
         let gone = folder.machine().await;
         let records = intended(&gone).await;
-        let outcome = decide(&gone, records, &exchange);
+        let outcome = decide(&gone, records, &exchange).await;
         gone.store.close().await;
         let told: Result<_, OperationError<Refused>> = gone.conclude(outcome.clone()).await;
         assert!(matches!(
@@ -268,7 +271,7 @@ async fn an_outcome_that_the_store_does_not_take_is_recorded_when_it_does() {
         let stands = back.store.payment(&payment.merchant_id, payment.id).await;
         assert_eq!(stands.unwrap().as_ref(), Some(&*payment));
         assert_eq!(payment.state.name(), state);
-        assert_eq!(back.store.owed_reversals(10).await.unwrap(), []);
+        assert_eq!(owed(&back.store).await, []);
         assert!(!back.in_progress.remembers(operation.id));
         back.store.close().await;
     }
@@ -281,10 +284,10 @@ async fn an_operation_that_nobody_remembers_ends_as_its_flow_says() {
     let machine = folder.machine().await;
     let (payment, operation) = intended(&machine).await;
     assert_eq!(machine.recover_all().await.unwrap(), 1);
-    let owed = machine.store.owed_reversals(10).await.unwrap();
+    let owed = owed(&machine.store).await;
     assert_eq!(
-        owed.iter().map(|it| it.operation_id).collect::<Vec<_>>(),
-        [operation.id]
+        owed.iter().map(|it| it.original_id).collect::<Vec<_>>(),
+        [Some(operation.id)]
     );
     let stands = machine
         .store
@@ -308,7 +311,7 @@ async fn an_outcome_without_an_intent_is_forgotten_in_time() {
         payment.created_at = machine.clock.now().plus_ms(-age_ms);
         operation.created_at = payment.created_at;
         let not_sent = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-        let outcome = decide(&machine, (payment, operation), &not_sent);
+        let outcome = decide(&machine, (payment, operation), &not_sent).await;
         machine.in_progress.remember(outcome);
         let waiting = machine.record_remembered().await;
         assert_eq!(waiting, 0, "no payment waits for it: {age_ms}");
@@ -323,9 +326,9 @@ async fn a_remembered_answer_that_comes_too_late_is_a_late_response() {
     let folder = Folder::new("ended-before").await;
     let machine = folder.machine().await;
     let records = intended(&machine).await;
-    let outcome = decide(&machine, records.clone(), &approved());
+    let outcome = decide(&machine, records.clone(), &approved()).await;
     let lost = Exchange::Unknown(UnknownReason::GatewayStopped);
-    let other = decide(&machine, records, &lost);
+    let other = decide(&machine, records, &lost).await;
     let recorded = machine.record(&other).await.unwrap();
     assert!(matches!(recorded, Recorded::AsDecided { moved: None }));
 
@@ -412,7 +415,7 @@ async fn operations_in_progress_are_bounded() {
         received_at: Instant::now(),
     };
     let (flow, amount) = (Arc::new(Holding), records().0.amount);
-    let other = machine.place(&samples::merchant().id).unwrap();
+    let other = machine.place(&samples::merchant()).unwrap();
     let refused = machine.perform(&flow, call(), None).await.unwrap_err();
     assert!(matches!(refused, OperationError::Overloaded));
     drop(other);
@@ -441,7 +444,7 @@ async fn the_latest_outcomes_are_remembered() {
     let folder = Folder::new("remembered").await;
     let machine = folder.machine().await;
     let lost = Exchange::Unknown(UnknownReason::ConnectionLost);
-    let one = decide(&machine, records(), &lost);
+    let one = decide(&machine, records(), &lost).await;
     let in_progress = InProgress::default();
     let named = |number: i64| OperationId::from_parts(UnixMillis::new(number), [7; 10]);
     for number in 0..=16_384 {

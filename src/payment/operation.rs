@@ -1,5 +1,7 @@
 //! The states of one exchange with a host, and the one function that moves between them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::decline::{Approval, Decline, FailureReason, ResponseCode, UnknownReason};
@@ -49,10 +51,42 @@ impl OperationKind {
 pub enum ResolvedBy {
     /// By a response that came late.
     LateResponse,
-    /// By asking the host.
-    Inquiry,
-    /// By comparing with the host's file.
-    Reconciliation,
+}
+
+/// Why a message that is repeated until the host acknowledges it is not sent any more, until an operator looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuspendReason {
+    /// The message needs the card, and none is kept.
+    NoCard,
+    /// The message can't be built.
+    NotBuildable,
+    /// The host refused it.
+    Refused,
+    /// The host did not acknowledge as many messages as its profile allows.
+    AttemptsUsedUp,
+}
+
+impl fmt::Display for SuspendReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCard => "no card is kept",
+            Self::NotBuildable => "the message can't be built",
+            Self::Refused => "the host refused it",
+            Self::AttemptsUsedUp => "the host did not acknowledge it",
+        })
+    }
+}
+
+/// Who has to look at an operation that has no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// Nobody: it has ended.
+    No,
+    /// Recovery, once nobody waits for the answer.
+    Request,
+    /// The sender of what is owed, or an operator.
+    Owed,
 }
 
 /// Where one exchange with a host stands.
@@ -61,9 +95,11 @@ pub enum ResolvedBy {
 pub enum OperationState {
     /// The intent is recorded; a byte may reach the host from now on.
     Created,
-    /// The message was written to a socket.
+    /// A message that is repeated until the host acknowledges it, and was not sent yet.
+    Queued,
+    /// The message was written to a socket, or is about to be.
     Sent,
-    /// The host approved.
+    /// The host approved, or acknowledged.
     Approved {
         /// What it answered.
         approval: Approval,
@@ -83,11 +119,15 @@ pub enum OperationState {
         /// Why that isn't known.
         reason: UnknownReason,
     },
-    /// It may have been processed, and the reversal it owes is recorded.
-    ReversalQueued {
-        /// Why the outcome isn't known.
-        reason: UnknownReason,
+    /// A message that is not repeated any more, although the host did not acknowledge it.
+    Suspended {
+        /// Why.
+        reason: SuspendReason,
+        /// DE 39, where the host refused it.
+        response_code: Option<ResponseCode>,
     },
+    /// A queued message that is not owed any more. It was never sent.
+    Cancelled,
     /// The host confirmed the reversal.
     Reversed,
     /// The outcome became known after all, without a reversal.
@@ -102,9 +142,9 @@ pub enum OperationState {
 /// What can happen to an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationEvent {
-    /// The message was written to a socket.
+    /// The message was written to a socket, or is about to be.
     Sent,
-    /// The host approved in time.
+    /// The host approved in time, or acknowledged.
     Approved(Approval),
     /// The host declined in time.
     Declined(Decline),
@@ -112,8 +152,17 @@ pub enum OperationEvent {
     NotSent(FailureReason),
     /// No answer, or none that was understood.
     OutcomeUnknown(UnknownReason),
-    /// The reversal that it owes is recorded.
-    ReversalQueued,
+    /// The message is not repeated any more.
+    Suspended {
+        /// Why.
+        reason: SuspendReason,
+        /// DE 39, where the host refused it.
+        response_code: Option<ResponseCode>,
+    },
+    /// A suspended message is sent again.
+    Retried,
+    /// A queued message is not owed any more.
+    Cancelled,
     /// The host confirmed the reversal.
     ReversalConfirmed,
     /// The outcome became known after all.
@@ -146,7 +195,9 @@ impl OperationState {
             Self::Declined { .. } => "DECLINED",
             Self::Rejected { .. } => "REJECTED",
             Self::Unknown { .. } => "UNKNOWN",
-            Self::ReversalQueued { .. } => "REVERSAL_QUEUED",
+            Self::Queued => "QUEUED",
+            Self::Suspended { .. } => "SUSPENDED",
+            Self::Cancelled => "CANCELLED",
             Self::Reversed => "REVERSED",
             Self::Resolved { .. } => "RESOLVED",
         }
@@ -154,10 +205,20 @@ impl OperationState {
 }
 
 impl OperationState {
+    /// Who has to look at it. A request is never recorded as sent: its end follows in the same change.
+    #[must_use]
+    pub fn open(&self) -> Open {
+        match self {
+            Self::Created => Open::Request,
+            Self::Queued | Self::Sent | Self::Suspended { .. } => Open::Owed,
+            _ => Open::No,
+        }
+    }
+
     /// Whether somebody waits for the answer, so that recovery has to look at it once nobody does.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::Created | Self::Sent)
+        self.open() == Open::Request
     }
 }
 
@@ -171,7 +232,9 @@ impl OperationEvent {
             Self::Declined(_) => "Declined",
             Self::NotSent(_) => "NotSent",
             Self::OutcomeUnknown(_) => "OutcomeUnknown",
-            Self::ReversalQueued => "ReversalQueued",
+            Self::Suspended { .. } => "Suspended",
+            Self::Retried => "Retried",
+            Self::Cancelled => "Cancelled",
             Self::ReversalConfirmed => "ReversalConfirmed",
             Self::Resolved { .. } => "Resolved",
         }
@@ -180,8 +243,7 @@ impl OperationEvent {
 
 /// The state after `event`.
 ///
-/// A reversal that is queued stays queued whatever a late response says: only the host's
-/// confirmation of the reversal ends it.
+/// A queued message is cancelled only before it is sent. A suspended one may still be acknowledged late.
 ///
 /// # Errors
 /// When the event has no place in the state; the caller saves nothing then.
@@ -198,9 +260,22 @@ pub fn apply(
         (S::Created | S::Sent, E::OutcomeUnknown(reason)) => S::Unknown { reason },
         (S::Sent, E::Approved(approval)) => S::Approved { approval },
         (S::Sent, E::Declined(decline)) => S::Declined { decline },
-        (S::Unknown { reason }, E::ReversalQueued) => S::ReversalQueued { reason: *reason },
         (S::Unknown { .. }, E::Resolved { by, response_code }) => S::Resolved { by, response_code },
-        (S::ReversalQueued { .. }, E::ReversalConfirmed) => S::Reversed,
+        (S::Unknown { .. }, E::ReversalConfirmed) => S::Reversed,
+        (S::Queued | S::Sent, E::Sent) => S::Sent,
+        (S::Suspended { .. }, E::Approved(approval)) => S::Approved { approval },
+        (
+            S::Queued | S::Sent,
+            E::Suspended {
+                reason,
+                response_code,
+            },
+        ) => S::Suspended {
+            reason,
+            response_code,
+        },
+        (S::Suspended { .. }, E::Retried) => S::Queued,
+        (S::Queued, E::Cancelled) => S::Cancelled,
         (state, event) => {
             return Err(IllegalTransition {
                 state: state.name(),
@@ -231,38 +306,42 @@ mod tests {
         }
     }
 
-    /// One column an event: Sent, Approved, Declined, NotSent, Unknown, RevQueued, RevConfirmed, Resolved.
+    /// One column an event, in the order of `events`.
     #[test]
     fn every_state_meets_every_event() {
         use OperationState as S;
         let reason = UnknownReason::NoAnswerInTime;
+        let refused = (SuspendReason::Refused, "30".parse().ok());
+        let approved = S::Approved {
+            approval: approval(),
+        };
+        let rejected = S::Rejected {
+            reason: FailureReason::HostBusy,
+        };
+        let suspended = S::Suspended {
+            reason: refused.0,
+            response_code: refused.1,
+        };
         let resolved = S::Resolved {
-            by: ResolvedBy::Inquiry,
+            by: ResolvedBy::LateResponse,
             response_code: ResponseCode::APPROVED,
         };
+        // Sent Approved Declined NotSent Unknown Suspended Retried Cancelled RevConfirmed Resolved
         let table = [
-            (S::Created, "SENT . . REJECTED UNKNOWN . . ."),
-            (S::Sent, ". APPROVED DECLINED . UNKNOWN . . ."),
+            (S::Created, "SENT . . REJECTED UNKNOWN . . . . ."),
+            (S::Queued, "SENT . . . . SUSPENDED . CANCELLED . ."),
             (
-                S::Approved {
-                    approval: approval(),
-                },
-                ". . . . . . . .",
+                S::Sent,
+                "SENT APPROVED DECLINED . UNKNOWN SUSPENDED . . . .",
             ),
-            (S::Declined { decline: decline() }, ". . . . . . . ."),
-            (
-                S::Rejected {
-                    reason: FailureReason::HostBusy,
-                },
-                ". . . . . . . .",
-            ),
-            (
-                S::Unknown { reason },
-                ". . . . . REVERSAL_QUEUED . RESOLVED",
-            ),
-            (S::ReversalQueued { reason }, ". . . . . . REVERSED ."),
-            (S::Reversed, ". . . . . . . ."),
-            (resolved, ". . . . . . . ."),
+            (approved, ". . . . . . . . . ."),
+            (S::Declined { decline: decline() }, ". . . . . . . . . ."),
+            (rejected, ". . . . . . . . . ."),
+            (S::Unknown { reason }, ". . . . . . . . REVERSED RESOLVED"),
+            (suspended, ". APPROVED . . . . QUEUED . . ."),
+            (S::Cancelled, ". . . . . . . . . ."),
+            (S::Reversed, ". . . . . . . . . ."),
+            (resolved, ". . . . . . . . . ."),
         ];
         for (state, row) in table {
             let events = [
@@ -271,7 +350,12 @@ mod tests {
                 OperationEvent::Declined(decline()),
                 OperationEvent::NotSent(FailureReason::HostBusy),
                 OperationEvent::OutcomeUnknown(reason),
-                OperationEvent::ReversalQueued,
+                OperationEvent::Suspended {
+                    reason: refused.0,
+                    response_code: refused.1,
+                },
+                OperationEvent::Retried,
+                OperationEvent::Cancelled,
                 OperationEvent::ReversalConfirmed,
                 OperationEvent::Resolved {
                     by: ResolvedBy::LateResponse,
@@ -291,13 +375,14 @@ mod tests {
 
     #[test]
     fn a_state_reads_back_from_json_under_its_own_name() {
-        let state = OperationState::ReversalQueued {
-            reason: UnknownReason::ConnectionLost,
+        let state = OperationState::Suspended {
+            reason: SuspendReason::NoCard,
+            response_code: None,
         };
         let json = serde_json::to_string(&state).unwrap();
         assert_eq!(
             json,
-            r#"{"state":"REVERSAL_QUEUED","reason":"connection_lost"}"#
+            r#"{"state":"SUSPENDED","reason":"no_card","response_code":null}"#
         );
         assert_eq!(
             serde_json::from_str::<OperationState>(&json).unwrap(),

@@ -104,6 +104,19 @@ pub struct Element {
     pub value: String,
 }
 
+/// How often a message that is repeated until the host acknowledges it was sent, and when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// How often it was sent, or was about to be.
+    pub count: u32,
+    /// When it was sent first.
+    pub first_at: Option<UnixMillis>,
+    /// When it was sent last.
+    pub last_at: Option<UnixMillis>,
+    /// When it is sent next; none where it is not, or an operator has to look at it.
+    pub next_at: Option<UnixMillis>,
+}
+
 /// One exchange with a host, on behalf of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -135,13 +148,17 @@ pub struct Operation {
     pub business_date: Option<BusinessDate>,
     /// DE 41: up to eight characters.
     pub terminal_id: String,
-    /// After this moment no byte of it may be sent, and its outcome is unknown unless answered.
+    /// After this moment no byte of it may be sent, and its outcome is unknown unless answered. A message that
+    /// is repeated has its original's, and is not sent before it.
     pub deadline: UnixMillis,
-    /// The process that recorded it and waits for the answer.
+    /// The process that sends it and waits for the answer.
     pub node_id: NodeId,
     /// How long the host took, in microseconds; none before it answered.
     pub bank_us: Option<i64>,
-    /// What its message held that later messages repeat.
+    /// How often it was sent, where it is repeated.
+    pub attempts: Attempts,
+    /// What its message held that later messages repeat: of a message that is repeated itself, everything but
+    /// the card.
     pub sent: Vec<Element>,
     /// What its answer held that later messages need.
     pub kept: Vec<Element>,

@@ -6,7 +6,7 @@ use super::merchant::Merchant;
 use super::moment::{NumberDate, UnixMillis};
 use super::money::Money;
 use super::operation::{OperationKind, OperationState};
-use super::record::{CardBrand, CardSummary, Operation, Payment};
+use super::record::{Attempts, CardBrand, CardSummary, Operation, Payment};
 use super::reference::SequenceNumber;
 use super::state::PaymentState;
 
@@ -52,6 +52,7 @@ pub(crate) fn operation() -> Operation {
         deadline: NOW.plus_ms(4300),
         node_id: NodeId::from_parts(NOW, [3; 10]),
         bank_us: None,
+        attempts: Attempts::default(),
         sent: Vec::new(),
         kept: Vec::new(),
         created_at: NOW,

@@ -62,8 +62,11 @@ pub enum PaymentState {
     Voided,
     /// The hold ended by itself.
     Expired,
-    /// A reversal is on its way.
-    Reversing,
+    /// The reversal of an authorization whose outcome is not known is on its way.
+    Reversing {
+        /// Why the outcome is not known.
+        pending: UnknownReason,
+    },
     /// The bank confirmed the reversal.
     Reversed,
 }
@@ -105,9 +108,11 @@ pub enum PaymentEvent {
     VoidRefused,
     /// The hold ended by itself.
     HoldExpired,
-    /// The owed or asked-for reversal was begun.
+    /// The bank's decline came late, and before the reversal was sent.
+    DeclinedLate(Decline),
+    /// The owed reversal is about to be sent for the first time.
     ReversalStarted,
-    /// The bank confirmed the reversal.
+    /// The bank confirmed the reversal, or nothing is left to reverse.
     ReversalConfirmed,
 }
 
@@ -137,9 +142,20 @@ impl PaymentState {
             Self::Voiding { .. } => "VOIDING",
             Self::Voided => "VOIDED",
             Self::Expired => "EXPIRED",
-            Self::Reversing => "REVERSING",
+            Self::Reversing { .. } => "REVERSING",
             Self::Reversed => "REVERSED",
         }
+    }
+}
+
+impl PaymentState {
+    /// Whether a reversal of it is owed, and not acknowledged yet.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        matches!(
+            self,
+            Self::Authorizing { pending: Some(_) } | Self::Reversing { .. }
+        )
     }
 }
 
@@ -160,8 +176,8 @@ impl PaymentEvent {
             Self::VoidStarted => &["AUTHORIZED"],
             Self::VoidConfirmed | Self::VoidRefused => &["VOIDING"],
             Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
-            Self::ReversalStarted => &["AUTHORIZING", "AUTHORIZED"],
-            Self::ReversalConfirmed => &["REVERSING"],
+            Self::DeclinedLate(_) | Self::ReversalStarted => &["AUTHORIZING"],
+            Self::ReversalConfirmed => &["AUTHORIZING", "REVERSING"],
         }
     }
 
@@ -182,6 +198,7 @@ impl PaymentEvent {
             Self::VoidConfirmed => "VoidConfirmed",
             Self::VoidRefused => "VoidRefused",
             Self::HoldExpired => "HoldExpired",
+            Self::DeclinedLate(_) => "DeclinedLate",
             Self::ReversalStarted => "ReversalStarted",
             Self::ReversalConfirmed => "ReversalConfirmed",
         }
@@ -192,8 +209,8 @@ impl PaymentEvent {
 /// no void, expiry or reversal of the payment begins.
 ///
 /// An answer is taken only while the gateway still waits for it (`Authorizing` with nothing
-/// pending): once the merchant was told "pending", a late answer changes nothing here, and only a
-/// reversal leads on.
+/// pending). Once the merchant was told "pending", a late decline ends the payment as long as its reversal was
+/// not begun. After that only the reversal leads on.
 ///
 /// # Errors
 /// When the event has no place in the state; the caller saves nothing then.
@@ -234,7 +251,17 @@ pub fn apply(
         (S::Authorizing { pending: None }, E::OutcomeUnknown(reason)) => S::Authorizing {
             pending: Some(reason),
         },
-        (S::Authorizing { pending: Some(_) }, E::ReversalStarted) => S::Reversing,
+        (S::Authorizing { pending: Some(_) }, E::DeclinedLate(decline)) => S::Declined { decline },
+        (
+            S::Authorizing {
+                pending: Some(reason),
+            },
+            E::ReversalStarted,
+        ) => S::Reversing { pending: *reason },
+        // Without having been sent where an operator says so.
+        (S::Authorizing { pending: Some(_) } | S::Reversing { .. }, E::ReversalConfirmed) => {
+            S::Reversed
+        }
         (
             S::Authorized { .. } | S::PartiallyCaptured { .. },
             E::CaptureStarted | E::CaptureRefused,
@@ -286,8 +313,6 @@ pub fn apply(
         (S::PartiallyCaptured { approval, .. }, E::HoldExpired) => S::Captured {
             approval: approval.clone(),
         },
-        (S::Authorized { .. }, E::ReversalStarted) => S::Reversing,
-        (S::Reversing, E::ReversalConfirmed) => S::Reversed,
         (state, event) => {
             return Err(IllegalTransition {
                 state: state.name(),
@@ -341,7 +366,9 @@ mod tests {
             },
             S::Voided,
             S::Expired,
-            S::Reversing,
+            S::Reversing {
+                pending: UnknownReason::NoAnswerInTime,
+            },
             S::Reversed,
         ]
     }
@@ -374,6 +401,7 @@ mod tests {
             E::VoidConfirmed,
             E::VoidRefused,
             E::HoldExpired,
+            E::DeclinedLate(decline()),
             E::ReversalStarted,
             E::ReversalConfirmed,
         ]
@@ -382,21 +410,21 @@ mod tests {
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
     const TABLE: [&str; 14] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp RStart RConf
-        "r a . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . .", // RequiresAction
-        ". . A D F p . . . . . . . . .", // Authorizing
-        ". . . . . . . . . . . . . R .", // Authorizing, pending
-        ". . . . . . A C A v . . E R .", // Authorized
-        ". . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P C P . . . C . .", // PartiallyCaptured
-        ". . . . . . . . . . . . . . .", // Captured
-        ". . . . . . . . . . V A . . .", // Voiding
-        ". . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . X", // Reversing
-        ". . . . . . . . . . . . . . .", // Reversed
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late RStart RConf
+        "r a . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . .", // Authorizing
+        ". . . . . . . . . . . . . D R X", // Authorizing, pending
+        ". . . . . . A C A v . . E . . .", // Authorized
+        ". . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P C P . . . C . . .", // PartiallyCaptured
+        ". . . . . . . . . . . . . . . .", // Captured
+        ". . . . . . . . . . V A . . . .", // Voiding
+        ". . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . . X", // Reversing
+        ". . . . . . . . . . . . . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {
@@ -413,7 +441,7 @@ mod tests {
             PaymentState::Voiding { .. } => "v",
             PaymentState::Voided => "V",
             PaymentState::Expired => "E",
-            PaymentState::Reversing => "R",
+            PaymentState::Reversing { .. } => "R",
             PaymentState::Reversed => "X",
         }
     }

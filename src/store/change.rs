@@ -5,8 +5,7 @@
 
 use crate::payment::adjustment::Adjustment;
 use crate::payment::custody::CustodyEntry;
-use crate::payment::decline::UnknownReason;
-use crate::payment::ids::{MerchantId, OperationId};
+use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 
@@ -19,12 +18,14 @@ pub struct Change<'a> {
     pub envelope: Option<&'a EnvelopeUse>,
     /// The payment.
     pub payment: Option<PaymentChange<'a>>,
-    /// A new operation of the payment.
+    /// A new operation of the payment. Beside a step it is one that the step makes owed: its original is the
+    /// operation of the step.
     pub new_operation: Option<&'a Operation>,
     /// A recorded operation of the payment that goes on.
     pub step: Option<OperationStep<'a>>,
-    /// A reversal that is owed from now on.
-    pub owed: Option<&'a ReversalOwed>,
+    /// A recorded operation of the payment that is repeated until its host acknowledges it, and goes on. Beside
+    /// a step its original is the operation of the step.
+    pub owed_step: Option<&'a Operation>,
 }
 
 /// A merchant's request, which is carried out once however often it comes.
@@ -88,17 +89,6 @@ pub struct OperationStep<'a> {
     pub answers: bool,
 }
 
-/// A reversal that must be sent. There is at most one for an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReversalOwed {
-    /// The operation to reverse.
-    pub operation_id: OperationId,
-    /// Why its outcome is not known.
-    pub reason: UnknownReason,
-    /// Not to be sent before.
-    pub due_at: UnixMillis,
-}
-
 /// What became of a change. Where it is not committed, nothing of it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -111,7 +101,7 @@ pub enum Verdict {
     RequestTaken,
     /// The sealed card was used before.
     EnvelopeUsed,
-    /// The operation is not at the version that the step goes on from, or not there.
+    /// An operation is not at the version that its step goes on from, or not there.
     OperationMoved,
     /// The payment's state or a limit of its amounts forbids the adjustment, or there is no such payment.
     PaymentRefused,

@@ -1,12 +1,13 @@
 //! Commits a change: turns its parts into rows, hands them to the writer, and says what became of them.
 
+use std::sync::Arc;
+
 use super::Store;
 use super::change::{Change, PaymentChange, Verdict};
 use super::error::StoreError;
 use super::tables::idempotency::{answer, claim_row};
-use super::tables::operations::{new_operation_row, step_row};
+use super::tables::operations::{new_operation_row, owed_step_row, step_row};
 use super::tables::payments::{MovedPayment, adjusted_payment_row, new_payment_row};
-use super::tables::reversals::reversal_row;
 use super::tables::text_buffer::{Names, TextBuffer};
 use super::tables::used_envelopes::envelope_row;
 use super::writer::rows::{AdjustedRow, ChangeRows, Refusal, Request, StepRow, Written};
@@ -104,6 +105,13 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         operation_id: texts.text(operation.id),
     };
     let texts = &mut texts;
+    let id_of = |texts: &mut TextBuffer, other: &Operation| {
+        if other.id == operation.id {
+            Arc::clone(&names.operation_id)
+        } else {
+            texts.text(other.id)
+        }
+    };
     let envelope = change.envelope.zip(change.claim);
     let (mut new_payment, mut adjusted) = (None, None);
     match change.payment {
@@ -130,30 +138,37 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
                 }
                 _ => None,
             };
+            let id = id_of(texts, step.operation);
             Some(StepRow {
                 answers: told.is_some(),
-                values: step_row(texts, step.operation, &names, told)?,
+                values: step_row(texts, step.operation, &id, told)?,
             })
         }
     };
+    let new_operation = match change.new_operation {
+        None => None,
+        Some(new) => {
+            let id = id_of(texts, new);
+            Some(new_operation_row(texts, new, &id, &names.payment_id)?)
+        }
+    };
+    let owed_step = change.owed_step;
+    let owed_step = owed_step.map(|owed| owed_step_row(texts, owed, &names.operation_id));
     Ok(ChangeRows {
         claim: change.claim.map(|claim| claim_row(texts, claim, &names)),
         envelope: envelope
             .map(|(envelope, claim)| envelope_row(texts, claim.merchant_id, envelope, &names)),
         new_payment,
         adjusted,
-        new_operation: change
-            .new_operation
-            .map(|operation| new_operation_row(texts, operation, &names))
-            .transpose()?,
+        new_operation,
         step,
-        reversal: change.owed.map(reversal_row).transpose()?,
+        owed_step: owed_step.transpose()?,
         payment_id: names.payment_id,
         operation_id: names.operation_id,
     })
 }
 
-/// The one operation that a change is about.
+/// The operation that a change is about: the one whose version is its fence, or a new one.
 ///
 /// # Errors
 /// When the parts do not belong together: they are of different payments, merchants or operations, what is
@@ -164,14 +179,27 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
         Some(PaymentChange::Adjusted { expected, .. }) => Some((expected, false)),
         None => None,
     };
-    let (operation, fits) = match (change.new_operation, change.step) {
-        (Some(operation), None) => (
-            operation,
-            operation.version == 1 && change.envelope.is_none_or(|_| change.claim.is_some()),
+    let claims = change.claim.is_some() || change.envelope.is_some();
+    let step = change.step.map(|step| step.operation);
+    let undoes = |owed: &Operation, original: &Operation| {
+        owed.original_id == Some(original.id) && owed.payment_id == original.payment_id
+    };
+    let (operation, fits) = match (change.owed_step, step, change.new_operation) {
+        (None, None, Some(new)) => (
+            new,
+            new.version == 1 && (change.envelope.is_none() || change.claim.is_some()),
         ),
-        (None, Some(step)) => (
-            step.operation,
-            step.operation.version > 1 && change.claim.is_none() && change.envelope.is_none(),
+        (None, Some(step), new) => (
+            step,
+            step.version > 1
+                && !claims
+                && new.is_none_or(|new| new.version == 1 && undoes(new, step)),
+        ),
+        (Some(owed), step, None) => (
+            owed,
+            owed.version > 1
+                && !claims
+                && step.is_none_or(|step| step.version > 1 && undoes(owed, step)),
         ),
         _ => {
             return Err(StoreError::Invalid {
@@ -191,10 +219,7 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
                 .claim
                 .is_none_or(|claim| claim.merchant_id == payment.merchant_id)
     });
-    let owed_fits = change
-        .owed
-        .is_none_or(|owed| owed.operation_id == operation.id);
-    if fits && payment_fits && owed_fits {
+    if fits && payment_fits {
         return Ok(operation);
     }
     Err(StoreError::Invalid {

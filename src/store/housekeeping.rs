@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::database::Database;
 use super::database::connection::{NativeConnection, Statement, StatementResult};
@@ -24,6 +24,9 @@ use crate::payment::moment::UnixMillis;
 
 /// Between two heartbeats of this process.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+/// How long after a heartbeat a process may send what it owes, in milliseconds: a little less than the time after
+/// which another node takes it for dead (`operations/node_liveness.rs`).
+const OWNS_FOR_MS: i64 = 11_000;
 /// How long one transaction may take on the connection of its own before the connection is given up. A
 /// heartbeat waits for one other transaction at most, so that it is not late enough for this node to
 /// look dead.
@@ -46,6 +49,8 @@ pub(super) struct Housekeeping {
     /// The schema's version when this process last looked.
     schema_version: AtomicI64,
     stopped: AtomicBool,
+    /// When the last heartbeat that the database took was on its way to it, and what the clock said then.
+    heard_at: std::sync::Mutex<Option<(Instant, UnixMillis)>>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -63,6 +68,7 @@ impl Housekeeping {
             connection: Mutex::default(),
             schema_version: AtomicI64::new(schema::NEEDED),
             stopped: AtomicBool::new(false),
+            heard_at: std::sync::Mutex::default(),
             clock,
         }
     }
@@ -179,7 +185,9 @@ impl Housekeeping {
                 returning: true,
             });
         }
+        let asked_at = Instant::now();
         let results = self.run(statements).await?;
+        *self.heard_at() = Some((asked_at, now));
         let version = results
             .get(1)
             .and_then(|result| result.rows.first())
@@ -195,6 +203,28 @@ impl Housekeeping {
             }
         }
         Ok(())
+    }
+
+    fn heard_at(&self) -> std::sync::MutexGuard<'_, Option<(Instant, UnixMillis)>> {
+        // Nothing panics while it is held.
+        self.heard_at
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Until when no other node can take this one for dead: until then what it owes is its own to send. Both
+    /// clocks count, because one of them stands still while a machine sleeps.
+    pub(super) fn owns_until(&self) -> Instant {
+        let now = Instant::now();
+        let Some((asked_at, wall)) = *self.heard_at() else {
+            return now;
+        };
+        let awake = self.clock.now() <= wall.plus_ms(OWNS_FOR_MS);
+        if awake {
+            asked_at + Duration::from_millis(OWNS_FOR_MS.unsigned_abs())
+        } else {
+            now
+        }
     }
 
     fn heartbeat_statement(&self, now: UnixMillis) -> Statement {

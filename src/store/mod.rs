@@ -168,6 +168,21 @@ impl Store {
         self.inner.housekeeping.node_id
     }
 
+    /// Until when this node may send what it owes: no other one has found it dead before. A moment that is over
+    /// when its heartbeats don't reach the database. Where the store is exclusive there is no other node.
+    #[must_use]
+    pub fn owns_until(&self) -> tokio::time::Instant {
+        if self.exclusive() {
+            return tokio::time::Instant::now() + ANSWER_TIMEOUT;
+        }
+        self.inner.housekeeping.owns_until()
+    }
+
+    /// How often the writer has connected again.
+    fn reconnects(&self) -> u64 {
+        self.inner.writer.reconnects()
+    }
+
     /// Runs an UPDATE that may be run twice.
     ///
     /// # Errors

@@ -40,11 +40,24 @@ struct Sequence {
 
 #[derive(Debug, Default)]
 struct Blocks {
+    /// The writer's connection when they were reserved.
+    reconnects: u64,
     current: Range<u64>,
     ahead: Range<u64>,
 }
 
 impl Blocks {
+    /// Drops what was reserved over an earlier connection: after a failover that lost commits, others may be given
+    /// the same numbers.
+    fn keep_of(&mut self, reconnects: u64) {
+        if self.reconnects != reconnects {
+            *self = Self {
+                reconnects,
+                ..Self::default()
+            };
+        }
+    }
+
     fn take(&mut self) -> Option<u64> {
         if self.current.is_empty() {
             self.current = std::mem::take(&mut self.ahead);
@@ -95,6 +108,7 @@ impl Numbers {
         for _ in 0..ATTEMPTS {
             let (number, low) = {
                 let mut blocks = lock(&sequence.blocks);
+                blocks.keep_of(self.store.reconnects());
                 let number = blocks.take();
                 // The next block is fetched while half of one is left.
                 (
@@ -147,11 +161,26 @@ impl Numbers {
             let reason = "another caller's reservation of numbers failed".to_owned();
             return Err(StoreError::Unavailable { reason });
         }
-        let reserved = self.store.reserve_sequence(host, date, self.block).await;
-        let block = reserved.inspect_err(|_| {
+        let reserved = self.reserve(sequence, host, date).await;
+        reserved.inspect_err(|_| {
             sequence.failures.fetch_add(1, Ordering::Relaxed);
-        })?;
-        lock(&sequence.blocks).add(block);
+        })
+    }
+
+    /// Reserves a block, and adds it unless the writer has connected again meanwhile.
+    async fn reserve(
+        &self,
+        sequence: &Sequence,
+        host: &HostId,
+        date: NumberDate,
+    ) -> Result<(), StoreError> {
+        let reconnects = self.store.reconnects();
+        let block = self.store.reserve_sequence(host, date, self.block).await?;
+        let mut blocks = lock(&sequence.blocks);
+        blocks.keep_of(self.store.reconnects());
+        if blocks.reconnects == reconnects {
+            blocks.add(block);
+        }
         Ok(())
     }
 
@@ -170,15 +199,8 @@ impl Numbers {
             if !low {
                 return;
             }
-            match numbers
-                .store
-                .reserve_sequence(&host, date, numbers.block)
-                .await
-            {
-                Ok(block) => lock(&sequence.blocks).add(block),
-                Err(error) => {
-                    tracing::warn!(%error, host.id = %host, "numbers could not be reserved ahead");
-                }
+            if let Err(error) = numbers.reserve(&sequence, &host, date).await {
+                tracing::warn!(%error, host.id = %host, "numbers could not be reserved ahead");
             }
         });
     }

@@ -122,7 +122,9 @@ impl<'a> Connection<'a> {
     /// Opens the line for payments.
     pub(super) fn come_up(&mut self) {
         self.phase = Phase::Up;
-        self.line.open.store(true, Ordering::Release);
+        self.line.connections += 1;
+        let number = self.line.connections;
+        self.line.open.store(number, Ordering::Release);
         self.line.report.line_up();
     }
 
@@ -143,7 +145,7 @@ impl<'a> Connection<'a> {
     }
 
     fn close_for_payments(&mut self) {
-        self.line.open.store(false, Ordering::Release);
+        self.line.open.store(0, Ordering::Release);
         self.line.report.state(LineState::Draining, None);
     }
 
@@ -269,7 +271,7 @@ impl<'a> Connection<'a> {
 
     /// Whether nothing is to be written and no answer is waited for.
     pub(super) fn is_idle(&self) -> bool {
-        self.outbound.is_empty() && self.line.load.load(Ordering::Acquire) == 0
+        self.outbound.is_empty() && self.line.load.taken() == 0
     }
 
     /// Everything that happens because time passes: time-outs, echoes, the end of a drain.

@@ -117,6 +117,8 @@ impl<W: Waiting> InFlight<W> {
         if self.is_waiting(&key) {
             return Err(StanInFlight(waiter));
         }
+        // A repeat takes the place of the message before it: an answer to either answers both.
+        self.withdraw(&key);
         self.make_room();
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -176,7 +178,8 @@ impl<W: Waiting> InFlight<W> {
         }
     }
 
-    /// Takes back a request of which certainly no byte was sent.
+    /// Takes back a request that is not to be answered under this key any more: certainly no byte of it was sent,
+    /// or it is sent again.
     pub(super) fn withdraw(&mut self, key: &RequestKey) -> Option<W> {
         let entry = self
             .chains

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use iso8583::mti::Class;
+use iso8583::mti::{Class, Function};
 use iso8583::{DecodeError, Message};
 use tokio::time::Instant;
 use zeroize::Zeroize;
@@ -118,6 +118,11 @@ impl Connection<'_> {
     ) -> Option<QuarantineReason> {
         let mut waiter = match self.line.in_flight.answer(&ReceivedKey::of(message)) {
             Match::Found(waiter) => waiter,
+            // Each repeat of a message may be answered.
+            Match::Duplicate if is_repeated(message) => {
+                tracing::debug!(host.id = %self.line.profile.host_id, "another acknowledgement");
+                return None;
+            }
             Match::Duplicate => return Some(QuarantineReason::Duplicate),
             Match::Mismatch(fields) => {
                 return Some(QuarantineReason::KeyMismatch {
@@ -137,16 +142,18 @@ impl Connection<'_> {
             _ => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
         };
         let decides = outcome.is_decided();
-        if waiter.end(outcome) && decides {
-            return None;
-        }
+        let exchange = match waiter.end(outcome) {
+            None if decides => return None,
+            None => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
+            Some(late) => late,
+        };
         let Some(response_code) = response_code_of(message) else {
             return Some(QuarantineReason::NoResponseCode);
         };
         let approval_code = approval_code_of(message);
         self.line
             .report
-            .late_response(waiter.operation_id, response_code, approval_code);
+            .late_response(waiter.operation_id, response_code, approval_code, exchange);
         None
     }
 
@@ -196,4 +203,9 @@ impl Connection<'_> {
         self.heard();
         Ok(())
     }
+}
+
+/// Whether a response answers a message that is repeated until it is acknowledged.
+fn is_repeated(message: &Message<'_>) -> bool {
+    message.mti().class() == Class::Reversal || message.mti().function() == Function::AdviceResponse
 }

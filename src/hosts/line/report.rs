@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::OperationId;
 
+use crate::hosts::exchange::Exchange;
 use crate::hosts::message::answer::{approval_code_of, response_code_of};
 use crate::hosts::message::match_key::{ReceivedKey, rrn_of, stan_of};
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
@@ -90,12 +91,14 @@ impl Reporter {
         operation_id: OperationId,
         response_code: ResponseCode,
         approval_code: String,
+        exchange: Exchange,
     ) {
         self.notice(HostNotice::LateResponse {
             host_id: self.profile.host_id,
             operation_id,
             response_code,
             approval_code,
+            exchange,
             at: self.clock.now(),
         });
     }

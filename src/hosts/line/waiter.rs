@@ -17,7 +17,7 @@ use crate::payment::record::Operation;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::amount::AskedAmount;
-use crate::hosts::status::Load;
+use crate::hosts::status::LinePlace;
 
 use super::in_flight::Waiting;
 
@@ -52,18 +52,18 @@ pub(in crate::hosts) struct Waiter {
     pub(in crate::hosts) written_at: Instant,
 }
 
-/// The sender's end of a request. Dropping it gives up, and takes it off the line's load.
+/// The sender's end of a request. Dropping it gives up, and gives its place on the line back.
 #[derive(Debug)]
 pub(in crate::hosts) struct Pending {
     stage: Arc<Stage>,
     reply: oneshot::Receiver<Exchange>,
-    load: Load,
+    _place: LinePlace,
 }
 
-/// Both ends of a new request. `load` was raised by one for it.
+/// Both ends of a new request, which takes up `place`.
 pub(in crate::hosts) fn request(
     operation: &Operation,
-    load: Load,
+    place: LinePlace,
     now: Instant,
 ) -> (Waiter, Pending) {
     let stage = Arc::new(Stage::default());
@@ -79,7 +79,7 @@ pub(in crate::hosts) fn request(
     let pending = Pending {
         stage,
         reply: receiver,
-        load,
+        _place: place,
     };
     (waiter, pending)
 }
@@ -105,13 +105,13 @@ impl Waiter {
         }
     }
 
-    /// Ends a request that was claimed. `false` when the sender has given up: the answer is late.
-    pub(in crate::hosts) fn end(&mut self, exchange: Exchange) -> bool {
-        let in_time = self.stage.advance(WRITTEN, ENDED);
-        if in_time {
-            self.send(exchange);
+    /// Ends a request that was claimed. Gives back what has come too late: the sender has given up.
+    pub(in crate::hosts) fn end(&mut self, exchange: Exchange) -> Option<Exchange> {
+        if !self.stage.advance(WRITTEN, ENDED) {
+            return Some(exchange);
         }
-        in_time
+        self.send(exchange);
+        None
     }
 
     fn send(&mut self, exchange: Exchange) {
@@ -178,6 +178,5 @@ impl Drop for Pending {
         if !self.stage.advance(QUEUED, ENDED) {
             self.stage.advance(WRITTEN, ENDED);
         }
-        self.load.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -84,7 +84,10 @@ pub(in crate::hosts) fn outcome_of(
     match sent.response_codes.meaning(response_code) {
         Meaning::Declined { reason, advice } => declined(reason, advice),
         Meaning::Unclear(reason) => unclear(reason),
-        Meaning::OriginalUnknown => Exchange::OriginalUnknown { bank_us },
+        Meaning::OriginalUnknown => Exchange::OriginalUnknown {
+            response_code,
+            bank_us,
+        },
         Meaning::Approved if has_error && is_advice => refused(DeclineReason::FormatError),
         Meaning::Approved if has_error => unclear(UnknownReason::AnswerNotUnderstood),
         Meaning::Approved if amount == AnsweredAmount::AsAsked => Exchange::Approved {

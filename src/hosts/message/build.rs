@@ -8,6 +8,7 @@ use crate::payment::record::{Element, Operation};
 use super::amount::AskedAmount;
 use super::contents::Outgoing;
 use super::definition::{Mapping, MessageProfile};
+use super::element;
 use super::error::MessageError;
 use super::format::{Format, MacRule};
 use super::match_key::{RequestKey, TerminalId};
@@ -82,10 +83,21 @@ impl Encoder {
         });
         self.builder.header(format.header);
         let values = Values::of(outgoing, mapping, &format)?;
+        let fixed = fixed_elements(message, outgoing.operation);
         for (de, source) in &mapping.fields {
+            if let Some(fixed) = fixed.filter(|_| !source.contains(Source::is_of_the_card)) {
+                if let Some(value) = element::find(fixed, &de.to_string()) {
+                    self.builder.text(*de, value);
+                }
+                continue;
+            }
             match source {
                 Source::Subelements(parts) => {
-                    self.put_subelements(*de, parts, &values, format)?;
+                    self.subelements.clear();
+                    write_subelements(&mut self.subelements, *de, parts, &values, format)?;
+                    if !self.subelements.is_empty() {
+                        self.builder.text(*de, &self.subelements);
+                    }
                 }
                 Source::OriginalData(parts) => {
                     self.builder.text(*de, &values.original_data(parts)?);
@@ -99,39 +111,42 @@ impl Encoder {
         }
         Ok(())
     }
+}
 
-    fn put_subelements(
-        &mut self,
-        de: u8,
-        parts: &[(u16, Source)],
-        values: &Values<'_>,
-        format: Format<'_>,
-    ) -> Result<(), MessageError> {
-        let widths = format.subelements;
-        self.subelements.clear();
-        for (tag, source) in parts {
-            let written = match source {
-                Source::OriginalData(parts) => {
-                    widths.append(&mut self.subelements, *tag, &values.original_data(parts)?)
-                }
-                source => match values.get(source)? {
-                    Some(value) => widths.append(&mut self.subelements, *tag, value),
-                    None => continue,
-                },
-            };
-            if !written {
-                return Err(MessageError::Subelement {
-                    de,
-                    tag: *tag,
-                    expected: widths.longest_value(),
-                });
-            }
+/// Appends sub-elements of a tag, a length and a value; those without a value are left out.
+fn write_subelements(
+    out: &mut String,
+    de: u8,
+    parts: &[(u16, Source)],
+    values: &Values<'_>,
+    format: Format<'_>,
+) -> Result<(), MessageError> {
+    let widths = format.subelements;
+    for (tag, source) in parts {
+        let written = match source {
+            Source::OriginalData(parts) => widths.append(out, *tag, &values.original_data(parts)?),
+            source => match values.get(source)? {
+                Some(value) => widths.append(out, *tag, value),
+                None => continue,
+            },
+        };
+        if !written {
+            return Err(MessageError::Subelement {
+                de,
+                tag: *tag,
+                expected: widths.longest_value(),
+            });
         }
-        if !self.subelements.is_empty() {
-            self.builder.text(de, &self.subelements);
-        }
-        Ok(())
     }
+    Ok(())
+}
+
+/// The elements of a message that is repeated, as they were fixed when it was queued, so that each repeat is the
+/// same whatever has become of the profile or the merchant since. An element that is not among them, and not the
+/// card's, was left out.
+fn fixed_elements<'a>(message: &MessageProfile, operation: &'a Operation) -> Option<&'a [Element]> {
+    let is_fixed = message.is_repeated() && !operation.sent.is_empty();
+    is_fixed.then_some(operation.sent.as_slice())
 }
 
 /// Appends the message authentication code over the finished bytes, as the host's rule says.
@@ -148,7 +163,8 @@ fn mapping_of(message: &MessageProfile) -> Result<&Mapping, MessageError> {
         .ok_or(MessageError::NoMapping { kind: message.kind })
 }
 
-/// The elements of a message that later messages repeat as they were sent; nothing where none does.
+/// The elements of a message that later messages repeat as they were sent; nothing where none does. Of a message
+/// that is repeated itself these are all but the card's.
 ///
 /// # Errors
 /// As when the message is built.
@@ -157,6 +173,9 @@ pub(in crate::hosts) fn sent_elements(
     format: Format<'_>,
     outgoing: Outgoing<'_>,
 ) -> Result<Vec<Element>, MessageError> {
+    if message.is_repeated() {
+        return elements_without_card(message, format, outgoing);
+    }
     if message.sent.is_empty() {
         return Ok(Vec::new());
     }
@@ -175,6 +194,35 @@ pub(in crate::hosts) fn sent_elements(
             elements.push(Element {
                 name: name.as_str().to_owned(),
                 value: value.to_owned(),
+            });
+        }
+    }
+    Ok(elements)
+}
+
+fn elements_without_card(
+    message: &MessageProfile,
+    format: Format<'_>,
+    outgoing: Outgoing<'_>,
+) -> Result<Vec<Element>, MessageError> {
+    let values = Values::of(outgoing, mapping_of(message)?, &format)?;
+    let mut elements = Vec::with_capacity(message.fields().len());
+    for (de, source) in message.fields() {
+        if source.contains(Source::is_of_the_card) {
+            continue;
+        }
+        let mut value = String::new();
+        match source {
+            Source::Subelements(parts) => {
+                write_subelements(&mut value, *de, parts, &values, format)?;
+            }
+            Source::OriginalData(parts) => value.push_str(&values.original_data(parts)?),
+            source => value.push_str(values.get(source)?.unwrap_or_default()),
+        }
+        if !value.is_empty() {
+            elements.push(Element {
+                name: de.to_string(),
+                value,
             });
         }
     }

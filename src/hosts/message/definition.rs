@@ -10,7 +10,7 @@ use super::contents::Reason;
 use super::element::ElementName;
 use super::match_key::MatchRule;
 use super::response_codes::ResponseCodes;
-use super::source::{NamedSource, Source};
+use super::source::Source;
 
 /// How an operation travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
@@ -51,12 +51,26 @@ pub struct Repeats {
     pub factor: u32,
     /// No wait is longer.
     pub longest: Duration,
-    /// After so many messages the operation is suspended.
-    pub cap: u32,
+    /// After so many messages the operation is suspended; none where it is sent until it is acknowledged.
+    pub cap: Option<u32>,
     /// The most messages to the host in a second.
     pub per_second: u32,
     /// The most messages that wait for the host's answer at once.
     pub window: usize,
+    /// So long after its original's deadline a host that does not know the original will never see it.
+    pub original_gone: Duration,
+}
+
+impl Repeats {
+    /// The wait after so many messages, before the next one; none before the first.
+    #[must_use]
+    pub fn wait_after(&self, messages: u32) -> Duration {
+        let Some(doublings) = messages.checked_sub(1) else {
+            return Duration::ZERO;
+        };
+        let grown = self.factor.saturating_pow(doublings);
+        self.first.saturating_mul(grown).min(self.longest)
+    }
 }
 
 /// Whether an operation has numbers of its own, or goes under those of its original.
@@ -119,15 +133,16 @@ impl MessageProfile {
             .any(|(_, source)| source.contains(&wanted))
     }
 
+    /// Whether it is sent again until the host acknowledges it.
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        self.unknown == UnknownRule::Repeat && self.mapping.is_some()
+    }
+
     /// Whether it can't be built without the card.
     #[must_use]
     pub fn needs_card(&self) -> bool {
-        self.has_source(|source| {
-            matches!(
-                source,
-                Source::Named(NamedSource::Pan | NamedSource::Expiry)
-            )
-        })
+        self.has_source(Source::is_of_the_card)
     }
 
     /// The data elements of the message.

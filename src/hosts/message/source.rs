@@ -199,6 +199,12 @@ impl Source {
         found
     }
 
+    /// Whether the card has it, and has it always.
+    #[must_use]
+    pub fn is_of_the_card(&self) -> bool {
+        matches!(self, Self::Named(NamedSource::Pan | NamedSource::Expiry))
+    }
+
     /// Whether only an operation with an original has it.
     #[must_use]
     pub fn needs_original(&self) -> bool {

@@ -128,6 +128,7 @@ pub(super) struct RepeatsFile {
     pub(super) cap: Option<u32>,
     pub(super) per_second: Option<u32>,
     pub(super) window: Option<usize>,
+    pub(super) original_gone_ms: Option<u64>,
 }
 
 /// A decline as a response code's meaning.

@@ -340,8 +340,8 @@ impl Check<'_> {
             let within = usize::try_from(got).unwrap_or(usize::MAX);
             self.reading.within(key(name), within, most).map(|_| got)
         };
-        let first = millis("first_ms", raw.first_ms, 5000)?;
-        let longest = millis("longest_ms", raw.longest_ms, 3_600_000)?;
+        let first = millis("first_ms", raw.first_ms, 1000)?;
+        let longest = millis("longest_ms", raw.longest_ms, 300_000)?;
         if longest < first {
             let expected = "at least first_ms";
             return Err(self.fault("repeats.longest_ms", expected, milliseconds(longest)));
@@ -351,11 +351,15 @@ impl Check<'_> {
             first,
             longest,
             factor: number("factor", raw.factor, 2, MOST_FACTOR)?,
-            cap: number("cap", raw.cap, 100, MOST_REPEATS)?,
-            per_second: number("per_second", raw.per_second, 10, MOST_REPEATS)?,
+            cap: raw
+                .cap
+                .map(|cap| number("cap", Some(cap), cap, MOST_REPEATS))
+                .transpose()?,
+            per_second: number("per_second", raw.per_second, 50, MOST_REPEATS)?,
             window: self
                 .reading
-                .within(key("window"), raw.window.unwrap_or(4), MOST_WINDOW)?,
+                .within(key("window"), raw.window.unwrap_or(32), MOST_WINDOW)?,
+            original_gone: millis("original_gone_ms", raw.original_gone_ms, 15_000)?,
         })
     }
 

@@ -19,7 +19,7 @@ use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::operation::{OperationKind, OperationState};
-use crate::payment::record::Operation;
+use crate::payment::record::{Attempts, Operation};
 use crate::payment::reference::SequenceNumber;
 
 use super::message::amount::MinorDigits;
@@ -279,6 +279,7 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         deadline: at,
         node_id: NodeId::from_parts(at, [0; 10]),
         bank_us: None,
+        attempts: Attempts::default(),
         sent: Vec::new(),
         kept: Vec::new(),
         created_at: at,

@@ -7,7 +7,7 @@ use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::show::errors;
-use crate::merchant_api::show::payment::payment;
+use crate::merchant_api::show::payment::payments;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::PaymentId;
 use crate::store::Store;
@@ -24,8 +24,11 @@ pub(super) async fn call(
         .await
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::payment_not_found)?;
+    let found = vec![found];
+    let owed = store.owed_of(&found).await;
+    let owed = owed.map_err(|error| status::of_unavailable(&error))?;
     Ok(Response::new(pb::GetPaymentResponse {
-        payment: Some(payment(found)),
+        payment: payments(found, &owed).pop(),
     }))
 }
 

@@ -8,7 +8,7 @@ use crate::grpc::violations::{Findings, InvalidRequest, length_of};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::filter;
 use crate::merchant_api::read::page_token::PageTokens;
-use crate::merchant_api::show::payment::payment;
+use crate::merchant_api::show::payment::payments;
 use crate::merchant_api::transport::gate;
 use crate::store::Store;
 use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
@@ -30,9 +30,11 @@ pub(super) async fn call(
         )
         .await
         .map_err(|error| status::of_unavailable(&error))?;
+    let owed = store.owed_of(&page.items).await;
+    let owed = owed.map_err(|error| status::of_unavailable(&error))?;
     let next = page.next.map(|cursor| list.page_tokens.write(cursor));
     Ok(Response::new(pb::ListPaymentsResponse {
-        payments: page.items.into_iter().map(payment).collect(),
+        payments: payments(page.items, &owed),
         next_page_token: next.unwrap_or_default(),
     }))
 }

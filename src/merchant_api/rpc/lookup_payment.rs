@@ -10,7 +10,7 @@ use crate::merchant_api::pb;
 use crate::merchant_api::pb::lookup_payment_request::Key as PbKey;
 use crate::merchant_api::read::text::{REFERENCE, is_printable_ascii};
 use crate::merchant_api::show::errors;
-use crate::merchant_api::show::payment::payment;
+use crate::merchant_api::show::payment::payments;
 use crate::merchant_api::transport::gate;
 use crate::operations::flow::Flow as _;
 use crate::payment::ids::{HostId, MerchantId};
@@ -70,8 +70,10 @@ pub(super) async fn call(
     if found.is_empty() {
         return Err(errors::payment_not_found());
     }
+    let owed = store.owed_of(&found).await;
+    let owed = owed.map_err(|error| status::of_unavailable(&error))?;
     Ok(Response::new(pb::LookupPaymentResponse {
-        payments: found.into_iter().map(payment).collect(),
+        payments: payments(found, &owed),
     }))
 }
 

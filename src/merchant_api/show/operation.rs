@@ -9,7 +9,13 @@ use crate::store::records::KeptLateResponse;
 
 /// An operation as the API shows it, with the response that came late for it.
 pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) -> pb::Operation {
-    let sent_once = was_sent(&operation.state);
+    let repeats = operation.attempts;
+    let attempts = if operation.original_id.is_some() || repeats.count > 0 {
+        i32::try_from(repeats.count).unwrap_or(i32::MAX)
+    } else {
+        // A request is written to a line once at most.
+        i32::from(was_sent(&operation.state))
+    };
     let (state, response_code, approval_code) = show_state(operation.state);
     pb::Operation {
         operation_id: operation.id.to_string(),
@@ -29,8 +35,10 @@ pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) ->
         rrn: operation.rrn.to_string(),
         response_code,
         approval_code,
-        // A request is written to a line once at most.
-        attempts: i32::from(sent_once),
+        attempts,
+        first_send_time: repeats.first_at.map(timestamp),
+        last_send_time: repeats.last_at.map(timestamp),
+        next_attempt_time: repeats.next_at.map(timestamp),
         create_time: Some(timestamp(operation.created_at)),
         update_time: Some(timestamp(operation.updated_at)),
         late_response: late.map(|late| pb::LateResponse {
@@ -77,7 +85,14 @@ fn show_state(state: OperationState) -> (pb::OperationState, String, String) {
         ),
         S::Declined { decline } => (P::Declined, decline.response_code.to_string(), none()),
         S::Rejected { .. } => (P::Rejected, none(), none()),
-        S::Unknown { .. } | S::ReversalQueued { .. } => (P::Unknown, none(), none()),
+        S::Unknown { .. } => (P::Unknown, none(), none()),
+        S::Queued => (P::Queued, none(), none()),
+        S::Suspended { response_code, .. } => (
+            P::Suspended,
+            response_code.map_or_else(none, |code| code.to_string()),
+            none(),
+        ),
+        S::Cancelled => (P::Cancelled, none(), none()),
         S::Reversed => (P::Reversed, none(), none()),
         S::Resolved { response_code, .. } => (P::Resolved, response_code.to_string(), none()),
     }

@@ -1,9 +1,12 @@
 //! Why a payment was declined, failed or is pending.
 
+use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::decline::{
     Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
 };
+use crate::payment::operation::OperationState;
+use crate::payment::record::Operation;
 
 pub(super) fn decline(decline: Decline) -> pb::Decline {
     let (reason, text) = decline_reason(decline.reason);
@@ -111,8 +114,26 @@ pub(super) fn failure(reason: FailureReason) -> pb::Failure {
     }
 }
 
+/// How far the reversal of a pending payment has come.
+pub(super) fn pending_reversal(reversal: &Operation) -> pb::PendingReversal {
+    use pb::PendingReversalState as P;
+    let state = match reversal.state {
+        OperationState::Suspended { .. } => P::Suspended,
+        OperationState::Queued => P::Owed,
+        _ => P::Sending,
+    };
+    pb::PendingReversal {
+        state: state.into(),
+        attempts: i32::try_from(reversal.attempts.count).unwrap_or(i32::MAX),
+        next_attempt_time: reversal.attempts.next_at.map(timestamp),
+    }
+}
+
 /// While nothing is known to be wrong yet, no reversal is owed.
-pub(super) fn pending(reason: Option<UnknownReason>) -> pb::Pending {
+pub(super) fn pending(
+    reason: Option<UnknownReason>,
+    reversal: pb::PendingReversalState,
+) -> pb::Pending {
     use UnknownReason as U;
     use pb::PendingReason as P;
     let (shown, text) = match reason {
@@ -143,9 +164,8 @@ pub(super) fn pending(reason: Option<UnknownReason>) -> pb::Pending {
         reason: shown.into(),
         reversal_owed: reason.is_some(),
         text: text.to_owned(),
-        // This version records what is owed and sends none: no attempt was made, and none is due.
         reversal: reason.is_some().then(|| pb::PendingReversal {
-            state: pb::PendingReversalState::Owed.into(),
+            state: reversal.into(),
             attempts: 0,
             next_attempt_time: None,
         }),

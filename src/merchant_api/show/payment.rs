@@ -1,15 +1,29 @@
 //! A payment as the API shows it, in each of its states.
 
 use super::money::money;
-use super::outcome::{decline, failure, pending};
+use super::outcome::{decline, failure, pending, pending_reversal};
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::decline::Approval;
 use crate::payment::moment::UnixMillis;
-use crate::payment::record::{CardBrand, CardSummary, Payment};
+use crate::payment::record::{CardBrand, CardSummary, Operation, Payment};
 use crate::payment::state::PaymentState;
 
-/// A payment as the API shows it.
+/// Payments as the API shows them, with how far their reversals have come.
+pub(crate) fn payments(found: Vec<Payment>, owed: &[Operation]) -> Vec<pb::Payment> {
+    let shown = |found: Payment| {
+        let id = found.id;
+        let mut shown = payment(found);
+        let reversal = owed.iter().rfind(|owed| owed.payment_id == id);
+        if let (Some(pending), Some(reversal)) = (&mut shown.pending, reversal) {
+            pending.reversal = Some(pending_reversal(reversal));
+        }
+        shown
+    };
+    found.into_iter().map(shown).collect()
+}
+
+/// A payment as the API shows it, as its own record knows it.
 pub(crate) fn payment(payment: Payment) -> pb::Payment {
     let (currency, amounts) = (payment.amount.currency(), payment.amounts);
     let capturable = capturable_minor(&payment);
@@ -70,7 +84,7 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
         S::Created => P::Created,
         S::RequiresAction { .. } => P::RequiresAction,
         S::Authorizing { pending: reason } => {
-            shown.pending = Some(pending(reason));
+            shown.pending = Some(pending(reason, pb::PendingReversalState::Owed));
             P::Authorizing
         }
         S::Authorized {
@@ -111,7 +125,11 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
         }
         S::Voided => P::Voided,
         S::Expired => P::Expired,
-        S::Reversing => P::Reversing,
+        S::Reversing { pending: reason } => {
+            let sending = pb::PendingReversalState::Sending;
+            shown.pending = Some(pending(Some(reason), sending));
+            P::Reversing
+        }
         S::Reversed => P::Reversed,
     };
     shown.state = shown_state.into();

@@ -38,10 +38,10 @@ const SIZES: [usize; 26] = [
     128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 20, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
 ];
 
-/// The statements that the writer's connection keeps prepared: for each size eight statements, three of
-/// them also with RETURNING, three that only guarded payments need, and five texts of several statements;
-/// and some others.
-pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 19 + 40;
+/// The statements that the writer's connection keeps prepared: for each size eight statements, four of them
+/// also with RETURNING, three that only guarded payments need, and nine texts of several statements; and
+/// some others.
+pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 24 + 40;
 
 /// The texts built so far.
 #[derive(Debug)]

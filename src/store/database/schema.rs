@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "payments",
@@ -48,10 +48,15 @@ const MIGRATIONS: [Migration; 4] = [
         name: "custody",
         text: include_str!("../../../migrations/0004_custody.sql"),
     },
+    Migration {
+        version: 5,
+        name: "owed",
+        text: include_str!("../../../migrations/0005_owed.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 4;
+pub(in crate::store) const NEEDED: i64 = 5;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -3,4 +3,5 @@
 
 mod answers;
 pub mod operations;
+pub mod owed;
 mod payments;

@@ -1,4 +1,4 @@
-//! Operations: those that nobody has finished, one, those of a payment, and the reversals that are owed.
+//! Operations: those that nobody has finished, one, those of a payment.
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -8,13 +8,11 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 use crate::store::Store;
-use crate::store::change::ReversalOwed;
 use crate::store::error::StoreError;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
-use crate::store::tables::reversals::reversal;
 
 /// Where the next page of unfinished operations begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,20 +149,5 @@ impl Store {
         ];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.iter().map(operation).collect()
-    }
-
-    /// The reversals that are owed, the first due first; `limit` is 1 to [`MAX_PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn owed_reversals(&self, limit: usize) -> Result<Vec<ReversalOwed>, StoreError> {
-        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let rows = self
-            .read(
-                "SELECT * FROM reversals ORDER BY due_at_ms, operation_id LIMIT $1",
-                &[limit.into()],
-            )
-            .await?;
-        rows.iter().map(reversal).collect()
     }
 }

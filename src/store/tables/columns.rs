@@ -5,7 +5,6 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use iso8583::hex;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -14,17 +13,6 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::reference::Stan;
 use crate::store::error::StoreError;
-
-/// The name that serde gives a variant without data.
-pub(in crate::store) fn variant_name(value: &impl Serialize) -> Result<String, StoreError> {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => Ok(name),
-        other => Err(StoreError::Invalid {
-            expected: "a variant without data",
-            got: format!("{other:?}"),
-        }),
-    }
-}
 
 /// A row of a table.
 pub(in crate::store) struct Columns<'r> {
@@ -98,6 +86,14 @@ impl<'r> Columns<'r> {
 
     pub(in crate::store) fn moment(&self, column: &'static str) -> Result<UnixMillis, StoreError> {
         self.integer(column).map(UnixMillis::new)
+    }
+
+    pub(in crate::store) fn optional_moment(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<UnixMillis>, StoreError> {
+        let millis = self.optional_integer(column)?;
+        Ok(millis.map(UnixMillis::new))
     }
 
     /// 0 or 1.

@@ -8,9 +8,8 @@ use crate::store::error::StoreError;
 use crate::store::records::{KeptLateResponse, LateResponse};
 
 impl Store {
-    /// Records a response that came after the gateway had stopped waiting. No state changes: the
-    /// reversal that is owed was recorded when it stopped waiting. False when a late response to
-    /// this operation was recorded before; that one stands.
+    /// Records a response that came after the gateway had stopped waiting. No state changes. False when a late
+    /// response to this operation with this code was recorded before; that one stands.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when there is no such operation.
@@ -18,7 +17,7 @@ impl Store {
         let statements = vec![Statement {
             text: "INSERT INTO late_responses (operation_id, host_id, response_code, \
                 approval_code, received_at_ms) VALUES ($1, $2, $3, $4, $5) \
-                ON CONFLICT (operation_id) DO NOTHING",
+                ON CONFLICT (operation_id, response_code) DO NOTHING",
             values: vec![
                 late.operation_id.to_string().into(),
                 late.host_id.as_str().into(),
@@ -32,7 +31,7 @@ impl Store {
         Ok(done.first().is_some_and(|done| done.rows_affected > 0))
     }
 
-    /// What came late for an operation, if anything did.
+    /// What came late for an operation, if anything did: the last of it.
     ///
     /// # Errors
     /// When the database can't be read, or the row is corrupt.
@@ -42,7 +41,8 @@ impl Store {
     ) -> Result<Option<KeptLateResponse>, StoreError> {
         let rows = self
             .read(
-                "SELECT * FROM late_responses WHERE operation_id = $1",
+                "SELECT * FROM late_responses WHERE operation_id = $1 \
+                 ORDER BY received_at_ms DESC LIMIT 1",
                 &[operation_id.to_string().into()],
             )
             .await?;

@@ -13,7 +13,6 @@ pub(in crate::store) mod operations;
 pub(in crate::store) mod operators;
 pub(in crate::store) mod payments;
 pub(in crate::store) mod quarantine;
-pub(in crate::store) mod reversals;
 pub(in crate::store) mod sequences;
 pub(in crate::store) mod text_buffer;
 pub(in crate::store) mod used_envelopes;

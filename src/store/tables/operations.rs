@@ -5,9 +5,10 @@ use std::sync::Arc;
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
-use super::text_buffer::{Names, TextBuffer};
-use crate::payment::operation::{OperationKind, OperationState};
-use crate::payment::record::{Element, Operation};
+use super::text_buffer::TextBuffer;
+use crate::payment::moment::UnixMillis;
+use crate::payment::operation::{Open, OperationKind, OperationState};
+use crate::payment::record::{Attempts, Element, Operation};
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -18,7 +19,8 @@ pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.
     operations.amount_minor, operations.currency, operations.mti, operations.stan, operations.rrn, \
     operations.number_date, operations.business_date, operations.transmitted_at_ms, \
     operations.terminal_id, operations.deadline_ms, operations.node_id, operations.bank_us, \
-    operations.sent, operations.kept, operations.created_at_ms, operations.updated_at_ms, \
+    operations.attempts, operations.first_sent_ms, operations.last_sent_ms, \
+    operations.next_attempt_ms, operations.sent, operations.kept, operations.created_at_ms, operations.updated_at_ms, \
     operations.version, operations.state_detail";
 
 /// A new operation has version 1, and no answer.
@@ -27,8 +29,8 @@ pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
     before: "INSERT INTO operations \
         (id, payment_id, kind, state, state_detail, open, original_id, host_id, amount_minor, \
         currency, mti, stan, rrn, number_date, business_date, transmitted_at_ms, terminal_id, \
-        deadline_ms, node_id, sent, created_at_ms, updated_at_ms, attempts, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
+        deadline_ms, node_id, sent, next_attempt_ms, created_at_ms, updated_at_ms, attempts, version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
     after: "",
     returning: "",
 };
@@ -49,6 +51,25 @@ pub(in crate::store) const STEPS: ManyRows = ManyRows {
     returning: " RETURNING operations.id",
 };
 
+/// An operation that is repeated until its host acknowledges it, and goes on. Its version is the fence: a node
+/// that takes it from another changes the version too.
+pub(in crate::store) const OWED_STEPS: ManyRows = ManyRows {
+    name: "owed steps",
+    before: "WITH changed (id, version, state, state_detail, open, bank_us, node_id, attempts, \
+        first_sent_ms, last_sent_ms, next_attempt_ms, updated_at_ms) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
+    after: ") UPDATE /*SQLITE OR FAIL */operations SET version = changed.version, \
+        state = changed.state, state_detail = changed.state_detail, open = changed.open, \
+        bank_us = changed.bank_us, node_id = changed.node_id, attempts = changed.attempts, \
+        first_sent_ms = changed.first_sent_ms, last_sent_ms = changed.last_sent_ms, \
+        next_attempt_ms = changed.next_attempt_ms, updated_at_ms = changed.updated_at_ms \
+        FROM changed \
+        WHERE operations.id = changed.id AND operations.version = changed.version - 1",
+    returning: " RETURNING operations.id",
+};
+
 /// Answers that are not as expected, because something else had changed the payment too.
 pub(in crate::store) const ANSWERS: ManyRows = ManyRows {
     name: "answers",
@@ -63,16 +84,17 @@ pub(in crate::store) const ANSWERS: ManyRows = ManyRows {
 pub(in crate::store) fn new_operation_row(
     texts: &mut TextBuffer,
     operation: &Operation,
-    names: &Names,
+    operation_id: &Arc<str>,
+    payment_id: &Arc<str>,
 ) -> Result<Vec<Value>, StoreError> {
     let optional = |text: Option<Arc<str>>| Value::OptionalText(text);
     Ok(vec![
-        (&names.operation_id).into(),
-        (&names.payment_id).into(),
+        operation_id.into(),
+        payment_id.into(),
         Value::Static(operation.kind.name()),
         Value::Static(operation.state.name()),
         texts.json(&operation.state)?.into(),
-        i64::from(operation.state.is_open()).into(),
+        open(operation).into(),
         optional(operation.original_id.map(|id| texts.text(id))),
         texts.text(operation.host_id).into(),
         operation.amount.amount_minor().into(),
@@ -87,6 +109,7 @@ pub(in crate::store) fn new_operation_row(
         operation.deadline.as_i64().into(),
         texts.text(operation.node_id).into(),
         elements(texts, &operation.sent)?,
+        operation.attempts.next_at.map(UnixMillis::as_i64).into(),
         operation.created_at.as_i64().into(),
         operation.updated_at.as_i64().into(),
     ])
@@ -96,20 +119,53 @@ pub(in crate::store) fn new_operation_row(
 pub(in crate::store) fn step_row(
     texts: &mut TextBuffer,
     operation: &Operation,
-    names: &Names,
+    operation_id: &Arc<str>,
     answer: Option<Arc<str>>,
 ) -> Result<Vec<Value>, StoreError> {
     Ok(vec![
-        (&names.operation_id).into(),
+        operation_id.into(),
         operation.version.into(),
         Value::Static(operation.state.name()),
         texts.json(&operation.state)?.into(),
-        i64::from(operation.state.is_open()).into(),
+        open(operation).into(),
         operation.bank_us.into(),
         elements(texts, &operation.kept)?,
         operation.updated_at.as_i64().into(),
         Value::OptionalText(answer),
     ])
+}
+
+/// A row of [`OWED_STEPS`].
+pub(in crate::store) fn owed_step_row(
+    texts: &mut TextBuffer,
+    operation: &Operation,
+    operation_id: &Arc<str>,
+) -> Result<Vec<Value>, StoreError> {
+    let attempts = operation.attempts;
+    let moment = |at: Option<UnixMillis>| at.map(UnixMillis::as_i64).into();
+    Ok(vec![
+        operation_id.into(),
+        operation.version.into(),
+        Value::Static(operation.state.name()),
+        texts.json(&operation.state)?.into(),
+        open(operation).into(),
+        operation.bank_us.into(),
+        texts.text(operation.node_id).into(),
+        i64::from(attempts.count).into(),
+        moment(attempts.first_at),
+        moment(attempts.last_at),
+        moment(attempts.next_at),
+        operation.updated_at.as_i64().into(),
+    ])
+}
+
+/// The column `open`, which the indexes of recovery (1) and of what is owed (2) are for.
+fn open(operation: &Operation) -> i64 {
+    match operation.state.open() {
+        Open::No => 0,
+        Open::Request => 1,
+        Open::Owed => 2,
+    }
 }
 
 fn elements(texts: &mut TextBuffer, elements: &[Element]) -> Result<Value, StoreError> {
@@ -143,6 +199,12 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
         deadline: columns.moment("deadline_ms")?,
         node_id: columns.parsed("node_id")?,
         bank_us: columns.optional_integer("bank_us")?,
+        attempts: Attempts {
+            count: columns.number("attempts")?,
+            first_at: columns.optional_moment("first_sent_ms")?,
+            last_at: columns.optional_moment("last_sent_ms")?,
+            next_at: columns.optional_moment("next_attempt_ms")?,
+        },
         sent: columns.optional_json("sent")?.unwrap_or_default(),
         kept: columns.optional_json("kept")?.unwrap_or_default(),
         created_at: columns.moment("created_at_ms")?,

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::make::{COMMITTED, METHOD, NOW, approved, intent, merchant, random, unknown};
+use super::make::{COMMITTED, METHOD, NOW, approved, intent, merchant, random};
 use super::on_both;
 use crate::config::store::StoreConfig;
 use crate::net::Net;
@@ -248,7 +248,7 @@ async fn corrupt_rows_are_named(database: TestDatabase) {
         ("operations", "node_id", "'node_'"),
         ("operations", "answer", "'{\"id\": 1}'"),
         ("idempotency", "body_hash", "'abc'"),
-        ("reversals", "reason", "'boredom'"),
+        ("operations", "attempts", "-1"),
         ("merchants", "active", "2"),
         ("merchants", "country_numeric", "70000"),
     ];
@@ -260,13 +260,11 @@ async fn corrupt_rows_are_named(database: TestDatabase) {
             "merchants" => "shop".into(),
             _ => intent.operation.id.to_string(),
         };
-        if table == "reversals" {
-            store.record_outcome(&unknown(&intent)).await.unwrap();
-        } else if column == "answer" {
+        if column == "answer" {
             store.record_outcome(&approved(&intent)).await.unwrap();
         }
         let key = match table {
-            "idempotency" | "reversals" => "operation_id",
+            "idempotency" => "operation_id",
             _ => "id",
         };
         database
@@ -282,7 +280,6 @@ async fn corrupt_rows_are_named(database: TestDatabase) {
                 .await
                 .err(),
             ("operations", _) => store.operation(intent.operation.id).await.err(),
-            ("reversals", _) => store.owed_reversals(10).await.err(),
             _ => store.merchant(&shop.id).await.err(),
         };
         match error {

@@ -9,16 +9,17 @@ use crate::payment::decline::{
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::OperationState;
-use crate::payment::record::{Element, Operation, Payment};
+use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::record::{Attempts, Element, Operation, Payment};
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 use crate::payment::samples;
 use crate::payment::state::PaymentEvent;
 use crate::store::Store;
 use crate::store::change::{
-    Change, EnvelopeUse, OperationStep, PaymentChange, RequestClaim, ReversalOwed, Verdict,
+    Change, EnvelopeUse, OperationStep, PaymentChange, RequestClaim, Verdict,
 };
 use crate::store::error::StoreError;
+use crate::store::reads::owed::OwedFilter;
 use crate::store::testing::unique;
 
 /// 2025-11-21T20:30:00Z.
@@ -42,7 +43,7 @@ pub(super) struct Outcome {
     pub(super) payment: Payment,
     pub(super) adjustment: Adjustment,
     pub(super) operation: Operation,
-    pub(super) reversal: Option<ReversalOwed>,
+    pub(super) reversal: Option<Operation>,
 }
 
 impl Store {
@@ -70,7 +71,7 @@ impl Store {
                 operation: &outcome.operation,
                 answers: true,
             }),
-            owed: outcome.reversal.as_ref(),
+            new_operation: outcome.reversal.as_ref(),
             ..Change::default()
         })
         .await
@@ -213,13 +214,34 @@ pub(super) fn declined(intent: &Intent) -> Outcome {
 
 pub(super) fn unknown(intent: &Intent) -> Outcome {
     let reason = UnknownReason::NoAnswerInTime;
-    let state = OperationState::ReversalQueued { reason };
+    let state = OperationState::Unknown { reason };
     let mut unknown = outcome(intent, state, PaymentEvent::OutcomeUnknown(reason), 0);
     unknown.operation.bank_us = None;
-    unknown.reversal = Some(ReversalOwed {
-        operation_id: unknown.operation.id,
-        reason,
-        due_at: unknown.operation.updated_at,
-    });
+    unknown.reversal = Some(reversal_of(&unknown.operation));
     unknown
+}
+
+/// The reversal of an operation, due at once.
+pub(super) fn reversal_of(original: &Operation) -> Operation {
+    let at = original.updated_at;
+    Operation {
+        kind: OperationKind::Reversal,
+        state: OperationState::Queued,
+        original_id: Some(original.id),
+        payment_id: original.payment_id,
+        mti: "0420".parse().unwrap(),
+        attempts: Attempts {
+            next_at: Some(at),
+            ..Attempts::default()
+        },
+        ..operation_at(at)
+    }
+}
+
+impl Store {
+    /// What is owed, oldest first.
+    pub(super) async fn owed(&self) -> Vec<Operation> {
+        let all = self.list_owed(&OwedFilter::default(), 1000, None).await;
+        all.unwrap()
+    }
 }

@@ -193,7 +193,7 @@ impl Model {
             .await;
         if recorded.told.is_none() {
             self.reversals
-                .extend(outcome.reversal.map(|reversal| reversal.operation_id));
+                .extend(outcome.reversal.and_then(|reversal| reversal.original_id));
             recorded.payment = outcome.payment.clone();
             recorded.told = Some((outcome.payment, outcome.operation.clone()));
         }
@@ -386,14 +386,14 @@ impl Model {
         let mut payments: Vec<Payment> = payments.collect();
         payments.sort_by_key(|payment| payment.id);
         assert_eq!(page.items, payments);
-        let owed = store.owed_reversals(1000).await.unwrap();
-        let owed: BTreeSet<_> = owed.into_iter().map(|it| it.operation_id).collect();
+        let owed = store.owed().await;
+        let owed: BTreeSet<_> = owed.into_iter().filter_map(|it| it.original_id).collect();
         assert!(self.reversals.is_subset(&owed));
         for (_, it) in &self.requests {
             let id = it.intent.operation.id;
             assert_eq!(owed.contains(&id), self.reversals.contains(&id));
             let operations = store.operations_of(it.payment.id).await.unwrap();
-            let in_progress = operations.iter().filter(|it| it.version == 1).count();
+            let in_progress = operations.iter().filter(|it| it.state.is_open()).count();
             assert_eq!(
                 in_progress,
                 it.captures.len() + usize::from(it.told.is_none())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
-use super::make::NOW;
+use super::make::{NOW, merchant};
 use super::on_both;
 use crate::payment::ids::HostId;
 use crate::payment::moment::NumberDate;
@@ -47,6 +47,23 @@ async fn who_waits_for_numbers_fails_with_the_one_who_asked() {
     // The longest pause between two attempts to connect is a second.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     assert_eq!(numbers.next(&host, today).await, Ok(number(0)));
+    store.close().await;
+}
+
+/// After a failover the server that answers now may lack the last reservations, and would give them again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_that_were_reserved_over_a_lost_connection_are_not_given_out() {
+    let database = TestDatabase::postgres().await;
+    let store = database.open().await;
+    let numbers = Numbers::new(store.clone(), 10);
+    let (host, today) = (host(), NumberDate::of(NOW));
+    assert_eq!(numbers.next(&host, today).await, Ok(number(0)));
+    let name = database.name();
+    let away =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    execute(&server().url("postgres"), away).await;
+    store.insert_merchant(&merchant("shop")).await.unwrap();
+    assert_eq!(numbers.next(&host, today).await, Ok(number(10)));
     store.close().await;
 }
 

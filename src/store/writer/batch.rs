@@ -142,7 +142,7 @@ mod tests {
             adjusted: None,
             new_operation: None,
             step: None,
-            reversal: None,
+            owed_step: None,
         };
         let request = Request::Change(Box::new(rows));
         (Queued { request, answer }, answered)

@@ -12,7 +12,7 @@ pub(in crate::store) mod transaction;
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -55,6 +55,7 @@ const LONGEST_DOWN: Duration = Duration::from_secs(1);
 pub(in crate::store) struct Writer {
     queue: mpsc::Sender<Entry>,
     up: Arc<AtomicBool>,
+    connections: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -69,17 +70,29 @@ impl Writer {
         let engine = database.engine;
         let (queue, entries) = mpsc::channel(queued_records);
         let up = Arc::new(AtomicBool::new(true));
+        let connections = Arc::new(AtomicU64::new(0));
         let task = Task {
             database,
             connection: Some(connection),
             texts: Texts::new(engine),
             up: up.clone(),
+            connections: Arc::clone(&connections),
             down: None,
             refused_at: None,
             _lock: lock,
         };
         tokio::spawn(task.run(Queue::new(entries, batch_records)));
-        Self { queue, up }
+        Self {
+            queue,
+            up,
+            connections,
+        }
+    }
+
+    /// How often it has connected again. What another server has forgotten can't be built upon: after a failover
+    /// the one that answers now may lack the last commits.
+    pub(in crate::store) fn reconnects(&self) -> u64 {
+        self.connections.load(Ordering::Acquire)
     }
 
     /// Whether the database was found and took the last transaction.
@@ -155,6 +168,7 @@ struct Task {
     connection: Option<NativeConnection>,
     texts: Texts,
     up: Arc<AtomicBool>,
+    connections: Arc<AtomicU64>,
     down: Option<Down>,
     /// When a batch could not be written last.
     refused_at: Option<Instant>,
@@ -334,6 +348,7 @@ impl Task {
                 if self.down.take().is_some() {
                     tracing::info!("the database is back");
                 }
+                self.connections.fetch_add(1, Ordering::AcqRel);
                 self.connection = Some(connection);
                 Ok(())
             }

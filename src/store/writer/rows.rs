@@ -11,11 +11,10 @@ use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::tables::idempotency::CLAIMS;
-use crate::store::tables::operations::{NEW_OPERATIONS, STEPS};
+use crate::store::tables::operations::{NEW_OPERATIONS, OWED_STEPS, STEPS};
 use crate::store::tables::payments::{
     ADJUSTED_PAYMENTS, AUTHORIZED_PAYMENTS, MovedPayment, NEW_PAYMENTS,
 };
-use crate::store::tables::reversals::REVERSALS;
 use crate::store::tables::used_envelopes::ENVELOPES;
 
 /// What a caller wants from the writer.
@@ -40,7 +39,7 @@ pub(in crate::store) struct ChangeRows {
     pub(in crate::store) adjusted: Option<AdjustedRow>,
     pub(in crate::store) new_operation: Option<Vec<Value>>,
     pub(in crate::store) step: Option<StepRow>,
-    pub(in crate::store) reversal: Option<Vec<Value>>,
+    pub(in crate::store) owed_step: Option<Vec<Value>>,
 }
 
 /// A payment that is adjusted.
@@ -65,13 +64,13 @@ pub(in crate::store) const PARTS: [Part; 8] = [
     (&CLAIMS, |rows| rows.claim.as_deref()),
     (&ENVELOPES, |rows| rows.envelope.as_deref()),
     (&NEW_PAYMENTS, |rows| rows.new_payment.as_deref()),
-    (&NEW_OPERATIONS, |rows| rows.new_operation.as_deref()),
     (&STEPS, |rows| {
         rows.step.as_ref().map(|row| row.values.as_slice())
     }),
+    (&OWED_STEPS, |rows| rows.owed_step.as_deref()),
     (&AUTHORIZED_PAYMENTS, |rows| adjusted(rows, true)),
     (&ADJUSTED_PAYMENTS, |rows| adjusted(rows, false)),
-    (&REVERSALS, |rows| rows.reversal.as_deref()),
+    (&NEW_OPERATIONS, |rows| rows.new_operation.as_deref()),
 ];
 
 fn adjusted(rows: &ChangeRows, only_authorizes: bool) -> Option<&[Value]> {

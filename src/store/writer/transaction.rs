@@ -22,12 +22,11 @@ use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
 use crate::store::database::value::Value;
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
-use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, STEPS};
+use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, OWED_STEPS, STEPS};
 use crate::store::tables::payments::{
     GUARDED_PAYMENTS, MovedPayment, NEW_PAYMENTS, PAYMENT_STATES, guarded_payment_row,
     moved_payment, payment_state_row,
 };
-use crate::store::tables::reversals::REVERSALS;
 use crate::store::tables::used_envelopes::ENVELOPES;
 
 /// How much a batch finds out about its changes.
@@ -174,28 +173,38 @@ impl Writing<'_, '_> {
     /// The same statements one by one, finding out what stands in the way of which change. A change that is
     /// left out takes no part in the statements after.
     async fn checked(&mut self, mut changes: Vec<&ChangeRows>) -> Result<(), Fault> {
-        let claim = |change: &ChangeRows| change.claim.clone();
+        let claim =
+            |change: &ChangeRows| Some((Arc::clone(&change.operation_id), change.claim.clone()?));
         self.keep_written(&mut changes, &CLAIMS, Refusal::RequestTaken, claim)
             .await?;
-        let envelope = |change: &ChangeRows| change.envelope.clone();
+        let envelope = |change: &ChangeRows| {
+            Some((Arc::clone(&change.operation_id), change.envelope.clone()?))
+        };
         self.keep_written(&mut changes, &ENVELOPES, Refusal::EnvelopeUsed, envelope)
             .await?;
         self.insert(&changes, &NEW_PAYMENTS, |change| {
             change.new_payment.as_deref()
         })
         .await?;
+        // The operations' versions are the fence, so steps come before the payments that they adjust, and
+        // before what they make owed.
+        let step = |change: &ChangeRows| step_and_its_key(&change.step.as_ref()?.values);
+        self.keep_written(&mut changes, &STEPS, Refusal::OperationMoved, step)
+            .await?;
+        let owed_step = |change: &ChangeRows| step_and_its_key(change.owed_step.as_deref()?);
+        self.keep_written(
+            &mut changes,
+            &OWED_STEPS,
+            Refusal::OperationMoved,
+            owed_step,
+        )
+        .await?;
+        self.adjust_payments(&mut changes).await?;
         self.insert(&changes, &NEW_OPERATIONS, |change| {
             change.new_operation.as_deref()
         })
         .await?;
-        // The operation's version is the fence, so steps come before the payments that they adjust.
-        let step = |change: &ChangeRows| change.step.as_ref().map(|step| step.values.clone());
-        self.keep_written(&mut changes, &STEPS, Refusal::OperationMoved, step)
-            .await?;
-        self.adjust_payments(&mut changes).await?;
-        self.correct_answers(&changes).await?;
-        self.insert(&changes, &REVERSALS, |change| change.reversal.as_deref())
-            .await
+        self.correct_answers(&changes).await
     }
 
     async fn run(
@@ -222,24 +231,24 @@ impl Writing<'_, '_> {
         self.run(statement, rows, false).await.map(drop)
     }
 
-    /// Writes the rows of a statement that returns the operations whose rows it wrote, and leaves the others
-    /// out.
+    /// Writes the rows of a statement that returns the operations whose rows it wrote, and leaves the changes
+    /// of the others out. `row` gives a change's row, and the operation that is returned when it is written.
     async fn keep_written(
         &mut self,
         changes: &mut Vec<&ChangeRows>,
         statement: &ManyRows,
         refusal: Refusal,
-        row: impl Fn(&ChangeRows) -> Option<Vec<Value>>,
+        row: impl Fn(&ChangeRows) -> Option<(Arc<str>, Vec<Value>)>,
     ) -> Result<(), Fault> {
-        let asked: HashMap<&Arc<str>, Vec<Value>> = changes
+        let asked: HashMap<&Arc<str>, (Arc<str>, Vec<Value>)> = changes
             .iter()
             .filter_map(|change| Some((&change.operation_id, row(change)?)))
             .collect();
-        let rows = asked.values().map(Vec::as_slice).collect();
+        let rows = asked.values().map(|(_, row)| row.as_slice()).collect();
         let returned = self.run(statement, rows, true).await?.returned;
         let written = first_texts(self.engine, &returned)?;
-        for (operation_id, row) in asked {
-            if !written.contains(operation_id) {
+        for (operation_id, (returned, row)) in asked {
+            if !written.contains(&returned) {
                 let left_out = self.left_out(operation_id, refusal, &row).await?;
                 self.left_out.insert(Arc::clone(operation_id), left_out);
             }
@@ -336,6 +345,14 @@ impl Writing<'_, '_> {
             .collect();
         let rows = rows.iter().map(Vec::as_slice).collect();
         self.run(&ANSWERS, rows, false).await.map(drop)
+    }
+}
+
+/// A row of a step, whose key is the operation's own.
+fn step_and_its_key(row: &[Value]) -> Option<(Arc<str>, Vec<Value>)> {
+    match row.first() {
+        Some(Value::Text(id)) => Some((Arc::clone(id), row.to_vec())),
+        _ => None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::hosts::line::waiter;
 use crate::hosts::line::{Line, LineHandle, QueuedRequest};
 use crate::hosts::message::amount::AskedAmount;
 use crate::hosts::message::build::{Encoder, request_key};
-use crate::hosts::status::StatusBoard;
+use crate::hosts::status::{Load, Share, StatusBoard};
 use crate::hosts::tests::bank::answer;
 use crate::net::Net;
 use crate::payment::decline::{FailureReason, UnknownReason};
@@ -54,8 +54,8 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
     profile.network.sign_on = false;
     let tls = Arc::new(crate::hosts::line::tls::host_tls(&profile.tls, None).unwrap());
     let profile = Arc::new(profile);
-    let load = crate::hosts::status::Load::default();
-    let rows = vec![(profile.host_id, true, vec![Arc::clone(&load)])];
+    let load = Load::default();
+    let rows = vec![(profile.host_id, true, vec![load.clone()])];
     let (sender, notices) = mpsc::channel(64);
     let report = Reporter {
         profile: Arc::clone(&profile),
@@ -124,10 +124,9 @@ impl<B> Stalled<B> {
             .encode(message, format, known::outgoing(&operation, &merchant))
             .unwrap();
         assert!(frame.len() > PIPE_BYTES);
-        self.handle.load.fetch_add(1, Ordering::AcqRel);
-        let load = Arc::clone(&self.handle.load);
+        let place = self.handle.load.take(Share::Requests, usize::MAX);
         let now = Instant::now();
-        let (waiter, pending) = waiter::request(&operation, load, now);
+        let (waiter, pending) = waiter::request(&operation, place.unwrap(), now);
         let request = QueuedRequest {
             frame,
             key: request_key(message, format, &operation, None).unwrap(),
@@ -331,12 +330,12 @@ async fn what_only_tls_has_taken_is_not_sent() {
 /// An answer and the time-out at the same moment: one of them wins, and both sides agree which.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_race_has_one_winner() {
-    let load = crate::hosts::status::Load::default();
+    let load = Load::default();
     let answered = Exchange::NotSent(FailureReason::HostBusy);
     for round in 0..2000 {
-        load.fetch_add(1, Ordering::AcqRel);
+        let place = load.take(Share::Requests, 8).unwrap();
         let operation = known::numbered(round);
-        let (mut waiter, pending) = waiter::request(&operation, Arc::clone(&load), Instant::now());
+        let (mut waiter, pending) = waiter::request(&operation, place, Instant::now());
         let asked = AskedAmount {
             amount_minor: 1250,
             currency: 978,
@@ -349,7 +348,7 @@ async fn a_race_has_one_winner() {
             while !started.load(Ordering::Acquire) {
                 std::hint::spin_loop();
             }
-            waiter.end(reply)
+            waiter.end(reply).is_none()
         });
         let sender = tokio::spawn(async move {
             go.store(true, Ordering::Release);
@@ -362,7 +361,7 @@ async fn a_race_has_one_winner() {
             assert_eq!(outcome, Exchange::Unknown(UnknownReason::NoAnswerInTime));
         }
     }
-    assert_eq!(load.load(Ordering::Acquire), 0);
+    assert_eq!(load.taken(), 0);
 }
 
 /// The session ends on any bytes of a bank; nothing panics, and nothing secret is shown.

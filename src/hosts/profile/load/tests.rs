@@ -91,8 +91,8 @@ fn what_is_left_out_has_defaults() {
         "[acceptor_name_location]\nname = 25\ncity = 13\nstate = 0\ncountry = \"alpha-2\"",
         "[currency_minor_digits]",
         "unknown = \"reverse\"",
-        "[messages.reversal.repeats]\nmti = \"0421\"\nfirst_ms = 5000\nfactor = 2\nlongest_ms = 3600000\n\
-         cap = 100\nper_second = 10\nwindow = 4",
+        "[messages.reversal.repeats]\nmti = \"0421\"\nfirst_ms = 1000\nfactor = 2\nlongest_ms = 300000\n\
+         per_second = 50\nwindow = 32\noriginal_gone_ms = 15000",
         "match_key = [7, 11, 37, 41]",
         "match_where_echoed = [49]",
         "silence_ms = 1500",

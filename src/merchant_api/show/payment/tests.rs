@@ -142,7 +142,12 @@ fn every_state_shows_what_is_known_in_it() {
         ),
         (S::Voided, "-"),
         (S::Expired, "-"),
-        (S::Reversing, "-"),
+        (
+            S::Reversing {
+                pending: UnknownReason::ConnectionLost,
+            },
+            "pending CONNECTION_LOST, reversal owed",
+        ),
         (S::Reversed, "-"),
     ];
     for (state, expected) in table {
@@ -158,7 +163,11 @@ fn known(shown: &pb::Payment) -> String {
     if let Some(pending) = &shown.pending {
         let owed = match &pending.reversal {
             Some(reversal) if pending.reversal_owed => {
-                assert_eq!(reversal.state(), pb::PendingReversalState::Owed);
+                let expected = match shown.state() {
+                    pb::PaymentState::Reversing => pb::PendingReversalState::Sending,
+                    _ => pb::PendingReversalState::Owed,
+                };
+                assert_eq!(reversal.state(), expected);
                 ", reversal owed"
             }
             other => {

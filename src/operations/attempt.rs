@@ -1,0 +1,383 @@
+//! One attempt to send what is owed: recorded, sent, and its end recorded. Every record goes on from the version that
+//! was read, so that a node whose entry another one has taken can record nothing.
+
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::card::pan::Card;
+use crate::hosts::exchange::Exchange;
+use crate::hosts::message::contents::{CardFields, Original, Outgoing};
+use crate::hosts::message::definition::MessageProfile;
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::decline::Decline;
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::operation::{self, OperationEvent, OperationState, ResolvedBy, SuspendReason};
+use crate::payment::record::{Attempts, Operation, Payment};
+use crate::payment::state::PaymentEvent;
+use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
+use crate::store::error::StoreError;
+use crate::store::reads::owed::OwedEntry;
+
+use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
+use super::flow::{OwedDecision, OwedSubject};
+use super::machine::Operations;
+use super::outcome::Undecidable;
+
+/// A step of an owed operation, with what it does to its original and their payment.
+struct OwedStep {
+    operation: Operation,
+    original: Option<Operation>,
+    payment: Option<(Payment, Adjustment)>,
+}
+
+impl OwedStep {
+    fn change(&self) -> Change<'_> {
+        Change {
+            owed_step: Some(&self.operation),
+            step: self.original.as_ref().map(|operation| OperationStep {
+                operation,
+                answers: false,
+            }),
+            payment: self
+                .payment
+                .as_ref()
+                .map(|(expected, adjustment)| PaymentChange::Adjusted {
+                    expected,
+                    adjustment,
+                }),
+            ..Change::default()
+        }
+    }
+
+    /// The entry after the step.
+    fn entry(self, before: OwedEntry, moved: Option<Box<Payment>>) -> OwedEntry {
+        let expected = self.payment.map(|(payment, _)| payment);
+        OwedEntry {
+            operation: self.operation,
+            original: self.original.unwrap_or(before.original),
+            payment: moved.map_or_else(|| expected.unwrap_or(before.payment), |moved| *moved),
+        }
+    }
+}
+
+/// What happens to the original, and to the payment, with an owed operation's step.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) original: Option<OperationEvent>,
+    pub(super) payment: Option<PaymentEvent>,
+}
+
+impl Operations {
+    /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it.
+    pub(super) async fn attempt(&self, entry: OwedEntry, merchant: &Merchant, window: &Semaphore) {
+        let operation = &entry.operation;
+        let message = self.hosts.message(operation.host_id, operation.kind);
+        let Some(message) = message.filter(|message| message.is_repeated()) else {
+            return self.suspend(entry, SuspendReason::NotBuildable).await;
+        };
+        let card = match self.kept_card(&entry, message).await {
+            Ok(card) => card,
+            Err(()) => return self.suspend(entry, SuspendReason::NoCard).await,
+        };
+        let Some(entry) = self.begin_attempt(entry, message).await else {
+            return;
+        };
+        let exchange = {
+            // It is never closed.
+            let _waits = window.acquire().await;
+            let outgoing = Outgoing {
+                original: Some(Original::of(&entry.original)),
+                repeat: entry.operation.attempts.count > 1,
+                ..Outgoing::first(&entry.operation, merchant, card.as_ref().map(fields_of))
+            };
+            self.hosts
+                .send_owed(outgoing, self.store.owns_until())
+                .await
+        };
+        drop(card);
+        self.end_attempt(entry, &exchange).await;
+    }
+
+    /// The card of an entry, where its message needs one.
+    ///
+    /// # Errors
+    /// When it needs one, and none is kept.
+    async fn kept_card(
+        &self,
+        _entry: &OwedEntry,
+        message: &MessageProfile,
+    ) -> Result<Option<Card>, ()> {
+        if message.needs_card() {
+            return Err(());
+        }
+        Ok(None)
+    }
+
+    /// Records an attempt before a byte of it leaves. Until its end is known, the next one is due after the host's
+    /// time for an answer and the back-off. None where somebody else has changed the entry.
+    async fn begin_attempt(&self, entry: OwedEntry, message: &MessageProfile) -> Option<OwedEntry> {
+        let now = self.clock.now();
+        let flow = self.flows.owed(entry.operation.kind)?;
+        let first = entry.operation.state == OperationState::Queued;
+        let beside = Beside {
+            original: None,
+            payment: flow.begun(&entry.payment).filter(|_| first),
+        };
+        let step = self.step(&entry, OperationEvent::Sent, beside, |operation| {
+            let attempts = &mut operation.attempts;
+            attempts.count = attempts.count.saturating_add(1);
+            attempts.first_at = attempts.first_at.or(Some(now));
+            attempts.last_at = Some(now);
+            let wait = message.repeats.wait_after(attempts.count);
+            let reply = self.hosts.reply_timeout(operation.host_id);
+            attempts.next_at = Some(after(now, wait.saturating_add(reply)));
+            operation.node_id = self.node_id;
+        });
+        self.record_step(entry, step).await
+    }
+
+    /// Records what the end of an attempt means.
+    pub(super) async fn end_attempt(&self, entry: OwedEntry, exchange: &Exchange) {
+        let operation = &entry.operation;
+        let message = self.hosts.message(operation.host_id, operation.kind);
+        let (Some(flow), Some(message)) = (self.flows.owed(operation.kind), message) else {
+            return;
+        };
+        let repeats = &message.repeats;
+        let decision = flow.decide(
+            exchange,
+            &OwedSubject {
+                operation,
+                original: &entry.original,
+                payment: &entry.payment,
+                repeats,
+            },
+        );
+        let now = self.clock.now();
+        let step = match decision {
+            OwedDecision::Done {
+                approval,
+                original,
+                payment,
+            } => {
+                let event = OperationEvent::Approved(approval);
+                let beside = Beside { original, payment };
+                self.step(&entry, event, beside, |operation| {
+                    operation.bank_us = exchange.bank_us();
+                    operation.attempts.next_at = None;
+                })
+            }
+            OwedDecision::NotSent => self.repeat(&entry, |attempts| {
+                attempts.count = attempts.count.saturating_sub(1);
+                if attempts.count == 0 {
+                    attempts.first_at = None;
+                    attempts.last_at = None;
+                }
+                attempts.next_at = Some(after(now, repeats.first));
+            }),
+            OwedDecision::Again => self.repeat(&entry, |attempts| {
+                attempts.next_at = Some(after(now, repeats.wait_after(attempts.count)));
+            }),
+            OwedDecision::AgainAt(moment) => self.repeat(&entry, |attempts| {
+                attempts.next_at = Some(moment.max(after(now, repeats.first)));
+            }),
+            OwedDecision::Suspend {
+                reason,
+                response_code,
+            } => {
+                let event = OperationEvent::Suspended {
+                    reason,
+                    response_code,
+                };
+                log_suspended(&entry, reason);
+                self.step(&entry, event, Beside::default(), |operation| {
+                    operation.attempts.next_at = None;
+                })
+            }
+        };
+        self.record_step(entry, step).await;
+    }
+
+    /// Records what an answer means that came after its attempt. Only what ends the entry counts: otherwise the next
+    /// attempt is due anyway.
+    pub(super) async fn end_owed_late(&self, entry: OwedEntry, exchange: &Exchange) {
+        if !exchange.is_decided() {
+            return;
+        }
+        self.end_attempt(entry, exchange).await;
+    }
+
+    /// Ends a debt before its message was sent: the bank has declined the original.
+    pub(super) async fn cancel_owed(&self, entry: OwedEntry, decline: &Decline) {
+        let beside = Beside {
+            original: Some(OperationEvent::Resolved {
+                by: ResolvedBy::LateResponse,
+                response_code: decline.response_code,
+            }),
+            payment: Some(PaymentEvent::DeclinedLate(*decline)),
+        };
+        let step = self.step(&entry, OperationEvent::Cancelled, beside, |operation| {
+            operation.attempts.next_at = None;
+        });
+        self.record_step(entry, step).await;
+    }
+
+    /// Takes an entry of a dead node that the node may have sent: it is sent again after its back-off, which counts
+    /// from now on.
+    pub(super) async fn take_over(&self, entry: OwedEntry) {
+        let operation = &entry.operation;
+        let message = self.hosts.message(operation.host_id, operation.kind);
+        let wait = message.map_or(Duration::ZERO, |message| {
+            message.repeats.wait_after(operation.attempts.count)
+        });
+        let now = self.clock.now();
+        let step = self.repeat(&entry, |attempts| attempts.next_at = Some(after(now, wait)));
+        self.record_step(entry, step).await;
+    }
+
+    /// Leaves an entry to an operator.
+    async fn suspend(&self, entry: OwedEntry, reason: SuspendReason) {
+        log_suspended(&entry, reason);
+        let event = OperationEvent::Suspended {
+            reason,
+            response_code: None,
+        };
+        let step = self.step(&entry, event, Beside::default(), |operation| {
+            operation.attempts.next_at = None;
+        });
+        self.record_step(entry, step).await;
+    }
+
+    /// A step that changes nothing but the attempts, and makes this node the one that sends the entry.
+    fn repeat(
+        &self,
+        entry: &OwedEntry,
+        attempts: impl FnOnce(&mut Attempts),
+    ) -> Result<OwedStep, Undecidable> {
+        let mut operation = entry.operation.clone();
+        attempts(&mut operation.attempts);
+        operation.node_id = self.node_id;
+        operation.updated_at = self.clock.now();
+        operation.version += 1;
+        Ok(OwedStep {
+            operation,
+            original: None,
+            payment: None,
+        })
+    }
+
+    fn step(
+        &self,
+        entry: &OwedEntry,
+        event: OperationEvent,
+        beside: Beside,
+        change: impl FnOnce(&mut Operation),
+    ) -> Result<OwedStep, Undecidable> {
+        let at = self.clock.now();
+        let on = |operation: &Operation, event| -> Result<Operation, Undecidable> {
+            Ok(Operation {
+                state: operation::apply(&operation.state, event)?,
+                updated_at: at,
+                version: operation.version + 1,
+                ..operation.clone()
+            })
+        };
+        let mut operation = on(&entry.operation, event)?;
+        change(&mut operation);
+        let original = beside.original.map(|event| on(&entry.original, event));
+        let payment = beside
+            .payment
+            .map(|event| adjusted(&entry.payment, event, at));
+        Ok(OwedStep {
+            operation,
+            original: original.transpose()?,
+            payment: payment.transpose()?,
+        })
+    }
+
+    /// Offers a step to the store until it takes it, for a bounded time. None where it was not recorded: what is
+    /// stored then says when the message is sent next.
+    async fn record_step(
+        &self,
+        entry: OwedEntry,
+        step: Result<OwedStep, Undecidable>,
+    ) -> Option<OwedEntry> {
+        let step = match step {
+            Ok(step) => step,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(operation.id = %entry.operation.id, error, "A step of what is owed does not fit");
+                return None;
+            }
+        };
+        let give_up_at = Instant::now() + RECORD_WITHIN;
+        loop {
+            match self.store.commit(&step.change()).await {
+                Ok(Verdict::Committed { payment }) => return Some(step.entry(entry, payment)),
+                // Another node has it, or a late answer has ended it.
+                Ok(verdict) => {
+                    tracing::info!(operation.id = %entry.operation.id, ?verdict, "What is owed has moved on");
+                    return None;
+                }
+                Err(error) if may_pass(&error) && Instant::now() < give_up_at => {
+                    tokio::time::sleep(RECORD_AGAIN_AFTER).await;
+                }
+                Err(error) => {
+                    log_not_recorded(&entry, &error);
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// The card as a message names it.
+fn fields_of(card: &Card) -> CardFields<'_> {
+    CardFields {
+        pan: card.pan.digits(),
+        expiry_yymm: card.expiry.yymm(),
+        cvv: None,
+    }
+}
+
+fn adjusted(
+    payment: &Payment,
+    event: PaymentEvent,
+    at: UnixMillis,
+) -> Result<(Payment, Adjustment), Undecidable> {
+    let adjustment = Adjustment {
+        event,
+        change: Amounts::ZERO,
+        at,
+    };
+    let after = adjustment.apply(Box::new(payment.clone()))?;
+    Ok((*after, adjustment))
+}
+
+fn after(now: UnixMillis, wait: Duration) -> UnixMillis {
+    now.plus_ms(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The alarm: an operator has to look.
+fn log_suspended(entry: &OwedEntry, reason: SuspendReason) {
+    let operation = &entry.operation;
+    tracing::error!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        attempts = operation.attempts.count,
+        %reason,
+        "What is owed to a bank is suspended: an operator has to look at it"
+    );
+}
+
+fn log_not_recorded(entry: &OwedEntry, error: &StoreError) {
+    let error = error as &dyn std::error::Error;
+    tracing::error!(operation.id = %entry.operation.id, error, "A step of what is owed can't be recorded");
+}

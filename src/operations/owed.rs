@@ -1,0 +1,298 @@
+//! Sends what is owed to each host until the host acknowledges it: paced, a bounded number at once, and each entry at
+//! its own time, so that one that is stuck holds up no other.
+//!
+//! The queue is in the store, and is read in pages. An entry belongs to the node that its row names. A node sends its
+//! own, and those of dead nodes: the step that records an attempt makes the sender the owner, and a version that has
+//! moved on fences whoever had the entry before ([0018](../../docs/decisions/0018-an-entry-has-one-owner.md)).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+
+use crate::hosts::message::definition::Repeats;
+use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId};
+use crate::payment::merchant::Merchant;
+use crate::payment::operation::OperationKind;
+use crate::random::HashSet;
+use crate::store::error::StoreError;
+use crate::store::reads::owed::OwedEntry;
+
+use super::machine::Operations;
+
+/// The most entries of a host that are worked on at once, those that wait for the store and for the window included.
+const IN_HAND: usize = 512;
+/// Between two looks for entries that are due, where nothing is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Between two looks for entries of dead nodes.
+const LOOK_FOR_DEAD_EVERY: Duration = Duration::from_secs(2);
+/// The most dead nodes whose entries are taken in one go.
+const DEAD_AT_ONCE: usize = 100;
+/// The most merchants that are remembered between pages.
+const MERCHANTS: usize = 1_000;
+/// Between two lines of the log that say what is owed.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+/// After a pause messages may leave at once that would have left in this time.
+const BURST: Duration = Duration::from_millis(100);
+
+/// What is owed to one host, as its sender sees it.
+struct OwedQueue {
+    host_id: HostId,
+    repeats: Repeats,
+    in_hand: Mutex<HashSet<OperationId>>,
+    /// Told when an entry leaves the hand.
+    left: Notify,
+    /// The messages that wait for the host's answer.
+    window: Semaphore,
+}
+
+impl OwedQueue {
+    fn in_hand(&self) -> MutexGuard<'_, HashSet<OperationId>> {
+        // A panic elsewhere leaves a set that is still a set.
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_hand().len() <= IN_HAND / 2
+    }
+}
+
+/// An entry is in hand for as long as this lives.
+struct InHand {
+    queue: Arc<OwedQueue>,
+    operation_id: OperationId,
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.queue.in_hand().remove(&self.operation_id);
+        self.queue.left.notify_one();
+    }
+}
+
+/// When the next message may leave.
+struct Pace {
+    every: Duration,
+    next: Instant,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self {
+            every: Duration::from_secs(1) / per_second.max(1),
+            next: Instant::now(),
+        }
+    }
+
+    /// Waits for the turn of one message.
+    async fn turn(&mut self) {
+        let now = Instant::now();
+        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        let at = self.next.max(earliest);
+        self.next = at + self.every;
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// What the sender of one host remembers between two pages.
+struct Sender {
+    queue: Arc<OwedQueue>,
+    pace: Pace,
+    merchants: BTreeMap<MerchantId, Arc<Merchant>>,
+    dead: Vec<NodeId>,
+    looked_for_dead: Option<Instant>,
+}
+
+impl Operations {
+    /// Sends what is owed to every host, until the machine drains: each host has a task of its own. Another task says
+    /// in the log what is owed.
+    pub fn send_owed(self: &Arc<Self>) {
+        for host_id in self.hosts.ids() {
+            let message = self.hosts.message(host_id, OperationKind::Reversal);
+            let Some(message) = message.filter(|message| message.is_repeated()) else {
+                continue;
+            };
+            let repeats = message.repeats;
+            let sender = Sender {
+                queue: Arc::new(OwedQueue {
+                    host_id,
+                    repeats,
+                    in_hand: Mutex::default(),
+                    left: Notify::new(),
+                    window: Semaphore::new(repeats.window),
+                }),
+                pace: Pace::new(repeats.per_second),
+                merchants: BTreeMap::new(),
+                dead: Vec::new(),
+                looked_for_dead: None,
+            };
+            tokio::spawn(Arc::clone(self).send_owed_to_host(sender, self.token()));
+        }
+        tokio::spawn(Arc::clone(self).report_owed());
+    }
+
+    async fn send_owed_to_host<T>(self: Arc<Self>, mut sender: Sender, _until_drained: T) {
+        let queue = Arc::clone(&sender.queue);
+        while !self.sending.is_cancelled() {
+            let taken = if queue.has_room() && self.hosts.is_up(queue.host_id) {
+                self.take_page(&mut sender).await.unwrap_or_else(|error| {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(host.id = %queue.host_id, error, "What is owed can't be read");
+                    0
+                })
+            } else {
+                0
+            };
+            let more = async {
+                if taken == 0 {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                while !queue.has_room() {
+                    queue.left.notified().await;
+                }
+            };
+            tokio::select! {
+                () = more => {}
+                () = self.sending.cancelled() => {}
+            }
+        }
+        while !queue.in_hand().is_empty() {
+            queue.left.notified().await;
+        }
+    }
+
+    /// Begins to send what is due, as many as there is room for. Returns how many entries were taken in hand.
+    async fn take_page(self: &Arc<Self>, sender: &mut Sender) -> Result<usize, StoreError> {
+        let Sender { queue, .. } = sender;
+        let (host_id, longest) = (queue.host_id, queue.repeats.longest);
+        let now = self.clock.now();
+        // Entries in hand may still be due in the store, and come first.
+        let own = self.store.due_owed(host_id, now, longest, IN_HAND).await?;
+        let mut taken = self.take_in_hand(sender, own).await?;
+        for node_id in self.dead_nodes(sender).await? {
+            if !sender.queue.has_room() {
+                break;
+            }
+            let left = self.store.owed_by(host_id, node_id, IN_HAND).await?;
+            taken += self.take_in_hand(sender, left).await?;
+        }
+        Ok(taken)
+    }
+
+    /// The dead nodes that owe the host something.
+    async fn dead_nodes(&self, sender: &mut Sender) -> Result<Vec<NodeId>, StoreError> {
+        let now = Instant::now();
+        let looked = sender.looked_for_dead;
+        if looked.is_none_or(|at| now.duration_since(at) >= LOOK_FOR_DEAD_EVERY) {
+            sender.looked_for_dead = Some(now);
+            let host_id = sender.queue.host_id;
+            sender.dead = self.store.nodes_that_owe(host_id, DEAD_AT_ONCE).await?;
+        }
+        // Nobody else can have the database of an exclusive store open.
+        let exclusive = self.store.exclusive();
+        let is_dead = |node_id: &&NodeId| {
+            **node_id != self.node_id && (exclusive || self.node_liveness.is_dead(**node_id, now))
+        };
+        Ok(sender.dead.iter().filter(is_dead).copied().collect())
+    }
+
+    /// Works on entries, each in a task of its own, at the host's pace. Returns on how many.
+    async fn take_in_hand(
+        self: &Arc<Self>,
+        sender: &mut Sender,
+        entries: Vec<OwedEntry>,
+    ) -> Result<usize, StoreError> {
+        let mut taken = 0;
+        for entry in entries {
+            let queue = &sender.queue;
+            let operation_id = entry.operation.id;
+            {
+                let mut in_hand = queue.in_hand();
+                if in_hand.len() >= IN_HAND || !in_hand.insert(operation_id) {
+                    continue;
+                }
+            }
+            let hand = InHand {
+                queue: Arc::clone(queue),
+                operation_id,
+            };
+            taken += 1;
+            let of_another = entry.operation.node_id != self.node_id;
+            if of_another && entry.operation.attempts.count > 0 {
+                let machine = Arc::clone(self);
+                tokio::spawn(async move {
+                    machine.take_over(entry).await;
+                    drop(hand);
+                });
+                continue;
+            }
+            let Some(merchant) = self.merchant_of(sender, &entry).await? else {
+                continue;
+            };
+            tokio::select! {
+                () = sender.pace.turn() => {}
+                () = self.sending.cancelled() => break,
+            }
+            if !self.hosts.is_up(sender.queue.host_id) {
+                break;
+            }
+            let machine = Arc::clone(self);
+            tokio::spawn(async move {
+                machine.attempt(entry, &merchant, &hand.queue.window).await;
+                drop(hand);
+            });
+        }
+        Ok(taken)
+    }
+
+    async fn merchant_of(
+        &self,
+        sender: &mut Sender,
+        entry: &OwedEntry,
+    ) -> Result<Option<Arc<Merchant>>, StoreError> {
+        let id = entry.payment.merchant_id;
+        if let Some(merchant) = sender.merchants.get(&id) {
+            return Ok(Some(Arc::clone(merchant)));
+        }
+        let Some(merchant) = self.store.merchant(&id).await? else {
+            tracing::error!(payment.id = %entry.payment.id, merchant.id = %id, "The merchant of what is owed is not there");
+            return Ok(None);
+        };
+        if sender.merchants.len() >= MERCHANTS {
+            sender.merchants.clear();
+        }
+        let merchant = Arc::new(merchant);
+        sender.merchants.insert(id, Arc::clone(&merchant));
+        Ok(Some(merchant))
+    }
+
+    /// Says in the log what is owed, as long as anything is.
+    async fn report_owed(self: Arc<Self>) {
+        while !self.sending.is_cancelled() {
+            match self.store.count_owed().await {
+                Ok(counts) => {
+                    let now = self.clock.now().as_i64();
+                    for count in counts {
+                        let oldest_s = (now - count.oldest.as_i64()) / 1000;
+                        let (owed, suspended) = (count.owed, count.suspended);
+                        if suspended > 0 {
+                            tracing::warn!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and an operator has to look at some");
+                        } else {
+                            tracing::info!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank");
+                        }
+                    }
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "What is owed can't be counted");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(REPORT_EVERY) => {}
+                () = self.sending.cancelled() => {}
+            }
+        }
+    }
+}
