@@ -318,6 +318,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             store: store.clone(),
             lines: Arc::new(Arc::clone(&hosts)),
             custody: Arc::clone(&custody),
+            operations: Arc::clone(&operations),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };

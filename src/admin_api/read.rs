@@ -7,7 +7,7 @@ use crate::admin_api::pb;
 use crate::grpc::body_hash::body_hash;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::{HostId, OperatorName};
+use crate::payment::ids::{HostId, OperationId, OperatorName};
 use crate::store::records::OperatorRole;
 
 /// Why something is done.
@@ -48,6 +48,15 @@ pub(super) fn asked(
 /// Reads the name of a host.
 pub(super) fn host_id(findings: &mut Findings, text: &str) -> Option<HostId> {
     name(findings, "host_id", text)
+}
+
+/// Reads the id of an operation.
+pub(super) fn operation_id(findings: &mut Findings, text: &str) -> Option<OperationId> {
+    if !findings.no_clear_card("operation_id", text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    findings.keep("operation_id", "\"op_\" and 26 characters", read)
 }
 
 /// Reads the name of an operator.

@@ -12,14 +12,17 @@ use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_
 use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
 use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
+use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SERVICE};
 use super::rpc::audit_service::AuditApi;
 use super::rpc::audited::Audited;
 use super::rpc::custody_service::CustodyApi;
 use super::rpc::host_service::HostApi;
 use super::rpc::operator_service::OperatorApi;
+use super::rpc::owed_service::OwedApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::operations::card_custody::CardCustody;
+use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::store::Store;
@@ -27,11 +30,12 @@ use crate::store::Store;
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
 /// The services that are served.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
     CUSTODY_SERVICE,
+    OWED_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -42,6 +46,8 @@ pub struct Dependencies {
     pub lines: Arc<dyn HostLines>,
     /// The custody of cards.
     pub custody: Arc<CardCustody>,
+    /// What sends what is owed to banks.
+    pub operations: Arc<Operations>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -65,6 +71,7 @@ pub async fn serve(
         store,
         lines,
         custody,
+        operations,
         clock,
         random,
     } = dependencies;
@@ -80,20 +87,27 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let audit =
-        AuditServiceServer::new(AuditApi { store }).max_decoding_message_size(MAX_REQUEST_BYTES);
     let custody = CustodyServiceServer::new(CustodyApi {
         custody,
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let owed = OwedServiceServer::new(OwedApi {
+        store: store.clone(),
+        operations,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let audit =
+        AuditServiceServer::new(AuditApi { store }).max_decoding_message_size(MAX_REQUEST_BYTES);
     let door = Door {
         routes: Routes::new(gate.before(hosts))
             .add_service(gate.before(audit))
             .add_service(gate.before(operators))
-            .add_service(gate.before(custody)),
+            .add_service(gate.before(custody))
+            .add_service(gate.before(owed)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

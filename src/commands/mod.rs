@@ -23,6 +23,7 @@ pub mod moment;
 pub mod operator;
 pub mod operators_door;
 pub mod output;
+pub mod owed;
 pub mod ready_file;
 pub mod runtime;
 pub mod seal;
@@ -59,6 +60,8 @@ enum Command {
     Hosts(hosts::HostsArgs),
     /// Add operators, change what they may do, take their access away.
     Operator(operator::OperatorArgs),
+    /// Show what is owed to banks, send what is suspended again, end it by what was found out at the bank.
+    Owed(owed::OwedArgs),
     /// Show who changed what, when and why.
     Audit(audit::AuditArgs),
     /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
@@ -99,6 +102,7 @@ pub fn run() -> ExitCode {
         Command::Merchant(arguments) => merchant::run(*arguments),
         Command::Hosts(arguments) => hosts::run(arguments),
         Command::Operator(arguments) => operator::run(arguments),
+        Command::Owed(arguments) => owed::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::card::pan::Card;
+use crate::card::custody::KeptCard;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{CardFields, Original, Outgoing};
 use crate::hosts::message::definition::MessageProfile;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::Decline;
+use crate::payment::custody::CustodyEnd;
+use crate::payment::decline::{Decline, ResponseCode};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{self, OperationEvent, OperationState, ResolvedBy, SuspendReason};
@@ -22,13 +23,14 @@ use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
+use super::card_custody::CardCustodyError;
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::flow::{OwedDecision, OwedSubject};
 use super::machine::Operations;
 use super::outcome::Undecidable;
 
 /// A step of an owed operation, with what it does to its original and their payment.
-struct OwedStep {
+pub(super) struct OwedStep {
     operation: Operation,
     original: Option<Operation>,
     payment: Option<(Payment, Adjustment)>,
@@ -64,11 +66,21 @@ impl OwedStep {
     }
 }
 
+/// Why there is no card.
+enum NoCard {
+    /// None is kept.
+    Gone,
+    /// The store does not say.
+    NotNow,
+}
+
 /// What happens to the original, and to the payment, with an owed operation's step.
 #[derive(Default)]
 pub(super) struct Beside {
     pub(super) original: Option<OperationEvent>,
     pub(super) payment: Option<PaymentEvent>,
+    /// What is added to the payment's amounts.
+    pub(super) change: Amounts,
 }
 
 impl Operations {
@@ -81,7 +93,8 @@ impl Operations {
         };
         let card = match self.kept_card(&entry, message).await {
             Ok(card) => card,
-            Err(()) => return self.suspend(entry, SuspendReason::NoCard).await,
+            Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard).await,
+            Err(NoCard::NotNow) => return,
         };
         let Some(entry) = self.begin_attempt(entry, message).await else {
             return;
@@ -105,16 +118,28 @@ impl Operations {
     /// The card of an entry, where its message needs one.
     ///
     /// # Errors
-    /// When it needs one, and none is kept.
+    /// When it needs one, and there is none.
     async fn kept_card(
         &self,
-        _entry: &OwedEntry,
+        entry: &OwedEntry,
         message: &MessageProfile,
-    ) -> Result<Option<Card>, ()> {
-        if message.needs_card() {
-            return Err(());
+    ) -> Result<Option<KeptCard>, NoCard> {
+        if !message.needs_card() {
+            return Ok(None);
         }
-        Ok(None)
+        let payment = &entry.payment;
+        match self.custody.card_of(&payment.merchant_id, payment.id).await {
+            Ok(Some(card)) => Ok(Some(card)),
+            Ok(None) => Err(NoCard::Gone),
+            Err(CardCustodyError::Store(error)) => {
+                tracing::warn!(payment.id = %payment.id, %error, "A card in custody can't be read");
+                Err(NoCard::NotNow)
+            }
+            Err(error) => {
+                tracing::error!(payment.id = %payment.id, %error, "A card in custody does not open");
+                Err(NoCard::Gone)
+            }
+        }
     }
 
     /// Records an attempt before a byte of it leaves. Until its end is known, the next one is due after the host's
@@ -124,8 +149,8 @@ impl Operations {
         let flow = self.flows.owed(entry.operation.kind)?;
         let first = entry.operation.state == OperationState::Queued;
         let beside = Beside {
-            original: None,
             payment: flow.begun(&entry.payment).filter(|_| first),
+            ..Beside::default()
         };
         let step = self.step(&entry, OperationEvent::Sent, beside, |operation| {
             let attempts = &mut operation.attempts;
@@ -165,7 +190,11 @@ impl Operations {
                 payment,
             } => {
                 let event = OperationEvent::Approved(approval);
-                let beside = Beside { original, payment };
+                let beside = Beside {
+                    original,
+                    payment,
+                    ..Beside::default()
+                };
                 self.step(&entry, event, beside, |operation| {
                     operation.bank_us = exchange.bank_us();
                     operation.attempts.next_at = None;
@@ -216,9 +245,10 @@ impl Operations {
         let beside = Beside {
             original: Some(OperationEvent::Resolved {
                 by: ResolvedBy::LateResponse,
-                response_code: decline.response_code,
+                response_code: Some(decline.response_code),
             }),
             payment: Some(PaymentEvent::DeclinedLate(*decline)),
+            ..Beside::default()
         };
         let step = self.step(&entry, OperationEvent::Cancelled, beside, |operation| {
             operation.attempts.next_at = None;
@@ -270,7 +300,7 @@ impl Operations {
         })
     }
 
-    fn step(
+    pub(super) fn step(
         &self,
         entry: &OwedEntry,
         event: OperationEvent,
@@ -289,9 +319,19 @@ impl Operations {
         let mut operation = on(&entry.operation, event)?;
         change(&mut operation);
         let original = beside.original.map(|event| on(&entry.original, event));
-        let payment = beside
-            .payment
-            .map(|event| adjusted(&entry.payment, event, at));
+        let (change, times) = (beside.change, self.custody.times());
+        let payment = beside.payment.map(|event| {
+            // What the bank did not undo by this very message may still come.
+            let custody = match &operation.state {
+                OperationState::Approved { approval }
+                    if approval.response_code != ResponseCode::APPROVED =>
+                {
+                    times.late(at)
+                }
+                _ => times.end_after(&event, at),
+            };
+            adjusted(&entry.payment, event, change, custody, at)
+        });
         Ok(OwedStep {
             operation,
             original: original.transpose()?,
@@ -301,7 +341,7 @@ impl Operations {
 
     /// Offers a step to the store until it takes it, for a bounded time. None where it was not recorded: what is
     /// stored then says when the message is sent next.
-    async fn record_step(
+    pub(super) async fn record_step(
         &self,
         entry: OwedEntry,
         step: Result<OwedStep, Undecidable>,
@@ -336,7 +376,7 @@ impl Operations {
 }
 
 /// The card as a message names it.
-fn fields_of(card: &Card) -> CardFields<'_> {
+fn fields_of(card: &KeptCard) -> CardFields<'_> {
     CardFields {
         pan: card.pan.digits(),
         expiry_yymm: card.expiry.yymm(),
@@ -347,12 +387,15 @@ fn fields_of(card: &Card) -> CardFields<'_> {
 fn adjusted(
     payment: &Payment,
     event: PaymentEvent,
+    change: Amounts,
+    custody: CustodyEnd,
     at: UnixMillis,
 ) -> Result<(Payment, Adjustment), Undecidable> {
     let adjustment = Adjustment {
         event,
-        change: Amounts::ZERO,
+        change,
         at,
+        custody,
     };
     let after = adjustment.apply(Box::new(payment.clone()))?;
     Ok((*after, adjustment))

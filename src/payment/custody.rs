@@ -43,10 +43,14 @@ impl CustodyTimes {
     pub fn end_after(self, event: &PaymentEvent, at: UnixMillis) -> CustodyEnd {
         use PaymentEvent as E;
         match event {
-            E::Declined(_) | E::NotSent(_) | E::VoidConfirmed | E::ReversalConfirmed => {
-                CustodyEnd::Now
+            E::Declined(_)
+            | E::DeclinedLate(_)
+            | E::NotSent(_)
+            | E::VoidConfirmed
+            | E::ReversalConfirmed => CustodyEnd::Now,
+            E::Approved { expires_at, .. } | E::FoundToStand { expires_at, .. } => {
+                self.late(*expires_at)
             }
-            E::Approved { expires_at, .. } => self.late(*expires_at),
             E::HoldExpired => self.late(at),
             // A message is on its way for days at most.
             E::Captured | E::VoidStarted | E::ReversalStarted => {
@@ -119,6 +123,7 @@ mod tests {
                 At(days(10)),
             ),
             (E::Declined(decline), Now),
+            (E::DeclinedLate(decline), Now),
             (E::NotSent(FailureReason::HostBusy), Now),
             (E::OutcomeUnknown(UnknownReason::NoAnswerInTime), Unchanged),
             (E::CaptureStarted, Unchanged),

@@ -51,6 +51,8 @@ impl OperationKind {
 pub enum ResolvedBy {
     /// By a response that came late.
     LateResponse,
+    /// By an operator, who found out at the bank.
+    Operator,
 }
 
 /// Why a message that is repeated until the host acknowledges it is not sent any more, until an operator looks.
@@ -134,8 +136,8 @@ pub enum OperationState {
     Resolved {
         /// How.
         by: ResolvedBy,
-        /// DE 39 of what became known.
-        response_code: ResponseCode,
+        /// DE 39 of what became known, where a response said it.
+        response_code: Option<ResponseCode>,
     },
 }
 
@@ -169,8 +171,8 @@ pub enum OperationEvent {
     Resolved {
         /// How.
         by: ResolvedBy,
-        /// DE 39 of what became known.
-        response_code: ResponseCode,
+        /// DE 39 of what became known, where a response said it.
+        response_code: Option<ResponseCode>,
     },
 }
 
@@ -260,7 +262,10 @@ pub fn apply(
         (S::Created | S::Sent, E::OutcomeUnknown(reason)) => S::Unknown { reason },
         (S::Sent, E::Approved(approval)) => S::Approved { approval },
         (S::Sent, E::Declined(decline)) => S::Declined { decline },
-        (S::Unknown { .. }, E::Resolved { by, response_code }) => S::Resolved { by, response_code },
+        (
+            S::Unknown { .. } | S::Queued | S::Sent | S::Suspended { .. },
+            E::Resolved { by, response_code },
+        ) => S::Resolved { by, response_code },
         (S::Unknown { .. }, E::ReversalConfirmed) => S::Reversed,
         (S::Queued | S::Sent, E::Sent) => S::Sent,
         (S::Suspended { .. }, E::Approved(approval)) => S::Approved { approval },
@@ -324,21 +329,21 @@ mod tests {
         };
         let resolved = S::Resolved {
             by: ResolvedBy::LateResponse,
-            response_code: ResponseCode::APPROVED,
+            response_code: Some(ResponseCode::APPROVED),
         };
         // Sent Approved Declined NotSent Unknown Suspended Retried Cancelled RevConfirmed Resolved
         let table = [
             (S::Created, "SENT . . REJECTED UNKNOWN . . . . ."),
-            (S::Queued, "SENT . . . . SUSPENDED . CANCELLED . ."),
+            (S::Queued, "SENT . . . . SUSPENDED . CANCELLED . RESOLVED"),
             (
                 S::Sent,
-                "SENT APPROVED DECLINED . UNKNOWN SUSPENDED . . . .",
+                "SENT APPROVED DECLINED . UNKNOWN SUSPENDED . . . RESOLVED",
             ),
             (approved, ". . . . . . . . . ."),
             (S::Declined { decline: decline() }, ". . . . . . . . . ."),
             (rejected, ". . . . . . . . . ."),
             (S::Unknown { reason }, ". . . . . . . . REVERSED RESOLVED"),
-            (suspended, ". APPROVED . . . . QUEUED . . ."),
+            (suspended, ". APPROVED . . . . QUEUED . . RESOLVED"),
             (S::Cancelled, ". . . . . . . . . ."),
             (S::Reversed, ". . . . . . . . . ."),
             (resolved, ". . . . . . . . . ."),
@@ -359,7 +364,7 @@ mod tests {
                 OperationEvent::ReversalConfirmed,
                 OperationEvent::Resolved {
                     by: ResolvedBy::LateResponse,
-                    response_code: ResponseCode::APPROVED,
+                    response_code: Some(ResponseCode::APPROVED),
                 },
             ];
             let expected: Vec<&str> = row.split(' ').collect();

@@ -110,6 +110,13 @@ pub enum PaymentEvent {
     HoldExpired,
     /// The bank's decline came late, and before the reversal was sent.
     DeclinedLate(Decline),
+    /// An operator found out that the bank holds the amount, and that the hold stands.
+    FoundToStand {
+        /// What is known of the bank's answer.
+        approval: Approval,
+        /// When the hold ends by itself.
+        expires_at: UnixMillis,
+    },
     /// The owed reversal is about to be sent for the first time.
     ReversalStarted,
     /// The bank confirmed the reversal, or nothing is left to reverse.
@@ -177,7 +184,7 @@ impl PaymentEvent {
             Self::VoidConfirmed | Self::VoidRefused => &["VOIDING"],
             Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
             Self::DeclinedLate(_) | Self::ReversalStarted => &["AUTHORIZING"],
-            Self::ReversalConfirmed => &["AUTHORIZING", "REVERSING"],
+            Self::FoundToStand { .. } | Self::ReversalConfirmed => &["AUTHORIZING", "REVERSING"],
         }
     }
 
@@ -199,6 +206,7 @@ impl PaymentEvent {
             Self::VoidRefused => "VoidRefused",
             Self::HoldExpired => "HoldExpired",
             Self::DeclinedLate(_) => "DeclinedLate",
+            Self::FoundToStand { .. } => "FoundToStand",
             Self::ReversalStarted => "ReversalStarted",
             Self::ReversalConfirmed => "ReversalConfirmed",
         }
@@ -258,6 +266,16 @@ pub fn apply(
             },
             E::ReversalStarted,
         ) => S::Reversing { pending: *reason },
+        (
+            S::Authorizing { pending: Some(_) } | S::Reversing { .. },
+            E::FoundToStand {
+                approval,
+                expires_at,
+            },
+        ) => S::Authorized {
+            approval,
+            expires_at,
+        },
         // Without having been sent where an operator says so.
         (S::Authorizing { pending: Some(_) } | S::Reversing { .. }, E::ReversalConfirmed) => {
             S::Reversed
@@ -402,6 +420,10 @@ mod tests {
             E::VoidRefused,
             E::HoldExpired,
             E::DeclinedLate(decline()),
+            E::FoundToStand {
+                approval: approval(),
+                expires_at: at,
+            },
             E::ReversalStarted,
             E::ReversalConfirmed,
         ]
@@ -410,21 +432,21 @@ mod tests {
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
     const TABLE: [&str; 14] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late RStart RConf
-        "r a . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . .", // Authorizing
-        ". . . . . . . . . . . . . D R X", // Authorizing, pending
-        ". . . . . . A C A v . . E . . .", // Authorized
-        ". . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P C P . . . C . . .", // PartiallyCaptured
-        ". . . . . . . . . . . . . . . .", // Captured
-        ". . . . . . . . . . V A . . . .", // Voiding
-        ". . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . . X", // Reversing
-        ". . . . . . . . . . . . . . . .", // Reversed
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf
+        "r a . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . .", // Authorizing
+        ". . . . . . . . . . . . . D A R X", // Authorizing, pending
+        ". . . . . . A C A v . . E . . . .", // Authorized
+        ". . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P C P . . . C . . . .", // PartiallyCaptured
+        ". . . . . . . . . . . . . . . . .", // Captured
+        ". . . . . . . . . . V A . . . . .", // Voiding
+        ". . . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . A . X", // Reversing
+        ". . . . . . . . . . . . . . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {

@@ -122,7 +122,9 @@ fn assert_at_issuer(switch: &Switch, payment: &pb::Payment, documented: &Documen
             "00",
         ),
     };
-    assert_eq!(seen[0].standing, standing, "{pan}");
+    // Its reversal may have come since.
+    let reversed = payment.pending.is_some() && seen[0].standing == Standing::Reversed;
+    assert!(reversed || seen[0].standing == standing, "{pan}: {seen:?}");
     assert_eq!(seen[0].response_code.as_str(), answered, "{pan}");
     let authorization = payment.authorization.as_ref().expect("it is routed");
     if !authorization.approval_code.is_empty() {
@@ -156,7 +158,7 @@ async fn every_test_card_ends_as_documented(engine: Engine) {
         15
     );
     assert_eq!(switch.database.count("payments").await, 16);
-    assert_eq!(switch.database.count("reversals").await, 2);
+    assert_eq!(switch.database.reversals().await, 2);
 }
 
 async fn every_test_token_ends_as_its_card_does(engine: Engine) {

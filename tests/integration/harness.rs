@@ -342,6 +342,22 @@ pub(crate) fn paid(answer: Result<Response<pb::AuthorizePaymentResponse>, Status
         .expect("an answer with a payment")
 }
 
+/// What was told stands. A payment that was pending may have gone on to its reversal since.
+pub(crate) fn assert_stands(found: &pb::Payment, told: &pb::Payment) {
+    if told.pending.is_none() {
+        assert_eq!(found, told);
+        return;
+    }
+    assert_eq!(found.payment_id, told.payment_id);
+    assert_eq!(found.authorization, told.authorization);
+    let reversal = [
+        pb::PaymentState::Authorizing,
+        pb::PaymentState::Reversing,
+        pb::PaymentState::Reversed,
+    ];
+    assert!(reversal.contains(&found.state()), "{found:?}");
+}
+
 /// DE 39 as the payment has it; empty when no answer came.
 pub(crate) fn response_code(payment: &pb::Payment) -> &str {
     let authorization = payment.authorization.as_ref().expect("it is routed");

@@ -41,5 +41,6 @@ mod refusing_callers;
 mod refusing_cards;
 mod refusing_requests;
 mod replayed_cards;
+mod reversals;
 mod stopping;
 mod unknown_outcomes;

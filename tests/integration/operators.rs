@@ -42,12 +42,12 @@ async fn try_to_connect(
     client::connect(address, "localhost", ca, certificate.as_ref()).await
 }
 
-async fn connect(switch: &Switch, identity: &Identity) -> Channel {
+pub(crate) async fn connect(switch: &Switch, identity: &Identity) -> Channel {
     let channel = try_to_connect(switch, Some(identity)).await;
     channel.expect("a connection to the operators' API")
 }
 
-async fn sign_off(channel: Channel, request_id: &str) -> Result<admin::Host, Status> {
+pub(crate) async fn sign_off(channel: Channel, request_id: &str) -> Result<admin::Host, Status> {
     let request = admin::SignOffHostRequest {
         request_id: request_id.into(),
         reason: "maintenance until 14:00".into(),
@@ -59,7 +59,7 @@ async fn sign_off(channel: Channel, request_id: &str) -> Result<admin::Host, Sta
     Ok(done.into_inner().host.expect("the host"))
 }
 
-async fn trail(channel: Channel) -> Vec<admin::AuditEntry> {
+pub(crate) async fn trail(channel: Channel) -> Vec<admin::AuditEntry> {
     let request = admin::ListAuditEntriesRequest::default();
     let listed = AuditServiceClient::new(channel)
         .list_audit_entries(request)
@@ -163,24 +163,29 @@ async fn a_sign_off_stops_payments_and_is_on_record(engine: Engine) {
     );
 }
 
-async fn a_viewer_reads_and_changes_nothing(engine: Engine) {
-    let switch = Switch::start(engine).await;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    let mut operators = OperatorServiceClient::new(channel.clone());
+/// Gives the demo's operator, who is the only approver, another role.
+pub(crate) async fn set_own_role(channel: Channel, role: admin::OperatorRole) {
+    let mut operators = OperatorServiceClient::new(channel);
     let add = admin::AddOperatorRequest {
-        request_id: "one".into(),
+        request_id: "another-approver".into(),
         reason: "a second approver".into(),
         name: "alice".into(),
         role: admin::OperatorRole::Approver.into(),
     };
     operators.add_operator(add).await.expect("another operator");
-    let viewer = admin::SetOperatorRoleRequest {
-        request_id: "two".into(),
-        reason: "reads from now on".into(),
+    let change = admin::SetOperatorRoleRequest {
+        request_id: "own-role".into(),
+        reason: "does less from now on".into(),
         name: "demo-operator".into(),
-        role: admin::OperatorRole::Viewer.into(),
+        role: role.into(),
     };
-    operators.set_operator_role(viewer).await.expect("a viewer");
+    operators.set_operator_role(change).await.expect("the role");
+}
+
+async fn a_viewer_reads_and_changes_nothing(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    set_own_role(channel.clone(), admin::OperatorRole::Viewer).await;
 
     let refused = sign_off(channel.clone(), "three")
         .await

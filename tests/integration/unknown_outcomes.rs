@@ -7,34 +7,48 @@ use std::time::Duration;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
 use payswitch::merchant_api::pb;
+use payswitch::payment::operation::OperationKind;
 use payswitch::payment::record::Operation;
 use pb::{FailureReason, PaymentState as State, PendingReason};
 use tokio::task::JoinHandle;
 
 use crate::database::Engine;
 use crate::harness::{
-    ANSWER_WITHIN, Payments, Switch, authorize, eventually, on_both_engines, pay_with,
-    response_code, timed, until,
+    ANSWER_WITHIN, Payments, Switch, assert_stands, authorize, eventually, on_both_engines,
+    pay_with, response_code, timed, until,
 };
 use crate::sealing::card;
 
 on_both_engines!(
-    no_answer_is_pending_and_owes_one_reversal,
+    no_answer_is_pending_and_then_reversed,
     a_late_answer_is_recorded_and_changes_nothing,
     an_issuer_that_dies_takes_only_its_own_payments,
     what_was_not_sent_failed_and_what_was_is_pending,
     an_acquirer_that_dies_under_load,
 );
 
-async fn operation_of(switch: &Switch, payment: &pb::Payment) -> Operation {
+/// The authorization of a payment, and its reversals.
+pub(crate) async fn operations_of(
+    switch: &Switch,
+    payment: &pb::Payment,
+) -> (Operation, Vec<Operation>) {
     let id = payment.payment_id.parse().expect("a payment id");
     let operations = switch.store().operations_of(id).await;
     let mut operations = operations.expect("the operations");
-    assert_eq!(operations.len(), 1, "{operations:?}");
-    operations.remove(0)
+    assert!(!operations.is_empty(), "{payment:?}");
+    let authorization = operations.remove(0);
+    for reversal in &operations {
+        assert_eq!(reversal.kind, OperationKind::Reversal);
+        assert_eq!(reversal.original_id, Some(authorization.id));
+    }
+    (authorization, operations)
 }
 
-async fn found(payments: &mut Payments, payment_id: &str) -> pb::Payment {
+async fn operation_of(switch: &Switch, payment: &pb::Payment) -> Operation {
+    operations_of(switch, payment).await.0
+}
+
+pub(crate) async fn found(payments: &mut Payments, payment_id: &str) -> pb::Payment {
     let get = pb::GetPaymentRequest {
         payment_id: payment_id.to_owned(),
     };
@@ -55,22 +69,30 @@ pub(crate) async fn assert_owes_a_reversal(
     assert_eq!(response_code(payment), "");
     let authorized = payment.authorized_amount.as_ref().expect("an amount");
     assert_eq!(authorized.amount_minor, 0);
-    let operation = operation_of(switch, payment).await;
-    assert_eq!(operation.state.name(), "REVERSAL_QUEUED");
+    let (operation, reversals) = operations_of(switch, payment).await;
+    assert!(["UNKNOWN", "REVERSED"].contains(&operation.state.name()));
     assert_eq!(operation.stan.to_string(), payment.stan());
-    let owed = switch
-        .store()
-        .owed_reversals(1000)
-        .await
-        .expect("what is owed");
-    let own: Vec<_> = owed
-        .iter()
-        .filter(|reversal| reversal.operation_id == operation.id)
-        .collect();
-    assert_eq!(own.len(), 1);
+    assert_eq!(reversals.len(), 1);
 }
 
-async fn no_answer_is_pending_and_owes_one_reversal(engine: Engine) {
+/// The payment as it is once its bank has acknowledged the reversal.
+pub(crate) async fn reversed(payments: &mut Payments, payment_id: &str) -> pb::Payment {
+    eventually("the payment reversed", async || {
+        let payment = found(payments, payment_id).await;
+        match payment.state() {
+            State::Reversed => Some(payment),
+            State::Authorizing | State::Reversing => {
+                let pending = payment.pending.as_ref().expect("why it is pending");
+                assert!(pending.reversal_owed && pending.reversal.is_some());
+                None
+            }
+            _ => panic!("{payment:?}"),
+        }
+    })
+    .await
+}
+
+async fn no_answer_is_pending_and_then_reversed(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
     let requests = [
@@ -78,21 +100,37 @@ async fn no_answer_is_pending_and_owes_one_reversal(engine: Engine) {
         switch.pay_sealed(&card("4000000000009912"), 1251, "KWD"),
     ];
     for request in requests {
+        let again = request.clone();
         let (payment, took) = timed(&mut payments, request).await;
         assert!(took < ANSWER_WITHIN, "{took:?}");
         assert_owes_a_reversal(&switch, &payment, PendingReason::NoAnswerInTime).await;
-        assert_eq!(found(&mut payments, &payment.payment_id).await, payment);
-        // The bank has decided, which the gateway can't know.
+        assert_eq!(reversal_state(&payment), pb::PendingReversalState::Owed);
+        // The bank has decided, which the gateway can't know. It undoes that, and says so.
+        let after = reversed(&mut payments, &payment.payment_id).await;
+        assert_eq!(after.pending, None);
+        assert_eq!(after.authorized_amount, payment.authorized_amount);
         let books = switch.banks.books("issuer-a").expect("books");
         let seen: Vec<_> = books.by_rrn(payment.rrn()).collect();
         assert_eq!(seen.len(), 1);
-        assert!(matches!(seen[0].standing, Standing::Held { .. }));
+        assert_eq!(seen[0].standing, Standing::Reversed);
+        let (authorization, reversals) = operations_of(&switch, &payment).await;
+        assert_eq!(authorization.state.name(), "REVERSED");
+        assert_eq!(reversals[0].state.name(), "APPROVED");
+        assert_eq!(reversals[0].attempts.count, 1);
+        assert!(reversals[0].attempts.first_at >= Some(authorization.deadline));
+        // What was told stands for the same request.
+        assert_eq!(authorize(&mut payments, again).await, payment);
     }
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        (counters.received("0420"), counters.received("0421")),
+        (2, 0)
+    );
     // Other payments are none the slower for it, and owe nothing.
     let quick = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
     assert_eq!(quick.state(), State::Authorized);
     assert_eq!(switch.at_acquirer(), 3);
-    assert_eq!(switch.database.count("reversals").await, 2);
+    assert_eq!(switch.database.reversals().await, 2);
     assert_eq!(switch.database.count("late_responses").await, 0);
 }
 
@@ -120,14 +158,19 @@ async fn a_late_answer_is_recorded_and_changes_nothing(engine: Engine) {
             switch.restart_gateway().await;
             payments = switch.payments().await;
         }
-        assert_eq!(found(&mut payments, &told.payment_id).await, told);
+        reversed(&mut payments, &told.payment_id).await;
         assert_eq!(authorize(&mut payments, request.clone()).await, told);
         assert_owes_a_reversal(&switch, &told, PendingReason::NoAnswerInTime).await;
     }
     assert_eq!(switch.at_acquirer(), 1);
-    assert_eq!(switch.database.count("reversals").await, 1);
+    assert_eq!(switch.database.reversals().await, 1);
     assert_eq!(switch.database.count("late_responses").await, 1);
     assert_eq!(switch.database.count("quarantine").await, 0);
+}
+
+fn reversal_state(payment: &pb::Payment) -> pb::PendingReversalState {
+    let pending = payment.pending.as_ref().expect("why it is pending");
+    pending.reversal.as_ref().expect("its reversal").state()
 }
 
 /// Payments with one card, one after the other on each of a few connections, until told to stop.
@@ -189,11 +232,11 @@ async fn assert_durable(switch: &Switch, told: &[pb::Payment]) {
     let payments = switch.payments().await;
     let checks = told.iter().map(|payment| {
         let mut payments = payments.clone();
-        async move { assert_eq!(found(&mut payments, &payment.payment_id).await, *payment) }
+        async move { assert_stands(&found(&mut payments, &payment.payment_id).await, payment) }
     });
     join_all(checks).await;
     let pending = told.iter().filter(|payment| payment.pending.is_some());
-    let owed = switch.database.count("reversals").await;
+    let owed = switch.database.reversals().await;
     assert_eq!(usize::try_from(owed), Ok(pending.count()));
 }
 
@@ -300,7 +343,7 @@ async fn what_was_not_sent_failed_and_what_was_is_pending(engine: Engine) {
     assert!(unsent.pending.is_none() && unsent.decline.is_none());
     let operation = operation_of(&switch, &unsent).await;
     assert_eq!(operation.state.name(), "REJECTED");
-    assert_eq!(switch.database.count("reversals").await, 1);
+    assert_eq!(switch.database.reversals().await, 1);
 
     switch.banks.start_host("acquirer").await.expect("started");
     until("the gateway signed on again", async || {
@@ -317,6 +360,7 @@ async fn what_was_not_sent_failed_and_what_was_is_pending(engine: Engine) {
 
 async fn an_acquirer_that_dies_under_load(engine: Engine) {
     let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
     let load = Load::start(&switch, "pm_test_visa").await;
     load.go_on(20).await;
     switch.banks.stop_host("acquirer").await.expect("stopped");
@@ -338,6 +382,16 @@ async fn an_acquirer_that_dies_under_load(engine: Engine) {
     assert!(failed.count() > 0, "some came while the acquirer was down");
     assert_held(&switch, "issuer-a", &told);
     assert_durable(&switch, &told).await;
+    for pending in told.iter().filter(|payment| payment.pending.is_some()) {
+        reversed(&mut payments, &pending.payment_id).await;
+        let books = switch.banks.books("issuer-a").expect("books");
+        let held = books.by_rrn(pending.rrn());
+        assert_eq!(
+            held.filter(|seen| seen.standing != Standing::Reversed)
+                .count(),
+            0
+        );
+    }
     // Nothing was sent twice: at most one message for each payment that was not refused unsent.
     let failed = switch
         .database

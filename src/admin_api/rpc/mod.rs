@@ -1,6 +1,7 @@
 //! The calls: each file reads its request, does it or looks it up, and shows the answer.
 //!
-//! - `host_service`, `audit_service`, `operator_service`, `custody_service`: which file answers which call.
+//! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`: which file answers which
+//!   call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -11,12 +12,17 @@ pub(super) mod custody_service;
 mod deactivate_operator;
 mod destroy_expired_data_keys;
 mod echo_host;
+mod get_owed;
 pub(super) mod host_service;
 mod list_audit_entries;
 mod list_data_keys;
 mod list_hosts;
 mod list_operators;
+mod list_owed;
 pub(super) mod operator_service;
+pub(super) mod owed_service;
+mod resolve_owed;
+mod retry_owed;
 mod rotate_data_key;
 mod set_operator_role;
 mod sign_off_host;

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
 use crate::operations::card_custody::CardCustodyError;
+use crate::operations::resolve_owed::OwedRefusal;
 use crate::store::records::OperatorRole;
 
 /// A call that needs a higher role.
@@ -40,10 +41,16 @@ pub(in crate::admin_api) enum Refusal {
     TooManyDataKeys,
     /// The store did not do it, or not all of it.
     NotDone,
+    /// There is no such message, or it is not owed any more.
+    NotOwed,
+    /// The message is sent again anyway.
+    NotSuspended,
+    /// What is owed has just changed.
+    OwedMoved,
 }
 
 impl Refusal {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -51,6 +58,9 @@ impl Refusal {
         Self::LastApprover,
         Self::TooManyDataKeys,
         Self::NotDone,
+        Self::NotOwed,
+        Self::NotSuspended,
+        Self::OwedMoved,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -69,6 +79,9 @@ impl Refusal {
             Self::LastApprover => "LAST_APPROVER",
             Self::TooManyDataKeys => "TOO_MANY_DATA_KEYS",
             Self::NotDone => "NOT_DONE",
+            Self::NotOwed => "NOT_OWED",
+            Self::NotSuspended => "NOT_SUSPENDED",
+            Self::OwedMoved => "OWED_MOVED",
         }
     }
 
@@ -101,8 +114,34 @@ impl Refusal {
                 return ErrorAnswer::new(Code::Unavailable, self.reason(), Outcome::Unknown, text)
                     .into_status();
             }
+            Self::NotOwed => (
+                Code::NotFound,
+                "there is no message of this operation_id that is owed, or it has ended",
+            ),
+            Self::NotSuspended => (
+                Code::FailedPrecondition,
+                "the message is not suspended: it is sent again by itself",
+            ),
+            Self::OwedMoved => (
+                Code::Aborted,
+                "the message has just changed: look at it again, and use a new request_id",
+            ),
         };
         ErrorAnswer::not_sent(code, self.reason(), message).into_status()
+    }
+}
+
+impl From<OwedRefusal> for Refusal {
+    fn from(refusal: OwedRefusal) -> Self {
+        match refusal {
+            OwedRefusal::NotOwed => Self::NotOwed,
+            OwedRefusal::NotSuspended => Self::NotSuspended,
+            OwedRefusal::Moved => Self::OwedMoved,
+            OwedRefusal::Store(error) => {
+                tracing::warn!(%error, "What is owed could not be changed");
+                Self::NotDone
+            }
+        }
     }
 }
 
@@ -182,6 +221,12 @@ mod tests {
                 Refusal::LastApprover.status(),
                 "FailedPrecondition LAST_APPROVER NOT_SENT",
             ),
+            (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
+            (
+                Refusal::NotSuspended.status(),
+                "FailedPrecondition NOT_SUSPENDED NOT_SENT",
+            ),
+            (Refusal::OwedMoved.status(), "Aborted OWED_MOVED NOT_SENT"),
             (
                 Refusal::TooManyDataKeys.status(),
                 "FailedPrecondition TOO_MANY_DATA_KEYS NOT_SENT",

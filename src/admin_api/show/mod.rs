@@ -2,6 +2,7 @@
 //!
 //! - [`host`]: hosts and their lines. [`operator`]: operators. [`audit`]: entries of the audit trail.
 //!   [`data_key`]: data keys of cards in custody.
+//!   [`owed`]: what is owed to banks.
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;
@@ -9,3 +10,4 @@ pub(super) mod data_key;
 pub(super) mod errors;
 pub(super) mod host;
 pub(super) mod operator;
+pub(super) mod owed;

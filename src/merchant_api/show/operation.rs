@@ -94,6 +94,10 @@ fn show_state(state: OperationState) -> (pb::OperationState, String, String) {
         ),
         S::Cancelled => (P::Cancelled, none(), none()),
         S::Reversed => (P::Reversed, none(), none()),
-        S::Resolved { response_code, .. } => (P::Resolved, response_code.to_string(), none()),
+        S::Resolved { response_code, .. } => (
+            P::Resolved,
+            response_code.map_or_else(none, |code| code.to_string()),
+            none(),
+        ),
     }
 }

@@ -79,7 +79,7 @@ mti = "0420" => mti = "0220"
     messages.reversal.mti: expected the class of reversals, x4xx, got 0220
 mti = "0421" => mti = "0401"
     messages.reversal.repeats.mti: expected "0421" or "same", got "0401"
-cap = 100 => cap = 0
+window = 32 => cap = 0
     messages.reversal.repeats.cap: expected 1 to 100000, got 0
 unclear_answer = "22" =>
     messages.reversal.reasons: expected a code for unclear_answer, got none

@@ -1,0 +1,141 @@
+//! What operators do with what is owed: send a suspended entry again, and end an entry by what they found out at the
+//! bank.
+
+use crate::payment::amounts::Amounts;
+use crate::payment::decline::{Approval, ResponseCode};
+use crate::payment::ids::OperationId;
+use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
+use crate::payment::record::Operation;
+use crate::payment::state::PaymentEvent;
+use crate::store::error::StoreError;
+use crate::store::reads::owed::OwedEntry;
+
+use super::attempt::Beside;
+use super::machine::Operations;
+
+/// One day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// What an operator found out at the bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwedResolution {
+    /// The bank has undone the original: the payment is reversed.
+    Undone,
+    /// The original stands: the payment is authorized.
+    Stands,
+    /// The bank has never seen the original: nothing is held, and the payment is reversed.
+    NeverHappened,
+}
+
+/// Why an operator's wish is not carried out. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OwedRefusal {
+    /// There is no such message, or it is not owed any more.
+    #[error("there is no such message that is owed")]
+    NotOwed,
+    /// It is being sent anyway.
+    #[error("the message is not suspended")]
+    NotSuspended,
+    /// It changed at the same moment.
+    #[error("the message has just changed; look at it again")]
+    Moved,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Operations {
+    /// Sends a suspended message again, at once: this node does.
+    ///
+    /// # Errors
+    /// When it is not suspended, or the store can't be used.
+    pub async fn retry_owed(&self, id: OperationId) -> Result<Operation, OwedRefusal> {
+        let entry = self.owed(id).await?;
+        if !matches!(entry.operation.state, OperationState::Suspended { .. }) {
+            return Err(OwedRefusal::NotSuspended);
+        }
+        let now = self.clock.now();
+        let step = self.step(
+            &entry,
+            OperationEvent::Retried,
+            Beside::default(),
+            |operation| {
+                operation.attempts.next_at = Some(now);
+                operation.node_id = self.node_id;
+            },
+        );
+        self.record_step(entry, step)
+            .await
+            .map(|entry| entry.operation)
+            .ok_or(OwedRefusal::Moved)
+    }
+
+    /// Ends a debt by what an operator found out. Returns the message as it was before.
+    ///
+    /// # Errors
+    /// When it is not owed, or the store can't be used.
+    pub async fn resolve_owed(
+        &self,
+        id: OperationId,
+        resolution: OwedResolution,
+    ) -> Result<Operation, OwedRefusal> {
+        let entry = self.owed(id).await?;
+        let before = entry.operation.clone();
+        let resolved = OperationEvent::Resolved {
+            by: ResolvedBy::Operator,
+            response_code: None,
+        };
+        let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
+        let original = match resolution {
+            OwedResolution::Undone => OperationEvent::ReversalConfirmed,
+            OwedResolution::Stands | OwedResolution::NeverHappened => resolved.clone(),
+        };
+        let payment = match resolution {
+            OwedResolution::Stands => PaymentEvent::FoundToStand {
+                approval: self.approval_of(&entry).await?,
+                expires_at: entry
+                    .original
+                    .created_at
+                    .plus_ms(i64::from(self.hosts.hold_days(entry.original.host_id)) * DAY_MS),
+            },
+            OwedResolution::Undone | OwedResolution::NeverHappened => {
+                PaymentEvent::ReversalConfirmed
+            }
+        };
+        let beside = Beside {
+            original: Some(original).filter(|_| is_open),
+            payment: Some(payment).filter(|_| entry.payment.state.owes()),
+            change: match resolution {
+                OwedResolution::Stands => Amounts {
+                    authorized_minor: entry.original.amount.amount_minor(),
+                    ..Amounts::ZERO
+                },
+                OwedResolution::Undone | OwedResolution::NeverHappened => Amounts::ZERO,
+            },
+        };
+        let step = self.step(&entry, resolved, beside, |operation| {
+            operation.attempts.next_at = None;
+        });
+        let recorded = self.record_step(entry, step).await;
+        recorded.map(|_| before).ok_or(OwedRefusal::Moved)
+    }
+
+    async fn owed(&self, id: OperationId) -> Result<OwedEntry, OwedRefusal> {
+        let entry = self.store.owed_entry(id).await?;
+        entry
+            .filter(|entry| entry.operation.state.open() == Open::Owed)
+            .ok_or(OwedRefusal::NotOwed)
+    }
+
+    /// The approval as it came late, where it did.
+    async fn approval_of(&self, entry: &OwedEntry) -> Result<Approval, StoreError> {
+        let late = self.store.late_response(entry.original.id).await?;
+        let approved = late.filter(|late| late.response_code == ResponseCode::APPROVED);
+        Ok(Approval {
+            approval_code: approved
+                .and_then(|late| late.approval_code)
+                .unwrap_or_default(),
+            response_code: ResponseCode::APPROVED,
+        })
+    }
+}

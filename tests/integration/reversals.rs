@@ -1,0 +1,184 @@
+//! Reversals are sent until the bank acknowledges them, whatever stops meanwhile; and what operators do with them.
+
+use std::time::Duration;
+
+use bank_sim::issuer::Standing;
+use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
+use payswitch::grpc::client::error_reason;
+use payswitch::merchant_api::pb;
+use pb::PaymentState as State;
+
+use crate::database::Engine;
+use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with};
+use crate::operators::{connect, set_own_role, trail};
+use crate::unknown_outcomes::{found, operations_of, reversed};
+
+on_both_engines!(
+    a_reversal_is_repeated_until_the_issuer_is_back,
+    the_next_node_sends_what_the_last_one_owed,
+    an_operator_ends_what_is_owed_by_what_the_bank_says,
+);
+
+const CARD_WITHOUT_ANSWER: &str = "pm_test_no_answer";
+
+async fn a_reversal_is_repeated_until_the_issuer_is_back(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let told = authorize(&mut payments, pay_with(CARD_WITHOUT_ANSWER, 1250, "EUR")).await;
+    // The acquirer answers 91 for it, which settles nothing.
+    switch.banks.stop_host("issuer-a").await.expect("stopped");
+    let counters = || switch.banks.counters("acquirer").expect("the acquirer");
+    eventually("a second repeat", async || {
+        (counters().received("0421") >= 2).then_some(())
+    })
+    .await;
+    let pending = found(&mut payments, &told.payment_id).await;
+    assert_eq!(pending.state(), State::Reversing);
+    let reversal = pending.pending.and_then(|pending| pending.reversal);
+    let reversal = reversal.expect("its reversal");
+    assert_eq!(reversal.state(), pb::PendingReversalState::Sending);
+    assert!(reversal.attempts >= 3);
+    switch.banks.start_host("issuer-a").await.expect("started");
+    reversed(&mut payments, &told.payment_id).await;
+    let (_, reversals) = operations_of(&switch, &told).await;
+    let sent = counters().received("0420") + counters().received("0421");
+    assert_eq!(u64::from(reversals[0].attempts.count), sent);
+    assert_eq!(counters().received("0420"), 1);
+    let books = switch.banks.books("issuer-a").expect("books");
+    let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
+    assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
+    assert_eq!(switch.database.count("quarantine").await, 0);
+}
+
+async fn the_next_node_sends_what_the_last_one_owed(engine: Engine) {
+    let mut switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let requests = [(); 20].map(|()| pay_with(CARD_WITHOUT_ANSWER, 1250, "EUR"));
+    let told = requests.map(|request| {
+        let mut payments = payments.clone();
+        tokio::spawn(async move { authorize(&mut payments, request).await })
+    });
+    eventually("the payments at the acquirer", async || {
+        (switch.at_acquirer() == 20).then_some(())
+    })
+    .await;
+    // No reversal can leave.
+    switch.banks.stop_host("acquirer").await.expect("stopped");
+    let mut owed = Vec::new();
+    for payment in told {
+        owed.push(payment.await.expect("an answer"));
+    }
+    let before = switch.gateway().store.node_id();
+    switch.restart_gateway().await;
+    assert_ne!(switch.gateway().store.node_id(), before);
+    switch.banks.start_host("acquirer").await.expect("started");
+    payments = switch.payments().await;
+    for payment in &owed {
+        reversed(&mut payments, &payment.payment_id).await;
+        let (authorization, reversals) = operations_of(&switch, payment).await;
+        assert_eq!(authorization.node_id, before);
+        assert_eq!(reversals.len(), 1);
+        assert_eq!(reversals[0].node_id, switch.gateway().store.node_id());
+        let books = switch.banks.books("issuer-a").expect("books");
+        let seen: Vec<_> = books.by_rrn(payment.rrn()).collect();
+        assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
+    }
+}
+
+async fn an_operator_ends_what_is_owed_by_what_the_bank_says(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    let mut owed = OwedServiceClient::new(channel.clone());
+    let requests = [(); 3].map(|()| pay_with(CARD_WITHOUT_ANSWER, 1250, "EUR"));
+    let waiting = requests.map(|request| {
+        let mut payments = payments.clone();
+        tokio::spawn(async move { authorize(&mut payments, request).await })
+    });
+    eventually("the payments at the acquirer", async || {
+        (switch.at_acquirer() == 3).then_some(())
+    })
+    .await;
+    switch.banks.stop_host("acquirer").await.expect("stopped");
+    let mut told = Vec::new();
+    for payment in waiting {
+        told.push(payment.await.expect("an answer"));
+    }
+    let listed = owed.list_owed(admin::ListOwedRequest::default()).await;
+    let listed = listed.expect("what is owed").into_inner().owed;
+    assert_eq!(listed.len(), 3);
+    let retry = |id: &str| admin::RetryOwedRequest {
+        request_id: format!("retry-{id}"),
+        reason: "the bank is back".into(),
+        operation_id: id.into(),
+    };
+    let refused = owed.retry_owed(retry(&listed[0].operation_id)).await;
+    let refused = refused.expect_err("it is not suspended");
+    assert_eq!(error_reason(&refused).as_deref(), Some("NOT_SUSPENDED"));
+
+    let resolve = |id: &str, resolution: admin::OwedResolution| admin::ResolveOwedRequest {
+        request_id: format!("{}-{id}", i32::from(resolution)),
+        reason: "ticket 4711".into(),
+        operation_id: id.into(),
+        resolution: resolution.into(),
+    };
+    use admin::OwedResolution as R;
+    for (entry, (resolution, state, authorized)) in listed.iter().zip([
+        (R::Stands, State::Authorized, 1250),
+        (R::Undone, State::Reversed, 0),
+        (R::NeverHappened, State::Reversed, 0),
+    ]) {
+        if resolution == R::NeverHappened {
+            set_own_role(channel.clone(), admin::OperatorRole::Operator).await;
+            let too_low = owed
+                .resolve_owed(resolve(&entry.operation_id, R::Stands))
+                .await;
+            let too_low = too_low.expect_err("an approver's word is needed");
+            assert_eq!(error_reason(&too_low).as_deref(), Some("ROLE_TOO_LOW"));
+        }
+        let ended = owed
+            .resolve_owed(resolve(&entry.operation_id, resolution))
+            .await;
+        let ended = ended
+            .expect("it ends")
+            .into_inner()
+            .owed
+            .expect("the entry");
+        assert_eq!(ended.operation_id, entry.operation_id);
+        let payment = found(&mut payments, &entry.payment_id).await;
+        assert_eq!(payment.state(), state);
+        let amount = payment.authorized_amount.expect("an amount");
+        assert_eq!(amount.amount_minor, authorized);
+        let gone = admin::GetOwedRequest {
+            operation_id: entry.operation_id.clone(),
+        };
+        let gone = owed
+            .get_owed(gone)
+            .await
+            .expect_err("it is not owed any more");
+        assert_eq!(error_reason(&gone).as_deref(), Some("NOT_OWED"));
+    }
+    let rows = trail(channel).await;
+    let resolved = rows
+        .iter()
+        .filter(|row| row.action == "OwedService.ResolveOwed");
+    assert_eq!(resolved.count(), 4);
+    // Nothing of it is sent any more.
+    switch.banks.start_host("acquirer").await.expect("started");
+    assert!(
+        switch
+            .banks
+            .wait_for_link("issuer-a", Duration::from_secs(30))
+            .await
+    );
+    let paid = eventually("an authorization again", async || {
+        let paid = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+        (paid.state() == State::Authorized).then_some(paid)
+    })
+    .await;
+    assert_eq!(paid.pending, None);
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(counters.received("0420") + counters.received("0421"), 0);
+    assert_eq!(told.len(), 3);
+}
