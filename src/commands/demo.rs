@@ -238,8 +238,7 @@ async fn wait_for_late_answer(stand: &Stand, visited: &[Visited]) -> Result<(), 
         .map_err(|_| "the late answer did not arrive")??;
     print_line!(
         "The late answer ({}) of {} has arrived and is recorded.\n\
-         The merchant's answer stays as it was: the payment is pending. The reversal that is owed is\n\
-         recorded; this version does not send it.",
+         It changes nothing: the payment's reversal undoes what the bank did.",
         response.response_code,
         late.payment.payment_id
     )?;

@@ -99,9 +99,9 @@ impl Host {
             .await
     }
 
-    /// Whether a line is signed on.
+    /// Whether a line takes messages.
     pub(super) fn is_up(&self) -> bool {
-        let up = |line: &LineHandle| line.open.load(Ordering::Acquire) > 0;
+        let up = |line: &LineHandle| line.open.load(Ordering::Acquire);
         self.lines.iter().any(up)
     }
 
@@ -156,8 +156,7 @@ impl Host {
     /// Remembers which connection carried a request that was not answered in time: the one that the line has now,
     /// since a request ends with its connection.
     fn remember_carrier(&self, operation_id: OperationId, line: usize) {
-        let open = self.lines.get(line).map(|line| &line.open);
-        let connection = open.map_or(0, |open| open.load(Ordering::Acquire));
+        let connection = self.connection_of(line);
         let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
         carried.insert(operation_id, (line, connection));
         if carried.len() > MOST_CARRIED {
@@ -169,8 +168,13 @@ impl Host {
     fn carrier(&self, operation_id: OperationId) -> Option<usize> {
         let carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
         let (line, connection) = *carried.get(&operation_id)?;
-        let open = self.lines.get(line)?.open.load(Ordering::Acquire);
-        (open == connection && open > 0).then_some(line)
+        (connection > 0 && self.connection_of(line) == connection).then_some(line)
+    }
+
+    /// The number of a line's connection; 0 where it is not signed on.
+    fn connection_of(&self, line: usize) -> u64 {
+        let line = self.lines.get(line);
+        line.map_or(0, |line| line.connection.load(Ordering::Acquire))
     }
 
     /// See [`Hosts::rrn`](super::Hosts::rrn).
@@ -227,7 +231,7 @@ impl Host {
                 .iter()
                 .enumerate()
                 .filter(|(number, _)| on.is_none_or(|on| on == *number))
-                .filter(|(_, line)| line.open.load(Ordering::Acquire) > 0)
+                .filter(|(_, line)| line.open.load(Ordering::Acquire))
                 .min_by_key(|(_, line)| line.load.taken())
                 .ok_or(FailureReason::HostUnavailable)?;
             if let Some(place) = line.load.take(share, limit) {

@@ -111,7 +111,7 @@ impl Host {
         let echo_timeout = self.profile.network.echo_timeout;
         let within = (echo_timeout.saturating_mul(2) + ECHO_MARGIN).min(LINES_WITHIN);
         self.lines.iter().map(move |line| async move {
-            if line.open.load(Ordering::Acquire) == 0 {
+            if !line.open.load(Ordering::Acquire) {
                 return Err(NoEcho::NotSignedOn);
             }
             let (request, answered) = EchoRequest::new();

@@ -124,7 +124,8 @@ impl<'a> Connection<'a> {
         self.phase = Phase::Up;
         self.line.connections += 1;
         let number = self.line.connections;
-        self.line.open.store(number, Ordering::Release);
+        self.line.connection.store(number, Ordering::Release);
+        self.line.open.store(true, Ordering::Release);
         self.line.report.line_up();
     }
 
@@ -145,7 +146,7 @@ impl<'a> Connection<'a> {
     }
 
     fn close_for_payments(&mut self) {
-        self.line.open.store(0, Ordering::Release);
+        self.line.open.store(false, Ordering::Release);
         self.line.report.state(LineState::Draining, None);
     }
 

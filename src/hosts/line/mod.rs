@@ -10,7 +10,7 @@
 //! - [`report`]: tells the status board, the store, the log and the tap what happens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -63,8 +63,10 @@ pub(super) struct QueuedRequest {
 /// The senders' view of a line.
 pub(super) struct LineHandle {
     pub(super) queue: mpsc::Sender<QueuedRequest>,
+    /// Whether it takes messages: it is signed on, and the host is heard.
+    pub(super) open: Arc<AtomicBool>,
     /// The number of the connection on which it is signed on, from 1; 0 while it is not.
-    pub(super) open: Arc<AtomicU64>,
+    pub(super) connection: Arc<AtomicU64>,
     pub(super) load: Load,
     pub(super) echoes: mpsc::Sender<EchoRequest>,
 }
@@ -82,10 +84,12 @@ pub(super) fn open_line(
     // Each request in the queue holds a place on the line, so the queue never needs more room.
     let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
     let (ask_echo, echoes) = mpsc::channel(ECHOES);
-    let open = Arc::new(AtomicU64::new(0));
+    let open = Arc::new(AtomicBool::new(false));
+    let connection = Arc::new(AtomicU64::new(0));
     let handle = LineHandle {
         queue: sender,
         open: Arc::clone(&open),
+        connection: Arc::clone(&connection),
         load: load.clone(),
         echoes: ask_echo,
     };
@@ -96,6 +100,7 @@ pub(super) fn open_line(
         tls: Arc::clone(tls),
         queue,
         open,
+        connection,
         connections: 0,
         load,
         in_flight: InFlight::new(profile.in_flight_limit),
@@ -113,7 +118,8 @@ pub(super) struct Line {
     profile: Arc<HostProfile>,
     tls: Arc<HostTls>,
     queue: mpsc::Receiver<QueuedRequest>,
-    open: Arc<AtomicU64>,
+    open: Arc<AtomicBool>,
+    connection: Arc<AtomicU64>,
     /// How many connections were signed on so far.
     connections: u64,
     load: Load,
@@ -144,7 +150,8 @@ impl Line {
 
     /// When the connection is gone: what was written is unknown, what was not is not sent.
     pub(super) fn end_all_as_lost(&mut self) {
-        self.open.store(0, Ordering::Release);
+        self.open.store(false, Ordering::Release);
+        self.connection.store(0, Ordering::Release);
         self.in_flight.for_each_unanswered(|waiter| {
             waiter.end(Exchange::Unknown(UnknownReason::ConnectionLost));
         });
