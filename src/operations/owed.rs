@@ -3,7 +3,7 @@
 //!
 //! The queue is in the store, and is read in pages. An entry belongs to the node that its row names. A node sends its
 //! own, and those of dead nodes: the step that records an attempt makes the sender the owner, and a version that has
-//! moved on fences whoever had the entry before ([0019](../../docs/decisions/0019-an-owed-message-has-one-owner.md)).
+//! moved on fences whoever had the entry before ([0020](../../docs/decisions/0020-an-owed-message-has-one-owner.md)).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -175,6 +175,11 @@ impl Switch {
         self.gateway.as_ref().expect("the gateway runs")
     }
 
+    /// Where keys and certificates are.
+    pub(crate) fn data(&self) -> &Path {
+        &self.options.data
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.gateway().store
     }

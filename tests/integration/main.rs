@@ -43,4 +43,5 @@ mod refusing_requests;
 mod replayed_cards;
 mod reversals;
 mod stopping;
+mod two_nodes;
 mod unknown_outcomes;
