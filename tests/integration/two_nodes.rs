@@ -94,7 +94,9 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         let switch = Switch::start(Engine::Postgres).await;
         let mut payments = switch.payments().await;
         let second = SecondNode::start(&switch).await;
-        let through_second = second.payments(&switch).await;
+        let mut through_second = second.payments(&switch).await;
+        // It knows the merchant from then on.
+        authorize(&mut through_second, pay_with("pm_test_visa", 1250, "EUR")).await;
         let waiting: Vec<_> = (0..OWED)
             .map(|_| {
                 let mut payments = through_second.clone();
@@ -125,7 +127,6 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         let all = sent();
         assert!(all.0 + all.1 >= u64::try_from(OWED).expect("a count"));
         second.process.send("CONT");
-        let mut through_second = through_second;
         let told = eventually("a payment through the node that woke up", async || {
             let request = pay_with("pm_test_no_answer", 1250, "EUR");
             let answer = through_second.authorize_payment(request).await.ok()?;
