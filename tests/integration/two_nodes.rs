@@ -51,9 +51,18 @@ impl SecondNode {
             .env("PAYSWITCH_CARD__SEALING_KEYS", data.join("keys"))
             .env("PAYSWITCH_CARD__JWKS_PATH", at("jwks.json"))
             .env("PAYSWITCH_MERCHANT_API__LISTEN", "127.0.0.1:0")
-            .env("PAYSWITCH_MERCHANT_API__CERTIFICATE", certs.join("gateway.pem"))
-            .env("PAYSWITCH_MERCHANT_API__PRIVATE_KEY", certs.join("gateway.key"))
-            .env("PAYSWITCH_MERCHANT_API__CLIENT_CA", certs.join("gateway-ca.pem"))
+            .env(
+                "PAYSWITCH_MERCHANT_API__CERTIFICATE",
+                certs.join("gateway.pem"),
+            )
+            .env(
+                "PAYSWITCH_MERCHANT_API__PRIVATE_KEY",
+                certs.join("gateway.key"),
+            )
+            .env(
+                "PAYSWITCH_MERCHANT_API__CLIENT_CA",
+                certs.join("gateway-ca.pem"),
+            )
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(at("log.txt")).expect("a log"));
         let process = Process::start(&mut command);
@@ -110,10 +119,16 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         }
         let counters = || switch.banks.counters("acquirer").expect("the acquirer");
         let sent = || (counters().received("0420"), counters().received("0421"));
-        eventually("the first reversals", async || (sent().0 >= 10).then_some(())).await;
+        eventually("the first reversals", async || {
+            (sent().0 >= 10).then_some(())
+        })
+        .await;
         second.process.send("STOP");
         let before = sent().0;
-        assert!(usize::try_from(before).is_ok_and(|before| before < OWED), "{before} had left");
+        assert!(
+            usize::try_from(before).is_ok_and(|before| before < OWED),
+            "{before} had left"
+        );
         within(TAKEN_WITHIN, "all reversed", async || {
             for payment in &owed {
                 if found(&mut payments, &payment.payment_id).await.state() != State::Reversed {
@@ -131,7 +146,10 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
             let request = pay_with("pm_test_no_answer", 1250, "EUR");
             let answer = through_second.authorize_payment(request).await.ok()?;
             let told = *answer.into_inner().payment?;
-            told.pending.as_ref().is_some_and(|it| it.reversal_owed).then_some(told)
+            told.pending
+                .as_ref()
+                .is_some_and(|it| it.reversal_owed)
+                .then_some(told)
         })
         .await;
         reversed(&mut payments, &told.payment_id).await;
