@@ -289,7 +289,7 @@ mod tests {
                     bank_us: 900,
                 },
                 "AUTHORIZING",
-                "REVERSAL_QUEUED",
+                "UNKNOWN",
                 0,
                 Some(UnknownReason::AmountDiffers),
             ),

@@ -162,7 +162,7 @@ impl Operations {
             attempts.next_at = Some(after(now, wait.saturating_add(reply)));
             operation.node_id = self.node_id;
         });
-        self.record_step(entry, step).await
+        Box::pin(self.record_step(entry, step)).await
     }
 
     /// Records what the end of an attempt means.
@@ -228,7 +228,7 @@ impl Operations {
                 })
             }
         };
-        self.record_step(entry, step).await;
+        Box::pin(self.record_step(entry, step)).await;
     }
 
     /// Records what an answer means that came after its attempt. Only what ends the entry counts: otherwise the next
@@ -253,7 +253,7 @@ impl Operations {
         let step = self.step(&entry, OperationEvent::Cancelled, beside, |operation| {
             operation.attempts.next_at = None;
         });
-        self.record_step(entry, step).await;
+        Box::pin(self.record_step(entry, step)).await;
     }
 
     /// Takes an entry of a dead node that the node may have sent: it is sent again after its back-off, which counts
@@ -266,7 +266,7 @@ impl Operations {
         });
         let now = self.clock.now();
         let step = self.repeat(&entry, |attempts| attempts.next_at = Some(after(now, wait)));
-        self.record_step(entry, step).await;
+        Box::pin(self.record_step(entry, step)).await;
     }
 
     /// Leaves an entry to an operator.
@@ -279,7 +279,7 @@ impl Operations {
         let step = self.step(&entry, event, Beside::default(), |operation| {
             operation.attempts.next_at = None;
         });
-        self.record_step(entry, step).await;
+        Box::pin(self.record_step(entry, step)).await;
     }
 
     /// A step that changes nothing but the attempts, and makes this node the one that sends the entry.

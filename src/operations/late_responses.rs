@@ -67,7 +67,7 @@ impl Operations {
                     "An answer came late or is unclear"
                 );
                 let late = late_response(host_id, operation_id, response_code, approval_code, at);
-                self.keep_late(late, &exchange).await
+                Box::pin(self.keep_late(late, &exchange)).await
             }
             HostNotice::Quarantined(quarantined) => {
                 self.keep_quarantined(*quarantined, random).await
@@ -229,7 +229,7 @@ impl Operations {
             _ => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
         };
         let late = late_response(host_id, operation.id, response_code, approval_code, at);
-        self.keep_late(late, &exchange).await
+        Box::pin(self.keep_late(late, &exchange)).await
     }
 
     /// Whether an answer to this operation would be late: no task waits for one any more, and none was
@@ -260,3 +260,6 @@ fn late_response(
         received_at,
     }
 }
+
+#[cfg(test)]
+mod tests;

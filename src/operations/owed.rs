@@ -101,7 +101,10 @@ struct Sender {
     queue: Arc<OwedQueue>,
     pace: Pace,
     merchants: BTreeMap<MerchantId, Arc<Merchant>>,
-    dead: Vec<NodeId>,
+    /// The nodes that owed the host something at the last look, and at the one before as well: a node that has just
+    /// started may not be known to live yet.
+    owing: Vec<NodeId>,
+    owing_before: Vec<NodeId>,
     looked_for_dead: Option<Instant>,
 }
 
@@ -125,7 +128,8 @@ impl Operations {
                 }),
                 pace: Pace::new(repeats.per_second),
                 merchants: BTreeMap::new(),
-                dead: Vec::new(),
+                owing: Vec::new(),
+                owing_before: Vec::new(),
                 looked_for_dead: None,
             };
             tokio::spawn(Arc::clone(self).send_owed_to_host(sender, self.token()));
@@ -188,14 +192,17 @@ impl Operations {
         if looked.is_none_or(|at| now.duration_since(at) >= LOOK_FOR_DEAD_EVERY) {
             sender.looked_for_dead = Some(now);
             let host_id = sender.queue.host_id;
-            sender.dead = self.store.nodes_that_owe(host_id, DEAD_AT_ONCE).await?;
+            let owing = self.store.nodes_that_owe(host_id, DEAD_AT_ONCE).await?;
+            sender.owing_before = std::mem::replace(&mut sender.owing, owing);
         }
         // Nobody else can have the database of an exclusive store open.
         let exclusive = self.store.exclusive();
         let is_dead = |node_id: &&NodeId| {
-            **node_id != self.node_id && (exclusive || self.node_liveness.is_dead(**node_id, now))
+            let has_owed = sender.owing_before.contains(node_id);
+            **node_id != self.node_id
+                && (exclusive || has_owed && self.node_liveness.is_dead(**node_id, now))
         };
-        Ok(sender.dead.iter().filter(is_dead).copied().collect())
+        Ok(sender.owing.iter().filter(is_dead).copied().collect())
     }
 
     /// Works on entries, each in a task of its own, at the host's pace. Returns on how many.

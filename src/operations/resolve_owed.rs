@@ -64,7 +64,7 @@ impl Operations {
                 operation.node_id = self.node_id;
             },
         );
-        self.record_step(entry, step)
+        Box::pin(self.record_step(entry, step))
             .await
             .map(|entry| entry.operation)
             .ok_or(OwedRefusal::Moved)
@@ -116,7 +116,7 @@ impl Operations {
         let step = self.step(&entry, resolved, beside, |operation| {
             operation.attempts.next_at = None;
         });
-        let recorded = self.record_step(entry, step).await;
+        let recorded = Box::pin(self.record_step(entry, step)).await;
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
     }
 

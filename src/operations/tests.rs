@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::call::{Call, OperationError};
 use super::card_custody;
 use super::conclude::Recorded;
-use super::flow::{Decision, Flow};
+use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
 use super::flow::{FlowTable, NewPayment, Plan, PlannedPayment, Subject};
 use super::in_progress::InProgress;
 use super::machine::{Operations, OperationsParts};
@@ -18,6 +18,7 @@ use super::outcome::Outcome;
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 use crate::hosts::exchange::Exchange;
+use crate::hosts::notice::HostNotice;
 use crate::hosts::tests::bank::{Bank, approval_of};
 use crate::hosts::{Hosts, HostsOptions};
 use crate::net::Net;
@@ -132,6 +133,31 @@ fn records() -> (Box<Payment>, Box<Operation>) {
     )
 }
 
+/// The smallest flow of what is owed: any answer acknowledges.
+struct Undoing;
+
+impl OwedFlow for Undoing {
+    fn begun(&self, _payment: &Payment) -> Option<PaymentEvent> {
+        Some(PaymentEvent::ReversalStarted)
+    }
+
+    fn decide(&self, exchange: &Exchange, _subject: &OwedSubject<'_>) -> OwedDecision {
+        let approval = match exchange {
+            Exchange::Approved { approval, .. } => approval.clone(),
+            Exchange::OriginalUnknown { response_code, .. } => Approval {
+                approval_code: String::new(),
+                response_code: *response_code,
+            },
+            _ => return OwedDecision::Again,
+        };
+        OwedDecision::Done {
+            approval,
+            original: Some(OperationEvent::ReversalConfirmed),
+            payment: Some(PaymentEvent::ReversalConfirmed),
+        }
+    }
+}
+
 /// A folder with a database in it, removed again.
 pub(super) struct Folder(PathBuf);
 
@@ -168,12 +194,14 @@ impl Folder {
         self.machine_of(hosts).await
     }
 
-    async fn machine_of(&self, hosts: Hosts) -> Operations {
+    pub(super) async fn machine_of(&self, hosts: Hosts) -> Operations {
         let store = Store::open(&self.store(), Arc::new(SystemClock), &Random::SYSTEM)
             .await
             .unwrap();
         let numbers = Numbers::new(store.clone(), 100);
-        let flows = FlowTable::default().with(&Arc::new(Holding));
+        let flows = FlowTable::default()
+            .with(&Arc::new(Holding))
+            .with_owed(OperationKind::Reversal, Arc::new(Undoing));
         let custody = card_custody::tests::open(&store, Arc::new(SystemClock)).await;
         Operations::new(OperationsParts {
             store,
@@ -195,8 +223,29 @@ impl Drop for Folder {
     }
 }
 
+/// The lines to a bank, and what they report.
+fn hosts_of(bank: &Bank) -> (Hosts, mpsc::Receiver<HostNotice>) {
+    let (notices, noticed) = mpsc::channel(8);
+    let options = HostsOptions::default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let hosts = Hosts::start(
+        vec![bank.profile()],
+        options,
+        Net::SYSTEM,
+        clock,
+        Random::SYSTEM,
+        notices,
+    );
+    (hosts.unwrap(), noticed)
+}
+
+/// The lines to a bank that is not there.
+pub(super) fn only_hosts_of(bank: &Bank) -> Hosts {
+    hosts_of(bank).0
+}
+
 /// A payment whose intent is recorded.
-async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operation>) {
+pub(super) async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operation>) {
     let (payment, operation) = records();
     let claim = RequestClaim {
         merchant_id: payment.merchant_id,
@@ -355,18 +404,7 @@ async fn a_remembered_answer_that_comes_too_late_is_a_late_response() {
 async fn an_answer_to_what_a_dead_node_sent_counts_by_its_whole_key() {
     let folder = Folder::new("whole-key").await;
     let bank = Bank::start().await;
-    let (notices, noticed) = mpsc::channel(8);
-    let options = HostsOptions::default();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let hosts = Hosts::start(
-        vec![bank.profile()],
-        options,
-        Net::SYSTEM,
-        clock,
-        Random::SYSTEM,
-        notices,
-    )
-    .unwrap();
+    let (hosts, noticed) = hosts_of(&bank);
     let machine = Arc::new(folder.machine_of(hosts).await);
     let (payment, operation) = intended(&machine).await;
     assert_eq!(machine.recover_all().await.unwrap(), 1);

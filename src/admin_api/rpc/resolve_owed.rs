@@ -44,7 +44,7 @@ pub(super) async fn call(
         if !may {
             return Err(Refusal::RoleTooLow);
         }
-        let ended = operations.resolve_owed(id, resolution).await?;
+        let ended = Box::pin(operations.resolve_owed(id, resolution)).await?;
         let owed = Some(owed(&ended));
         Ok((pb::ResolveOwedResponse { owed }, AuditOutcome::Done))
     };

@@ -29,7 +29,7 @@ pub(super) async fn call(
     )?;
     let operations = Arc::clone(operations);
     let effect = async move {
-        let retried = operations.retry_owed(id).await?;
+        let retried = Box::pin(operations.retry_owed(id)).await?;
         let owed = Some(owed(&retried));
         Ok((pb::RetryOwedResponse { owed }, AuditOutcome::Done))
     };

@@ -1,0 +1,161 @@
+//! Answers that come after their time: what they end, and what they make owed.
+
+use super::*;
+use crate::hosts::tests::bank::Bank;
+use crate::operations::attempt::Beside;
+use crate::operations::tests::{Folder, intended, only_hosts_of};
+use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
+use crate::payment::operation::OperationEvent;
+use crate::payment::samples;
+use crate::payment::state::PaymentEvent;
+use crate::store::reads::owed::OwedEntry;
+
+fn approved() -> Exchange {
+    Exchange::Approved {
+        approval: Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+        },
+        kept: Vec::new(),
+        bank_us: 900,
+    }
+}
+
+fn declined(code: &str) -> Exchange {
+    Exchange::Declined {
+        decline: Decline {
+            reason: DeclineReason::DoNotHonour,
+            response_code: code.parse().unwrap(),
+            advice: DeclineAdvice::UseAnotherCard,
+        },
+        kept: Vec::new(),
+        bank_us: 900,
+    }
+}
+
+fn original_unknown() -> Exchange {
+    Exchange::OriginalUnknown {
+        response_code: "25".parse().unwrap(),
+        bank_us: 900,
+    }
+}
+
+/// A machine with a payment whose outcome is not known, and the reversal that is owed.
+async fn owing(name: &str) -> (Folder, Operations, OwedEntry) {
+    let folder = Folder::new(name).await;
+    let bank = Bank::start().await;
+    let machine = folder.machine_of(only_hosts_of(&bank)).await;
+    machine
+        .store
+        .insert_merchant(&samples::merchant())
+        .await
+        .unwrap();
+    let (_, original) = intended(&machine).await;
+    assert_eq!(machine.recover_all().await.unwrap(), 1);
+    let owed = machine.store.operations_about(&original).await.unwrap();
+    let entry = machine.store.owed_entry(owed[0].id).await.unwrap().unwrap();
+    (folder, machine, entry)
+}
+
+/// The entry after an attempt, which began `after_ms` after the original's deadline.
+async fn sent(machine: &Operations, entry: OwedEntry, after_ms: i64) -> OwedEntry {
+    let beside = Beside {
+        payment: Some(PaymentEvent::ReversalStarted),
+        ..Beside::default()
+    };
+    let asked_at = entry.operation.deadline.plus_ms(after_ms);
+    let step = machine.step(&entry, OperationEvent::Sent, beside, |operation| {
+        operation.attempts.count = 1;
+        operation.attempts.last_at = Some(asked_at);
+    });
+    machine.record_step(entry, step).await.unwrap()
+}
+
+async fn comes_late(machine: &Operations, original: &Operation, exchange: &Exchange) {
+    let response_code = match exchange {
+        Exchange::Declined { decline, .. } => decline.response_code,
+        _ => ResponseCode::APPROVED,
+    };
+    machine
+        .keep(HostNotice::LateResponse {
+            host_id: original.host_id,
+            operation_id: original.id,
+            response_code,
+            approval_code: String::new(),
+            exchange: exchange.clone(),
+            at: original.deadline.plus_ms(1),
+        })
+        .await;
+}
+
+/// Payment, original and its reversals, by the names of their states.
+async fn states(machine: &Operations, entry: &OwedEntry) -> String {
+    let payment = machine.store.payment_of(&entry.original).await.unwrap();
+    let operations = machine.store.operations_of(payment.id).await.unwrap();
+    let names = operations.iter().map(|operation| operation.state.name());
+    let names: Vec<_> = std::iter::once(payment.state.name()).chain(names).collect();
+    names.join(" ")
+}
+
+#[tokio::test]
+async fn a_late_decline_ends_the_debt_until_the_reversal_is_sent() {
+    for (number, (exchange, is_sent, expected)) in [
+        (declined("51"), false, "DECLINED RESOLVED CANCELLED"),
+        (declined("91"), false, "AUTHORIZING UNKNOWN QUEUED"),
+        (declined("21"), false, "AUTHORIZING UNKNOWN QUEUED"),
+        (approved(), false, "AUTHORIZING UNKNOWN QUEUED"),
+        (declined("51"), true, "REVERSING UNKNOWN SENT"),
+        (approved(), true, "REVERSING UNKNOWN SENT"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (_folder, machine, mut entry) = owing(&format!("late-{number}")).await;
+        if is_sent {
+            entry = sent(&machine, entry, 0).await;
+        }
+        comes_late(&machine, &entry.original, &exchange).await;
+        assert_eq!(states(&machine, &entry).await, expected, "{exchange:?}");
+        let late = machine.store.late_response(entry.original.id).await;
+        assert!(late.unwrap().is_some(), "{exchange:?}");
+        machine.store.close().await;
+    }
+}
+
+/// A bank that found nothing to undo, and then approves, is owed another reversal. One that has undone it is not.
+#[tokio::test]
+async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
+    for (name, answer, expected) in [
+        ("undone", approved(), "REVERSED REVERSED APPROVED"),
+        (
+            "unknown",
+            original_unknown(),
+            "REVERSED REVERSED APPROVED QUEUED",
+        ),
+    ] {
+        let (_folder, machine, entry) = owing(name).await;
+        let entry = sent(&machine, entry, 15_000).await;
+        machine.end_attempt(entry.clone(), &answer).await;
+        assert_eq!(states(&machine, &entry).await, "REVERSED REVERSED APPROVED");
+        for _ in 0..2 {
+            comes_late(&machine, &entry.original, &approved()).await;
+            assert_eq!(states(&machine, &entry).await, expected, "{name}");
+        }
+        machine.store.close().await;
+    }
+}
+
+/// An acknowledgement between two attempts counts as any other.
+#[tokio::test]
+async fn a_late_acknowledgement_ends_the_entry() {
+    let (_folder, machine, entry) = owing("acknowledged").await;
+    let entry = sent(&machine, entry, 0).await;
+    let unclear = Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
+    comes_late(&machine, &entry.operation, &unclear).await;
+    assert_eq!(states(&machine, &entry).await, "REVERSING UNKNOWN SENT");
+    comes_late(&machine, &entry.operation, &approved()).await;
+    assert_eq!(states(&machine, &entry).await, "REVERSED REVERSED APPROVED");
+    let late = machine.store.late_response(entry.operation.id).await;
+    assert_eq!(late.unwrap(), None);
+    machine.store.close().await;
+}
