@@ -125,34 +125,44 @@ impl DataKeys {
         Ok(encode(&[nonce.as_slice(), &*key, tag.as_ref()].concat()))
     }
 
-    /// Takes these keys, by version and wrapped, in place of those before: the highest version seals from now on.
+    /// Takes these keys, by version and wrapped, in place of those before: the highest version seals from now on. A
+    /// key that does not open is logged and left out: what it seals is lost.
     ///
     /// # Errors
-    /// For the first key that does not open; those that do are taken, and a key to seal under stays.
+    /// When the highest one does not open; nothing is taken then.
     pub fn load<'k>(
         &self,
         wrapped: impl Iterator<Item = (i64, &'k str)>,
     ) -> Result<(), CustodyError> {
-        let mut result = Ok(());
+        let mut newest: Option<(i64, Option<Arc<LessSafeKey>>)> = None;
         let mut by_version = HashMap::default();
         for (key_version, wrapped) in wrapped {
             let known = self.find(key_version);
             let key = known.or_else(|| self.unwrap_key(key_version, wrapped).map(Arc::new));
-            match key {
-                Some(key) => drop(by_version.insert(key_version, key)),
-                None if result.is_ok() => result = Err(CustodyError::KeyNotOurs { key_version }),
-                None => {}
+            match &key {
+                Some(key) => drop(by_version.insert(key_version, Arc::clone(key))),
+                None => {
+                    tracing::error!(key_version, "A data key of cards in custody does not open")
+                }
+            }
+            if newest
+                .as_ref()
+                .is_none_or(|(highest, _)| *highest < key_version)
+            {
+                newest = Some((key_version, key));
             }
         }
-        let newest = by_version.iter().max_by_key(|(version, _)| **version);
-        let newest = newest.map(|(version, key)| (*version, Arc::clone(key)));
+        let newest = match newest {
+            Some((key_version, None)) => return Err(CustodyError::KeyNotOurs { key_version }),
+            Some((key_version, Some(key))) => Some((key_version, key)),
+            None => None,
+        };
         let mut unwrapped = self
             .unwrapped
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        unwrapped.newest = newest.or_else(|| unwrapped.newest.take());
-        unwrapped.by_version = by_version;
-        result
+        *unwrapped = Unwrapped { by_version, newest };
+        Ok(())
     }
 
     /// Whether this key is loaded.
@@ -388,9 +398,11 @@ mod tests {
         assert_eq!(other.load([(7, wrapped.as_str())].into_iter()), not_ours(7));
         assert_eq!(keys.load([(7, "AAAA")].into_iter()), not_ours(7));
         assert_eq!(keys.load([(7, wrapped.as_str())].into_iter()), Ok(()));
-        // One that does not open keeps no other from being used.
-        let mixed = [(7, wrapped.as_str()), (9, "AAAA")];
-        assert_eq!(keys.load(mixed.into_iter()), not_ours(9));
+        // An older one that does not open keeps no other from being used; for the newest nothing is taken.
+        let mixed = [(7, wrapped.as_str()), (6, "AAAA")];
+        assert_eq!(keys.load(mixed.into_iter()), Ok(()));
+        let newest = [(7, wrapped.as_str()), (9, "AAAA")];
+        assert_eq!(keys.load(newest.into_iter()), not_ours(9));
         let (shop, payment) = names();
         let entry = keys
             .seal(&card("4242424242424242"), &shop, payment)

@@ -5,39 +5,43 @@ pub(crate) mod search;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
+use bank_sim::control::pb::{self as bank, fault::What};
 use bank_sim::test_cards::TEST_CARDS;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
 use payswitch::card::master_key::{self, MasterKey};
 use payswitch::merchant_api::pb;
 use payswitch::random::Random;
+use pb::PaymentState as State;
 
+use crate::database::{Database, Engine};
 use crate::demo::{Demo, text};
-use crate::harness::{TempFolder, pay_with, run};
+use crate::harness::{Payments, TempFolder, pay_with, run};
+use crate::operators::done;
 use crate::sealing::{Claims, card_with, with_sealed};
 use search::{Secrets, bcd, contents, ebcdic, find, stands_alone, ways, ways_of_cvv, ways_of_pan};
 
-/// A card number in a public test range, with a right check digit.
-fn canary_pan(number: u32) -> String {
-    let first = format!("400000{:09}", 271_828_182 + u64::from(number) * 7_919);
-    let sum: u32 = first
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| {
-            let digit = u32::from(digit - b'0');
-            match place % 2 {
-                0 if digit > 4 => 2 * digit - 9,
-                0 => 2 * digit,
-                _ => digit,
-            }
-        })
-        .sum();
-    format!("{first}{}", (10 - sum % 10) % 10)
+/// Digits that nobody has seen.
+pub(crate) fn digits(count: usize) -> String {
+    let bytes: [u8; 19] = Random::SYSTEM.bytes().expect("randomness");
+    let digits = bytes.iter().map(|byte| char::from(b'0' + byte % 10));
+    digits.take(count).collect()
+}
+
+/// A card number that begins so, with a right check digit: 15 digits for an American Express, else 16.
+pub(crate) fn pan(bin: &str) -> String {
+    let length = if bin.starts_with('3') { 15 } else { 16 };
+    let account = format!("{bin}{}", digits(length - 1 - bin.len()));
+    (0..10)
+        .map(|check_digit| format!("{account}{check_digit}"))
+        .find(|pan| payswitch::card::pan::Pan::from_digits(pan).is_ok())
+        .expect("one check digit is right")
 }
 
 /// Four digits that no number begins with, and that are neither a date nor a time.
-fn canary_cvv(number: u32) -> String {
+fn canary_cvv(number: usize) -> String {
     format!("09{:02}", 61 + number)
 }
 
@@ -65,35 +69,21 @@ fn private_keys(data: &Path) -> Vec<(String, Vec<Vec<u8>>)> {
 
 #[test]
 fn nothing_secret_is_left_behind_in_clear() {
-    const CARDS: u32 = 24;
     run(async {
         let folder = TempFolder::new("canaries");
         // Everything that anything in the program says.
         let log = "trace";
         let demo = Demo::start_logging(&folder, &[], Some(log)).await;
         let mut payments = demo.payments().await;
-        let recipient = demo.recipient();
         let mut secrets = Secrets::default();
-        for number in 0..CARDS {
-            let (pan, cvv) = (canary_pan(number), canary_cvv(number));
-            let request = pb::AuthorizePaymentRequest {
-                customer_reference: format!("canary-{number}-was-here"),
-                ..pay_with("", 1250, "EUR")
-            };
-            let claims = Claims::of(demo.said("merchant_id"), &request);
-            let sealed = claims.seal(&recipient, &card_with(&pan, "3012", &cvv));
-            // Every other one is refused at the door, and the bank gets the rest.
-            let mut request = with_sealed(request, sealed);
-            if number % 2 == 1 {
-                request.merchant_reference.push('x');
-            }
-            let answer = payments.authorize_payment(request).await;
-            assert_eq!(answer.is_ok(), number % 2 == 0);
-            secrets.add(&format!("card number {number}"), ways_of_pan(&pan));
-            secrets.add(&format!("CVV {number}"), ways_of_cvv(&cvv));
+        let cards = canaries();
+        for (number, canary) in cards.iter().enumerate() {
+            secrets.add(&format!("card number {number}"), ways_of_pan(&canary.pan));
+            secrets.add(&format!("CVV {number}"), ways_of_cvv(&canary.cvv));
         }
+        pay(&demo, &payments, &cards).await;
         // A merchant's mistake: a card number where none may be.
-        let clear = canary_pan(CARDS);
+        let clear = pan("424242");
         let mut mistaken = pay_with("pm_test_visa", 1250, "EUR");
         mistaken.description.clone_from(&clear);
         payments
@@ -133,24 +123,146 @@ fn nothing_secret_is_left_behind_in_clear() {
         demo.terminate();
         assert!(demo.ended().await.success());
         for contents in [while_it_runs, contents(&data, &[printed])] {
-            assert_canaries_lived(&contents, CARDS);
+            assert_canaries_lived(&contents, &cards);
             secrets.assert_absent(&contents);
             for (path, haystack) in &contents {
-                for number in 0..CARDS {
-                    let cvv = canary_cvv(number);
+                for Canary { cvv, .. } in &cards {
                     let alone = stands_alone(haystack, cvv.as_bytes());
-                    assert!(!alone, "CVV {number} in {}", path.display());
+                    assert!(!alone, "CVV {cvv} in {}", path.display());
                 }
             }
+        }
+        // Sealed, a card is there for as long as a message may still need it.
+        let database = Database::fresh(Engine::Sqlite, &data).await;
+        for (state, kept) in [
+            (State::Authorized, true),
+            (State::Authorizing, true),
+            (State::Declined, false),
+            (State::Failed, false),
+        ] {
+            let state = short(state);
+            let of_state = format!(
+                "FROM payments WHERE state = '{state}' AND customer_reference LIKE 'canary-%'"
+            );
+            let all = format!("SELECT CAST(COUNT(*) AS BIGINT) {of_state}");
+            let sealed = format!("SELECT CAST(COUNT(custody) AS BIGINT) {of_state}");
+            assert_eq!(database.number(all).await, 3, "{state}");
+            let expected = if kept { 3 } else { 0 };
+            assert_eq!(database.number(sealed).await, expected, "{state}");
         }
     });
 }
 
+/// A card that nobody has seen before, and how its payment ends; `None` where it is refused at the door.
+struct Canary {
+    pan: String,
+    cvv: String,
+    reference: String,
+    end: Option<State>,
+}
+
+/// Three cards for each end, of both issuers. No two end in the same four digits.
+fn canaries() -> Vec<Canary> {
+    let ends = [
+        Some(State::Authorized),
+        Some(State::Authorizing),
+        Some(State::Declined),
+        Some(State::Failed),
+        None,
+    ];
+    let mut canaries: Vec<Canary> = Vec::new();
+    while canaries.len() < 3 * ends.len() {
+        let number = canaries.len();
+        let pan = pan(["424242", "555555"][number % 2]);
+        if canaries.iter().all(|other| other.pan[12..] != pan[12..]) {
+            canaries.push(Canary {
+                pan,
+                cvv: canary_cvv(number),
+                reference: format!("canary-{number}-was-here"),
+                end: ends[number % ends.len()],
+            });
+        }
+    }
+    canaries
+}
+
+/// Pays with each card. The banks know none of them: what they answer otherwise is told them.
+async fn pay(demo: &Demo, payments: &Payments, cards: &[Canary]) {
+    let banks = format!("http://{}", demo.said("bank_sim"));
+    let mut banks = ControlServiceClient::connect(banks)
+        .await
+        .expect("the banks");
+    let recipient = demo.recipient();
+    let mut paying = Vec::new();
+    for canary in cards {
+        let request = pb::AuthorizePaymentRequest {
+            customer_reference: canary.reference.clone(),
+            ..pay_with("", 1250, "EUR")
+        };
+        let claims = Claims::of(demo.said("merchant_id"), &request);
+        let card = card_with(&canary.pan, "3012", &canary.cvv);
+        let mut request = with_sealed(request, claims.seal(&recipient, &card));
+        let what = match canary.end {
+            Some(State::Authorized) => {
+                let value = "00".to_owned();
+                Some(What::Change(bank::Change { de: 39, value }))
+            }
+            Some(State::Authorizing) => {
+                let after_effect = true;
+                Some(What::DropResponse(bank::DropResponse { after_effect }))
+            }
+            _ => None,
+        };
+        if what.is_some() {
+            let fault = bank::Fault {
+                host: "acquirer".to_owned(),
+                mti: "0100".to_owned(),
+                card_last4: canary.pan[12..].to_owned(),
+                times: 1,
+                what,
+                ..bank::Fault::default()
+            };
+            let fault = Some(fault);
+            let request = bank::InjectFaultRequest { fault };
+            banks.inject_fault(request).await.expect("a fault");
+        }
+        if canary.end.is_none() {
+            request.merchant_reference.push('x');
+        }
+        paying.push((canary, request));
+    }
+    // A host that is signed off takes nothing.
+    let (failing, others): (Vec<_>, Vec<_>) = paying
+        .into_iter()
+        .partition(|(canary, _)| canary.end == Some(State::Failed));
+    for part in [others, failing] {
+        let answers = part.iter().map(|(_, request)| {
+            let mut payments = payments.clone();
+            async move { payments.authorize_payment(request.clone()).await }
+        });
+        let answers = join_all(answers).await;
+        for ((canary, _), answer) in part.iter().zip(answers) {
+            let state = answer.ok().and_then(|answer| answer.into_inner().payment);
+            let state = state.map(|payment| payment.state());
+            assert_eq!(state, canary.end, "{}", canary.reference);
+        }
+        let why = ["--reason", "the rest fails"];
+        done(
+            demo,
+            &[&["hosts", "sign-off", "acquirer"][..], &why].concat(),
+        );
+    }
+}
+
+/// A state as the database names it.
+fn short(state: State) -> &'static str {
+    state.as_str_name().trim_start_matches("PAYMENT_STATE_")
+}
+
 /// The control: what may be there is found, so the search looks in the right places.
-fn assert_canaries_lived(contents: &BTreeMap<PathBuf, Vec<u8>>, cards: u32) {
+fn assert_canaries_lived(contents: &BTreeMap<PathBuf, Vec<u8>>, cards: &[Canary]) {
     let everywhere = contents.values().flatten().copied().collect::<Vec<u8>>();
-    for number in (0..cards).step_by(2) {
-        let reference = format!("canary-{number}-was-here");
+    for Canary { reference, .. } in cards.iter().filter(|canary| canary.end.is_some()) {
         assert!(
             find(&everywhere, reference.as_bytes()).is_some(),
             "{reference}"
@@ -168,7 +280,7 @@ fn assert_canaries_lived(contents: &BTreeMap<PathBuf, Vec<u8>>, cards: u32) {
 
 #[test]
 fn the_search_finds_what_it_is_given() {
-    let pan = canary_pan(3);
+    let pan = pan("424242");
     let cvv = canary_cvv(3);
     let mut secrets = Secrets::default();
     secrets.add("the card number", ways_of_pan(&pan));

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use tonic::Code;
 
 use crate::canaries::search::{Secrets, ebcdic, ways, ways_of_pan};
+use crate::canaries::{digits, pan};
 use crate::demo::text;
 use crate::gateway::{Gateway, NOBODY, User, command};
 use crate::harness::{Payments, pay_with, run, until, with_key};
@@ -38,22 +39,6 @@ const NO_ANSWER: &str = "4000000000009912";
 /// Public test cards: one that is approved, one whose answer is late, and one whose issuer never answers.
 const PUBLIC_CARDS: [&str; 3] = ["4242424242424242", "4000000000006009", NO_ANSWER];
 const THEIR_CVV: &str = "123";
-
-fn digits(count: usize) -> String {
-    let bytes: [u8; 19] = Random::SYSTEM.bytes().expect("randomness");
-    let digits = bytes.iter().map(|byte| char::from(b'0' + byte % 10));
-    digits.take(count).collect()
-}
-
-/// A card number that begins so, with a right check digit: 15 digits for an American Express, else 16.
-fn pan(bin: &str) -> String {
-    let length = if bin.starts_with('3') { 15 } else { 16 };
-    let account = format!("{bin}{}", digits(length - 1 - bin.len()));
-    (0..10)
-        .map(|check_digit| format!("{account}{check_digit}"))
-        .find(|pan| payswitch::card::pan::Pan::from_digits(pan).is_ok())
-        .expect("one check digit is right")
-}
 
 /// What must not be found of a card: its number, most of its number, and its CVV as messages have it.
 fn add_card(secrets: &mut Secrets, pan: &str, cvv: &str) {

@@ -319,7 +319,7 @@ fn payswitch(demo: &Demo, arguments: &[&str]) -> Output {
     output(&mut command)
 }
 
-fn done(demo: &Demo, arguments: &[&str]) -> String {
+pub(crate) fn done(demo: &Demo, arguments: &[&str]) -> String {
     let output = payswitch(demo, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {errors}");
@@ -363,6 +363,18 @@ fn the_commands_do_what_the_door_does() {
             "{hosts}"
         );
 
+        let rotate = ["custody", "rotate", "--reason", "a backup was lost"];
+        let rotated = done(&demo, &rotate);
+        assert!(rotated.contains("not counted yet"), "{rotated}");
+        let keys = done(&demo, &["custody", "list", "--json"]);
+        let keys: Value = serde_json::from_str(&keys).expect("JSON");
+        let versions = keys["data_keys"].as_array().expect("keys").iter();
+        let versions: Vec<_> = versions.map(|key| key["key_version"].as_i64()).collect();
+        assert_eq!(versions, [Some(2), Some(1)], "{keys}");
+        // The one that was replaced just now may still get cards.
+        let destroy = ["custody", "destroy-expired", "--reason", "the monthly run"];
+        assert_eq!(done(&demo, &destroy), "Data keys destroyed: 0\n");
+
         let add = [
             "operator", "add", "bob", "--role", "viewer", "--reason", "joined",
         ];
@@ -392,6 +404,8 @@ fn the_commands_do_what_the_door_does() {
             "maintenance",
             "FAILED NOT_ANSWERED",
             "joined",
+            "RotateDataKey",
+            "the monthly run",
         ] {
             assert!(audit.contains(told), "{told} in\n{audit}");
         }

@@ -73,7 +73,7 @@ impl Stand {
             request_id: payment.id.to_string(),
             body_hash: [7; 32],
         };
-        let card = self.seal(&payment).await.unwrap();
+        let card = self.seal(&payment).await;
         let intent = Change {
             claim: Some(&claim),
             payment: Some(PaymentChange::New {
@@ -92,7 +92,7 @@ impl Stand {
         payment
     }
 
-    async fn seal(&self, payment: &Payment) -> Result<NewCard, CardCustodyError> {
+    async fn seal(&self, payment: &Payment) -> NewCard {
         let card = Card {
             pan: Pan::from_digits("4242424242424242").unwrap(),
             expiry: Expiry::from_yymm("3012").unwrap(),
@@ -102,6 +102,7 @@ impl Stand {
         self.custody
             .seal(&card, &payment.merchant_id, payment.id)
             .await
+            .unwrap()
     }
 
     async fn kept(&self, payment: &Payment) -> Option<String> {
@@ -132,7 +133,7 @@ async fn a_key_seals_for_a_day_and_is_destroyed_once_its_cards_have_ended() {
 
     stand.days_pass(1);
     // Not read for a day: the next payment has the new day's key.
-    let next = stand.seal(&payment).await.unwrap();
+    let next = stand.seal(&payment).await;
     assert_eq!(next.entry.key_version, 2);
     stand.custody.look_after_keys().await.unwrap();
     assert_eq!(
@@ -209,6 +210,32 @@ async fn a_rotated_key_without_cards_is_destroyed() {
     assert_eq!(stand.custody.destroy_expired().await.unwrap(), [2]);
     assert_eq!(stand.keys().await, [(3, None), (1, Some(1))]);
     assert!(stand.kept(&payment).await.is_some());
-    assert_eq!(stand.seal(&payment).await.unwrap().entry.key_version, 3);
+    assert_eq!(stand.seal(&payment).await.entry.key_version, 3);
+    stand.store.close().await;
+}
+
+/// Every key is read again and again, so there is an end to them.
+#[tokio::test]
+async fn no_key_is_made_beside_too_many() {
+    let stand = Stand::new("custody-many").await;
+    let most = i64::try_from(MAX_KEYS).unwrap();
+    let first = stand.custody.keys(1, None).await.unwrap().remove(0);
+    let others = (2..most).map(|key_version| CustodyKey {
+        key_version,
+        wrapped: stand.custody.keys.make(key_version).unwrap(),
+        ..first.clone()
+    });
+    let others: Vec<_> = others.collect();
+    let insert = |key| stand.store.insert_custody_key(key);
+    for inserted in futures_util::future::join_all(others.iter().map(insert)).await {
+        inserted.unwrap();
+    }
+    let last = stand.custody.rotate().await.unwrap().unwrap();
+    assert_eq!(last.key_version, most);
+    assert_eq!(stand.custody.rotate().await.unwrap(), None);
+    // The next day has its key all the same.
+    stand.days_pass(1);
+    stand.custody.look_after_keys().await.unwrap();
+    assert_eq!(stand.keys().await[0], (most + 1, None));
     stand.store.close().await;
 }
