@@ -13,7 +13,7 @@ use crate::hosts::message::definition::MessageProfile;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{Decline, ResponseCode};
+use crate::payment::decline::{Decline, FailureReason, ResponseCode};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{self, OperationEvent, OperationState, ResolvedBy, SuspendReason};
@@ -99,18 +99,24 @@ impl Operations {
         let Some(entry) = self.begin_attempt(entry, message).await else {
             return;
         };
-        let exchange = {
-            // It is never closed.
-            let _waits = window.acquire().await;
-            let outgoing = Outgoing {
-                original: Some(Original::of(&entry.original)),
-                repeat: entry.operation.attempts.count > 1,
-                ..Outgoing::first(&entry.operation, merchant, card.as_ref().map(fields_of))
-            };
-            self.hosts
-                .send_owed(outgoing, self.store.owns_until())
-                .await
+        // The window is never closed; a drain does not wait for it.
+        let place = tokio::select! {
+            place = window.acquire() => place.ok(),
+            () = self.sending.cancelled() => None,
         };
+        let exchange = match &place {
+            Some(_) => {
+                let outgoing = Outgoing {
+                    original: Some(Original::of(&entry.original)),
+                    repeat: entry.operation.attempts.count > 1,
+                    ..Outgoing::first(&entry.operation, merchant, card.as_ref().map(fields_of))
+                };
+                let owns_until = self.store.owns_until();
+                self.hosts.send_owed(outgoing, owns_until).await
+            }
+            None => Exchange::NotSent(FailureReason::HostUnavailable),
+        };
+        drop(place);
         drop(card);
         self.end_attempt(entry, &exchange).await;
     }

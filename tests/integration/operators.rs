@@ -397,6 +397,13 @@ fn the_commands_do_what_the_door_does() {
         assert_eq!(operators["operators"][0]["name"], "bob", "{operators}");
         assert_eq!(operators["operators"][0]["role"], "OPERATOR");
 
+        let owed = done(&demo, &["owed", "list", "--suspended", "--json"]);
+        let owed: Value = serde_json::from_str(&owed).expect("JSON");
+        assert_eq!(owed["owed"].as_array().map(Vec::len), Some(0));
+        let unknown = payswitch(&demo, &["owed", "show", "op_06e9x3w8k1z7h4n2m5q0r8t6va"]);
+        let errors = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        assert!(errors.contains("NOT_OWED"), "{errors}");
+
         let audit = done(&demo, &["audit", "list"]);
         for told in [
             "demo-operator",

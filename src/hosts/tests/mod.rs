@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod bank;
 pub(super) mod known;
+mod owed;
 mod profiles;
 
 use std::sync::Arc;
