@@ -189,3 +189,27 @@ impl Messages {
         self.0.iter_mut()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wait_is_a_multiple_of_the_one_before_up_to_the_longest() {
+        let repeats = Repeats {
+            mti: "0421".parse().unwrap(),
+            first: Duration::from_secs(1),
+            factor: 2,
+            longest: Duration::from_secs(300),
+            cap: None,
+            per_second: 50,
+            window: 32,
+            original_gone: Duration::from_secs(15),
+        };
+        for (messages, expected_s) in [(0, 0), (1, 1), (2, 2), (9, 256), (10, 300), (u32::MAX, 300)]
+        {
+            let wait = repeats.wait_after(messages);
+            assert_eq!(wait, Duration::from_secs(expected_s), "{messages}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod nodes;
 mod numbers;
 mod operators;
 mod outcomes;
+mod owed;
 mod payments;
 mod pruning;
 mod readers;

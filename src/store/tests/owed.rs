@@ -1,0 +1,179 @@
+//! What is owed: queues of a host and a node, steps under their versions, lists and counts.
+
+use std::time::Duration;
+
+use super::make::{COMMITTED, NOW, intent, reversal_of, unknown};
+use super::on_both;
+use crate::payment::ids::{HostId, NodeId};
+use crate::payment::operation::{OperationState, SuspendReason};
+use crate::payment::record::{Attempts, Operation};
+use crate::store::Store;
+use crate::store::change::{Change, Verdict};
+use crate::store::reads::owed::{OwedCount, OwedFilter};
+use crate::store::testing::TestDatabase;
+
+on_both!(
+    each_queue_has_its_own_and_what_is_due_comes_first,
+    of_two_steps_of_an_entry_the_first_is_written,
+    a_reversal_is_recorded_with_its_outcome_or_not_at_all,
+);
+
+const LONGEST: Duration = Duration::from_secs(300);
+
+fn host() -> HostId {
+    "acquirer".parse().unwrap()
+}
+
+/// A reversal that `node` sends, `after_ms` from now on; none where an operator has to look.
+async fn owe(store: &Store, node: NodeId, after_ms: Option<i64>) -> Operation {
+    let intent = intent("shop");
+    store.record_intent(&intent).await.unwrap();
+    let mut outcome = unknown(&intent);
+    let reversal = outcome.reversal.as_mut().unwrap();
+    reversal.node_id = node;
+    reversal.attempts.next_at = after_ms.map(|ms| NOW.plus_ms(ms));
+    if after_ms.is_none() {
+        reversal.state = OperationState::Suspended {
+            reason: SuspendReason::NoCard,
+            response_code: None,
+        };
+    }
+    store.record_outcome(&outcome).await.unwrap();
+    outcome.reversal.unwrap()
+}
+
+async fn each_queue_has_its_own_and_what_is_due_comes_first(database: TestDatabase) {
+    let store = database.open().await;
+    let (own, other) = (store.node_id(), NodeId::from_parts(NOW, [4; 10]));
+    // A clock that was ahead wrote the third.
+    let mut owed = Vec::new();
+    for (node, after_ms) in [
+        (own, Some(-10)),
+        (own, Some(-20)),
+        (own, Some(300_001)),
+        (own, Some(5_000)),
+        (other, Some(90_000)),
+        (other, None),
+    ] {
+        owed.push(owe(&store, node, after_ms).await);
+    }
+    let due = async |at_ms: i64, limit| {
+        let at = NOW.plus_ms(at_ms);
+        let due = store.due_owed(host(), at, LONGEST, limit).await.unwrap();
+        for entry in &due {
+            assert_eq!(entry.operation.original_id, Some(entry.original.id));
+            assert_eq!(entry.operation.payment_id, entry.payment.id);
+        }
+        let position = |it| owed.iter().position(|owed| owed.id == it).unwrap();
+        due.into_iter()
+            .map(|it| position(it.operation.id))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(due(0, 10).await, [1, 0]);
+    assert_eq!(due(0, 1).await, [1]);
+    assert_eq!(due(-15, 10).await, [1]);
+    assert_eq!(due(6_000, 10).await, [1, 0, 3]);
+    // Nothing is due by the clock, so what is due never is due now.
+    assert_eq!(due(-21, 10).await, [2]);
+
+    let nodes = store.nodes_that_owe(host(), 10).await.unwrap();
+    assert_eq!(nodes.len(), 2);
+    assert!(nodes.contains(&own) && nodes.contains(&other));
+    assert_eq!(store.nodes_that_owe(host(), 1).await.unwrap().len(), 1);
+    let nobody = "nobody".parse().unwrap();
+    assert_eq!(store.nodes_that_owe(nobody, 10).await.unwrap(), []);
+    let left = store.owed_by(host(), other, 10).await.unwrap();
+    assert_eq!(
+        left.iter().map(|it| it.operation.id).collect::<Vec<_>>(),
+        [owed[4].id]
+    );
+
+    let suspended = OwedFilter {
+        host_id: Some(host()),
+        suspended_only: true,
+    };
+    assert_eq!(
+        store.list_owed(&suspended, 10, None).await.unwrap(),
+        [owed[5].clone()]
+    );
+    let mut all = owed.clone();
+    all.sort_by_key(|operation| operation.id);
+    let page = store
+        .list_owed(&OwedFilter::default(), 4, None)
+        .await
+        .unwrap();
+    assert_eq!(page, all[..4]);
+    let after = Some(page[3].id);
+    let page = store
+        .list_owed(&OwedFilter::default(), 4, after)
+        .await
+        .unwrap();
+    assert_eq!(page, all[4..]);
+    let count = OwedCount {
+        host_id: host(),
+        owed: 6,
+        suspended: 1,
+        oldest: all
+            .iter()
+            .map(|operation| operation.created_at)
+            .min()
+            .unwrap(),
+    };
+    assert_eq!(store.count_owed().await.unwrap(), [count]);
+    let entry = store.owed_entry(owed[0].id).await.unwrap().unwrap();
+    assert_eq!(
+        store.owed_of(&[entry.payment]).await.unwrap(),
+        [owed[0].clone()]
+    );
+    store.close().await;
+}
+
+/// A node that takes an entry of another steps from the same version: what the other had in hand is fenced off.
+async fn of_two_steps_of_an_entry_the_first_is_written(database: TestDatabase) {
+    let store = database.open().await;
+    let other = NodeId::from_parts(NOW, [4; 10]);
+    let owed = owe(&store, other, Some(0)).await;
+    let step = |node_id: NodeId, count: u32| Operation {
+        state: OperationState::Sent,
+        node_id,
+        attempts: Attempts {
+            count,
+            first_at: Some(NOW),
+            last_at: Some(NOW.plus_ms(1)),
+            next_at: Some(NOW.plus_ms(2)),
+        },
+        version: 2,
+        ..owed.clone()
+    };
+    let (taken, fenced) = (step(store.node_id(), 1), step(other, 1));
+    let commit = async |operation: &Operation| {
+        let change = Change {
+            owed_step: Some(operation),
+            ..Change::default()
+        };
+        store.commit(&change).await.unwrap()
+    };
+    assert_eq!(commit(&taken).await, COMMITTED);
+    assert_eq!(commit(&fenced).await, Verdict::OperationMoved);
+    assert_eq!(commit(&taken).await, COMMITTED, "the very same one");
+    let standing = store.operation(owed.id).await.unwrap();
+    assert_eq!(standing, Some(taken));
+    assert_eq!(store.owed_by(host(), other, 10).await.unwrap().len(), 0);
+    store.close().await;
+}
+
+/// It belongs to the outcome: a second one, and one whose outcome is refused, leave nothing.
+async fn a_reversal_is_recorded_with_its_outcome_or_not_at_all(database: TestDatabase) {
+    let store = database.open().await;
+    let intent = intent("shop");
+    store.record_intent(&intent).await.unwrap();
+    let outcome = unknown(&intent);
+    assert_eq!(store.record_outcome(&outcome).await, Ok(COMMITTED));
+    let mut another = outcome.clone();
+    another.operation.updated_at = NOW.plus_ms(500);
+    another.reversal = Some(reversal_of(&another.operation));
+    let refused = store.record_outcome(&another).await;
+    assert_eq!(refused, Ok(Verdict::OperationMoved));
+    assert_eq!(store.owed().await, [outcome.reversal.unwrap()]);
+    store.close().await;
+}
