@@ -127,7 +127,7 @@ enum FaultCommand {
     },
     /// Closes the connection instead of answering.
     Close,
-    /// Takes requests up only after their reversals have come.
+    /// Answers requests only after their reversals have come.
     AnswerAfterReversal,
     /// Removes all faults.
     Clear,

@@ -50,7 +50,7 @@ pub enum Misbehaviour {
     Change(u8, Option<String>),
     /// It closes the connection when it should answer; the request has its effect.
     Close,
-    /// It takes the request up only after its reversal has come, as if there had been none.
+    /// It answers only after the reversal of the request has come; the request has its effect at once.
     AnswerAfterReversal,
 }
 

@@ -3,11 +3,14 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use iso8583::{Framing, Mti, mti::Class};
+use iso8583::{
+    Framing, Mti,
+    mti::{Class, Function},
+};
 use thiserror::Error;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -84,18 +87,18 @@ pub(crate) struct Host {
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Arc<MessageLog>,
     pub(crate) faults: Arc<Faults>,
-    /// Requests that are taken up only after their reversals ([`Misbehaviour::AnswerAfterReversal`]).
+    /// Answers that wait for reversals ([`Misbehaviour::AnswerAfterReversal`]), by the requests' keys.
     pub(crate) until_reversed: Mutex<HashMap<ExchangeKey, UntilReversed>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// A request that waits for its reversal.
+/// An answer that is sent once the reversal of its request has come.
 #[derive(Debug)]
 pub(crate) struct UntilReversed {
-    request: BankMessage,
-    /// The connection it came on.
+    /// None while there is no answer yet.
+    answer: Option<BankMessage>,
+    /// The connection that the request came on.
     replies: mpsc::Sender<BankMessage>,
-    position: u64,
 }
 
 impl Host {
@@ -105,12 +108,11 @@ impl Host {
         message: BankMessage,
         replies: &mpsc::Sender<BankMessage>,
         position: u64,
-        ignores_reversal: bool,
     ) -> Outcome {
         let is_repeat = message.mti().is_repeat();
         let decided = match &self.role {
-            Role::Acquirer(acquirer) => acquirer.decide(message, replies, ignores_reversal),
-            Role::Issuer(issuer) => issuer.decide(&message, ignores_reversal),
+            Role::Acquirer(acquirer) => acquirer.decide(message, replies),
+            Role::Issuer(issuer) => issuer.decide(&message),
         };
         let Decided {
             outcome,
@@ -121,53 +123,53 @@ impl Host {
         outcome
     }
 
-    /// Keeps a request until its reversal comes; gives it back when that can't be.
+    fn until_reversed(&self) -> MutexGuard<'_, HashMap<ExchangeKey, UntilReversed>> {
+        self.until_reversed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the answer to this request waits for its reversal; whether that can be.
     fn keep_until_reversed(
         &self,
-        request: BankMessage,
+        request: &BankMessage,
         replies: &mpsc::Sender<BankMessage>,
-        position: u64,
-    ) -> Option<BankMessage> {
-        let kind = MessageKind::of(request.mti()).filter(|kind| !kind.may_come_again());
-        let key = kind.and_then(|kind| ExchangeKey::of(&request, kind).ok());
-        let mut waiting = self
-            .until_reversed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(key) = key.filter(|_| waiting.len() < MAX_WAITING_FOR_REVERSAL) else {
-            return Some(request);
+    ) -> bool {
+        let mut waiting = self.until_reversed();
+        let Some(key) = key_of(request).filter(|_| waiting.len() < MAX_WAITING_FOR_REVERSAL) else {
+            return false;
         };
         let replies = replies.clone();
         waiting.insert(
             key,
             UntilReversed {
-                request,
+                answer: None,
                 replies,
-                position,
             },
         );
-        None
+        true
     }
 
-    /// The request that waits for this reversal, if it is one.
-    fn reversed_by(&self, message: &BankMessage) -> Option<UntilReversed> {
-        MessageKind::of(message.mti()).filter(|kind| *kind == MessageKind::Reversal)?;
-        let original = ExchangeKey::of_original(message).ok()?;
-        self.until_reversed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&original)
+    /// The answer, unless it waits for the reversal of its request.
+    fn unless_until_reversed(&self, answer: BankMessage) -> Option<BankMessage> {
+        let mut waiting = self.until_reversed();
+        match key_of(&answer).and_then(|key| waiting.get_mut(&key)) {
+            Some(until) => {
+                until.answer = Some(answer);
+                None
+            }
+            None => Some(answer),
+        }
     }
 
-    /// Takes up a request whose reversal has come.
-    fn take_up(&self, waiting: UntilReversed) {
-        let UntilReversed {
-            request,
-            replies,
-            position,
-        } = waiting;
-        if let Outcome::Answer(answer) | Outcome::AnswerAfter(_, answer) =
-            self.decide(request, &replies, position, true)
+    /// Sends the answer that waited for this message, if it is the reversal of its request.
+    fn reversal_has_come(&self, message: &BankMessage) {
+        if message.mti().class() != Class::Reversal {
+            return;
+        }
+        let original = ExchangeKey::of_original(message).ok();
+        let until = original.and_then(|original| self.until_reversed().remove(&original));
+        if let Some((answer, replies)) = until.and_then(|it| Some((it.answer?, it.replies)))
             && replies.try_send(answer).is_err()
         {
             tracing::warn!(host.id = %self.name, "an answer is lost, its line is gone or does not read");
@@ -372,7 +374,7 @@ impl Connection {
         &mut self,
         message: Result<(u64, BankMessage), Unreadable>,
     ) -> Result<Outcome, ConnectionEnd> {
-        let (position, mut message) = match message {
+        let (position, message) = match message {
             Ok(received) => received,
             Err(unreadable) => return self.refuse_format(unreadable),
         };
@@ -387,17 +389,11 @@ impl Connection {
                 }
             }
             Some(Misbehaviour::DropRequest) => return Ok(Outcome::Nothing),
-            Some(Misbehaviour::AnswerAfterReversal) => {
-                let kept = self
-                    .host
-                    .keep_until_reversed(message, &self.relay, position);
-                match kept {
-                    Some(given_back) => message = given_back,
-                    None => return Ok(Outcome::Nothing),
-                }
-            }
             Some(misbehaviour) => {
+                let can_wait = misbehaviour != Misbehaviour::AnswerAfterReversal
+                    || self.host.keep_until_reversed(&message, &self.relay);
                 if let Some(key) = key_of_answer(&message)
+                    && can_wait
                     && self.faulty_answers.len() < MAX_FAULTY_ANSWERS
                 {
                     self.faulty_answers.insert(key, misbehaviour);
@@ -412,12 +408,8 @@ impl Connection {
         if !self.is_signed_on {
             return Ok(Outcome::answer_with(&message, ResponseCode::INOPERATIVE));
         }
-        let waiting = self.host.reversed_by(&message);
-        let outcome = self.host.decide(message, &self.relay, position, false);
-        if let Some(waiting) = waiting {
-            self.host.take_up(waiting);
-        }
-        Ok(outcome)
+        self.host.reversal_has_come(&message);
+        Ok(self.host.decide(message, &self.relay, position))
     }
 
     /// The answers as the faults let them be.
@@ -430,9 +422,10 @@ impl Connection {
             let stan = answer.get(11).and_then(|stan| stan.try_into().ok());
             let key = stan.map(|stan| (answer.mti(), stan));
             match key.and_then(|key| self.faulty_answers.remove(&key)) {
-                // The first two were done when the request came.
-                None | Some(Misbehaviour::DropRequest | Misbehaviour::AnswerAfterReversal) => {
-                    sent.push(answer);
+                // Such a request was passed over when it came.
+                None | Some(Misbehaviour::DropRequest) => sent.push(answer),
+                Some(Misbehaviour::AnswerAfterReversal) => {
+                    sent.extend(self.host.unless_until_reversed(answer));
                 }
                 Some(Misbehaviour::DropResponse) => {}
                 Some(Misbehaviour::Close) => return Err(ConnectionEnd::Fault),
@@ -546,4 +539,16 @@ impl Connection {
 /// What tells the answer to a request.
 fn key_of_answer(request: &BankMessage) -> Option<(Mti, [u8; 6])> {
     Some((request.mti().response()?, request.get(11)?.try_into().ok()?))
+}
+
+/// The key of a request (0100, 0200), from itself or from its answer.
+fn key_of(message: &BankMessage) -> Option<ExchangeKey> {
+    let kind = match (message.mti().class(), message.mti().function()) {
+        (Class::Authorization, Function::Request | Function::RequestResponse) => {
+            MessageKind::Authorization
+        }
+        (Class::Financial, Function::Request | Function::RequestResponse) => MessageKind::Financial,
+        _ => return None,
+    };
+    ExchangeKey::of(message, kind).ok()
 }

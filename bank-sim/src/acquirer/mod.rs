@@ -100,16 +100,14 @@ impl Acquirer {
     /// - 14 for a card number that no BIN matches: a switch and its merchant can act on "invalid
     ///   card", while 15 (no such issuer) and 92 (no route) mean the same with less use;
     /// - 91 when the link to the issuer is down;
-    /// - 94 for a 0100 or 0200 that was forwarded before, 05 for one whose reversal came first (unless it
-    ///   `ignores_reversal`);
+    /// - 94 for a 0100 or 0200 that was forwarded before, 05 for one whose reversal came first;
     /// - 96 when it remembers as many messages as it may.
     pub(crate) fn decide(
         &self,
         request: BankMessage,
         replies: &mpsc::Sender<BankMessage>,
-        ignores_reversal: bool,
     ) -> Decided {
-        let forwardable = match self.forwardable(&request, ignores_reversal) {
+        let forwardable = match self.forwardable(&request) {
             Ok(forwardable) => forwardable,
             Err(Refused(code)) => {
                 let mut refused: Decided = Outcome::answer_with(&request, code).into();
@@ -144,11 +142,7 @@ impl Acquirer {
         }
     }
 
-    fn forwardable(
-        &self,
-        request: &BankMessage,
-        ignores_reversal: bool,
-    ) -> Result<Forwardable<'_>, Refused> {
+    fn forwardable(&self, request: &BankMessage) -> Result<Forwardable<'_>, Refused> {
         let format_error = |_| Refused(ResponseCode::FORMAT_ERROR);
         let kind =
             MessageKind::of(request.mti()).ok_or(Refused(ResponseCode::INVALID_TRANSACTION))?;
@@ -163,7 +157,7 @@ impl Acquirer {
         if !link.is_ready() {
             return Err(Refused(ResponseCode::INOPERATIVE));
         }
-        let place = self.place_on_link(link, own, original, ignores_reversal)?;
+        let place = self.place_on_link(link, own, original)?;
         Ok(Forwardable {
             link,
             message: self.outgoing(request, &place),
@@ -186,11 +180,10 @@ impl Acquirer {
         link: &Link,
         own: ExchangeKey,
         original: Option<ExchangeKey>,
-        ignores_reversal: bool,
     ) -> Result<PlaceOnLink, Refused> {
         let mut originals = self.originals();
         let (on_link, is_repeat) = match originals.get(&own) {
-            Some(Remembered::ReversedFirst) if !ignores_reversal => {
+            Some(Remembered::ReversedFirst) => {
                 return Err(Refused(ResponseCode::DO_NOT_HONOUR));
             }
             // The issuer knows it again by what it had on the link the first time.
@@ -201,7 +194,7 @@ impl Acquirer {
                 self.say_full();
                 return Err(Refused(ResponseCode::SYSTEM_MALFUNCTION));
             }
-            None | Some(Remembered::ReversedFirst) => {
+            None => {
                 let on_link = OnLink {
                     stan: link.next_stan(),
                     transmitted: transmitted(&transmission_date_time(self.clock.now_utc())),

@@ -205,7 +205,7 @@ impl Books {
         card: Option<u32>,
         now: OffsetDateTime,
     ) -> Result<Moved, ResponseCode> {
-        if !request.ignores_reversal && self.history.was_reversed_first(&request.key) {
+        if self.history.was_reversed_first(&request.key) {
             return Err(ResponseCode::DO_NOT_HONOUR);
         }
         let index = card.ok_or(ResponseCode::INVALID_CARD)?;

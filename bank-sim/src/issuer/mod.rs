@@ -93,12 +93,11 @@ impl Issuer {
         self.books().tallies()
     }
 
-    /// Decides about a financial message of a line that is signed on. `ignores_reversal`: as if no reversal of
-    /// it had come before.
-    pub(crate) fn decide(&self, message: &BankMessage, ignores_reversal: bool) -> Decided {
+    /// Decides about a financial message of a line that is signed on.
+    pub(crate) fn decide(&self, message: &BankMessage) -> Decided {
         let decided = match MessageKind::of(message.mti()) {
             Some(MessageKind::Reversal) => self.reverse(message),
-            Some(kind) => self.decide_card(message, kind, ignores_reversal),
+            Some(kind) => self.decide_card(message, kind),
             None => {
                 let code = ResponseCode::INVALID_TRANSACTION;
                 Ok(Outcome::answer_with(message, code).into())
@@ -115,10 +114,8 @@ impl Issuer {
         &self,
         message: &BankMessage,
         kind: MessageKind,
-        ignores_reversal: bool,
     ) -> Result<Decided, FormatError> {
-        let mut request = CardRequest::read(message, kind)?;
-        request.ignores_reversal = ignores_reversal;
+        let request = CardRequest::read(message, kind)?;
         let now = self.clock.now_utc();
         let decision = self.books().decide(&request, now);
         if decision.is_full && !self.said_full.swap(true, Ordering::Relaxed) {

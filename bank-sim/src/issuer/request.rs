@@ -136,8 +136,6 @@ pub(crate) struct CardRequest {
     pub(crate) pin_block: Option<[u8; 8]>,
     /// The hold that an advice completes, from DE 90.
     pub(crate) original: Option<ExchangeKey>,
-    /// Whether it is decided as if no reversal of it had come before.
-    pub(crate) ignores_reversal: bool,
 }
 
 impl CardRequest {
@@ -176,7 +174,6 @@ impl CardRequest {
                 })
                 .transpose()?,
             original,
-            ignores_reversal: false,
         })
     }
 

@@ -119,7 +119,6 @@ pub(super) fn request(
         cvv2: Some("123".to_owned()),
         pin_block: None,
         original: None,
-        ignores_reversal: false,
     }
 }
 
@@ -340,25 +339,15 @@ fn a_reversal_undoes_its_own_message_only() {
 }
 
 #[test]
-fn what_comes_after_its_reversal_is_not_held_unless_a_fault_says_so() {
+fn what_comes_after_its_reversal_is_not_held() {
     let mut books = books();
-    let mut asked = request(MessageKind::Authorization, 1, 500, EUR);
+    let asked = request(MessageKind::Authorization, 1, 500, EUR);
     for _ in 0..2 {
         let decided = books.reverse(&reversal(&asked, 2));
         assert_eq!(decided.response_code, ResponseCode::ORIGINAL_NOT_FOUND);
         let code = books.decide(&asked, now()).response_code;
         assert!(!code.is_approved(), "{code}");
     }
-    assert_eq!(account(&books, "EUR").held_minor, 0);
-    asked.key = key(MessageKind::Authorization, 3);
-    let undo = reversal(&asked, 4);
-    let first = books.reverse(&undo);
-    assert_eq!(first.response_code, ResponseCode::ORIGINAL_NOT_FOUND);
-    asked.ignores_reversal = true;
-    assert!(books.decide(&asked, now()).response_code.is_approved());
-    assert_eq!(account(&books, "EUR").held_minor, 500);
-    let repeat = books.reverse(&undo);
-    assert!(repeat.response_code.is_approved() && repeat.is_repeat);
     assert_eq!(account(&books, "EUR").held_minor, 0);
 }
 

