@@ -16,7 +16,7 @@
 //! - [`shares`]: places that merchants share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`stack`]: wipes what a computation on a card leaves there.
-//! - [`telemetry`]: what the program says while it runs.
+//! - [`telemetry`]: what the program says while it runs. [`fault_points`]: where a test kills it.
 //! - [`certs`]: makes the development PKI.
 //!
 //! ARCHITECTURE.md has the layers, what always holds, and what a new operation needs.
@@ -28,6 +28,7 @@ pub mod certs;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod fault_points;
 pub mod flows;
 pub mod grpc;
 pub mod hosts;

@@ -37,7 +37,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &["payment"]),
     (
         "ground",
-        &["net", "random", "shares", "stack", "config", "telemetry"],
+        &[
+            "net",
+            "random",
+            "shares",
+            "stack",
+            "config",
+            "telemetry",
+            "fault_points",
+        ],
     ),
 ];
 

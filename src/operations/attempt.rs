@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::card::custody::KeptCard;
+use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{CardFields, Original, Outgoing};
 use crate::hosts::message::definition::MessageProfile;
@@ -195,6 +196,7 @@ impl Operations {
                 original,
                 payment,
             } => {
+                FaultPoint::Acknowledgement.pass();
                 let event = OperationEvent::Approved(approval);
                 let beside = Beside {
                     original,

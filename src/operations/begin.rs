@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::card::pan::Card;
+use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{CardFields, Original, Outgoing, Reason};
 use crate::payment::adjustment::Adjustment;
@@ -202,6 +203,7 @@ impl Operations {
                     if let Some(payment) = payment {
                         intent.payment = payment;
                     }
+                    FaultPoint::Intent.pass();
                     return Ok(Begun::Recorded(intent));
                 }
                 Err(StoreError::OutcomeUnknown { reason }) => {
@@ -368,7 +370,9 @@ impl Operations {
             ..Outgoing::first(&intent.operation, &call.merchant, card)
         };
         let deadline = call.received_at + BANK_WITHIN;
-        self.hosts.send(message, deadline).await
+        let exchange = self.hosts.send(message, deadline).await;
+        FaultPoint::Answer.pass();
+        exchange
     }
 
     /// What this very request was answered before, if it was.

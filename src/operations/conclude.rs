@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::notice::HostNotice;
 use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
@@ -128,6 +129,10 @@ impl Operations {
     ) -> Result<(Box<Payment>, Box<Operation>), OperationError<R>> {
         match self.record(&outcome).await {
             Ok(Recorded::AsDecided { moved }) => {
+                FaultPoint::Outcome.pass();
+                if outcome.reversal.is_some() {
+                    FaultPoint::Queue.pass();
+                }
                 Ok((moved.unwrap_or(outcome.payment), outcome.operation))
             }
             // Another node took this process for dead and ended the operation: its word stands, and what

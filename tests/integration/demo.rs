@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use payswitch::card::header::Algorithm;
 use payswitch::card::seal::Recipient;
@@ -14,6 +15,9 @@ use crate::harness::{Payments, TempFolder, eventually, unique, with_key};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_payswitch");
+
+/// Between two looks whether a program has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A program that runs; it is killed with the test.
 pub(crate) struct Process(Child);
@@ -32,6 +36,21 @@ impl Process {
             .args([&format!("-{signal}"), &self.id().to_string()])
             .status();
         assert!(sent.expect("kill").success());
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("a process").is_some()
+    }
+
+    /// Waits for its end as long as it takes.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.0.try_wait().expect("a process") {
+                return status;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Waits for its end.

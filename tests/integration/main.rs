@@ -32,6 +32,7 @@ mod connections;
 mod finding;
 mod flooding;
 mod idempotency;
+mod killing;
 mod leaving_callers;
 mod memory;
 mod operators;

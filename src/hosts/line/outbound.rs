@@ -13,6 +13,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
+use crate::fault_points::FaultPoint;
 use crate::hosts::message::match_key::RequestKey;
 
 use super::socket::TakenBytes;
@@ -191,6 +192,9 @@ impl Outbound {
                 while let Some(frame) = self.frames.pop_front_if(|frame| frame.end <= self.flushed)
                 {
                     self.first_start = frame.end;
+                    if frame.request.is_some() {
+                        FaultPoint::Send.pass();
+                    }
                 }
             }
             let Some(end) = self.slice_end(now) else {
