@@ -1,10 +1,12 @@
 //! `payswitch demo`: simulated banks and the gateway in one process on loopback.
 //!
 //! - [`folder`]: what is kept from one run to the next: master key, certificates, API key.
+//! - [`books`]: how payments without an answer end, and what the banks hold.
 //! - [`own_files`]: what in that folder is the demo's: it removes and adds to nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
 
+pub mod books;
 pub mod folder;
 pub mod own_files;
 pub mod stand;
@@ -186,7 +188,11 @@ async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
     )?;
     print_hops(stand, &visited)?;
     wait_for_late_answer(stand, &visited).await?;
-    Ok(visited.iter().filter(|visit| !visit.as_expected()).count())
+    let mut payments = payments.clone();
+    let left = books::show_reversals(stand, &mut payments, &visited).await?;
+    let differing = books::compare(stand, &mut payments, &visited).await?;
+    let surprises = visited.iter().filter(|visit| !visit.as_expected());
+    Ok(surprises.count() + left + differing)
 }
 
 /// Shows the first payment of the tour at each hop: what the merchant sent, what each bank read and

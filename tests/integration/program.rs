@@ -53,6 +53,12 @@ fn the_tour_comes_out_as_expected() {
         "issuer-a -> acquirer",
         "acquirer -> payswitch",
         "payswitch -> merchant",
+        // The reversals of those without an answer, and the comparison at the end.
+        "(no answer) is PAYMENT_STATE_REVERSED",
+        "(answer late) is PAYMENT_STATE_REVERSED",
+        "payswitch -> acquirer  MTI 0420",
+        "acquirer -> payswitch  MTI 0430",
+        "issuers      75.00 EUR   gateway      75.00 EUR   ✓",
     ] {
         assert!(printed.contains(hop), "{hop} in\n{printed}");
     }

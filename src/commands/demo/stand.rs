@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use bank_sim::config::Pem;
 use bank_sim::config::standard::{HostPems, StandardPki, StandardPorts};
+use bank_sim::control::pb::ListAccountsRequest;
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::message_log::{Direction, LoggedMessage, MessageQuery};
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
 use bank_sim::{BankSim, RunningSim, SimConfig};
+use iso8583::mti::Class;
 use zeroize::Zeroizing;
 
 use super::folder::{
     MERCHANT, OperatorFiles, add_operator, master_key, master_key_path, merchant_key,
     operator_files, pki,
 };
-use super::tour::{Payments, Stop};
+use super::tour::{Amounts, Payments, Stop};
 use crate::app::{self, Parts};
 use crate::card::keys::SealingKeys;
 use crate::certs::{DevelopmentPki, HostPki, Identity};
@@ -149,10 +152,19 @@ impl Stand {
     /// everything secret masked.
     #[must_use]
     pub fn hops_of(&self, rrn: &str) -> Vec<String> {
+        self.shown(None, rrn, |_| true)
+    }
+
+    fn shown(
+        &self,
+        host: Option<&str>,
+        rrn: &str,
+        is_meant: impl Fn(&LoggedMessage) -> bool,
+    ) -> Vec<String> {
         let query = MessageQuery {
             after_position: 0,
             limit: HOPS,
-            host: None,
+            host,
             rrn: Some(rrn),
         };
         let (messages, _) = self.banks.messages(&query);
@@ -165,7 +177,36 @@ impl Stand {
                 message.render()
             )
         };
-        messages.iter().map(shown).collect()
+        let meant = messages.iter().filter(|message| is_meant(message));
+        meant.map(shown).collect()
+    }
+
+    /// The messages of a payment's reversals at the acquirer, in the order in which they passed.
+    #[must_use]
+    pub fn reversal_of(&self, rrn: &str) -> Vec<String> {
+        self.shown(Some("acquirer"), rrn, |message| {
+            message.mti.class() == Class::Reversal
+        })
+    }
+
+    /// What the issuers hold, as their control API says.
+    ///
+    /// # Errors
+    /// When the banks can't be asked.
+    pub async fn held(&self) -> Result<Amounts, CommandError> {
+        let address = self.banks.control_address();
+        let address = address.ok_or("the simulated banks have no control API")?;
+        let mut banks = ControlServiceClient::connect(format!("http://{address}")).await?;
+        let listed = banks.list_accounts(ListAccountsRequest::default()).await?;
+        let accounts = listed.into_inner().accounts.into_iter();
+        Ok(accounts
+            .filter(|account| account.held != 0)
+            .map(|account| {
+                let card = account.card_masked.replace('*', "");
+                let (bin, last4) = card.split_at_checked(6).unwrap_or_default();
+                ((format!("{bin}…{last4}"), account.currency), account.held)
+            })
+            .collect())
     }
 
     /// What the ready file says.

@@ -1,5 +1,6 @@
 //! Pays with each test card through the real gRPC edge, and shows what came of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
@@ -25,6 +26,9 @@ const SEALED_FOR_S: i64 = 120;
 
 /// The payments of a merchant.
 pub type Payments = PaymentServiceClient<InterceptedService<Channel, ApiKey>>;
+
+/// Minor units by masked card and currency.
+pub type Amounts = BTreeMap<(String, String), i64>;
 
 /// A card to pay with, and what should come of it.
 #[derive(Debug, Clone)]
