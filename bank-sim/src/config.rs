@@ -248,9 +248,24 @@ pub struct IssuerConfig {
     pub echo_idle_ms: Option<u64>,
     /// How it proves itself to the acquirer.
     pub tls: ListenerTls,
+    /// What it wants of messages.
+    #[serde(default)]
+    pub rules: HostRules,
     /// Its own cards, beside the test cards of its name; `[[issuer.card]]` in TOML.
     #[serde(default, rename = "card")]
     pub cards: Vec<CardConfig>,
+}
+
+/// What a host wants of messages, where hosts differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostRules {
+    /// DE 90 names the original by its DE 7; the CVV2 is sub-element 92 of DE 48, two digits of tag and length.
+    #[default]
+    Standard,
+    /// As NPS: DE 90 names the original by its local time and date; a reversal has the original's STAN and RRN and a
+    /// reason in DE 39, and is repeated under the same message type; the CVV2 is sub-element 051, three digits each.
+    Nps,
 }
 
 /// A card of an issuer, and the accounts behind it.

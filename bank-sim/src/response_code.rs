@@ -23,6 +23,8 @@ impl ResponseCode {
     pub const ORIGINAL_NOT_FOUND: Self = Self(*b"25");
     /// Format error.
     pub const FORMAT_ERROR: Self = Self(*b"30");
+    /// Format error, the acquirer's fault (NPS).
+    pub const ACQUIRER_FORMAT_ERROR: Self = Self(*b"CA");
     /// Lost card, pick up.
     pub const LOST_CARD: Self = Self(*b"41");
     /// Stolen card, pick up.

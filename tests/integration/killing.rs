@@ -469,7 +469,7 @@ impl Scene {
     }
 }
 
-fn program(folder: &Path, database: &Database, arguments: &[&str]) -> Command {
+pub(crate) fn program(folder: &Path, database: &Database, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command
         .args(arguments)
@@ -485,7 +485,7 @@ fn program(folder: &Path, database: &Database, arguments: &[&str]) -> Command {
     command
 }
 
-fn succeed(command: &mut Command) -> String {
+pub(crate) fn succeed(command: &mut Command) -> String {
     let output = output(command);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {errors}");

@@ -35,6 +35,7 @@ mod idempotency;
 mod killing;
 mod leaving_callers;
 mod memory;
+mod nps;
 mod operators;
 mod ordering;
 mod program;

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use iso8583::{Framing, Prefix};
 
 use super::{
-    ACQUIRER, AcquirerConfig, ClientTls, ControlConfig, IssuerCodec, IssuerConfig, LinkConfig,
-    ListenerTls, Pem, SimConfig, ZonePinKeyHex, acquirer_dialect, binary_2, institution_id,
-    issuer_timeout_ms, late_answer_ms, max_exchanges,
+    ACQUIRER, AcquirerConfig, ClientTls, ControlConfig, HostRules, IssuerCodec, IssuerConfig,
+    LinkConfig, ListenerTls, Pem, SimConfig, ZonePinKeyHex, acquirer_dialect, binary_2,
+    institution_id, issuer_timeout_ms, late_answer_ms, max_exchanges,
 };
 use crate::test_cards::{BIN_ROUTES, ISSUER_A, ISSUER_B, ISSUER_DOWN};
 
@@ -47,6 +47,7 @@ impl SimConfig {
                 zone_pin_key_hex: ZonePinKeyHex::default(),
                 echo_idle_ms: None,
                 tls: pems.listener_tls(),
+                rules: HostRules::default(),
                 cards: Vec::new(),
             };
         Self {

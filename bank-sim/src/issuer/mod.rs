@@ -6,6 +6,7 @@ mod currency;
 mod history;
 #[cfg(test)]
 mod money_tests;
+mod nps;
 mod opening;
 mod pin;
 mod request;
@@ -41,6 +42,7 @@ pub(crate) use self::{
 };
 use crate::{
     clock::Clock,
+    config::HostRules,
     message::{BankMessage, ECHOED_DES},
     outcome::{Decided, Outcome},
     response_code::ResponseCode,
@@ -52,6 +54,7 @@ pub(crate) struct Issuer {
     name: Arc<str>,
     books: Mutex<Books>,
     late_answer: Duration,
+    rules: HostRules,
     clock: Arc<dyn Clock>,
     /// Whether it was said that the books are full.
     said_full: AtomicBool,
@@ -62,12 +65,14 @@ impl Issuer {
         name: Arc<str>,
         books: Books,
         late_answer: Duration,
+        rules: HostRules,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             name,
             books: Mutex::new(books),
             late_answer,
+            rules,
             clock,
             said_full: AtomicBool::new(false),
         }
@@ -115,7 +120,7 @@ impl Issuer {
         message: &BankMessage,
         kind: MessageKind,
     ) -> Result<Decided, FormatError> {
-        let request = CardRequest::read(message, kind)?;
+        let request = CardRequest::read(message, kind, self.rules)?;
         let now = self.clock.now_utc();
         let decision = self.books().decide(&request, now);
         if decision.is_full && !self.said_full.swap(true, Ordering::Relaxed) {
@@ -145,7 +150,12 @@ impl Issuer {
     }
 
     fn reverse(&self, message: &BankMessage) -> Result<Decided, FormatError> {
-        let reversal = Reversal::read(message)?;
+        if self.rules == HostRules::Nps
+            && let Err(fault) = nps::check(message)
+        {
+            return Ok(refused_by_nps(message, fault).into());
+        }
+        let reversal = Reversal::read(message, self.rules)?;
         let decision = self.books().reverse(&reversal);
         let code = decision.response_code;
         log(&self.name, message, code, "a reversal was decided");
@@ -155,6 +165,26 @@ impl Issuer {
             is_repeat: decision.is_repeat,
         })
     }
+}
+
+fn refused_by_nps(message: &BankMessage, fault: nps::Fault) -> Outcome {
+    let (code, de) = match fault {
+        nps::Fault::MessageType => (ResponseCode::INVALID_TRANSACTION, None),
+        nps::Fault::Element(de) => (ResponseCode::ACQUIRER_FORMAT_ERROR, Some(de)),
+        nps::Fault::Forbidden(de) => (ResponseCode::APPROVED, Some(de)),
+    };
+    tracing::warn!(
+        stan = message.text(11).unwrap_or("?"),
+        ?fault,
+        "a reversal was not executed"
+    );
+    let Some(mut answer) = message.answer(ECHOED_DES, code) else {
+        return Outcome::Nothing;
+    };
+    if let Some(de) = de {
+        answer.set(44, format!("A{de:03}"));
+    }
+    Outcome::Answer(answer)
 }
 
 fn log(name: &str, message: &BankMessage, response_code: ResponseCode, what: &str) {

@@ -5,7 +5,7 @@ use iso8583::{
     mti::{Class, Function},
 };
 
-use crate::message::BankMessage;
+use crate::{config::HostRules, message::BankMessage};
 
 /// The kind of payment, from the first two digits of DE 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,10 +75,31 @@ pub(crate) struct ExchangeKey {
 impl ExchangeKey {
     /// The key of a message, from DE 11, 7, 37 and 41.
     pub(crate) fn of(message: &BankMessage, kind: MessageKind) -> Result<Self, FormatError> {
+        Self::of_time(message, kind, digits(message, 7)?)
+    }
+
+    /// The key of a message at a host with these rules: NPS goes by local time and date (DE 12 and 13).
+    fn by(message: &BankMessage, kind: MessageKind, rules: HostRules) -> Result<Self, FormatError> {
+        if rules == HostRules::Standard {
+            return Self::of(message, kind);
+        }
+        let (time, date): ([u8; 6], [u8; 4]) = (digits(message, 12)?, digits(message, 13)?);
+        let mut local = [b'0'; 10];
+        for (place, digit) in local.iter_mut().zip(time.into_iter().chain(date)) {
+            *place = digit;
+        }
+        Self::of_time(message, kind, local)
+    }
+
+    fn of_time(
+        message: &BankMessage,
+        kind: MessageKind,
+        transmitted: [u8; 10],
+    ) -> Result<Self, FormatError> {
         Ok(Self {
             kind,
             stan: digits(message, 11)?,
-            transmitted: digits(message, 7)?,
+            transmitted,
             rrn: exactly(message, 37)?,
             terminal: exactly(message, 41)?,
         })
@@ -143,7 +164,11 @@ impl CardRequest {
     ///
     /// # Errors
     /// The first data element that is missing or malformed.
-    pub(crate) fn read(message: &BankMessage, kind: MessageKind) -> Result<Self, FormatError> {
+    pub(crate) fn read(
+        message: &BankMessage,
+        kind: MessageKind,
+        rules: HostRules,
+    ) -> Result<Self, FormatError> {
         let processing_code: [u8; 6] = digits(message, 3)?;
         let [first, second, ..] = processing_code;
         let original = match kind {
@@ -153,7 +178,7 @@ impl CardRequest {
             _ => None,
         };
         Ok(Self {
-            key: ExchangeKey::of(message, kind)?,
+            key: ExchangeKey::by(message, kind, rules)?,
             pan: pan(message)?.to_owned(),
             kind: match [first, second] {
                 [b'0', b'0' | b'1' | b'9'] => PaymentKind::Debit,
@@ -163,7 +188,7 @@ impl CardRequest {
             amount_minor: number(message, 4, "12 digits")?,
             currency_numeric: number(message, 49, "3 digits")?,
             expiry_yymm: message.get(14).map(|_| digits(message, 14)).transpose()?,
-            cvv2: cvv2(message)?.map(str::to_owned),
+            cvv2: cvv2(message, rules)?.map(str::to_owned),
             pin_block: message
                 .get(52)
                 .map(|block| {
@@ -201,7 +226,7 @@ impl Reversal {
     ///
     /// # Errors
     /// The first data element that is missing or malformed.
-    pub(crate) fn read(message: &BankMessage) -> Result<Self, FormatError> {
+    pub(crate) fn read(message: &BankMessage, rules: HostRules) -> Result<Self, FormatError> {
         let amount = |_| number(message, 4, "12 digits");
         let kept = |_| {
             let actual = digits::<42>(message, 95)?;
@@ -212,7 +237,7 @@ impl Reversal {
             })
         };
         Ok(Self {
-            key: ExchangeKey::of(message, MessageKind::Reversal)?,
+            key: ExchangeKey::by(message, MessageKind::Reversal, rules)?,
             original: ExchangeKey::of_original(message)?,
             pan: message.text(2).map(str::to_owned),
             amount_minor: message.get(4).map(amount).transpose()?,
@@ -234,11 +259,14 @@ pub(crate) fn pan(message: &BankMessage) -> Result<&str, FormatError> {
         })
 }
 
-/// The tag of the CVV2 in DE 48.
-const CVV2_TAG: &str = "92";
-
-/// The CVV2 of DE 48, which holds sub-elements of two digits of tag, two digits of length, and value.
-fn cvv2(message: &BankMessage) -> Result<Option<&str>, FormatError> {
+/// The CVV2 of DE 48, which holds sub-elements of tag, length, and value.
+fn cvv2(message: &BankMessage, rules: HostRules) -> Result<Option<&str>, FormatError> {
+    let cvv2_tag = match rules {
+        HostRules::Standard => "92",
+        HostRules::Nps => "051",
+    };
+    // The digits of a tag, and of a length.
+    let width = cvv2_tag.len();
     let malformed = FormatError {
         de: 48,
         expected: "sub-elements of tag, length and value",
@@ -248,14 +276,14 @@ fn cvv2(message: &BankMessage) -> Result<Option<&str>, FormatError> {
     };
     let mut rest = str::from_utf8(bytes).map_err(|_| malformed)?;
     while !rest.is_empty() {
-        let (tag, after_tag) = rest.split_at_checked(2).ok_or(malformed)?;
-        let (length, after_length) = after_tag.split_at_checked(2).ok_or(malformed)?;
+        let (tag, after_tag) = rest.split_at_checked(width).ok_or(malformed)?;
+        let (length, after_length) = after_tag.split_at_checked(width).ok_or(malformed)?;
         if !length.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(malformed);
         }
         let length = length.parse::<usize>().map_err(|_| malformed)?;
         let (value, after_value) = after_length.split_at_checked(length).ok_or(malformed)?;
-        if tag == CVV2_TAG {
+        if tag == cvv2_tag {
             return Ok(Some(value));
         }
         rest = after_value;

@@ -107,6 +107,7 @@ impl RunningSim {
                 Arc::clone(&name),
                 books,
                 config.late_answer(),
+                config.rules,
                 clock,
             ))),
             counters: Arc::default(),

@@ -1,0 +1,137 @@
+//! A host that wants its reversals otherwise needs a profile and no code: hosts/examples/nps.toml, before a simulated
+//! bank that checks each element.
+
+use std::process::Stdio;
+
+use bank_sim::config::{HostRules, IssuerCodec, IssuerConfig, ListenerTls, Pem, ZonePinKeyHex};
+use bank_sim::issuer::Standing;
+use bank_sim::message_log::MessageQuery;
+use bank_sim::{BankSim, SimConfig};
+use iso8583::{Framing, Prefix};
+use payswitch::grpc::client;
+use payswitch::merchant_api::pb;
+use pb::PaymentState as State;
+use serde_json::Value;
+
+use crate::database::{Database, Engine};
+use crate::demo::Process;
+use crate::harness::{TempFolder, authorize, eventually, pay_with, run, with_key};
+use crate::killing::{program, succeed};
+use crate::unknown_outcomes::reversed;
+
+#[test]
+fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversal() {
+    run(async {
+        let folder = TempFolder::new("nps");
+        let path = folder.path();
+        let database = Database::fresh(Engine::Sqlite, path).await;
+        let pay = |arguments: &[&str]| succeed(&mut program(path, &database, arguments));
+        pay(&["certs"]);
+        let pem = |name: &str| Pem::file(path.join("certs/dev").join(name));
+        let bank = BankSim::start(SimConfig {
+            acquirer: None,
+            issuers: vec![IssuerConfig {
+                name: "issuer-a".to_owned(),
+                listen: "127.0.0.1:0".parse().expect("an address"),
+                codec: IssuerCodec::Own,
+                dialect: "iso1987-ascii-hex".to_owned(),
+                framing: Framing::new(Prefix::Binary2),
+                late_answer_ms: 6_000,
+                zone_pin_key_hex: ZonePinKeyHex::default(),
+                echo_idle_ms: None,
+                tls: ListenerTls {
+                    certificate: pem("issuer-a.pem"),
+                    key: pem("issuer-a.key"),
+                    client_ca: pem("issuer-a-ca.pem"),
+                },
+                rules: HostRules::Nps,
+                cards: Vec::new(),
+            }],
+            codec_program: None,
+            control: None,
+            max_exchanges: 1_000,
+        })
+        .await
+        .expect("a bank");
+        let address = bank.address("issuer-a").expect("an address").to_string();
+        let profile = [
+            ("switch.example:7001", address.as_str()),
+            ("\"switch.example\"", "\"issuer-a.bank.test\""),
+            ("certs/switch/ca.pem", "certs/dev/issuer-a-ca.pem"),
+            ("certs/switch/member.pem", "certs/dev/issuer-a-client.pem"),
+            ("certs/switch/member.key", "certs/dev/issuer-a-client.key"),
+        ]
+        .iter()
+        .fold(
+            include_str!("../../hosts/examples/nps.toml").to_owned(),
+            |text, (from, to)| {
+                assert!(text.contains(from), "{from}");
+                text.replace(from, to)
+            },
+        );
+        std::fs::create_dir(path.join("hosts")).expect("a folder");
+        std::fs::write(path.join("hosts/nps.toml"), profile).expect("a profile");
+        pay(&["migrate"]);
+        pay(&[
+            "merchant",
+            "add",
+            "shop",
+            "--name",
+            "Shop",
+            "--city",
+            "Kathmandu",
+            "--country",
+            "NP",
+            "--country-numeric",
+            "524",
+            "--mcc",
+            "5732",
+            "--terminal",
+            "WEB00001",
+            "--acceptor",
+            "SHOP00000000001",
+            "--acquirer",
+            "nps",
+        ]);
+        let api_key = pay(&["merchant", "key", "shop"]);
+        let mut command = program(path, &database, &["serve", "--ready-file", "ready.json"]);
+        let _gateway = Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        let ready: Value = eventually("a gateway that is ready", async || {
+            serde_json::from_str(&std::fs::read_to_string(path.join("ready.json")).ok()?).ok()
+        })
+        .await;
+        let address = ready["merchant_api"].as_str().expect("an address");
+        let ca = std::fs::read(path.join("certs/dev/gateway-ca.pem")).expect("the root");
+        let channel = client::connect(address.parse().expect("HOST:PORT"), "localhost", &ca, None);
+        let mut payments = with_key(channel.await.expect("a connection"), &api_key);
+
+        let approved = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+        assert_eq!(approved.state(), State::Authorized, "{approved:?}");
+        let told = authorize(&mut payments, pay_with("pm_test_no_answer", 1250, "EUR")).await;
+        assert!(told.pending.is_some(), "{told:?}");
+        reversed(&mut payments, &told.payment_id).await;
+
+        let books = bank.books("issuer-a").expect("books");
+        let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
+        assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
+        let (messages, _) = bank.messages(&MessageQuery {
+            after_position: 0,
+            limit: 100,
+            host: None,
+            rrn: Some(told.rrn()),
+        });
+        let element = |index: usize, de: u8| {
+            let elements = messages[index].elements();
+            let found = elements.into_iter().find(|element| element.de == de);
+            found.map(|element| element.value_masked)
+        };
+        let passed: Vec<String> = messages.iter().map(|it| it.mti.to_string()).collect();
+        assert_eq!(passed, ["0100", "0420", "0430"]);
+        for same in [11, 12, 13, 37] {
+            assert_eq!(element(1, same), element(0, same), "DE {same}");
+        }
+        assert_eq!(element(1, 39).as_deref(), Some("68"));
+        assert_eq!(element(2, 39).as_deref(), Some("00"));
+        assert_eq!(element(2, 44), None);
+    });
+}
