@@ -4,6 +4,7 @@
 //! name = "my-bank"
 //! base = "iso1987-bcd"          # start from another dialect; what follows overrides it
 //! removed = [24]                # these are undefined in this dialect
+//! version = 1987                # the edition of the standard: 1987, 1993
 //!
 //! [header]
 //! bytes = 5                     # a header (TPDU) of this many bytes precedes the MTI; 0 for none
@@ -45,6 +46,7 @@ mod source;
 use crate::bitmap::MAX_DE;
 use crate::characters::CodePage;
 use crate::field::FieldSpec;
+use crate::mti::Version;
 
 /// How many dialects may stand on one another through `base`.
 pub const MAX_BASE_DEPTH: usize = 4;
@@ -56,6 +58,7 @@ pub const MAX_HEADER_BYTES: usize = 64;
 #[derive(Clone)]
 pub struct Dialect {
     name: Box<str>,
+    version: Version,
     pub(crate) header_bytes: usize,
     /// Sent where a message brings no header; empty when the message must bring one.
     pub(crate) default_header: Box<[u8]>,
@@ -147,6 +150,12 @@ impl Dialect {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The edition of the standard: [`Version::Iso1987`] or [`Version::Iso1993`].
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The row of a data element; `None` when this dialect does not define it. DE 1 and DE 65, the

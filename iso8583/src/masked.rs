@@ -99,7 +99,7 @@ fn mark_visible(message: &Message<'_>, visible: &mut [bool]) {
     };
     let preamble_ends = message.preamble_bytes() * 2;
     if !message.is_whole {
-        if message.mti().is_of_1987() {
+        if message.mti().is_of(message.dialect.version()) {
             show(message.header().len() * 2..preamble_ends);
         }
         return;

@@ -56,6 +56,8 @@ impl Mti {
     pub const NETWORK_REQUEST: Mti = Mti([0, 8, 0, 0]);
     /// 0810: network management response.
     pub const NETWORK_RESPONSE: Mti = Mti([0, 8, 1, 0]);
+    /// 1804: network management request of ISO 8583:1993.
+    pub const NETWORK_REQUEST_1993: Mti = Mti([1, 8, 0, 4]);
 
     /// The MTI of these four digits (each 0 to 9, not ASCII); `None` when one is larger.
     #[must_use]
@@ -95,10 +97,10 @@ impl Mti {
         [a << 4 | b, c << 4 | d]
     }
 
-    /// Whether ISO 8583:1987 gives each of its digits a meaning.
+    /// Whether this edition of the standard gives each of its digits a meaning.
     #[must_use]
-    pub const fn is_of_1987(self) -> bool {
-        matches!(self.version(), Version::Iso1987)
+    pub fn is_of(self, version: Version) -> bool {
+        self.version() == version
             && !matches!(self.class(), Class::Reserved(_))
             && !matches!(self.function(), Function::Reserved(_))
             && !matches!(self.origin(), Origin::Reserved(_))

@@ -8,6 +8,7 @@ use crate::field::{
     ContentEncoding, FieldSpec, Format, LengthCounts, LengthEncoding, LengthRule, MAX_FIELD_UNITS,
     Shown,
 };
+use crate::mti::Version;
 
 /// The fields whose content is secret by the card schemes' rules whatever a dialect puts in them:
 /// PAN, tracks, PIN block, security information, chip data, and the message authentication codes.
@@ -100,6 +101,7 @@ fn compile(source: Source) -> Result<Dialect, DialectError> {
     }
     Ok(Dialect {
         name: name.as_str().into(),
+        version: version(name, source.version)?,
         header_bytes,
         default_header,
         mti: source.mti.encoding.unwrap_or(MtiEncoding::Ascii),
@@ -108,6 +110,19 @@ fn compile(source: Source) -> Result<Dialect, DialectError> {
         code_page: code_page(name, encodings.code_page.as_deref())?,
         fields,
     })
+}
+
+fn version(dialect: &str, year: Option<u16>) -> Result<Version, DialectError> {
+    match year {
+        None | Some(1987) => Ok(Version::Iso1987),
+        Some(1993) => Ok(Version::Iso1993),
+        Some(other) => Err(DialectError::Setting {
+            dialect: dialect.to_owned(),
+            setting: "version",
+            expected: "1987 or 1993".into(),
+            got: other.to_string(),
+        }),
+    }
 }
 
 fn pad_nibble(

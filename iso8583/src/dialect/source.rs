@@ -8,7 +8,7 @@ use super::{BitmapEncoding, DialectError, MAX_BASE_DEPTH, MtiEncoding};
 use crate::field::{ContentEncoding, Format, LengthCounts, LengthEncoding, LengthRule, Shown};
 
 /// The dialects that come with the crate, and their text.
-pub(super) const BUILTIN: [(&str, &str); 4] = [
+pub(super) const BUILTIN: [(&str, &str); 5] = [
     (
         "iso1987-ascii-hex",
         include_str!("../../dialects/iso1987-ascii-hex.toml"),
@@ -25,11 +25,15 @@ pub(super) const BUILTIN: [(&str, &str); 4] = [
         "iso1987-ebcdic",
         include_str!("../../dialects/iso1987-ebcdic.toml"),
     ),
+    (
+        "iso1993-ascii",
+        include_str!("../../dialects/iso1993-ascii.toml"),
+    ),
 ];
 
-pub(super) const BUILTIN_NAMES: [&str; 4] = {
-    let [(a, _), (b, _), (c, _), (d, _)] = BUILTIN;
-    [a, b, c, d]
+pub(super) const BUILTIN_NAMES: [&str; 5] = {
+    let [(a, _), (b, _), (c, _), (d, _), (e, _)] = BUILTIN;
+    [a, b, c, d, e]
 };
 
 /// A dialect as it is written; every setting may be missing.
@@ -38,6 +42,7 @@ pub(super) const BUILTIN_NAMES: [&str; 4] = {
 pub(super) struct Source {
     pub(super) name: Option<String>,
     base: Option<String>,
+    pub(super) version: Option<u16>,
     #[serde(default)]
     removed: Vec<u8>,
     #[serde(default)]
@@ -140,6 +145,7 @@ impl Source {
         self.removed.append(&mut base.removed);
         self.base = base.base;
         inherit(&mut self.name, base.name);
+        inherit(&mut self.version, base.version);
         inherit(&mut self.header.default, base.header.default);
         inherit(&mut self.header.bytes, base.header.bytes);
         inherit(&mut self.mti.encoding, base.mti.encoding);

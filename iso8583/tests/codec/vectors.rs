@@ -1,5 +1,6 @@
 //! Messages worked out by hand from ISO 8583:1987 and each dialect's encodings.
 
+use iso8583::mti::Version;
 use iso8583::{MessageBuilder, Mti};
 
 use crate::{builtin, hex};
@@ -183,6 +184,32 @@ fn every_dialect_reads_what_was_worked_out_by_hand() {
         }
         assert!(!message.append_bytes(39, &mut Vec::new()));
     }
+}
+
+/// A reversal of 1993: DE 12 with a date, function and reason codes, DE 56 with a length, an action code.
+#[test]
+fn the_edition_of_1993_has_elements_of_its_own() {
+    let dialect = builtin("iso1993-ascii");
+    assert_eq!(dialect.version(), Version::Iso1993);
+    assert_eq!(builtin("iso1987-bcd").version(), Version::Iso1987);
+    let mut builder = MessageBuilder::new("1420".parse().unwrap());
+    builder
+        .number(11, 42)
+        .text(12, "261121204500")
+        .text(24, "400")
+        .text(25, "4021")
+        .text(39, "914")
+        .text(56, "110000004126112120440006400001");
+    let mut bytes = Vec::new();
+    dialect.encode(&builder, &mut bytes).unwrap();
+    // Bitmap: 11, 12, 24, 25, 39, 56.
+    let expected = "31343230 0030018002000100
+         303030303432 323631313231323034353030 343030 34303231 393134
+         3330 313130303030303034313236313132313230343430303036343030303031";
+    assert_eq!(bytes, hex(expected));
+    let message = dialect.decode(&bytes).unwrap();
+    assert_eq!(message.text(39).as_deref(), Some("914"));
+    assert_eq!(message.mti().response(), "1430".parse().ok());
 }
 
 #[test]

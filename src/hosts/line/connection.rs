@@ -217,6 +217,7 @@ impl<'a> Connection<'a> {
         let now = self.line.report.clock.now();
         network::build_request(
             &mut self.builder,
+            &self.line.profile.dialect,
             &self.line.profile.header,
             function,
             stan,

@@ -8,11 +8,12 @@ use iso8583::{DecodeError, Message};
 use tokio::time::Instant;
 use zeroize::Zeroize;
 
-use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::decline::UnknownReason;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::answer::{approval_code_of, outcome_of, response_code_of};
 use crate::hosts::message::match_key::ReceivedKey;
+use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::notice::QuarantineReason;
 use crate::hosts::tap::Direction;
 
@@ -190,7 +191,8 @@ impl Connection<'_> {
         if function == NetworkFunction::SignOff {
             return Err(Stop::Drained);
         }
-        if response_code != Some(ResponseCode::APPROVED) {
+        let accepted = Edition::of(message.dialect().version()).network_accepted;
+        if response_code.is_none_or(|code| code.as_str() != accepted) {
             return Err(LineFault::NetworkRefused {
                 function,
                 response_code,

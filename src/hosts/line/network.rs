@@ -1,13 +1,17 @@
-//! Network management, 0800 and 0810: sign-on, sign-off, echo.
+//! Network management: sign-on, sign-off, echo. 0800 and 0810 with the function in DE 70 (ISO 8583:1987, annex A,
+//! table A.11), or 1804 and 1814 with it in DE 24 (ISO 8583:1993).
 
-use iso8583::{Message, MessageBuilder, Mti};
+use iso8583::mti::{Class, Version};
+use iso8583::{Dialect, Message, MessageBuilder, Mti};
+use jiff::tz::TimeZone;
 
-use crate::payment::decline::ResponseCode;
 use crate::payment::moment::UnixMillis;
 
+use crate::hosts::message::local_clock::local_date_time_number;
+use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::message::values::transmission_date_time;
 
-/// The function of a network management message: DE 70 (ISO 8583:1987, annex A, table A.11).
+/// The function of a network management message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum NetworkFunction {
     SignOn,
@@ -15,20 +19,30 @@ pub(super) enum NetworkFunction {
     Echo,
 }
 
+/// The data element that holds the function.
+fn function_element(version: Version) -> u8 {
+    if version == Version::Iso1993 { 24 } else { 70 }
+}
+
 impl NetworkFunction {
-    /// DE 70.
-    pub(super) fn code(self) -> u64 {
-        match self {
-            Self::SignOn => 1,
-            Self::SignOff => 2,
-            Self::Echo => 301,
+    /// What the function's element holds.
+    fn code(self, version: Version) -> u64 {
+        match (self, version) {
+            (Self::SignOn, Version::Iso1993) => 801,
+            (Self::SignOff, Version::Iso1993) => 802,
+            (Self::Echo, Version::Iso1993) => 831,
+            (Self::SignOn, _) => 1,
+            (Self::SignOff, _) => 2,
+            (Self::Echo, _) => 301,
         }
     }
 
-    fn of(code: u64) -> Option<Self> {
+    fn of(message: &Message<'_>) -> Option<Self> {
+        let version = message.dialect().version();
+        let code = message.number(function_element(version))?;
         [Self::SignOn, Self::SignOff, Self::Echo]
             .into_iter()
-            .find(|function| function.code() == code)
+            .find(|function| function.code(version) == code)
     }
 
     /// A name for logs.
@@ -62,51 +76,69 @@ impl NetworkStans {
 /// The largest STAN: six digits.
 const LAST_STAN: u32 = 999_999;
 
-/// Puts a 0800 into `builder`.
+/// Puts a request into `builder`: 0800, or 1804.
 pub(super) fn build_request(
     builder: &mut MessageBuilder,
+    dialect: &Dialect,
     header: &[u8],
     function: NetworkFunction,
     stan: u32,
     now: UnixMillis,
 ) {
-    builder.clear(Mti::NETWORK_REQUEST);
+    let version = dialect.version();
+    let is_1993 = version == Version::Iso1993;
+    builder.clear(if is_1993 {
+        Mti::NETWORK_REQUEST_1993
+    } else {
+        Mti::NETWORK_REQUEST
+    });
     builder
         .header(header)
-        .number(7, transmission_date_time(now))
         .number(11, u64::from(stan))
-        .number(70, function.code());
+        .number(function_element(version), function.code(version));
+    // A host of 1993 may have no DE 7.
+    if dialect.field(7).is_some() {
+        builder.number(7, transmission_date_time(now));
+    }
+    if is_1993 {
+        builder.number(12, local_date_time_number(now, &TimeZone::UTC));
+    }
 }
 
 /// The function that the host requests, if this is a request. Answers are not answered: they would go back
 /// and forth for ever.
 pub(super) fn requested(message: &Message<'_>) -> Option<NetworkFunction> {
-    if message.mti() == Mti::NETWORK_REQUEST {
-        NetworkFunction::of(message.number(70)?)
-    } else {
-        None
-    }
+    let mti = message.mti();
+    let is_request = mti.class() == Class::NetworkManagement
+        && mti.version() == message.dialect().version()
+        && mti.is_request()
+        && !mti.is_repeat();
+    NetworkFunction::of(message).filter(|_| is_request)
 }
 
-/// Puts the 0810 that confirms `request` into `builder`.
+/// Puts the answer that confirms `request` into `builder`.
 pub(super) fn build_confirmation(builder: &mut MessageBuilder, request: &Message<'_>) {
-    builder.clear(Mti::NETWORK_RESPONSE);
+    let version = request.dialect().version();
+    builder.clear(request.mti().response().unwrap_or(Mti::NETWORK_RESPONSE));
     builder.header(request.header());
-    for de in [7, 11, 70] {
+    for de in [7, 11, 12, function_element(version)] {
         if let Some(text) = request.text(de) {
             builder.text(de, &text);
         }
     }
-    builder.text(39, ResponseCode::APPROVED.as_str());
+    builder.text(39, Edition::of(version).network_accepted);
 }
 
-/// Whether `message` answers the 0800 that was sent.
+/// Whether `message` answers the request that was sent.
 pub(super) fn answers(message: &Message<'_>, function: NetworkFunction, stan: u32) -> bool {
-    message.mti() == Mti::NETWORK_RESPONSE
+    let (mti, version) = (message.mti(), message.dialect().version());
+    mti.class() == Class::NetworkManagement
+        && mti.version() == version
+        && mti.is_response()
         && message.number(11) == Some(u64::from(stan))
         && message
-            .number(70)
-            .is_none_or(|code| code == function.code())
+            .number(function_element(version))
+            .is_none_or(|code| code == function.code(version))
 }
 
 #[cfg(test)]
@@ -121,6 +153,40 @@ mod tests {
         for start in [0, 999_999, 1_000_000, u32::MAX] {
             let stan = NetworkStans::starting_at(start).next();
             assert!((1..=LAST_STAN).contains(&stan), "{start}: {stan}");
+        }
+    }
+
+    /// Each edition has its own message types, element of the function, and code of acceptance; the end that
+    /// is asked confirms what the other end takes for the answer.
+    #[test]
+    fn both_ends_understand_each_edition() {
+        for (dialect, expected) in [
+            ("iso1987-ascii-hex", ["0800", "0810", "301", "00"]),
+            ("iso1993-ascii", ["1804", "1814", "831", "800"]),
+        ] {
+            let dialect = Dialect::builtin(dialect).unwrap();
+            let element = function_element(dialect.version());
+            let mut builder = MessageBuilder::new(Mti::NETWORK_REQUEST);
+            let now = UnixMillis::new(1_795_256_130_000);
+            build_request(&mut builder, &dialect, &[], NetworkFunction::Echo, 7, now);
+            let mut request = Vec::new();
+            dialect.encode(&builder, &mut request).unwrap();
+            let request = dialect.decode(&request).unwrap();
+            assert_eq!(request.mti().to_string(), expected[0]);
+            assert_eq!(request.text(element).as_deref(), Some(expected[2]));
+            assert_eq!(requested(&request), Some(NetworkFunction::Echo));
+            assert!(!answers(&request, NetworkFunction::Echo, 7));
+
+            build_confirmation(&mut builder, &request);
+            let mut answer = Vec::new();
+            dialect.encode(&builder, &mut answer).unwrap();
+            let answer = dialect.decode(&answer).unwrap();
+            assert_eq!(answer.mti().to_string(), expected[1]);
+            assert_eq!(answer.text(39).as_deref(), Some(expected[3]));
+            assert!(answers(&answer, NetworkFunction::Echo, 7));
+            assert!(!answers(&answer, NetworkFunction::Echo, 8));
+            assert!(!answers(&answer, NetworkFunction::SignOn, 7));
+            assert_eq!(requested(&answer), None);
         }
     }
 }

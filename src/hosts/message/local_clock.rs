@@ -38,6 +38,12 @@ pub(in crate::hosts) fn date_time_number(at: UnixMillis, zone: &TimeZone) -> u64
     })
 }
 
+/// YYMMDDhhmmss of a moment in a time zone, as a number.
+pub(in crate::hosts) fn local_date_time_number(at: UnixMillis, zone: &TimeZone) -> u64 {
+    let year = u64::from(local(at, zone).year().unsigned_abs()) % 100;
+    year * 10_000_000_000 + date_time_number(at, zone)
+}
+
 /// The moment in a time zone; a moment outside the calendar's range gives the epoch.
 pub(in crate::hosts) fn local(at: UnixMillis, zone: &TimeZone) -> DateTime {
     let at = Timestamp::from_millisecond(at.as_i64()).unwrap_or_default();
@@ -62,6 +68,8 @@ mod tests {
             let zone = time_zone(name).unwrap();
             let got = date_time_number(UnixMillis::new(at), &zone);
             assert_eq!(got, expected, "{name}");
+            let with_year = local_date_time_number(UnixMillis::new(at), &zone);
+            assert_eq!(with_year, 260_000_000_000 + expected, "{name}");
         }
         assert!(time_zone("Europe/Atlantis").is_none());
     }

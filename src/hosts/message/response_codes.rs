@@ -95,6 +95,7 @@ impl Default for ResponseCodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts::message::standard_codes::ISO_1993;
     use crate::payment::decline::DeclineAdvice;
 
     fn code(text: &str) -> ResponseCode {
@@ -218,6 +219,38 @@ mod tests {
         ] {
             assert_eq!(advice.meaning(code(text)), expected, "{text}");
             assert_eq!(any.meaning(code(text)), of_any, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_action_codes_of_1993_have_their_own_table() {
+        use DeclineReason as R;
+        let request = ResponseCodes::of(&ISO_1993);
+        let advice = ResponseCodes {
+            advice: true,
+            ..request.clone()
+        };
+        let declined = Meaning::declined;
+        for (text, of_request, of_advice) in [
+            ("000", Meaning::Approved, Meaning::Approved),
+            ("002", Meaning::PARTLY_APPROVED, declined(R::Other)),
+            (
+                "116",
+                declined(R::InsufficientFunds),
+                declined(R::InsufficientFunds),
+            ),
+            ("208", declined(R::LostCard), declined(R::LostCard)),
+            ("400", Meaning::UNCLEAR, Meaning::Approved),
+            ("900", declined(R::Other), Meaning::Approved),
+            ("911", declined(R::IssuerUnavailable), Meaning::UNCLEAR),
+            ("909", declined(R::BankError), Meaning::UNCLEAR),
+            ("913", Meaning::DUPLICATE, Meaning::Approved),
+            ("914", Meaning::UNCLEAR, Meaning::OriginalUnknown),
+            // Two digits are no code of this edition.
+            ("00", declined(R::Other), declined(R::Other)),
+        ] {
+            assert_eq!(request.meaning(code(text)), of_request, "{text}");
+            assert_eq!(advice.meaning(code(text)), of_advice, "{text}");
         }
     }
 

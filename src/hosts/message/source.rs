@@ -36,6 +36,8 @@ pub enum NamedSource {
     LocalTime,
     /// Date at the merchant, MMDD.
     LocalDate,
+    /// Date and time at the merchant, YYMMDDhhmmss.
+    LocalDateTime,
     /// The card's expiry date, YYMM.
     Expiry,
     /// The merchant's category code.
@@ -66,19 +68,22 @@ pub enum NamedSource {
     OriginalLocalTime,
     /// The original's date at the merchant, MMDD.
     OriginalLocalDate,
+    /// The original's date and time at the merchant, YYMMDDhhmmss.
+    OriginalLocalDateTime,
     /// DE 38 of the original's approval. Where it has none, the element is left out.
     OriginalApprovalCode,
 }
 
 impl NamedSource {
     /// Every source and its name.
-    pub const ALL: [(&'static str, Self); 22] = [
+    pub const ALL: [(&'static str, Self); 24] = [
         ("pan", Self::Pan),
         ("amount", Self::Amount),
         ("transmission_date_time", Self::TransmissionDateTime),
         ("stan", Self::Stan),
         ("local_time", Self::LocalTime),
         ("local_date", Self::LocalDate),
+        ("local_date_time", Self::LocalDateTime),
         ("expiry", Self::Expiry),
         ("mcc", Self::Mcc),
         ("country", Self::Country),
@@ -97,6 +102,7 @@ impl NamedSource {
         ),
         ("original_local_time", Self::OriginalLocalTime),
         ("original_local_date", Self::OriginalLocalDate),
+        ("original_local_date_time", Self::OriginalLocalDateTime),
         ("original_approval_code", Self::OriginalApprovalCode),
     ];
 
@@ -125,6 +131,7 @@ impl NamedSource {
                 | Self::OriginalTransmissionDateTime
                 | Self::OriginalLocalTime
                 | Self::OriginalLocalDate
+                | Self::OriginalLocalDateTime
                 | Self::OriginalApprovalCode
         )
     }
@@ -143,6 +150,14 @@ pub enum OriginalPart {
     LocalTime,
     /// Its DE 13, 4 digits.
     LocalDate,
+    /// Its date and time at the merchant, 12 digits.
+    LocalDateTime,
+    /// Its amount, 12 digits.
+    Amount,
+    /// Twelve zeros, for an amount in a currency of reconciliation that nobody knows.
+    NoAmount,
+    /// Its DE 32 behind its length of two digits, at most 13.
+    AcquiringInstitutionWithLength,
     /// Its DE 32, filled with zeros on the left to 11 digits.
     AcquiringInstitution,
     /// Its DE 33, filled with zeros on the left to 11 digits.
@@ -151,12 +166,20 @@ pub enum OriginalPart {
 
 impl OriginalPart {
     /// Every part, its name in a profile, and its width in characters.
-    pub const ALL: [(&'static str, Self, usize); 7] = [
+    pub const ALL: [(&'static str, Self, usize); 11] = [
         ("mti", Self::Mti, 4),
         ("stan", Self::Stan, 6),
         ("transmission_date_time", Self::TransmissionDateTime, 10),
         ("local_time", Self::LocalTime, 6),
         ("local_date", Self::LocalDate, 4),
+        ("local_date_time", Self::LocalDateTime, 12),
+        ("amount", Self::Amount, 12),
+        ("no_amount", Self::NoAmount, 12),
+        (
+            "acquiring_institution_with_length",
+            Self::AcquiringInstitutionWithLength,
+            13,
+        ),
         ("acquiring_institution", Self::AcquiringInstitution, 11),
         ("forwarding_institution", Self::ForwardingInstitution, 11),
     ];
@@ -170,7 +193,7 @@ impl OriginalPart {
             .map(|(_, part, _)| *part)
     }
 
-    /// Its width, in characters.
+    /// Its width, in characters; of one that has a length in front, the most.
     #[must_use]
     pub fn width(self) -> usize {
         Self::ALL

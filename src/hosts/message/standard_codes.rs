@@ -1,5 +1,7 @@
 //! The response codes of the standard, edition by edition.
 
+use iso8583::mti::Version;
+
 use crate::payment::decline::DeclineReason as R;
 
 use super::meaning::Meaning;
@@ -12,6 +14,8 @@ type Codes = (Meaning, &'static str);
 pub struct Edition {
     /// The characters of a response code.
     pub code_length: usize,
+    /// The code by which a network management message is accepted.
+    pub network_accepted: &'static str,
     /// In the answer to a request. Whatever says that something was approved or completed, but not that the
     /// amount asked for was, is unclear.
     requests: &'static [Codes],
@@ -30,6 +34,7 @@ const fn declined(reason: R) -> Meaning {
 /// ISO 8583:1987, annex A, table A.3, and the codes that the card schemes added to it.
 pub static ISO_1987: Edition = Edition {
     code_length: 2,
+    network_accepted: "00",
     requests: &[
         // Approved; honour with identification; VIP; update track 3.
         (Meaning::Approved, "00 08 11 16"),
@@ -83,7 +88,69 @@ pub static ISO_1987: Edition = Edition {
     issuer_gave_no_answer: &["20", "68", "91"],
 };
 
+/// ISO 8583:1993, annex A: action codes. 0xx approves, 1xx denies, 2xx denies and picks the card up.
+pub static ISO_1993: Edition = Edition {
+    code_length: 3,
+    network_accepted: "800",
+    requests: &[
+        // Approved; honour with identification; VIP; update track 3; account type chosen by the issuer;
+        // update the chip.
+        (Meaning::Approved, "000 001 003 004 005 007"),
+        (Meaning::PARTLY_APPROVED, "002 006"),
+        (Meaning::DUPLICATE, "913"),
+        // Reversal accepted; no such original; in progress.
+        (Meaning::UNCLEAR, "400 499 914 923"),
+        // Do not honour; contact acquirer; refer to issuer.
+        (declined(R::DoNotHonour), "100 103 107 108 200 203 207"),
+        (declined(R::InsufficientFunds), "116"),
+        (declined(R::ExpiredCard), "101 201"),
+        // Invalid card number; no card record; no route.
+        (declined(R::InvalidCardNumber), "111 118 908"),
+        (declined(R::LostCard), "208"),
+        (declined(R::StolenCard), "209"),
+        // Incorrect PIN; invalid PIN block; PIN of another length.
+        (declined(R::IncorrectPin), "117 126 127"),
+        (declined(R::PinTriesExceeded), "106 206"),
+        // Restricted card; invalid merchant; PIN required; fee; no such account; function not supported;
+        // not permitted; violation of law; not effective yet; invalid transaction; acquirer not supported;
+        // violation of a business arrangement.
+        (
+            declined(R::NotPermitted),
+            "104 109 112 113 114 115 119 120 124 125 204 902 905 950",
+        ),
+        (declined(R::LimitExceeded), "121 123"),
+        (declined(R::InvalidAmount), "110"),
+        (declined(R::FormatError), "904"),
+        // Cutover in process; issuer or switch inoperative, signed off, timed out, unavailable.
+        (declined(R::IssuerUnavailable), "906 907 910 911 912"),
+        // Key out of step; re-enter; malfunction; cutover error; MAC and keys; number out of sequence.
+        (
+            declined(R::BankError),
+            "128 903 909 915 916 917 918 919 920 921 922",
+        ),
+        // Suspected fraud; call security; security violation; counterfeit card.
+        (declined(R::SuspectedFraud), "102 105 122 129 202 205 210"),
+    ],
+    advices: &[
+        // Reversal accepted; advice acknowledged, with and without liability; it was done before.
+        (Meaning::Approved, "400 900 901 913"),
+        (Meaning::OriginalUnknown, "499 914"),
+        (Meaning::UNCLEAR, "903 906 907 909 910 911 912 923"),
+    ],
+    issuer_gave_no_answer: &["907", "911", "912"],
+};
+
 impl Edition {
+    /// The edition of a dialect.
+    #[must_use]
+    pub fn of(version: Version) -> &'static Self {
+        match version {
+            Version::Iso1993 => &ISO_1993,
+            // No dialect has another.
+            _ => &ISO_1987,
+        }
+    }
+
     /// The meaning of a code in the answer to a request, of a host that does or does not reverse at an issuer
     /// that it gave up on.
     pub(super) fn of_request(&self, code: &str, host_reverses: bool) -> Option<Meaning> {
@@ -121,7 +188,7 @@ mod tests {
 
     #[test]
     fn each_table_lists_a_code_once() {
-        for edition in [&ISO_1987] {
+        for edition in [&ISO_1987, &ISO_1993] {
             for table in [edition.requests, edition.advices] {
                 let codes = table.iter().flat_map(|(_, codes)| codes.split(' '));
                 let mut codes: Vec<_> = codes.collect();

@@ -13,7 +13,7 @@ use super::definition::{Mapping, Messages};
 use super::element;
 use super::error::MessageError;
 use super::format::Format;
-use super::local_clock::{date_time_number, time_zone};
+use super::local_clock::{date_time_number, local_date_time_number, time_zone};
 use super::name_location::NAME_LOCATION;
 use super::source::{NamedSource, OriginalPart, Source};
 
@@ -42,21 +42,43 @@ struct OriginalValues<'a> {
     original: Original<'a>,
     stan: Digits,
     transmitted: Digits,
+    amount: Digits,
     local: LocalDateTime,
+}
+
+impl<'a> OriginalValues<'a> {
+    fn of(
+        original: Original<'a>,
+        zone: &TimeZone,
+        format: &Format<'a>,
+    ) -> Result<Self, MessageError> {
+        let operation = original.operation;
+        let amount = format.minor_digits.wire_amount(operation.amount)?;
+        Ok(Self {
+            original,
+            stan: stan(operation),
+            transmitted: transmitted(operation),
+            amount: Digits::of(amount, 12),
+            local: LocalDateTime::of(operation.transmitted_at, zone),
+        })
+    }
 }
 
 /// A moment at the merchant: DE 12 and DE 13.
 struct LocalDateTime {
     time: Digits,
     date: Digits,
+    /// Both, behind the year.
+    with_year: Digits,
 }
 
 impl LocalDateTime {
     fn of(at: UnixMillis, zone: &TimeZone) -> Self {
-        let number = date_time_number(at, zone);
+        let number = local_date_time_number(at, zone);
         Self {
-            time: Digits::of(number % 1_000_000, 6),
+            time: Digits::of(number, 6),
             date: Digits::of(number / 1_000_000, 4),
+            with_year: Digits::of(number, 12),
         }
     }
 }
@@ -90,12 +112,9 @@ impl<'a> Values<'a> {
             country: Digits::of(u64::from(merchant.country_numeric), 3),
             currency: Digits::of(u64::from(operation.amount.currency().numeric()), 3),
             name_location: format.name_location.write(merchant),
-            original: original.map(|original| OriginalValues {
-                original,
-                stan: stan(original.operation),
-                transmitted: transmitted(original.operation),
-                local: LocalDateTime::of(original.operation.transmitted_at, zone),
-            }),
+            original: original
+                .map(|original| OriginalValues::of(original, zone, format))
+                .transpose()?,
             outgoing,
         })
     }
@@ -144,6 +163,7 @@ impl<'a> Values<'a> {
             N::Stan => self.stan.as_str(),
             N::LocalTime => self.local.time.as_str(),
             N::LocalDate => self.local.date.as_str(),
+            N::LocalDateTime => self.local.with_year.as_str(),
             N::Expiry => card()?.expiry_yymm,
             N::Mcc => &merchant.mcc,
             N::Country => self.country.as_str(),
@@ -159,6 +179,7 @@ impl<'a> Values<'a> {
             N::OriginalTransmissionDateTime => self.original()?.transmitted.as_str(),
             N::OriginalLocalTime => self.original()?.local.time.as_str(),
             N::OriginalLocalDate => self.original()?.local.date.as_str(),
+            N::OriginalLocalDateTime => self.original()?.local.with_year.as_str(),
             N::OriginalApprovalCode => return Ok(self.original()?.original.approval_code),
         }))
     }
@@ -189,6 +210,8 @@ impl<'a> Values<'a> {
         let values = self.original()?;
         let operation = values.original.operation;
         let sent = |name| element::find(&operation.sent, name);
+        let institution =
+            |name, de| sent(name).unwrap_or_else(|| self.literal_of_original(operation, de));
         let mut data = ArrayString::new();
         for part in parts {
             let text = match part {
@@ -197,19 +220,28 @@ impl<'a> Values<'a> {
                 OriginalPart::TransmissionDateTime => values.transmitted.as_str(),
                 OriginalPart::LocalTime => sent("12").unwrap_or(values.local.time.as_str()),
                 OriginalPart::LocalDate => sent("13").unwrap_or(values.local.date.as_str()),
-                OriginalPart::AcquiringInstitution => {
-                    sent("32").unwrap_or(self.literal_of_original(operation, 32))
+                OriginalPart::LocalDateTime => {
+                    sent("12").unwrap_or(values.local.with_year.as_str())
                 }
-                OriginalPart::ForwardingInstitution => {
-                    sent("33").unwrap_or(self.literal_of_original(operation, 33))
-                }
+                OriginalPart::Amount => values.amount.as_str(),
+                OriginalPart::NoAmount => "",
+                OriginalPart::AcquiringInstitution
+                | OriginalPart::AcquiringInstitutionWithLength => institution("32", 32),
+                OriginalPart::ForwardingInstitution => institution("33", 33),
             };
             let de = match part {
-                OriginalPart::AcquiringInstitution => 32,
-                _ => 33,
+                OriginalPart::ForwardingInstitution => 33,
+                _ => 32,
             };
-            let zeros = part
-                .width()
+            let length = Digits::of(u64::try_from(text.len()).unwrap_or(u64::MAX), 2);
+            let (prefix, width) = match part {
+                OriginalPart::AcquiringInstitutionWithLength if text.len() <= INSTITUTION => {
+                    (length.as_str(), text.len())
+                }
+                OriginalPart::AcquiringInstitutionWithLength => ("", INSTITUTION),
+                part => ("", part.width()),
+            };
+            let zeros = width
                 .checked_sub(text.len())
                 .ok_or(MessageError::Institution {
                     de,
@@ -217,7 +249,9 @@ impl<'a> Values<'a> {
                 })?;
             let zeros = ZEROS.get(..zeros).unwrap_or_default();
             // The profile's check has counted the widths.
-            let fits = data.try_push_str(zeros).is_ok() && data.try_push_str(text).is_ok();
+            let fits = [prefix, zeros, text]
+                .into_iter()
+                .all(|piece| data.try_push_str(piece).is_ok());
             if !fits {
                 return Err(MessageError::TooLong {
                     expected: ORIGINAL_DATA,
@@ -254,7 +288,7 @@ fn zone_of<'a>(
     }
 }
 
-const ZEROS: &str = match std::str::from_utf8(&[b'0'; INSTITUTION]) {
+const ZEROS: &str = match std::str::from_utf8(&[b'0'; 12]) {
     Ok(zeros) => zeros,
     Err(_) => "",
 };

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use base64::Engine;
 use iso8583::Dialect;
 use iso8583::field::{Format, LengthRule};
+use iso8583::mti::Version;
 use jiff::tz::TimeZone;
 
 use crate::hosts::message::amount::MinorDigits;
 use crate::hosts::message::local_clock::time_zone;
 use crate::hosts::message::name_location::{NAME_LOCATION, NameLocationLayout};
+use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::message::subelements::SubelementWidths;
 use crate::payment::ids::HostId;
 use crate::payment::money::Currency;
@@ -227,14 +229,14 @@ impl Reading<'_> {
         })
     }
 
-    /// Response codes have two characters here: a host that sends others would have every approval taken for
-    /// an answer that says nothing.
+    /// Response codes are as long as the edition's: a host that sends others would have every approval taken
+    /// for an answer that says nothing.
     fn response_code_element(&self, dialect: &Dialect) -> Result<(), ProfileError> {
-        const CODE: u16 = 2;
+        let length = Edition::of(dialect.version()).code_length;
         let field = dialect.field(39);
         let fits = field.is_some_and(|field| {
             field.length() == LengthRule::Fixed
-                && field.max_units() == CODE
+                && usize::from(field.max_units()) == length
                 && matches!(field.format(), Format::An | Format::N | Format::Ans)
         });
         if fits {
@@ -244,7 +246,13 @@ impl Reading<'_> {
             || "none".to_owned(),
             |field| format!("{} of {}", field.format(), field.max_units()),
         );
-        let expected = "DE 39 of exactly two letters or digits (an 2), as in ISO 8583:1987";
+        let expected = match dialect.version() {
+            Version::Iso1993 => "DE 39 of exactly three digits (n 3), as in ISO 8583:1993",
+            _ => {
+                "DE 39 of exactly two letters or digits (an 2), as in ISO 8583:1987 (three digits are \
+                 version = 1993)"
+            }
+        };
         Err(self.fault("dialect", expected, got))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iso8583::mti::{Class, Function};
+use iso8583::mti::{Class, Function, Version};
 use iso8583::{Dialect, Mti};
 
 use crate::hosts::message::contents::Reason;
@@ -175,6 +175,12 @@ impl Check<'_> {
         let mti: Mti = text
             .parse()
             .map_err(|_| self.fault("mti", "a message type of four digits", format!("{text:?}")))?;
+        let version = self.defaults.dialect.version();
+        if mti.version() != version {
+            let digit = if version == Version::Iso1993 { 1 } else { 0 };
+            let expected = format!("{digit}xxx, since the dialect is of that edition");
+            return Err(self.fault("mti", expected, text));
+        }
         let function = match self.file.style {
             Style::Request => (Function::Request, "a request, such as 0100 or 0200"),
             _ => (Function::Advice, "an advice, such as 0220 or 0420"),

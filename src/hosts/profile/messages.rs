@@ -9,6 +9,7 @@ use crate::hosts::message::definition::{MessageProfile, Messages, UnknownRule};
 use crate::hosts::message::match_key::MatchRule;
 use crate::hosts::message::response_codes::ResponseCodes;
 use crate::hosts::message::source::Source;
+use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::message::subelements::SubelementWidths;
 use crate::payment::operation::OperationKind;
 
@@ -29,7 +30,7 @@ pub(super) fn messages(
     let codes = host_reverses(
         reading,
         raw.host_reverses.as_deref(),
-        ResponseCodes::default(),
+        ResponseCodes::of(Edition::of(dialect.version())),
     )?;
     let defaults = Defaults {
         match_rule: match_rule(

@@ -283,6 +283,7 @@ fn institutions<'a>(
 ) -> Result<(), ProfileError> {
     for (part, de) in [
         (OriginalPart::AcquiringInstitution, 32),
+        (OriginalPart::AcquiringInstitutionWithLength, 32),
         (OriginalPart::ForwardingInstitution, 33),
     ] {
         let names_it = |source: &Source| matches!(source, Source::OriginalData(parts) if parts.contains(&part));

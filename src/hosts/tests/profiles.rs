@@ -354,7 +354,12 @@ async fn a_host_that_wants_its_own_numbers_back() {
     let recorded = original.clone();
     let authorization = known::outgoing(&recorded, &merchant);
     original.sent = host.started.hosts.sent_elements(authorization).unwrap();
-    let as_sent = [("3", "000000"), ("32", "000123"), ("42", "ACCEPTOR0000001")];
+    let as_sent = [
+        ("3", "000000"),
+        ("29", "001"),
+        ("32", "000123"),
+        ("42", "ACCEPTOR0000001"),
+    ];
     assert_eq!(
         original.sent,
         as_sent.map(|(name, value)| element(name, value))
@@ -364,10 +369,11 @@ async fn a_host_that_wants_its_own_numbers_back() {
         (3, "000000"),
         (4, "000000001250"),
         (11, "000007"),
-        (12, "101530"),
-        (13, "1121"),
+        (12, "261121101530"),
         (14, "2712"),
-        (22, "812"),
+        (22, "100850100110"),
+        (24, "100"),
+        (29, "001"),
         (32, "000123"),
         (37, "632500000006"),
         (41, "TERM0001"),
@@ -377,17 +383,17 @@ async fn a_host_that_wants_its_own_numbers_back() {
     ];
     let approval = [
         (38, "A1B2C3"),
-        (39, "00"),
-        (48, "002006987654003006111213004012999988887777"),
+        (39, "000"),
+        (48, "002006987654003012261121111213004012999988887777"),
         (63, "003001M"),
     ];
     let end = host
-        .exchange(authorization, "0100", &expected, &approval)
+        .exchange(authorization, "1100", &expected, &approval)
         .await;
     original.kept = kept(end);
     let answered = [
         ("48.002", "987654"),
-        ("48.003", "111213"),
+        ("48.003", "261121111213"),
         ("48.004", "999988887777"),
         ("63", "003001M"),
     ];
@@ -401,20 +407,22 @@ async fn a_host_that_wants_its_own_numbers_back() {
         (3, "000000"),
         (4, "000000001250"),
         (11, "000009"),
-        (12, "101535"),
-        (13, "1121"),
+        (12, "261121101535"),
+        (24, "400"),
+        (25, "4006"),
+        (29, "001"),
         (32, "000123"),
         (37, "632500000006"),
         (38, "A1B2C3"),
         (41, "TERM0001"),
         (42, "ACCEPTOR0000001"),
-        (48, "002006987654003006111213004012999988887777"),
+        (48, "002006987654003012261121111213004012999988887777"),
         (49, "978"),
         (63, "003001M"),
     ];
     // No card is needed.
     let late = Outgoing { card: None, ..late };
-    let end = host.exchange(late, "0420", &expected, &[(39, "00")]).await;
+    let end = host.exchange(late, "1420", &expected, &[(39, "400")]).await;
     assert!(matches!(end, Exchange::Approved { .. }), "{end:?}");
     // After a time-out there was no answer: only the original's own time is left.
     original.kept = Vec::new();
@@ -423,17 +431,26 @@ async fn a_host_that_wants_its_own_numbers_back() {
         (3, "000000"),
         (4, "000000001250"),
         (11, "000009"),
-        (12, "101535"),
-        (13, "1121"),
+        (12, "261121101535"),
+        (24, "400"),
+        (25, "4021"),
+        (29, "001"),
         (32, "000123"),
         (37, "632500000006"),
         (41, "TERM0001"),
         (42, "ACCEPTOR0000001"),
-        (48, "003006101530"),
+        (48, "003012261121101530"),
         (49, "978"),
     ];
+    let unknown = [(39, "914")];
+    let end = host.exchange(time_out, "1420", &expected, &unknown).await;
+    assert!(matches!(end, Exchange::OriginalUnknown { .. }), "{end:?}");
+    let repeat = Outgoing {
+        repeat: true,
+        ..time_out
+    };
     let end = host
-        .exchange(time_out, "0420", &expected, &[(39, "00")])
+        .exchange(repeat, "1421", &expected, &[(39, "400")])
         .await;
     assert!(matches!(end, Exchange::Approved { .. }), "{end:?}");
 }

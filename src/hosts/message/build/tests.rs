@@ -1,4 +1,4 @@
-use crate::hosts::message::contents::CardFields;
+use crate::hosts::message::contents::{CardFields, Original, Reason};
 use crate::hosts::message::source::NamedSource;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::CARD;
@@ -51,6 +51,47 @@ fn a_known_operation_has_known_bytes() {
     let length = u16::try_from(expected.len()).unwrap().to_be_bytes();
     let framed = [&length[..], &expected].concat();
     assert_eq!(frame(&template(), CARD), framed);
+}
+
+/// DE 30 and DE 56 of 1993: the original's amount, and what names the original.
+#[test]
+fn an_original_of_1993_is_named_as_that_edition_wants_it() {
+    let text = include_str!("../../../../hosts/examples/own-numbers.toml")
+        .replace("# The host's own numbers from its answer;", "\
+            30 = { original_data = [\"amount\", \"no_amount\"] }\n\
+            56 = { original_data = [\"mti\", \"stan\", \"local_date_time\", \"acquiring_institution_with_length\"] }\n#");
+    let path = std::path::Path::new("acquirer.toml");
+    let profile = crate::hosts::profile::load::parse(&text, path, path).unwrap();
+    let (original, merchant) = (operation(), merchant());
+    let original = Operation {
+        mti: "1100".parse().unwrap(),
+        sent: sent_elements(
+            authorization(&profile),
+            profile.format(),
+            outgoing(&original, &merchant),
+        )
+        .unwrap(),
+        ..original
+    };
+    let reversal = Outgoing {
+        original: Some(Original::of(&original)),
+        reason: Some(Reason::TimeOut),
+        ..outgoing(&original, &merchant)
+    };
+    let message = profile.messages.get(OperationKind::Reversal).unwrap();
+    let bytes = Encoder::new()
+        .encode(message, profile.format(), reversal)
+        .unwrap();
+    let message = profile.dialect.decode(&bytes[2..]).unwrap();
+    let expected = [
+        (24, "400"),
+        (25, "4021"),
+        (30, "000000001250000000000000"),
+        (56, "110000000726112110153006000123"),
+    ];
+    for (de, expected) in expected {
+        assert_eq!(message.text(de).as_deref(), Some(expected), "DE {de}");
+    }
 }
 
 #[test]

@@ -67,6 +67,12 @@ name = 25 => name = 22
     currency_minor_digits.HUF: expected 0 to 4 digits, got 9
 dialect = "iso1987-bcd" => dialect = { name = "x", base = "iso1987-bcd", fields = { 39 = { max = 3 } } }
     dialect: expected DE 39 of exactly two letters or digits … got an of 3
+dialect = "iso1987-bcd" => dialect = { name = "x", base = "iso1987-bcd", version = 1993 }
+    dialect: expected DE 39 of exactly three digits (n 3), as in ISO 8583:1993, got an of 2
+dialect = "iso1987-bcd" => dialect = { name = "x", base = "iso1987-bcd", version = 2003 }
+    [dialect] … version: expected 1987 or 1993, got 2003
+mti = "0100" => mti = "1100"
+    messages.authorization.mti: expected 0xxx, since the dialect is of that edition, got 1100
 match_key = [7, 11, 37, 41] => match_key = [11, 41]
     match_key: expected 7 or 37 among its DEs, since a STAN (11) comes again
 \n[messages.reversal]\n => \n[messages.undo]\nstyle = "none"\n\n[messages.reversal]\n
