@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iso8583::{Dialect, Framing, Message, MessageBuilder, Mti};
+use iso8583::{Dialect, Framing, Message, MessageBuilder, Mti, mti::Version};
 
 use crate::{
     iso8583_rs_codec::{CodecError, Iso8583RsCodec},
@@ -19,6 +19,11 @@ pub(crate) enum WireCodec {
 }
 
 impl WireCodec {
+    /// Whether its dialect is of ISO 8583:1993.
+    pub(crate) fn is_of_1993(&self) -> bool {
+        matches!(self, Self::Own(dialect) if dialect.version() == Version::Iso1993)
+    }
+
     /// Reads frames, each into a message or into what is wrong with it.
     pub(crate) async fn decode(
         &self,

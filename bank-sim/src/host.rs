@@ -494,10 +494,17 @@ impl Connection {
         self.last_traffic = Instant::now();
         self.echoes_sent = self.echoes_sent % 999_999 + 1;
         let sent_at = transmission_date_time(self.host.clock.now_utc());
-        let mut echo = BankMessage::new(Mti::NETWORK_REQUEST);
+        let mut echo = if self.host.codec.is_of_1993() {
+            let mut echo = BankMessage::new(Mti::NETWORK_REQUEST_1993);
+            echo.set(24, network::ECHO_1993);
+            echo
+        } else {
+            let mut echo = BankMessage::new(Mti::NETWORK_REQUEST);
+            echo.set(70, network::ECHO);
+            echo
+        };
         echo.set(7, sent_at);
         echo.set(11, format!("{:06}", self.echoes_sent));
-        echo.set(70, network::ECHO);
         echo
     }
 

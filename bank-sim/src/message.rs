@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use iso8583::Mti;
+use iso8583::{Mti, mti::Version};
 
 use crate::response_code::ResponseCode;
 
@@ -130,8 +130,36 @@ impl BankMessage {
                 answer.set(*de, value);
             }
         }
-        answer.set(39, code.as_str());
+        if self.is_of_1993() {
+            answer.set(39, code.action_code(self.mti.class()));
+        } else {
+            answer.set(39, code.as_str());
+        }
         Some(answer)
+    }
+
+    /// Whether it is a message of ISO 8583:1993; all others are of 1987.
+    pub(crate) fn is_of_1993(&self) -> bool {
+        self.mti.version() == Version::Iso1993
+    }
+
+    /// A message of 1993 as 1987 says it, with the elements that an issuer reads. DE 90 is the sender's matter.
+    pub(crate) fn in_1987(&self) -> Self {
+        let [_, class, function, origin] = self.mti.digits();
+        let mti = Mti::from_digits([0, class, function, origin]);
+        let mut message = Self::new(mti.unwrap_or(self.mti));
+        for de in [2, 3, 4, 7, 11, 14, 32, 33, 37, 38, 41, 42, 48, 49, 52, 55] {
+            if let Some(value) = self.get(de) {
+                message.set(de, value);
+            }
+        }
+        if let Some((_year, rest)) = self.get(12).and_then(|local| local.split_at_checked(2))
+            && let Some((date, time)) = rest.split_at_checked(4)
+        {
+            message.set(12, time);
+            message.set(13, date);
+        }
+        message
     }
 }
 
@@ -169,10 +197,10 @@ pub(crate) struct Unreadable {
 
 /// The data elements that every answer to a financial message carries back when the request had them.
 /// DE 2 and everything secret (14, 35, 48, 52, 55) stay out.
-pub(crate) const ECHOED_DES: &[u8] = &[3, 4, 7, 11, 12, 13, 32, 33, 37, 41, 42, 49, 90];
+pub(crate) const ECHOED_DES: &[u8] = &[3, 4, 7, 11, 12, 13, 24, 32, 33, 37, 41, 42, 49, 56, 90];
 
 /// The data elements that an answer to a network management message carries back.
-pub(crate) const ECHOED_NETWORK_DES: &[u8] = &[7, 11, 12, 13, 32, 33, 37, 70];
+pub(crate) const ECHOED_NETWORK_DES: &[u8] = &[7, 11, 12, 13, 24, 32, 33, 37, 70];
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use iso8583::mti::Class;
+
 /// A response code as it stands in DE 39: two characters.
 ///
 /// Not an enum: a host may be told to answer with a code that no table lists.
@@ -76,6 +78,40 @@ impl ResponseCode {
     pub fn as_str(&self) -> &str {
         // Only `new` and the constants make one, so it is always ASCII.
         str::from_utf8(&self.0).unwrap_or("96")
+    }
+
+    /// The action code of ISO 8583:1993 that says the same in the answer to a message of this class.
+    pub(crate) fn action_code(self, class: Class) -> &'static str {
+        match (&self.0, class) {
+            (b"00", Class::Reversal) => "400",
+            (b"00", Class::NetworkManagement) => "800",
+            (b"00", _) => "000",
+            (b"03", _) => "109",
+            (b"04", _) => "200",
+            (b"12", _) => "902",
+            (b"13", _) => "110",
+            (b"14" | b"15", _) => "111",
+            (b"25", _) => "914",
+            (b"30", _) => "904",
+            (b"41", _) => "208",
+            (b"43", _) => "209",
+            (b"51", _) => "116",
+            (b"54", _) => "101",
+            (b"55", _) => "117",
+            (b"57", _) => "119",
+            (b"58", _) => "120",
+            (b"59", _) => "102",
+            (b"61", _) => "121",
+            (b"62", _) => "104",
+            (b"63" | b"N7", _) => "122",
+            (b"65", _) => "123",
+            (b"68", _) => "911",
+            (b"75", _) => "106",
+            (b"91", _) => "907",
+            (b"94", _) => "913",
+            (b"96", _) => "909",
+            _ => "100",
+        }
     }
 
     /// Whether this is an approval, `00`.

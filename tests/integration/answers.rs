@@ -1,6 +1,8 @@
 //! Authorizations that a bank answers, each in its own way: every test card, every token, every amount
 //! that provokes an answer.
 
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
+use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use bank_sim::test_cards::{PROVOKING_AMOUNTS, TEST_CARDS};
 use futures_util::future::join_all;
@@ -16,10 +18,68 @@ use crate::sealing::card;
 use crate::unknown_outcomes::assert_owes_a_reversal;
 
 on_both_engines!(
+    what_amount_and_code_say_together_is_what_the_merchant_is_told,
     every_test_card_ends_as_documented,
     every_test_token_ends_as_its_card_does,
     every_amount_that_provokes_an_answer_gets_it,
 );
+
+/// What an answer is changed to, and what becomes of the payment: an approval of another amount is none, and a
+/// copy may be approved.
+async fn what_amount_and_code_say_together_is_what_the_merchant_is_told(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let address = switch.banks.control_address().expect("a control API");
+    let mut control = ControlServiceClient::connect(format!("http://{address}"))
+        .await
+        .expect("the control API");
+    let pending = |reason| (State::Authorizing, Some(reason), None);
+    let declined = |reason, advice| (State::Declined, None, Some((reason, advice)));
+    use pb::PendingReason::{AmountDiffers, DuplicateAtBank};
+    let table = [
+        (4, "000000000500", pending(AmountDiffers)),
+        (4, "000000000000", pending(AmountDiffers)),
+        (49, "", (State::Authorized, None, None)),
+        (39, "10", pending(AmountDiffers)),
+        (39, "32", pending(AmountDiffers)),
+        (39, "94", pending(DuplicateAtBank)),
+        (39, "25", pending(pb::PendingReason::AnswerNotUnderstood)),
+        (
+            39,
+            "R1",
+            declined(Reason::StoppedByCardholder, Advice::DoNotRetry),
+        ),
+        (
+            39,
+            "1A",
+            declined(Reason::AuthenticationRequired, Advice::Authenticate),
+        ),
+    ];
+    for (amount_minor, (de, value, (state, pending, decline))) in (20_001..).zip(table) {
+        let fault = bank_sim::control::pb::Fault {
+            host: "acquirer".into(),
+            mti: "0100".into(),
+            amount: Some(amount_minor),
+            times: 1,
+            what: Some(What::Change(bank_sim::control::pb::Change {
+                de,
+                value: value.into(),
+            })),
+            ..bank_sim::control::pb::Fault::default()
+        };
+        let fault = bank_sim::control::pb::InjectFaultRequest { fault: Some(fault) };
+        control.inject_fault(fault).await.expect("a fault");
+        let request = pay_with("pm_test_visa", amount_minor, "EUR");
+        let payment = authorize(&mut payments, request).await;
+        assert_eq!(payment.state(), state, "DE {de} = {value}: {payment:?}");
+        let told = payment.decline.as_ref();
+        let told = told.map(|decline| (decline.reason(), decline.advice()));
+        assert_eq!(told, decline, "DE {de} = {value}");
+        if let Some(reason) = pending {
+            assert_owes_a_reversal(&switch, &payment, reason).await;
+        }
+    }
+}
 
 /// A test card, what becomes of it, and why.
 type Documented = (&'static str, State, &'static str, Option<(Reason, Advice)>);

@@ -150,7 +150,7 @@ impl Acquirer {
         let own = ExchangeKey::of(request, kind).map_err(format_error)?;
         let original = match kind {
             MessageKind::Authorization | MessageKind::Financial => None,
-            MessageKind::FinancialAdvice if request.get(90).is_none() => None,
+            MessageKind::FinancialAdvice if !ExchangeKey::has_original(request) => None,
             _ => Some(ExchangeKey::of_original(request).map_err(format_error)?),
         };
         let link = self.route(pan).ok_or(Refused(ResponseCode::INVALID_CARD))?;
@@ -160,7 +160,7 @@ impl Acquirer {
         let place = self.place_on_link(link, own, original)?;
         Ok(Forwardable {
             link,
-            message: self.outgoing(request, &place),
+            message: self.outgoing(request, &place, original),
             own,
             is_repeat: place.is_repeat,
         })
@@ -229,9 +229,20 @@ impl Acquirer {
 
     /// The message as it goes to the issuer: the acquirer's own DE 7 and 11, its id as forwarding
     /// institution (33) and, where the switch named none, as acquiring institution (32), DE 90 in
-    /// the link's terms; everything else as it came, DE 37, 41 and 42 above all.
-    fn outgoing(&self, request: &BankMessage, place: &PlaceOnLink) -> BankMessage {
-        let mut message = request.clone();
+    /// the link's terms; everything else as it came, DE 37, 41 and 42 above all. Issuers speak the edition of
+    /// 1987.
+    fn outgoing(
+        &self,
+        request: &BankMessage,
+        place: &PlaceOnLink,
+        original: Option<ExchangeKey>,
+    ) -> BankMessage {
+        let is_of_1993 = request.is_of_1993();
+        let mut message = if is_of_1993 {
+            request.in_1987()
+        } else {
+            request.clone()
+        };
         message.set_header(&[]);
         message.set(7, place.own.transmitted);
         message.set(11, place.own.stan);
@@ -239,11 +250,16 @@ impl Acquirer {
             message.set(32, &self.institution_id);
         }
         message.set(33, &self.institution_id);
-        if let Some(original) = &place.original
-            && let Some(mti) = request.get(90).and_then(<[u8]>::first_chunk::<4>)
-        {
+        let as_named = |named: ExchangeKey| OnLink {
+            stan: named.stan,
+            transmitted: named.transmitted,
+        };
+        let on_link = place
+            .original
+            .or_else(|| original.filter(|_| is_of_1993).map(as_named));
+        if let (Some(named), Some(original)) = (original, on_link) {
             let mut original_data = Vec::with_capacity(42);
-            original_data.extend_from_slice(mti);
+            original_data.extend_from_slice(named.kind.mti().as_bytes());
             original_data.extend_from_slice(&original.stan);
             original_data.extend_from_slice(&original.transmitted);
             for institution in [message.text(32).unwrap_or_default(), &self.institution_id] {

@@ -35,6 +35,14 @@ impl SimConfig {
             }
         }
         for issuer in &self.issuers {
+            if !issuer.dialect.starts_with("iso1987") {
+                return Err(ConfigError::Invalid {
+                    host: issuer.name.clone(),
+                    setting: "dialect",
+                    expected: "a dialect of 1987; only the acquirer speaks that of 1993",
+                    got: issuer.dialect.clone(),
+                });
+            }
             check_cards(issuer)?;
         }
         if let Some(control) = &self.control

@@ -62,7 +62,7 @@ impl MessageKind {
     }
 }
 
-/// The key of an exchange: kind, STAN, DE 7, RRN and terminal.
+/// The key of an exchange: kind, STAN, DE 7 (of a message of 1993 the same places of DE 12), RRN and terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ExchangeKey {
     pub(crate) kind: MessageKind,
@@ -75,7 +75,13 @@ pub(crate) struct ExchangeKey {
 impl ExchangeKey {
     /// The key of a message, from DE 11, 7, 37 and 41.
     pub(crate) fn of(message: &BankMessage, kind: MessageKind) -> Result<Self, FormatError> {
-        Self::of_time(message, kind, digits(message, 7)?)
+        let transmitted = if message.is_of_1993() {
+            let [_, _, date_time @ ..]: [u8; 12] = digits(message, 12)?;
+            date_time
+        } else {
+            digits(message, 7)?
+        };
+        Self::of_time(message, kind, transmitted)
     }
 
     /// The key of a message at a host with these rules: NPS goes by local time and date (DE 12 and 13).
@@ -105,36 +111,50 @@ impl ExchangeKey {
         })
     }
 
-    /// The key of the original that DE 90 names; the RRN (DE 37) and the terminal (DE 41) of the
+    /// Whether a message names an original.
+    pub(crate) fn has_original(message: &BankMessage) -> bool {
+        message.get(original_element(message)).is_some()
+    }
+
+    /// The key of the original that DE 90 (in 1993 DE 56) names; the RRN (DE 37) and the terminal (DE 41) of the
     /// message are the original's.
     pub(crate) fn of_original(message: &BankMessage) -> Result<Self, FormatError> {
-        let original: [u8; 42] = digits(message, 90)?;
-        let part = |range: std::ops::Range<usize>| {
-            original.get(range).ok_or(FormatError {
-                de: 90,
-                expected: "42 digits",
-            })
+        let de = original_element(message);
+        let malformed = FormatError {
+            de,
+            expected: "message type, STAN and date and time of an original",
         };
+        let original = message
+            .get(de)
+            .filter(|data| data.iter().all(u8::is_ascii_digit));
+        let part = |range: std::ops::Range<usize>| {
+            original
+                .and_then(|original| original.get(range))
+                .ok_or(malformed)
+        };
+        // DE 56 has the year in front of month and day.
+        let transmitted = if message.is_of_1993() { 12..22 } else { 10..20 };
         let kind = str::from_utf8(part(0..4)?)
             .ok()
             .and_then(|mti| MessageKind::of(mti.parse().ok()?))
             .filter(|kind| *kind != MessageKind::Reversal);
         let kind = kind.ok_or(FormatError {
-            de: 90,
-            expected: "an original MTI of 0100, 0200 or 0220",
+            de,
+            expected: "an original MTI of x100, x200 or x220",
         })?;
-        let unreachable = |_| FormatError {
-            de: 90,
-            expected: "42 digits",
-        };
         Ok(Self {
             kind,
-            stan: part(4..10)?.try_into().map_err(unreachable)?,
-            transmitted: part(10..20)?.try_into().map_err(unreachable)?,
+            stan: part(4..10)?.try_into().map_err(|_| malformed)?,
+            transmitted: part(transmitted)?.try_into().map_err(|_| malformed)?,
             rrn: exactly(message, 37)?,
             terminal: exactly(message, 41)?,
         })
     }
+}
+
+/// The data element that names an original.
+fn original_element(message: &BankMessage) -> u8 {
+    if message.is_of_1993() { 56 } else { 90 }
 }
 
 /// A data element that is missing or malformed: the message is answered with 30.
@@ -172,7 +192,7 @@ impl CardRequest {
         let processing_code: [u8; 6] = digits(message, 3)?;
         let [first, second, ..] = processing_code;
         let original = match kind {
-            MessageKind::FinancialAdvice if message.get(90).is_some() => {
+            MessageKind::FinancialAdvice if ExchangeKey::has_original(message) => {
                 Some(ExchangeKey::of_original(message)?)
             }
             _ => None,

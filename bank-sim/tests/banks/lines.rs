@@ -2,10 +2,80 @@
 
 use std::time::Duration;
 
-use iso8583::Mti;
+use iso8583::{MessageBuilder, Mti};
 
 use crate::harness::Banks;
 use crate::switch::BINARY_2;
+
+const PAN: &str = "4111111111111111";
+
+/// A switch that speaks ISO 8583:1993: sign-on, a hold, its reversal and the repeat of that, an original that
+/// nobody knows.
+#[tokio::test]
+async fn an_acquirer_understands_the_edition_of_1993() {
+    let banks = Banks::start_with(|config| {
+        config.acquirer.as_mut().unwrap().dialect = "iso1993-ascii".to_owned();
+    })
+    .await;
+    let mut switch = banks.unsigned_switch().await;
+    let mut message = MessageBuilder::new(Mti::NETWORK_REQUEST_1993);
+    message
+        .text(11, "000001")
+        .text(12, "261121120000")
+        .text(24, "801");
+    let answer = switch.ask(&message).await;
+    assert_eq!(
+        (answer.mti.as_str(), answer.text(39)),
+        ("1814", Some("800"))
+    );
+
+    let mut hold = MessageBuilder::new("1100".parse().unwrap());
+    hold.text(2, PAN)
+        .text(3, "000000")
+        .number(4, 1250)
+        .text(11, "000002")
+        .text(12, "261121120000")
+        .text(14, "3012")
+        .text(22, "100850100110")
+        .text(24, "100")
+        .text(32, "123456")
+        .text(37, "632512000002")
+        .text(41, "TERM0001")
+        .text(42, "MERCHANT0000001")
+        .text(48, "9203123")
+        .text(49, "978");
+    let answer = switch.ask(&hold).await;
+    assert_eq!(
+        (answer.mti.as_str(), answer.text(39)),
+        ("1110", Some("000"))
+    );
+    assert_eq!(answer.text(12), Some("261121120000"));
+    assert_eq!(banks.held("issuer-a", PAN, "EUR"), 1250);
+    assert_eq!(switch.ask(&hold).await.text(39), Some("913"));
+
+    let mut reversal = hold.clone();
+    reversal.set_mti("1420".parse().unwrap());
+    for de in [14, 22, 48] {
+        reversal.remove(de);
+    }
+    reversal
+        .text(11, "000003")
+        .text(24, "400")
+        .text(25, "4021")
+        .text(56, "110000000226112112000006123456");
+    let answer = switch.ask(&reversal).await;
+    assert_eq!(
+        (answer.mti.as_str(), answer.text(39)),
+        ("1430", Some("400"))
+    );
+    assert_eq!(banks.held("issuer-a", PAN, "EUR"), 0);
+    reversal.set_mti("1421".parse().unwrap());
+    assert_eq!(switch.ask(&reversal).await.text(39), Some("400"));
+    reversal
+        .text(11, "000004")
+        .text(56, "110000009926112112000006123456");
+    assert_eq!(switch.ask(&reversal).await.text(39), Some("914"));
+}
 
 #[tokio::test]
 async fn payments_are_refused_before_sign_on_and_after_sign_off_and_echo_is_always_answered() {
@@ -241,7 +311,7 @@ async fn an_idle_host_sends_echoes_and_answers_no_answer() {
     let echo = switch.receive().await;
     assert_eq!((echo.mti.as_str(), echo.text(70)), ("0800", Some("301")));
     // An answer that nobody waits for; were it answered, the next message would be that answer.
-    let mut answer = iso8583::MessageBuilder::new(Mti::NETWORK_RESPONSE);
+    let mut answer = MessageBuilder::new(Mti::NETWORK_RESPONSE);
     answer
         .text(7, "1121120000")
         .text(11, "999999")
