@@ -40,7 +40,9 @@ fn build(builder: &mut MessageBuilder, chip: &[u8]) {
 
 fn codec(criterion: &mut Criterion) {
     let chip = [0x5A; 143];
-    for name in Dialect::builtin_names() {
+    // The message is one of 1987.
+    let of_1987 = |name: &&&str| name.starts_with("iso1987");
+    for name in Dialect::builtin_names().iter().filter(of_1987) {
         let dialect = Dialect::builtin(name).expect("a built-in dialect");
         let mut builder = MessageBuilder::new(Mti::AUTHORIZATION_REQUEST);
         build(&mut builder, &chip);

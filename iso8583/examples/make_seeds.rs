@@ -23,6 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("sign-on", sign_on()),
     ];
     for (pick, name) in (0_u8..).zip(Dialect::builtin_names()) {
+        if !name.starts_with("iso1987") {
+            // The messages are of that edition.
+            continue;
+        }
         let dialect = Dialect::builtin(name).ok_or("a built-in dialect is missing")?;
         for (kind, message) in &messages {
             let mut seed = vec![pick];

@@ -53,7 +53,7 @@ fn mutate(random: &mut Random, valid: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// A valid 0100 with fields of every kind.
+/// A valid message with fields of every kind, which both editions have.
 pub(crate) fn authorization(dialect: &Dialect) -> Vec<u8> {
     let mut builder = MessageBuilder::new(Mti::AUTHORIZATION_REQUEST);
     builder
@@ -63,8 +63,7 @@ pub(crate) fn authorization(dialect: &Dialect) -> Vec<u8> {
         .text(7, "1121204500")
         .number(11, 42)
         .text(14, "2512")
-        .number(22, 51)
-        .text(28, "C00000025")
+        .number(23, 51)
         .text(32, "12345678901")
         .text(35, "371449635398431=2512101")
         .text(37, "632520000042")
@@ -74,6 +73,7 @@ pub(crate) fn authorization(dialect: &Dialect) -> Vec<u8> {
         .number(49, 978)
         .bytes(52, &hex("0123456789ABCDEF"))
         .bytes(55, &hex("9F2701808A023030"))
+        .text(97, "C0000000000000025")
         .text(100, "123456")
         .text(102, "DE1234567890");
     let mut frame = Vec::new();
