@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{Original, Reason};
 use crate::hosts::message::meaning::Meaning;
-use crate::hosts::message::response_codes::ends_the_debt;
+use crate::hosts::message::meaning::ends_the_debt;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
 use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
@@ -99,7 +99,7 @@ impl Operations {
         let approval_code = late.approval_code.clone();
         self.store.record_late_response(late).await?;
         match exchange {
-            Exchange::Declined { decline, .. } if ends_the_debt(decline.response_code) => {
+            Exchange::Declined { decline, .. } if ends_the_debt(decline.reason) => {
                 self.end_debt(&operation, decline).await
             }
             Exchange::Declined { .. } | Exchange::NotSent(_) => Ok(()),

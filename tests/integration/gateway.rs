@@ -4,6 +4,7 @@
 //! given the configuration and the profile that it reads.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -70,7 +71,7 @@ pub(crate) struct Gateway {
     pub(crate) process: Process,
     pub(crate) folder: TempFolder,
     ca: Vec<u8>,
-    _banks: RunningSim,
+    _banks: Option<RunningSim>,
 }
 
 impl Gateway {
@@ -80,6 +81,24 @@ impl Gateway {
         merchants: &[&str],
         change: impl FnOnce(&mut SimConfig),
     ) -> Self {
+        let template = include_str!("../../hosts/acquirer.toml");
+        let started = Self::start_before(user, merchants, template, async |certificates| {
+            let banks = banks(certificates, change).await;
+            (banks.address("acquirer").expect("an address"), banks)
+        });
+        let (mut gateway, banks) = started.await;
+        gateway._banks = Some(banks);
+        gateway
+    }
+
+    /// Starts it with one host of this profile, whose address is that of a bank that is made once the
+    /// certificates are there.
+    pub(crate) async fn start_before<B>(
+        user: User,
+        merchants: &[&str],
+        profile: &str,
+        bank: impl AsyncFnOnce(&Path) -> (SocketAddr, B),
+    ) -> (Self, B) {
         let folder = TempFolder::new("gateway");
         let at = |name: &str| folder.path().join(name);
         let mut program = asked_for().unwrap_or_else(|| PROGRAM.into());
@@ -101,18 +120,16 @@ impl Gateway {
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         };
         succeed(&["certs"]);
-        let banks = banks(&at("certs/dev"), change).await;
-        let acquirer = banks.address("acquirer").expect("an address").to_string();
+        let (address, bank) = bank(&at("certs/dev")).await;
         std::fs::create_dir(at("hosts")).expect("a folder");
         let write = |older: bool| {
             let (profile, environment, card) = if older {
                 let profile = include_str!("older/acquirer.toml");
                 (profile, "", "[card]\ntest_payment_methods = true\n")
             } else {
-                let profile = include_str!("../../hosts/acquirer.toml");
                 (profile, "environment = \"test\"\n", "")
             };
-            let profile = profile.replace("127.0.0.1:7001", &acquirer);
+            let profile = profile.replace("127.0.0.1:7001", &address.to_string());
             std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
             let config = format!("{environment}{card}[merchant_api]\nlisten = \"127.0.0.1:0\"\n");
             std::fs::write(at("payswitch.toml"), config).expect("a configuration");
@@ -160,15 +177,16 @@ impl Gateway {
             serde_json::from_str(&std::fs::read_to_string(at("ready.json")).ok()?).ok()
         })
         .await;
-        Self {
+        let gateway = Self {
             ready,
             api_keys,
             log,
-            _banks: banks,
+            _banks: None,
             process,
             ca: std::fs::read(at("certs/dev/gateway-ca.pem")).expect("the root"),
             folder,
-        }
+        };
+        (gateway, bank)
     }
 
     pub(crate) async fn connect(&self) -> Channel {

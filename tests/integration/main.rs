@@ -38,6 +38,7 @@ mod memory;
 mod nps;
 mod operators;
 mod ordering;
+mod other_hosts;
 mod program;
 mod refusing_callers;
 mod refusing_cards;

@@ -41,6 +41,17 @@ impl Meaning {
     }
 }
 
+/// Whether a decline that comes late says for certain that nothing is held. One for a fault on the way does not:
+/// the issuer may have approved, or approves later.
+#[must_use]
+pub fn ends_the_debt(reason: DeclineReason) -> bool {
+    use DeclineReason as R;
+    !matches!(
+        reason,
+        R::IssuerUnavailable | R::BankError | R::DuplicateTransmission
+    )
+}
+
 /// The advice that goes with a reason where a profile gives none.
 #[must_use]
 pub const fn usual_advice(reason: DeclineReason) -> DeclineAdvice {

@@ -22,16 +22,6 @@ pub enum Unlisted {
     Approved,
 }
 
-/// Codes that say "declined" and do not say what became of the original: it may be approved on another way, or
-/// later.
-const NO_END_OF_A_DEBT: [&str; 5] = ["21", "25", "91", "94", "96"];
-
-/// Whether a decline that comes late says for certain that nothing is held.
-#[must_use]
-pub fn ends_the_debt(code: ResponseCode) -> bool {
-    !NO_END_OF_A_DEBT.contains(&code.as_str())
-}
-
 /// The meaning of each response code at one host, in the answers to one kind of message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseCodes {
