@@ -13,6 +13,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod custody;
 mod database;
 mod demo;
 mod gateway;
