@@ -26,8 +26,6 @@ pub const GATEWAY_NAME: &str = "payswitch.test";
 pub const MERCHANT_URI_PREFIX: &str = "payswitch://merchant/";
 /// What an operator's name in its certificate begins with: exactly one SAN URI has this form.
 pub const OPERATOR_URI_PREFIX: &str = "payswitch://operator/";
-/// The bank hosts that have a private root each.
-pub const HOSTS: [&str; 3] = ["acquirer", "issuer-a", "issuer-b"];
 /// What follows a host's name in its certificate.
 pub const HOST_DOMAIN: &str = ".bank.test";
 /// How long a root is good for, in days.
@@ -69,12 +67,6 @@ impl Identity {
         &self.certificate_pem
     }
 
-    /// The private key, PKCS #8 DER.
-    #[must_use]
-    pub fn pkcs8(&self) -> &[u8] {
-        &self.pkcs8
-    }
-
     /// The private key, PKCS #8 in PEM.
     #[must_use]
     pub fn key_pem(&self) -> Zeroizing<Vec<u8>> {
@@ -112,7 +104,7 @@ impl fmt::Debug for Root {
 /// The certificates around one bank host.
 #[derive(Debug)]
 pub struct HostPki {
-    /// The host's name: one of [`HOSTS`].
+    /// The host's name: `acquirer`, `issuer-a` or `issuer-b`.
     pub name: &'static str,
     /// Its private root.
     pub root: Root,
@@ -120,14 +112,6 @@ pub struct HostPki {
     pub server: Identity,
     /// The one that connects to it: the gateway to the acquirer, the acquirer to an issuer.
     pub client: Identity,
-}
-
-impl HostPki {
-    /// The name in the host's certificate.
-    #[must_use]
-    pub fn server_name(&self) -> String {
-        format!("{}{HOST_DOMAIN}", self.name)
-    }
 }
 
 /// All certificates of a development machine.
@@ -208,7 +192,7 @@ impl DevelopmentPki {
         })
     }
 
-    /// The bank hosts, in the order of [`HOSTS`].
+    /// The bank hosts: the acquirer, then the issuers.
     #[must_use]
     pub fn hosts(&self) -> [&HostPki; 3] {
         [&self.acquirer, &self.issuer_a, &self.issuer_b]

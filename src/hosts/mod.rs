@@ -7,14 +7,14 @@
 //! - [`line`]: connections to a host: what is sent, received and waited for on each.
 //! - [`exchange`]: the outcome of a request; [`notice`]: answers that decided nothing, and the quarantine.
 //! - [`service`]: a host is signed off and on by operators, and asked for an echo.
-//! - [`status`]: the state of each line; [`tap`]: a copy of the messages that pass, for the demo.
+//! - [`status`]: the state of each line.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -38,7 +38,6 @@ pub mod profile;
 pub mod routing;
 pub mod service;
 pub mod status;
-pub mod tap;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -60,16 +59,10 @@ use profile::load;
 use profile::reading::ProfileError;
 use routing::{Route, RouteError};
 use status::{HostStatus, Load, StatusBoard};
-use tap::TappedMessage;
-
-/// Messages that a slow reader of the tap may be behind before it loses some.
-const TAP_MESSAGES: usize = 1024;
 
 /// Options of [`Hosts::start`].
 #[derive(Clone, Default)]
 pub struct HostsOptions {
-    /// Whether messages are copied to [`Hosts::tap`]. Their bytes are clear: for the demo only.
-    pub tap: bool,
     /// How the private keys of client certificates are read; without it they are plain files.
     pub key_loader: Option<Arc<KeyLoader>>,
 }
@@ -107,7 +100,6 @@ pub enum HostsError {
 pub struct Hosts {
     hosts: Vec<Host>,
     board: Arc<StatusBoard>,
-    tap: Option<broadcast::Sender<TappedMessage>>,
     draining: AtomicBool,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
@@ -135,7 +127,6 @@ impl Hosts {
         random: Random,
         notices: mpsc::Sender<HostNotice>,
     ) -> Result<Self, HostsError> {
-        let tap = options.tap.then(|| broadcast::Sender::new(TAP_MESSAGES));
         let mut checked = Vec::with_capacity(profiles.len());
         for profile in profiles {
             let tls = check(&profile, &checked, options.key_loader.as_deref())?;
@@ -165,7 +156,6 @@ impl Hosts {
                     board: Arc::clone(&board),
                     clock: Arc::clone(&clock),
                     notices: notices.clone(),
-                    tap: tap.clone(),
                 };
                 let (handle, line) = line::open_line(
                     &profile,
@@ -184,7 +174,6 @@ impl Hosts {
         Ok(Self {
             hosts,
             board,
-            tap,
             draining: AtomicBool::new(false),
             tasks: tokio::sync::Mutex::new(tasks),
         })
@@ -363,12 +352,6 @@ impl Hosts {
         let in_time = tokio::time::timeout(timeout, all).await.is_ok();
         tasks.shutdown().await;
         in_time
-    }
-
-    /// A copy of every message from now on; `None` unless [`HostsOptions::tap`] was set.
-    #[must_use]
-    pub fn tap(&self) -> Option<broadcast::Receiver<TappedMessage>> {
-        self.tap.as_ref().map(broadcast::Sender::subscribe)
     }
 }
 

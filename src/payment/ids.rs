@@ -53,9 +53,6 @@ macro_rules! prefixed_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// What comes before the 26 characters.
-            pub const PREFIX: &'static str = $prefix;
-
             /// An identifier made at `now` from 80 random bits.
             #[must_use]
             pub fn from_parts(now: UnixMillis, random: [u8; 10]) -> Self {

@@ -8,7 +8,6 @@ use zeroize::Zeroize;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::status::LineState;
-use crate::hosts::tap::Direction;
 use crate::payment::decline::FailureReason;
 
 use super::fault::LineFault;
@@ -180,10 +179,6 @@ impl<'a> Connection<'a> {
                 deadline,
             };
             self.outbound.push(&frame, now, times);
-            let payload = self.line.profile.framing.prefix.bytes();
-            self.line
-                .report
-                .tap(Direction::ToHost, frame.get(payload..).unwrap_or_default());
         }
     }
 
@@ -257,18 +252,14 @@ impl<'a> Connection<'a> {
         let written = self.outbound.write(&profile.framing, |out| {
             profile.dialect.encode(&self.builder, out)
         });
-        let frame = match written {
-            Ok(frame) => frame,
-            Err(OutboundError::Backlog) => return Err(LineFault::WriteBacklog),
-            Err(OutboundError::Frame(error)) => {
-                return Err(LineFault::NetworkRequest {
-                    function,
-                    detail: error.to_string(),
-                });
-            }
-        };
-        self.line.report.tap(Direction::ToHost, frame);
-        Ok(())
+        match written {
+            Ok(_) => Ok(()),
+            Err(OutboundError::Backlog) => Err(LineFault::WriteBacklog),
+            Err(OutboundError::Frame(error)) => Err(LineFault::NetworkRequest {
+                function,
+                detail: error.to_string(),
+            }),
+        }
     }
 
     /// Whether nothing is to be written and no answer is waited for.

@@ -15,7 +15,6 @@ use crate::hosts::message::answer::{approval_code_of, outcome_of, response_code_
 use crate::hosts::message::match_key::ReceivedKey;
 use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::notice::QuarantineReason;
-use crate::hosts::tap::Direction;
 
 use super::connection::{Connection, NetworkRequest, Phase, Stop};
 use super::fault::LineFault;
@@ -61,7 +60,6 @@ impl Connection<'_> {
             // Some hosts keep a line open with empty frames.
             return Ok(());
         }
-        self.line.report.tap(Direction::FromHost, frame);
         let dialect = Arc::clone(&self.line.profile.dialect);
         match dialect.decode(frame) {
             Ok(message) => self.receive_message(&message, now),

@@ -7,7 +7,7 @@
 //!   echo, sign-off.
 //! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
 //! - [`orders`]: what operators ask of the line.
-//! - [`report`]: tells the status board, the store, the log and the tap what happens.
+//! - [`report`]: tells the status board, the store and the log what happens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,10 +1,9 @@
-//! Reports the events of a line: to the status board, the store, the log and the tap.
+//! Reports the events of a line: to the status board, the store and the log.
 
 use std::sync::Arc;
 
 use iso8583::{FramingError, Message, masked};
-use tokio::sync::{broadcast, mpsc};
-use zeroize::Zeroizing;
+use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::payment::decline::ResponseCode;
@@ -16,7 +15,6 @@ use crate::hosts::message::match_key::{ReceivedKey, rrn_of, stan_of};
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
 use crate::hosts::profile::HostProfile;
 use crate::hosts::status::{LineState, StatusBoard};
-use crate::hosts::tap::{Direction, TappedMessage};
 
 use super::fault::LineFault;
 
@@ -30,7 +28,6 @@ pub(in crate::hosts) struct Reporter {
     pub(in crate::hosts) board: Arc<StatusBoard>,
     pub(in crate::hosts) clock: Arc<dyn Clock>,
     pub(in crate::hosts) notices: mpsc::Sender<HostNotice>,
-    pub(in crate::hosts) tap: Option<broadcast::Sender<TappedMessage>>,
 }
 
 impl Reporter {
@@ -142,21 +139,5 @@ impl Reporter {
             detail: error.to_string(),
         };
         self.quarantine(None, &[], reason);
-    }
-
-    /// Copies a message for the listeners of the tap.
-    pub(super) fn tap(&self, direction: Direction, bytes: &[u8]) {
-        if let Some(tap) = &self.tap
-            && tap.receiver_count() > 0
-        {
-            // It fails when the last listener is gone.
-            let _ = tap.send(TappedMessage {
-                host_id: self.profile.host_id,
-                direction,
-                dialect: Arc::clone(&self.profile.dialect),
-                bytes: Arc::new(Zeroizing::new(bytes.to_vec())),
-                at: self.clock.now(),
-            });
-        }
     }
 }

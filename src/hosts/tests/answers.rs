@@ -7,7 +7,6 @@ use super::*;
 use crate::hosts::message::contents::Outgoing;
 use crate::hosts::message::match_key::KeyField;
 use crate::hosts::notice::QuarantineReason;
-use crate::hosts::tap::Direction;
 use crate::hosts::tests::bank::answer;
 use crate::payment::decline::{DeclineReason, FailureReason, UnknownReason};
 
@@ -350,38 +349,4 @@ async fn nothing_is_sent_with_less_time_left_than_the_bank_needs() {
     assert_eq!(request.text_of(11).as_deref(), Some("000008"));
     line.write(&answer(&request, "00")).await;
     assert!(is_approved(&end_of(payment).await));
-}
-
-#[tokio::test]
-async fn the_tap_sees_both_ways_and_shows_no_card() {
-    let bank = Bank::start().await;
-    let options = HostsOptions {
-        tap: true,
-        ..HostsOptions::default()
-    };
-    let started = Started::with(bank.profile(), options);
-    let mut tap = started.hosts.tap().unwrap();
-    let mut line = bank.accept_signed_on().await;
-    assert!(started.hosts.ready(TEST_TIMEOUT).await);
-    let payment = started.pay(6);
-    let request = line.read_request().await;
-    line.write(&answer(&request, "00")).await;
-    end_of(payment).await;
-    let mut seen = Vec::new();
-    while let Ok(message) = tap.try_recv() {
-        let shown = format!(
-            "{message:?} {:?} {}",
-            message.described(),
-            message.masked_hex()
-        );
-        assert!(!shown.contains(CARD.pan), "{shown}");
-        let mti = message.dialect.decode(&message.bytes).unwrap().mti();
-        seen.push((message.direction, mti.to_string()));
-    }
-    let (to, from) = (Direction::ToHost, Direction::FromHost);
-    assert_eq!(
-        seen,
-        [(to, "0800"), (from, "0810"), (to, "0100"), (from, "0110")]
-            .map(|(way, mti)| (way, mti.to_owned()))
-    );
 }

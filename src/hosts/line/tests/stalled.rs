@@ -64,7 +64,6 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
         board: Arc::new(StatusBoard::new(rows, known::NOW)),
         clock: Arc::new(ManualClock::at(known::NOW)),
         notices: sender,
-        tap: None,
     };
     let (drain, order) = watch::channel(Order::Run);
     let (net, random) = (&Net::SYSTEM, &Random::SYSTEM);
