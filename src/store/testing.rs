@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use self::postgres::fresh_name;
-pub(super) use self::postgres::{Server, execute, server, unique};
+use self::postgres::{Server, fresh_name};
+pub(super) use self::postgres::{execute, server, unique};
 use super::Store;
 use super::database::engine::Engine;
 use crate::clock::SystemClock;
@@ -73,14 +73,9 @@ impl TestDatabase {
 
     /// A PostgreSQL database without any table.
     pub(super) async fn empty_postgres() -> Self {
-        Self::empty_postgres_on(server()).await
-    }
-
-    /// The same on another server.
-    pub(super) async fn empty_postgres_on(server: &'static Server) -> Self {
         // A language's collation, so that no test leans on the order of bytes; SQLite has that one.
         let template = "template0\" LOCALE_PROVIDER icu ICU_LOCALE \"en";
-        Self::postgres_from(server, template).await
+        Self::postgres_from(server(), template).await
     }
 
     /// A migrated PostgreSQL database.

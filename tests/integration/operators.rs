@@ -22,7 +22,6 @@ use crate::tools::{output, printed_by, tool};
 
 on_both_engines!(
     a_sign_off_stops_payments_and_is_on_record,
-    a_viewer_reads_and_changes_nothing,
     operators_are_kept,
 );
 
@@ -180,30 +179,6 @@ pub(crate) async fn set_own_role(channel: Channel, role: admin::OperatorRole) {
         role: role.into(),
     };
     operators.set_operator_role(change).await.expect("the role");
-}
-
-async fn a_viewer_reads_and_changes_nothing(engine: Engine) {
-    let switch = Switch::start(engine).await;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    set_own_role(channel.clone(), admin::OperatorRole::Viewer).await;
-
-    let refused = sign_off(channel.clone(), "three")
-        .await
-        .expect_err("a viewer");
-    assert_eq!(
-        Refused::from(&refused),
-        Refused::not_sent(Code::PermissionDenied, "ROLE_TOO_LOW")
-    );
-    let hosts = HostServiceClient::new(channel.clone())
-        .list_hosts(admin::ListHostsRequest {})
-        .await
-        .expect("the hosts")
-        .into_inner()
-        .hosts;
-    assert!(hosts.iter().all(|host| !host.signed_off_by_operator));
-    let newest = trail(channel).await.swap_remove(0);
-    assert_eq!(newest.outcome(), admin::AuditOutcome::Refused);
-    assert_eq!(newest.outcome_reason, "ROLE_TOO_LOW");
 }
 
 async fn operators_are_kept(engine: Engine) {

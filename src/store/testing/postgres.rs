@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-/// Starts a server in `$1` with the programs in `$2` and the option `$3`, says "ready", and stops it
-/// when its standard input ends.
+/// Starts a server in `$1` with the programs in `$2`, says "ready", and stops it when its standard
+/// input ends.
 const SERVER: &str = r#"
 set -e
 dir=$1 bin=$2
@@ -26,7 +26,7 @@ trap 'exit 1' INT TERM HUP
 cd "$dir"
 "$bin/initdb" -D "$dir/data" -U payswitch -A trust --no-sync -E UTF8 --locale=C.UTF-8 >"$dir/log" 2>&1 ||
     { cat "$dir/log"; exit 1; }
-"$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "-k $dir -c listen_addresses= -c max_connections=300 $3" \
+"$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "-k $dir -c listen_addresses= -c max_connections=300 -c fsync=off" \
     start >"$dir/start" 2>&1 || { cat "$dir/start" "$dir/log"; exit 1; }
 echo ready
 cat >/dev/null || true
@@ -83,8 +83,7 @@ impl Server {
         drop(dropping.join());
     }
 
-    /// Starts a server; `option` goes to `postgres`.
-    pub(crate) fn start(option: &str) -> Self {
+    fn start() -> Self {
         let directory = std::env::temp_dir().join(fresh_name("postgres"));
         // PostgreSQL refuses to run as root; its Debian package has made a user for it.
         let mut command = if is_root() {
@@ -97,7 +96,6 @@ impl Server {
         let mut child = command
             .args(["-c", SERVER, "sh"])
             .args([directory.as_os_str(), programs().as_os_str()])
-            .arg(option)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -138,7 +136,7 @@ pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("PAYSWITCH_TEST_POSTGRES") {
         Ok(url) => Server::given(&url),
-        Err(_) => Server::start("-c fsync=off"),
+        Err(_) => Server::start(),
     })
 }
 

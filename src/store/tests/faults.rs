@@ -9,10 +9,10 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinSet;
 
 use super::make::{COMMITTED, Intent, NOW, approved, intent, merchant, unknown};
-use super::on_both;
 use super::wire::{
     LOSE_ALL, LOSE_COMMIT, LOSE_CONFIRMATION, LOSE_CONFIRMATION_AND_A_TABLE, PASS, store_on_a_wire,
 };
+use super::{fails, on_both};
 use crate::config::store::StoreConfig;
 use crate::store::change::Verdict;
 use crate::store::database::Database;
@@ -53,7 +53,6 @@ async fn a_full_queue_says_so_at_once(database: TestDatabase) {
     while let Some(result) = tasks.join_next().await {
         assert_eq!(result.unwrap(), Ok(COMMITTED));
     }
-    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,34 +92,6 @@ async fn two_gateways_with_one_request_record_it_once() {
     for (recorded, existing) in recorded.iter().zip(&existing) {
         assert_eq!((recorded.len(), *existing), (1, 1));
     }
-    for store in stores {
-        store.close().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_requests_at_two_gateways_record_one() {
-    let database = TestDatabase::postgres().await;
-    let stores = [database.open().await, database.open().await];
-    let key = intent("shop").claim;
-    let mut tasks = JoinSet::new();
-    for number in 0..50 {
-        let store = stores[number % 2].clone();
-        let intent = Intent {
-            claim: key.clone(),
-            ..intent("shop")
-        };
-        tasks.spawn(async move { store.record_intent(&intent).await.unwrap() });
-    }
-    let outcomes = tasks.join_all().await;
-    let recorded = outcomes
-        .iter()
-        .filter(|outcome| **outcome == COMMITTED)
-        .count();
-    assert_eq!(recorded, 1);
-    for store in stores {
-        store.close().await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,13 +110,11 @@ async fn while_the_database_is_away_callers_hear_so() {
         execute(&admin, statement.trim().to_owned()).await;
     }
     for _ in 0..3 {
-        let error = store.record_intent(&intent("shop")).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-        let error = store
-            .payment(&shop, intent("shop").payment.id)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+        fails!(store.record_intent(&intent("shop")).await, Unavailable);
+        fails!(
+            store.payment(&shop, intent("shop").payment.id).await,
+            Unavailable
+        );
         assert!(!store.healthy().await);
     }
     execute(
@@ -157,7 +126,6 @@ async fn while_the_database_is_away_callers_hear_so() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(store.record_intent(&intent("shop")).await, Ok(COMMITTED));
     assert!(store.healthy().await);
-    store.close().await;
 }
 
 /// It answers whoever reads and takes nothing.
@@ -175,13 +143,11 @@ async fn a_store_that_takes_nothing_is_not_well() {
         .execute(&mut *holding)
         .await
         .unwrap();
-    let error = store.record_intent(&intent("shop")).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    fails!(store.record_intent(&intent("shop")).await, Unavailable);
     assert!(!store.healthy().await);
     holding.rollback().await.unwrap();
     store.record_intent(&intent("shop")).await.unwrap();
     assert!(store.healthy().await);
-    store.close().await;
 }
 
 #[test]
@@ -209,7 +175,6 @@ async fn a_broken_connection_is_opened_again() {
         execute(&server().url("postgres"), text).await;
         assert_eq!(store.record_intent(&intent("shop")).await, Ok(COMMITTED));
     }
-    store.close().await;
 }
 
 /// SQLite ends a whole transaction by itself when it has no memory left for one of its statements. A
@@ -249,7 +214,6 @@ async fn a_connection_whose_transaction_ended_by_itself_is_left() {
             .await;
         assert_eq!(payment, Ok(Some(first.payment)));
     }
-    reopened.close().await;
 }
 
 /// Promise 18: an error from COMMIT proves nothing; what happened is read again by key.
@@ -280,12 +244,10 @@ async fn a_commit_without_confirmation_is_read_again() {
 
     // What can't be told apart from somebody else's is not guessed at.
     plan.store(LOSE_CONFIRMATION, Ordering::SeqCst);
-    let error = store.insert_merchant(&merchant("shop")).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::OutcomeUnknown { .. }),
-        "{error}"
+    fails!(
+        store.insert_merchant(&merchant("shop")).await,
+        OutcomeUnknown
     );
-    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -294,13 +256,8 @@ async fn a_commit_that_cannot_be_read_again_is_unknown() {
     let (store, plan) = store_on_a_wire(&database).await;
     let one = intent("shop");
     plan.store(LOSE_ALL, Ordering::SeqCst);
-    let error = store.record_intent(&one).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::OutcomeUnknown { .. }),
-        "{error}"
-    );
-    let error = store.record_intent(&intent("shop")).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    fails!(store.record_intent(&one).await, OutcomeUnknown);
+    fails!(store.record_intent(&intent("shop")).await, Unavailable);
 
     plan.store(PASS, Ordering::SeqCst);
     // The longest pause between two attempts to connect is a second.
@@ -309,7 +266,6 @@ async fn a_commit_that_cannot_be_read_again_is_unknown() {
     let again = store.record_intent(&one).await.unwrap();
     assert!(matches!(again, Verdict::RequestTaken), "{again:?}");
     assert_eq!(store.record_outcome(&approved(&one)).await, Ok(COMMITTED));
-    store.close().await;
 }
 
 /// What was committed without confirmation is still one's own when something else in the same batch is
@@ -337,9 +293,5 @@ async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
     assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke once");
     assert_eq!(one, Ok(COMMITTED));
     assert_eq!(other, Ok(COMMITTED));
-    assert!(
-        matches!(refused, Err(StoreError::Refused { .. })),
-        "{refused:?}"
-    );
-    store.close().await;
+    fails!(refused, Refused);
 }

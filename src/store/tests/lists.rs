@@ -62,7 +62,6 @@ async fn pages_hold_each_payment_once(database: TestDatabase) {
             "{page_size}"
         );
     }
-    store.close().await;
 }
 
 async fn filters_find_what_they_say(database: TestDatabase) {
@@ -173,7 +172,6 @@ async fn filters_find_what_they_say(database: TestDatabase) {
         .await
         .unwrap();
     assert_eq!(by_rrn, vec![intents[3].payment.clone()]);
-    store.close().await;
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Merchants and API keys.
 
 use super::make::{NOW, merchant};
-use super::on_both;
-use crate::store::error::StoreError;
+use super::{fails, on_both};
 use crate::store::records::ApiKeyRecord;
 use crate::store::testing::TestDatabase;
 
@@ -19,19 +18,13 @@ async fn merchants_are_kept_and_changed(database: TestDatabase) {
     store.insert_merchant(&shop).await.unwrap();
     store.insert_merchant(&other).await.unwrap();
     assert_eq!(store.merchant(&shop.id).await.unwrap(), Some(shop.clone()));
-    let twice = store.insert_merchant(&shop).await.unwrap_err();
-    assert!(matches!(twice, StoreError::Conflict { .. }), "{twice}");
+    fails!(store.insert_merchant(&shop).await, Conflict);
 
     shop.active = false;
     shop.acquirer = "second-acquirer".parse().unwrap();
     store.update_merchant(&shop).await.unwrap();
     assert_eq!(store.list_merchants().await.unwrap(), vec![other, shop]);
-    let absent = store
-        .update_merchant(&merchant("absent"))
-        .await
-        .unwrap_err();
-    assert!(matches!(absent, StoreError::NotFound { .. }), "{absent}");
-    store.close().await;
+    fails!(store.update_merchant(&merchant("absent")).await, NotFound);
 }
 
 async fn api_keys_are_kept_and_revoked(database: TestDatabase) {
@@ -44,18 +37,13 @@ async fn api_keys_are_kept_and_revoked(database: TestDatabase) {
         created_at: NOW,
         revoked_at: None,
     };
-    let no_merchant = store.insert_api_key(&key).await.unwrap_err();
-    assert!(
-        matches!(no_merchant, StoreError::Refused { .. }),
-        "{no_merchant}"
-    );
+    fails!(store.insert_api_key(&key).await, Refused);
 
     store.insert_merchant(&merchant("shop")).await.unwrap();
     store.insert_api_key(&key).await.unwrap();
     assert_eq!(store.api_key("psk_1").await.unwrap(), Some(key.clone()));
     assert_eq!(store.api_key("psk_2").await.unwrap(), None);
-    let twice = store.insert_api_key(&key).await.unwrap_err();
-    assert!(matches!(twice, StoreError::Conflict { .. }), "{twice}");
+    fails!(store.insert_api_key(&key).await, Conflict);
 
     let first = NOW.plus_ms(5);
     store.revoke_api_key("psk_1", first).await.unwrap();
@@ -65,11 +53,9 @@ async fn api_keys_are_kept_and_revoked(database: TestDatabase) {
         store.api_keys_of(&key.merchant_id).await.unwrap(),
         vec![key.clone()]
     );
-    let absent = store.revoke_api_key("psk_2", first).await.unwrap_err();
-    assert!(matches!(absent, StoreError::NotFound { .. }), "{absent}");
+    fails!(store.revoke_api_key("psk_2", first).await, NotFound);
     assert!(
         !format!("{key:?}").contains("abab"),
         "the HMAC is not shown"
     );
-    store.close().await;
 }

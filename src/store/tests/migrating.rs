@@ -8,8 +8,8 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::make::{COMMITTED, METHOD, NOW, intent};
-use super::on_both;
 use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, config_on_a_wire};
+use super::{fails, on_both};
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationState, SuspendReason};
 use crate::store::Store;
@@ -240,8 +240,7 @@ async fn a_migration_whose_server_went_away_is_begun_again_or_done() {
         database_of_version_2(&database).await;
         let (config, plan) = config_on_a_wire(&database).await;
         plan.store(at_commit, Ordering::SeqCst);
-        let lost = migrate(&config).await.unwrap_err();
-        assert!(matches!(lost, StoreError::Unavailable { .. }), "{lost}");
+        fails!(migrate(&config).await, Unavailable);
         let report = migrate(&database.config).await.unwrap();
         assert_eq!(report.applied, applied);
         let store = database.open().await;

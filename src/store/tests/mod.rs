@@ -1,6 +1,5 @@
 //! Every function of the store, on both databases.
 
-mod bench;
 mod custody;
 mod faults;
 mod lifecycle;
@@ -39,3 +38,15 @@ macro_rules! on_both {
     };
 }
 use on_both;
+
+/// Expects an error of this kind.
+macro_rules! fails {
+    ($result:expr, $kind:ident) => {{
+        let result = $result;
+        assert!(
+            matches!(&result, Err($crate::store::error::StoreError::$kind { .. })),
+            "{result:?}"
+        );
+    }};
+}
+use fails;

@@ -75,7 +75,6 @@ async fn heartbeats_of_running_nodes_are_listed(database: TestDatabase) {
     let others = if reopened.exclusive() { 0 } else { 2 };
     assert_eq!(listed.len(), 1 + others);
     assert!(listed.iter().all(|(id, _)| *id != own));
-    reopened.close().await;
 }
 
 fn connection() -> ClientConnection {
@@ -105,7 +104,6 @@ async fn a_node_that_stops_closes_its_connections(database: TestDatabase) {
         all[0].note.as_deref(),
         Some("the gateway process that held it stopped")
     );
-    reopened.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,7 +131,6 @@ async fn connections_of_dead_nodes_are_closed_and_no_others() {
     let mut expected = [node(2), store.node_id()];
     expected.sort();
     assert_eq!(open, expected);
-    store.close().await;
 }
 
 #[tokio::test]
@@ -149,7 +146,6 @@ async fn a_process_that_holds_a_file_closes_what_all_others_left() {
         .await;
     let store = database.open().await;
     assert_eq!(open_connections(&store).await, []);
-    store.close().await;
 }
 
 /// A node whose writer is held up must not look dead.
@@ -176,7 +172,6 @@ async fn heartbeats_go_on_while_the_writer_is_held_up() {
     assert!(!held_up.is_finished());
     other.close().await.unwrap();
     held_up.await.unwrap().unwrap();
-    store.close().await;
 }
 
 /// Its own connection may break like any other.
@@ -195,7 +190,6 @@ async fn heartbeats_go_on_after_their_connection_broke() {
         heartbeat(&store, store.node_id()).await > Some(before)
     })
     .await;
-    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,7 +213,6 @@ async fn a_node_whose_schema_moved_on_is_not_well() {
     assert_eq!(store.record_intent(&intent("shop")).await, Err(moved_on));
     let recorded = store.record_outcome(&approved(&in_progress)).await;
     assert_eq!(recorded, Ok(COMMITTED));
-    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! Operators, and what they did.
 
 use super::make::{NOW, random};
-use super::on_both;
+use super::{fails, on_both};
 use crate::payment::ids::AuditId;
 use crate::store::error::StoreError;
 use crate::store::records::{AuditFilter, AuditRecord, OperatorRecord, OperatorRole};
@@ -49,10 +49,7 @@ async fn operators_change_with_their_audit_rows(database: TestDatabase) {
     assert_eq!(store.operator("carl").await, Ok(None));
 
     let conflict = |result: Result<(), StoreError>| {
-        assert!(
-            matches!(result, Err(StoreError::Conflict { .. })),
-            "{result:?}"
-        );
+        fails!(result, Conflict);
     };
     let second = audit("root", "AddOperator", "bert");
     conflict(store.insert_first_operator(&bert, &second).await);
@@ -91,7 +88,6 @@ async fn operators_change_with_their_audit_rows(database: TestDatabase) {
     assert_eq!(store.operator("bert").await, Ok(Some(viewer)));
     let all = store.list_audit(&AuditFilter::default(), 10, None).await;
     assert_eq!(all.unwrap(), [changed, second, added]);
-    store.close().await;
 }
 
 /// Two approvers take each other's role away at the same moment: one of them stays.
@@ -144,7 +140,6 @@ async fn an_active_approver_stays(database: TestDatabase) {
         Ok(false)
     );
     other_store.close().await;
-    store.close().await;
 }
 
 async fn the_audit_is_listed_newest_first(database: TestDatabase) {
@@ -161,19 +156,13 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
         rows.insert(0, row);
     }
     let again = store.insert_audit(&rows[0]).await;
-    assert!(
-        matches!(again, Err(StoreError::Conflict { .. })),
-        "{again:?}"
-    );
+    fails!(again, Conflict);
     for _ in 0..2 {
         let set = store.set_audit_outcome(rows[3].id, "done", b"answer");
         set.await.unwrap();
     }
     let other = store.set_audit_outcome(rows[3].id, "failed", b"").await;
-    assert!(
-        matches!(other, Err(StoreError::NotFound { .. })),
-        "{other:?}"
-    );
+    fails!(other, NotFound);
     rows[3].outcome = Some("done".into());
     rows[3].answer = b"answer".to_vec();
     let request_id = &rows[3].request_id;
@@ -230,5 +219,4 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
         let expected: Vec<_> = expected.iter().map(|&i: &usize| rows[i].clone()).collect();
         assert_eq!(listed, expected, "{filter:?}");
     }
-    store.close().await;
 }

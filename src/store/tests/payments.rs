@@ -1,11 +1,10 @@
 //! Intents, and the answers kept for repeated requests.
 
 use super::make::{COMMITTED, Intent, METHOD, NOW, approved, declined, intent, unknown};
-use super::on_both;
+use super::{fails, on_both};
 use crate::payment::money::Money;
 use crate::store::Store;
 use crate::store::change::{Change, EnvelopeUse, Verdict};
-use crate::store::error::StoreError;
 use crate::store::records::RecordedAnswer;
 use crate::store::testing::TestDatabase;
 
@@ -74,7 +73,6 @@ async fn an_intent_reads_back(database: TestDatabase) {
     assert_eq!(running.payment_id, payment.id);
     assert_eq!(running.body_hash, [7; 32]);
     assert_eq!(running.answer, None);
-    store.close().await;
 }
 
 async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
@@ -126,7 +124,6 @@ async fn a_repeated_request_gets_the_first_answer(database: TestDatabase) {
         (*told_again.0, *told_again.1),
         (told.payment, told.operation)
     );
-    reopened.close().await;
 }
 
 async fn requests_differ_by_merchant_and_method(database: TestDatabase) {
@@ -141,7 +138,6 @@ async fn requests_differ_by_merchant_and_method(database: TestDatabase) {
     for intent in [first, other_merchant, other_method] {
         assert_eq!(store.record_intent(&intent).await.unwrap(), COMMITTED);
     }
-    store.close().await;
 }
 
 async fn a_sealed_card_works_once(database: TestDatabase) {
@@ -163,7 +159,6 @@ async fn a_sealed_card_works_once(database: TestDatabase) {
         expires_at: NOW,
     });
     assert_eq!(store.record_intent(&again).await.unwrap(), COMMITTED);
-    store.close().await;
 }
 
 async fn of_many_at_once_one_is_recorded(database: TestDatabase) {
@@ -192,7 +187,6 @@ async fn of_many_at_once_one_is_recorded(database: TestDatabase) {
     }
     let running = answer(&store, &intents[0]).await.unwrap();
     assert_eq!(recorded, [running.payment_id]);
-    store.close().await;
 }
 
 async fn of_many_with_one_sealed_card_one_is_recorded(database: TestDatabase) {
@@ -221,7 +215,6 @@ async fn of_many_with_one_sealed_card_one_is_recorded(database: TestDatabase) {
         }
     }
     assert_eq!(recorded, 1);
-    store.close().await;
 }
 
 async fn a_bad_record_spoils_no_other(database: TestDatabase) {
@@ -243,17 +236,13 @@ async fn a_bad_record_spoils_no_other(database: TestDatabase) {
     for (index, task) in tasks.into_iter().enumerate() {
         let result = task.await.unwrap();
         if index == 7 {
-            assert!(
-                matches!(result, Err(StoreError::Conflict { .. })),
-                "{result:?}"
-            );
+            fails!(result, Conflict);
         } else {
             assert_eq!(result, Ok(COMMITTED), "{index}");
         }
     }
     assert!(!is_stored(&store, &intents[7]).await);
     assert_eq!(answer(&store, &intents[7]).await, None);
-    store.close().await;
 }
 
 /// They never reach the database, so that one engine is enough.
@@ -272,14 +261,11 @@ async fn parts_that_do_not_belong_together_are_refused() {
         |it| it.claim.merchant_id = "other".parse().unwrap(),
         |it| it.operation.amount = Money::new(1, "JPY".parse().unwrap()).unwrap(),
     ];
-    for (number, spoil) in spoils.into_iter().enumerate() {
+    for spoil in spoils {
         let mut bad = good.clone();
         spoil(&mut bad);
         let refused = store.record_intent(&bad).await;
-        assert!(
-            matches!(refused, Err(StoreError::Invalid { .. })),
-            "{number}: {refused:?}"
-        );
+        fails!(refused, Invalid);
     }
     let mut unchanged = approved(&good);
     unchanged.payment.version = 1;
@@ -287,17 +273,10 @@ async fn parts_that_do_not_belong_together_are_refused() {
     other_reversal.reversal.as_mut().unwrap().original_id = Some(intent("shop").operation.id);
     for bad in [unchanged, other_reversal] {
         let refused = store.record_outcome(&bad).await;
-        assert!(
-            matches!(refused, Err(StoreError::Invalid { .. })),
-            "{refused:?}"
-        );
+        fails!(refused, Invalid);
     }
     let neither = store.commit(&Change::default()).await;
-    assert!(
-        matches!(neither, Err(StoreError::Invalid { .. })),
-        "{neither:?}"
-    );
-    store.close().await;
+    fails!(neither, Invalid);
 }
 
 async fn another_merchants_payment_is_not_there(database: TestDatabase) {
@@ -332,5 +311,4 @@ async fn another_merchants_payment_is_not_there(database: TestDatabase) {
             .unwrap(),
         None
     );
-    store.close().await;
 }

@@ -59,7 +59,6 @@ async fn old_envelopes_are_pruned(database: TestDatabase) {
         .await
         .unwrap();
     assert_eq!(pruned, 1200);
-    store.close().await;
 }
 
 fn connection(at: UnixMillis) -> ClientConnection {
@@ -143,5 +142,4 @@ async fn old_traces_are_pruned(database: TestDatabase) {
     let merchant_id = &payment.payment.merchant_id;
     let kept = store.payment(merchant_id, payment.payment.id).await;
     assert!(kept.unwrap().is_some());
-    store.close().await;
 }

@@ -54,7 +54,6 @@ async fn unfinished_operations_come_in_parts(database: TestDatabase) {
         let found = in_parts(&store, limit).await;
         assert_eq!(found, (expected.clone(), parts), "{limit}");
     }
-    store.close().await;
 }
 
 async fn a_corrupt_row_holds_up_no_other(database: TestDatabase) {
@@ -80,5 +79,4 @@ async fn a_corrupt_row_holds_up_no_other(database: TestDatabase) {
     for (limit, parts) in [(1, 7), (2, 4), (10, 1)] {
         assert_eq!(in_parts(&store, limit).await, (good.clone(), parts));
     }
-    store.close().await;
 }

@@ -1,10 +1,9 @@
 //! Late and quarantined responses.
 
 use super::make::{NOW, approved, intent, random, unknown};
-use super::on_both;
+use super::{fails, on_both};
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::QuarantineId;
-use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 use crate::store::testing::TestDatabase;
 
@@ -55,7 +54,6 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
         Some(told.payment),
         "what the merchant was told stands"
     );
-    store.close().await;
 }
 
 async fn a_late_response_to_nothing_is_refused(database: TestDatabase) {
@@ -67,9 +65,7 @@ async fn a_late_response_to_nothing_is_refused(database: TestDatabase) {
         approval_code: None,
         received_at: NOW,
     };
-    let error = store.record_late_response(late).await.unwrap_err();
-    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
-    store.close().await;
+    fails!(store.record_late_response(late).await, Refused);
 }
 
 async fn the_quarantine_is_visible(database: TestDatabase) {
@@ -98,5 +94,4 @@ async fn the_quarantine_is_visible(database: TestDatabase) {
         store.list_quarantine(2, Some(all[1].id)).await.unwrap(),
         all[2..4]
     );
-    store.close().await;
 }
