@@ -26,9 +26,10 @@ use crate::flows::authorization::Authorization;
 use crate::flows::reversal::Reversal;
 use crate::grpc::server::{Bound, ServeError};
 use crate::grpc::tls::{self, ClientCertificates, TlsError};
+use crate::hosts::line::tls::KeyLoader;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
-use crate::hosts::{Hosts, HostsError, HostsOptions};
+use crate::hosts::{Hosts, HostsError};
 use crate::merchant_api;
 use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::Dependencies;
@@ -118,8 +119,8 @@ pub struct Parts {
     pub sealing_keys: SealingKeys,
     /// The bank hosts.
     pub profiles: Vec<HostProfile>,
-    /// What may be chosen about the lines.
-    pub hosts_options: HostsOptions,
+    /// How the private keys to the bank hosts are read; without it they are plain files.
+    pub host_key_loader: Option<Arc<KeyLoader>>,
     /// The merchant API's TLS.
     pub merchant_api_tls: rustls::ServerConfig,
     /// The operators' API's TLS, where there is such a door.
@@ -149,17 +150,14 @@ impl Parts {
             .map(|admin_api| admin_api_tls(admin_api, &master_key))
             .transpose()?;
         let loader_key = Arc::clone(&master_key);
-        let hosts_options = HostsOptions {
-            key_loader: Some(Arc::new(move |path: &Path| {
-                master_key::read_private_key_pem(path, &loader_key).map_err(io::Error::other)
-            })),
-            ..HostsOptions::default()
-        };
+        let host_key_loader = Arc::new(move |path: &Path| {
+            master_key::read_private_key_pem(path, &loader_key).map_err(io::Error::other)
+        });
         Ok(Self {
             master_key,
             sealing_keys,
             profiles,
-            hosts_options,
+            host_key_loader: Some(host_key_loader),
             merchant_api_tls,
             admin_api_tls,
         })
@@ -251,7 +249,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (notices, noticed) = mpsc::channel(NOTICES);
     let hosts = Hosts::start(
         parts.profiles,
-        parts.hosts_options,
+        parts.host_key_loader,
         net,
         Arc::clone(&clock),
         random.clone(),

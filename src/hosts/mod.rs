@@ -60,13 +60,6 @@ use profile::reading::ProfileError;
 use routing::{Route, RouteError};
 use status::{HostStatus, Load, StatusBoard};
 
-/// Options of [`Hosts::start`].
-#[derive(Clone, Default)]
-pub struct HostsOptions {
-    /// How the private keys of client certificates are read; without it they are plain files.
-    pub key_loader: Option<Arc<KeyLoader>>,
-}
-
 /// Why the lines can't be started.
 #[derive(Debug, thiserror::Error)]
 pub enum HostsError {
@@ -115,13 +108,14 @@ impl std::fmt::Debug for Hosts {
 impl Hosts {
     /// Starts the lines to all hosts and returns at once; [`ready`](Self::ready) waits for them.
     /// It must be called within a tokio runtime. `notices` is bounded; when it is full, notices are
-    /// logged and lost.
+    /// logged and lost. `key_loader` reads the private keys of client certificates; without it they are
+    /// plain files.
     ///
     /// # Errors
     /// When a profile contradicts itself, or its certificates or key can't be read.
     pub fn start(
         profiles: Vec<HostProfile>,
-        options: HostsOptions,
+        key_loader: Option<Arc<KeyLoader>>,
         net: Net,
         clock: Arc<dyn Clock>,
         random: Random,
@@ -129,7 +123,7 @@ impl Hosts {
     ) -> Result<Self, HostsError> {
         let mut checked = Vec::with_capacity(profiles.len());
         for profile in profiles {
-            let tls = check(&profile, &checked, options.key_loader.as_deref())?;
+            let tls = check(&profile, &checked, key_loader.as_deref())?;
             checked.push((Arc::new(profile), Arc::new(tls)));
         }
         let loads: Vec<Vec<Load>> = checked

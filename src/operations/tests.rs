@@ -17,10 +17,10 @@ use super::machine::{Operations, OperationsParts};
 use super::outcome::Outcome;
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
+use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::notice::HostNotice;
 use crate::hosts::tests::bank::{Bank, approval_of};
-use crate::hosts::{Hosts, HostsOptions};
 use crate::net::Net;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, FailureReason, ResponseCode, UnknownReason};
@@ -181,10 +181,9 @@ impl Folder {
     async fn machine(&self) -> Operations {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (notices, _) = mpsc::channel(1);
-        let options = HostsOptions::default();
         let hosts = Hosts::start(
             Vec::new(),
-            options,
+            None,
             Net::SYSTEM,
             clock,
             Random::SYSTEM,
@@ -226,11 +225,10 @@ impl Drop for Folder {
 /// The lines to a bank, and what they report.
 fn hosts_of(bank: &Bank) -> (Hosts, mpsc::Receiver<HostNotice>) {
     let (notices, noticed) = mpsc::channel(8);
-    let options = HostsOptions::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let hosts = Hosts::start(
         vec![bank.profile()],
-        options,
+        None,
         Net::SYSTEM,
         clock,
         Random::SYSTEM,

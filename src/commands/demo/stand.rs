@@ -33,7 +33,6 @@ use crate::config::environment::Environment;
 use crate::config::store::shown_url;
 use crate::grpc::client;
 use crate::grpc::tls::{self, ClientCertificates};
-use crate::hosts::HostsOptions;
 use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
 use crate::merchant_api::client::ApiKey;
@@ -264,7 +263,7 @@ pub async fn start_gateway(
         master_key,
         sealing_keys,
         profiles: vec![acquirer_profile(acquirer, &pki.acquirer)?],
-        hosts_options: HostsOptions::default(),
+        host_key_loader: None,
         merchant_api_tls: tls::server_config(
             pki.gateway.certificate_pem().as_bytes(),
             &pki.gateway.key_pem(),

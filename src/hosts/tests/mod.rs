@@ -18,12 +18,13 @@ use crate::net::Net;
 use crate::payment::decline::ResponseCode;
 use crate::random::Random;
 
+use super::Hosts;
 use super::exchange::Exchange;
+use super::line::tls::KeyLoader;
 use super::message::contents::CardFields;
 use super::notice::{HostNotice, Quarantined};
 use super::profile::HostProfile;
 use super::status::LineStatus;
-use super::{Hosts, HostsOptions};
 use bank::{Bank, BankLine};
 
 pub(super) const CARD: CardFields<'static> = CardFields {
@@ -43,15 +44,15 @@ pub(super) struct Started {
 
 impl Started {
     pub(super) fn new(profile: HostProfile) -> Self {
-        Self::with(profile, HostsOptions::default())
+        Self::with(profile, None)
     }
 
-    pub(super) fn with(profile: HostProfile, options: HostsOptions) -> Self {
+    pub(super) fn with(profile: HostProfile, key_loader: Option<Arc<KeyLoader>>) -> Self {
         let (sender, notices) = mpsc::channel(64);
         let clock = Arc::new(ManualClock::at(known::NOW));
         let hosts = Hosts::start(
             vec![profile],
-            options,
+            key_loader,
             Net::SYSTEM,
             clock,
             Random::SYSTEM,

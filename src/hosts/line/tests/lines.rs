@@ -370,7 +370,7 @@ async fn a_line_whose_task_panics_is_started_again() {
     let (notices, _receiver) = mpsc::channel(64);
     let hosts = Hosts::start(
         vec![bank.profile()],
-        HostsOptions::default(),
+        None,
         Net::SYSTEM,
         Arc::clone(&clock) as Arc<dyn Clock>,
         Random::SYSTEM,

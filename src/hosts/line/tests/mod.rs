@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::clock::ManualClock;
+use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::notice::HostNotice;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::status::LineStatus;
 use crate::hosts::tests::bank::{self, Bank, BankLine};
 use crate::hosts::tests::{CARD, Started, TEST_TIMEOUT, end_of, is_approved, known};
-use crate::hosts::{Hosts, HostsOptions};

@@ -122,15 +122,8 @@ async fn what_can_not_be_set_up_is_said_at_the_start() {
         change(&mut profiles);
         let (notices, _) = mpsc::channel(1);
         let clock = Arc::new(ManualClock::at(known::NOW));
-        let error: HostsError = Hosts::start(
-            profiles,
-            HostsOptions::default(),
-            Net::SYSTEM,
-            clock,
-            Random::SYSTEM,
-            notices,
-        )
-        .unwrap_err();
+        let error: HostsError =
+            Hosts::start(profiles, None, Net::SYSTEM, clock, Random::SYSTEM, notices).unwrap_err();
         let shown = error.to_string();
         assert!(shown.contains(expected), "{expected}: {shown}");
     }
@@ -145,14 +138,11 @@ async fn keys_are_read_by_the_key_loader() {
         panic!("expected a key in memory");
     };
     profile.tls.client_key = crate::hosts::profile::PemSource::File("wrapped.key".into());
-    let options = HostsOptions {
-        key_loader: Some(Arc::new(move |path| {
-            assert_eq!(path, std::path::Path::new("wrapped.key"));
-            Ok(key.clone())
-        })),
-        ..HostsOptions::default()
-    };
-    let started = Started::with(profile, options);
+    let key_loader = Arc::new(move |path: &std::path::Path| {
+        assert_eq!(path, std::path::Path::new("wrapped.key"));
+        Ok(key.clone())
+    });
+    let started = Started::with(profile, Some(key_loader));
     let _line = bank.accept_signed_on().await;
     assert!(started.hosts.ready(TEST_TIMEOUT).await);
 }
