@@ -107,56 +107,61 @@ fn a_foreign_root_name_or_role_is_refused() {
     let good_server = (&acquirer.server, &acquirer.root);
     let good_client = (&acquirer.client, &acquirer.root);
     let name = "acquirer.bank.test";
-    for (server, client, name, case) in [
+    let (admin, gateway) = (
+        (&pki.admin, &pki.operators_root),
+        (&pki.gateway, &pki.gateway_root),
+    );
+    let cases: [(&str, _, _, &str); 8] = [
         (
+            "another name",
             good_server,
             good_client,
             "issuer-a.bank.test",
-            "another name",
         ),
         (
+            "a client of another host",
             good_server,
             (&issuer.client, &acquirer.root),
             name,
-            "a client of another host",
         ),
         (
+            "a server of another root",
             good_server,
             (&acquirer.client, &issuer.root),
             name,
-            "a server of another root",
         ),
         (
+            "a server as a client",
             good_server,
             (&acquirer.server, &acquirer.root),
             name,
-            "a server as a client",
         ),
         (
+            "a client as a server",
             (&acquirer.client, &acquirer.root),
             good_client,
             name,
-            "a client as a server",
         ),
         (
+            "a merchant at a bank",
             good_server,
             (&pki.merchant, &acquirer.root),
             name,
-            "a merchant at a bank",
         ),
         (
-            (&pki.admin, &pki.operators_root),
-            (&pki.merchant, &pki.operators_root),
-            "localhost",
             "a merchant at the operators' door",
+            admin,
+            (&pki.merchant, admin.1),
+            "localhost",
         ),
         (
-            (&pki.gateway, &pki.gateway_root),
-            (&pki.operator, &pki.gateway_root),
-            "localhost",
             "an operator at the merchants' door",
+            gateway,
+            (&pki.operator, gateway.1),
+            "localhost",
         ),
-    ] {
+    ];
+    for (case, server, client, name) in cases {
         assert!(handshake(server, client, name).is_err(), "{case}");
     }
 }
@@ -211,44 +216,22 @@ fn files_are_written_once_and_keys_for_their_owner_only() {
     let (folder, pki) = (Folder::new(), pki());
     pki.write_to(&folder.0, RootKeys::Forget, Existing::Refuse)
         .unwrap();
-    assert_eq!(
-        folder.names(),
-        [
-            "acquirer-ca.pem",
-            "acquirer-client.key",
-            "acquirer-client.pem",
-            "acquirer.key",
-            "acquirer.pem",
-            "admin.key",
-            "admin.pem",
-            "gateway-ca.pem",
-            "gateway.key",
-            "gateway.pem",
-            "issuer-a-ca.pem",
-            "issuer-a-client.key",
-            "issuer-a-client.pem",
-            "issuer-a.key",
-            "issuer-a.pem",
-            "issuer-b-ca.pem",
-            "issuer-b-client.key",
-            "issuer-b-client.pem",
-            "issuer-b.key",
-            "issuer-b.pem",
-            "merchant.key",
-            "merchant.pem",
-            "operator.key",
-            "operator.pem",
-            "operators-ca.pem",
-        ]
-    );
+    let with_keys = "acquirer acquirer-client admin gateway issuer-a issuer-a-client issuer-b \
+        issuer-b-client merchant operator";
+    let roots = "acquirer-ca gateway-ca issuer-a-ca issuer-b-ca operators-ca";
+    let mut expected: Vec<_> = format!("{with_keys} {roots}")
+        .split(' ')
+        .map(|name| format!("{name}.pem"))
+        .chain(with_keys.split(' ').map(|name| format!("{name}.key")))
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(folder.names(), expected);
     for name in folder.names() {
-        let mode = std::fs::metadata(folder.0.join(&name))
+        let permissions = std::fs::metadata(folder.0.join(&name))
             .unwrap()
-            .permissions()
-            .mode()
-            & 0o777;
+            .permissions();
         let expected = if name.ends_with(".key") { 0o600 } else { 0o644 };
-        assert_eq!(mode, expected, "{name}");
+        assert_eq!(permissions.mode() & 0o777, expected, "{name}");
     }
     let before = std::fs::read(folder.0.join("gateway.pem")).unwrap();
     let again = self::pki();
@@ -262,14 +245,9 @@ fn files_are_written_once_and_keys_for_their_owner_only() {
         .write_to(&folder.0, RootKeys::Keep, Existing::Replace)
         .unwrap();
     assert_ne!(std::fs::read(folder.0.join("gateway.pem")).unwrap(), before);
-    assert_eq!(
-        folder
-            .names()
-            .iter()
-            .filter(|name| name.ends_with("-ca.key"))
-            .count(),
-        5
-    );
+    let names = folder.names();
+    let root_keys = names.iter().filter(|name| name.ends_with("-ca.key"));
+    assert_eq!(root_keys.count(), 5);
 }
 
 #[test]

@@ -9,116 +9,48 @@ use super::violations;
 /// Each planted violation must be found, or the checker checks nothing.
 #[test]
 fn planted_violations_are_found() {
-    let planted = [
-        (
-            "store/writer.rs",
-            "use crate::flows::authorization::Refusal;",
-            "store may not use flows",
-        ),
-        (
-            "hosts/link.rs",
-            "fn f() { crate::store::open(); }",
-            "hosts may not use store",
-        ),
-        (
-            "hosts/link.rs",
-            "fn f() { x!(crate::store::open()); }",
-            "hosts may not use store",
-        ),
-        (
-            "card/pan.rs",
-            "use super::super::merchant_api;",
-            "card may not use merchant_api",
-        ),
-        (
-            "flows/capture.rs",
-            "use crate::flows::refund::Refund;",
-            "the flow capture may not use refund",
-        ),
-        (
-            "flows/capture.rs",
-            "fn f() { super::refund::refund(); }",
-            "the flow capture may not use refund",
-        ),
-        (
-            "payment/record.rs",
-            "use crate::clock::Clock;",
-            "payment may not use clock",
-        ),
-        (
-            "payment/record.rs",
-            "use std::time::Instant;",
-            "payment is pure and can't name std::time",
-        ),
-        (
-            "payment/record.rs",
-            "async fn f() {}",
-            "payment is pure and can't be async",
-        ),
-        (
-            "flows/authorization.rs",
-            "use sqlx::{Any, query};",
-            "sqlx::Any is at home in store",
-        ),
-        (
-            "flows/authorization.rs",
-            "fn f(m: iso8583::Message) {}",
-            "iso8583::Message is at home in hosts",
-        ),
-        (
-            "store/mod.rs",
-            "use prost::Message;",
-            "prost::Message is at home in merchant_api",
-        ),
-        (
-            "app.rs",
-            "use bank_sim::BankSim;",
-            "bank_sim::BankSim is at home in commands",
-        ),
-        (
-            "hosts/link.rs",
-            "use crate::net::Net; fn f() { Net::SYSTEM.connect(); }",
-            "Net::SYSTEM is handed in",
-        ),
-        (
-            "card/seal.rs",
-            "use crate::clock::{Clock, SystemClock};",
-            "SystemClock is handed in",
-        ),
-        ("store/mod.rs", "pub use writer::Writer;", "no re-exports"),
-        ("helpers.rs", "fn f() {}", "the module helpers has no layer"),
-    ];
-    for (path, source, expected) in planted {
+    let planted = "
+store/writer.rs        | use crate::flows::authorization::Refusal;              | store may not use flows
+hosts/link.rs          | fn f() { crate::store::open(); }                       | hosts may not use store
+hosts/link.rs          | fn f() { x!(crate::store::open()); }                   | hosts may not use store
+card/pan.rs            | use super::super::merchant_api;                        | card may not use merchant_api
+flows/capture.rs       | use crate::flows::refund::Refund;                      | the flow capture may not use refund
+flows/capture.rs       | fn f() { super::refund::refund(); }                    | the flow capture may not use refund
+payment/record.rs      | use crate::clock::Clock;                               | payment may not use clock
+payment/record.rs      | use std::time::Instant;                                | payment is pure and can't name std::time
+payment/record.rs      | async fn f() {}                                        | payment is pure and can't be async
+flows/authorization.rs | use sqlx::{Any, query};                                | sqlx::Any is at home in store
+flows/authorization.rs | fn f(m: iso8583::Message) {}                           | iso8583::Message is at home in hosts
+store/mod.rs           | use prost::Message;                                    | prost::Message is at home in merchant_api
+app.rs                 | use bank_sim::BankSim;                                 | bank_sim::BankSim is at home in commands
+hosts/link.rs          | use crate::net::Net; fn f() { Net::SYSTEM.connect(); } | Net::SYSTEM is handed in
+card/seal.rs           | use crate::clock::{Clock, SystemClock};                | SystemClock is handed in
+store/mod.rs           | pub use writer::Writer;                                | no re-exports
+helpers.rs             | fn f() {}                                              | the module helpers has no layer
+";
+    for row in planted.trim().lines() {
+        let [path, source, expected] = cells(row);
         let found = violations(Path::new(path), source);
-        assert!(
-            found.iter().any(|line| line.contains(expected)),
-            "{path}: {source}\n{found:?}"
-        );
+        let is_found = found.iter().any(|line| line.contains(expected));
+        assert!(is_found, "{row}\n{found:?}");
     }
-    let fine = [
-        (
-            "flows/authorization.rs",
-            "use crate::{store::Store, hosts::Hosts, payment::money::Money};",
-        ),
-        (
-            "hosts/link.rs",
-            "use super::in_flight::InFlight; use iso8583::message::Message;",
-        ),
-        ("app.rs", "use crate::clock::SystemClock;"),
-        ("store/rows.rs", "use iso8583::hex::encode_lower;"),
-        ("store/tests/model.rs", "use crate::clock::SystemClock;"),
-        (
-            "payment/state.rs",
-            "#[cfg(test)] mod tests { use crate::store::S; use tokio::spawn; }",
-        ),
-    ];
-    for (path, source) in fine {
-        assert_eq!(
-            violations(Path::new(path), source),
-            Vec::<String>::new(),
-            "{path}: {source}"
-        );
+    let fine = "
+flows/authorization.rs | use crate::{store::Store, hosts::Hosts, payment::money::Money};
+hosts/link.rs          | use super::in_flight::InFlight; use iso8583::message::Message;
+app.rs                 | use crate::clock::SystemClock;
+store/rows.rs          | use iso8583::hex::encode_lower;
+store/tests/model.rs   | use crate::clock::SystemClock;
+payment/state.rs       | #[cfg(test)] mod tests { use crate::store::S; use tokio::spawn; }
+";
+    for row in fine.trim().lines() {
+        let [path, source] = cells(row);
+        assert_eq!(violations(Path::new(path), source), [""; 0], "{row}");
     }
+}
+
+fn cells<const N: usize>(row: &str) -> [&str; N] {
+    let cells: Vec<_> = row.split('|').map(str::trim).collect();
+    cells.try_into().unwrap()
 }
 
 /// What the circles are in these files of a crate called `planted`.

@@ -80,10 +80,13 @@ struct Setting {
     other: NewApiKey,
 }
 
+fn new_key(pepper: u8, environment: Environment) -> NewApiKey {
+    NewApiKey::generate(&Pepper::new(&[pepper; 32]), environment, &Random::SYSTEM).unwrap()
+}
+
 fn setting() -> Setting {
     let pepper = Pepper::new(&[7; 32]);
-    let shop = NewApiKey::generate(&pepper, Environment::Test, &Random::SYSTEM).unwrap();
-    let other = NewApiKey::generate(&pepper, Environment::Test, &Random::SYSTEM).unwrap();
+    let [shop, other] = [(); 2].map(|()| new_key(7, Environment::Test));
     let known = |key: &NewApiKey, id| {
         let digest = key.digest;
         let merchant = merchant(id);
@@ -103,19 +106,10 @@ fn setting() -> Setting {
     }
 }
 
+const PEER: &str = "192.0.2.7:50123";
+
 fn connection(certificate: CertificateIdentity<MerchantId>) -> ConnectionHandle<MerchantId> {
-    logged_connection(certificate, Arc::default())
-}
-
-fn connection_from(peer: &str) -> ConnectionHandle<MerchantId> {
-    opened(peer, CertificateIdentity::None, Arc::default())
-}
-
-fn logged_connection(
-    certificate: CertificateIdentity<MerchantId>,
-    log: Arc<Identities>,
-) -> ConnectionHandle<MerchantId> {
-    opened("192.0.2.7:50123", certificate, log)
+    opened(PEER, certificate, Arc::default())
 }
 
 fn opened(
@@ -140,6 +134,20 @@ fn header(value: &str) -> HeaderMap {
     headers
 }
 
+/// Who is let in now, or why not.
+async fn let_in(
+    setting: &Setting,
+    headers: &HeaderMap,
+    connection: &ConnectionHandle<MerchantId>,
+) -> String {
+    let authenticator = &setting.authenticator;
+    name(
+        authenticator
+            .authenticate(headers, connection, Instant::now())
+            .await,
+    )
+}
+
 fn name(outcome: Result<Caller, Refused>) -> String {
     match outcome {
         Ok(caller) => caller.merchant.id.to_string(),
@@ -156,12 +164,11 @@ async fn a_key_lets_its_own_merchant_in() {
     let mut last_changed = shop.text.clone();
     let last = last_changed.pop().unwrap();
     last_changed.push(if last == 'A' { 'B' } else { 'A' });
-    let unknown =
-        NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Test, &Random::SYSTEM).unwrap();
-    let of_other_pepper =
-        NewApiKey::generate(&Pepper::new(&[8; 32]), Environment::Test, &Random::SYSTEM).unwrap();
-    let of_live =
-        NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Live, &Random::SYSTEM).unwrap();
+    let unknown = new_key(7, Environment::Test);
+    let of_other_pepper = new_key(8, Environment::Test);
+    let of_live = new_key(7, Environment::Live);
+    let mut twice = bearer(&shop.text);
+    twice.append(AUTHORIZATION, twice[AUTHORIZATION].clone());
     for (headers, expected) in [
         (bearer(&shop.text), "demo-shop"),
         (header(&format!("bearer {}", *shop.text)), "demo-shop"),
@@ -178,20 +185,12 @@ async fn a_key_lets_its_own_merchant_in() {
         (bearer(&format!("{} ", "x".repeat(4000))), "BadKey"),
         (header(&shop.text), "BadKey"),
         (header(&format!("Basic {}", *shop.text)), "BadKey"),
+        (twice, "BadKey"),
     ] {
         let connection = connection(CertificateIdentity::None);
-        let outcome = setting
-            .authenticator
-            .authenticate(&headers, &connection, Instant::now());
-        assert_eq!(name(outcome.await), expected, "{headers:?}");
+        let found = let_in(&setting, &headers, &connection).await;
+        assert_eq!(found, expected, "{headers:?}");
     }
-    let mut twice = bearer(&shop.text);
-    twice.append(AUTHORIZATION, twice[AUTHORIZATION].clone());
-    let connection = connection(CertificateIdentity::None);
-    let outcome = setting
-        .authenticator
-        .authenticate(&twice, &connection, Instant::now());
-    assert_eq!(name(outcome.await), "BadKey");
 }
 
 #[tokio::test]
@@ -213,10 +212,8 @@ async fn a_certificate_lets_its_merchant_in_and_must_agree_with_a_key() {
         (CertificateIdentity::Unnamed, key.clone(), "BadCertificate"),
     ] {
         let connection = connection(certificate.clone());
-        let outcome = setting
-            .authenticator
-            .authenticate(&headers, &connection, Instant::now());
-        assert_eq!(name(outcome.await), expected, "{certificate:?}");
+        let found = let_in(&setting, &headers, &connection).await;
+        assert_eq!(found, expected, "{certificate:?}");
     }
 }
 
@@ -232,12 +229,9 @@ async fn only_a_call_that_is_let_in_says_whose_a_connection_is() {
         ),
     ] {
         let log = Arc::new(Identities::default());
-        let connection = logged_connection(certificate.clone(), Arc::clone(&log));
+        let connection = opened(PEER, certificate.clone(), Arc::clone(&log));
         for headers in [HeaderMap::new(), bearer("pk_wrong"), key.clone()] {
-            let _ = setting
-                .authenticator
-                .authenticate(&headers, &connection, Instant::now())
-                .await;
+            let_in(&setting, &headers, &connection).await;
         }
         assert_eq!(*log.0.lock().unwrap(), expected, "{certificate:?}");
     }
@@ -247,14 +241,8 @@ async fn only_a_call_that_is_let_in_says_whose_a_connection_is() {
 async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered() {
     let setting = setting();
     let connection = connection(CertificateIdentity::None);
-    let call = async |headers: HeaderMap| {
-        let outcome = setting
-            .authenticator
-            .authenticate(&headers, &connection, Instant::now());
-        name(outcome.await)
-    };
-    let unknown =
-        NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Test, &Random::SYSTEM).unwrap();
+    let call = async |headers: HeaderMap| let_in(&setting, &headers, &connection).await;
+    let unknown = new_key(7, Environment::Test);
     *setting.directory.down.lock().unwrap() = true;
     assert_eq!(call(bearer(&setting.shop.text)).await, "unavailable");
     *setting.directory.down.lock().unwrap() = false;
@@ -263,18 +251,6 @@ async fn the_directory_is_asked_once_and_what_it_can_t_answer_is_not_remembered(
         assert_eq!(call(bearer(&unknown.text)).await, "BadKey");
     }
     assert_eq!(setting.directory.asked.load(Ordering::SeqCst), 3);
-}
-
-async fn authenticate(
-    setting: &Setting,
-    headers: &HeaderMap,
-    connection: &ConnectionHandle<MerchantId>,
-    received_at: Instant,
-) -> Result<Caller, Refused> {
-    setting
-        .authenticator
-        .authenticate(headers, connection, received_at)
-        .await
 }
 
 /// Lets so many calls of one merchant, half by key and half by certificate, in at once.
@@ -299,22 +275,15 @@ async fn at_once(setting: &Setting, calls: usize, received_at: Instant) -> Vec<S
 #[tokio::test]
 async fn callers_that_are_not_known_keep_nobody_else_out() {
     let setting = setting();
-    let now = Instant::now();
     let anybody = connection(CertificateIdentity::None);
     // The shop is known.
     let shop = bearer(&setting.shop.text);
-    assert_eq!(
-        name(authenticate(&setting, &shop, &anybody, now).await),
-        "demo-shop"
-    );
+    assert_eq!(let_in(&setting, &shop, &anybody).await, "demo-shop");
     // More than the pool holds come from one address, while the store does not answer.
     let held = setting.directory.answers.acquire().await.unwrap();
-    let made_up =
-        || NewApiKey::generate(&Pepper::new(&[7; 32]), Environment::Test, &Random::SYSTEM).unwrap();
-    let keys: Vec<_> = (0..100).map(|_| bearer(&made_up().text)).collect();
-    let flood = keys
-        .iter()
-        .map(|key| async { name(authenticate(&setting, key, &anybody, now).await) });
+    let made_up = |_| bearer(&new_key(7, Environment::Test).text);
+    let keys: Vec<_> = (0..100).map(made_up).collect();
+    let flood = keys.iter().map(|key| let_in(&setting, key, &anybody));
     let others = async {
         tokio::task::yield_now().await;
         // One who is known is not kept waiting, and asks nobody.
@@ -322,13 +291,16 @@ async fn callers_that_are_not_known_keep_nobody_else_out() {
         assert_eq!(name(known.unwrap()), "demo-shop");
         // One from another address has its share.
         let other = bearer(&setting.other.text);
-        let elsewhere = connection_from("198.51.100.9:50123");
-        let other = async { name(authenticate(&setting, &other, &elsewhere, now).await) };
+        let elsewhere = opened(
+            "198.51.100.9:50123",
+            CertificateIdentity::None,
+            Arc::default(),
+        );
         let release = async {
             tokio::task::yield_now().await;
             drop(held);
         };
-        tokio::join!(other, release).0
+        tokio::join!(let_in(&setting, &other, &elsewhere), release).0
     };
     let (flood, other) = tokio::join!(join_all(flood), others);
     let refused = |expected: &str| flood.iter().filter(|name| *name == expected).count();
@@ -356,31 +328,40 @@ async fn a_directory_that_does_not_answer_is_waited_for_only_so_long() {
 fn every_refusal_has_its_status() {
     let reason = "disk on fire".to_owned();
     let unavailable = Refused::Unavailable(RecordsUnavailable { reason });
-    for (refused, expected) in [
+    for (refused, code, reason) in [
         (
             Refused::NoCredentials,
-            "Unauthenticated CREDENTIALS_MISSING NOT_SENT",
+            "Unauthenticated",
+            "CREDENTIALS_MISSING NOT_SENT",
         ),
-        (Refused::BadKey, "Unauthenticated API_KEY_REFUSED NOT_SENT"),
+        (
+            Refused::BadKey,
+            "Unauthenticated",
+            "API_KEY_REFUSED NOT_SENT",
+        ),
         (
             Refused::OtherEnvironment,
-            "Unauthenticated API_KEY_REFUSED NOT_SENT",
+            "Unauthenticated",
+            "API_KEY_REFUSED NOT_SENT",
         ),
         (
             Refused::BadCertificate,
-            "Unauthenticated CLIENT_CERTIFICATE_REFUSED NOT_SENT",
+            "Unauthenticated",
+            "CLIENT_CERTIFICATE_REFUSED NOT_SENT",
         ),
         (
             Refused::Disagree,
-            "Unauthenticated CREDENTIALS_DISAGREE NOT_SENT",
+            "Unauthenticated",
+            "CREDENTIALS_DISAGREE NOT_SENT",
         ),
         (
             unavailable,
-            "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
+            "Unavailable",
+            "STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
         ),
     ] {
         let status = refused.status();
-        assert_eq!(error_row(&status), expected);
+        assert_eq!(error_row(&status), format!("{code} {reason}"));
         assert!(!format!("{status:?}").contains("fire"), "{status:?}");
     }
 }
