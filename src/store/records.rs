@@ -192,21 +192,6 @@ pub struct AuditRecord {
     pub answer: Vec<u8>,
 }
 
-/// Which rows of the audit a list shows. Empty means all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// Of this operator.
-    pub operator: Option<String>,
-    /// Of this RPC.
-    pub action: Option<String>,
-    /// Done to exactly this.
-    pub target: Option<String>,
-    /// At this moment or later.
-    pub from: Option<UnixMillis>,
-    /// Before this moment.
-    pub before: Option<UnixMillis>,
-}
-
 /// A client connection that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConnection {

@@ -9,7 +9,7 @@ use crate::grpc::page::page_size;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
 use crate::store::Store;
-use crate::store::records::{AuditFilter, OperatorRole};
+use crate::store::records::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(
@@ -25,9 +25,7 @@ pub(super) async fn call(
         .finish(size.zip(after))
         .map_err(of_invalid_request)?;
     // One more than asked for tells whether there is a next page.
-    let entries = store
-        .list_audit(&AuditFilter::default(), size + 1, after)
-        .await;
+    let entries = store.list_audit(size + 1, after).await;
     let mut entries = entries.map_err(|error| of_unavailable(&error))?;
     let more = entries.len() > size;
     entries.truncate(size);

@@ -1,7 +1,6 @@
 //! What operators did: rows are only added, and only an outcome that was not known is filled in.
 
 use iso8583::hex;
-use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
@@ -10,7 +9,7 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditFilter, AuditRecord, MAX_PAGE_SIZE};
+use crate::store::records::{AuditRecord, MAX_PAGE_SIZE};
 
 impl Store {
     /// Records what an operator did or is about to do.
@@ -65,40 +64,27 @@ impl Store {
         rows.first().map(audit).transpose()
     }
 
-    /// What operators did, newest first, from `after` on; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`].
+    /// What operators did, newest first, from `after` on; `limit` is 1 to [`MAX_PAGE_SIZE`].
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn list_audit(
         &self,
-        filter: &AuditFilter,
         limit: usize,
         after: Option<AuditId>,
     ) -> Result<Vec<AuditRecord>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let conditions = [
-            ("operator =", filter.operator.clone().map(Value::from)),
-            ("action =", filter.action.clone().map(Value::from)),
-            ("target =", filter.target.clone().map(Value::from)),
-            ("at_ms >=", filter.from.map(|moment| moment.as_i64().into())),
-            (
-                "at_ms <",
-                filter.before.map(|moment| moment.as_i64().into()),
-            ),
-            ("id <", after.map(|id| id.to_string().into())),
-        ];
-        let mut text = "SELECT * FROM audit WHERE 1 = 1".to_owned();
-        let mut values = Vec::with_capacity(conditions.len() + 1);
-        for (condition, value) in conditions {
-            if let Some(value) = value {
-                values.push(value);
-                text.push_str(&format!(" AND {condition} ${}", values.len()));
+        let rows = match after {
+            None => {
+                let text = "SELECT * FROM audit ORDER BY id DESC LIMIT $1";
+                self.read(text, &[limit.into()]).await?
             }
-        }
-        values.push(limit.into());
-        text.push_str(&format!(" ORDER BY id DESC LIMIT ${}", values.len()));
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
+            Some(after) => {
+                let text = "SELECT * FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2";
+                self.read(text, &[after.to_string().into(), limit.into()])
+                    .await?
+            }
+        };
         rows.iter().map(audit).collect()
     }
 }

@@ -4,7 +4,7 @@ use super::make::{NOW, random};
 use super::{fails, on_both};
 use crate::payment::ids::AuditId;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditFilter, AuditRecord, OperatorRecord, OperatorRole};
+use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
 use crate::store::testing::{TestDatabase, unique};
 
 on_both!(
@@ -86,7 +86,7 @@ async fn operators_change_with_their_audit_rows(database: TestDatabase) {
     let update = store.update_operator(&viewer, &bert, &repeated).await;
     conflict(update.map(drop));
     assert_eq!(store.operator("bert").await, Ok(Some(viewer)));
-    let all = store.list_audit(&AuditFilter::default(), 10, None).await;
+    let all = store.list_audit(10, None).await;
     assert_eq!(all.unwrap(), [changed, second, added]);
 }
 
@@ -172,51 +172,14 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
     );
     assert_eq!(store.find_audit("bert", request_id).await, Ok(None));
 
-    let none = AuditFilter::default;
-    let cases = [
-        (none(), vec![0, 1, 2, 3]),
-        (
-            AuditFilter {
-                operator: Some("anna".into()),
-                ..none()
-            },
-            vec![0, 1, 3],
-        ),
-        (
-            AuditFilter {
-                action: Some("SignOff".into()),
-                target: Some("issuer".into()),
-                ..none()
-            },
-            vec![2],
-        ),
-        (
-            AuditFilter {
-                from: Some(rows[2].at),
-                before: Some(rows[0].at),
-                ..none()
-            },
-            vec![1, 2],
-        ),
-        (
-            AuditFilter {
-                target: Some(rows[0].target.clone()),
-                ..none()
-            },
-            vec![0],
-        ),
-    ];
-    for (filter, expected) in cases {
-        let mut listed = Vec::new();
-        // One at a time, so that each page goes on where the last one ended.
-        while let [row] = &store
-            .list_audit(&filter, 1, listed.last().map(|row: &AuditRecord| row.id))
-            .await
-            .unwrap()[..]
-        {
-            listed.push(row.clone());
-        }
-        let expected: Vec<_> = expected.iter().map(|&i: &usize| rows[i].clone()).collect();
-        assert_eq!(listed, expected, "{filter:?}");
+    let mut listed: Vec<AuditRecord> = Vec::new();
+    // One at a time, so that each page goes on where the last one ended.
+    while let [row] = &store
+        .list_audit(1, listed.last().map(|row| row.id))
+        .await
+        .unwrap()[..]
+    {
+        listed.push(row.clone());
     }
+    assert_eq!(listed, rows);
 }

@@ -21,7 +21,6 @@ use crate::admin_api::testing::{Lines, NOW, operator};
 use crate::clock::ManualClock;
 use crate::grpc::body_hash::body_hash;
 use crate::operations::card_custody::tests::open as card_custody;
-use crate::store::records::AuditFilter;
 use crate::store::records::OperatorRole::{Approver, Operator, Viewer};
 use crate::store::testing::TestDatabase;
 
@@ -156,9 +155,7 @@ impl Setting {
 
     /// The rows of the test, oldest first.
     async fn rows(&self) -> Vec<AuditRecord> {
-        let everything = AuditFilter::default();
-        let all = self.store.list_audit(&everything, 100, None);
-        let mut rows = all.await.unwrap();
+        let mut rows = self.store.list_audit(100, None).await.unwrap();
         rows.retain(|row| row.operator != COMMAND_LINE);
         rows.reverse();
         rows
