@@ -181,39 +181,32 @@ mod tests {
     /// Authorized, captured and refunded, each with what is pending; disputed.
     #[test]
     fn changes_keep_the_limits() {
-        let table = [
-            ([0; 7], [1000, 0, 0, 0, 0, 0, 0], true),
-            ([1000, 0, 0, 0, 0, 0, 0], [0, 0, 600, 600, 0, 0, 0], true),
-            (
-                [1000, 0, 600, 600, 0, 0, 0],
-                [0, 0, 600, 600, 0, 0, 0],
-                false,
-            ),
-            ([1000, 0, 600, 600, 0, 0, 0], [0, 0, 0, -600, 0, 0, 0], true),
-            (
-                [1000, 0, 600, 600, 0, 0, 0],
-                [0, 0, -600, -600, 0, 0, 0],
-                true,
-            ),
-            // What is only pending can't be refunded, nor an increment captured that no host confirmed.
-            (
-                [1000, 0, 600, 600, 0, 0, 0],
-                [0, 0, 0, 0, 100, 100, 0],
-                false,
-            ),
-            ([1000, 0, 600, 0, 0, 0, 0], [0, 0, 0, 0, 600, 600, 0], true),
-            (
-                [1500, 500, 0, 0, 0, 0, 0],
-                [0, 0, 1200, 1200, 0, 0, 0],
-                false,
-            ),
-            ([1000, 0, 0, 0, 0, 0, 0], [0, 0, -1, 0, 0, 0, 0], false),
-            // A dispute is taken whatever it meets.
-            ([1000, 0, 600, 0, 600, 0, 0], [0, 0, 0, 0, 0, 0, 600], true),
-        ];
-        for (before, change, holds) in table {
-            let after = amounts(before).plus(&amounts(change));
-            assert_eq!(after.is_ok(), holds, "{before:?} {change:?} {after:?}");
+        // A dispute is taken whatever it meets. What is only pending can't be refunded, nor an increment
+        // captured that no host confirmed.
+        let table = "
+               0   0   0   0   0   0 0 |  1000 0    0    0   0   0   0 | holds
+            1000   0   0   0   0   0 0 |     0 0  600  600   0   0   0 | holds
+            1000   0 600 600   0   0 0 |     0 0  600  600   0   0   0 | breaks
+            1000   0 600 600   0   0 0 |     0 0    0 -600   0   0   0 | holds
+            1000   0 600 600   0   0 0 |     0 0 -600 -600   0   0   0 | holds
+            1000   0 600 600   0   0 0 |     0 0    0    0 100 100   0 | breaks
+            1000   0 600   0   0   0 0 |     0 0    0    0 600 600   0 | holds
+            1500 500   0   0   0   0 0 |     0 0 1200 1200   0   0   0 | breaks
+            1000   0   0   0   0   0 0 |     0 0   -1    0   0   0   0 | breaks
+            1000   0 600   0 600   0 0 |     0 0    0    0   0   0 600 | holds";
+        for row in table.trim().lines() {
+            let [before, change, expected] = row.split('|').collect::<Vec<_>>()[..] else {
+                panic!("{row}");
+            };
+            let read = |text: &str| {
+                let parts: Vec<_> = text
+                    .split_whitespace()
+                    .map(|it| it.parse().unwrap())
+                    .collect();
+                amounts(parts.try_into().unwrap())
+            };
+            let after = read(before).plus(&read(change));
+            assert_eq!(after.is_ok(), expected == " holds", "{row} {after:?}");
         }
         let disputed = amounts([1000, 0, 600, 0, 0, 0, 700]);
         assert_eq!(

@@ -64,6 +64,8 @@ async fn pages_hold_each_payment_once(database: TestDatabase) {
     }
 }
 
+type Set = fn(&mut PaymentFilter);
+
 async fn filters_find_what_they_say(database: TestDatabase) {
     let store = database.open().await;
     let mut intents = Vec::new();
@@ -81,92 +83,43 @@ async fn filters_find_what_they_say(database: TestDatabase) {
     store.record_outcome(&approved(&intents[0])).await.unwrap();
     store.record_outcome(&declined(&intents[1])).await.unwrap();
 
-    let none = PaymentFilter::default;
-    let cases = [
-        (none(), vec![0, 1, 2, 3, 4, 5]),
-        (
-            PaymentFilter {
-                states: vec!["AUTHORIZED"],
-                ..none()
-            },
-            vec![0],
-        ),
-        (
-            PaymentFilter {
-                states: vec!["AUTHORIZED", "DECLINED"],
-                ..none()
-            },
-            vec![0, 1],
-        ),
-        (
-            PaymentFilter {
-                created_from: Some(NOW.plus_ms(2000)),
-                created_before: Some(NOW.plus_ms(4000)),
-                ..none()
-            },
-            vec![2, 3],
-        ),
-        (
-            PaymentFilter {
-                merchant_reference: Some("order-1".into()),
-                ..none()
-            },
-            vec![1, 4],
-        ),
-        (
-            PaymentFilter {
-                customer_reference: Some("anna".into()),
-                ..none()
-            },
-            vec![0, 2, 4],
-        ),
-        (
-            PaymentFilter {
-                currency: Some("JPY".parse().unwrap()),
-                ..none()
-            },
-            vec![5],
-        ),
-        (
-            PaymentFilter {
-                states: vec!["AUTHORIZING", "AUTHORIZED"],
-                customer_reference: Some("anna".into()),
-                created_from: Some(NOW.plus_ms(1)),
-                ..none()
-            },
-            vec![2, 4],
-        ),
-        (
-            PaymentFilter {
-                merchant_reference: Some("' OR 1 = 1 --".into()),
-                ..none()
-            },
-            vec![],
-        ),
-    ];
-    for (filter, expected) in cases {
-        let expected: Vec<PaymentId> = expected
-            .iter()
-            .map(|&i: &usize| intents[i].payment.id)
-            .collect();
-        assert_eq!(
-            all(&store, &filter, ListOrder::OldestFirst, 2).await,
-            expected,
-            "{filter:?}"
-        );
-    }
+    let found = async |set: Set| {
+        let mut filter = PaymentFilter::default();
+        set(&mut filter);
+        let ids = all(&store, &filter, ListOrder::OldestFirst, 2).await;
+        let number = |id: &PaymentId| intents.iter().position(|it| it.payment.id == *id);
+        ids.iter().filter_map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(found(|_| ()).await, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(found(|it| it.states = vec!["AUTHORIZED"]).await, [0]);
+    let set: Set = |it| it.states = vec!["AUTHORIZED", "DECLINED"];
+    assert_eq!(found(set).await, [0, 1]);
+    let set: Set = |it| {
+        it.created_from = Some(NOW.plus_ms(2000));
+        it.created_before = Some(NOW.plus_ms(4000));
+    };
+    assert_eq!(found(set).await, [2, 3]);
+    let set: Set = |it| it.merchant_reference = Some("order-1".into());
+    assert_eq!(found(set).await, [1, 4]);
+    let set: Set = |it| it.customer_reference = Some("anna".into());
+    assert_eq!(found(set).await, [0, 2, 4]);
+    let set: Set = |it| it.currency = Some("JPY".parse().unwrap());
+    assert_eq!(found(set).await, [5]);
+    let set: Set = |it| {
+        it.states = vec!["AUTHORIZING", "AUTHORIZED"];
+        it.customer_reference = Some("anna".into());
+        it.created_from = Some(NOW.plus_ms(1));
+    };
+    assert_eq!(found(set).await, [2, 4]);
+    let set: Set = |it| it.merchant_reference = Some("' OR 1 = 1 --".into());
+    assert_eq!(found(set).await, [0; 0]);
     let by_reference = store
         .payments_by_merchant_reference(&shop(), "order-2")
         .await
         .unwrap();
-    assert_eq!(
-        by_reference
-            .iter()
-            .map(|payment| payment.id)
-            .collect::<Vec<_>>(),
-        vec![intents[5].payment.id, intents[2].payment.id],
-        "newest first"
-    );
+    let ids: Vec<_> = by_reference.iter().map(|payment| payment.id).collect();
+    // Newest first.
+    assert_eq!(ids, [intents[5].payment.id, intents[2].payment.id]);
     let by_rrn = store
         .payments_by_rrn(&shop(), intents[3].payment.authorization.rrn)
         .await
