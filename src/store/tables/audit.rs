@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditRecord, MAX_PAGE_SIZE};
+use crate::store::records::AuditRecord;
 
 impl Store {
     /// Records what an operator did or is about to do.
@@ -64,7 +64,7 @@ impl Store {
         rows.first().map(audit).transpose()
     }
 
-    /// What operators did, newest first, from `after` on; `limit` is 1 to [`MAX_PAGE_SIZE`].
+    /// What operators did, newest first, from `after` on; `limit` is 1 to [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -73,18 +73,9 @@ impl Store {
         limit: usize,
         after: Option<AuditId>,
     ) -> Result<Vec<AuditRecord>, StoreError> {
-        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let rows = match after {
-            None => {
-                let text = "SELECT * FROM audit ORDER BY id DESC LIMIT $1";
-                self.read(text, &[limit.into()]).await?
-            }
-            Some(after) => {
-                let text = "SELECT * FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2";
-                self.read(text, &[after.to_string().into(), limit.into()])
-                    .await?
-            }
-        };
+        let rows = self
+            .newest_first("audit", limit, after.map(|id| id.to_string()))
+            .await?;
         rows.iter().map(audit).collect()
     }
 }
