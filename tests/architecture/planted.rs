@@ -50,7 +50,7 @@ payment/state.rs       | #[cfg(test)] mod tests { use crate::store::S; use tokio
 
 fn cells<const N: usize>(row: &str) -> [&str; N] {
     let cells: Vec<_> = row.split('|').map(str::trim).collect();
-    cells.try_into().unwrap()
+    cells.try_into().expect("a row of so many cells")
 }
 
 /// What the circles are in these files of a crate called `planted`.
