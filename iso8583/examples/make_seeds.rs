@@ -61,7 +61,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::write(seeds.join("tlv/chip"), &chip)?;
     fs::write(seeds.join("tlv/nested"), nested(&chip)?)?;
-    fs::write(seeds.join("tlv/subelements"), "920312342070103212")?;
     Ok(())
 }
 

@@ -88,12 +88,6 @@ impl<'a> DecodeError<'a> {
         &self.0.fault
     }
 
-    /// The first thing that is wrong, borrowed from nothing.
-    #[must_use]
-    pub fn into_fault(self) -> DecodeFault {
-        self.0.fault
-    }
-
     /// The data element that is wrong; `None` when the fault is in no field.
     #[must_use]
     pub fn de(&self) -> Option<u8> {

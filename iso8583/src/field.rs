@@ -289,12 +289,6 @@ impl FieldSpec {
         self.shown
     }
 
-    /// Whether the encoder fills a fixed field with spaces on the right.
-    #[must_use]
-    pub fn pads_with_spaces(&self) -> bool {
-        self.pad_spaces
-    }
-
     /// How many bytes this many units of content take on the wire.
     pub(crate) fn wire_bytes(&self, units: usize) -> usize {
         match self.encoding {

@@ -8,7 +8,7 @@
 //! - [`mti`]: the message type, four digits.
 //! - [`decode_error`]: the fault in a message that can't be read, and the part that could be read.
 //! - [`message`]: a message that was read, borrowed from its bytes.
-//! - [`tlv`], [`subelements`]: the contents of DE 55 and DE 48.
+//! - [`tlv`]: the contents of DE 55.
 //! - [`builder`]: a message to be written.
 //! - [`encode`]: the fault in a message that can't be written.
 //! - [`masked`]: a message for people, without its secrets; [`hex`]: bytes as digits.
@@ -46,7 +46,6 @@ pub mod hex;
 pub mod masked;
 pub mod message;
 pub mod mti;
-pub mod subelements;
 pub mod tlv;
 
 mod bcd;

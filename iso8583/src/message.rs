@@ -136,18 +136,6 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Appends the text to `out`, which needs no allocation while `out` has room. Returns whether
-    /// the field is there and is text.
-    pub fn append_text(&self, de: u8, out: &mut String) -> bool {
-        match self.content(de) {
-            Some(content) if content.spec.format != Format::B => {
-                content.each_character(|ascii| out.push(char::from(ascii)));
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// The content as bytes: format b decoded where it is written in hex, other formats as the
     /// ASCII bytes of their text.
     #[must_use]

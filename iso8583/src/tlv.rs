@@ -21,16 +21,10 @@ pub const MAX_DEPTH: usize = 8;
 pub struct Tag(pub u32);
 
 impl Tag {
-    /// 57: track 2 equivalent data.
-    pub const TRACK_2: Tag = Tag(0x57);
     /// 5A: PAN.
     pub const PAN: Tag = Tag(0x5A);
     /// 82: application interchange profile.
     pub const INTERCHANGE_PROFILE: Tag = Tag(0x82);
-    /// 8A: authorization response code.
-    pub const RESPONSE_CODE: Tag = Tag(0x8A);
-    /// 91: issuer authentication data.
-    pub const ISSUER_AUTHENTICATION: Tag = Tag(0x91);
     /// 95: terminal verification results.
     pub const VERIFICATION_RESULTS: Tag = Tag(0x95);
     /// 9F10: issuer application data.

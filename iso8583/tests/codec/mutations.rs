@@ -4,7 +4,7 @@
 use iso8583::TlvBuilder;
 use iso8583::framing::{Framing, Prefix};
 use iso8583::tlv::{self, Tlvs};
-use iso8583::{Dialect, MessageBuilder, Mti, masked, subelements};
+use iso8583::{Dialect, MessageBuilder, Mti, masked};
 
 use crate::{dialects, hex};
 
@@ -203,25 +203,5 @@ fn tlv() {
             .iter()
             .for_each(|element| _ = again.push_raw(element));
         assert_eq!(again.as_bytes(), bytes);
-    }
-}
-
-#[test]
-fn subelements() {
-    let mut random = Random(0x48);
-    let mut bytes = Vec::new();
-    for _ in 0..MUTATIONS {
-        mutate(&mut random, b"920312342070103211", &mut bytes);
-        let Ok(text) = std::str::from_utf8(&bytes) else {
-            continue;
-        };
-        let mut again = String::new();
-        let read: Result<Vec<_>, _> = subelements::Subelements::new(text).collect();
-        for element in read.iter().flatten() {
-            if element.value.is_ascii() {
-                subelements::append_subelement(&mut again, element.tag, element.value).unwrap();
-            }
-        }
-        assert!(read.is_err() || again == text || !text.is_ascii(), "{text}");
     }
 }

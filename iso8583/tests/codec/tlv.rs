@@ -1,7 +1,6 @@
-//! BER-TLV and sub-elements.
+//! BER-TLV.
 
 use iso8583::TlvBuilder;
-use iso8583::subelements::{SubelementError, Subelements, append_subelement};
 use iso8583::tlv::{self, MAX_DEPTH, Tag, TlvError, Tlvs};
 
 use crate::{hex, rows};
@@ -170,51 +169,4 @@ fn debug_shows_no_value() {
     let bytes = hex("5A084111111111111111");
     let shown = format!("{:?}", Tlvs::new(&bytes).next().unwrap().unwrap());
     assert_eq!(shown, "Tlv { tag: Tag(5A), offset: 0, value_bytes: 8, .. }");
-    let shown = format!("{:?}", Subelements::new("9203123").next().unwrap().unwrap());
-    assert_eq!(shown, "Subelement { tag: 92, .. }");
-}
-
-/// Text | the error.
-const NO_SUBELEMENTS: &str = "
-9 | Digits { offset: 0, part: \"tag\" }
-920 | Digits { offset: 2, part: \"length\" }
-92+3123 | Digits { offset: 2, part: \"length\" }
-92031239A00 | Digits { offset: 7, part: \"tag\" }
-920412 | Truncated { tag: 92, offset: 4, expected: 4, got: 2 }
-9201é | Truncated { tag: 92, offset: 4, expected: 1, got: 2 }
-";
-
-#[test]
-fn subelements_are_read_and_written() {
-    let mut text = String::new();
-    append_subelement(&mut text, 92, "123").unwrap();
-    append_subelement(&mut text, 5, "").unwrap();
-    append_subelement(&mut text, 42, "0103212").unwrap();
-    assert_eq!(text, "9203123050042070103212");
-    let read: Vec<_> = Subelements::new(&text)
-        .map(|s| s.map(|s| (s.tag, s.value)).unwrap())
-        .collect();
-    assert_eq!(read, [(92, "123"), (5, ""), (42, "0103212")]);
-    assert_eq!(Subelements::find(&text, 42), Some("0103212"));
-    assert_eq!(Subelements::find(&text, 43), None);
-
-    for [text, expected] in rows(NO_SUBELEMENTS) {
-        let error = Subelements::new(text).find_map(Result::err).unwrap();
-        assert_eq!(format!("{error:?}"), expected, "{text}");
-    }
-    let before = text.clone();
-    assert_eq!(
-        append_subelement(&mut text, 100, ""),
-        Err(SubelementError::Tag { got: 100 })
-    );
-    let long = "x".repeat(100);
-    assert_eq!(
-        append_subelement(&mut text, 1, &long),
-        Err(SubelementError::Value { tag: 1, got: 100 })
-    );
-    assert_eq!(
-        append_subelement(&mut text, 1, "é"),
-        Err(SubelementError::Value { tag: 1, got: 2 })
-    );
-    assert_eq!(text, before);
 }

@@ -170,9 +170,6 @@ fn every_dialect_reads_what_was_worked_out_by_hand() {
             (None, None, None)
         );
         assert!(message.has(2) && !message.has(1) && !message.has(39));
-        let mut text = String::from("DE 35: ");
-        assert!(message.append_text(35, &mut text) && !message.append_text(52, &mut text));
-        assert_eq!(text, "DE 35: 371449635398431=2512101");
         for de in message.iter_des() {
             let mut bytes = b"DE ".to_vec();
             assert!(message.append_bytes(de, &mut bytes), "{name} DE {de}");
