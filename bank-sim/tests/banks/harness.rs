@@ -3,6 +3,7 @@
 use bank_sim::{
     BankSim, RunningSim, SimConfig,
     config::standard::{StandardPki, StandardPorts},
+    issuer::AccountSnapshot,
 };
 
 use crate::pki::HostPki;
@@ -80,20 +81,15 @@ impl Banks {
 
     /// What is held on a card's account.
     pub(crate) fn held(&self, issuer: &str, pan: &str, currency: &str) -> i64 {
-        self.sim
-            .books(issuer)
-            .unwrap()
-            .account(pan, currency)
-            .unwrap()
-            .held_minor
+        self.account(issuer, pan, currency).held_minor
     }
 
     pub(crate) fn balance(&self, issuer: &str, pan: &str, currency: &str) -> i64 {
-        self.sim
-            .books(issuer)
-            .unwrap()
-            .account(pan, currency)
-            .unwrap()
-            .balance_minor
+        self.account(issuer, pan, currency).balance_minor
+    }
+
+    pub(crate) fn account(&self, issuer: &str, pan: &str, currency: &str) -> AccountSnapshot {
+        let books = self.sim.books(issuer).unwrap();
+        books.account(pan, currency).unwrap().clone()
     }
 }

@@ -44,17 +44,11 @@ async fn a_reversal_releases_the_hold_however_often_it_comes() {
         assert_eq!(banks.held(issuer, pan, "EUR"), 80_00);
         let reversal = switch.reversal(&request);
         let answer = switch.ask(&reversal).await;
-        assert_eq!(
-            (answer.mti.as_str(), answer.code().as_str()),
-            ("0430", "00")
-        );
+        assert_eq!(answer.mti_and_code(), "0430 00");
         assert_eq!(answer.text(90), reversal.text_of(90).as_deref());
         assert_eq!(banks.held(issuer, pan, "EUR"), 0);
         let answer = switch.ask(&repeated(&reversal)).await;
-        assert_eq!(
-            (answer.mti.as_str(), answer.code().as_str()),
-            ("0430", "00")
-        );
+        assert_eq!(answer.mti_and_code(), "0430 00");
         assert_eq!(banks.held(issuer, pan, "EUR"), 0);
         let books = banks.sim.books(issuer).unwrap();
         assert_eq!(books.exchanges.last().unwrap().standing, Standing::Reversed);
@@ -83,10 +77,7 @@ async fn a_sale_debits_at_once_and_its_reversal_gives_back() {
         let before = banks.balance(issuer, pan, "EUR");
         let sale = switch.payment(Mti::FINANCIAL_REQUEST, pan, 30_00, "978");
         let answer = switch.ask(&sale).await;
-        assert_eq!(
-            (answer.mti.as_str(), answer.code().as_str()),
-            ("0210", "00")
-        );
+        assert_eq!(answer.mti_and_code(), "0210 00");
         assert_eq!(banks.balance(issuer, pan, "EUR"), before - 30_00);
         assert_eq!(banks.held(issuer, pan, "EUR"), 0);
         let reversal = switch.reversal(&sale);
@@ -130,10 +121,7 @@ async fn a_completion_posts_against_the_hold_once_however_often_it_is_repeated()
         assert_eq!(switch.ask(&request).await.code(), "00");
         let advice = completion(&mut switch, &request, 40_00);
         let answer = switch.ask(&advice).await;
-        assert_eq!(
-            (answer.mti.as_str(), answer.code().as_str()),
-            ("0230", "00")
-        );
+        assert_eq!(answer.mti_and_code(), "0230 00");
         assert_eq!(switch.ask(&repeated(&advice)).await, answer);
         assert_eq!(banks.balance(issuer, pan, "EUR"), before - 40_00);
         assert_eq!(banks.held(issuer, pan, "EUR"), 60_00);

@@ -225,6 +225,10 @@ impl Answer {
             .map(|(_, text)| text.as_str())
     }
 
+    pub(crate) fn mti_and_code(&self) -> String {
+        format!("{} {}", self.mti, self.code())
+    }
+
     pub(crate) fn code(&self) -> String {
         self.text(39).expect("an answer has DE 39").to_owned()
     }

@@ -222,114 +222,87 @@ fn the_hash_is_of_every_field() {
     assert_ne!(hash(with("description", "Drei Karten")), same);
 }
 
+type Failed = OperationError<Refusal>;
+
+fn status_of(failed: &Failed) -> Status {
+    let merchant_id = "demo-shop".parse().unwrap();
+    failure(failed, Environment::Live, &merchant_id, refusal)
+}
+
+fn refused_by_its_merchant() -> [Failed; 2] {
+    let merchant_id = "demo-shop".parse().unwrap();
+    let host_id = "acquirer".parse().unwrap();
+    [
+        Failed::Refused(Refusal::MerchantInactive { merchant_id }),
+        Failed::Refused(Refusal::NoRoute {
+            merchant_id,
+            host_id,
+        }),
+    ]
+}
+
 #[test]
 fn every_error_of_an_authorization_has_its_status() {
-    use OperationError as E;
     let payment_id = PaymentId::from_parts(UnixMillis::new(1), [1; 10]);
-    let request_id = "4242424242424242".to_owned();
-    for (failed, expected) in [
-        (
-            E::Refused(Refusal::SealedCard(SealedCardFault::Key)),
-            "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
-        ),
-        (
-            E::SealedCardUsed,
-            "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
-        ),
-        (
-            E::Refused(Refusal::UnknownPaymentMethod {
-                token: request_id.clone(),
-            }),
-            "InvalidArgument UNKNOWN_PAYMENT_METHOD NOT_SENT fields payment_method_token",
-        ),
-        (
-            E::RequestIdReused {
-                request_id: request_id.clone(),
-            },
-            "FailedPrecondition REQUEST_ID_REUSED NOT_SENT precondition REQUEST_ID_REUSED",
-        ),
-        (
-            E::RequestInProgress { request_id },
-            "Aborted REQUEST_IN_PROGRESS UNKNOWN retry 500 ms",
-        ),
-        (
-            E::PaymentNotFound { payment_id },
-            "NotFound PAYMENT_NOT_FOUND NOT_SENT",
-        ),
-        (
-            E::PaymentBusy { payment_id },
-            "Aborted OPERATION_IN_PROGRESS NOT_SENT retry 500 ms",
-        ),
-        (
-            E::Refused(Refusal::MerchantInactive {
-                merchant_id: "demo-shop".parse().unwrap(),
-            }),
-            "PermissionDenied MERCHANT_INACTIVE NOT_SENT",
-        ),
-        (
-            E::Refused(Refusal::NoRoute {
-                merchant_id: "demo-shop".parse().unwrap(),
-                host_id: "acquirer".parse().unwrap(),
-            }),
-            "FailedPrecondition NO_ROUTE NOT_SENT precondition NO_ROUTE",
-        ),
-        (
-            E::Overloaded,
-            "ResourceExhausted OVERLOADED NOT_SENT retry 250 ms",
-        ),
-        (E::Draining, "Unavailable DRAINING NOT_SENT retry 1000 ms"),
-        (
-            E::NotRecorded {
-                source: "disk full at /var/lib".into(),
-            },
-            "Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms",
-        ),
-        (
-            E::OutcomeNotRecorded { payment_id },
-            "Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms",
-        ),
-    ] {
-        let status = failure(
-            &failed,
-            Environment::Live,
-            &"demo-shop".parse().unwrap(),
-            refusal,
-        );
-        assert_eq!(error_row(&status), expected);
-        // What the request held and what the machine said stay here.
-        let told = format!("{status:?}");
-        assert!(
-            !told.contains("4242") && !told.contains("/var/lib"),
-            "{told}"
-        );
-    }
+    let request_id = PAN.to_owned();
+    let token = request_id.clone();
+    let source = "disk full at /var/lib".into();
+    let [inactive, no_route] = refused_by_its_merchant();
+    let expected = "
+InvalidArgument SEALED_CARD_REFUSED NOT_SENT
+InvalidArgument SEALED_CARD_REFUSED NOT_SENT
+InvalidArgument UNKNOWN_PAYMENT_METHOD NOT_SENT fields payment_method_token
+FailedPrecondition REQUEST_ID_REUSED NOT_SENT precondition REQUEST_ID_REUSED
+Aborted REQUEST_IN_PROGRESS UNKNOWN retry 500 ms
+NotFound PAYMENT_NOT_FOUND NOT_SENT
+Aborted OPERATION_IN_PROGRESS NOT_SENT retry 500 ms
+PermissionDenied MERCHANT_INACTIVE NOT_SENT
+FailedPrecondition NO_ROUTE NOT_SENT precondition NO_ROUTE
+ResourceExhausted OVERLOADED NOT_SENT retry 250 ms
+Unavailable DRAINING NOT_SENT retry 1000 ms
+Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms
+Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms";
+    let statuses = [
+        Failed::Refused(Refusal::SealedCard(SealedCardFault::Key)),
+        Failed::SealedCardUsed,
+        Failed::Refused(Refusal::UnknownPaymentMethod { token }),
+        Failed::RequestIdReused {
+            request_id: request_id.clone(),
+        },
+        Failed::RequestInProgress { request_id },
+        Failed::PaymentNotFound { payment_id },
+        Failed::PaymentBusy { payment_id },
+        inactive,
+        no_route,
+        Failed::Overloaded,
+        Failed::Draining,
+        Failed::NotRecorded { source },
+        Failed::OutcomeNotRecorded { payment_id },
+    ]
+    .map(|failed| status_of(&failed));
+    let rows: Vec<_> = statuses.iter().map(error_row).collect();
+    assert_eq!(rows.join("\n"), expected.trim());
+    // What the request held and what the machine said stay here.
+    let told = format!("{statuses:?}");
+    let kept = !told.contains("4242") && !told.contains("/var/lib");
+    assert!(kept, "{told}");
 }
 
 /// A payment whose answer was lost may have been sent. Its repetition meets any of these, and must not
 /// make its merchant pay again under a new request_id.
 #[test]
 fn what_a_repetition_can_meet_asks_to_keep_the_request_id() {
-    use OperationError as E;
+    let source = "disk full".into();
+    let [inactive, no_route] = refused_by_its_merchant();
+    let not_recorded = Failed::NotRecorded { source };
     for failed in [
-        E::Overloaded,
-        E::Draining,
-        E::NotRecorded {
-            source: "disk full".into(),
-        },
-        E::Refused(Refusal::MerchantInactive {
-            merchant_id: "demo-shop".parse().unwrap(),
-        }),
-        E::Refused(Refusal::NoRoute {
-            merchant_id: "demo-shop".parse().unwrap(),
-            host_id: "acquirer".parse().unwrap(),
-        }),
+        Failed::Overloaded,
+        Failed::Draining,
+        not_recorded,
+        inactive,
+        no_route,
     ] {
-        let status = failure(
-            &failed,
-            Environment::Live,
-            &"demo-shop".parse().unwrap(),
-            refusal,
-        );
+        let status = status_of(&failed);
         let text = status.message();
         assert!(error_row(&status).contains(" NOT_SENT"), "{text}");
         assert!(text.contains("this call sent nothing to a bank"), "{text}");
