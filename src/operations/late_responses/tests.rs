@@ -21,10 +21,10 @@ fn approved() -> Exchange {
     }
 }
 
-fn declined(code: &str) -> Exchange {
+fn declined(code: &str, reason: DeclineReason) -> Exchange {
     Exchange::Declined {
         decline: Decline {
-            reason: DeclineReason::DoNotHonour,
+            reason,
             response_code: code.parse().unwrap(),
             advice: DeclineAdvice::UseAnotherCard,
         },
@@ -99,12 +99,13 @@ async fn states(machine: &Operations, entry: &OwedEntry) -> String {
 
 #[tokio::test]
 async fn a_late_decline_ends_the_debt_until_the_reversal_is_sent() {
+    let short = |code| declined(code, DeclineReason::InsufficientFunds);
+    let away = |code| declined(code, DeclineReason::IssuerUnavailable);
     for (number, (exchange, is_sent, expected)) in [
-        (declined("51"), false, "DECLINED RESOLVED CANCELLED"),
-        (declined("91"), false, "AUTHORIZING UNKNOWN QUEUED"),
-        (declined("21"), false, "AUTHORIZING UNKNOWN QUEUED"),
+        (short("51"), false, "DECLINED RESOLVED CANCELLED"),
+        (away("91"), false, "AUTHORIZING UNKNOWN QUEUED"),
         (approved(), false, "AUTHORIZING UNKNOWN QUEUED"),
-        (declined("51"), true, "REVERSING UNKNOWN SENT"),
+        (short("51"), true, "REVERSING UNKNOWN SENT"),
         (approved(), true, "REVERSING UNKNOWN SENT"),
     ]
     .into_iter()

@@ -73,10 +73,14 @@ fn an_original_of_1993_is_named_as_that_edition_wants_it() {
         .unwrap(),
         ..original
     };
+    let operation = Operation {
+        sent: Vec::new(),
+        ..original.clone()
+    };
     let reversal = Outgoing {
         original: Some(Original::of(&original)),
         reason: Some(Reason::TimeOut),
-        ..outgoing(&original, &merchant)
+        ..outgoing(&operation, &merchant)
     };
     let message = profile.messages.get(OperationKind::Reversal).unwrap();
     let bytes = Encoder::new()
