@@ -15,7 +15,7 @@ use crate::harness::{
     ANSWER_WITHIN, Switch, authorize, on_both_engines, pay_with, response_code, timed,
 };
 use crate::sealing::card;
-use crate::unknown_outcomes::assert_owes_a_reversal;
+use crate::unknown_outcomes::{assert_owes_a_reversal, reversed};
 
 on_both_engines!(
     what_amount_and_code_say_together_is_what_the_merchant_is_told,
@@ -55,6 +55,7 @@ async fn what_amount_and_code_say_together_is_what_the_merchant_is_told(engine: 
             declined(Reason::AuthenticationRequired, Advice::Authenticate),
         ),
     ];
+    let (mut owed, mut held_minor) = (Vec::new(), 0);
     for (amount_minor, (de, value, (state, pending, decline))) in (20_001..).zip(table) {
         let fault = bank_sim::control::pb::Fault {
             host: "acquirer".into(),
@@ -77,8 +78,19 @@ async fn what_amount_and_code_say_together_is_what_the_merchant_is_told(engine: 
         assert_eq!(told, decline, "DE {de} = {value}");
         if let Some(reason) = pending {
             assert_owes_a_reversal(&switch, &payment, reason).await;
+            owed.push(payment.payment_id);
+        } else {
+            // The fault changes the answer alone: the issuer holds what the acquirer then declines.
+            held_minor += amount_minor;
         }
     }
+    // What is pending is never declined: what the bank holds is given back.
+    for payment_id in owed {
+        reversed(&mut payments, &payment_id).await;
+    }
+    let books = switch.banks.books("issuer-a").expect("books");
+    let account = books.account("4242424242424242", "EUR");
+    assert_eq!(account.map(|account| account.held_minor), Some(held_minor));
 }
 
 /// A test card, what becomes of it, and why.
