@@ -150,6 +150,41 @@ async fn signal(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
+/// The commands that ask the control API, after two payments with each issuer.
+async fn assert_asked(directory: &Path) {
+    let asked = async |command: &str| {
+        let output = Command::new(PROGRAM)
+            .args(command.split(' '))
+            .args(["--ready-file", "ready.json", "--json"])
+            .current_dir(directory)
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{command}: {output:?}");
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        rows
+    };
+    let held = asked("accounts --host issuer-a --held").await;
+    assert_eq!(held.len(), 1);
+    assert_eq!(
+        (&held[0]["currency"], &held[0]["held"]),
+        (&"EUR".into(), &"200".into())
+    );
+    let effects: Vec<_> = asked("messages --host issuer-b --elements --limit 1000").await;
+    let holds = effects.iter().filter(|row| row["effect"] == "held").count();
+    assert_eq!(holds, 2);
+    assert!(!format!("{effects:?}").contains("5555555555554444"));
+    for total in asked("totals").await {
+        assert_eq!(total["held"], "200");
+        assert_eq!(total["effects_more_than_once"], "0");
+    }
+    assert_eq!(
+        asked("fault delay 100 --mti 0100 --times 3").await[0]["faults"],
+        "1"
+    );
+    assert_eq!(asked("fault clear").await[0]["cleared"], "1");
+}
+
 #[tokio::test]
 async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_signal() {
     let directory = Directory::new();
@@ -171,6 +206,7 @@ async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_s
         .await
         .expect("another codec process takes its place");
     let _line = paying_switch(&directory.0, &pki, "TERM0002").await;
+    assert_asked(&directory.0).await;
     signal(pid, "-TERM").await;
     let status = timeout(LIMIT, child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
