@@ -14,7 +14,7 @@ use crate::hosts::message::definition::MessageProfile;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{Decline, FailureReason, ResponseCode};
+use crate::payment::decline::{Decline, ResponseCode};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{self, OperationEvent, OperationState, ResolvedBy, SuspendReason};
@@ -87,38 +87,54 @@ pub(super) struct Beside {
 impl Operations {
     /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it.
     pub(super) async fn attempt(&self, entry: OwedEntry, merchant: &Merchant, window: &Semaphore) {
+        // Before the attempt is recorded: an entry that moves during this wait is not sent. The window is never closed; a
+        // drain does not wait for it.
+        let place = tokio::select! {
+            place = window.acquire() => place.ok(),
+            () = self.sending.cancelled() => None,
+        };
+        if place.is_none() {
+            return;
+        }
         let operation = &entry.operation;
         let message = self.hosts.message(operation.host_id, operation.kind);
         let Some(message) = message.filter(|message| message.is_repeated()) else {
             return self.suspend(entry, SuspendReason::NotBuildable).await;
         };
+        let before = operation.attempts;
+        // The end of the last message that the host allows may not have been recorded.
+        let is_last = message.repeats.cap.is_some_and(|cap| before.count >= cap);
+        if is_last && operation.state == OperationState::Sent {
+            return self.suspend(entry, SuspendReason::AttemptsUsedUp).await;
+        }
         let card = match self.kept_card(&entry, message).await {
             Ok(card) => card,
             Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard).await,
-            Err(NoCard::NotNow) => return,
+            // Others come first meanwhile.
+            Err(NoCard::NotNow) => {
+                let next_at = after(self.clock.now(), message.repeats.first);
+                let step = self.repeat(&entry, |attempts| attempts.next_at = Some(next_at));
+                Box::pin(self.record_step(entry, step)).await;
+                return;
+            }
         };
-        let Some(entry) = self.begin_attempt(entry, message).await else {
+        let Some(mut entry) = self.begin_attempt(entry, message).await else {
             return;
         };
-        // The window is never closed; a drain does not wait for it.
-        let place = tokio::select! {
-            place = window.acquire() => place.ok(),
-            () = self.sending.cancelled() => None,
+        let outgoing = Outgoing {
+            original: Some(Original::of(&entry.original)),
+            repeat: entry.operation.attempts.count > 1,
+            ..Outgoing::first(&entry.operation, merchant, card.as_ref().map(fields_of))
         };
-        let exchange = match &place {
-            Some(_) => {
-                let outgoing = Outgoing {
-                    original: Some(Original::of(&entry.original)),
-                    repeat: entry.operation.attempts.count > 1,
-                    ..Outgoing::first(&entry.operation, merchant, card.as_ref().map(fields_of))
-                };
-                let owns_until = self.store.owns_until();
-                self.hosts.send_owed(outgoing, owns_until).await
-            }
-            None => Exchange::NotSent(FailureReason::HostUnavailable),
-        };
-        drop(place);
-        drop(card);
+        let exchange = self
+            .hosts
+            .send_owed(outgoing, self.store.owns_until())
+            .await;
+        drop((card, place));
+        if let Exchange::NotSent(_) = exchange {
+            // The attempt does not count.
+            entry.operation.attempts = before;
+        }
         self.end_attempt(entry, &exchange).await;
     }
 
@@ -169,6 +185,11 @@ impl Operations {
             attempts.next_at = Some(after(now, wait.saturating_add(reply)));
             operation.node_id = self.node_id;
         });
+        if step.is_err() {
+            // It would fit the next time as little.
+            self.suspend(entry, SuspendReason::NotBuildable).await;
+            return None;
+        }
         Box::pin(self.record_step(entry, step)).await
     }
 
@@ -189,6 +210,10 @@ impl Operations {
                 repeats,
             },
         );
+        let is_suspended = matches!(operation.state, OperationState::Suspended { .. });
+        if is_suspended && !matches!(decision, OwedDecision::Done { .. }) {
+            return;
+        }
         let now = self.clock.now();
         let step = match decision {
             OwedDecision::Done {
@@ -209,11 +234,6 @@ impl Operations {
                 })
             }
             OwedDecision::NotSent => self.repeat(&entry, |attempts| {
-                attempts.count = attempts.count.saturating_sub(1);
-                if attempts.count == 0 {
-                    attempts.first_at = None;
-                    attempts.last_at = None;
-                }
                 attempts.next_at = Some(after(now, repeats.first));
             }),
             OwedDecision::Again => self.repeat(&entry, |attempts| {
@@ -236,11 +256,17 @@ impl Operations {
                 })
             }
         };
-        Box::pin(self.record_step(entry, step)).await;
+        let operation = entry.operation.clone();
+        if Box::pin(self.record_step(entry, step)).await.is_none()
+            && let Exchange::Approved { .. } = exchange
+            && let Ok(Some(moved)) = self.store.operation(operation.id).await
+        {
+            log_if_resolved(&moved);
+        }
     }
 
     /// Records what an answer means that came after its attempt. Only what ends the entry counts: otherwise the next
-    /// attempt is due anyway.
+    /// attempt is due anyway, or an operator has the entry.
     pub(super) async fn end_owed_late(&self, entry: OwedEntry, exchange: &Exchange) {
         if !exchange.is_decided() {
             return;
@@ -264,21 +290,8 @@ impl Operations {
         Box::pin(self.record_step(entry, step)).await;
     }
 
-    /// Takes an entry of a dead node that the node may have sent: it is sent again after its back-off, which counts
-    /// from now on.
-    pub(super) async fn take_over(&self, entry: OwedEntry) {
-        let operation = &entry.operation;
-        let message = self.hosts.message(operation.host_id, operation.kind);
-        let wait = message.map_or(Duration::ZERO, |message| {
-            message.repeats.wait_after(operation.attempts.count)
-        });
-        let now = self.clock.now();
-        let step = self.repeat(&entry, |attempts| attempts.next_at = Some(after(now, wait)));
-        Box::pin(self.record_step(entry, step)).await;
-    }
-
     /// Leaves an entry to an operator.
-    async fn suspend(&self, entry: OwedEntry, reason: SuspendReason) {
+    pub(super) async fn suspend(&self, entry: OwedEntry, reason: SuspendReason) {
         log_suspended(&entry, reason);
         let event = OperationEvent::Suspended {
             reason,
@@ -328,14 +341,14 @@ impl Operations {
         change(&mut operation);
         let original = beside.original.map(|event| on(&entry.original, event));
         let (change, times) = (beside.change, self.custody.times());
+        let found_nothing = match &original {
+            Some(Ok(original)) => has_found_nothing(&operation, original),
+            _ => has_found_nothing(&operation, &entry.original),
+        };
         let payment = beside.payment.map(|event| {
             // What the bank did not undo by this very message may still come.
-            let custody = match &operation.state {
-                OperationState::Approved { approval }
-                    if approval.response_code != ResponseCode::APPROVED =>
-                {
-                    times.late(at)
-                }
+            let custody = match event {
+                PaymentEvent::ReversalConfirmed if found_nothing => times.late(at),
                 _ => times.end_after(&event, at),
             };
             adjusted(&entry.payment, event, change, custody, at)
@@ -383,6 +396,16 @@ impl Operations {
     }
 }
 
+/// Whether a reversal ended without undoing anything: the bank did not know its original, or an operator was told that.
+pub(super) fn has_found_nothing(reversal: &Operation, original: &Operation) -> bool {
+    match &reversal.state {
+        OperationState::Approved { approval } => approval.response_code != ResponseCode::APPROVED,
+        // Where the bank has undone it, the original is reversed.
+        OperationState::Resolved { .. } => original.state != OperationState::Reversed,
+        _ => false,
+    }
+}
+
 /// The card as a message names it.
 fn fields_of(card: &KeptCard) -> CardFields<'_> {
     CardFields {
@@ -425,6 +448,19 @@ fn log_suspended(entry: &OwedEntry, reason: SuspendReason) {
         attempts = operation.attempts.count,
         %reason,
         "What is owed to a bank is suspended: an operator has to look at it"
+    );
+}
+
+/// The host acknowledged what an operator has ended: unless the payment is reversed, the books differ.
+pub(super) fn log_if_resolved(operation: &Operation) {
+    let OperationState::Resolved { .. } = operation.state else {
+        return;
+    };
+    tracing::error!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        "A bank acknowledged a message that an operator had resolved: compare the payment with the bank's books"
     );
 }
 

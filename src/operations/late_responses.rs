@@ -16,10 +16,12 @@ use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationState};
 use crate::payment::record::Operation;
+use crate::payment::state::PaymentState;
 use crate::store::change::Change;
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
+use super::attempt::{has_found_nothing, log_if_resolved};
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::machine::Operations;
 
@@ -96,6 +98,11 @@ impl Operations {
             }
             Open::Request | Open::No => {}
         }
+        if let Exchange::Approved { .. } = exchange
+            && self.flows.owed(operation.kind).is_some()
+        {
+            log_if_resolved(&operation);
+        }
         let approval_code = late.approval_code.clone();
         self.store.record_late_response(late).await?;
         match exchange {
@@ -130,26 +137,26 @@ impl Operations {
     }
 
     /// The bank may have approved, and says so late: exactly one reversal is owed. One that is owed still will do;
-    /// so does one that the bank has carried out. One that found nothing to undo will not.
+    /// so does one that the bank has carried out. One that found nothing to undo will not, nor an operator's word that
+    /// there was nothing.
     async fn owe_again(
         &self,
         original: &Operation,
         approval_code: Option<&str>,
     ) -> Result<(), StoreError> {
-        if original.state != OperationState::Reversed {
+        let (OperationState::Reversed | OperationState::Resolved { .. }) = original.state else {
             return Ok(());
-        }
-        let about = self.store.operations_about(original).await?;
-        let found_nothing = |reversal: &Operation| match &reversal.state {
-            OperationState::Approved { approval } => {
-                approval.response_code != ResponseCode::APPROVED
-            }
-            _ => false,
         };
+        let about = self.store.operations_about(original).await?;
+        let found_nothing = |reversal| has_found_nothing(reversal, original);
         if about.is_empty() || !about.iter().all(found_nothing) {
             return Ok(());
         }
         let payment = self.store.payment_of(original).await?;
+        // Else it stands, or was declined.
+        if payment.state != PaymentState::Reversed {
+            return Ok(());
+        }
         let undone = Original {
             operation: original,
             approval_code,
@@ -198,7 +205,15 @@ impl Operations {
             message: masked,
             received_at: at,
         };
-        let may_be_an_answer = reason == QuarantineReason::NoMatch;
+        // What the line can't tell from another answer may be one all the same, by its whole key. A second answer, and
+        // one with a fault, may only make something owed.
+        let (may_be_an_answer, may_decline) = match reason {
+            QuarantineReason::NoMatch | QuarantineReason::KeyMismatch { .. } => (true, true),
+            QuarantineReason::Duplicate | QuarantineReason::Undecodable { .. } => (true, false),
+            QuarantineReason::UnexpectedRequest | QuarantineReason::NoResponseCode => {
+                (false, false)
+            }
+        };
         self.store.record_quarantined(response).await?;
         let (true, Some(rrn), Some(stan), Some(key), Some(response_code)) =
             (may_be_an_answer, rrn, stan, key, response_code)
@@ -217,7 +232,7 @@ impl Operations {
         };
         // Of an answer that is not here any more only its code is known.
         let exchange = match self.hosts.meaning(host_id, operation.kind, response_code) {
-            Some(Meaning::Declined { reason, advice }) => Exchange::Declined {
+            Some(Meaning::Declined { reason, advice }) if may_decline => Exchange::Declined {
                 decline: Decline {
                     reason,
                     response_code,
@@ -236,7 +251,9 @@ impl Operations {
     /// recorded in time. A message that is owed is sent again, and answered again.
     fn would_be_late(&self, operation: &Operation) -> bool {
         match operation.state {
-            OperationState::Unknown { .. } | OperationState::Reversed => true,
+            OperationState::Unknown { .. }
+            | OperationState::Reversed
+            | OperationState::Resolved { .. } => true,
             OperationState::Created => {
                 operation.deadline < self.clock.now() && !self.in_progress.contains(operation.id)
             }

@@ -6,20 +6,23 @@
 //! moved on fences whoever had the entry before ([0020](../../docs/decisions/0020-an-owed-message-has-one-owner.md)).
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use crate::hosts::message::definition::Repeats;
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId};
 use crate::payment::merchant::Merchant;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation::{OperationKind, SuspendReason};
 use crate::random::HashSet;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
+use super::begin::BANK_WITHIN;
 use super::machine::Operations;
 
 /// The most entries of a host that are worked on at once, those that wait for the store and for the window included.
@@ -113,11 +116,9 @@ impl Operations {
     /// in the log what is owed.
     pub fn send_owed(self: &Arc<Self>) {
         for host_id in self.hosts.ids() {
-            let message = self.hosts.message(host_id, OperationKind::Reversal);
-            let Some(message) = message.filter(|message| message.is_repeated()) else {
+            let Some(repeats) = self.repeats(host_id) else {
                 continue;
             };
-            let repeats = message.repeats;
             let sender = Sender {
                 queue: Arc::new(OwedQueue {
                     host_id,
@@ -137,29 +138,20 @@ impl Operations {
         tokio::spawn(Arc::clone(self).report_owed());
     }
 
+    /// How the host wants reversals repeated; none where no task sends it any.
+    fn repeats(&self, host_id: HostId) -> Option<Repeats> {
+        let message = self.hosts.message(host_id, OperationKind::Reversal)?;
+        message.is_repeated().then_some(message.repeats)
+    }
+
     async fn send_owed_to_host<T>(self: Arc<Self>, mut sender: Sender, _until_drained: T) {
         let queue = Arc::clone(&sender.queue);
         while !self.sending.is_cancelled() {
-            let taken = if queue.has_room() && self.hosts.is_up(queue.host_id) {
-                self.take_page(&mut sender).await.unwrap_or_else(|error| {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(host.id = %queue.host_id, error, "What is owed can't be read");
-                    0
-                })
-            } else {
-                0
-            };
-            let more = async {
-                if taken == 0 {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-                while !queue.has_room() {
-                    queue.left.notified().await;
-                }
-            };
-            tokio::select! {
-                () = more => {}
-                () = self.sending.cancelled() => {}
+            // A panic ends this page alone.
+            let page = AssertUnwindSafe(self.send_page(&mut sender)).catch_unwind();
+            if page.await.is_err() {
+                tracing::error!(host.id = %queue.host_id, "The sender of what is owed panicked; it goes on");
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         }
         while !queue.in_hand().is_empty() {
@@ -167,22 +159,60 @@ impl Operations {
         }
     }
 
+    /// Sends a page of what is due, and waits until there is room for the next one.
+    async fn send_page(self: &Arc<Self>, sender: &mut Sender) {
+        let queue = Arc::clone(&sender.queue);
+        let taken = if queue.has_room() && self.hosts.is_up(queue.host_id) {
+            self.take_page(sender).await.unwrap_or_else(|error| {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(host.id = %queue.host_id, error, "What is owed can't be read");
+                0
+            })
+        } else {
+            0
+        };
+        let more = async {
+            if taken == 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            while !queue.has_room() {
+                queue.left.notified().await;
+            }
+        };
+        tokio::select! {
+            () = more => {}
+            () = self.sending.cancelled() => {}
+        }
+    }
+
     /// Begins to send what is due, as many as there is room for. Returns how many entries were taken in hand.
     async fn take_page(self: &Arc<Self>, sender: &mut Sender) -> Result<usize, StoreError> {
         let Sender { queue, .. } = sender;
-        let (host_id, longest) = (queue.host_id, queue.repeats.longest);
-        let now = self.clock.now();
-        // Entries in hand may still be due in the store, and come first.
-        let own = self.store.due_owed(host_id, now, longest, IN_HAND).await?;
-        let mut taken = self.take_in_hand(sender, own).await?;
-        for node_id in self.dead_nodes(sender).await? {
+        let host_id = queue.host_id;
+        let farthest = self.farthest(queue);
+        let mut taken = 0;
+        // An entry of a dead node is due when it would have been due there.
+        let nodes = std::iter::once(self.node_id).chain(self.dead_nodes(sender).await?);
+        for node_id in nodes {
             if !sender.queue.has_room() {
                 break;
             }
-            let left = self.store.owed_by(host_id, node_id, IN_HAND).await?;
-            taken += self.take_in_hand(sender, left).await?;
+            let now = self.clock.now();
+            // Entries in hand may still be due in the store, and come first.
+            let due = self
+                .store
+                .due_owed(host_id, node_id, now, farthest, IN_HAND);
+            let due = due.await?;
+            taken += self.take_in_hand(sender, due).await?;
         }
         Ok(taken)
+    }
+
+    /// No attempt is due later than so long from now, by a clock that is right.
+    fn farthest(&self, queue: &OwedQueue) -> Duration {
+        let original_gone = queue.repeats.original_gone.saturating_add(BANK_WITHIN);
+        let wait = queue.repeats.longest.max(original_gone);
+        wait.saturating_add(self.hosts.reply_timeout(queue.host_id))
     }
 
     /// The dead nodes that owe the host something.
@@ -225,19 +255,11 @@ impl Operations {
                 queue: Arc::clone(queue),
                 operation_id,
             };
-            taken += 1;
-            let of_another = entry.operation.node_id != self.node_id;
-            if of_another && entry.operation.attempts.count > 0 {
-                let machine = Arc::clone(self);
-                tokio::spawn(async move {
-                    machine.take_over(entry).await;
-                    drop(hand);
-                });
-                continue;
-            }
             let Some(merchant) = self.merchant_of(sender, &entry).await? else {
+                self.suspend(entry, SuspendReason::NotBuildable).await;
                 continue;
             };
+            taken += 1;
             tokio::select! {
                 () = sender.pace.turn() => {}
                 () = self.sending.cancelled() => break,
@@ -284,7 +306,9 @@ impl Operations {
                     for count in counts {
                         let oldest_s = (now - count.oldest.as_i64()) / 1000;
                         let (owed, suspended) = (count.owed, count.suspended);
-                        if suspended > 0 {
+                        if self.repeats(count.host_id).is_none() {
+                            tracing::error!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and nobody sends them: the configuration has no such host, or its profile no reversal");
+                        } else if suspended > 0 {
                             tracing::warn!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and an operator has to look at some");
                         } else {
                             tracing::info!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank");

@@ -2,7 +2,7 @@
 //! bank.
 
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::{Approval, ResponseCode};
+use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::ids::OperationId;
 use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
 use crate::payment::record::Operation;
@@ -33,9 +33,12 @@ pub enum OwedRefusal {
     /// There is no such message, or it is not owed any more.
     #[error("there is no such message that is owed")]
     NotOwed,
-    /// It is being sent anyway.
+    /// It is being sent anyway; only a suspended one is sent again by hand, or said to stand.
     #[error("the message is not suspended")]
     NotSuspended,
+    /// The bank approved another amount than was asked for, so the amount asked for can't be said to stand.
+    #[error("the bank approved another amount")]
+    AmountDiffers,
     /// It changed at the same moment.
     #[error("the message has just changed; look at it again")]
     Moved,
@@ -60,7 +63,7 @@ impl Operations {
             OperationEvent::Retried,
             Beside::default(),
             |operation| {
-                operation.attempts.next_at = Some(now);
+                operation.attempts.next_at = Some(now.max(operation.deadline));
                 operation.node_id = self.node_id;
             },
         );
@@ -73,7 +76,7 @@ impl Operations {
     /// Ends a debt by what an operator found out. Returns the message as it was before.
     ///
     /// # Errors
-    /// When it is not owed, or the store can't be used.
+    /// When it is not owed, when it can't be said to stand, or when the store can't be used.
     pub async fn resolve_owed(
         &self,
         id: OperationId,
@@ -81,6 +84,16 @@ impl Operations {
     ) -> Result<Operation, OwedRefusal> {
         let entry = self.owed(id).await?;
         let before = entry.operation.clone();
+        if resolution == OwedResolution::Stands {
+            // A message on its way would undo what stands.
+            if !matches!(before.state, OperationState::Suspended { .. }) {
+                return Err(OwedRefusal::NotSuspended);
+            }
+            let reason = UnknownReason::AmountDiffers;
+            if entry.original.state == (OperationState::Unknown { reason }) {
+                return Err(OwedRefusal::AmountDiffers);
+            }
+        }
         let resolved = OperationEvent::Resolved {
             by: ResolvedBy::Operator,
             response_code: None,

@@ -223,7 +223,7 @@ impl Drop for Folder {
 }
 
 /// The lines to a bank, and what they report.
-fn hosts_of(bank: &Bank) -> (Hosts, mpsc::Receiver<HostNotice>) {
+pub(super) fn hosts_of(bank: &Bank) -> (Hosts, mpsc::Receiver<HostNotice>) {
     let (notices, noticed) = mpsc::channel(8);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let hosts = Hosts::start(
@@ -276,7 +276,7 @@ fn approved() -> Exchange {
     }
 }
 
-async fn decide(
+pub(super) async fn decide(
     machine: &Operations,
     records: (Box<Payment>, Box<Operation>),
     exchange: &Exchange,

@@ -45,12 +45,14 @@ pub(in crate::admin_api) enum Refusal {
     NotOwed,
     /// The message is sent again anyway.
     NotSuspended,
+    /// The bank approved another amount.
+    AmountDiffers,
     /// What is owed has just changed.
     OwedMoved,
 }
 
 impl Refusal {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -60,6 +62,7 @@ impl Refusal {
         Self::NotDone,
         Self::NotOwed,
         Self::NotSuspended,
+        Self::AmountDiffers,
         Self::OwedMoved,
     ];
 
@@ -81,6 +84,7 @@ impl Refusal {
             Self::NotDone => "NOT_DONE",
             Self::NotOwed => "NOT_OWED",
             Self::NotSuspended => "NOT_SUSPENDED",
+            Self::AmountDiffers => "AMOUNT_DIFFERS",
             Self::OwedMoved => "OWED_MOVED",
         }
     }
@@ -122,6 +126,10 @@ impl Refusal {
                 Code::FailedPrecondition,
                 "the message is not suspended: it is sent again by itself",
             ),
+            Self::AmountDiffers => (
+                Code::FailedPrecondition,
+                "the bank approved another amount than was asked for, which can't stand: have it undone",
+            ),
             Self::OwedMoved => (
                 Code::Aborted,
                 "the message has just changed: look at it again, and use a new request_id",
@@ -136,6 +144,7 @@ impl From<OwedRefusal> for Refusal {
         match refusal {
             OwedRefusal::NotOwed => Self::NotOwed,
             OwedRefusal::NotSuspended => Self::NotSuspended,
+            OwedRefusal::AmountDiffers => Self::AmountDiffers,
             OwedRefusal::Moved => Self::OwedMoved,
             OwedRefusal::Store(error) => {
                 tracing::warn!(%error, "What is owed could not be changed");
@@ -225,6 +234,10 @@ mod tests {
             (
                 Refusal::NotSuspended.status(),
                 "FailedPrecondition NOT_SUSPENDED NOT_SENT",
+            ),
+            (
+                Refusal::AmountDiffers.status(),
+                "FailedPrecondition AMOUNT_DIFFERS NOT_SENT",
             ),
             (Refusal::OwedMoved.status(), "Aborted OWED_MOVED NOT_SENT"),
             (

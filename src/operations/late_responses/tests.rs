@@ -3,9 +3,10 @@
 use super::*;
 use crate::hosts::tests::bank::Bank;
 use crate::operations::attempt::Beside;
-use crate::operations::tests::{Folder, intended, only_hosts_of};
+use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
+use crate::operations::tests::{Folder, decide, intended, only_hosts_of};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
-use crate::payment::operation::OperationEvent;
+use crate::payment::operation::{OperationEvent, SuspendReason};
 use crate::payment::samples;
 use crate::payment::state::PaymentEvent;
 use crate::store::reads::owed::OwedEntry;
@@ -42,6 +43,10 @@ fn original_unknown() -> Exchange {
 
 /// A machine with a payment whose outcome is not known, and the reversal that is owed.
 async fn owing(name: &str) -> (Folder, Operations, OwedEntry) {
+    owing_for(name, UnknownReason::NoAnswerInTime).await
+}
+
+async fn owing_for(name: &str, reason: UnknownReason) -> (Folder, Operations, OwedEntry) {
     let folder = Folder::new(name).await;
     let bank = Bank::start().await;
     let machine = folder.machine_of(only_hosts_of(&bank)).await;
@@ -50,8 +55,10 @@ async fn owing(name: &str) -> (Folder, Operations, OwedEntry) {
         .insert_merchant(&samples::merchant())
         .await
         .unwrap();
-    let (_, original) = intended(&machine).await;
-    assert_eq!(machine.recover_all().await.unwrap(), 1);
+    let (payment, original) = intended(&machine).await;
+    let unknown = Exchange::Unknown(reason);
+    let outcome = decide(&machine, (payment, original.clone()), &unknown).await;
+    machine.record(&outcome).await.unwrap();
     let owed = machine.store.operations_about(&original).await.unwrap();
     let entry = machine.store.owed_entry(owed[0].id).await.unwrap().unwrap();
     (folder, machine, entry)
@@ -158,5 +165,76 @@ async fn a_late_acknowledgement_ends_the_entry() {
     assert_eq!(states(&machine, &entry).await, "REVERSED REVERSED APPROVED");
     let late = machine.store.late_response(entry.operation.id).await;
     assert_eq!(late.unwrap(), None);
+    machine.store.close().await;
+}
+
+/// What an operator says of a debt, whether it is suspended or being sent, and what a late approval makes of it then.
+#[tokio::test]
+async fn operators_end_a_debt_unless_the_books_would_differ() {
+    use OwedResolution::{NeverHappened, Stands, Undone};
+    let amount = UnknownReason::AmountDiffers;
+    let lost = UnknownReason::NoAnswerInTime;
+    for (number, (resolution, is_suspended, reason, refusal, expected)) in [
+        (
+            Stands,
+            false,
+            lost,
+            Some(OwedRefusal::NotSuspended),
+            "REVERSING UNKNOWN SENT",
+        ),
+        (
+            Stands,
+            true,
+            amount,
+            Some(OwedRefusal::AmountDiffers),
+            "REVERSING UNKNOWN SUSPENDED",
+        ),
+        (Stands, true, lost, None, "AUTHORIZED RESOLVED RESOLVED"),
+        (Undone, true, amount, None, "REVERSED REVERSED RESOLVED"),
+        (Undone, false, lost, None, "REVERSED REVERSED RESOLVED"),
+        (
+            NeverHappened,
+            false,
+            lost,
+            None,
+            "REVERSED RESOLVED RESOLVED QUEUED",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (_folder, machine, entry) = owing_for(&format!("resolve-{number}"), reason).await;
+        let mut entry = sent(&machine, entry, 0).await;
+        if is_suspended {
+            machine.suspend(entry.clone(), SuspendReason::Refused).await;
+            let suspended = machine.store.owed_entry(entry.operation.id).await;
+            entry = suspended.unwrap().unwrap();
+        }
+        let resolved = machine.resolve_owed(entry.operation.id, resolution).await;
+        assert_eq!(resolved.err(), refusal, "{number}");
+        comes_late(&machine, &entry.original, &approved()).await;
+        assert_eq!(states(&machine, &entry).await, expected, "{number}");
+        machine.store.close().await;
+    }
+}
+
+/// Only an acknowledgement ends what is suspended.
+#[tokio::test]
+async fn a_suspended_entry_is_left_to_the_operator() {
+    let (_folder, machine, entry) = owing("suspended").await;
+    let entry = sent(&machine, entry, 0).await;
+    machine.suspend(entry.clone(), SuspendReason::Refused).await;
+    comes_late(
+        &machine,
+        &entry.operation,
+        &declined("30", DeclineReason::FormatError),
+    )
+    .await;
+    let suspended = machine.store.owed_entry(entry.operation.id).await;
+    let suspended = suspended.unwrap().unwrap().operation;
+    assert_eq!(suspended.attempts.next_at, None);
+    assert_eq!(suspended.state.name(), "SUSPENDED");
+    comes_late(&machine, &entry.operation, &approved()).await;
+    assert_eq!(states(&machine, &entry).await, "REVERSED REVERSED APPROVED");
     machine.store.close().await;
 }

@@ -55,44 +55,29 @@ pub struct OwedCount {
 }
 
 impl Store {
-    /// What this node has to send to a host now, the longest due first; `limit` is 1 to [`MAX_PAGE_SIZE`]. What
-    /// is due later than `longest` from now, the longest wait between two attempts, was written by a clock that
-    /// was ahead, and is due too. A corrupt row is logged and left out.
+    /// What a node has to send to a host now, the longest due first; `limit` is 1 to [`MAX_PAGE_SIZE`]. What is due
+    /// later than `farthest` from now was written by a clock that was ahead, and is due too. A corrupt row is logged
+    /// and left out.
     ///
     /// # Errors
     /// When the database can't be read.
     pub async fn due_owed(
         &self,
         host_id: HostId,
+        node_id: NodeId,
         now: UnixMillis,
-        longest: Duration,
+        farthest: Duration,
         limit: usize,
     ) -> Result<Vec<OwedEntry>, StoreError> {
-        let own = self.node_id();
         let due = self
-            .queue(host_id, own, i64::MIN, now.as_i64(), limit)
+            .queue(host_id, node_id, i64::MIN, now.as_i64(), limit)
             .await?;
         if !due.is_empty() {
             return Ok(due);
         }
-        let longest_ms = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
-        let never = now.plus_ms(longest_ms).as_i64();
-        self.queue(host_id, own, never, i64::MAX, limit).await
-    }
-
-    /// What a node has to send to a host, whenever that is due; `limit` is 1 to [`MAX_PAGE_SIZE`]. A corrupt row
-    /// is logged and left out.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub async fn owed_by(
-        &self,
-        host_id: HostId,
-        node_id: NodeId,
-        limit: usize,
-    ) -> Result<Vec<OwedEntry>, StoreError> {
-        self.queue(host_id, node_id, i64::MIN, i64::MAX, limit)
-            .await
+        let farthest_ms = i64::try_from(farthest.as_millis()).unwrap_or(i64::MAX);
+        let never = now.plus_ms(farthest_ms).as_i64();
+        self.queue(host_id, node_id, never, i64::MAX, limit).await
     }
 
     async fn queue(
