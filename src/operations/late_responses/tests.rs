@@ -1,10 +1,12 @@
 //! Answers that come after their time: what they end, and what they make owed.
 
 use super::*;
-use crate::hosts::tests::bank::Bank;
+use crate::hosts::Hosts;
+use crate::hosts::message::match_key::KeyField;
+use crate::hosts::tests::bank::{Bank, approval_of};
 use crate::operations::attempt::Beside;
 use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
-use crate::operations::tests::{Folder, decide, intended, only_hosts_of};
+use crate::operations::tests::{Folder, decide, hosts_of, intended, only_hosts_of};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
 use crate::payment::operation::{OperationEvent, SuspendReason};
 use crate::payment::samples;
@@ -47,9 +49,17 @@ async fn owing(name: &str) -> (Folder, Operations, OwedEntry) {
 }
 
 async fn owing_for(name: &str, reason: UnknownReason) -> (Folder, Operations, OwedEntry) {
-    let folder = Folder::new(name).await;
     let bank = Bank::start().await;
-    let machine = folder.machine_of(only_hosts_of(&bank)).await;
+    owing_at(name, only_hosts_of(&bank), reason).await
+}
+
+async fn owing_at(
+    name: &str,
+    hosts: Hosts,
+    reason: UnknownReason,
+) -> (Folder, Operations, OwedEntry) {
+    let folder = Folder::new(name).await;
+    let machine = folder.machine_of(hosts).await;
     machine
         .store
         .insert_merchant(&samples::merchant())
@@ -237,4 +247,48 @@ async fn a_suspended_entry_is_left_to_the_operator() {
     comes_late(&machine, &entry.operation, &approved()).await;
     assert_eq!(states(&machine, &entry).await, "REVERSED REVERSED APPROVED");
     machine.store.close().await;
+}
+
+/// An answer that its line could not place counts by its whole key. A second answer, and one with a fault, ends nothing.
+#[tokio::test]
+async fn an_answer_in_the_quarantine_may_count() {
+    use QuarantineReason as R;
+    let fields = vec![KeyField::Rrn];
+    let detail = "DE 54".to_owned();
+    for (number, (reason, is_kept, expected)) in [
+        (R::NoMatch, true, "DECLINED RESOLVED CANCELLED"),
+        (
+            R::KeyMismatch { fields },
+            true,
+            "DECLINED RESOLVED CANCELLED",
+        ),
+        (R::Duplicate, true, "AUTHORIZING UNKNOWN QUEUED"),
+        (
+            R::Undecodable { detail },
+            true,
+            "AUTHORIZING UNKNOWN QUEUED",
+        ),
+        (R::UnexpectedRequest, false, "AUTHORIZING UNKNOWN QUEUED"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("quarantined-{number}");
+        let bank = Bank::start().await;
+        let (hosts, mut noticed) = hosts_of(&bank);
+        let (_folder, machine, entry) = owing_at(&name, hosts, UnknownReason::ConnectionLost).await;
+        let mut line = bank.accept_signed_on().await;
+        line.write(&approval_of(&entry.original, "WEB00001", "A1B2C3"))
+            .await;
+        let Some(HostNotice::Quarantined(mut quarantined)) = noticed.recv().await else {
+            panic!("the line knows no request");
+        };
+        quarantined.reason = reason;
+        quarantined.response_code = "51".parse().ok();
+        machine.keep(HostNotice::Quarantined(quarantined)).await;
+        assert_eq!(states(&machine, &entry).await, expected, "{number}");
+        let late = machine.store.late_response(entry.original.id).await;
+        assert_eq!(late.unwrap().is_some(), is_kept, "{number}");
+        machine.store.close().await;
+    }
 }
