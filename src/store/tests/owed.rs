@@ -57,9 +57,10 @@ async fn each_queue_has_its_own_and_what_is_due_comes_first(database: TestDataba
     ] {
         owed.push(owe(&store, node, after_ms).await);
     }
-    let due = async |at_ms: i64, limit| {
+    let due_of = async |node, at_ms: i64, limit| {
         let at = NOW.plus_ms(at_ms);
-        let due = store.due_owed(host(), at, LONGEST, limit).await.unwrap();
+        let due = store.due_owed(host(), node, at, LONGEST, limit);
+        let due = due.await.unwrap();
         for entry in &due {
             assert_eq!(entry.operation.original_id, Some(entry.original.id));
             assert_eq!(entry.operation.payment_id, entry.payment.id);
@@ -69,6 +70,7 @@ async fn each_queue_has_its_own_and_what_is_due_comes_first(database: TestDataba
             .map(|it| position(it.operation.id))
             .collect::<Vec<_>>()
     };
+    let due = async |at_ms, limit| due_of(own, at_ms, limit).await;
     assert_eq!(due(0, 10).await, [1, 0]);
     assert_eq!(due(0, 1).await, [1]);
     assert_eq!(due(-15, 10).await, [1]);
@@ -82,11 +84,10 @@ async fn each_queue_has_its_own_and_what_is_due_comes_first(database: TestDataba
     assert_eq!(store.nodes_that_owe(host(), 1).await.unwrap().len(), 1);
     let nobody = "nobody".parse().unwrap();
     assert_eq!(store.nodes_that_owe(nobody, 10).await.unwrap(), []);
-    let left = store.owed_by(host(), other, 10).await.unwrap();
-    assert_eq!(
-        left.iter().map(|it| it.operation.id).collect::<Vec<_>>(),
-        [owed[4].id]
-    );
+    // What another node left is due when it would have been due there.
+    for (at_ms, expected) in [(89_999, vec![]), (90_000, vec![4])] {
+        assert_eq!(due_of(other, at_ms, 10).await, expected, "{at_ms}");
+    }
 
     let suspended = OwedFilter {
         host_id: Some(host()),
@@ -158,7 +159,8 @@ async fn of_two_steps_of_an_entry_the_first_is_written(database: TestDatabase) {
     assert_eq!(commit(&taken).await, COMMITTED, "the very same one");
     let standing = store.operation(owed.id).await.unwrap();
     assert_eq!(standing, Some(taken));
-    assert_eq!(store.owed_by(host(), other, 10).await.unwrap().len(), 0);
+    let due = store.due_owed(host(), other, NOW.plus_ms(2), LONGEST, 10);
+    assert_eq!(due.await.unwrap().len(), 0);
     store.close().await;
 }
 
