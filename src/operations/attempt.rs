@@ -292,7 +292,6 @@ impl Operations {
 
     /// Leaves an entry to an operator.
     pub(super) async fn suspend(&self, entry: OwedEntry, reason: SuspendReason) {
-        log_suspended(&entry, reason);
         let event = OperationEvent::Suspended {
             reason,
             response_code: None,
@@ -300,7 +299,9 @@ impl Operations {
         let step = self.step(&entry, event, Beside::default(), |operation| {
             operation.attempts.next_at = None;
         });
-        Box::pin(self.record_step(entry, step)).await;
+        if let Some(entry) = Box::pin(self.record_step(entry, step)).await {
+            log_suspended(&entry, reason);
+        }
     }
 
     /// A step that changes nothing but the attempts, and makes this node the one that sends the entry.

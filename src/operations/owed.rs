@@ -198,12 +198,14 @@ impl Operations {
                 break;
             }
             let now = self.clock.now();
-            // Entries in hand may still be due in the store, and come first.
+            // Entries in hand may still be due in the store, and come first. A page shows them as they were,
+            // also once they have left the hand.
+            let in_hand = sender.queue.in_hand().clone();
             let due = self
                 .store
                 .due_owed(host_id, node_id, now, farthest, IN_HAND);
             let due = due.await?;
-            taken += self.take_in_hand(sender, due).await?;
+            taken += self.take_in_hand(sender, due, &in_hand).await?;
         }
         Ok(taken)
     }
@@ -235,16 +237,21 @@ impl Operations {
         Ok(sender.owing.iter().filter(is_dead).copied().collect())
     }
 
-    /// Works on entries, each in a task of its own, at the host's pace. Returns on how many.
+    /// Works on entries, each in a task of its own, at the host's pace. `before` is what was in hand when they were
+    /// read: it is left out. Returns on how many.
     async fn take_in_hand(
         self: &Arc<Self>,
         sender: &mut Sender,
         entries: Vec<OwedEntry>,
+        before: &HashSet<OperationId>,
     ) -> Result<usize, StoreError> {
         let mut taken = 0;
         for entry in entries {
             let queue = &sender.queue;
             let operation_id = entry.operation.id;
+            if before.contains(&operation_id) {
+                continue;
+            }
             {
                 let mut in_hand = queue.in_hand();
                 if in_hand.len() >= IN_HAND || !in_hand.insert(operation_id) {
