@@ -1,52 +1,43 @@
 //! Config -> App -> run -> drain: the only place where the parts are put together.
+//!
+//! - [`parts`]: keys, certificates and profiles from their files. [`issue`]: the first rows of an installation.
 
-use std::io;
+pub mod issue;
+pub mod parts;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use zeroize::Zeroizing;
 
+use self::issue::pepper;
+use self::parts::{Parts, StartError};
 use crate::admin_api;
-use crate::admin_api::records::{AuditOutcome, COMMAND_LINE};
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
-use crate::card::keys::{SealingKeys, SealingKeysError};
-use crate::card::master_key::{self, MasterKey, MasterKeyError, Purpose};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
-use crate::config::merchant_api::MerchantApiConfig;
 use crate::flows::authorization::Authorization;
 use crate::flows::reversal::Reversal;
 use crate::grpc::server::{Bound, ServeError};
-use crate::grpc::tls::{self, ClientCertificates, TlsError};
-use crate::hosts::line::tls::KeyLoader;
-use crate::hosts::profile::HostProfile;
-use crate::hosts::profile::reading::ProfileError;
-use crate::hosts::{Hosts, HostsError};
+use crate::hosts::Hosts;
 use crate::merchant_api;
 use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::Dependencies;
-use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
 use crate::net::Net;
-use crate::operations::card_custody::{CardCustody, CardCustodyError};
+use crate::operations::card_custody::CardCustody;
 use crate::operations::conclude::LONGEST;
 use crate::operations::flow::FlowTable;
 use crate::operations::machine::{Operations, OperationsParts};
 use crate::payment::custody::CustodyTimes;
-use crate::payment::ids::{AuditId, MerchantId, OperatorName};
 use crate::payment::operation::OperationKind;
-use crate::random::{NoEntropy, Random};
+use crate::random::Random;
 use crate::store::Store;
-use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
-use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
 
 /// Reports of the lines that wait to be recorded; more are logged and lost.
 const NOTICES: usize = 4096;
@@ -66,134 +57,6 @@ const STORE_LOOK_EVERY: Duration = Duration::from_secs(2);
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// How long the demo waits for the banks to be signed on.
 const HOSTS_WITHIN: Duration = Duration::from_secs(10);
-
-/// The gateway could not be started; nothing of it runs.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A key or certificate file.
-    #[error("failed to read `{}`", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// The master key, or a key that it wraps.
-    #[error(transparent)]
-    MasterKey(#[from] MasterKeyError),
-    /// The keys that cards are sealed to.
-    #[error(transparent)]
-    SealingKeys(#[from] SealingKeysError),
-    /// The data keys of cards in custody.
-    #[error(transparent)]
-    CardCustody(#[from] CardCustodyError),
-    /// A host profile.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    /// The lines to the banks.
-    #[error(transparent)]
-    Hosts(#[from] HostsError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The merchant API's certificate or key.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The merchant API's listener.
-    #[error("the merchant API can't be opened")]
-    MerchantApi(#[source] ServeError),
-    /// The operators' API's listener.
-    #[error("the operators' API can't be opened")]
-    AdminApi(#[source] ServeError),
-    /// The operating system gave no randomness.
-    #[error(transparent)]
-    Entropy(#[from] NoEntropy),
-}
-
-/// What is read from files, or made in memory by the demo and the tests.
-pub struct Parts {
-    /// What wraps everything secret at rest.
-    pub master_key: Arc<MasterKey>,
-    /// The keys that cards are sealed to.
-    pub sealing_keys: SealingKeys,
-    /// The bank hosts.
-    pub profiles: Vec<HostProfile>,
-    /// How the private keys to the bank hosts are read; without it they are plain files.
-    pub host_key_loader: Option<Arc<KeyLoader>>,
-    /// The merchant API's TLS.
-    pub merchant_api_tls: rustls::ServerConfig,
-    /// The operators' API's TLS, where there is such a door.
-    pub admin_api_tls: Option<rustls::ServerConfig>,
-}
-
-impl Parts {
-    /// Reads everything that the configuration names.
-    ///
-    /// # Errors
-    /// When a file can't be read or holds something else; each says which file.
-    pub fn from_config(config: &Config) -> Result<Self, StartError> {
-        let master_key = Arc::new(MasterKey::load(
-            config.card.master_key_file.as_deref(),
-            &Random::SYSTEM,
-        )?);
-        tracing::info!(tier = %master_key.tier(), "The master key is loaded");
-        let sealing_keys = SealingKeys::load_or_generate(
-            &config.card.sealing_keys,
-            config.card.rsa_sealing_key,
-            &master_key,
-        )?;
-        let profiles = Hosts::load_profiles(&config.hosts.profiles, Path::new("."))?;
-        let merchant_api_tls = merchant_api_tls(&config.merchant_api, &master_key)?;
-        let admin_api = config.admin_api.as_ref();
-        let admin_api_tls = admin_api
-            .map(|admin_api| admin_api_tls(admin_api, &master_key))
-            .transpose()?;
-        let loader_key = Arc::clone(&master_key);
-        let host_key_loader = Arc::new(move |path: &Path| {
-            master_key::read_private_key_pem(path, &loader_key).map_err(io::Error::other)
-        });
-        Ok(Self {
-            master_key,
-            sealing_keys,
-            profiles,
-            host_key_loader: Some(host_key_loader),
-            merchant_api_tls,
-            admin_api_tls,
-        })
-    }
-}
-
-fn merchant_api_tls(
-    config: &MerchantApiConfig,
-    master_key: &MasterKey,
-) -> Result<rustls::ServerConfig, StartError> {
-    let certificate = read(&config.certificate)?;
-    let private_key = master_key::read_private_key_pem(&config.private_key, master_key)?;
-    let client_ca = config.client_ca.as_deref().map(read).transpose()?;
-    let clients = client_ca
-        .as_deref()
-        .map_or(ClientCertificates::None, ClientCertificates::Optional);
-    Ok(tls::server_config(&certificate, &private_key, clients)?)
-}
-
-fn admin_api_tls(
-    config: &AdminApiConfig,
-    master_key: &MasterKey,
-) -> Result<rustls::ServerConfig, StartError> {
-    let certificate = read(&config.certificate)?;
-    let private_key = master_key::read_private_key_pem(&config.private_key, master_key)?;
-    let client_ca = read(&config.client_ca)?;
-    let clients = ClientCertificates::Mandatory(&client_ca);
-    Ok(tls::server_config(&certificate, &private_key, clients)?)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, StartError> {
-    std::fs::read(path).map_err(|source| StartError::Unreadable {
-        path: path.to_path_buf(),
-        source,
-    })
-}
 
 /// A gateway that runs.
 pub struct Running {
@@ -450,75 +313,4 @@ impl Running {
 
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, work).await.ok()
-}
-
-/// What API keys are hashed under.
-fn pepper(master_key: &MasterKey) -> Result<Pepper, MasterKeyError> {
-    Ok(Pepper::new(
-        master_key.derive(Purpose::ApiKeyPepper)?.as_bytes(),
-    ))
-}
-
-/// Why an API key could not be issued, or the first operator not be added.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// The master key.
-    #[error(transparent)]
-    MasterKey(#[from] MasterKeyError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The operating system gave no randomness.
-    #[error(transparent)]
-    Entropy(#[from] NoEntropy),
-}
-
-/// Makes an API key for a merchant. Its text is returned and kept nowhere.
-///
-/// # Errors
-/// When the merchant is unknown, or the store or the master key can't be used.
-pub async fn issue_api_key(
-    store: &Store,
-    master_key: &MasterKey,
-    environment: Environment,
-    merchant_id: &MerchantId,
-    label: &str,
-) -> Result<Zeroizing<String>, IssueError> {
-    let key = NewApiKey::generate(&pepper(master_key)?, environment, &Random::SYSTEM)?;
-    let record = key.record(*merchant_id, label, SystemClock.now());
-    store.insert_api_key(&record).await?;
-    Ok(key.text)
-}
-
-/// Adds the first operator, an approver, with its audit row.
-///
-/// # Errors
-/// When there is an operator already, or the store can't be used.
-pub async fn add_first_operator(
-    store: &Store,
-    name: &OperatorName,
-    reason: &str,
-) -> Result<(), IssueError> {
-    let now = SystemClock.now();
-    let operator = OperatorRecord {
-        name: name.to_string(),
-        role: OperatorRole::Approver,
-        active: true,
-        created_at: now,
-        created_by: COMMAND_LINE.to_owned(),
-    };
-    let row = AuditRecord {
-        id: AuditId::from_parts(now, Random::SYSTEM.bytes()?),
-        at: now,
-        operator: COMMAND_LINE.to_owned(),
-        action: "first operator".to_owned(),
-        target: format!("{name} as {}", operator.role.name()),
-        reason: reason.to_owned(),
-        // Two at once can't both have it.
-        request_id: "first-operator".to_owned(),
-        body_hash: [0; 32],
-        outcome: Some(AuditOutcome::Done.to_string()),
-        answer: Vec::new(),
-    };
-    Ok(store.insert_first_operator(&operator, &row).await?)
 }

@@ -1,68 +1,32 @@
-//! A host: a listener and its connections, the same for an acquirer and an issuer.
+//! A host, the same for an acquirer and an issuer: what it has beside its connections, what it decides, and the
+//! answers that it keeps back until a reversal comes.
 
 use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use iso8583::{
-    Framing, Mti,
+    Framing,
     mti::{Class, Function},
 };
-use thiserror::Error;
-use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    task::JoinSet,
-    time::{Instant, sleep_until, timeout},
-};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio::sync::mpsc;
 
 use crate::{
     acquirer::Acquirer,
-    clock::{Clock, transmission_date_time},
+    clock::Clock,
     codec::WireCodec,
     counters::Counters,
-    faults::{Faults, Misbehaviour},
-    iso8583_rs_codec::CodecError,
+    faults::Faults,
     issuer::{ExchangeKey, Issuer, MessageKind},
-    line::{Line, LineError},
-    message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES, Unreadable},
-    message_log::{Direction, LoggedHost, MessageLog},
-    net::{Listener, Stream},
-    network,
+    message::BankMessage,
+    message_log::{LoggedHost, MessageLog},
     outcome::{Decided, Outcome},
     random::HashMap,
-    response_code::ResponseCode,
 };
-
-/// The most connections that a host holds at once; further ones are closed as they come.
-pub const MAX_CONNECTIONS: usize = 256;
-
-/// How long a TLS handshake may take.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long closing a connection may take.
-const CLOSE_LIMIT: Duration = Duration::from_millis(500);
-
-/// How many messages of a connection are decided before their answers are written.
-const MESSAGES_AT_A_TIME: usize = 256;
-
-/// How many answers of issuers may wait for a connection of the acquirer; further ones are lost.
-const MAX_RELAYED_ANSWERS: usize = 16_384;
-
-/// How many answers of a connection may be delayed at once; further late ones are never sent.
-const MAX_DELAYED_ANSWERS: usize = 16_384;
-
-/// How many answers of a connection may have a fault before them; further ones have none.
-const MAX_FAULTY_ANSWERS: usize = 16_384;
 
 /// How many requests of a host may wait for their reversals; further ones don't.
 const MAX_WAITING_FOR_REVERSAL: usize = 16_384;
-
-/// How long a host that cannot accept connections waits before it tries again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The part of a host that decides about messages.
 #[derive(Debug)]
@@ -103,7 +67,7 @@ pub(crate) struct UntilReversed {
 
 impl Host {
     /// Decides about a financial message, and logs what became of it.
-    fn decide(
+    pub(crate) fn decide(
         &self,
         message: BankMessage,
         replies: &mpsc::Sender<BankMessage>,
@@ -130,7 +94,7 @@ impl Host {
     }
 
     /// From now on the answer to this request waits for its reversal; whether that can be.
-    fn keep_until_reversed(
+    pub(crate) fn keep_until_reversed(
         &self,
         request: &BankMessage,
         replies: &mpsc::Sender<BankMessage>,
@@ -151,7 +115,7 @@ impl Host {
     }
 
     /// The answer, unless it waits for the reversal of its request.
-    fn unless_until_reversed(&self, answer: BankMessage) -> Option<BankMessage> {
+    pub(crate) fn unless_until_reversed(&self, answer: BankMessage) -> Option<BankMessage> {
         let mut waiting = self.until_reversed();
         match key_of(&answer).and_then(|key| waiting.get_mut(&key)) {
             Some(until) => {
@@ -163,7 +127,7 @@ impl Host {
     }
 
     /// Sends the answer that waited for this message, if it is the reversal of its request.
-    fn reversal_has_come(&self, message: &BankMessage) {
+    pub(crate) fn reversal_has_come(&self, message: &BankMessage) {
         if message.mti().class() != Class::Reversal {
             return;
         }
@@ -175,377 +139,6 @@ impl Host {
             tracing::warn!(host.id = %self.name, "an answer is lost, its line is gone or does not read");
         }
     }
-}
-
-/// Accepts connections until told to stop, and drops them all then, as a killed process would.
-pub(crate) async fn listen(host: Arc<Host>, listener: Listener, mut stop: watch::Receiver<bool>) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: some will come free.
-                tracing::warn!(host.id = %host.name, %error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            tracing::warn!(host.id = %host.name, %peer, "a connection was closed, there are {MAX_CONNECTIONS}");
-            continue;
-        };
-        let host = Arc::clone(&host);
-        connections.spawn(async move {
-            serve(host, stream, peer).await;
-            drop(slot);
-        });
-    }
-    drop(listener);
-    connections.shutdown().await;
-}
-
-async fn serve(host: Arc<Host>, stream: Stream, peer: SocketAddr) {
-    let acceptor = TlsAcceptor::from(Arc::clone(&host.tls));
-    let stream = match timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            host.counters
-                .with(|counters| counters.refused_handshakes += 1);
-            tracing::warn!(host.id = %host.name, %peer, %error, "a TLS handshake failed");
-            return;
-        }
-        Err(_) => {
-            host.counters
-                .with(|counters| counters.refused_handshakes += 1);
-            tracing::warn!(host.id = %host.name, %peer, "a TLS handshake took too long");
-            return;
-        }
-    };
-    host.counters.with(|counters| counters.connections += 1);
-    tracing::info!(host.id = %host.name, %peer, "a line was opened");
-    let mut connection = Connection::new(Arc::clone(&host), stream);
-    let ended = connection.run().await;
-    connection.line.close(CLOSE_LIMIT).await;
-    match ended {
-        ConnectionEnd::Line(LineError::Closed) => {
-            tracing::info!(host.id = %host.name, %peer, "a line was closed by the peer");
-        }
-        error => {
-            host.counters.with(|counters| counters.dropped_lines += 1);
-            tracing::warn!(host.id = %host.name, %peer, %error, "a line was dropped");
-        }
-    }
-}
-
-/// Why a connection ended.
-#[derive(Debug, Error)]
-enum ConnectionEnd {
-    #[error("{0}")]
-    Line(#[from] LineError),
-    #[error("a frame is no message, and too little of it can be read to answer: {reason}")]
-    Unanswerable { reason: String },
-    #[error("a fault that was asked for")]
-    Fault,
-    #[error("{0}")]
-    Codec(#[from] CodecError),
-}
-
-struct Connection {
-    host: Arc<Host>,
-    line: Line<TlsStream<Stream>>,
-    is_signed_on: bool,
-    /// What goes wrong with answers, by their message type and DE 11.
-    faulty_answers: HashMap<(Mti, [u8; 6]), Misbehaviour>,
-    /// Answers that come from elsewhere: from issuers, or after a reversal.
-    relay: mpsc::Sender<BankMessage>,
-    relayed: mpsc::Receiver<BankMessage>,
-    delayed: BTreeMap<(Instant, u64), BankMessage>,
-    delayed_so_far: u64,
-    last_traffic: Instant,
-    echoes_sent: u32,
-}
-
-impl Connection {
-    fn new(host: Arc<Host>, stream: TlsStream<Stream>) -> Self {
-        let (relay, relayed) = mpsc::channel(MAX_RELAYED_ANSWERS);
-        Self {
-            faulty_answers: HashMap::default(),
-            line: Line::new(stream, host.framing),
-            host,
-            is_signed_on: false,
-            relay,
-            relayed,
-            delayed: BTreeMap::new(),
-            delayed_so_far: 0,
-            last_traffic: Instant::now(),
-            echoes_sent: 0,
-        }
-    }
-
-    async fn run(&mut self) -> ConnectionEnd {
-        loop {
-            if let Err(end) = self.step().await {
-                return end;
-            }
-        }
-    }
-
-    async fn step(&mut self) -> Result<(), ConnectionEnd> {
-        let next_delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
-        let next_echo = self.host.echo_idle.filter(|_| self.is_signed_on);
-        let next_echo = next_echo.map(|idle| self.last_traffic + idle);
-        let now = Instant::now();
-        let mut answers = Vec::new();
-        tokio::select! {
-            _ = self.relayed.recv_many(&mut answers, MESSAGES_AT_A_TIME) => {}
-            read = self.line.read_while_writing() => {
-                read?;
-                self.last_traffic = Instant::now();
-                return self.decide_all().await;
-            }
-            () = sleep_until(next_delayed.unwrap_or(now)), if next_delayed.is_some() => {
-                answers = self.due_answers();
-            }
-            () = sleep_until(next_echo.unwrap_or(now)), if next_echo.is_some() => {
-                answers.push(self.echo());
-            }
-        }
-        self.send(answers).await
-    }
-
-    /// Decides about every whole frame that has been read.
-    async fn decide_all(&mut self) -> Result<(), ConnectionEnd> {
-        loop {
-            let (frames, consumed) = self
-                .line
-                .frames(MESSAGES_AT_A_TIME)
-                .map_err(LineError::from)?;
-            if frames.is_empty() {
-                return Ok(());
-            }
-            let input = self.line.input();
-            // An empty frame only keeps the line open.
-            let payloads: Vec<&[u8]> = frames
-                .iter()
-                .filter_map(|(begin, end)| input.get(*begin..*end))
-                .filter(|payload| !payload.is_empty())
-                .collect();
-            let messages = self.host.codec.decode(&payloads).await?;
-            let host = &self.host;
-            let received: Vec<_> = messages
-                .into_iter()
-                .zip(payloads)
-                .map(|(message, payload)| {
-                    message.map(|message| {
-                        let (logged, way) = (&host.logged, Direction::Received);
-                        (host.log.add(logged, way, &message, payload), message)
-                    })
-                })
-                .collect();
-            self.line.consume(consumed);
-            let mut answers = Vec::with_capacity(received.len());
-            let mut unanswerable = None;
-            for message in received {
-                match self.decide(message) {
-                    Ok(Outcome::Answer(answer)) => answers.push(answer),
-                    Ok(Outcome::AnswerAfter(delay, answer)) => self.delay(delay, answer),
-                    Ok(Outcome::Nothing) => {}
-                    Err(end) => {
-                        unanswerable = Some(end);
-                        break;
-                    }
-                }
-            }
-            // The messages before the bad frame are answered all the same.
-            self.send(answers).await?;
-            if let Some(end) = unanswerable {
-                return Err(end);
-            }
-        }
-    }
-
-    fn decide(
-        &mut self,
-        message: Result<(u64, BankMessage), Unreadable>,
-    ) -> Result<Outcome, ConnectionEnd> {
-        let (position, message) = match message {
-            Ok(received) => received,
-            Err(unreadable) => return self.refuse_format(unreadable),
-        };
-        self.host.counters.received(message.mti());
-        if !message.mti().is_request() {
-            return Ok(Outcome::Nothing);
-        }
-        match self.host.faults.strike(&self.host.name, &message) {
-            None => {
-                if let Some(key) = key_of_answer(&message) {
-                    self.faulty_answers.remove(&key);
-                }
-            }
-            Some(Misbehaviour::DropRequest) => return Ok(Outcome::Nothing),
-            Some(misbehaviour) => {
-                let can_wait = misbehaviour != Misbehaviour::AnswerAfterReversal
-                    || self.host.keep_until_reversed(&message, &self.relay);
-                if let Some(key) = key_of_answer(&message)
-                    && can_wait
-                    && self.faulty_answers.len() < MAX_FAULTY_ANSWERS
-                {
-                    self.faulty_answers.insert(key, misbehaviour);
-                }
-            }
-        }
-        if message.mti().class() == Class::NetworkManagement {
-            let code = network::decide(&message, &mut self.is_signed_on);
-            let answer = message.answer(ECHOED_NETWORK_DES, code);
-            return Ok(answer.map_or(Outcome::Nothing, Outcome::Answer));
-        }
-        if !self.is_signed_on {
-            return Ok(Outcome::answer_with(&message, ResponseCode::INOPERATIVE));
-        }
-        self.host.reversal_has_come(&message);
-        Ok(self.host.decide(message, &self.relay, position))
-    }
-
-    /// The answers as the faults let them be.
-    fn under_faults(
-        &mut self,
-        answers: Vec<BankMessage>,
-    ) -> Result<Vec<BankMessage>, ConnectionEnd> {
-        let mut sent = Vec::with_capacity(answers.len());
-        for mut answer in answers {
-            let stan = answer.get(11).and_then(|stan| stan.try_into().ok());
-            let key = stan.map(|stan| (answer.mti(), stan));
-            match key.and_then(|key| self.faulty_answers.remove(&key)) {
-                // Such a request was passed over when it came.
-                None | Some(Misbehaviour::DropRequest) => sent.push(answer),
-                Some(Misbehaviour::AnswerAfterReversal) => {
-                    sent.extend(self.host.unless_until_reversed(answer));
-                }
-                Some(Misbehaviour::DropResponse) => {}
-                Some(Misbehaviour::Close) => return Err(ConnectionEnd::Fault),
-                Some(Misbehaviour::Delay(delay)) => self.delay(delay, answer),
-                Some(Misbehaviour::Duplicate(more)) => {
-                    sent.extend((0..more).map(|_| answer.clone()));
-                    sent.push(answer);
-                }
-                Some(Misbehaviour::Change(de, value)) => {
-                    match value {
-                        Some(value) => answer.set(de, value),
-                        None => answer.unset(de),
-                    }
-                    sent.push(answer);
-                }
-            }
-        }
-        Ok(sent)
-    }
-
-    /// A frame that is no message is answered with 30 when MTI and STAN could be read. Without them the
-    /// answer could not be matched, and the line is dropped.
-    fn refuse_format(&self, unreadable: Unreadable) -> Result<Outcome, ConnectionEnd> {
-        let Unreadable { reason, partial } = unreadable;
-        let answer = partial
-            .filter(|partial| partial.text(11).is_some())
-            .and_then(|partial| {
-                self.host.counters.received(partial.mti());
-                let echoed = match partial.mti().class() {
-                    Class::NetworkManagement => ECHOED_NETWORK_DES,
-                    _ => ECHOED_DES,
-                };
-                partial.answer(echoed, ResponseCode::FORMAT_ERROR)
-            });
-        let Some(answer) = answer else {
-            return Err(ConnectionEnd::Unanswerable { reason });
-        };
-        let stan = answer.text(11).unwrap_or_default();
-        tracing::warn!(host.id = %self.host.name, stan, %reason, "a message was refused with 30");
-        Ok(Outcome::Answer(answer))
-    }
-
-    fn delay(&mut self, delay: Duration, answer: BankMessage) {
-        if self.delayed.len() >= MAX_DELAYED_ANSWERS {
-            tracing::warn!(host.id = %self.host.name, "a late answer is never sent, too many are delayed");
-            return;
-        }
-        self.delayed_so_far += 1;
-        self.delayed
-            .insert((Instant::now() + delay, self.delayed_so_far), answer);
-    }
-
-    fn due_answers(&mut self) -> Vec<BankMessage> {
-        let now = Instant::now();
-        let mut due = Vec::new();
-        while let Some(first) = self.delayed.first_entry()
-            && first.key().0 <= now
-        {
-            due.push(first.remove());
-        }
-        due
-    }
-
-    /// An echo of the host's own; its answer is read like any other and never answered.
-    fn echo(&mut self) -> BankMessage {
-        self.last_traffic = Instant::now();
-        self.echoes_sent = self.echoes_sent % 999_999 + 1;
-        let sent_at = transmission_date_time(self.host.clock.now_utc());
-        let mut echo = if self.host.codec.is_of_1993() {
-            let mut echo = BankMessage::new(Mti::NETWORK_REQUEST_1993);
-            echo.set(24, network::ECHO_1993);
-            echo
-        } else {
-            let mut echo = BankMessage::new(Mti::NETWORK_REQUEST);
-            echo.set(70, network::ECHO);
-            echo
-        };
-        echo.set(7, sent_at);
-        echo.set(11, format!("{:06}", self.echoes_sent));
-        echo
-    }
-
-    async fn send(&mut self, mut messages: Vec<BankMessage>) -> Result<(), ConnectionEnd> {
-        if !self.faulty_answers.is_empty() {
-            messages = self.under_faults(messages)?;
-        }
-        if messages.is_empty() {
-            return Ok(());
-        }
-        self.last_traffic = Instant::now();
-        let framing = self.line.framing();
-        let host = &self.host;
-        host.codec
-            .encode(
-                &messages,
-                framing,
-                self.line.output(),
-                |message, payload| match payload {
-                    Ok(payload) => {
-                        host.counters.sent(message.mti());
-                        host.log
-                            .add(&host.logged, Direction::Sent, message, payload);
-                    }
-                    Err(reason) => tracing::error!(
-                        host.id = %host.name,
-                        mti = %message.mti(),
-                        stan = message.text(11).unwrap_or("?"),
-                        reason,
-                        "a message cannot be encoded in this host's dialect and is not sent"
-                    ),
-                },
-            )
-            .await?;
-        Ok(())
-    }
-}
-
-/// What tells the answer to a request.
-fn key_of_answer(request: &BankMessage) -> Option<(Mti, [u8; 6])> {
-    Some((request.mti().response()?, request.get(11)?.try_into().ok()?))
 }
 
 /// The key of a request (0100, 0200), from itself or from its answer.

@@ -5,11 +5,13 @@
 //!
 //! - [`config`]: what to simulate; [`sim`]: starts it, and is the handle to what runs.
 //! - `tls`: TLS 1.3, mutual, a private root for each host.
-//! - `host`: a listener and its connections; `line`: bytes and frames; `codec`: between bytes and messages, by
-//!   our codec or by [`iso8583_rs_codec`], another project's in a process of its own.
+//! - `listener`: takes the connections of a host; `connection`: what comes and goes on one; `line`: bytes and
+//!   frames; `codec`: between bytes and messages, by our codec or by [`iso8583_rs_codec`], another project's in a
+//!   process of its own.
+//! - `host`: what a host has beside its connections, and what it decides.
 //! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo.
 //! - `acquirer`: forwards by BIN over its own links and relays the answers.
-//! - [`issuer`]: accounts, rules and holds; [`response_code`]: what DE 39 can say.
+//! - [`issuer`]: accounts, rules and holds; [`currency`]: how many decimals they have; [`response_code`]: what DE 39 can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
 //! - [`faults`]: what a host does wrong when it is told to.
 //! - [`message_log`] and [`counters`]: what has passed. [`control`]: the API that shows it and the books, and adds
@@ -60,8 +62,10 @@
 
 mod acquirer;
 mod codec;
+mod connection;
 mod host;
 mod line;
+mod listener;
 mod message;
 mod network;
 mod outcome;
@@ -72,6 +76,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod counters;
+pub mod currency;
 pub mod faults;
 pub mod iso8583_rs_codec;
 pub mod issuer;
@@ -82,8 +87,8 @@ pub mod sim;
 pub mod test_cards;
 
 pub use config::SimConfig;
-pub use host::MAX_CONNECTIONS;
 pub use iso8583_rs_codec::run_codec_child_if_asked;
+pub use listener::MAX_CONNECTIONS;
 pub use outcome::Effect;
 pub use sim::{RunningSim, SimError, start::BankSim};
 pub use tls::TlsError;

@@ -12,7 +12,7 @@ use super::error::CommandError;
 use super::moment::second;
 use super::output::{print_line, table};
 use super::runtime::runtime;
-use crate::app;
+use crate::app::issue;
 use crate::card::master_key::{self, MasterKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
@@ -201,8 +201,9 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
                 MasterKey::load(config.card.master_key_file.as_deref(), &Random::SYSTEM)?;
             try_master_key(&config.card.sealing_keys, &master_key)?;
             expect_merchant(store, &merchant).await?;
-            let key = app::issue_api_key(store, &master_key, config.environment, &merchant, &label)
-                .await?;
+            let key =
+                issue::issue_api_key(store, &master_key, config.environment, &merchant, &label)
+                    .await?;
             print_line!("{}", key.as_str())?;
         }
         Action::Keys { merchant } => {

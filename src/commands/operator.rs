@@ -14,7 +14,7 @@ use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::operator_service_client::OperatorServiceClient;
-use crate::app;
+use crate::app::issue;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::payment::ids::OperatorName;
@@ -128,7 +128,7 @@ pub fn run(arguments: OperatorArgs) -> Result<ExitCode, CommandError> {
                 let config = Config::load(config.as_deref())?;
                 let store =
                     Store::open(&config.store, Arc::new(SystemClock), &Random::SYSTEM).await?;
-                let added = app::add_first_operator(&store, &name, &reason).await;
+                let added = issue::add_first_operator(&store, &name, &reason).await;
                 store.close().await;
                 added?;
                 print_line!("added operator {name} as APPROVER")?;

@@ -12,6 +12,7 @@ use super::error::CommandError;
 use super::ready_file::ReadyFile;
 use super::runtime::runtime;
 use crate::app;
+use crate::app::parts::Parts;
 use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
 
@@ -63,7 +64,7 @@ pub fn run(arguments: ServeArgs) -> Result<ExitCode, CommandError> {
 async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, CommandError> {
     let mut stop = StopSignal::listen()?;
     let mut ready_file = ready_file.map(ReadyFile::at).transpose()?;
-    let parts = app::Parts::from_config(&config)?;
+    let parts = Parts::from_config(&config)?;
     let mut running = app::start(&config, parts).await?;
     tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
     if let Some(admin_api) = running.admin_api {

@@ -31,4 +31,6 @@ mod recovery;
 pub mod resolve_owed;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

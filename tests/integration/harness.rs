@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bank_sim::RunningSim;
 use payswitch::app;
+use payswitch::app::issue;
 use payswitch::card::header::Algorithm;
 use payswitch::card::master_key::MasterKey;
 use payswitch::card::seal::Recipient;
@@ -265,7 +266,7 @@ impl Switch {
         path.push(".key");
         let master_key =
             MasterKey::read_file(Path::new(&path), &Random::SYSTEM).expect("the master key");
-        app::issue_api_key(
+        issue::issue_api_key(
             self.store(),
             &master_key,
             Environment::Test,

@@ -1,7 +1,7 @@
 //! Checks of a configuration that its types cannot make.
 
 use super::{ConfigError, IssuerCodec, IssuerConfig, SimConfig};
-use crate::issuer::Currency;
+use crate::currency::Currency;
 
 /// The dialect of an issuer that speaks through `iso8583_rs`.
 const ISO8583_RS_DIALECT: &str = "iso1987-ascii-binary";

@@ -10,14 +10,14 @@ use time::OffsetDateTime;
 
 use super::{
     card::{Card, CardToOpen, Delivery, masked},
-    currency::Currency,
     history::{Exchange, History, Standing},
     pin::ZonePinKey,
     request::{CardRequest, ExchangeKey, MessageKind, PaymentKind},
     tallies::Tallies,
 };
 use crate::{
-    outcome::Effect, random::HashMap, response_code::ResponseCode, test_cards::provoked_by,
+    currency::Currency, outcome::Effect, random::HashMap, response_code::ResponseCode,
+    test_cards::provoked_by,
 };
 
 /// Money in one currency. What is held and what is available are never negative.

@@ -3,11 +3,10 @@
 use time::OffsetDateTime;
 
 use super::{
-    currency::Currency,
     pin::{MAX_PIN_TRIES, ZonePinKey},
     request::CardRequest,
 };
-use crate::response_code::ResponseCode;
+use crate::{currency::Currency, response_code::ResponseCode};
 
 /// Whether a card may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

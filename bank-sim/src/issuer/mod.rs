@@ -2,7 +2,6 @@
 
 mod books;
 mod card;
-mod currency;
 mod history;
 #[cfg(test)]
 mod money_tests;
@@ -29,7 +28,6 @@ use self::{
 };
 pub use self::{
     books::snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
-    currency::Currency,
     history::{MAX_REMEMBERED_DECLINES, MAX_REMEMBERED_REVERSALS, Standing},
     pin::{PinKeyError, pin_block},
     request::MessageKind,

@@ -5,11 +5,12 @@ use proptest::prelude::*;
 
 use super::{
     books::{Books, Decision},
-    currency::Currency,
     request::{CardRequest, MessageKind, PaymentKind, Reversal},
     rules_tests::{EUR, JPY, KWD, account, books, now, request, reversal},
 };
-use crate::{outcome::Effect, response_code::ResponseCode, test_cards::provoked_by};
+use crate::{
+    currency::Currency, outcome::Effect, response_code::ResponseCode, test_cards::provoked_by,
+};
 
 /// A step of the model. Indices choose among earlier steps.
 #[derive(Debug, Clone)]

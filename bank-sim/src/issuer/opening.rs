@@ -3,11 +3,11 @@
 use super::{
     books::Books,
     card::{AccountToOpen, CardStatus, CardToOpen, Delivery},
-    currency::Currency,
     pin::ZonePinKey,
 };
 use crate::{
     config::{CardConfig, IssuerConfig},
+    currency::Currency,
     test_cards::{CardBehaviour, TEST_CARDS, TestCard},
 };
 

@@ -7,12 +7,12 @@ use super::{
     books::snapshot::AccountSnapshot,
     books_of,
     card::{AccountToOpen, CardStatus, CardToOpen, Delivery},
-    currency::Currency,
     pin::ZonePinKey,
     request::{CardRequest, ExchangeKey, MessageKind, PaymentKind, Reversal},
 };
 use crate::{
     config::{DEVELOPMENT_ZONE_PIN_KEY_HEX, IssuerConfig},
+    currency::Currency,
     outcome::Effect,
     response_code::ResponseCode,
 };

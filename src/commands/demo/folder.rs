@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::app;
+use crate::app::issue;
 use crate::card::key_files::{Existing, write_private_file, write_public_file};
 use crate::card::master_key::{self, MasterKey};
 use crate::certs::DevelopmentPki;
@@ -77,7 +77,7 @@ pub(super) fn operator_files(
 /// Adds the demo's operator, unless an earlier run has.
 pub(super) async fn add_operator(store: &Store) -> Result<(), CommandError> {
     if store.list_operators().await?.is_empty() {
-        app::add_first_operator(store, &OPERATOR.parse()?, "the demo's operator").await?;
+        issue::add_first_operator(store, &OPERATOR.parse()?, "the demo's operator").await?;
     }
     Ok(())
 }
@@ -121,7 +121,8 @@ pub(super) async fn merchant_key(
             return Ok(Zeroizing::new(key));
         }
     }
-    let key = app::issue_api_key(store, master_key, Environment::Test, merchant_id, "demo").await?;
+    let key =
+        issue::issue_api_key(store, master_key, Environment::Test, merchant_id, "demo").await?;
     master_key::write_wrapped(&path, key.as_bytes(), master_key, Existing::Replace)?;
     Ok(key)
 }

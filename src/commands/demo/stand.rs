@@ -22,7 +22,8 @@ use super::folder::{
     operator_files, pki,
 };
 use super::tour::{Amounts, Payments, Stop};
-use crate::app::{self, Parts};
+use crate::app;
+use crate::app::parts::Parts;
 use crate::card::keys::SealingKeys;
 use crate::certs::{DevelopmentPki, HostPki, Identity};
 use crate::clock::SystemClock;

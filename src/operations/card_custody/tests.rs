@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::*;
 use crate::card::pan::{Expiry, Pan};
 use crate::clock::{ManualClock, SystemClock};
-use crate::operations::tests::Folder;
+use crate::operations::testing::Folder;
 use crate::payment::ids::OperationId;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples::{self, NOW};

@@ -6,7 +6,7 @@ use crate::hosts::message::match_key::KeyField;
 use crate::hosts::tests::bank::{Bank, approval_of};
 use crate::operations::attempt::Beside;
 use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
-use crate::operations::tests::{Folder, decide, hosts_of, intended, only_hosts_of};
+use crate::operations::testing::{Folder, decide, hosts_of, intended, only_hosts_of};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
 use crate::payment::operation::{OperationEvent, SuspendReason};
 use crate::payment::samples;

@@ -2,7 +2,8 @@
 
 use super::Books;
 use crate::{
-    issuer::{card, currency::Currency, history::Standing, request::MessageKind, tallies::Tally},
+    currency::Currency,
+    issuer::{card, history::Standing, request::MessageKind, tallies::Tally},
     response_code::ResponseCode,
 };
 

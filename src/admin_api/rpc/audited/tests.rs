@@ -1,5 +1,8 @@
 //! Each call against a store, and lines that do as they are told: what is answered, and what the audit trail keeps.
 
+mod data_keys;
+mod operators;
+
 use std::sync::atomic::Ordering;
 
 use tonic::{Code, Request};
@@ -9,7 +12,6 @@ use super::*;
 use crate::admin_api::lines::HostLines;
 use crate::admin_api::pb;
 use crate::admin_api::pb::audit_service_server::AuditService as _;
-use crate::admin_api::pb::custody_service_server::CustodyService as _;
 use crate::admin_api::pb::host_service_server::HostService as _;
 use crate::admin_api::pb::operator_service_server::OperatorService as _;
 use crate::admin_api::records::COMMAND_LINE;
@@ -325,93 +327,6 @@ async fn nothing_is_done_that_can_t_be_recorded_first() {
 }
 
 #[tokio::test]
-async fn nobody_gives_or_touches_a_role_above_its_own() {
-    use pb::OperatorRole as Role;
-    let setting = setting().await;
-    let mut refusals = Vec::new();
-    for refused in [
-        setting.add("vic", "carl", Role::Viewer).await,
-        setting.add("bob", "carl", Role::Approver).await,
-        setting.add("bob", "alice", Role::Viewer).await,
-        setting.add("bob", "command-line", Role::Viewer).await,
-        setting.set_role("bob", "bob", Role::Approver).await,
-        setting.set_role("bob", "alice", Role::Viewer).await,
-        setting.set_role("alice", "nobody", Role::Viewer).await,
-        setting.set_role("alice", "alice", Role::Viewer).await,
-        setting.deactivate("bob", "alice").await.map(drop),
-        setting.deactivate("alice", "alice").await.map(drop),
-    ] {
-        refusals.push(reason(&refused.unwrap_err()));
-    }
-    assert_eq!(
-        refusals,
-        [
-            "ROLE_TOO_LOW",
-            "ROLE_TOO_LOW",
-            "OPERATOR_EXISTS",
-            "OPERATOR_EXISTS",
-            "ROLE_TOO_LOW",
-            "ROLE_TOO_LOW",
-            "OPERATOR_NOT_FOUND",
-            "LAST_APPROVER",
-            "ROLE_TOO_LOW",
-            "LAST_APPROVER",
-        ]
-    );
-    assert_eq!(setting.trail().await.len(), refusals.len());
-    assert_eq!(setting.store.list_operators().await.unwrap().len(), 3);
-}
-
-#[tokio::test]
-async fn operators_are_added_changed_and_deactivated() {
-    use pb::OperatorRole as Role;
-    let setting = setting().await;
-    setting.add("bob", "carl", Role::Viewer).await.unwrap();
-    // The same request again, although there is a carl now.
-    setting.add("bob", "carl", Role::Viewer).await.unwrap();
-    setting
-        .set_role("bob", "carl", Role::Operator)
-        .await
-        .unwrap();
-    let carl = setting.deactivate("alice", "carl").await.unwrap();
-    assert_eq!((carl.role(), carl.active), (Role::Operator, false));
-    let request = pb::ActivateOperatorRequest {
-        request_id: "again".into(),
-        reason: "is back".into(),
-        name: "carl".into(),
-    };
-    let activated = setting
-        .operators
-        .activate_operator(setting.by("bob", request));
-    assert!(
-        activated
-            .await
-            .unwrap()
-            .into_inner()
-            .operator
-            .unwrap()
-            .active
-    );
-    // The answer of then.
-    let carl = setting.deactivate("alice", "carl").await.unwrap();
-    assert!(!carl.active);
-    let list = setting.by("vic", pb::ListOperatorsRequest {});
-    let listed = setting.operators.list_operators(list).await.unwrap();
-    let listed = listed.into_inner().operators;
-    let carl = listed.iter().find(|it| it.name == "carl").unwrap();
-    assert_eq!((carl.active, &*carl.created_by), (true, "bob"));
-    assert_eq!(
-        setting.trail().await,
-        [
-            "bob OperatorService.AddOperator carl as VIEWER DONE",
-            "bob OperatorService.SetOperatorRole carl as OPERATOR DONE",
-            "alice OperatorService.DeactivateOperator carl DONE",
-            "bob OperatorService.ActivateOperator carl DONE",
-        ]
-    );
-}
-
-#[tokio::test]
 async fn the_audit_trail_is_listed_page_by_page() {
     let setting = setting().await;
     for number in 0..3 {
@@ -447,64 +362,4 @@ async fn the_audit_trail_is_listed_page_by_page() {
         .list_audit_entries(setting.by("vic", wrong))
         .await;
     assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
-}
-
-#[tokio::test]
-async fn data_keys_are_listed_rotated_and_destroyed() {
-    let setting = setting().await;
-    for (request_id, version) in [("1", 2), ("1", 2), ("2", 3)] {
-        let request = pb::RotateDataKeyRequest {
-            request_id: request_id.into(),
-            reason: "a backup was lost".into(),
-        };
-        let made = setting
-            .custody
-            .rotate_data_key(setting.by("bob", request))
-            .await;
-        let made = made.unwrap().into_inner().data_key.unwrap();
-        assert_eq!((made.key_version, made.entry_count), (version, None));
-    }
-    let list = |page_token: &str| {
-        let request = pb::ListDataKeysRequest {
-            page_size: 2,
-            page_token: page_token.into(),
-        };
-        setting.custody.list_data_keys(setting.by("vic", request))
-    };
-    let first = list("").await.unwrap().into_inner();
-    let versions = |page: &pb::ListDataKeysResponse| {
-        let keys = page.data_keys.iter();
-        keys.map(|key| key.key_version).collect::<Vec<_>>()
-    };
-    assert_eq!(versions(&first), [3, 2]);
-    let second = list(&first.next_page_token).await.unwrap().into_inner();
-    assert_eq!(versions(&second), [1]);
-    assert_eq!(second.next_page_token, "");
-    assert_eq!(list("x").await.unwrap_err().code(), Code::InvalidArgument);
-
-    // What an earlier call has destroyed is told again.
-    setting.clock.advance_ms(600_000);
-    setting.custody.custody.look_after_keys().await.unwrap();
-    let destroy = |by: &str| {
-        let request = pb::DestroyExpiredDataKeysRequest {
-            request_id: "3".into(),
-            reason: "the monthly run".into(),
-        };
-        let request = setting.by(by, request);
-        setting.custody.destroy_expired_data_keys(request)
-    };
-    let too_low = destroy("bob").await.unwrap_err();
-    assert_eq!(reason(&too_low), "ROLE_TOO_LOW");
-    for _ in 0..2 {
-        let destroyed = destroy("alice").await.unwrap().into_inner();
-        assert_eq!(destroyed.destroyed_count, 2);
-    }
-    assert_eq!(versions(&list("").await.unwrap().into_inner()), [3]);
-    assert_eq!(
-        setting.trail().await[2..],
-        [
-            "bob CustodyService.DestroyExpiredDataKeys data keys REFUSED:ROLE_TOO_LOW",
-            "alice CustodyService.DestroyExpiredDataKeys data keys DONE",
-        ]
-    );
 }

@@ -1,0 +1,282 @@
+//! A machine for tests, with a real store: its flows are the smallest that do anything.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::call::OperationError;
+use super::card_custody;
+use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
+use super::flow::{FlowTable, NewPayment, Plan, PlannedPayment, Subject};
+use super::machine::{Operations, OperationsParts};
+use super::outcome::Outcome;
+use crate::clock::{Clock, SystemClock};
+use crate::config::store::StoreConfig;
+use crate::hosts::Hosts;
+use crate::hosts::exchange::Exchange;
+use crate::hosts::notice::HostNotice;
+use crate::hosts::tests::bank::Bank;
+use crate::net::Net;
+use crate::payment::amounts::Amounts;
+use crate::payment::decline::{Approval, ResponseCode};
+use crate::payment::ids::PaymentId;
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::record::{Operation, Payment};
+use crate::payment::samples;
+use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::random::Random;
+use crate::store::Store;
+use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
+use crate::store::numbers::Numbers;
+
+/// The smallest flow: it plans what it is told, and an answer means what it says.
+pub(super) struct Holding;
+
+#[derive(Debug, thiserror::Error)]
+#[error("refused")]
+pub(super) struct Refused;
+
+impl Flow for Holding {
+    type Command = Option<Money>;
+    type Refusal = Refused;
+
+    const KIND: OperationKind = OperationKind::Authorization;
+    const METHOD: &'static str = "AuthorizePayment";
+
+    fn payment_id(&self, _command: &Self::Command) -> Option<PaymentId> {
+        None
+    }
+
+    fn plan(
+        &self,
+        merchant: &Merchant,
+        command: &Self::Command,
+        _payment: Option<Box<Payment>>,
+        _now: UnixMillis,
+    ) -> Result<Plan, Refused> {
+        let amount = command.ok_or(Refused)?;
+        Ok(Plan {
+            payment: PlannedPayment::New(Box::new(NewPayment {
+                merchant_reference: "order-1".into(),
+                customer_reference: None,
+                description: None,
+                amount,
+                card: records().0.card,
+                state: PaymentState::Authorizing { pending: None },
+            })),
+            amount,
+            host_id: merchant.acquirer,
+            mti: "0100".parse().unwrap(),
+            terminal_id: merchant.terminal_id.clone(),
+            original_id: None,
+            reason: None,
+            card: None,
+            envelope: None,
+        })
+    }
+
+    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+        let (operation, payment, change, reversal) = match exchange {
+            Exchange::Approved { approval, .. } => (
+                vec![
+                    OperationEvent::Sent,
+                    OperationEvent::Approved(approval.clone()),
+                ],
+                PaymentEvent::Approved {
+                    approval: approval.clone(),
+                    expires_at: subject.now,
+                },
+                Amounts {
+                    authorized_minor: subject.operation.amount.amount_minor(),
+                    ..Amounts::ZERO
+                },
+                None,
+            ),
+            Exchange::NotSent(reason) => (
+                vec![OperationEvent::NotSent(*reason)],
+                PaymentEvent::NotSent(*reason),
+                Amounts::ZERO,
+                None,
+            ),
+            Exchange::Unknown(reason) => (
+                vec![OperationEvent::OutcomeUnknown(*reason)],
+                PaymentEvent::OutcomeUnknown(*reason),
+                Amounts::ZERO,
+                Some(*reason),
+            ),
+            other => unreachable!("no test's bank answers so: {other:?}"),
+        };
+        Decision {
+            operation,
+            payment,
+            change,
+            reversal,
+        }
+    }
+}
+
+/// A payment that is about to be sent, and its operation.
+pub(super) fn records() -> (Box<Payment>, Box<Operation>) {
+    let operation = samples::operation();
+    (
+        Box::new(samples::payment_of(&operation)),
+        Box::new(operation),
+    )
+}
+
+/// The smallest flow of what is owed: any answer acknowledges.
+struct Undoing;
+
+impl OwedFlow for Undoing {
+    fn begun(&self, _payment: &Payment) -> Option<PaymentEvent> {
+        Some(PaymentEvent::ReversalStarted)
+    }
+
+    fn decide(&self, exchange: &Exchange, _subject: &OwedSubject<'_>) -> OwedDecision {
+        let approval = match exchange {
+            Exchange::Approved { approval, .. } => approval.clone(),
+            Exchange::OriginalUnknown { response_code, .. } => Approval {
+                approval_code: String::new(),
+                response_code: *response_code,
+            },
+            _ => return OwedDecision::Again,
+        };
+        OwedDecision::Done {
+            approval,
+            original: Some(OperationEvent::ReversalConfirmed),
+            payment: Some(PaymentEvent::ReversalConfirmed),
+        }
+    }
+}
+
+/// A folder with a database in it, removed again.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) async fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("payswitch-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let folder = Self(path);
+        Store::migrate(&folder.store(), &SystemClock).await.unwrap();
+        folder
+    }
+
+    pub(super) fn store(&self) -> StoreConfig {
+        StoreConfig {
+            url: format!("sqlite://{}", self.0.join("test.db").display()),
+            ..StoreConfig::default()
+        }
+    }
+
+    /// The machine of a gateway that has no bank.
+    pub(super) async fn machine(&self) -> Operations {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (notices, _) = mpsc::channel(1);
+        let hosts = Hosts::start(
+            Vec::new(),
+            None,
+            Net::SYSTEM,
+            clock,
+            Random::SYSTEM,
+            notices,
+        )
+        .unwrap();
+        self.machine_of(hosts).await
+    }
+
+    pub(super) async fn machine_of(&self, hosts: Hosts) -> Operations {
+        let store = Store::open(&self.store(), Arc::new(SystemClock), &Random::SYSTEM)
+            .await
+            .unwrap();
+        let numbers = Numbers::new(store.clone(), 100);
+        let flows = FlowTable::default()
+            .with(&Arc::new(Holding))
+            .with_owed(OperationKind::Reversal, Arc::new(Undoing));
+        let custody = card_custody::tests::open(&store, Arc::new(SystemClock)).await;
+        Operations::new(OperationsParts {
+            store,
+            numbers,
+            hosts: Arc::new(hosts),
+            custody: Arc::new(custody),
+            flows,
+            clock: Arc::new(SystemClock),
+            random: Random::SYSTEM,
+            limit: 1,
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // It may be gone with the machine's temporary folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The lines to a bank, and what they report.
+pub(super) fn hosts_of(bank: &Bank) -> (Hosts, mpsc::Receiver<HostNotice>) {
+    let (notices, noticed) = mpsc::channel(8);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let hosts = Hosts::start(
+        vec![bank.profile()],
+        None,
+        Net::SYSTEM,
+        clock,
+        Random::SYSTEM,
+        notices,
+    );
+    (hosts.unwrap(), noticed)
+}
+
+/// The lines to a bank that is not there.
+pub(super) fn only_hosts_of(bank: &Bank) -> Hosts {
+    hosts_of(bank).0
+}
+
+/// A payment whose intent is recorded.
+pub(super) async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operation>) {
+    let (payment, operation) = records();
+    let claim = RequestClaim {
+        merchant_id: payment.merchant_id,
+        method: Holding::METHOD,
+        request_id: "r-1".into(),
+        body_hash: [7; 32],
+    };
+    let intent = Change {
+        claim: Some(&claim),
+        payment: Some(PaymentChange::New {
+            payment: &payment,
+            card: None,
+        }),
+        new_operation: Some(&operation),
+        ..Change::default()
+    };
+    let verdict = machine.store.commit(&intent).await.unwrap();
+    assert_eq!(verdict, Verdict::Committed { payment: None });
+    (payment, operation)
+}
+
+pub(super) fn approved() -> Exchange {
+    Exchange::Approved {
+        approval: Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+        },
+        kept: Vec::new(),
+        bank_us: 900,
+    }
+}
+
+pub(super) async fn decide(
+    machine: &Operations,
+    records: (Box<Payment>, Box<Operation>),
+    exchange: &Exchange,
+) -> Outcome {
+    let decided: Result<Outcome, OperationError<Refused>> =
+        machine.decide(&Holding, records, None, exchange).await;
+    decided.unwrap()
+}
