@@ -13,7 +13,7 @@
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
 //! - [`payment`]: what a payment is, without any I/O.
-//! - [`shares`]: places that merchants share, so that none takes another's.
+//! - [`shares`]: places that merchants and banks share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`stack`]: wipes what a computation on a card leaves there.
 //! - [`telemetry`]: what the program says while it runs. [`fault_points`]: where a test kills it.

@@ -37,6 +37,8 @@
 //! | bytes that are no message | 30 when MTI and DE 11 can be read; otherwise the line is dropped |
 //! | an answer | nothing, ever |
 //!
+//! The acquirer takes 1100, 1420, 1421 and 1804 of ISO 8583:1993 likewise.
+//!
 //! Answers carry the request's DE 3, 4, 7, 11, 12, 13, 32, 33, 37, 41, 42, 49 and 90, never its DE 2. The
 //! acquirer answers 91 at its time-out without reversing at the issuer: a switch whose own time-out
 //! was earlier owes the reversal, and a simulator that made up for a forgotten one would hide it.

@@ -1,5 +1,5 @@
-//! Opens what merchants sealed: the one place, apart from the flow that pays and the bank messages,
-//! where a card is in clear.
+//! Opens what merchants sealed: the one place, apart from the flow that pays, `operations` and the bank
+//! messages, where a card is in clear.
 //!
 //! - [`pan`]: a card in clear: masked in `Debug`, zeroized on drop.
 //! - [`envelope`]: a sealed card, and opening it.

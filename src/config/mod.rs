@@ -2,7 +2,7 @@
 //!
 //! - [`store`]: where the records are kept.
 //! - [`hosts`]: where the host profiles are.
-//! - [`card`]: the keys that open sealed cards.
+//! - [`card`]: the keys that open sealed cards, and how long cards are kept.
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
 //! - [`environment`]: whether this is a test environment.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.

@@ -251,7 +251,8 @@ impl Hosts {
     }
 
     /// The elements of a message that later messages repeat as they were sent, to be recorded with the
-    /// operation before it is sent. Where the profile names none this is empty, and costs nothing.
+    /// operation before it is sent. A message that is repeated has all of its elements
+    /// here but the card's; of another this is empty, and costs nothing, where the profile names none.
     ///
     /// # Errors
     /// When the message can't be built: it will not be sent either.

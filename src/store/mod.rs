@@ -4,7 +4,7 @@
 //! - [`database`]: SQLite and PostgreSQL: connections, migrations, the meaning of their errors.
 //! - `writer`: the group-commit writer: the queue, the batch, its transaction.
 //! - `tables`: one file for each table: its columns, its rows as records, what reads and writes it.
-//! - [`reads`]: what reads payments, their operations, and what merchants were told.
+//! - [`reads`]: what reads payments, their operations, what is owed, and what merchants were told.
 //! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - `connection_log`: client connections, recorded in the background.

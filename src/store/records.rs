@@ -26,7 +26,7 @@ pub struct RecordedAnswer {
     pub answer: Option<(Box<Payment>, Box<Operation>)>,
 }
 
-/// A response that came after the gateway had stopped waiting. It changes no state.
+/// A response that came after the gateway had stopped waiting. Recording it changes no state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateResponse {
     /// The operation it answers.

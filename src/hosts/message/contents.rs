@@ -133,7 +133,7 @@ pub struct Outgoing<'a> {
 }
 
 impl<'a> Outgoing<'a> {
-    /// The first message of an operation that has no original.
+    /// The first message of an operation, without an original and a reason.
     #[must_use]
     pub fn first(
         operation: &'a Operation,

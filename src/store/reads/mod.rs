@@ -1,4 +1,4 @@
-//! Reads payments, their operations, and what merchants were told. The functions that read other tables
+//! Reads payments, their operations, what is owed, and what merchants were told. The functions that read other tables
 //! stand with their tables; these stand apart, because the writer uses the rows of these tables.
 
 mod answers;
