@@ -5,10 +5,11 @@
 //! version. So a copy of the database alone opens nothing, and a card or a wrapped key that is moved to another row
 //! does not open. A verification value has no place here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use zeroize::Zeroizing;
 
 use super::jwe::{CONTENT_KEY_BYTES, TAG_BYTES, content_key, decode, encode};
@@ -16,7 +17,7 @@ use super::master_key::{MasterKey, MasterKeyError, Purpose};
 use super::pan::{Card, Expiry, InvalidCard, PAN_DIGITS, Pan};
 use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::{MerchantId, PaymentId};
-use crate::random::{HashMap, NoEntropy, Random};
+use crate::random::{NoEntropy, Random};
 
 /// Bytes of a card before it is sealed: the PAN's digits, filled up with blanks, and the expiry as YYMM. All cards
 /// are as long, so that the length of a PAN does not show.
@@ -76,13 +77,8 @@ impl From<InvalidCard> for CustodyError {
 pub struct DataKeys {
     wrapping: LessSafeKey,
     random: Random,
-    unwrapped: RwLock<Unwrapped>,
-}
-
-#[derive(Default)]
-struct Unwrapped {
-    by_version: HashMap<i64, Arc<LessSafeKey>>,
-    newest: Option<(i64, Arc<LessSafeKey>)>,
+    /// By version; the highest one seals.
+    unwrapped: RwLock<BTreeMap<i64, Arc<LessSafeKey>>>,
 }
 
 impl fmt::Debug for DataKeys {
@@ -97,11 +93,8 @@ impl DataKeys {
     /// # Errors
     /// When the cryptographic library refuses, which it has no reason to.
     pub fn new(master_key: &MasterKey, random: &Random) -> Result<Self, MasterKeyError> {
-        let wrapping = master_key.derive(Purpose::DataKeyWrapping)?;
         Ok(Self {
-            wrapping: UnboundKey::new(&AES_256_GCM, wrapping.as_bytes())
-                .map(LessSafeKey::new)
-                .map_err(|_| MasterKeyError::Refused("take a wrapping key"))?,
+            wrapping: master_key.aead_key(Purpose::DataKeyWrapping)?,
             random: random.clone(),
             unwrapped: RwLock::default(),
         })
@@ -134,34 +127,27 @@ impl DataKeys {
         &self,
         wrapped: impl Iterator<Item = (i64, &'k str)>,
     ) -> Result<(), CustodyError> {
-        let mut newest: Option<(i64, Option<Arc<LessSafeKey>>)> = None;
-        let mut by_version = HashMap::default();
+        let mut highest = None;
+        let mut by_version = BTreeMap::new();
         for (key_version, wrapped) in wrapped {
+            highest = highest.max(Some(key_version));
             let known = self.find(key_version);
             let key = known.or_else(|| self.unwrap_key(key_version, wrapped).map(Arc::new));
-            match &key {
-                Some(key) => drop(by_version.insert(key_version, Arc::clone(key))),
+            match key {
+                Some(key) => drop(by_version.insert(key_version, key)),
                 None => {
                     tracing::error!(key_version, "A data key of cards in custody does not open")
                 }
             }
-            if newest
-                .as_ref()
-                .is_none_or(|(highest, _)| *highest < key_version)
-            {
-                newest = Some((key_version, key));
-            }
         }
-        let newest = match newest {
-            Some((key_version, None)) => return Err(CustodyError::KeyNotOurs { key_version }),
-            Some((key_version, Some(key))) => Some((key_version, key)),
-            None => None,
-        };
+        if let Some(key_version) = highest.filter(|highest| !by_version.contains_key(highest)) {
+            return Err(CustodyError::KeyNotOurs { key_version });
+        }
         let mut unwrapped = self
             .unwrapped
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        *unwrapped = Unwrapped { by_version, newest };
+        *unwrapped = by_version;
         Ok(())
     }
 
@@ -182,10 +168,10 @@ impl DataKeys {
         merchant_id: &MerchantId,
         payment_id: PaymentId,
     ) -> Result<CustodyEntry, CustodyError> {
-        let newest = {
-            let unwrapped = self.read();
-            unwrapped.newest.clone()
-        };
+        let newest = self
+            .read()
+            .last_key_value()
+            .map(|(key_version, key)| (*key_version, Arc::clone(key)));
         let (key_version, key) = newest.ok_or(CustodyError::NoKey)?;
         let nonce = self.random.bytes_for_name::<NONCE_LEN>()?;
         let mut sealed = [0; SEALED_BYTES];
@@ -252,10 +238,10 @@ impl DataKeys {
     }
 
     fn find(&self, key_version: i64) -> Option<Arc<LessSafeKey>> {
-        self.read().by_version.get(&key_version).map(Arc::clone)
+        self.read().get(&key_version).map(Arc::clone)
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Unwrapped> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<i64, Arc<LessSafeKey>>> {
         self.unwrapped
             .read()
             .unwrap_or_else(PoisonError::into_inner)

@@ -236,11 +236,15 @@ impl MasterKey {
         })
     }
 
-    fn wrapping_key(&self) -> Result<LessSafeKey, MasterKeyError> {
-        let key = self.derive(Purpose::KeyWrapping)?;
+    /// The key for one purpose, ready for AES-256-GCM.
+    ///
+    /// # Errors
+    /// When the cryptographic library refuses, which it has no reason to.
+    pub(super) fn aead_key(&self, purpose: Purpose) -> Result<LessSafeKey, MasterKeyError> {
+        let key = self.derive(purpose)?;
         UnboundKey::new(&AES_256_GCM, key.as_bytes())
             .map(LessSafeKey::new)
-            .map_err(|_| MasterKeyError::Refused("take a wrapping key"))
+            .map_err(|_| MasterKeyError::Refused("take a derived key"))
     }
 }
 
@@ -275,7 +279,7 @@ pub fn read_private_key(
         .ok_or_else(not_a_key)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| not_a_key())?;
     let opened = master_key
-        .wrapping_key()?
+        .aead_key(Purpose::KeyWrapping)?
         .open_in_place(nonce, Aad::from(file_name(path)), sealed)
         .map_err(|_| MasterKeyError::NotOurs { path: path.into() })?;
     Ok(Zeroizing::new(opened.to_vec()))
@@ -312,7 +316,7 @@ pub fn write_wrapped(
     let nonce = master_key.random.bytes::<NONCE_BYTES>()?;
     let mut sealed = Zeroizing::new(pkcs8.to_vec());
     let tag = master_key
-        .wrapping_key()?
+        .aead_key(Purpose::KeyWrapping)?
         .seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(file_name(path)),

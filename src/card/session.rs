@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use ring::hmac;
 use zeroize::Zeroizing;
 
@@ -80,13 +80,10 @@ impl fmt::Debug for Tickets {
 
 impl Tickets {
     pub(super) fn new(master_key: &MasterKey) -> Result<Self, MasterKeyError> {
-        let key = master_key.derive(Purpose::SessionTickets)?;
         let nonce_key = master_key.derive(Purpose::SessionTicketNonces)?;
         let lifetime_s = MAX_SESSION_LIFETIME_S.unsigned_abs();
         Ok(Self {
-            key: UnboundKey::new(&AES_256_GCM, key.as_bytes())
-                .map(LessSafeKey::new)
-                .map_err(|_| MasterKeyError::Refused("take a ticket key"))?,
+            key: master_key.aead_key(Purpose::SessionTickets)?,
             nonce_key: hmac::Key::new(hmac::HMAC_SHA256, nonce_key.as_bytes()),
             ready: moka::sync::Cache::builder()
                 .max_capacity(MAX_READY_SESSIONS)

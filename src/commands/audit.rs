@@ -7,14 +7,11 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::error::CommandError;
-use super::operators_door::{OperatorsDoor, moment, short, told};
+use super::operators_door::{OperatorsDoor, moment, pages, short, told};
 use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::audit_service_client::AuditServiceClient;
-
-/// Entries that are asked for at once.
-const PAGE_SIZE: usize = 100;
 
 /// What `payswitch audit` takes.
 #[derive(Debug, Args)]
@@ -60,23 +57,16 @@ async fn list(
     mut client: AuditServiceClient<Channel>,
     limit: usize,
 ) -> Result<Vec<pb::AuditEntry>, CommandError> {
-    let mut entries = Vec::new();
-    let mut page_token = String::new();
-    while entries.len() < limit {
-        let page_size = PAGE_SIZE.min(limit - entries.len());
+    pages(limit, async |page_size, page_token| {
         let request = pb::ListAuditEntriesRequest {
-            page_size: i32::try_from(page_size)?,
+            page_size,
             page_token,
         };
         let page = client.list_audit_entries(request).await.map_err(told)?;
         let page = page.into_inner();
-        entries.extend(page.entries);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(entries)
+        Ok((page.entries, page.next_page_token))
+    })
+    .await
 }
 
 fn outcome(entry: &pb::AuditEntry) -> String {

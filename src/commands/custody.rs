@@ -7,14 +7,11 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::error::CommandError;
-use super::operators_door::{OperatorsDoor, Why, moment, told};
+use super::operators_door::{OperatorsDoor, Why, moment, pages, told};
 use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::custody_service_client::CustodyServiceClient;
-
-/// Keys that are asked for at once.
-const PAGE_SIZE: i32 = 100;
 
 /// What `payswitch custody` takes.
 #[derive(Debug, Args)]
@@ -89,21 +86,16 @@ async fn act(
 }
 
 async fn list(mut client: CustodyServiceClient<Channel>) -> Result<Vec<pb::DataKey>, CommandError> {
-    let mut keys = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    pages(usize::MAX, async |page_size, page_token| {
         let request = pb::ListDataKeysRequest {
-            page_size: PAGE_SIZE,
+            page_size,
             page_token,
         };
         let page = client.list_data_keys(request).await.map_err(told)?;
         let page = page.into_inner();
-        keys.extend(page.data_keys);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(keys);
-        }
-    }
+        Ok((page.data_keys, page.next_page_token))
+    })
+    .await
 }
 
 fn show(keys: &[pb::DataKey], as_json: bool) -> Result<(), CommandError> {

@@ -15,6 +15,31 @@ use crate::grpc::client::{self, ClientCertificate, error_reason};
 use crate::payment::moment::UnixMillis;
 use crate::random::Random;
 
+/// The largest page that the API gives.
+const PAGE_SIZE: usize = 100;
+
+/// Asks for page after page, each with its size and token, until there are `limit` items or no more.
+///
+/// # Errors
+/// When one of the pages can't be had.
+pub async fn pages<T>(
+    limit: usize,
+    mut page: impl AsyncFnMut(i32, String) -> Result<(Vec<T>, String), CommandError>,
+) -> Result<Vec<T>, CommandError> {
+    let mut items = Vec::new();
+    let mut page_token = String::new();
+    while items.len() < limit {
+        let page_size = i32::try_from(PAGE_SIZE.min(limit - items.len()))?;
+        let (more, next) = page(page_size, page_token).await?;
+        items.extend(more);
+        page_token = next;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    Ok(items)
+}
+
 /// The file that says where a gateway is, unless another is named.
 pub const READY_FILE: &str = "demo-data.ready.json";
 

@@ -7,14 +7,11 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use super::error::CommandError;
-use super::operators_door::{OperatorsDoor, Why, moment, short, told};
+use super::operators_door::{OperatorsDoor, Why, moment, pages, short, told};
 use super::output::{print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::owed_service_client::OwedServiceClient;
-
-/// Entries that are asked for at once.
-const PAGE_SIZE: usize = 100;
 
 /// What `payswitch owed` takes.
 #[derive(Debug, Args)]
@@ -166,24 +163,17 @@ async fn list(
     suspended_only: bool,
     limit: usize,
 ) -> Result<Vec<pb::Owed>, CommandError> {
-    let mut entries = Vec::new();
-    let mut page_token = String::new();
-    while entries.len() < limit {
-        let page_size = PAGE_SIZE.min(limit - entries.len());
+    pages(limit, async |page_size, page_token| {
         let request = pb::ListOwedRequest {
-            page_size: i32::try_from(page_size)?,
+            page_size,
             page_token,
             host_id: host_id.clone(),
             suspended_only,
         };
         let page = client.list_owed(request).await.map_err(told)?.into_inner();
-        entries.extend(page.owed);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(entries)
+        Ok((page.owed, page.next_page_token))
+    })
+    .await
 }
 
 fn state(entry: &pb::Owed) -> &'static str {

@@ -20,9 +20,6 @@ use crate::payment::record::Payment;
 use crate::payment::state::{PaymentEvent, PaymentState};
 use crate::store::change::EnvelopeUse;
 
-/// One day, in milliseconds.
-const DAY_MS: i64 = 86_400_000;
-
 /// Where the card comes from. A clear card has no place here.
 #[derive(Debug)]
 pub enum PaymentMethod {
@@ -189,7 +186,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
             ],
             payment: PaymentEvent::Approved {
                 approval: approval.clone(),
-                expires_at: subject.now.plus_ms(i64::from(subject.hold_days) * DAY_MS),
+                expires_at: subject.now.plus_days(subject.hold_days),
             },
             change: Amounts {
                 authorized_minor: subject.operation.amount.amount_minor(),

@@ -61,8 +61,10 @@ fn decide(exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
 
 /// From then on a host that does not know the original will never see it.
 fn original_gone_at(subject: &OwedSubject<'_>) -> UnixMillis {
-    let gone_ms = i64::try_from(subject.repeats.original_gone.as_millis()).unwrap_or(i64::MAX);
-    subject.operation.deadline.plus_ms(gone_ms)
+    subject
+        .operation
+        .deadline
+        .plus(subject.repeats.original_gone)
 }
 
 fn asked_after(moment: UnixMillis, subject: &OwedSubject<'_>) -> bool {

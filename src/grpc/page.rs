@@ -1,4 +1,4 @@
-//! Page sizes of lists.
+//! Pages of lists.
 
 use super::violations::Findings;
 
@@ -17,4 +17,16 @@ pub(crate) fn page_size(findings: &mut Findings, page_size: i32) -> Option<usize
             None
         }
     }
+}
+
+/// Cuts what was found down to a page, and names the last of it where there is more: one more than `size` was asked for.
+pub(crate) fn cut<T>(
+    mut found: Vec<T>,
+    size: usize,
+    name: impl FnOnce(&T) -> String,
+) -> (Vec<T>, String) {
+    let more = found.len() > size;
+    found.truncate(size);
+    let next_page_token = found.last().filter(|_| more).map(name);
+    (found, next_page_token.unwrap_or_default())
 }

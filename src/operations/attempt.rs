@@ -1,8 +1,6 @@
 //! One attempt to send what is owed: recorded, sent, and its end recorded. Every record goes on from the version that
 //! was read, so that a node whose entry another one has taken can record nothing.
 
-use std::time::Duration;
-
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -99,20 +97,21 @@ impl Operations {
         let operation = &entry.operation;
         let message = self.hosts.message(operation.host_id, operation.kind);
         let Some(message) = message.filter(|message| message.is_repeated()) else {
-            return self.suspend(entry, SuspendReason::NotBuildable).await;
+            return self.suspend(entry, SuspendReason::NotBuildable, None).await;
         };
         let before = operation.attempts;
         // The end of the last message that the host allows may not have been recorded.
-        let is_last = message.repeats.cap.is_some_and(|cap| before.count >= cap);
-        if is_last && operation.state == OperationState::Sent {
-            return self.suspend(entry, SuspendReason::AttemptsUsedUp).await;
+        let used_up = message.repeats.cap.is_some_and(|cap| before.count >= cap);
+        if used_up && operation.state == OperationState::Sent {
+            let reason = SuspendReason::AttemptsUsedUp;
+            return self.suspend(entry, reason, None).await;
         }
         let card = match self.kept_card(&entry, message).await {
             Ok(card) => card,
-            Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard).await,
+            Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard, None).await,
             // Others come first meanwhile.
             Err(NoCard::NotNow) => {
-                let next_at = after(self.clock.now(), message.repeats.first);
+                let next_at = self.clock.now().plus(message.repeats.first);
                 let step = self.repeat(&entry, |attempts| attempts.next_at = Some(next_at));
                 Box::pin(self.record_step(entry, step)).await;
                 return;
@@ -182,12 +181,13 @@ impl Operations {
             attempts.last_at = Some(now);
             let wait = message.repeats.wait_after(attempts.count);
             let reply = self.hosts.reply_timeout(operation.host_id);
-            attempts.next_at = Some(after(now, wait.saturating_add(reply)));
+            attempts.next_at = Some(now.plus(wait.saturating_add(reply)));
             operation.node_id = self.node_id;
         });
         if step.is_err() {
             // It would fit the next time as little.
-            self.suspend(entry, SuspendReason::NotBuildable).await;
+            let reason = SuspendReason::NotBuildable;
+            self.suspend(entry, reason, None).await;
             return None;
         }
         Box::pin(self.record_step(entry, step)).await
@@ -230,48 +230,29 @@ impl Operations {
                 };
                 self.step(&entry, event, beside, |operation| {
                     operation.bank_us = exchange.bank_us();
-                    operation.attempts.next_at = None;
                 })
             }
             OwedDecision::NotSent => self.repeat(&entry, |attempts| {
-                attempts.next_at = Some(after(now, repeats.first));
+                attempts.next_at = Some(now.plus(repeats.first));
             }),
             OwedDecision::Again => self.repeat(&entry, |attempts| {
-                attempts.next_at = Some(after(now, repeats.wait_after(attempts.count)));
+                attempts.next_at = Some(now.plus(repeats.wait_after(attempts.count)));
             }),
             OwedDecision::AgainAt(moment) => self.repeat(&entry, |attempts| {
-                attempts.next_at = Some(moment.max(after(now, repeats.first)));
+                attempts.next_at = Some(moment.max(now.plus(repeats.first)));
             }),
             OwedDecision::Suspend {
                 reason,
                 response_code,
-            } => {
-                let event = OperationEvent::Suspended {
-                    reason,
-                    response_code,
-                };
-                log_suspended(&entry, reason);
-                self.step(&entry, event, Beside::default(), |operation| {
-                    operation.attempts.next_at = None;
-                })
-            }
+            } => return self.suspend(entry, reason, response_code).await,
         };
-        let operation = entry.operation.clone();
+        let operation_id = entry.operation.id;
         if Box::pin(self.record_step(entry, step)).await.is_none()
             && let Exchange::Approved { .. } = exchange
-            && let Ok(Some(moved)) = self.store.operation(operation.id).await
+            && let Ok(Some(moved)) = self.store.operation(operation_id).await
         {
             log_if_resolved(&moved);
         }
-    }
-
-    /// Records what an answer means that came after its attempt. Only what ends the entry counts: otherwise the next
-    /// attempt is due anyway, or an operator has the entry.
-    pub(super) async fn end_owed_late(&self, entry: OwedEntry, exchange: &Exchange) {
-        if !exchange.is_decided() {
-            return;
-        }
-        self.end_attempt(entry, exchange).await;
     }
 
     /// Ends a debt before its message was sent: the bank has declined the original.
@@ -284,23 +265,24 @@ impl Operations {
             payment: Some(PaymentEvent::DeclinedLate(*decline)),
             ..Beside::default()
         };
-        let step = self.step(&entry, OperationEvent::Cancelled, beside, |operation| {
-            operation.attempts.next_at = None;
-        });
+        let step = self.step(&entry, OperationEvent::Cancelled, beside, |_| {});
         Box::pin(self.record_step(entry, step)).await;
     }
 
     /// Leaves an entry to an operator.
-    pub(super) async fn suspend(&self, entry: OwedEntry, reason: SuspendReason) {
+    pub(super) async fn suspend(
+        &self,
+        entry: OwedEntry,
+        reason: SuspendReason,
+        response_code: Option<ResponseCode>,
+    ) {
         let event = OperationEvent::Suspended {
             reason,
-            response_code: None,
+            response_code,
         };
-        let step = self.step(&entry, event, Beside::default(), |operation| {
-            operation.attempts.next_at = None;
-        });
+        let step = self.step(&entry, event, Beside::default(), |_| {});
         if let Some(entry) = Box::pin(self.record_step(entry, step)).await {
-            log_suspended(&entry, reason);
+            log_suspended(&entry.operation, reason);
         }
     }
 
@@ -322,6 +304,7 @@ impl Operations {
         })
     }
 
+    /// What `event` and `change` make of an entry. What is not sent any more has no next attempt.
     pub(super) fn step(
         &self,
         entry: &OwedEntry,
@@ -339,6 +322,12 @@ impl Operations {
             })
         };
         let mut operation = on(&entry.operation, event)?;
+        if !matches!(
+            operation.state,
+            OperationState::Queued | OperationState::Sent
+        ) {
+            operation.attempts.next_at = None;
+        }
         change(&mut operation);
         let original = beside.original.map(|event| on(&entry.original, event));
         let (change, times) = (beside.change, self.custody.times());
@@ -433,13 +422,8 @@ fn adjusted(
     Ok((*after, adjustment))
 }
 
-fn after(now: UnixMillis, wait: Duration) -> UnixMillis {
-    now.plus_ms(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
-}
-
 /// The alarm: an operator has to look.
-fn log_suspended(entry: &OwedEntry, reason: SuspendReason) {
-    let operation = &entry.operation;
+pub(super) fn log_suspended(operation: &Operation, reason: SuspendReason) {
     tracing::error!(
         payment.id = %operation.payment_id,
         operation.id = %operation.id,

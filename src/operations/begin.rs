@@ -278,7 +278,7 @@ impl Operations {
             number_date,
             business_date: None,
             terminal_id: plan.terminal_id,
-            deadline: now.plus_ms(i64::try_from(BANK_WITHIN.as_millis()).unwrap_or(i64::MAX)),
+            deadline: now.plus(BANK_WITHIN),
             node_id: self.node_id,
             bank_us: None,
             attempts: Attempts::default(),
@@ -315,8 +315,8 @@ impl Operations {
                 let mut payment = new_payment(*new, &call.merchant, &operation);
                 if let Some(card) = &plan.card {
                     let sealed = self.custody.seal(card, &call.merchant.id, payment_id).await;
-                    new_card = Some(sealed.map_err(card_not_kept)?);
-                    let fingerprint = self.custody.fingerprint(card, &call.merchant.id);
+                    let (kept, fingerprint) = sealed.map_err(card_not_kept)?;
+                    new_card = Some(kept);
                     payment.fingerprint = Some(fingerprint);
                 }
                 (payment, None)

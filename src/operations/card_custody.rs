@@ -101,13 +101,7 @@ impl CardCustody {
         self.times
     }
 
-    /// By which the merchant knows the card again.
-    #[must_use]
-    pub fn fingerprint(&self, card: &Card, merchant_id: &MerchantId) -> String {
-        self.fingerprints.fingerprint(&card.pan, merchant_id)
-    }
-
-    /// What is kept of the card of a new payment.
+    /// What is kept of the card of a new payment, and the fingerprint by which the merchant knows it again.
     ///
     /// # Errors
     /// When the keys have to be read and can't be, or a card can't be sealed.
@@ -116,16 +110,20 @@ impl CardCustody {
         card: &Card,
         merchant_id: &MerchantId,
         payment_id: PaymentId,
-    ) -> Result<NewCard, CardCustodyError> {
+    ) -> Result<(NewCard, String), CardCustodyError> {
         if !self.is_fresh() {
             let _reading = self.reading.lock().await;
             if !self.is_fresh() {
                 self.read_keys().await?;
             }
         }
-        Ok(NewCard {
-            entry: stack::wiped_after(|| self.keys.seal(card, merchant_id, payment_id))?,
-            velocity: self.fingerprints.velocity(&card.pan),
+        stack::wiped_after(|| {
+            let new_card = NewCard {
+                entry: self.keys.seal(card, merchant_id, payment_id)?,
+                velocity: self.fingerprints.velocity(&card.pan),
+            };
+            let fingerprint = self.fingerprints.fingerprint(&card.pan, merchant_id);
+            Ok((new_card, fingerprint))
         })
     }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::contents::Original;
 use crate::hosts::notice::HostNotice;
 use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
 use crate::payment::merchant::Merchant;
@@ -115,7 +116,8 @@ impl Operations {
         .map_err(|_| OperationError::OutcomeNotRecorded { payment_id })?;
         if let Some(reason) = reversal {
             log_reversal_owed(&outcome.operation, reason);
-            let queued = self.reversal_of(&outcome, merchant, reason.into(), now);
+            let original = Original::of(&outcome.operation);
+            let queued = self.reversal(&outcome.payment, original, merchant, reason.into(), now);
             outcome.reversal = Some(queued.await.map_err(|error| not_told(&outcome, &error))?);
         }
         Ok(outcome)

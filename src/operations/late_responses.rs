@@ -89,14 +89,14 @@ impl Operations {
                 reason: "the operation's own outcome is not recorded yet".into(),
             });
         }
-        match operation.state.open() {
-            Open::Owed => {
-                if let Some(entry) = self.store.owed_entry(operation.id).await? {
-                    self.end_owed_late(entry, exchange).await;
-                }
-                return Ok(());
+        if operation.state.open() == Open::Owed {
+            // Only what decides counts: otherwise the next attempt is due anyway, or an operator has the entry.
+            if exchange.is_decided()
+                && let Some(entry) = self.store.owed_entry(operation.id).await?
+            {
+                self.end_attempt(entry, exchange).await;
             }
-            Open::Request | Open::No => {}
+            return Ok(());
         }
         if let Exchange::Approved { .. } = exchange
             && self.flows.owed(operation.kind).is_some()

@@ -9,31 +9,12 @@ use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::error::StoreError;
 
+use super::attempt::log_suspended;
 use super::machine::Operations;
-use super::outcome::Outcome;
 
 impl Operations {
-    /// The reversal of the operation of an outcome, as it is recorded together with it. It is due as soon as no
-    /// byte of its original can leave any more. `merchant` is the payment's, where it is at hand.
-    ///
-    /// # Errors
-    /// When the store has no numbers for it.
-    pub(super) async fn reversal_of(
-        &self,
-        outcome: &Outcome,
-        merchant: Option<&Merchant>,
-        reason: Reason,
-        now: UnixMillis,
-    ) -> Result<Box<Operation>, StoreError> {
-        let Outcome {
-            payment, operation, ..
-        } = outcome;
-        let original = Original::of(operation);
-        self.reversal(payment, original, merchant, reason, now)
-            .await
-    }
-
-    /// A reversal of `original`, as it is recorded first.
+    /// A reversal of `original`, as it is recorded first. It is due as soon as no byte of its original can leave any
+    /// more. `merchant` is the payment's, where it is at hand.
     ///
     /// # Errors
     /// When the store has no numbers for it.
@@ -128,11 +109,6 @@ fn suspended(mut reversal: Box<Operation>) -> Box<Operation> {
         response_code: None,
     };
     reversal.attempts.next_at = None;
-    tracing::error!(
-        host.id = %reversal.host_id,
-        payment.id = %reversal.payment_id,
-        operation.id = %reversal.id,
-        "A reversal is suspended from the beginning: its host's profile has none, or it can't be built"
-    );
+    log_suspended(&reversal, SuspendReason::NotBuildable);
     reversal
 }

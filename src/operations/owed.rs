@@ -263,7 +263,7 @@ impl Operations {
                 operation_id,
             };
             let Some(merchant) = self.merchant_of(sender, &entry).await? else {
-                self.suspend(entry, SuspendReason::NotBuildable).await;
+                self.suspend(entry, SuspendReason::NotBuildable, None).await;
                 continue;
             };
             taken += 1;

@@ -13,9 +13,6 @@ use crate::store::reads::owed::OwedEntry;
 use super::attempt::Beside;
 use super::machine::Operations;
 
-/// One day, in milliseconds.
-const DAY_MS: i64 = 86_400_000;
-
 /// What an operator found out at the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwedResolution {
@@ -109,7 +106,7 @@ impl Operations {
                 expires_at: entry
                     .original
                     .created_at
-                    .plus_ms(i64::from(self.hosts.hold_days(entry.original.host_id)) * DAY_MS),
+                    .plus_days(self.hosts.hold_days(entry.original.host_id)),
             },
             OwedResolution::Undone | OwedResolution::NeverHappened => {
                 PaymentEvent::ReversalConfirmed
@@ -126,9 +123,7 @@ impl Operations {
                 OwedResolution::Undone | OwedResolution::NeverHappened => Amounts::ZERO,
             },
         };
-        let step = self.step(&entry, resolved, beside, |operation| {
-            operation.attempts.next_at = None;
-        });
+        let step = self.step(&entry, resolved, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
     }

@@ -3,9 +3,6 @@
 use super::moment::UnixMillis;
 use super::state::PaymentEvent;
 
-/// One day, in milliseconds.
-const DAY_MS: i64 = 86_400_000;
-
 /// A card, sealed under a data key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustodyEntry {
@@ -54,7 +51,7 @@ impl CustodyTimes {
             E::HoldExpired => self.late(at),
             // A message is on its way for days at most.
             E::Captured | E::VoidStarted | E::ReversalStarted => {
-                CustodyEnd::At(plus_days(at, self.refund_days))
+                CustodyEnd::At(at.plus_days(self.refund_days))
             }
             E::ActionRequired { .. }
             | E::AuthorizationStarted
@@ -68,7 +65,7 @@ impl CustodyTimes {
     /// The end where the last message was sent, or the hold ended, `at` that moment.
     #[must_use]
     pub fn late(self, at: UnixMillis) -> CustodyEnd {
-        CustodyEnd::At(plus_days(at, self.late_days))
+        CustodyEnd::At(at.plus_days(self.late_days))
     }
 
     /// When a data key made at `created_at` ends, whatever it seals: after the longest that a card can be kept,
@@ -77,12 +74,8 @@ impl CustodyTimes {
     pub fn key_expires_at(self, created_at: UnixMillis, hold_days: u16) -> UnixMillis {
         // It seals for a day.
         let days = [1, hold_days, self.refund_days, self.late_days];
-        days.into_iter().fold(created_at, plus_days)
+        days.into_iter().fold(created_at, UnixMillis::plus_days)
     }
-}
-
-fn plus_days(at: UnixMillis, days: u16) -> UnixMillis {
-    at.plus_ms(i64::from(days) * DAY_MS)
 }
 
 #[cfg(test)]

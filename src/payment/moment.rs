@@ -1,5 +1,7 @@
 //! Wall-clock milliseconds, and the two dates of an operation.
 
+// A length of time, and no clock: `core::time` has nothing else.
+use core::time::Duration;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,6 +30,18 @@ impl UnixMillis {
     #[must_use]
     pub const fn plus_ms(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// The moment `wait` later; it stops at the end of the range.
+    #[must_use]
+    pub fn plus(self, wait: Duration) -> Self {
+        self.plus_ms(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The moment `days` times 24 hours later.
+    #[must_use]
+    pub fn plus_days(self, days: u16) -> Self {
+        self.plus_ms(i64::from(days) * 86_400_000)
     }
 
     /// The UTC date and time; a moment outside the calendar's range gives the epoch.

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use crate::admin_api::read::page_token;
 use crate::admin_api::show::audit::entry;
 use crate::admin_api::{gate, pb};
-use crate::grpc::page::page_size;
+use crate::grpc::page::{cut, page_size};
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
 use crate::store::Store;
@@ -24,15 +24,9 @@ pub(super) async fn call(
     let (size, after) = findings
         .finish(size.zip(after))
         .map_err(of_invalid_request)?;
-    // One more than asked for tells whether there is a next page.
     let entries = store.list_audit(size + 1, after).await;
-    let mut entries = entries.map_err(|error| of_unavailable(&error))?;
-    let more = entries.len() > size;
-    entries.truncate(size);
-    let next_page_token = match entries.last() {
-        Some(last) if more => last.id.to_string(),
-        _ => String::new(),
-    };
+    let entries = entries.map_err(|error| of_unavailable(&error))?;
+    let (entries, next_page_token) = cut(entries, size, |last| last.id.to_string());
     Ok(Response::new(pb::ListAuditEntriesResponse {
         entries: entries.into_iter().map(entry).collect(),
         next_page_token,

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use crate::admin_api::read::page_token;
 use crate::admin_api::show::data_key::data_key;
 use crate::admin_api::{gate, pb};
-use crate::grpc::page::page_size;
+use crate::grpc::page::{cut, page_size};
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
 use crate::operations::card_custody::CardCustody;
@@ -24,15 +24,9 @@ pub(super) async fn call(
     let (size, before) = findings
         .finish(size.zip(before))
         .map_err(of_invalid_request)?;
-    // One more than asked for tells whether there is a next page.
     let keys = custody.keys(size + 1, before).await;
-    let mut keys = keys.map_err(|error| of_unavailable(&error))?;
-    let more = keys.len() > size;
-    keys.truncate(size);
-    let next_page_token = match keys.last() {
-        Some(last) if more => last.key_version.to_string(),
-        _ => String::new(),
-    };
+    let keys = keys.map_err(|error| of_unavailable(&error))?;
+    let (keys, next_page_token) = cut(keys, size, |last| last.key_version.to_string());
     Ok(Response::new(pb::ListDataKeysResponse {
         data_keys: keys.into_iter().map(data_key).collect(),
         next_page_token,

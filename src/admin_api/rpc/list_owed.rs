@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use crate::admin_api::show::owed::owed;
 use crate::admin_api::{gate, pb, read};
-use crate::grpc::page::page_size;
+use crate::grpc::page::{cut, page_size};
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
 use crate::store::Store;
@@ -31,15 +31,9 @@ pub(super) async fn call(
         host_id,
         suspended_only: request.suspended_only,
     };
-    // One more than asked for tells whether there is a next page.
     let found = store.list_owed(&filter, size + 1, after).await;
-    let mut found = found.map_err(|error| of_unavailable(&error))?;
-    let more = found.len() > size;
-    found.truncate(size);
-    let next_page_token = match found.last() {
-        Some(last) if more => last.id.to_string(),
-        _ => String::new(),
-    };
+    let found = found.map_err(|error| of_unavailable(&error))?;
+    let (found, next_page_token) = cut(found, size, |last| last.id.to_string());
     Ok(Response::new(pb::ListOwedResponse {
         owed: found.iter().map(owed).collect(),
         next_page_token,

@@ -253,7 +253,7 @@ impl<'a> Connection<'a> {
             profile.dialect.encode(&self.builder, out)
         });
         match written {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(OutboundError::Backlog) => Err(LineFault::WriteBacklog),
             Err(OutboundError::Frame(error)) => Err(LineFault::NetworkRequest {
                 function,

@@ -125,7 +125,7 @@ impl Outbound {
         });
     }
 
-    /// Frames the bytes that `encode` appends, adds them, and shows them without their frame.
+    /// Frames the bytes that `encode` appends, and adds them.
     ///
     /// # Errors
     /// When too much waits already, or they can't be encoded or framed. Nothing was added then.
@@ -133,14 +133,13 @@ impl Outbound {
         &mut self,
         framing: &Framing,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-    ) -> Result<&[u8], OutboundError> {
+    ) -> Result<(), OutboundError> {
         if self.bytes.len() > WRITE_BYTES_LIMIT {
             return Err(OutboundError::Backlog);
         }
         if self.is_empty() {
             self.began = Instant::now();
         }
-        let start = self.bytes.len() + framing.prefix.bytes();
         framing
             .write(&mut self.bytes, encode)
             .map_err(OutboundError::Frame)?;
@@ -148,7 +147,7 @@ impl Outbound {
             end: self.bytes.len(),
             request: None,
         });
-        Ok(self.bytes.get(start..).unwrap_or_default())
+        Ok(())
     }
 
     /// Whether the socket has not taken everything for too long.

@@ -24,7 +24,13 @@ pub(in crate::hosts) fn time_zone(name: &str) -> Option<TimeZone> {
 
 /// MMDDhhmmss of a moment in a time zone, as a number.
 pub(in crate::hosts) fn date_time_number(at: UnixMillis, zone: &TimeZone) -> u64 {
+    local_date_time_number(at, zone) % 10_000_000_000
+}
+
+/// YYMMDDhhmmss of a moment in a time zone, as a number.
+pub(in crate::hosts) fn local_date_time_number(at: UnixMillis, zone: &TimeZone) -> u64 {
     let local = local(at, zone);
+    let year = u64::from(local.year().unsigned_abs()) % 100;
     [
         local.month(),
         local.day(),
@@ -33,15 +39,9 @@ pub(in crate::hosts) fn date_time_number(at: UnixMillis, zone: &TimeZone) -> u64
         local.second(),
     ]
     .into_iter()
-    .fold(0, |number, part| {
+    .fold(year, |number, part| {
         number * 100 + u64::from(part.unsigned_abs())
     })
-}
-
-/// YYMMDDhhmmss of a moment in a time zone, as a number.
-pub(in crate::hosts) fn local_date_time_number(at: UnixMillis, zone: &TimeZone) -> u64 {
-    let year = u64::from(local(at, zone).year().unsigned_abs()) % 100;
-    year * 10_000_000_000 + date_time_number(at, zone)
 }
 
 /// The moment in a time zone; a moment outside the calendar's range gives the epoch.

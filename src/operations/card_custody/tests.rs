@@ -103,6 +103,7 @@ impl Stand {
             .seal(&card, &payment.merchant_id, payment.id)
             .await
             .unwrap()
+            .0
     }
 
     async fn kept(&self, payment: &Payment) -> Option<String> {

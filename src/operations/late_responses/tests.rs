@@ -216,7 +216,9 @@ async fn operators_end_a_debt_unless_the_books_would_differ() {
         let (_folder, machine, entry) = owing_for(&format!("resolve-{number}"), reason).await;
         let mut entry = sent(&machine, entry, 0).await;
         if is_suspended {
-            machine.suspend(entry.clone(), SuspendReason::Refused).await;
+            machine
+                .suspend(entry.clone(), SuspendReason::Refused, None)
+                .await;
             let suspended = machine.store.owed_entry(entry.operation.id).await;
             entry = suspended.unwrap().unwrap();
         }
@@ -233,7 +235,9 @@ async fn operators_end_a_debt_unless_the_books_would_differ() {
 async fn a_suspended_entry_is_left_to_the_operator() {
     let (_folder, machine, entry) = owing("suspended").await;
     let entry = sent(&machine, entry, 0).await;
-    machine.suspend(entry.clone(), SuspendReason::Refused).await;
+    machine
+        .suspend(entry.clone(), SuspendReason::Refused, None)
+        .await;
     comes_late(
         &machine,
         &entry.operation,

@@ -75,8 +75,7 @@ impl Store {
         if !due.is_empty() {
             return Ok(due);
         }
-        let farthest_ms = i64::try_from(farthest.as_millis()).unwrap_or(i64::MAX);
-        let never = now.plus_ms(farthest_ms).as_i64();
+        let never = now.plus(farthest).as_i64();
         self.queue(host_id, node_id, never, i64::MAX, limit).await
     }
 

@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::columns::Columns;
+use super::columns::{Columns, first_integer};
 use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
@@ -230,11 +230,7 @@ const COUNT_CARDS: &str = "SELECT COALESCE(MAX(id), '') AS last_id, \
         FROM payments WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $5) AS page";
 
 fn custody_key(row: &AnyRow) -> Result<CustodyKey, StoreError> {
-    let key_version =
-        row.try_get::<i64, _>("key_version")
-            .map_err(|error| StoreError::Refused {
-                reason: error.to_string(),
-            })?;
+    let key_version = first_integer(row, "custody_keys", "key_version", "")?;
     let columns = Columns::named(row, "custody_keys", key_version.to_string());
     Ok(CustodyKey {
         key_version,
