@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::card::pan::Card;
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::contents::{CardFields, Original, Outgoing, Reason};
+use crate::hosts::message::contents::{CardFields, Original, Outgoing};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::FailureReason;
@@ -48,7 +48,6 @@ struct Intent {
     operation: Box<Operation>,
     /// The operation that it completes or undoes.
     original: Option<Box<Operation>>,
-    reason: Option<Reason>,
     card: Option<Card>,
 }
 
@@ -269,6 +268,7 @@ impl Operations {
             kind: F::KIND,
             state: OperationState::Created,
             original_id: plan.original_id,
+            reason: plan.reason,
             host_id: plan.host_id,
             amount: plan.amount,
             mti: plan.mti,
@@ -304,7 +304,6 @@ impl Operations {
         }
         let message = Outgoing {
             original: original.as_deref().map(Original::of),
-            reason: plan.reason,
             ..Outgoing::first(&operation, &call.merchant, None)
         };
         // A message that can't be built has no elements, and will not be sent.
@@ -346,7 +345,6 @@ impl Operations {
             adjustment,
             operation,
             original,
-            reason: plan.reason,
             card: plan.card,
         })))
     }
@@ -366,7 +364,6 @@ impl Operations {
         });
         let message = Outgoing {
             original: intent.original.as_deref().map(Original::of),
-            reason: intent.reason,
             ..Outgoing::first(&intent.operation, &call.merchant, card)
         };
         let deadline = call.received_at + BANK_WITHIN;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::card::pan::Card;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::contents::Reason;
 use crate::hosts::message::definition::Repeats;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
@@ -14,6 +13,7 @@ use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationEvent, OperationKind, SuspendReason};
+use crate::payment::reason::Reason;
 use crate::payment::record::{CardSummary, Operation, Payment};
 use crate::payment::reference::Mti;
 use crate::payment::state::{PaymentEvent, PaymentState};

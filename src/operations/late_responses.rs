@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::contents::{Original, Reason};
+use crate::hosts::message::contents::Original;
 use crate::hosts::message::meaning::Meaning;
 use crate::hosts::message::meaning::ends_the_debt;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
@@ -15,6 +15,7 @@ use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationState};
+use crate::payment::reason::Reason;
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 use crate::store::change::Change;

@@ -1,11 +1,12 @@
 //! Queues what an outcome makes owed to the bank: with its numbers and all its elements, so that every message of it
 //! is the same, whatever crashes or changes meanwhile.
 
-use crate::hosts::message::contents::{Original, Outgoing, Reason};
+use crate::hosts::message::contents::{Original, Outgoing};
 use crate::payment::ids::OperationId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
+use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::error::StoreError;
 
@@ -46,6 +47,7 @@ impl Operations {
             kind,
             state: OperationState::Queued,
             original_id: Some(undone.id),
+            reason: Some(reason),
             business_date: None,
             node_id: self.node_id,
             bank_us: None,
@@ -85,7 +87,6 @@ impl Operations {
         }
         let elements = self.hosts.sent_elements(Outgoing {
             original: Some(original),
-            reason: Some(reason),
             ..Outgoing::first(&reversal, merchant, None)
         });
         match elements {

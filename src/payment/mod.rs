@@ -11,6 +11,7 @@
 //! - [`decline`]: response codes, why a payment was declined, why one failed.
 //! - [`state`]: the states of a payment and the one function that moves between them.
 //! - [`operation`]: the states of one exchange with a host.
+//! - [`reason`]: why an operation completes or undoes another one.
 //! - [`adjustment`]: what an operation changes of its payment.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
@@ -25,6 +26,7 @@ pub mod merchant;
 pub mod moment;
 pub mod money;
 pub mod operation;
+pub mod reason;
 pub mod record;
 pub mod reference;
 #[cfg(test)]

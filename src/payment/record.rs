@@ -7,6 +7,7 @@ use super::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
 use super::moment::{BusinessDate, NumberDate, UnixMillis};
 use super::money::Money;
 use super::operation::{OperationKind, OperationState};
+use super::reason::Reason;
 use super::reference::{Mti, Rrn, Stan};
 use super::state::PaymentState;
 
@@ -130,6 +131,8 @@ pub struct Operation {
     pub state: OperationState,
     /// The operation that it completes or undoes.
     pub original_id: Option<OperationId>,
+    /// Why it does; none for one that does neither, and for reversals of versions that did not record it.
+    pub reason: Option<Reason>,
     /// The host it goes to.
     pub host_id: HostId,
     /// DE 4 and DE 49.

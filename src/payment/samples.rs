@@ -40,6 +40,7 @@ pub(crate) fn operation() -> Operation {
         kind: OperationKind::Authorization,
         state: OperationState::Created,
         original_id: None,
+        reason: None,
         host_id: "acquirer".parse().unwrap(),
         amount: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
         mti: "0100".parse().unwrap(),

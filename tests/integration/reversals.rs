@@ -45,6 +45,15 @@ async fn a_reversal_is_repeated_until_the_issuer_is_back(engine: Engine) {
     let sent = counters().received("0420") + counters().received("0421");
     assert_eq!(u64::from(reversals[0].attempts.count), sent);
     assert_eq!(counters().received("0420"), 1);
+    let listed = pb::ListOperationsRequest {
+        payment_id: told.payment_id.clone(),
+        ..pb::ListOperationsRequest::default()
+    };
+    let listed = payments.list_operations(listed).await.expect("a page");
+    let reasons = listed.into_inner().operations;
+    let reasons: Vec<_> = reasons.iter().map(|it| it.reason.as_str()).collect();
+    let time_out = "no answer came in time, or the connection was lost";
+    assert_eq!(reasons, ["", time_out]);
     let books = switch.banks.books("issuer-a").expect("books");
     let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
     assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-
-use crate::payment::decline::UnknownReason;
 use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationState;
 use crate::payment::record::Operation;
@@ -28,66 +25,6 @@ impl fmt::Debug for CardFields<'_> {
             .field("expiry_yymm", &"***")
             .field("cvv", &self.cvv.map(|_| "***"))
             .finish()
-    }
-}
-
-/// The reason of an operation that completes or undoes another: a profile gives each a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// A reversal: no answer came in time, or the connection was lost.
-    TimeOut,
-    /// A reversal: the approval came after the time-out.
-    LateApproval,
-    /// A reversal: the answer was not understood.
-    UnclearAnswer,
-    /// A void: the merchant gives up the hold.
-    Void,
-    /// A release: what a partial capture left of the hold is given back.
-    Release,
-    /// A capture of the whole amount that was authorized.
-    SameAmount,
-    /// A capture of another amount than was authorized.
-    OtherAmount,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 7] = [
-        Self::TimeOut,
-        Self::LateApproval,
-        Self::UnclearAnswer,
-        Self::Void,
-        Self::Release,
-        Self::SameAmount,
-        Self::OtherAmount,
-    ];
-
-    /// The name that profiles use.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TimeOut => "time_out",
-            Self::LateApproval => "late_approval",
-            Self::UnclearAnswer => "unclear_answer",
-            Self::Void => "void",
-            Self::Release => "release",
-            Self::SameAmount => "same_amount",
-            Self::OtherAmount => "other_amount",
-        }
-    }
-}
-
-impl From<UnknownReason> for Reason {
-    fn from(reason: UnknownReason) -> Self {
-        match reason {
-            UnknownReason::NoAnswerInTime
-            | UnknownReason::ConnectionLost
-            | UnknownReason::GatewayStopped => Self::TimeOut,
-            UnknownReason::AnswerNotUnderstood
-            | UnknownReason::AmountDiffers
-            | UnknownReason::DuplicateAtBank => Self::UnclearAnswer,
-        }
     }
 }
 
@@ -126,14 +63,12 @@ pub struct Outgoing<'a> {
     pub card: Option<CardFields<'a>>,
     /// The operation that this one completes or undoes.
     pub original: Option<Original<'a>>,
-    /// The reason, where the message names one.
-    pub reason: Option<Reason>,
     /// Whether the same message was sent before.
     pub repeat: bool,
 }
 
 impl<'a> Outgoing<'a> {
-    /// The first message of an operation, without an original and a reason.
+    /// The first message of an operation, without an original.
     #[must_use]
     pub fn first(
         operation: &'a Operation,
@@ -145,7 +80,6 @@ impl<'a> Outgoing<'a> {
             merchant,
             card,
             original: None,
-            reason: None,
             repeat: false,
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use iso8583::Mti;
 
 use crate::payment::operation::OperationKind;
+use crate::payment::reason::Reason;
 
-use super::contents::Reason;
 use super::element::ElementName;
 use super::match_key::MatchRule;
 use super::response_codes::ResponseCodes;

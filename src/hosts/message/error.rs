@@ -5,8 +5,8 @@ use iso8583::EncodeError;
 use crate::payment::operation::OperationKind;
 
 use super::amount::AmountNotExact;
-use super::contents::Reason;
 use super::element::ElementName;
+use crate::payment::reason::Reason;
 
 /// Why a message can't be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

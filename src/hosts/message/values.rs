@@ -189,7 +189,7 @@ impl<'a> Values<'a> {
     }
 
     fn reason(&self) -> Result<&str, MessageError> {
-        let got = self.outgoing.reason;
+        let got = self.outgoing.operation.reason;
         self.mapping
             .reasons
             .iter()

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use iso8583::Framing;
 use serde::Deserialize;
 
-use crate::hosts::message::contents::Reason;
 use crate::hosts::message::definition::{Style, UnknownRule};
 use crate::hosts::message::format::MacRule;
 use crate::hosts::message::name_location::CountryForm;
 use crate::hosts::message::rrn::RrnForm;
 use crate::payment::decline::{DeclineAdvice, DeclineReason};
+use crate::payment::reason::Reason;
 
 use super::word::{optional_word, word};
 

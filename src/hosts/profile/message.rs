@@ -5,7 +5,6 @@ use std::time::Duration;
 use iso8583::mti::{Class, Function, Version};
 use iso8583::{Dialect, Mti};
 
-use crate::hosts::message::contents::Reason;
 use crate::hosts::message::definition::{
     Mapping, MessageProfile, OriginalNumbers, Repeats, Style, UnknownRule,
 };
@@ -15,6 +14,7 @@ use crate::hosts::message::response_codes::ResponseCodes;
 use crate::hosts::message::source::{NamedSource, Source};
 use crate::hosts::message::subelements::SubelementWidths;
 use crate::payment::operation::OperationKind;
+use crate::payment::reason::Reason;
 
 use super::answers::{match_rule, response_codes};
 use super::file::{MessageFile, RepeatsFile};

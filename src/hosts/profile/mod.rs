@@ -19,12 +19,13 @@ use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Operation};
 use crate::payment::reference::SequenceNumber;
 
 use super::message::amount::MinorDigits;
 use super::message::build::{Encoder, sent_elements};
-use super::message::contents::{CardFields, Original, Outgoing, Reason};
+use super::message::contents::{CardFields, Original, Outgoing};
 use super::message::definition::Messages;
 use super::message::error::MessageError;
 use super::message::format::{Format, MacRule};
@@ -220,7 +221,7 @@ impl HostProfile {
             let Some(mapping) = &message.mapping else {
                 continue;
             };
-            let operation = Operation {
+            let mut operation = Operation {
                 kind: message.kind,
                 ..first.clone()
             };
@@ -233,12 +234,12 @@ impl HostProfile {
                 reasons.push(None);
             }
             for reason in reasons {
+                operation.reason = reason;
                 let outgoing = Outgoing {
                     original: Some(Original {
                         operation: &original,
                         approval_code: Some("000000"),
                     }),
-                    reason,
                     ..Outgoing::first(&operation, &merchant, Some(SAMPLE_CARD))
                 };
                 Encoder::new()
@@ -267,6 +268,7 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         kind: OperationKind::Authorization,
         state: OperationState::Created,
         original_id: None,
+        reason: None,
         host_id: *host_id,
         amount: Money::zero(currency),
         mti: "0100".parse().ok()?,

@@ -3,10 +3,11 @@
 use iso8583::MessageBuilder;
 
 use super::*;
-use crate::hosts::message::contents::{Original, Outgoing, Reason};
+use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::notice::QuarantineReason;
 use crate::payment::decline::UnknownReason;
 use crate::payment::operation::OperationKind;
+use crate::payment::reason::Reason;
 use crate::payment::record::Operation;
 
 /// The reversal of the operation of sequence number `number`.
@@ -14,6 +15,7 @@ fn reversal_of(original: &Operation) -> Operation {
     Operation {
         kind: OperationKind::Reversal,
         original_id: Some(original.id),
+        reason: Some(Reason::TimeOut),
         mti: "0420".parse().unwrap(),
         rrn: original.rrn,
         ..known::numbered(100)
@@ -48,7 +50,6 @@ fn send(started: &Started, original: Operation, repeat: bool) -> JoinHandle<Exch
         let (reversal, merchant) = (reversal_of(&original), known::merchant());
         let outgoing = Outgoing {
             original: Some(Original::of(&original)),
-            reason: Some(Reason::TimeOut),
             repeat,
             ..known::outgoing(&reversal, &merchant)
         };
@@ -148,7 +149,6 @@ async fn each_message_of_an_entry_is_the_same_but_for_its_type() {
     let mut merchant = known::merchant();
     let outgoing = Outgoing {
         original: Some(Original::of(&original)),
-        reason: Some(Reason::TimeOut),
         ..Outgoing::first(&reversal, &merchant, None)
     };
     reversal.sent = started.hosts.sent_elements(outgoing).unwrap();

@@ -7,12 +7,13 @@ use iso8583::MessageBuilder;
 
 use super::bank::{Bank, BankLine};
 use super::*;
-use crate::hosts::message::contents::{Original, Outgoing, Reason};
+use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::message::local_clock::time_zone;
 use crate::hosts::profile::load;
 use crate::payment::decline::{DeclineReason, UnknownReason};
 use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationKind;
+use crate::payment::reason::Reason;
 use crate::payment::record::{Element, Operation};
 use crate::payment::reference::SequenceNumber;
 
@@ -124,19 +125,24 @@ fn kept(exchange: Exchange) -> Vec<Element> {
     }
 }
 
-/// The reversal of an original, for a reason.
+fn for_reason(reversal: &Operation, reason: Reason) -> Operation {
+    Operation {
+        reason: Some(reason),
+        ..reversal.clone()
+    }
+}
+
+/// The reversal of an original.
 fn reversal<'a>(
     (original, reversal): (&'a Operation, &'a Operation),
     merchant: &'a Merchant,
     approval_code: Option<&'a str>,
-    reason: Reason,
 ) -> Outgoing<'a> {
     Outgoing {
         original: Some(Original {
             operation: original,
             approval_code,
         }),
-        reason: Some(reason),
         ..known::outgoing(reversal, merchant)
     }
 }
@@ -180,12 +186,8 @@ async fn the_template() {
         .await;
     assert_eq!(kept(end), []);
     original.kept = Vec::new();
-    let first = reversal(
-        (&original, &undoing),
-        &merchant,
-        Some("A1B2C3"),
-        Reason::LateApproval,
-    );
+    let undoing = for_reason(&undoing, Reason::LateApproval);
+    let first = reversal((&original, &undoing), &merchant, Some("A1B2C3"));
     let mut expected = vec![
         (2, "4111111111111111"),
         (3, "000000"),
@@ -225,12 +227,8 @@ async fn the_template() {
         .await;
     assert!(matches!(end, Exchange::Approved { .. }), "{end:?}");
     // After a time-out there is no approval code, and the reason may be another.
-    let unclear = reversal(
-        (&original, &undoing),
-        &merchant,
-        None,
-        Reason::UnclearAnswer,
-    );
+    let undoing = for_reason(&undoing, Reason::UnclearAnswer);
+    let unclear = reversal((&original, &undoing), &merchant, None);
     expected.retain(|(de, _)| *de != 38);
     expected[9] = (39, "22");
     let end = host
@@ -303,7 +301,8 @@ async fn a_switch_that_wants_the_originals_numbers() {
         original.kept,
         [element("15", "1122"), element("38", "A1B2C3")]
     );
-    let time_out = reversal((&original, &undoing), &merchant, None, Reason::TimeOut);
+    let undoing = for_reason(&undoing, Reason::TimeOut);
+    let time_out = reversal((&original, &undoing), &merchant, None);
     let expected = [
         (2, "4111111111111111"),
         (3, "000000"),
@@ -401,8 +400,8 @@ async fn a_host_that_wants_its_own_numbers_back() {
         original.kept,
         answered.map(|(name, value)| element(name, value))
     );
-    let reason = Reason::LateApproval;
-    let late = reversal((&original, &undoing), &merchant, Some("A1B2C3"), reason);
+    let undoing = for_reason(&undoing, Reason::LateApproval);
+    let late = reversal((&original, &undoing), &merchant, Some("A1B2C3"));
     let expected = [
         (3, "000000"),
         (4, "000000001250"),
@@ -426,7 +425,8 @@ async fn a_host_that_wants_its_own_numbers_back() {
     assert!(matches!(end, Exchange::Approved { .. }), "{end:?}");
     // After a time-out there was no answer: only the original's own time is left.
     original.kept = Vec::new();
-    let time_out = reversal((&original, &undoing), &merchant, None, Reason::TimeOut);
+    let undoing = for_reason(&undoing, Reason::TimeOut);
+    let time_out = reversal((&original, &undoing), &merchant, None);
     let expected = [
         (3, "000000"),
         (4, "000000001250"),

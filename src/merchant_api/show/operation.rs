@@ -41,6 +41,9 @@ pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) ->
         next_attempt_time: repeats.next_at.map(timestamp),
         create_time: Some(timestamp(operation.created_at)),
         update_time: Some(timestamp(operation.updated_at)),
+        reason: operation
+            .reason
+            .map_or_else(String::new, |reason| reason.to_string()),
         late_response: late.map(|late| pb::LateResponse {
             response_code: late.response_code.to_string(),
             time: Some(timestamp(late.received_at)),

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "payments",
@@ -53,10 +53,15 @@ const MIGRATIONS: [Migration; 5] = [
         name: "owed",
         text: include_str!("../../../migrations/0005_owed.sql"),
     },
+    Migration {
+        version: 6,
+        name: "reasons",
+        text: include_str!("../../../migrations/0006_reasons.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 5;
+pub(in crate::store) const NEEDED: i64 = 6;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -188,6 +188,17 @@ impl<'r> Columns<'r> {
             .map_err(|error| self.corrupt(column, text, error))
     }
 
+    /// A variant of an enum by its name, or NULL.
+    pub(in crate::store) fn optional_variant<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        match self.optional_text(column)? {
+            Some(_) => self.variant(column).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Checks that the column `state`, which is searched, names the state of the column `state_detail`.
     pub(in crate::store) fn same_state(&self, detailed: &str) -> Result<(), StoreError> {
         let state = self.text("state")?;

@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 
 /// All columns of an operation, as [`operation`] reads them.
 pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id, \
-    operations.kind, operations.state, operations.original_id, operations.host_id, \
+    operations.kind, operations.state, operations.original_id, operations.reason, operations.host_id, \
     operations.amount_minor, operations.currency, operations.mti, operations.stan, operations.rrn, \
     operations.number_date, operations.business_date, operations.transmitted_at_ms, \
     operations.terminal_id, operations.deadline_ms, operations.node_id, operations.bank_us, \
@@ -27,10 +27,10 @@ pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.
 pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
     before: "INSERT INTO operations \
-        (id, payment_id, kind, state, state_detail, open, original_id, host_id, amount_minor, \
+        (id, payment_id, kind, state, state_detail, open, original_id, reason, host_id, amount_minor, \
         currency, mti, stan, rrn, number_date, business_date, transmitted_at_ms, terminal_id, \
         deadline_ms, node_id, sent, next_attempt_ms, created_at_ms, updated_at_ms, attempts, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
     after: "",
     returning: "",
 };
@@ -96,6 +96,11 @@ pub(in crate::store) fn new_operation_row(
         texts.json(&operation.state)?.into(),
         open(operation).into(),
         optional(operation.original_id.map(|id| texts.text(id))),
+        operation
+            .reason
+            .map_or(Value::OptionalText(None), |reason| {
+                Value::Static(reason.name())
+            }),
         texts.text(operation.host_id).into(),
         operation.amount.amount_minor().into(),
         Value::Static(operation.amount.currency().code()),
@@ -187,6 +192,7 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
         kind: columns.variant::<OperationKind>("kind")?,
         state,
         original_id: columns.optional_parsed("original_id")?,
+        reason: columns.optional_variant("reason")?,
         host_id: columns.parsed("host_id")?,
         amount: columns.money()?,
         mti: columns.parsed("mti")?,

@@ -10,6 +10,7 @@ use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Element, Operation, Payment};
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 use crate::payment::samples;
@@ -228,6 +229,7 @@ pub(super) fn reversal_of(original: &Operation) -> Operation {
         kind: OperationKind::Reversal,
         state: OperationState::Queued,
         original_id: Some(original.id),
+        reason: Some(Reason::TimeOut),
         payment_id: original.payment_id,
         mti: "0420".parse().unwrap(),
         attempts: Attempts {

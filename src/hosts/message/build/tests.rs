@@ -1,9 +1,10 @@
-use crate::hosts::message::contents::{CardFields, Original, Reason};
+use crate::hosts::message::contents::{CardFields, Original};
 use crate::hosts::message::source::NamedSource;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::CARD;
 use crate::hosts::tests::known::{merchant, operation, outgoing, template};
 use crate::payment::operation::OperationKind;
+use crate::payment::reason::Reason;
 
 use super::*;
 
@@ -75,11 +76,11 @@ fn an_original_of_1993_is_named_as_that_edition_wants_it() {
     };
     let operation = Operation {
         sent: Vec::new(),
+        reason: Some(Reason::TimeOut),
         ..original.clone()
     };
     let reversal = Outgoing {
         original: Some(Original::of(&original)),
-        reason: Some(Reason::TimeOut),
         ..outgoing(&operation, &merchant)
     };
     let message = profile.messages.get(OperationKind::Reversal).unwrap();
