@@ -208,7 +208,9 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         },
         Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
         // The answer to an advice, which an authorization is not.
-        Exchange::OriginalUnknown { .. } => unknown(UnknownReason::AnswerNotUnderstood),
+        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
+            unknown(UnknownReason::AnswerNotUnderstood)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::hosts::exchange::Exchange;
 use crate::operations::flow::{OwedDecision, OwedFlow, OwedSubject};
 use crate::payment::decline::{Approval, DeclineReason, FailureReason, ResponseCode};
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{OperationEvent, OperationState, SuspendReason};
+use crate::payment::operation::{Acknowledged, OperationEvent, OperationState, SuspendReason};
 use crate::payment::record::Payment;
 use crate::payment::state::{PaymentEvent, PaymentState};
 
@@ -37,10 +37,14 @@ fn decide(exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
         }
     };
     match exchange {
-        Exchange::Approved { approval, .. } => done(approval.clone(), subject),
+        Exchange::Approved { approval, .. } => done(approval.clone(), Acknowledged::Done, subject),
+        Exchange::Taken { response_code, .. } => {
+            done(answered(*response_code), Acknowledged::Taken, subject)
+        }
         Exchange::Declined { decline, .. } => match decline.reason {
             DeclineReason::DuplicateTransmission => {
-                done(acknowledged(decline.response_code), subject)
+                let approval = answered(decline.response_code);
+                done(approval, Acknowledged::Taken, subject)
             }
             _ => suspend(SuspendReason::Refused, Some(decline.response_code)),
         },
@@ -49,7 +53,8 @@ fn decide(exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
             again(OwedDecision::AgainAt(original_gone_at(subject)))
         }
         Exchange::OriginalUnknown { response_code, .. } => {
-            done(acknowledged(*response_code), subject)
+            let approval = answered(*response_code);
+            done(approval, Acknowledged::OriginalUnknown, subject)
         }
         Exchange::NotSent(FailureReason::MessageNotBuildable) => {
             suspend(SuspendReason::NotBuildable, None)
@@ -72,18 +77,23 @@ fn asked_after(moment: UnixMillis, subject: &OwedSubject<'_>) -> bool {
     asked_at.is_some_and(|asked_at| asked_at >= moment)
 }
 
-fn acknowledged(response_code: ResponseCode) -> Approval {
+fn answered(response_code: ResponseCode) -> Approval {
     Approval {
         approval_code: String::new(),
         response_code,
     }
 }
 
-fn done(approval: Approval, subject: &OwedSubject<'_>) -> OwedDecision {
+/// A payment that is reversed already takes the event as well: it ends the custody of its card.
+fn done(approval: Approval, acknowledged: Acknowledged, subject: &OwedSubject<'_>) -> OwedDecision {
     let is_unknown = matches!(subject.original.state, OperationState::Unknown { .. });
-    let is_reversing = matches!(subject.payment.state, PaymentState::Reversing { .. });
+    let is_reversing = matches!(
+        subject.payment.state,
+        PaymentState::Reversing { .. } | PaymentState::Reversed
+    );
     OwedDecision::Done {
         approval,
+        acknowledged,
         original: is_unknown.then_some(OperationEvent::ReversalConfirmed),
         payment: is_reversing.then_some(PaymentEvent::ReversalConfirmed),
     }
@@ -117,7 +127,7 @@ mod tests {
         };
         match codes.meaning(response_code) {
             Meaning::Approved => Exchange::Approved {
-                approval: acknowledged(response_code),
+                approval: answered(response_code),
                 kept: Vec::new(),
                 bank_us: 900,
             },
@@ -128,6 +138,10 @@ mod tests {
                     advice,
                 },
                 kept: Vec::new(),
+                bank_us: 900,
+            },
+            Meaning::Taken => Exchange::Taken {
+                response_code,
                 bank_us: 900,
             },
             Meaning::OriginalUnknown => Exchange::OriginalUnknown {
@@ -149,9 +163,9 @@ mod tests {
         let unsent = Exchange::NotSent(FailureReason::HostUnavailable);
         let unbuilt = Exchange::NotSent(FailureReason::MessageNotBuildable);
         let table = [
-            (answer("00"), "done 00", "done 00", "done 00"),
-            (answer("94"), "done 94", "done 94", "done 94"),
-            (answer("25"), "at gone", "done 25", "used up"),
+            (answer("00"), "Done 00", "Done 00", "Done 00"),
+            (answer("94"), "Taken 94", "Taken 94", "Taken 94"),
+            (answer("25"), "at gone", "OriginalUnknown 25", "used up"),
             (answer("91"), "again", "again", "used up"),
             (answer("96"), "again", "again", "used up"),
             (answer("30"), "refused 30", "refused 30", "refused 30"),
@@ -202,12 +216,13 @@ mod tests {
                 let shown = match Reversal.decide(&exchange, &subject) {
                     OwedDecision::Done {
                         approval,
+                        acknowledged,
                         original,
                         payment,
                     } => {
                         assert_eq!(original, Some(OperationEvent::ReversalConfirmed));
                         assert_eq!(payment, Some(PaymentEvent::ReversalConfirmed));
-                        format!("done {}", approval.response_code)
+                        format!("{acknowledged:?} {}", approval.response_code)
                     }
                     OwedDecision::NotSent => "not sent".into(),
                     OwedDecision::Again => "again".into(),

@@ -9,7 +9,7 @@ use crate::payment::record::Element;
 /// certainly no byte of the message was handed to a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exchange {
-    /// The bank approved.
+    /// The bank approved; or it did what an advice says.
     Approved {
         /// The bank's answer.
         approval: Approval,
@@ -42,6 +42,13 @@ pub enum Exchange {
         /// Microseconds from the write to the answer.
         bank_us: i64,
     },
+    /// The bank took this advice, now or before. Whether it did what the advice says, it does not say.
+    Taken {
+        /// DE 39.
+        response_code: ResponseCode,
+        /// Microseconds from the write to the answer.
+        bank_us: i64,
+    },
     /// The bank does not know the original of this advice.
     OriginalUnknown {
         /// DE 39.
@@ -59,6 +66,7 @@ impl Exchange {
             Self::Approved { bank_us, .. }
             | Self::Declined { bank_us, .. }
             | Self::Unclear { bank_us, .. }
+            | Self::Taken { bank_us, .. }
             | Self::OriginalUnknown { bank_us, .. } => Some(*bank_us),
             Self::NotSent(_) | Self::Unknown(_) => None,
         }
@@ -71,7 +79,10 @@ impl Exchange {
             Self::Approved { kept, .. }
             | Self::Declined { kept, .. }
             | Self::Unclear { kept, .. } => kept,
-            Self::NotSent(_) | Self::Unknown(_) | Self::OriginalUnknown { .. } => &[],
+            Self::NotSent(_)
+            | Self::Unknown(_)
+            | Self::Taken { .. }
+            | Self::OriginalUnknown { .. } => &[],
         }
     }
 
@@ -80,7 +91,10 @@ impl Exchange {
     pub fn is_decided(&self) -> bool {
         matches!(
             self,
-            Self::Approved { .. } | Self::Declined { .. } | Self::OriginalUnknown { .. }
+            Self::Approved { .. }
+                | Self::Declined { .. }
+                | Self::Taken { .. }
+                | Self::OriginalUnknown { .. }
         )
     }
 }

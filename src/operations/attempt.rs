@@ -15,7 +15,9 @@ use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::{Decline, ResponseCode};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{self, OperationEvent, OperationState, ResolvedBy, SuspendReason};
+use crate::payment::operation::{
+    self, Acknowledged, OperationEvent, OperationState, ResolvedBy, SuspendReason,
+};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::payment::state::PaymentEvent;
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
@@ -218,11 +220,12 @@ impl Operations {
         let step = match decision {
             OwedDecision::Done {
                 approval,
+                acknowledged,
                 original,
                 payment,
             } => {
                 FaultPoint::Acknowledgement.pass();
-                let event = OperationEvent::Approved(approval);
+                let event = OperationEvent::Acknowledged(approval, acknowledged);
                 let beside = Beside {
                     original,
                     payment,
@@ -248,7 +251,7 @@ impl Operations {
         };
         let operation_id = entry.operation.id;
         if Box::pin(self.record_step(entry, step)).await.is_none()
-            && let Exchange::Approved { .. } = exchange
+            && let Exchange::Approved { .. } | Exchange::Taken { .. } = exchange
             && let Ok(Some(moved)) = self.store.operation(operation_id).await
         {
             log_if_resolved(&moved);
@@ -331,14 +334,15 @@ impl Operations {
         change(&mut operation);
         let original = beside.original.map(|event| on(&entry.original, event));
         let (change, times) = (beside.change, self.custody.times());
-        let found_nothing = match &original {
-            Some(Ok(original)) => has_found_nothing(&operation, original),
-            _ => has_found_nothing(&operation, &entry.original),
+        let undone = match &original {
+            Some(Ok(original)) => original,
+            _ => &entry.original,
         };
+        let may_come = may_have_undone_nothing(&operation, undone);
         let payment = beside.payment.map(|event| {
             // What the bank did not undo by this very message may still come.
             let custody = match event {
-                PaymentEvent::ReversalConfirmed if found_nothing => times.late(at),
+                PaymentEvent::ReversalConfirmed if may_come => times.late(at),
                 _ => times.end_after(&event, at),
             };
             adjusted(&entry.payment, event, change, custody, at)
@@ -386,10 +390,11 @@ impl Operations {
     }
 }
 
-/// Whether a reversal ended without undoing anything: the bank did not know its original, or an operator was told that.
-pub(super) fn has_found_nothing(reversal: &Operation, original: &Operation) -> bool {
+/// Whether a reversal ended, and nobody has said that it undid its original: the bank took the message only, or did not
+/// know the original, or an operator was told that.
+pub(super) fn may_have_undone_nothing(reversal: &Operation, original: &Operation) -> bool {
     match &reversal.state {
-        OperationState::Approved { approval } => approval.response_code != ResponseCode::APPROVED,
+        OperationState::Approved { acknowledged, .. } => *acknowledged != Some(Acknowledged::Done),
         // Where the bank has undone it, the original is reversed.
         OperationState::Resolved { .. } => original.state != OperationState::Reversed,
         _ => false,
@@ -405,7 +410,7 @@ fn fields_of(card: &KeptCard) -> CardFields<'_> {
     }
 }
 
-fn adjusted(
+pub(super) fn adjusted(
     payment: &Payment,
     event: PaymentEvent,
     change: Amounts,

@@ -250,7 +250,7 @@ fn not_told<R>(outcome: &Outcome, error: &StoreError) -> OperationError<R> {
 /// DE 39 and DE 38 of the bank's answer, where one ended the operation.
 fn answer_of(operation: &Operation) -> Option<(ResponseCode, &str)> {
     match &operation.state {
-        OperationState::Approved { approval } => {
+        OperationState::Approved { approval, .. } => {
             Some((approval.response_code, &approval.approval_code))
         }
         OperationState::Declined { decline } => Some((decline.response_code, "")),

@@ -12,7 +12,7 @@ use crate::payment::ids::{HostId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationEvent, OperationKind, SuspendReason};
+use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, SuspendReason};
 use crate::payment::reason::Reason;
 use crate::payment::record::{CardSummary, Operation, Payment};
 use crate::payment::reference::Mti;
@@ -167,6 +167,8 @@ pub enum OwedDecision {
     Done {
         /// The acknowledgement.
         approval: Approval,
+        /// What the host said by it.
+        acknowledged: Acknowledged,
         /// What happens to the original.
         original: Option<OperationEvent>,
         /// What happens to the payment.

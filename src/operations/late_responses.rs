@@ -11,18 +11,19 @@ use crate::hosts::message::contents::Original;
 use crate::hosts::message::meaning::Meaning;
 use crate::hosts::message::meaning::ends_the_debt;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
+use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationState};
 use crate::payment::reason::Reason;
 use crate::payment::record::Operation;
-use crate::payment::state::PaymentState;
-use crate::store::change::Change;
+use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::attempt::{has_found_nothing, log_if_resolved};
+use super::attempt::{adjusted, log_if_resolved, may_have_undone_nothing};
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::machine::Operations;
 
@@ -99,7 +100,7 @@ impl Operations {
             }
             return Ok(());
         }
-        if let Exchange::Approved { .. } = exchange
+        if let Exchange::Approved { .. } | Exchange::Taken { .. } = exchange
             && self.flows.owed(operation.kind).is_some()
         {
             log_if_resolved(&operation);
@@ -114,6 +115,7 @@ impl Operations {
             Exchange::Approved { .. }
             | Exchange::Unknown(_)
             | Exchange::Unclear { .. }
+            | Exchange::Taken { .. }
             | Exchange::OriginalUnknown { .. } => {
                 self.owe_again(&operation, approval_code.as_deref()).await
             }
@@ -137,9 +139,9 @@ impl Operations {
         Ok(())
     }
 
-    /// The bank may have approved, and says so late: exactly one reversal is owed. One that is owed still will do;
-    /// so does one that the bank has carried out. One that found nothing to undo will not, nor an operator's word that
-    /// there was nothing.
+    /// The bank may have approved, and says so late: exactly one reversal is owed. One that is owed still will do. So
+    /// does one that the bank says it has carried out: then it knew the original, and this answer was overtaken. One
+    /// that the bank only took, or that found nothing to undo, will not, nor an operator's word that there was nothing.
     async fn owe_again(
         &self,
         original: &Operation,
@@ -149,8 +151,8 @@ impl Operations {
             return Ok(());
         };
         let about = self.store.operations_about(original).await?;
-        let found_nothing = |reversal| has_found_nothing(reversal, original);
-        if about.is_empty() || !about.iter().all(found_nothing) {
+        let undone_nothing = |reversal| may_have_undone_nothing(reversal, original);
+        if about.is_empty() || !about.iter().all(undone_nothing) {
             return Ok(());
         }
         let payment = self.store.payment_of(original).await?;
@@ -165,15 +167,39 @@ impl Operations {
         let now = self.clock.now();
         let reason = Reason::LateApproval;
         let reversal = self.reversal(&payment, undone, None, reason, now).await?;
-        tracing::warn!(
-            payment.id = %payment.id, operation.id = %original.id, reversal.id = %reversal.id,
-            "A bank that did not know an operation has approved it; a new reversal is owed"
-        );
+        // A version on: of two reports at once one makes the reversal.
+        let moved = Operation {
+            updated_at: now,
+            version: original.version + 1,
+            ..original.clone()
+        };
+        let event = PaymentEvent::ReversalOwedAgain;
+        let custody = self.custody.times().end_after(&event, now);
+        let (payment, adjustment) =
+            adjusted(&payment, event, Amounts::ZERO, custody, now).map_err(refused)?;
         let change = Change {
             new_operation: Some(&reversal),
+            step: Some(OperationStep {
+                operation: &moved,
+                answers: false,
+            }),
+            payment: Some(PaymentChange::Adjusted {
+                expected: &payment,
+                adjustment: &adjustment,
+            }),
             ..Change::default()
         };
-        self.store.commit(&change).await.map(|_| ())
+        match self.store.commit(&change).await? {
+            Verdict::Committed { .. } => {
+                tracing::warn!(
+                    payment.id = %payment.id, operation.id = %original.id, reversal.id = %reversal.id,
+                    "A bank that had not undone an operation has approved it; a new reversal is owed"
+                );
+                Ok(())
+            }
+            // The report is looked at again.
+            verdict => Err(refused(format!("{verdict:?}"))),
+        }
     }
 
     /// A response that matches nothing in this process may answer what an earlier process sent.
@@ -260,6 +286,13 @@ impl Operations {
             }
             _ => false,
         }
+    }
+}
+
+/// What another report has changed meanwhile is read again.
+fn refused(reason: impl ToString) -> StoreError {
+    StoreError::Unavailable {
+        reason: reason.to_string(),
     }
 }
 

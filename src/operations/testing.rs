@@ -11,6 +11,7 @@ use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
 use super::flow::{FlowTable, NewPayment, Plan, PlannedPayment, Subject};
 use super::machine::{Operations, OperationsParts};
 use super::outcome::Outcome;
+use crate::card::pan::{Card, Expiry, Pan};
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 use crate::hosts::Hosts;
@@ -24,7 +25,7 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples;
 use crate::payment::state::{PaymentEvent, PaymentState};
@@ -132,22 +133,32 @@ pub(super) fn records() -> (Box<Payment>, Box<Operation>) {
 struct Undoing;
 
 impl OwedFlow for Undoing {
-    fn begun(&self, _payment: &Payment) -> Option<PaymentEvent> {
-        Some(PaymentEvent::ReversalStarted)
+    fn begun(&self, payment: &Payment) -> Option<PaymentEvent> {
+        let is_pending = matches!(payment.state, PaymentState::Authorizing { .. });
+        is_pending.then_some(PaymentEvent::ReversalStarted)
     }
 
-    fn decide(&self, exchange: &Exchange, _subject: &OwedSubject<'_>) -> OwedDecision {
-        let approval = match exchange {
-            Exchange::Approved { approval, .. } => approval.clone(),
-            Exchange::OriginalUnknown { response_code, .. } => Approval {
-                approval_code: String::new(),
-                response_code: *response_code,
-            },
+    fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
+        let is_unknown = matches!(subject.original.state, OperationState::Unknown { .. });
+        let answered = |response_code| Approval {
+            approval_code: String::new(),
+            response_code,
+        };
+        let (approval, acknowledged) = match exchange {
+            Exchange::Approved { approval, .. } => (approval.clone(), Acknowledged::Done),
+            Exchange::Taken { response_code, .. } => {
+                (answered(*response_code), Acknowledged::Taken)
+            }
+            Exchange::OriginalUnknown { response_code, .. } => {
+                (answered(*response_code), Acknowledged::OriginalUnknown)
+            }
+            Exchange::NotSent(_) => return OwedDecision::NotSent,
             _ => return OwedDecision::Again,
         };
         OwedDecision::Done {
             approval,
-            original: Some(OperationEvent::ReversalConfirmed),
+            acknowledged,
+            original: is_unknown.then_some(OperationEvent::ReversalConfirmed),
             payment: Some(PaymentEvent::ReversalConfirmed),
         }
     }
@@ -237,9 +248,19 @@ pub(super) fn only_hosts_of(bank: &Bank) -> Hosts {
     hosts_of(bank).0
 }
 
-/// A payment whose intent is recorded.
+/// A payment whose intent is recorded, with its card.
 pub(super) async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operation>) {
     let (payment, operation) = records();
+    let card = Card {
+        pan: Pan::from_digits("4242424242424242").unwrap(),
+        expiry: Expiry::from_yymm("3012").unwrap(),
+        cvv: None,
+        holder: None,
+    };
+    let sealed = machine
+        .custody
+        .seal(&card, &payment.merchant_id, payment.id);
+    let (card, _fingerprint) = sealed.await.unwrap();
     let claim = RequestClaim {
         merchant_id: payment.merchant_id,
         method: Holding::METHOD,
@@ -250,7 +271,7 @@ pub(super) async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operati
         claim: Some(&claim),
         payment: Some(PaymentChange::New {
             payment: &payment,
-            card: None,
+            card: Some(&card),
         }),
         new_operation: Some(&operation),
         ..Change::default()

@@ -15,7 +15,8 @@ pub struct CustodyEntry {
 /// How long cards are kept after the last event that may still cause a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CustodyTimes {
-    /// Days after a hold has ended, or after the last message of a reversal that the bank did not confirm with 00.
+    /// Days after a hold has ended, or after the last message of a reversal of which the bank did not say that it was
+    /// carried out.
     pub late_days: u16,
     /// Days after the last capture.
     pub refund_days: u16,
@@ -34,8 +35,8 @@ pub enum CustodyEnd {
 }
 
 impl CustodyTimes {
-    /// What `event`, which happens `at` that moment, changes. A confirmed void or reversal counts as confirmed with
-    /// 00; where the bank answered otherwise, the end is [`late`](Self::late).
+    /// What `event`, which happens `at` that moment, changes. A confirmed void or reversal counts as carried out; where
+    /// the bank did not say so, the end is [`late`](Self::late).
     #[must_use]
     pub fn end_after(self, event: &PaymentEvent, at: UnixMillis) -> CustodyEnd {
         use PaymentEvent as E;
@@ -50,7 +51,7 @@ impl CustodyTimes {
             }
             E::HoldExpired => self.late(at),
             // A message is on its way for days at most.
-            E::Captured | E::VoidStarted | E::ReversalStarted => {
+            E::Captured | E::VoidStarted | E::ReversalStarted | E::ReversalOwedAgain => {
                 CustodyEnd::At(at.plus_days(self.refund_days))
             }
             E::ActionRequired { .. }
@@ -128,6 +129,7 @@ mod tests {
             (E::HoldExpired, At(days(3))),
             (E::ReversalStarted, At(days(180))),
             (E::ReversalConfirmed, Now),
+            (E::ReversalOwedAgain, At(days(180))),
         ] {
             assert_eq!(times.end_after(&event, NOW), expected, "{}", event.name());
         }

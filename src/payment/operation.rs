@@ -80,6 +80,19 @@ impl fmt::Display for SuspendReason {
     }
 }
 
+/// What a host said of a message that is repeated until the host acknowledges it. The response code alone does not
+/// tell: each host has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acknowledged {
+    /// It has done what the message says.
+    Done,
+    /// It has taken the message, now or before. Whether it did what the message says, it did not say.
+    Taken,
+    /// It does not know the original, so there was nothing to do.
+    OriginalUnknown,
+}
+
 /// Who has to look at an operation that has no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Open {
@@ -105,6 +118,9 @@ pub enum OperationState {
     Approved {
         /// What it answered.
         approval: Approval,
+        /// What it said of a message that is repeated until acknowledged; none of a request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acknowledged: Option<Acknowledged>,
     },
     /// The host declined.
     Declined {
@@ -146,8 +162,10 @@ pub enum OperationState {
 pub enum OperationEvent {
     /// The message was written to a socket, or is about to be.
     Sent,
-    /// The host approved in time, or acknowledged.
+    /// The host approved in time.
     Approved(Approval),
+    /// The host acknowledged a message that is repeated until it does.
+    Acknowledged(Approval, Acknowledged),
     /// The host declined in time.
     Declined(Decline),
     /// Certainly no byte was sent.
@@ -231,6 +249,7 @@ impl OperationEvent {
         match self {
             Self::Sent => "Sent",
             Self::Approved(_) => "Approved",
+            Self::Acknowledged(..) => "Acknowledged",
             Self::Declined(_) => "Declined",
             Self::NotSent(_) => "NotSent",
             Self::OutcomeUnknown(_) => "OutcomeUnknown",
@@ -260,7 +279,14 @@ pub fn apply(
         // "Not sent" is claimed only from CREATED: once SENT is recorded a byte did leave.
         (S::Created, E::NotSent(reason)) => S::Rejected { reason },
         (S::Created | S::Sent, E::OutcomeUnknown(reason)) => S::Unknown { reason },
-        (S::Sent, E::Approved(approval)) => S::Approved { approval },
+        (S::Sent, E::Approved(approval)) => S::Approved {
+            approval,
+            acknowledged: None,
+        },
+        (S::Sent | S::Suspended { .. }, E::Acknowledged(approval, acknowledged)) => S::Approved {
+            approval,
+            acknowledged: Some(acknowledged),
+        },
         (S::Sent, E::Declined(decline)) => S::Declined { decline },
         (
             S::Unknown { .. } | S::Queued | S::Sent | S::Suspended { .. },
@@ -268,7 +294,6 @@ pub fn apply(
         ) => S::Resolved { by, response_code },
         (S::Unknown { .. }, E::ReversalConfirmed) => S::Reversed,
         (S::Queued | S::Sent, E::Sent) => S::Sent,
-        (S::Suspended { .. }, E::Approved(approval)) => S::Approved { approval },
         (
             S::Queued | S::Sent,
             E::Suspended {
@@ -319,6 +344,7 @@ mod tests {
         let refused = (SuspendReason::Refused, "30".parse().ok());
         let approved = S::Approved {
             approval: approval(),
+            acknowledged: None,
         };
         let rejected = S::Rejected {
             reason: FailureReason::HostBusy,
@@ -331,27 +357,28 @@ mod tests {
             by: ResolvedBy::LateResponse,
             response_code: Some(ResponseCode::APPROVED),
         };
-        // Sent Approved Declined NotSent Unknown Suspended Retried Cancelled RevConfirmed Resolved
+        // Sent Approved Acknowledged Declined NotSent Unknown Suspended Retried Cancelled RevConfirmed Resolved
         let table = [
-            (S::Created, "SENT . . REJECTED UNKNOWN . . . . ."),
-            (S::Queued, "SENT . . . . SUSPENDED . CANCELLED . RESOLVED"),
+            (S::Created, "SENT . . . REJECTED UNKNOWN . . . . ."),
+            (S::Queued, "SENT . . . . . SUSPENDED . CANCELLED . RESOLVED"),
             (
                 S::Sent,
-                "SENT APPROVED DECLINED . UNKNOWN SUSPENDED . . . RESOLVED",
+                "SENT APPROVED APPROVED DECLINED . UNKNOWN SUSPENDED . . . RESOLVED",
             ),
-            (approved, ". . . . . . . . . ."),
-            (S::Declined { decline: decline() }, ". . . . . . . . . ."),
-            (rejected, ". . . . . . . . . ."),
-            (S::Unknown { reason }, ". . . . . . . . REVERSED RESOLVED"),
-            (suspended, ". APPROVED . . . . QUEUED . . RESOLVED"),
-            (S::Cancelled, ". . . . . . . . . ."),
-            (S::Reversed, ". . . . . . . . . ."),
-            (resolved, ". . . . . . . . . ."),
+            (approved, ". . . . . . . . . . ."),
+            (S::Declined { decline: decline() }, ". . . . . . . . . . ."),
+            (rejected, ". . . . . . . . . . ."),
+            (S::Unknown { reason }, ". . . . . . . . . REVERSED RESOLVED"),
+            (suspended, ". . APPROVED . . . . QUEUED . . RESOLVED"),
+            (S::Cancelled, ". . . . . . . . . . ."),
+            (S::Reversed, ". . . . . . . . . . ."),
+            (resolved, ". . . . . . . . . . ."),
         ];
         for (state, row) in table {
             let events = [
                 OperationEvent::Sent,
                 OperationEvent::Approved(approval()),
+                OperationEvent::Acknowledged(approval(), Acknowledged::Taken),
                 OperationEvent::Declined(decline()),
                 OperationEvent::NotSent(FailureReason::HostBusy),
                 OperationEvent::OutcomeUnknown(reason),

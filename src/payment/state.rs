@@ -121,6 +121,8 @@ pub enum PaymentEvent {
     ReversalStarted,
     /// The bank confirmed the reversal, or nothing is left to reverse.
     ReversalConfirmed,
+    /// The bank approved after a reversal that may have undone nothing: another reversal is owed.
+    ReversalOwedAgain,
 }
 
 /// An event that has no place in a state. Nothing was changed.
@@ -184,7 +186,9 @@ impl PaymentEvent {
             Self::VoidConfirmed | Self::VoidRefused => &["VOIDING"],
             Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
             Self::DeclinedLate(_) | Self::ReversalStarted => &["AUTHORIZING"],
-            Self::FoundToStand { .. } | Self::ReversalConfirmed => &["AUTHORIZING", "REVERSING"],
+            Self::FoundToStand { .. } => &["AUTHORIZING", "REVERSING"],
+            Self::ReversalConfirmed => &["AUTHORIZING", "REVERSING", "REVERSED"],
+            Self::ReversalOwedAgain => &["REVERSED"],
         }
     }
 
@@ -209,6 +213,7 @@ impl PaymentEvent {
             Self::FoundToStand { .. } => "FoundToStand",
             Self::ReversalStarted => "ReversalStarted",
             Self::ReversalConfirmed => "ReversalConfirmed",
+            Self::ReversalOwedAgain => "ReversalOwedAgain",
         }
     }
 }
@@ -280,6 +285,8 @@ pub fn apply(
         (S::Authorizing { pending: Some(_) } | S::Reversing { .. }, E::ReversalConfirmed) => {
             S::Reversed
         }
+        // It is final, and stays so: what is owed still is between payswitch and the bank.
+        (S::Reversed, E::ReversalOwedAgain | E::ReversalConfirmed) => S::Reversed,
         (
             S::Authorized { .. } | S::PartiallyCaptured { .. },
             E::CaptureStarted | E::CaptureRefused,
@@ -426,27 +433,28 @@ mod tests {
             },
             E::ReversalStarted,
             E::ReversalConfirmed,
+            E::ReversalOwedAgain,
         ]
     }
 
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
     const TABLE: [&str; 14] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf
-        "r a . . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . . .", // Authorizing
-        ". . . . . . . . . . . . . D A R X", // Authorizing, pending
-        ". . . . . . A C A v . . E . . . .", // Authorized
-        ". . . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P C P . . . C . . . .", // PartiallyCaptured
-        ". . . . . . . . . . . . . . . . .", // Captured
-        ". . . . . . . . . . V A . . . . .", // Voiding
-        ". . . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . A . X", // Reversing
-        ". . . . . . . . . . . . . . . . .", // Reversed
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain
+        "r a . . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . . .", // Authorizing
+        ". . . . . . . . . . . . . D A R X .", // Authorizing, pending
+        ". . . . . . A C A v . . E . . . . .", // Authorized
+        ". . . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P C P . . . C . . . . .", // PartiallyCaptured
+        ". . . . . . . . . . . . . . . . . .", // Captured
+        ". . . . . . . . . . V A . . . . . .", // Voiding
+        ". . . . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . A . X .", // Reversing
+        ". . . . . . . . . . . . . . . . X X", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {

@@ -88,7 +88,17 @@ pub(in crate::hosts) fn outcome_of(
             response_code,
             bank_us,
         },
-        Meaning::Approved if has_error && is_advice => refused(DeclineReason::FormatError),
+        Meaning::Approved | Meaning::Taken if is_advice && has_error => {
+            refused(DeclineReason::FormatError)
+        }
+        // What was undone or taken is not what was asked for: an operator has to look.
+        Meaning::Approved | Meaning::Taken if is_advice && amount != AnsweredAmount::AsAsked => {
+            refused(DeclineReason::InvalidAmount)
+        }
+        Meaning::Taken => Exchange::Taken {
+            response_code,
+            bank_us,
+        },
         Meaning::Approved if has_error => unclear(UnknownReason::AnswerNotUnderstood),
         Meaning::Approved if amount == AnsweredAmount::AsAsked => Exchange::Approved {
             approval: Approval {
@@ -98,8 +108,6 @@ pub(in crate::hosts) fn outcome_of(
             kept: kept(),
             bank_us,
         },
-        // What was undone or taken is not what was asked for: an operator has to look.
-        Meaning::Approved if is_advice => refused(DeclineReason::InvalidAmount),
         Meaning::Approved if amount == AnsweredAmount::Another => {
             unclear(UnknownReason::AmountDiffers)
         }

@@ -42,7 +42,7 @@ impl<'a> Original<'a> {
     #[must_use]
     pub fn of(operation: &'a Operation) -> Self {
         let approval_code = match &operation.state {
-            OperationState::Approved { approval } => Some(approval.approval_code.as_str()),
+            OperationState::Approved { approval, .. } => Some(approval.approval_code.as_str()),
             _ => None,
         };
         Self {

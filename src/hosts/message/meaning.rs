@@ -5,7 +5,7 @@ use crate::payment::decline::{DeclineAdvice, DeclineReason, UnknownReason};
 /// The meaning of a response code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Meaning {
-    /// The bank approved; or it took an advice.
+    /// The bank approved; or it did what an advice says.
     Approved,
     /// The bank declined.
     Declined {
@@ -18,6 +18,8 @@ pub enum Meaning {
     /// itself: nothing that a merchant could be told for certain, so a reversal is owed. An advice is sent
     /// again.
     Unclear(UnknownReason),
+    /// The bank took an advice, now or before. Whether it did what the advice says, it does not say.
+    Taken,
     /// The bank does not know the original of an advice.
     OriginalUnknown,
 }
@@ -30,6 +32,18 @@ impl Meaning {
     /// The bank saw the same message before. payswitch writes a message once, so something on the way
     /// repeated it, and the first copy may be approved.
     pub const DUPLICATE: Self = Self::Unclear(UnknownReason::DuplicateAtBank);
+
+    /// The meaning, in the answer to an advice, of a code that stands only among the answers to requests. An approval
+    /// acknowledges, and so does "seen before". What is neither yes nor no to a request refuses, so that an
+    /// operator looks: sent again for ever it would get the same answer.
+    #[must_use]
+    pub const fn in_answer_to_advice(self) -> Self {
+        match self {
+            Self::Unclear(UnknownReason::DuplicateAtBank) => Self::Taken,
+            Self::Unclear(_) => Self::declined(DeclineReason::Other),
+            meaning => meaning,
+        }
+    }
 
     /// A decline with the advice that usually goes with the reason.
     #[must_use]

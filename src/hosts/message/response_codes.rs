@@ -18,8 +18,8 @@ pub enum Unlisted {
     Declined,
     /// As [`Meaning::UNCLEAR`], for a host that may approve under codes of its own.
     Unclear,
-    /// As [`Meaning::Approved`]: any answer acknowledges an advice.
-    Approved,
+    /// As [`Meaning::Taken`]: any answer acknowledges an advice.
+    Taken,
 }
 
 /// The meaning of each response code at one host, in the answers to one kind of message.
@@ -54,6 +54,34 @@ impl ResponseCodes {
         }
     }
 
+    /// What these codes of a whole profile mean in the answers to an advice that has none of its own.
+    #[must_use]
+    pub fn in_answers_to_advice(&self) -> Self {
+        // Where the host means what the standard says, and merchants only are advised otherwise, it takes the advice
+        // later as the standard says.
+        let not_taken_now = |code: &ResponseCode, meaning: &Meaning| {
+            let Meaning::Declined { reason, .. } = meaning else {
+                return false;
+            };
+            let (edition, code) = (self.edition, code.as_str());
+            edition.of_request(code, true) == Some(Meaning::declined(*reason))
+                && edition.of_advice(code) == Some(Meaning::UNCLEAR)
+        };
+        let overrides = self.overrides.iter();
+        Self {
+            overrides: overrides
+                .filter(|(code, meaning)| !not_taken_now(code, meaning))
+                .map(|(code, meaning)| (*code, meaning.in_answer_to_advice()))
+                .collect(),
+            unlisted: match self.unlisted {
+                Unlisted::Unclear => Unlisted::Declined,
+                unlisted => unlisted,
+            },
+            advice: true,
+            ..self.clone()
+        }
+    }
+
     /// The meaning of `code`.
     #[must_use]
     pub fn meaning(&self, code: ResponseCode) -> Meaning {
@@ -71,7 +99,7 @@ impl ResponseCodes {
             (None, _) if host_reverses => Meaning::declined(DeclineReason::IssuerUnavailable),
             (None, Unlisted::Declined) => Meaning::declined(DeclineReason::Other),
             (None, Unlisted::Unclear) => Meaning::UNCLEAR,
-            (None, Unlisted::Approved) => Meaning::Approved,
+            (None, Unlisted::Taken) => Meaning::Taken,
         }
     }
 }
@@ -183,32 +211,71 @@ mod tests {
     /// What a host does not take now is sent again; and where any answer acknowledges, the table is silent.
     #[test]
     fn an_advice_is_acknowledged_refused_or_sent_again() {
+        use DeclineReason as R;
         let advice = ResponseCodes {
             advice: true,
             ..ResponseCodes::default()
         };
         let any = ResponseCodes {
             standard: false,
-            unlisted: Unlisted::Approved,
+            unlisted: Unlisted::Taken,
             ..advice.clone()
         };
-        let refused = Meaning::declined(DeclineReason::FormatError);
-        for (text, expected, of_any) in [
-            ("00", Meaning::Approved, Meaning::Approved),
-            ("94", Meaning::Approved, Meaning::Approved),
-            ("91", Meaning::UNCLEAR, Meaning::Approved),
-            ("96", Meaning::UNCLEAR, Meaning::Approved),
-            ("25", Meaning::OriginalUnknown, Meaning::Approved),
-            ("30", refused, Meaning::Approved),
-            // Done in part is not done: an operator has to look.
-            (
-                "10",
-                Meaning::declined(DeclineReason::Other),
-                Meaning::Approved,
-            ),
+        for (text, expected) in [
+            ("00", Meaning::Approved),
+            ("94", Meaning::Taken),
+            ("91", Meaning::UNCLEAR),
+            ("96", Meaning::UNCLEAR),
+            ("25", Meaning::OriginalUnknown),
+            ("30", Meaning::declined(R::FormatError)),
+            // Done in part is not done; and what is in doubt is for an operator.
+            ("10", Meaning::declined(R::Other)),
+            ("09", Meaning::declined(R::Other)),
+            ("19", Meaning::declined(R::BankError)),
+            ("20", Meaning::declined(R::BankError)),
+            ("22", Meaning::declined(R::BankError)),
+            ("68", Meaning::declined(R::IssuerUnavailable)),
+            ("90", Meaning::declined(R::IssuerUnavailable)),
+            ("92", Meaning::declined(R::InvalidCardNumber)),
         ] {
             assert_eq!(advice.meaning(code(text)), expected, "{text}");
-            assert_eq!(any.meaning(code(text)), of_any, "{text}");
+            assert_eq!(any.meaning(code(text)), Meaning::Taken, "{text}");
+        }
+    }
+
+    /// The codes of a profile are those of its authorizations: what a reversal takes over of them ends.
+    #[test]
+    fn an_advice_takes_over_no_code_that_would_repeat_it_for_ever() {
+        let unavailable = |advice| Meaning::Declined {
+            reason: DeclineReason::IssuerUnavailable,
+            advice,
+        };
+        let profile = ResponseCodes {
+            overrides: BTreeMap::from([
+                (code("71"), Meaning::Approved),
+                (code("99"), Meaning::DUPLICATE),
+                (code("Q2"), Meaning::PARTLY_APPROVED),
+                (code("11"), Meaning::UNCLEAR),
+                (code("91"), unavailable(DeclineAdvice::UseAnotherCard)),
+                (code("96"), unavailable(DeclineAdvice::RetryLater)),
+            ]),
+            unlisted: Unlisted::Unclear,
+            ..ResponseCodes::default()
+        };
+        let refused = Meaning::declined(DeclineReason::Other);
+        let inherited = profile.in_answers_to_advice();
+        for (text, expected) in [
+            ("00", Meaning::Approved),
+            ("71", Meaning::Approved),
+            ("99", Meaning::Taken),
+            ("Q2", refused),
+            ("11", refused),
+            ("Z9", refused),
+            // Merchants are advised otherwise, and the host means what others do.
+            ("91", Meaning::UNCLEAR),
+            ("96", unavailable(DeclineAdvice::RetryLater)),
+        ] {
+            assert_eq!(inherited.meaning(code(text)), expected, "{text}");
         }
     }
 
@@ -231,10 +298,16 @@ mod tests {
             ),
             ("208", declined(R::LostCard), declined(R::LostCard)),
             ("400", Meaning::UNCLEAR, Meaning::Approved),
-            ("900", declined(R::Other), Meaning::Approved),
+            ("900", declined(R::Other), Meaning::Taken),
+            (
+                "906",
+                declined(R::IssuerUnavailable),
+                declined(R::IssuerUnavailable),
+            ),
+            ("923", Meaning::UNCLEAR, declined(R::Other)),
             ("911", declined(R::IssuerUnavailable), Meaning::UNCLEAR),
             ("909", declined(R::BankError), Meaning::UNCLEAR),
-            ("913", Meaning::DUPLICATE, Meaning::Approved),
+            ("913", Meaning::DUPLICATE, Meaning::Taken),
             ("914", Meaning::UNCLEAR, Meaning::OriginalUnknown),
             // Two digits are no code of this edition.
             ("00", declined(R::Other), declined(R::Other)),

@@ -19,8 +19,8 @@ pub struct Edition {
     /// In the answer to a request. Whatever says that something was approved or completed, but not that the
     /// amount asked for was, is unclear.
     requests: &'static [Codes],
-    /// In the answer to an advice: its acknowledgements, and what is not taken now. Approvals of a request
-    /// acknowledge as well; every other code refuses.
+    /// In the answer to an advice: its acknowledgements, and what is not taken now. Any other code means what
+    /// [`Meaning::in_answer_to_advice`] makes of it.
     advices: &'static [Codes],
     /// Codes by which a host declines because it gave up on the issuer, which may have approved: whoever
     /// gave up owes the issuer the reversal.
@@ -80,10 +80,10 @@ pub static ISO_1987: Edition = Edition {
         (declined(R::Other), "17 18"),
     ],
     advices: &[
-        // It was undone or taken before.
-        (Meaning::Approved, "94"),
+        (Meaning::Taken, "94"),
         (Meaning::OriginalUnknown, "25"),
-        (Meaning::UNCLEAR, "09 19 20 22 68 90 91 92 96"),
+        // Issuer or switch inoperative; malfunction.
+        (Meaning::UNCLEAR, "91 96"),
     ],
     issuer_gave_no_answer: &["20", "68", "91"],
 };
@@ -132,10 +132,13 @@ pub static ISO_1993: Edition = Edition {
         (declined(R::SuspectedFraud), "102 105 122 129 202 205 210"),
     ],
     advices: &[
-        // Reversal accepted; advice acknowledged, with and without liability; it was done before.
-        (Meaning::Approved, "400 900 901 913"),
+        // Reversal accepted.
+        (Meaning::Approved, "400"),
+        // Advice acknowledged, with and without liability; duplicate.
+        (Meaning::Taken, "900 901 913"),
         (Meaning::OriginalUnknown, "499 914"),
-        (Meaning::UNCLEAR, "903 906 907 909 910 911 912 923"),
+        // Issuer or switch inoperative, signed off, timed out, unavailable; malfunction.
+        (Meaning::UNCLEAR, "907 909 910 911 912"),
     ],
     issuer_gave_no_answer: &["907", "911", "912"],
 };
@@ -162,11 +165,8 @@ impl Edition {
 
     /// The meaning of a code in the answer to an advice.
     pub(super) fn of_advice(&self, code: &str) -> Option<Meaning> {
-        let refused_or_approved = |meaning| match meaning {
-            Meaning::Unclear(_) => declined(R::Other),
-            meaning => meaning,
-        };
-        find(self.advices, code).or_else(|| find(self.requests, code).map(refused_or_approved))
+        let of_requests = || find(self.requests, code).map(Meaning::in_answer_to_advice);
+        find(self.advices, code).or_else(of_requests)
     }
 
     /// Whether the edition says of a code that it approves another amount than was asked for.

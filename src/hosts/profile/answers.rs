@@ -110,10 +110,10 @@ fn unlisted(
 ) -> Result<Unlisted, ProfileError> {
     let parsed: Option<Unlisted> = value.clone().try_into().ok();
     match parsed {
-        // A request that is approved under a code that nobody lists would be money on a guess.
-        Some(unlisted) if advice || unlisted != Unlisted::Approved => Ok(unlisted),
+        // A request that is taken under a code that nobody lists would be money on a guess.
+        Some(unlisted) if advice || unlisted != Unlisted::Taken => Ok(unlisted),
         _ if advice => {
-            let expected = "\"declined\", \"unclear\" or \"approved\"";
+            let expected = "\"declined\", \"unclear\" or \"taken\"";
             Err(reading.fault(key, expected, shown(value)))
         }
         _ => Err(reading.fault(key, "\"declined\" or \"unclear\"", shown(value))),
@@ -147,13 +147,19 @@ fn meaning(
     value: &toml::Value,
     advice: bool,
 ) -> Result<Meaning, ProfileError> {
-    let expected = "\"approved\", \"partly_approved\", \"duplicate\", \"unclear\", \"original_unknown\" (of \
-                    an advice), a reason for a decline, or a table of reason and advice";
+    let expected = if advice {
+        "\"approved\", \"taken\", \"original_unknown\", \"unclear\", a reason for a decline, or a table of reason \
+         and advice"
+    } else {
+        "\"approved\", \"partly_approved\", \"duplicate\", \"unclear\", a reason for a decline, or a table of \
+         reason and advice"
+    };
     let decline: DeclineFile = match value.as_str() {
         Some("approved") => return Ok(Meaning::Approved),
         Some("partly_approved") if !advice => return Ok(Meaning::PARTLY_APPROVED),
         Some("duplicate") if !advice => return Ok(Meaning::DUPLICATE),
         Some("unclear") => return Ok(Meaning::UNCLEAR),
+        Some("taken") if advice => return Ok(Meaning::Taken),
         Some("original_unknown") if advice => return Ok(Meaning::OriginalUnknown),
         Some(_) => DeclineFile {
             reason: value

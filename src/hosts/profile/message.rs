@@ -69,9 +69,11 @@ impl Check<'_> {
                 None
             }
         };
-        let codes = ResponseCodes {
-            advice,
-            ..self.defaults.response_codes.clone()
+        let codes = &self.defaults.response_codes;
+        let codes = if advice {
+            codes.in_answers_to_advice()
+        } else {
+            codes.clone()
         };
         let rule = match_rule(
             self.reading,

@@ -81,7 +81,7 @@ fn show_state(state: OperationState) -> (pb::OperationState, String, String) {
     match state {
         S::Created => (P::Created, none(), none()),
         S::Sent => (P::Sent, none(), none()),
-        S::Approved { approval } => (
+        S::Approved { approval, .. } => (
             P::Approved,
             approval.response_code.to_string(),
             approval.approval_code,

@@ -8,9 +8,9 @@ use crate::operations::attempt::Beside;
 use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
 use crate::operations::testing::{Folder, decide, hosts_of, intended, only_hosts_of};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
+use crate::payment::ids::PaymentId;
 use crate::payment::operation::{OperationEvent, SuspendReason};
 use crate::payment::samples;
-use crate::payment::state::PaymentEvent;
 use crate::store::reads::owed::OwedEntry;
 
 fn approved() -> Exchange {
@@ -76,8 +76,9 @@ async fn owing_at(
 
 /// The entry after an attempt, which began `after_ms` after the original's deadline.
 async fn sent(machine: &Operations, entry: OwedEntry, after_ms: i64) -> OwedEntry {
+    let flow = machine.flows.owed(entry.operation.kind).unwrap();
     let beside = Beside {
-        payment: Some(PaymentEvent::ReversalStarted),
+        payment: flow.begun(&entry.payment),
         ..Beside::default()
     };
     let asked_at = entry.operation.deadline.plus_ms(after_ms);
@@ -140,11 +141,26 @@ async fn a_late_decline_ends_the_debt_until_the_reversal_is_sent() {
     }
 }
 
-/// A bank that found nothing to undo, and then approves, is owed another reversal. One that has undone it is not.
+/// A bank that may have undone nothing, and then approves, is owed another reversal: one, however often it approves. A bank
+/// that said it has undone it is not, whatever its code for that is.
 #[tokio::test]
 async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
+    let accepted = Exchange::Approved {
+        approval: Approval {
+            approval_code: String::new(),
+            response_code: "400".parse().unwrap(),
+        },
+        kept: Vec::new(),
+        bank_us: 900,
+    };
+    let taken = Exchange::Taken {
+        response_code: "94".parse().unwrap(),
+        bank_us: 900,
+    };
     for (name, answer, expected) in [
         ("undone", approved(), "REVERSED REVERSED APPROVED"),
+        ("accepted", accepted, "REVERSED REVERSED APPROVED"),
+        ("taken", taken, "REVERSED REVERSED APPROVED QUEUED"),
         (
             "unknown",
             original_unknown(),
@@ -155,12 +171,47 @@ async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
         let entry = sent(&machine, entry, 15_000).await;
         machine.end_attempt(entry.clone(), &answer).await;
         assert_eq!(states(&machine, &entry).await, "REVERSED REVERSED APPROVED");
-        for _ in 0..2 {
-            comes_late(&machine, &entry.original, &approved()).await;
-            assert_eq!(states(&machine, &entry).await, expected, "{name}");
-        }
+        let late = approved();
+        let comes_late = || comes_late(&machine, &entry.original, &late);
+        tokio::join!(comes_late(), comes_late());
+        comes_late().await;
+        assert_eq!(states(&machine, &entry).await, expected, "{name}");
         machine.store.close().await;
     }
+}
+
+/// As long as a message may need it, whatever state its payment has.
+#[tokio::test]
+async fn a_card_is_kept_for_a_second_reversal() {
+    let (_folder, machine, entry) = owing("second-card").await;
+    let payment = entry.payment.clone();
+    let is_kept = async |days| {
+        // What would have ended by then is removed.
+        let later = machine.clock.now().plus_days(days);
+        let all = [(0, 0), (i64::from(u32::MAX) << 8, 0xff)]
+            .map(|(at, byte)| PaymentId::from_parts(UnixMillis::new(at), [byte; 10]));
+        let ended = machine.store.end_custody(1, all.into(), later).await;
+        ended.unwrap();
+        let card = machine.custody.card_of(&payment.merchant_id, payment.id);
+        card.await.unwrap().is_some()
+    };
+    let entry = sent(&machine, entry, 15_000).await;
+    machine
+        .end_attempt(entry.clone(), &original_unknown())
+        .await;
+    assert!(is_kept(2).await, "the bank may still approve");
+    comes_late(&machine, &entry.original, &approved()).await;
+    assert!(is_kept(179).await, "a reversal is owed");
+    let about = machine.store.operations_about(&entry.original).await;
+    let about = about.unwrap();
+    let second = about.iter().find(|it| it.state.open() == Open::Owed);
+    let second = machine.store.owed_entry(second.unwrap().id).await.unwrap();
+    let second = sent(&machine, second.unwrap(), 15_000).await;
+    machine.end_attempt(second, &approved()).await;
+    let expected = "REVERSED REVERSED APPROVED APPROVED";
+    assert_eq!(states(&machine, &entry).await, expected);
+    assert!(!is_kept(0).await, "nothing is left to send");
+    machine.store.close().await;
 }
 
 /// An acknowledgement between two attempts counts as any other.

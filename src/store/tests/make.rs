@@ -199,6 +199,7 @@ pub(super) fn approved(intent: &Intent) -> Outcome {
     };
     let state = OperationState::Approved {
         approval: approval(),
+        acknowledged: None,
     };
     outcome(intent, state, event, intent.payment.amount.amount_minor())
 }

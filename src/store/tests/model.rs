@@ -419,7 +419,10 @@ fn taking(amount_minor: i64) -> Adjustment {
 fn end(amount_minor: i64, approved: bool) -> (OperationState, Adjustment) {
     let (state, event, captured_minor) = if approved {
         let approval = approval();
-        let state = OperationState::Approved { approval };
+        let state = OperationState::Approved {
+            approval,
+            acknowledged: None,
+        };
         (state, PaymentEvent::Captured, 0)
     } else {
         let reason = FailureReason::HostBusy;

@@ -30,7 +30,8 @@ const ANSWERS: &str = "
 51 | 000000000500 | 978 | - | declined InsufficientFunds | declined InsufficientFunds
 05 | 00000000125? | 978 | - | declined DoNotHonour | declined DoNotHonour
 # A copy may be approved; and a bank that looks for a record was not asked for one.
-94 | 000000001250 | 978 | - | unclear DuplicateAtBank | approved
+94 | 000000001250 | 978 | - | unclear DuplicateAtBank | taken
+94 | 000000000500 | 978 | - | unclear DuplicateAtBank | declined InvalidAmount
 21 | 000000001250 | 978 | - | unclear AnswerNotUnderstood | declined Other
 25 | 000000001250 | 978 | - | unclear AnswerNotUnderstood | original unknown
 91 | 000000001250 | 978 | - | declined IssuerUnavailable | unclear AnswerNotUnderstood
@@ -85,6 +86,7 @@ fn in_short(exchange: &Exchange) -> String {
             let amount = amount.map_or("", |element| &element.value);
             format!("unclear {reason:?} {amount}")
         }
+        Exchange::Taken { .. } => "taken".to_owned(),
         Exchange::OriginalUnknown { .. } => "original unknown".to_owned(),
         other => format!("{other:?}"),
     };
@@ -126,16 +128,21 @@ fn amount_code_and_unreadable_parts_have_one_meaning_each() {
 fn an_approval_with_an_error_element_is_none() {
     let profile = template();
     let dialect = Dialect::builtin("iso1987-ascii-hex").unwrap();
-    for (kind, expected) in [
-        (OperationKind::Authorization, "unclear AnswerNotUnderstood"),
-        (OperationKind::Reversal, "declined FormatError"),
+    for (code, kind, expected) in [
+        (
+            "00",
+            OperationKind::Authorization,
+            "unclear AnswerNotUnderstood",
+        ),
+        ("00", OperationKind::Reversal, "declined FormatError"),
+        ("94", OperationKind::Reversal, "declined FormatError"),
     ] {
         let sent = MessageProfile {
             error_element: Some(44),
             ..profile.messages.get(kind).unwrap().clone()
         };
         for further in ["44 A022", "44 A0?2"] {
-            let bytes = answer("00", "-", "-", further);
+            let bytes = answer(code, "-", "-", further);
             let decoded = dialect.decode(&bytes);
             let message = match &decoded {
                 Ok(message) => message,

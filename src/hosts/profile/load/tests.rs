@@ -167,7 +167,7 @@ fn a_profile_says_what_an_unlisted_code_means() {
 /// Any answer acknowledges such a reversal; the answers to an authorization mean what they did.
 #[test]
 fn a_message_may_have_response_codes_of_its_own() {
-    let own = "[messages.reversal.response_codes]\nstandard = false\nunlisted = \"approved\"\n\
+    let own = "[messages.reversal.response_codes]\nstandard = false\nunlisted = \"taken\"\n\
                \"30\" = \"format_error\"\n\"Q4\" = \"original_unknown\"\n\n[messages.reversal.fields]";
     let profile = read(&with("[messages.reversal.fields]", own)).unwrap();
     let format_error = Meaning::declined(DeclineReason::FormatError);
@@ -177,7 +177,7 @@ fn a_message_may_have_response_codes_of_its_own() {
     };
     let declined = Meaning::declined(DeclineReason::DoNotHonour);
     for (code, of_authorization, of_reversal) in [
-        ("05", declined, Meaning::Approved),
+        ("05", declined, Meaning::Taken),
         ("30", format_error, format_error),
         (
             "Q4",

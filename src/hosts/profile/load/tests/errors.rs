@@ -99,6 +99,8 @@ style = "advice" => style = "advice"\nunknown = "inquire"
     messages.reversal.unknown: expected a profile with [messages.inquiry], got none
 unlisted = "declined" => "Q4" = "original_unknown"
     response_codes.Q4: expected "approved", "partly_approved"
+[messages.reversal.fields] => [messages.reversal.response_codes]\n"99" = "duplicate"\n[messages.reversal.fields]
+    messages.reversal.response_codes.99: expected "approved", "taken" … got "duplicate"
 style = "advice" => style = "advice"\nunknown = "reverse"
     messages.reversal.unknown: expected "repeat", "inquire" or "wait"
 style = "request" => style = "file"
@@ -141,8 +143,8 @@ kind = "binary-2" => kind = "binary-3"
     unknown variant `binary-3` … `binary-4`
 "75" = { => "755" = {
     response_codes: expected codes of 2 letters or digits, standard or unlisted, got 755
-unlisted = "declined" => unlisted = "approved"
-    response_codes.unlisted: expected "declined" or "unclear", got "approved"
+unlisted = "declined" => unlisted = "taken"
+    response_codes.unlisted: expected "declined" or "unclear", got "taken"
 unlisted = "declined" => "10" = "approved"
     response_codes.10: expected "partly_approved", "unclear" or a decline … got "approved"
 "pin_tries_exceeded" => "unknown_reason"
