@@ -12,7 +12,7 @@ use crate::hosts::message::definition::MessageProfile;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{Decline, ResponseCode};
+use crate::payment::decline::{Decline, FailureReason, ResponseCode};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
@@ -127,16 +127,31 @@ impl Operations {
             repeat: entry.operation.attempts.count > 1,
             ..Outgoing::first(&entry.operation, merchant, card.as_ref().map(fields_of))
         };
-        let exchange = self
-            .hosts
-            .send_owed(outgoing, self.store.owns_until())
-            .await;
+        // It may have taken long to record the attempt: what stands in the record bounds when a byte can leave.
+        let exchange = if self.clock.now() < self.leaves_until(&entry.operation) {
+            let owns_until = self.store.owns_until();
+            self.hosts.send_owed(outgoing, owns_until).await
+        } else {
+            Exchange::NotSent(FailureReason::DeadlineBeforeSend)
+        };
         drop((card, place));
         if let Exchange::NotSent(_) = exchange {
             // The attempt does not count.
             entry.operation.attempts = before;
         }
         self.end_attempt(entry, &exchange).await;
+    }
+
+    /// No message of its last attempt leaves after this.
+    fn leaves_until(&self, operation: &Operation) -> UnixMillis {
+        let last_at = operation.attempts.last_at.unwrap_or(UnixMillis::new(0));
+        last_at.plus(self.hosts.reply_timeout(operation.host_id))
+    }
+
+    /// No answer to its last message is waited for after this.
+    pub(super) fn in_flight_until(&self, operation: &Operation) -> UnixMillis {
+        let reply = self.hosts.reply_timeout(operation.host_id);
+        self.leaves_until(operation).plus(reply)
     }
 
     /// The card of an entry, where its message needs one.

@@ -1,12 +1,13 @@
 //! What operators do with what is owed: send a suspended entry again, and end an entry by what they found out at the
 //! bank.
 
+use crate::hosts::message::meaning::Meaning;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::ids::OperationId;
 use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
 use crate::payment::record::Operation;
-use crate::payment::state::PaymentEvent;
+use crate::payment::state::{PaymentEvent, PaymentState};
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
@@ -30,9 +31,12 @@ pub enum OwedRefusal {
     /// There is no such message, or it is not owed any more.
     #[error("there is no such message that is owed")]
     NotOwed,
-    /// It is being sent anyway; only a suspended one is sent again by hand, or said to stand.
+    /// It is being sent anyway; only a suspended one is sent again by hand.
     #[error("the message is not suspended")]
     NotSuspended,
+    /// A message of it left a moment ago, and would undo what is said to stand.
+    #[error("a message may still be on its way to the bank")]
+    InFlight,
     /// The bank approved another amount than was asked for, so the amount asked for can't be said to stand.
     #[error("the bank approved another amount")]
     AmountDiffers,
@@ -82,9 +86,10 @@ impl Operations {
         let entry = self.owed(id).await?;
         let before = entry.operation.clone();
         if resolution == OwedResolution::Stands {
-            // A message on its way would undo what stands.
-            if !matches!(before.state, OperationState::Suspended { .. }) {
-                return Err(OwedRefusal::NotSuspended);
+            // A message that left just now would undo what stands. The next one can't leave: its attempt would be
+            // recorded first, from the version that this step moves on.
+            if self.clock.now() < self.in_flight_until(&before) {
+                return Err(OwedRefusal::InFlight);
             }
             let reason = UnknownReason::AmountDiffers;
             if entry.original.state == (OperationState::Unknown { reason }) {
@@ -114,13 +119,19 @@ impl Operations {
         };
         let beside = Beside {
             original: Some(original).filter(|_| is_open),
-            payment: Some(payment).filter(|_| entry.payment.state.owes()),
+            payment: if entry.payment.state.owes() {
+                Some(payment)
+            } else {
+                // It stays reversed, and its card is needed no more.
+                let is_reversed = entry.payment.state == PaymentState::Reversed;
+                is_reversed.then_some(PaymentEvent::ReversalConfirmed)
+            },
             change: match resolution {
-                OwedResolution::Stands => Amounts {
+                OwedResolution::Stands if entry.payment.state.owes() => Amounts {
                     authorized_minor: entry.original.amount.amount_minor(),
                     ..Amounts::ZERO
                 },
-                OwedResolution::Undone | OwedResolution::NeverHappened => Amounts::ZERO,
+                _ => Amounts::ZERO,
             },
         };
         let step = self.step(&entry, resolved, beside, |_| {});
@@ -137,13 +148,21 @@ impl Operations {
 
     /// The approval as it came late, where it did.
     async fn approval_of(&self, entry: &OwedEntry) -> Result<Approval, StoreError> {
-        let late = self.store.late_response(entry.original.id).await?;
-        let approved = late.filter(|late| late.response_code == ResponseCode::APPROVED);
-        Ok(Approval {
-            approval_code: approved
-                .and_then(|late| late.approval_code)
-                .unwrap_or_default(),
-            response_code: ResponseCode::APPROVED,
-        })
+        let Operation {
+            id, host_id, kind, ..
+        } = entry.original;
+        let late = self.store.late_response(id).await?;
+        let approves = |code| self.hosts.meaning(host_id, kind, code) == Some(Meaning::Approved);
+        let approved = late.filter(|late| approves(late.response_code));
+        Ok(approved.map_or_else(
+            || Approval {
+                approval_code: String::new(),
+                response_code: ResponseCode::APPROVED,
+            },
+            |late| Approval {
+                approval_code: late.approval_code.unwrap_or_default(),
+                response_code: late.response_code,
+            },
+        ))
     }
 }

@@ -135,21 +135,6 @@ async fn an_operator_ends_what_is_owed_by_what_the_bank_says(engine: Engine) {
         resolution: resolution.into(),
     };
     use admin::OwedResolution as R;
-    // It is on its way as soon as the bank is back.
-    let too_early = admin::ResolveOwedRequest {
-        request_id: "too-early".into(),
-        ..resolve(&listed[0].operation_id, R::Stands)
-    };
-    let refused = owed.resolve_owed(too_early).await;
-    let refused = refused.expect_err("it is not suspended");
-    assert_eq!(error_reason(&refused).as_deref(), Some("NOT_SUSPENDED"));
-    let id = &listed[0].operation_id;
-    let suspended = format!(
-        "UPDATE operations SET state = 'SUSPENDED', next_attempt_ms = NULL, version = version + 1, \
-         state_detail = '{{\"state\":\"SUSPENDED\",\"reason\":\"refused\",\"response_code\":null}}' \
-         WHERE id = '{id}' RETURNING CAST(version AS BIGINT)"
-    );
-    assert!(switch.database.number(suspended).await > 1);
     for (entry, (resolution, state, authorized)) in listed.iter().zip([
         (R::Stands, State::Authorized, 1250),
         (R::Undone, State::Reversed, 0),
@@ -189,7 +174,7 @@ async fn an_operator_ends_what_is_owed_by_what_the_bank_says(engine: Engine) {
     let resolved = rows
         .iter()
         .filter(|row| row.action == "OwedService.ResolveOwed");
-    assert_eq!(resolved.count(), 5);
+    assert_eq!(resolved.count(), 4);
     // Nothing of it is sent any more.
     switch.banks.start_host("acquirer").await.expect("started");
     assert!(

@@ -45,6 +45,8 @@ pub(in crate::admin_api) enum Refusal {
     NotOwed,
     /// The message is sent again anyway.
     NotSuspended,
+    /// A message may still be on its way.
+    InFlight,
     /// The bank approved another amount.
     AmountDiffers,
     /// What is owed has just changed.
@@ -52,7 +54,7 @@ pub(in crate::admin_api) enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -62,6 +64,7 @@ impl Refusal {
         Self::NotDone,
         Self::NotOwed,
         Self::NotSuspended,
+        Self::InFlight,
         Self::AmountDiffers,
         Self::OwedMoved,
     ];
@@ -84,6 +87,7 @@ impl Refusal {
             Self::NotDone => "NOT_DONE",
             Self::NotOwed => "NOT_OWED",
             Self::NotSuspended => "NOT_SUSPENDED",
+            Self::InFlight => "IN_FLIGHT",
             Self::AmountDiffers => "AMOUNT_DIFFERS",
             Self::OwedMoved => "OWED_MOVED",
         }
@@ -126,6 +130,10 @@ impl Refusal {
                 Code::FailedPrecondition,
                 "the message is not suspended: it is sent again by itself",
             ),
+            Self::InFlight => (
+                Code::FailedPrecondition,
+                "a message left a moment ago, and may undo it still: ask the bank again, then use a new request_id",
+            ),
             Self::AmountDiffers => (
                 Code::FailedPrecondition,
                 "the bank approved another amount than was asked for, which can't stand: have it undone",
@@ -144,6 +152,7 @@ impl From<OwedRefusal> for Refusal {
         match refusal {
             OwedRefusal::NotOwed => Self::NotOwed,
             OwedRefusal::NotSuspended => Self::NotSuspended,
+            OwedRefusal::InFlight => Self::InFlight,
             OwedRefusal::AmountDiffers => Self::AmountDiffers,
             OwedRefusal::Moved => Self::OwedMoved,
             OwedRefusal::Store(error) => {
@@ -234,6 +243,10 @@ mod tests {
             (
                 Refusal::NotSuspended.status(),
                 "FailedPrecondition NOT_SUSPENDED NOT_SENT",
+            ),
+            (
+                Refusal::InFlight.status(),
+                "FailedPrecondition IN_FLIGHT NOT_SENT",
             ),
             (
                 Refusal::AmountDiffers.status(),

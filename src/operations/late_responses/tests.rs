@@ -229,33 +229,57 @@ async fn a_late_acknowledgement_ends_the_entry() {
     machine.store.close().await;
 }
 
-/// What an operator says of a debt, whether it is suspended or being sent, and what a late approval makes of it then.
+/// What an operator says of a debt, wherever its message is, and what a late approval makes of it then.
 #[tokio::test]
 async fn operators_end_a_debt_unless_the_books_would_differ() {
     use OwedResolution::{NeverHappened, Stands, Undone};
     let amount = UnknownReason::AmountDiffers;
     let lost = UnknownReason::NoAnswerInTime;
-    for (number, (resolution, is_suspended, reason, refusal, expected)) in [
+    let hour_ms = 3_600_000;
+    // Queued; sent so long ago; or suspended.
+    let (queued, sent_now, sent_before) = (None, Some((0, false)), Some((hour_ms, false)));
+    let suspended = Some((hour_ms, true));
+    for (number, (resolution, entry_is, reason, refusal, expected)) in [
+        (Stands, queued, lost, None, "AUTHORIZED RESOLVED RESOLVED"),
         (
             Stands,
-            false,
+            sent_now,
             lost,
-            Some(OwedRefusal::NotSuspended),
+            Some(OwedRefusal::InFlight),
             "REVERSING UNKNOWN SENT",
         ),
         (
             Stands,
-            true,
+            sent_before,
+            lost,
+            None,
+            "AUTHORIZED RESOLVED RESOLVED",
+        ),
+        (
+            Stands,
+            suspended,
             amount,
             Some(OwedRefusal::AmountDiffers),
             "REVERSING UNKNOWN SUSPENDED",
         ),
-        (Stands, true, lost, None, "AUTHORIZED RESOLVED RESOLVED"),
-        (Undone, true, amount, None, "REVERSED REVERSED RESOLVED"),
-        (Undone, false, lost, None, "REVERSED REVERSED RESOLVED"),
+        (
+            Stands,
+            suspended,
+            lost,
+            None,
+            "AUTHORIZED RESOLVED RESOLVED",
+        ),
+        (
+            Undone,
+            suspended,
+            amount,
+            None,
+            "REVERSED REVERSED RESOLVED",
+        ),
+        (Undone, sent_now, lost, None, "REVERSED REVERSED RESOLVED"),
         (
             NeverHappened,
-            false,
+            sent_now,
             lost,
             None,
             "REVERSED RESOLVED RESOLVED QUEUED",
@@ -264,9 +288,13 @@ async fn operators_end_a_debt_unless_the_books_would_differ() {
     .into_iter()
     .enumerate()
     {
-        let (_folder, machine, entry) = owing_for(&format!("resolve-{number}"), reason).await;
-        let mut entry = sent(&machine, entry, 0).await;
-        if is_suspended {
+        let (_folder, machine, mut entry) = owing_for(&format!("resolve-{number}"), reason).await;
+        if let Some((before_ms, _)) = entry_is {
+            let now = machine.clock.now().as_i64();
+            let after_ms = now - before_ms - entry.operation.deadline.as_i64();
+            entry = sent(&machine, entry, after_ms).await;
+        }
+        if let Some((_, true)) = entry_is {
             machine
                 .suspend(entry.clone(), SuspendReason::Refused, None)
                 .await;
