@@ -12,7 +12,7 @@
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
-//! - [`payment`]: what a payment is, without any I/O.
+//! - [`payment`]: what a payment is, without any I/O. [`ledger`]: accounts and journals, without any I/O.
 //! - [`shares`]: places that merchants and banks share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`stack`]: wipes what a computation on a card leaves there.
@@ -32,6 +32,7 @@ pub mod fault_points;
 pub mod flows;
 pub mod grpc;
 pub mod hosts;
+pub mod ledger;
 pub mod merchant_api;
 pub mod net;
 pub mod operations;

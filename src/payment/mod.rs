@@ -12,7 +12,7 @@
 //! - [`state`]: the states of a payment and the one function that moves between them.
 //! - [`operation`]: the states of one exchange with a host.
 //! - [`reason`]: why an operation completes or undoes another one.
-//! - [`adjustment`]: what an operation changes of its payment.
+//! - [`adjustment`]: what an operation changes of its payment. [`event_kind`]: what merchants see of that.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
@@ -21,6 +21,7 @@ pub mod adjustment;
 pub mod amounts;
 pub mod custody;
 pub mod decline;
+pub mod event_kind;
 pub mod ids;
 pub mod merchant;
 pub mod moment;

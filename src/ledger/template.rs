@@ -1,0 +1,293 @@
+//! Templates: which lines an event has. docs/ledger.md shows them as tables.
+
+use std::fmt;
+
+use super::account::{Account, AccountKind, FeeKind};
+use super::journal::{Journal, JournalError, Line};
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::ids::{HostId, MerchantId};
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Currency;
+use crate::payment::operation::OperationKind;
+use crate::payment::record::Operation;
+
+/// A template that moves one amount from one account to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Template {
+    /// A capture counts.
+    Capture,
+    /// A capture that counted was refused.
+    CaptureRefused,
+    /// A sale counts.
+    Sale,
+    /// A sale that counted was refused.
+    SaleRefused,
+    /// A sale is voided.
+    SaleVoided,
+    /// The void of a sale was refused.
+    SaleVoidRefused,
+    /// A refund counts.
+    Refund,
+    /// A refund that counted was refused.
+    RefundRefused,
+    /// The acquirer has settled a capture or a sale.
+    CaptureSettled,
+    /// The acquirer has settled a refund.
+    RefundSettled,
+    /// A part is held back.
+    Reserve,
+    /// What was held back is given back.
+    ReserveReleased,
+    /// A payout was ordered.
+    Payout,
+    /// The merchant's bank has credited a payout.
+    PayoutCredited,
+    /// The merchant's bank has returned a payout.
+    PayoutReturned,
+    /// The issuer took money back.
+    Chargeback,
+    /// The issuer gave it back.
+    ChargebackReversed,
+    /// The acquirer has deducted chargebacks from what it pays.
+    ChargebackSettled,
+}
+
+impl Template {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Capture,
+        Self::CaptureRefused,
+        Self::Sale,
+        Self::SaleRefused,
+        Self::SaleVoided,
+        Self::SaleVoidRefused,
+        Self::Refund,
+        Self::RefundRefused,
+        Self::CaptureSettled,
+        Self::RefundSettled,
+        Self::Reserve,
+        Self::ReserveReleased,
+        Self::Payout,
+        Self::PayoutCredited,
+        Self::PayoutReturned,
+        Self::Chargeback,
+        Self::ChargebackReversed,
+        Self::ChargebackSettled,
+    ];
+
+    /// Its name, the account that is debited and the one that is credited.
+    const fn row(self) -> (&'static str, AccountKind, AccountKind) {
+        use AccountKind as A;
+        match self {
+            Self::Capture => ("capture", A::Receivable, A::PayablePending),
+            Self::CaptureRefused => ("capture_refused", A::PayablePending, A::Receivable),
+            Self::Sale => ("sale", A::Receivable, A::PayablePending),
+            Self::SaleRefused => ("sale_refused", A::PayablePending, A::Receivable),
+            Self::SaleVoided => ("sale_voided", A::PayablePending, A::Receivable),
+            Self::SaleVoidRefused => ("sale_void_refused", A::Receivable, A::PayablePending),
+            Self::Refund => ("refund", A::PayablePending, A::Receivable),
+            Self::RefundRefused => ("refund_refused", A::Receivable, A::PayablePending),
+            Self::CaptureSettled => ("capture_settled", A::PayablePending, A::PayableAvailable),
+            Self::RefundSettled => ("refund_settled", A::PayableAvailable, A::PayablePending),
+            Self::Reserve => ("reserve", A::PayableAvailable, A::Reserve),
+            Self::ReserveReleased => ("reserve_released", A::Reserve, A::PayableAvailable),
+            Self::Payout => ("payout", A::PayableAvailable, A::InTransit),
+            Self::PayoutCredited => ("payout_credited", A::InTransit, A::Receivable),
+            Self::PayoutReturned => ("payout_returned", A::InTransit, A::PayableAvailable),
+            Self::Chargeback => ("chargeback", A::PayableAvailable, A::Chargebacks),
+            Self::ChargebackReversed => {
+                ("chargeback_reversed", A::Chargebacks, A::PayableAvailable)
+            }
+            Self::ChargebackSettled => ("chargeback_settled", A::Chargebacks, A::Receivable),
+        }
+    }
+
+    /// Its name in a journal's id.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What an operation of this kind posts where it adds `change` to the amounts of its payment, and how many
+    /// minor units: what counts from now on, or does not count any more. Nothing, while it is only pending.
+    ///
+    /// # Errors
+    /// When captures, refunds and disputes change together.
+    pub fn of(kind: OperationKind, change: &Amounts) -> Result<Option<(Self, i64)>, JournalError> {
+        let captured = change.captured_minor - change.captured_pending_minor;
+        let refunded = change.refunded_minor - change.refunded_pending_minor;
+        let template = match (
+            captured.signum(),
+            refunded.signum(),
+            change.disputed_minor.signum(),
+        ) {
+            (0, 0, 0) => return Ok(None),
+            (1, 0, 0) => match kind {
+                OperationKind::Sale => Self::Sale,
+                OperationKind::Void => Self::SaleVoidRefused,
+                _ => Self::Capture,
+            },
+            (-1, 0, 0) => match kind {
+                OperationKind::Sale => Self::SaleRefused,
+                OperationKind::Void => Self::SaleVoided,
+                _ => Self::CaptureRefused,
+            },
+            (0, 1, 0) => Self::Refund,
+            (0, -1, 0) => Self::RefundRefused,
+            (0, 0, 1) => Self::Chargeback,
+            (0, 0, -1) => Self::ChargebackReversed,
+            _ => return Err(JournalError::SeveralMovements),
+        };
+        let moved = captured + refunded + change.disputed_minor;
+        Ok(Some((template, moved.saturating_abs())))
+    }
+}
+
+/// What a journal is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    /// What caused it, for instance an operation: with the template's name the journal's id. No space in it.
+    pub source: String,
+    /// Whose money it is.
+    pub merchant_id: MerchantId,
+    /// The host that it is settled with.
+    pub host_id: HostId,
+    /// When.
+    pub at: UnixMillis,
+}
+
+impl Posting {
+    fn journal(
+        &self,
+        name: impl fmt::Display,
+        lines: impl IntoIterator<Item = (AccountKind, Currency, i64)>,
+    ) -> Result<Journal, JournalError> {
+        let lines = lines
+            .into_iter()
+            .map(|(kind, currency, amount_minor)| Line {
+                account: Account {
+                    kind,
+                    merchant_id: self.merchant_id,
+                    host_id: self.host_id,
+                },
+                currency,
+                amount_minor,
+            })
+            .collect();
+        Journal::new(format!("{}:{name}", self.source), self.at, lines)
+    }
+
+    /// Moves `amount_minor` minor units as the template says.
+    ///
+    /// # Errors
+    /// When the amount is not above 0.
+    pub fn movement(
+        &self,
+        template: Template,
+        currency: Currency,
+        amount_minor: i64,
+    ) -> Result<Journal, JournalError> {
+        if amount_minor <= 0 {
+            return Err(JournalError::Amount {
+                got_minor: amount_minor,
+            });
+        }
+        let (name, debit, credit) = template.row();
+        let lines = [
+            (debit, currency, amount_minor),
+            (credit, currency, -amount_minor),
+        ];
+        self.journal(name, lines)
+    }
+
+    /// Takes a fee from what is available: its parts, in minor units. A negative part is given back; parts of 0 are
+    /// left out.
+    ///
+    /// # Errors
+    /// When no part is left, or they sum to 0 or to more than 64 bits.
+    pub fn fee(
+        &self,
+        currency: Currency,
+        parts: &[(FeeKind, i64)],
+    ) -> Result<Journal, JournalError> {
+        let sum = parts
+            .iter()
+            .try_fold(0_i64, |sum, (_, minor)| sum.checked_add(*minor))
+            .ok_or(JournalError::Overflow { currency })?;
+        let parts = parts.iter().filter(|(_, minor)| *minor != 0);
+        let credits =
+            parts.map(|&(kind, minor)| (AccountKind::Fee(kind), currency, minor.saturating_neg()));
+        let debit = (AccountKind::PayableAvailable, currency, sum);
+        self.journal("fee", std::iter::once(debit).chain(credits))
+    }
+
+    /// Corrects an account by a signed amount: a debit where it is positive. The other side is the suspense
+    /// account.
+    ///
+    /// # Errors
+    /// When the amount is 0.
+    pub fn correction(
+        &self,
+        kind: AccountKind,
+        currency: Currency,
+        amount_minor: i64,
+    ) -> Result<Journal, JournalError> {
+        let other = (
+            AccountKind::Suspense,
+            currency,
+            amount_minor.saturating_neg(),
+        );
+        self.journal("correction", [(kind, currency, amount_minor), other])
+    }
+
+    /// Exchanges what the acquirer owes: it pays `into` for `from`, each an amount in minor units.
+    ///
+    /// # Errors
+    /// When an amount is not above 0.
+    pub fn exchange(
+        &self,
+        from: (Currency, i64),
+        into: (Currency, i64),
+    ) -> Result<Journal, JournalError> {
+        if let Some(got_minor) = [from.1, into.1].into_iter().find(|minor| *minor <= 0) {
+            return Err(JournalError::Amount { got_minor });
+        }
+        let exchange = |other| AccountKind::Exchange { other };
+        self.journal(
+            "exchange",
+            [
+                (exchange(into.0), from.0, from.1),
+                (AccountKind::Receivable, from.0, -from.1),
+                (AccountKind::Receivable, into.0, into.1),
+                (exchange(from.0), into.0, -into.1),
+            ],
+        )
+    }
+}
+
+/// The journal of what `operation` changes of a payment of `merchant_id`; none where no money moves.
+///
+/// # Errors
+/// When captures, refunds and disputes change together.
+pub fn journal_of(
+    merchant_id: MerchantId,
+    operation: &Operation,
+    adjustment: &Adjustment,
+) -> Result<Option<Journal>, JournalError> {
+    let moved = Template::of(operation.kind, &adjustment.change)?;
+    let Some((template, amount_minor)) = moved else {
+        return Ok(None);
+    };
+    let posting = Posting {
+        source: operation.id.to_string(),
+        merchant_id,
+        host_id: operation.host_id,
+        at: adjustment.at,
+    };
+    let currency = operation.amount.currency();
+    posting.movement(template, currency, amount_minor).map(Some)
+}
+
+#[cfg(test)]
+mod tests;

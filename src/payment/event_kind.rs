@@ -1,0 +1,80 @@
+//! The kinds of events, as merchants see them.
+
+use super::state::PaymentEvent;
+
+/// What kind of thing happened to a payment. The API has the same names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// It was authorized.
+    PaymentAuthorized,
+    /// It was declined.
+    PaymentDeclined,
+    /// It failed; no money moved.
+    PaymentFailed,
+    /// Its outcome is not known yet.
+    PaymentPending,
+    /// All of it or a part was captured.
+    PaymentCaptured,
+    /// It is being voided.
+    PaymentVoiding,
+    /// It was voided.
+    PaymentVoided,
+    /// It is being reversed.
+    PaymentReversing,
+    /// It was reversed.
+    PaymentReversed,
+    /// Its hold ended by itself.
+    PaymentExpired,
+    /// A capture is on its way.
+    CapturePending,
+    /// A capture was refused, or failed.
+    CaptureFailed,
+    /// A void was refused, or failed.
+    VoidFailed,
+}
+
+impl EventKind {
+    /// The kind of what happened. Each change of a payment that is recorded already is one event.
+    #[must_use]
+    pub fn of(event: &PaymentEvent) -> Self {
+        match event {
+            PaymentEvent::ActionRequired { .. }
+            | PaymentEvent::AuthorizationStarted
+            | PaymentEvent::OutcomeUnknown(_) => Self::PaymentPending,
+            PaymentEvent::Approved { .. } | PaymentEvent::FoundToStand { .. } => {
+                Self::PaymentAuthorized
+            }
+            PaymentEvent::Declined(_) | PaymentEvent::DeclinedLate(_) => Self::PaymentDeclined,
+            PaymentEvent::NotSent(_) => Self::PaymentFailed,
+            PaymentEvent::CaptureStarted => Self::CapturePending,
+            PaymentEvent::Captured => Self::PaymentCaptured,
+            PaymentEvent::CaptureRefused => Self::CaptureFailed,
+            PaymentEvent::VoidStarted => Self::PaymentVoiding,
+            PaymentEvent::VoidConfirmed => Self::PaymentVoided,
+            PaymentEvent::VoidRefused => Self::VoidFailed,
+            PaymentEvent::HoldExpired => Self::PaymentExpired,
+            PaymentEvent::ReversalStarted => Self::PaymentReversing,
+            PaymentEvent::ReversalConfirmed => Self::PaymentReversed,
+        }
+    }
+
+    /// The name that the store and the API use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PaymentAuthorized => "PAYMENT_AUTHORIZED",
+            Self::PaymentDeclined => "PAYMENT_DECLINED",
+            Self::PaymentFailed => "PAYMENT_FAILED",
+            Self::PaymentPending => "PAYMENT_PENDING",
+            Self::PaymentCaptured => "PAYMENT_CAPTURED",
+            Self::PaymentVoiding => "PAYMENT_VOIDING",
+            Self::PaymentVoided => "PAYMENT_VOIDED",
+            Self::PaymentReversing => "PAYMENT_REVERSING",
+            Self::PaymentReversed => "PAYMENT_REVERSED",
+            Self::PaymentExpired => "PAYMENT_EXPIRED",
+            Self::CapturePending => "CAPTURE_PENDING",
+            Self::CaptureFailed => "CAPTURE_FAILED",
+            Self::VoidFailed => "VOID_FAILED",
+        }
+    }
+}
