@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("edges", &["hosts", "store", "card", "certs"]),
     // A clock says a `UnixMillis`; the domain knows no clock (`PURE`, below).
     ("time", &["clock"]),
-    ("domain", &["payment"]),
+    ("domain", &["ledger", "payment"]),
     (
         "ground",
         &[
@@ -50,7 +50,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows within one layer: (from, to). None of them may have a way back.
-const WITHIN_A_LAYER: &[(&str, &str)] = &[("certs", "card")];
+const WITHIN_A_LAYER: &[(&str, &str)] = &[("certs", "card"), ("ledger", "payment")];
 
 /// The folder whose files are flows. A flow never uses another one.
 const FLOWS: &str = "flows";
@@ -92,7 +92,7 @@ const IMPURE: &[&str] = &[
     "std::env",
     "std::time",
 ];
-const PURE: &[&str] = &["payment"];
+const PURE: &[&str] = &["ledger", "payment"];
 
 /// `hosts/host.rs` is the module `hosts::host`; `lib.rs` is the crate's root.
 fn module_of(path: &Path) -> Vec<String> {

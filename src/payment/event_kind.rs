@@ -54,7 +54,9 @@ impl EventKind {
             PaymentEvent::VoidRefused => Self::VoidFailed,
             PaymentEvent::HoldExpired => Self::PaymentExpired,
             PaymentEvent::ReversalStarted => Self::PaymentReversing,
-            PaymentEvent::ReversalConfirmed => Self::PaymentReversed,
+            PaymentEvent::ReversalConfirmed | PaymentEvent::ReversalOwedAgain => {
+                Self::PaymentReversed
+            }
         }
     }
 

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use super::Store;
 use super::change::{Change, PaymentChange, Verdict};
 use super::error::StoreError;
+use super::tables::events::{ChangedPayment, event_row};
 use super::tables::idempotency::{answer, claim_row};
+use super::tables::journals::JournalRows;
 use super::tables::operations::{new_operation_row, owed_step_row, step_row};
 use super::tables::payments::{MovedPayment, adjusted_payment_row, new_payment_row};
 use super::tables::text_buffer::{Names, TextBuffer};
 use super::tables::used_envelopes::envelope_row;
 use super::writer::rows::{AdjustedRow, ChangeRows, Refusal, Request, StepRow, Written};
+use crate::ledger::template::journal_of;
+use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::record::{Operation, Payment};
 
@@ -123,10 +127,9 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
             expected,
             adjustment,
         }) => {
-            adjusted = Some(AdjustedRow {
-                values: adjusted_payment_row(texts, expected, adjustment, &names)?,
-                adjustment: adjustment.clone(),
-            });
+            adjusted = Some(adjusted_row(
+                texts, expected, adjustment, operation, &names,
+            )?);
         }
     }
     let step = match change.step {
@@ -165,6 +168,38 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         owed_step: owed_step.transpose()?,
         payment_id: names.payment_id,
         operation_id: names.operation_id,
+    })
+}
+
+/// An adjusted payment as rows, with its event and its journal: no caller can forget them.
+///
+/// # Errors
+/// When a value can't be written as JSON, or the adjustment makes no journal.
+fn adjusted_row(
+    texts: &mut TextBuffer,
+    expected: &Payment,
+    adjustment: &Adjustment,
+    operation: &Operation,
+    names: &Names,
+) -> Result<AdjustedRow, StoreError> {
+    let journal = journal_of(expected.merchant_id, operation, adjustment);
+    let journal = journal.map_err(|error| StoreError::Invalid {
+        expected: "a change of a payment that makes a journal",
+        got: error.to_string(),
+    })?;
+    let state = texts.json(&expected.state)?;
+    let values = adjusted_payment_row(expected, &state, adjustment, names);
+    let payment = ChangedPayment {
+        payment_id: &names.payment_id,
+        version: expected.version,
+        state,
+        amounts: &expected.amounts,
+    };
+    Ok(AdjustedRow {
+        values,
+        event: event_row(texts, payment, adjustment, &names.operation_id)?,
+        journal: journal.map(|journal| JournalRows::of(texts, &journal)),
+        adjustment: adjustment.clone(),
     })
 }
 

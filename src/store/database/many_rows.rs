@@ -1,5 +1,5 @@
 //! Statements that take many rows. The text is one for both databases, with three exceptions: how a
-//! parameter is written, comments with SQL for SQLite, and that SQLite takes several statements at once.
+//! parameter is written, comments with SQL for one of them, and that SQLite takes several statements at once.
 //!
 //! `QueryBuilder<Any>` writes `?`, which PostgreSQL refuses. So the texts are built here, once for each
 //! number of rows: with `$1, $2, …` for PostgreSQL and with `?` for SQLite. (On SQLite a number is a name,
@@ -22,11 +22,12 @@ use crate::random::HashMap;
 pub(in crate::store) struct ManyRows {
     /// Names it in the cache.
     pub(in crate::store) name: &'static str,
-    /// The text before the rows, with comments for SQLite ([`for_engine`]).
+    /// The text before the rows, with comments for one database ([`for_engine`]); `{rows}` is how many rows there
+    /// are.
     pub(in crate::store) before: &'static str,
-    /// One row: each `?` is the next parameter.
+    /// One row: each `?` is the next parameter, `#` the row's number, from 0.
     pub(in crate::store) row: &'static str,
-    /// The text after the rows, with comments for SQLite.
+    /// The text after the rows, as the one before them.
     pub(in crate::store) after: &'static str,
     /// The clause that returns the written rows; empty when no caller asks for them.
     pub(in crate::store) returning: &'static str,
@@ -39,9 +40,9 @@ const SIZES: [usize; 26] = [
 ];
 
 /// The statements that the writer's connection keeps prepared: for each size eight statements, four of them
-/// also with RETURNING, three that only guarded payments need, and nine texts of several statements; and
-/// some others.
-pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 24 + 40;
+/// also with RETURNING, three that only guarded payments need, three of events and journals, and nine texts of
+/// several statements; and some others.
+pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 27 + 40;
 
 /// The texts built so far.
 #[derive(Debug)]
@@ -198,23 +199,26 @@ pub(in crate::store) fn rows_per_statement(rows: usize) -> usize {
 }
 
 fn many_rows_text(engine: Engine, statement: &ManyRows, rows: usize, returning: bool) -> String {
-    let mut text = for_engine(engine, statement.before);
+    let around = |text| for_engine(engine, text).replace("{rows}", &rows.to_string());
+    let mut text = around(statement.before);
     let mut number = 0_usize;
     for row in 0..rows {
         if row > 0 {
             text.push_str(", ");
         }
         for character in statement.row.chars() {
-            if character == '?' && engine == Engine::Postgres {
-                number += 1;
-                // Writing to a String can't fail.
-                let _ = write!(text, "${number}");
-            } else {
-                text.push(character);
-            }
+            // Writing to a String can't fail.
+            let _ = match character {
+                '?' if engine == Engine::Postgres => {
+                    number += 1;
+                    write!(text, "${number}")
+                }
+                '#' => write!(text, "{row}"),
+                _ => text.write_char(character),
+            };
         }
     }
-    text.push_str(&for_engine(engine, statement.after));
+    text.push_str(&around(statement.after));
     if returning {
         text.push_str(statement.returning);
     }
@@ -230,15 +234,16 @@ mod tests {
         let statement = ManyRows {
             name: "x",
             before: "INSERT INTO t (a, b, c) VALUES ",
-            row: "(?, ?, 0)",
-            after: " ON CONFLICT DO NOTHING",
+            row: "(?, ?, #)",
+            after: " ON CONFLICT DO NOTHING /* {rows} */",
             returning: " RETURNING a",
         };
         for (engine, rows) in [
-            (Engine::Postgres, "($1, $2, 0), ($3, $4, 0)"),
-            (Engine::Sqlite, "(?, ?, 0), (?, ?, 0)"),
+            (Engine::Postgres, "($1, $2, 0), ($3, $4, 1)"),
+            (Engine::Sqlite, "(?, ?, 0), (?, ?, 1)"),
         ] {
-            let without = format!("INSERT INTO t (a, b, c) VALUES {rows} ON CONFLICT DO NOTHING");
+            let without =
+                format!("INSERT INTO t (a, b, c) VALUES {rows} ON CONFLICT DO NOTHING /* 2 */");
             let text = |returning| many_rows_text(engine, &statement, 2, returning);
             assert_eq!(text(false), without);
             assert_eq!(text(true), format!("{without} RETURNING a"));

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "payments",
@@ -58,10 +58,15 @@ const MIGRATIONS: [Migration; 6] = [
         name: "reasons",
         text: include_str!("../../../migrations/0006_reasons.sql"),
     },
+    Migration {
+        version: 7,
+        name: "ledger",
+        text: include_str!("../../../migrations/0007_ledger.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 6;
+pub(in crate::store) const NEEDED: i64 = 7;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

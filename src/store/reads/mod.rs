@@ -1,7 +1,8 @@
-//! Reads payments, their operations, what is owed, and what merchants were told. The functions that read other tables
-//! stand with their tables; these stand apart, because the writer uses the rows of these tables.
+//! Reads payments, their operations, what is owed, what merchants were told, and the ledger. The functions that read
+//! other tables stand with their tables; these stand apart, because the writer uses the rows of these tables.
 
 mod answers;
+pub mod ledger;
 pub mod operations;
 pub mod owed;
 mod payments;

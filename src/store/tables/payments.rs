@@ -177,18 +177,18 @@ pub(in crate::store) fn new_payment_row(
 }
 
 /// A row of [`ADJUSTED_PAYMENTS`], or of [`AUTHORIZED_PAYMENTS`] where that is enough: `expected` is the
-/// payment after `adjustment`.
+/// payment after `adjustment`, `state` its state as JSON.
 pub(in crate::store) fn adjusted_payment_row(
-    texts: &mut TextBuffer,
     expected: &Payment,
+    state: &Arc<str>,
     adjustment: &Adjustment,
     names: &Names,
-) -> Result<Vec<Value>, StoreError> {
+) -> Vec<Value> {
     let mut row = vec![
         (&names.payment_id).into(),
         expected.version.into(),
         Value::Static(expected.state.name()),
-        texts.json(&expected.state)?.into(),
+        state.into(),
         adjustment.at.as_i64().into(),
         custody_until(adjustment.custody),
     ];
@@ -197,7 +197,7 @@ pub(in crate::store) fn adjusted_payment_row(
     } else {
         row.extend(amounts_row(&adjustment.change));
     }
-    Ok(row)
+    row
 }
 
 /// A row of [`GUARDED_PAYMENTS`].

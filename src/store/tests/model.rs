@@ -11,24 +11,30 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use sqlx::any::AnyRow;
 
 use super::make::{
     COMMITTED, Intent, METHOD, NOW, Outcome, approval, approved, claim, declined, intent,
     operation_at, unknown,
 };
 use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, PASS, store_on_a_wire};
+use crate::ledger::journal::Journal;
+use crate::ledger::template::journal_of;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::FailureReason;
+use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{MerchantId, OperationId};
+use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::PaymentEvent;
+use crate::payment::state::{PaymentEvent, PaymentState};
 use crate::store::Store;
 use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
 use crate::store::records::{ListOrder, PaymentFilter};
+use crate::store::tables::columns::{Columns, first_integer};
 use crate::store::testing::{TestDatabase, unique};
 
 #[derive(Debug, Clone)]
@@ -86,6 +92,8 @@ struct Recorded {
     /// Payment and operation as the merchant was told.
     told: Option<(Payment, Operation)>,
     captures: Vec<Capture>,
+    /// Every adjustment of it, and the operation that made it. Some came at once, in an unknown order.
+    adjusted: Vec<(Operation, Adjustment)>,
 }
 
 struct Model {
@@ -96,6 +104,8 @@ struct Model {
     reversals: BTreeSet<OperationId>,
     /// By their requests, what came of captures.
     capture_answers: BTreeMap<String, Option<(Payment, Operation)>>,
+    /// The position before its first event: another history has that one.
+    last_position: i64,
 }
 
 /// The nodes of one database; on SQLite there is one.
@@ -166,6 +176,7 @@ impl Model {
                 intent,
                 told: None,
                 captures: Vec::new(),
+                adjusted: Vec::new(),
             };
             self.requests.push((key, recorded));
             self.envelopes.extend(envelope);
@@ -196,6 +207,8 @@ impl Model {
                 .extend(outcome.reversal.and_then(|reversal| reversal.original_id));
             recorded.payment = outcome.payment.clone();
             recorded.told = Some((outcome.payment, outcome.operation.clone()));
+            let adjusted = (outcome.operation.clone(), outcome.adjustment.clone());
+            recorded.adjusted.push(adjusted);
         }
         let (payment, operation) = recorded.told.as_ref().unwrap();
         for verdict in verdicts {
@@ -282,6 +295,8 @@ impl Model {
                 recorded.payment = *adjustment
                     .apply(Box::new(recorded.payment.clone()))
                     .expect("no more is taken than was held");
+                let operation = capture.operation.clone();
+                recorded.adjusted.push((operation, adjustment));
                 recorded.captures.push(capture);
             } else {
                 assert!([Verdict::RequestTaken, Verdict::PaymentRefused].contains(&verdict));
@@ -346,6 +361,8 @@ impl Model {
                 }
             }
             let winner = winner.expect("one of them is recorded");
+            let adjusted = (*operation.clone(), winner.clone());
+            recorded.adjusted.push(adjusted);
             let version = payment.version;
             let answer = Some((*payment.clone(), *operation));
             self.capture_answers.insert(request_id.clone(), answer);
@@ -386,6 +403,7 @@ impl Model {
         let mut payments: Vec<Payment> = payments.collect();
         payments.sort_by_key(|payment| payment.id);
         assert_eq!(page.items, payments);
+        self.compare_events(store).await;
         let owed = store.owed().await;
         let owed: BTreeSet<_> = owed.into_iter().filter_map(|it| it.original_id).collect();
         assert!(self.reversals.is_subset(&owed));
@@ -400,6 +418,94 @@ impl Model {
             );
         }
     }
+}
+
+impl Model {
+    /// Each adjustment is one event, at a position of its own, and none is lost; a journal stands at its event.
+    async fn compare_events(&self, store: &Store) {
+        let (events, next) = events_after(store, self.last_position).await;
+        let positions: Vec<i64> = events.iter().map(|event| event.position).collect();
+        let expected: Vec<i64> = (self.last_position + 1..next).collect();
+        assert_eq!(positions, expected, "no gap, no repeat");
+        let mut journals = store
+            .journals_after(self.last_position, 1000)
+            .await
+            .unwrap();
+        for (_, recorded) in &self.requests {
+            let mut payment = recorded.intent.payment.clone();
+            let mut adjusted = recorded.adjusted.clone();
+            let id = payment.id.to_string();
+            for event in events.iter().filter(|event| event.payment_id == id) {
+                let caused = adjusted.iter().position(|(operation, adjustment)| {
+                    event.operation_id == operation.id.to_string()
+                        && event.kind == EventKind::of(&adjustment.event).name()
+                });
+                let caused = caused.expect("an event of an adjustment that has none yet");
+                let (operation, adjustment) = adjusted.swap_remove(caused);
+                payment = *adjustment.apply(Box::new(payment)).unwrap();
+                let now = (&event.state, event.amounts, event.sequence, event.at);
+                let after = (
+                    &payment.state,
+                    payment.amounts,
+                    payment.version,
+                    payment.updated_at,
+                );
+                assert_eq!(now, after, "the payment as it was right after");
+                let expected = journal_of(self.merchant, &operation, &adjustment).unwrap();
+                let kept = journals.iter().position(|it| it.position == event.position);
+                let kept = kept.map(|index| journals.remove(index));
+                let made = kept.map(|it| {
+                    let journal = Journal::new(it.id, it.at, it.lines).unwrap();
+                    assert_eq!(it.content_hash, journal.content_hash());
+                    journal
+                });
+                assert_eq!(made, expected);
+            }
+            assert_eq!(adjusted, [], "each adjustment has its event");
+            assert_eq!(payment, recorded.payment);
+        }
+        assert_eq!(journals, [], "no journal without its event");
+        let ours = self.requests.iter().map(|(_, it)| it.adjusted.len());
+        assert_eq!(
+            events.len(),
+            ours.sum::<usize>(),
+            "no event of anything else"
+        );
+    }
+}
+
+struct Event {
+    position: i64,
+    payment_id: String,
+    sequence: i64,
+    kind: String,
+    at: UnixMillis,
+    operation_id: String,
+    state: PaymentState,
+    amounts: Amounts,
+}
+
+/// The events after a position, and the position that is taken next.
+async fn events_after(store: &Store, position: i64) -> (Vec<Event>, i64) {
+    let text = "SELECT * FROM events WHERE stream = 0 AND position > $1 ORDER BY position";
+    let rows = store.read(text, &[position.into()]).await.unwrap();
+    let event = |row: &AnyRow| {
+        let columns = Columns::named(row, "events", String::new());
+        let text = |name| columns.text(name).unwrap().to_owned();
+        Event {
+            position: columns.integer("position").unwrap(),
+            payment_id: text("payment_id"),
+            sequence: columns.integer("payment_sequence").unwrap(),
+            kind: text("kind"),
+            at: columns.moment("at_ms").unwrap(),
+            operation_id: text("operation_id"),
+            state: columns.json("state_detail").unwrap(),
+            amounts: columns.json("amounts").unwrap(),
+        }
+    };
+    let next = store.read("SELECT next FROM positions WHERE stream = 0", &[]);
+    let next = first_integer(&next.await.unwrap()[0], "positions", "next", "0").unwrap();
+    (rows.iter().map(event).collect(), next)
 }
 
 /// A capture takes its amount before it is known whether it counts.
@@ -473,7 +579,9 @@ fn check(nodes: impl Future<Output = (TestDatabase, Nodes)>) {
     });
     let result = runner.run(&steps(), |steps| {
         runtime.block_on(async {
+            let (_, next) = events_after(nodes.first(), i64::MAX).await;
             let mut model = Model {
+                last_position: next - 1,
                 merchant: format!("shop-{}", unique()).parse().unwrap(),
                 requests: Vec::new(),
                 envelopes: BTreeSet::new(),

@@ -3,9 +3,10 @@
 //!
 //! - `rows`: what callers want written, as values, and what they are told.
 //! - `queue`: the requests that wait; `batch`: those of one transaction.
-//! - `transaction`: the statements of a batch, in which order they run.
+//! - `transaction`: the statements of a batch, in which order they run; `positions`: what it writes last.
 
 pub(in crate::store) mod batch;
+mod positions;
 pub(in crate::store) mod queue;
 pub(in crate::store) mod rows;
 pub(in crate::store) mod transaction;

@@ -11,6 +11,7 @@ use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::tables::idempotency::CLAIMS;
+use crate::store::tables::journals::JournalRows;
 use crate::store::tables::operations::{NEW_OPERATIONS, OWED_STEPS, STEPS};
 use crate::store::tables::payments::{
     ADJUSTED_PAYMENTS, AUTHORIZED_PAYMENTS, MovedPayment, NEW_PAYMENTS,
@@ -49,6 +50,10 @@ pub(in crate::store) struct AdjustedRow {
     pub(in crate::store) values: Vec<Value>,
     /// The adjustment, for a payment that something else has changed.
     pub(in crate::store) adjustment: Adjustment,
+    /// The row of its event, for a payment that nothing else has changed.
+    pub(in crate::store) event: Vec<Value>,
+    /// The money that it moves.
+    pub(in crate::store) journal: Option<JournalRows>,
 }
 
 /// An operation that goes on.

@@ -1,6 +1,6 @@
 //! One transaction for a batch: multi-row statements in the order of [`PARTS`], which is the same on every
 //! node, so that two nodes rarely wait for each other. On PostgreSQL each statement's rows are sorted by
-//! their key, for the same reason.
+//! their key, for the same reason. What takes a position comes last ([`super::positions`]).
 //!
 //! After an error nothing is committed. So a failed statement need not undo its own rows (OR FAIL), and
 //! SQLite need not keep a copy of each page that it changes. (It still does where a foreign key is
@@ -13,6 +13,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::batch::Batch;
+use super::positions::take_positions;
 use super::rows::{ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, Written};
 use crate::payment::adjustment::Adjustment;
 use crate::random::{HashMap, HashSet};
@@ -115,21 +116,35 @@ impl Writing<'_, '_> {
             .collect();
         match mode {
             WriteMode::Optimistic => self.optimistic(&changes).await?,
-            WriteMode::Checked => self.checked(changes).await?,
+            WriteMode::Checked => self.checked(changes.clone()).await?,
         }
-        let mut results = Vec::with_capacity(requests.len());
+        // Nothing will be committed then.
+        if !self.left_out.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ran = Vec::new();
         for queued in requests {
-            results.push(match &queued.request {
-                Request::Change(rows) => {
-                    Written::Committed(self.moved.remove(&rows.payment_id).map(Box::new))
-                }
-                Request::Statements(them) => {
-                    let ran = self.transaction.run(&them.statements).await;
-                    Written::Ran(ran.map_err(|error| fault(self.engine, &error))?)
-                }
-            });
+            if let Request::Statements(them) = &queued.request {
+                let results = self.transaction.run(&them.statements).await;
+                ran.push(results.map_err(|error| fault(self.engine, &error))?);
+            }
         }
-        Ok(results)
+        take_positions(
+            self.engine,
+            self.transaction,
+            self.texts,
+            &changes,
+            &self.moved,
+        )
+        .await?;
+        let mut ran = ran.into_iter();
+        let written = |queued: &Queued| match &queued.request {
+            Request::Change(rows) => {
+                Written::Committed(self.moved.remove(&rows.payment_id).map(Box::new))
+            }
+            Request::Statements(_) => Written::Ran(ran.next().unwrap_or_default()),
+        };
+        Ok(requests.iter().map(written).collect())
     }
 
     /// No statement writes more rows than it was given, so if the sum is as expected each part is. That

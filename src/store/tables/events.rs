@@ -1,0 +1,57 @@
+//! Events: one row for each change of a payment that its merchant can see, in the order of the commits.
+
+use std::sync::Arc;
+
+use super::text_buffer::TextBuffer;
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::event_kind::EventKind;
+use crate::store::database::many_rows::ManyRows;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+
+/// Takes as many positions as there are rows, and writes the rows at them, in their order: in one round trip to
+/// the database, for until its COMMIT no other writer gets a position.
+pub(in crate::store) const EVENTS: ManyRows = ManyRows {
+    name: "events",
+    before: "/*SQLITE UPDATE positions SET next = next + {rows} WHERE stream = 0; WITH */\
+        /*POSTGRES WITH taken AS (UPDATE positions SET next = next + {rows} WHERE stream = 0 \
+        RETURNING next), */\
+        new (number, payment_id, payment_sequence, kind, at_ms, operation_id, state_detail, amounts) \
+        AS (VALUES ",
+    row: "(#, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), \
+        CAST(? AS TEXT), CAST(? AS TEXT))",
+    after: ") INSERT INTO events (stream, position, payment_id, payment_sequence, kind, at_ms, operation_id, \
+        state_detail, amounts) \
+        SELECT 0, taken.next - {rows} + new.number, new.payment_id, new.payment_sequence, new.kind, \
+        new.at_ms, new.operation_id, new.state_detail, new.amounts FROM new CROSS JOIN \
+        /*SQLITE positions AS taken WHERE taken.stream = 0*//*POSTGRES taken*/",
+    returning: "",
+};
+
+/// A payment after a change.
+pub(in crate::store) struct ChangedPayment<'a> {
+    pub(in crate::store) payment_id: &'a Arc<str>,
+    pub(in crate::store) version: i64,
+    /// Its state, as JSON.
+    pub(in crate::store) state: Arc<str>,
+    pub(in crate::store) amounts: &'a Amounts,
+}
+
+/// A row of [`EVENTS`]: what `adjustment` made of a payment.
+pub(in crate::store) fn event_row(
+    texts: &mut TextBuffer,
+    payment: ChangedPayment<'_>,
+    adjustment: &Adjustment,
+    operation_id: &Arc<str>,
+) -> Result<Vec<Value>, StoreError> {
+    Ok(vec![
+        payment.payment_id.into(),
+        payment.version.into(),
+        Value::Static(EventKind::of(&adjustment.event).name()),
+        adjustment.at.as_i64().into(),
+        operation_id.into(),
+        payment.state.into(),
+        texts.json(payment.amounts)?.into(),
+    ])
+}
