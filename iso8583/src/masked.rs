@@ -90,6 +90,23 @@ pub fn masked_hex(dialect: &Dialect, bytes: &[u8]) -> String {
         .collect()
 }
 
+/// Whether people may see a field as it is: the message can be read to its end, the dialect shows the field, and it
+/// holds no seven digits in a row of what looks like a PAN in another field.
+///
+/// It may look like a PAN itself: a reference of twelve digits does so one time in ten.
+#[must_use]
+pub fn is_shown(message: &Message<'_>, de: u8) -> bool {
+    let is_clear = |content: Content<'_>| content.spec.shown == Shown::Clear;
+    if !message.is_whole || !message.content(de).is_some_and(is_clear) {
+        return false;
+    }
+    let parts = pan_parts(&digits_of(message, |other| other != de), |_| {});
+    let own = digits_of(message, |other| other == de);
+    !rows(&own)
+        .flat_map(|row| row.windows(PART_DIGITS))
+        .any(|part| parts.contains(&values(part)))
+}
+
 /// Marks the halves of bytes that people may see.
 fn mark_visible(message: &Message<'_>, visible: &mut [bool]) {
     let mut show = |nibbles: Range<usize>| {
@@ -145,10 +162,10 @@ struct Digit {
     nibbles: Range<usize>,
 }
 
-/// The digits of all fields that are text, in order; `None` for whatever ends a row of them.
-fn digits_of(message: &Message<'_>) -> Vec<Option<Digit>> {
+/// The digits of these fields that are text, in order; `None` for whatever ends a row of them.
+fn digits_of(message: &Message<'_>, of: impl Fn(u8) -> bool) -> Vec<Option<Digit>> {
     let mut digits = Vec::new();
-    for de in message.iter_des() {
+    for de in message.iter_des().filter(|de| of(*de)) {
         let (Some(content), Some(range)) = (message.content(de), message.content_range(de)) else {
             continue;
         };
@@ -177,10 +194,36 @@ fn digits_of(message: &Message<'_>) -> Vec<Option<Digit>> {
     digits
 }
 
+/// The rows of digits.
+fn rows(digits: &[Option<Digit>]) -> impl Iterator<Item = &[Option<Digit>]> {
+    digits.split(Option::is_none)
+}
+
+fn values(row: &[Option<Digit>]) -> Vec<u8> {
+    row.iter().flatten().map(|digit| digit.value).collect()
+}
+
+/// The parts of what looks like a PAN, of which `found` is told.
+fn pan_parts(
+    digits: &[Option<Digit>],
+    mut found: impl FnMut(&[Option<Digit>]),
+) -> BTreeSet<Vec<u8>> {
+    let mut parts = BTreeSet::new();
+    for row in rows(digits) {
+        for pan in STRAY_PAN_DIGITS.flat_map(|length| row.windows(length)) {
+            let pan_values = values(pan);
+            if is_like_a_pan(&pan_values) {
+                found(pan);
+                parts.extend(pan_values.windows(PART_DIGITS).map(<[u8]>::to_vec));
+            }
+        }
+    }
+    parts
+}
+
 /// Hides what looks like a PAN, wherever it is, and its parts.
 fn hide_stray_pans(message: &Message<'_>, visible: &mut [bool]) {
-    let digits = digits_of(message);
-    let rows = || digits.split(Option::is_none);
+    let digits = digits_of(message, |_| true);
     let mut hide = |row: &[Option<Digit>]| {
         for digit in row.iter().flatten() {
             if let Some(hidden) = visible.get_mut(digit.nibbles.clone()) {
@@ -188,20 +231,8 @@ fn hide_stray_pans(message: &Message<'_>, visible: &mut [bool]) {
             }
         }
     };
-    let values = |row: &[Option<Digit>]| -> Vec<u8> {
-        row.iter().flatten().map(|digit| digit.value).collect()
-    };
-    let mut parts = BTreeSet::new();
-    for row in rows() {
-        for pan in STRAY_PAN_DIGITS.flat_map(|length| row.windows(length)) {
-            let pan_values = values(pan);
-            if is_like_a_pan(&pan_values) {
-                hide(pan);
-                parts.extend(pan_values.windows(PART_DIGITS).map(<[u8]>::to_vec));
-            }
-        }
-    }
-    for part in rows().flat_map(|row| row.windows(PART_DIGITS)) {
+    let parts = pan_parts(&digits, &mut hide);
+    for part in rows(&digits).flat_map(|row| row.windows(PART_DIGITS)) {
         if parts.contains(&values(part)) {
             hide(part);
         }

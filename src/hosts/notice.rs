@@ -50,6 +50,8 @@ pub struct Quarantined {
     pub stan: Option<Stan>,
     /// DE 37, where there is a valid one.
     pub rrn: Option<Rrn>,
+    /// Whether people may see DE 37: it may hold a part of a PAN.
+    pub shows_rrn: bool,
     /// DE 39, where there is a valid one.
     pub response_code: Option<ResponseCode>,
     /// DE 38; empty when there is none.
@@ -60,6 +62,14 @@ pub struct Quarantined {
     pub masked: String,
     /// When it came.
     pub at: UnixMillis,
+}
+
+impl Quarantined {
+    /// DE 37, where people may see it.
+    #[must_use]
+    pub fn shown_rrn(&self) -> Option<Rrn> {
+        self.rrn.filter(|_| self.shows_rrn)
+    }
 }
 
 /// Why a message is in the quarantine.

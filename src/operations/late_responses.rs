@@ -208,6 +208,7 @@ impl Operations {
         quarantined: Quarantined,
         random: [u8; 10],
     ) -> Result<(), StoreError> {
+        let shown_rrn = quarantined.shown_rrn();
         let Quarantined {
             host_id,
             line: _,
@@ -215,6 +216,7 @@ impl Operations {
             mti,
             stan,
             rrn,
+            shows_rrn: _,
             response_code,
             approval_code,
             key,
@@ -227,7 +229,7 @@ impl Operations {
             reason: reason.to_string(),
             mti: mti.unwrap_or_default(),
             stan,
-            rrn,
+            rrn: shown_rrn,
             response_code,
             message: masked,
             received_at: at,

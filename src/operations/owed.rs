@@ -20,7 +20,7 @@ use crate::payment::merchant::Merchant;
 use crate::payment::operation::{OperationKind, SuspendReason};
 use crate::random::HashSet;
 use crate::store::error::StoreError;
-use crate::store::reads::owed::OwedEntry;
+use crate::store::reads::owed::{OwedCount, OwedEntry};
 
 use super::begin::BANK_WITHIN;
 use super::machine::Operations;
@@ -52,6 +52,16 @@ struct OwedQueue {
 }
 
 impl OwedQueue {
+    fn new(host_id: HostId, repeats: Repeats) -> Self {
+        Self {
+            host_id,
+            repeats,
+            in_hand: Mutex::default(),
+            left: Notify::new(),
+            window: Semaphore::new(repeats.window),
+        }
+    }
+
     fn in_hand(&self) -> MutexGuard<'_, HashSet<OperationId>> {
         // A panic elsewhere leaves a set that is still a set.
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
@@ -120,13 +130,7 @@ impl Operations {
                 continue;
             };
             let sender = Sender {
-                queue: Arc::new(OwedQueue {
-                    host_id,
-                    repeats,
-                    in_hand: Mutex::default(),
-                    left: Notify::new(),
-                    window: Semaphore::new(repeats.window),
-                }),
+                queue: Arc::new(OwedQueue::new(host_id, repeats)),
                 pace: Pace::new(repeats.per_second),
                 merchants: BTreeMap::new(),
                 owing: Vec::new(),
@@ -147,12 +151,7 @@ impl Operations {
     async fn send_owed_to_host<T>(self: Arc<Self>, mut sender: Sender, _until_drained: T) {
         let queue = Arc::clone(&sender.queue);
         while !self.sending.is_cancelled() {
-            // A panic ends this page alone.
-            let page = AssertUnwindSafe(self.send_page(&mut sender)).catch_unwind();
-            if page.await.is_err() {
-                tracing::error!(host.id = %queue.host_id, "The sender of what is owed panicked; it goes on");
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+            panics_alone(queue.host_id, self.send_page(&mut sender)).await;
         }
         while !queue.in_hand().is_empty() {
             queue.left.notified().await;
@@ -308,20 +307,7 @@ impl Operations {
     async fn report_owed(self: Arc<Self>) {
         while !self.sending.is_cancelled() {
             match self.store.count_owed().await {
-                Ok(counts) => {
-                    let now = self.clock.now().as_i64();
-                    for count in counts {
-                        let oldest_s = (now - count.oldest.as_i64()) / 1000;
-                        let (owed, suspended) = (count.owed, count.suspended);
-                        if self.repeats(count.host_id).is_none() {
-                            tracing::error!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and nobody sends them: the configuration has no such host, or its profile no reversal");
-                        } else if suspended > 0 {
-                            tracing::warn!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and an operator has to look at some");
-                        } else {
-                            tracing::info!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank");
-                        }
-                    }
-                }
+                Ok(counts) => self.log_owed(&counts),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "What is owed can't be counted");
@@ -333,4 +319,30 @@ impl Operations {
             }
         }
     }
+
+    fn log_owed(&self, counts: &[OwedCount]) {
+        let now = self.clock.now().as_i64();
+        for count in counts {
+            let oldest_s = (now - count.oldest.as_i64()) / 1000;
+            let (owed, suspended) = (count.owed, count.suspended);
+            if self.repeats(count.host_id).is_none() {
+                tracing::error!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and nobody sends them: the configuration has no such host, or its profile no reversal");
+            } else if suspended > 0 {
+                tracing::warn!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and an operator has to look at some");
+            } else {
+                tracing::info!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank");
+            }
+        }
+    }
 }
+
+/// A panic ends a page alone.
+async fn panics_alone(host_id: HostId, page: impl Future<Output = ()>) {
+    if AssertUnwindSafe(page).catch_unwind().await.is_err() {
+        tracing::error!(host.id = %host_id, "The sender of what is owed panicked; it goes on");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::attempt::Beside;
 use super::call::OperationError;
 use super::card_custody;
 use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
@@ -16,11 +17,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::definition::Repeats;
 use crate::hosts::notice::HostNotice;
+use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::bank::Bank;
 use crate::net::Net;
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::{Approval, ResponseCode};
+use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -33,6 +36,7 @@ use crate::random::Random;
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
 use crate::store::numbers::Numbers;
+use crate::store::reads::owed::OwedEntry;
 
 /// The smallest flow: it plans what it is told, and an answer means what it says.
 pub(super) struct Holding;
@@ -230,10 +234,14 @@ impl Drop for Folder {
 
 /// The lines to a bank, and what they report.
 pub(super) fn hosts_of(bank: &Bank) -> (Hosts, mpsc::Receiver<HostNotice>) {
+    hosts_of_profile(bank.profile())
+}
+
+fn hosts_of_profile(profile: HostProfile) -> (Hosts, mpsc::Receiver<HostNotice>) {
     let (notices, noticed) = mpsc::channel(8);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let hosts = Hosts::start(
-        vec![bank.profile()],
+        vec![profile],
         None,
         Net::SYSTEM,
         clock,
@@ -241,6 +249,15 @@ pub(super) fn hosts_of(bank: &Bank) -> (Hosts, mpsc::Receiver<HostNotice>) {
         notices,
     );
     (hosts.unwrap(), noticed)
+}
+
+/// The lines to a bank that is not there, whose messages are repeated as `change` says.
+pub(super) fn hosts_where(bank: &Bank, change: impl Fn(&mut Repeats)) -> Hosts {
+    let mut profile = bank.profile();
+    for message in profile.messages.iter_mut() {
+        change(&mut message.repeats);
+    }
+    hosts_of_profile(profile).0
 }
 
 /// The lines to a bank that is not there.
@@ -300,4 +317,53 @@ pub(super) async fn decide(
     let decided: Result<Outcome, OperationError<Refused>> =
         machine.decide(&Holding, records, None, exchange).await;
     decided.unwrap()
+}
+
+/// A machine with a payment whose outcome is not known, and the reversal that is owed.
+pub(super) async fn owing(name: &str) -> (Folder, Operations, OwedEntry) {
+    owing_for(name, UnknownReason::NoAnswerInTime).await
+}
+
+pub(super) async fn owing_for(
+    name: &str,
+    reason: UnknownReason,
+) -> (Folder, Operations, OwedEntry) {
+    let bank = Bank::start().await;
+    owing_at(name, only_hosts_of(&bank), reason).await
+}
+
+pub(super) async fn owing_at(
+    name: &str,
+    hosts: Hosts,
+    reason: UnknownReason,
+) -> (Folder, Operations, OwedEntry) {
+    let folder = Folder::new(name).await;
+    let machine = folder.machine_of(hosts).await;
+    machine
+        .store
+        .insert_merchant(&samples::merchant())
+        .await
+        .unwrap();
+    let (payment, original) = intended(&machine).await;
+    let unknown = Exchange::Unknown(reason);
+    let outcome = decide(&machine, (payment, original.clone()), &unknown).await;
+    machine.record(&outcome).await.unwrap();
+    let owed = machine.store.operations_about(&original).await.unwrap();
+    let entry = machine.store.owed_entry(owed[0].id).await.unwrap().unwrap();
+    (folder, machine, entry)
+}
+
+/// The entry after an attempt, which began `after_ms` after the original's deadline.
+pub(super) async fn sent(machine: &Operations, entry: OwedEntry, after_ms: i64) -> OwedEntry {
+    let flow = machine.flows.owed(entry.operation.kind).unwrap();
+    let beside = Beside {
+        payment: flow.begun(&entry.payment),
+        ..Beside::default()
+    };
+    let asked_at = entry.operation.deadline.plus_ms(after_ms);
+    let step = machine.step(&entry, OperationEvent::Sent, beside, |operation| {
+        operation.attempts.count = 1;
+        operation.attempts.last_at = Some(asked_at);
+    });
+    machine.record_step(entry, step).await.unwrap()
 }

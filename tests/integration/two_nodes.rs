@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
+use bank_sim::control::pb::{self as banks, fault::What};
 use payswitch::grpc::client;
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
@@ -17,7 +19,11 @@ use crate::unknown_outcomes::{found, operations_of, reversed};
 
 /// Twelve seconds until a node is dead, and the time to send what it owed.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
-const OWED: usize = 120;
+/// What the paused node has sent, and what the bank does not take from it.
+const ACKNOWLEDGED: usize = 5;
+const TAKEN: usize = 115;
+/// Of these the bank hears no reversal, at first.
+const UNHEARD_MINOR: i64 = 1350;
 
 /// A second gateway on the database, banks and keys of a stand, in a process of its own.
 struct SecondNode {
@@ -106,29 +112,49 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         let mut through_second = second.payments(&switch).await;
         // It knows the merchant from then on.
         authorize(&mut through_second, pay_with("pm_test_visa", 1250, "EUR")).await;
-        let waiting: Vec<_> = (0..OWED)
-            .map(|_| {
-                let mut payments = through_second.clone();
-                let request = pay_with("pm_test_no_answer", 1250, "EUR");
-                tokio::spawn(async move { authorize(&mut payments, request).await })
-            })
-            .collect();
-        let mut owed = Vec::new();
-        for payment in waiting {
-            owed.push(payment.await.expect("an answer"));
+        let owing = async |count, amount_minor| {
+            let waiting: Vec<_> = (0..count)
+                .map(|_| {
+                    let mut payments = through_second.clone();
+                    let request = pay_with("pm_test_no_answer", amount_minor, "EUR");
+                    tokio::spawn(async move { authorize(&mut payments, request).await })
+                })
+                .collect();
+            let mut owed = Vec::new();
+            for payment in waiting {
+                owed.push(payment.await.expect("an answer"));
+            }
+            owed
+        };
+        let mut owed = owing(ACKNOWLEDGED, 1250).await;
+        for payment in &owed {
+            reversed(&mut payments, &payment.payment_id).await;
         }
+        let address = switch.banks.control_address().expect("a control API");
+        let control = ControlServiceClient::connect(format!("http://{address}"));
+        let mut control = control.await.expect("the control API");
+        for mti in ["0420", "0421"] {
+            let unheard = banks::Fault {
+                host: "acquirer".to_owned(),
+                mti: mti.to_owned(),
+                amount: Some(UNHEARD_MINOR),
+                what: Some(What::DropRequest(banks::DropRequest {})),
+                ..banks::Fault::default()
+            };
+            let fault = Some(unheard);
+            let injected = control.inject_fault(banks::InjectFaultRequest { fault });
+            injected.await.expect("a fault");
+        }
+        owed.extend(owing(TAKEN, UNHEARD_MINOR).await);
         let counters = || switch.banks.counters("acquirer").expect("the acquirer");
         let sent = || (counters().received("0420"), counters().received("0421"));
-        eventually("the first reversals", async || {
-            (sent().0 >= 10).then_some(())
+        eventually("messages in the hands of the second node", async || {
+            (sent().0 >= 15).then_some(())
         })
         .await;
         second.process.send("STOP");
-        let before = sent().0;
-        assert!(
-            usize::try_from(before).is_ok_and(|before| before < OWED),
-            "{before} had left"
-        );
+        let cleared = control.clear_faults(banks::ClearFaultsRequest {}).await;
+        cleared.expect("no fault any more");
         within(TAKEN_WITHIN, "all reversed", async || {
             for payment in &owed {
                 if found(&mut payments, &payment.payment_id).await.state() != State::Reversed {
@@ -140,7 +166,7 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         .await;
         // Some were in the hands of the paused node, and came as repeats.
         let all = sent();
-        assert!(all.0 + all.1 >= u64::try_from(OWED).expect("a count"));
+        assert!(all.0 + all.1 >= u64::try_from(owed.len()).expect("a count"));
         second.process.send("CONT");
         let told = eventually("a payment through the node that woke up", async || {
             let request = pay_with("pm_test_no_answer", 1250, "EUR");
@@ -155,13 +181,16 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         reversed(&mut payments, &told.payment_id).await;
         assert_eq!(sent(), (all.0 + 1, all.1), "nothing of what was taken");
         let own = switch.store().node_id();
-        let mut taken = 0;
+        let mut taken = Vec::new();
         for payment in &owed {
             let (_, reversals) = operations_of(&switch, payment).await;
             assert_eq!(reversals.len(), 1);
-            taken += usize::from(reversals[0].node_id == own);
+            taken.push(reversals[0].node_id == own);
         }
-        assert!(taken > 0 && taken < OWED, "{taken} were taken");
+        assert_eq!(
+            taken,
+            [[false; ACKNOWLEDGED].as_slice(), &[true; TAKEN]].concat()
+        );
         let books = switch.banks.books("issuer-a").expect("books");
         for payment in &owed {
             let seen: Vec<_> = books.by_rrn(payment.rrn()).collect();

@@ -1,6 +1,6 @@
 //! What people may see of a message.
 
-use iso8583::masked::{describe, masked_hex, masked_pan};
+use iso8583::masked::{describe, is_shown, masked_hex, masked_pan};
 use iso8583::{Dialect, MessageBuilder, Mti};
 
 use crate::{builtin, hex};
@@ -137,6 +137,38 @@ fn secrets_are_hidden_in_hex() {
                 "{name} DE {de}: {part}"
             );
         }
+    }
+}
+
+/// A reference is shown unless it holds a part of a PAN that stands elsewhere in the message.
+#[test]
+fn a_field_is_shown_unless_it_holds_a_part_of_a_pan() {
+    const PAN: &str = "4000643673637301";
+    let dialect = builtin("iso1987-ascii-binary");
+    let stray = format!("SHOP {PAN} BERLIN          DE");
+    for (de, value, reference, expected) in [
+        (43, stray.as_str(), &PAN[..12], false),
+        (2, PAN, &PAN[4..], false),
+        (2, PAN, "632520000042", true),
+        (39, "00", "632520000042", true),
+        // By chance it looks like a PAN itself.
+        (39, "00", "676770000005", true),
+    ] {
+        let mut builder = MessageBuilder::new(Mti::AUTHORIZATION_RESPONSE);
+        builder.text(de, value).text(37, reference);
+        let mut bytes = Vec::new();
+        dialect.encode(&builder, &mut bytes).unwrap();
+        let message = dialect.decode(&bytes).unwrap();
+        assert_eq!(
+            is_shown(&message, 37),
+            expected,
+            "{reference} beside {value}"
+        );
+        assert!(!is_shown(&message, 2) && !is_shown(&message, 44));
+        // Its elements may lie elsewhere than they seem to.
+        bytes.push(b'0');
+        let error = dialect.decode(&bytes).unwrap_err();
+        assert!(!is_shown(error.partial().unwrap(), 37));
     }
 }
 

@@ -114,6 +114,7 @@ impl Reporter {
             mti: message.map(|message| message.mti().to_string()),
             stan: message.and_then(stan_of),
             rrn: message.and_then(rrn_of),
+            shows_rrn: message.is_some_and(|message| masked::is_shown(message, 37)),
             response_code: message.and_then(response_code_of),
             approval_code: message.map(approval_code_of).unwrap_or_default(),
             key: message.map(ReceivedKey::of),
@@ -126,7 +127,7 @@ impl Reporter {
             reason = %quarantined.reason,
             mti = quarantined.mti.as_deref(),
             stan = quarantined.stan.map(tracing::field::display),
-            rrn = quarantined.rrn.map(tracing::field::display),
+            rrn = quarantined.shown_rrn().map(tracing::field::display),
             "a message went to the quarantine"
         );
         self.notice(HostNotice::Quarantined(Box::new(quarantined)));

@@ -185,7 +185,7 @@ impl Messages {
 
     /// Every message, to be changed: for tests.
     #[cfg(test)]
-    pub(in crate::hosts) fn iter_mut(&mut self) -> impl Iterator<Item = &mut MessageProfile> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut MessageProfile> {
         self.0.iter_mut()
     }
 }

@@ -215,7 +215,7 @@ mod tests {
             let mut response = Response::new(Body::new(Frames(frames.into())));
             response
                 .extensions_mut()
-                .insert(BankTime(Duration::from_micros(1234)));
+                .insert(BankTime(Duration::from_secs(3600)));
             response
         })
         .await;
@@ -226,7 +226,7 @@ mod tests {
         let mut frames = frames_of(response.into_body()).await;
         let trailers = frames.pop().unwrap().into_trailers().unwrap();
         assert_eq!(trailers[Status::GRPC_STATUS], "0");
-        assert_eq!(number(&trailers, &BANK_US), 1234);
+        assert_eq!(number(&trailers, &BANK_US), 3_600_000_000);
         // The bank is said to have taken longer than the whole call, so nothing is left for us.
         assert_eq!(number(&trailers, &OWN_US), 0);
         assert_eq!(frames.pop().unwrap().into_data().unwrap(), "answer");
@@ -234,9 +234,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_carries_them_beside_its_status() {
+        let began = Instant::now();
         let response = call(|| Status::not_found("no such payment").into_http()).await;
+        let whole_us = u64::try_from(began.elapsed().as_micros()).unwrap();
         assert_eq!(number(response.headers(), &BANK_US), 0);
-        assert!(number(response.headers(), &OWN_US) < 10_000_000);
+        assert!(number(response.headers(), &OWN_US) <= whole_us);
         assert!(frames_of(response.into_body()).await.is_empty());
     }
 }

@@ -1,15 +1,13 @@
 //! Answers that come after their time: what they end, and what they make owed.
 
 use super::*;
-use crate::hosts::Hosts;
 use crate::hosts::message::match_key::KeyField;
 use crate::hosts::tests::bank::{Bank, approval_of};
-use crate::operations::attempt::Beside;
 use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
-use crate::operations::testing::{Folder, decide, hosts_of, intended, only_hosts_of};
+use crate::operations::testing::{Folder, hosts_of, owing, owing_at, owing_for, sent};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
 use crate::payment::ids::PaymentId;
-use crate::payment::operation::{OperationEvent, SuspendReason};
+use crate::payment::operation::SuspendReason;
 use crate::payment::samples;
 use crate::store::reads::owed::OwedEntry;
 
@@ -41,52 +39,6 @@ fn original_unknown() -> Exchange {
         response_code: "25".parse().unwrap(),
         bank_us: 900,
     }
-}
-
-/// A machine with a payment whose outcome is not known, and the reversal that is owed.
-async fn owing(name: &str) -> (Folder, Operations, OwedEntry) {
-    owing_for(name, UnknownReason::NoAnswerInTime).await
-}
-
-async fn owing_for(name: &str, reason: UnknownReason) -> (Folder, Operations, OwedEntry) {
-    let bank = Bank::start().await;
-    owing_at(name, only_hosts_of(&bank), reason).await
-}
-
-async fn owing_at(
-    name: &str,
-    hosts: Hosts,
-    reason: UnknownReason,
-) -> (Folder, Operations, OwedEntry) {
-    let folder = Folder::new(name).await;
-    let machine = folder.machine_of(hosts).await;
-    machine
-        .store
-        .insert_merchant(&samples::merchant())
-        .await
-        .unwrap();
-    let (payment, original) = intended(&machine).await;
-    let unknown = Exchange::Unknown(reason);
-    let outcome = decide(&machine, (payment, original.clone()), &unknown).await;
-    machine.record(&outcome).await.unwrap();
-    let owed = machine.store.operations_about(&original).await.unwrap();
-    let entry = machine.store.owed_entry(owed[0].id).await.unwrap().unwrap();
-    (folder, machine, entry)
-}
-
-/// The entry after an attempt, which began `after_ms` after the original's deadline.
-async fn sent(machine: &Operations, entry: OwedEntry, after_ms: i64) -> OwedEntry {
-    let flow = machine.flows.owed(entry.operation.kind).unwrap();
-    let beside = Beside {
-        payment: flow.begun(&entry.payment),
-        ..Beside::default()
-    };
-    let asked_at = entry.operation.deadline.plus_ms(after_ms);
-    let step = machine.step(&entry, OperationEvent::Sent, beside, |operation| {
-        operation.attempts.count = 1;
-        operation.attempts.last_at = Some(asked_at);
-    });
-    machine.record_step(entry, step).await.unwrap()
 }
 
 async fn comes_late(machine: &Operations, original: &Operation, exchange: &Exchange) {
@@ -329,6 +281,40 @@ async fn a_suspended_entry_is_left_to_the_operator() {
     assert_eq!(suspended.state.name(), "SUSPENDED");
     comes_late(&machine, &entry.operation, &approved()).await;
     assert_eq!(states(&machine, &entry).await, "REVERSED REVERSED APPROVED");
+    machine.store.close().await;
+}
+
+/// A bank puts the card where nobody looks for one.
+#[tokio::test]
+async fn the_quarantine_holds_no_card_in_clear() {
+    const PAN: &str = "4539148803436467";
+    let folder = Folder::new("quarantine").await;
+    let bank = Bank::start().await;
+    let (hosts, mut noticed) = hosts_of(&bank);
+    let machine = folder.machine_of(hosts).await;
+    let mut line = bank.accept_signed_on().await;
+    let mut message = approval_of(&samples::operation(), &PAN[..8], "A1B2C3");
+    message
+        .text(2, PAN)
+        .text(37, &PAN[..12])
+        .text(42, &PAN[..15])
+        .text(43, &format!("{:<40}", format!("SHOP {PAN} BERLIN")));
+    line.write(&message).await;
+    let notice = noticed.recv().await.unwrap();
+    assert!(matches!(notice, HostNotice::Quarantined(_)), "{notice:?}");
+    machine.keep(notice).await;
+    let kept = machine.store.list_quarantine(10, None).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].stan, Some(samples::operation().stan));
+    let shown = format!("{kept:?}");
+    let in_hex = |part: &str| part.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for start in 0..=PAN.len() - 7 {
+        let part = &PAN[start..start + 7];
+        let hex: String = in_hex(part);
+        for clear in [part, &hex] {
+            assert!(!shown.contains(clear), "{clear} in {shown}");
+        }
+    }
     machine.store.close().await;
 }
 
