@@ -57,6 +57,7 @@ fn compile(folder: &str, package: &str) -> Result<(), Box<dyn Error>> {
         // A map in the order of its keys, so that the same request has the same hash.
         .btree_map(".")
         .skip_debug(WITHOUT_DEBUG)
+        .codec_path("crate::grpc::codec::Codec")
         // By far the largest of the things that an event can be about.
         .boxed(".payswitch.v1.Event.subject.payment")
         // It goes from hand to hand through every layer of the server.

@@ -6,11 +6,27 @@ use std::hint::black_box;
 /// So many bytes of stack are wiped: more than any computation on a card takes.
 const WIPED_BYTES: usize = 16 * 1024;
 
+/// The same for a computation without public keys.
+const SHALLOW_BYTES: usize = 6 * 1024;
+
 /// Does `work`, and then overwrites the stack that it used. What it returns should hold nothing secret but in
 /// boxes.
 pub fn wiped_after<T>(work: impl FnOnce() -> T) -> T {
     let done = apart(work);
-    wipe();
+    wipe::<WIPED_BYTES>();
+    done
+}
+
+/// As [`wiped_after`], for work that has no use for a public key: it goes less deep, and each payment does such
+/// work twice.
+pub fn wiped_after_shallow<T>(work: impl FnOnce() -> T) -> T {
+    let done = apart(work);
+    // Without optimization every frame is larger.
+    if cfg!(debug_assertions) {
+        wipe::<WIPED_BYTES>();
+    } else {
+        wipe::<SHALLOW_BYTES>();
+    }
     done
 }
 
@@ -22,8 +38,8 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 
 /// Its frame covers the one of [`apart`] and those below.
 #[inline(never)]
-fn wipe() {
-    black_box(&mut [0_u8; WIPED_BYTES]);
+fn wipe<const BYTES: usize>() {
+    black_box(&mut [0_u8; BYTES]);
 }
 
 #[cfg(test)]

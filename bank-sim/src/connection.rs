@@ -139,13 +139,15 @@ impl Connection {
                 .collect();
             let messages = self.host.codec.decode(&payloads).await?;
             let host = &self.host;
+            let at = host.clock.now_utc();
             let received: Vec<_> = messages
                 .into_iter()
                 .zip(payloads)
                 .map(|(message, payload)| {
                     message.map(|message| {
                         let (logged, way) = (&host.logged, Direction::Received);
-                        (host.log.add(logged, way, &message, payload), message)
+                        let position = host.log.add(logged, way, (&message, payload), at);
+                        (position, message)
                     })
                 })
                 .collect();
@@ -319,6 +321,7 @@ impl Connection {
         self.last_traffic = Instant::now();
         let framing = self.line.framing();
         let host = &self.host;
+        let at = host.clock.now_utc();
         host.codec
             .encode(
                 &messages,
@@ -327,8 +330,8 @@ impl Connection {
                 |message, payload| match payload {
                     Ok(payload) => {
                         host.counters.sent(message.mti());
-                        host.log
-                            .add(&host.logged, Direction::Sent, message, payload);
+                        let sent = (message, payload);
+                        host.log.add(&host.logged, Direction::Sent, sent, at);
                     }
                     Err(reason) => tracing::error!(
                         host.id = %host.name,

@@ -42,7 +42,7 @@ pub(crate) enum Role {
 pub(crate) struct Host {
     pub(crate) name: Arc<str>,
     pub(crate) dialect_name: Arc<str>,
-    pub(crate) logged: LoggedHost,
+    pub(crate) logged: Arc<LoggedHost>,
     pub(crate) codec: WireCodec,
     pub(crate) framing: Framing,
     pub(crate) echo_idle: Option<Duration>,

@@ -12,7 +12,7 @@ use iso8583::{Dialect, Mti, masked};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use crate::{clock::Clock, message::BankMessage, outcome::Effect};
+use crate::{message::BankMessage, outcome::Effect};
 
 /// How many messages are kept, of all hosts together; beyond it the oldest is forgotten.
 pub const MAX_LOGGED_MESSAGES: usize = 100_000;
@@ -128,62 +128,115 @@ pub struct MessageQuery<'a> {
 }
 
 /// The log of all hosts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct MessageLog {
-    messages: Mutex<VecDeque<LoggedMessage>>,
+    kept: Mutex<Kept>,
     /// The position of the newest message; told only while somebody listens.
     newest: watch::Sender<u64>,
-    clock: Arc<dyn Clock>,
+}
+
+/// The messages that are kept.
+#[derive(Default)]
+struct Kept {
+    /// Oldest first.
+    entries: VecDeque<Entry>,
+    /// Their bytes, one behind the other: a bank under load allocates nothing for its log.
+    bytes: VecDeque<u8>,
+    /// How many bytes were forgotten before those in `bytes`.
+    forgotten_bytes: usize,
+}
+
+impl fmt::Debug for Kept {
+    /// Leaves the bytes out, which hold card data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("messages", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    position: u64,
+    host: Arc<LoggedHost>,
+    direction: Direction,
+    mti: Mti,
+    at: OffsetDateTime,
+    is_repeat: bool,
+    effect: Effect,
+    stan: Option<[u8; 6]>,
+    rrn: Option<[u8; 12]>,
+    /// Where its bytes begin, counted over all messages that ever were, and how many there are.
+    bytes: (usize, usize),
+}
+
+impl Kept {
+    fn message(&self, entry: &Entry) -> LoggedMessage {
+        let (begin, length) = entry.bytes;
+        let begin = begin.saturating_sub(self.forgotten_bytes);
+        LoggedMessage {
+            position: entry.position,
+            host: Arc::clone(&entry.host.name),
+            direction: entry.direction,
+            mti: entry.mti,
+            at: entry.at,
+            is_repeat: entry.is_repeat,
+            effect: entry.effect,
+            dialect: Arc::clone(&entry.host.dialect),
+            bytes: self
+                .bytes
+                .iter()
+                .skip(begin)
+                .take(length)
+                .copied()
+                .collect(),
+            stan: entry.stan,
+            rrn: entry.rrn,
+        }
+    }
 }
 
 /// The host at whose line a message is logged, and how it is read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct LoggedHost {
     pub(crate) name: Arc<str>,
     pub(crate) dialect: Arc<Dialect>,
 }
 
 impl MessageLog {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            messages: Mutex::new(VecDeque::new()),
-            newest: watch::Sender::new(0),
-            clock,
-        }
-    }
-
-    /// Adds a message; its position.
+    /// Adds a message that passed at `at`; its position.
     pub(crate) fn add(
         &self,
-        host: &LoggedHost,
+        host: &Arc<LoggedHost>,
         direction: Direction,
-        message: &BankMessage,
-        bytes: &[u8],
+        (message, bytes): (&BankMessage, &[u8]),
+        at: OffsetDateTime,
     ) -> u64 {
         let element = |de| message.get(de);
-        let mut logged = LoggedMessage {
-            position: 1,
-            host: Arc::clone(&host.name),
+        let mut kept = self.kept();
+        if kept.entries.len() >= MAX_LOGGED_MESSAGES
+            && let Some(forgotten) = kept.entries.pop_front()
+        {
+            let (_, length) = forgotten.bytes;
+            kept.bytes.drain(..length);
+            kept.forgotten_bytes += length;
+        }
+        let position = kept.entries.back().map_or(1, |newest| newest.position + 1);
+        let begin = kept.forgotten_bytes + kept.bytes.len();
+        kept.bytes.extend(bytes);
+        kept.entries.push_back(Entry {
+            position,
+            host: Arc::clone(host),
             direction,
             mti: message.mti(),
-            at: self.clock.now_utc(),
+            at,
             is_repeat: false,
             effect: Effect::None,
-            dialect: Arc::clone(&host.dialect),
-            bytes: Box::from(bytes),
             stan: element(11).and_then(|stan| stan.try_into().ok()),
             rrn: element(37).and_then(|rrn| rrn.try_into().ok()),
-        };
-        let mut messages = self.messages();
-        if let Some(newest) = messages.back() {
-            logged.position = newest.position + 1;
-        }
-        let position = logged.position;
-        if messages.len() >= MAX_LOGGED_MESSAGES {
-            messages.pop_front();
-        }
-        messages.push_back(logged);
-        drop(messages);
+            bytes: (begin, bytes.len()),
+        });
+        drop(kept);
         if self.newest.receiver_count() > 0 {
             self.newest.send_replace(position);
         }
@@ -192,31 +245,34 @@ impl MessageLog {
 
     /// Notes what became of a message; nothing when it is forgotten.
     pub(crate) fn decided(&self, position: u64, effect: Effect, is_repeat: bool) {
-        let mut messages = self.messages();
-        let first = messages.front().map_or(0, |first| first.position);
-        let index = position.checked_sub(first);
+        let mut kept = self.kept();
+        let oldest = kept.entries.front().map_or(0, |oldest| oldest.position);
+        let index = position.checked_sub(oldest);
         let index = index.and_then(|index| usize::try_from(index).ok());
-        if let Some(logged) = index.and_then(|index| messages.get_mut(index)) {
-            logged.effect = effect;
-            logged.is_repeat |= is_repeat;
+        if let Some(entry) = index.and_then(|index| kept.entries.get_mut(index)) {
+            entry.effect = effect;
+            entry.is_repeat |= is_repeat;
         }
     }
 
     /// The messages that a query means, oldest first, and the position to go on after.
     pub(crate) fn list(&self, query: &MessageQuery<'_>) -> (Vec<LoggedMessage>, u64) {
-        let messages = self.messages();
+        let kept = self.kept();
         let mut found = Vec::new();
         let mut position = query.after_position;
-        let begin = messages.partition_point(|logged| logged.position <= query.after_position);
-        for logged in messages.range(begin..) {
+        let after = query.after_position;
+        let begin = kept
+            .entries
+            .partition_point(|entry| entry.position <= after);
+        for entry in kept.entries.range(begin..) {
             if found.len() >= query.limit {
                 break;
             }
-            position = logged.position;
-            if query.host.is_none_or(|host| *host == *logged.host)
-                && query.rrn.is_none_or(|rrn| rrn == logged.rrn())
+            position = entry.position;
+            if query.host.is_none_or(|host| *host == *entry.host.name)
+                && query.rrn.is_none_or(|rrn| rrn == text(entry.rrn.as_ref()))
             {
-                found.push(logged.clone());
+                found.push(kept.message(entry));
             }
         }
         (found, position)
@@ -227,7 +283,7 @@ impl MessageLog {
         self.newest.subscribe()
     }
 
-    fn messages(&self) -> MutexGuard<'_, VecDeque<LoggedMessage>> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,7 @@
 //! - [`connection`]: who is connected, from where, since when. [`records`]: where that is recorded.
 //! - [`server`]: the limits of HTTP/2, health and reflection.
 //! - [`caller_deadline`]: how long the caller waits.
+//! - [`codec`]: messages as bytes.
 //! - [`body_hash`]: what "the same request again" is judged by.
 //! - [`text`], [`page`]: reading what requests have in common. [`violations`]: what is wrong with a request,
 //!   without repeating what was sent. `clear_card`: finds card numbers in clear.
@@ -17,6 +18,7 @@ pub(crate) mod body_hash;
 pub(crate) mod caller_deadline;
 mod clear_card;
 pub mod client;
+pub(crate) mod codec;
 pub(crate) mod connection;
 pub(crate) mod page;
 pub mod records;

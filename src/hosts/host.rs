@@ -258,7 +258,7 @@ impl Host {
         let key = request_key(message, format, outgoing.operation, original)?;
         let spare = self.spare_encoders().pop();
         let mut encoder = spare.unwrap_or_else(Encoder::new);
-        let frame = stack::wiped_after(|| encoder.encode(message, format, outgoing));
+        let frame = stack::wiped_after_shallow(|| encoder.encode(message, format, outgoing));
         let mut spares = self.spare_encoders();
         if spares.len() < SPARE_ENCODERS {
             spares.push(encoder);

@@ -114,10 +114,11 @@ impl CardCustody {
         if !self.is_fresh() {
             let _reading = self.reading.lock().await;
             if !self.is_fresh() {
-                self.read_keys().await?;
+                // Boxed, because it is rare, and every payment would have room for it.
+                Box::pin(self.read_keys()).await?;
             }
         }
-        stack::wiped_after(|| {
+        stack::wiped_after_shallow(|| {
             let new_card = NewCard {
                 entry: self.keys.seal(card, merchant_id, payment_id)?,
                 velocity: self.fingerprints.velocity(&card.pan),
@@ -143,7 +144,7 @@ impl CardCustody {
         if !self.keys.has(entry.key_version) {
             self.read_keys().await?;
         }
-        let card = stack::wiped_after(|| self.keys.open(&entry, merchant_id, payment_id))?;
+        let card = stack::wiped_after_shallow(|| self.keys.open(&entry, merchant_id, payment_id))?;
         Ok(Some(card))
     }
 

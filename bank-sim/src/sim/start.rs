@@ -21,7 +21,7 @@ use crate::{
     host::{Host, Role},
     iso8583_rs_codec::Iso8583RsCodec,
     issuer::{Issuer, ZonePinKey, books_of},
-    message_log::{LoggedHost, MessageLog},
+    message_log::LoggedHost,
     net::Net,
     tls,
 };
@@ -51,7 +51,7 @@ impl BankSim {
     ) -> Result<RunningSim, SimError> {
         config.check()?;
         let mut sim = RunningSim {
-            log: Arc::new(MessageLog::new(Arc::clone(&clock))),
+            log: Arc::default(),
             faults: Arc::new(Faults::default()),
             control: None,
             clock,
@@ -261,11 +261,11 @@ fn own_codec(host: &str, dialect: &str) -> Result<WireCodec, ConfigError> {
     Ok(WireCodec::Own(builtin(host, dialect)?))
 }
 
-fn logged(name: &Arc<str>, dialect: &str) -> Result<LoggedHost, ConfigError> {
-    Ok(LoggedHost {
+fn logged(name: &Arc<str>, dialect: &str) -> Result<Arc<LoggedHost>, ConfigError> {
+    Ok(Arc::new(LoggedHost {
         name: Arc::clone(name),
         dialect: builtin(name, dialect)?,
-    })
+    }))
 }
 
 fn builtin(host: &str, dialect: &str) -> Result<Arc<Dialect>, ConfigError> {
