@@ -61,7 +61,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prost_types", &["merchant_api", "grpc", "commands"]),
     // The commands are clients of the merchant API, as anybody's program is.
     ("tonic", &["merchant_api", "admin_api", "grpc", "commands"]),
-    ("tonic_prost", &["merchant_api"]),
+    ("tonic_prost", &["grpc"]),
     (
         "tonic_types",
         &["merchant_api", "admin_api", "grpc", "commands"],

@@ -287,3 +287,68 @@ impl MessageLog {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages have different lengths, so that a log that forgets the wrong bytes shows it.
+    #[test]
+    fn what_is_kept_is_read_as_it_passed() {
+        let dialect = Arc::new(Dialect::builtin("iso1987-ascii-hex").unwrap());
+        let host = Arc::new(LoggedHost {
+            name: "issuer-a".into(),
+            dialect: Arc::clone(&dialect),
+        });
+        let log = MessageLog::default();
+        let forgotten = 10;
+        for number in 1..=MAX_LOGGED_MESSAGES + forgotten {
+            let mut message = BankMessage::new(Mti::NETWORK_REQUEST);
+            message.set(11, format!("{:06}", number % 1_000_000));
+            let mut builder = iso8583::MessageBuilder::new(message.mti());
+            builder.bytes(11, message.get(11).unwrap());
+            builder.bytes(44, "x".repeat(1 + number % 7).as_bytes());
+            let mut bytes = Vec::new();
+            dialect.encode(&builder, &mut bytes).unwrap();
+            let at = OffsetDateTime::UNIX_EPOCH;
+            log.add(&host, Direction::Received, (&message, &bytes), at);
+        }
+        let listed = |after_position| {
+            let query = MessageQuery {
+                after_position,
+                limit: 2,
+                host: None,
+                rrn: None,
+            };
+            let (messages, _) = log.list(&query);
+            let shown = messages.iter().map(|message| {
+                let private = message.elements().into_iter().find(|it| it.de == 44);
+                let length = private.map(|it| it.value_masked.len());
+                (message.position, message.stan().to_owned(), length)
+            });
+            shown.collect::<Vec<_>>()
+        };
+        let expected = |number: usize| {
+            let position = u64::try_from(number).unwrap();
+            (position, format!("{number:06}"), Some(1 + number % 7))
+        };
+        let oldest = forgotten + 1;
+        assert_eq!(listed(0), [expected(oldest), expected(oldest + 1)]);
+        let newest = MAX_LOGGED_MESSAGES + forgotten;
+        let newest_position = u64::try_from(newest).unwrap();
+        assert_eq!(listed(newest_position - 1), [expected(newest)]);
+        assert_eq!(listed(newest_position), []);
+        log.decided(1, Effect::Held, true);
+        log.decided(newest_position, Effect::Held, true);
+        let (messages, _) = log.list(&MessageQuery {
+            after_position: newest_position - 2,
+            limit: 2,
+            host: Some("issuer-a"),
+            rrn: None,
+        });
+        let effects = messages
+            .iter()
+            .map(|message| (message.effect, message.is_repeat));
+        assert!(effects.eq([(Effect::None, false), (Effect::Held, true)]));
+    }
+}
