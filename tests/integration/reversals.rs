@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
+use bank_sim::control::pb::{self as banks, fault::What};
 use bank_sim::issuer::Standing;
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
+use payswitch::payment::reason::Reason;
+use payswitch::payment::record::Operation;
 use pb::PaymentState as State;
 
 use crate::database::Engine;
@@ -18,6 +22,7 @@ on_both_engines!(
     a_reversal_is_repeated_until_the_issuer_is_back,
     the_next_node_sends_what_the_last_one_owed,
     an_operator_ends_what_is_owed_by_what_the_bank_says,
+    what_a_bank_only_took_is_reversed_again_when_it_approves_late,
 );
 
 const CARD_WITHOUT_ANSWER: &str = "pm_test_no_answer";
@@ -58,6 +63,59 @@ async fn a_reversal_is_repeated_until_the_issuer_is_back(engine: Engine) {
     let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
     assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
     assert_eq!(switch.database.count("quarantine").await, 0);
+}
+
+/// The bank acknowledges the reversal as a duplicate, which does not say that anything was undone, and then approves.
+async fn what_a_bank_only_took_is_reversed_again_when_it_approves_late(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let address = switch.banks.control_address().expect("a control API");
+    let control = ControlServiceClient::connect(format!("http://{address}"));
+    let mut control = control.await.expect("the control API");
+    let duplicate = banks::Change {
+        de: 39,
+        value: "94".into(),
+    };
+    for (mti, what) in [
+        ("0100", What::DelayMs(15_000)),
+        ("0420", What::Change(duplicate)),
+    ] {
+        let fault = Some(banks::Fault {
+            host: "acquirer".into(),
+            mti: mti.into(),
+            times: 1,
+            what: Some(what),
+            ..banks::Fault::default()
+        });
+        let injected = control.inject_fault(banks::InjectFaultRequest { fault });
+        injected.await.expect("a fault");
+    }
+    let told = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+    reversed(&mut payments, &told.payment_id).await;
+    let (_, first) = operations_of(&switch, &told).await;
+    assert_eq!(first.len(), 1, "its approval has not come yet");
+    let both = eventually("a second reversal that is acknowledged", async || {
+        let (_, reversals) = operations_of(&switch, &told).await;
+        let acknowledged = |it: &Operation| it.state.name() == "APPROVED";
+        (reversals.len() == 2 && reversals.iter().all(acknowledged)).then_some(reversals)
+    })
+    .await;
+    let reasons = both.iter().map(|reversal| reversal.reason);
+    let reasons: Vec<_> = reasons.collect();
+    let expected = [Reason::TimeOut, Reason::LateApproval].map(Some);
+    assert_eq!(reasons, expected);
+    assert_ne!(both[0].stan, both[1].stan);
+    // Both had the card.
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        (counters.received("0420"), counters.received("0421")),
+        (2, 0)
+    );
+    let payment = found(&mut payments, &told.payment_id).await;
+    assert_eq!(payment.state(), State::Reversed);
+    let books = switch.banks.books("issuer-a").expect("books");
+    let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
+    assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
 }
 
 async fn the_next_node_sends_what_the_last_one_owed(engine: Engine) {
