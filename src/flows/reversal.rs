@@ -52,6 +52,10 @@ fn decide(exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
         Exchange::OriginalUnknown { .. } if !asked_after(original_gone_at(subject), subject) => {
             again(OwedDecision::AgainAt(original_gone_at(subject)))
         }
+        // What it approved it must find.
+        Exchange::OriginalUnknown { response_code, .. } if subject.approved => {
+            suspend(SuspendReason::Contradicted, Some(*response_code))
+        }
         Exchange::OriginalUnknown { response_code, .. } => {
             let approval = answered(*response_code);
             done(approval, Acknowledged::OriginalUnknown, subject)
@@ -193,7 +197,11 @@ mod tests {
         payment.state = PaymentState::Reversing {
             pending: UnknownReason::NoAnswerInTime,
         };
-        for (exchange, early, late, last) in table {
+        let table = table.map(|row| (row, false));
+        let contradicted = (answer("25"), "at gone", "contradicted", "used up");
+        for ((exchange, early, late, last), approved) in
+            table.into_iter().chain([(contradicted, true)])
+        {
             for (count, asked_ms, expected) in
                 [(2, 14_999, early), (2, 15_000, late), (3, 14_999, last)]
             {
@@ -212,6 +220,7 @@ mod tests {
                     original: &original,
                     payment: &payment,
                     repeats: &repeats,
+                    approved,
                 };
                 let shown = match Reversal.decide(&exchange, &subject) {
                     OwedDecision::Done {
@@ -236,6 +245,7 @@ mod tests {
                     } => format!("refused {}", response_code.unwrap()),
                     OwedDecision::Suspend { reason, .. } => match reason {
                         SuspendReason::AttemptsUsedUp => "used up".into(),
+                        SuspendReason::Contradicted => "contradicted".into(),
                         _ => "not buildable".into(),
                     },
                 };

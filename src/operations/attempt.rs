@@ -9,10 +9,11 @@ use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{CardFields, Original, Outgoing};
 use crate::hosts::message::definition::MessageProfile;
+use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{Decline, FailureReason, ResponseCode};
+use crate::payment::decline::{Decline, FailureReason, ResponseCode, UnknownReason};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
@@ -218,6 +219,15 @@ impl Operations {
             return;
         };
         let repeats = &message.repeats;
+        let approved = match exchange {
+            Exchange::OriginalUnknown { .. } => self.has_approved(&entry.original).await,
+            _ => Ok(false),
+        };
+        let approved = match approved {
+            Ok(approved) => approved,
+            // The message is sent again.
+            Err(error) => return log_not_recorded(&entry, &error),
+        };
         let decision = flow.decide(
             exchange,
             &OwedSubject {
@@ -225,6 +235,7 @@ impl Operations {
                 original: &entry.original,
                 payment: &entry.payment,
                 repeats,
+                approved,
             },
         );
         let is_suspended = matches!(operation.state, OperationState::Suspended { .. });
@@ -271,6 +282,20 @@ impl Operations {
         {
             log_if_resolved(&moved);
         }
+    }
+
+    /// Whether the bank has said, in time or late, that it approved a request, be it for another amount.
+    async fn has_approved(&self, original: &Operation) -> Result<bool, StoreError> {
+        let reason = UnknownReason::AmountDiffers;
+        if original.state == (OperationState::Unknown { reason }) {
+            return Ok(true);
+        }
+        let late = self.store.late_response(original.id).await?;
+        let meaning = |code| self.hosts.meaning(original.host_id, original.kind, code);
+        Ok(late.is_some_and(|late| {
+            let meaning = meaning(late.response_code);
+            matches!(meaning, Some(Meaning::Approved | Meaning::PARTLY_APPROVED))
+        }))
     }
 
     /// Ends a debt before its message was sent: the bank has declined the original.

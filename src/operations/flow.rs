@@ -158,6 +158,8 @@ pub struct OwedSubject<'a> {
     pub payment: &'a Payment,
     /// How the host wants it repeated.
     pub repeats: &'a Repeats,
+    /// Whether the host has said that it approved the original. Only asked where it now says that it knows none.
+    pub approved: bool,
 }
 
 /// What the end of one attempt means.

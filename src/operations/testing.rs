@@ -28,7 +28,9 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, OperationState};
+use crate::payment::operation::{
+    Acknowledged, OperationEvent, OperationKind, OperationState, SuspendReason,
+};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples;
 use crate::payment::state::{PaymentEvent, PaymentState};
@@ -152,6 +154,12 @@ impl OwedFlow for Undoing {
             Exchange::Approved { approval, .. } => (approval.clone(), Acknowledged::Done),
             Exchange::Taken { response_code, .. } => {
                 (answered(*response_code), Acknowledged::Taken)
+            }
+            Exchange::OriginalUnknown { response_code, .. } if subject.approved => {
+                return OwedDecision::Suspend {
+                    reason: SuspendReason::Contradicted,
+                    response_code: Some(*response_code),
+                };
             }
             Exchange::OriginalUnknown { response_code, .. } => {
                 (answered(*response_code), Acknowledged::OriginalUnknown)

@@ -67,6 +67,8 @@ pub enum SuspendReason {
     Refused,
     /// The host did not acknowledge as many messages as its profile allows.
     AttemptsUsedUp,
+    /// The host approved the original, and says that it does not know it.
+    Contradicted,
 }
 
 impl fmt::Display for SuspendReason {
@@ -76,6 +78,9 @@ impl fmt::Display for SuspendReason {
             Self::NotBuildable => "the message can't be built",
             Self::Refused => "the host refused it",
             Self::AttemptsUsedUp => "the host did not acknowledge it",
+            Self::Contradicted => {
+                "the host approved the original, and says that it does not know it"
+            }
         })
     }
 }

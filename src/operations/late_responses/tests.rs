@@ -132,6 +132,36 @@ async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
     }
 }
 
+/// A bank that approved what it then does not know has undone nothing: an operator has to look.
+#[tokio::test]
+async fn a_bank_that_approved_can_not_know_nothing_of_it() {
+    let (lost, amount) = (UnknownReason::NoAnswerInTime, UnknownReason::AmountDiffers);
+    for (number, (reason, late, expected)) in [
+        (lost, None, "REVERSED REVERSED APPROVED"),
+        (
+            lost,
+            Some(declined("51", DeclineReason::InsufficientFunds)),
+            "REVERSED REVERSED APPROVED",
+        ),
+        (lost, Some(approved()), "REVERSING UNKNOWN SUSPENDED"),
+        (amount, None, "REVERSING UNKNOWN SUSPENDED"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (_folder, machine, entry) = owing_for(&format!("contra-{number}"), reason).await;
+        let entry = sent(&machine, entry, 15_000).await;
+        if let Some(late) = late {
+            comes_late(&machine, &entry.original, &late).await;
+        }
+        machine
+            .end_attempt(entry.clone(), &original_unknown())
+            .await;
+        assert_eq!(states(&machine, &entry).await, expected, "{number}");
+        machine.store.close().await;
+    }
+}
+
 /// As long as a message may need it, whatever state its payment has.
 #[tokio::test]
 async fn a_card_is_kept_for_a_second_reversal() {
