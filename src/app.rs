@@ -17,6 +17,7 @@ use self::parts::{Parts, StartError};
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
+use crate::card::master_key::{MasterKeyError, Purpose};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -25,6 +26,9 @@ use crate::flows::authorization::Authorization;
 use crate::flows::reversal::Reversal;
 use crate::grpc::server::{Bound, ServeError};
 use crate::hosts::Hosts;
+use crate::ledger::seal::SealKey;
+use crate::ledger_seals::seal_file::SealFile;
+use crate::ledger_seals::sealer::LedgerSealer;
 use crate::merchant_api;
 use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::Dependencies;
@@ -109,6 +113,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         &random,
     )?);
     let pepper = pepper(&parts.master_key)?;
+    let seed = parts.master_key.derive(Purpose::LedgerSeals)?;
+    let seal_key = SealKey::from_seed(seed.as_bytes())
+        .ok_or(MasterKeyError::Refused("make the key of the seals"))?;
+    let sealer = Arc::new(LedgerSealer::new(
+        store.clone(),
+        seal_key,
+        config.ledger.seal_file.clone().map(SealFile::at),
+        Arc::clone(&clock),
+    ));
     let (notices, noticed) = mpsc::channel(NOTICES);
     let hosts = Hosts::start(
         parts.profiles,
@@ -180,6 +193,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             lines: Arc::new(Arc::clone(&hosts)),
             custody: Arc::clone(&custody),
             operations: Arc::clone(&operations),
+            sealer: Arc::clone(&sealer),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -199,6 +213,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         stopped,
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
+    tokio::spawn(sealer.seal_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));

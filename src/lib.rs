@@ -8,7 +8,7 @@
 //! - [`grpc`]: what the doors have in common: TLS, connections, errors.
 //! - [`merchant_api`]: where an authorization enters, over gRPC. [`admin_api`]: the door for operators.
 //! - [`flows`]: one file for each kind of operation: what is recorded, and what an end means.
-//! - [`operations`]: the one machine below every flow: record, send, record.
+//! - [`operations`]: the one machine below every flow: record, send, record. [`ledger_seals`]: seals the ledger.
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
@@ -33,6 +33,7 @@ pub mod flows;
 pub mod grpc;
 pub mod hosts;
 pub mod ledger;
+pub mod ledger_seals;
 pub mod merchant_api;
 pub mod net;
 pub mod operations;

@@ -7,7 +7,7 @@ use crate::admin_api::pb;
 use crate::grpc::body_hash::body_hash;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::{HostId, OperationId, OperatorName};
+use crate::payment::ids::{HostId, MerchantId, OperationId, OperatorName, PaymentId};
 use crate::store::records::OperatorRole;
 
 /// Why something is done.
@@ -57,6 +57,20 @@ pub(super) fn operation_id(findings: &mut Findings, text: &str) -> Option<Operat
     }
     let read = text.parse().map_err(|_| length_of(text));
     findings.keep("operation_id", "\"op_\" and 26 characters", read)
+}
+
+/// Reads the name of a merchant.
+pub(super) fn merchant_id(findings: &mut Findings, text: &str) -> Option<MerchantId> {
+    name(findings, "merchant_id", text)
+}
+
+/// Reads the id of a payment.
+pub(super) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
+    if !findings.no_clear_card("payment_id", text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    findings.keep("payment_id", "\"pay_\" and 26 characters", read)
 }
 
 /// Reads the name of an operator.

@@ -11,16 +11,19 @@ use super::pb;
 use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_SERVICE};
 use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
 use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SERVICE};
+use super::pb::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
 use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SERVICE};
 use super::rpc::audit_service::AuditApi;
 use super::rpc::audited::Audited;
 use super::rpc::custody_service::CustodyApi;
 use super::rpc::host_service::HostApi;
+use super::rpc::ledger_service::LedgerApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
+use crate::ledger_seals::sealer::LedgerSealer;
 use crate::operations::card_custody::CardCustody;
 use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
@@ -30,12 +33,13 @@ use crate::store::Store;
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
 /// The services that are served.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
     CUSTODY_SERVICE,
     OWED_SERVICE,
+    LEDGER_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -48,6 +52,8 @@ pub struct Dependencies {
     pub custody: Arc<CardCustody>,
     /// What sends what is owed to banks.
     pub operations: Arc<Operations>,
+    /// What seals the ledger.
+    pub sealer: Arc<LedgerSealer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -72,6 +78,7 @@ pub async fn serve(
         lines,
         custody,
         operations,
+        sealer,
         clock,
         random,
     } = dependencies;
@@ -98,6 +105,11 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let ledger = LedgerServiceServer::new(LedgerApi {
+        store: store.clone(),
+        sealer,
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -107,7 +119,8 @@ pub async fn serve(
             .add_service(gate.before(audit))
             .add_service(gate.before(operators))
             .add_service(gate.before(custody))
-            .add_service(gate.before(owed)),
+            .add_service(gate.before(owed))
+            .add_service(gate.before(ledger)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

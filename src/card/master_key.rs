@@ -102,6 +102,8 @@ pub enum Purpose {
     CardFingerprints,
     /// Makes the hashes by which the installation knows a card again (HMAC-SHA256).
     CardVelocity,
+    /// Signs the seals of the ledger (the seed of an Ed25519 key).
+    LedgerSeals,
 }
 
 impl Purpose {
@@ -114,6 +116,7 @@ impl Purpose {
             Self::DataKeyWrapping => b"payswitch v1 data key wrapping",
             Self::CardFingerprints => b"payswitch v1 card fingerprints",
             Self::CardVelocity => b"payswitch v1 card velocity",
+            Self::LedgerSeals => b"payswitch v1 ledger seals",
         }
     }
 }

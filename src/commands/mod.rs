@@ -16,6 +16,7 @@ pub mod custody;
 pub mod demo;
 pub mod error;
 pub mod hosts;
+pub mod ledger;
 pub mod load;
 pub mod merchant;
 pub mod migrate;
@@ -62,6 +63,8 @@ enum Command {
     Operator(operator::OperatorArgs),
     /// Show what is owed to banks, send what is suspended again, end it by what was found out at the bank.
     Owed(owed::OwedArgs),
+    /// Show balances and journals, and check the ledger against its seals.
+    Ledger(ledger::LedgerArgs),
     /// Show who changed what, when and why.
     Audit(audit::AuditArgs),
     /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
@@ -103,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Hosts(arguments) => hosts::run(arguments),
         Command::Operator(arguments) => operator::run(arguments),
         Command::Owed(arguments) => owed::run(arguments),
+        Command::Ledger(arguments) => ledger::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),

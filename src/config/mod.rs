@@ -4,13 +4,14 @@
 //! - [`hosts`]: where the host profiles are.
 //! - [`card`]: the keys that open sealed cards, and how long cards are kept.
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
-//! - [`environment`]: whether this is a test environment.
+//! - [`environment`]: whether this is a test environment. [`ledger`]: where the ledger's seals go.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
 pub mod admin_api;
 pub mod card;
 pub mod environment;
 pub mod hosts;
+pub mod ledger;
 mod load;
 pub mod merchant_api;
 pub mod store;
@@ -40,6 +41,8 @@ pub struct Config {
     pub merchant_api: merchant_api::MerchantApiConfig,
     /// The door for operators; without it there is none.
     pub admin_api: Option<admin_api::AdminApiConfig>,
+    /// The ledger's seals.
+    pub ledger: ledger::LedgerConfig,
 }
 
 /// The configuration can't be used.

@@ -1,6 +1,6 @@
 //! A journal: lines that belong together, and sum to zero for each currency.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use ring::digest::{SHA256, digest};
 
@@ -11,6 +11,18 @@ use crate::payment::money::Currency;
 /// The most lines of one journal.
 pub const MAX_LINES: usize = 64;
 
+/// What a journal says, as the text that is hashed: its id, its time and its lines, each on a line of its own that
+/// ends with a line feed. No part of it holds a space or a line feed itself.
+#[must_use]
+pub fn canonical_text<L: fmt::Display>(id: &str, at: UnixMillis, lines: &[L]) -> String {
+    let mut text = format!("payswitch journal 1\n{id}\n{}\n", at.as_i64());
+    for line in lines {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
 /// One line of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
@@ -20,6 +32,21 @@ pub struct Line {
     pub currency: Currency,
     /// Minor units, not 0: a debit is positive, a credit negative.
     pub amount_minor: i64,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account {
+            kind,
+            merchant_id,
+            host_id,
+        } = self.account;
+        let (currency, amount_minor) = (self.currency, self.amount_minor);
+        write!(
+            f,
+            "{kind} {merchant_id} {host_id} {currency} {amount_minor}"
+        )
+    }
 }
 
 /// Lines that are written together, once.
@@ -122,31 +149,11 @@ impl Journal {
         &self.lines
     }
 
-    /// What it says, as the text that is hashed: its id, its time and its lines, each on a line of its own that
-    /// ends with a line feed. No part of it holds a space or a line feed itself.
-    #[must_use]
-    pub fn canonical_text(&self) -> String {
-        let mut text = format!("payswitch journal 1\n{}\n{}\n", self.id, self.at.as_i64());
-        for line in &self.lines {
-            let Account {
-                kind,
-                merchant_id,
-                host_id,
-            } = line.account;
-            let (currency, amount_minor) = (line.currency, line.amount_minor);
-            // Writing to a String can't fail.
-            let _ = writeln!(
-                text,
-                "{kind} {merchant_id} {host_id} {currency} {amount_minor}"
-            );
-        }
-        text
-    }
-
-    /// SHA-256 of [`canonical_text`](Self::canonical_text).
+    /// SHA-256 of its [`canonical_text`].
     #[must_use]
     pub fn content_hash(&self) -> [u8; 32] {
-        let hash = digest(&SHA256, self.canonical_text().as_bytes());
+        let text = canonical_text(&self.id, self.at, &self.lines);
+        let hash = digest(&SHA256, text.as_bytes());
         hash.as_ref().try_into().unwrap_or_default()
     }
 }
@@ -210,7 +217,7 @@ mod tests {
         ];
         let journal = Journal::new("op_1:capture".into(), UnixMillis::new(7), lines).unwrap();
         assert_eq!(
-            journal.canonical_text(),
+            canonical_text(journal.id(), journal.at(), journal.lines()),
             "payswitch journal 1\nop_1:capture\n7\n\
              RECEIVABLE demo-shop acquirer EUR 1250\n\
              PAYABLE_PENDING demo-shop acquirer EUR -1250\n"

@@ -5,7 +5,9 @@
 //! - [`account`]: what a line is booked on.
 //! - [`journal`]: lines that sum to zero for each currency, and the hash of what they say.
 //! - [`template`]: which lines an event has.
+//! - [`seal`]: what the ledger held up to a position, signed.
 
 pub mod account;
 pub mod journal;
+pub mod seal;
 pub mod template;

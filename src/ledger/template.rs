@@ -144,6 +144,18 @@ impl Template {
     }
 }
 
+/// The names of all templates: of those that move one amount, and of the others.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    Template::ALL
+        .into_iter()
+        .map(Template::name)
+        .chain([FEE, CORRECTION, EXCHANGE])
+}
+
+const FEE: &str = "fee";
+const CORRECTION: &str = "correction";
+const EXCHANGE: &str = "exchange";
+
 /// What a journal is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
@@ -219,7 +231,7 @@ impl Posting {
         let credits =
             parts.map(|&(kind, minor)| (AccountKind::Fee(kind), currency, minor.saturating_neg()));
         let debit = (AccountKind::PayableAvailable, currency, sum);
-        self.journal("fee", std::iter::once(debit).chain(credits))
+        self.journal(FEE, std::iter::once(debit).chain(credits))
     }
 
     /// Corrects an account by a signed amount: a debit where it is positive. The other side is the suspense
@@ -238,7 +250,7 @@ impl Posting {
             currency,
             amount_minor.saturating_neg(),
         );
-        self.journal("correction", [(kind, currency, amount_minor), other])
+        self.journal(CORRECTION, [(kind, currency, amount_minor), other])
     }
 
     /// Exchanges what the acquirer owes: it pays `into` for `from`, each an amount in minor units.
@@ -255,7 +267,7 @@ impl Posting {
         }
         let exchange = |other| AccountKind::Exchange { other };
         self.journal(
-            "exchange",
+            EXCHANGE,
             [
                 (exchange(into.0), from.0, from.1),
                 (AccountKind::Receivable, from.0, -from.1),

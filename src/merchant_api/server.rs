@@ -6,8 +6,10 @@ use tokio::sync::watch;
 use tonic::service::Routes;
 
 use super::pb;
+use super::pb::balance_service_server::{BalanceServiceServer, SERVICE_NAME as BALANCE_SERVICE};
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
+use super::rpc::balance_service::BalancesApi;
 use super::rpc::payment_service::PaymentsApi;
 use super::rpc::perform::Performer;
 use super::rpc::sealing_service::SealingApi;
@@ -28,7 +30,7 @@ use crate::store::Store;
 /// Payments or lists that are read for one merchant at once; its further calls wait for these.
 const READS_PER_MERCHANT: usize = 2;
 /// The services of the API that are served.
-const SERVICES: [&str; 2] = [PAYMENT_SERVICE, SEALING_SERVICE];
+const SERVICES: [&str; 3] = [PAYMENT_SERVICE, SEALING_SERVICE, BALANCE_SERVICE];
 
 /// What the merchant API needs of the other modules.
 pub struct Dependencies {
@@ -78,11 +80,17 @@ pub async fn serve(
     let authenticator = Authenticator::new(Arc::new(store.clone()), pepper, environment);
     let gate = Arc::new(Gate::new(authenticator, concurrent_calls));
     let connection_log = Arc::new(store.clone());
+    let reads = Shares::of_their_own(READS_PER_MERCHANT);
+    let balances = BalanceServiceServer::new(BalancesApi {
+        store: store.clone(),
+        reads: reads.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let payments = PaymentServiceServer::new(PaymentsApi {
         environment,
         authorizations,
         store,
-        reads: Shares::of_their_own(READS_PER_MERCHANT),
+        reads,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let sealing = SealingServiceServer::new(SealingApi {
@@ -93,7 +101,8 @@ pub async fn serve(
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let door = Door {
         routes: Routes::new(Timed::new(gate.before(payments)))
-            .add_service(Timed::new(gate.before(sealing))),
+            .add_service(Timed::new(gate.before(sealing)))
+            .add_service(Timed::new(gate.before(balances))),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections,

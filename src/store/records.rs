@@ -331,3 +331,12 @@ pub struct CardsCounted {
     /// When the next of them ends; at once where one has no end yet, for its end may come any time.
     pub next_end: UnixMillis,
 }
+
+/// A seal of the ledger as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSeal {
+    /// Its number.
+    pub number: i64,
+    /// Its line, also where that is no seal any more.
+    pub line: String,
+}

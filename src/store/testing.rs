@@ -79,7 +79,7 @@ impl TestDatabase {
     }
 
     /// A migrated PostgreSQL database.
-    pub(super) async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         static TEMPLATE: OnceCell<TestDatabase> = OnceCell::const_new();
         let template = TEMPLATE
             .get_or_init(|| async {
@@ -146,7 +146,7 @@ impl TestDatabase {
         }
     }
 
-    pub(super) async fn execute(&self, text: &str) {
+    pub(crate) async fn execute(&self, text: &str) {
         execute(&self.url, text.to_owned()).await;
     }
 }

@@ -1,7 +1,7 @@
 //! The calls: each file reads its request, does it or looks it up, and shows the answer.
 //!
-//! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`: which file answers which
-//!   call.
+//! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`:
+//!   which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -14,9 +14,12 @@ mod destroy_expired_data_keys;
 mod echo_host;
 mod get_owed;
 pub(super) mod host_service;
+pub(super) mod ledger_service;
+mod list_account_balances;
 mod list_audit_entries;
 mod list_data_keys;
 mod list_hosts;
+mod list_journals;
 mod list_operators;
 mod list_owed;
 pub(super) mod operator_service;
@@ -27,3 +30,4 @@ mod rotate_data_key;
 mod set_operator_role;
 mod sign_off_host;
 mod sign_on_host;
+mod verify_ledger;

@@ -1,11 +1,15 @@
-//! The filter of lists: conditions joined by AND, as ListPaymentsRequest.filter describes them.
+//! The filters of lists: conditions joined by AND, as ListPaymentsRequest.filter describes them.
 
 use std::borrow::Cow;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::grpc::violations::Findings;
+use crate::merchant_api::show::balance::templates_of;
 use crate::payment::moment::UnixMillis;
+use crate::payment::money::Currency;
+use crate::store::reads::ledger::EntryFilter;
 use crate::store::records::PaymentFilter;
 
 /// The longest filter, in bytes.
@@ -38,13 +42,134 @@ pub(crate) struct InvalidFilter {
     position: usize,
 }
 
-const EXPECTED_FIELD: &str =
-    "one of state, merchant_reference, customer_reference, currency, create_time";
 const EXPECTED_OPERATOR: &str = "= (for create_time: >= or <)";
 
+/// What a list can be filtered by.
+pub(crate) trait Conditions: Default {
+    /// The fields, for errors.
+    const EXPECTED_FIELD: &'static str;
+
+    /// Whether there is a field of this name.
+    fn has(field: &str) -> bool;
+
+    /// Takes a condition whose value comes next, at position `at`. Whether it is the first of its kind; none where the
+    /// field does not have this operator.
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter>;
+}
+
+impl Conditions for PaymentFilter {
+    const EXPECTED_FIELD: &'static str =
+        "one of state, merchant_reference, customer_reference, currency, create_time";
+
+    fn has(field: &str) -> bool {
+        let fields = [
+            "state",
+            "merchant_reference",
+            "customer_reference",
+            "currency",
+            "create_time",
+        ];
+        fields.contains(&field)
+    }
+
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter> {
+        Ok(Some(match (field, operator) {
+            ("state", "=") => {
+                let named = value.take_value()?;
+                let state = STATES.iter().find(|state| **state == named);
+                let state = state.ok_or_else(|| value.fault_at(at, "the name of a payment state"));
+                let unset = self.states.is_empty();
+                self.states = vec![*state?];
+                unset
+            }
+            ("merchant_reference", "=") => {
+                let value = value.take_value()?.into_owned();
+                self.merchant_reference.replace(value).is_none()
+            }
+            ("customer_reference", "=") => {
+                let value = value.take_value()?.into_owned();
+                self.customer_reference.replace(value).is_none()
+            }
+            ("currency", "=") => self.currency.replace(value.take_currency(at)?).is_none(),
+            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
+            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Conditions for EntryFilter {
+    const EXPECTED_FIELD: &'static str =
+        "one of currency, kind, subject_id, business_date, create_time";
+
+    fn has(field: &str) -> bool {
+        let fields = [
+            "currency",
+            "kind",
+            "subject_id",
+            "business_date",
+            "create_time",
+        ];
+        fields.contains(&field)
+    }
+
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter> {
+        Ok(Some(match (field, operator) {
+            ("currency", "=") => self.currency.replace(value.take_currency(at)?).is_none(),
+            ("kind", "=") => {
+                let templates = templates_of(&value.take_value()?);
+                let templates =
+                    templates.ok_or_else(|| value.fault_at(at, "the name of a kind of entry"));
+                let unset = self.templates.is_empty();
+                self.templates = templates?;
+                unset
+            }
+            ("subject_id", "=") => {
+                let id = value.take_value()?.parse();
+                let id = id.map_err(|_| value.fault_at(at, "the id of a payment"));
+                self.payment_id.replace(id?).is_none()
+            }
+            ("business_date", "=") => {
+                let date = value.take_value()?.parse();
+                let date = date.map_err(|_| value.fault_at(at, "a date as YYYY-MM-DD"));
+                self.business_date.replace(date?).is_none()
+            }
+            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
+            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// Reads the filter of a request.
+pub(crate) fn read<F: Conditions>(findings: &mut Findings, text: &str) -> Option<F> {
+    if !findings.no_clear_card("filter", text) {
+        return None;
+    }
+    findings.keep("filter", "conditions joined by AND", parse(text))
+}
+
 /// Reads a filter; an empty one lists all.
-pub(crate) fn parse(text: &str) -> Result<PaymentFilter, InvalidFilter> {
-    let mut filter = PaymentFilter::default();
+fn parse<F: Conditions>(text: &str) -> Result<F, InvalidFilter> {
+    let mut filter = F::default();
     let mut rest = Cursor::new(text)?;
     rest.skip_spaces();
     if rest.is_at_end() {
@@ -64,7 +189,10 @@ pub(crate) fn parse(text: &str) -> Result<PaymentFilter, InvalidFilter> {
     }
 }
 
-fn read_condition(rest: &mut Cursor<'_>, filter: &mut PaymentFilter) -> Result<(), InvalidFilter> {
+fn read_condition<F: Conditions>(
+    rest: &mut Cursor<'_>,
+    filter: &mut F,
+) -> Result<(), InvalidFilter> {
     let field_at = rest.position;
     let field = rest.take_word();
     rest.skip_spaces();
@@ -72,59 +200,18 @@ fn read_condition(rest: &mut Cursor<'_>, filter: &mut PaymentFilter) -> Result<(
     let operator = rest.take_operator();
     rest.skip_spaces();
     let value_at = rest.position;
-    let unset = match (field, operator) {
-        ("state", "=") => {
-            let value = rest.take_value()?;
-            let state = STATES.iter().find(|state| **state == value);
-            let state = state.ok_or_else(|| rest.fault_at(value_at, "the name of a payment state"));
-            let unset = filter.states.is_empty();
-            filter.states = vec![*state?];
-            unset
-        }
-        ("merchant_reference", "=") => {
-            let value = rest.take_value()?.into_owned();
-            filter.merchant_reference.replace(value).is_none()
-        }
-        ("customer_reference", "=") => {
-            let value = rest.take_value()?.into_owned();
-            filter.customer_reference.replace(value).is_none()
-        }
-        ("currency", "=") => {
-            let currency = rest.take_value()?.parse();
-            let currency = currency.map_err(|_| rest.fault_at(value_at, "an ISO 4217 code"));
-            filter.currency.replace(currency?).is_none()
-        }
-        ("create_time", ">=") => {
-            let from = read_time(rest, value_at)?;
-            filter.created_from.replace(from).is_none()
-        }
-        ("create_time", "<") => {
-            let before = read_time(rest, value_at)?;
-            filter.created_before.replace(before).is_none()
-        }
-        ("state" | "merchant_reference" | "customer_reference" | "currency" | "create_time", _) => {
-            return Err(rest.fault_at(operator_at, EXPECTED_OPERATOR));
-        }
-        _ => return Err(rest.fault_at(field_at, EXPECTED_FIELD)),
-    };
-    if unset {
-        Ok(())
-    } else {
-        Err(rest.fault_at(field_at, "each condition once"))
+    if !F::has(field) {
+        return Err(rest.fault_at(field_at, F::EXPECTED_FIELD));
+    }
+    match filter.take(field, operator, rest, value_at)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(rest.fault_at(field_at, "each condition once")),
+        None => Err(rest.fault_at(operator_at, EXPECTED_OPERATOR)),
     }
 }
 
-fn read_time(rest: &mut Cursor<'_>, at: usize) -> Result<UnixMillis, InvalidFilter> {
-    let value = rest.take_value()?;
-    let time = OffsetDateTime::parse(&value, &Rfc3339)
-        .map_err(|_| rest.fault_at(at, "a time in RFC 3339 such as \"2026-01-01T00:00:00Z\""))?;
-    // Within the years of RFC 3339 the milliseconds fit easily.
-    let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
-    Ok(UnixMillis::new(millis))
-}
-
 /// What is left of a filter.
-struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     text: &'a str,
     position: usize,
 }
@@ -196,6 +283,21 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    fn take_currency(&mut self, at: usize) -> Result<Currency, InvalidFilter> {
+        let currency = self.take_value()?.parse();
+        currency.map_err(|_| self.fault_at(at, "an ISO 4217 code"))
+    }
+
+    fn take_time(&mut self, at: usize) -> Result<UnixMillis, InvalidFilter> {
+        let value = self.take_value()?;
+        let time = OffsetDateTime::parse(&value, &Rfc3339).map_err(|_| {
+            self.fault_at(at, "a time in RFC 3339 such as \"2026-01-01T00:00:00Z\"")
+        })?;
+        // Within the years of RFC 3339 the milliseconds fit easily.
+        let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
+        Ok(UnixMillis::new(millis))
+    }
+
     /// What comes before the next double quote or backslash.
     fn take_text(&mut self) -> &'a str {
         self.take_while(|c| !matches!(c, '"' | '\\'))
@@ -260,10 +362,35 @@ mod tests {
     }
 
     #[test]
+    fn filters_of_entries_are_read() {
+        let text = r#"kind=REFUND AND currency=EUR AND business_date="2026-11-18" AND subject_id=pay_06e9x3w8k1z7h4n2m5q0r8t6va"#;
+        let expected = EntryFilter {
+            currency: Some("EUR".parse().unwrap()),
+            payment_id: Some("pay_06e9x3w8k1z7h4n2m5q0r8t6va".parse().unwrap()),
+            templates: vec!["refund", "refund_refused"],
+            business_date: Some("2026-11-18".parse().unwrap()),
+            created_from: None,
+            created_before: None,
+        };
+        assert_eq!(parse(text), Ok(expected));
+        for (text, position, expected) in [
+            ("state=AUTHORIZED", 1, EntryFilter::EXPECTED_FIELD),
+            ("kind=refund", 6, "the name of a kind of entry"),
+            ("subject_id=order-1", 12, "the id of a payment"),
+            ("business_date=2026-13-01", 15, "a date as YYYY-MM-DD"),
+            ("kind<REFUND", 5, EXPECTED_OPERATOR),
+        ] {
+            let fault = parse::<EntryFilter>(text).unwrap_err();
+            let got = (fault.position, fault.expected);
+            assert_eq!(got, (position, expected), "{text}");
+        }
+    }
+
+    #[test]
     fn a_fault_names_its_place() {
         let long = format!("merchant_reference=\"{}\"", "x".repeat(500));
         for (text, position, expected) in [
-            ("amount=5", 1, EXPECTED_FIELD),
+            ("amount=5", 1, PaymentFilter::EXPECTED_FIELD),
             ("state", 6, EXPECTED_OPERATOR),
             ("state!=AUTHORIZED", 6, EXPECTED_OPERATOR),
             ("state==AUTHORIZED", 6, EXPECTED_OPERATOR),
@@ -276,7 +403,7 @@ mod tests {
             ("state=authorized", 7, "the name of a payment state"),
             ("currency=eur", 10, "an ISO 4217 code"),
             ("state=AUTHORIZED OR state=DECLINED", 18, "AND or the end"),
-            ("state=AUTHORIZED AND", 21, EXPECTED_FIELD),
+            ("state=AUTHORIZED AND", 21, PaymentFilter::EXPECTED_FIELD),
             (
                 "state=AUTHORIZED AND state=DECLINED",
                 22,
@@ -292,7 +419,7 @@ mod tests {
             ("state=AUTHORIZED\u{e4}", 17, "AND or the end"),
             (&*long, 501, "the end: 500 bytes at most"),
         ] {
-            let fault = parse(text).unwrap_err();
+            let fault = parse::<PaymentFilter>(text).unwrap_err();
             assert_eq!(
                 (fault.position, fault.expected),
                 (position, expected),

@@ -2,10 +2,12 @@
 //! field, and a request that does not pass is told everything that is wrong with it at once.
 //!
 //! - [`text`]: a merchant's texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
-//! - [`page_token`]: where the next page of a list begins. [`filter`]: filters of lists.
+//! - [`page_token`]: where the next page of a list begins. [`filter`]: filters of lists. [`order`]: their
+//!   order.
 
 pub(super) mod filter;
 pub(super) mod id;
 pub(super) mod money;
+pub(super) mod order;
 pub(super) mod page_token;
 pub(crate) mod text;

@@ -36,7 +36,12 @@ pub(crate) fn amount_to_pay(findings: &mut Findings, amount: Option<pb::Money>) 
         .filter(|_| minor)
 }
 
-fn currency(findings: &mut Findings, field: &'static str, code: &str) -> Option<Currency> {
+/// Reads a currency.
+pub(crate) fn currency(
+    findings: &mut Findings,
+    field: &'static str,
+    code: &str,
+) -> Option<Currency> {
     /// A longer code is described by its length.
     const MAX_SHOWN: usize = 8;
     if !findings.no_clear_card(field, code) {

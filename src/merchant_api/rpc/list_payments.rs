@@ -4,9 +4,10 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::page::page_size;
 use crate::grpc::status;
-use crate::grpc::violations::{Findings, InvalidRequest, length_of};
+use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::filter;
+use crate::merchant_api::read::order::order_by;
 use crate::merchant_api::read::page_token::PageTokens;
 use crate::merchant_api::show::payment::payments;
 use crate::merchant_api::transport::gate;
@@ -59,21 +60,8 @@ fn read(request: &pb::ListPaymentsRequest) -> Result<List, InvalidRequest> {
     let mut findings = Findings::default();
     let found = &mut findings;
     let page_size = page_size(found, request.page_size);
-    let filter = if found.no_clear_card("filter", &request.filter) {
-        let read = filter::parse(&request.filter);
-        found.keep("filter", "conditions joined by AND", read)
-    } else {
-        None
-    };
-    let order = match request.order_by.as_str() {
-        "" | "create_time desc" => Some(ListOrder::NewestFirst),
-        "create_time asc" => Some(ListOrder::OldestFirst),
-        other => {
-            let expected = "\"create_time desc\" or \"create_time asc\"";
-            found.add("order_by", expected, length_of(other));
-            None
-        }
-    };
+    let filter = filter::read(found, &request.filter);
+    let order = order_by(found, &request.order_by);
     let page_tokens = PageTokens::new(
         match order.unwrap_or_default() {
             ListOrder::NewestFirst => "payments, newest first",

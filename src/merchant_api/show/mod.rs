@@ -1,9 +1,10 @@
 //! What the calls share to answer.
 //!
 //! - [`payment`]: a payment, in each of its states. [`outcome`]: why one was declined, failed or is pending.
-//! - [`operation`]: an exchange with a bank.
+//! - [`operation`]: an exchange with a bank. [`balance`]: what the merchant is owed.
 //! - [`money`]: amounts. [`errors`]: errors of several calls.
 
+pub(super) mod balance;
 pub(super) mod errors;
 pub(super) mod money;
 pub(super) mod operation;

@@ -9,6 +9,7 @@ pub(in crate::store) mod events;
 pub(in crate::store) mod idempotency;
 pub(in crate::store) mod journals;
 pub(in crate::store) mod late_responses;
+pub(in crate::store) mod ledger_seals;
 pub(in crate::store) mod merchants;
 pub(in crate::store) mod nodes;
 pub(in crate::store) mod operations;

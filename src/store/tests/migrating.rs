@@ -41,7 +41,14 @@ async fn a_database_is_migrated_once() {
 }
 
 /// The migrations that a database of version 2 lacks.
-pub(super) const SINCE_VERSION_2: &[&str] = &["operations", "custody", "owed", "reasons", "ledger"];
+pub(super) const SINCE_VERSION_2: &[&str] = &[
+    "operations",
+    "custody",
+    "owed",
+    "reasons",
+    "ledger",
+    "ledger_seals",
+];
 
 /// Makes a database as version 2 left it.
 pub(super) async fn make_version_2(database: &TestDatabase) {

@@ -1,0 +1,121 @@
+//! What a merchant is owed, as the API shows it.
+
+use super::money::money;
+use crate::grpc::time::timestamp;
+use crate::ledger::account::AccountKind;
+use crate::merchant_api::pb;
+use crate::merchant_api::pb::BalanceEntryKind as Kind;
+use crate::payment::money::Currency;
+use crate::store::reads::ledger::{AccountBalance, BalanceEntry};
+
+/// The kinds of entries, and the templates of their journals.
+const KINDS: [(Kind, &[&str]); 9] = [
+    (
+        Kind::Capture,
+        &[
+            "capture",
+            "capture_refused",
+            "sale",
+            "sale_refused",
+            "sale_voided",
+            "sale_void_refused",
+        ],
+    ),
+    (Kind::Refund, &["refund", "refund_refused"]),
+    (Kind::Fee, &["fee"]),
+    (Kind::Payout, &["payout"]),
+    (Kind::PayoutReturn, &["payout_returned"]),
+    (Kind::Chargeback, &["chargeback", "chargeback_reversed"]),
+    (Kind::Correction, &["correction"]),
+    (Kind::Reserve, &["reserve"]),
+    (Kind::ReserveRelease, &["reserve_released"]),
+];
+
+/// The prefix of the kinds' names, which a filter leaves out.
+const PREFIX: &str = "BALANCE_ENTRY_KIND_";
+
+/// The templates of the journals of entries of this kind, by its name in a filter; none for a name that is no kind.
+pub(crate) fn templates_of(kind: &str) -> Option<Vec<&'static str>> {
+    let named = KINDS
+        .iter()
+        .find(|(named, _)| named.as_str_name().strip_prefix(PREFIX) == Some(kind))?;
+    Some(named.1.to_vec())
+}
+
+/// The balances of accounts: one for each currency, by its code.
+pub(crate) fn balances(accounts: &[AccountBalance]) -> Vec<pb::Balance> {
+    let mut currencies: Vec<Currency> = accounts.iter().map(|account| account.currency).collect();
+    currencies.sort_by_key(|currency| currency.code());
+    currencies.dedup();
+    let balance = |currency: Currency| {
+        // What is owed is a credit, which is negative.
+        let owed = |kind: AccountKind| {
+            let of_kind = accounts
+                .iter()
+                .filter(|it| it.currency == currency && it.kind == kind);
+            let owed_minor = of_kind
+                .map(|it| it.amount_minor)
+                .fold(0, i64::saturating_sub);
+            Some(money(owed_minor, currency))
+        };
+        pb::Balance {
+            pending: owed(AccountKind::PayablePending),
+            available: owed(AccountKind::PayableAvailable),
+            reserved_amount: owed(AccountKind::Reserve),
+            in_transit: owed(AccountKind::InTransit),
+        }
+    };
+    currencies.into_iter().map(balance).collect()
+}
+
+/// One entry.
+pub(crate) fn balance_entry(entry: BalanceEntry) -> pb::BalanceEntry {
+    let template = entry
+        .journal_id
+        .rsplit_once(':')
+        .map_or("", |(_, name)| name);
+    let kind = KINDS.iter().find(|(_, names)| names.contains(&template));
+    let subject_id = entry.payment_id.map(|id| id.to_string());
+    pb::BalanceEntry {
+        entry_id: entry.journal_id.clone(),
+        amount: Some(money(entry.amount_minor, entry.currency)),
+        kind: kind.map_or(Kind::Unspecified, |(kind, _)| *kind).into(),
+        subject_id: subject_id.unwrap_or_default(),
+        business_date: entry.business_date.unwrap_or_default(),
+        create_time: Some(timestamp(entry.at)),
+        journal_id: entry.journal_id,
+        available_time: None,
+        fee_parts: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::template::Template;
+
+    #[test]
+    fn every_template_that_changes_what_is_owed_has_its_kind() {
+        let kind = |name: &str| KINDS.iter().find(|(_, names)| names.contains(&name));
+        for template in Template::ALL {
+            let only_between_or_beyond = [
+                Template::CaptureSettled,
+                Template::RefundSettled,
+                Template::PayoutCredited,
+                Template::ChargebackSettled,
+            ];
+            let named = kind(template.name()).is_some();
+            assert_ne!(
+                named,
+                only_between_or_beyond.contains(&template),
+                "{}",
+                template.name()
+            );
+        }
+        assert_eq!(
+            templates_of("REFUND"),
+            Some(vec!["refund", "refund_refused"])
+        );
+        assert_eq!(templates_of("refund"), None);
+    }
+}
