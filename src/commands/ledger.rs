@@ -229,7 +229,7 @@ async fn verify(
             break part.end.unwrap_or_default();
         }
         if !as_json {
-            eprintln!("{seals} seals, {journals} journals so far");
+            print_line!("{seals} seals and {journals} journals so far")?;
         }
     };
     if as_json {

@@ -22,6 +22,8 @@ use crate::store::records::MAX_PAGE_SIZE;
 const SEAL_EVERY: Duration = Duration::from_secs(60);
 /// The most positions of one seal.
 const POSITIONS: i64 = 50_000;
+/// After this many positions the balances are summed again, so that no balance has many lines to sum.
+const CHECKPOINT_EVERY: i64 = 10_000;
 /// The positions that are read at once.
 pub(super) const POSITIONS_AT_ONCE: i64 = 1_000;
 
@@ -95,7 +97,7 @@ impl LedgerSealer {
             let seal = self.seal_of(before.as_ref(), from, last.min(from + POSITIONS - 1));
             self.store.insert_seal(&seal.await?).await?;
         }
-        self.store.checkpoint_balances().await?;
+        self.store.checkpoint_balances(CHECKPOINT_EVERY).await?;
         self.write_file().await
     }
 

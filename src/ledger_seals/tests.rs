@@ -211,7 +211,8 @@ async fn nothing_changes_on_postgres() {
 #[tokio::test]
 async fn what_was_changed_by_hand_is_found_and_its_place_is_said() {
     // What is done, and what is found: its kind, the seal and the positions.
-    let rows: [(&str, &[(Kind, Option<i64>, i64, i64)]); 11] = [
+    type Found = (Kind, Option<i64>, i64, i64);
+    let rows: [(&str, &[Found]); 11] = [
         (
             "UPDATE ledger_lines SET amount_minor = amount_minor + 1 WHERE position = 5 AND n = 0",
             &[(Kind::JournalAltered, Some(2), 5, 5)],
@@ -307,7 +308,8 @@ async fn two_nodes_make_one_chain_and_a_file_ahead_of_the_database_is_left_alone
     let other_store = database.open().await;
     let second = sealer(&other_store, &other_path);
     let (one, other) = tokio::join!(first.seal(), second.seal());
-    (one.unwrap(), other.unwrap());
+    one.unwrap();
+    other.unwrap();
     for sealer in [&first, &second] {
         sealer.seal().await.unwrap();
         let verified = verify(sealer).await;

@@ -10,7 +10,7 @@ use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::grpc::client::{self, ClientCertificate, ConnectError, error_reason};
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -378,6 +378,23 @@ fn the_commands_do_what_the_door_does() {
         let unknown = payswitch(&demo, &["owed", "show", "op_06e9x3w8k1z7h4n2m5q0r8t6va"]);
         let errors = String::from_utf8_lossy(&unknown.stderr).into_owned();
         assert!(errors.contains("NOT_OWED"), "{errors}");
+
+        // What is booked sums to zero, and nobody has changed it.
+        let verified = done(&demo, &["ledger", "verify", "--json"]);
+        let verified: Value = serde_json::from_str(&verified).expect("JSON");
+        assert_eq!(verified["findings"], json!([]), "{verified}");
+        assert_eq!(verified["seals_in_file"], Value::Null, "{verified}");
+        let balances = done(&demo, &["ledger", "balance", "--json"]);
+        let balances: Value = serde_json::from_str(&balances).expect("JSON");
+        let sums = balances["sums_minor"].as_object().expect("sums");
+        assert!(sums.values().all(|sum| *sum == 0), "{balances}");
+        let journals = done(&demo, &["ledger", "journal", "--json"]);
+        let journals: Value = serde_json::from_str(&journals).expect("JSON");
+        let booked = journals["journals"]
+            .as_array()
+            .expect("journals")
+            .is_empty();
+        assert_eq!(booked, sums.is_empty(), "{journals}");
 
         let audit = done(&demo, &["audit", "list"]);
         for told in [

@@ -20,9 +20,6 @@ use crate::store::error::StoreError;
 use crate::store::records::{ListOrder, MAX_PAGE_SIZE};
 use crate::store::tables::columns::{Columns, first_integer};
 
-/// After this many positions the balances are summed again, so that no balance has many lines to sum.
-const CHECKPOINT_EVERY: i64 = 10_000;
-
 /// A journal as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptJournal {
@@ -260,6 +257,8 @@ impl Store {
         Ok(balances)
     }
 
+    /// As [`balances`](Self::balances), up to a position. An account that was summed up to a later one may be told
+    /// wrong: what is written of it then is not taken.
     async fn balances_until(
         &self,
         merchant: &MerchantId,
@@ -297,12 +296,12 @@ impl Store {
         Ok(balances)
     }
 
-    /// Sums the lines up to the last position, where enough have come since that was done last. Two nodes may do so at
-    /// once: what they write is the same, or the later one stands.
+    /// Sums the lines up to the last position, where `every` positions or more have come since that was done last. Two
+    /// nodes may do so at once: the later position stands.
     ///
     /// # Errors
     /// When the database can't be read or written.
-    pub async fn checkpoint_balances(&self) -> Result<(), StoreError> {
+    pub async fn checkpoint_balances(&self, every: i64) -> Result<(), StoreError> {
         let last = self.last_position().await?;
         let text = "SELECT COALESCE(MAX(position), 0) FROM ledger_checkpoints";
         let rows = self.read(text, &[]).await?;
@@ -311,7 +310,7 @@ impl Store {
             first_integer(row, "ledger_checkpoints", "position", "")
         });
         let before = before?;
-        if last - before < CHECKPOINT_EVERY {
+        if last - before < every {
             return Ok(());
         }
         let text = "SELECT DISTINCT merchant_id FROM ledger_lines \

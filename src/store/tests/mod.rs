@@ -2,6 +2,7 @@
 
 mod custody;
 mod faults;
+mod ledger;
 mod lifecycle;
 mod lists;
 mod make;
