@@ -275,12 +275,20 @@ impl Operations {
                 response_code,
             } => return self.suspend(entry, reason, response_code).await,
         };
-        let operation_id = entry.operation.id;
-        if Box::pin(self.record_step(entry, step)).await.is_none()
-            && let Exchange::Approved { .. } | Exchange::Taken { .. } = exchange
-            && let Ok(Some(moved)) = self.store.operation(operation_id).await
-        {
-            log_if_resolved(&moved);
+        let (operation_id, version) = (entry.operation.id, entry.operation.version);
+        let original_version = entry.original.version;
+        if Box::pin(self.record_step(entry, step)).await.is_some() {
+            return;
+        }
+        let Ok(Some(moved)) = self.store.owed_entry(operation_id).await else {
+            return;
+        };
+        if moved.operation.version == version && moved.original.version != original_version {
+            // An answer to the original has come meanwhile, and may change what this one means.
+            return Box::pin(self.end_attempt(moved, exchange)).await;
+        }
+        if let Exchange::Approved { .. } | Exchange::Taken { .. } = exchange {
+            log_if_resolved(&moved.operation);
         }
     }
 

@@ -147,9 +147,27 @@ impl Operations {
         original: &Operation,
         approval_code: Option<&str>,
     ) -> Result<(), StoreError> {
-        let (OperationState::Reversed | OperationState::Resolved { .. }) = original.state else {
-            return Ok(());
+        // A version on: of two reports at once one makes the reversal, and an acknowledgement that is being recorded at
+        // this moment is looked at again.
+        let moved = Operation {
+            version: original.version + 1,
+            ..original.clone()
         };
+        let step = Some(OperationStep {
+            operation: &moved,
+            answers: false,
+        });
+        match original.state {
+            OperationState::Unknown { .. } => {
+                let change = Change {
+                    step,
+                    ..Change::default()
+                };
+                return self.commit_or_refuse(&change).await;
+            }
+            OperationState::Reversed | OperationState::Resolved { .. } => {}
+            _ => return Ok(()),
+        }
         let about = self.store.operations_about(original).await?;
         let undone_nothing = |reversal| may_have_undone_nothing(reversal, original);
         if about.is_empty() || !about.iter().all(undone_nothing) {
@@ -167,37 +185,31 @@ impl Operations {
         let now = self.clock.now();
         let reason = Reason::LateApproval;
         let reversal = self.reversal(&payment, undone, None, reason, now).await?;
-        // A version on: of two reports at once one makes the reversal.
-        let moved = Operation {
-            updated_at: now,
-            version: original.version + 1,
-            ..original.clone()
-        };
         let event = PaymentEvent::ReversalOwedAgain;
         let custody = self.custody.times().end_after(&event, now);
         let (payment, adjustment) =
             adjusted(&payment, event, Amounts::ZERO, custody, now).map_err(refused)?;
         let change = Change {
             new_operation: Some(&reversal),
-            step: Some(OperationStep {
-                operation: &moved,
-                answers: false,
-            }),
+            step,
             payment: Some(PaymentChange::Adjusted {
                 expected: &payment,
                 adjustment: &adjustment,
             }),
             ..Change::default()
         };
-        match self.store.commit(&change).await? {
-            Verdict::Committed { .. } => {
-                tracing::warn!(
-                    payment.id = %payment.id, operation.id = %original.id, reversal.id = %reversal.id,
-                    "A bank that had not undone an operation has approved it; a new reversal is owed"
-                );
-                Ok(())
-            }
-            // The report is looked at again.
+        self.commit_or_refuse(&change).await?;
+        tracing::warn!(
+            payment.id = %payment.id, operation.id = %original.id, reversal.id = %reversal.id,
+            "A bank that had not undone an operation has approved it; a new reversal is owed"
+        );
+        Ok(())
+    }
+
+    /// Where something else has changed the records, the report is looked at again.
+    async fn commit_or_refuse(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        match self.store.commit(change).await? {
+            Verdict::Committed { .. } => Ok(()),
             verdict => Err(refused(format!("{verdict:?}"))),
         }
     }
