@@ -51,9 +51,10 @@ const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;
     PRAGMA cache_size = -8192";
 /// Times are in milliseconds. The writer's updates join a short list with a large table by its key:
 /// a plan made while the table was small must not scan it when it has grown, so only the plan that
-/// uses the index is left.
+/// uses the index is left. A node that is cut off in the middle of a transaction may hold the row of the
+/// positions: its session ends sooner than others give up waiting for that row.
 const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET statement_timeout = 4000; \
-    SET lock_timeout = 3000; SET idle_in_transaction_session_timeout = 10000; \
+    SET lock_timeout = 3000; SET idle_in_transaction_session_timeout = 2000; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
     SET jit = off; SET client_min_messages = warning";
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
