@@ -212,14 +212,17 @@ async fn nothing_changes_on_postgres() {
 async fn what_was_changed_by_hand_is_found_and_its_place_is_said() {
     // What is done, and what is found: its kind, the seal and the positions.
     type Found = (Kind, Option<i64>, i64, i64);
-    let rows: [(&str, &[Found]); 11] = [
+    let rows: [(&str, &[Found]); 12] = [
         (
             "UPDATE ledger_lines SET amount_minor = amount_minor + 1 WHERE position = 5 AND n = 0",
             &[(Kind::JournalAltered, Some(2), 5, 5)],
         ),
         (
             "UPDATE ledger_lines SET account = 'nonsense' WHERE position = 10",
-            &[(Kind::JournalAltered, None, 10, 10)],
+            &[
+                (Kind::JournalAltered, None, 10, 10),
+                (Kind::PaymentDiffers, None, 9, 10),
+            ],
         ),
         (
             "DELETE FROM ledger_lines WHERE position = 2 AND n = 1",
@@ -230,11 +233,21 @@ async fn what_was_changed_by_hand_is_found_and_its_place_is_said() {
             &[
                 (Kind::LinesWithoutJournal, Some(2), 5, 5),
                 (Kind::JournalsDiffer, Some(2), 4, 8),
+                (Kind::PaymentDiffers, Some(2), 4, 5),
             ],
         ),
         (
             "DELETE FROM journals WHERE position = 5; DELETE FROM ledger_lines WHERE position = 5",
-            &[(Kind::JournalsDiffer, Some(2), 4, 8)],
+            &[
+                (Kind::JournalsDiffer, Some(2), 4, 8),
+                (Kind::PaymentDiffers, Some(2), 4, 5),
+            ],
+        ),
+        // Not sealed yet: only the payment tells.
+        (
+            "DELETE FROM journals WHERE position = 10; \
+             DELETE FROM ledger_lines WHERE position = 10",
+            &[(Kind::PaymentDiffers, None, 9, 10)],
         ),
         // Another journal with a hash of its own.
         (
@@ -275,11 +288,16 @@ async fn what_was_changed_by_hand_is_found_and_its_place_is_said() {
         (
             "DELETE FROM journals WHERE position > 3; DELETE FROM ledger_lines WHERE position > 3; \
              DELETE FROM ledger_seals WHERE number > 1",
-            &[(Kind::CutOff, Some(2), 4, 8)],
+            &[
+                (Kind::PaymentDiffers, None, 4, 5),
+                (Kind::PaymentDiffers, None, 6, 8),
+                (Kind::PaymentDiffers, None, 9, 10),
+                (Kind::CutOff, Some(2), 4, 8),
+            ],
         ),
         (
             "DELETE FROM journals WHERE position > 3; DELETE FROM ledger_lines WHERE position > 3; \
-             UPDATE positions SET next = 4",
+             DELETE FROM events WHERE position > 3; UPDATE positions SET next = 4",
             &[
                 (Kind::JournalsDiffer, Some(2), 4, 8),
                 (Kind::CutOff, Some(2), 4, 8),

@@ -29,6 +29,8 @@ pub enum FindingKind {
     LinesWithoutJournal,
     /// The journals between two positions are not those that were sealed.
     JournalsDiffer,
+    /// The amounts of a payment are not what its journals sum to.
+    PaymentDiffers,
     /// A seal is not there.
     SealMissing,
     /// A seal is not as it was made, or was made by somebody else.
@@ -170,6 +172,7 @@ impl LedgerSealer {
                 fewer => format!("{} journals fewer than were sealed", -fewer),
             };
             done.found(FindingKind::JournalsDiffer, Some(&seal), range, text);
+            self.verify_payments(range, Some(&seal), done).await?;
         }
         Ok(Some(seal))
     }
@@ -209,6 +212,27 @@ impl LedgerSealer {
         Ok(tree)
     }
 
+    /// Compares payments with their journals: a payment whose journal was removed still has its amounts.
+    async fn verify_payments(
+        &self,
+        (mut first, last): (i64, i64),
+        seal: Option<&Seal>,
+        done: &mut Verification,
+    ) -> Result<(), StoreError> {
+        while first <= last {
+            let end = last.min(first.saturating_add(POSITIONS_AT_ONCE - 1));
+            for off in self.store.payments_off_their_journals(first, end).await? {
+                let text = format!(
+                    "the payment {} has {} minor units captured less refunded, and journals of {}",
+                    off.payment_id, off.payment_minor, off.journals_minor
+                );
+                done.found(FindingKind::PaymentDiffers, seal, off.positions, text);
+            }
+            first = end.saturating_add(1);
+        }
+        Ok(())
+    }
+
     /// Looks at what is not sealed yet, and at the file.
     async fn verify_end(
         &self,
@@ -223,6 +247,7 @@ impl LedgerSealer {
         }
         let range = (sealed_to + 1, position);
         let unsealed = self.verify_journals(range, None, done).await?;
+        self.verify_payments(range, None, done).await?;
         done.end = Some(LedgerEnd {
             sealed_to,
             sealed_at: last.map(|seal| seal.sealed.at),

@@ -81,6 +81,7 @@ fn finding(finding: Finding) -> pb::LedgerFinding {
         FindingKind::JournalAltered => Kind::JournalAltered,
         FindingKind::LinesWithoutJournal => Kind::LinesWithoutJournal,
         FindingKind::JournalsDiffer => Kind::JournalsDiffer,
+        FindingKind::PaymentDiffers => Kind::PaymentDiffers,
         FindingKind::SealMissing => Kind::SealMissing,
         FindingKind::SealAltered => Kind::SealAltered,
         FindingKind::ChainBroken => Kind::ChainBroken,

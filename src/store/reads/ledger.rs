@@ -87,6 +87,19 @@ pub struct LedgerPart {
     pub without_journal: Vec<i64>,
 }
 
+/// A payment whose amounts are not what its journals sum to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentOffItsJournals {
+    /// The payment.
+    pub payment_id: String,
+    /// The positions of its first and its last event in the part that was looked at.
+    pub positions: (i64, i64),
+    /// What it has captured, less what it has refunded; without what is pending.
+    pub payment_minor: i64,
+    /// What its journals say of that.
+    pub journals_minor: i64,
+}
+
 /// What is booked on an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountBalance {
@@ -160,6 +173,49 @@ impl Store {
         self.with_lines(&rows, first, last).await
     }
 
+    /// The payments with events from position `first` to `last` whose amounts are not what their journals sum to.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn payments_off_their_journals(
+        &self,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<PaymentOffItsJournals>, StoreError> {
+        let names = template_names();
+        let text = format!(
+            "SELECT * FROM (SELECT payments.id, changed.first_position, changed.last_position, \
+                payments.captured_minor - payments.captured_pending_minor \
+                    - payments.refunded_minor + payments.refunded_pending_minor AS payment_minor, \
+                CAST(COALESCE((SELECT SUM(ledger_lines.amount_minor) FROM operations CROSS JOIN {names} \
+                    JOIN journals ON journals.id = operations.id || ':' || names.column1 \
+                    JOIN ledger_lines ON ledger_lines.stream = 0 \
+                        AND ledger_lines.position = journals.position \
+                    WHERE operations.payment_id = payments.id \
+                        AND ledger_lines.account = 'RECEIVABLE'), 0) AS BIGINT) AS journals_minor \
+                FROM (SELECT payment_id, MIN(position) AS first_position, \
+                    MAX(position) AS last_position FROM events \
+                    WHERE stream = 0 AND position BETWEEN $1 AND $2 GROUP BY payment_id) AS changed \
+                JOIN payments ON payments.id = changed.payment_id) AS compared \
+             WHERE payment_minor <> journals_minor ORDER BY first_position"
+        );
+        let values = [first.into(), last.into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let off = |row: &AnyRow| {
+            let columns = Columns::of(row, "payments", "id")?;
+            Ok(PaymentOffItsJournals {
+                payment_id: columns.text("id")?.to_owned(),
+                positions: (
+                    columns.integer("first_position")?,
+                    columns.integer("last_position")?,
+                ),
+                payment_minor: columns.integer("payment_minor")?,
+                journals_minor: columns.integer("journals_minor")?,
+            })
+        };
+        rows.iter().map(off).collect()
+    }
+
     /// The journals at positions after `after`, of one payment or of all, in the order of their positions; `limit` is
     /// 1 to [`MAX_PAGE_SIZE`].
     ///
@@ -176,14 +232,11 @@ impl Store {
         let mut of_payment = String::new();
         if let Some(payment) = payment {
             values.push(payment.to_string().into());
-            let names: Vec<String> = template::names()
-                .map(|name| format!("('{name}')"))
-                .collect();
             // By their ids, which are those of the payment's operations.
             of_payment = format!(
                 " AND journals.id IN (SELECT operations.id || ':' || names.column1 FROM operations \
-                CROSS JOIN (VALUES {}) AS names WHERE operations.payment_id = $3)",
-                names.join(", ")
+                CROSS JOIN {} WHERE operations.payment_id = $3)",
+                template_names()
             );
         }
         let text =
@@ -360,6 +413,14 @@ const SELECT_JOURNALS: &str = "SELECT journals.position, journals.id, journals.b
     journals.at_ms, journals.content_sha256, events.payment_id \
     FROM journals LEFT JOIN events ON events.stream = 0 AND events.position = journals.position \
     WHERE journals.stream = 0";
+/// The names of all templates as a list of rows, whose column both databases name `column1`.
+fn template_names() -> String {
+    let names: Vec<String> = template::names()
+        .map(|name| format!("('{name}')"))
+        .collect();
+    format!("(VALUES {}) AS names", names.join(", "))
+}
+
 const IN_ORDER: &str = "ORDER BY journals.position";
 
 fn add(
