@@ -23,6 +23,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
+use crate::flows::capture::Capture;
 use crate::flows::reversal::Reversal;
 use crate::grpc::server::{Bound, ServeError};
 use crate::hosts::Hosts;
@@ -149,6 +150,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         test_payment_methods: TestPaymentMethods::new(config.environment == Environment::Test),
         hosts: Arc::clone(&hosts),
     });
+    let capture = Arc::new(Capture);
     let operations = Arc::new(Operations::new(OperationsParts {
         store: store.clone(),
         numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
@@ -156,6 +158,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         custody: Arc::clone(&custody),
         flows: FlowTable::default()
             .with(&authorization)
+            .with(&capture)
+            .with_owed(OperationKind::Capture, capture.clone())
             .with_owed(OperationKind::Reversal, Arc::new(Reversal)),
         clock: Arc::clone(&clock),
         random: random.clone(),
@@ -183,6 +187,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             operations: Arc::clone(&operations),
             flow: authorization,
         },
+        captures: Performer {
+            operations: Arc::clone(&operations),
+            flow: capture,
+        },
+        hosts: Arc::clone(&hosts),
         opener,
         connections: config.merchant_api.connections,
         concurrent_calls: config.merchant_api.concurrent_calls,

@@ -8,6 +8,7 @@ use crate::card::pan::Card;
 use crate::card::test_methods::TestPaymentMethods;
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::definition::Travel;
 use crate::operations::flow::{Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
@@ -16,7 +17,6 @@ use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationEvent, OperationKind};
-use crate::payment::record::Payment;
 use crate::payment::state::{PaymentEvent, PaymentState};
 use crate::store::change::EnvelopeUse;
 
@@ -122,6 +122,7 @@ impl Authorization {
 
 impl Flow for Authorization {
     type Command = Authorize;
+    type Basis = ();
     type Refusal = Refusal;
 
     const KIND: OperationKind = OperationKind::Authorization;
@@ -135,7 +136,7 @@ impl Flow for Authorization {
         &self,
         merchant: &Merchant,
         command: &Authorize,
-        _payment: Option<Box<Payment>>,
+        _basis: (),
         now: UnixMillis,
     ) -> Result<Plan, Refusal> {
         let merchant_id = merchant.id;
@@ -150,6 +151,7 @@ impl Flow for Authorization {
         let route = self.hosts.route(merchant, Self::KIND).map_err(no_route)?;
         let terminal_id = command.terminal_id.as_ref();
         Ok(Plan {
+            travel: Travel::Once,
             payment: PlannedPayment::New(Box::new(NewPayment {
                 merchant_reference: command.merchant_reference.clone(),
                 customer_reference: command.customer_reference.clone(),
@@ -166,6 +168,7 @@ impl Flow for Authorization {
             reason: None,
             card: Some(card),
             envelope,
+            resource: None,
         })
     }
 
@@ -226,6 +229,7 @@ fn unknown(reason: UnknownReason) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts::message::definition::UnknownRule;
     use crate::payment::decline::{
         Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
@@ -299,6 +303,7 @@ mod tests {
             payment: &payment,
             operation: &operation,
             hold_days: 7,
+            unknown: UnknownRule::Reverse,
             now: NOW,
         };
         for (exchange, payment_state, operation_state, held, owed) in table {

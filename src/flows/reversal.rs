@@ -1,9 +1,11 @@
 //! A reversal: the bank undoes what it may have done without anybody knowing.
 
 use crate::hosts::exchange::Exchange;
+use crate::operations::acknowledgement::{FinalAnswer, final_answer, suspend, without_approval};
 use crate::operations::flow::{OwedDecision, OwedFlow, OwedSubject};
-use crate::payment::decline::{Approval, DeclineReason, FailureReason, ResponseCode};
-use crate::payment::moment::UnixMillis;
+use crate::payment::adjustment::without_effect;
+use crate::payment::amounts::Amounts;
+use crate::payment::decline::Approval;
 use crate::payment::operation::{Acknowledged, OperationEvent, OperationState, SuspendReason};
 use crate::payment::record::Payment;
 use crate::payment::state::{PaymentEvent, PaymentState};
@@ -25,66 +27,26 @@ impl OwedFlow for Reversal {
     }
 }
 
-/// What the end of one attempt means. Of a decline only its reason counts here, which the host's profile gives to
-/// each code.
+/// What the end of one attempt means. A reversal that the host refuses is left to an operator: what the host may hold
+/// must not be forgotten.
 fn decide(exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
-    let again = |decision: OwedDecision| {
-        let sent = subject.operation.attempts.count;
-        if subject.repeats.cap.is_some_and(|cap| sent >= cap) {
-            suspend(SuspendReason::AttemptsUsedUp, None)
-        } else {
-            decision
-        }
-    };
-    match exchange {
-        Exchange::Approved { approval, .. } => done(approval.clone(), Acknowledged::Done, subject),
-        Exchange::Taken { response_code, .. } => {
-            done(answered(*response_code), Acknowledged::Taken, subject)
-        }
-        Exchange::Declined { decline, .. } => match decline.reason {
-            DeclineReason::DuplicateTransmission => {
-                let approval = answered(decline.response_code);
-                done(approval, Acknowledged::Taken, subject)
-            }
-            _ => suspend(SuspendReason::Refused, Some(decline.response_code)),
-        },
-        // Until then the original may still be on its way to the host.
-        Exchange::OriginalUnknown { .. } if !asked_after(original_gone_at(subject), subject) => {
-            again(OwedDecision::AgainAt(original_gone_at(subject)))
+    match final_answer(exchange, subject) {
+        Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => {
+            done(approval, acknowledged, subject)
         }
         // What it approved it must find.
-        Exchange::OriginalUnknown { response_code, .. } if subject.approved => {
-            suspend(SuspendReason::Contradicted, Some(*response_code))
+        Ok(FinalAnswer::OriginalUnknown(code)) if subject.approved => {
+            suspend(SuspendReason::Contradicted, Some(code))
         }
-        Exchange::OriginalUnknown { response_code, .. } => {
-            let approval = answered(*response_code);
-            done(approval, Acknowledged::OriginalUnknown, subject)
+        Ok(FinalAnswer::OriginalUnknown(code)) => done(
+            without_approval(code),
+            Acknowledged::OriginalUnknown,
+            subject,
+        ),
+        Ok(FinalAnswer::Refused(decline)) => {
+            suspend(SuspendReason::Refused, Some(decline.response_code))
         }
-        Exchange::NotSent(FailureReason::MessageNotBuildable) => {
-            suspend(SuspendReason::NotBuildable, None)
-        }
-        Exchange::NotSent(_) => OwedDecision::NotSent,
-        Exchange::Unknown(_) | Exchange::Unclear { .. } => again(OwedDecision::Again),
-    }
-}
-
-/// From then on a host that does not know the original will never see it.
-fn original_gone_at(subject: &OwedSubject<'_>) -> UnixMillis {
-    subject
-        .operation
-        .deadline
-        .plus(subject.repeats.original_gone)
-}
-
-fn asked_after(moment: UnixMillis, subject: &OwedSubject<'_>) -> bool {
-    let asked_at = subject.operation.attempts.last_at;
-    asked_at.is_some_and(|asked_at| asked_at >= moment)
-}
-
-fn answered(response_code: ResponseCode) -> Approval {
-    Approval {
-        approval_code: String::new(),
-        response_code,
+        Err(decision) => *decision,
     }
 }
 
@@ -95,18 +57,15 @@ fn done(approval: Approval, acknowledged: Acknowledged, subject: &OwedSubject<'_
         subject.payment.state,
         PaymentState::Reversing { .. } | PaymentState::Reversed
     );
+    let payment = match without_effect(subject.original) {
+        Some(without) => is_unknown.then_some(without),
+        None => is_reversing.then_some((PaymentEvent::ReversalConfirmed, Amounts::ZERO)),
+    };
     OwedDecision::Done {
         approval,
         acknowledged,
         original: is_unknown.then_some(OperationEvent::ReversalConfirmed),
-        payment: is_reversing.then_some(PaymentEvent::ReversalConfirmed),
-    }
-}
-
-fn suspend(reason: SuspendReason, response_code: Option<ResponseCode>) -> OwedDecision {
-    OwedDecision::Suspend {
-        reason,
-        response_code,
+        payment,
     }
 }
 
@@ -118,7 +77,7 @@ mod tests {
     use crate::hosts::message::definition::Repeats;
     use crate::hosts::message::meaning::Meaning;
     use crate::hosts::message::response_codes::ResponseCodes;
-    use crate::payment::decline::{Decline, UnknownReason};
+    use crate::payment::decline::{Decline, FailureReason, UnknownReason};
     use crate::payment::record::Attempts;
     use crate::payment::samples::{self, NOW};
 
@@ -131,7 +90,7 @@ mod tests {
         };
         match codes.meaning(response_code) {
             Meaning::Approved => Exchange::Approved {
-                approval: answered(response_code),
+                approval: without_approval(response_code),
                 kept: Vec::new(),
                 bank_us: 900,
             },
@@ -230,9 +189,13 @@ mod tests {
                         payment,
                     } => {
                         assert_eq!(original, Some(OperationEvent::ReversalConfirmed));
-                        assert_eq!(payment, Some(PaymentEvent::ReversalConfirmed));
+                        assert_eq!(
+                            payment,
+                            Some((PaymentEvent::ReversalConfirmed, Amounts::ZERO))
+                        );
                         format!("{acknowledged:?} {}", approval.response_code)
                     }
+                    OwedDecision::Refused(_) => panic!("a reversal is never given up"),
                     OwedDecision::NotSent => "not sent".into(),
                     OwedDecision::Again => "again".into(),
                     OwedDecision::AgainAt(at) => {

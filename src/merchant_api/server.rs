@@ -13,6 +13,7 @@ use super::rpc::balance_service::BalancesApi;
 use super::rpc::payment_service::PaymentsApi;
 use super::rpc::perform::Performer;
 use super::rpc::sealing_service::SealingApi;
+use super::rpc::views::PaymentViews;
 use super::transport::api_key::Pepper;
 use super::transport::auth::Authenticator;
 use super::transport::gate::Gate;
@@ -21,7 +22,9 @@ use crate::card::envelope::Opener;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
+use crate::flows::capture::Capture;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
+use crate::hosts::Hosts;
 use crate::payment::ids::MerchantId;
 use crate::random::Random;
 use crate::shares::Shares;
@@ -46,6 +49,10 @@ pub struct Dependencies {
     pub random: Random,
     /// What authorizes payments.
     pub authorizations: Performer<Authorization>,
+    /// What captures them.
+    pub captures: Performer<Capture>,
+    /// The banks' hosts.
+    pub hosts: Arc<Hosts>,
     /// What opens sealed cards and session keys.
     pub opener: Arc<Opener>,
     /// Client connections at once.
@@ -73,6 +80,8 @@ pub async fn serve(
         clock,
         random,
         authorizations,
+        captures,
+        hosts,
         opener,
         connections,
         concurrent_calls,
@@ -89,7 +98,8 @@ pub async fn serve(
     let payments = PaymentServiceServer::new(PaymentsApi {
         environment,
         authorizations,
-        store,
+        captures,
+        views: PaymentViews { store, hosts },
         reads,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);

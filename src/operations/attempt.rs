@@ -10,7 +10,7 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{CardFields, Original, Outgoing};
 use crate::hosts::message::definition::MessageProfile;
 use crate::hosts::message::meaning::Meaning;
-use crate::payment::adjustment::Adjustment;
+use crate::payment::adjustment::{Adjustment, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::{Decline, FailureReason, ResponseCode, UnknownReason};
@@ -252,14 +252,32 @@ impl Operations {
             } => {
                 FaultPoint::Acknowledgement.pass();
                 let event = OperationEvent::Acknowledged(approval, acknowledged);
+                let (payment, change) = payment.unzip();
                 let beside = Beside {
                     original,
                     payment,
-                    ..Beside::default()
+                    change: change.unwrap_or_default(),
                 };
                 self.step(&entry, event, beside, |operation| {
                     operation.bank_us = exchange.bank_us();
                 })
+            }
+            OwedDecision::Refused(decline) => {
+                let (payment, change) = without_effect(operation).unzip();
+                let beside = Beside {
+                    payment,
+                    change: change.unwrap_or_default(),
+                    ..Beside::default()
+                };
+                log_refused(operation, &decline);
+                self.step(
+                    &entry,
+                    OperationEvent::Declined(decline),
+                    beside,
+                    |operation| {
+                        operation.bank_us = exchange.bank_us();
+                    },
+                )
             }
             OwedDecision::NotSent => self.repeat(&entry, |attempts| {
                 attempts.next_at = Some(now.plus(repeats.first));
@@ -295,7 +313,8 @@ impl Operations {
     /// Whether the bank has said, in time or late, that it approved a request, be it for another amount.
     async fn has_approved(&self, original: &Operation) -> Result<bool, StoreError> {
         let reason = UnknownReason::AmountDiffers;
-        if original.state == (OperationState::Unknown { reason }) {
+        let in_time = matches!(original.state, OperationState::Approved { .. });
+        if in_time || original.state == (OperationState::Unknown { reason }) {
             return Ok(true);
         }
         let late = self.store.late_response(original.id).await?;
@@ -308,13 +327,15 @@ impl Operations {
 
     /// Ends a debt before its message was sent: the bank has declined the original.
     pub(super) async fn cancel_owed(&self, entry: OwedEntry, decline: &Decline) {
+        let (payment, change) = without_effect(&entry.original)
+            .unwrap_or((PaymentEvent::DeclinedLate(*decline), Amounts::ZERO));
         let beside = Beside {
             original: Some(OperationEvent::Resolved {
                 by: ResolvedBy::LateResponse,
                 response_code: Some(decline.response_code),
             }),
-            payment: Some(PaymentEvent::DeclinedLate(*decline)),
-            ..Beside::default()
+            payment: Some(payment),
+            change,
         };
         let step = self.step(&entry, OperationEvent::Cancelled, beside, |_| {});
         Box::pin(self.record_step(entry, step)).await;
@@ -473,6 +494,19 @@ pub(super) fn adjusted(
     };
     let after = adjustment.apply(Box::new(payment.clone()))?;
     Ok((*after, adjustment))
+}
+
+fn log_refused(operation: &Operation, decline: &Decline) {
+    tracing::warn!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        kind = operation.kind.name(),
+        response_code = %decline.response_code,
+        "A bank has refused what was owed to it"
+    );
 }
 
 /// The alarm: an operator has to look.

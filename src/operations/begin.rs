@@ -9,13 +9,15 @@ use crate::card::pan::Card;
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{CardFields, Original, Outgoing};
+use crate::hosts::message::definition::Travel;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::capture::Capture;
 use crate::payment::decline::FailureReason;
-use crate::payment::ids::{OperationId, PaymentId};
+use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::OperationState;
+use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::random::Random;
 use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim, Verdict};
@@ -24,7 +26,7 @@ use crate::store::records::RecordedAnswer;
 
 use super::call::{Call, Concluded, OperationError};
 use super::card_custody::CardCustodyError;
-use super::flow::{Flow, NewPayment, Plan, PlannedPayment};
+use super::flow::{Basis as _, Flow, Found, NewPayment, NewResource, Plan, PlannedPayment, Way};
 use super::machine::{Closed, Operations};
 
 /// After this, counted from the call's arrival, no byte of its message is sent, and the bank's answer is
@@ -49,6 +51,8 @@ struct Intent {
     /// The operation that it completes or undoes.
     original: Option<Box<Operation>>,
     card: Option<Card>,
+    travel: Travel,
+    capture: Option<Capture>,
 }
 
 /// What came of recording an intent.
@@ -77,6 +81,8 @@ impl Intent {
                 },
             }),
             new_operation: Some(&self.operation),
+            answered: self.travel != Travel::Once,
+            new_capture: self.capture.as_ref(),
             ..Change::default()
         }
     }
@@ -131,8 +137,20 @@ impl Operations {
             .begin(flow, payment_id, operation_id, &call, &command)
             .await?;
         let mut intent = match begun {
-            Begun::Recorded(intent) => intent,
+            Begun::Recorded(intent) if intent.travel == Travel::Once => intent,
+            // The intent is the promise: what is owed is sent by `owed`.
+            Begun::Recorded(intent) => {
+                return Ok(Concluded {
+                    payment: intent.payment,
+                    operation: intent.operation,
+                    bank_us: 0,
+                });
+            }
             Begun::Answered(answer) => return Ok(answer),
+            // Where it is recorded, it counts.
+            Begun::CommitUnknown(intent, _) if intent.travel != Travel::Once => {
+                return Err(OperationError::OutcomeNotRecorded { payment_id });
+            }
             Begun::CommitUnknown(intent, reason) => {
                 let records = (intent.payment, intent.operation);
                 return self.not_sent_for_sure(flow, records, &reason).await;
@@ -173,8 +191,8 @@ impl Operations {
     ) -> Result<Begun, OperationError<F::Refusal>> {
         for _ in 0..INTENT_ATTEMPTS {
             let now = self.clock.now();
-            let payment = self.recorded_payment(flow, call, command).await?;
-            let plan = match flow.plan(&call.merchant, command, payment, now) {
+            let basis = self.basis(flow, payment_id, call, command).await?;
+            let plan = match flow.plan(&call.merchant, command, basis, now) {
                 Ok(plan) => plan,
                 // A repetition is answered as before, whatever its envelope, its payment or the
                 // operator's settings have become since.
@@ -222,20 +240,34 @@ impl Operations {
         Err(OperationError::PaymentBusy { payment_id })
     }
 
-    async fn recorded_payment<F: Flow>(
+    async fn basis<F: Flow>(
         &self,
         flow: &F,
+        payment_id: PaymentId,
         call: &Call,
         command: &F::Command,
-    ) -> Result<Option<Box<Payment>>, OperationError<F::Refusal>> {
-        let Some(payment_id) = flow.payment_id(command) else {
-            return Ok(None);
+    ) -> Result<F::Basis, OperationError<F::Refusal>> {
+        let found = match flow.payment_id(command) {
+            None => None,
+            Some(id) => {
+                let payment = self.store.payment(&call.merchant.id, id).await;
+                payment.map_err(not_recorded)?
+            }
         };
-        let found = self.store.payment(&call.merchant.id, payment_id).await;
-        match found.map_err(not_recorded)? {
-            Some(payment) => Ok(Some(Box::new(payment))),
-            None => Err(OperationError::PaymentNotFound { payment_id }),
-        }
+        let found = found.map(|payment| Found {
+            way: self.way(payment.authorization.host_id, F::KIND),
+            payment: Box::new(payment),
+        });
+        F::Basis::of(found).ok_or(OperationError::PaymentNotFound { payment_id })
+    }
+
+    fn way(&self, host_id: HostId, kind: OperationKind) -> Option<Way> {
+        let message = self.hosts.message(host_id, kind)?;
+        let mapping = message.mapping.as_ref();
+        Some(Way {
+            travel: message.travel(),
+            mti: mapping.and_then(|mapping| mapping.mti.to_string().parse().ok()),
+        })
     }
 
     /// The records of a plan; none when the payment can't take its adjustment, so that it is read again.
@@ -262,13 +294,41 @@ impl Operations {
         let rrn = self
             .hosts
             .rrn(plan.host_id, &call.merchant, number, number_date, now);
+        let state = match plan.travel {
+            Travel::Once => OperationState::Created,
+            Travel::Repeated => OperationState::Queued,
+            Travel::Recorded => OperationState::Recorded,
+        };
+        let deadline = match (plan.travel, &original) {
+            (Travel::Repeated, Some(original)) => original.deadline,
+            _ => now.plus(BANK_WITHIN),
+        };
+        let capture = match plan.resource {
+            None => None,
+            Some(NewResource::Capture {
+                is_final,
+                merchant_reference,
+            }) => Some(Capture {
+                id: CaptureId::from_parts(now, random(&self.random)?),
+                payment_id,
+                operation_id,
+                amount: plan.amount,
+                refunded_minor: 0,
+                is_final,
+                merchant_reference,
+                created_at: now,
+            }),
+        };
         let mut operation = Box::new(Operation {
             id: operation_id,
             payment_id,
             kind: F::KIND,
-            state: OperationState::Created,
+            state,
             original_id: plan.original_id,
             reason: plan.reason,
+            subject_id: capture
+                .as_ref()
+                .map(|capture| SubjectId::Capture(capture.id)),
             host_id: plan.host_id,
             amount: plan.amount,
             mti: plan.mti,
@@ -278,10 +338,13 @@ impl Operations {
             number_date,
             business_date: None,
             terminal_id: plan.terminal_id,
-            deadline: now.plus(BANK_WITHIN),
+            deadline,
             node_id: self.node_id,
             bank_us: None,
-            attempts: Attempts::default(),
+            attempts: Attempts {
+                next_at: (plan.travel == Travel::Repeated).then_some(now),
+                ..Attempts::default()
+            },
             sent: Vec::new(),
             kept: Vec::new(),
             created_at: now,
@@ -346,6 +409,8 @@ impl Operations {
             operation,
             original,
             card: plan.card,
+            travel: plan.travel,
+            capture,
         })))
     }
 

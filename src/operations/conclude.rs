@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::Original;
+use crate::hosts::message::definition::UnknownRule;
 use crate::hosts::notice::HostNotice;
 use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
 use crate::payment::merchant::Merchant;
@@ -94,10 +95,13 @@ impl Operations {
     ) -> Result<Outcome, OperationError<R>> {
         let payment_id = payment.id;
         let now = self.clock.now();
+        let message = self.hosts.message(operation.host_id, operation.kind);
         let subject = Subject {
             payment: &payment,
             operation: &operation,
             hold_days: self.hosts.hold_days(operation.host_id),
+            // A host that takes no such message any more may have taken this one.
+            unknown: message.map_or(UnknownRule::Wait, |message| message.unknown),
             now,
         };
         let decision = flow.decide(exchange, &subject);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::card::pan::Card;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::definition::Repeats;
+use crate::hosts::message::definition::{Repeats, Travel, UnknownRule};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
+use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -25,6 +25,8 @@ use crate::store::change::EnvelopeUse;
 pub trait Flow: Send + Sync + 'static {
     /// What the merchant asks for, checked field by field.
     type Command: Send + Sync + 'static;
+    /// What it begins on: nothing, or a recorded payment.
+    type Basis: Basis;
     /// Why it can't be done. Nothing was recorded then.
     type Refusal: std::error::Error + Send + Sync + 'static;
 
@@ -36,7 +38,7 @@ pub trait Flow: Send + Sync + 'static {
     /// The recorded payment that the command is about; none where it makes a new one.
     fn payment_id(&self, command: &Self::Command) -> Option<PaymentId>;
 
-    /// What is recorded, and then sent. `payment` is the one that [`payment_id`](Self::payment_id) names.
+    /// What is recorded, and then sent. `basis` is the payment that [`payment_id`](Self::payment_id) names.
     ///
     /// # Errors
     /// When the payment, the merchant or the command forbids it.
@@ -44,7 +46,7 @@ pub trait Flow: Send + Sync + 'static {
         &self,
         merchant: &Merchant,
         command: &Self::Command,
-        payment: Option<Box<Payment>>,
+        basis: Self::Basis,
         now: UnixMillis,
     ) -> Result<Plan, Self::Refusal>;
 
@@ -58,9 +60,48 @@ pub trait Flow: Send + Sync + 'static {
     }
 }
 
+/// What an operation begins on.
+pub trait Basis: Sized + Send {
+    /// It, from what was found; none where that is not enough.
+    fn of(found: Option<Found>) -> Option<Self>;
+}
+
+/// An operation that makes its payment.
+impl Basis for () {
+    fn of(_found: Option<Found>) -> Option<Self> {
+        Some(())
+    }
+}
+
+impl Basis for Found {
+    fn of(found: Option<Found>) -> Option<Self> {
+        found
+    }
+}
+
+/// A recorded payment, and how its host takes operations of the flow's kind.
+#[derive(Debug)]
+pub struct Found {
+    /// The payment as it was read.
+    pub payment: Box<Payment>,
+    /// How the operation travels to the payment's host; none where the host takes none.
+    pub way: Option<Way>,
+}
+
+/// How operations of one kind travel to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// How.
+    pub travel: Travel,
+    /// The message type; none where no message travels.
+    pub mti: Option<Mti>,
+}
+
 /// What a flow wants recorded and sent.
 #[derive(Debug)]
 pub struct Plan {
+    /// How it travels. Where no answer is waited for, the merchant is told what is recorded here.
+    pub travel: Travel,
     /// What it does to the payment.
     pub payment: PlannedPayment,
     /// DE 4 and DE 49.
@@ -75,10 +116,48 @@ pub struct Plan {
     pub original_id: Option<OperationId>,
     /// The reason, where the message names one.
     pub reason: Option<Reason>,
-    /// The card, where the message has one. It is wiped once the bank has answered.
+    /// The card of a new payment. It is wiped once the bank has answered.
     pub card: Option<Card>,
     /// The sealed card, which works once.
     pub envelope: Option<EnvelopeUse>,
+    /// What the operation makes beside itself.
+    pub resource: Option<NewResource>,
+}
+
+/// What an operation makes beside itself.
+#[derive(Debug)]
+pub enum NewResource {
+    /// A capture of the operation's amount.
+    Capture {
+        /// Whether it is the last one.
+        is_final: bool,
+        /// The merchant's own reference of it.
+        merchant_reference: Option<String>,
+    },
+}
+
+impl Plan {
+    /// A later operation of a recorded payment, under the payment's terminal.
+    #[must_use]
+    pub fn later(payment: Box<Payment>, way: Way, amount: Money, adjustment: Adjustment) -> Self {
+        let first = &payment.authorization;
+        Self {
+            travel: way.travel,
+            amount,
+            host_id: first.host_id,
+            mti: way.mti.unwrap_or(first.mti),
+            terminal_id: first.terminal_id.clone(),
+            original_id: Some(first.operation_id),
+            payment: PlannedPayment::Adjusted {
+                payment,
+                adjustment,
+            },
+            reason: None,
+            card: None,
+            envelope: None,
+            resource: None,
+        }
+    }
 }
 
 /// What an operation does to its payment before it is sent.
@@ -121,6 +200,8 @@ pub struct Subject<'a> {
     pub operation: &'a Operation,
     /// How long an authorization holds its amount at this host, in days.
     pub hold_days: u16,
+    /// What follows at this host when the outcome is not known.
+    pub unknown: UnknownRule,
     /// Now.
     pub now: UnixMillis,
 }
@@ -173,9 +254,12 @@ pub enum OwedDecision {
         acknowledged: Acknowledged,
         /// What happens to the original.
         original: Option<OperationEvent>,
-        /// What happens to the payment.
-        payment: Option<PaymentEvent>,
+        /// What happens to the payment, and what is added to its amounts.
+        payment: Option<(PaymentEvent, Amounts)>,
     },
+    /// The host has refused the message: nothing is owed any more, and it has no effect
+    /// ([`without_effect`](crate::payment::adjustment::without_effect)).
+    Refused(Decline),
     /// The host can't have seen the message: the attempt does not count.
     NotSent,
     /// The message is sent again after its back-off.
@@ -236,6 +320,11 @@ impl FlowTable {
     #[must_use]
     pub fn owed(&self, kind: OperationKind) -> Option<&dyn OwedFlow> {
         self.owed.get(&kind).map(|flow| &**flow)
+    }
+
+    /// The kinds of operations that are owed.
+    pub fn owed_kinds(&self) -> impl Iterator<Item = OperationKind> {
+        self.owed.keys().copied()
     }
 
     /// The flow that makes operations of this kind, if this program has one.

@@ -1,6 +1,8 @@
 //! The one machine below every flow: it records what is intended, sends it, and records its end.
 //!
 //! - [`flow`]: what a flow is, and the table of flows by the kind of their operations.
+//! - [`later`]: why a later operation of a recorded payment is refused.
+//! - [`acknowledgement`]: what a host's answer to a message that is repeated says.
 //! - [`call`]: the input of an operation, its result, and its errors.
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
@@ -14,6 +16,7 @@
 //! - `recovery`: gives an end to what a dead node left.
 //! - `late_responses`: answers that came too late, and messages that match nothing.
 
+pub mod acknowledgement;
 mod attempt;
 mod begin;
 pub mod call;
@@ -22,6 +25,7 @@ pub mod conclude;
 pub mod flow;
 mod in_progress;
 mod late_responses;
+pub mod later;
 pub mod machine;
 mod node_liveness;
 mod outcome;

@@ -1,4 +1,4 @@
-//! Sends what is owed to each host until the host acknowledges it: paced, a bounded number at once, and each entry at
+//! Sends what is owed to each host until the host acknowledges it: paced by kind of message, a bounded number at once, and each entry at
 //! its own time, so that one that is stuck holds up no other.
 //!
 //! The queue is in the store, and is read in pages. An entry belongs to the node that its row names. A node sends its
@@ -40,9 +40,10 @@ const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// After a pause messages may leave at once that would have left in this time.
 const BURST: Duration = Duration::from_millis(100);
 
-/// What is owed to one host, as its sender sees it.
+/// The operations of one kind that are owed to one host, as their sender sees them.
 struct OwedQueue {
     host_id: HostId,
+    kind: OperationKind,
     repeats: Repeats,
     in_hand: Mutex<HashSet<OperationId>>,
     /// Told when an entry leaves the hand.
@@ -52,9 +53,10 @@ struct OwedQueue {
 }
 
 impl OwedQueue {
-    fn new(host_id: HostId, repeats: Repeats) -> Self {
+    fn new((host_id, kind): (HostId, OperationKind), repeats: Repeats) -> Self {
         Self {
             host_id,
+            kind,
             repeats,
             in_hand: Mutex::default(),
             left: Notify::new(),
@@ -122,15 +124,12 @@ struct Sender {
 }
 
 impl Operations {
-    /// Sends what is owed to every host, until the machine drains: each host has a task of its own. Another task says
-    /// in the log what is owed.
+    /// Sends what is owed to every host, until the machine drains: each kind of operation of a host has a task of its
+    /// own, paced as its message says. Another task says in the log what is owed.
     pub fn send_owed(self: &Arc<Self>) {
-        for host_id in self.hosts.ids() {
-            let Some(repeats) = self.repeats(host_id) else {
-                continue;
-            };
+        for (host_id, kind, repeats) in self.repeated() {
             let sender = Sender {
-                queue: Arc::new(OwedQueue::new(host_id, repeats)),
+                queue: Arc::new(OwedQueue::new((host_id, kind), repeats)),
                 pace: Pace::new(repeats.per_second),
                 merchants: BTreeMap::new(),
                 owing: Vec::new(),
@@ -142,10 +141,22 @@ impl Operations {
         tokio::spawn(Arc::clone(self).report_owed());
     }
 
-    /// How the host wants reversals repeated; none where no task sends it any.
-    fn repeats(&self, host_id: HostId) -> Option<Repeats> {
-        let message = self.hosts.message(host_id, OperationKind::Reversal)?;
-        message.is_repeated().then_some(message.repeats)
+    /// What is repeated to which host, and how.
+    fn repeated(&self) -> impl Iterator<Item = (HostId, OperationKind, Repeats)> {
+        let of_host = |host_id| self.flows.owed_kinds().map(move |kind| (host_id, kind));
+        let repeats = |(host_id, kind)| {
+            let message = self.hosts.message(host_id, kind)?;
+            message
+                .is_repeated()
+                .then_some((host_id, kind, message.repeats))
+        };
+        self.hosts.ids().flat_map(of_host).filter_map(repeats)
+    }
+
+    /// Whether a task sends operations of this kind to this host.
+    fn is_sent(&self, host_id: HostId, kind: OperationKind) -> bool {
+        self.repeated()
+            .any(|(host, repeated, _)| (host, repeated) == (host_id, kind))
     }
 
     async fn send_owed_to_host<T>(self: Arc<Self>, mut sender: Sender, _until_drained: T) {
@@ -187,7 +198,7 @@ impl Operations {
     /// Begins to send what is due, as many as there is room for. Returns how many entries were taken in hand.
     async fn take_page(self: &Arc<Self>, sender: &mut Sender) -> Result<usize, StoreError> {
         let Sender { queue, .. } = sender;
-        let host_id = queue.host_id;
+        let (host_id, kind) = (queue.host_id, queue.kind);
         let farthest = self.farthest(queue);
         let mut taken = 0;
         // An entry of a dead node is due when it would have been due there.
@@ -202,7 +213,7 @@ impl Operations {
             let in_hand = sender.queue.in_hand().clone();
             let due = self
                 .store
-                .due_owed(host_id, node_id, now, farthest, IN_HAND);
+                .due_owed((host_id, kind), node_id, now, farthest, IN_HAND);
             let due = due.await?;
             taken += self.take_in_hand(sender, due, &in_hand).await?;
         }
@@ -222,8 +233,8 @@ impl Operations {
         let looked = sender.looked_for_dead;
         if looked.is_none_or(|at| now.duration_since(at) >= LOOK_FOR_DEAD_EVERY) {
             sender.looked_for_dead = Some(now);
-            let host_id = sender.queue.host_id;
-            let owing = self.store.nodes_that_owe(host_id, DEAD_AT_ONCE).await?;
+            let queue = (sender.queue.host_id, sender.queue.kind);
+            let owing = self.store.nodes_that_owe(queue, DEAD_AT_ONCE).await?;
             sender.owing_before = std::mem::replace(&mut sender.owing, owing);
         }
         // Nobody else can have the database of an exclusive store open.
@@ -325,12 +336,13 @@ impl Operations {
         for count in counts {
             let oldest_s = (now - count.oldest.as_i64()) / 1000;
             let (owed, suspended) = (count.owed, count.suspended);
-            if self.repeats(count.host_id).is_none() {
-                tracing::error!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and nobody sends them: the configuration has no such host, or its profile no reversal");
+            let kind = count.kind.name();
+            if !self.is_sent(count.host_id, count.kind) {
+                tracing::error!(host.id = %count.host_id, kind, owed, suspended, oldest_s, "Messages are owed to a bank, and nobody sends them: the configuration has no such host, or its profile no such message");
             } else if suspended > 0 {
-                tracing::warn!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank, and an operator has to look at some");
+                tracing::warn!(host.id = %count.host_id, kind, owed, suspended, oldest_s, "Messages are owed to a bank, and an operator has to look at some");
             } else {
-                tracing::info!(host.id = %count.host_id, owed, suspended, oldest_s, "Messages are owed to a bank");
+                tracing::info!(host.id = %count.host_id, kind, owed, suspended, oldest_s, "Messages are owed to a bank");
             }
         }
     }

@@ -2,10 +2,11 @@
 //! bank.
 
 use crate::hosts::message::meaning::Meaning;
+use crate::payment::adjustment::without_effect;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::ids::OperationId;
-use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
+use crate::payment::operation::{Open, OperationEvent, OperationKind, OperationState, ResolvedBy};
 use crate::payment::record::Operation;
 use crate::payment::state::{PaymentEvent, PaymentState};
 use crate::store::error::StoreError;
@@ -17,11 +18,13 @@ use super::machine::Operations;
 /// What an operator found out at the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwedResolution {
-    /// The bank has undone the original: the payment is reversed.
+    /// The bank has undone the original: the payment is reversed. Of what a merchant asked for (a capture): it has no
+    /// effect.
     Undone,
-    /// The original stands: the payment is authorized.
+    /// The original stands: the payment is authorized. Of what a merchant asked for: the bank has done it.
     Stands,
-    /// The bank has never seen the original: nothing is held, and the payment is reversed.
+    /// The bank has never seen the original: nothing is held, and the payment is reversed. Of what a merchant asked
+    /// for: it has no effect.
     NeverHappened,
 }
 
@@ -85,6 +88,9 @@ impl Operations {
     ) -> Result<Operation, OwedRefusal> {
         let entry = self.owed(id).await?;
         let before = entry.operation.clone();
+        if before.kind != OperationKind::Reversal {
+            return self.resolve_asked_for(entry, resolution).await;
+        }
         if resolution == OwedResolution::Stands {
             // A message that left just now would undo what stands. The next one can't leave: its attempt would be
             // recorded first, from the version that this step moves on.
@@ -133,6 +139,33 @@ impl Operations {
                 },
                 _ => Amounts::ZERO,
             },
+        };
+        let step = self.step(&entry, resolved, beside, |_| {});
+        let recorded = Box::pin(self.record_step(entry, step)).await;
+        recorded.map(|_| before).ok_or(OwedRefusal::Moved)
+    }
+
+    /// Ends what a merchant asked for: the bank has done it, or it has no effect.
+    async fn resolve_asked_for(
+        &self,
+        entry: OwedEntry,
+        resolution: OwedResolution,
+    ) -> Result<Operation, OwedRefusal> {
+        let before = entry.operation.clone();
+        if self.clock.now() < self.in_flight_until(&before) {
+            return Err(OwedRefusal::InFlight);
+        }
+        let stands = resolution == OwedResolution::Stands;
+        let without = without_effect(&before).filter(|_| !stands);
+        let (payment, change) = without.unzip();
+        let resolved = OperationEvent::Resolved {
+            by: ResolvedBy::Operator,
+            response_code: stands.then_some(ResponseCode::APPROVED),
+        };
+        let beside = Beside {
+            original: None,
+            payment,
+            change: change.unwrap_or_default(),
         };
         let step = self.step(&entry, resolved, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;

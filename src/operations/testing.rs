@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::definition::Repeats;
+use crate::hosts::message::definition::{Repeats, Travel};
 use crate::hosts::notice::HostNotice;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::bank::Bank;
@@ -49,6 +49,7 @@ pub(super) struct Refused;
 
 impl Flow for Holding {
     type Command = Option<Money>;
+    type Basis = ();
     type Refusal = Refused;
 
     const KIND: OperationKind = OperationKind::Authorization;
@@ -62,11 +63,12 @@ impl Flow for Holding {
         &self,
         merchant: &Merchant,
         command: &Self::Command,
-        _payment: Option<Box<Payment>>,
+        _basis: (),
         _now: UnixMillis,
     ) -> Result<Plan, Refused> {
         let amount = command.ok_or(Refused)?;
         Ok(Plan {
+            travel: Travel::Once,
             payment: PlannedPayment::New(Box::new(NewPayment {
                 merchant_reference: "order-1".into(),
                 customer_reference: None,
@@ -83,6 +85,7 @@ impl Flow for Holding {
             reason: None,
             card: None,
             envelope: None,
+            resource: None,
         })
     }
 
@@ -171,7 +174,7 @@ impl OwedFlow for Undoing {
             approval,
             acknowledged,
             original: is_unknown.then_some(OperationEvent::ReversalConfirmed),
-            payment: Some(PaymentEvent::ReversalConfirmed),
+            payment: Some((PaymentEvent::ReversalConfirmed, Amounts::ZERO)),
         }
     }
 }

@@ -4,7 +4,8 @@
 use super::amounts::{Amounts, LimitExceeded};
 use super::custody::CustodyEnd;
 use super::moment::UnixMillis;
-use super::record::Payment;
+use super::operation::{Open, OperationKind};
+use super::record::{Operation, Payment};
 use super::state::{self, IllegalTransition, PaymentEvent, PaymentState};
 
 /// What an operation changes of its payment.
@@ -29,6 +30,34 @@ pub enum AdjustmentError {
     /// A limit between the amounts would not hold.
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
+    /// More of the hold is taken than there is, since the hold has ended.
+    #[error("the hold ended before that")]
+    HoldEnded,
+    /// The hold lasts.
+    #[error("the hold lasts longer than that")]
+    HoldLasts,
+}
+
+/// What happens to the payment where an operation that was recorded turns out to have no effect at its bank; none
+/// where nothing does. The amount of a request without an outcome is pending, that of a message that is repeated is not.
+#[must_use]
+pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> {
+    let given_back = -operation.amount.amount_minor();
+    let pending = match operation.state.open() {
+        Open::Owed => 0,
+        Open::No | Open::Request => given_back,
+    };
+    match operation.kind {
+        OperationKind::Capture => Some((
+            PaymentEvent::CaptureRefused,
+            Amounts {
+                captured_minor: given_back,
+                captured_pending_minor: pending,
+                ..Amounts::ZERO
+            },
+        )),
+        _ => None,
+    }
 }
 
 impl Adjustment {
@@ -60,15 +89,79 @@ impl Adjustment {
         Ok(payment)
     }
 
-    /// The state that follows on `before`, where the amounts are `amounts` already.
+    /// The state that follows on `before`, where the amounts are `amounts` already. What takes more of a hold must
+    /// come before the hold's end, and that end not before its time.
     ///
     /// # Errors
-    /// When the event has no place in the state.
+    /// When the event has no place in the state, or comes on the wrong side of the hold's end.
     pub fn state_after(
         &self,
         before: &PaymentState,
         amounts: &Amounts,
-    ) -> Result<PaymentState, IllegalTransition> {
-        state::apply(before, self.event.clone(), amounts)
+    ) -> Result<PaymentState, AdjustmentError> {
+        let has_ended = before.expires_at().is_some_and(|end| end <= self.at);
+        let takes = self.change.captured_minor > 0 || self.change.authorized_pending_minor > 0;
+        let ends = self.event == PaymentEvent::HoldExpired;
+        match (has_ended, before.expires_at()) {
+            (true, _) if takes => Err(AdjustmentError::HoldEnded),
+            (false, Some(_)) if ends => Err(AdjustmentError::HoldLasts),
+            _ => Ok(state::apply(before, self.event.clone(), amounts)?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decline::{Approval, ResponseCode};
+    use super::super::samples::{self, NOW};
+    use super::*;
+
+    #[test]
+    fn what_takes_of_a_hold_comes_before_its_end() {
+        let mut payment = samples::payment_of(&samples::operation());
+        payment.state = PaymentState::Authorized {
+            approval: Approval {
+                approval_code: "A1B2C3".into(),
+                response_code: ResponseCode::APPROVED,
+            },
+            expires_at: NOW,
+        };
+        payment.amounts.authorized_minor = 1000;
+        let taken = Amounts {
+            captured_minor: 400,
+            ..Amounts::ZERO
+        };
+        let (before, ended) = (NOW.plus_ms(-1), NOW);
+        for (event, change, at, expected) in [
+            (PaymentEvent::Captured, taken, before, "PARTIALLY_CAPTURED"),
+            (PaymentEvent::Captured, taken, ended, "HoldEnded"),
+            // Its amount was taken before.
+            (
+                PaymentEvent::CaptureRefused,
+                Amounts::ZERO,
+                ended,
+                "AUTHORIZED",
+            ),
+            (
+                PaymentEvent::HoldExpired,
+                Amounts::ZERO,
+                before,
+                "HoldLasts",
+            ),
+            (PaymentEvent::HoldExpired, Amounts::ZERO, ended, "EXPIRED"),
+        ] {
+            let adjustment = Adjustment {
+                event,
+                change,
+                at,
+                custody: CustodyEnd::Unchanged,
+            };
+            let after = adjustment.apply(Box::new(payment.clone()));
+            let shown = after.map_or_else(
+                |error| format!("{error:?}"),
+                |after| after.state.name().to_owned(),
+            );
+            assert_eq!(shown, expected, "{adjustment:?}");
+        }
     }
 }

@@ -59,6 +59,9 @@ impl CustodyTimes {
             | E::OutcomeUnknown(_)
             | E::CaptureStarted
             | E::CaptureRefused
+            | E::RefundStarted
+            | E::Refunded
+            | E::RefundRefused
             | E::VoidRefused => CustodyEnd::Unchanged,
         }
     }

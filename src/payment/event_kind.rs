@@ -29,6 +29,8 @@ pub enum EventKind {
     CapturePending,
     /// A capture was refused, or failed.
     CaptureFailed,
+    /// A refund changed its state.
+    RefundUpdated,
     /// A void was refused, or failed.
     VoidFailed,
 }
@@ -49,6 +51,9 @@ impl EventKind {
             PaymentEvent::CaptureStarted => Self::CapturePending,
             PaymentEvent::Captured => Self::PaymentCaptured,
             PaymentEvent::CaptureRefused => Self::CaptureFailed,
+            PaymentEvent::RefundStarted | PaymentEvent::Refunded | PaymentEvent::RefundRefused => {
+                Self::RefundUpdated
+            }
             PaymentEvent::VoidStarted => Self::PaymentVoiding,
             PaymentEvent::VoidConfirmed => Self::PaymentVoided,
             PaymentEvent::VoidRefused => Self::VoidFailed,
@@ -76,6 +81,7 @@ impl EventKind {
             Self::PaymentExpired => "PAYMENT_EXPIRED",
             Self::CapturePending => "CAPTURE_PENDING",
             Self::CaptureFailed => "CAPTURE_FAILED",
+            Self::RefundUpdated => "REFUND_UPDATED",
             Self::VoidFailed => "VOID_FAILED",
         }
     }

@@ -117,6 +117,16 @@ prefixed_id!(
     "op_"
 );
 prefixed_id!(
+    /// Names one capture of a payment.
+    CaptureId,
+    "cap_"
+);
+prefixed_id!(
+    /// Names one refund of a payment.
+    RefundId,
+    "ref_"
+);
+prefixed_id!(
     /// Names one running gateway process, from its start to its end.
     NodeId,
     "node_"
@@ -136,6 +146,35 @@ prefixed_id!(
     AuditId,
     "aud_"
 );
+
+/// The capture or refund that an operation carries out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubjectId {
+    /// A capture.
+    Capture(CaptureId),
+    /// A refund.
+    Refund(RefundId),
+}
+
+impl fmt::Display for SubjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capture(id) => id.fmt(f),
+            Self::Refund(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for SubjectId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Capture(id)),
+            Err(_) => text.parse().map(Self::Refund),
+        }
+    }
+}
 
 /// The longest text of a merchant or host identifier.
 const MAX_SLUG_LENGTH: usize = 40;
@@ -226,6 +265,11 @@ mod tests {
         assert_eq!(text.len(), 30);
         assert_eq!(text.parse::<PaymentId>(), Ok(id));
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
+        let capture = SubjectId::Capture(CaptureId::from_parts(UnixMillis::new(1), [7; 10]));
+        let refund = SubjectId::Refund(RefundId::from_parts(UnixMillis::new(1), [7; 10]));
+        for subject in [capture, refund] {
+            assert_eq!(subject.to_string().parse(), Ok(subject));
+        }
     }
 
     #[test]

@@ -13,12 +13,14 @@
 //! - [`operation`]: the states of one exchange with a host.
 //! - [`reason`]: why an operation completes or undoes another one.
 //! - [`adjustment`]: what an operation changes of its payment. [`event_kind`]: what merchants see of that.
+//! - [`capture`]: what is taken of what was authorized.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
 
 pub mod adjustment;
 pub mod amounts;
+pub mod capture;
 pub mod custody;
 pub mod decline;
 pub mod event_kind;

@@ -24,6 +24,8 @@ pub enum OperationKind {
     Reversal,
     /// 0400: give up a hold.
     Void,
+    /// 0420: give back what a last capture leaves of a hold.
+    Release,
     /// Ask what happened.
     Inquiry,
 }
@@ -40,6 +42,7 @@ impl OperationKind {
             Self::Refund => "REFUND",
             Self::Reversal => "REVERSAL",
             Self::Void => "VOID",
+            Self::Release => "RELEASE",
             Self::Inquiry => "INQUIRY",
         }
     }
@@ -117,6 +120,8 @@ pub enum OperationState {
     Created,
     /// A message that is repeated until the host acknowledges it, and was not sent yet.
     Queued,
+    /// It counts, and no message of it is sent: it travels in a file, or the host knows by itself.
+    Recorded,
     /// The message was written to a socket, or is about to be.
     Sent,
     /// The host approved, or acknowledged.
@@ -221,6 +226,7 @@ impl OperationState {
             Self::Rejected { .. } => "REJECTED",
             Self::Unknown { .. } => "UNKNOWN",
             Self::Queued => "QUEUED",
+            Self::Recorded => "RECORDED",
             Self::Suspended { .. } => "SUSPENDED",
             Self::Cancelled => "CANCELLED",
             Self::Reversed => "REVERSED",
@@ -370,6 +376,7 @@ mod tests {
                 S::Sent,
                 "SENT APPROVED APPROVED DECLINED . UNKNOWN SUSPENDED . . . RESOLVED",
             ),
+            (S::Recorded, ". . . . . . . . . . ."),
             (approved, ". . . . . . . . . . ."),
             (S::Declined { decline: decline() }, ". . . . . . . . . . ."),
             (rejected, ". . . . . . . . . . ."),

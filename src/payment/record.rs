@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::amounts::Amounts;
-use super::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
+use super::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId, SubjectId};
 use super::moment::{BusinessDate, NumberDate, UnixMillis};
 use super::money::Money;
 use super::operation::{OperationKind, OperationState};
@@ -133,6 +133,8 @@ pub struct Operation {
     pub original_id: Option<OperationId>,
     /// Why it does; none for one that does neither, and for reversals of versions that did not record it.
     pub reason: Option<Reason>,
+    /// The capture or refund that it carries out, or whose message it undoes.
+    pub subject_id: Option<SubjectId>,
     /// The host it goes to.
     pub host_id: HostId,
     /// DE 4 and DE 49.
@@ -152,7 +154,7 @@ pub struct Operation {
     /// DE 41: up to eight characters.
     pub terminal_id: String,
     /// After this moment no byte of it may be sent, and its outcome is unknown unless answered. A message that
-    /// is repeated has its original's, and is not sent before it.
+    /// is repeated has its original's; a reversal is not sent before it.
     pub deadline: UnixMillis,
     /// The process that sends it and waits for the answer.
     pub node_id: NodeId,

@@ -41,6 +41,7 @@ pub(crate) fn operation() -> Operation {
         state: OperationState::Created,
         original_id: None,
         reason: None,
+        subject_id: None,
         host_id: "acquirer".parse().unwrap(),
         amount: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
         mti: "0100".parse().unwrap(),

@@ -46,10 +46,12 @@ pub enum PaymentState {
         /// When the rest of the hold ends by itself.
         expires_at: UnixMillis,
     },
-    /// The whole authorized amount was captured.
+    /// Everything was captured that can be.
     Captured {
         /// What the bank answered to the authorization.
         approval: Approval,
+        /// When the hold would end; none where it has ended.
+        expires_at: Option<UnixMillis>,
     },
     /// A void is on its way.
     Voiding {
@@ -94,12 +96,18 @@ pub enum PaymentEvent {
     NotSent(FailureReason),
     /// The message may have been sent, and no answer came.
     OutcomeUnknown(UnknownReason),
-    /// A capture is on its way: its amount is taken, and does not count yet.
+    /// A capture is on its way, or its outcome is not known: its amount is taken, and does not count yet.
     CaptureStarted,
     /// A capture counts.
     Captured,
     /// A capture does not count, and its amount is free again.
     CaptureRefused,
+    /// A refund is on its way, or its outcome is not known: its amount is taken, and does not count yet.
+    RefundStarted,
+    /// A refund counts.
+    Refunded,
+    /// A refund does not count, and its amount can be refunded again.
+    RefundRefused,
     /// A void was begun.
     VoidStarted,
     /// The bank confirmed the void.
@@ -158,6 +166,18 @@ impl PaymentState {
 }
 
 impl PaymentState {
+    /// When the hold ends by itself, where there is one.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Authorized { expires_at, .. }
+            | Self::PartiallyCaptured { expires_at, .. }
+            | Self::Voiding { expires_at, .. } => Some(*expires_at),
+            Self::Captured { expires_at, .. } => *expires_at,
+            _ => None,
+        }
+    }
+
     /// Whether a reversal of it is owed, and not acknowledged yet.
     #[must_use]
     pub fn owes(&self) -> bool {
@@ -179,8 +199,10 @@ impl PaymentEvent {
             | Self::Declined(_)
             | Self::NotSent(_)
             | Self::OutcomeUnknown(_) => &["AUTHORIZING"],
-            Self::CaptureStarted | Self::Captured | Self::CaptureRefused => {
-                &["AUTHORIZED", "PARTIALLY_CAPTURED"]
+            Self::CaptureStarted | Self::Captured => &["AUTHORIZED", "PARTIALLY_CAPTURED"],
+            Self::CaptureRefused => &["AUTHORIZED", "PARTIALLY_CAPTURED", "CAPTURED"],
+            Self::RefundStarted | Self::Refunded | Self::RefundRefused => {
+                &["PARTIALLY_CAPTURED", "CAPTURED"]
             }
             Self::VoidStarted => &["AUTHORIZED"],
             Self::VoidConfirmed | Self::VoidRefused => &["VOIDING"],
@@ -205,6 +227,9 @@ impl PaymentEvent {
             Self::CaptureStarted => "CaptureStarted",
             Self::Captured => "Captured",
             Self::CaptureRefused => "CaptureRefused",
+            Self::RefundStarted => "RefundStarted",
+            Self::Refunded => "Refunded",
+            Self::RefundRefused => "RefundRefused",
             Self::VoidStarted => "VoidStarted",
             Self::VoidConfirmed => "VoidConfirmed",
             Self::VoidRefused => "VoidRefused",
@@ -287,9 +312,10 @@ pub fn apply(
         }
         // It is final, and stays so: what is owed still is between payswitch and the bank.
         (S::Reversed, E::ReversalOwedAgain | E::ReversalConfirmed) => S::Reversed,
-        (
-            S::Authorized { .. } | S::PartiallyCaptured { .. },
-            E::CaptureStarted | E::CaptureRefused,
+        (S::Authorized { .. } | S::PartiallyCaptured { .. }, E::CaptureStarted)
+        | (
+            S::PartiallyCaptured { .. } | S::Captured { .. },
+            E::RefundStarted | E::Refunded | E::RefundRefused,
         ) => state.clone(),
         (
             S::Authorized {
@@ -300,18 +326,28 @@ pub fn apply(
                 approval,
                 expires_at,
             },
-            E::Captured,
-        ) => {
-            let (approval, expires_at) = (approval.clone(), *expires_at);
-            if amounts.captured_minor - amounts.captured_pending_minor >= amounts.authorized_minor {
-                S::Captured { approval }
-            } else {
-                S::PartiallyCaptured {
-                    approval,
-                    expires_at,
-                }
-            }
-        }
+            E::Captured | E::CaptureRefused,
+        )
+        | (
+            S::Captured {
+                approval,
+                expires_at: Some(expires_at),
+            },
+            E::CaptureRefused,
+        ) => captured(approval.clone(), *expires_at, amounts),
+        (
+            S::Captured {
+                approval,
+                expires_at: None,
+            },
+            E::CaptureRefused,
+        ) => match amounts.captured_minor {
+            0 => S::Expired,
+            _ => S::Captured {
+                approval: approval.clone(),
+                expires_at: None,
+            },
+        },
         (
             S::Authorized {
                 approval,
@@ -337,6 +373,7 @@ pub fn apply(
         // What was captured stays captured when the rest of the hold ends.
         (S::PartiallyCaptured { approval, .. }, E::HoldExpired) => S::Captured {
             approval: approval.clone(),
+            expires_at: None,
         },
         (state, event) => {
             return Err(IllegalTransition {
@@ -346,6 +383,27 @@ pub fn apply(
         }
     };
     Ok(next)
+}
+
+/// The state of a payment whose hold lasts, by how much of it is captured for sure.
+fn captured(approval: Approval, expires_at: UnixMillis, amounts: &Amounts) -> PaymentState {
+    let captured_minor = amounts.captured_minor - amounts.captured_pending_minor;
+    if captured_minor >= amounts.authorized_minor {
+        PaymentState::Captured {
+            approval,
+            expires_at: Some(expires_at),
+        }
+    } else if captured_minor == 0 {
+        PaymentState::Authorized {
+            approval,
+            expires_at,
+        }
+    } else {
+        PaymentState::PartiallyCaptured {
+            approval,
+            expires_at,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -384,6 +442,11 @@ mod tests {
             },
             S::Captured {
                 approval: approval(),
+                expires_at: Some(at),
+            },
+            S::Captured {
+                approval: approval(),
+                expires_at: None,
             },
             S::Voiding {
                 approval: approval(),
@@ -434,27 +497,31 @@ mod tests {
             E::ReversalStarted,
             E::ReversalConfirmed,
             E::ReversalOwedAgain,
+            E::RefundStarted,
+            E::Refunded,
+            E::RefundRefused,
         ]
     }
 
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
-    const TABLE: [&str; 14] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain
-        "r a . . . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . . . .", // Authorizing
-        ". . . . . . . . . . . . . D A R X .", // Authorizing, pending
-        ". . . . . . A C A v . . E . . . . .", // Authorized
-        ". . . . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P C P . . . C . . . . .", // PartiallyCaptured
-        ". . . . . . . . . . . . . . . . . .", // Captured
-        ". . . . . . . . . . V A . . . . . .", // Voiding
-        ". . . . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . A . X .", // Reversing
-        ". . . . . . . . . . . . . . . . X X", // Reversed
+    const TABLE: [&str; 15] = [
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3
+        "r a . . . . . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . . . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . . . . . .", // Authorizing
+        ". . . . . . . . . . . . . D A R X . . . .", // Authorizing, pending
+        ". . . . . . A P P v . . E . . . . . . . .", // Authorized
+        ". . . . . . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P P P . . . C . . . . . P P P", // PartiallyCaptured
+        ". . . . . . . . P . . . . . . . . . C C C", // Captured
+        ". . . . . . . . C . . . . . . . . . C C C", // Captured, the hold has ended
+        ". . . . . . . . . . V A . . . . . . . . .", // Voiding
+        ". . . . . . . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . A . X . . . .", // Reversing
+        ". . . . . . . . . . . . . . . . X X . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {
@@ -484,7 +551,7 @@ mod tests {
             for (event, expected) in events().into_iter().zip(expected) {
                 let name = event.name();
                 let allowed = event.allowed_states().contains(&state.name());
-                let got = apply(state, event, &captured(1000, 0));
+                let got = apply(state, event, &amounts(400, 0));
                 let shown = got.as_ref().map_or(".", letter);
                 assert_eq!(shown, expected, "{} x {name}", state.name());
                 assert!(got.is_err() || allowed, "{} x {name}", state.name());
@@ -492,7 +559,7 @@ mod tests {
         }
     }
 
-    fn captured(captured_minor: i64, captured_pending_minor: i64) -> Amounts {
+    fn amounts(captured_minor: i64, captured_pending_minor: i64) -> Amounts {
         Amounts {
             authorized_minor: 1000,
             captured_minor,
@@ -501,16 +568,25 @@ mod tests {
         }
     }
 
+    /// Whether a capture counts or is refused, the amounts after it say what the payment is.
     #[test]
-    fn a_payment_is_captured_when_its_whole_hold_is() {
-        for (amounts, expected) in [
-            (captured(400, 0), "PARTIALLY_CAPTURED"),
-            (captured(1000, 600), "PARTIALLY_CAPTURED"),
-            (captured(1000, 0), "CAPTURED"),
+    fn a_payment_is_captured_as_far_as_its_hold_is() {
+        for (amounts, expected, after_the_hold) in [
+            (amounts(0, 0), "AUTHORIZED", "EXPIRED"),
+            (amounts(600, 600), "AUTHORIZED", "CAPTURED"),
+            (amounts(400, 0), "PARTIALLY_CAPTURED", "CAPTURED"),
+            (amounts(1000, 600), "PARTIALLY_CAPTURED", "CAPTURED"),
+            (amounts(1000, 0), "CAPTURED", "CAPTURED"),
         ] {
             for state in states() {
-                if let Ok(next) = apply(&state, PaymentEvent::Captured, &amounts) {
-                    assert_eq!(next.name(), expected, "{amounts:?}");
+                for event in [PaymentEvent::Captured, PaymentEvent::CaptureRefused] {
+                    if let Ok(next) = apply(&state, event, &amounts) {
+                        let expected = match state.expires_at() {
+                            Some(_) => expected,
+                            None => after_the_hold,
+                        };
+                        assert_eq!(next.name(), expected, "{} {amounts:?}", state.name());
+                    }
                 }
             }
         }
@@ -520,7 +596,7 @@ mod tests {
     fn nothing_ends_a_payment_while_a_capture_or_an_increment_is_pending() {
         let increment = Amounts {
             authorized_pending_minor: 1,
-            ..captured(0, 0)
+            ..amounts(0, 0)
         };
         let ending = [
             PaymentEvent::VoidStarted,
@@ -529,7 +605,7 @@ mod tests {
         ];
         for state in states() {
             for event in &ending {
-                for amounts in [captured(600, 600), increment] {
+                for amounts in [amounts(600, 600), increment] {
                     let ended = apply(&state, event.clone(), &amounts);
                     assert!(ended.is_err(), "{} x {}", state.name(), event.name());
                 }

@@ -4,6 +4,7 @@
 //! may happen was decided in `payment/` before.
 
 use crate::payment::adjustment::Adjustment;
+use crate::payment::capture::Capture;
 use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
@@ -21,6 +22,11 @@ pub struct Change<'a> {
     /// A new operation of the payment. Beside a step it is one that the step makes owed: its original is the
     /// operation of the step.
     pub new_operation: Option<&'a Operation>,
+    /// Whether the payment and `new_operation`, as they are after this change, are the answer to the request:
+    /// nobody waits for the operation's end.
+    pub answered: bool,
+    /// A capture that `new_operation` carries out.
+    pub new_capture: Option<&'a Capture>,
     /// A recorded operation of the payment that goes on.
     pub step: Option<OperationStep<'a>>,
     /// A recorded operation of the payment that is repeated until its host acknowledges it, and goes on. Beside

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Store;
 use super::change::{Change, PaymentChange, Verdict};
 use super::error::StoreError;
+use super::tables::captures::new_capture_row;
 use super::tables::events::{ChangedPayment, event_row};
 use super::tables::idempotency::{answer, claim_row};
 use super::tables::journals::JournalRows;
@@ -151,8 +152,14 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
     let new_operation = match change.new_operation {
         None => None,
         Some(new) => {
+            let told = match change.payment {
+                Some(PaymentChange::Adjusted { expected, .. }) if change.answered => {
+                    Some(answer(texts, expected, new)?)
+                }
+                _ => None,
+            };
             let id = id_of(texts, new);
-            Some(new_operation_row(texts, new, &id, &names.payment_id)?)
+            Some(new_operation_row(texts, new, &id, &names.payment_id, told)?)
         }
     };
     let owed_step = change.owed_step;
@@ -164,6 +171,10 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         new_payment,
         adjusted,
         new_operation,
+        answered: change.answered,
+        new_capture: change
+            .new_capture
+            .map(|capture| new_capture_row(texts, capture, &names.operation_id, &names.payment_id)),
         step,
         owed_step: owed_step.transpose()?,
         payment_id: names.payment_id,
@@ -254,7 +265,13 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
                 .claim
                 .is_none_or(|claim| claim.merchant_id == payment.merchant_id)
     });
-    if fits && payment_fits {
+    let capture_fits = change.new_capture.is_none_or(|capture| {
+        operation.version == 1
+            && capture.operation_id == operation.id
+            && capture.payment_id == operation.payment_id
+            && capture.amount == operation.amount
+    });
+    if fits && payment_fits && capture_fits {
         return Ok(operation);
     }
     Err(StoreError::Invalid {

@@ -1,7 +1,6 @@
 //! Authorizations that a bank answers, each in its own way: every test card, every token, every amount
 //! that provokes an answer.
 
-use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use bank_sim::test_cards::{PROVOKING_AMOUNTS, TEST_CARDS};
@@ -12,7 +11,7 @@ use pb::{DeclineAdvice as Advice, DeclineReason as Reason, PaymentState as State
 
 use crate::database::Engine;
 use crate::harness::{
-    ANSWER_WITHIN, Switch, authorize, on_both_engines, pay_with, response_code, timed,
+    ANSWER_WITHIN, Switch, authorize, inject, on_both_engines, pay_with, response_code, timed,
 };
 use crate::sealing::card;
 use crate::unknown_outcomes::{assert_owes_a_reversal, reversed};
@@ -29,10 +28,6 @@ on_both_engines!(
 async fn what_amount_and_code_say_together_is_what_the_merchant_is_told(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
-    let address = switch.banks.control_address().expect("a control API");
-    let mut control = ControlServiceClient::connect(format!("http://{address}"))
-        .await
-        .expect("the control API");
     let pending = |reason| (State::Authorizing, Some(reason), None);
     let declined = |reason, advice| (State::Declined, None, Some((reason, advice)));
     use pb::PendingReason::{AmountDiffers, DuplicateAtBank};
@@ -68,8 +63,7 @@ async fn what_amount_and_code_say_together_is_what_the_merchant_is_told(engine: 
             })),
             ..bank_sim::control::pb::Fault::default()
         };
-        let fault = bank_sim::control::pb::InjectFaultRequest { fault: Some(fault) };
-        control.inject_fault(fault).await.expect("a fault");
+        inject(&switch, fault).await;
         let request = pay_with("pm_test_visa", amount_minor, "EUR");
         let payment = authorize(&mut payments, request).await;
         assert_eq!(payment.state(), state, "DE {de} = {value}: {payment:?}");

@@ -27,6 +27,7 @@ mod tools;
 mod answers;
 mod authorizing;
 mod canaries;
+mod capturing;
 mod clients;
 mod codecs;
 mod connections;

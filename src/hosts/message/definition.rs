@@ -26,6 +26,17 @@ pub enum Style {
     None,
 }
 
+/// What an operation's style and its rule for unknown outcomes come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Travel {
+    /// As a message that is written at most once: its end is waited for.
+    Once,
+    /// As a message that is sent again until the host acknowledges it.
+    Repeated,
+    /// Not as a message: it counts as soon as it is recorded.
+    Recorded,
+}
+
 /// What follows when the outcome of an operation is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +73,21 @@ pub struct Repeats {
 }
 
 impl Repeats {
+    /// Some repeats: for tests.
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
+            mti: Mti::AUTHORIZATION_REQUEST,
+            first: Duration::from_secs(1),
+            factor: 2,
+            longest: Duration::from_secs(300),
+            cap: None,
+            per_second: 50,
+            window: 32,
+            original_gone: Duration::from_secs(15),
+        }
+    }
+
     /// The wait after so many messages, before the next one; none before the first.
     #[must_use]
     pub fn wait_after(&self, messages: u32) -> Duration {
@@ -133,10 +159,20 @@ impl MessageProfile {
             .any(|(_, source)| source.contains(&wanted))
     }
 
+    /// How it travels.
+    #[must_use]
+    pub fn travel(&self) -> Travel {
+        match (&self.mapping, self.unknown) {
+            (None, _) => Travel::Recorded,
+            (Some(_), UnknownRule::Repeat) => Travel::Repeated,
+            (Some(_), _) => Travel::Once,
+        }
+    }
+
     /// Whether it is sent again until the host acknowledges it.
     #[must_use]
     pub fn is_repeated(&self) -> bool {
-        self.unknown == UnknownRule::Repeat && self.mapping.is_some()
+        self.travel() == Travel::Repeated
     }
 
     /// Whether it can't be built without the card.
@@ -196,16 +232,7 @@ mod tests {
 
     #[test]
     fn each_wait_is_a_multiple_of_the_one_before_up_to_the_longest() {
-        let repeats = Repeats {
-            mti: "0421".parse().unwrap(),
-            first: Duration::from_secs(1),
-            factor: 2,
-            longest: Duration::from_secs(300),
-            cap: None,
-            per_second: 50,
-            window: 32,
-            original_gone: Duration::from_secs(15),
-        };
+        let repeats = Repeats::sample();
         for (messages, expected_s) in [(0, 0), (1, 1), (2, 2), (9, 256), (10, 300), (u32::MAX, 300)]
         {
             let wait = repeats.wait_after(messages);

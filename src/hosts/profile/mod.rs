@@ -269,6 +269,7 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         state: OperationState::Created,
         original_id: None,
         reason: None,
+        subject_id: None,
         host_id: *host_id,
         amount: Money::zero(currency),
         mti: "0100".parse().ok()?,

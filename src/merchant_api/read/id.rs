@@ -1,15 +1,31 @@
-//! Ids of payments.
+//! Ids of payments and captures.
+
+use std::str::FromStr;
 
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::PaymentId;
+use crate::payment::ids::{CaptureId, PaymentId};
 
 /// Reads a payment id.
 pub(crate) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
-    if !findings.no_clear_card("payment_id", text) {
+    id(findings, "payment_id", "\"pay_\" and 26 characters", text)
+}
+
+/// Reads a capture id.
+pub(crate) fn capture_id(findings: &mut Findings, text: &str) -> Option<CaptureId> {
+    id(findings, "capture_id", "\"cap_\" and 26 characters", text)
+}
+
+fn id<T: FromStr>(
+    findings: &mut Findings,
+    field: &'static str,
+    expected: &str,
+    text: &str,
+) -> Option<T> {
+    if !findings.no_clear_card(field, text) {
         return None;
     }
     let read = text.parse().map_err(|_| length_of(text));
-    findings.keep("payment_id", "\"pay_\" and 26 characters", read)
+    findings.keep(field, expected, read)
 }
 
 #[cfg(test)]

@@ -8,6 +8,17 @@ use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 /// A number of more digits is described by how many it has.
 const MOST_DIGITS_SHOWN: usize = 13;
 
+/// Reads an amount that moves and may be left out: `Some(None)` where it is.
+pub(crate) fn optional_amount(
+    findings: &mut Findings,
+    amount: Option<pb::Money>,
+) -> Option<Option<Money>> {
+    match amount {
+        None => Some(None),
+        amount => amount_to_pay(findings, amount).map(Some),
+    }
+}
+
 /// Reads an amount that moves: more than zero.
 pub(crate) fn amount_to_pay(findings: &mut Findings, amount: Option<pb::Money>) -> Option<Money> {
     let Some(amount) = amount else {

@@ -9,6 +9,7 @@ use tonic_types::FieldViolation;
 use tracing::{error, info};
 
 use super::perform::{Performer, failure, sealed_card_refused};
+use super::views::PaymentViews;
 use crate::config::environment::Environment;
 use crate::flows::authorization::{Authorization, Authorize, PaymentMethod, Refusal};
 use crate::grpc::body_hash::body_hash;
@@ -19,7 +20,6 @@ use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use crate::merchant_api::read::money::amount_to_pay;
 use crate::merchant_api::read::text::{DESCRIPTION, REFERENCE, TERMINAL_ID, is_shaped_like_jwe};
-use crate::merchant_api::show::payment::payment;
 use crate::merchant_api::transport::gate;
 use crate::merchant_api::transport::trailers::BankTime;
 use crate::operations::call::Call;
@@ -36,6 +36,7 @@ const PAYMENT_METHOD_TOKEN: Shape = Shape {
 /// Answers the call.
 pub(super) async fn call(
     authorizations: &Performer<Authorization>,
+    views: &PaymentViews,
     environment: Environment,
     request: Request<pb::AuthorizePaymentRequest>,
 ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
@@ -51,7 +52,7 @@ pub(super) async fn call(
         .await
         .map_err(|failed| failure(&failed, environment, &merchant_id, refusal))?;
     let mut response = Response::new(pb::AuthorizePaymentResponse {
-        payment: Some(Box::new(payment(*concluded.payment))),
+        payment: Some(Box::new(views.new_payment(*concluded.payment))),
     });
     let bank = Duration::from_micros(concluded.bank_us);
     response.extensions_mut().insert(BankTime(bank));

@@ -2,33 +2,30 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::PaymentViews;
 use crate::grpc::status;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::show::errors;
-use crate::merchant_api::show::payment::payments;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::PaymentId;
-use crate::store::Store;
 
 /// Answers the call.
 pub(super) async fn call(
-    store: &Store,
+    views: &PaymentViews,
     request: Request<pb::GetPaymentRequest>,
 ) -> Result<Response<pb::GetPaymentResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let id = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let found = store
+    let found = views
+        .store
         .payment(&merchant.id, id)
         .await
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::payment_not_found)?;
-    let found = vec![found];
-    let owed = store.owed_of(&found).await;
-    let owed = owed.map_err(|error| status::of_unavailable(&error))?;
     Ok(Response::new(pb::GetPaymentResponse {
-        payment: payments(found, &owed).pop(),
+        payment: views.of(vec![found]).await?.pop(),
     }))
 }
 

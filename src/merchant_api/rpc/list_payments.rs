@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::PaymentViews;
 use crate::grpc::page::page_size;
 use crate::grpc::status;
 use crate::grpc::violations::{Findings, InvalidRequest};
@@ -9,19 +10,18 @@ use crate::merchant_api::pb;
 use crate::merchant_api::read::filter;
 use crate::merchant_api::read::order::order_by;
 use crate::merchant_api::read::page_token::PageTokens;
-use crate::merchant_api::show::payment::payments;
 use crate::merchant_api::transport::gate;
-use crate::store::Store;
 use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
 
 /// Answers the call.
 pub(super) async fn call(
-    store: &Store,
+    views: &PaymentViews,
     request: Request<pb::ListPaymentsRequest>,
 ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let page = store
+    let page = views
+        .store
         .list_payments(
             &merchant.id,
             &list.filter,
@@ -31,11 +31,9 @@ pub(super) async fn call(
         )
         .await
         .map_err(|error| status::of_unavailable(&error))?;
-    let owed = store.owed_of(&page.items).await;
-    let owed = owed.map_err(|error| status::of_unavailable(&error))?;
     let next = page.next.map(|cursor| list.page_tokens.write(cursor));
     Ok(Response::new(pb::ListPaymentsResponse {
-        payments: payments(page.items, &owed),
+        payments: views.of(page.items).await?,
         next_page_token: next.unwrap_or_default(),
     }))
 }

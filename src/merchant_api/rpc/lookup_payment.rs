@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::PaymentViews;
 use crate::flows::authorization::Authorization;
 use crate::grpc::status;
 use crate::grpc::text::{REQUEST_ID, Shape};
@@ -10,7 +11,6 @@ use crate::merchant_api::pb;
 use crate::merchant_api::pb::lookup_payment_request::Key as PbKey;
 use crate::merchant_api::read::text::{REFERENCE, is_printable_ascii};
 use crate::merchant_api::show::errors;
-use crate::merchant_api::show::payment::payments;
 use crate::merchant_api::transport::gate;
 use crate::operations::flow::Flow as _;
 use crate::payment::ids::{HostId, MerchantId};
@@ -32,11 +32,12 @@ const APPROVAL_CODE: Shape = Shape {
 
 /// Answers the call.
 pub(super) async fn call(
-    store: &Store,
+    views: &PaymentViews,
     request: Request<pb::LookupPaymentRequest>,
 ) -> Result<Response<pb::LookupPaymentResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let key = read(request.into_inner()).map_err(status::of_invalid_request)?;
+    let store = &views.store;
     let found = match &key {
         PaymentKey::MerchantReference(reference) => {
             store
@@ -70,10 +71,8 @@ pub(super) async fn call(
     if found.is_empty() {
         return Err(errors::payment_not_found());
     }
-    let owed = store.owed_of(&found).await;
-    let owed = owed.map_err(|error| status::of_unavailable(&error))?;
     Ok(Response::new(pb::LookupPaymentResponse {
-        payments: payments(found, &owed),
+        payments: views.of(found).await?,
     }))
 }
 

@@ -1,18 +1,23 @@
 //! The calls: each file reads its request, runs its flow or its look-up, and shows the answer and its errors.
 //!
 //! - [`perform`]: the way from a call to its flow, and the errors that all flows share.
+//! - `views`: payments with what is known of them beside their own records.
 //! - `payment_service`, `sealing_service`, `balance_service`: which file answers which call.
 
 mod authorize_payment;
 pub(super) mod balance_service;
+mod capture_payment;
 mod create_sealing_session;
 mod get_balances;
+mod get_capture;
 mod get_payment;
 mod get_sealing_keys;
 mod list_balance_entries;
+mod list_captures;
 mod list_operations;
 mod list_payments;
 mod lookup_payment;
 pub(super) mod payment_service;
 pub mod perform;
 pub(super) mod sealing_service;
+pub(super) mod views;

@@ -3,9 +3,14 @@
 use tonic::{Request, Response, Status, async_trait};
 
 use super::perform::Performer;
-use super::{authorize_payment, get_payment, list_operations, list_payments, lookup_payment};
+use super::views::PaymentViews;
+use super::{
+    authorize_payment, capture_payment, get_capture, get_payment, list_captures, list_operations,
+    list_payments, lookup_payment,
+};
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
+use crate::flows::capture::Capture;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
 use crate::merchant_api::show::errors;
@@ -20,13 +25,19 @@ pub(crate) struct PaymentsApi {
     pub(crate) environment: Environment,
     /// Authorizes payments.
     pub(crate) authorizations: Performer<Authorization>,
-    /// Finds payments again.
-    pub(crate) store: Store,
+    /// Captures them.
+    pub(crate) captures: Performer<Capture>,
+    /// Finds and shows them.
+    pub(crate) views: PaymentViews,
     /// Reads of each merchant at once: its lists hold up no other merchant's.
     pub(crate) reads: Shares<MerchantId>,
 }
 
 impl PaymentsApi {
+    fn store(&self) -> &Store {
+        &self.views.store
+    }
+
     /// The caller's turn to read.
     async fn turn<T>(&self, request: &Request<T>) -> Result<Place<MerchantId>, Status> {
         let merchant = gate::caller(request)?;
@@ -40,7 +51,8 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::AuthorizePaymentRequest>,
     ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
-        authorize_payment::call(&self.authorizations, self.environment, request).await
+        let (views, environment) = (&self.views, self.environment);
+        authorize_payment::call(&self.authorizations, views, environment, request).await
     }
 
     async fn get_payment(
@@ -48,7 +60,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        get_payment::call(&self.store, request).await
+        get_payment::call(&self.views, request).await
     }
 
     async fn list_payments(
@@ -56,7 +68,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        list_payments::call(&self.store, request).await
+        list_payments::call(&self.views, request).await
     }
 
     async fn lookup_payment(
@@ -64,7 +76,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::LookupPaymentRequest>,
     ) -> Result<Response<pb::LookupPaymentResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        lookup_payment::call(&self.store, request).await
+        lookup_payment::call(&self.views, request).await
     }
 
     async fn list_operations(
@@ -72,21 +84,23 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::ListOperationsRequest>,
     ) -> Result<Response<pb::ListOperationsResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        list_operations::call(&self.store, request).await
+        list_operations::call(self.store(), request).await
     }
 
     async fn get_capture(
         &self,
-        _: Request<pb::GetCaptureRequest>,
+        request: Request<pb::GetCaptureRequest>,
     ) -> Result<Response<pb::GetCaptureResponse>, Status> {
-        Err(errors::not_built("GetCapture"))
+        let _turn = self.turn(&request).await?;
+        get_capture::call(self.store(), request).await
     }
 
     async fn list_captures(
         &self,
-        _: Request<pb::ListCapturesRequest>,
+        request: Request<pb::ListCapturesRequest>,
     ) -> Result<Response<pb::ListCapturesResponse>, Status> {
-        Err(errors::not_built("ListCaptures"))
+        let _turn = self.turn(&request).await?;
+        list_captures::call(self.store(), request).await
     }
 
     async fn verify_card(
@@ -98,9 +112,9 @@ impl PaymentService for PaymentsApi {
 
     async fn capture_payment(
         &self,
-        _: Request<pb::CapturePaymentRequest>,
+        request: Request<pb::CapturePaymentRequest>,
     ) -> Result<Response<pb::CapturePaymentResponse>, Status> {
-        Err(errors::not_built("CapturePayment"))
+        capture_payment::call(&self.captures, &self.views, self.environment, request).await
     }
 
     async fn void_payment(

@@ -32,6 +32,12 @@ pub(crate) fn payment_not_found() -> Status {
     .into_status()
 }
 
+/// No capture of this caller, likewise.
+pub(crate) fn capture_not_found() -> Status {
+    let text = "there is no such capture";
+    ErrorAnswer::not_sent(Code::NotFound, "CAPTURE_NOT_FOUND", text).into_status()
+}
+
 /// A call that is laid out and not built.
 pub(crate) fn not_built(call: &str) -> Status {
     ErrorAnswer::not_sent(
@@ -57,6 +63,7 @@ mod tests {
                 "InvalidArgument SEALED_CARD_REFUSED NOT_SENT",
             ),
             (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
+            (capture_not_found(), "NotFound CAPTURE_NOT_FOUND NOT_SENT"),
             (
                 not_built("CapturePayment"),
                 "Unimplemented NOT_IMPLEMENTED NOT_SENT",

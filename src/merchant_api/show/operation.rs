@@ -29,6 +29,10 @@ pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) ->
             .original_id
             .map(|id| id.to_string())
             .unwrap_or_default(),
+        subject_id: operation
+            .subject_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         host_id: operation.host_id.to_string(),
         mti: operation.mti.to_string(),
         stan: operation.stan.to_string(),
@@ -61,6 +65,7 @@ fn show_kind(kind: OperationKind) -> pb::OperationKind {
         OperationKind::Refund => pb::OperationKind::Refund,
         OperationKind::Reversal => pb::OperationKind::Reversal,
         OperationKind::Void => pb::OperationKind::Void,
+        OperationKind::Release => pb::OperationKind::Release,
         OperationKind::Inquiry => pb::OperationKind::Inquiry,
     }
 }
@@ -90,6 +95,7 @@ fn show_state(state: OperationState) -> (pb::OperationState, String, String) {
         S::Rejected { .. } => (P::Rejected, none(), none()),
         S::Unknown { .. } => (P::Unknown, none(), none()),
         S::Queued => (P::Queued, none(), none()),
+        S::Recorded => (P::Created, none(), none()),
         S::Suspended { response_code, .. } => (
             P::Suspended,
             response_code.map_or_else(none, |code| code.to_string()),

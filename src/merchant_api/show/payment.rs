@@ -1,19 +1,48 @@
 //! A payment as the API shows it, in each of its states.
 
+use std::collections::BTreeMap;
+
+use super::capture::capture;
 use super::money::money;
 use super::outcome::{decline, failure, pending, pending_reversal};
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
+use crate::payment::capture::Capture;
 use crate::payment::decline::Approval;
+use crate::payment::ids::{HostId, PaymentId};
 use crate::payment::moment::UnixMillis;
+use crate::payment::operation::OperationKind;
 use crate::payment::record::{CardBrand, CardSummary, Operation, Payment};
 use crate::payment::state::PaymentState;
 
-/// Payments as the API shows them, with how far their reversals have come.
-pub(crate) fn payments(found: Vec<Payment>, owed: &[Operation]) -> Vec<pb::Payment> {
+/// The most captures that a payment shows.
+pub(crate) const MOST_CAPTURES: usize = 100;
+
+/// What is known of payments beside their own records.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// What is owed of them.
+    pub(crate) owed: Vec<Operation>,
+    /// Their captures, newest first.
+    pub(crate) captures: Vec<(Capture, Operation)>,
+}
+
+/// Payments as the API shows them, with how far their reversals have come, and their captures.
+pub(crate) fn payments(
+    found: Vec<Payment>,
+    beside: Beside,
+    takes: impl Fn(HostId, OperationKind) -> bool,
+) -> Vec<pb::Payment> {
+    let Beside { owed, captures } = beside;
+    let mut captures_of: BTreeMap<PaymentId, Vec<pb::Capture>> = BTreeMap::new();
+    for (found, operation) in captures {
+        let of_payment = captures_of.entry(found.payment_id).or_default();
+        of_payment.push(capture(found, &operation));
+    }
     let shown = |found: Payment| {
         let id = found.id;
-        let mut shown = payment(found);
+        let mut shown = payment(found, &takes);
+        shown.captures = captures_of.remove(&id).unwrap_or_default();
         let reversal = owed.iter().rfind(|owed| owed.payment_id == id);
         if let (Some(pending), Some(reversal)) = (&mut shown.pending, reversal) {
             pending.reversal = Some(pending_reversal(reversal));
@@ -23,8 +52,12 @@ pub(crate) fn payments(found: Vec<Payment>, owed: &[Operation]) -> Vec<pb::Payme
     found.into_iter().map(shown).collect()
 }
 
-/// A payment as the API shows it, as its own record knows it.
-pub(crate) fn payment(payment: Payment) -> pb::Payment {
+/// A payment as the API shows it, as its own record knows it. `takes` says which operations its host takes.
+pub(crate) fn payment(
+    payment: Payment,
+    takes: impl Fn(HostId, OperationKind) -> bool,
+) -> pb::Payment {
+    let allowed_actions = actions(&payment, takes);
     let (currency, amounts) = (payment.amount.currency(), payment.amounts);
     let capturable = capturable_minor(&payment);
     let sent = payment.authorization;
@@ -44,8 +77,7 @@ pub(crate) fn payment(payment: Payment) -> pb::Payment {
         refundable_amount: shown(amounts.refundable_minor()),
         disputed_amount: shown(amounts.disputed_minor),
         capture_mode: pb::CaptureMode::Manual.into(),
-        // This version offers none: every call that changes a payment answers UNIMPLEMENTED.
-        allowed_actions: Vec::new(),
+        allowed_actions,
         authorization: Some(pb::Authorization {
             operation_id: sent.operation_id.to_string(),
             host_id: sent.host_id.to_string(),
@@ -64,6 +96,21 @@ pub(crate) fn payment(payment: Payment) -> pb::Payment {
     };
     show_state(payment.state, &mut shown_payment);
     shown_payment
+}
+
+/// What can be asked for now.
+fn actions(payment: &Payment, takes: impl Fn(HostId, OperationKind) -> bool) -> Vec<i32> {
+    let host_id = payment.authorization.host_id;
+    let possible = [(
+        pb::PaymentAction::Capture,
+        OperationKind::Capture,
+        capturable_minor(payment) > 0,
+    )];
+    possible
+        .into_iter()
+        .filter(|(_, kind, possible)| *possible && takes(host_id, *kind))
+        .map(|(action, ..)| action.into())
+        .collect()
 }
 
 /// What can still be captured, in minor units: nothing where the state allows no capture.
@@ -112,7 +159,7 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
             show_approval(approval, Some(expires_at), shown);
             P::PartiallyCaptured
         }
-        S::Captured { approval } => {
+        S::Captured { approval, .. } => {
             show_approval(approval, None, shown);
             P::Captured
         }

@@ -114,8 +114,9 @@ async fn nothing_is_due_before_its_original_is_gone() {
     let hour = Duration::from_secs(3600);
     let (_folder, machine, entry) =
         repeated("farthest", |repeats| repeats.original_gone = hour).await;
-    let host_id = entry.operation.host_id;
-    let queue = OwedQueue::new(host_id, machine.repeats(host_id).unwrap());
+    let (host_id, kind, repeats) = machine.repeated().next().unwrap();
+    assert_eq!(host_id, entry.operation.host_id);
+    let queue = OwedQueue::new((host_id, kind), repeats);
     assert!(machine.farthest(&queue) >= hour.saturating_add(BANK_WITHIN));
     machine.store.close().await;
 }

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         name: "payments",
@@ -68,10 +68,15 @@ const MIGRATIONS: [Migration; 8] = [
         name: "ledger_seals",
         text: include_str!("../../../migrations/0008_ledger_seals.sql"),
     },
+    Migration {
+        version: 9,
+        name: "captures",
+        text: include_str!("../../../migrations/0009_captures.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 8;
+pub(in crate::store) const NEEDED: i64 = 9;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -2,6 +2,7 @@
 //! other tables stand with their tables; these stand apart, because the writer uses the rows of these tables.
 
 mod answers;
+mod captures;
 pub mod ledger;
 pub mod operations;
 pub mod owed;

@@ -11,6 +11,7 @@ use sqlx::any::AnyRow;
 
 use crate::payment::ids::{HostId, NodeId, OperationId};
 use crate::payment::moment::UnixMillis;
+use crate::payment::operation::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::random::HashMap;
 use crate::store::Store;
@@ -41,11 +42,13 @@ pub struct OwedFilter {
     pub suspended_only: bool,
 }
 
-/// What is owed to one host.
+/// What is owed to one host of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwedCount {
     /// The host.
     pub host_id: HostId,
+    /// The kind of the operations.
+    pub kind: OperationKind,
     /// How many messages are owed, suspended ones included.
     pub owed: u64,
     /// How many of them an operator has to look at.
@@ -55,7 +58,7 @@ pub struct OwedCount {
 }
 
 impl Store {
-    /// What a node has to send to a host now, the longest due first; `limit` is 1 to [`MAX_PAGE_SIZE`]. What is due
+    /// What a node has to send to a host now of operations of one kind, the longest due first; `limit` is 1 to [`MAX_PAGE_SIZE`]. What is due
     /// later than `farthest` from now was written by a clock that was ahead, and is due too. A corrupt row is logged
     /// and left out.
     ///
@@ -63,25 +66,25 @@ impl Store {
     /// When the database can't be read.
     pub async fn due_owed(
         &self,
-        host_id: HostId,
+        queue: (HostId, OperationKind),
         node_id: NodeId,
         now: UnixMillis,
         farthest: Duration,
         limit: usize,
     ) -> Result<Vec<OwedEntry>, StoreError> {
         let due = self
-            .queue(host_id, node_id, i64::MIN, now.as_i64(), limit)
+            .queue(queue, node_id, i64::MIN, now.as_i64(), limit)
             .await?;
         if !due.is_empty() {
             return Ok(due);
         }
         let never = now.plus(farthest).as_i64();
-        self.queue(host_id, node_id, never, i64::MAX, limit).await
+        self.queue(queue, node_id, never, i64::MAX, limit).await
     }
 
     async fn queue(
         &self,
-        host_id: HostId,
+        (host_id, kind): (HostId, OperationKind),
         node_id: NodeId,
         after_ms: i64,
         until_ms: i64,
@@ -89,6 +92,7 @@ impl Store {
     ) -> Result<Vec<OwedEntry>, StoreError> {
         let values = [
             host_id.as_str().into(),
+            kind.name().into(),
             node_id.to_string().into(),
             after_ms.into(),
             until_ms.into(),
@@ -96,8 +100,8 @@ impl Store {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let text = format!(
             "SELECT {OPERATION_COLUMNS} FROM operations \
-             WHERE open = 2 AND host_id = $1 AND node_id = $2 \
-                AND next_attempt_ms > $3 AND next_attempt_ms <= $4 \
+             WHERE open = 2 AND host_id = $1 AND kind = $2 AND node_id = $3 \
+                AND next_attempt_ms > $4 AND next_attempt_ms <= $5 \
              ORDER BY next_attempt_ms LIMIT {limit}"
         );
         let rows = self.read(AssertSqlSafe(text), &values).await?;
@@ -228,7 +232,11 @@ impl Store {
     }
 
     /// The rows that `text` selects, whose last word is the column of their names.
-    async fn of_ids(&self, text: &str, ids: Vec<String>) -> Result<Vec<AnyRow>, StoreError> {
+    pub(in crate::store) async fn of_ids(
+        &self,
+        text: &str,
+        ids: Vec<String>,
+    ) -> Result<Vec<AnyRow>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -241,22 +249,22 @@ impl Store {
         self.read(AssertSqlSafe(text), &values).await
     }
 
-    /// The nodes that have messages to send to a host, at most `limit` (1 to [`MAX_PAGE_SIZE`]).
+    /// The nodes that have operations of one kind to send to a host, at most `limit` (1 to [`MAX_PAGE_SIZE`]).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn nodes_that_owe(
         &self,
-        host_id: HostId,
+        (host_id, kind): (HostId, OperationKind),
         limit: usize,
     ) -> Result<Vec<NodeId>, StoreError> {
         let mut nodes: Vec<NodeId> = Vec::new();
         // One look-up in the index for each, however many entries a node has.
         while nodes.len() < limit.min(MAX_PAGE_SIZE) {
             let after = nodes.last().map_or_else(String::new, NodeId::to_string);
-            let values = [host_id.as_str().into(), after.into()];
+            let values = [host_id.as_str().into(), kind.name().into(), after.into()];
             let text = "SELECT node_id FROM operations \
-                WHERE open = 2 AND host_id = $1 AND node_id > $2 AND next_attempt_ms IS NOT NULL \
+                WHERE open = 2 AND host_id = $1 AND kind = $2 AND node_id > $3 AND next_attempt_ms IS NOT NULL \
                 ORDER BY node_id LIMIT 1";
             let rows = self.read(text, &values).await?;
             let Some(row) = rows.first() else {
@@ -267,20 +275,21 @@ impl Store {
         Ok(nodes)
     }
 
-    /// What is owed to each host.
+    /// What is owed to each host, by kind.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn count_owed(&self) -> Result<Vec<OwedCount>, StoreError> {
-        let text = "SELECT host_id, CAST(COUNT(*) AS BIGINT) AS owed, \
+        let text = "SELECT host_id, kind, CAST(COUNT(*) AS BIGINT) AS owed, \
             CAST(COUNT(*) - COUNT(next_attempt_ms) AS BIGINT) AS suspended, \
             MIN(created_at_ms) AS oldest_ms \
-            FROM operations WHERE open = 2 GROUP BY host_id ORDER BY host_id";
+            FROM operations WHERE open = 2 GROUP BY host_id, kind ORDER BY host_id, kind";
         let rows = self.read(text, &[]).await?;
         let count = |row| {
             let columns = Columns::of(row, "operations", "host_id")?;
             Ok(OwedCount {
                 host_id: columns.parsed("host_id")?,
+                kind: columns.variant("kind")?,
                 owed: columns.number("owed")?,
                 suspended: columns.number("suspended")?,
                 oldest: columns.moment("oldest_ms")?,

@@ -2,6 +2,7 @@
 
 pub(in crate::store) mod api_keys;
 pub(in crate::store) mod audit;
+pub(in crate::store) mod captures;
 pub(in crate::store) mod client_connections;
 pub(in crate::store) mod columns;
 pub(in crate::store) mod custody_keys;

@@ -15,7 +15,8 @@ use crate::store::error::StoreError;
 
 /// All columns of an operation, as [`operation`] reads them.
 pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id, \
-    operations.kind, operations.state, operations.original_id, operations.reason, operations.host_id, \
+    operations.kind, operations.state, operations.original_id, operations.reason, operations.subject_id, \
+    operations.host_id, \
     operations.amount_minor, operations.currency, operations.mti, operations.stan, operations.rrn, \
     operations.number_date, operations.business_date, operations.transmitted_at_ms, \
     operations.terminal_id, operations.deadline_ms, operations.node_id, operations.bank_us, \
@@ -23,14 +24,14 @@ pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.
     operations.next_attempt_ms, operations.sent, operations.kept, operations.created_at_ms, operations.updated_at_ms, \
     operations.version, operations.state_detail";
 
-/// A new operation has version 1, and no answer.
+/// A new operation has version 1. It has its answer where nobody waits for its end.
 pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
     before: "INSERT INTO operations \
-        (id, payment_id, kind, state, state_detail, open, original_id, reason, host_id, amount_minor, \
+        (id, payment_id, kind, state, state_detail, open, original_id, reason, subject_id, host_id, amount_minor, \
         currency, mti, stan, rrn, number_date, business_date, transmitted_at_ms, terminal_id, \
-        deadline_ms, node_id, sent, next_attempt_ms, created_at_ms, updated_at_ms, attempts, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
+        deadline_ms, node_id, sent, next_attempt_ms, created_at_ms, updated_at_ms, answer, attempts, version) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
     after: "",
     returning: "",
 };
@@ -86,6 +87,7 @@ pub(in crate::store) fn new_operation_row(
     operation: &Operation,
     operation_id: &Arc<str>,
     payment_id: &Arc<str>,
+    answer: Option<Arc<str>>,
 ) -> Result<Vec<Value>, StoreError> {
     let optional = |text: Option<Arc<str>>| Value::OptionalText(text);
     Ok(vec![
@@ -101,6 +103,7 @@ pub(in crate::store) fn new_operation_row(
             .map_or(Value::OptionalText(None), |reason| {
                 Value::Static(reason.name())
             }),
+        optional(operation.subject_id.map(|id| texts.text(id))),
         texts.text(operation.host_id).into(),
         operation.amount.amount_minor().into(),
         Value::Static(operation.amount.currency().code()),
@@ -117,6 +120,7 @@ pub(in crate::store) fn new_operation_row(
         operation.attempts.next_at.map(UnixMillis::as_i64).into(),
         operation.created_at.as_i64().into(),
         operation.updated_at.as_i64().into(),
+        optional(answer),
     ])
 }
 
@@ -193,6 +197,7 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
         state,
         original_id: columns.optional_parsed("original_id")?,
         reason: columns.optional_variant("reason")?,
+        subject_id: columns.optional_parsed("subject_id")?,
         host_id: columns.parsed("host_id")?,
         amount: columns.money()?,
         mti: columns.parsed("mti")?,

@@ -48,6 +48,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "reasons",
     "ledger",
     "ledger_seals",
+    "captures",
 ];
 
 /// Makes a database as version 2 left it.

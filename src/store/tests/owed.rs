@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::make::{COMMITTED, NOW, intent, reversal_of, unknown};
 use super::on_both;
 use crate::payment::ids::{HostId, NodeId};
-use crate::payment::operation::{OperationState, SuspendReason};
+use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
 use crate::payment::record::{Attempts, Operation};
 use crate::store::Store;
 use crate::store::change::{Change, Verdict};
@@ -19,6 +19,10 @@ on_both!(
 );
 
 const LONGEST: Duration = Duration::from_secs(300);
+
+fn reversals() -> (HostId, OperationKind) {
+    (host(), OperationKind::Reversal)
+}
 
 fn host() -> HostId {
     "acquirer".parse().unwrap()
@@ -59,7 +63,7 @@ async fn each_queue_has_its_own_and_what_is_due_comes_first(database: TestDataba
     }
     let due_of = async |node, at_ms: i64, limit| {
         let at = NOW.plus_ms(at_ms);
-        let due = store.due_owed(host(), node, at, LONGEST, limit);
+        let due = store.due_owed(reversals(), node, at, LONGEST, limit);
         let due = due.await.unwrap();
         for entry in &due {
             assert_eq!(entry.operation.original_id, Some(entry.original.id));
@@ -78,12 +82,17 @@ async fn each_queue_has_its_own_and_what_is_due_comes_first(database: TestDataba
     // Nothing is due by the clock, so what is due never is due now.
     assert_eq!(due(-21, 10).await, [2]);
 
-    let nodes = store.nodes_that_owe(host(), 10).await.unwrap();
+    let nodes = store.nodes_that_owe(reversals(), 10).await.unwrap();
     assert_eq!(nodes.len(), 2);
     assert!(nodes.contains(&own) && nodes.contains(&other));
-    assert_eq!(store.nodes_that_owe(host(), 1).await.unwrap().len(), 1);
-    let nobody = "nobody".parse().unwrap();
-    assert_eq!(store.nodes_that_owe(nobody, 10).await.unwrap(), []);
+    assert_eq!(store.nodes_that_owe(reversals(), 1).await.unwrap().len(), 1);
+    let nobody = ("nobody".parse().unwrap(), OperationKind::Reversal);
+    let captures = (host(), OperationKind::Capture);
+    for queue in [nobody, captures] {
+        assert_eq!(store.nodes_that_owe(queue, 10).await.unwrap(), []);
+        let due = store.due_owed(queue, own, NOW, LONGEST, 10);
+        assert_eq!(due.await.unwrap().len(), 0);
+    }
     // What another node left is due when it would have been due there.
     for (at_ms, expected) in [(89_999, vec![]), (90_000, vec![4])] {
         assert_eq!(due_of(other, at_ms, 10).await, expected, "{at_ms}");
@@ -112,6 +121,7 @@ async fn each_queue_has_its_own_and_what_is_due_comes_first(database: TestDataba
     assert_eq!(page, all[4..]);
     let count = OwedCount {
         host_id: host(),
+        kind: OperationKind::Reversal,
         owed: 6,
         suspended: 1,
         oldest: all
@@ -159,7 +169,7 @@ async fn of_two_steps_of_an_entry_the_first_is_written(database: TestDatabase) {
     assert_eq!(commit(&taken).await, COMMITTED, "the very same one");
     let standing = store.operation(owed.id).await.unwrap();
     assert_eq!(standing, Some(taken));
-    let due = store.due_owed(host(), other, NOW.plus_ms(2), LONGEST, 10);
+    let due = store.due_owed(reversals(), other, NOW.plus_ms(2), LONGEST, 10);
     assert_eq!(due.await.unwrap().len(), 0);
     store.close().await;
 }

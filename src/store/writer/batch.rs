@@ -1,9 +1,9 @@
 //! The requests of one transaction.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::rows::{ChangeRows, LeftOut, Queued, Refusal, Request, SHAPES};
+use super::rows::{ChangeRows, LeftOut, Queued, Refusal, Request};
 use crate::random::{HashMap, HashSet};
 use crate::store::database::many_rows::rows_per_statement;
 use crate::store::database::value::Value;
@@ -17,15 +17,15 @@ use crate::store::error::StoreError;
 /// waits for is dropped.
 pub(in crate::store) fn next_batch(waiting: &mut VecDeque<Queued>) -> Vec<Queued> {
     waiting.retain(|queued| !queued.is_given_up());
-    let mut room = [0_usize; SHAPES];
+    let mut room: BTreeMap<usize, usize> = BTreeMap::new();
     for queued in &*waiting {
-        if let Request::Change(rows) = &queued.request
-            && let Some(count) = room.get_mut(rows.shape())
-        {
-            *count += 1;
+        if let Request::Change(rows) = &queued.request {
+            *room.entry(rows.shape()).or_default() += 1;
         }
     }
-    room = room.map(rows_per_statement);
+    for count in room.values_mut() {
+        *count = rows_per_statement(*count);
+    }
     let mut payments = HashSet::with_capacity_and_hasher(waiting.len(), Default::default());
     let mut batch = Vec::with_capacity(waiting.len());
     for _ in 0..waiting.len() {
@@ -34,7 +34,7 @@ pub(in crate::store) fn next_batch(waiting: &mut VecDeque<Queued>) -> Vec<Queued
         };
         let fits = match &queued.request {
             Request::Statements(_) => true,
-            Request::Change(rows) => match room.get_mut(rows.shape()) {
+            Request::Change(rows) => match room.get_mut(&rows.shape()) {
                 Some(room) if *room > 0 && payments.insert(Arc::clone(&rows.payment_id)) => {
                     *room -= 1;
                     true
@@ -141,6 +141,8 @@ mod tests {
             new_payment: None,
             adjusted: None,
             new_operation: None,
+            answered: false,
+            new_capture: None,
             step: None,
             owed_step: None,
         };

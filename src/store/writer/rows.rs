@@ -10,6 +10,7 @@ use crate::store::database::connection::{Statement, StatementResult};
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::tables::captures::NEW_CAPTURES;
 use crate::store::tables::idempotency::CLAIMS;
 use crate::store::tables::journals::JournalRows;
 use crate::store::tables::operations::{NEW_OPERATIONS, OWED_STEPS, STEPS};
@@ -39,6 +40,9 @@ pub(in crate::store) struct ChangeRows {
     pub(in crate::store) new_payment: Option<Vec<Value>>,
     pub(in crate::store) adjusted: Option<AdjustedRow>,
     pub(in crate::store) new_operation: Option<Vec<Value>>,
+    /// Whether the last value of `new_operation` is the answer to the request.
+    pub(in crate::store) answered: bool,
+    pub(in crate::store) new_capture: Option<Vec<Value>>,
     pub(in crate::store) step: Option<StepRow>,
     pub(in crate::store) owed_step: Option<Vec<Value>>,
 }
@@ -65,7 +69,7 @@ pub(in crate::store) struct StepRow {
 }
 
 /// The statements of a change that nothing stands in the way of, in the order in which they run.
-pub(in crate::store) const PARTS: [Part; 8] = [
+pub(in crate::store) const PARTS: [Part; 9] = [
     (&CLAIMS, |rows| rows.claim.as_deref()),
     (&ENVELOPES, |rows| rows.envelope.as_deref()),
     (&NEW_PAYMENTS, |rows| rows.new_payment.as_deref()),
@@ -76,6 +80,7 @@ pub(in crate::store) const PARTS: [Part; 8] = [
     (&AUTHORIZED_PAYMENTS, |rows| adjusted(rows, true)),
     (&ADJUSTED_PAYMENTS, |rows| adjusted(rows, false)),
     (&NEW_OPERATIONS, |rows| rows.new_operation.as_deref()),
+    (&NEW_CAPTURES, |rows| rows.new_capture.as_deref()),
 ];
 
 fn adjusted(rows: &ChangeRows, only_authorizes: bool) -> Option<&[Value]> {
@@ -83,14 +88,20 @@ fn adjusted(rows: &ChangeRows, only_authorizes: bool) -> Option<&[Value]> {
     (row.adjustment.only_authorizes() == only_authorizes).then_some(row.values.as_slice())
 }
 
-/// How many shapes of change there are.
-pub(in crate::store) const SHAPES: usize = 1 << PARTS.len();
-
 /// A statement, and a change's row of it.
 pub(in crate::store) type Part = (&'static ManyRows, fn(&ChangeRows) -> Option<&[Value]>);
 
 impl ChangeRows {
-    /// Which of [`PARTS`] it has, as bits, below [`SHAPES`]: changes of one shape share their statements.
+    /// The answer that it records.
+    pub(in crate::store) fn answer(&self) -> Option<&Value> {
+        match (&self.step, &self.new_operation) {
+            (Some(step), _) if step.answers => step.values.last(),
+            (None, Some(new)) if self.answered => new.last(),
+            _ => None,
+        }
+    }
+
+    /// Which of [`PARTS`] it has, as bits: changes of one shape share their statements.
     pub(in crate::store) fn shape(&self) -> usize {
         PARTS.iter().fold(0, |bits, (_, row)| {
             bits << 1 | usize::from(row(self).is_some())

@@ -22,6 +22,7 @@ use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
 use crate::store::database::value::Value;
+use crate::store::tables::captures::NEW_CAPTURES;
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
 use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, OWED_STEPS, STEPS};
 use crate::store::tables::payments::{
@@ -219,6 +220,10 @@ impl Writing<'_, '_> {
             change.new_operation.as_deref()
         })
         .await?;
+        self.insert(&changes, &NEW_CAPTURES, |change| {
+            change.new_capture.as_deref()
+        })
+        .await?;
         self.correct_answers(&changes).await
     }
 
@@ -352,9 +357,8 @@ impl Writing<'_, '_> {
         let rows: Vec<Vec<Value>> = changes
             .iter()
             .filter_map(|change| {
-                let step = change.step.as_ref().filter(|step| step.answers)?;
                 let payment = self.moved.get(&change.payment_id)?;
-                let answer = moved_answer(step.values.last()?, payment);
+                let answer = moved_answer(change.answer()?, payment);
                 Some(vec![(&change.operation_id).into(), answer])
             })
             .collect();

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use crate::hosts::message::definition::{MessageProfile, OriginalNumbers, Style, UnknownRule};
+use crate::hosts::message::definition::{
+    MessageProfile, OriginalNumbers, Style, Travel, UnknownRule,
+};
 use crate::hosts::message::match_key::MatchRule;
 use crate::hosts::message::meaning::Meaning;
 use crate::hosts::message::response_codes::ResponseCodes;
@@ -63,7 +65,13 @@ fn the_template_is_a_profile() {
     };
     assert_eq!(reversal.numbers, of_original);
     assert!(reversal.needs_card());
-    assert!(profile.messages.get(OperationKind::Capture).is_none());
+    let capture = message(&profile, OperationKind::Capture);
+    assert_eq!(
+        (capture.travel(), capture.numbers),
+        (Travel::Repeated, of_original)
+    );
+    assert_eq!(capture.repeats.mti.to_string(), "0221");
+    assert!(profile.messages.get(OperationKind::Refund).is_none());
 }
 
 #[test]

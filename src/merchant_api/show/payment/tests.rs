@@ -21,7 +21,7 @@ fn why() -> Decline {
 
 #[test]
 fn a_payment_is_shown_whole() {
-    let shown = payment(testing::payment(PaymentState::Created));
+    let shown = payment(testing::payment(PaymentState::Created), |_, _| true);
     let money = |amount_minor| {
         Some(pb::Money {
             amount_minor,
@@ -108,7 +108,7 @@ fn every_state_shows_what_is_known_in_it() {
                 approval: approval(),
                 expires_at,
             },
-            "capturable 1000; approval A1B2C3 00 until 1764000000",
+            "capturable 1000; CAPTURE; approval A1B2C3 00 until 1764000000",
         ),
         (
             S::Declined { decline: why() },
@@ -125,11 +125,12 @@ fn every_state_shows_what_is_known_in_it() {
                 approval: approval(),
                 expires_at,
             },
-            "capturable 1000; approval A1B2C3 00 until 1764000000",
+            "capturable 1000; CAPTURE; approval A1B2C3 00 until 1764000000",
         ),
         (
             S::Captured {
                 approval: approval(),
+                expires_at: Some(expires_at),
             },
             "approval A1B2C3 00",
         ),
@@ -152,7 +153,9 @@ fn every_state_shows_what_is_known_in_it() {
     ];
     for (state, expected) in table {
         let name = format!("PAYMENT_STATE_{}", state.name());
-        let shown = payment(testing::payment(state));
+        let shown = payment(testing::payment(state), |_, kind| {
+            kind == OperationKind::Capture
+        });
         assert_eq!(shown.state().as_str_name(), name);
         assert_eq!(known(&shown), expected, "{name}");
     }
@@ -184,6 +187,9 @@ fn known(shown: &pb::Payment) -> String {
     let captures = shown.capturable_amount.as_ref().unwrap().amount_minor;
     if captures > 0 {
         known.push(format!("capturable {captures}"));
+    }
+    for action in shown.allowed_actions() {
+        known.push(action.as_str_name().replace("PAYMENT_ACTION_", ""));
     }
     let authorization = shown.authorization.as_ref().unwrap();
     if !authorization.approval_code.is_empty() {

@@ -1,0 +1,437 @@
+//! A capture: all or part of an authorized amount is taken.
+
+use crate::hosts::exchange::Exchange;
+use crate::hosts::message::definition::{Travel, UnknownRule};
+use crate::hosts::message::meaning::usual_advice;
+use crate::operations::acknowledgement::{FinalAnswer, final_answer};
+use crate::operations::flow::{
+    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
+};
+use crate::operations::later::{LaterRefusal, Why, amount_of, way_of};
+use crate::payment::adjustment::{Adjustment, without_effect};
+use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyEnd;
+use crate::payment::decline::{Decline, DeclineReason, ResponseCode, UnknownReason};
+use crate::payment::ids::PaymentId;
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::reason::Reason;
+use crate::payment::record::Payment;
+use crate::payment::state::{PaymentEvent, PaymentState};
+
+/// A request to capture, checked field by field.
+#[derive(Debug)]
+pub struct CapturePayment {
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// How much; more than zero. All that is left where it is none.
+    pub amount: Option<Money>,
+    /// Whether it is the last one.
+    pub is_final: bool,
+    /// The merchant's own reference of it.
+    pub merchant_reference: Option<String>,
+}
+
+/// The flow of captures.
+pub struct Capture;
+
+impl Flow for Capture {
+    type Command = CapturePayment;
+    type Basis = Found;
+    type Refusal = LaterRefusal;
+
+    const KIND: OperationKind = OperationKind::Capture;
+    const METHOD: &'static str = "CapturePayment";
+
+    fn payment_id(&self, command: &CapturePayment) -> Option<PaymentId> {
+        Some(command.payment_id)
+    }
+
+    /// An amount that travels as a request is pending until it is approved; any other counts as soon as it is recorded.
+    fn plan(
+        &self,
+        _merchant: &Merchant,
+        command: &CapturePayment,
+        found: Found,
+        now: UnixMillis,
+    ) -> Result<Plan, LaterRefusal> {
+        let way = way_of(&found, Self::KIND)?;
+        let payment = found.payment;
+        let left_minor = capturable_minor(&payment, now)?;
+        let too_much = Why::ExceedsCapturable { left_minor };
+        let amount = amount_of(&payment, command.amount, left_minor, too_much)?;
+        let amount_minor = amount.amount_minor();
+        if command.is_final && amount_minor < left_minor {
+            let host_id = payment.authorization.host_id;
+            let kind = OperationKind::Release;
+            return Err(LaterRefusal::of(
+                &payment,
+                Why::NotSupported { host_id, kind },
+            ));
+        }
+        let (event, pending_minor) = match way.travel {
+            Travel::Once => (PaymentEvent::CaptureStarted, amount_minor),
+            Travel::Repeated | Travel::Recorded => (PaymentEvent::Captured, 0),
+        };
+        let reason = if amount_minor == payment.amounts.authorized_minor {
+            Reason::SameAmount
+        } else {
+            Reason::OtherAmount
+        };
+        let adjustment = Adjustment {
+            event,
+            change: Amounts {
+                captured_minor: amount_minor,
+                captured_pending_minor: pending_minor,
+                ..Amounts::ZERO
+            },
+            at: now,
+            custody: CustodyEnd::Unchanged,
+        };
+        Ok(Plan {
+            reason: Some(reason),
+            resource: Some(NewResource::Capture {
+                is_final: command.is_final,
+                merchant_reference: command.merchant_reference.clone(),
+            }),
+            ..Plan::later(payment, way, amount, adjustment)
+        })
+    }
+
+    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+        decide(exchange, subject)
+    }
+}
+
+/// What can be captured of a payment, in minor units.
+fn capturable_minor(payment: &Payment, now: UnixMillis) -> Result<i64, LaterRefusal> {
+    let expires_at = match payment.state {
+        PaymentState::Authorized { expires_at, .. }
+        | PaymentState::PartiallyCaptured { expires_at, .. } => expires_at,
+        PaymentState::Expired => return Err(LaterRefusal::of(payment, Why::HoldExpired)),
+        // Nothing is left of it.
+        PaymentState::Captured {
+            expires_at: Some(_),
+            ..
+        } => return Ok(0),
+        _ => {
+            let why = Why::State(OperationKind::Capture);
+            return Err(LaterRefusal::of(payment, why));
+        }
+    };
+    if expires_at <= now {
+        return Err(LaterRefusal::of(payment, Why::HoldExpired));
+    }
+    Ok(payment.amounts.capturable_minor())
+}
+
+/// What the end of a capture that travels as a request means.
+fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+    let without = || {
+        let without = without_effect(subject.operation);
+        without.unwrap_or((PaymentEvent::CaptureRefused, Amounts::ZERO))
+    };
+    let unknown = |reason| {
+        let unknown = (PaymentEvent::CaptureStarted, Amounts::ZERO);
+        let owes = subject.unknown == UnknownRule::Reverse;
+        let events = vec![OperationEvent::OutcomeUnknown(reason)];
+        (events, unknown, owes.then_some(reason))
+    };
+    let (operation, (payment, change), reversal) = match exchange {
+        Exchange::Approved { approval, .. } => {
+            let confirmed = Amounts {
+                captured_pending_minor: -subject.operation.amount.amount_minor(),
+                ..Amounts::ZERO
+            };
+            let approved = OperationEvent::Approved(approval.clone());
+            let events = vec![OperationEvent::Sent, approved];
+            (events, (PaymentEvent::Captured, confirmed), None)
+        }
+        Exchange::Declined { decline, .. } => {
+            let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];
+            (events, without(), None)
+        }
+        Exchange::NotSent(reason) => (vec![OperationEvent::NotSent(*reason)], without(), None),
+        Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
+        // Answers to an advice.
+        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
+            unknown(UnknownReason::AnswerNotUnderstood)
+        }
+    };
+    Decision {
+        operation,
+        payment,
+        change,
+        reversal,
+    }
+}
+
+impl OwedFlow for Capture {
+    /// It counts since it was recorded.
+    fn begun(&self, _payment: &Payment) -> Option<PaymentEvent> {
+        None
+    }
+
+    fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
+        match final_answer(exchange, subject) {
+            Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => OwedDecision::Done {
+                approval,
+                acknowledged,
+                original: None,
+                payment: None,
+            },
+            Ok(FinalAnswer::Refused(decline)) => OwedDecision::Refused(decline),
+            Ok(FinalAnswer::OriginalUnknown(code)) => OwedDecision::Refused(original_unknown(code)),
+            Err(decision) => *decision,
+        }
+    }
+}
+
+/// The host does not know what is to be captured.
+fn original_unknown(response_code: ResponseCode) -> Decline {
+    let reason = DeclineReason::Other;
+    Decline {
+        reason,
+        response_code,
+        advice: usual_advice(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::message::definition::Repeats;
+    use crate::operations::flow::{PlannedPayment, Way};
+    use crate::payment::decline::{Approval, DeclineAdvice, FailureReason};
+    use crate::payment::operation::{self, OperationState, SuspendReason};
+    use crate::payment::record::{Attempts, Operation};
+    use crate::payment::samples::{self, NOW};
+    use crate::payment::state;
+
+    fn approval() -> Approval {
+        Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+        }
+    }
+
+    fn declined(reason: DeclineReason, code: &str) -> Exchange {
+        Exchange::Declined {
+            decline: Decline {
+                reason,
+                response_code: code.parse().unwrap(),
+                advice: DeclineAdvice::DoNotRetry,
+            },
+            kept: Vec::new(),
+            bank_us: 900,
+        }
+    }
+
+    /// A payment of 12.50 EUR, authorized, of which 5.00 are captured.
+    fn payment() -> Payment {
+        let mut payment = samples::payment_of(&samples::operation());
+        payment.amounts.authorized_minor = 1250;
+        payment.amounts.captured_minor = 500;
+        payment.state = PaymentState::PartiallyCaptured {
+            approval: approval(),
+            expires_at: NOW.plus_ms(1),
+        };
+        payment
+    }
+
+    #[test]
+    fn what_is_captured_is_taken_as_it_travels() {
+        let eur = |minor| Money::new(minor, "EUR".parse().unwrap()).unwrap();
+        let usd = Money::new(750, "USD".parse().unwrap()).unwrap();
+        let table = [
+            (Some(eur(750)), false, NOW, "750"),
+            (Some(eur(1)), false, NOW, "1"),
+            (None, true, NOW, "750"),
+            (Some(eur(751)), false, NOW, "no more than 750 minor units"),
+            (Some(usd), false, NOW, "the amount is in USD"),
+            (Some(eur(749)), true, NOW, "host acquirer takes no release"),
+            (None, false, NOW.plus_ms(1), "the hold has ended"),
+        ];
+        for travel in [Travel::Once, Travel::Repeated, Travel::Recorded] {
+            for (amount, is_final, now, expected) in table {
+                let command = CapturePayment {
+                    payment_id: payment().id,
+                    amount,
+                    is_final,
+                    merchant_reference: None,
+                };
+                let found = Found {
+                    payment: Box::new(payment()),
+                    way: Some(Way { travel, mti: None }),
+                };
+                let plan = match Capture.plan(&samples::merchant(), &command, found, now) {
+                    Ok(plan) => plan,
+                    Err(refusal) => {
+                        assert!(refusal.to_string().contains(expected), "{refusal}");
+                        continue;
+                    }
+                };
+                let minor = plan.amount.amount_minor();
+                assert_eq!(minor.to_string(), expected);
+                let PlannedPayment::Adjusted {
+                    payment,
+                    adjustment,
+                } = plan.payment
+                else {
+                    panic!("a capture makes no payment");
+                };
+                let pending = if travel == Travel::Once { minor } else { 0 };
+                let after = adjustment.apply(payment).unwrap();
+                assert_eq!(after.amounts.captured_minor, 500 + minor);
+                assert_eq!(after.amounts.captured_pending_minor, pending);
+            }
+        }
+        let mut declined = payment();
+        declined.state = PaymentState::Voided;
+        for (payment, way, expected) in [
+            (payment(), None, "host acquirer takes no capture"),
+            (
+                declined,
+                Some(Travel::Once),
+                "the payment's state allows no capture; the payment is VOIDED",
+            ),
+        ] {
+            let command = CapturePayment {
+                payment_id: payment.id,
+                amount: None,
+                is_final: false,
+                merchant_reference: None,
+            };
+            let found = Found {
+                payment: Box::new(payment),
+                way: way.map(|travel| Way { travel, mti: None }),
+            };
+            let refused = Capture.plan(&samples::merchant(), &command, found, NOW);
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.starts_with(expected), "{refused}");
+        }
+    }
+
+    /// Each end of a request: the states that follow, what is captured and pending, whether a reversal is owed.
+    #[test]
+    fn each_end_of_a_request_leads_where_it_should() {
+        let lost = UnknownReason::ConnectionLost;
+        let approved = Exchange::Approved {
+            approval: approval(),
+            kept: Vec::new(),
+            bank_us: 900,
+        };
+        let refused = declined(DeclineReason::NotPermitted, "57");
+        let unsent = Exchange::NotSent(FailureReason::HostBusy);
+        let table = [
+            (approved, "APPROVED", "CAPTURED", (1250, 0), None),
+            (refused, "DECLINED", "PARTIALLY_CAPTURED", (500, 0), None),
+            (unsent, "REJECTED", "PARTIALLY_CAPTURED", (500, 0), None),
+            (
+                Exchange::Unknown(lost),
+                "UNKNOWN",
+                "PARTIALLY_CAPTURED",
+                (1250, 750),
+                Some(lost),
+            ),
+        ];
+        let operation = Operation {
+            kind: OperationKind::Capture,
+            amount: Money::new(750, "EUR".parse().unwrap()).unwrap(),
+            ..samples::operation()
+        };
+        let mut payment = payment();
+        payment.amounts.captured_minor = 1250;
+        payment.amounts.captured_pending_minor = 750;
+        for (exchange, operation_state, payment_state, captured, owed) in table {
+            for (unknown, owed) in [(UnknownRule::Reverse, owed), (UnknownRule::Wait, None)] {
+                let subject = Subject {
+                    payment: &payment,
+                    operation: &operation,
+                    hold_days: 7,
+                    unknown,
+                    now: NOW,
+                };
+                let decision = decide(&exchange, &subject);
+                let amounts = payment.amounts.plus(&decision.change).unwrap();
+                let after = state::apply(&payment.state, decision.payment, &amounts).unwrap();
+                assert_eq!(after.name(), payment_state);
+                let ended = decision
+                    .operation
+                    .into_iter()
+                    .try_fold(operation.state.clone(), |state, event| {
+                        operation::apply(&state, event)
+                    })
+                    .unwrap();
+                assert_eq!(ended.name(), operation_state);
+                let got = (amounts.captured_minor, amounts.captured_pending_minor);
+                assert_eq!(got, captured, "{operation_state}");
+                assert_eq!(decision.reversal, owed, "{operation_state}");
+            }
+        }
+    }
+
+    /// An advice is never reversed: it is acknowledged, refused, or sent again.
+    #[test]
+    fn each_answer_to_an_advice_ends_it_or_repeats_it() {
+        let repeats = Repeats {
+            original_gone: std::time::Duration::from_secs(15),
+            ..Repeats::sample()
+        };
+        let unknown = |code: &str| Exchange::OriginalUnknown {
+            response_code: code.parse().unwrap(),
+            bank_us: 900,
+        };
+        let lost = Exchange::Unknown(UnknownReason::NoAnswerInTime);
+        for (exchange, asked_ms, expected) in [
+            (declined(DeclineReason::NotPermitted, "57"), 0, "refused 57"),
+            (
+                declined(DeclineReason::DuplicateTransmission, "94"),
+                0,
+                "done 94",
+            ),
+            (declined(DeclineReason::FormatError, "30"), 0, "suspended"),
+            (unknown("25"), 0, "again at"),
+            (unknown("25"), 15_000, "refused 25"),
+            (lost, 0, "again"),
+        ] {
+            let operation = Operation {
+                kind: OperationKind::Capture,
+                state: OperationState::Sent,
+                deadline: NOW,
+                attempts: Attempts {
+                    count: 1,
+                    last_at: Some(NOW.plus_ms(asked_ms)),
+                    ..Attempts::default()
+                },
+                ..samples::operation()
+            };
+            let subject = OwedSubject {
+                operation: &operation,
+                original: &operation,
+                approved: true,
+                payment: &payment(),
+                repeats: &repeats,
+            };
+            let shown = match OwedFlow::decide(&Capture, &exchange, &subject) {
+                OwedDecision::Done {
+                    approval,
+                    original: None,
+                    payment: None,
+                    ..
+                } => format!("done {}", approval.response_code),
+                OwedDecision::Refused(decline) => format!("refused {}", decline.response_code),
+                OwedDecision::AgainAt(_) => "again at".into(),
+                OwedDecision::Again => "again".into(),
+                OwedDecision::Suspend {
+                    reason: SuspendReason::Refused,
+                    ..
+                } => "suspended".into(),
+                other => format!("{other:?}"),
+            };
+            assert_eq!(shown, expected, "{exchange:?}");
+        }
+    }
+}

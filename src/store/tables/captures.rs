@@ -1,0 +1,61 @@
+//! Captures: one row for each.
+
+use std::sync::Arc;
+
+use sqlx::any::AnyRow;
+
+use super::columns::Columns;
+use super::text_buffer::TextBuffer;
+use crate::payment::capture::Capture;
+use crate::store::database::many_rows::ManyRows;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+
+/// All columns of a capture, as [`capture`] reads them.
+pub(in crate::store) const CAPTURE_COLUMNS: &str = "captures.id, captures.payment_id, \
+    captures.operation_id, captures.amount_minor, captures.currency, captures.refunded_minor, \
+    captures.is_final, captures.merchant_reference, captures.created_at_ms";
+
+/// Of a new capture nothing is refunded.
+pub(in crate::store) const NEW_CAPTURES: ManyRows = ManyRows {
+    name: "new captures",
+    before: "INSERT INTO captures (id, payment_id, operation_id, amount_minor, currency, is_final, \
+        merchant_reference, created_at_ms, refunded_minor) VALUES ",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, 0)",
+    after: "",
+    returning: "",
+};
+
+/// A row of [`NEW_CAPTURES`].
+pub(in crate::store) fn new_capture_row(
+    texts: &mut TextBuffer,
+    capture: &Capture,
+    operation_id: &Arc<str>,
+    payment_id: &Arc<str>,
+) -> Vec<Value> {
+    vec![
+        texts.text(capture.id).into(),
+        payment_id.into(),
+        operation_id.into(),
+        capture.amount.amount_minor().into(),
+        Value::Static(capture.amount.currency().code()),
+        i64::from(capture.is_final).into(),
+        capture.merchant_reference.clone().into(),
+        capture.created_at.as_i64().into(),
+    ]
+}
+
+/// A capture from a row with [`CAPTURE_COLUMNS`].
+pub(in crate::store) fn capture(row: &AnyRow) -> Result<Capture, StoreError> {
+    let columns = Columns::of(row, "captures", "id")?;
+    Ok(Capture {
+        id: columns.parsed("id")?,
+        payment_id: columns.parsed("payment_id")?,
+        operation_id: columns.parsed("operation_id")?,
+        amount: columns.money()?,
+        refunded_minor: columns.integer("refunded_minor")?,
+        is_final: columns.integer("is_final")? != 0,
+        merchant_reference: columns.optional_text("merchant_reference")?,
+        created_at: columns.moment("created_at_ms")?,
+    })
+}
