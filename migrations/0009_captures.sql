@@ -17,6 +17,7 @@ CREATE UNIQUE INDEX captures_operation ON captures (operation_id);
 
 CREATE TABLE refunds (
     id                 TEXT   NOT NULL PRIMARY KEY,
+    merchant_id        TEXT   NOT NULL,
     payment_id         TEXT   NOT NULL REFERENCES payments (id),
     operation_id       TEXT   NOT NULL REFERENCES operations (id), -- what gives the amount back
     capture_id         TEXT   NOT NULL REFERENCES captures (id),   -- what it is given back of
@@ -25,6 +26,7 @@ CREATE TABLE refunds (
     merchant_reference TEXT,            -- the merchant's own reference of it
     created_at_ms      BIGINT NOT NULL
 );
+CREATE INDEX refunds_newest ON refunds (merchant_id, created_at_ms, id);
 CREATE INDEX refunds_payment ON refunds (payment_id, id);
 
 -- The queues of what is owed: one for each host, each kind of message and the node that sends it.

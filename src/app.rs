@@ -24,7 +24,9 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
+use crate::flows::refund::Refund;
 use crate::flows::reversal::Reversal;
+use crate::flows::void::Void;
 use crate::grpc::server::{Bound, ServeError};
 use crate::hosts::Hosts;
 use crate::ledger::seal::SealKey;
@@ -151,6 +153,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         hosts: Arc::clone(&hosts),
     });
     let capture = Arc::new(Capture);
+    let void = Arc::new(Void);
+    let refund = Arc::new(Refund);
     let operations = Arc::new(Operations::new(OperationsParts {
         store: store.clone(),
         numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
@@ -160,6 +164,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             .with(&authorization)
             .with(&capture)
             .with_owed(OperationKind::Capture, capture.clone())
+            .with(&void)
+            .with_owed(OperationKind::Void, void.clone())
+            .with(&refund)
+            .with_owed(OperationKind::Refund, refund.clone())
             .with_owed(OperationKind::Reversal, Arc::new(Reversal)),
         clock: Arc::clone(&clock),
         random: random.clone(),
@@ -190,6 +198,14 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         captures: Performer {
             operations: Arc::clone(&operations),
             flow: capture,
+        },
+        voids: Performer {
+            operations: Arc::clone(&operations),
+            flow: void,
+        },
+        refunds: Performer {
+            operations: Arc::clone(&operations),
+            flow: refund,
         },
         hosts: Arc::clone(&hosts),
         opener,

@@ -2,8 +2,7 @@
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::{Travel, UnknownRule};
-use crate::hosts::message::meaning::usual_advice;
-use crate::operations::acknowledgement::{FinalAnswer, final_answer};
+use crate::operations::acknowledgement::{FinalAnswer, final_answer, original_unknown};
 use crate::operations::flow::{
     Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
@@ -11,7 +10,7 @@ use crate::operations::later::{LaterRefusal, Why, amount_of, way_of};
 use crate::payment::adjustment::{Adjustment, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{Decline, DeclineReason, ResponseCode, UnknownReason};
+use crate::payment::decline::UnknownReason;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -189,22 +188,14 @@ impl OwedFlow for Capture {
     }
 }
 
-/// The host does not know what is to be captured.
-fn original_unknown(response_code: ResponseCode) -> Decline {
-    let reason = DeclineReason::Other;
-    Decline {
-        reason,
-        response_code,
-        advice: usual_advice(reason),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hosts::message::definition::Repeats;
-    use crate::operations::flow::{PlannedPayment, Way};
-    use crate::payment::decline::{Approval, DeclineAdvice, FailureReason};
+    use crate::operations::flow::Way;
+    use crate::payment::decline::{
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
+    };
     use crate::payment::operation::{self, OperationState, SuspendReason};
     use crate::payment::record::{Attempts, Operation};
     use crate::payment::samples::{self, NOW};
@@ -265,6 +256,7 @@ mod tests {
                 let found = Found {
                     payment: Box::new(payment()),
                     way: Some(Way { travel, mti: None }),
+                    captures: Vec::new(),
                 };
                 let plan = match Capture.plan(&samples::merchant(), &command, found, now) {
                     Ok(plan) => plan,
@@ -275,15 +267,8 @@ mod tests {
                 };
                 let minor = plan.amount.amount_minor();
                 assert_eq!(minor.to_string(), expected);
-                let PlannedPayment::Adjusted {
-                    payment,
-                    adjustment,
-                } = plan.payment
-                else {
-                    panic!("a capture makes no payment");
-                };
                 let pending = if travel == Travel::Once { minor } else { 0 };
-                let after = adjustment.apply(payment).unwrap();
+                let after = plan.after_it();
                 assert_eq!(after.amounts.captured_minor, 500 + minor);
                 assert_eq!(after.amounts.captured_pending_minor, pending);
             }
@@ -307,6 +292,7 @@ mod tests {
             let found = Found {
                 payment: Box::new(payment),
                 way: way.map(|travel| Way { travel, mti: None }),
+                captures: Vec::new(),
             };
             let refused = Capture.plan(&samples::merchant(), &command, found, NOW);
             let refused = refused.unwrap_err().to_string();

@@ -2,8 +2,11 @@
 //!
 //! - [`authorization`]: holds an amount.
 //! - [`capture`]: takes all or part of it.
+//! - [`void`]: gives it up. [`refund`]: gives back what was captured.
 //! - [`reversal`]: undoes what may have happened.
 
 pub mod authorization;
 pub mod capture;
+pub mod refund;
 pub mod reversal;
+pub mod void;

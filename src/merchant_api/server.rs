@@ -8,10 +8,12 @@ use tonic::service::Routes;
 use super::pb;
 use super::pb::balance_service_server::{BalanceServiceServer, SERVICE_NAME as BALANCE_SERVICE};
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
+use super::pb::refund_service_server::{RefundServiceServer, SERVICE_NAME as REFUND_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
 use super::rpc::balance_service::BalancesApi;
 use super::rpc::payment_service::PaymentsApi;
 use super::rpc::perform::Performer;
+use super::rpc::refund_service::RefundsApi;
 use super::rpc::sealing_service::SealingApi;
 use super::rpc::views::PaymentViews;
 use super::transport::api_key::Pepper;
@@ -23,6 +25,8 @@ use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
+use crate::flows::refund::Refund;
+use crate::flows::void::Void;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
 use crate::payment::ids::MerchantId;
@@ -33,7 +37,12 @@ use crate::store::Store;
 /// Payments or lists that are read for one merchant at once; its further calls wait for these.
 const READS_PER_MERCHANT: usize = 2;
 /// The services of the API that are served.
-const SERVICES: [&str; 3] = [PAYMENT_SERVICE, SEALING_SERVICE, BALANCE_SERVICE];
+const SERVICES: [&str; 4] = [
+    PAYMENT_SERVICE,
+    REFUND_SERVICE,
+    SEALING_SERVICE,
+    BALANCE_SERVICE,
+];
 
 /// What the merchant API needs of the other modules.
 pub struct Dependencies {
@@ -51,6 +60,10 @@ pub struct Dependencies {
     pub authorizations: Performer<Authorization>,
     /// What captures them.
     pub captures: Performer<Capture>,
+    /// What voids them.
+    pub voids: Performer<Void>,
+    /// What refunds them.
+    pub refunds: Performer<Refund>,
     /// The banks' hosts.
     pub hosts: Arc<Hosts>,
     /// What opens sealed cards and session keys.
@@ -81,6 +94,8 @@ pub async fn serve(
         random,
         authorizations,
         captures,
+        voids,
+        refunds,
         hosts,
         opener,
         connections,
@@ -99,7 +114,18 @@ pub async fn serve(
         environment,
         authorizations,
         captures,
-        views: PaymentViews { store, hosts },
+        voids,
+        views: PaymentViews {
+            store: store.clone(),
+            hosts,
+        },
+        reads: reads.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let refunds = RefundServiceServer::new(RefundsApi {
+        environment,
+        refunds,
+        store,
         reads,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
@@ -111,6 +137,7 @@ pub async fn serve(
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let door = Door {
         routes: Routes::new(Timed::new(gate.before(payments)))
+            .add_service(Timed::new(gate.before(refunds)))
             .add_service(Timed::new(gate.before(sealing)))
             .add_service(Timed::new(gate.before(balances))),
         services: &SERVICES,

@@ -1,6 +1,7 @@
 //! What a host's answer to a message that is repeated says, whatever the message is for.
 
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::meaning::usual_advice;
 use crate::payment::decline::{Approval, Decline, DeclineReason, FailureReason, ResponseCode};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Acknowledged, SuspendReason};
@@ -87,6 +88,17 @@ pub fn without_approval(response_code: ResponseCode) -> Approval {
     Approval {
         approval_code: String::new(),
         response_code,
+    }
+}
+
+/// The refusal of a host that does not know what the message completes.
+#[must_use]
+pub fn original_unknown(response_code: ResponseCode) -> Decline {
+    let reason = DeclineReason::Other;
+    Decline {
+        reason,
+        response_code,
+        advice: usual_advice(reason),
     }
 }
 

@@ -4,10 +4,9 @@
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::card::custody::KeptCard;
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::contents::{CardFields, Original, Outgoing};
+use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::message::definition::MessageProfile;
 use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::{Adjustment, without_effect};
@@ -25,9 +24,9 @@ use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
-use super::card_custody::CardCustodyError;
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::flow::{OwedDecision, OwedSubject};
+use super::kept_card::{NoCard, fields_of};
 use super::machine::Operations;
 use super::outcome::Undecidable;
 
@@ -68,14 +67,6 @@ impl OwedStep {
     }
 }
 
-/// Why there is no card.
-enum NoCard {
-    /// None is kept.
-    Gone,
-    /// The store does not say.
-    NotNow,
-}
-
 /// What happens to the original, and to the payment, with an owed operation's step.
 #[derive(Default)]
 pub(super) struct Beside {
@@ -109,7 +100,7 @@ impl Operations {
             let reason = SuspendReason::AttemptsUsedUp;
             return self.suspend(entry, reason, None).await;
         }
-        let card = match self.kept_card(&entry, message).await {
+        let card = match self.kept_card(&entry.payment, operation).await {
             Ok(card) => card,
             Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard, None).await,
             // Others come first meanwhile.
@@ -153,33 +144,6 @@ impl Operations {
     pub(super) fn in_flight_until(&self, operation: &Operation) -> UnixMillis {
         let reply = self.hosts.reply_timeout(operation.host_id);
         self.leaves_until(operation).plus(reply)
-    }
-
-    /// The card of an entry, where its message needs one.
-    ///
-    /// # Errors
-    /// When it needs one, and there is none.
-    async fn kept_card(
-        &self,
-        entry: &OwedEntry,
-        message: &MessageProfile,
-    ) -> Result<Option<KeptCard>, NoCard> {
-        if !message.needs_card() {
-            return Ok(None);
-        }
-        let payment = &entry.payment;
-        match self.custody.card_of(&payment.merchant_id, payment.id).await {
-            Ok(Some(card)) => Ok(Some(card)),
-            Ok(None) => Err(NoCard::Gone),
-            Err(CardCustodyError::Store(error)) => {
-                tracing::warn!(payment.id = %payment.id, %error, "A card in custody can't be read");
-                Err(NoCard::NotNow)
-            }
-            Err(error) => {
-                tracing::error!(payment.id = %payment.id, %error, "A card in custody does not open");
-                Err(NoCard::Gone)
-            }
-        }
     }
 
     /// Records an attempt before a byte of it leaves. Until its end is known, the next one is due after the host's
@@ -411,7 +375,9 @@ impl Operations {
         let payment = beside.payment.map(|event| {
             // What the bank did not undo by this very message may still come.
             let custody = match event {
-                PaymentEvent::ReversalConfirmed if may_come => times.late(at),
+                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if may_come => {
+                    times.late(at)
+                }
                 _ => times.end_after(&event, at),
             };
             adjusted(&entry.payment, event, change, custody, at)
@@ -467,15 +433,6 @@ pub(super) fn may_have_undone_nothing(reversal: &Operation, original: &Operation
         // Where the bank has undone it, the original is reversed.
         OperationState::Resolved { .. } => original.state != OperationState::Reversed,
         _ => false,
-    }
-}
-
-/// The card as a message names it.
-fn fields_of(card: &KeptCard) -> CardFields<'_> {
-    CardFields {
-        pan: card.pan.digits(),
-        expiry_yymm: card.expiry.yymm(),
-        cvv: None,
     }
 }
 

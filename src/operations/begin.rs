@@ -14,19 +14,21 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::decline::FailureReason;
-use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId, SubjectId};
+use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId, RefundId, SubjectId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Attempts, Operation, Payment};
+use crate::payment::refund::Refund;
 use crate::random::Random;
 use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim, Verdict};
 use crate::store::error::StoreError;
-use crate::store::records::RecordedAnswer;
+use crate::store::records::{MAX_PAGE_SIZE, RecordedAnswer};
 
 use super::call::{Call, Concluded, OperationError};
 use super::card_custody::CardCustodyError;
 use super::flow::{Basis as _, Flow, Found, NewPayment, NewResource, Plan, PlannedPayment, Way};
+use super::kept_card::{NoCard, fields_of};
 use super::machine::{Closed, Operations};
 
 /// After this, counted from the call's arrival, no byte of its message is sent, and the bank's answer is
@@ -52,7 +54,22 @@ struct Intent {
     original: Option<Box<Operation>>,
     card: Option<Card>,
     travel: Travel,
-    capture: Option<Capture>,
+    resource: Option<Resource>,
+}
+
+/// What the operation makes beside itself.
+enum Resource {
+    Capture(Capture),
+    Refund(Refund),
+}
+
+impl Resource {
+    fn subject_id(&self) -> SubjectId {
+        match self {
+            Self::Capture(capture) => SubjectId::Capture(capture.id),
+            Self::Refund(refund) => SubjectId::Refund(refund.id),
+        }
+    }
 }
 
 /// What came of recording an intent.
@@ -82,7 +99,14 @@ impl Intent {
             }),
             new_operation: Some(&self.operation),
             answered: self.travel != Travel::Once,
-            new_capture: self.capture.as_ref(),
+            new_capture: match &self.resource {
+                Some(Resource::Capture(capture)) => Some(capture),
+                _ => None,
+            },
+            new_refund: match &self.resource {
+                Some(Resource::Refund(refund)) => Some(refund),
+                _ => None,
+            },
             ..Change::default()
         }
     }
@@ -254,9 +278,17 @@ impl Operations {
                 payment.map_err(not_recorded)?
             }
         };
+        let captures = match &found {
+            Some(payment) if F::READS_CAPTURES => {
+                let captures = self.store.captures_of(payment.id, MAX_PAGE_SIZE, None);
+                captures.await.map_err(not_recorded)?
+            }
+            _ => Vec::new(),
+        };
         let found = found.map(|payment| Found {
             way: self.way(payment.authorization.host_id, F::KIND),
             payment: Box::new(payment),
+            captures,
         });
         F::Basis::of(found).ok_or(OperationError::PaymentNotFound { payment_id })
     }
@@ -278,13 +310,8 @@ impl Operations {
         plan: Plan,
         now: UnixMillis,
     ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
-        let original = match plan.original_id {
-            None => None,
-            Some(original_id) => {
-                let found = self.store.operation(original_id).await;
-                found.map_err(not_recorded)?.map(Box::new)
-            }
-        };
+        let original = self.original(plan.original_id).await;
+        let original = original.map_err(not_recorded)?;
         let number_date = NumberDate::of(now);
         let number = self
             .numbers
@@ -303,21 +330,40 @@ impl Operations {
             (Travel::Repeated, Some(original)) => original.deadline,
             _ => now.plus(BANK_WITHIN),
         };
-        let capture = match plan.resource {
+        let resource = match plan.resource {
             None => None,
-            Some(NewResource::Capture {
-                is_final,
-                merchant_reference,
-            }) => Some(Capture {
-                id: CaptureId::from_parts(now, random(&self.random)?),
-                payment_id,
-                operation_id,
-                amount: plan.amount,
-                refunded_minor: 0,
-                is_final,
-                merchant_reference,
-                created_at: now,
-            }),
+            Some(new) => {
+                let random = random(&self.random)?;
+                let made = |new| match new {
+                    NewResource::Capture {
+                        is_final,
+                        merchant_reference,
+                    } => Resource::Capture(Capture {
+                        id: CaptureId::from_parts(now, random),
+                        payment_id,
+                        operation_id,
+                        amount: plan.amount,
+                        refunded_minor: 0,
+                        is_final,
+                        merchant_reference,
+                        created_at: now,
+                    }),
+                    NewResource::Refund {
+                        capture_id,
+                        merchant_reference,
+                    } => Resource::Refund(Refund {
+                        id: RefundId::from_parts(now, random),
+                        merchant_id: call.merchant.id,
+                        payment_id,
+                        operation_id,
+                        capture_id,
+                        amount: plan.amount,
+                        merchant_reference,
+                        created_at: now,
+                    }),
+                };
+                Some(made(new))
+            }
         };
         let mut operation = Box::new(Operation {
             id: operation_id,
@@ -326,9 +372,7 @@ impl Operations {
             state,
             original_id: plan.original_id,
             reason: plan.reason,
-            subject_id: capture
-                .as_ref()
-                .map(|capture| SubjectId::Capture(capture.id)),
+            subject_id: resource.as_ref().map(Resource::subject_id),
             host_id: plan.host_id,
             amount: plan.amount,
             mti: plan.mti,
@@ -410,8 +454,29 @@ impl Operations {
             original,
             card: plan.card,
             travel: plan.travel,
-            capture,
+            resource,
         })))
+    }
+
+    /// The operation that a message names as its original. One that had no message itself completed another, which the
+    /// host knows.
+    async fn original(
+        &self,
+        id: Option<OperationId>,
+    ) -> Result<Option<Box<Operation>>, StoreError> {
+        let Some(id) = id else {
+            return Ok(None);
+        };
+        let found = self.store.operation(id).await?;
+        let named = match found {
+            Some(Operation {
+                state: OperationState::Recorded,
+                original_id: Some(before),
+                ..
+            }) => self.store.operation(before).await?,
+            found => found,
+        };
+        Ok(named.map(Box::new))
     }
 
     /// Sends the message of a recorded operation. The card is wiped as soon as the bank has answered.
@@ -422,11 +487,24 @@ impl Operations {
         if self.clock.now() >= intent.operation.deadline {
             return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
         }
+        let kept = match &card {
+            Some(_) => None,
+            None => match self.kept_card(&intent.payment, &intent.operation).await {
+                Ok(kept) => kept,
+                Err(NoCard::Gone) => {
+                    return Exchange::NotSent(FailureReason::MessageNotBuildable);
+                }
+                Err(NoCard::NotNow) => {
+                    return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+                }
+            },
+        };
         let card = card.as_ref().map(|card| CardFields {
             pan: card.pan.digits(),
             expiry_yymm: card.expiry.yymm(),
             cvv: card.cvv.as_ref().map(|cvv| cvv.digits()),
         });
+        let card = card.or_else(|| kept.as_ref().map(fields_of));
         let message = Outgoing {
             original: intent.original.as_deref().map(Original::of),
             ..Outgoing::first(&intent.operation, &call.merchant, card)

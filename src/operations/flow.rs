@@ -7,8 +7,9 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::{Repeats, Travel, UnknownRule};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::capture::Capture;
 use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
-use crate::payment::ids::{HostId, OperationId, PaymentId};
+use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
@@ -34,6 +35,8 @@ pub trait Flow: Send + Sync + 'static {
     const KIND: OperationKind;
     /// The RPC's name: request ids are unique for each merchant and method.
     const METHOD: &'static str;
+    /// Whether it looks at the captures of its payment.
+    const READS_CAPTURES: bool = false;
 
     /// The recorded payment that the command is about; none where it makes a new one.
     fn payment_id(&self, command: &Self::Command) -> Option<PaymentId>;
@@ -86,6 +89,8 @@ pub struct Found {
     pub payment: Box<Payment>,
     /// How the operation travels to the payment's host; none where the host takes none.
     pub way: Option<Way>,
+    /// The payment's captures, oldest first, each with its operation; empty for a flow that does not look at them.
+    pub captures: Vec<(Capture, Operation)>,
 }
 
 /// How operations of one kind travel to a host.
@@ -134,6 +139,13 @@ pub enum NewResource {
         /// The merchant's own reference of it.
         merchant_reference: Option<String>,
     },
+    /// A refund of the operation's amount.
+    Refund {
+        /// What it is given back of. The operation's original is that of this capture.
+        capture_id: CaptureId,
+        /// The merchant's own reference of it.
+        merchant_reference: Option<String>,
+    },
 }
 
 impl Plan {
@@ -157,6 +169,21 @@ impl Plan {
             envelope: None,
             resource: None,
         }
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// The payment after it, of a plan that adjusts one: for tests.
+    pub(crate) fn after_it(&self) -> Box<Payment> {
+        let PlannedPayment::Adjusted {
+            payment,
+            adjustment,
+        } = &self.payment
+        else {
+            panic!("it makes a payment");
+        };
+        adjustment.apply(payment.clone()).unwrap()
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::Original;
+use crate::hosts::message::definition::UnknownRule;
 use crate::hosts::message::meaning::Meaning;
 use crate::hosts::message::meaning::ends_the_debt;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
@@ -15,7 +16,7 @@ use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{Open, OperationState};
+use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
 use crate::payment::reason::Reason;
 use crate::payment::record::Operation;
 use crate::payment::state::{PaymentEvent, PaymentState};
@@ -25,7 +26,9 @@ use crate::store::records::{LateResponse, QuarantinedResponse};
 
 use super::attempt::{adjusted, log_if_resolved, may_have_undone_nothing};
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
+use super::flow::{Decision, Subject};
 use super::machine::Operations;
+use super::outcome::Outcome;
 
 /// The most reports that are kept together.
 const AT_ONCE: usize = 128;
@@ -106,7 +109,13 @@ impl Operations {
             log_if_resolved(&operation);
         }
         let approval_code = late.approval_code.clone();
+        let response_code = late.response_code;
         self.store.record_late_response(late).await?;
+        if let OperationState::Unknown { .. } = operation.state
+            && self.store.operations_about(&operation).await?.is_empty()
+        {
+            return self.resolve_late(operation, exchange, response_code).await;
+        }
         match exchange {
             Exchange::Declined { decline, .. } if ends_the_debt(decline.reason) => {
                 self.end_debt(&operation, decline).await
@@ -118,6 +127,57 @@ impl Operations {
             | Exchange::Taken { .. }
             | Exchange::OriginalUnknown { .. } => {
                 self.owe_again(&operation, approval_code.as_deref()).await
+            }
+        }
+    }
+
+    /// An operation whose outcome is not known, and that is not reversed, has its outcome now. What its merchant was
+    /// told stands; the payment tells what has become of it.
+    async fn resolve_late(
+        &self,
+        operation: Operation,
+        exchange: &Exchange,
+        response_code: ResponseCode,
+    ) -> Result<(), StoreError> {
+        let decides = match exchange {
+            Exchange::Approved { .. } => true,
+            Exchange::Declined { decline, .. } => ends_the_debt(decline.reason),
+            _ => false,
+        };
+        let Some(flow) = self.flows.of(operation.kind).filter(|_| decides) else {
+            return Ok(());
+        };
+        let payment = Box::new(self.store.payment_of(&operation).await?);
+        let now = self.clock.now();
+        let subject = Subject {
+            payment: &payment,
+            operation: &operation,
+            hold_days: self.hosts.hold_days(operation.host_id),
+            unknown: UnknownRule::Wait,
+            now,
+        };
+        let decision = Decision {
+            operation: vec![OperationEvent::Resolved {
+                by: ResolvedBy::LateResponse,
+                response_code: Some(response_code),
+            }],
+            reversal: None,
+            ..flow.decide(exchange, &subject)
+        };
+        let times = (now, self.custody.times());
+        let outcome = Outcome::of(payment, Box::new(operation), exchange, decision, times);
+        match outcome {
+            Ok(outcome) => {
+                let outcome = Outcome {
+                    answers: false,
+                    ..outcome
+                };
+                self.record_once(&outcome).await.map(drop)
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "A late answer does not fit its operation");
+                Ok(())
             }
         }
     }

@@ -34,6 +34,18 @@ pub enum Why {
         /// What can be captured, in minor units.
         left_minor: i64,
     },
+    /// More than can be refunded.
+    #[error("no more than {left_minor} minor units can be refunded of one capture")]
+    ExceedsRefundable {
+        /// What can be refunded of one capture, in minor units.
+        left_minor: i64,
+    },
+    /// The payment has no such capture.
+    #[error("the payment has no such capture")]
+    NoCapture,
+    /// An earlier operation of the payment is on its way to the bank.
+    #[error("an earlier operation of the payment is on its way to the bank")]
+    InProgress,
     /// The amount is in another currency than the payment.
     #[error("the amount is in {got}, which is not the payment's currency")]
     Currency {

@@ -6,6 +6,7 @@
 //! - [`call`]: the input of an operation, its result, and its errors.
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
+//! - `kept_card`: the card of a later message.
 //! - `begin`: records the intent, sends it, waits for the bank.
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `owe`: queues the reversal that an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
@@ -24,6 +25,7 @@ pub mod card_custody;
 pub mod conclude;
 pub mod flow;
 mod in_progress;
+mod kept_card;
 mod late_responses;
 pub mod later;
 pub mod machine;

@@ -21,6 +21,8 @@ pub(super) struct Outcome {
     pub(super) operation: Box<Operation>,
     /// The reversal that is owed from now on.
     pub(super) reversal: Option<Box<Operation>>,
+    /// Whether it is the answer to the request that began the operation.
+    pub(super) answers: bool,
 }
 
 /// An end that the rules of the states don't allow: a fault in this program, never in a request.
@@ -44,7 +46,7 @@ impl Outcome {
             }),
             step: Some(OperationStep {
                 operation: &self.operation,
-                answers: true,
+                answers: self.answers,
             }),
             new_operation: self.reversal.as_deref(),
             ..Change::default()
@@ -78,6 +80,7 @@ impl Outcome {
             adjustment,
             operation,
             reversal: None,
+            answers: true,
         })
     }
 }

@@ -56,7 +56,21 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
                 ..Amounts::ZERO
             },
         )),
-        _ => None,
+        OperationKind::Refund => Some((
+            PaymentEvent::RefundRefused,
+            Amounts {
+                refunded_minor: given_back,
+                refunded_pending_minor: pending,
+                ..Amounts::ZERO
+            },
+        )),
+        OperationKind::Void => Some((PaymentEvent::VoidRefused, Amounts::ZERO)),
+        OperationKind::Authorization
+        | OperationKind::Sale
+        | OperationKind::Increment
+        | OperationKind::Reversal
+        | OperationKind::Release
+        | OperationKind::Inquiry => None,
     }
 }
 

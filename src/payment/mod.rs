@@ -14,6 +14,7 @@
 //! - [`reason`]: why an operation completes or undoes another one.
 //! - [`adjustment`]: what an operation changes of its payment. [`event_kind`]: what merchants see of that.
 //! - [`capture`]: what is taken of what was authorized.
+//! - [`refund`]: what is given back of a capture.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
@@ -32,6 +33,7 @@ pub mod operation;
 pub mod reason;
 pub mod record;
 pub mod reference;
+pub mod refund;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod state;

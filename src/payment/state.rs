@@ -108,9 +108,9 @@ pub enum PaymentEvent {
     Refunded,
     /// A refund does not count, and its amount can be refunded again.
     RefundRefused,
-    /// A void was begun.
+    /// A void was begun, or its outcome is not known.
     VoidStarted,
-    /// The bank confirmed the void.
+    /// The bank confirmed the void, or need not be told.
     VoidConfirmed,
     /// The bank refused the void.
     VoidRefused,
@@ -204,8 +204,8 @@ impl PaymentEvent {
             Self::RefundStarted | Self::Refunded | Self::RefundRefused => {
                 &["PARTIALLY_CAPTURED", "CAPTURED"]
             }
-            Self::VoidStarted => &["AUTHORIZED"],
-            Self::VoidConfirmed | Self::VoidRefused => &["VOIDING"],
+            Self::VoidStarted | Self::VoidConfirmed => &["AUTHORIZED", "VOIDING"],
+            Self::VoidRefused => &["VOIDING"],
             Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
             Self::DeclinedLate(_) | Self::ReversalStarted => &["AUTHORIZING"],
             Self::FoundToStand { .. } => &["AUTHORIZING", "REVERSING"],
@@ -261,7 +261,10 @@ pub fn apply(
     use PaymentState as S;
     // What is on its way to the bank may still count, so nothing ends a payment under it.
     let pending = amounts.captured_pending_minor > 0 || amounts.authorized_pending_minor > 0;
-    let ends = matches!(event, E::VoidStarted | E::HoldExpired | E::ReversalStarted);
+    let ends = matches!(
+        event,
+        E::VoidStarted | E::VoidConfirmed | E::HoldExpired | E::ReversalStarted
+    );
     if pending && ends {
         return Err(IllegalTransition {
             state: state.name(),
@@ -358,7 +361,8 @@ pub fn apply(
             approval: approval.clone(),
             expires_at: *expires_at,
         },
-        (S::Voiding { .. }, E::VoidConfirmed) => S::Voided,
+        (S::Voiding { .. }, E::VoidStarted) => state.clone(),
+        (S::Authorized { .. } | S::Voiding { .. }, E::VoidConfirmed) => S::Voided,
         (
             S::Voiding {
                 approval,
@@ -511,13 +515,13 @@ mod tests {
         ". a . . . . . . . . . . E . . . . . . . .", // RequiresAction
         ". . A D F p . . . . . . . . . . . . . . .", // Authorizing
         ". . . . . . . . . . . . . D A R X . . . .", // Authorizing, pending
-        ". . . . . . A P P v . . E . . . . . . . .", // Authorized
+        ". . . . . . A P P v V . E . . . . . . . .", // Authorized
         ". . . . . . . . . . . . . . . . . . . . .", // Declined
         ". . . . . . . . . . . . . . . . . . . . .", // Failed
         ". . . . . . P P P . . . C . . . . . P P P", // PartiallyCaptured
         ". . . . . . . . P . . . . . . . . . C C C", // Captured
         ". . . . . . . . C . . . . . . . . . C C C", // Captured, the hold has ended
-        ". . . . . . . . . . V A . . . . . . . . .", // Voiding
+        ". . . . . . . . . v V A . . . . . . . . .", // Voiding
         ". . . . . . . . . . . . . . . . . . . . .", // Voided
         ". . . . . . . . . . . . . . . . . . . . .", // Expired
         ". . . . . . . . . . . . . . A . X . . . .", // Reversing
@@ -602,6 +606,7 @@ mod tests {
             PaymentEvent::VoidStarted,
             PaymentEvent::HoldExpired,
             PaymentEvent::ReversalStarted,
+            PaymentEvent::VoidConfirmed,
         ];
         for state in states() {
             for event in &ending {

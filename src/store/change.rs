@@ -9,6 +9,7 @@ use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
+use crate::payment::refund::Refund;
 
 /// A change, borrowed from whoever asks for it. Every part is written in one transaction, or none is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,6 +28,8 @@ pub struct Change<'a> {
     pub answered: bool,
     /// A capture that `new_operation` carries out.
     pub new_capture: Option<&'a Capture>,
+    /// A refund that `new_operation` carries out.
+    pub new_refund: Option<&'a Refund>,
     /// A recorded operation of the payment that goes on.
     pub step: Option<OperationStep<'a>>,
     /// A recorded operation of the payment that is repeated until its host acknowledges it, and goes on. Beside

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Store;
 use super::change::{Change, PaymentChange, Verdict};
+use super::database::value::Value;
 use super::error::StoreError;
 use super::tables::captures::new_capture_row;
 use super::tables::events::{ChangedPayment, event_row};
@@ -11,6 +12,7 @@ use super::tables::idempotency::{answer, claim_row};
 use super::tables::journals::JournalRows;
 use super::tables::operations::{new_operation_row, owed_step_row, step_row};
 use super::tables::payments::{MovedPayment, adjusted_payment_row, new_payment_row};
+use super::tables::refunds::new_refund_row;
 use super::tables::text_buffer::{Names, TextBuffer};
 use super::tables::used_envelopes::envelope_row;
 use super::writer::rows::{AdjustedRow, ChangeRows, Refusal, Request, StepRow, Written};
@@ -18,6 +20,7 @@ use crate::ledger::template::journal_of;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::record::{Operation, Payment};
+use crate::payment::refund::refunded_of_capture;
 
 impl Store {
     /// Makes a change durable, whole or not at all. Of any number of changes that claim the same (merchant,
@@ -118,7 +121,7 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         }
     };
     let envelope = change.envelope.zip(change.claim);
-    let (mut new_payment, mut adjusted) = (None, None);
+    let (mut new_payment, mut adjusted, mut refunded) = (None, None, None);
     match change.payment {
         None => {}
         Some(PaymentChange::New { payment, card }) => {
@@ -128,6 +131,7 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
             expected,
             adjustment,
         }) => {
+            refunded = refunded_of_capture(operation, &adjustment.change);
             adjusted = Some(adjusted_row(
                 texts, expected, adjustment, operation, &names,
             )?);
@@ -175,6 +179,13 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         new_capture: change
             .new_capture
             .map(|capture| new_capture_row(texts, capture, &names.operation_id, &names.payment_id)),
+        new_refund: change
+            .new_refund
+            .map(|refund| new_refund_row(texts, refund, &names.operation_id, &names.payment_id)),
+        capture_refunds: refunded.map(|(capture, minor)| {
+            let row: Vec<Value> = vec![texts.text(capture).into(), minor.into()];
+            row
+        }),
         step,
         owed_step: owed_step.transpose()?,
         payment_id: names.payment_id,
@@ -271,7 +282,13 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
             && capture.payment_id == operation.payment_id
             && capture.amount == operation.amount
     });
-    if fits && payment_fits && capture_fits {
+    let refund_fits = change.new_refund.is_none_or(|refund| {
+        operation.version == 1
+            && refund.operation_id == operation.id
+            && refund.payment_id == operation.payment_id
+            && refund.amount == operation.amount
+    });
+    if fits && payment_fits && capture_fits && refund_fits {
         return Ok(operation);
     }
     Err(StoreError::Invalid {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::{
     AuditId, ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
+    RefundId,
 };
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Currency;
@@ -249,12 +250,31 @@ pub enum ListOrder {
 
 /// Where a list of payments goes on: after the payment it names. As text it is
 /// `MILLISECONDS.PAYMENT`.
+pub type PaymentCursor = Cursor<PaymentId>;
+
+/// Where a list of refunds goes on.
+pub type RefundCursor = Cursor<RefundId>;
+
+/// Where a list goes on: after the item it names. As text it is `MILLISECONDS.ITEM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PaymentCursor {
-    /// When the last payment shown was made.
+pub struct Cursor<Id> {
+    /// When the last item shown was made.
     pub created_at: UnixMillis,
-    /// The last payment shown.
-    pub id: PaymentId,
+    /// The last item shown.
+    pub id: Id,
+}
+
+/// Which refunds a list shows. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefundFilter {
+    /// Of this payment.
+    pub payment_id: Option<PaymentId>,
+    /// With exactly this reference.
+    pub merchant_reference: Option<String>,
+    /// Made at this moment or later.
+    pub created_from: Option<UnixMillis>,
+    /// Made before this moment.
+    pub created_before: Option<UnixMillis>,
 }
 
 /// A text that is no cursor.
@@ -265,13 +285,13 @@ pub struct InvalidCursor {
     pub got: String,
 }
 
-impl fmt::Display for PaymentCursor {
+impl<Id: fmt::Display> fmt::Display for Cursor<Id> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.created_at.as_i64(), self.id)
     }
 }
 
-impl FromStr for PaymentCursor {
+impl<Id: FromStr + fmt::Display> FromStr for Cursor<Id> {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -310,8 +310,8 @@ async fn what_can_not_be_built_is_not_sent() {
     let (good, merchant) = (known::operation(), known::merchant());
     let mut long_acceptor = known::merchant();
     long_acceptor.acceptor_id = "A".repeat(16);
-    let mut refund = known::operation();
-    refund.kind = crate::payment::operation::OperationKind::Refund;
+    let mut inquiry = known::operation();
+    inquiry.kind = crate::payment::operation::OperationKind::Inquiry;
     let mut elsewhere = known::operation();
     elsewhere.host_id = "elsewhere".parse().unwrap();
     let no_card = Outgoing {
@@ -320,7 +320,7 @@ async fn what_can_not_be_built_is_not_sent() {
     };
     for (outgoing, reason) in [
         (known::outgoing(&good, &long_acceptor), not_buildable),
-        (known::outgoing(&refund, &merchant), not_buildable),
+        (known::outgoing(&inquiry, &merchant), not_buildable),
         (no_card, not_buildable),
         (
             known::outgoing(&elsewhere, &merchant),

@@ -10,7 +10,7 @@ use crate::merchant_api::show::balance::templates_of;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Currency;
 use crate::store::reads::ledger::EntryFilter;
-use crate::store::records::PaymentFilter;
+use crate::store::records::{PaymentFilter, RefundFilter};
 
 /// The longest filter, in bytes.
 const MAX_FILTER_LENGTH: usize = 500;
@@ -151,6 +151,37 @@ impl Conditions for EntryFilter {
                 let date = value.take_value()?.parse();
                 let date = date.map_err(|_| value.fault_at(at, "a date as YYYY-MM-DD"));
                 self.business_date.replace(date?).is_none()
+            }
+            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
+            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Conditions for RefundFilter {
+    const EXPECTED_FIELD: &'static str = "one of payment_id, merchant_reference, create_time";
+
+    fn has(field: &str) -> bool {
+        ["payment_id", "merchant_reference", "create_time"].contains(&field)
+    }
+
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter> {
+        Ok(Some(match (field, operator) {
+            ("payment_id", "=") => {
+                let id = value.take_value()?.parse();
+                let id = id.map_err(|_| value.fault_at(at, "the id of a payment"));
+                self.payment_id.replace(id?).is_none()
+            }
+            ("merchant_reference", "=") => {
+                let value = value.take_value()?.into_owned();
+                self.merchant_reference.replace(value).is_none()
             }
             ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
             ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),

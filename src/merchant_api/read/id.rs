@@ -1,9 +1,9 @@
-//! Ids of payments and captures.
+//! Ids of payments, captures and refunds.
 
 use std::str::FromStr;
 
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::{CaptureId, PaymentId};
+use crate::payment::ids::{CaptureId, PaymentId, RefundId};
 
 /// Reads a payment id.
 pub(crate) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
@@ -13,6 +13,22 @@ pub(crate) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentI
 /// Reads a capture id.
 pub(crate) fn capture_id(findings: &mut Findings, text: &str) -> Option<CaptureId> {
     id(findings, "capture_id", "\"cap_\" and 26 characters", text)
+}
+
+/// Reads a capture id that may be left out: `Some(None)` where it is.
+pub(crate) fn optional_capture_id(
+    findings: &mut Findings,
+    text: &str,
+) -> Option<Option<CaptureId>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    capture_id(findings, text).map(Some)
+}
+
+/// Reads a refund id.
+pub(crate) fn refund_id(findings: &mut Findings, text: &str) -> Option<RefundId> {
+    id(findings, "refund_id", "\"ref_\" and 26 characters", text)
 }
 
 fn id<T: FromStr>(

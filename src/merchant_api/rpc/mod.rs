@@ -2,22 +2,27 @@
 //!
 //! - [`perform`]: the way from a call to its flow, and the errors that all flows share.
 //! - `views`: payments with what is known of them beside their own records.
-//! - `payment_service`, `sealing_service`, `balance_service`: which file answers which call.
+//! - `payment_service`, `refund_service`, `sealing_service`, `balance_service`: which file answers which call.
 
 mod authorize_payment;
 pub(super) mod balance_service;
 mod capture_payment;
+mod create_refund;
 mod create_sealing_session;
 mod get_balances;
 mod get_capture;
 mod get_payment;
+mod get_refund;
 mod get_sealing_keys;
 mod list_balance_entries;
 mod list_captures;
 mod list_operations;
 mod list_payments;
+mod list_refunds;
 mod lookup_payment;
 pub(super) mod payment_service;
 pub mod perform;
+pub(super) mod refund_service;
 pub(super) mod sealing_service;
 pub(super) mod views;
+mod void_payment;

@@ -6,11 +6,12 @@ use super::perform::Performer;
 use super::views::PaymentViews;
 use super::{
     authorize_payment, capture_payment, get_capture, get_payment, list_captures, list_operations,
-    list_payments, lookup_payment,
+    list_payments, lookup_payment, void_payment,
 };
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
+use crate::flows::void::Void;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
 use crate::merchant_api::show::errors;
@@ -27,6 +28,8 @@ pub(crate) struct PaymentsApi {
     pub(crate) authorizations: Performer<Authorization>,
     /// Captures them.
     pub(crate) captures: Performer<Capture>,
+    /// Voids them.
+    pub(crate) voids: Performer<Void>,
     /// Finds and shows them.
     pub(crate) views: PaymentViews,
     /// Reads of each merchant at once: its lists hold up no other merchant's.
@@ -119,9 +122,9 @@ impl PaymentService for PaymentsApi {
 
     async fn void_payment(
         &self,
-        _: Request<pb::VoidPaymentRequest>,
+        request: Request<pb::VoidPaymentRequest>,
     ) -> Result<Response<pb::VoidPaymentResponse>, Status> {
-        Err(errors::not_built("VoidPayment"))
+        void_payment::call(&self.voids, &self.views, self.environment, request).await
     }
 
     async fn reverse_payment(

@@ -2,7 +2,7 @@
 //!
 //! - [`payment`]: a payment, in each of its states. [`outcome`]: why one was declined, failed or is pending.
 //! - [`operation`]: an exchange with a bank. [`balance`]: what the merchant is owed.
-//! - [`capture`]: a capture. [`refusal`]: why a later operation is refused.
+//! - [`capture`]: a capture. [`refund`]: a refund. [`refusal`]: why a later operation is refused.
 //! - [`money`]: amounts. [`errors`]: errors of several calls.
 
 pub(super) mod balance;
@@ -12,4 +12,5 @@ pub(super) mod money;
 pub(super) mod operation;
 mod outcome;
 pub(super) mod payment;
+pub(super) mod refund;
 pub(super) mod refusal;

@@ -101,11 +101,29 @@ pub(crate) fn payment(
 /// What can be asked for now.
 fn actions(payment: &Payment, takes: impl Fn(HostId, OperationKind) -> bool) -> Vec<i32> {
     let host_id = payment.authorization.host_id;
-    let possible = [(
-        pb::PaymentAction::Capture,
-        OperationKind::Capture,
-        capturable_minor(payment) > 0,
-    )];
+    let amounts = &payment.amounts;
+    let is_held = matches!(payment.state, PaymentState::Authorized { .. });
+    let is_captured = matches!(
+        payment.state,
+        PaymentState::PartiallyCaptured { .. } | PaymentState::Captured { .. }
+    );
+    let possible = [
+        (
+            pb::PaymentAction::Capture,
+            OperationKind::Capture,
+            capturable_minor(payment) > 0,
+        ),
+        (
+            pb::PaymentAction::Void,
+            OperationKind::Void,
+            is_held && amounts.captured_minor == 0 && amounts.authorized_pending_minor == 0,
+        ),
+        (
+            pb::PaymentAction::Refund,
+            OperationKind::Refund,
+            is_captured && amounts.refundable_minor() > 0,
+        ),
+    ];
     possible
         .into_iter()
         .filter(|(_, kind, possible)| *possible && takes(host_id, *kind))

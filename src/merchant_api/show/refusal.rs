@@ -2,12 +2,19 @@
 
 use tonic::{Code, Status};
 
-use crate::grpc::status::ErrorAnswer;
+use super::errors;
+use crate::grpc::status::{ErrorAnswer, RETRY_UNAVAILABLE};
 use crate::operations::later::{LaterRefusal, Why};
 
 /// The refusal as a status: its metadata have the payment's state and amounts.
 pub(crate) fn later_refusal(refusal: &LaterRefusal) -> Status {
     let (reason, instead) = match &refusal.why {
+        Why::NoCapture => return errors::capture_not_found(),
+        Why::InProgress => return in_progress(),
+        Why::ExceedsRefundable { .. } => (
+            "AMOUNT_EXCEEDS_REFUNDABLE",
+            "refund no more than that of one capture".to_owned(),
+        ),
         Why::State(_) => ("PAYMENT_STATE", instead_of(refusal)),
         Why::ExceedsCapturable { left_minor: 0 } => {
             ("AMOUNT_EXCEEDS_CAPTURABLE", instead_of(refusal))
@@ -42,6 +49,15 @@ pub(crate) fn later_refusal(refusal: &LaterRefusal) -> Status {
         answer = answer.with_metadata(name, &minor.to_string());
     }
     answer.into_status()
+}
+
+/// An earlier message of the payment has no end yet.
+fn in_progress() -> Status {
+    let text = "an earlier operation of this payment is on its way to the bank; this call sent nothing to a \
+                bank: repeat it unchanged, with the same request_id";
+    ErrorAnswer::not_sent(Code::Aborted, "OPERATION_IN_PROGRESS", text)
+        .retry_after(RETRY_UNAVAILABLE)
+        .into_status()
 }
 
 fn capturable_minor(refusal: &LaterRefusal) -> i64 {

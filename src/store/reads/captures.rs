@@ -81,10 +81,19 @@ impl Store {
         rows: &[AnyRow],
     ) -> Result<Vec<(Capture, Operation)>, StoreError> {
         let captures: Result<Vec<Capture>, _> = rows.iter().map(capture).collect();
-        let captures = captures?;
-        let ids = captures
+        self.with_operations(captures?, |capture| capture.operation_id)
+            .await
+    }
+
+    /// Records with their operations, in their order.
+    pub(in crate::store) async fn with_operations<T>(
+        &self,
+        records: Vec<T>,
+        operation_id: impl Fn(&T) -> OperationId,
+    ) -> Result<Vec<(T, Operation)>, StoreError> {
+        let ids = records
             .iter()
-            .map(|capture| capture.operation_id.to_string());
+            .map(|record| operation_id(record).to_string());
         let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE operations.id");
         let operations = self.of_ids(&text, ids.collect()).await?;
         let operations: Result<HashMap<OperationId, Operation>, StoreError> = operations
@@ -92,11 +101,10 @@ impl Store {
             .map(|row| operation(row).map(|operation| (operation.id, operation)))
             .collect();
         let mut operations = operations?;
-        let with_operation =
-            |capture: Capture| Some((operations.remove(&capture.operation_id)?, capture));
-        let found = captures.into_iter().filter_map(with_operation);
-        Ok(found
-            .map(|(operation, capture)| (capture, operation))
-            .collect())
+        let with_operation = |record: T| {
+            let operation = operations.remove(&operation_id(&record))?;
+            Some((record, operation))
+        };
+        Ok(records.into_iter().filter_map(with_operation).collect())
     }
 }

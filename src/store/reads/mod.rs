@@ -7,3 +7,4 @@ pub mod ledger;
 pub mod operations;
 pub mod owed;
 mod payments;
+mod refunds;

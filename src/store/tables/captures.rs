@@ -26,6 +26,20 @@ pub(in crate::store) const NEW_CAPTURES: ManyRows = ManyRows {
     returning: "",
 };
 
+/// What is added to what is refunded of a capture, where it stays within the capture's amount. The casts are for
+/// PostgreSQL, which can't infer types through the list of values.
+pub(in crate::store) const CAPTURE_REFUNDS: ManyRows = ManyRows {
+    name: "capture refunds",
+    before: "WITH changed (operation_id, refunded) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT))",
+    after: ") UPDATE /*SQLITE OR FAIL */captures \
+        SET refunded_minor = captures.refunded_minor + changed.refunded FROM changed \
+        WHERE captures.operation_id = changed.operation_id \
+        AND captures.refunded_minor + changed.refunded >= 0 \
+        AND captures.refunded_minor + changed.refunded <= captures.amount_minor",
+    returning: " RETURNING captures.operation_id",
+};
+
 /// A row of [`NEW_CAPTURES`].
 pub(in crate::store) fn new_capture_row(
     texts: &mut TextBuffer,

@@ -17,6 +17,7 @@ pub(in crate::store) mod operations;
 pub(in crate::store) mod operators;
 pub(in crate::store) mod payments;
 pub(in crate::store) mod quarantine;
+pub(in crate::store) mod refunds;
 pub(in crate::store) mod sequences;
 pub(in crate::store) mod text_buffer;
 pub(in crate::store) mod used_envelopes;

@@ -143,6 +143,8 @@ mod tests {
             new_operation: None,
             answered: false,
             new_capture: None,
+            new_refund: None,
+            capture_refunds: None,
             step: None,
             owed_step: None,
         };

@@ -10,13 +10,14 @@ use crate::store::database::connection::{Statement, StatementResult};
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::tables::captures::NEW_CAPTURES;
+use crate::store::tables::captures::{CAPTURE_REFUNDS, NEW_CAPTURES};
 use crate::store::tables::idempotency::CLAIMS;
 use crate::store::tables::journals::JournalRows;
 use crate::store::tables::operations::{NEW_OPERATIONS, OWED_STEPS, STEPS};
 use crate::store::tables::payments::{
     ADJUSTED_PAYMENTS, AUTHORIZED_PAYMENTS, MovedPayment, NEW_PAYMENTS,
 };
+use crate::store::tables::refunds::NEW_REFUNDS;
 use crate::store::tables::used_envelopes::ENVELOPES;
 
 /// What a caller wants from the writer.
@@ -43,6 +44,8 @@ pub(in crate::store) struct ChangeRows {
     /// Whether the last value of `new_operation` is the answer to the request.
     pub(in crate::store) answered: bool,
     pub(in crate::store) new_capture: Option<Vec<Value>>,
+    pub(in crate::store) new_refund: Option<Vec<Value>>,
+    pub(in crate::store) capture_refunds: Option<Vec<Value>>,
     pub(in crate::store) step: Option<StepRow>,
     pub(in crate::store) owed_step: Option<Vec<Value>>,
 }
@@ -69,7 +72,7 @@ pub(in crate::store) struct StepRow {
 }
 
 /// The statements of a change that nothing stands in the way of, in the order in which they run.
-pub(in crate::store) const PARTS: [Part; 9] = [
+pub(in crate::store) const PARTS: [Part; 11] = [
     (&CLAIMS, |rows| rows.claim.as_deref()),
     (&ENVELOPES, |rows| rows.envelope.as_deref()),
     (&NEW_PAYMENTS, |rows| rows.new_payment.as_deref()),
@@ -79,8 +82,10 @@ pub(in crate::store) const PARTS: [Part; 9] = [
     (&OWED_STEPS, |rows| rows.owed_step.as_deref()),
     (&AUTHORIZED_PAYMENTS, |rows| adjusted(rows, true)),
     (&ADJUSTED_PAYMENTS, |rows| adjusted(rows, false)),
+    (&CAPTURE_REFUNDS, |rows| rows.capture_refunds.as_deref()),
     (&NEW_OPERATIONS, |rows| rows.new_operation.as_deref()),
     (&NEW_CAPTURES, |rows| rows.new_capture.as_deref()),
+    (&NEW_REFUNDS, |rows| rows.new_refund.as_deref()),
 ];
 
 fn adjusted(rows: &ChangeRows, only_authorizes: bool) -> Option<&[Value]> {

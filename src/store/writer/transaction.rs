@@ -22,13 +22,14 @@ use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
 use crate::store::database::value::Value;
-use crate::store::tables::captures::NEW_CAPTURES;
+use crate::store::tables::captures::{CAPTURE_REFUNDS, NEW_CAPTURES};
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
 use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, OWED_STEPS, STEPS};
 use crate::store::tables::payments::{
     GUARDED_PAYMENTS, MovedPayment, NEW_PAYMENTS, PAYMENT_STATES, guarded_payment_row,
     moved_payment, payment_state_row,
 };
+use crate::store::tables::refunds::NEW_REFUNDS;
 use crate::store::tables::used_envelopes::ENVELOPES;
 
 /// How much a batch finds out about its changes.
@@ -216,12 +217,24 @@ impl Writing<'_, '_> {
         )
         .await?;
         self.adjust_payments(&mut changes).await?;
+        let refunds = |change: &ChangeRows| step_and_its_key(change.capture_refunds.as_deref()?);
+        self.keep_written(
+            &mut changes,
+            &CAPTURE_REFUNDS,
+            Refusal::PaymentRefused,
+            refunds,
+        )
+        .await?;
         self.insert(&changes, &NEW_OPERATIONS, |change| {
             change.new_operation.as_deref()
         })
         .await?;
         self.insert(&changes, &NEW_CAPTURES, |change| {
             change.new_capture.as_deref()
+        })
+        .await?;
+        self.insert(&changes, &NEW_REFUNDS, |change| {
+            change.new_refund.as_deref()
         })
         .await?;
         self.correct_answers(&changes).await

@@ -71,7 +71,16 @@ fn the_template_is_a_profile() {
         (Travel::Repeated, of_original)
     );
     assert_eq!(capture.repeats.mti.to_string(), "0221");
-    assert!(profile.messages.get(OperationKind::Refund).is_none());
+    let refund = message(&profile, OperationKind::Refund);
+    assert_eq!(
+        (refund.travel(), refund.unknown),
+        (Travel::Once, UnknownRule::Wait)
+    );
+    let void = message(&profile, OperationKind::Void);
+    assert_eq!(
+        (void.travel(), void.numbers),
+        (Travel::Repeated, of_original)
+    );
 }
 
 #[test]

@@ -1,0 +1,334 @@
+//! Refunds: in parts to the last cent, at once, unanswered, late, declined; and what the banks' books say of them.
+
+use bank_sim::control::pb as bank;
+use bank_sim::control::pb::fault::What;
+use bank_sim::issuer::MessageKind;
+use futures_util::future::join_all;
+use payswitch::grpc::client::error_reason;
+use payswitch::merchant_api::client::ApiKey;
+use payswitch::merchant_api::pb;
+use pb::refund_service_client::RefundServiceClient;
+use pb::{CaptureState, DeclineReason, PaymentAction, PendingReason, RefundState};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::capturing::{actions, capture, ended, of};
+use crate::database::Engine;
+use crate::harness::{
+    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
+};
+use crate::refused::Refused;
+use crate::unknown_outcomes::found;
+
+on_both_engines!(
+    refunds_add_up_to_the_capture_and_no_further,
+    two_refunds_at_once_are_one,
+    a_refund_without_an_answer_waits_and_is_never_reversed,
+    what_can_not_be_refunded_is_refused,
+);
+
+type Refunds = RefundServiceClient<InterceptedService<Channel, ApiKey>>;
+
+async fn refunds_of(switch: &Switch) -> Refunds {
+    let key = ApiKey::new(&switch.api_key).expect("an API key for a header");
+    RefundServiceClient::new(key.on(switch.connect(None).await))
+}
+
+fn refund_of(
+    payment: &pb::Payment,
+    amount_minor: impl Into<Option<i64>>,
+) -> pb::CreateRefundRequest {
+    let amount = payment.amount.as_ref().expect("an amount");
+    pb::CreateRefundRequest {
+        request_id: format!("refund-{}", unique()),
+        payment_id: payment.payment_id.clone(),
+        amount: amount_minor.into().map(|amount_minor| pb::Money {
+            amount_minor,
+            currency: amount.currency.clone(),
+        }),
+        ..Default::default()
+    }
+}
+
+async fn try_refund(
+    refunds: &mut Refunds,
+    request: pb::CreateRefundRequest,
+) -> Result<pb::Refund, Status> {
+    let answer = refunds.create_refund(request).await?;
+    Ok(answer.into_inner().refund.expect("a refund"))
+}
+
+/// A payment whose capture of this amount the bank has taken.
+async fn captured(payments: &mut Payments, amount_minor: i64) -> pb::Payment {
+    let request = pay_with("pm_test_visa", amount_minor, "EUR");
+    let payment = authorize(payments, request).await;
+    let (_, told) = capture(payments, of(&payment, None)).await;
+    ended(payments, &told.capture_id, CaptureState::Captured).await;
+    found(payments, &payment.payment_id).await
+}
+
+fn minor(amount: &Option<pb::Money>) -> i64 {
+    amount.as_ref().expect("an amount").amount_minor
+}
+
+/// What the issuer has credited under an RRN.
+fn credited(switch: &Switch, rrn: &str) -> Vec<i64> {
+    let books = switch.banks.books("issuer-a").expect("books");
+    let credits = books.by_rrn(rrn);
+    credits
+        .filter(|seen| seen.kind == MessageKind::Financial)
+        .map(|seen| -seen.posted_minor)
+        .collect()
+}
+
+async fn refunds_add_up_to_the_capture_and_no_further(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut refunds = refunds_of(&switch).await;
+    let books = || {
+        let books = switch.banks.books("issuer-a").expect("books");
+        let account = books.account("4242424242424242", "EUR");
+        account.expect("the account").balance_minor
+    };
+    let before = books();
+    let payment = captured(&mut payments, 10_000).await;
+    assert_eq!(actions(&payment), [PaymentAction::Refund]);
+    let mut told = Vec::new();
+    for (amount_minor, left_minor) in [(3_333, 6_667), (3_333, 3_334), (3_333, 1), (1, 0)] {
+        let request = pb::CreateRefundRequest {
+            merchant_reference: format!("rma-{left_minor}"),
+            ..refund_of(&payment, amount_minor)
+        };
+        let refund = try_refund(&mut refunds, request.clone()).await;
+        let refund = refund.expect("a refund");
+        assert_eq!(refund.state(), RefundState::Refunded);
+        assert_eq!(refund.capture_id, payment.captures[0].capture_id);
+        assert_eq!(credited(&switch, &refund.rrn), [amount_minor]);
+        let again = try_refund(&mut refunds, request).await.expect("the answer");
+        assert_eq!(again, refund);
+        let payment = found(&mut payments, &payment.payment_id).await;
+        assert_eq!(minor(&payment.refundable_amount), left_minor);
+        assert_eq!(minor(&payment.refunded_amount), 10_000 - left_minor);
+        assert_eq!(minor(&payment.pending_refund_amount), 0);
+        told.push(refund);
+    }
+    let refused = try_refund(&mut refunds, refund_of(&payment, None)).await;
+    let refused = refused.expect_err("nothing is left");
+    assert_eq!(
+        error_reason(&refused).as_deref(),
+        Some("AMOUNT_EXCEEDS_REFUNDABLE")
+    );
+    assert_eq!(books(), before);
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(counters.received("0200"), 4);
+
+    let get = pb::GetRefundRequest {
+        refund_id: told[1].refund_id.clone(),
+    };
+    let got = refunds
+        .get_refund(get)
+        .await
+        .expect("the refund")
+        .into_inner();
+    assert_eq!(got.refund.as_ref(), Some(&told[1]));
+    let mut listed = Vec::new();
+    let mut page = pb::ListRefundsRequest {
+        page_size: 3,
+        filter: format!("payment_id={}", payment.payment_id),
+        order_by: "create_time asc".into(),
+        ..Default::default()
+    };
+    loop {
+        let answer = refunds.list_refunds(page.clone()).await.expect("a page");
+        let answer = answer.into_inner();
+        listed.extend(answer.refunds);
+        page.page_token = answer.next_page_token;
+        if page.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed, told);
+    page.filter = "merchant_reference=\"rma-1\"".into();
+    let answer = refunds
+        .list_refunds(page)
+        .await
+        .expect("a page")
+        .into_inner();
+    assert_eq!(answer.refunds, [told[2].clone()]);
+}
+
+async fn two_refunds_at_once_are_one(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let refunds = refunds_of(&switch).await;
+    const TIMES: usize = 200;
+    let mut taken = Vec::with_capacity(TIMES);
+    // In portions, so that no merchant's share of places is used up.
+    for _ in 0..TIMES / 20 {
+        let captures = join_all([(); 20].map(|()| {
+            let mut payments = payments.clone();
+            async move { captured(&mut payments, 10_000).await }
+        }))
+        .await;
+        let twice = captures.iter().flat_map(|payment| [payment, payment]);
+        let answers = join_all(twice.map(|payment| {
+            let mut refunds = refunds.clone();
+            async move { try_refund(&mut refunds, refund_of(payment, 6_000)).await }
+        }))
+        .await;
+        taken.extend(
+            captures
+                .into_iter()
+                .zip(answers.chunks(2).map(<[_]>::to_vec)),
+        );
+    }
+    let exceeds = Refused {
+        preconditions: vec!["payment".into()],
+        ..Refused::not_sent(Code::FailedPrecondition, "AMOUNT_EXCEEDS_REFUNDABLE")
+    };
+    for (payment, two) in &taken {
+        let refunded: Vec<_> = two.iter().flatten().collect();
+        assert_eq!(refunded.len(), 1, "{two:?}");
+        assert_eq!(credited(&switch, &refunded[0].rrn), [6_000]);
+        let refused = two.iter().find_map(|one| one.as_ref().err());
+        assert_eq!(Refused::from(refused.expect("a refusal")), exceeds);
+        let payment = found(&mut payments, &payment.payment_id).await;
+        assert_eq!(minor(&payment.refunded_amount), 6_000);
+    }
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        counters.received("0200"),
+        u64::try_from(TIMES).expect("a count")
+    );
+    let sum = "SELECT CAST(SUM(refunded_minor) AS BIGINT) FROM captures".to_owned();
+    let expected = 6_000 * i64::try_from(TIMES).expect("a count");
+    assert_eq!(switch.database.number(sum).await, expected);
+}
+
+/// Its amount stays taken. An answer that comes later says what became of it.
+async fn a_refund_without_an_answer_waits_and_is_never_reversed(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut refunds = refunds_of(&switch).await;
+    let payment = captured(&mut payments, 10_000).await;
+    let dropped = What::DropResponse(bank::DropResponse { after_effect: true });
+    for (amount_minor, what) in [(4_000, dropped), (5_000, What::DelayMs(6_000))] {
+        let fault = bank::Fault {
+            host: "acquirer".into(),
+            mti: "0200".into(),
+            amount: Some(amount_minor),
+            times: 1,
+            what: Some(what),
+            ..Default::default()
+        };
+        inject(&switch, fault).await;
+    }
+    let request = refund_of(&payment, 4_000);
+    let lost = try_refund(&mut refunds, request.clone()).await;
+    let lost = lost.expect("a refund");
+    assert_eq!(lost.state(), RefundState::Sending);
+    let pending = lost.pending.as_ref().expect("why it is pending");
+    assert_eq!(pending.reason(), PendingReason::NoAnswerInTime);
+    assert!(!pending.reversal_owed);
+    let again = try_refund(&mut refunds, request).await.expect("the answer");
+    assert_eq!(again, lost);
+    let late = try_refund(&mut refunds, refund_of(&payment, 5_000)).await;
+    let late = late.expect("a refund");
+    assert_eq!(late.state(), RefundState::Sending);
+    let refused = try_refund(&mut refunds, refund_of(&payment, 2_000)).await;
+    let refused = refused.expect_err("nine of ten may be given back");
+    assert_eq!(
+        error_reason(&refused).as_deref(),
+        Some("AMOUNT_EXCEEDS_REFUNDABLE")
+    );
+    eventually("the late answer", async || {
+        let get = pb::GetRefundRequest {
+            refund_id: late.refund_id.clone(),
+        };
+        let got = refunds.get_refund(get).await.expect("the refund");
+        let got = got.into_inner().refund.expect("a refund");
+        (got.state() == RefundState::Refunded).then_some(())
+    })
+    .await;
+    let payment = found(&mut payments, &payment.payment_id).await;
+    assert_eq!(minor(&payment.refunded_amount), 9_000);
+    assert_eq!(minor(&payment.pending_refund_amount), 4_000);
+    assert_eq!(minor(&payment.refundable_amount), 1_000);
+    assert_eq!(credited(&switch, &lost.rrn), [4_000]);
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        (counters.received("0200"), counters.received("0420")),
+        (2, 0)
+    );
+}
+
+async fn what_can_not_be_refunded_is_refused(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut refunds = refunds_of(&switch).await;
+    let held = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    let whole = captured(&mut payments, 10_000).await;
+    let foreign = pb::CreateRefundRequest {
+        amount: Some(pb::Money {
+            amount_minor: 1_000,
+            currency: "USD".into(),
+        }),
+        ..refund_of(&whole, None)
+    };
+    let another = pb::CreateRefundRequest {
+        capture_id: "cap_06e9x3w8k1z7h4n2m5q0r8t6va".into(),
+        ..refund_of(&whole, None)
+    };
+    for (request, reason) in [
+        (refund_of(&held, None), "PAYMENT_STATE"),
+        (refund_of(&whole, 10_001), "AMOUNT_EXCEEDS_REFUNDABLE"),
+        (foreign, "CURRENCY_MISMATCH"),
+        (another, "CAPTURE_NOT_FOUND"),
+        (refund_of(&whole, 0), "INVALID_REQUEST"),
+    ] {
+        let refused = try_refund(&mut refunds, request).await;
+        let refused = refused.expect_err("a refusal");
+        assert_eq!(error_reason(&refused).as_deref(), Some(reason));
+    }
+    // What the bank declines can be refunded again.
+    let fault = bank::Fault {
+        host: "acquirer".into(),
+        mti: "0200".into(),
+        times: 1,
+        what: Some(What::Change(bank::Change {
+            de: 39,
+            value: "57".into(),
+        })),
+        ..Default::default()
+    };
+    inject(&switch, fault).await;
+    let declined = try_refund(&mut refunds, refund_of(&whole, None)).await;
+    let declined = declined.expect("a refund");
+    assert_eq!(declined.state(), RefundState::Declined);
+    let decline = declined.decline.expect("why");
+    assert_eq!(decline.reason(), DeclineReason::NotPermitted);
+    let payment = found(&mut payments, &whole.payment_id).await;
+    assert_eq!(minor(&payment.refunded_amount), 0);
+    assert_eq!(minor(&payment.refundable_amount), 10_000);
+
+    // A refund never overtakes its capture.
+    switch.banks.stop_host("acquirer").await.expect("stopped");
+    let (_, told) = capture(&mut payments, of(&held, 4_000)).await;
+    let refused = try_refund(&mut refunds, refund_of(&held, 4_000)).await;
+    let refused = refused.expect_err("its capture is on its way");
+    let expected = Refused {
+        retry: true,
+        ..Refused::not_sent(Code::Aborted, "OPERATION_IN_PROGRESS")
+    };
+    assert_eq!(Refused::from(&refused), expected);
+    switch.banks.start_host("acquirer").await.expect("started");
+    ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+    let refund = eventually("the bank's line", async || {
+        let refund = try_refund(&mut refunds, refund_of(&held, 4_000)).await;
+        let refund = refund.expect("a refund");
+        (refund.state() == RefundState::Refunded).then_some(refund)
+    })
+    .await;
+    assert_eq!(credited(&switch, &refund.rrn), [4_000]);
+}

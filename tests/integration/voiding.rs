@@ -1,0 +1,183 @@
+//! Voids: the hold is given back, once, and never under a capture.
+
+use bank_sim::control::pb as bank;
+use bank_sim::control::pb::fault::What;
+use bank_sim::issuer::Standing;
+use futures_util::future::join_all;
+use payswitch::grpc::client::error_reason;
+use payswitch::merchant_api::pb;
+use pb::{CaptureState, OperationKind, PaymentAction, PaymentState as State};
+use tonic::Status;
+
+use crate::capturing::{actions, booked, capture, ended, of, try_capture};
+use crate::database::Engine;
+use crate::harness::{
+    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
+};
+use crate::unknown_outcomes::found;
+
+on_both_engines!(
+    a_void_gives_the_hold_back,
+    a_void_is_repeated_until_the_bank_acknowledges_it,
+    a_void_that_the_bank_refuses_leaves_the_hold,
+    a_payment_is_voided_or_captured_and_never_both,
+);
+
+fn void_of(payment: &pb::Payment) -> pb::VoidPaymentRequest {
+    pb::VoidPaymentRequest {
+        request_id: format!("void-{}", unique()),
+        payment_id: payment.payment_id.clone(),
+    }
+}
+
+async fn try_void(
+    payments: &mut Payments,
+    request: pb::VoidPaymentRequest,
+) -> Result<(pb::Payment, pb::Operation), Status> {
+    let answer = payments.void_payment(request).await?.into_inner();
+    Ok((
+        answer.payment.expect("a payment"),
+        answer.void.expect("the void"),
+    ))
+}
+
+async fn became(payments: &mut Payments, payment_id: &str, state: State) -> pb::Payment {
+    eventually("the end of the void", async || {
+        let payment = found(payments, payment_id).await;
+        if payment.state() == State::Voiding {
+            return None;
+        }
+        assert_eq!(payment.state(), state, "{payment:?}");
+        Some(payment)
+    })
+    .await
+}
+
+async fn a_void_gives_the_hold_back(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    assert!(actions(&payment).contains(&PaymentAction::Void));
+    let request = void_of(&payment);
+    let (told, void) = try_void(&mut payments, request.clone())
+        .await
+        .expect("a void");
+    assert_eq!(told.state(), State::Voiding);
+    assert_eq!(actions(&told), []);
+    assert_eq!(void.kind(), OperationKind::Void);
+    let voided = became(&mut payments, &payment.payment_id, State::Voided).await;
+    assert_eq!(actions(&voided), []);
+    assert_eq!(booked(&switch, &payment), (vec![], Standing::Reversed));
+    let kept = "SELECT COUNT(*) FROM payments WHERE custody IS NOT NULL".to_owned();
+    assert_eq!(switch.database.number(kept).await, 0);
+
+    let (again, same) = try_void(&mut payments, request).await.expect("the answer");
+    assert_eq!(
+        (again.state(), same.operation_id),
+        (State::Voiding, void.operation_id)
+    );
+    let refused = try_void(&mut payments, void_of(&payment)).await;
+    let refused = refused.expect_err("it is voided");
+    assert_eq!(error_reason(&refused).as_deref(), Some("PAYMENT_STATE"));
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        (counters.received("0420"), counters.received("0421")),
+        (1, 0)
+    );
+}
+
+async fn a_void_is_repeated_until_the_bank_acknowledges_it(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    let fault = bank::Fault {
+        host: "acquirer".into(),
+        mti: "0420".into(),
+        times: 1,
+        what: Some(What::DropResponse(bank::DropResponse {
+            after_effect: true,
+        })),
+        ..Default::default()
+    };
+    inject(&switch, fault).await;
+    try_void(&mut payments, void_of(&payment))
+        .await
+        .expect("a void");
+    became(&mut payments, &payment.payment_id, State::Voided).await;
+    assert_eq!(booked(&switch, &payment), (vec![], Standing::Reversed));
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        (counters.received("0420"), counters.received("0421")),
+        (1, 1)
+    );
+}
+
+async fn a_void_that_the_bank_refuses_leaves_the_hold(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    let fault = bank::Fault {
+        host: "acquirer".into(),
+        mti: "0420".into(),
+        times: 1,
+        what: Some(What::Change(bank::Change {
+            de: 39,
+            value: "57".into(),
+        })),
+        ..Default::default()
+    };
+    inject(&switch, fault).await;
+    try_void(&mut payments, void_of(&payment))
+        .await
+        .expect("a void");
+    let held = became(&mut payments, &payment.payment_id, State::Authorized).await;
+    assert!(actions(&held).contains(&PaymentAction::Capture));
+}
+
+/// One after the other, and at once.
+async fn a_payment_is_voided_or_captured_and_never_both(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    for part in [7_000, 2_000] {
+        let (_, part) = capture(&mut payments, of(&payment, part)).await;
+        ended(&mut payments, &part.capture_id, CaptureState::Captured).await;
+    }
+    let refused = try_void(&mut payments, void_of(&payment)).await;
+    let refused = refused.expect_err("it is captured");
+    assert_eq!(error_reason(&refused).as_deref(), Some("PAYMENT_STATE"));
+    assert!(refused.message().contains("refund"), "{refused:?}");
+    let remaining_minor = 1_000;
+    let held = Standing::Held { remaining_minor };
+    assert_eq!(booked(&switch, &payment), (vec![2_000, 7_000], held));
+
+    let requests = [(); 30].map(|()| pay_with("pm_test_visa_2", 10_000, "EUR"));
+    let held = join_all(requests.map(|request| {
+        let mut payments = payments.clone();
+        async move { authorize(&mut payments, request).await }
+    }))
+    .await;
+    let both = join_all(held.iter().map(|payment| {
+        let (mut one, mut other) = (payments.clone(), payments.clone());
+        async move {
+            tokio::join!(
+                try_void(&mut one, void_of(payment)),
+                try_capture(&mut other, of(payment, 10_000)),
+            )
+        }
+    }))
+    .await;
+    for (payment, (voided, captured)) in held.iter().zip(both) {
+        assert_ne!(voided.is_ok(), captured.is_ok(), "{voided:?} {captured:?}");
+        match captured {
+            Ok((_, told)) => {
+                ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+                assert_eq!(booked(&switch, payment), (vec![10_000], Standing::Posted));
+            }
+            Err(_) => {
+                became(&mut payments, &payment.payment_id, State::Voided).await;
+                assert_eq!(booked(&switch, payment), (vec![], Standing::Reversed));
+            }
+        }
+    }
+}
