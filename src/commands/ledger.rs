@@ -274,6 +274,15 @@ fn kind(finding: &pb::LedgerFinding) -> &'static str {
     short(finding.kind().as_str_name(), "LEDGER_FINDING_KIND_")
 }
 
+fn positions(finding: &pb::LedgerFinding) -> String {
+    let (first, last) = (finding.first_position, finding.last_position);
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first} to {last}")
+    }
+}
+
 fn show_verified(
     findings: &[pb::LedgerFinding],
     end: &pb::LedgerEnd,
@@ -289,7 +298,7 @@ fn show_verified(
                 kind(it),
                 &seal.map(|seal| seal.to_string()).unwrap_or_default(),
                 &moment(it.seal_time)?,
-                &format!("{} to {}", it.first_position, it.last_position),
+                &positions(it),
                 &it.text,
             ]);
         }

@@ -168,8 +168,8 @@ impl LedgerSealer {
         if tree.root() != sealed.root {
             let text = match found - sealed.journals {
                 0 => "as many journals as were sealed, and at least one is another".to_owned(),
-                more @ 1.. => format!("{more} journals more than were sealed"),
-                fewer => format!("{} journals fewer than were sealed", -fewer),
+                more @ 1.. => format!("journals: {more} more than were sealed"),
+                fewer => format!("journals: {} fewer than were sealed", -fewer),
             };
             done.found(FindingKind::JournalsDiffer, Some(&seal), range, text);
             self.verify_payments(range, Some(&seal), done).await?;
