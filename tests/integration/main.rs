@@ -36,6 +36,7 @@ mod flooding;
 mod idempotency;
 mod killing;
 mod leaving_callers;
+mod ledger;
 mod memory;
 mod nps;
 mod operators;

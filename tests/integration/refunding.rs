@@ -28,14 +28,14 @@ on_both_engines!(
     what_can_not_be_refunded_is_refused,
 );
 
-type Refunds = RefundServiceClient<InterceptedService<Channel, ApiKey>>;
+pub(crate) type Refunds = RefundServiceClient<InterceptedService<Channel, ApiKey>>;
 
-async fn refunds_of(switch: &Switch) -> Refunds {
+pub(crate) async fn refunds_of(switch: &Switch) -> Refunds {
     let key = ApiKey::new(&switch.api_key).expect("an API key for a header");
     RefundServiceClient::new(key.on(switch.connect(None).await))
 }
 
-fn refund_of(
+pub(crate) fn refund_of(
     payment: &pb::Payment,
     amount_minor: impl Into<Option<i64>>,
 ) -> pb::CreateRefundRequest {
@@ -51,7 +51,7 @@ fn refund_of(
     }
 }
 
-async fn try_refund(
+pub(crate) async fn try_refund(
     refunds: &mut Refunds,
     request: pb::CreateRefundRequest,
 ) -> Result<pb::Refund, Status> {
