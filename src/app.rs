@@ -162,6 +162,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         custody: Arc::clone(&custody),
         flows: FlowTable::default()
             .with(&authorization)
+            .with_kind(OperationKind::Sale, &authorization)
             .with(&capture)
             .with_owed(OperationKind::Capture, capture.clone())
             .with(&void)

@@ -91,6 +91,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         admin_port: arguments.admin_port,
         database_url: arguments.database_url.clone(),
         codec_program: None,
+        acquirer_profile: None,
     };
     let mut stop = StopSignal::listen()?;
     let ready_file = arguments.ready_file.clone();

@@ -1,4 +1,4 @@
-//! An authorization: the issuer holds an amount of the customer's for the merchant.
+//! An authorization: the issuer holds an amount of the customer's for the merchant; or a sale, which takes it at once.
 
 use std::sync::Arc;
 
@@ -9,7 +9,10 @@ use crate::card::test_methods::TestPaymentMethods;
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::flow::{Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
+use crate::hosts::routing::RouteError;
+use crate::operations::flow::{
+    Decision, Flow, NewPayment, NewResource, Plan, PlannedPayment, Subject,
+};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
 use crate::payment::ids::{HostId, MerchantId, PaymentId};
@@ -44,6 +47,8 @@ pub struct Authorize {
     pub terminal_id: Option<String>,
     /// Where the card comes from.
     pub payment_method: PaymentMethod,
+    /// Whether the amount is taken at once, by the same message.
+    pub is_sale: bool,
 }
 
 /// Why nothing is authorized. Nothing was recorded or sent.
@@ -63,6 +68,12 @@ pub enum Refusal {
     MerchantInactive {
         /// Who asked.
         merchant_id: MerchantId,
+    },
+    /// The merchant's bank takes no sales.
+    #[error("host {host_id} takes no sales")]
+    NoSales {
+        /// The merchant's host.
+        host_id: HostId,
     },
     /// The merchant's acquirer has no host profile.
     #[error("there is no host {host_id} for the payments of merchant {merchant_id}")]
@@ -128,6 +139,14 @@ impl Flow for Authorization {
     const KIND: OperationKind = OperationKind::Authorization;
     const METHOD: &'static str = "AuthorizePayment";
 
+    fn kind(&self, command: &Authorize) -> OperationKind {
+        if command.is_sale {
+            OperationKind::Sale
+        } else {
+            Self::KIND
+        }
+    }
+
     fn payment_id(&self, _command: &Authorize) -> Option<PaymentId> {
         None
     }
@@ -144,11 +163,16 @@ impl Flow for Authorization {
         if !merchant.active {
             return Err(Refusal::MerchantInactive { merchant_id });
         }
-        let no_route = |_| Refusal::NoRoute {
-            merchant_id,
-            host_id: merchant.acquirer,
+        let host_id = merchant.acquirer;
+        let no_route = |error| match error {
+            RouteError::NoMessage { .. } if command.is_sale => Refusal::NoSales { host_id },
+            _ => Refusal::NoRoute {
+                merchant_id,
+                host_id,
+            },
         };
-        let route = self.hosts.route(merchant, Self::KIND).map_err(no_route)?;
+        let route = self.hosts.route(merchant, self.kind(command));
+        let route = route.map_err(no_route)?;
         let terminal_id = command.terminal_id.as_ref();
         Ok(Plan {
             travel: Travel::Once,
@@ -168,7 +192,10 @@ impl Flow for Authorization {
             reason: None,
             card: Some(card),
             envelope,
-            resource: None,
+            resource: command.is_sale.then_some(NewResource::Capture {
+                is_final: true,
+                merchant_reference: None,
+            }),
         })
     }
 
@@ -181,18 +208,26 @@ impl Flow for Authorization {
 /// reversal.
 fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     let none = Amounts::ZERO;
+    let amount_minor = subject.operation.amount.amount_minor();
     match exchange {
         Exchange::Approved { approval, .. } => Decision {
             operation: vec![
                 OperationEvent::Sent,
                 OperationEvent::Approved(approval.clone()),
             ],
-            payment: PaymentEvent::Approved {
-                approval: approval.clone(),
-                expires_at: subject.now.plus_days(subject.hold_days),
+            payment: match subject.operation.kind {
+                OperationKind::Sale => PaymentEvent::Sold(approval.clone()),
+                _ => PaymentEvent::Approved {
+                    approval: approval.clone(),
+                    expires_at: subject.now.plus_days(subject.hold_days),
+                },
             },
             change: Amounts {
-                authorized_minor: subject.operation.amount.amount_minor(),
+                authorized_minor: amount_minor,
+                captured_minor: match subject.operation.kind {
+                    OperationKind::Sale => amount_minor,
+                    _ => 0,
+                },
                 ..none
             },
             reversal: None,

@@ -58,6 +58,11 @@ impl Flow for Capture {
     ) -> Result<Plan, LaterRefusal> {
         let way = way_of(&found, Self::KIND)?;
         let payment = found.payment;
+        if way.only_one && payment.amounts.captured_minor > 0 {
+            let (host_id, kind) = (payment.authorization.host_id, Self::KIND);
+            let why = Why::OnlyOne { host_id, kind };
+            return Err(LaterRefusal::of(&payment, why));
+        }
         let left_minor = capturable_minor(&payment, now)?;
         let too_much = Why::ExceedsCapturable { left_minor };
         let amount = amount_of(&payment, command.amount, left_minor, too_much)?;
@@ -255,7 +260,11 @@ mod tests {
                 };
                 let found = Found {
                     payment: Box::new(payment()),
-                    way: Some(Way { travel, mti: None }),
+                    way: Some(Way {
+                        travel,
+                        mti: None,
+                        only_one: false,
+                    }),
                     captures: Vec::new(),
                 };
                 let plan = match Capture.plan(&samples::merchant(), &command, found, now) {
@@ -291,7 +300,11 @@ mod tests {
             };
             let found = Found {
                 payment: Box::new(payment),
-                way: way.map(|travel| Way { travel, mti: None }),
+                way: way.map(|travel| Way {
+                    travel,
+                    mti: None,
+                    only_one: false,
+                }),
                 captures: Vec::new(),
             };
             let refused = Capture.plan(&samples::merchant(), &command, found, NOW);

@@ -328,6 +328,7 @@ mod tests {
                 way: Some(Way {
                     travel: Travel::Once,
                     mti: None,
+                    only_one: false,
                 }),
                 captures: captures(),
             };

@@ -196,7 +196,11 @@ mod tests {
                 payment_id: payment.id,
             };
             let found = Found {
-                way: Some(Way { travel, mti: None }),
+                way: Some(Way {
+                    travel,
+                    mti: None,
+                    only_one: false,
+                }),
                 payment: Box::new(payment),
                 captures: Vec::new(),
             };

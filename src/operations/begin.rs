@@ -213,6 +213,7 @@ impl Operations {
         call: &Call,
         command: &F::Command,
     ) -> Result<Begun, OperationError<F::Refusal>> {
+        let kind = flow.kind(command);
         for _ in 0..INTENT_ATTEMPTS {
             let now = self.clock.now();
             let basis = self.basis(flow, payment_id, call, command).await?;
@@ -228,7 +229,7 @@ impl Operations {
                 }
             };
             let mut intent = match self
-                .intent::<F>(call, (payment_id, operation_id), plan, now)
+                .intent::<F>(call, (payment_id, operation_id, kind), plan, now)
                 .await?
             {
                 Some(intent) => intent,
@@ -286,7 +287,7 @@ impl Operations {
             _ => Vec::new(),
         };
         let found = found.map(|payment| Found {
-            way: self.way(payment.authorization.host_id, F::KIND),
+            way: self.way(payment.authorization.host_id, flow.kind(command)),
             payment: Box::new(payment),
             captures,
         });
@@ -297,6 +298,7 @@ impl Operations {
         let message = self.hosts.message(host_id, kind)?;
         let mapping = message.mapping.as_ref();
         Some(Way {
+            only_one: message.numbers.stan && message.numbers.rrn,
             travel: message.travel(),
             mti: mapping.and_then(|mapping| mapping.mti.to_string().parse().ok()),
         })
@@ -306,7 +308,7 @@ impl Operations {
     async fn intent<F: Flow>(
         &self,
         call: &Call,
-        (payment_id, operation_id): (PaymentId, OperationId),
+        (payment_id, operation_id, kind): (PaymentId, OperationId, OperationKind),
         plan: Plan,
         now: UnixMillis,
     ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
@@ -368,7 +370,7 @@ impl Operations {
         let mut operation = Box::new(Operation {
             id: operation_id,
             payment_id,
-            kind: F::KIND,
+            kind,
             state,
             original_id: plan.original_id,
             reason: plan.reason,
@@ -396,7 +398,7 @@ impl Operations {
             version: 1,
         });
         // A host may want an operation to go under the numbers of its original.
-        let message = self.hosts.message(operation.host_id, F::KIND);
+        let message = self.hosts.message(operation.host_id, kind);
         if let (Some(message), Some(original)) = (message, &original) {
             if message.numbers.stan {
                 operation.stan = original.stan;

@@ -38,6 +38,11 @@ pub trait Flow: Send + Sync + 'static {
     /// Whether it looks at the captures of its payment.
     const READS_CAPTURES: bool = false;
 
+    /// The kind of the operation that a command asks for: another one only of a flow that makes two.
+    fn kind(&self, _command: &Self::Command) -> OperationKind {
+        Self::KIND
+    }
+
     /// The recorded payment that the command is about; none where it makes a new one.
     fn payment_id(&self, command: &Self::Command) -> Option<PaymentId>;
 
@@ -100,6 +105,8 @@ pub struct Way {
     pub travel: Travel,
     /// The message type; none where no message travels.
     pub mti: Option<Mti>,
+    /// Whether the message has all numbers of its original, so that the host would take a second one for a repeat.
+    pub only_one: bool,
 }
 
 /// What a flow wants recorded and sent.
@@ -333,6 +340,14 @@ impl FlowTable {
     pub fn with<F: Flow>(mut self, flow: &Arc<F>) -> Self {
         let flow: Arc<dyn Decides> = Arc::<F>::clone(flow);
         self.requests.insert(F::KIND, flow);
+        self
+    }
+
+    /// The table where a flow makes operations of another kind, too.
+    #[must_use]
+    pub fn with_kind<F: Flow>(mut self, kind: OperationKind, flow: &Arc<F>) -> Self {
+        let flow: Arc<dyn Decides> = Arc::<F>::clone(flow);
+        self.requests.insert(kind, flow);
         self
     }
 

@@ -40,6 +40,14 @@ pub enum Why {
         /// What can be refunded of one capture, in minor units.
         left_minor: i64,
     },
+    /// The payment's host takes only one such operation of a payment.
+    #[error("host {host_id} takes only one {} of a payment", .kind.name().to_lowercase())]
+    OnlyOne {
+        /// The host.
+        host_id: HostId,
+        /// The operation.
+        kind: OperationKind,
+    },
     /// The payment has no such capture.
     #[error("the payment has no such capture")]
     NoCapture,

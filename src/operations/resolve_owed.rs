@@ -112,6 +112,9 @@ impl Operations {
             OwedResolution::Stands | OwedResolution::NeverHappened => resolved.clone(),
         };
         let payment = match resolution {
+            OwedResolution::Stands if entry.original.kind == OperationKind::Sale => {
+                PaymentEvent::Sold(self.approval_of(&entry).await?)
+            }
             OwedResolution::Stands => PaymentEvent::FoundToStand {
                 approval: self.approval_of(&entry).await?,
                 expires_at: entry
@@ -135,6 +138,10 @@ impl Operations {
             change: match resolution {
                 OwedResolution::Stands if entry.payment.state.owes() => Amounts {
                     authorized_minor: entry.original.amount.amount_minor(),
+                    captured_minor: match entry.original.kind {
+                        OperationKind::Sale => entry.original.amount.amount_minor(),
+                        _ => 0,
+                    },
                     ..Amounts::ZERO
                 },
                 _ => Amounts::ZERO,

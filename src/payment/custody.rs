@@ -51,9 +51,11 @@ impl CustodyTimes {
             }
             E::HoldExpired => self.late(at),
             // A message is on its way for days at most.
-            E::Captured | E::VoidStarted | E::ReversalStarted | E::ReversalOwedAgain => {
-                CustodyEnd::At(at.plus_days(self.refund_days))
-            }
+            E::Captured
+            | E::Sold(_)
+            | E::VoidStarted
+            | E::ReversalStarted
+            | E::ReversalOwedAgain => CustodyEnd::At(at.plus_days(self.refund_days)),
             E::ActionRequired { .. }
             | E::AuthorizationStarted
             | E::OutcomeUnknown(_)

@@ -49,7 +49,7 @@ impl EventKind {
             PaymentEvent::Declined(_) | PaymentEvent::DeclinedLate(_) => Self::PaymentDeclined,
             PaymentEvent::NotSent(_) => Self::PaymentFailed,
             PaymentEvent::CaptureStarted => Self::CapturePending,
-            PaymentEvent::Captured => Self::PaymentCaptured,
+            PaymentEvent::Captured | PaymentEvent::Sold(_) => Self::PaymentCaptured,
             PaymentEvent::CaptureRefused => Self::CaptureFailed,
             PaymentEvent::RefundStarted | PaymentEvent::Refunded | PaymentEvent::RefundRefused => {
                 Self::RefundUpdated

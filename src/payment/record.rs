@@ -82,6 +82,8 @@ pub struct Payment {
 pub struct Authorization {
     /// The operation.
     pub operation_id: OperationId,
+    /// An authorization, or a sale.
+    pub kind: OperationKind,
     /// The host it goes to.
     pub host_id: HostId,
     /// Its message type.
@@ -181,6 +183,7 @@ impl Operation {
     pub fn as_authorization(&self) -> Authorization {
         Authorization {
             operation_id: self.id,
+            kind: self.kind,
             host_id: self.host_id,
             mti: self.mti,
             stan: self.stan,

@@ -90,6 +90,8 @@ pub enum PaymentEvent {
         /// When the hold ends by itself.
         expires_at: UnixMillis,
     },
+    /// The bank approved a sale: the whole amount is authorized and captured.
+    Sold(Approval),
     /// The bank declined in time.
     Declined(Decline),
     /// Certainly no byte was sent.
@@ -208,7 +210,7 @@ impl PaymentEvent {
             Self::VoidRefused => &["VOIDING"],
             Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
             Self::DeclinedLate(_) | Self::ReversalStarted => &["AUTHORIZING"],
-            Self::FoundToStand { .. } => &["AUTHORIZING", "REVERSING"],
+            Self::FoundToStand { .. } | Self::Sold(_) => &["AUTHORIZING", "REVERSING"],
             Self::ReversalConfirmed => &["AUTHORIZING", "REVERSING", "REVERSED"],
             Self::ReversalOwedAgain => &["REVERSED"],
         }
@@ -221,6 +223,7 @@ impl PaymentEvent {
             Self::ActionRequired { .. } => "ActionRequired",
             Self::AuthorizationStarted => "AuthorizationStarted",
             Self::Approved { .. } => "Approved",
+            Self::Sold(_) => "Sold",
             Self::Declined(_) => "Declined",
             Self::NotSent(_) => "NotSent",
             Self::OutcomeUnknown(_) => "OutcomeUnknown",
@@ -286,6 +289,11 @@ pub fn apply(
         ) => S::Authorized {
             approval,
             expires_at,
+        },
+        // Of one whose outcome was not known an operator says so.
+        (S::Authorizing { .. } | S::Reversing { .. }, E::Sold(approval)) => S::Captured {
+            approval,
+            expires_at: None,
         },
         (S::Authorizing { pending: None }, E::Declined(decline)) => S::Declined { decline },
         (S::Authorizing { pending: None }, E::NotSent(reason)) => S::Failed { reason },
@@ -504,28 +512,29 @@ mod tests {
             E::RefundStarted,
             E::Refunded,
             E::RefundRefused,
+            E::Sold(approval()),
         ]
     }
 
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
     const TABLE: [&str; 15] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3
-        "r a . . . . . . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . . . . . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . . . . . . .", // Authorizing
-        ". . . . . . . . . . . . . D A R X . . . .", // Authorizing, pending
-        ". . . . . . A P P v V . E . . . . . . . .", // Authorized
-        ". . . . . . . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P P P . . . C . . . . . P P P", // PartiallyCaptured
-        ". . . . . . . . P . . . . . . . . . C C C", // Captured
-        ". . . . . . . . C . . . . . . . . . C C C", // Captured, the hold has ended
-        ". . . . . . . . . v V A . . . . . . . . .", // Voiding
-        ". . . . . . . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . A . X . . . .", // Reversing
-        ". . . . . . . . . . . . . . . . X X . . .", // Reversed
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold
+        "r a . . . . . . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . . . . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . . . . . . C", // Authorizing
+        ". . . . . . . . . . . . . D A R X . . . . C", // Authorizing, pending
+        ". . . . . . A P P v V . E . . . . . . . . .", // Authorized
+        ". . . . . . . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P P P . . . C . . . . . P P P .", // PartiallyCaptured
+        ". . . . . . . . P . . . . . . . . . C C C .", // Captured
+        ". . . . . . . . C . . . . . . . . . C C C .", // Captured, the hold has ended
+        ". . . . . . . . . v V A . . . . . . . . . .", // Voiding
+        ". . . . . . . . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . A . X . . . . C", // Reversing
+        ". . . . . . . . . . . . . . . . X X . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {

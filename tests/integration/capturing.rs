@@ -85,7 +85,7 @@ pub(crate) async fn ended(
     .await
 }
 
-fn minor(amount: &Option<pb::Money>) -> i64 {
+pub(crate) fn minor(amount: &Option<pb::Money>) -> i64 {
     amount.as_ref().expect("an amount").amount_minor
 }
 

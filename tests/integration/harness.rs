@@ -150,6 +150,11 @@ pub(crate) struct Switch {
 impl Switch {
     /// Starts everything, with an empty database.
     pub(crate) async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, None).await
+    }
+
+    /// The same, where the gateway has another profile of the acquirer.
+    pub(crate) async fn start_with(engine: Engine, acquirer_profile: Option<String>) -> Self {
         let folder = TempFolder::new("switch");
         let database = Database::fresh(engine, folder.path()).await;
         let options = StandOptions {
@@ -158,6 +163,7 @@ impl Switch {
             admin_port: 0,
             database_url: Some(database.url()),
             codec_program: Some(env!("CARGO_BIN_EXE_payswitch").into()),
+            acquirer_profile,
         };
         let stand = Stand::start(&options).await.expect("a stand starts");
         Self {

@@ -9,15 +9,21 @@ use bank_sim::message_log::MessageQuery;
 use bank_sim::{BankSim, SimConfig};
 use iso8583::{Framing, Prefix};
 use payswitch::grpc::client;
+use payswitch::grpc::client::error_reason;
+use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
-use pb::PaymentState as State;
+use pb::refund_service_client::RefundServiceClient;
+use pb::{CaptureState, PaymentState as State, RefundState};
 use serde_json::Value;
 
+use crate::capturing::{capture, ended, of, try_capture};
 use crate::database::{Database, Engine};
 use crate::demo::Process;
 use crate::harness::{TempFolder, authorize, eventually, pay_with, run, with_key};
 use crate::killing::{program, succeed};
+use crate::refunding::{get_refund, refund_of, try_refund};
 use crate::unknown_outcomes::reversed;
+use crate::voiding::{became, try_void, void_of};
 
 #[test]
 fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversal() {
@@ -103,7 +109,8 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
         let address = ready["merchant_api"].as_str().expect("an address");
         let ca = std::fs::read(path.join("certs/dev/gateway-ca.pem")).expect("the root");
         let channel = client::connect(address.parse().expect("HOST:PORT"), "localhost", &ca, None);
-        let mut payments = with_key(channel.await.expect("a connection"), &api_key);
+        let channel = channel.await.expect("a connection");
+        let mut payments = with_key(channel.clone(), &api_key);
 
         let approved = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
         assert_eq!(approved.state(), State::Authorized, "{approved:?}");
@@ -133,5 +140,44 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
         assert_eq!(element(1, 39).as_deref(), Some("68"));
         assert_eq!(element(2, 39).as_deref(), Some("00"));
         assert_eq!(element(2, 44), None);
+
+        // A void, a capture, of which there is one, and a refund.
+        let voided = authorize(&mut payments, pay_with("pm_test_visa", 1_000, "EUR")).await;
+        try_void(&mut payments, void_of(&voided))
+            .await
+            .expect("a void");
+        became(&mut payments, &voided.payment_id, State::Voided).await;
+        let (_, captured) = capture(&mut payments, of(&approved, 1_000)).await;
+        ended(&mut payments, &captured.capture_id, CaptureState::Captured).await;
+        let second = try_capture(&mut payments, of(&approved, None)).await;
+        let second = second.expect_err("there is one");
+        assert_eq!(
+            error_reason(&second).as_deref(),
+            Some("NOT_SUPPORTED_BY_HOST")
+        );
+        let key = ApiKey::new(&api_key).expect("an API key for a header");
+        let mut refunds = RefundServiceClient::new(key.on(channel));
+        let refund = try_refund(&mut refunds, refund_of(&approved, 400)).await;
+        let refund = refund.expect("a refund");
+        eventually("the acknowledgement", async || {
+            let refund = get_refund(&mut refunds, &refund.refund_id).await;
+            (refund.state() == RefundState::Refunded).then_some(())
+        })
+        .await;
+        let books = bank.books("issuer-a").expect("books");
+        let seen = |rrn: &str| {
+            let seen = books
+                .by_rrn(rrn)
+                .map(|seen| (seen.standing, seen.posted_minor));
+            seen.collect::<Vec<_>>()
+        };
+        assert_eq!(seen(voided.rrn()), [(Standing::Reversed, 0)]);
+        let remaining_minor = 250;
+        let held = Standing::Held { remaining_minor };
+        assert_eq!(
+            seen(approved.rrn()),
+            [(held, 1_000), (Standing::Posted, 1_000)]
+        );
+        assert_eq!(seen(&refund.rrn), [(Standing::Posted, -400)]);
     });
 }

@@ -13,7 +13,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::capturing::{actions, capture, ended, of};
+use crate::capturing::{actions, capture, ended, minor, of};
 use crate::database::Engine;
 use crate::harness::{
     Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
@@ -68,8 +68,12 @@ async fn captured(payments: &mut Payments, amount_minor: i64) -> pb::Payment {
     found(payments, &payment.payment_id).await
 }
 
-fn minor(amount: &Option<pb::Money>) -> i64 {
-    amount.as_ref().expect("an amount").amount_minor
+pub(crate) async fn get_refund(refunds: &mut Refunds, refund_id: &str) -> pb::Refund {
+    let request = pb::GetRefundRequest {
+        refund_id: refund_id.to_owned(),
+    };
+    let answer = refunds.get_refund(request).await.expect("the refund");
+    answer.into_inner().refund.expect("a refund")
 }
 
 /// What the issuer has credited under an RRN.
@@ -123,15 +127,7 @@ async fn refunds_add_up_to_the_capture_and_no_further(engine: Engine) {
     let counters = switch.banks.counters("acquirer").expect("the acquirer");
     assert_eq!(counters.received("0200"), 4);
 
-    let get = pb::GetRefundRequest {
-        refund_id: told[1].refund_id.clone(),
-    };
-    let got = refunds
-        .get_refund(get)
-        .await
-        .expect("the refund")
-        .into_inner();
-    assert_eq!(got.refund.as_ref(), Some(&told[1]));
+    assert_eq!(get_refund(&mut refunds, &told[1].refund_id).await, told[1]);
     let mut listed = Vec::new();
     let mut page = pb::ListRefundsRequest {
         page_size: 3,
@@ -243,12 +239,8 @@ async fn a_refund_without_an_answer_waits_and_is_never_reversed(engine: Engine) 
         Some("AMOUNT_EXCEEDS_REFUNDABLE")
     );
     eventually("the late answer", async || {
-        let get = pb::GetRefundRequest {
-            refund_id: late.refund_id.clone(),
-        };
-        let got = refunds.get_refund(get).await.expect("the refund");
-        let got = got.into_inner().refund.expect("a refund");
-        (got.state() == RefundState::Refunded).then_some(())
+        let refund = get_refund(&mut refunds, &late.refund_id).await;
+        (refund.state() == RefundState::Refunded).then_some(())
     })
     .await;
     let payment = found(&mut payments, &payment.payment_id).await;

@@ -23,14 +23,14 @@ on_both_engines!(
     a_payment_is_voided_or_captured_and_never_both,
 );
 
-fn void_of(payment: &pb::Payment) -> pb::VoidPaymentRequest {
+pub(crate) fn void_of(payment: &pb::Payment) -> pb::VoidPaymentRequest {
     pb::VoidPaymentRequest {
         request_id: format!("void-{}", unique()),
         payment_id: payment.payment_id.clone(),
     }
 }
 
-async fn try_void(
+pub(crate) async fn try_void(
     payments: &mut Payments,
     request: pb::VoidPaymentRequest,
 ) -> Result<(pb::Payment, pb::Operation), Status> {
@@ -41,7 +41,7 @@ async fn try_void(
     ))
 }
 
-async fn became(payments: &mut Payments, payment_id: &str, state: State) -> pb::Payment {
+pub(crate) async fn became(payments: &mut Payments, payment_id: &str, state: State) -> pb::Payment {
     eventually("the end of the void", async || {
         let payment = found(payments, payment_id).await;
         if payment.state() == State::Voiding {

@@ -149,8 +149,12 @@ impl Acquirer {
         let pan = pan(request).map_err(format_error)?;
         let own = ExchangeKey::of(request, kind).map_err(format_error)?;
         let original = match kind {
-            MessageKind::Authorization | MessageKind::Financial => None,
-            MessageKind::FinancialAdvice if !ExchangeKey::has_original(request) => None,
+            MessageKind::Authorization => None,
+            MessageKind::Financial | MessageKind::FinancialAdvice
+                if !ExchangeKey::has_original(request) =>
+            {
+                None
+            }
             _ => Some(ExchangeKey::of_original(request).map_err(format_error)?),
         };
         let link = self.route(pan).ok_or(Refused(ResponseCode::INVALID_CARD))?;

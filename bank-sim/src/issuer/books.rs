@@ -209,9 +209,7 @@ impl Books {
             return Err(ResponseCode::DO_NOT_HONOUR);
         }
         let index = card.ok_or(ResponseCode::INVALID_CARD)?;
-        if let (MessageKind::FinancialAdvice, Some(original)) =
-            (request.key.kind, &request.original)
-        {
+        if let (PaymentKind::Debit, Some(original)) = (request.kind, &request.original) {
             return self.complete(request, original, index);
         }
         let account = self.check_card(request, index, now)?;

@@ -98,7 +98,7 @@ impl Issuer {
 
     /// Decides about a financial message of a line that is signed on.
     pub(crate) fn decide(&self, message: &BankMessage) -> Decided {
-        let decided = match MessageKind::of(message.mti()) {
+        let decided = match MessageKind::at(message.mti(), self.rules) {
             Some(MessageKind::Reversal) => self.reverse(message),
             Some(kind) => self.decide_card(message, kind),
             None => {

@@ -7,6 +7,9 @@ use iso8583::{
 
 use crate::{config::HostRules, message::BankMessage};
 
+/// DE 3 at NPS of what completes a pre-authorization.
+const PRE_AUTHORIZED: [u8; 2] = *b"03";
+
 /// The kind of payment, from the first two digits of DE 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PaymentKind {
@@ -24,7 +27,7 @@ pub(crate) enum PaymentKind {
 pub enum MessageKind {
     /// 0100: hold funds.
     Authorization,
-    /// 0200: debit or credit at once.
+    /// 0200: debit or credit at once; a debit against a hold when DE 90 names one.
     Financial,
     /// 0220 and 0221: post, against a hold when DE 90 names one.
     FinancialAdvice,
@@ -33,6 +36,16 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
+    /// The kind of an MTI at a host with these rules: NPS posts by 0120.
+    pub(crate) fn at(mti: Mti, rules: HostRules) -> Option<Self> {
+        match (mti.class(), mti.function()) {
+            (Class::Authorization, Function::Advice) if rules == HostRules::Nps => {
+                Some(Self::FinancialAdvice)
+            }
+            _ => Self::of(mti),
+        }
+    }
+
     /// The kind of an MTI; `None` for one that these hosts do not support.
     pub(crate) fn of(mti: Mti) -> Option<Self> {
         Some(match (mti.class(), mti.function()) {
@@ -136,11 +149,12 @@ impl ExchangeKey {
         let transmitted = if message.is_of_1993() { 12..22 } else { 10..20 };
         let kind = str::from_utf8(part(0..4)?)
             .ok()
-            .and_then(|mti| MessageKind::of(mti.parse().ok()?))
+            // Only a host like NPS has a 0120 that can be named.
+            .and_then(|mti| MessageKind::at(mti.parse().ok()?, HostRules::Nps))
             .filter(|kind| *kind != MessageKind::Reversal);
         let kind = kind.ok_or(FormatError {
             de,
-            expected: "an original MTI of x100, x200 or x220",
+            expected: "an original MTI of x100, x120, x200 or x220",
         })?;
         Ok(Self {
             kind,
@@ -191,17 +205,23 @@ impl CardRequest {
     ) -> Result<Self, FormatError> {
         let processing_code: [u8; 6] = digits(message, 3)?;
         let [first, second, ..] = processing_code;
-        let original = match kind {
-            MessageKind::FinancialAdvice if ExchangeKey::has_original(message) => {
-                Some(ExchangeKey::of_original(message)?)
-            }
-            _ => None,
+        let key = ExchangeKey::by(message, kind, rules)?;
+        let completes = matches!(kind, MessageKind::Financial | MessageKind::FinancialAdvice);
+        let original = if completes && ExchangeKey::has_original(message) {
+            Some(ExchangeKey::of_original(message)?)
+        } else if rules == HostRules::Nps && [first, second] == PRE_AUTHORIZED {
+            // It has the numbers and the time of what it completes.
+            let kind = MessageKind::Authorization;
+            Some(ExchangeKey { kind, ..key })
+        } else {
+            None
         };
         Ok(Self {
-            key: ExchangeKey::by(message, kind, rules)?,
+            key,
             pan: pan(message)?.to_owned(),
             kind: match [first, second] {
                 [b'0', b'0' | b'1' | b'9'] => PaymentKind::Debit,
+                PRE_AUTHORIZED if rules == HostRules::Nps => PaymentKind::Debit,
                 [b'2', b'0'] => PaymentKind::Credit,
                 _ => PaymentKind::Other,
             },

@@ -72,6 +72,8 @@ pub struct StandOptions {
     pub database_url: Option<String>,
     /// The program whose child process speaks `iso8583_rs`; this one when not named.
     pub codec_program: Option<PathBuf>,
+    /// The profile of the acquirer, TOML; hosts/acquirer.toml where it is none.
+    pub acquirer_profile: Option<String>,
 }
 
 /// Simulated banks and a gateway, all running.
@@ -263,7 +265,7 @@ pub async fn start_gateway(
     let parts = Parts {
         master_key,
         sealing_keys,
-        profiles: vec![acquirer_profile(acquirer, &pki.acquirer)?],
+        profiles: vec![acquirer_profile(options, acquirer, &pki.acquirer)?],
         host_key_loader: None,
         merchant_api_tls: tls::server_config(
             pki.gateway.certificate_pem().as_bytes(),
@@ -314,9 +316,14 @@ fn config(data: &Path, options: &StandOptions) -> Config {
     config
 }
 
-fn acquirer_profile(address: SocketAddr, pki: &HostPki) -> Result<HostProfile, CommandError> {
+fn acquirer_profile(
+    options: &StandOptions,
+    address: SocketAddr,
+    pki: &HostPki,
+) -> Result<HostProfile, CommandError> {
     let file = Path::new("acquirer.toml");
-    let mut profile = load::parse(ACQUIRER_PROFILE, file, Path::new("."))?;
+    let text = options.acquirer_profile.as_deref();
+    let mut profile = load::parse(text.unwrap_or(ACQUIRER_PROFILE), file, Path::new("."))?;
     let memory = |text: &[u8]| PemSource::Memory(Zeroizing::new(text.to_vec()));
     profile.address = address.to_string();
     profile.tls.ca = memory(pki.root.certificate_pem().as_bytes());

@@ -51,8 +51,13 @@ pub(super) async fn call(
         .perform(call, command)
         .await
         .map_err(|failed| failure(&failed, environment, &merchant_id, refusal))?;
+    let payment = match concluded.operation.subject_id {
+        None => Some(views.new_payment(*concluded.payment)),
+        // A sale has a capture.
+        Some(_) => views.of(vec![*concluded.payment]).await?.pop(),
+    };
     let mut response = Response::new(pb::AuthorizePaymentResponse {
-        payment: Some(Box::new(views.new_payment(*concluded.payment))),
+        payment: payment.map(Box::new),
     });
     let bank = Duration::from_micros(concluded.bank_us);
     response.extensions_mut().insert(BankTime(bank));
@@ -77,7 +82,7 @@ fn read(
     let description = DESCRIPTION.read_optional(found, "description", request.description);
     let terminal_id = TERMINAL_ID.read_optional(found, "terminal_id", request.terminal_id);
     let payment_method = payment_method(found, request.payment_method);
-    let manual = captured_by_hand(found, request.capture_mode);
+    let is_sale = is_sale(found, request.capture_mode);
     let read = (|| {
         let call = Call {
             merchant,
@@ -91,21 +96,22 @@ fn read(
             customer_reference: customer_reference?,
             description: description?,
             terminal_id: terminal_id?,
-            payment_method: manual.and(payment_method)?,
+            payment_method: payment_method?,
+            is_sale: is_sale?,
         };
         Some((call, command))
     })();
     findings.finish(read)
 }
 
-/// This version captures nothing by itself.
-fn captured_by_hand(findings: &mut Findings, capture_mode: i32) -> Option<()> {
+/// Whether the amount is taken at once.
+fn is_sale(findings: &mut Findings, capture_mode: i32) -> Option<bool> {
     match pb::CaptureMode::try_from(capture_mode) {
-        Ok(pb::CaptureMode::Unspecified | pb::CaptureMode::Manual) => Some(()),
-        other => {
-            let expected = "CAPTURE_MODE_MANUAL, or nothing: no other is available in this version";
-            let got = other.map_or("a value that is none", |mode| mode.as_str_name());
-            findings.add("capture_mode", expected, got);
+        Ok(pb::CaptureMode::Unspecified | pb::CaptureMode::Manual) => Some(false),
+        Ok(pb::CaptureMode::Automatic) => Some(true),
+        Err(_) => {
+            let expected = "CAPTURE_MODE_MANUAL, CAPTURE_MODE_AUTOMATIC, or nothing";
+            findings.add("capture_mode", expected, "a value that is none");
             None
         }
     }
@@ -157,6 +163,11 @@ fn refusal(refused: &Refusal, environment: Environment, merchant_id: &MerchantId
             "this merchant may not take payments at present; this call sent nothing to a bank: keep \
              its request_id to repeat it",
         ),
+        Refusal::NoSales { .. } => {
+            let text = "this merchant's bank takes no sales: authorize, then capture; this call sent nothing to a bank";
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "NOT_SUPPORTED_BY_HOST", text)
+                .with_precondition("NOT_SUPPORTED_BY_HOST", "capture_mode", text)
+        }
         Refusal::NoRoute {
             merchant_id,
             host_id,

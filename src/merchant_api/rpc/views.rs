@@ -9,6 +9,7 @@ use crate::hosts::Hosts;
 use crate::merchant_api::pb;
 use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, payment, payments};
 use crate::payment::ids::PaymentId;
+use crate::payment::operation::OperationKind;
 use crate::payment::record::Payment;
 use crate::payment::state::PaymentState;
 use crate::store::Store;
@@ -44,13 +45,15 @@ impl PaymentViews {
 
     async fn beside(&self, found: &[Payment]) -> Result<Beside, StoreError> {
         let held = |payment: &&Payment| {
-            matches!(
-                payment.state,
-                PaymentState::Authorized { .. }
-                    | PaymentState::PartiallyCaptured { .. }
-                    | PaymentState::Captured { .. }
-                    | PaymentState::Expired
-            )
+            let is_sale = payment.authorization.kind == OperationKind::Sale;
+            is_sale
+                || matches!(
+                    payment.state,
+                    PaymentState::Authorized { .. }
+                        | PaymentState::PartiallyCaptured { .. }
+                        | PaymentState::Captured { .. }
+                        | PaymentState::Expired
+                )
         };
         let held: Vec<PaymentId> = found
             .iter()

@@ -16,6 +16,8 @@ pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) ->
         // A request is written to a line once at most.
         i32::from(was_sent(&operation.state))
     };
+    let has_message = operation.state != OperationState::Recorded;
+    let number = |text: String| if has_message { text } else { String::new() };
     let (state, response_code, approval_code) = show_state(operation.state);
     pb::Operation {
         operation_id: operation.id.to_string(),
@@ -34,9 +36,9 @@ pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) ->
             .map(|id| id.to_string())
             .unwrap_or_default(),
         host_id: operation.host_id.to_string(),
-        mti: operation.mti.to_string(),
-        stan: operation.stan.to_string(),
-        rrn: operation.rrn.to_string(),
+        mti: number(operation.mti.to_string()),
+        stan: number(operation.stan.to_string()),
+        rrn: number(operation.rrn.to_string()),
         response_code,
         approval_code,
         attempts,

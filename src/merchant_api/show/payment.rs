@@ -76,7 +76,11 @@ pub(crate) fn payment(
         pending_refund_amount: shown(amounts.refunded_pending_minor),
         refundable_amount: shown(amounts.refundable_minor()),
         disputed_amount: shown(amounts.disputed_minor),
-        capture_mode: pb::CaptureMode::Manual.into(),
+        capture_mode: match sent.kind {
+            OperationKind::Sale => pb::CaptureMode::Automatic,
+            _ => pb::CaptureMode::Manual,
+        }
+        .into(),
         allowed_actions,
         authorization: Some(pb::Authorization {
             operation_id: sent.operation_id.to_string(),

@@ -28,7 +28,7 @@ pub(crate) fn later_refusal(refusal: &LaterRefusal) -> Status {
             format!("give the amount in {}", refusal.currency),
         ),
         Why::HoldExpired => ("HOLD_EXPIRED", "authorize a new payment".to_owned()),
-        Why::NotSupported { .. } => (
+        Why::NotSupported { .. } | Why::OnlyOne { .. } => (
             "NOT_SUPPORTED_BY_HOST",
             "see allowed_actions of the payment".to_owned(),
         ),

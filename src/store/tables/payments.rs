@@ -26,7 +26,7 @@ pub(in crate::store) const SELECT_PAYMENTS: &str = "SELECT payments.id, payments
     payments.captured_minor, payments.captured_pending_minor, payments.refunded_minor, \
     payments.refunded_pending_minor, payments.disputed_minor, payments.state, \
     payments.created_at_ms, payments.updated_at_ms, payments.version, payments.state_detail, \
-    payments.detail, payments.fingerprint, payments.operation_id, operations.host_id, operations.mti, operations.stan, \
+    payments.detail, payments.fingerprint, payments.operation_id, operations.kind, operations.host_id, operations.mti, operations.stan, \
     operations.rrn, operations.transmitted_at_ms, operations.terminal_id \
     FROM payments JOIN operations ON operations.id = payments.operation_id";
 
@@ -302,6 +302,7 @@ pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
         fingerprint: columns.optional_text("fingerprint")?,
         authorization: Authorization {
             operation_id: columns.parsed("operation_id")?,
+            kind: columns.variant("kind")?,
             host_id: columns.parsed("host_id")?,
             mti: columns.parsed("mti")?,
             stan: columns.stan("stan")?,

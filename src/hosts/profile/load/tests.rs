@@ -268,6 +268,6 @@ fn a_folder_without_profiles_is_an_error() {
         load(Path::new("hosts/examples"), Path::new("."))
             .unwrap()
             .len(),
-        2
+        3
     );
 }
