@@ -24,6 +24,8 @@ const SEAL_EVERY: Duration = Duration::from_secs(60);
 const POSITIONS: i64 = 50_000;
 /// After this many positions the balances are summed again, so that no balance has many lines to sum.
 const CHECKPOINT_EVERY: i64 = 10_000;
+/// The most seals that are verified in one call.
+const SEALS_AT_ONCE: usize = 500;
 /// The positions that are read at once.
 pub(super) const POSITIONS_AT_ONCE: i64 = 1_000;
 
@@ -34,6 +36,8 @@ pub struct LedgerSealer {
     pub(super) key: SealKey,
     /// Where the seals are written outside the database.
     pub(super) file: Option<SealFile>,
+    /// The most seals that one call of [`verify`](Self::verify) looks at.
+    pub(super) seals_at_once: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -64,6 +68,7 @@ impl LedgerSealer {
             store,
             key,
             file,
+            seals_at_once: SEALS_AT_ONCE,
             clock,
         }
     }

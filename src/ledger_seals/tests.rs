@@ -190,6 +190,13 @@ async fn what_is_untouched_is_as_it_was_sealed(database: TestDatabase) {
     let ranges = lines.iter().map(|seal| (seal.sealed.from, seal.sealed.to));
     assert!(ranges.eq([(1, 3), (4, 8)]));
     assert_eq!(lines[1].sealed.previous, lines[0].hash());
+    // Part by part it is the same.
+    let mut in_parts = self::sealer(&store, &path);
+    in_parts.seals_at_once = 1;
+    let first = in_parts.verify(0).await.unwrap();
+    assert_eq!((first.seals, first.next, first.end), (1, Some(1), None));
+    assert_eq!(verify(&in_parts).await, verified);
+    assert_eq!(in_parts.verify(i64::MIN).await.unwrap(), first);
     // Nothing is sealed twice, and nothing that is not there.
     sealer.seal().await.unwrap();
     sealer.seal().await.unwrap();

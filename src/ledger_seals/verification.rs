@@ -14,8 +14,6 @@ use crate::store::records::{KeptSeal, MAX_PAGE_SIZE};
 
 /// One call looks at no further seal once it has looked at so many positions.
 const ENOUGH_POSITIONS: i64 = 20_000;
-/// The most seals of one call.
-const SEALS: usize = 500;
 /// The most findings of one call; what is more is only counted.
 const MAX_FINDINGS: usize = 1_000;
 
@@ -104,14 +102,13 @@ impl LedgerSealer {
     /// When the store or the file can't be read.
     pub async fn verify(&self, after: i64) -> Result<Verification, SealingError> {
         let mut done = Verification::default();
-        let before = match after {
-            0 => None,
-            after => self.store.seals_after(after - 1, 1).await?.pop(),
-        };
+        let after = after.max(0);
+        let before = self.store.seals_after(after.saturating_sub(1), 1).await?;
+        let before = before.into_iter().find(|kept| kept.number == after);
         let mut before = before.and_then(|kept| kept.line.parse::<Seal>().ok());
-        let kept = self.store.seals_after(after, SEALS).await?;
-        let is_last_page = kept.len() < SEALS;
-        let (mut expected, mut looked_at, count) = (after + 1, 0, kept.len());
+        let kept = self.store.seals_after(after, self.seals_at_once).await?;
+        let is_last_page = kept.len() < self.seals_at_once;
+        let (mut expected, mut looked_at, count) = (after.saturating_add(1), 0, kept.len());
         for (kept, seen) in kept.into_iter().zip(1_usize..) {
             if kept.number != expected {
                 let text = format!("seals {expected} to {} are missing", kept.number - 1);
