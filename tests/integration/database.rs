@@ -78,6 +78,25 @@ impl Database {
         number
     }
 
+    /// Every change of a payment has its one event, and no position is missing or taken twice.
+    pub(crate) async fn assert_events_are_whole(&self) {
+        let taken = "SELECT next - 1 FROM positions WHERE stream = 0";
+        let last = "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) FROM events";
+        let taken = self.number(taken.into()).await;
+        assert_eq!(self.number(last.into()).await, taken);
+        assert_eq!(self.count("events").await, taken);
+        let others = "SELECT CAST(COUNT(*) AS BIGINT) FROM payments LEFT JOIN \
+            (SELECT payment_id, COUNT(*) AS events, MAX(payment_sequence) AS last \
+                FROM events GROUP BY payment_id) AS told ON told.payment_id = payments.id \
+            WHERE COALESCE(told.events, 0) <> payments.version - 1 \
+                OR COALESCE(told.last, 1) <> payments.version";
+        assert_eq!(
+            self.number(others.into()).await,
+            0,
+            "payments with other events"
+        );
+    }
+
     /// How many rows the payments have left, in each table that they may leave some in.
     pub(crate) async fn rows_of_payments(&self) -> Vec<(&'static str, i64)> {
         let mut rows = Vec::new();

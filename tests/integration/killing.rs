@@ -18,7 +18,7 @@ use payswitch::fault_points::FaultPoint;
 use payswitch::grpc::client;
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
@@ -163,6 +163,8 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
     })
     .await;
     compare(&mut control, &all).await;
+    scene.database.assert_events_are_whole().await;
+    assert_eq!(scene.json(&["ledger", "verify"])["findings"], json!([]));
 }
 
 fn is_final(payment: &pb::Payment) -> bool {
@@ -462,10 +464,15 @@ impl Scene {
 
     /// Whether the operators' API lists nothing that is owed.
     fn owes_nothing(&self) -> bool {
-        let arguments = ["owed", "list", "--json", "--ready-file", "ready.json"];
-        let listed = succeed(&mut program(&self.folder, &self.database, &arguments));
-        let listed: Value = serde_json::from_str(&listed).expect("JSON");
+        let listed = self.json(&["owed", "list"]);
         listed["owed"].as_array().expect("a list").is_empty()
+    }
+
+    /// What a command of the operators prints.
+    fn json(&self, command: &[&str]) -> Value {
+        let arguments = [command, &["--json", "--ready-file", "ready.json"]].concat();
+        let printed = succeed(&mut program(&self.folder, &self.database, &arguments));
+        serde_json::from_str(&printed).expect("JSON")
     }
 }
 
