@@ -7,7 +7,7 @@ use crate::operations::flow::{
     Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
 use crate::operations::later::{LaterRefusal, Why, amount_of, way_of};
-use crate::payment::adjustment::{Adjustment, without_effect};
+use crate::payment::adjustment::{Adjustment, with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::UnknownReason;
@@ -137,6 +137,8 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         let without = without_effect(subject.operation);
         without.unwrap_or((PaymentEvent::CaptureRefused, Amounts::ZERO))
     };
+    let counts =
+        || with_effect(subject.operation).unwrap_or((PaymentEvent::Captured, Amounts::ZERO));
     let unknown = |reason| {
         let unknown = (PaymentEvent::CaptureStarted, Amounts::ZERO);
         let owes = subject.unknown == UnknownRule::Reverse;
@@ -145,13 +147,9 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     };
     let (operation, (payment, change), reversal) = match exchange {
         Exchange::Approved { approval, .. } => {
-            let confirmed = Amounts {
-                captured_pending_minor: -subject.operation.amount.amount_minor(),
-                ..Amounts::ZERO
-            };
             let approved = OperationEvent::Approved(approval.clone());
             let events = vec![OperationEvent::Sent, approved];
-            (events, (PaymentEvent::Captured, confirmed), None)
+            (events, counts(), None)
         }
         Exchange::Declined { decline, .. } => {
             let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];

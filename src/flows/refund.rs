@@ -7,7 +7,7 @@ use crate::operations::flow::{
     Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
 use crate::operations::later::{LaterRefusal, Why, amount_of, way_of};
-use crate::payment::adjustment::{Adjustment, without_effect};
+use crate::payment::adjustment::{Adjustment, with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::custody::CustodyEnd;
@@ -174,19 +174,17 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         let without = without_effect(subject.operation);
         without.unwrap_or((PaymentEvent::RefundRefused, Amounts::ZERO))
     };
+    let counts =
+        || with_effect(subject.operation).unwrap_or((PaymentEvent::Refunded, Amounts::ZERO));
     let unknown = |reason: UnknownReason| {
         let events = vec![OperationEvent::OutcomeUnknown(reason)];
         (events, (PaymentEvent::RefundStarted, Amounts::ZERO))
     };
     let (operation, (payment, change)) = match exchange {
         Exchange::Approved { approval, .. } => {
-            let confirmed = Amounts {
-                refunded_pending_minor: -subject.operation.amount.amount_minor(),
-                ..Amounts::ZERO
-            };
             let approved = OperationEvent::Approved(approval.clone());
             let events = vec![OperationEvent::Sent, approved];
-            (events, (PaymentEvent::Refunded, confirmed))
+            (events, counts())
         }
         Exchange::Declined { decline, .. } => {
             let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];

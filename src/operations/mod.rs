@@ -14,6 +14,7 @@
 //! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
 //!   has not taken yet.
 //! - `node_liveness`: which nodes are dead.
+//! - [`expiry`]: ends payments whose hold has ended by itself.
 //! - `recovery`: gives an end to what a dead node left.
 //! - `late_responses`: answers that came too late, and messages that match nothing.
 
@@ -23,6 +24,7 @@ mod begin;
 pub mod call;
 pub mod card_custody;
 pub mod conclude;
+pub mod expiry;
 pub mod flow;
 mod in_progress;
 mod kept_card;

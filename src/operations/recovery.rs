@@ -33,8 +33,10 @@ impl Operations {
             let liveness = &watching.node_liveness;
             liveness.watch(&watching.store, stopping).await;
         });
+        let mut looked_for_holds = None;
         loop {
             self.record_remembered().await;
+            looked_for_holds = self.expire_holds(looked_for_holds).await;
             if let Err(error) = self.recover().await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "Operations without an end could not be recovered");

@@ -2,7 +2,7 @@
 //! bank.
 
 use crate::hosts::message::meaning::Meaning;
-use crate::payment::adjustment::without_effect;
+use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::ids::OperationId;
@@ -163,8 +163,13 @@ impl Operations {
             return Err(OwedRefusal::InFlight);
         }
         let stands = resolution == OwedResolution::Stands;
-        let without = without_effect(&before).filter(|_| !stands);
-        let (payment, change) = without.unzip();
+        let effect = match (stands, &before.state) {
+            (false, _) => without_effect(&before),
+            (true, OperationState::Unknown { .. }) => with_effect(&before),
+            // It counts since it was recorded, but for a void.
+            (true, _) => with_effect(&before).filter(|_| before.kind == OperationKind::Void),
+        };
+        let (payment, change) = effect.unzip();
         let resolved = OperationEvent::Resolved {
             by: ResolvedBy::Operator,
             response_code: stands.then_some(ResponseCode::APPROVED),
@@ -179,11 +184,19 @@ impl Operations {
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
     }
 
+    /// An entry that is owed; or a request whose outcome is not known and that nothing undoes (a refund), which waits for
+    /// an operator too.
     async fn owed(&self, id: OperationId) -> Result<OwedEntry, OwedRefusal> {
         let entry = self.store.owed_entry(id).await?;
-        entry
-            .filter(|entry| entry.operation.state.open() == Open::Owed)
-            .ok_or(OwedRefusal::NotOwed)
+        let entry = entry.ok_or(OwedRefusal::NotOwed)?;
+        let operation = &entry.operation;
+        let waits = match operation.state {
+            OperationState::Unknown { .. } => {
+                self.store.operations_about(operation).await?.is_empty()
+            }
+            _ => operation.state.open() == Open::Owed,
+        };
+        Some(entry).filter(|_| waits).ok_or(OwedRefusal::NotOwed)
     }
 
     /// The approval as it came late, where it did.

@@ -74,6 +74,31 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
     }
 }
 
+/// What happens to the payment where a request whose outcome was not known turns out to have had its effect: what was
+/// pending counts. None of a kind that is not pending.
+#[must_use]
+pub fn with_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> {
+    let confirmed = -operation.amount.amount_minor();
+    match operation.kind {
+        OperationKind::Capture => Some((
+            PaymentEvent::Captured,
+            Amounts {
+                captured_pending_minor: confirmed,
+                ..Amounts::ZERO
+            },
+        )),
+        OperationKind::Refund => Some((
+            PaymentEvent::Refunded,
+            Amounts {
+                refunded_pending_minor: confirmed,
+                ..Amounts::ZERO
+            },
+        )),
+        OperationKind::Void => Some((PaymentEvent::VoidConfirmed, Amounts::ZERO)),
+        _ => None,
+    }
+}
+
 impl Adjustment {
     /// The names of the states in which the event has a place.
     #[must_use]

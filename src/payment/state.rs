@@ -180,6 +180,17 @@ impl PaymentState {
         }
     }
 
+    /// When the hold ends by itself, where nothing else ends it first.
+    #[must_use]
+    pub fn hold_ends_at(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Authorized { expires_at, .. } | Self::PartiallyCaptured { expires_at, .. } => {
+                Some(*expires_at)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a reversal of it is owed, and not acknowledged yet.
     #[must_use]
     pub fn owes(&self) -> bool {

@@ -241,7 +241,9 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
     let undoes = |owed: &Operation, original: &Operation| {
         owed.original_id == Some(original.id) && owed.payment_id == original.payment_id
     };
-    let (operation, fits) = match (change.owed_step, step, change.new_operation) {
+    let about = change.about.filter(|_| change.payment.is_some());
+    let (operation, fits) = match (change.owed_step, step, change.new_operation.or(about)) {
+        (None, None, Some(by_itself)) if change.new_operation.is_none() => (by_itself, !claims),
         (None, None, Some(new)) => (
             new,
             new.version == 1 && (change.envelope.is_none() || change.claim.is_some()),
@@ -258,12 +260,7 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
                 && !claims
                 && step.is_none_or(|step| step.version > 1 && undoes(owed, step)),
         ),
-        _ => {
-            return Err(StoreError::Invalid {
-                expected: "a change with either a new operation or a step of one",
-                got: "both or neither".into(),
-            });
-        }
+        _ => return Err(not_one_operation()),
     };
     let payment_fits = payment.is_none_or(|(payment, new)| {
         payment.id == operation.payment_id
@@ -308,4 +305,11 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
             )),
         ),
     })
+}
+
+fn not_one_operation() -> StoreError {
+    StoreError::Invalid {
+        expected: "a change with either a new operation or a step of one",
+        got: "both or neither".into(),
+    }
 }

@@ -23,10 +23,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
+use crate::capturing::{minor, of};
 use crate::database::{Database, Engine};
 use crate::demo::{PROGRAM, Process, text};
 use crate::harness::{Payments, TempFolder, eventually, pay_with, with_key, within};
 use crate::tools::output;
+use crate::voiding::void_of;
 
 /// How often each point is hit at least, unless `KILL_COUNT` says otherwise.
 const KILLS: usize = 1;
@@ -168,26 +170,39 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
 }
 
 fn is_final(payment: &pb::Payment) -> bool {
-    use State::{Authorized, Declined, Failed, Reversed};
+    use State::{Authorized, Captured, Declined, Failed, PartiallyCaptured, Reversed, Voided};
+    let captured = |capture: &pb::Capture| capture.state() == pb::CaptureState::Captured;
     payment.pending.is_none()
-        && matches!(payment.state(), Authorized | Declined | Failed | Reversed)
+        && payment.captures.iter().all(captured)
+        && matches!(
+            payment.state(),
+            Authorized | PartiallyCaptured | Captured | Voided | Declined | Failed | Reversed
+        )
 }
 
 /// What the gateway says is authorized is what the issuers hold, card by card and to the last unit; and no request
 /// had its effect twice.
 async fn compare(control: &mut ControlServiceClient<Channel>, payments: &[pb::Payment]) {
     let mut authorized: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let mut captured: BTreeMap<String, i64> = BTreeMap::new();
     let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
     for payment in payments {
         *ended.entry(payment.state().as_str_name()).or_default() += 1;
         let amount = payment.authorized_amount.as_ref().expect("an amount");
-        if payment.state() == State::Authorized {
+        let taken = payment.captured_amount.as_ref().expect("an amount");
+        let sum: i64 = payment.captures.iter().map(|it| minor(&it.amount)).sum();
+        assert_eq!(taken.amount_minor, sum, "{payment:?}");
+        *captured.entry(taken.currency.clone()).or_default() += sum;
+        if matches!(
+            payment.state(),
+            State::Authorized | State::PartiallyCaptured
+        ) {
             let card = payment.card.as_ref().expect("a card");
             let card = format!("{}…{}", card.bin, card.last4);
             *authorized
                 .entry((card, amount.currency.clone()))
-                .or_default() += amount.amount_minor;
-        } else {
+                .or_default() += amount.amount_minor - taken.amount_minor;
+        } else if !matches!(payment.state(), State::Captured | State::Voided) {
             assert_eq!(amount.amount_minor, 0, "{payment:?}");
         }
     }
@@ -208,10 +223,28 @@ async fn compare(control: &mut ControlServiceClient<Channel>, payments: &[pb::Pa
         authorized, held,
         "what the gateway authorized, and what the issuers hold"
     );
-    assert!(ended.contains_key(State::Authorized.as_str_name()));
-    assert!(ended.contains_key(State::Reversed.as_str_name()));
+    for state in [
+        State::Authorized,
+        State::Reversed,
+        State::Captured,
+        State::PartiallyCaptured,
+        State::Voided,
+    ] {
+        assert!(ended.contains_key(state.as_str_name()), "{state:?}");
+    }
     let totals = control.get_totals(banks::GetTotalsRequest {}).await;
-    for total in totals.expect("the totals").into_inner().totals {
+    let totals = totals.expect("the totals").into_inner().totals;
+    let mut debited: BTreeMap<String, i64> = BTreeMap::new();
+    for total in &totals {
+        *debited.entry(total.currency.clone()).or_default() += total.debited;
+    }
+    captured.retain(|_, sum| *sum != 0);
+    debited.retain(|_, sum| *sum != 0);
+    assert_eq!(
+        captured, debited,
+        "what was captured, and what the issuers debited"
+    );
+    for total in totals {
         assert_eq!(total.effects_more_than_once, 0, "{total:?}");
         assert!(total.exchanges > 0);
     }
@@ -238,6 +271,72 @@ async fn one_call_in_ten_times_out(control: &mut ControlServiceClient<Channel>) 
             .await;
         added.expect("a fault");
     }
+    // What is owed is acknowledged only when it comes again.
+    for mti in ["0220", "0420"] {
+        let fault = Some(banks::Fault {
+            host: "acquirer".to_owned(),
+            mti: mti.to_owned(),
+            every_nth: 20,
+            what: Some(What::DropResponse(banks::DropResponse {
+                after_effect: true,
+            })),
+            ..banks::Fault::default()
+        });
+        let added = control
+            .inject_fault(banks::InjectFaultRequest { fault })
+            .await;
+        added.expect("a fault");
+    }
+}
+
+/// What a worker asks for until it is answered.
+#[derive(Clone)]
+enum Asked {
+    Pay(pb::AuthorizePaymentRequest),
+    Capture(pb::CapturePaymentRequest),
+    Void(pb::VoidPaymentRequest),
+}
+
+impl Asked {
+    async fn of(self, client: &mut Payments) -> Option<pb::Payment> {
+        match self {
+            Self::Pay(request) => {
+                let answer = client.authorize_payment(request).await.ok()?;
+                answer.into_inner().payment.map(|payment| *payment)
+            }
+            Self::Capture(request) => {
+                client
+                    .capture_payment(request)
+                    .await
+                    .ok()?
+                    .into_inner()
+                    .payment
+            }
+            Self::Void(request) => {
+                client
+                    .void_payment(request)
+                    .await
+                    .ok()?
+                    .into_inner()
+                    .payment
+            }
+        }
+    }
+
+    /// What comes after a payment was authorized: in one of four cases nothing, in one a void, else captures.
+    fn after(payment: &pb::Payment, random: &mut Random) -> Option<Self> {
+        let whole = minor(&payment.capturable_amount);
+        match (payment.state(), random.below(8)) {
+            (State::Authorized, 0) => Some(Self::Void(void_of(payment))),
+            (State::Authorized, 1..=3) => Some(Self::Capture(of(payment, None))),
+            (State::Authorized | State::PartiallyCaptured, 4 | 5) => {
+                let part = 1 + random.below(u64::try_from(whole).expect("an amount"));
+                let part = i64::try_from(part).expect("an amount");
+                Some(Self::Capture(of(payment, part)))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Pays until the address is given no more, each request until it is answered. Gives the payments.
@@ -248,7 +347,7 @@ async fn pay_on_and_on(
 ) -> Vec<String> {
     let mut told = Vec::new();
     let mut payments: Option<(std::net::SocketAddr, Payments)> = None;
-    let mut asked: Option<pb::AuthorizePaymentRequest> = None;
+    let mut asked: Option<Asked> = None;
     loop {
         let is_last = address.has_changed().is_err();
         let Some(current) = *address.borrow_and_update() else {
@@ -266,19 +365,22 @@ async fn pay_on_and_on(
         };
         let request = asked.get_or_insert_with(|| {
             let amount = i64::try_from(1 + random.below(50_000)).expect("an amount");
-            pay_with(random.one_of(&TOKENS), amount, random.one_of(&CURRENCIES))
+            Asked::Pay(pay_with(
+                random.one_of(&TOKENS),
+                amount,
+                random.one_of(&CURRENCIES),
+            ))
         });
-        match client.authorize_payment(request.clone()).await {
-            Ok(answer) => {
-                let payment = answer.into_inner().payment.expect("a payment");
+        match request.clone().of(client).await {
+            Some(payment) => {
+                asked = Asked::after(&payment, &mut random);
                 told.push(payment.payment_id);
-                asked = None;
                 if is_last {
                     return told;
                 }
             }
             // Killed, or busy with this very request.
-            Err(_) => tokio::time::sleep(REPEAT_AFTER).await,
+            None => tokio::time::sleep(REPEAT_AFTER).await,
         }
     }
 }

@@ -4,6 +4,8 @@ use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::MessageKind;
 use futures_util::future::join_all;
+use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
+use payswitch::admin_api::pb::{OperatorRole, OwedResolution, ResolveOwedRequest};
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
@@ -18,6 +20,7 @@ use crate::database::Engine;
 use crate::harness::{
     Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
 };
+use crate::operators::{connect, set_own_role};
 use crate::refused::Refused;
 use crate::unknown_outcomes::found;
 
@@ -253,6 +256,44 @@ async fn a_refund_without_an_answer_waits_and_is_never_reversed(engine: Engine) 
         (counters.received("0200"), counters.received("0420")),
         (2, 0)
     );
+
+    // What no answer tells an operator finds out at the bank.
+    let operations = payments.list_operations(pb::ListOperationsRequest {
+        payment_id: payment.payment_id.clone(),
+        ..Default::default()
+    });
+    let operations = operations
+        .await
+        .expect("operations")
+        .into_inner()
+        .operations;
+    let waiting = operations.iter().find(|it| it.subject_id == lost.refund_id);
+    let operation_id = waiting.expect("the refund").operation_id.clone();
+    set_own_role(
+        connect(&switch, &switch.pki.operator).await,
+        OperatorRole::Approver,
+    )
+    .await;
+    let mut owed = OwedServiceClient::new(connect(&switch, &switch.pki.operator).await);
+    let resolve = |request_id: &str| ResolveOwedRequest {
+        request_id: request_id.into(),
+        reason: "ticket 4711".into(),
+        operation_id: operation_id.clone(),
+        resolution: OwedResolution::Stands.into(),
+    };
+    owed.resolve_owed(resolve("stands"))
+        .await
+        .expect("it is resolved");
+    let refund = get_refund(&mut refunds, &lost.refund_id).await;
+    assert_eq!(refund.state(), RefundState::Refunded);
+    let payment = found(&mut payments, &payment.payment_id).await;
+    assert_eq!(minor(&payment.pending_refund_amount), 0);
+    assert_eq!(minor(&payment.refunded_amount), 9_000);
+    let again = owed
+        .resolve_owed(resolve("again"))
+        .await
+        .expect_err("it has ended");
+    assert_eq!(error_reason(&again).as_deref(), Some("NOT_OWED"));
 }
 
 async fn what_can_not_be_refunded_is_refused(engine: Engine) {

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         version: 1,
         name: "payments",
@@ -73,10 +73,15 @@ const MIGRATIONS: [Migration; 9] = [
         name: "captures",
         text: include_str!("../../../migrations/0009_captures.sql"),
     },
+    Migration {
+        version: 10,
+        name: "holds",
+        text: include_str!("../../../migrations/0010_holds.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 9;
+pub(in crate::store) const NEEDED: i64 = 10;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

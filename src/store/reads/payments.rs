@@ -3,7 +3,8 @@
 use sqlx::AssertSqlSafe;
 
 use crate::payment::ids::{MerchantId, PaymentId};
-use crate::payment::record::Payment;
+use crate::payment::moment::UnixMillis;
+use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
 use crate::store::Store;
 use crate::store::database::value::Value;
@@ -25,6 +26,28 @@ impl Store {
         let values = [id.to_string().into(), merchant.as_str().into()];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.first().map(payment).transpose()
+    }
+
+    /// Payments whose hold ended before this moment and that do not say so yet, the longest over first, each with the
+    /// operation that authorizes it; `limit` is 1 to [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn ended_holds(
+        &self,
+        before: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<(Payment, Operation)>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
+        let text = format!(
+            "{SELECT_PAYMENTS} WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT {limit}"
+        );
+        let rows = self
+            .read(AssertSqlSafe(text), &[before.as_i64().into()])
+            .await?;
+        let payments: Result<Vec<Payment>, _> = rows.iter().map(payment).collect();
+        self.with_operations(payments?, |payment| payment.authorization.operation_id)
+            .await
     }
 
     /// A merchant's payments, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.

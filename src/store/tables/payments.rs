@@ -11,6 +11,7 @@ use super::text_buffer::{Names, TextBuffer};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
+use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Authorization, CardSummary, Payment};
 use crate::payment::state::PaymentState;
 use crate::store::change::NewCard;
@@ -48,15 +49,16 @@ pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
 /// PostgreSQL, which can't infer types through the list of values.
 pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
     name: "adjusted payments",
-    before: "WITH changed (id, version, state, state_detail, updated_at_ms, custody_until, authorized, \
+    before: "WITH changed (id, version, state, state_detail, updated_at_ms, expires_at, custody_until, authorized, \
         authorized_pending, captured, captured_pending, refunded, refunded_pending, disputed) \
         AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT))",
     after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
-        updated_at_ms = changed.updated_at_ms, \
+        updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, \
         custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
         custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
         authorized_minor = authorized_minor + changed.authorized, \
@@ -74,13 +76,13 @@ pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
 /// and half the values are bound.
 pub(in crate::store) const AUTHORIZED_PAYMENTS: ManyRows = ManyRows {
     name: "authorized payments",
-    before: "WITH changed (id, version, state, state_detail, updated_at_ms, custody_until, authorized) \
+    before: "WITH changed (id, version, state, state_detail, updated_at_ms, expires_at, custody_until, authorized) \
         AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
     after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
-        updated_at_ms = changed.updated_at_ms, \
+        updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, \
         custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
         custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
         authorized_minor = authorized_minor + changed.authorized \
@@ -129,9 +131,10 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
 /// The state that follows on a guarded change, in the same transaction.
 pub(in crate::store) const PAYMENT_STATES: ManyRows = ManyRows {
     name: "payment states",
-    before: "WITH changed (id, state, state_detail) AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
-    after: ") UPDATE payments SET state = changed.state, state_detail = changed.state_detail \
+    before: "WITH changed (id, state, state_detail, expires_at) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT))",
+    after: ") UPDATE payments SET state = changed.state, state_detail = changed.state_detail, \
+        expires_at_ms = changed.expires_at \
         FROM changed WHERE payments.id = changed.id",
     returning: "",
 };
@@ -190,6 +193,7 @@ pub(in crate::store) fn adjusted_payment_row(
         Value::Static(expected.state.name()),
         state.into(),
         adjustment.at.as_i64().into(),
+        hold_end(&expected.state),
         custody_until(adjustment.custody),
     ];
     if adjustment.only_authorizes() {
@@ -216,6 +220,10 @@ pub(in crate::store) fn guarded_payment_row(
     row
 }
 
+fn hold_end(state: &PaymentState) -> Value {
+    state.hold_ends_at().map(UnixMillis::as_i64).into()
+}
+
 /// NULL changes nothing, and 0 removes the sealed card.
 fn custody_until(end: CustodyEnd) -> Value {
     match end {
@@ -234,6 +242,7 @@ pub(in crate::store) fn payment_state_row(
         payment_id.into(),
         Value::Static(state.name()),
         TextBuffer::new().json(state)?.into(),
+        hold_end(state),
     ])
 }
 

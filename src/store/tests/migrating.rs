@@ -49,6 +49,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "ledger",
     "ledger_seals",
     "captures",
+    "holds",
 ];
 
 /// Makes a database as version 2 left it.
