@@ -12,6 +12,7 @@ use crate::hosts::message::definition::UnknownRule;
 use crate::hosts::message::meaning::Meaning;
 use crate::hosts::message::meaning::ends_the_debt;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
+use crate::payment::adjustment::without_effect;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
@@ -225,6 +226,11 @@ impl Operations {
                 };
                 return self.commit_or_refuse(&change).await;
             }
+            // An operator said that it stands.
+            OperationState::Resolved {
+                response_code: Some(ResponseCode::APPROVED),
+                ..
+            } => return Ok(()),
             OperationState::Reversed | OperationState::Resolved { .. } => {}
             _ => return Ok(()),
         }
@@ -234,8 +240,9 @@ impl Operations {
             return Ok(());
         }
         let payment = self.store.payment_of(original).await?;
-        // Else it stands, or was declined.
-        if payment.state != PaymentState::Reversed {
+        // Else it stands, or was declined. A later operation (a capture) leaves the payment as it is.
+        let is_later = without_effect(original).is_some();
+        if !is_later && payment.state != PaymentState::Reversed {
             return Ok(());
         }
         let undone = Original {
@@ -247,15 +254,17 @@ impl Operations {
         let reversal = self.reversal(&payment, undone, None, reason, now).await?;
         let event = PaymentEvent::ReversalOwedAgain;
         let custody = self.custody.times().end_after(&event, now);
-        let (payment, adjustment) =
-            adjusted(&payment, event, Amounts::ZERO, custody, now).map_err(refused)?;
+        let again = (!is_later).then(|| adjusted(&payment, event, Amounts::ZERO, custody, now));
+        let again = again.transpose().map_err(refused)?;
         let change = Change {
             new_operation: Some(&reversal),
             step,
-            payment: Some(PaymentChange::Adjusted {
-                expected: &payment,
-                adjustment: &adjustment,
-            }),
+            payment: again
+                .as_ref()
+                .map(|(expected, adjustment)| PaymentChange::Adjusted {
+                    expected,
+                    adjustment,
+                }),
             ..Change::default()
         };
         self.commit_or_refuse(&change).await?;

@@ -106,6 +106,12 @@ impl Operations {
             by: ResolvedBy::Operator,
             response_code: None,
         };
+        if without_effect(&entry.original).is_some() {
+            let beside = of_later_operation(&entry.original, resolution);
+            let step = self.step(&entry, resolved, beside, |_| {});
+            let recorded = Box::pin(self.record_step(entry, step)).await;
+            return recorded.map(|_| before).ok_or(OwedRefusal::Moved);
+        }
         let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
         let original = match resolution {
             OwedResolution::Undone => OperationEvent::ReversalConfirmed,
@@ -217,5 +223,31 @@ impl Operations {
                 response_code: late.response_code,
             },
         ))
+    }
+}
+
+/// What becomes of a later operation (a capture) whose reversal an operator ends, and of its payment.
+fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Beside {
+    if !matches!(original.state, OperationState::Unknown { .. }) {
+        return Beside::default();
+    }
+    let stands = resolution == OwedResolution::Stands;
+    let effect = if stands {
+        with_effect(original)
+    } else {
+        without_effect(original)
+    };
+    let (payment, change) = effect.unzip();
+    let original = match resolution {
+        OwedResolution::Undone => OperationEvent::ReversalConfirmed,
+        OwedResolution::Stands | OwedResolution::NeverHappened => OperationEvent::Resolved {
+            by: ResolvedBy::Operator,
+            response_code: stands.then_some(ResponseCode::APPROVED),
+        },
+    };
+    Beside {
+        original: Some(original),
+        payment,
+        change: change.unwrap_or_default(),
     }
 }

@@ -3,6 +3,8 @@
 use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::{MessageKind, Standing};
+use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::merchant_api::pb;
 use pb::{CaptureState, OperationState, PendingReason, RefundState};
 use pb::{PaymentState as State, refund_service_client::RefundServiceClient};
@@ -10,6 +12,7 @@ use pb::{PaymentState as State, refund_service_client::RefundServiceClient};
 use crate::capturing::{capture, ended, minor, of, try_capture};
 use crate::database::Engine;
 use crate::harness::{Switch, authorize, eventually, inject, on_both_engines, pay_with};
+use crate::operators::{connect, set_own_role};
 use crate::refunding::{get_refund, refund_of, refunds_of, try_refund};
 use crate::unknown_outcomes::found;
 use crate::voiding::{became, try_void, void_of};
@@ -19,6 +22,7 @@ on_both_engines!(
     in_a_file_captures_and_refunds_count_and_nothing_is_sent,
     as_requests_captures_and_voids_wait_for_their_answer,
     a_capture_whose_outcome_is_unknown_is_reversed,
+    an_operator_says_what_became_of_a_capture,
     a_refund_as_an_advice_is_repeated_until_it_is_acknowledged,
 );
 
@@ -192,6 +196,60 @@ async fn a_capture_whose_outcome_is_unknown_is_reversed(engine: Engine) {
         let remaining_minor = 10_000;
         assert_eq!(seen[0].standing, Standing::Held { remaining_minor });
         assert_eq!(seen[1].standing, Standing::Reversed);
+    }
+}
+
+/// The bank went down with two captures. One stands, the other never came.
+async fn an_operator_says_what_became_of_a_capture(engine: Engine) {
+    use admin::OwedResolution::{NeverHappened, Stands};
+    let switch = Switch::start_with(engine, Some(requests())).await;
+    let mut payments = switch.payments().await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
+    let mut owed = OwedServiceClient::new(channel);
+    let lost = bank::Fault {
+        host: "acquirer".into(),
+        mti: "0200".into(),
+        times: 2,
+        what: Some(What::DropRequest(bank::DropRequest {})),
+        ..Default::default()
+    };
+    inject(&switch, lost).await;
+    let mut waiting = Vec::new();
+    for resolution in [Stands, NeverHappened] {
+        let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+        let (mut client, request) = (payments.clone(), of(&payment, 6_000));
+        let capturing = tokio::spawn(async move { capture(&mut client, request).await });
+        waiting.push((resolution, capturing));
+    }
+    let counters = || switch.banks.counters("acquirer").expect("the acquirer");
+    eventually("the captures at the bank", async || {
+        (counters().received("0200") == 2).then_some(())
+    })
+    .await;
+    switch.banks.stop_host("acquirer").await.expect("stopped");
+    for (resolution, capturing) in waiting {
+        let (payment, told) = capturing.await.expect("an answer");
+        assert_eq!(told.state(), CaptureState::Sending);
+        let id = payment.payment_id.parse().expect("an id");
+        let operations = switch.store().operations_of(id).await.expect("operations");
+        let reversal = operations.last().expect("the reversal");
+        let request = admin::ResolveOwedRequest {
+            request_id: format!("resolve-{}", reversal.id),
+            reason: "ticket 4711".into(),
+            operation_id: reversal.id.to_string(),
+            resolution: resolution.into(),
+        };
+        owed.resolve_owed(request).await.expect("it is resolved");
+        let (state, shown, captured) = match resolution {
+            Stands => (CaptureState::Captured, State::PartiallyCaptured, 6_000),
+            _ => (CaptureState::Reversed, State::Authorized, 0),
+        };
+        ended(&mut payments, &told.capture_id, state).await;
+        let payment = found(&mut payments, &payment.payment_id).await;
+        assert_eq!(payment.state(), shown);
+        assert_eq!(minor(&payment.captured_amount), captured);
+        assert_eq!(minor(&payment.pending_capture_amount), 0);
     }
 }
 
