@@ -1,13 +1,15 @@
 //! `payswitch demo`: simulated banks and the gateway in one process on loopback.
 //!
 //! - [`folder`]: what is kept from one run to the next: master key, certificates, API key.
-//! - [`books`]: how payments without an answer end, and what the banks hold.
+//! - [`books`]: how payments without an answer end, and whether everybody's books agree.
+//! - [`life`]: captures, refunds and voids.
 //! - [`own_files`]: what in that folder is the demo's: it removes and adds to nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
 
 pub mod books;
 pub mod folder;
+pub mod life;
 pub mod own_files;
 pub mod stand;
 pub mod tour;
@@ -26,11 +28,12 @@ use crate::commands::ready_file::ReadyFile;
 use crate::commands::runtime::runtime;
 use crate::commands::serve::StopSignal;
 use crate::config::store::shown_url;
+use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::random::Random;
 use crate::telemetry::{self, LogFormat};
 
 use folder::ready_file_path;
-use stand::{SERVER_NAME, Stand, StandOptions, stops};
+use stand::{SERVER_NAME, Stand, StandOptions, lives, stops};
 use tour::Visited;
 
 /// How long the tour waits for the answer that comes late.
@@ -40,7 +43,7 @@ const LATE_WITHIN: Duration = Duration::from_secs(8);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     payswitch demo                                   the tour, then it waits for Ctrl-C\n  \
-    payswitch demo --exit                            the tour alone; exit code 1 when it surprises\n  \
+    payswitch demo --exit                            the tour alone; exit code 1 when it surprises, or books differ\n  \
     payswitch demo --no-tour --port 0 --ready-file /tmp/ready.json\n\n\
     The folder holds no key in clear: a master key wraps them, and lies beside it in DIR.key.")]
 pub struct DemoArgs {
@@ -142,17 +145,18 @@ async fn show_around(
         "gateway",
         stand.gateway.merchant_api
     )?;
-    let surprises = if arguments.no_tour {
-        Some(0)
+    let tour = if arguments.no_tour {
+        Some(Tour::default())
     } else {
         tokio::select! {
             tour = take_tour(stand) => Some(tour?),
             () = stop.received() => None,
         }
     };
-    if surprises.is_some() {
+    let surprises = tour.as_ref().map(|tour| tour.surprises);
+    if let Some(tour) = &tour {
         if !arguments.exit {
-            print_how_to_go_on(stand, &arguments.data)?;
+            print_how_to_go_on(stand, &arguments.data, tour.held_payment_id.as_deref())?;
         }
         // Last, so that whoever waits for it finds everything printed.
         ready_file.write(&stand.ready())?;
@@ -165,21 +169,32 @@ async fn show_around(
     Ok(surprises)
 }
 
-async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
+/// What came of the tour.
+#[derive(Default)]
+struct Tour {
+    /// How many payments, steps or sums came out other than expected.
+    surprises: usize,
+    /// A payment that can be captured.
+    held_payment_id: Option<String>,
+}
+
+async fn take_tour(stand: &Stand) -> Result<Tour, CommandError> {
     let jwks = std::fs::read_to_string(&stand.jwks_path)?;
     let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM)?;
     print_line!(
         "\nPaying with each test card: sealed here, sent over gRPC, answered by a bank ..."
     )?;
-    let payments = stand.payments().await?;
+    let connection = stand.connect().await?;
+    let mut payments = PaymentServiceClient::new(connection.clone());
+    let opening = books::open(stand, &connection).await?;
     let merchant = stand.merchant_id.as_str();
-    let visits = stops()?.into_iter().map(|stop| {
+    let pay = |stop| {
         let mut payments = payments.clone();
         let recipient = &recipient;
         async move { tour::pay(&mut payments, recipient, merchant, stop).await }
-    });
+    };
     let mut visited = Vec::new();
-    for visit in futures_util::future::join_all(visits).await {
+    for visit in futures_util::future::join_all(stops()?.into_iter().map(pay)).await {
         visited.push(visit?);
     }
     print_line!("{}", tour::table(&visited))?;
@@ -188,12 +203,27 @@ async fn take_tour(stand: &Stand) -> Result<usize, CommandError> {
         tour::slowest(&visited).as_secs_f64()
     )?;
     print_hops(stand, &visited)?;
+    print_line!(
+        "A payment that is captured in two parts and refunded in part, and one that is voided:\n"
+    )?;
+    let [to_capture, to_void] = lives()?;
+    let (to_capture, to_void) = (pay(to_capture).await?, pay(to_void).await?);
+    let mut steps = life::captured_and_refunded(&connection, &to_capture).await?;
+    steps.extend(life::voided(&connection, &to_void).await?);
+    print_line!("{}\n", life::table(&steps))?;
     wait_for_late_answer(stand, &visited).await?;
-    let mut payments = payments.clone();
     let left = books::show_reversals(stand, &mut payments, &visited).await?;
-    let differing = books::compare(stand, &mut payments, &visited).await?;
-    let surprises = visited.iter().filter(|visit| !visit.as_expected());
-    Ok(surprises.count() + left + differing)
+    let all = visited.iter().chain([&to_capture, &to_void]);
+    let ids: Vec<&str> = all.map(|visit| visit.payment.payment_id.as_str()).collect();
+    let differing = books::compare(stand, &connection, &opening, &ids).await?;
+    let surprises = visited.iter().filter(|visit| !visit.as_expected()).count()
+        + steps.iter().filter(|step| !step.as_expected()).count();
+    Ok(Tour {
+        surprises: surprises + left + differing,
+        held_payment_id: visited
+            .first()
+            .map(|visit| visit.payment.payment_id.clone()),
+    })
 }
 
 /// Shows the first payment of the tour at each hop: what the merchant sent, what each bank read and
@@ -252,7 +282,12 @@ async fn wait_for_late_answer(stand: &Stand, visited: &[Visited]) -> Result<(), 
     Ok(())
 }
 
-fn print_how_to_go_on(stand: &Stand, data: &Path) -> Result<(), CommandError> {
+/// `held_payment_id`: a payment that can be captured.
+fn print_how_to_go_on(
+    stand: &Stand,
+    data: &Path,
+    held_payment_id: Option<&str>,
+) -> Result<(), CommandError> {
     let (address, ca) = (stand.gateway.merchant_api, stand.ca_path.display());
     let key = stand.api_key.as_str();
     print_line!("\nmerchant API   {address} (server name {SERVER_NAME})")?;
@@ -276,5 +311,20 @@ fn print_how_to_go_on(stand: &Stand, data: &Path) -> Result<(), CommandError> {
     print_line!(
         "{grpcurl} -d '{{\"page_size\":5}}' {address} payswitch.v1.PaymentService/ListPayments\n"
     )?;
+    let payment_id = held_payment_id.unwrap_or("PAYMENT_ID");
+    if held_payment_id.is_none() {
+        print_line!(
+            "With the payment_id of the payment that you have made in place of PAYMENT_ID:\n"
+        )?;
+    }
+    for (what, call) in [
+        ("capture", "PaymentService/CapturePayment"),
+        ("refund", "RefundService/CreateRefund"),
+    ] {
+        print_line!(
+            "{grpcurl} -d '{{\"request_id\":\"{what}-{payment_id}\",\"payment_id\":\"{payment_id}\",\
+             \"amount\":{{\"amount_minor\":250,\"currency\":\"EUR\"}}}}' {address} payswitch.v1.{call}\n"
+        )?;
+    }
     print_line!("Ctrl-C stops it.")
 }

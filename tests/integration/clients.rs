@@ -4,9 +4,10 @@ use std::process::Command;
 
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
-use pb::PaymentState as State;
+use pb::{CaptureState, PaymentState as State};
 use serde_json::Value;
 
+use crate::capturing::ended;
 use crate::demo::{Demo, PROGRAM, text};
 use crate::harness::{TempFolder, run, unique};
 use crate::tools::{output, printed_by, project, search_path, tool};
@@ -74,7 +75,7 @@ fn grpcurl_lists_describes_and_pays() {
         );
 
         let lines = lines_to_paste(&demo);
-        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines.len(), 5, "{lines:?}");
         let described = printed_by(&mut paste(&lines[0]));
         assert!(described.contains("rpc AuthorizePayment"), "{described}");
         let paid: Value = serde_json::from_str(&printed_by(&mut paste(&lines[1]))).expect("JSON");
@@ -87,6 +88,20 @@ fn grpcurl_lists_describes_and_pays() {
         assert_eq!(again, paid);
         let listed: Value = serde_json::from_str(&printed_by(&mut paste(&lines[2]))).expect("JSON");
         assert_eq!(listed["payments"][0], paid["payment"], "{listed}");
+
+        // The id of a payment that can be captured is pasted in.
+        let payment_id = paid["payment"]["paymentId"].as_str().expect("its id");
+        let pasted = |line: &str| {
+            let printed = printed_by(&mut paste(&line.replace("PAYMENT_ID", payment_id)));
+            serde_json::from_str::<Value>(&printed).expect("JSON")
+        };
+        let captured = pasted(&lines[3]);
+        assert_eq!(captured["capture"]["amount"]["amountMinor"], "250");
+        let mut payments = demo.payments().await;
+        let capture_id = captured["captureId"].as_str().expect("its id");
+        ended(&mut payments, capture_id, CaptureState::Captured).await;
+        let refunded = pasted(&lines[4]);
+        assert_eq!(refunded["refund"]["state"], "REFUND_STATE_REFUNDED");
 
         // What is wrong is said in words that a person can read.
         let wrong = output(

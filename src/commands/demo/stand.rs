@@ -2,6 +2,7 @@
 //!
 //! The only file that knows the simulated banks.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,19 +10,21 @@ use std::time::Duration;
 
 use bank_sim::config::Pem;
 use bank_sim::config::standard::{HostPems, StandardPki, StandardPorts};
-use bank_sim::control::pb::ListAccountsRequest;
+use bank_sim::control::pb as pb_banks;
 use bank_sim::control::pb::control_service_client::ControlServiceClient;
+use bank_sim::control::pb::{GetTotalsRequest, ListAccountsRequest, ListMessagesRequest};
 use bank_sim::message_log::{Direction, LoggedMessage, MessageQuery};
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
 use bank_sim::{BankSim, RunningSim, SimConfig};
 use iso8583::mti::Class;
+use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
 use super::folder::{
     MERCHANT, OperatorFiles, add_operator, master_key, master_key_path, merchant_key,
     operator_files, pki,
 };
-use super::tour::{Amounts, Payments, Stop};
+use super::tour::{Connection, Stop};
 use crate::app;
 use crate::app::parts::Parts;
 use crate::card::keys::SealingKeys;
@@ -38,7 +41,6 @@ use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
 use crate::merchant_api::client::ApiKey;
 use crate::merchant_api::pb;
-use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::payment::ids::MerchantId;
 use crate::payment::money::Money;
 use crate::store::Store;
@@ -49,6 +51,8 @@ const ACQUIRER_PROFILE: &str = include_str!("../../../hosts/acquirer.toml");
 pub const SERVER_NAME: &str = "localhost";
 /// How many messages of a payment are shown.
 const HOPS: usize = 100;
+/// How many messages are asked for at once: the most that the control API gives.
+const MESSAGE_PAGE: i32 = 1000;
 /// How long the links between the banks may take to sign on.
 const BANKS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -74,6 +78,41 @@ pub struct StandOptions {
     pub codec_program: Option<PathBuf>,
     /// The profile of the acquirer, TOML; hosts/acquirer.toml where it is none.
     pub acquirer_profile: Option<String>,
+}
+
+/// An account behind a simulated card, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Account {
+    /// What is on it.
+    pub balance_minor: i64,
+    /// What is held of that.
+    pub held_minor: i64,
+}
+
+/// What issuers have done in one currency, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What was taken.
+    pub debited_minor: i64,
+    /// What was given.
+    pub credited_minor: i64,
+}
+
+/// A message at the acquirer: what tells of money in it. Elements that it does not have are empty, or 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The message type, four digits.
+    pub mti: String,
+    /// DE 11.
+    pub stan: String,
+    /// DE 37.
+    pub rrn: String,
+    /// DE 4, in minor units.
+    pub amount_minor: i64,
+    /// DE 39.
+    pub response_code: String,
+    /// DE 49, three digits.
+    pub currency_numeric: String,
 }
 
 /// Simulated banks and a gateway, all running.
@@ -139,15 +178,14 @@ impl Stand {
         })
     }
 
-    /// A client of the merchant API, with the merchant's API key.
+    /// A connection to the merchant API, with the merchant's API key.
     ///
     /// # Errors
     /// When the gateway can't be reached.
-    pub async fn payments(&self) -> Result<Payments, CommandError> {
+    pub async fn connect(&self) -> Result<Connection, CommandError> {
         let ca = self.pki.gateway_root.certificate_pem().as_bytes();
         let channel = client::connect(self.gateway.merchant_api, SERVER_NAME, ca, None).await?;
-        let key = ApiKey::new(&self.api_key)?;
-        Ok(PaymentServiceClient::new(key.on(channel)))
+        Ok(ApiKey::new(&self.api_key)?.on(channel))
     }
 
     /// The messages of a payment at each hop, in the order in which they passed: a heading, and its elements with
@@ -191,24 +229,88 @@ impl Stand {
         })
     }
 
-    /// What the issuers hold, as their control API says.
+    async fn control(&self) -> Result<ControlServiceClient<Channel>, CommandError> {
+        let address = self.banks.control_address();
+        let address = address.ok_or("the simulated banks have no control API")?;
+        Ok(ControlServiceClient::connect(format!("http://{address}")).await?)
+    }
+
+    /// The accounts of the issuers, as their control API says, by masked card and currency.
     ///
     /// # Errors
     /// When the banks can't be asked.
-    pub async fn held(&self) -> Result<Amounts, CommandError> {
-        let address = self.banks.control_address();
-        let address = address.ok_or("the simulated banks have no control API")?;
-        let mut banks = ControlServiceClient::connect(format!("http://{address}")).await?;
-        let listed = banks.list_accounts(ListAccountsRequest::default()).await?;
+    pub async fn accounts(&self) -> Result<BTreeMap<(String, String), Account>, CommandError> {
+        let request = ListAccountsRequest::default();
+        let listed = self.control().await?.list_accounts(request).await?;
         let accounts = listed.into_inner().accounts.into_iter();
         Ok(accounts
-            .filter(|account| account.held != 0)
             .map(|account| {
                 let card = account.card_masked.replace('*', "");
                 let (bin, last4) = card.split_at_checked(6).unwrap_or_default();
-                ((format!("{bin}…{last4}"), account.currency), account.held)
+                let key = (format!("{bin}…{last4}"), account.currency);
+                let (balance_minor, held_minor) = (account.balance, account.held);
+                (
+                    key,
+                    Account {
+                        balance_minor,
+                        held_minor,
+                    },
+                )
             })
             .collect())
+    }
+
+    /// What all issuers have debited and credited since they were started, by currency, as their control API says.
+    ///
+    /// # Errors
+    /// When the banks can't be asked.
+    pub async fn totals(&self) -> Result<BTreeMap<String, Totals>, CommandError> {
+        let totals = self
+            .control()
+            .await?
+            .get_totals(GetTotalsRequest {})
+            .await?;
+        let mut sums: BTreeMap<String, Totals> = BTreeMap::new();
+        for of_issuer in totals.into_inner().totals {
+            let sum = sums.entry(of_issuer.currency).or_default();
+            sum.debited_minor += of_issuer.debited;
+            sum.credited_minor += of_issuer.credited;
+        }
+        Ok(sums)
+    }
+
+    /// All messages at the acquirer since it was started, as its control API says, oldest first.
+    ///
+    /// # Errors
+    /// When the banks can't be asked.
+    pub async fn acquirer_messages(&self) -> Result<Vec<Message>, CommandError> {
+        let mut control = self.control().await?;
+        let mut messages = Vec::new();
+        let mut after_position = 0;
+        loop {
+            let request = ListMessagesRequest {
+                page_size: MESSAGE_PAGE,
+                after_position,
+                host: "acquirer".to_owned(),
+                rrn: String::new(),
+            };
+            let page = control.list_messages(request).await?.into_inner();
+            if page.messages.is_empty() {
+                return Ok(messages);
+            }
+            after_position = page.next_position;
+            let of = |message: &pb_banks::Message, de: i32| {
+                message.elements.get(&de).cloned().unwrap_or_default()
+            };
+            messages.extend(page.messages.into_iter().map(|message| Message {
+                amount_minor: of(&message, 4).parse().unwrap_or_default(),
+                response_code: of(&message, 39),
+                currency_numeric: of(&message, 49),
+                mti: message.mti,
+                stan: message.stan,
+                rrn: message.rrn,
+            }));
+        }
     }
 
     /// What the ready file says.
@@ -382,6 +484,21 @@ pub fn stops() -> Result<Vec<Stop>, CommandError> {
         Some("05"),
     ));
     Ok(stops)
+}
+
+/// Two payments that go on: one is captured and refunded, the other one is voided. Their cards are of two issuers.
+///
+/// # Errors
+/// Never with the tables as they are.
+pub fn lives() -> Result<[Stop; 2], CommandError> {
+    let life = |first_digit: &str, amount_minor| -> Result<Stop, CommandError> {
+        let is_meant = |stop: &Stop| stop.pan.starts_with(first_digit) && stop.what == "approve";
+        let stop = stops()?.into_iter().find(is_meant);
+        let stop = stop.ok_or("there is no test card of that issuer")?;
+        let amount = Money::new(amount_minor, "EUR".parse()?)?;
+        Ok(Stop { amount, ..stop })
+    };
+    Ok([life("4", 10_000)?, life("5", 3_000)?])
 }
 
 fn purpose(behaviour: CardBehaviour) -> &'static str {

@@ -1,6 +1,5 @@
 //! Pays with each test card through the real gRPC edge, and shows what came of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
@@ -24,11 +23,16 @@ use crate::random::Random;
 /// How long a sealed card of the tour is good for, in seconds.
 const SEALED_FOR_S: i64 = 120;
 
-/// The payments of a merchant.
-pub type Payments = PaymentServiceClient<InterceptedService<Channel, ApiKey>>;
+/// How long what follows a call by itself may take: an acknowledgement, a reversal.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks at it.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Minor units by masked card and currency.
-pub type Amounts = BTreeMap<(String, String), i64>;
+/// A connection that carries the merchant's API key.
+pub type Connection = InterceptedService<Channel, ApiKey>;
+
+/// The payments of a merchant.
+pub type Payments = PaymentServiceClient<Connection>;
 
 /// A card to pay with, and what should come of it.
 #[derive(Debug, Clone)]
@@ -170,7 +174,41 @@ pub fn table(visited: &[Visited]) -> Table {
     table
 }
 
-fn short<'a>(name: &'a str, prefix: &str) -> &'a str {
+/// The payment as the gateway shows it now.
+///
+/// # Errors
+/// When the gateway can't be asked.
+pub async fn current(
+    payments: &mut Payments,
+    payment_id: &str,
+) -> Result<pb::Payment, CommandError> {
+    let request = pb::GetPaymentRequest {
+        payment_id: payment_id.to_owned(),
+    };
+    let found = payments.get_payment(request).await?.into_inner().payment;
+    found.ok_or_else(|| "the answer holds no payment".into())
+}
+
+/// Looks until `look` says that it has seen what it looks for, half a minute at most. Gives what it saw last.
+///
+/// # Errors
+/// Those of `look`.
+pub async fn look_until<T>(
+    mut look: impl AsyncFnMut() -> Result<(T, bool), CommandError>,
+) -> Result<T, CommandError> {
+    let give_up_at = Instant::now() + SETTLED_WITHIN;
+    loop {
+        let (seen, is_it) = look().await?;
+        if is_it || Instant::now() >= give_up_at {
+            return Ok(seen);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The name of a state without what all names of its kind begin with.
+#[must_use]
+pub fn short<'a>(name: &'a str, prefix: &str) -> &'a str {
     name.strip_prefix(prefix).unwrap_or(name)
 }
 
