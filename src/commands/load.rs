@@ -4,11 +4,13 @@
 //! - [`target`]: which gateway, and as whom.
 //! - [`cards`]: cards sealed ahead of the run, so that the client's crypto is not in the figure.
 //! - [`pace`]: when calls are made: closed and open loop.
+//! - [`mix`]: what follows an authorization, when lives are run.
 //! - [`tally`]: how long they took, and how they ended.
 //! - [`report`]: the figures, for people and as JSON.
 
 pub mod arguments;
 mod cards;
+mod mix;
 mod pace;
 mod report;
 mod tally;
@@ -30,8 +32,9 @@ use crate::payment::money::Money;
 use crate::telemetry::{self, LogFormat};
 use arguments::LoadArgs;
 use cards::{Sealed, Sealer, Sealing, Supply, float};
+use mix::Mix;
 use pace::Run;
-use report::{Counted, Pace, Report};
+use report::{Counted, Followed, Pace, Report};
 use tally::Tally;
 use target::Target;
 
@@ -71,14 +74,27 @@ async fn load(arguments: &LoadArgs, target: &Target) -> Result<Report, CommandEr
     let one = connections.first().ok_or("there is no connection")?.clone();
     let amount = Money::new(arguments.amount_minor, arguments.currency)?;
     let (sealing, cards) = (arguments.sealing, arguments.card.clone());
-    let sealer = Arc::new(Sealer::new(target, one, sealing, amount, cards).await?);
+    // A time-out would make the warm-up's rate too small.
+    let unanswered_from = arguments.mix.then(|| sealed_for_warm_up(arguments));
+    let sealer = Sealer::new(target, one, sealing, amount, cards, unanswered_from);
+    let sealer = Arc::new(sealer.await?);
     let stop = stop_on_ctrl_c();
 
-    let run = |supply, tally| Run::new(connections.clone(), supply, tally, stop.clone());
+    let run = |supply| {
+        let mix = arguments.mix.then(Mix::new).transpose()?;
+        let run = Run::new(
+            connections.clone(),
+            supply,
+            Tally::new()?,
+            mix,
+            stop.clone(),
+        );
+        Ok::<_, CommandError>(run)
+    };
     let warmed = warm_up(arguments, &sealer, &run).await?;
     let (supply, sealed) = supply(arguments, &sealer, warmed, &stop).await?;
 
-    let run = run(supply, Tally::new()?);
+    let run = run(supply)?;
     let (elapsed, due) = in_view(arguments, &run, go(arguments, &run)).await?;
     Ok(Report {
         address: target.address.to_string(),
@@ -104,6 +120,10 @@ async fn load(arguments: &LoadArgs, target: &Target) -> Result<Report, CommandEr
             elapsed,
             due.map(|due| (due, arguments.duration)),
         ),
+        followed_by: run
+            .mix
+            .as_ref()
+            .map(|mix| Followed::new(mix.close(), elapsed)),
     })
 }
 
@@ -127,24 +147,30 @@ struct Warmed {
     rate: f64,
 }
 
+/// How many cards are sealed for the warm-up: enough to see how long one takes.
+fn sealed_for_warm_up(arguments: &LoadArgs) -> u64 {
+    arguments.warm_up.max(64)
+}
+
 /// Calls before the run: they warm the gateway up, and show whether it answers at all.
 async fn warm_up(
     arguments: &LoadArgs,
     sealer: &Arc<Sealer>,
-    run: &impl Fn(Supply, Tally) -> Arc<Run>,
+    run: &impl Fn(Supply) -> Result<Arc<Run>, CommandError>,
 ) -> Result<Warmed, CommandError> {
     let calls = arguments.warm_up;
     let started = Instant::now();
     // Sealing a few shows how long many will take.
-    let cards = sealer.seal_many(calls.max(64), |_| {}).await?;
-    let sealed = Sealed::since(started, calls.max(64));
+    let cards = sealed_for_warm_up(arguments);
+    let ahead = sealer.seal_many(cards, |_| {}).await?;
+    let sealed = Sealed::since(started, cards);
     if calls == 0 {
         return Ok(Warmed {
             sealed,
             rate: ASSUMED_RATE,
         });
     }
-    let run = run(Supply::ahead(Arc::clone(sealer), cards), Tally::new()?);
+    let run = run(Supply::ahead(Arc::clone(sealer), ahead))?;
     let left = Arc::new(AtomicU64::new(calls));
     let goes_on = move || {
         let taken = |left: u64| left.checked_sub(1);

@@ -37,6 +37,7 @@ mod idempotency;
 mod killing;
 mod leaving_callers;
 mod ledger;
+mod loading;
 mod memory;
 mod nps;
 mod operators;

@@ -24,11 +24,12 @@ const MAX_RATE: f64 = 1_000_000.0;
     payswitch load --ready-file /tmp/ready.json\n  \
     payswitch load --ready-file /tmp/ready.json --concurrency 256 --duration 30s --sealing session\n  \
     payswitch load --ready-file /tmp/ready.json --rate 2000 --duration 1m --json\n  \
+    payswitch load --ready-file /tmp/ready.json --mix\n  \
     PAYSWITCH_API_KEY=sk_test_... payswitch load --address 10.0.0.7:8443 --server-name pay.example \\\n      \
     --ca ca.pem --merchant demo-shop --card 4111111111111111,pm_test_mastercard\n\n\
     These are payments like any other: only load a gateway whose banks are simulated.\n\
-    Exit codes: 0 every call was answered (AUTHORIZED, DECLINED or AUTHORIZING), 1 some were not,\n\
-    2 wrong usage.")]
+    Exit codes: 0 every call was answered (an authorization: AUTHORIZED, DECLINED or AUTHORIZING), 1 some\n\
+    were not, 2 wrong usage.")]
 pub struct LoadArgs {
     #[command(flatten)]
     pub(super) target: TargetArgs,
@@ -69,6 +70,10 @@ pub struct LoadArgs {
     /// The currency, ISO 4217.
     #[arg(long, value_name = "CODE", default_value = "EUR")]
     pub(super) currency: Currency,
+    /// Lives instead of authorizations alone: each payment is captured after it was authorized; 1 in 10 is refunded, 1
+    /// in 20 is voided instead, and 1 in 1,000 has a card that is never answered. The rate is that of lives.
+    #[arg(long)]
+    pub(super) mix: bool,
     /// Print the figures as one line of JSON.
     #[arg(long)]
     pub(super) json: bool,

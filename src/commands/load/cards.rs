@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::mix;
 use super::target::{Connection, Target};
 use crate::card::header::{Algorithm, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S};
 use crate::card::pan::Card;
@@ -27,6 +28,8 @@ use crate::random::Random;
 
 /// The most cards that are sealed ahead; each takes about a kilobyte.
 pub(super) const MAX_AHEAD: u64 = 1 << 20;
+/// The token of the card that is never answered.
+const UNANSWERED: &str = "pm_test_no_answer";
 /// Cards that are sealed in one go when the supply has run out.
 const REFILL: u64 = 512;
 /// What a card's lifetime must leave, beyond sealing and the run, for the calls still in progress.
@@ -95,13 +98,16 @@ pub(super) struct Sealer {
     merchant: String,
     amount: Money,
     cards: Vec<TestCard>,
+    /// A card that is never answered, and from which number on it takes its turn.
+    unanswered: Option<(TestCard, u64)>,
     /// What this run's orders begin with.
     run: String,
     sealed: AtomicU64,
 }
 
 impl Sealer {
-    /// Seals for `target`, to its public key or under a session key that is set up here.
+    /// Seals for `target`, to its public key or under a session key that is set up here. From the card of the number
+    /// `unanswered_from` on some are never answered.
     ///
     /// # Errors
     /// When the gateway gives no key, or does not take the session key.
@@ -111,6 +117,7 @@ impl Sealer {
         sealing: Sealing,
         amount: Money,
         cards: Vec<TestCard>,
+        unanswered_from: Option<u64>,
     ) -> Result<Self, CommandError> {
         let mut service = SealingServiceClient::new(connection);
         let jwks = match &target.jwks {
@@ -137,11 +144,16 @@ impl Sealer {
             recipient = Recipient::session(session.kid, &key, &Random::SYSTEM)?;
         }
         let run = seal::new_jti(&SystemClock, &Random::SYSTEM)?;
+        let unanswered = match unanswered_from {
+            Some(from) => Some((test_card(UNANSWERED)?, from)),
+            None => None,
+        };
         Ok(Self {
             recipient,
             merchant,
             amount,
             cards,
+            unanswered,
             run,
             sealed: AtomicU64::new(0),
         })
@@ -155,7 +167,10 @@ impl Sealer {
             return Err(CardError::SessionUsedUp);
         }
         let index = usize::try_from(number).unwrap_or_default() % self.cards.len().max(1);
-        let card = self.cards.get(index).ok_or(CardError::Thread)?;
+        let card = match &self.unanswered {
+            Some((card, from)) if number.checked_sub(*from).is_some_and(mix::is_unanswered) => card,
+            _ => self.cards.get(index).ok_or(CardError::Thread)?,
+        };
         let jti = seal::new_jti(&SystemClock, &Random::SYSTEM).map_err(SealError::from)?;
         // Of one length, so that they grow as texts too, as references of a shop do. The letter keeps
         // the number apart from digits at the end of the run's name: together they could look like a

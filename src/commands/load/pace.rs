@@ -10,13 +10,16 @@ use tokio_util::task::TaskTracker;
 use tonic::client::Grpc;
 
 use super::cards::{CardError, Supply, float};
+use super::mix::Mix;
 use super::tally::Tally;
 use super::target::Connection;
-use crate::merchant_api::client::encoded::{self, EncodedRequest};
+use crate::merchant_api::client::encoded::{self, Answer, EncodedRequest};
 
 /// How long calls that are in progress when the run ends are waited for: longer than the five seconds
 /// within which a gateway answers.
 const DRAIN_WITHIN: Duration = Duration::from_secs(8);
+/// The same where captures, voids and refunds follow: an authorization, a capture, and a refund that waits for it.
+const MIX_DRAIN_WITHIN: Duration = Duration::from_secs(25);
 /// How long a caller of a closed loop waits after an error, so that a gateway that refuses at once is
 /// not asked as fast as this machine can.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
@@ -31,6 +34,8 @@ pub(super) struct Run {
     supply: Supply,
     /// What comes of it.
     pub(super) tally: Tally,
+    /// What follows an authorization; nothing when it is not set.
+    pub(super) mix: Option<Mix>,
     /// Ends it early.
     pub(super) stop: CancellationToken,
     /// Why it ended by itself.
@@ -43,12 +48,14 @@ impl Run {
         connections: Vec<Connection>,
         supply: Supply,
         tally: Tally,
+        mix: Option<Mix>,
         stop: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             connections,
             supply,
             tally,
+            mix,
             stop,
             failed: Mutex::new(None),
         })
@@ -195,7 +202,7 @@ impl Run {
         }
     }
 
-    /// Whether it was answered.
+    /// Whether it was answered, and what follows it.
     async fn call(
         &self,
         service: &mut Grpc<Connection>,
@@ -203,13 +210,21 @@ impl Run {
         from: Instant,
     ) -> bool {
         self.tally.start();
-        let answer = encoded::authorize(service, request).await;
-        self.tally.end(from.elapsed(), &answer)
+        let answer = encoded::call::<Answer>(service, encoded::AUTHORIZE_PAYMENT, request).await;
+        let is_answered = self.tally.end(from.elapsed(), &answer);
+        let (Some(mix), Ok(answer)) = (&self.mix, answer) else {
+            return is_answered;
+        };
+        match answer.into_inner().payment {
+            Some(payment) if is_answered => mix.go_on(service, &payment).await,
+            _ => is_answered,
+        }
     }
 
     async fn drain(&self, calling: &TaskTracker) -> Result<(), CardError> {
+        let within = self.mix.as_ref().map_or(DRAIN_WITHIN, |_| MIX_DRAIN_WITHIN);
         // What has no answer by then is counted as an error when the tally is closed.
-        let _drained = tokio::time::timeout(DRAIN_WITHIN, calling.wait()).await;
+        let _drained = tokio::time::timeout(within, calling.wait()).await;
         self.failed.lock().await.take().map_or(Ok(()), Err)
     }
 }

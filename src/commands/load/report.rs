@@ -31,9 +31,51 @@ pub(super) struct Report {
     pub(super) duration_s: f64,
     /// Whether it was ended by hand.
     pub(super) interrupted: bool,
-    /// What was counted.
+    /// What was counted of the authorizations.
     #[serde(flatten)]
     pub(super) counted: Counted,
+    /// What followed them, in a mix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) followed_by: Option<Followed>,
+}
+
+/// The calls that follow authorizations, by kind.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Followed(BTreeMap<&'static str, Calls>);
+
+/// Counts and times of one kind of call.
+#[derive(Debug, Serialize)]
+struct Calls {
+    made: u64,
+    answered: u64,
+    achieved_per_s: f64,
+    errors: u64,
+    total_us: Quantiles,
+    states: BTreeMap<&'static str, u64>,
+    reasons: BTreeMap<String, u64>,
+    error_reasons: BTreeMap<String, u64>,
+}
+
+impl Followed {
+    pub(super) fn new(
+        kinds: impl IntoIterator<Item = (&'static str, Sheet)>,
+        elapsed: Duration,
+    ) -> Self {
+        let elapsed_s = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+        let calls = |sheet: Sheet| Calls {
+            made: sheet.started,
+            answered: sheet.answered,
+            achieved_per_s: float(sheet.answered) / elapsed_s,
+            errors: sheet.errors,
+            total_us: Quantiles::from(&sheet.total_us),
+            states: sheet.states,
+            reasons: sheet.reasons,
+            error_reasons: sheet.error_reasons,
+        };
+        let kinds = kinds.into_iter();
+        Self(kinds.map(|(kind, sheet)| (kind, calls(sheet))).collect())
+    }
 }
 
 /// Counts and times.
@@ -145,7 +187,13 @@ impl From<&Histogram<u64>> for Quantiles {
 impl Report {
     /// Whether every call that was due was made and answered.
     pub(super) fn all_answered(&self) -> bool {
-        self.counted.errors == 0 && self.counted.not_made == 0
+        let mut followed = self
+            .followed_by
+            .iter()
+            .flat_map(|followed| followed.0.values());
+        self.counted.errors == 0
+            && self.counted.not_made == 0
+            && followed.all(|calls| calls.errors == 0)
     }
 }
 
@@ -175,6 +223,9 @@ impl fmt::Display for Report {
                 "\n{} calls were due and never made; their waiting counts in the total.",
                 self.counted.not_made
             )?;
+        }
+        if let Some(followed) = &self.followed_by {
+            writeln!(f, "\n{}", self.kinds(followed))?;
         }
         let ends = self.ends();
         if ends.row_count() > 0 {
@@ -211,12 +262,45 @@ impl Report {
         ] {
             let mut row = vec![Cell::new(name)];
             for us in [times.p50, times.p90, times.p99, times.p99_9, times.max] {
-                row.push(right(if times.count == 0 {
-                    "-".to_owned()
-                } else {
-                    format!("{}.{:02}", us / 1000, us % 1000 / 10)
-                }));
+                row.push(right(millis(times, us)));
             }
+            table.add_row(row);
+        }
+        table
+    }
+
+    /// A row for each kind of call in a mix.
+    fn kinds(&self, followed: &Followed) -> Table {
+        let mut table = table(&[
+            "",
+            "answered",
+            "per second",
+            "errors",
+            "p50 ms",
+            "p99 ms",
+            "max ms",
+        ]);
+        let counted = &self.counted;
+        let authorizations = (
+            counted.answered,
+            counted.achieved_per_s,
+            counted.errors,
+            counted.latency.total_us,
+        );
+        let followed = followed.0.iter().map(|(kind, calls)| {
+            let counts = (calls.answered, calls.achieved_per_s, calls.errors);
+            (*kind, (counts.0, counts.1, counts.2, calls.total_us))
+        });
+        for (kind, (answered, per_s, errors, times)) in
+            std::iter::once(("authorize", authorizations)).chain(followed)
+        {
+            let mut row = vec![
+                Cell::new(kind),
+                right(answered),
+                right(format!("{per_s:.0}")),
+                right(errors),
+            ];
+            row.extend([times.p50, times.p99, times.max].map(|us| right(millis(times, us))));
             table.add_row(row);
         }
         table
@@ -242,8 +326,25 @@ impl Report {
         for (reason, calls) in &self.counted.error_reasons {
             table.add_row([Cell::new(reason).fg(Color::Red), right(calls)]);
         }
+        for (kind, of) in self.followed_by.iter().flat_map(|followed| &followed.0) {
+            for (state, calls) in &of.states {
+                table.add_row([Cell::new(format!("{kind}: {state}")), right(calls)]);
+            }
+            for (reason, calls) in of.reasons.iter().chain(&of.error_reasons) {
+                let reason = Cell::new(format!("  {kind}: {reason}"));
+                table.add_row([reason.fg(Color::Red), right(calls)]);
+            }
+        }
         table
     }
+}
+
+/// A time in milliseconds; nothing where no call was timed.
+fn millis(times: Quantiles, us: u64) -> String {
+    if times.count == 0 {
+        return "-".to_owned();
+    }
+    format!("{}.{:02}", us / 1000, us % 1000 / 10)
 }
 
 fn table(header: &[&str]) -> Table {
@@ -267,7 +368,7 @@ fn right(what: impl fmt::Display) -> Cell {
 mod tests {
     use super::super::tally::Tally;
     use super::*;
-    use crate::merchant_api::client::encoded::{Answer, Ended};
+    use crate::merchant_api::client::encoded::{Answer, Ended, EndedRefund, RefundAnswer};
     use crate::merchant_api::pb;
 
     /// A thousand calls were due, and took 1 to 1000 ms.
@@ -309,6 +410,53 @@ mod tests {
             duration_s: 10.0,
             interrupted: false,
             counted: Counted::new(tally.close(), Duration::from_secs(11), due),
+            followed_by: None,
+        }
+    }
+
+    /// Five refunds, of which one was not answered.
+    fn mixed() -> Report {
+        let tally = Tally::new().unwrap();
+        for answer in [
+            Ok(pb::RefundState::Refunded),
+            Ok(pb::RefundState::Refunded),
+            Ok(pb::RefundState::Declined),
+            Ok(pb::RefundState::Sending),
+            Err(tonic::Status::unavailable("gone")),
+        ] {
+            tally.start();
+            let answer = answer.map(|state| {
+                let state = state.into();
+                let refund = Some(EndedRefund {
+                    state,
+                    ..EndedRefund::default()
+                });
+                tonic::Response::new(RefundAnswer { refund })
+            });
+            tally.end(Duration::from_millis(2), &answer);
+        }
+        let kinds = [("refund", tally.close())];
+        Report {
+            followed_by: Some(Followed::new(kinds, Duration::from_secs(2))),
+            ..report(0)
+        }
+    }
+
+    #[test]
+    fn a_mix_counts_each_kind_of_call() {
+        let report = mixed();
+        assert!(!report.all_answered());
+        let json = serde_json::to_value(&report).unwrap();
+        let refunds = &json["followed_by"]["refund"];
+        assert_eq!(refunds["made"], 5);
+        assert_eq!(refunds["answered"], 4);
+        assert_eq!(refunds["achieved_per_s"], 2.0);
+        assert_eq!(refunds["errors"], 1);
+        assert_eq!(refunds["states"]["REFUNDED"], 2);
+        assert_eq!(refunds["error_reasons"]["Unavailable gone"], 1);
+        let text = report.to_string();
+        for expected in ["authorize", "refund: DECLINED", "refund: Unavailable gone"] {
+            assert!(text.contains(expected), "{expected}\n{text}");
         }
     }
 

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use tonic::{Response, Status};
 
 use crate::grpc::client;
-use crate::merchant_api::client::encoded::{Answer, Ended};
+use crate::merchant_api::client::encoded::{Answer, RefundAnswer};
 use crate::merchant_api::pb;
 use crate::merchant_api::transport::trailers::{BANK_US, OWN_US};
 
@@ -33,7 +33,7 @@ pub(super) struct Tally {
 pub(super) struct Sheet {
     /// Calls that were made.
     pub(super) started: u64,
-    /// Calls that ended as a payment that is AUTHORIZED, DECLINED or AUTHORIZING.
+    /// Calls that ended in a state that is an answer ([`Counts`]).
     pub(super) answered: u64,
     /// Calls that ended otherwise.
     pub(super) errors: u64,
@@ -46,9 +46,9 @@ pub(super) struct Sheet {
     pub(super) bank_us: Histogram<u64>,
     /// What the gateway took of it, as it says.
     pub(super) own_us: Histogram<u64>,
-    /// Payments by state.
+    /// Payments, or refunds, by state.
     pub(super) states: BTreeMap<&'static str, u64>,
-    /// Why payments are not AUTHORIZED.
+    /// Why they are in that state, where there is a reason.
     pub(super) reasons: BTreeMap<String, u64>,
     /// Errors by code and reason.
     pub(super) error_reasons: BTreeMap<String, u64>,
@@ -84,7 +84,11 @@ impl Tally {
     }
 
     /// It came back after `took`. Whether it was answered.
-    pub(super) fn end(&self, took: Duration, answer: &Result<Response<Answer>, Status>) -> bool {
+    pub(super) fn end<A: Counts>(
+        &self,
+        took: Duration,
+        answer: &Result<Response<A>, Status>,
+    ) -> bool {
         let mut sheet = self.sheet();
         sheet.total_us.saturating_record(micros(took));
         match answer {
@@ -130,35 +134,27 @@ impl Tally {
 }
 
 impl Sheet {
-    fn response(&mut self, response: &Response<Answer>) -> bool {
+    fn response<A: Counts>(&mut self, response: &Response<A>) -> bool {
         for (name, times) in [(BANK_US, &mut self.bank_us), (OWN_US, &mut self.own_us)] {
             let text = response.metadata().get(name.as_str());
             if let Some(us) = text.and_then(|text| text.to_str().ok()?.parse().ok()) {
                 times.saturating_record(us);
             }
         }
-        let Some(payment) = &response.get_ref().payment else {
-            self.error("OK without a payment".to_owned());
+        let Some(end) = response.get_ref().end() else {
+            self.error("OK without what was asked for".to_owned());
             return false;
         };
-        let state = payment.state();
-        let name = short(state.as_str_name(), "PAYMENT_STATE_");
-        *self.states.entry(name).or_default() += 1;
-        if state != pb::PaymentState::Authorized {
-            count(&mut self.reasons, format!("{name} {}", reason(payment)));
+        *self.states.entry(end.state).or_default() += 1;
+        if let Some(reason) = end.reason {
+            count(&mut self.reasons, format!("{} {reason}", end.state));
         }
-        let answered = matches!(
-            state,
-            pb::PaymentState::Authorized
-                | pb::PaymentState::Declined
-                | pb::PaymentState::Authorizing
-        );
-        if answered {
+        if end.is_answer {
             self.answered += 1;
         } else {
             self.errors += 1;
         }
-        answered
+        end.is_answer
     }
 
     fn error(&mut self, reason: String) {
@@ -189,20 +185,72 @@ fn short<'a>(name: &'a str, prefix: &str) -> &'a str {
     name.strip_prefix(prefix).unwrap_or(name)
 }
 
-fn reason(payment: &Ended) -> String {
-    if let Some(decline) = &payment.decline {
-        let reason = short(decline.reason().as_str_name(), "DECLINE_REASON_");
-        return format!("{reason} (DE 39 {})", decline.response_code);
-    }
-    if let Some(failure) = &payment.failure {
-        return short(failure.reason().as_str_name(), "FAILURE_REASON_").to_owned();
-    }
-    payment
-        .pending
-        .as_ref()
-        .map_or_else(String::new, |pending| {
-            short(pending.reason().as_str_name(), "PENDING_REASON_").to_owned()
+/// How a call ended that was answered with OK.
+pub(super) struct End {
+    /// The state of what was asked for.
+    state: &'static str,
+    /// Why, where there is a reason.
+    reason: Option<String>,
+    /// Whether that is an answer: FAILED is none.
+    is_answer: bool,
+}
+
+/// An answer that can be counted.
+pub(super) trait Counts {
+    /// How its call ended; `None` when it holds nothing.
+    fn end(&self) -> Option<End>;
+}
+
+impl Counts for Answer {
+    fn end(&self) -> Option<End> {
+        use pb::PaymentState as State;
+        let payment = self.payment.as_ref()?;
+        let state = payment.state();
+        Some(End {
+            state: short(state.as_str_name(), "PAYMENT_STATE_"),
+            reason: reason(&payment.decline, &payment.failure, &payment.pending),
+            is_answer: matches!(
+                state,
+                State::Authorized
+                    | State::Declined
+                    | State::Authorizing
+                    | State::Captured
+                    | State::Voiding
+                    | State::Voided
+            ),
         })
+    }
+}
+
+impl Counts for RefundAnswer {
+    fn end(&self) -> Option<End> {
+        use pb::RefundState as State;
+        let refund = self.refund.as_ref()?;
+        let state = refund.state();
+        Some(End {
+            state: short(state.as_str_name(), "REFUND_STATE_"),
+            reason: reason(&refund.decline, &refund.failure, &refund.pending),
+            is_answer: matches!(state, State::Refunded | State::Declined | State::Sending),
+        })
+    }
+}
+
+fn reason(
+    decline: &Option<pb::Decline>,
+    failure: &Option<pb::Failure>,
+    pending: &Option<pb::Pending>,
+) -> Option<String> {
+    if let Some(decline) = decline {
+        let reason = short(decline.reason().as_str_name(), "DECLINE_REASON_");
+        return Some(format!("{reason} (DE 39 {})", decline.response_code));
+    }
+    let failure = failure
+        .as_ref()
+        .map(|failure| short(failure.reason().as_str_name(), "FAILURE_REASON_"));
+    let pending = pending
+        .as_ref()
+        .map(|pending| short(pending.reason().as_str_name(), "PENDING_REASON_"));
+    failure.or(pending).map(str::to_owned)
 }
 
 /// `CODE REASON`: the gateway's own reason, or what the client says of the connection.
@@ -219,6 +267,7 @@ fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::merchant_api::client::encoded::Ended;
 
     fn answer(payment: Ended) -> Result<Response<Answer>, Status> {
         let mut response = Response::new(Answer {
