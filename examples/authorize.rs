@@ -1,4 +1,4 @@
-//! Seals a card and pays with it: a complete payswitch client in Rust.
+//! Seals a card and pays with it, captures the payment and refunds half of it: a complete payswitch client in Rust.
 //!
 //! ```text
 //! cargo run -- demo --ready-file /tmp/ready.json          # in another terminal
@@ -8,8 +8,8 @@
 //! A call whose outcome is not known is repeated unchanged: the same request_id and the same sealed
 //! card, so that the card is charged once.
 //!
-//! Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise. docs/sealing.md specifies the
-//! sealed card.
+//! Exit code 0 when the payment is DECLINED, or captured and refunded; 1 otherwise. docs/sealing.md
+//! specifies the sealed card.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -31,27 +31,31 @@ use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use payswitch::merchant_api::pb::refund_service_client::RefundServiceClient;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use payswitch::payment::money::{Currency, Money};
 use payswitch::random::Random;
 use serde::Deserialize;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 
 /// For how long a sealed card is good, in seconds.
 const CARD_LIFETIME_S: i64 = 300;
 /// For how long a session key is good, in seconds.
 const SESSION_LIFETIME_S: i64 = 3600;
-/// How often a payment is asked for at most.
+/// How often a call is made at most.
 const ATTEMPTS: u32 = 6;
 /// How long one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait after the first attempt; twice as long after each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// Seals a card and pays with it.
+/// A connection that carries the merchant's API key.
+type Connection = InterceptedService<Channel, ApiKey>;
+
+/// Seals a card and pays with it, captures the payment and refunds half of it.
 #[derive(Parser)]
 struct Arguments {
     /// What `payswitch demo --ready-file` wrote.
@@ -180,11 +184,56 @@ async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     // Printed before it is sent: whatever happens, it is known what was asked.
     line("request", &request.request_id);
     line("order", &order);
-    let answer = authorize(PaymentServiceClient::new(api_key.on(channel)), request).await?;
-    let payment = answer.payment.ok_or("the answer holds no payment")?;
+    let connection = api_key.on(channel);
+    let mut payments = PaymentServiceClient::new(connection.clone());
+    let answer = ask(request, async |request| {
+        payments.authorize_payment(request).await
+    });
+    let payment = answer.await?.payment.ok_or("the answer holds no payment")?;
     show(&payment);
-    Ok(match payment.state() {
-        pb::PaymentState::Authorized | pb::PaymentState::Declined => ExitCode::SUCCESS,
+    match payment.state() {
+        pb::PaymentState::Authorized => go_on(connection, *payment).await,
+        pb::PaymentState::Declined => Ok(ExitCode::SUCCESS),
+        _ => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Captures all that is held, and refunds half of it. One `request_id` for each payment: run again, it would not capture
+/// twice.
+async fn go_on(connection: Connection, payment: pb::Payment) -> Result<ExitCode, Box<dyn Error>> {
+    let mut payments = PaymentServiceClient::new(connection.clone());
+    let request = pb::CapturePaymentRequest {
+        request_id: format!("capture-{}", payment.payment_id),
+        payment_id: payment.payment_id.clone(),
+        ..Default::default()
+    };
+    let answer = ask(request, async |request| {
+        payments.capture_payment(request).await
+    });
+    let capture = answer.await?.capture.ok_or("the answer holds no capture")?;
+    let state = capture.state().as_str_name();
+    let state = state.trim_start_matches("CAPTURE_STATE_");
+    line("capture", &format!("{} {state}", capture.capture_id));
+
+    let mut refunds = RefundServiceClient::new(connection);
+    let request = pb::CreateRefundRequest {
+        request_id: format!("refund-{}", payment.payment_id),
+        payment_id: payment.payment_id,
+        amount: payment.amount.map(|amount| pb::Money {
+            amount_minor: (amount.amount_minor / 2).max(1),
+            ..amount
+        }),
+        ..Default::default()
+    };
+    let answer = ask(request, async |request| {
+        refunds.create_refund(request).await
+    });
+    let refund = answer.await?.refund.ok_or("the answer holds no refund")?;
+    let state = refund.state().as_str_name();
+    let state = state.trim_start_matches("REFUND_STATE_");
+    line("refund", &format!("{} {state}", refund.refund_id));
+    Ok(match refund.state() {
+        pb::RefundState::Refunded => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
 }
@@ -193,17 +242,18 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{} can't be read: {error}", path.display()))
 }
 
-/// Asks for the payment, and asks again with the same request where the outcome is not known. The
-/// gateway charges once for one request_id, and answers each repetition with the same payment.
-async fn authorize(
-    mut payments: PaymentServiceClient<InterceptedService<Channel, ApiKey>>,
-    request: pb::AuthorizePaymentRequest,
-) -> Result<pb::AuthorizePaymentResponse, Status> {
+/// Makes a call, and makes it again with the same request where its outcome is not known. The gateway does once what one
+/// `request_id` asks for, and answers each repetition alike. A refund is ABORTED while the bank has not acknowledged its
+/// capture, and is worth repeating too.
+async fn ask<Q: Clone, A>(
+    request: Q,
+    mut call: impl AsyncFnMut(Q) -> Result<Response<A>, Status>,
+) -> Result<A, Status> {
     let mut wait = FIRST_WAIT;
     let mut attempt = 1;
     loop {
-        let call = payments.authorize_payment(request.clone());
-        let status = match tokio::time::timeout(ATTEMPT_TIMEOUT, call).await {
+        let answer = call(request.clone());
+        let status = match tokio::time::timeout(ATTEMPT_TIMEOUT, answer).await {
             Ok(Ok(answer)) => return Ok(answer.into_inner()),
             Ok(Err(status)) => status,
             Err(_) => Status::deadline_exceeded("no answer in time"),

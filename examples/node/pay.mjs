@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Seals a card and pays with it: a complete payswitch client for Node.
+// Seals a card and pays with it, captures the payment and refunds half of it: a complete payswitch client for Node.
 //
 //     npm install --prefix examples/node
 //     cargo run -- demo --ready-file /tmp/ready.json          # in another terminal
@@ -8,7 +8,7 @@
 // A call whose outcome is not known is repeated unchanged: the same request_id and the same sealed
 // card, so that the card is charged once.
 //
-// Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise.
+// Exit code 0 when the payment is DECLINED, or captured and refunded; 1 otherwise.
 // docs/sealing.md specifies the sealed card.
 
 import { randomBytes } from "node:crypto";
@@ -23,7 +23,7 @@ const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
 const ERRORS = fileURLToPath(new URL("../errors.proto", import.meta.url));
 
 const ALGORITHMS = ["ECDH-ES", "RSA-OAEP-256"];
-// How often a payment is asked for at most, and how long one attempt may take.
+// How often a call is made at most, and how long one attempt may take.
 const ATTEMPTS = 6;
 const ATTEMPT_TIMEOUT_MS = 10_000;
 // How long to wait after the first attempt; twice as long after each further one.
@@ -80,7 +80,7 @@ async function connect(ready) {
   const { default: grpc } = await import("@grpc/grpc-js");
   const { loadSync } = await import("@grpc/proto-loader");
   const definition = loadSync(
-    ["payswitch/v1/payment_service.proto", "payswitch/v1/sealing_service.proto"],
+    ["payment", "refund", "sealing"].map((name) => `payswitch/v1/${name}_service.proto`),
     { includeDirs: [PROTO], keepCase: true, longs: String, enums: String, oneofs: true },
   );
   const { v1 } = grpc.loadPackageDefinition(definition).payswitch;
@@ -140,33 +140,37 @@ async function explain(error, status) {
   return lines.join("\n");
 }
 
+/** A state without what all names of its kind begin with: AUTHORIZED. */
+const stateOf = ({ state }) => state.replace(/^.*_STATE_/, "");
+
+const line = (name, value) => console.log(name.padEnd(14), value);
+
 /** Prints what became of the payment, one line for each thing worth knowing. */
-function show(payment, state) {
+function show(payment) {
   const { amount, card, authorization, decline, pending } = payment;
-  const lines = [
-    ["payment", payment.payment_id],
-    ["state", state],
-    ["amount", `${amount.amount_minor} minor units of ${amount.currency}`],
-  ];
-  if (card) lines.push(["card", `${card.bin}...${card.last4}`]);
-  if (authorization?.approval_code) lines.push(["approval code", authorization.approval_code]);
+  line("payment", payment.payment_id);
+  line("state", stateOf(payment));
+  line("amount", `${amount.amount_minor} minor units of ${amount.currency}`);
+  if (card) line("card", `${card.bin}...${card.last4}`);
+  if (authorization?.approval_code) line("approval code", authorization.approval_code);
   if (decline) {
     const reason = decline.reason.replace("DECLINE_REASON_", "");
-    lines.push(["declined", `${reason} (DE 39 ${decline.response_code})`]);
+    line("declined", `${reason} (DE 39 ${decline.response_code})`);
   }
-  if (pending) lines.push(["pending", "the outcome is not known yet: do not charge again"]);
-  lines.push(["STAN", authorization?.stan ?? ""], ["RRN", authorization?.rrn ?? ""]);
-  for (const [name, value] of lines) console.log(name.padEnd(14), value);
+  if (pending) line("pending", "the outcome is not known yet: do not charge again");
+  line("STAN", authorization?.stan ?? "");
+  line("RRN", authorization?.rrn ?? "");
 }
 
 /**
- * Asks for the payment, and asks again with the same request where the outcome is not known. The
- * gateway charges once for one request_id, and answers each repetition with the same payment.
+ * Makes a call, and makes it again with the same request where its outcome is not known. The gateway does once what
+ * one request_id asks for, and answers each repetition alike. A refund is ABORTED while the bank has not
+ * acknowledged its capture, and is worth repeating too.
  */
-async function authorize(gateway, request) {
+async function ask(gateway, service, method, request) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await gateway.call("PaymentService", "AuthorizePayment", request);
+      return await gateway.call(service, method, request);
     } catch (error) {
       const status = gateway.nameOf(error.code);
       if (attempt === ATTEMPTS || !REPEATED.includes(status)) throw error;
@@ -177,20 +181,34 @@ async function authorize(gateway, request) {
   }
 }
 
-/** Authorizes the payment; answers the exit code. */
+/** Authorizes the payment, and goes on with it where it is authorized; answers the exit code. */
 async function pay(gateway, args, sealedCard) {
   // Printed before it is sent: whatever happens, it is known what was asked.
-  console.log("request".padEnd(14), args["request-id"]);
-  console.log("order".padEnd(14), args.order);
-  const { payment } = await authorize(gateway, {
+  line("request", args["request-id"]);
+  line("order", args.order);
+  const { payment } = await ask(gateway, "PaymentService", "AuthorizePayment", {
     request_id: args["request-id"],
     amount: { amount_minor: args["amount-minor"], currency: args.currency },
     merchant_reference: args.order,
     sealed_card: sealedCard,
   });
-  const state = payment.state.replace("PAYMENT_STATE_", "");
-  show(payment, state);
-  return ["AUTHORIZED", "DECLINED"].includes(state) ? 0 : 1;
+  show(payment);
+  if (stateOf(payment) !== "AUTHORIZED") return stateOf(payment) === "DECLINED" ? 0 : 1;
+
+  // All that is held. One request_id for each payment: run again, it would not capture twice.
+  const { capture } = await ask(gateway, "PaymentService", "CapturePayment", {
+    request_id: `capture-${payment.payment_id}`,
+    payment_id: payment.payment_id,
+  });
+  line("capture", `${capture.capture_id} ${stateOf(capture)}`);
+  const half = Math.max(1, Math.floor(Number(args["amount-minor"]) / 2));
+  const { refund } = await ask(gateway, "RefundService", "CreateRefund", {
+    request_id: `refund-${payment.payment_id}`,
+    payment_id: payment.payment_id,
+    amount: { amount_minor: half, currency: args.currency },
+  });
+  line("refund", `${refund.refund_id} ${stateOf(refund)}`);
+  return stateOf(refund) === "REFUNDED" ? 0 : 1;
 }
 
 /** What a file holds. */

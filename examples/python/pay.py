@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Seals a card and pays with it: a complete payswitch client in Python.
+"""Seals a card and pays with it, captures the payment and refunds half of it: a complete payswitch client in Python.
 
     pip install -r examples/python/requirements.txt
     cargo run -- demo --ready-file /tmp/ready.json          # in another terminal
@@ -8,7 +8,7 @@
 A call whose outcome is not known is repeated unchanged: the same request_id and the same sealed
 card, so that the card is charged once.
 
-Exit code 0 when the payment is AUTHORIZED or DECLINED, 1 otherwise.
+Exit code 0 when the payment is DECLINED, or captured and refunded; 1 otherwise.
 docs/sealing.md specifies the sealed card.
 """
 
@@ -26,7 +26,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 EXAMPLES = pathlib.Path(__file__).resolve().parents[1]
 PROTO = EXAMPLES.parent / "proto"
 
-# How often a payment is asked for at most, and how long one attempt may take.
+# How often a call is made at most, and how long one attempt may take.
 ATTEMPTS = 6
 ATTEMPT_TIMEOUT_S = 10
 # How long to wait after the first attempt; twice as long after each further one.
@@ -142,37 +142,48 @@ def explain(error):
     return "\n".join(lines)
 
 
-def show(payment, state):
+def state_of(message):
+    """The name of a message's state, without what all names of its kind begin with: AUTHORIZED."""
+    states = message.DESCRIPTOR.fields_by_name["state"].enum_type
+    return states.values_by_number[message.state].name.partition("_STATE_")[2]
+
+
+def line(name, value):
+    print(f"{name:14} {value}", flush=True)
+
+
+def show(payment):
     """Prints what became of the payment, one line for each thing worth knowing."""
-    amount = f"{payment.amount.amount_minor} minor units of {payment.amount.currency}"
-    lines = [("payment", payment.payment_id), ("state", state), ("amount", amount)]
+    line("payment", payment.payment_id)
+    line("state", state_of(payment))
+    line("amount", f"{payment.amount.amount_minor} minor units of {payment.amount.currency}")
     if payment.HasField("card"):
-        lines.append(("card", f"{payment.card.bin}...{payment.card.last4}"))
+        line("card", f"{payment.card.bin}...{payment.card.last4}")
     authorization = payment.authorization
     if authorization.approval_code:
-        lines.append(("approval code", authorization.approval_code))
+        line("approval code", authorization.approval_code)
     if payment.HasField("decline"):
         decline = payment.decline
         reason = decline.DESCRIPTOR.fields_by_name["reason"].enum_type
         name = reason.values_by_number[decline.reason].name.removeprefix("DECLINE_REASON_")
-        lines.append(("declined", f"{name} (DE 39 {decline.response_code})"))
+        line("declined", f"{name} (DE 39 {decline.response_code})")
     if payment.HasField("pending"):
-        lines.append(("pending", "the outcome is not known yet: do not charge again"))
-    lines += [("STAN", authorization.stan), ("RRN", authorization.rrn)]
-    for name, value in lines:
-        print(f"{name:14} {value}")
+        line("pending", "the outcome is not known yet: do not charge again")
+    line("STAN", authorization.stan)
+    line("RRN", authorization.rrn)
 
 
-def authorize(service, request, metadata):
-    """Asks for the payment, and asks again with the same request where the outcome is not known.
+def ask(call, request, metadata):
+    """Makes a call, and makes it again with the same request where its outcome is not known.
 
-    The gateway charges once for one request_id, and answers each repetition with the same payment.
+    The gateway does once what one request_id asks for, and answers each repetition alike. A refund is ABORTED
+    while the bank has not acknowledged its capture, and is worth repeating too.
     """
     import grpc
 
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return service.AuthorizePayment(request, metadata=metadata, timeout=ATTEMPT_TIMEOUT_S)
+            return call(request, metadata=metadata, timeout=ATTEMPT_TIMEOUT_S)
         except grpc.RpcError as error:
             status = error.code().name
             if attempt == ATTEMPTS or status not in REPEATED:
@@ -184,8 +195,9 @@ def authorize(service, request, metadata):
 
 
 def pay(channel, metadata, args, sealed_card):
-    """Authorizes the payment; answers the exit code."""
+    """Authorizes the payment, and goes on with it where it is authorized; answers the exit code."""
     messages, services = stubs("payment_service")
+    service = services.PaymentServiceStub(channel)
     request = messages.AuthorizePaymentRequest(
         request_id=args.request_id,
         merchant_reference=args.order,
@@ -194,17 +206,36 @@ def pay(channel, metadata, args, sealed_card):
     request.amount.amount_minor = args.amount_minor
     request.amount.currency = args.currency
     # Printed before it is sent: whatever happens, it is known what was asked.
-    print(f"{'request':14} {args.request_id}\n{'order':14} {args.order}", flush=True)
-    answer = authorize(services.PaymentServiceStub(channel), request, metadata)
-    payment = answer.payment
-    states = payment.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number
-    state = states[payment.state].name.removeprefix("PAYMENT_STATE_")
-    show(payment, state)
-    return 0 if state in ("AUTHORIZED", "DECLINED") else 1
+    line("request", args.request_id)
+    line("order", args.order)
+    payment = ask(service.AuthorizePayment, request, metadata).payment
+    show(payment)
+    if state_of(payment) != "AUTHORIZED":
+        return 0 if state_of(payment) == "DECLINED" else 1
+
+    # All that is held. One request_id for each payment: run again, it would not capture twice.
+    request = messages.CapturePaymentRequest(
+        request_id=f"capture-{payment.payment_id}",
+        payment_id=payment.payment_id,
+    )
+    capture = ask(service.CapturePayment, request, metadata).capture
+    line("capture", f"{capture.capture_id} {state_of(capture)}")
+
+    messages, services = stubs("refund_service")
+    request = messages.CreateRefundRequest(
+        request_id=f"refund-{payment.payment_id}",
+        payment_id=payment.payment_id,
+    )
+    request.amount.amount_minor = max(1, args.amount_minor // 2)
+    request.amount.currency = args.currency
+    refund = ask(services.RefundServiceStub(channel).CreateRefund, request, metadata).refund
+    line("refund", f"{refund.refund_id} {state_of(refund)}")
+    return 0 if state_of(refund) == "REFUNDED" else 1
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Seals a card and pays with it.")
+    parser = argparse.ArgumentParser(
+        description="Seals a card and pays with it, captures the payment and refunds half of it.")
     parser.add_argument("--ready-file", required=True,
                         help="what `payswitch demo --ready-file` wrote")
     parser.add_argument("--pan", default="4242424242424242")

@@ -1,7 +1,10 @@
-//! Clients that others wrote pay: grpcurl and `buf curl` by hand, and the examples in three languages.
+//! Clients that others wrote pay: grpcurl and `buf curl` by hand, and the examples in three languages, whose payments
+//! are captured and refunded in part.
 
 use std::process::Command;
 
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
+use bank_sim::control::pb::{GetTotalsRequest, Totals};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
 use pb::{CaptureState, PaymentState as State};
@@ -191,12 +194,25 @@ const VISITS: [(&[&str], State); 7] = [
     (&["--cvv", "999"], State::Declined),
 ];
 
-/// Runs an example with each set of arguments, and finds its payments again.
+/// What the issuers have debited and credited, in all currencies.
+async fn totals(demo: &Demo) -> (i64, i64) {
+    let address = format!("http://{}", demo.said("bank_sim"));
+    let mut banks = ControlServiceClient::connect(address)
+        .await
+        .expect("the banks");
+    let totals = banks.get_totals(GetTotalsRequest {}).await;
+    let totals = totals.expect("totals").into_inner().totals;
+    let sum = |of: fn(&Totals) -> i64| totals.iter().map(of).sum();
+    (sum(|of| of.debited), sum(|of| of.credited))
+}
+
+/// Runs an example with each set of arguments, finds its payments again, and looks into the banks' books.
 fn pays(example: impl Fn() -> Command) {
     run(async {
         let folder = TempFolder::new("example");
         let demo = Demo::start(&folder, &["--no-tour"]).await;
         let mut payments = demo.payments().await;
+        let (mut debited, mut credited) = (0, 0);
         for (arguments, state) in VISITS {
             let order = format!("order-{}", unique());
             let printed = printed_by(
@@ -213,11 +229,26 @@ fn pays(example: impl Fn() -> Command) {
             let found = payments.lookup_payment(request).await.expect("its payment");
             let found = found.into_inner().payments;
             assert_eq!(found.len(), 1, "{arguments:?}");
-            assert_eq!(found[0].state(), state, "{arguments:?}: {printed}");
-            assert!(printed.contains(&found[0].payment_id), "{printed}");
+            let payment = &found[0];
+            let ended = match state {
+                State::Authorized => State::Captured,
+                state => state,
+            };
+            assert_eq!(payment.state(), ended, "{arguments:?}: {printed}");
+            assert!(printed.contains(&payment.payment_id), "{printed}");
+            for capture in &payment.captures {
+                assert!(printed.contains(&capture.capture_id), "{printed}");
+                assert_eq!(capture.state(), CaptureState::Captured);
+                let amount = capture.amount.as_ref().expect("an amount").amount_minor;
+                debited += amount;
+                credited += amount / 2;
+            }
+            assert_eq!(totals(&demo).await, (debited, credited), "{printed}");
             let name = state.as_str_name().trim_start_matches("PAYMENT_STATE_");
             assert!(printed.contains(name), "{printed}");
         }
+        // Four payments of 12.34 EUR, and one of 1250 JPY.
+        assert_eq!((debited, credited), (4 * 1234 + 1250, 4 * 617 + 625));
         // A sealed card is good for its own order alone, and the example says that it was refused.
         let refused = output(
             example()
