@@ -18,7 +18,8 @@ pub struct Step {
     amount: Money,
     /// The payment, the capture or the refund.
     id: String,
-    state: &'static str,
+    /// Or the code of the refusal.
+    state: String,
     expected: &'static str,
 }
 
@@ -45,7 +46,7 @@ pub fn table(steps: &[Step]) -> Table {
         table.add_row([
             Cell::new(step.what),
             amount,
-            Cell::new(step.state),
+            Cell::new(&step.state),
             Cell::new(&step.id),
             Cell::new(verdict),
         ]);
@@ -96,7 +97,7 @@ pub async fn voided(
         what: "void",
         amount: authorized.stop.amount,
         id: payment_id.clone(),
-        state: short(state.as_str_name(), "PAYMENT_STATE_"),
+        state: short(state.as_str_name(), "PAYMENT_STATE_").to_owned(),
         expected: "VOIDED",
     };
     Ok(vec![authorization(authorized), void])
@@ -108,7 +109,7 @@ fn authorization(authorized: &Visited) -> Step {
         what: "authorize",
         amount: authorized.stop.amount,
         id: payment.payment_id.clone(),
-        state: short(payment.state().as_str_name(), "PAYMENT_STATE_"),
+        state: short(payment.state().as_str_name(), "PAYMENT_STATE_").to_owned(),
         expected: "AUTHORIZED",
     }
 }
@@ -143,7 +144,7 @@ async fn capture(
         what: "capture",
         amount,
         id,
-        state: short(state.as_str_name(), "CAPTURE_STATE_"),
+        state: short(state.as_str_name(), "CAPTURE_STATE_").to_owned(),
         expected: "CAPTURED",
     })
 }
@@ -161,14 +162,21 @@ async fn refund(
         ..pb::CreateRefundRequest::default()
     };
     let mut refunds = RefundServiceClient::new(connection.clone());
-    let answer = refunds.create_refund(request).await?.into_inner();
-    let refund = answer.refund.ok_or("the answer holds no refund")?;
-    let state = refund.state();
+    let (id, state) = match refunds.create_refund(request).await {
+        Ok(answer) => {
+            let refund = answer.into_inner().refund;
+            let refund = refund.ok_or("the answer holds no refund")?;
+            let state = short(refund.state().as_str_name(), "REFUND_STATE_").to_owned();
+            (refund.refund_id, state)
+        }
+        // That of a capture that the bank has not taken.
+        Err(refusal) => (String::new(), format!("{:?}", refusal.code())),
+    };
     Ok(Step {
         what: "refund",
         amount,
-        id: refund.refund_id,
-        state: short(state.as_str_name(), "REFUND_STATE_"),
+        id,
+        state,
         expected: "REFUNDED",
     })
 }
