@@ -124,7 +124,8 @@ impl Template {
         ) {
             (0, 0, 0) => return Ok(None),
             (1, 0, 0) => match kind {
-                OperationKind::Sale => Self::Sale,
+                // A sale whose reversal an operator has ended counts after all.
+                OperationKind::Sale | OperationKind::Reversal => Self::Sale,
                 OperationKind::Void => Self::SaleVoidRefused,
                 _ => Self::Capture,
             },

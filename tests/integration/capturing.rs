@@ -194,6 +194,7 @@ async fn a_hold_is_captured_in_parts_and_the_books_say_so(engine: Engine) {
         .map(|operation| operation.subject_id.as_str())
         .collect();
     assert_eq!(subjects, ["", &told.capture_id, &rest.capture_id]);
+    switch.database.assert_books_are_whole().await;
 }
 
 /// The first message is not answered, nor is its repeat; and a gateway that starts anew sends what is owed.
@@ -243,6 +244,7 @@ async fn a_capture_is_repeated_until_the_bank_acknowledges_it(engine: Engine) {
     let attempts = operations[1].attempts.count;
     assert_eq!((operations[1].kind, attempts), (OperationKind::Capture, 3));
     assert_eq!(switch.database.count("quarantine").await, 0);
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn a_capture_that_the_bank_refuses_is_taken_back(engine: Engine) {
@@ -271,6 +273,7 @@ async fn a_capture_that_the_bank_refuses_is_taken_back(engine: Engine) {
     assert_eq!(payment.state(), State::PartiallyCaptured);
     assert_eq!(minor(&payment.captured_amount), 1_000);
     assert_eq!(minor(&payment.capturable_amount), 9_000);
+    switch.database.assert_books_are_whole().await;
 }
 
 /// One after the other, and at once: what two captures want beyond the hold only one gets, and only that leaves.
@@ -320,6 +323,7 @@ async fn no_more_is_captured_than_is_held(engine: Engine) {
         counters.received("0220"),
         u64::try_from(TIMES).expect("a count") + 1
     );
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn what_can_not_be_captured_is_refused(engine: Engine) {
@@ -368,4 +372,5 @@ async fn what_can_not_be_captured_is_refused(engine: Engine) {
     let refused = refused.expect_err("not theirs");
     assert_eq!(error_reason(&refused).as_deref(), Some("PAYMENT_NOT_FOUND"));
     assert_eq!(switch.database.count("captures").await, 1);
+    switch.database.assert_books_are_whole().await;
 }

@@ -78,23 +78,38 @@ impl Database {
         number
     }
 
-    /// Every change of a payment has its one event, and no position is missing or taken twice.
-    pub(crate) async fn assert_events_are_whole(&self) {
-        let taken = "SELECT next - 1 FROM positions WHERE stream = 0";
-        let last = "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) FROM events";
-        let taken = self.number(taken.into()).await;
-        assert_eq!(self.number(last.into()).await, taken);
-        assert_eq!(self.count("events").await, taken);
-        let others = "SELECT CAST(COUNT(*) AS BIGINT) FROM payments LEFT JOIN \
-            (SELECT payment_id, COUNT(*) AS events, MAX(payment_sequence) AS last \
-                FROM events GROUP BY payment_id) AS told ON told.payment_id = payments.id \
-            WHERE COALESCE(told.events, 0) <> payments.version - 1 \
-                OR COALESCE(told.last, 1) <> payments.version";
-        assert_eq!(
-            self.number(others.into()).await,
-            0,
-            "payments with other events"
-        );
+    /// Every change of a payment has its one event, no position is missing or taken twice, and the journals say what
+    /// the payments say. Each is one statement, because something may still be going on.
+    pub(crate) async fn assert_books_are_whole(&self) {
+        for (what, text) in [
+            (
+                "positions without an event",
+                "SELECT CAST(ABS((SELECT next - 1 FROM positions WHERE stream = 0) - COUNT(*)) \
+                    + ABS(COALESCE(MAX(position), 0) - COUNT(*)) AS BIGINT) FROM events",
+            ),
+            (
+                "payments with other events",
+                "SELECT CAST(COUNT(*) AS BIGINT) FROM payments LEFT JOIN \
+                    (SELECT payment_id, COUNT(*) AS events, MAX(payment_sequence) AS last \
+                        FROM events GROUP BY payment_id) AS told ON told.payment_id = payments.id \
+                    WHERE COALESCE(told.events, 0) <> payments.version - 1 \
+                        OR COALESCE(told.last, 1) <> payments.version",
+            ),
+            (
+                "journals that do not sum to zero",
+                "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT 1 FROM ledger_lines \
+                    GROUP BY position, currency HAVING SUM(amount_minor) <> 0) AS off_balance",
+            ),
+            (
+                "minor units that payments have and the ledger has not",
+                "SELECT CAST((SELECT COALESCE(SUM(captured_minor - captured_pending_minor \
+                        - refunded_minor + refunded_pending_minor), 0) FROM payments) \
+                    - (SELECT COALESCE(SUM(amount_minor), 0) FROM ledger_lines \
+                        WHERE account = 'RECEIVABLE') AS BIGINT)",
+            ),
+        ] {
+            assert_eq!(self.number(text.into()).await, 0, "{what}");
+        }
     }
 
     /// How many rows the payments have left, in each table that they may leave some in.

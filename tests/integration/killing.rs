@@ -165,7 +165,7 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
     })
     .await;
     compare(&mut control, &all).await;
-    scene.database.assert_events_are_whole().await;
+    scene.database.assert_books_are_whole().await;
     assert_eq!(scene.json(&["ledger", "verify"])["findings"], json!([]));
 }
 

@@ -155,6 +155,7 @@ async fn refunds_add_up_to_the_capture_and_no_further(engine: Engine) {
         .expect("a page")
         .into_inner();
     assert_eq!(answer.refunds, [told[2].clone()]);
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn two_refunds_at_once_are_one(engine: Engine) {
@@ -203,6 +204,7 @@ async fn two_refunds_at_once_are_one(engine: Engine) {
     let sum = "SELECT CAST(SUM(refunded_minor) AS BIGINT) FROM captures".to_owned();
     let expected = 6_000 * i64::try_from(TIMES).expect("a count");
     assert_eq!(switch.database.number(sum).await, expected);
+    switch.database.assert_books_are_whole().await;
 }
 
 /// Its amount stays taken. An answer that comes later says what became of it.
@@ -294,6 +296,7 @@ async fn a_refund_without_an_answer_waits_and_is_never_reversed(engine: Engine) 
         .await
         .expect_err("it has ended");
     assert_eq!(error_reason(&again).as_deref(), Some("NOT_OWED"));
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn what_can_not_be_refunded_is_refused(engine: Engine) {
@@ -364,4 +367,5 @@ async fn what_can_not_be_refunded_is_refused(engine: Engine) {
     })
     .await;
     assert_eq!(credited(&switch, &refund.rrn), [4_000]);
+    switch.database.assert_books_are_whole().await;
 }

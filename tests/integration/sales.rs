@@ -66,6 +66,7 @@ async fn a_sale_is_captured_at_once(engine: Engine) {
     assert_eq!(declined.state(), State::Declined);
     assert_eq!(declined.captures[0].state(), CaptureState::Rejected);
     assert_eq!(minor(&declined.captured_amount), 0);
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn a_sale_without_an_answer_is_reversed(engine: Engine) {
@@ -81,6 +82,7 @@ async fn a_sale_without_an_answer_is_reversed(engine: Engine) {
     let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
     assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
     assert_eq!(switch.database.count("journals").await, 0);
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn a_bank_without_sales_is_said_so(engine: Engine) {

@@ -106,6 +106,7 @@ async fn in_a_file_captures_and_refunds_count_and_nothing_is_sent(engine: Engine
     let held = Standing::Held { remaining_minor };
     assert_eq!(standings, [(1, held), (1, Standing::Reversed)]);
     assert_eq!(switch.database.count("journals").await, 3);
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn as_requests_captures_and_voids_wait_for_their_answer(engine: Engine) {
@@ -144,6 +145,7 @@ async fn as_requests_captures_and_voids_wait_for_their_answer(engine: Engine) {
     let books = switch.banks.books("issuer-a").expect("books");
     let seen: Vec<_> = books.by_rrn(other.rrn()).collect();
     assert_eq!(seen[0].standing, Standing::Reversed);
+    switch.database.assert_books_are_whole().await;
 }
 
 /// CASES: the same request has the same pending answer; another one finds the amount taken. Then the reversal of the
@@ -197,6 +199,7 @@ async fn a_capture_whose_outcome_is_unknown_is_reversed(engine: Engine) {
         assert_eq!(seen[0].standing, Standing::Held { remaining_minor });
         assert_eq!(seen[1].standing, Standing::Reversed);
     }
+    switch.database.assert_books_are_whole().await;
 }
 
 /// The bank went down with two captures. One stands, the other never came.
@@ -290,4 +293,5 @@ async fn a_refund_as_an_advice_is_repeated_until_it_is_acknowledged(engine: Engi
         (counters.received("0220"), counters.received("0221")),
         (1, 1)
     );
+    switch.database.assert_books_are_whole().await;
 }

@@ -84,6 +84,7 @@ async fn a_void_gives_the_hold_back(engine: Engine) {
         (counters.received("0420"), counters.received("0421")),
         (1, 0)
     );
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn a_void_is_repeated_until_the_bank_acknowledges_it(engine: Engine) {
@@ -110,6 +111,7 @@ async fn a_void_is_repeated_until_the_bank_acknowledges_it(engine: Engine) {
         (counters.received("0420"), counters.received("0421")),
         (1, 1)
     );
+    switch.database.assert_books_are_whole().await;
 }
 
 async fn a_void_that_the_bank_refuses_leaves_the_hold(engine: Engine) {
@@ -132,6 +134,7 @@ async fn a_void_that_the_bank_refuses_leaves_the_hold(engine: Engine) {
         .expect("a void");
     let held = became(&mut payments, &payment.payment_id, State::Authorized).await;
     assert!(actions(&held).contains(&PaymentAction::Capture));
+    switch.database.assert_books_are_whole().await;
 }
 
 /// One after the other, and at once.
@@ -180,4 +183,5 @@ async fn a_payment_is_voided_or_captured_and_never_both(engine: Engine) {
             }
         }
     }
+    switch.database.assert_books_are_whole().await;
 }

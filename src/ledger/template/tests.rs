@@ -79,7 +79,7 @@ fn what_counts_is_posted_and_what_is_pending_is_not() {
         change.refunded_pending_minor = 5;
     };
     let refund_undone: Change = |change| change.refunded_minor = -5;
-    let rows: [(K, Change, Option<T>); 15] = [
+    let rows: [(K, Change, Option<T>); 16] = [
         (K::Authorization, |change| change.authorized_minor = 5, None),
         (K::Capture, pending, None),
         (K::Capture, free_again, None),
@@ -88,6 +88,7 @@ fn what_counts_is_posted_and_what_is_pending_is_not() {
         (K::Capture, undone, Some(T::CaptureRefused)),
         (K::Sale, counts, Some(T::Sale)),
         (K::Sale, undone, Some(T::SaleRefused)),
+        (K::Reversal, counts, Some(T::Sale)),
         (K::Void, undone, Some(T::SaleVoided)),
         (K::Void, counts, Some(T::SaleVoidRefused)),
         (K::Refund, refund_pending, None),
