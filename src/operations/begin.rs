@@ -411,8 +411,14 @@ impl Operations {
                 operation.number_date = original.number_date;
             }
         }
+        let of_payment = match &plan.payment {
+            PlannedPayment::Adjusted { payment, .. } => Some(&**payment),
+            PlannedPayment::New(_) => None,
+        };
+        let original_of = original.as_deref().zip(of_payment);
         let message = Outgoing {
-            original: original.as_deref().map(Original::of),
+            original: original_of
+                .map(|(original, payment)| Original::in_payment(original, payment)),
             ..Outgoing::first(&operation, &call.merchant, None)
         };
         // A message that can't be built has no elements, and will not be sent.
@@ -508,7 +514,10 @@ impl Operations {
         });
         let card = card.or_else(|| kept.as_ref().map(fields_of));
         let message = Outgoing {
-            original: intent.original.as_deref().map(Original::of),
+            original: intent
+                .original
+                .as_deref()
+                .map(|original| Original::in_payment(original, &intent.payment)),
             ..Outgoing::first(&intent.operation, &call.merchant, card)
         };
         let deadline = call.received_at + BANK_WITHIN;

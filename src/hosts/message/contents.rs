@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationState;
-use crate::payment::record::Operation;
+use crate::payment::record::{Operation, Payment};
 
 /// The card, opened: clear text that lives until the request is encoded, and nowhere else.
 #[derive(Clone, Copy)]
@@ -38,6 +38,22 @@ pub struct Original<'a> {
 }
 
 impl<'a> Original<'a> {
+    /// The original as it is recorded, with the approval code that its payment has where it is the authorization: that of
+    /// a late approval stands only there.
+    #[must_use]
+    pub fn in_payment(operation: &'a Operation, payment: &'a Payment) -> Self {
+        let of_itself = Self::of(operation);
+        let is_authorization = payment.authorization.operation_id == operation.id;
+        let approval = payment.state.approval().filter(|_| is_authorization);
+        let late = approval.map(|approval| approval.approval_code.as_str());
+        Self {
+            approval_code: of_itself
+                .approval_code
+                .or(late.filter(|code| !code.is_empty())),
+            ..of_itself
+        }
+    }
+
     /// The original as it is recorded, with the approval code of an approval in time.
     #[must_use]
     pub fn of(operation: &'a Operation) -> Self {
