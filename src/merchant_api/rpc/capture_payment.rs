@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, failure};
+use super::perform::{Performer, failure, not_readable};
 use super::views::PaymentViews;
 use crate::config::environment::Environment;
 use crate::flows::capture::{Capture, CapturePayment};
@@ -52,8 +52,9 @@ pub(super) async fn call(
         Some(SubjectId::Capture(id)) => views.store.capture(&merchant_id, id).await,
         _ => Ok(None),
     };
-    let found = found.map_err(|error| status::of_unavailable(&error))?;
-    let payment = views.of(vec![*payment]).await?.pop();
+    let found = found.map_err(|error| not_readable(&error))?;
+    let payment = views.of(vec![*payment]).await;
+    let payment = payment.map_err(|error| not_readable(&error))?.pop();
     // As it was when this request was answered first.
     let shown = found.map(|(found, _)| capture(found, &operation));
     let mut response = Response::new(pb::CapturePaymentResponse {

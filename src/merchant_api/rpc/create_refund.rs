@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, failure};
+use super::perform::{Performer, failure, not_readable};
 use crate::config::environment::Environment;
 use crate::flows::refund::{CreateRefund, Refund};
 use crate::grpc::body_hash::body_hash;
@@ -48,7 +48,7 @@ pub(super) async fn call(
         Some(SubjectId::Refund(id)) => store.refund(&merchant_id, id).await,
         _ => Ok(None),
     };
-    let found = found.map_err(|error| status::of_unavailable(&error))?;
+    let found = found.map_err(|error| not_readable(&error))?;
     // As it was when this request was answered first.
     let shown = found.map(|(found, _)| refund(found, &operation));
     let mut response = Response::new(pb::CreateRefundResponse { refund: shown });

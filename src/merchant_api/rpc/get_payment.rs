@@ -25,7 +25,11 @@ pub(super) async fn call(
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::payment_not_found)?;
     Ok(Response::new(pb::GetPaymentResponse {
-        payment: views.of(vec![found]).await?.pop(),
+        payment: views
+            .of(vec![found])
+            .await
+            .map_err(|error| status::of_unavailable(&error))?
+            .pop(),
     }))
 }
 

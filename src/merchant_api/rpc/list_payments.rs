@@ -33,7 +33,10 @@ pub(super) async fn call(
         .map_err(|error| status::of_unavailable(&error))?;
     let next = page.next.map(|cursor| list.page_tokens.write(cursor));
     Ok(Response::new(pb::ListPaymentsResponse {
-        payments: views.of(page.items).await?,
+        payments: views
+            .of(page.items)
+            .await
+            .map_err(|error| status::of_unavailable(&error))?,
         next_page_token: next.unwrap_or_default(),
     }))
 }

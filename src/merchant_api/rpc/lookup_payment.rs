@@ -72,7 +72,10 @@ pub(super) async fn call(
         return Err(errors::payment_not_found());
     }
     Ok(Response::new(pb::LookupPaymentResponse {
-        payments: views.of(found).await?,
+        payments: views
+            .of(found)
+            .await
+            .map_err(|error| status::of_unavailable(&error))?,
     }))
 }
 

@@ -80,15 +80,28 @@ pub(super) fn failure<R>(
         }
         E::OutcomeNotRecorded { payment_id } => {
             warn!(payment.id = %payment_id, "an outcome is not recorded yet");
-            ErrorAnswer::new(
-                Code::Unavailable,
-                "OUTCOME_NOT_RECORDED",
-                Outcome::Unknown,
+            return outcome_not_told(
                 "the outcome is not recorded yet; repeat the request unchanged for its answer",
-            )
-            .retry_after(RETRY_UNAVAILABLE)
+            );
         }
     }
+    .into_status()
+}
+
+/// The operation is recorded, and something may have been sent: only what is told of it beside can't be read now.
+pub(super) fn not_readable(error: &impl std::fmt::Display) -> Status {
+    error!(%error, "what a call has done can't be read");
+    outcome_not_told("the outcome can't be read now; repeat the request unchanged for its answer")
+}
+
+fn outcome_not_told(text: &str) -> Status {
+    ErrorAnswer::new(
+        Code::Unavailable,
+        "OUTCOME_NOT_RECORDED",
+        Outcome::Unknown,
+        text,
+    )
+    .retry_after(RETRY_UNAVAILABLE)
     .into_status()
 }
 

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use tonic::Status;
-
-use crate::grpc::status;
 use crate::hosts::Hosts;
 use crate::merchant_api::pb;
 use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, payment, payments};
@@ -28,9 +25,8 @@ impl PaymentViews {
     ///
     /// # Errors
     /// When the store can't be read.
-    pub(super) async fn of(&self, found: Vec<Payment>) -> Result<Vec<pb::Payment>, Status> {
-        let beside = self.beside(&found).await;
-        let beside = beside.map_err(|error| status::of_unavailable(&error))?;
+    pub(super) async fn of(&self, found: Vec<Payment>) -> Result<Vec<pb::Payment>, StoreError> {
+        let beside = self.beside(&found).await?;
         Ok(payments(found, beside, |host_id, kind| {
             self.hosts.message(host_id, kind).is_some()
         }))

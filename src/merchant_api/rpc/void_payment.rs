@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, failure};
+use super::perform::{Performer, failure, not_readable};
 use super::views::PaymentViews;
 use crate::config::environment::Environment;
 use crate::flows::void::{Void, VoidPayment};
@@ -41,7 +41,11 @@ pub(super) async fn call(
         })
     })?;
     let mut response = Response::new(pb::VoidPaymentResponse {
-        payment: views.of(vec![*concluded.payment]).await?.pop(),
+        payment: views
+            .of(vec![*concluded.payment])
+            .await
+            .map_err(|error| not_readable(&error))?
+            .pop(),
         void: Some(operation(*concluded.operation, None)),
     });
     let bank = Duration::from_micros(concluded.bank_us);

@@ -1,3 +1,4 @@
+use super::super::perform::not_readable;
 use super::*;
 use crate::card::fault::SealedCardFault;
 use crate::grpc::testing::error_row;
@@ -245,7 +246,7 @@ fn every_error_of_an_authorization_has_its_status() {
     let payment_id = PaymentId::from_parts(UnixMillis::new(1), [1; 10]);
     let request_id = PAN.to_owned();
     let token = request_id.clone();
-    let source = "disk full at /var/lib".into();
+    let source: Box<dyn std::error::Error + Send + Sync> = "disk full at /var/lib".into();
     let [inactive, no_route] = refused_by_its_merchant();
     let expected = "
 InvalidArgument SEALED_CARD_REFUSED NOT_SENT
@@ -260,7 +261,9 @@ FailedPrecondition NO_ROUTE NOT_SENT precondition NO_ROUTE
 ResourceExhausted OVERLOADED NOT_SENT retry 250 ms
 Unavailable DRAINING NOT_SENT retry 1000 ms
 Unavailable STORE_UNAVAILABLE NOT_SENT retry 1000 ms
+Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms
 Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms";
+    let unread = not_readable(&source);
     let statuses = [
         Failed::Refused(Refusal::SealedCard(SealedCardFault::Key)),
         Failed::SealedCardUsed,
@@ -279,6 +282,7 @@ Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms";
         Failed::OutcomeNotRecorded { payment_id },
     ]
     .map(|failed| status_of(&failed));
+    let statuses: Vec<_> = statuses.into_iter().chain([unread]).collect();
     let rows: Vec<_> = statuses.iter().map(error_row).collect();
     assert_eq!(rows.join("\n"), expected.trim());
     // What the request held and what the machine said stay here.
