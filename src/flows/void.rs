@@ -90,7 +90,7 @@ impl Flow for Void {
 fn decide(exchange: &Exchange) -> Decision {
     let unknown = |reason: UnknownReason| {
         let events = vec![OperationEvent::OutcomeUnknown(reason)];
-        (events, PaymentEvent::VoidStarted)
+        (events, PaymentEvent::VoidUnknown)
     };
     let (operation, payment) = match exchange {
         Exchange::Approved { approval, .. } => {

@@ -54,6 +54,7 @@ impl CustodyTimes {
             E::Captured
             | E::Sold(_)
             | E::VoidStarted
+            | E::VoidUnknown
             | E::ReversalStarted
             | E::ReversalOwedAgain => CustodyEnd::At(at.plus_days(self.refund_days)),
             E::ActionRequired { .. }

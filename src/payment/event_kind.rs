@@ -54,7 +54,7 @@ impl EventKind {
             PaymentEvent::RefundStarted | PaymentEvent::Refunded | PaymentEvent::RefundRefused => {
                 Self::RefundUpdated
             }
-            PaymentEvent::VoidStarted => Self::PaymentVoiding,
+            PaymentEvent::VoidStarted | PaymentEvent::VoidUnknown => Self::PaymentVoiding,
             PaymentEvent::VoidConfirmed => Self::PaymentVoided,
             PaymentEvent::VoidRefused => Self::VoidFailed,
             PaymentEvent::HoldExpired => Self::PaymentExpired,

@@ -164,6 +164,9 @@ pub enum OperationState {
         by: ResolvedBy,
         /// DE 39 of what became known, where a response said it.
         response_code: Option<ResponseCode>,
+        /// Whether the host has done it, whatever its code for that is.
+        #[serde(default)]
+        took_effect: bool,
     },
 }
 
@@ -201,6 +204,8 @@ pub enum OperationEvent {
         by: ResolvedBy,
         /// DE 39 of what became known, where a response said it.
         response_code: Option<ResponseCode>,
+        /// Whether the host has done it.
+        took_effect: bool,
     },
 }
 
@@ -301,8 +306,16 @@ pub fn apply(
         (S::Sent, E::Declined(decline)) => S::Declined { decline },
         (
             S::Unknown { .. } | S::Queued | S::Sent | S::Suspended { .. },
-            E::Resolved { by, response_code },
-        ) => S::Resolved { by, response_code },
+            E::Resolved {
+                by,
+                response_code,
+                took_effect,
+            },
+        ) => S::Resolved {
+            by,
+            response_code,
+            took_effect,
+        },
         (S::Unknown { .. }, E::ReversalConfirmed) => S::Reversed,
         (S::Queued | S::Sent, E::Sent) => S::Sent,
         (
@@ -367,6 +380,7 @@ mod tests {
         let resolved = S::Resolved {
             by: ResolvedBy::LateResponse,
             response_code: Some(ResponseCode::APPROVED),
+            took_effect: true,
         };
         // Sent Approved Acknowledged Declined NotSent Unknown Suspended Retried Cancelled RevConfirmed Resolved
         let table = [
@@ -404,6 +418,7 @@ mod tests {
                 OperationEvent::Resolved {
                     by: ResolvedBy::LateResponse,
                     response_code: Some(ResponseCode::APPROVED),
+                    took_effect: true,
                 },
             ];
             let expected: Vec<&str> = row.split(' ').collect();

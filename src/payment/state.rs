@@ -110,8 +110,10 @@ pub enum PaymentEvent {
     Refunded,
     /// A refund does not count, and its amount can be refunded again.
     RefundRefused,
-    /// A void was begun, or its outcome is not known.
+    /// A void was begun.
     VoidStarted,
+    /// The outcome of a void is not known.
+    VoidUnknown,
     /// The bank confirmed the void, or need not be told.
     VoidConfirmed,
     /// The bank refused the void.
@@ -191,6 +193,18 @@ impl PaymentState {
         }
     }
 
+    /// What the bank answered to the authorization, in time or late, where it is held or captured.
+    #[must_use]
+    pub fn approval(&self) -> Option<&Approval> {
+        match self {
+            Self::Authorized { approval, .. }
+            | Self::PartiallyCaptured { approval, .. }
+            | Self::Captured { approval, .. }
+            | Self::Voiding { approval, .. } => Some(approval),
+            _ => None,
+        }
+    }
+
     /// Whether a reversal of it is owed, and not acknowledged yet.
     #[must_use]
     pub fn owes(&self) -> bool {
@@ -217,8 +231,9 @@ impl PaymentEvent {
             Self::RefundStarted | Self::Refunded | Self::RefundRefused => {
                 &["PARTIALLY_CAPTURED", "CAPTURED"]
             }
-            Self::VoidStarted | Self::VoidConfirmed => &["AUTHORIZED", "VOIDING"],
-            Self::VoidRefused => &["VOIDING"],
+            Self::VoidStarted => &["AUTHORIZED"],
+            Self::VoidConfirmed => &["AUTHORIZED", "VOIDING"],
+            Self::VoidUnknown | Self::VoidRefused => &["VOIDING"],
             Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
             Self::DeclinedLate(_) | Self::ReversalStarted => &["AUTHORIZING"],
             Self::FoundToStand { .. } | Self::Sold(_) => &["AUTHORIZING", "REVERSING"],
@@ -245,6 +260,7 @@ impl PaymentEvent {
             Self::Refunded => "Refunded",
             Self::RefundRefused => "RefundRefused",
             Self::VoidStarted => "VoidStarted",
+            Self::VoidUnknown => "VoidUnknown",
             Self::VoidConfirmed => "VoidConfirmed",
             Self::VoidRefused => "VoidRefused",
             Self::HoldExpired => "HoldExpired",
@@ -380,7 +396,7 @@ pub fn apply(
             approval: approval.clone(),
             expires_at: *expires_at,
         },
-        (S::Voiding { .. }, E::VoidStarted) => state.clone(),
+        (S::Voiding { .. }, E::VoidUnknown) => state.clone(),
         (S::Authorized { .. } | S::Voiding { .. }, E::VoidConfirmed) => S::Voided,
         (
             S::Voiding {
@@ -524,28 +540,29 @@ mod tests {
             E::Refunded,
             E::RefundRefused,
             E::Sold(approval()),
+            E::VoidUnknown,
         ]
     }
 
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
     const TABLE: [&str; 15] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold
-        "r a . . . . . . . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . . . . . . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . . . . . . . C", // Authorizing
-        ". . . . . . . . . . . . . D A R X . . . . C", // Authorizing, pending
-        ". . . . . . A P P v V . E . . . . . . . . .", // Authorized
-        ". . . . . . . . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P P P . . . C . . . . . P P P .", // PartiallyCaptured
-        ". . . . . . . . P . . . . . . . . . C C C .", // Captured
-        ". . . . . . . . C . . . . . . . . . C C C .", // Captured, the hold has ended
-        ". . . . . . . . . v V A . . . . . . . . . .", // Voiding
-        ". . . . . . . . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . A . X . . . . C", // Reversing
-        ". . . . . . . . . . . . . . . . X X . . . .", // Reversed
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk
+        "r a . . . . . . . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . . . . . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . . . . . . C .", // Authorizing
+        ". . . . . . . . . . . . . D A R X . . . . C .", // Authorizing, pending
+        ". . . . . . A P P v V . E . . . . . . . . . .", // Authorized
+        ". . . . . . . . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P P P . . . C . . . . . P P P . .", // PartiallyCaptured
+        ". . . . . . . . P . . . . . . . . . C C C . .", // Captured
+        ". . . . . . . . C . . . . . . . . . C C C . .", // Captured, the hold has ended
+        ". . . . . . . . . . V A . . . . . . . . . . v", // Voiding
+        ". . . . . . . . . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . A . X . . . . C .", // Reversing
+        ". . . . . . . . . . . . . . . . X X . . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {

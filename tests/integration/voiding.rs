@@ -21,6 +21,7 @@ on_both_engines!(
     a_void_is_repeated_until_the_bank_acknowledges_it,
     a_void_that_the_bank_refuses_leaves_the_hold,
     a_payment_is_voided_or_captured_and_never_both,
+    two_voids_at_once_are_one,
 );
 
 pub(crate) fn void_of(payment: &pb::Payment) -> pb::VoidPaymentRequest {
@@ -184,4 +185,34 @@ async fn a_payment_is_voided_or_captured_and_never_both(engine: Engine) {
         }
     }
     switch.database.assert_books_are_whole().await;
+}
+
+/// Of two requests to void one payment one is taken, and one message reaches the bank.
+async fn two_voids_at_once_are_one(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let requests = [(); 30].map(|()| pay_with("pm_test_visa", 10_000, "EUR"));
+    let held = join_all(requests.map(|request| {
+        let mut payments = payments.clone();
+        async move { authorize(&mut payments, request).await }
+    }))
+    .await;
+    let both = join_all(held.iter().map(|payment| {
+        let (mut one, mut other) = (payments.clone(), payments.clone());
+        async move {
+            tokio::join!(
+                try_void(&mut one, void_of(payment)),
+                try_void(&mut other, void_of(payment)),
+            )
+        }
+    }))
+    .await;
+    for (payment, (one, other)) in held.iter().zip(both) {
+        assert_ne!(one.is_ok(), other.is_ok(), "{one:?} {other:?}");
+        let refused = one.err().or(other.err()).expect("one is refused");
+        assert_eq!(error_reason(&refused).as_deref(), Some("PAYMENT_STATE"));
+        became(&mut payments, &payment.payment_id, State::Voided).await;
+    }
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(counters.received("0420"), 30);
 }

@@ -1,0 +1,243 @@
+//! Operators end what a merchant asked for of a payment, and what undoes it: its amounts, its journals and its operations
+//! agree afterwards.
+
+use super::*;
+use crate::hosts::message::contents::Original;
+use crate::hosts::notice::HostNotice;
+use crate::hosts::tests::bank::Bank;
+use crate::operations::attempt::adjusted;
+use crate::operations::outcome::Outcome;
+use crate::operations::testing::{Folder, approved, decide, intended, only_hosts_of};
+use crate::payment::custody::CustodyEnd;
+use crate::payment::ids::OperationId;
+use crate::payment::money::Money;
+use crate::payment::operation::Acknowledged;
+use crate::payment::record::Payment;
+use crate::payment::reference::SequenceNumber;
+use crate::payment::samples;
+use crate::store::change::{Change, PaymentChange, Verdict};
+
+/// A payment of 12.50 EUR that is authorized, at a gateway whose bank is silent.
+async fn authorized(name: &str) -> (Folder, Operations, Payment, Operation) {
+    let bank = Bank::start().await;
+    let folder = Folder::new(name).await;
+    let machine = folder.machine_of(only_hosts_of(&bank)).await;
+    let merchant = samples::merchant();
+    machine.store.insert_merchant(&merchant).await.unwrap();
+    let records = intended(&machine).await;
+    let outcome = decide(&machine, records, &approved()).await;
+    machine.record(&outcome).await.unwrap();
+    (folder, machine, *outcome.payment, *outcome.operation)
+}
+
+/// Records an operation of it, in this state, with what it does to the payment.
+async fn asked_for(
+    machine: &Operations,
+    (payment, original): (Payment, &Operation),
+    (kind, state): (OperationKind, OperationState),
+    (event, change): (PaymentEvent, Amounts),
+) -> (Payment, Operation) {
+    let operation = Operation {
+        id: OperationId::from_parts(samples::NOW, [7; 10]),
+        kind,
+        state,
+        original_id: Some(original.id),
+        amount: Money::new(1000, original.amount.currency()).unwrap(),
+        stan: SequenceNumber::new(776).unwrap().stan(),
+        deadline: samples::NOW,
+        version: 1,
+        ..original.clone()
+    };
+    // Before the hold ends.
+    let at = payment.created_at;
+    let (payment, adjustment) =
+        adjusted(&payment, event, change, CustodyEnd::Unchanged, at).unwrap();
+    let change = Change {
+        payment: Some(PaymentChange::Adjusted {
+            expected: &payment,
+            adjustment: &adjustment,
+        }),
+        new_operation: Some(&operation),
+        ..Change::default()
+    };
+    let verdict = machine.store.commit(&change).await.unwrap();
+    assert_eq!(verdict, Verdict::Committed { payment: None });
+    (payment, operation)
+}
+
+fn captured(minor: i64, pending_minor: i64) -> Amounts {
+    Amounts {
+        captured_minor: minor,
+        captured_pending_minor: pending_minor,
+        ..Amounts::ZERO
+    }
+}
+
+/// The payment and its later operations by the names of their states, what is captured and what of it is pending.
+async fn shown(machine: &Operations, original: &Operation) -> String {
+    let payment = machine.store.payment_of(original).await.unwrap();
+    let operations = machine.store.operations_of(payment.id).await.unwrap();
+    let mut shown = payment.state.name().to_owned();
+    for operation in operations.iter().skip(1) {
+        shown = format!("{shown} {}", operation.state.name());
+    }
+    let off = machine.store.payments_off_their_journals(1, i64::MAX);
+    assert!(off.await.unwrap().is_empty(), "{shown}");
+    let amounts = payment.amounts;
+    format!(
+        "{shown} {} {}",
+        amounts.captured_minor, amounts.captured_pending_minor
+    )
+}
+
+/// An advice counts since it was recorded, and a void since it is done.
+#[tokio::test]
+async fn what_a_merchant_asked_for_ends_as_the_operator_found_it() {
+    use OwedResolution::{NeverHappened, Stands, Undone};
+    let void = || (PaymentEvent::VoidStarted, Amounts::ZERO);
+    let capture = || (PaymentEvent::Captured, captured(1000, 0));
+    for (number, (kind, begun, resolution, expected)) in [
+        (OperationKind::Void, void(), Stands, "VOIDED RESOLVED 0 0"),
+        (
+            OperationKind::Void,
+            void(),
+            Undone,
+            "AUTHORIZED RESOLVED 0 0",
+        ),
+        (
+            OperationKind::Capture,
+            capture(),
+            Stands,
+            "PARTIALLY_CAPTURED RESOLVED 1000 0",
+        ),
+        (
+            OperationKind::Capture,
+            capture(),
+            NeverHappened,
+            "AUTHORIZED RESOLVED 0 0",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (_folder, machine, payment, original) = authorized(&format!("asked-{number}")).await;
+        let asked = (kind, OperationState::Queued);
+        let (_, operation) = asked_for(&machine, (payment, &original), asked, begun).await;
+        machine
+            .resolve_owed(operation.id, resolution)
+            .await
+            .unwrap();
+        assert_eq!(shown(&machine, &original).await, expected, "{kind:?}");
+        machine.store.close().await;
+    }
+}
+
+/// A capture that was a request without an answer, and its reversal.
+async fn capture_undone(name: &str) -> (Folder, Operations, Operation, OwedEntry) {
+    let (folder, machine, payment, original) = authorized(name).await;
+    let asked = (OperationKind::Capture, OperationState::Created);
+    let begun = (PaymentEvent::CaptureStarted, captured(1000, 1000));
+    let (payment, capture) = asked_for(&machine, (payment, &original), asked, begun).await;
+    let reason = UnknownReason::NoAnswerInTime;
+    let unknown = Operation {
+        state: OperationState::Unknown { reason },
+        version: 2,
+        ..capture
+    };
+    let at = payment.created_at;
+    let (payment, adjustment) = adjusted(
+        &payment,
+        PaymentEvent::CaptureStarted,
+        Amounts::ZERO,
+        CustodyEnd::Unchanged,
+        at,
+    )
+    .unwrap();
+    let undone = Original::of(&unknown);
+    let reversal = machine.reversal(&payment, undone, None, reason.into(), at.plus_ms(1));
+    let reversal = reversal.await.unwrap();
+    let outcome = Outcome {
+        payment: Box::new(payment),
+        adjustment,
+        operation: Box::new(unknown.clone()),
+        reversal: Some(reversal.clone()),
+        answers: false,
+    };
+    machine.record(&outcome).await.unwrap();
+    let entry = machine.store.owed_entry(reversal.id).await;
+    (folder, machine, unknown, entry.unwrap().unwrap())
+}
+
+#[tokio::test]
+async fn the_reversal_of_a_capture_ends_as_the_operator_found_it() {
+    use OwedResolution::{NeverHappened, Stands, Undone};
+    for (name, resolution, expected) in [
+        (
+            "capture-stands",
+            Stands,
+            "PARTIALLY_CAPTURED RESOLVED RESOLVED 1000 0",
+        ),
+        ("capture-undone", Undone, "AUTHORIZED REVERSED RESOLVED 0 0"),
+        (
+            "capture-never",
+            NeverHappened,
+            "AUTHORIZED RESOLVED RESOLVED 0 0",
+        ),
+    ] {
+        let (_folder, machine, capture, entry) = capture_undone(name).await;
+        machine
+            .resolve_owed(entry.operation.id, resolution)
+            .await
+            .unwrap();
+        assert_eq!(shown(&machine, &capture).await, expected);
+        machine.store.close().await;
+    }
+}
+
+/// As for an authorization: a bank that found nothing to undo, and then says that it has captured, owes another answer.
+#[tokio::test]
+async fn a_capture_that_is_approved_after_nothing_was_undone_is_reversed_again() {
+    for (name, acknowledged, expected) in [
+        (
+            "capture-done",
+            Acknowledged::Done,
+            "AUTHORIZED REVERSED APPROVED 0 0",
+        ),
+        (
+            "capture-unknown",
+            Acknowledged::OriginalUnknown,
+            "AUTHORIZED REVERSED APPROVED QUEUED 0 0",
+        ),
+    ] {
+        let (_folder, machine, capture, entry) = capture_undone(name).await;
+        let sent = machine.step(&entry, OperationEvent::Sent, Beside::default(), |_| {});
+        let entry = machine.record_step(entry, sent).await.unwrap();
+        let without = without_effect(&entry.original).unwrap();
+        let beside = Beside {
+            original: Some(OperationEvent::ReversalConfirmed),
+            payment: Some(without.0),
+            change: without.1,
+        };
+        let approval = Approval {
+            approval_code: String::new(),
+            response_code: ResponseCode::APPROVED,
+        };
+        let done = OperationEvent::Acknowledged(approval, acknowledged);
+        let step = machine.step(&entry, done, beside, |_| {});
+        machine.record_step(entry, step).await.unwrap();
+        for _ in 0..2 {
+            machine
+                .keep(HostNotice::LateResponse {
+                    host_id: capture.host_id,
+                    operation_id: capture.id,
+                    response_code: ResponseCode::APPROVED,
+                    approval_code: String::new(),
+                    exchange: approved(),
+                    at: capture.deadline.plus_ms(1),
+                })
+                .await;
+        }
+        assert_eq!(shown(&machine, &capture).await, expected);
+        machine.store.close().await;
+    }
+}
