@@ -11,7 +11,7 @@ use crate::payment::adjustment::{Adjustment, with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{ResponseCode, UnknownReason};
+use crate::payment::decline::UnknownReason;
 use crate::payment::ids::{CaptureId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -120,8 +120,7 @@ fn chosen<'a>(
     let standing = |operation: &Operation| match &operation.state {
         OperationState::Approved { .. } | OperationState::Recorded => Standing::Taken,
         OperationState::Resolved {
-            response_code: Some(ResponseCode::APPROVED),
-            ..
+            took_effect: true, ..
         } => Standing::Taken,
         OperationState::Created
         | OperationState::Queued
@@ -232,10 +231,10 @@ mod tests {
     use crate::hosts::message::definition::UnknownRule;
     use crate::operations::flow::Way;
     use crate::payment::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
     };
     use crate::payment::ids::CaptureId;
-    use crate::payment::operation;
+    use crate::payment::operation::{self, ResolvedBy};
     use crate::payment::samples::{self, NOW};
     use crate::payment::state;
 
@@ -293,10 +292,16 @@ mod tests {
             acknowledged: None,
         };
         let captures = || {
+            // Honour with identification: an approval as well.
+            let taken_late = OperationState::Resolved {
+                by: ResolvedBy::LateResponse,
+                response_code: "08".parse().ok(),
+                took_effect: true,
+            };
             vec![
                 capture(1, 500, 500, taken.clone()),
                 capture(2, 300, 100, OperationState::Recorded),
-                capture(3, 400, 0, taken.clone()),
+                capture(3, 400, 0, taken_late),
                 capture(4, 700, 0, OperationState::Queued),
             ]
         };

@@ -297,6 +297,7 @@ impl Operations {
             original: Some(OperationEvent::Resolved {
                 by: ResolvedBy::LateResponse,
                 response_code: Some(decline.response_code),
+                took_effect: false,
             }),
             payment: Some(payment),
             change,

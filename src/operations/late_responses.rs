@@ -161,6 +161,7 @@ impl Operations {
             operation: vec![OperationEvent::Resolved {
                 by: ResolvedBy::LateResponse,
                 response_code: Some(response_code),
+                took_effect: matches!(exchange, Exchange::Approved { .. }),
             }],
             reversal: None,
             ..flow.decide(exchange, &subject)
@@ -228,8 +229,7 @@ impl Operations {
             }
             // An operator said that it stands.
             OperationState::Resolved {
-                response_code: Some(ResponseCode::APPROVED),
-                ..
+                took_effect: true, ..
             } => return Ok(()),
             OperationState::Reversed | OperationState::Resolved { .. } => {}
             _ => return Ok(()),

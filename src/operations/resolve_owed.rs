@@ -102,20 +102,23 @@ impl Operations {
                 return Err(OwedRefusal::AmountDiffers);
             }
         }
-        let resolved = OperationEvent::Resolved {
+        let resolved = |took_effect| OperationEvent::Resolved {
             by: ResolvedBy::Operator,
             response_code: None,
+            took_effect,
         };
+        let undone = resolved(resolution == OwedResolution::Undone);
         if without_effect(&entry.original).is_some() {
             let beside = of_later_operation(&entry.original, resolution);
-            let step = self.step(&entry, resolved, beside, |_| {});
+            let step = self.step(&entry, undone, beside, |_| {});
             let recorded = Box::pin(self.record_step(entry, step)).await;
             return recorded.map(|_| before).ok_or(OwedRefusal::Moved);
         }
         let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
         let original = match resolution {
             OwedResolution::Undone => OperationEvent::ReversalConfirmed,
-            OwedResolution::Stands | OwedResolution::NeverHappened => resolved.clone(),
+            OwedResolution::Stands => resolved(true),
+            OwedResolution::NeverHappened => resolved(false),
         };
         let payment = match resolution {
             OwedResolution::Stands if entry.original.kind == OperationKind::Sale => {
@@ -153,7 +156,7 @@ impl Operations {
                 _ => Amounts::ZERO,
             },
         };
-        let step = self.step(&entry, resolved, beside, |_| {});
+        let step = self.step(&entry, undone, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
     }
@@ -178,7 +181,8 @@ impl Operations {
         let (payment, change) = effect.unzip();
         let resolved = OperationEvent::Resolved {
             by: ResolvedBy::Operator,
-            response_code: stands.then_some(ResponseCode::APPROVED),
+            response_code: None,
+            took_effect: stands,
         };
         let beside = Beside {
             original: None,
@@ -242,7 +246,8 @@ fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Besid
         OwedResolution::Undone => OperationEvent::ReversalConfirmed,
         OwedResolution::Stands | OwedResolution::NeverHappened => OperationEvent::Resolved {
             by: ResolvedBy::Operator,
-            response_code: stands.then_some(ResponseCode::APPROVED),
+            response_code: None,
+            took_effect: stands,
         },
     };
     Beside {
@@ -251,3 +256,6 @@ fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Besid
         change: change.unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::FieldViolation;
 use tracing::{error, info};
 
-use super::perform::{Performer, failure, sealed_card_refused};
+use super::perform::{Performer, failure, not_readable, sealed_card_refused};
 use super::views::PaymentViews;
 use crate::config::environment::Environment;
 use crate::flows::authorization::{Authorization, Authorize, PaymentMethod, Refusal};
@@ -54,7 +54,10 @@ pub(super) async fn call(
     let payment = match concluded.operation.subject_id {
         None => Some(views.new_payment(*concluded.payment)),
         // A sale has a capture.
-        Some(_) => views.of(vec![*concluded.payment]).await?.pop(),
+        Some(_) => {
+            let shown = views.of(vec![*concluded.payment]).await;
+            shown.map_err(|error| not_readable(&error))?.pop()
+        }
     };
     let mut response = Response::new(pb::AuthorizePaymentResponse {
         payment: payment.map(Box::new),

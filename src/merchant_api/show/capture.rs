@@ -5,7 +5,7 @@ use super::outcome::{decline, failure, pending};
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::capture::Capture;
-use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason, ResponseCode};
+use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason};
 use crate::payment::operation::OperationState;
 use crate::payment::record::Operation;
 
@@ -59,8 +59,10 @@ fn show_state(state: &OperationState, shown: &mut pb::Capture) {
             C::Failed
         }
         S::Reversed | S::Cancelled => C::Reversed,
+        S::Resolved {
+            took_effect: true, ..
+        } => C::Captured,
         S::Resolved { response_code, .. } => match response_code {
-            Some(ResponseCode::APPROVED) => C::Captured,
             Some(response_code) => {
                 shown.decline = Some(decline(Decline {
                     reason: DeclineReason::Other,

@@ -4,7 +4,7 @@ use super::money::money;
 use super::outcome::{decline, failure, pending};
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
-use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason, ResponseCode};
+use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason};
 use crate::payment::operation::OperationState;
 use crate::payment::record::Operation;
 use crate::payment::refund::Refund;
@@ -65,8 +65,10 @@ fn show_state(state: &OperationState, shown: &mut pb::Refund) {
             (R::Failed, 3)
         }
         S::Reversed | S::Cancelled => (R::Reversed, 3),
+        S::Resolved {
+            took_effect: true, ..
+        } => (R::Refunded, 3),
         S::Resolved { response_code, .. } => match response_code {
-            Some(ResponseCode::APPROVED) => (R::Refunded, 3),
             Some(response_code) => {
                 shown.decline = Some(decline(Decline {
                     reason: DeclineReason::Other,

@@ -1,4 +1,3 @@
-use super::super::perform::not_readable;
 use super::*;
 use crate::card::fault::SealedCardFault;
 use crate::grpc::testing::error_row;
