@@ -2,8 +2,8 @@
 //! wrong with which field is tested where it is read (`merchant_api/rpc`, `merchant_api/read`).
 
 use payswitch::merchant_api::pb;
+use payswitch::merchant_api::pb::event_service_client::EventServiceClient;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
-use payswitch::merchant_api::pb::refund_service_client::RefundServiceClient;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
 use tonic::client::Grpc;
 use tonic::{Code, Request, Status};
@@ -168,13 +168,13 @@ fn calls_that_are_not_built() {
     run(async {
         let switch = Switch::start(Engine::Sqlite).await;
         let mut payments = switch.payments().await;
-        let capture = pb::CapturePaymentRequest::default();
-        let capture = payments.capture_payment(capture).await.map(drop);
+        let increment = pb::IncrementAuthorizationRequest::default();
+        let increment = payments.increment_authorization(increment).await;
         // A service that is not served at all.
-        let mut refunds = RefundServiceClient::new(switch.connect(None).await);
-        let refund = pb::CreateRefundRequest::default();
-        let refund = refunds.create_refund(refund).await.map(drop);
-        for answer in [capture, refund] {
+        let mut events = EventServiceClient::new(switch.connect(None).await);
+        let list = pb::ListEventsRequest::default();
+        let list = events.list_events(list).await.map(drop);
+        for answer in [increment.map(drop), list] {
             let status = answer.expect_err("a call that is laid out only");
             let expected = Refused::not_sent(Code::Unimplemented, "NOT_IMPLEMENTED");
             assert_eq!(Refused::from(&status), expected);
