@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyEnd;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentEvent;
@@ -77,8 +78,13 @@ impl Operations {
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
         let event = PaymentEvent::HoldExpired;
+        // What is captured can be refunded for longer, and may still be owed.
+        let custody = match payment.amounts.captured_minor {
+            0 => self.custody.times().end_after(&event, at),
+            _ => CustodyEnd::Unchanged,
+        };
         let adjustment = Adjustment {
-            custody: self.custody.times().end_after(&event, at),
+            custody,
             event,
             change: Amounts::ZERO,
             at,

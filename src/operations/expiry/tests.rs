@@ -6,7 +6,7 @@ use crate::operations::expiry::HOLD_GRACE;
 use crate::operations::testing::{Folder, approved, decide, intended};
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
-use crate::payment::custody::CustodyEnd;
+use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::state::PaymentEvent;
 use crate::store::change::{Change, PaymentChange, Verdict};
@@ -44,14 +44,17 @@ async fn a_hold_ends_by_itself_after_its_grace_and_never_under_a_capture() {
         if let Some(event) = capture {
             let pending = event == PaymentEvent::CaptureStarted;
             let adjustment = Adjustment {
-                event,
                 change: Amounts {
                     captured_minor: 500,
                     captured_pending_minor: if pending { 500 } else { 0 },
                     ..Amounts::ZERO
                 },
                 at: ends_at.plus_ms(at_ms),
-                custody: CustodyEnd::Unchanged,
+                custody: machine
+                    .custody
+                    .times()
+                    .end_after(&event, ends_at.plus_ms(at_ms)),
+                event,
             };
             match adjustment.apply(payment.clone()) {
                 Err(refused) => assert_eq!((at_ms, refused), (0, AdjustmentError::HoldEnded)),
@@ -80,6 +83,12 @@ async fn a_hold_ends_by_itself_after_its_grace_and_never_under_a_capture() {
             .payment(&payment.merchant_id, payment.id)
             .await;
         assert_eq!(found.unwrap().unwrap().state.name(), expected);
+        // What is captured may be refunded for longer than the hold lasted.
+        let all =
+            [u8::MIN, u8::MAX].map(|byte| PaymentId::from_parts(payment.created_at, [byte; 10]));
+        let later = grace.plus_days(10);
+        let kept = machine.store.end_custody(1, all.into(), later).await;
+        assert_eq!(kept.unwrap().kept, i64::from(expected == "CAPTURED"));
         machine.store.close().await;
     }
 }

@@ -40,7 +40,8 @@ impl Store {
     ) -> Result<Vec<(Payment, Operation)>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let text = format!(
-            "{SELECT_PAYMENTS} WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT {limit}"
+            "{SELECT_PAYMENTS} WHERE expires_at_ms < $1 AND captured_pending_minor = 0 \
+                AND authorized_pending_minor = 0 ORDER BY expires_at_ms LIMIT {limit}"
         );
         let rows = self
             .read(AssertSqlSafe(text), &[before.as_i64().into()])
