@@ -421,8 +421,19 @@ impl Operations {
                 .map(|(original, payment)| Original::in_payment(original, payment)),
             ..Outgoing::first(&operation, &call.merchant, None)
         };
-        // A message that can't be built has no elements, and will not be sent.
-        operation.sent = self.hosts.sent_elements(message).unwrap_or_default();
+        operation.sent = match self.hosts.sent_elements(message) {
+            Ok(elements) => elements,
+            // It would count from now on, and its bank could never be told.
+            Err(error) if plan.travel == Travel::Repeated => {
+                tracing::warn!(
+                    payment.id = %payment_id, host.id = %operation.host_id, %error,
+                    "A message that would be owed can't be built; nothing is recorded"
+                );
+                return Err(OperationError::NotBuildable { payment_id });
+            }
+            // It has no elements, and is not sent.
+            Err(_) => Vec::new(),
+        };
         let mut new_card = None;
         let (payment, adjustment) = match plan.payment {
             PlannedPayment::New(new) => {

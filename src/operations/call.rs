@@ -66,6 +66,13 @@ pub enum OperationError<R> {
         /// The payment.
         payment_id: PaymentId,
     },
+    /// The host's message can't say what is asked, an amount with more decimals than the host counts for instance.
+    /// Nothing was recorded.
+    #[error("the bank of payment {payment_id} can't be told this")]
+    NotBuildable {
+        /// The payment.
+        payment_id: PaymentId,
+    },
     /// More operations are in progress than the gateway takes. Nothing was sent.
     #[error("the gateway is at its limit of operations in progress")]
     Overloaded,

@@ -24,6 +24,7 @@ on_both_engines!(
     a_capture_that_the_bank_refuses_is_taken_back,
     no_more_is_captured_than_is_held,
     what_can_not_be_captured_is_refused,
+    what_the_bank_can_not_be_told_is_refused,
 );
 
 pub(crate) fn of(
@@ -324,6 +325,32 @@ async fn no_more_is_captured_than_is_held(engine: Engine) {
         u64::try_from(TIMES).expect("a count") + 1
     );
     switch.database.assert_books_are_whole().await;
+}
+
+/// A bank that counts no cents is asked for whole euros only; nothing counts that it could never be told.
+async fn what_the_bank_can_not_be_told_is_refused(engine: Engine) {
+    let template = include_str!("../../hosts/acquirer.toml");
+    let (from, to) = (
+        "[currency_minor_digits]",
+        "[currency_minor_digits]\nEUR = 0",
+    );
+    let profile = if template.contains(&format!("\n{from}")) {
+        template.replace(from, to)
+    } else {
+        format!("{template}\n{to}\n")
+    };
+    let switch = Switch::start_with(engine, Some(profile)).await;
+    let mut payments = switch.payments().await;
+    let held = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    assert_eq!(held.state(), State::Authorized);
+    let refused = try_capture(&mut payments, of(&held, 550)).await;
+    let refused = refused.expect_err("half a euro");
+    let reason = error_reason(&refused);
+    assert_eq!(reason.as_deref(), Some("MESSAGE_NOT_BUILDABLE"));
+    let (after, told) = capture(&mut payments, of(&held, 500)).await;
+    assert_eq!(minor(&after.captured_amount), 500);
+    ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+    assert_eq!(switch.database.count("captures").await, 1);
 }
 
 async fn what_can_not_be_captured_is_refused(engine: Engine) {

@@ -53,9 +53,9 @@ pub(super) async fn call(
         .map_err(|failed| failure(&failed, environment, &merchant_id, refusal))?;
     let payment = match concluded.operation.subject_id {
         None => Some(views.new_payment(*concluded.payment)),
-        // A sale has a capture.
+        // A sale has a capture. Boxed, because an authorization would have room for what reads it.
         Some(_) => {
-            let shown = views.of(vec![*concluded.payment]).await;
+            let shown = Box::pin(views.of(vec![*concluded.payment])).await;
             shown.map_err(|error| not_readable(&error))?.pop()
         }
     };

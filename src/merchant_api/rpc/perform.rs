@@ -66,6 +66,12 @@ pub(super) fn failure<R>(
              unchanged, with the same request_id",
         )
         .retry_after(RETRY_IN_PROGRESS),
+        E::NotBuildable { .. } => {
+            let text = "the payment's bank can't be told this: its messages have no place for such an amount \
+                        or value";
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "MESSAGE_NOT_BUILDABLE", text)
+                .with_precondition("MESSAGE_NOT_BUILDABLE", "amount", text)
+        }
         E::Overloaded => return status::overloaded(),
         E::Draining => ErrorAnswer::not_sent(
             Code::Unavailable,
