@@ -11,7 +11,7 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
 use crate::hosts::routing::RouteError;
 use crate::operations::flow::{
-    Decision, Flow, NewPayment, NewResource, Plan, PlannedPayment, Subject,
+    Decision, Flow, NewPayment, NewResource, Owes, Plan, PlannedPayment, Subject,
 };
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
@@ -20,6 +20,7 @@ use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::record::Operation;
 use crate::payment::state::{PaymentEvent, PaymentState};
 use crate::store::change::EnvelopeUse;
 
@@ -196,6 +197,7 @@ impl Flow for Authorization {
                 is_final: true,
                 merchant_reference: None,
             }),
+            owes: Vec::new(),
         })
     }
 
@@ -230,34 +232,36 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
                 },
                 ..none
             },
-            reversal: None,
+            owes: Vec::new(),
         },
         Exchange::Declined { decline, .. } => Decision {
             operation: vec![OperationEvent::Sent, OperationEvent::Declined(*decline)],
             payment: PaymentEvent::Declined(*decline),
             change: none,
-            reversal: None,
+            owes: Vec::new(),
         },
         Exchange::NotSent(reason) => Decision {
             operation: vec![OperationEvent::NotSent(*reason)],
             payment: PaymentEvent::NotSent(*reason),
             change: none,
-            reversal: None,
+            owes: Vec::new(),
         },
-        Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
+        Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => {
+            unknown(subject.operation, *reason)
+        }
         // The answer to an advice, which an authorization is not.
         Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
-            unknown(UnknownReason::AnswerNotUnderstood)
+            unknown(subject.operation, UnknownReason::AnswerNotUnderstood)
         }
     }
 }
 
-fn unknown(reason: UnknownReason) -> Decision {
+fn unknown(operation: &Operation, reason: UnknownReason) -> Decision {
     Decision {
         operation: vec![OperationEvent::OutcomeUnknown(reason)],
         payment: PaymentEvent::OutcomeUnknown(reason),
         change: Amounts::ZERO,
-        reversal: Some(reason),
+        owes: vec![Owes::reversal(operation, reason)],
     }
 }
 
@@ -356,7 +360,8 @@ mod tests {
             assert_eq!(ended.name(), operation_state, "{payment_state}");
             assert!(!ended.is_open(), "{payment_state}");
             assert_eq!(amounts.authorized_minor, held, "{payment_state}");
-            assert_eq!(decision.reversal, owed, "{payment_state}");
+            let owed = owed.map(|reason| Owes::reversal(&operation, reason));
+            assert_eq!(decision.owes, Vec::from_iter(owed), "{payment_state}");
             if let PaymentState::Authorized { expires_at, .. } = after {
                 assert_eq!(expires_at, NOW.plus_ms(7 * 86_400_000));
             }

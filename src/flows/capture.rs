@@ -4,7 +4,7 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::{Travel, UnknownRule};
 use crate::operations::acknowledgement::{FinalAnswer, final_answer, original_unknown};
 use crate::operations::flow::{
-    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
+    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Owes, Plan, Subject,
 };
 use crate::operations::later::{LaterRefusal, Why, amount_of, way_of};
 use crate::payment::adjustment::{Adjustment, with_effect, without_effect};
@@ -143,19 +143,23 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         let unknown = (PaymentEvent::CaptureStarted, Amounts::ZERO);
         let owes = subject.unknown == UnknownRule::Reverse;
         let events = vec![OperationEvent::OutcomeUnknown(reason)];
-        (events, unknown, owes.then_some(reason))
+        let reversal = owes.then(|| Owes::reversal(subject.operation, reason));
+        (events, unknown, Vec::from_iter(reversal))
     };
-    let (operation, (payment, change), reversal) = match exchange {
+    let (operation, (payment, change), owes) = match exchange {
         Exchange::Approved { approval, .. } => {
             let approved = OperationEvent::Approved(approval.clone());
             let events = vec![OperationEvent::Sent, approved];
-            (events, counts(), None)
+            (events, counts(), Vec::new())
         }
         Exchange::Declined { decline, .. } => {
             let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];
-            (events, without(), None)
+            (events, without(), Vec::new())
         }
-        Exchange::NotSent(reason) => (vec![OperationEvent::NotSent(*reason)], without(), None),
+        Exchange::NotSent(reason) => {
+            let events = vec![OperationEvent::NotSent(*reason)];
+            (events, without(), Vec::new())
+        }
         Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
         // Answers to an advice.
         Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
@@ -166,7 +170,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         operation,
         payment,
         change,
-        reversal,
+        owes,
     }
 }
 
@@ -365,7 +369,8 @@ mod tests {
                 assert_eq!(ended.name(), operation_state);
                 let got = (amounts.captured_minor, amounts.captured_pending_minor);
                 assert_eq!(got, captured, "{operation_state}");
-                assert_eq!(decision.reversal, owed, "{operation_state}");
+                let owed = owed.map(|reason| Owes::reversal(&operation, reason));
+                assert_eq!(decision.owes, Vec::from_iter(owed), "{operation_state}");
             }
         }
     }

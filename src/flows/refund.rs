@@ -200,7 +200,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         operation,
         payment,
         change,
-        reversal: None,
+        owes: Vec::new(),
     }
 }
 
@@ -405,7 +405,7 @@ mod tests {
                 })
                 .unwrap();
             assert_eq!(ended.name(), operation_state);
-            assert_eq!(decision.reversal, None);
+            assert_eq!(decision.owes, []);
         }
     }
 }

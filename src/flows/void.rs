@@ -118,7 +118,7 @@ fn decide(exchange: &Exchange) -> Decision {
         operation,
         payment,
         change: Amounts::ZERO,
-        reversal: None,
+        owes: Vec::new(),
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
                 })
                 .unwrap();
             assert_eq!(ended.name(), operation_state);
-            assert_eq!(decision.reversal, None);
+            assert_eq!(decision.owes, []);
         }
     }
 }

@@ -35,12 +35,14 @@ pub(super) struct OwedStep {
     operation: Operation,
     original: Option<Operation>,
     payment: Option<(Payment, Adjustment)>,
+    owes: Vec<Operation>,
 }
 
 impl OwedStep {
     fn change(&self) -> Change<'_> {
         Change {
             owed_step: Some(&self.operation),
+            owes: &self.owes,
             step: self.original.as_ref().map(|operation| OperationStep {
                 operation,
                 answers: false,
@@ -74,6 +76,8 @@ pub(super) struct Beside {
     pub(super) payment: Option<PaymentEvent>,
     /// What is added to the payment's amounts.
     pub(super) change: Amounts,
+    /// What is owed from now on.
+    pub(super) owes: Vec<Operation>,
 }
 
 impl Operations {
@@ -221,6 +225,7 @@ impl Operations {
                     original,
                     payment,
                     change: change.unwrap_or_default(),
+                    ..Beside::default()
                 };
                 self.step(&entry, event, beside, |operation| {
                     operation.bank_us = exchange.bank_us();
@@ -301,6 +306,7 @@ impl Operations {
             }),
             payment: Some(payment),
             change,
+            ..Beside::default()
         };
         let step = self.step(&entry, OperationEvent::Cancelled, beside, |_| {});
         Box::pin(self.record_step(entry, step)).await;
@@ -338,6 +344,7 @@ impl Operations {
             operation,
             original: None,
             payment: None,
+            owes: Vec::new(),
         })
     }
 
@@ -387,6 +394,7 @@ impl Operations {
             operation,
             original: original.transpose()?,
             payment: payment.transpose()?,
+            owes: beside.owes,
         })
     }
 
@@ -467,8 +475,15 @@ fn log_refused(operation: &Operation, decline: &Decline) {
     );
 }
 
+/// The alarm of an operation that is suspended from the beginning.
+pub(super) fn log_if_suspended(operation: &Operation) {
+    if let OperationState::Suspended { reason, .. } = operation.state {
+        log_suspended(operation, reason);
+    }
+}
+
 /// The alarm: an operator has to look.
-pub(super) fn log_suspended(operation: &Operation, reason: SuspendReason) {
+fn log_suspended(operation: &Operation, reason: SuspendReason) {
     tracing::error!(
         payment.id = %operation.payment_id,
         operation.id = %operation.id,

@@ -55,6 +55,7 @@ struct Intent {
     card: Option<Card>,
     travel: Travel,
     resource: Option<Resource>,
+    owes: Vec<Operation>,
 }
 
 /// What the operation makes beside itself.
@@ -98,6 +99,7 @@ impl Intent {
                 },
             }),
             new_operation: Some(&self.operation),
+            owes: &self.owes,
             answered: self.travel != Travel::Once,
             new_capture: match &self.resource {
                 Some(Resource::Capture(capture)) => Some(capture),
@@ -190,10 +192,13 @@ impl Operations {
         let outcome = self
             .decide(flow, (payment, operation), merchant, &exchange)
             .await?;
-        let bank_us = match (outcome.operation.bank_us, &outcome.reversal) {
-            (Some(bank_us), _) => u64::try_from(bank_us).unwrap_or(0),
-            (None, Some(_)) => u64::try_from(waited.as_micros()).unwrap_or(u64::MAX),
-            (None, None) => 0,
+        let bank_us = match outcome.operation.bank_us {
+            Some(bank_us) => u64::try_from(bank_us).unwrap_or(0),
+            // Its answer was waited for.
+            None if !outcome.owes.is_empty() => {
+                u64::try_from(waited.as_micros()).unwrap_or(u64::MAX)
+            }
+            None => 0,
         };
         let (payment, operation) = self.conclude(outcome).await?;
         Ok(Concluded {
@@ -458,6 +463,20 @@ impl Operations {
                 }
             }
         };
+        let owes = match plan.owes.as_slice() {
+            [] => Vec::new(),
+            owes => {
+                let merchant = Some(&*call.merchant);
+                let owed = self.owed_by(&payment, &operation, merchant, owes, now);
+                let owed = owed.await.map_err(not_recorded)?;
+                let is_built =
+                    |owed: &Operation| !matches!(owed.state, OperationState::Suspended { .. });
+                if !owed.iter().all(is_built) {
+                    return Err(OperationError::NotBuildable { payment_id });
+                }
+                owed
+            }
+        };
         Ok(Some(Box::new(Intent {
             claim: RequestClaim {
                 merchant_id: call.merchant.id,
@@ -474,12 +493,13 @@ impl Operations {
             card: plan.card,
             travel: plan.travel,
             resource,
+            owes,
         })))
     }
 
     /// The operation that a message names as its original. One that had no message itself completed another, which the
     /// host knows.
-    async fn original(
+    pub(super) async fn original(
         &self,
         id: Option<OperationId>,
     ) -> Result<Option<Box<Operation>>, StoreError> {

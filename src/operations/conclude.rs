@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::contents::Original;
 use crate::hosts::message::definition::UnknownRule;
 use crate::hosts::notice::HostNotice;
 use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
@@ -17,9 +16,10 @@ use crate::store;
 use crate::store::change::Verdict;
 use crate::store::error::StoreError;
 
+use super::attempt::log_if_suspended;
 use super::begin::{BANK_WITHIN, not_recorded};
 use super::call::{Concluded, OperationError};
-use super::flow::{Decides, Subject};
+use super::flow::{Decides, Owes, Subject};
 use super::machine::Operations;
 use super::outcome::Outcome;
 
@@ -84,8 +84,8 @@ impl Operations {
         })
     }
 
-    /// What the exchange means, and the reversal that is owed then. A fault in the rules, or a store that gives no
-    /// numbers for the reversal, leaves the operation to [`recovery`](super::recovery).
+    /// What the exchange means, and what is owed then. A fault in the rules, or a store that gives no
+    /// numbers for what is owed, leaves the operation to [`recovery`](super::recovery).
     pub(super) async fn decide<R>(
         &self,
         flow: &(impl Decides + ?Sized),
@@ -104,8 +104,8 @@ impl Operations {
             unknown: message.map_or(UnknownRule::Wait, |message| message.unknown),
             now,
         };
-        let decision = flow.decide(exchange, &subject);
-        let reversal = decision.reversal;
+        let mut decision = flow.decide(exchange, &subject);
+        let owes = std::mem::take(&mut decision.owes);
         let mut outcome = Outcome::of(
             payment,
             operation,
@@ -118,12 +118,14 @@ impl Operations {
             tracing::error!(payment.id = %payment_id, error, "The outcome could not be decided");
         })
         .map_err(|_| OperationError::OutcomeNotRecorded { payment_id })?;
-        if let Some(reason) = reversal {
-            log_reversal_owed(&outcome.operation, reason);
-            let original = Original::of(&outcome.operation);
-            let queued = self.reversal(&outcome.payment, original, merchant, reason.into(), now);
-            outcome.reversal = Some(queued.await.map_err(|error| not_told(&outcome, &error))?);
+        if owes.is_empty() {
+            return Ok(outcome);
         }
+        log_owed(&outcome.operation, &owes);
+        let (payment, operation) = (&outcome.payment, &outcome.operation);
+        let owed = self.owed_by(payment, operation, merchant, &owes, now).await;
+        outcome.owes = owed.map_err(|error| not_told(&outcome, &error))?;
+        outcome.owes.iter().for_each(log_if_suspended);
         Ok(outcome)
     }
 
@@ -136,7 +138,7 @@ impl Operations {
         match self.record(&outcome).await {
             Ok(Recorded::AsDecided { moved }) => {
                 FaultPoint::Outcome.pass();
-                if outcome.reversal.is_some() {
+                if !outcome.owes.is_empty() {
                     FaultPoint::Queue.pass();
                 }
                 Ok((moved.unwrap_or(outcome.payment), outcome.operation))
@@ -272,14 +274,17 @@ pub(super) fn may_pass(error: &StoreError) -> bool {
     )
 }
 
-fn log_reversal_owed(operation: &Operation, reason: UnknownReason) {
-    tracing::warn!(
-        payment.id = %operation.payment_id,
-        operation.id = %operation.id,
-        host.id = %operation.host_id,
-        stan = %operation.stan,
-        rrn = %operation.rrn,
-        %reason,
-        "The outcome at the bank is not known; a reversal is owed"
-    );
+fn log_owed(operation: &Operation, owes: &[Owes]) {
+    for owes in owes {
+        tracing::warn!(
+            payment.id = %operation.payment_id,
+            operation.id = %operation.id,
+            host.id = %operation.host_id,
+            stan = %operation.stan,
+            rrn = %operation.rrn,
+            kind = owes.kind.name(),
+            reason = %owes.reason,
+            "An outcome makes a message owed to the bank"
+        );
+    }
 }

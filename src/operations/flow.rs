@@ -134,6 +134,8 @@ pub struct Plan {
     pub envelope: Option<EnvelopeUse>,
     /// What the operation makes beside itself.
     pub resource: Option<NewResource>,
+    /// What is owed to the host as soon as the operation is recorded, whatever becomes of the operation.
+    pub owes: Vec<Owes>,
 }
 
 /// What an operation makes beside itself.
@@ -175,6 +177,7 @@ impl Plan {
             card: None,
             envelope: None,
             resource: None,
+            owes: Vec::new(),
         }
     }
 }
@@ -249,8 +252,35 @@ pub struct Decision {
     pub payment: PaymentEvent,
     /// What is added to the payment's amounts.
     pub change: Amounts,
-    /// Why a reversal is owed, where one is.
-    pub reversal: Option<UnknownReason>,
+    /// What is owed to the host from now on.
+    pub owes: Vec<Owes>,
+}
+
+/// A message that becomes owed. It is recorded together with the operation that owes it, as that operation's intent or
+/// its outcome, and sent as the host's profile says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owes {
+    /// Its kind.
+    pub kind: OperationKind,
+    /// The operation that it completes or undoes; the one that owes it where it is none.
+    pub original_id: Option<OperationId>,
+    /// Why.
+    pub reason: Reason,
+    /// Its amount.
+    pub amount: Money,
+}
+
+impl Owes {
+    /// The reversal of `operation`, which owes it.
+    #[must_use]
+    pub fn reversal(operation: &Operation, reason: impl Into<Reason>) -> Self {
+        Self {
+            kind: OperationKind::Reversal,
+            original_id: None,
+            reason: reason.into(),
+            amount: operation.amount,
+        }
+    }
 }
 
 /// A kind of operation that is owed: its message is sent again until the host acknowledges it.

@@ -25,9 +25,9 @@ use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::attempt::{adjusted, log_if_resolved, may_have_undone_nothing};
+use super::attempt::{adjusted, log_if_resolved, log_if_suspended, may_have_undone_nothing};
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
-use super::flow::{Decision, Subject};
+use super::flow::{Decision, Owes, Subject};
 use super::machine::Operations;
 use super::outcome::Outcome;
 
@@ -163,7 +163,7 @@ impl Operations {
                 response_code: Some(response_code),
                 took_effect: matches!(exchange, Exchange::Approved { .. }),
             }],
-            reversal: None,
+            owes: Vec::new(),
             ..flow.decide(exchange, &subject)
         };
         let times = (now, self.custody.times());
@@ -250,14 +250,16 @@ impl Operations {
             approval_code,
         };
         let now = self.clock.now();
-        let reason = Reason::LateApproval;
-        let reversal = self.reversal(&payment, undone, None, reason, now).await?;
+        let owes = Owes::reversal(original, Reason::LateApproval);
+        let reversal = self.owed_operation(&payment, undone, None, &owes, now);
+        let reversal = reversal.await?;
+        log_if_suspended(&reversal);
         let event = PaymentEvent::ReversalOwedAgain;
         let custody = self.custody.times().end_after(&event, now);
         let again = (!is_later).then(|| adjusted(&payment, event, Amounts::ZERO, custody, now));
         let again = again.transpose().map_err(refused)?;
         let change = Change {
-            new_operation: Some(&reversal),
+            owes: std::slice::from_ref(&reversal),
             step,
             payment: again
                 .as_ref()

@@ -9,7 +9,7 @@
 //! - `kept_card`: the card of a later message.
 //! - `begin`: records the intent, sends it, waits for the bank.
 //! - [`conclude`]: records the end, and only then lets it be told.
-//! - `owe`: queues the reversal that an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
+//! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
 //!   one such message once, and records what came of it; [`resolve_owed`]: what operators do with it.
 //! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
 //!   has not taken yet.

@@ -19,8 +19,8 @@ pub(super) struct Outcome {
     pub(super) adjustment: Adjustment,
     /// The operation after it.
     pub(super) operation: Box<Operation>,
-    /// The reversal that is owed from now on.
-    pub(super) reversal: Option<Box<Operation>>,
+    /// What is owed from now on.
+    pub(super) owes: Vec<Operation>,
     /// Whether it is the answer to the request that began the operation.
     pub(super) answers: bool,
 }
@@ -48,12 +48,12 @@ impl Outcome {
                 operation: &self.operation,
                 answers: self.answers,
             }),
-            new_operation: self.reversal.as_deref(),
+            owes: &self.owes,
             ..Change::default()
         }
     }
 
-    /// What `decision` makes of the records, beside the reversal that it makes owed.
+    /// What `decision` makes of the records, beside what it makes owed.
     pub(super) fn of(
         payment: Box<Payment>,
         mut operation: Box<Operation>,
@@ -79,7 +79,7 @@ impl Outcome {
             payment: adjustment.apply(payment)?,
             adjustment,
             operation,
-            reversal: None,
+            owes: Vec::new(),
             answers: true,
         })
     }

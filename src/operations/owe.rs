@@ -1,32 +1,58 @@
-//! Queues what an outcome makes owed to the bank: with its numbers and all its elements, so that every message of it
+//! Makes what becomes owed to a bank an operation: with its numbers and all its elements, so that every message of it
 //! is the same, whatever crashes or changes meanwhile.
 
 use crate::hosts::message::contents::{Original, Outgoing};
+use crate::hosts::message::definition::Travel;
 use crate::payment::ids::OperationId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
-use crate::payment::reason::Reason;
+use crate::payment::operation::{OperationState, SuspendReason};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::error::StoreError;
 
-use super::attempt::log_suspended;
+use super::flow::Owes;
 use super::machine::Operations;
 
 impl Operations {
-    /// A reversal of `original`, as it is recorded first. It is due as soon as no byte of its original can leave any
-    /// more. `merchant` is the payment's, where it is at hand.
+    /// What `owing`, an operation of `payment`, makes owed, as it is recorded first. `merchant` is the payment's, where
+    /// it is at hand. What can't be built is suspended from the beginning.
     ///
     /// # Errors
-    /// When the store has no numbers for it.
-    pub(super) async fn reversal(
+    /// When the store can't be read, or has no numbers.
+    pub(super) async fn owed_by(
+        &self,
+        payment: &Payment,
+        owing: &Operation,
+        merchant: Option<&Merchant>,
+        owes: &[Owes],
+        now: UnixMillis,
+    ) -> Result<Vec<Operation>, StoreError> {
+        let mut owed = Vec::with_capacity(owes.len());
+        for owes in owes {
+            let other = owes.original_id.filter(|id| *id != owing.id);
+            let other = self.original(other).await?;
+            let original = Original::in_payment(other.as_deref().unwrap_or(owing), payment);
+            owed.push(
+                self.owed_operation(payment, original, merchant, owes, now)
+                    .await?,
+            );
+        }
+        Ok(owed)
+    }
+
+    /// An operation that is owed, as it is recorded first. It is due as soon as no byte of its original can leave any
+    /// more, where it travels as a message.
+    ///
+    /// # Errors
+    /// When the store can't be read, or has no numbers.
+    pub(super) async fn owed_operation(
         &self,
         payment: &Payment,
         original: Original<'_>,
         merchant: Option<&Merchant>,
-        reason: Reason,
+        owes: &Owes,
         now: UnixMillis,
-    ) -> Result<Box<Operation>, StoreError> {
+    ) -> Result<Operation, StoreError> {
         let read;
         let merchant = match merchant {
             Some(merchant) => Some(merchant),
@@ -35,24 +61,24 @@ impl Operations {
                 read.as_ref()
             }
         };
-        let undone = original.operation;
-        let host_id = undone.host_id;
-        let kind = OperationKind::Reversal;
+        let completed = original.operation;
+        let host_id = completed.host_id;
         let random = self.random.bytes_for_name();
         let random = random.map_err(|error| StoreError::Unavailable {
             reason: error.to_string(),
         })?;
-        let mut reversal = Box::new(Operation {
+        let mut owed = Operation {
             id: OperationId::from_parts(now, random),
-            kind,
+            kind: owes.kind,
             state: OperationState::Queued,
-            original_id: Some(undone.id),
-            reason: Some(reason),
+            original_id: Some(completed.id),
+            reason: Some(owes.reason),
+            amount: owes.amount,
             business_date: None,
             node_id: self.node_id,
             bank_us: None,
             attempts: Attempts {
-                next_at: Some(undone.deadline.max(now)),
+                next_at: Some(completed.deadline.max(now)),
                 ..Attempts::default()
             },
             sent: Vec::new(),
@@ -60,56 +86,62 @@ impl Operations {
             created_at: now,
             updated_at: now,
             version: 1,
-            ..undone.clone()
-        });
-        let message = self.hosts.message(host_id, kind);
+            ..completed.clone()
+        };
+        let message = self.hosts.message(host_id, owes.kind);
         let (Some(message), Some(merchant)) = (message, merchant) else {
-            return Ok(suspended(reversal));
+            return Ok(suspended(owed));
         };
-        let Some(mapping) = &message.mapping else {
-            return Ok(suspended(reversal));
-        };
-        reversal.mti = mapping.mti.to_string().parse().unwrap_or(reversal.mti);
         let numbers = message.numbers;
         if !(numbers.stan && numbers.rrn) {
             let date = NumberDate::of(now);
             let number = self.numbers.next(&host_id, date).await?;
             if !numbers.stan {
-                reversal.stan = number.stan();
+                owed.stan = number.stan();
             }
             if !numbers.rrn {
-                reversal.rrn = self.hosts.rrn(host_id, merchant, number, date, now);
+                owed.rrn = self.hosts.rrn(host_id, merchant, number, date, now);
             }
         }
         if !numbers.transmission_date_time {
-            reversal.transmitted_at = now;
-            reversal.number_date = NumberDate::of(now);
+            owed.transmitted_at = now;
+            owed.number_date = NumberDate::of(now);
+        }
+        match (message.travel(), &message.mapping) {
+            (Travel::Repeated, Some(mapping)) => {
+                owed.mti = mapping.mti.to_string().parse().unwrap_or(owed.mti);
+            }
+            (Travel::Recorded, _) => {
+                owed.state = OperationState::Recorded;
+                owed.attempts.next_at = None;
+                return Ok(owed);
+            }
+            _ => return Ok(suspended(owed)),
         }
         let elements = self.hosts.sent_elements(Outgoing {
             original: Some(original),
-            ..Outgoing::first(&reversal, merchant, None)
+            ..Outgoing::first(&owed, merchant, None)
         });
         match elements {
-            Ok(elements) => reversal.sent = elements,
+            Ok(elements) => owed.sent = elements,
             Err(error) => {
                 tracing::error!(
-                    host.id = %host_id, operation.id = %reversal.id, %error,
-                    "A reversal can't be built"
+                    host.id = %host_id, operation.id = %owed.id, kind = owed.kind.name(), %error,
+                    "A message that is owed can't be built"
                 );
-                return Ok(suspended(reversal));
+                return Ok(suspended(owed));
             }
         }
-        Ok(reversal)
+        Ok(owed)
     }
 }
 
-/// A reversal that an operator has to look at from the beginning.
-fn suspended(mut reversal: Box<Operation>) -> Box<Operation> {
-    reversal.state = OperationState::Suspended {
+/// An operation that an operator has to look at from the beginning.
+fn suspended(mut owed: Operation) -> Operation {
+    owed.state = OperationState::Suspended {
         reason: SuspendReason::NotBuildable,
         response_code: None,
     };
-    reversal.attempts.next_at = None;
-    log_suspended(&reversal, SuspendReason::NotBuildable);
-    reversal
+    owed.attempts.next_at = None;
+    owed
 }

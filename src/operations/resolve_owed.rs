@@ -155,6 +155,7 @@ impl Operations {
                 },
                 _ => Amounts::ZERO,
             },
+            ..Beside::default()
         };
         let step = self.step(&entry, undone, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
@@ -188,6 +189,7 @@ impl Operations {
             original: None,
             payment,
             change: change.unwrap_or_default(),
+            ..Beside::default()
         };
         let step = self.step(&entry, resolved, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
@@ -254,6 +256,7 @@ fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Besid
         original: Some(original),
         payment,
         change: change.unwrap_or_default(),
+        ..Beside::default()
     }
 }
 

@@ -9,7 +9,7 @@ use super::attempt::Beside;
 use super::call::OperationError;
 use super::card_custody;
 use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
-use super::flow::{FlowTable, NewPayment, Plan, PlannedPayment, Subject};
+use super::flow::{FlowTable, NewPayment, Owes, Plan, PlannedPayment, Subject};
 use super::machine::{Operations, OperationsParts};
 use super::outcome::Outcome;
 use crate::card::pan::{Card, Expiry, Pan};
@@ -86,11 +86,12 @@ impl Flow for Holding {
             card: None,
             envelope: None,
             resource: None,
+            owes: Vec::new(),
         })
     }
 
     fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        let (operation, payment, change, reversal) = match exchange {
+        let (operation, payment, change, owes) = match exchange {
             Exchange::Approved { approval, .. } => (
                 vec![
                     OperationEvent::Sent,
@@ -104,19 +105,19 @@ impl Flow for Holding {
                     authorized_minor: subject.operation.amount.amount_minor(),
                     ..Amounts::ZERO
                 },
-                None,
+                Vec::new(),
             ),
             Exchange::NotSent(reason) => (
                 vec![OperationEvent::NotSent(*reason)],
                 PaymentEvent::NotSent(*reason),
                 Amounts::ZERO,
-                None,
+                Vec::new(),
             ),
             Exchange::Unknown(reason) => (
                 vec![OperationEvent::OutcomeUnknown(*reason)],
                 PaymentEvent::OutcomeUnknown(*reason),
                 Amounts::ZERO,
-                Some(*reason),
+                vec![Owes::reversal(subject.operation, *reason)],
             ),
             other => unreachable!("no test's bank answers so: {other:?}"),
         };
@@ -124,7 +125,7 @@ impl Flow for Holding {
             operation,
             payment,
             change,
-            reversal,
+            owes,
         }
     }
 }

@@ -20,9 +20,11 @@ pub struct Change<'a> {
     pub envelope: Option<&'a EnvelopeUse>,
     /// The payment.
     pub payment: Option<PaymentChange<'a>>,
-    /// A new operation of the payment. Beside a step it is one that the step makes owed: its original is the
-    /// operation of the step.
+    /// A new operation of the payment.
     pub new_operation: Option<&'a Operation>,
+    /// New operations of the payment that are owed to its host from now on: each completes or undoes one that is
+    /// recorded by now.
+    pub owes: &'a [Operation],
     /// Whether the payment and `new_operation`, as they are after this change, are the answer to the request:
     /// nobody waits for the operation's end.
     pub answered: bool,

@@ -166,6 +166,11 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
             Some(new_operation_row(texts, new, &id, &names.payment_id, told)?)
         }
     };
+    let owed = change.owes.iter().map(|owed| {
+        let id = texts.text(owed.id);
+        new_operation_row(texts, owed, &id, &names.payment_id, None)
+    });
+    let owes = owed.collect::<Result<_, _>>()?;
     let owed_step = change.owed_step;
     let owed_step = owed_step.map(|owed| owed_step_row(texts, owed, &names.operation_id));
     Ok(ChangeRows {
@@ -176,6 +181,7 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         adjusted,
         new_operation,
         answered: change.answered,
+        owes,
         new_capture: change
             .new_capture
             .map(|capture| new_capture_row(texts, capture, &names.operation_id, &names.payment_id)),
@@ -248,12 +254,7 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
             new,
             new.version == 1 && (change.envelope.is_none() || change.claim.is_some()),
         ),
-        (None, Some(step), new) => (
-            step,
-            step.version > 1
-                && !claims
-                && new.is_none_or(|new| new.version == 1 && undoes(new, step)),
-        ),
+        (None, Some(step), None) => (step, step.version > 1 && !claims),
         (Some(owed), step, None) => (
             owed,
             owed.version > 1
@@ -273,6 +274,12 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
                 .claim
                 .is_none_or(|claim| claim.merchant_id == payment.merchant_id)
     });
+    let owed_fits = change.owes.iter().all(|owed| {
+        owed.version == 1
+            && owed.original_id.is_some()
+            && owed.payment_id == operation.payment_id
+            && owed.amount.currency() == operation.amount.currency()
+    });
     let capture_fits = change.new_capture.is_none_or(|capture| {
         operation.version == 1
             && capture.operation_id == operation.id
@@ -285,7 +292,7 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
             && refund.payment_id == operation.payment_id
             && refund.amount == operation.amount
     });
-    if fits && payment_fits && capture_fits && refund_fits {
+    if fits && payment_fits && owed_fits && capture_fits && refund_fits {
         return Ok(operation);
     }
     Err(StoreError::Invalid {

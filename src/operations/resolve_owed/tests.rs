@@ -6,6 +6,7 @@ use crate::hosts::message::contents::Original;
 use crate::hosts::notice::HostNotice;
 use crate::hosts::tests::bank::Bank;
 use crate::operations::attempt::adjusted;
+use crate::operations::flow::Owes;
 use crate::operations::outcome::Outcome;
 use crate::operations::testing::{Folder, approved, decide, intended, only_hosts_of};
 use crate::payment::custody::CustodyEnd;
@@ -154,13 +155,14 @@ async fn capture_undone(name: &str) -> (Folder, Operations, Operation, OwedEntry
     )
     .unwrap();
     let undone = Original::of(&unknown);
-    let reversal = machine.reversal(&payment, undone, None, reason.into(), at.plus_ms(1));
+    let owes = Owes::reversal(&unknown, reason);
+    let reversal = machine.owed_operation(&payment, undone, None, &owes, at.plus_ms(1));
     let reversal = reversal.await.unwrap();
     let outcome = Outcome {
         payment: Box::new(payment),
         adjustment,
         operation: Box::new(unknown.clone()),
-        reversal: Some(reversal.clone()),
+        owes: vec![reversal.clone()],
         answers: false,
     };
     machine.record(&outcome).await.unwrap();
@@ -217,6 +219,7 @@ async fn a_capture_that_is_approved_after_nothing_was_undone_is_reversed_again()
             original: Some(OperationEvent::ReversalConfirmed),
             payment: Some(without.0),
             change: without.1,
+            ..Beside::default()
         };
         let approval = Approval {
             approval_code: String::new(),

@@ -72,7 +72,7 @@ impl Store {
                 operation: &outcome.operation,
                 answers: true,
             }),
-            new_operation: outcome.reversal.as_ref(),
+            owes: outcome.reversal.as_slice(),
             ..Change::default()
         })
         .await

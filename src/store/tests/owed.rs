@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::make::{COMMITTED, NOW, intent, reversal_of, unknown};
 use super::on_both;
 use crate::payment::ids::{HostId, NodeId};
 use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
 use crate::payment::record::{Attempts, Operation};
 use crate::store::Store;
-use crate::store::change::{Change, Verdict};
+use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::reads::owed::{OwedCount, OwedFilter};
 use crate::store::testing::TestDatabase;
 
@@ -16,6 +18,7 @@ on_both!(
     each_queue_has_its_own_and_what_is_due_comes_first,
     of_two_steps_of_an_entry_the_first_is_written,
     a_reversal_is_recorded_with_its_outcome_or_not_at_all,
+    any_number_is_owed_with_an_intent_an_outcome_or_a_step,
 );
 
 const LONGEST: Duration = Duration::from_secs(300);
@@ -187,5 +190,75 @@ async fn a_reversal_is_recorded_with_its_outcome_or_not_at_all(database: TestDat
     let refused = store.record_outcome(&another).await;
     assert_eq!(refused, Ok(Verdict::OperationMoved));
     assert_eq!(store.owed().await, [outcome.reversal.unwrap()]);
+    store.close().await;
+}
+
+/// All or none: several of many payments at once, in one batch, whole or with one that is refused.
+async fn any_number_is_owed_with_an_intent_an_outcome_or_a_step(database: TestDatabase) {
+    let store = database.open().await;
+    let intents: Vec<_> = (0..20).map(|_| intent("shop")).collect();
+    let mut expected = Vec::new();
+    let owed_with = |operation: &Operation| [(); 3].map(|()| reversal_of(operation));
+    let commits = intents.iter().map(|intent| {
+        let owes = owed_with(&intent.operation);
+        expected.extend(owes.clone());
+        let store = &store;
+        async move {
+            let change = Change {
+                claim: Some(&intent.claim),
+                payment: Some(PaymentChange::New {
+                    payment: &intent.payment,
+                    card: None,
+                }),
+                new_operation: Some(&intent.operation),
+                owes: &owes,
+                ..Change::default()
+            };
+            assert_eq!(store.commit(&change).await, Ok(COMMITTED));
+        }
+    });
+    join_all(commits).await;
+    let steps = intents.iter().enumerate().map(|(number, intent)| {
+        let outcome = unknown(intent);
+        let owes = owed_with(&outcome.operation);
+        let moved = number == 0;
+        if !moved {
+            expected.extend(owes.clone());
+        }
+        let store = &store;
+        async move {
+            let step = Operation {
+                version: if moved { 5 } else { 2 },
+                ..outcome.operation
+            };
+            let change = Change {
+                step: Some(OperationStep {
+                    operation: &step,
+                    answers: false,
+                }),
+                owes: &owes,
+                ..Change::default()
+            };
+            let verdict = store.commit(&change).await.unwrap();
+            assert_eq!(verdict == COMMITTED, !moved, "{verdict:?}");
+        }
+    });
+    join_all(steps).await;
+    let sent = Operation {
+        state: OperationState::Sent,
+        version: 2,
+        ..expected[0].clone()
+    };
+    let owes = owed_with(&intents[0].operation);
+    let change = Change {
+        owed_step: Some(&sent),
+        owes: &owes,
+        ..Change::default()
+    };
+    assert_eq!(store.commit(&change).await, Ok(COMMITTED));
+    expected[0] = sent;
+    expected.extend(owes);
+    expected.sort_by_key(|operation| operation.id);
+    assert_eq!(store.owed().await, expected);
     store.close().await;
 }

@@ -270,7 +270,7 @@ async fn parts_that_do_not_belong_together_are_refused() {
     let mut unchanged = approved(&good);
     unchanged.payment.version = 1;
     let mut other_reversal = unknown(&good);
-    other_reversal.reversal.as_mut().unwrap().original_id = Some(intent("shop").operation.id);
+    other_reversal.reversal.as_mut().unwrap().payment_id = intent("shop").payment.id;
     for bad in [unchanged, other_reversal] {
         let refused = store.record_outcome(&bad).await;
         fails!(refused, Invalid);

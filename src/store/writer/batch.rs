@@ -142,6 +142,7 @@ mod tests {
             adjusted: None,
             new_operation: None,
             answered: false,
+            owes: Vec::new(),
             new_capture: None,
             new_refund: None,
             capture_refunds: None,

@@ -43,6 +43,8 @@ pub(in crate::store) struct ChangeRows {
     pub(in crate::store) new_operation: Option<Vec<Value>>,
     /// Whether the last value of `new_operation` is the answer to the request.
     pub(in crate::store) answered: bool,
+    /// Operations that are owed from now on, as `new_operation` is: a change has any number of them.
+    pub(in crate::store) owes: Vec<Vec<Value>>,
     pub(in crate::store) new_capture: Option<Vec<Value>>,
     pub(in crate::store) new_refund: Option<Vec<Value>>,
     pub(in crate::store) capture_refunds: Option<Vec<Value>>,

@@ -184,7 +184,7 @@ impl Writing<'_, '_> {
                 return Err(Fault::Conflict);
             }
         }
-        Ok(())
+        self.insert_owed(changes).await
     }
 
     /// The same statements one by one, finding out what stands in the way of which change. A change that is
@@ -229,6 +229,7 @@ impl Writing<'_, '_> {
             change.new_operation.as_deref()
         })
         .await?;
+        self.insert_owed(&changes).await?;
         self.insert(&changes, &NEW_CAPTURES, |change| {
             change.new_capture.as_deref()
         })
@@ -262,6 +263,13 @@ impl Writing<'_, '_> {
     ) -> Result<(), Fault> {
         let rows = changes.iter().filter_map(|change| row(change)).collect();
         self.run(statement, rows, false).await.map(drop)
+    }
+
+    /// What is owed from now on: rarely anything, and of one change any number.
+    async fn insert_owed(&mut self, changes: &[&ChangeRows]) -> Result<(), Fault> {
+        let owed = changes.iter().flat_map(|change| &change.owes);
+        let rows = owed.map(Vec::as_slice).collect();
+        self.run(&NEW_OPERATIONS, rows, false).await.map(drop)
     }
 
     /// Writes the rows of a statement that returns the operations whose rows it wrote, and leaves the changes
