@@ -29,6 +29,7 @@ use super::flow::{OwedDecision, OwedSubject};
 use super::kept_card::{NoCard, fields_of};
 use super::machine::Operations;
 use super::outcome::Undecidable;
+use super::owe::log_suspended;
 
 /// A step of an owed operation, with what it does to its original and their payment.
 pub(super) struct OwedStep {
@@ -472,27 +473,6 @@ fn log_refused(operation: &Operation, decline: &Decline) {
         kind = operation.kind.name(),
         response_code = %decline.response_code,
         "A bank has refused what was owed to it"
-    );
-}
-
-/// The alarm of an operation that is suspended from the beginning.
-pub(super) fn log_if_suspended(operation: &Operation) {
-    if let OperationState::Suspended { reason, .. } = operation.state {
-        log_suspended(operation, reason);
-    }
-}
-
-/// The alarm: an operator has to look.
-fn log_suspended(operation: &Operation, reason: SuspendReason) {
-    tracing::error!(
-        payment.id = %operation.payment_id,
-        operation.id = %operation.id,
-        host.id = %operation.host_id,
-        stan = %operation.stan,
-        rrn = %operation.rrn,
-        attempts = operation.attempts.count,
-        %reason,
-        "What is owed to a bank is suspended: an operator has to look at it"
     );
 }
 

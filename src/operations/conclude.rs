@@ -16,12 +16,12 @@ use crate::store;
 use crate::store::change::Verdict;
 use crate::store::error::StoreError;
 
-use super::attempt::log_if_suspended;
 use super::begin::{BANK_WITHIN, not_recorded};
 use super::call::{Concluded, OperationError};
 use super::flow::{Decides, Owes, Subject};
 use super::machine::Operations;
 use super::outcome::Outcome;
+use super::owe::log_if_suspended;
 
 /// How long an outcome is offered to a store that does not take it. After that it is remembered, and
 /// [`recovery`](super::recovery) records it.

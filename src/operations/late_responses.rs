@@ -25,11 +25,12 @@ use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::attempt::{adjusted, log_if_resolved, log_if_suspended, may_have_undone_nothing};
+use super::attempt::{adjusted, log_if_resolved, may_have_undone_nothing};
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::flow::{Decision, Owes, Subject};
 use super::machine::Operations;
 use super::outcome::Outcome;
+use super::owe::log_if_suspended;
 
 /// The most reports that are kept together.
 const AT_ONCE: usize = 128;

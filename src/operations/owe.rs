@@ -145,3 +145,24 @@ fn suspended(mut owed: Operation) -> Operation {
     owed.attempts.next_at = None;
     owed
 }
+
+/// The alarm of an operation that is suspended from the beginning.
+pub(super) fn log_if_suspended(operation: &Operation) {
+    if let OperationState::Suspended { reason, .. } = operation.state {
+        log_suspended(operation, reason);
+    }
+}
+
+/// The alarm: an operator has to look.
+pub(super) fn log_suspended(operation: &Operation, reason: SuspendReason) {
+    tracing::error!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        attempts = operation.attempts.count,
+        %reason,
+        "What is owed to a bank is suspended: an operator has to look at it"
+    );
+}
