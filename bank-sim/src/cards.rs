@@ -49,6 +49,7 @@ fn meaning(behaviour: CardBehaviour) -> &'static str {
         CardBehaviour::Blocked => "blocked by its issuer",
         CardBehaviour::WrongCvv => "every CVV2 is wrong; approved without one",
         CardBehaviour::OverLimit => "approved up to 100.00, above it 61",
+        CardBehaviour::ApprovesPart => "approved up to 500.00, above it that part with 10",
         CardBehaviour::AnswerLate => "approved and held, answered after 6 s",
         CardBehaviour::NoAnswer => "approved and held, never answered",
         CardBehaviour::IssuerDown => "its issuer cannot be reached",

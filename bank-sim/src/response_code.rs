@@ -15,6 +15,8 @@ impl ResponseCode {
     pub const APPROVED: Self = Self(*b"00");
     /// Do not honour.
     pub const DO_NOT_HONOUR: Self = Self(*b"05");
+    /// Approved for less than was asked for.
+    pub const PARTLY_APPROVED: Self = Self(*b"10");
     /// Invalid transaction: a request that the host does not know.
     pub const INVALID_TRANSACTION: Self = Self(*b"12");
     /// Invalid amount: a reversal of another amount than the original's.
@@ -86,6 +88,7 @@ impl ResponseCode {
             (b"00", Class::Reversal) => "400",
             (b"00", Class::NetworkManagement) => "800",
             (b"00", _) => "000",
+            (b"10", _) => "002",
             (b"03", _) => "109",
             (b"04", _) => "200",
             (b"12", _) => "902",
@@ -114,10 +117,10 @@ impl ResponseCode {
         }
     }
 
-    /// Whether this is an approval, `00`.
+    /// Whether this is an approval, `00`, or `10` of a part.
     #[must_use]
     pub fn is_approved(self) -> bool {
-        self == Self::APPROVED
+        [Self::APPROVED, Self::PARTLY_APPROVED].contains(&self)
     }
 }
 

@@ -24,6 +24,9 @@ pub enum CardBehaviour {
     WrongCvv,
     /// Declined with 61 above 100.00 in a currency with two decimals (100 in JPY, 100.000 in KWD).
     OverLimit,
+    /// Approved up to 500.00 in a currency with two decimals (500 in JPY, 500.000 in KWD). Above it so much is approved
+    /// with 10, whether or not the merchant takes a part.
+    ApprovesPart,
     /// Approved and held, but the answer is late (by default 6 s, later than a switch waits).
     AnswerLate,
     /// Approved and held, but the answer is never sent.
@@ -138,6 +141,12 @@ pub const TEST_CARDS: &[TestCard] = {
             ISSUER_A,
             B::OverLimit,
             Some(R::EXCEEDS_LIMIT),
+        ),
+        card(
+            "4000000000006710",
+            ISSUER_A,
+            B::ApprovesPart,
+            Some(R::APPROVED),
         ),
         card("4000000000006009", ISSUER_A, B::AnswerLate, None),
         card("4000000000009912", ISSUER_A, B::NoAnswer, None),

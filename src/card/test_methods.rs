@@ -67,6 +67,11 @@ pub const TEST_METHODS: &[TestMethod] = &[
         "declined with 61 above 100.00",
     ),
     method(
+        "pm_test_partial_approval",
+        "4000000000006710",
+        "approved for 500.00 at most",
+    ),
+    method(
         "pm_test_late_answer",
         "4000000000006009",
         "approved too late: pending",

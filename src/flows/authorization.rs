@@ -50,6 +50,8 @@ pub struct Authorize {
     pub payment_method: PaymentMethod,
     /// Whether the amount is taken at once, by the same message.
     pub is_sale: bool,
+    /// Whether less will do, where the bank approves less.
+    pub accepts_partial: bool,
 }
 
 /// Why nothing is authorized. Nothing was recorded or sent.
@@ -186,6 +188,7 @@ impl Flow for Authorization {
                 state: PaymentState::Authorizing { pending: None },
             })),
             amount: command.amount,
+            accepts_partial: command.accepts_partial,
             host_id: route.host_id,
             mti: route.mti,
             terminal_id: terminal_id.unwrap_or(&merchant.terminal_id).clone(),
@@ -210,30 +213,33 @@ impl Flow for Authorization {
 /// reversal.
 fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     let none = Amounts::ZERO;
-    let amount_minor = subject.operation.amount.amount_minor();
     match exchange {
-        Exchange::Approved { approval, .. } => Decision {
-            operation: vec![
-                OperationEvent::Sent,
-                OperationEvent::Approved(approval.clone()),
-            ],
-            payment: match subject.operation.kind {
-                OperationKind::Sale => PaymentEvent::Sold(approval.clone()),
-                _ => PaymentEvent::Approved {
-                    approval: approval.clone(),
-                    expires_at: subject.now.plus_days(subject.hold_days),
+        Exchange::Approved { approval, .. } => {
+            let asked_minor = subject.operation.amount.amount_minor();
+            let approved_minor = approval.partial_minor.unwrap_or(asked_minor);
+            Decision {
+                operation: vec![
+                    OperationEvent::Sent,
+                    OperationEvent::Approved(approval.clone()),
+                ],
+                payment: match subject.operation.kind {
+                    OperationKind::Sale => PaymentEvent::Sold(approval.clone()),
+                    _ => PaymentEvent::Approved {
+                        approval: approval.clone(),
+                        expires_at: subject.now.plus_days(subject.hold_days),
+                    },
                 },
-            },
-            change: Amounts {
-                authorized_minor: amount_minor,
-                captured_minor: match subject.operation.kind {
-                    OperationKind::Sale => amount_minor,
-                    _ => 0,
+                change: Amounts {
+                    authorized_minor: approved_minor,
+                    captured_minor: match subject.operation.kind {
+                        OperationKind::Sale => approved_minor,
+                        _ => 0,
+                    },
+                    ..none
                 },
-                ..none
-            },
-            owes: Vec::new(),
-        },
+                owes: Vec::new(),
+            }
+        }
         Exchange::Declined { decline, .. } => Decision {
             operation: vec![OperationEvent::Sent, OperationEvent::Declined(*decline)],
             payment: PaymentEvent::Declined(*decline),
@@ -273,6 +279,7 @@ mod tests {
         Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
     use crate::payment::operation;
+    use crate::payment::record::Operation;
     use crate::payment::samples::{self, NOW};
     use crate::payment::state;
 
@@ -280,21 +287,18 @@ mod tests {
     #[test]
     fn each_end_leads_where_it_should() {
         let lost = UnknownReason::ConnectionLost;
+        let approved = |partial_minor| Exchange::Approved {
+            approval: Approval {
+                approval_code: "A1B2C3".into(),
+                response_code: ResponseCode::APPROVED,
+                partial_minor,
+            },
+            kept: Vec::new(),
+            bank_us: 900,
+        };
         let table = [
-            (
-                Exchange::Approved {
-                    approval: Approval {
-                        approval_code: "A1B2C3".into(),
-                        response_code: ResponseCode::APPROVED,
-                    },
-                    kept: Vec::new(),
-                    bank_us: 900,
-                },
-                "AUTHORIZED",
-                "APPROVED",
-                1250,
-                None,
-            ),
+            (approved(None), "AUTHORIZED", "APPROVED", 1250, None),
+            (approved(Some(500)), "AUTHORIZED", "APPROVED", 500, None),
             (
                 Exchange::Declined {
                     decline: Decline {
@@ -364,6 +368,19 @@ mod tests {
             assert_eq!(decision.owes, Vec::from_iter(owed), "{payment_state}");
             if let PaymentState::Authorized { expires_at, .. } = after {
                 assert_eq!(expires_at, NOW.plus_ms(7 * 86_400_000));
+                let sale = Operation {
+                    kind: OperationKind::Sale,
+                    ..operation.clone()
+                };
+                let sold = Subject {
+                    operation: &sale,
+                    ..subject
+                };
+                let sold = decide(&exchange, &sold);
+                assert!(matches!(sold.payment, PaymentEvent::Sold(_)));
+                let amounts = payment.amounts.plus(&sold.change).unwrap();
+                let got = (amounts.authorized_minor, amounts.captured_minor);
+                assert_eq!(got, (held, held));
             }
         }
     }

@@ -84,6 +84,7 @@ async fn captured(store: &Store, captures: &[i64]) {
     let approval = Approval {
         approval_code: "A1B2C3".into(),
         response_code: ResponseCode::APPROVED,
+        partial_minor: None,
     };
     operation.state = OperationState::Approved {
         approval: approval.clone(),

@@ -88,6 +88,7 @@ pub fn without_approval(response_code: ResponseCode) -> Approval {
     Approval {
         approval_code: String::new(),
         response_code,
+        partial_minor: None,
     }
 }
 

@@ -382,6 +382,7 @@ impl Operations {
             subject_id: resource.as_ref().map(Resource::subject_id),
             host_id: plan.host_id,
             amount: plan.amount,
+            accepts_partial: plan.accepts_partial,
             mti: plan.mti,
             stan: number.stan(),
             rrn,

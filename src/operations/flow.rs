@@ -118,6 +118,8 @@ pub struct Plan {
     pub payment: PlannedPayment,
     /// DE 4 and DE 49.
     pub amount: Money,
+    /// Whether the merchant takes less, where the host approves less.
+    pub accepts_partial: bool,
     /// The host that the message goes to.
     pub host_id: HostId,
     /// The message type that the host's profile says.
@@ -165,6 +167,7 @@ impl Plan {
         Self {
             travel: way.travel,
             amount,
+            accepts_partial: false,
             host_id: first.host_id,
             mti: way.mti.unwrap_or(first.mti),
             terminal_id: first.terminal_id.clone(),

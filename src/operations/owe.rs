@@ -74,6 +74,7 @@ impl Operations {
             original_id: Some(completed.id),
             reason: Some(owes.reason),
             amount: owes.amount,
+            accepts_partial: false,
             business_date: None,
             node_id: self.node_id,
             bank_us: None,

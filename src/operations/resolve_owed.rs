@@ -223,10 +223,12 @@ impl Operations {
             || Approval {
                 approval_code: String::new(),
                 response_code: ResponseCode::APPROVED,
+                partial_minor: None,
             },
             |late| Approval {
                 approval_code: late.approval_code.unwrap_or_default(),
                 response_code: late.response_code,
+                partial_minor: None,
             },
         ))
     }

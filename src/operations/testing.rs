@@ -78,6 +78,7 @@ impl Flow for Holding {
                 state: PaymentState::Authorizing { pending: None },
             })),
             amount,
+            accepts_partial: false,
             host_id: merchant.acquirer,
             mti: "0100".parse().unwrap(),
             terminal_id: merchant.terminal_id.clone(),
@@ -153,6 +154,7 @@ impl OwedFlow for Undoing {
         let answered = |response_code| Approval {
             approval_code: String::new(),
             response_code,
+            partial_minor: None,
         };
         let (approval, acknowledged) = match exchange {
             Exchange::Approved { approval, .. } => (approval.clone(), Acknowledged::Done),
@@ -315,6 +317,7 @@ pub(super) fn approved() -> Exchange {
         approval: Approval {
             approval_code: "A1B2C3".into(),
             response_code: ResponseCode::APPROVED,
+            partial_minor: None,
         },
         kept: Vec::new(),
         bank_us: 900,

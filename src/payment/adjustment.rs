@@ -162,6 +162,7 @@ mod tests {
             approval: Approval {
                 approval_code: "A1B2C3".into(),
                 response_code: ResponseCode::APPROVED,
+                partial_minor: None,
             },
             expires_at: NOW,
         };

@@ -3,6 +3,8 @@
 use super::ids::{CaptureId, OperationId, PaymentId};
 use super::moment::UnixMillis;
 use super::money::Money;
+use super::operation::{OperationKind, OperationState};
+use super::record::Operation;
 
 /// One capture of one payment. Where it stands is said by its operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,4 +25,15 @@ pub struct Capture {
     pub merchant_reference: Option<String>,
     /// When it was recorded.
     pub created_at: UnixMillis,
+}
+
+/// The amount of the capture that a sale carries out, in minor units, where its bank approved less than was asked for.
+#[must_use]
+pub fn approved_part(operation: &Operation) -> Option<i64> {
+    match &operation.state {
+        OperationState::Approved { approval, .. } if operation.kind == OperationKind::Sale => {
+            approval.partial_minor
+        }
+        _ => None,
+    }
 }

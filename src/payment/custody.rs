@@ -105,6 +105,7 @@ mod tests {
         let approval = Approval {
             approval_code: "A1B2C3".into(),
             response_code: ResponseCode::APPROVED,
+            partial_minor: None,
         };
         let expires_at = days(7);
         let decline = Decline {

@@ -103,6 +103,9 @@ pub struct Approval {
     pub approval_code: String,
     /// DE 39 as it came: `00`, or another code that the profile maps to an approval.
     pub response_code: ResponseCode,
+    /// The amount that it approved, in minor units, where that is less than was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial_minor: Option<i64>,
 }
 
 /// Why a payment failed without any bank having seen it.

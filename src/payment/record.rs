@@ -141,6 +141,8 @@ pub struct Operation {
     pub host_id: HostId,
     /// DE 4 and DE 49.
     pub amount: Money,
+    /// Whether the merchant takes less, where the host approves less.
+    pub accepts_partial: bool,
     /// Its message type.
     pub mti: Mti,
     /// DE 11.

@@ -44,6 +44,7 @@ pub(crate) fn operation() -> Operation {
         subject_id: None,
         host_id: "acquirer".parse().unwrap(),
         amount: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
+        accepts_partial: false,
         mti: "0100".parse().unwrap(),
         stan: number.stan(),
         rrn: number.rrn(number_date),

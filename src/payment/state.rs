@@ -454,6 +454,7 @@ mod tests {
         Approval {
             approval_code: "A1B2C3".into(),
             response_code: ResponseCode::APPROVED,
+            partial_minor: None,
         }
     }
 

@@ -19,6 +19,7 @@ use super::writer::rows::{AdjustedRow, ChangeRows, Refusal, Request, StepRow, Wr
 use crate::ledger::template::journal_of;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::capture::approved_part;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::refunded_of_capture;
 
@@ -153,6 +154,10 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
             })
         }
     };
+    let step_of_sale = change.step.and_then(|step| {
+        let part = approved_part(step.operation)?;
+        Some((step.operation, part))
+    });
     let new_operation = match change.new_operation {
         None => None,
         Some(new) => {
@@ -190,6 +195,10 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
             .map(|refund| new_refund_row(texts, refund, &names.operation_id, &names.payment_id)),
         capture_refunds: refunded.map(|(capture, minor)| {
             let row: Vec<Value> = vec![texts.text(capture).into(), minor.into()];
+            row
+        }),
+        capture_amount: step_of_sale.map(|(operation, minor)| {
+            let row: Vec<Value> = vec![id_of(texts, operation).into(), minor.into()];
             row
         }),
         step,

@@ -90,7 +90,7 @@ async fn what_amount_and_code_say_together_is_what_the_merchant_is_told(engine: 
 /// A test card, what becomes of it, and why.
 type Documented = (&'static str, State, &'static str, Option<(Reason, Advice)>);
 
-const DOCUMENTED: [Documented; 16] = {
+const DOCUMENTED: [Documented; 17] = {
     use Advice::{CorrectEntry, DoNotRetry, RetryLater, UseAnotherCard};
     const fn declined(
         pan: &'static str,
@@ -124,6 +124,7 @@ const DOCUMENTED: [Documented; 16] = {
         ),
         declined("4000000000000127", "N7", Reason::CvvMismatch, CorrectEntry),
         declined("4000000000006108", "61", Reason::LimitExceeded, RetryLater),
+        ("4000000000006710", State::Authorized, "00", None),
         declined(
             "6011111111111117",
             "91",

@@ -43,6 +43,7 @@ mod nps;
 mod operators;
 mod ordering;
 mod other_hosts;
+mod partial_approvals;
 mod program;
 mod refunding;
 mod refusing_callers;

@@ -42,6 +42,8 @@ impl Account {
 pub(crate) struct Decision {
     pub(crate) response_code: ResponseCode,
     pub(crate) approval_code: Option<[u8; 6]>,
+    /// The amount that is approved, where it is less than was asked for.
+    pub(crate) part_minor: Option<i64>,
     pub(crate) delivery: Delivery,
     pub(crate) effect: Effect,
     /// Whether the message had come before.
@@ -55,6 +57,7 @@ impl Decision {
         Self {
             response_code,
             approval_code: None,
+            part_minor: None,
             delivery: Delivery::AtOnce,
             effect: Effect::None,
             is_repeat: false,
@@ -134,7 +137,7 @@ impl Books {
             wrong_pins: 0,
             status: card.status,
             delivery: card.delivery,
-            limit_whole_units: card.limit_whole_units,
+            limit: card.limit,
             accounts,
         });
     }
@@ -169,23 +172,31 @@ impl Books {
         if let Ok(moved) = &moved {
             decision.approval_code = Some(self.approval_code());
             decision.effect = moved.effect;
+            if moved.approved_minor < request.amount_minor {
+                decision.response_code = ResponseCode::PARTLY_APPROVED;
+                decision.part_minor = Some(moved.approved_minor);
+            }
             if let Some(card) = self.card(card).filter(|_| request.asks()) {
                 decision.delivery = card.delivery;
             }
         }
+        let moved = moved.ok();
+        let approved_minor = moved
+            .as_ref()
+            .map_or(request.amount_minor, |moved| moved.approved_minor);
         self.tallies.add(
             (&request.key, card),
             request.currency_numeric,
             decision.effect,
-            request.amount_minor,
+            approved_minor,
         );
-        let moved = moved.ok();
         self.history.remember(
             request.key,
             Exchange {
                 account: moved.as_ref().map(|moved| moved.account),
                 card,
                 amount_minor: request.amount_minor,
+                approved_minor,
                 currency_numeric: request.currency_numeric,
                 posted_minor: moved.as_ref().map_or(0, |moved| moved.posted_minor),
                 standing: moved
@@ -212,18 +223,18 @@ impl Books {
         if let (PaymentKind::Debit, Some(original)) = (request.kind, &request.original) {
             return self.complete(request, original, index);
         }
-        let account = self.check_card(request, index, now)?;
-        self.move_money(request, account)
+        let (account, approved_minor) = self.check_card(request, index, now)?;
+        self.move_money(request, account, approved_minor)
     }
 
     /// The checks that do not concern the balance: kind and currency; and, of what asks for money, first the
-    /// card's own, and then the limit and the amounts that provoke an answer.
+    /// card's own, and then the limit and the amounts that provoke an answer. The account, and how much is approved.
     fn check_card(
         &mut self,
         request: &CardRequest,
         index: u32,
         now: OffsetDateTime,
-    ) -> Result<u32, ResponseCode> {
+    ) -> Result<(u32, i64), ResponseCode> {
         let malfunction = ResponseCode::SYSTEM_MALFUNCTION;
         let card = usize::try_from(index)
             .ok()
@@ -243,24 +254,30 @@ impl Books {
             .find(|(numeric, _)| permitted && *numeric == request.currency_numeric)
             .map(|(_, account)| *account)
             .ok_or(ResponseCode::NOT_PERMITTED)?;
+        let mut approved_minor = request.amount_minor;
         if !request.asks() {
-            return Ok(account);
+            return Ok((account, approved_minor));
         }
-        if let Some(limit) = card.limit_whole_units {
+        if let Some(limit) = card.limit {
             let currency = Currency::from_numeric(request.currency_numeric).ok_or(malfunction)?;
-            if currency
-                .minor_units(limit)
-                .is_some_and(|limit| request.amount_minor > limit)
-            {
-                return Err(ResponseCode::EXCEEDS_LIMIT);
+            let most_minor = currency.minor_units(limit.whole_units);
+            if let Some(most_minor) = most_minor.filter(|most| approved_minor > *most) {
+                if !limit.approves_part {
+                    return Err(ResponseCode::EXCEEDS_LIMIT);
+                }
+                approved_minor = most_minor;
             }
         }
-        provoked_by(request.amount_minor).map_or(Ok(account), Err)
+        provoked_by(request.amount_minor).map_or(Ok((account, approved_minor)), Err)
     }
 
-    fn move_money(&mut self, request: &CardRequest, account: u32) -> Result<Moved, ResponseCode> {
+    fn move_money(
+        &mut self,
+        request: &CardRequest,
+        account: u32,
+        amount_minor: i64,
+    ) -> Result<Moved, ResponseCode> {
         let malfunction = ResponseCode::SYSTEM_MALFUNCTION;
-        let amount_minor = request.amount_minor;
         let place = self.account_mut(account).ok_or(malfunction)?;
         let is_credit = request.kind == PaymentKind::Credit;
         if !is_credit && place.available_minor() < amount_minor {
@@ -277,6 +294,7 @@ impl Books {
                 };
                 Moved {
                     account,
+                    approved_minor: amount_minor,
                     posted_minor: 0,
                     standing,
                     effect: Effect::Held,
@@ -295,6 +313,7 @@ impl Books {
                     .ok_or(malfunction)?;
                 Moved {
                     account,
+                    approved_minor: amount_minor,
                     posted_minor,
                     standing: Standing::Posted,
                     effect: if is_credit {
@@ -352,6 +371,7 @@ impl Books {
         });
         Ok(Moved {
             account,
+            approved_minor: request.amount_minor,
             posted_minor: request.amount_minor,
             standing: Standing::Posted,
             effect: Effect::Debited,
@@ -384,6 +404,7 @@ impl Books {
 #[derive(Debug)]
 struct Moved {
     account: u32,
+    approved_minor: i64,
     posted_minor: i64,
     standing: Standing,
     effect: Effect,

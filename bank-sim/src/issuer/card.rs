@@ -25,6 +25,15 @@ pub(crate) enum Delivery {
     Never,
 }
 
+/// The highest amount of one payment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// In whole units of its currency.
+    pub(crate) whole_units: i64,
+    /// Whether so much is approved of what is above it. It is declined otherwise.
+    pub(crate) approves_part: bool,
+}
+
 /// A card to open in the books, with an account in each of its currencies.
 pub(crate) struct CardToOpen<'a> {
     pub(crate) pan: &'a str,
@@ -34,8 +43,7 @@ pub(crate) struct CardToOpen<'a> {
     pub(crate) pin: &'a str,
     pub(crate) status: CardStatus,
     pub(crate) delivery: Delivery,
-    /// The highest amount of one payment, in whole units of its currency.
-    pub(crate) limit_whole_units: Option<i64>,
+    pub(crate) limit: Option<Limit>,
     pub(crate) accounts: &'a [AccountToOpen],
 }
 
@@ -57,7 +65,7 @@ pub(super) struct Card {
     pub(super) wrong_pins: u8,
     pub(super) status: CardStatus,
     pub(super) delivery: Delivery,
-    pub(super) limit_whole_units: Option<i64>,
+    pub(super) limit: Option<Limit>,
     /// Numeric currency code and index into the accounts.
     pub(super) accounts: Vec<(u16, u32)>,
 }

@@ -40,7 +40,10 @@ pub(crate) struct Exchange {
     pub(crate) account: Option<u32>,
     /// The card, by index; `None` when no such card exists.
     pub(crate) card: Option<u32>,
+    /// The amount that was asked for.
     pub(crate) amount_minor: i64,
+    /// The amount that was approved, where it was.
+    pub(crate) approved_minor: i64,
     pub(crate) currency_numeric: u16,
     /// The amount debited in all; negative for a refund. For an authorization, what its captures debited.
     pub(crate) posted_minor: i64,

@@ -134,6 +134,9 @@ impl Issuer {
             if let Some(approval_code) = decision.approval_code {
                 answer.set(38, approval_code);
             }
+            if let Some(part_minor) = decision.part_minor {
+                answer.set(4, format!("{part_minor:012}"));
+            }
             outcome = match decision.delivery {
                 Delivery::AtOnce => Outcome::Answer(answer),
                 Delivery::Late => Outcome::AnswerAfter(self.late_answer, answer),

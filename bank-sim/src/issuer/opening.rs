@@ -2,7 +2,7 @@
 
 use super::{
     books::Books,
-    card::{AccountToOpen, CardStatus, CardToOpen, Delivery},
+    card::{AccountToOpen, CardStatus, CardToOpen, Delivery, Limit},
     pin::ZonePinKey,
 };
 use crate::{
@@ -22,6 +22,8 @@ const GENEROUS_BALANCE_MINOR: i64 = 100_000_000_000_000_000;
 
 /// The limit of one payment with the test card that has one, in whole units of the currency.
 const TEST_LIMIT_WHOLE_UNITS: i64 = 100;
+/// The most that the test card approves that approves a part, in whole units of the currency.
+const TEST_PART_WHOLE_UNITS: i64 = 500;
 
 /// The books of an issuer, with its own cards and the test cards of its name.
 pub(crate) fn books_of(
@@ -62,7 +64,10 @@ fn open_own(books: &mut Books, card: &CardConfig) {
         pin: &card.pin,
         status: CardStatus::Active,
         delivery: Delivery::AtOnce,
-        limit_whole_units: card.limit_whole_units,
+        limit: card.limit_whole_units.map(|whole_units| Limit {
+            whole_units,
+            approves_part: false,
+        }),
         accounts: &accounts,
     });
 }
@@ -101,8 +106,17 @@ fn open_test_card(books: &mut Books, card: &TestCard) {
             CardBehaviour::NoAnswer => Delivery::Never,
             _ => Delivery::AtOnce,
         },
-        limit_whole_units: (card.behaviour == CardBehaviour::OverLimit)
-            .then_some(TEST_LIMIT_WHOLE_UNITS),
+        limit: match card.behaviour {
+            CardBehaviour::OverLimit => Some(Limit {
+                whole_units: TEST_LIMIT_WHOLE_UNITS,
+                approves_part: false,
+            }),
+            CardBehaviour::ApprovesPart => Some(Limit {
+                whole_units: TEST_PART_WHOLE_UNITS,
+                approves_part: true,
+            }),
+            _ => None,
+        },
         accounts: &accounts,
     });
 }

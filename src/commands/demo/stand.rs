@@ -511,6 +511,7 @@ fn purpose(behaviour: CardBehaviour) -> &'static str {
         CardBehaviour::Blocked => "blocked",
         CardBehaviour::WrongCvv => "wrong CVV",
         CardBehaviour::OverLimit => "over its limit",
+        CardBehaviour::ApprovesPart => "approve a part",
         CardBehaviour::AnswerLate => "answer late",
         CardBehaviour::NoAnswer => "no answer",
         CardBehaviour::IssuerDown => "issuer down",

@@ -360,6 +360,7 @@ mod tests {
                 asked: AskedAmount {
                     amount_minor: 100,
                     currency: 978,
+                    partial_of_minor: None,
                 },
                 transmitted: 1_121_000_000,
                 stan: stan.try_into().unwrap(),

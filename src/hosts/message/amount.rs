@@ -11,6 +11,24 @@ pub(in crate::hosts) struct AskedAmount {
     pub(in crate::hosts) amount_minor: u64,
     /// DE 49, ISO 4217 numeric.
     pub(in crate::hosts) currency: u16,
+    /// The amount in the payment's minor units, where less is accepted.
+    pub(in crate::hosts) partial_of_minor: Option<i64>,
+}
+
+impl AskedAmount {
+    /// The payment's minor units in an amount that the host approved; none where it is not accepted: it is not less
+    /// than was asked for, it is nothing, or the payment's minor unit can't say it.
+    pub(in crate::hosts) fn accepted_part(self, approved_minor: u64) -> Option<i64> {
+        if approved_minor == 0 || approved_minor >= self.amount_minor {
+            return None;
+        }
+        // Both units differ by a power of ten.
+        let whole = u128::try_from(self.partial_of_minor?).ok()?;
+        let (approved, asked) = (u128::from(approved_minor), u128::from(self.amount_minor));
+        let part = approved.checked_mul(whole)?;
+        let is_exact = part % asked == 0;
+        i64::try_from(part / asked).ok().filter(|_| is_exact)
+    }
 }
 
 /// The currencies for which a host has another number of minor digits than ISO 4217.
@@ -68,6 +86,28 @@ impl MinorDigits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn less_than_was_asked_for_is_accepted_where_the_payment_can_say_it() {
+        // Asked for in the host's units and the payment's, approved, accepted.
+        for (amount_minor, whole, approved_minor, expected) in [
+            (1250, Some(1250), 500, Some(500)),
+            (1250, None, 500, None),
+            (1250, Some(1250), 0, None),
+            (1250, Some(1250), 1250, None),
+            (1250, Some(1250), 1251, None),
+            (50_000, Some(500), 12_300, Some(123)),
+            (50_000, Some(500), 12_301, None),
+            (1250, Some(125_000), 7, Some(700)),
+        ] {
+            let asked = AskedAmount {
+                amount_minor,
+                currency: 978,
+                partial_of_minor: whole,
+            };
+            assert_eq!(asked.accepted_part(approved_minor), expected);
+        }
+    }
 
     #[test]
     fn amounts_are_converted_exactly_or_not_at_all() {

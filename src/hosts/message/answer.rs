@@ -8,7 +8,7 @@ use crate::payment::record::Element;
 use crate::hosts::exchange::Exchange;
 
 use super::amount::AskedAmount;
-use super::definition::{MessageProfile, Style};
+use super::definition::{MessageProfile, PartialAmount, Style};
 use super::kept::kept_elements;
 use super::match_key::{Part, currency_of};
 use super::meaning::{Meaning, usual_advice};
@@ -78,11 +78,26 @@ pub(in crate::hosts) fn outcome_of(
         bank_us,
     };
     let refused = |reason| declined(reason, usual_advice(reason));
+    let approved = |partial_minor| Exchange::Approved {
+        approval: Approval {
+            approval_code: approval_code_of(message),
+            response_code,
+            partial_minor,
+        },
+        kept: kept(),
+        bank_us,
+    };
     let is_advice = sent.style == Style::Advice;
     let has_error = sent.error_element.is_some_and(|de| message.announces(de));
     let amount = AnsweredAmount::of(message, asked);
     match sent.response_codes.meaning(response_code) {
         Meaning::Declined { reason, advice } => declined(reason, advice),
+        Meaning::PARTLY_APPROVED if !has_error => {
+            match accepted_part(message, sent.partial_amount, asked) {
+                Some(minor) => approved(Some(minor)),
+                None => unclear(UnknownReason::AmountDiffers),
+            }
+        }
         Meaning::Unclear(reason) => unclear(reason),
         Meaning::OriginalUnknown => Exchange::OriginalUnknown {
             response_code,
@@ -100,19 +115,55 @@ pub(in crate::hosts) fn outcome_of(
             bank_us,
         },
         Meaning::Approved if has_error => unclear(UnknownReason::AnswerNotUnderstood),
-        Meaning::Approved if amount == AnsweredAmount::AsAsked => Exchange::Approved {
-            approval: Approval {
-                approval_code: approval_code_of(message),
-                response_code,
-            },
-            kept: kept(),
-            bank_us,
-        },
+        Meaning::Approved if amount == AnsweredAmount::AsAsked => approved(None),
         Meaning::Approved if amount == AnsweredAmount::Another => {
             unclear(UnknownReason::AmountDiffers)
         }
         Meaning::Approved => unclear(UnknownReason::AnswerNotUnderstood),
     }
+}
+
+/// The amount of a partial approval, in the payment's minor units, where the merchant accepts it. One in another
+/// currency never is.
+fn accepted_part(message: &Message<'_>, place: PartialAmount, asked: AskedAmount) -> Option<i64> {
+    let approved = match place {
+        PartialAmount::Amount => match Part::of(message, 4, || message.number(4)) {
+            Part::Is(amount) => Some(amount),
+            _ => None,
+        },
+        PartialAmount::Additional(kind) => {
+            additional_amount(&message.text(54)?, kind, asked.currency)
+        }
+    };
+    let is_currency = match currency_of(message) {
+        Part::Is(currency) => currency == asked.currency,
+        part => part != Part::Unusable,
+    };
+    asked.accepted_part(approved?).filter(|_| is_currency)
+}
+
+/// The only additional amount of this type in DE 54. Each has 20 characters: the type of the account and that of the
+/// amount, two each, the currency, C or D, and twelve digits.
+fn additional_amount(text: &str, kind: [u8; 2], currency: u16) -> Option<u64> {
+    let number = |digits: &[u8]| -> Option<u64> {
+        let is_number = digits.iter().all(u8::is_ascii_digit);
+        std::str::from_utf8(digits)
+            .ok()
+            .filter(|_| is_number)?
+            .parse()
+            .ok()
+    };
+    let (amounts, []) = text.as_bytes().as_chunks::<20>() else {
+        return None;
+    };
+    let mut of_kind = amounts
+        .iter()
+        .filter(|amount| amount.get(2..4) == Some(&kind));
+    let (Some(amount), None) = (of_kind.next(), of_kind.next()) else {
+        return None;
+    };
+    let is_currency = number(amount.get(4..7)?) == Some(u64::from(currency));
+    number(amount.get(8..)?).filter(|_| is_currency)
 }
 
 /// Keeps the amount of an answer that approves another one than was asked for.

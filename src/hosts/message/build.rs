@@ -252,6 +252,9 @@ pub(in crate::hosts) fn request_key(
         asked: AskedAmount {
             amount_minor: format.minor_digits.wire_amount(operation.amount)?,
             currency: operation.amount.currency().numeric(),
+            partial_of_minor: operation
+                .accepts_partial
+                .then_some(operation.amount.amount_minor()),
         },
         transmitted: transmission_date_time(
             numbered(numbers.transmission_date_time).transmitted_at,

@@ -99,6 +99,16 @@ impl Repeats {
     }
 }
 
+/// Where the amount of a partial approval stands in an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PartialAmount {
+    /// In DE 4.
+    #[default]
+    Amount,
+    /// In DE 54, as the additional amount of this type.
+    Additional([u8; 2]),
+}
+
 /// Whether an operation has numbers of its own, or goes under those of its original.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OriginalNumbers {
@@ -144,6 +154,8 @@ pub struct MessageProfile {
     pub response_codes: ResponseCodes,
     /// A data element that an answer has only where the host found an error: its approval is none then.
     pub error_element: Option<u8>,
+    /// Where its answer says how much is approved, where that is less than was asked for.
+    pub partial_amount: PartialAmount,
     /// The elements of its answer that later messages need.
     pub keep: Vec<ElementName>,
     /// The elements of the message that later messages repeat as they were sent.

@@ -11,11 +11,14 @@ pub enum Source {
     Literal(String),
     /// Parts of the original, one after another: DE 90, or whatever element the host reads them from.
     OriginalData(Vec<OriginalPart>),
-    /// An element of the original's answer that was kept. Where the answer had none, another source, or the
-    /// element is left out.
-    Kept(ElementName, Option<Box<Source>>),
+    /// An element of the original's answer that was kept. Where the answer had none, the element is left out.
+    Kept(ElementName),
     /// An element as the original sent it.
     AsSent(ElementName),
+    /// A text where the merchant takes less than is asked for. Otherwise the element is left out.
+    AcceptsPartial(String),
+    /// The first source, or the second one where the first has no value.
+    OrElse(Box<Source>, Box<Source>),
     /// Sub-elements of a tag, a length and a value, in this order. Those without a value are left out, and
     /// the whole element when all are.
     Subelements(Vec<(u16, Source)>),
@@ -209,7 +212,9 @@ impl Source {
         visit(self);
         match self {
             Self::Subelements(parts) => parts.iter().for_each(|(_, part)| part.visit(visit)),
-            Self::Kept(_, Some(otherwise)) => otherwise.visit(visit),
+            Self::OrElse(first, second) => [first, second]
+                .into_iter()
+                .for_each(|part| part.visit(visit)),
             _ => {}
         }
     }
@@ -233,8 +238,11 @@ impl Source {
     pub fn needs_original(&self) -> bool {
         match self {
             Self::Named(named) => named.needs_original(),
-            Self::OriginalData(_) | Self::Kept(..) | Self::AsSent(_) => true,
-            Self::Literal(_) | Self::Subelements(_) => false,
+            Self::OriginalData(_) | Self::Kept(_) | Self::AsSent(_) => true,
+            Self::Literal(_)
+            | Self::AcceptsPartial(_)
+            | Self::OrElse(..)
+            | Self::Subelements(_) => false,
         }
     }
 
@@ -245,8 +253,12 @@ impl Source {
             Self::Named(named) => {
                 matches!(named, NamedSource::OriginalStan | NamedSource::OriginalRrn)
             }
-            Self::OriginalData(_) | Self::Kept(..) => true,
-            Self::Literal(_) | Self::AsSent(_) | Self::Subelements(_) => false,
+            Self::OriginalData(_) | Self::Kept(_) => true,
+            Self::Literal(_)
+            | Self::AsSent(_)
+            | Self::AcceptsPartial(_)
+            | Self::OrElse(..)
+            | Self::Subelements(_) => false,
         }
     }
 }

@@ -127,15 +127,15 @@ impl<'a> Values<'a> {
         match source {
             Source::Named(named) => self.named(*named),
             Source::Literal(text) => Ok(Some(text)),
-            Source::Kept(name, otherwise) => {
-                match (
-                    name.find(&self.original()?.original.operation.kept),
-                    otherwise,
-                ) {
-                    (None, Some(otherwise)) => self.get(otherwise),
-                    (kept, _) => Ok(kept),
-                }
+            Source::Kept(name) => Ok(name.find(&self.original()?.original.operation.kept)),
+            Source::AcceptsPartial(text) => {
+                let accepts = self.outgoing.operation.accepts_partial;
+                Ok(accepts.then_some(text.as_str()))
             }
+            Source::OrElse(first, second) => match self.get(first)? {
+                None => self.get(second),
+                found => Ok(found),
+            },
             Source::AsSent(name) => name
                 .find(&self.original()?.original.operation.sent)
                 .map(Some)

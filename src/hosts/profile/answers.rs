@@ -84,8 +84,8 @@ pub(super) fn response_codes(
                 let meaning = meaning(reading, &key, value, codes.advice)?;
                 if codes.edition.is_partial_approval(code) && meaning == Meaning::Approved {
                     let expected = "\"partly_approved\", \"unclear\" or a decline: the bank approves \
-                                    another amount with this code, and a payment is authorized for its \
-                                    whole amount";
+                                    another amount with this code, and an approval is one of the whole \
+                                    amount";
                     return Err(reading.fault(key, expected, shown(value)));
                 }
                 codes.overrides.insert(parsed, meaning);

@@ -6,7 +6,7 @@ use iso8583::mti::{Class, Function, Version};
 use iso8583::{Dialect, Mti};
 
 use crate::hosts::message::definition::{
-    Mapping, MessageProfile, OriginalNumbers, Repeats, Style, UnknownRule,
+    Mapping, MessageProfile, OriginalNumbers, PartialAmount, Repeats, Style, UnknownRule,
 };
 use crate::hosts::message::element::ElementName;
 use crate::hosts::message::match_key::{KeyField, MatchRule};
@@ -20,6 +20,7 @@ use super::answers::{match_rule, response_codes};
 use super::file::{MessageFile, RepeatsFile};
 use super::reading::{LONGEST_WAIT, ProfileError, Reading};
 use super::sources::{element, fields, is_secret};
+use super::toml_text::shown;
 
 /// The most messages of one kind to a host in a second, and of one operation in its life.
 const MOST_REPEATS: usize = 100_000;
@@ -101,6 +102,7 @@ impl Check<'_> {
                 &codes,
             )?,
             error_element: self.error_element()?,
+            partial_amount: self.partial_amount()?,
             keep: self.keep()?,
             sent: Vec::new(),
             numbers: mapping
@@ -376,6 +378,23 @@ impl Check<'_> {
         match self.file.error_element {
             Some(de) if !known(&de) => Err(self.fault("error_element", "a DE of the dialect", de)),
             element => Ok(element),
+        }
+    }
+
+    fn partial_amount(&self) -> Result<PartialAmount, ProfileError> {
+        let Some(value) = &self.file.partial_amount else {
+            return Ok(PartialAmount::Amount);
+        };
+        let additional = value.as_str().and_then(|text| text.strip_prefix("54."));
+        let additional = additional.and_then(|kind| kind.as_bytes().try_into().ok());
+        match (value.as_integer(), additional) {
+            (Some(4), _) => Ok(PartialAmount::Amount),
+            (_, Some(kind)) => Ok(PartialAmount::Additional(kind)),
+            _ => {
+                let expected =
+                    "4, or \"54.TYPE\" with the type of an additional amount, two characters";
+                Err(self.fault("partial_amount", expected, shown(value)))
+            }
         }
     }
 

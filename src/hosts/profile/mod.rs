@@ -272,6 +272,7 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         subject_id: None,
         host_id: *host_id,
         amount: Money::zero(currency),
+        accepts_partial: false,
         mti: "0100".parse().ok()?,
         stan: number.stan(),
         rrn: number.rrn(date),

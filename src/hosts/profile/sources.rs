@@ -16,8 +16,8 @@ use super::toml_text::shown;
 /// never kept for later messages.
 const SECRET: [u8; 7] = [2, 14, 35, 36, 45, 52, 53];
 
-const TABLE_SOURCE: &str = "the name of a source, or a table of one of literal, kept, as_sent, \
-                            original_data and subelements (kept may have an else)";
+const TABLE_SOURCE: &str = "the name of a source, or a table of one of literal, kept, as_sent, accepts_partial, \
+                            original_data and subelements (kept and accepts_partial may have an else)";
 
 /// Whether an element may hold card data.
 pub(super) fn is_secret(de: u8) -> bool {
@@ -105,7 +105,7 @@ fn source(
             });
         }
         toml::Value::Table(table) if table.len() == 1 => table,
-        toml::Value::Table(table) => return kept_or_else(reading, key, table, widths),
+        toml::Value::Table(table) => return or_else(reading, key, table, widths),
         other => return Err(reading.fault(key, TABLE_SOURCE, shown(other))),
     };
     let Some((form, inner)) = table.iter().next() else {
@@ -115,8 +115,9 @@ fn source(
         ("literal", toml::Value::String(text)) => Ok(Source::Literal(text.clone())),
         ("kept", inner) => {
             let name = element(reading, ".kept", key, inner, widths)?;
-            Ok(Source::Kept(name, None))
+            Ok(Source::Kept(name))
         }
+        ("accepts_partial", toml::Value::String(text)) => Ok(Source::AcceptsPartial(text.clone())),
         ("as_sent", inner) => Ok(Source::AsSent(element(
             reading, ".as_sent", key, inner, widths,
         )?)),
@@ -141,30 +142,36 @@ fn source(
     }
 }
 
-/// `{ kept = ELEMENT, else = SOURCE }`, where the other source is one text.
-fn kept_or_else(
+/// `{ kept = ELEMENT, else = SOURCE }` or `{ accepts_partial = "TEXT", else = SOURCE }`, where the other source is one
+/// text.
+fn or_else(
     reading: &Reading<'_>,
     key: &str,
     table: &toml::Table,
     widths: SubelementWidths,
 ) -> Result<Source, ProfileError> {
-    let (Some(kept), Some(otherwise), 2) = (table.get("kept"), table.get("else"), table.len())
-    else {
+    let mut first = table.clone();
+    let (Some(second), 1) = (first.remove("else"), first.len()) else {
         let keys: Vec<&str> = table.keys().map(String::as_str).collect();
         let got = format!("a table of {}", keys.join(", "));
         return Err(reading.fault(key, TABLE_SOURCE, got));
     };
-    let name = element(reading, ".kept", key, kept, widths)?;
-    let key = format!("{key}.else");
-    let otherwise_source = source(reading, &key, otherwise, widths)?;
+    let second_key = format!("{key}.else");
+    let second_source = source(reading, &second_key, &second, widths)?;
     if matches!(
-        otherwise_source,
+        second_source,
         Source::Subelements(_) | Source::OriginalData(_)
     ) {
         let expected = "a source that is one text";
-        return Err(reading.fault(key, expected, shown(otherwise)));
+        return Err(reading.fault(second_key, expected, shown(&second)));
     }
-    Ok(Source::Kept(name, Some(Box::new(otherwise_source))))
+    let first = toml::Value::Table(first);
+    match source(reading, key, &first, widths)? {
+        kept @ (Source::Kept(_) | Source::AcceptsPartial(_)) => {
+            Ok(Source::OrElse(Box::new(kept), Box::new(second_source)))
+        }
+        _ => Err(reading.fault(key, TABLE_SOURCE, shown(&first))),
+    }
 }
 
 fn original_data(
@@ -210,7 +217,7 @@ pub(super) fn elements_named(messages: &[MessageProfile]) -> ElementsNamed {
                 Source::AsSent(name) if !named.sent.contains(name) => {
                     named.sent.push(name.clone());
                 }
-                Source::Kept(name, _) => named.kept.push((message.kind, name.clone())),
+                Source::Kept(name) => named.kept.push((message.kind, name.clone())),
                 _ => {}
             });
         }

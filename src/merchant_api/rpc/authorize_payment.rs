@@ -86,6 +86,7 @@ fn read(
     let terminal_id = TERMINAL_ID.read_optional(found, "terminal_id", request.terminal_id);
     let payment_method = payment_method(found, request.payment_method);
     let is_sale = is_sale(found, request.capture_mode);
+    let accepts_partial = request.accept_partial_approval;
     let read = (|| {
         let call = Call {
             merchant,
@@ -101,6 +102,7 @@ fn read(
             terminal_id: terminal_id?,
             payment_method: payment_method?,
             is_sale: is_sale?,
+            accepts_partial,
         };
         Some((call, command))
     })();

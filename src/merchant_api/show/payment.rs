@@ -208,6 +208,7 @@ fn show_approval(approval: Approval, expires_at: Option<UnixMillis>, shown: &mut
     if let Some(authorization) = &mut shown.authorization {
         authorization.approval_code = approval.approval_code;
         authorization.response_code = approval.response_code.to_string();
+        authorization.partial = approval.partial_minor.is_some();
         authorization.expire_time = expires_at.map(timestamp);
     }
 }

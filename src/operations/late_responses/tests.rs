@@ -16,6 +16,7 @@ fn approved() -> Exchange {
         approval: Approval {
             approval_code: "A1B2C3".into(),
             response_code: ResponseCode::APPROVED,
+            partial_minor: None,
         },
         kept: Vec::new(),
         bank_us: 900,
@@ -101,6 +102,7 @@ async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
         approval: Approval {
             approval_code: String::new(),
             response_code: "400".parse().unwrap(),
+            partial_minor: None,
         },
         kept: Vec::new(),
         bank_us: 900,

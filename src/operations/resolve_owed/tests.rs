@@ -224,6 +224,7 @@ async fn a_capture_that_is_approved_after_nothing_was_undone_is_reversed_again()
         let approval = Approval {
             approval_code: String::new(),
             response_code: ResponseCode::APPROVED,
+            partial_minor: None,
         };
         let done = OperationEvent::Acknowledged(approval, acknowledged);
         let step = machine.step(&entry, done, beside, |_| {});

@@ -39,10 +39,10 @@ const SIZES: [usize; 26] = [
     128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 20, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
 ];
 
-/// The statements that the writer's connection keeps prepared: for each size eleven statements, five of them
+/// The statements that the writer's connection keeps prepared: for each size twelve statements, five of them
 /// also with RETURNING, three that only guarded payments need, three of events and journals, and nine texts of
 /// several statements; and some others.
-pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 31 + 40;
+pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 32 + 40;
 
 /// The texts built so far.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         version: 1,
         name: "payments",
@@ -78,10 +78,15 @@ const MIGRATIONS: [Migration; 10] = [
         name: "holds",
         text: include_str!("../../../migrations/0010_holds.sql"),
     },
+    Migration {
+        version: 11,
+        name: "partial_approvals",
+        text: include_str!("../../../migrations/0011_partial_approvals.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 10;
+pub(in crate::store) const NEEDED: i64 = 11;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -40,6 +40,16 @@ pub(in crate::store) const CAPTURE_REFUNDS: ManyRows = ManyRows {
     returning: " RETURNING captures.operation_id",
 };
 
+/// The amount of a sale's capture, where its bank approved less than was asked for.
+pub(in crate::store) const CAPTURE_AMOUNTS: ManyRows = ManyRows {
+    name: "capture amounts",
+    before: "WITH changed (operation_id, amount) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT))",
+    after: ") UPDATE captures SET amount_minor = changed.amount FROM changed \
+        WHERE captures.operation_id = changed.operation_id",
+    returning: "",
+};
+
 /// A row of [`NEW_CAPTURES`].
 pub(in crate::store) fn new_capture_row(
     texts: &mut TextBuffer,

@@ -155,6 +155,7 @@ pub(super) fn approval() -> Approval {
     Approval {
         approval_code: "A1B2C3".into(),
         response_code: ResponseCode::APPROVED,
+        partial_minor: None,
     }
 }
 

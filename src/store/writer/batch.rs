@@ -146,6 +146,7 @@ mod tests {
             new_capture: None,
             new_refund: None,
             capture_refunds: None,
+            capture_amount: None,
             step: None,
             owed_step: None,
         };

@@ -10,7 +10,7 @@ use crate::store::database::connection::{Statement, StatementResult};
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::tables::captures::{CAPTURE_REFUNDS, NEW_CAPTURES};
+use crate::store::tables::captures::{CAPTURE_AMOUNTS, CAPTURE_REFUNDS, NEW_CAPTURES};
 use crate::store::tables::idempotency::CLAIMS;
 use crate::store::tables::journals::JournalRows;
 use crate::store::tables::operations::{NEW_OPERATIONS, OWED_STEPS, STEPS};
@@ -48,6 +48,7 @@ pub(in crate::store) struct ChangeRows {
     pub(in crate::store) new_capture: Option<Vec<Value>>,
     pub(in crate::store) new_refund: Option<Vec<Value>>,
     pub(in crate::store) capture_refunds: Option<Vec<Value>>,
+    pub(in crate::store) capture_amount: Option<Vec<Value>>,
     pub(in crate::store) step: Option<StepRow>,
     pub(in crate::store) owed_step: Option<Vec<Value>>,
 }
@@ -74,7 +75,7 @@ pub(in crate::store) struct StepRow {
 }
 
 /// The statements of a change that nothing stands in the way of, in the order in which they run.
-pub(in crate::store) const PARTS: [Part; 11] = [
+pub(in crate::store) const PARTS: [Part; 12] = [
     (&CLAIMS, |rows| rows.claim.as_deref()),
     (&ENVELOPES, |rows| rows.envelope.as_deref()),
     (&NEW_PAYMENTS, |rows| rows.new_payment.as_deref()),
@@ -85,6 +86,7 @@ pub(in crate::store) const PARTS: [Part; 11] = [
     (&AUTHORIZED_PAYMENTS, |rows| adjusted(rows, true)),
     (&ADJUSTED_PAYMENTS, |rows| adjusted(rows, false)),
     (&CAPTURE_REFUNDS, |rows| rows.capture_refunds.as_deref()),
+    (&CAPTURE_AMOUNTS, |rows| rows.capture_amount.as_deref()),
     (&NEW_OPERATIONS, |rows| rows.new_operation.as_deref()),
     (&NEW_CAPTURES, |rows| rows.new_capture.as_deref()),
     (&NEW_REFUNDS, |rows| rows.new_refund.as_deref()),

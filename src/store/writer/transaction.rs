@@ -22,7 +22,7 @@ use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
 use crate::store::database::value::Value;
-use crate::store::tables::captures::{CAPTURE_REFUNDS, NEW_CAPTURES};
+use crate::store::tables::captures::{CAPTURE_AMOUNTS, CAPTURE_REFUNDS, NEW_CAPTURES};
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
 use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, OWED_STEPS, STEPS};
 use crate::store::tables::payments::{
@@ -224,6 +224,10 @@ impl Writing<'_, '_> {
             Refusal::PaymentRefused,
             refunds,
         )
+        .await?;
+        self.insert(&changes, &CAPTURE_AMOUNTS, |change| {
+            change.capture_amount.as_deref()
+        })
         .await?;
         self.insert(&changes, &NEW_OPERATIONS, |change| {
             change.new_operation.as_deref()

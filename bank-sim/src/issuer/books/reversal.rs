@@ -46,7 +46,9 @@ impl Books {
         }
         let kept_minor = asked.kept_minor.unwrap_or(0);
         let amount_minor = asked.amount_minor.unwrap_or(found.amount_minor);
-        if amount_minor != found.amount_minor || kept_minor > found.amount_minor {
+        // After an approval of a part some name what they asked for, others what they got.
+        let is_of_original = [found.amount_minor, found.approved_minor].contains(&amount_minor);
+        if !is_of_original || kept_minor > found.amount_minor {
             return Err(ResponseCode::INVALID_AMOUNT);
         }
         match (found.standing, asked.original.kind) {

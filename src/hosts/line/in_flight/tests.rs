@@ -41,6 +41,7 @@ fn key(stan: u32, round: u32) -> RequestKey {
         asked: AskedAmount {
             amount_minor: 100,
             currency: 978,
+            partial_of_minor: None,
         },
         transmitted: 1_121_000_000,
         stan: Stan::try_from(stan).unwrap(),

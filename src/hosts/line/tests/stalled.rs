@@ -338,6 +338,7 @@ async fn a_race_has_one_winner() {
         let asked = AskedAmount {
             amount_minor: 1250,
             currency: 978,
+            partial_of_minor: None,
         };
         assert!(waiter.claim(asked, Instant::now()));
         let go = Arc::new(AtomicBool::new(false));

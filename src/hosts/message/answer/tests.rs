@@ -7,6 +7,7 @@ use crate::payment::operation::OperationKind;
 const ASKED: AskedAmount = AskedAmount {
     amount_minor: 1250,
     currency: 978,
+    partial_of_minor: None,
 };
 
 /// DE 39 | DE 4 | DE 49 | a further element | the outcome of an authorization | of a reversal.
@@ -119,6 +120,78 @@ fn amount_code_and_unreadable_parts_have_one_meaning_each() {
             let outcome = outcome_of(message, sent, profile.subelements, ASKED, 900);
             assert_eq!(in_short(&outcome), expected, "{row}");
             assert_eq!(outcome.bank_us(), Some(900));
+        }
+    }
+}
+
+/// DE 39 | DE 4 | DE 49 | DE 54 | the outcome where the amount stands in DE 4 | where it stands in DE 54, type 57.
+const PARTIAL_APPROVALS: &str = "
+10 | 000000000500 | 978 | - | approved 500 | unclear AmountDiffers 000000000500
+32 | 000000001249 | - | - | approved 1249 | unclear AmountDiffers 000000001249
+10 | 000000001250 | 978 | 0057978C000000000500 | unclear AmountDiffers 000000001250 | approved 500
+10 | - | 978 | 0057978D000000000001 | unclear AmountDiffers | approved 1
+10 | - | 978 | 0002978C0000000099000057978C000000000500 | unclear AmountDiffers | approved 500
+# Nothing, all, more, and what is of another currency, another type, twice there or no amount.
+10 | 000000000000 | 978 | 0057978C000000000000 | unclear AmountDiffers 000000000000 | unclear AmountDiffers 000000000000
+10 | 000000001250 | 978 | 0057978C000000001250 | unclear AmountDiffers 000000001250 | unclear AmountDiffers 000000001250
+10 | 000000001251 | 978 | 0057978C000000001251 | unclear AmountDiffers 000000001251 | unclear AmountDiffers 000000001251
+10 | 000000000500 | 840 | 0057978C000000000500 | unclear AmountDiffers 000000000500 | unclear AmountDiffers 000000000500
+10 | 00000000050? | 978 | 0057840C000000000500 | unclear AmountDiffers | unclear AmountDiffers
+10 | 000000000500 | 97? | 0056978C000000000500 | unclear AmountDiffers 000000000500 | unclear AmountDiffers 000000000500
+10 | - | 978 | 0057978C0000000005000057978C000000000500 | unclear AmountDiffers | unclear AmountDiffers
+10 | - | 978 | 0057978C00000000050 | unclear AmountDiffers | unclear AmountDiffers
+10 | - | 978 | 0057978C00000000050X | unclear AmountDiffers | unclear AmountDiffers
+# Only a code that says so approves a part.
+00 | 000000000500 | 978 | - | unclear AmountDiffers 000000000500 | unclear AmountDiffers 000000000500
+00 | 000000001250 | 978 | - | approved | approved
+51 | 000000000500 | 978 | - | declined InsufficientFunds | declined InsufficientFunds
+";
+
+#[test]
+fn less_than_was_asked_for_is_approved_where_the_merchant_takes_it() {
+    let profile = template();
+    let dialect = Dialect::builtin("iso1987-ascii-hex").unwrap();
+    let asked = AskedAmount {
+        partial_of_minor: Some(1250),
+        ..ASKED
+    };
+    for row in PARTIAL_APPROVALS
+        .lines()
+        .filter(|row| !row.is_empty() && !row.starts_with('#'))
+    {
+        let columns: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [code, amount, currency, additional, in_amount, in_additional] = columns[..] else {
+            panic!("{row}");
+        };
+        let bytes = answer(
+            code,
+            amount,
+            currency,
+            &format!("54 {additional}").replace("54 -", "-"),
+        );
+        let decoded = dialect.decode(&bytes);
+        let message = match &decoded {
+            Ok(message) => message,
+            Err(error) => error.partial().unwrap(),
+        };
+        for (partial_amount, expected) in [
+            (PartialAmount::Amount, in_amount),
+            (PartialAmount::Additional(*b"57"), in_additional),
+        ] {
+            let kind = OperationKind::Authorization;
+            let sent = MessageProfile {
+                partial_amount,
+                ..profile.messages.get(kind).unwrap().clone()
+            };
+            let outcome = outcome_of(message, &sent, profile.subelements, asked, 900);
+            let shown = match &outcome {
+                Exchange::Approved { approval, .. } => match approval.partial_minor {
+                    Some(minor) => format!("approved {minor}"),
+                    None => "approved".to_owned(),
+                },
+                other => in_short(other),
+            };
+            assert_eq!(shown, expected, "{row}");
         }
     }
 }

@@ -99,6 +99,37 @@ fn an_original_of_1993_is_named_as_that_edition_wants_it() {
     }
 }
 
+/// That less will do is said where the merchant says so; where it does not, another source may.
+#[test]
+fn a_host_is_told_that_less_will_do() {
+    let text = include_str!("../../../../hosts/acquirer.toml").replacen(
+        "25 = { literal = \"59\" }",
+        "25 = { accepts_partial = \"58\", else = { literal = \"59\" } }",
+        1,
+    );
+    let path = std::path::Path::new("acquirer.toml");
+    let profile = crate::hosts::profile::load::parse(&text, path, path).unwrap();
+    for (accepts_partial, additional, condition) in
+        [(true, "610119203123", "58"), (false, "9203123", "59")]
+    {
+        let operation = Operation {
+            accepts_partial,
+            ..operation()
+        };
+        let merchant = merchant();
+        let outgoing = Outgoing {
+            card: Some(CARD),
+            ..outgoing(&operation, &merchant)
+        };
+        let mut encoder = Encoder::new();
+        let bytes = encoder.encode(authorization(&profile), profile.format(), outgoing);
+        let bytes = bytes.unwrap();
+        let message = profile.dialect.decode(&bytes[2..]).unwrap();
+        assert_eq!(message.text(48).as_deref(), Some(additional));
+        assert_eq!(message.text(25).as_deref(), Some(condition));
+    }
+}
+
 #[test]
 fn an_element_without_a_value_is_left_out() {
     let profile = template();

@@ -7,6 +7,7 @@ fn sent() -> RequestKey {
         asked: AskedAmount {
             amount_minor: 1250,
             currency: 978,
+            partial_of_minor: None,
         },
         transmitted: 1_121_101_500,
         stan: Stan::try_from(7).unwrap(),

@@ -90,7 +90,14 @@ fn the_reference_page_names_every_key_and_no_other() {
         (
             "Sources",
             "form",
-            names(["literal", "subelements", "original_data", "as_sent", "kept"]),
+            names([
+                "literal",
+                "subelements",
+                "original_data",
+                "as_sent",
+                "kept",
+                "accepts_partial",
+            ]),
         ),
         (
             "Sources",

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::hosts::message::definition::{
-    MessageProfile, OriginalNumbers, Style, Travel, UnknownRule,
+    MessageProfile, OriginalNumbers, PartialAmount, Style, Travel, UnknownRule,
 };
 use crate::hosts::message::match_key::MatchRule;
 use crate::hosts::message::meaning::Meaning;
@@ -76,6 +76,9 @@ fn the_template_is_a_profile() {
         (refund.travel(), refund.unknown),
         (Travel::Once, UnknownRule::Wait)
     );
+    let text = with("partial_amount = 4", "partial_amount = \"54.57\"");
+    let additional = message(&read(&text).unwrap(), OperationKind::Authorization).partial_amount;
+    assert_eq!(additional, PartialAmount::Additional(*b"57"));
     let void = message(&profile, OperationKind::Void);
     assert_eq!(
         (void.travel(), void.numbers),
@@ -113,6 +116,7 @@ fn what_is_left_out_has_defaults() {
         "match_key = [7, 11, 37, 41]",
         "match_where_echoed = [49]",
         "silence_ms = 1500",
+        "partial_amount = 4",
     ] {
         let before = text.len();
         text = text.replacen(&format!("\n{line}\n"), "\n", 1);

@@ -23,7 +23,7 @@ fn good() -> pb::AuthorizePaymentRequest {
         terminal_id: "WEB00001".into(),
         payment_method: Some(PbPaymentMethod::PaymentMethodToken("pm_test_visa".into())),
         capture_mode: pb::CaptureMode::Manual.into(),
-        accept_partial_approval: false,
+        accept_partial_approval: true,
     }
 }
 
@@ -50,6 +50,7 @@ fn a_good_request_is_read() {
     assert_eq!(read.customer_reference.as_deref(), Some("crm-77"));
     assert_eq!(read.description.as_deref(), Some("Zwei Karten für heute"));
     assert_eq!(read.terminal_id.as_deref(), Some("WEB00001"));
+    assert!(read.accepts_partial);
     assert!(
         matches!(read.payment_method, PaymentMethod::TestToken(token) if token == "pm_test_visa")
     );

@@ -8,6 +8,7 @@ fn approval() -> Approval {
     Approval {
         approval_code: "A1B2C3".into(),
         response_code: "00".parse().unwrap(),
+        partial_minor: None,
     }
 }
 

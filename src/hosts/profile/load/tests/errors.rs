@@ -115,6 +115,12 @@ style = "request" => style = "file"
     messages.reversal.fields: expected an element that some message keeps
 12 = "original_local_time" => 12 = { kept = 15, or = "stan" }
     fields.12: expected the name of a source … got a table of kept, or
+12 = "original_local_time" => 12 = { as_sent = 12, else = "stan" }
+    fields.12: expected the name of a source … got
+partial_amount = 4 => partial_amount = 6
+    messages.authorization.partial_amount: expected 4, or "54.TYPE" … got 6
+partial_amount = 4 => partial_amount = "54.575"
+    messages.authorization.partial_amount: expected 4, or "54.TYPE"
 12 = "original_local_time" => 12 = { kept = 15, else = { original_data = ["stan"] } }
     fields.12.else: expected a source that is one text
 32 = { literal = "400001" } => 32 = "acceptor_id"
@@ -167,7 +173,7 @@ mti = "0100" => mti = "0200"
     fields.25: expected the name of a source, or a table of one of literal
 { literal = "59" } => { literal = "5" }
     messages.authorization: DE 25: expected
-{ 92 = "cvv" } => { 9 = "cvv" }
+{ 61 = { accepts_partial = "1" }, 92 = "cvv" } => { 9 = "cvv" }
     subelements.9: expected a tag of 2 digits, got 9
 "#;
 
