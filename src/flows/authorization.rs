@@ -196,6 +196,7 @@ impl Flow for Authorization {
             reason: None,
             card: Some(card),
             envelope,
+            subject_id: None,
             resource: command.is_sale.then_some(NewResource::Capture {
                 is_final: true,
                 merchant_reference: None,

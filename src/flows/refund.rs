@@ -279,6 +279,7 @@ mod tests {
             amount: eur(minor),
             refunded_minor: refunded,
             is_final: false,
+            is_voided: false,
             merchant_reference: None,
             created_at: NOW,
         };

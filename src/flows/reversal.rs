@@ -133,6 +133,7 @@ mod tests {
             (answer("96"), "again", "again", "used up"),
             (answer("30"), "refused 30", "refused 30", "refused 30"),
             (answer("05"), "refused 05", "refused 05", "refused 05"),
+            (answer("12"), "refused 12", "refused 12", "refused 12"),
             (answer("ZZ"), "refused ZZ", "refused ZZ", "refused ZZ"),
             (lost, "again", "again", "used up"),
             (unsent, "not sent", "not sent", "not sent"),

@@ -1,23 +1,23 @@
-//! A void: a hold is given back before anything is captured.
+//! A void: a hold is given back before anything is captured, or a whole sale before anything is refunded.
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::acknowledgement::{FinalAnswer, final_answer, without_approval};
+use crate::operations::acknowledgement::{FinalAnswer, final_answer, suspend, without_approval};
 use crate::operations::flow::{
     Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
 use crate::operations::later::{LaterRefusal, Why, way_of};
-use crate::payment::adjustment::Adjustment;
+use crate::payment::adjustment::{Adjustment, given_back_by_void};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::{Approval, UnknownReason};
-use crate::payment::ids::PaymentId;
+use crate::payment::ids::{CaptureId, PaymentId, SubjectId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind};
+use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, SuspendReason};
 use crate::payment::reason::Reason;
-use crate::payment::record::Payment;
+use crate::payment::record::{Operation, Payment};
 use crate::payment::state::{PaymentEvent, PaymentState};
 
 /// A request to void.
@@ -37,6 +37,7 @@ impl Flow for Void {
 
     const KIND: OperationKind = OperationKind::Void;
     const METHOD: &'static str = "VoidPayment";
+    const READS_CAPTURES: bool = true;
 
     fn payment_id(&self, command: &VoidPayment) -> Option<PaymentId> {
         Some(command.payment_id)
@@ -49,65 +50,91 @@ impl Flow for Void {
         found: Found,
         now: UnixMillis,
     ) -> Result<Plan, LaterRefusal> {
+        let sale = voidable_sale(&found)?;
         let way = way_of(&found, Self::KIND)?;
         let payment = found.payment;
-        let refused = |why| LaterRefusal::of(&payment, why);
         let amounts = &payment.amounts;
-        match payment.state {
-            PaymentState::Authorized { .. }
-                if amounts.captured_minor > 0 || amounts.authorized_pending_minor > 0 =>
-            {
-                return Err(refused(Why::InProgress));
-            }
-            PaymentState::Authorized { .. } => {}
-            _ => return Err(refused(Why::State(Self::KIND))),
-        }
-        let held = Money::new(amounts.authorized_minor, payment.amount.currency());
-        let held = held.map_err(|_| refused(Why::State(Self::KIND)))?;
-        let event = match way.travel {
-            Travel::Once | Travel::Repeated => PaymentEvent::VoidStarted,
-            Travel::Recorded => PaymentEvent::VoidConfirmed,
+        let whole = Money::new(amounts.authorized_minor, payment.amount.currency());
+        let whole = whole.map_err(|_| LaterRefusal::of(&payment, Why::State(Self::KIND)))?;
+        let event = match (way.travel, sale) {
+            (Travel::Once | Travel::Repeated, None) => PaymentEvent::VoidStarted,
+            (Travel::Once | Travel::Repeated, Some(_)) => PaymentEvent::SaleVoidStarted,
+            (Travel::Recorded, None) => PaymentEvent::VoidConfirmed,
+            (Travel::Recorded, Some(_)) => PaymentEvent::SaleVoided,
+        };
+        let change = match event {
+            PaymentEvent::SaleVoided => Amounts {
+                captured_minor: -whole.amount_minor(),
+                ..Amounts::ZERO
+            },
+            _ => Amounts::ZERO,
         };
         let adjustment = Adjustment {
             event,
-            change: Amounts::ZERO,
+            change,
             at: now,
             custody: CustodyEnd::Unchanged,
         };
         Ok(Plan {
             reason: Some(Reason::Void),
-            ..Plan::later(payment, way, held, adjustment)
+            subject_id: sale.map(SubjectId::Capture),
+            ..Plan::later(payment, way, whole, adjustment)
         })
     }
 
-    fn decide(&self, exchange: &Exchange, _subject: &Subject<'_>) -> Decision {
-        decide(exchange)
+    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+        decide(exchange, subject.operation)
     }
 }
 
-/// What the end of a void that travels as a request means. One whose outcome is not known is never reversed: the hold
-/// may be gone, and ends by itself.
-fn decide(exchange: &Exchange) -> Decision {
+/// The capture of the sale that is voided; none where a hold is.
+///
+/// # Errors
+/// When the payment is neither a hold of which nothing is captured nor a whole sale that its host voids.
+fn voidable_sale(found: &Found) -> Result<Option<CaptureId>, LaterRefusal> {
+    let payment = &found.payment;
+    let refused = |why| Err(LaterRefusal::of(payment, why));
+    let amounts = &payment.amounts;
+    match payment.state {
+        PaymentState::Authorized { .. }
+            if amounts.captured_minor > 0 || amounts.authorized_pending_minor > 0 =>
+        {
+            refused(Why::InProgress)
+        }
+        PaymentState::Authorized { .. } => Ok(None),
+        // Its batch is open: this version closes none. From here on it is no item of the batch until the void is
+        // refused.
+        PaymentState::Captured { .. }
+            if payment.authorization.kind == OperationKind::Sale
+                && amounts.refunded_minor == 0
+                && found.way.is_some() =>
+        {
+            let capture = found.captures.first().map(|(capture, _)| capture.id);
+            capture.map_or_else(|| refused(Why::State(Void::KIND)), |id| Ok(Some(id)))
+        }
+        _ => refused(Why::State(Void::KIND)),
+    }
+}
+
+/// What the end of a void that travels as a request means. One whose outcome is not known is never reversed: what it
+/// gives back may be gone. A hold ends by itself; of a sale a late answer or an operator says what became of it.
+fn decide(exchange: &Exchange, void: &Operation) -> Decision {
     let unknown = |reason: UnknownReason| {
         let events = vec![OperationEvent::OutcomeUnknown(reason)];
-        (events, PaymentEvent::VoidUnknown)
+        (events, (PaymentEvent::VoidUnknown, Amounts::ZERO))
     };
-    let (operation, payment) = match exchange {
+    let refused = (PaymentEvent::VoidRefused, Amounts::ZERO);
+    let (operation, (payment, change)) = match exchange {
         Exchange::Approved { approval, .. } => {
             let approved = OperationEvent::Approved(approval.clone());
-            (
-                vec![OperationEvent::Sent, approved],
-                PaymentEvent::VoidConfirmed,
-            )
+            let confirmed = (PaymentEvent::VoidConfirmed, given_back_by_void(void));
+            (vec![OperationEvent::Sent, approved], confirmed)
         }
         Exchange::Declined { decline, .. } => (
             vec![OperationEvent::Sent, OperationEvent::Declined(*decline)],
-            PaymentEvent::VoidRefused,
+            refused,
         ),
-        Exchange::NotSent(reason) => (
-            vec![OperationEvent::NotSent(*reason)],
-            PaymentEvent::VoidRefused,
-        ),
+        Exchange::NotSent(reason) => (vec![OperationEvent::NotSent(*reason)], refused),
         Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
         // Answers to an advice.
         Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
@@ -117,7 +144,7 @@ fn decide(exchange: &Exchange) -> Decision {
     Decision {
         operation,
         payment,
-        change: Amounts::ZERO,
+        change,
         owes: Vec::new(),
     }
 }
@@ -130,10 +157,17 @@ impl OwedFlow for Void {
 
     fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
         match final_answer(exchange, subject) {
-            Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => done(approval, acknowledged),
+            Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => {
+                done(approval, acknowledged, subject.operation)
+            }
+            // A sale that it approved it must find.
+            Ok(FinalAnswer::OriginalUnknown(code)) if subject.operation.subject_id.is_some() => {
+                suspend(SuspendReason::Contradicted, Some(code))
+            }
             // There is nothing to give back.
             Ok(FinalAnswer::OriginalUnknown(code)) => {
-                done(without_approval(code), Acknowledged::OriginalUnknown)
+                let unknown = Acknowledged::OriginalUnknown;
+                done(without_approval(code), unknown, subject.operation)
             }
             Ok(FinalAnswer::Refused(decline)) => OwedDecision::Refused(decline),
             Err(decision) => *decision,
@@ -141,12 +175,12 @@ impl OwedFlow for Void {
     }
 }
 
-fn done(approval: Approval, acknowledged: Acknowledged) -> OwedDecision {
+fn done(approval: Approval, acknowledged: Acknowledged, void: &Operation) -> OwedDecision {
     OwedDecision::Done {
         approval,
         acknowledged,
         original: None,
-        payment: Some((PaymentEvent::VoidConfirmed, Amounts::ZERO)),
+        payment: Some((PaymentEvent::VoidConfirmed, given_back_by_void(void))),
     }
 }
 
@@ -154,6 +188,7 @@ fn done(approval: Approval, acknowledged: Acknowledged) -> OwedDecision {
 mod tests {
     use super::*;
     use crate::operations::flow::Way;
+    use crate::payment::capture::Capture;
     use crate::payment::decline::{
         Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
@@ -165,9 +200,14 @@ mod tests {
         without_approval(ResponseCode::APPROVED)
     }
 
+    /// What becomes of the payment, and what is left of what was captured.
     #[test]
-    fn only_a_hold_of_which_nothing_is_captured_is_voided() {
+    fn a_hold_is_voided_before_any_capture_and_a_whole_sale_before_any_refund() {
         let (approval, expires_at) = (approval(), NOW);
+        let sold = PaymentState::Captured {
+            approval: approval.clone(),
+            expires_at: None,
+        };
         let held = PaymentState::Authorized {
             approval: approval.clone(),
             expires_at,
@@ -192,27 +232,83 @@ mod tests {
                 captured_pending_minor: pending_minor,
                 ..Amounts::ZERO
             };
-            let command = VoidPayment {
-                payment_id: payment.id,
+            assert_eq!(voided(payment, Some(travel)), expected);
+        }
+        for (refunded_minor, kind, travel, expected) in [
+            (0, OperationKind::Sale, Some(Travel::Once), "VOIDING 1250"),
+            (
+                0,
+                OperationKind::Sale,
+                Some(Travel::Repeated),
+                "VOIDING 1250",
+            ),
+            (0, OperationKind::Sale, Some(Travel::Recorded), "VOIDED 0"),
+            (
+                1,
+                OperationKind::Sale,
+                Some(Travel::Repeated),
+                "State(Void)",
+            ),
+            (0, OperationKind::Sale, None, "State(Void)"),
+            // All of it was captured, and then its hold ended.
+            (
+                0,
+                OperationKind::Authorization,
+                Some(Travel::Repeated),
+                "State(Void)",
+            ),
+        ] {
+            let mut payment = samples::payment_of(&samples::operation());
+            payment.state = sold.clone();
+            payment.authorization.kind = kind;
+            payment.amounts = Amounts {
+                authorized_minor: 1250,
+                captured_minor: 1250,
+                refunded_minor,
+                ..Amounts::ZERO
             };
-            let found = Found {
-                way: Some(Way {
-                    travel,
-                    mti: None,
-                    only_one: false,
-                }),
-                payment: Box::new(payment),
-                captures: Vec::new(),
-            };
-            let planned = Void.plan(&samples::merchant(), &command, found, NOW);
-            let got = match planned {
-                Err(refusal) => format!("{:?}", refusal.why),
-                Ok(plan) => {
-                    assert_eq!(plan.amount.amount_minor(), 1250);
-                    plan.after_it().state.name().to_owned()
-                }
-            };
-            assert_eq!(got, expected);
+            assert_eq!(voided(payment, travel), expected);
+        }
+    }
+
+    fn voided(payment: Payment, travel: Option<Travel>) -> String {
+        let command = VoidPayment {
+            payment_id: payment.id,
+        };
+        let operation = samples::operation();
+        let capture = Capture {
+            id: CaptureId::from_parts(NOW, [1; 10]),
+            payment_id: payment.id,
+            operation_id: operation.id,
+            amount: operation.amount,
+            refunded_minor: 0,
+            is_final: true,
+            is_voided: false,
+            merchant_reference: None,
+            created_at: NOW,
+        };
+        let found = Found {
+            way: travel.map(|travel| Way {
+                travel,
+                mti: None,
+                only_one: false,
+            }),
+            payment: Box::new(payment),
+            captures: vec![(capture.clone(), operation)],
+        };
+        let plan = match Void.plan(&samples::merchant(), &command, found, NOW) {
+            Err(refusal) => return format!("{:?}", refusal.why),
+            Ok(plan) => plan,
+        };
+        assert_eq!(plan.amount.amount_minor(), 1250);
+        let after = plan.after_it();
+        let name = after.state.name();
+        match plan.subject_id {
+            None => name.to_owned(),
+            Some(subject) => {
+                assert_eq!(subject, SubjectId::Capture(capture.id));
+                format!("{name} {}", after.amounts.captured_minor)
+            }
         }
     }
 
@@ -235,19 +331,38 @@ mod tests {
         };
         let unknown = Exchange::Unknown(UnknownReason::NoAnswerInTime);
         let unsent = Exchange::NotSent(FailureReason::HostBusy);
-        let voiding = PaymentState::Voiding {
+        let voiding = |expires_at| PaymentState::Voiding {
             approval: approval(),
-            expires_at: NOW,
+            expires_at,
         };
-        for (exchange, operation_state, payment_state) in [
-            (approved, "APPROVED", "VOIDED"),
-            (declined, "DECLINED", "AUTHORIZED"),
-            (unsent, "REJECTED", "AUTHORIZED"),
-            (unknown, "UNKNOWN", "VOIDING"),
+        let void = Operation {
+            kind: OperationKind::Void,
+            ..samples::operation()
+        };
+        let of_sale = Operation {
+            subject_id: Some(SubjectId::Capture(CaptureId::from_parts(NOW, [1; 10]))),
+            ..void.clone()
+        };
+        let sold = Amounts {
+            authorized_minor: 1250,
+            captured_minor: 1250,
+            ..Amounts::ZERO
+        };
+        for (exchange, operation_state, payment_state, sale_state, captured_minor) in [
+            (approved, "APPROVED", "VOIDED", "VOIDED", 0),
+            (declined, "DECLINED", "AUTHORIZED", "CAPTURED", 1250),
+            (unsent, "REJECTED", "AUTHORIZED", "CAPTURED", 1250),
+            (unknown, "UNKNOWN", "VOIDING", "VOIDING", 1250),
         ] {
-            let decision = decide(&exchange);
-            let after = state::apply(&voiding, decision.payment, &Amounts::ZERO).unwrap();
-            assert_eq!(after.name(), payment_state);
+            let decision = decide(&exchange, &of_sale);
+            let left = sold.plus(&decision.change).unwrap();
+            assert_eq!(left.captured_minor, captured_minor);
+            let after = state::apply(&voiding(None), decision.payment, &left).unwrap();
+            assert_eq!(after.name(), sale_state);
+            let decision = decide(&exchange, &void);
+            assert_eq!(decision.change, Amounts::ZERO);
+            let after = state::apply(&voiding(Some(NOW)), decision.payment, &Amounts::ZERO);
+            assert_eq!(after.unwrap().name(), payment_state);
             let ended = decision
                 .operation
                 .into_iter()

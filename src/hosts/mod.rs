@@ -234,6 +234,20 @@ impl Hosts {
         self.host(host_id)?.profile.messages.get(kind)
     }
 
+    /// How a host takes operations of this kind of payments that an operation of the kind `first` made; none where it
+    /// takes none.
+    #[must_use]
+    pub fn message_after(
+        &self,
+        host_id: HostId,
+        kind: OperationKind,
+        first: OperationKind,
+    ) -> Option<&MessageProfile> {
+        let voids_sale = (kind, first) == (OperationKind::Void, OperationKind::Sale);
+        let message = self.message(host_id, kind)?;
+        Some(message).filter(|message| message.sales || !voids_sale)
+    }
+
     /// DE 37 of an operation that is the `number`-th of `date` at a host, in the host's form.
     #[must_use]
     pub fn rrn(

@@ -25,8 +25,6 @@ pub enum Template {
     SaleRefused,
     /// A sale is voided.
     SaleVoided,
-    /// The void of a sale was refused.
-    SaleVoidRefused,
     /// A refund counts.
     Refund,
     /// A refund that counted was refused.
@@ -55,13 +53,12 @@ pub enum Template {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::Capture,
         Self::CaptureRefused,
         Self::Sale,
         Self::SaleRefused,
         Self::SaleVoided,
-        Self::SaleVoidRefused,
         Self::Refund,
         Self::RefundRefused,
         Self::CaptureSettled,
@@ -85,7 +82,6 @@ impl Template {
             Self::Sale => ("sale", A::Receivable, A::PayablePending),
             Self::SaleRefused => ("sale_refused", A::PayablePending, A::Receivable),
             Self::SaleVoided => ("sale_voided", A::PayablePending, A::Receivable),
-            Self::SaleVoidRefused => ("sale_void_refused", A::Receivable, A::PayablePending),
             Self::Refund => ("refund", A::PayablePending, A::Receivable),
             Self::RefundRefused => ("refund_refused", A::Receivable, A::PayablePending),
             Self::CaptureSettled => ("capture_settled", A::PayablePending, A::PayableAvailable),
@@ -126,7 +122,6 @@ impl Template {
             (1, 0, 0) => match kind {
                 // A sale whose reversal an operator has ended counts after all.
                 OperationKind::Sale | OperationKind::Reversal => Self::Sale,
-                OperationKind::Void => Self::SaleVoidRefused,
                 _ => Self::Capture,
             },
             (-1, 0, 0) => match kind {

@@ -14,7 +14,7 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::decline::FailureReason;
-use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId, RefundId, SubjectId};
+use crate::payment::ids::{CaptureId, OperationId, PaymentId, RefundId, SubjectId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationKind, OperationState};
@@ -292,15 +292,16 @@ impl Operations {
             _ => Vec::new(),
         };
         let found = found.map(|payment| Found {
-            way: self.way(payment.authorization.host_id, flow.kind(command)),
+            way: self.way(&payment, flow.kind(command)),
             payment: Box::new(payment),
             captures,
         });
         F::Basis::of(found).ok_or(OperationError::PaymentNotFound { payment_id })
     }
 
-    fn way(&self, host_id: HostId, kind: OperationKind) -> Option<Way> {
-        let message = self.hosts.message(host_id, kind)?;
+    fn way(&self, payment: &Payment, kind: OperationKind) -> Option<Way> {
+        let first = &payment.authorization;
+        let message = self.hosts.message_after(first.host_id, kind, first.kind)?;
         let mapping = message.mapping.as_ref();
         Some(Way {
             only_one: message.numbers.stan && message.numbers.rrn,
@@ -352,6 +353,7 @@ impl Operations {
                         amount: plan.amount,
                         refunded_minor: 0,
                         is_final,
+                        is_voided: false,
                         merchant_reference,
                         created_at: now,
                     }),
@@ -379,7 +381,10 @@ impl Operations {
             state,
             original_id: plan.original_id,
             reason: plan.reason,
-            subject_id: resource.as_ref().map(Resource::subject_id),
+            subject_id: resource
+                .as_ref()
+                .map(Resource::subject_id)
+                .or(plan.subject_id),
             host_id: plan.host_id,
             amount: plan.amount,
             accepts_partial: plan.accepts_partial,

@@ -9,7 +9,7 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
-use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId};
+use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
@@ -134,6 +134,8 @@ pub struct Plan {
     pub card: Option<Card>,
     /// The sealed card, which works once.
     pub envelope: Option<EnvelopeUse>,
+    /// The recorded capture that the operation undoes.
+    pub subject_id: Option<SubjectId>,
     /// What the operation makes beside itself.
     pub resource: Option<NewResource>,
     /// What is owed to the host as soon as the operation is recorded, whatever becomes of the operation.
@@ -179,6 +181,7 @@ impl Plan {
             reason: None,
             card: None,
             envelope: None,
+            subject_id: None,
             resource: None,
             owes: Vec::new(),
         }
@@ -312,6 +315,10 @@ pub struct OwedSubject<'a> {
 
 /// What the end of one attempt means.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, from an answer to its record"
+)]
 pub enum OwedDecision {
     /// The host has acknowledged the message: nothing is owed any more.
     Done {

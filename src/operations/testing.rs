@@ -86,6 +86,7 @@ impl Flow for Holding {
             reason: None,
             card: None,
             envelope: None,
+            subject_id: None,
             resource: None,
             owes: Vec::new(),
         })

@@ -75,7 +75,7 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
 }
 
 /// What happens to the payment where a request whose outcome was not known turns out to have had its effect: what was
-/// pending counts. None of a kind that is not pending.
+/// pending counts, and what is voided does not any more. None of a kind that is not pending.
 #[must_use]
 pub fn with_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> {
     let confirmed = -operation.amount.amount_minor();
@@ -94,8 +94,20 @@ pub fn with_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> {
                 ..Amounts::ZERO
             },
         )),
-        OperationKind::Void => Some((PaymentEvent::VoidConfirmed, Amounts::ZERO)),
+        OperationKind::Void => Some((PaymentEvent::VoidConfirmed, given_back_by_void(operation))),
         _ => None,
+    }
+}
+
+/// What a void takes back of what counts: all of a sale, whose capture it names, and nothing of a hold.
+#[must_use]
+pub fn given_back_by_void(operation: &Operation) -> Amounts {
+    Amounts {
+        captured_minor: match operation.subject_id {
+            Some(_) => -operation.amount.amount_minor(),
+            None => 0,
+        },
+        ..Amounts::ZERO
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Capture {
     pub refunded_minor: i64,
     /// Whether it is the last one: what it leaves of the hold is released.
     pub is_final: bool,
+    /// Whether its payment, a sale, is voided.
+    pub is_voided: bool,
     /// The merchant's own reference of it, up to 64 printable characters.
     pub merchant_reference: Option<String>,
     /// When it was recorded.

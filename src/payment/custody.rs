@@ -45,6 +45,7 @@ impl CustodyTimes {
             | E::DeclinedLate(_)
             | E::NotSent(_)
             | E::VoidConfirmed
+            | E::SaleVoided
             | E::ReversalConfirmed => CustodyEnd::Now,
             E::Approved { expires_at, .. } | E::FoundToStand { expires_at, .. } => {
                 self.late(*expires_at)
@@ -54,6 +55,7 @@ impl CustodyTimes {
             E::Captured
             | E::Sold(_)
             | E::VoidStarted
+            | E::SaleVoidStarted
             | E::VoidUnknown
             | E::ReversalStarted
             | E::ReversalOwedAgain => CustodyEnd::At(at.plus_days(self.refund_days)),
@@ -131,6 +133,8 @@ mod tests {
             (E::Captured, At(days(180))),
             (E::CaptureRefused, Unchanged),
             (E::VoidStarted, At(days(180))),
+            (E::SaleVoidStarted, At(days(180))),
+            (E::SaleVoided, Now),
             (E::VoidConfirmed, Now),
             (E::VoidRefused, Unchanged),
             (E::HoldExpired, At(days(3))),

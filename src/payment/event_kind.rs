@@ -54,8 +54,10 @@ impl EventKind {
             PaymentEvent::RefundStarted | PaymentEvent::Refunded | PaymentEvent::RefundRefused => {
                 Self::RefundUpdated
             }
-            PaymentEvent::VoidStarted | PaymentEvent::VoidUnknown => Self::PaymentVoiding,
-            PaymentEvent::VoidConfirmed => Self::PaymentVoided,
+            PaymentEvent::VoidStarted
+            | PaymentEvent::SaleVoidStarted
+            | PaymentEvent::VoidUnknown => Self::PaymentVoiding,
+            PaymentEvent::VoidConfirmed | PaymentEvent::SaleVoided => Self::PaymentVoided,
             PaymentEvent::VoidRefused => Self::VoidFailed,
             PaymentEvent::HoldExpired => Self::PaymentExpired,
             PaymentEvent::ReversalStarted => Self::PaymentReversing,

@@ -55,12 +55,12 @@ pub enum PaymentState {
     },
     /// A void is on its way.
     Voiding {
-        /// What the bank answered to the authorization.
+        /// What the bank answered to the authorization or the sale.
         approval: Approval,
-        /// When the hold ends by itself.
-        expires_at: UnixMillis,
+        /// When the hold ends by itself; none of a sale, which has no hold.
+        expires_at: Option<UnixMillis>,
     },
-    /// The hold was given back before any capture.
+    /// The hold was given back before any capture, or the whole sale.
     Voided,
     /// The hold ended by itself.
     Expired,
@@ -110,8 +110,12 @@ pub enum PaymentEvent {
     Refunded,
     /// A refund does not count, and its amount can be refunded again.
     RefundRefused,
-    /// A void was begun.
+    /// A void of a hold was begun.
     VoidStarted,
+    /// A void of a whole sale was begun.
+    SaleVoidStarted,
+    /// A whole sale was voided at once: the bank need not be told by a message.
+    SaleVoided,
     /// The outcome of a void is not known.
     VoidUnknown,
     /// The bank confirmed the void, or need not be told.
@@ -174,10 +178,10 @@ impl PaymentState {
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixMillis> {
         match self {
-            Self::Authorized { expires_at, .. }
-            | Self::PartiallyCaptured { expires_at, .. }
-            | Self::Voiding { expires_at, .. } => Some(*expires_at),
-            Self::Captured { expires_at, .. } => *expires_at,
+            Self::Authorized { expires_at, .. } | Self::PartiallyCaptured { expires_at, .. } => {
+                Some(*expires_at)
+            }
+            Self::Captured { expires_at, .. } | Self::Voiding { expires_at, .. } => *expires_at,
             _ => None,
         }
     }
@@ -232,6 +236,7 @@ impl PaymentEvent {
                 &["PARTIALLY_CAPTURED", "CAPTURED"]
             }
             Self::VoidStarted => &["AUTHORIZED"],
+            Self::SaleVoidStarted | Self::SaleVoided => &["CAPTURED"],
             Self::VoidConfirmed => &["AUTHORIZED", "VOIDING"],
             Self::VoidUnknown | Self::VoidRefused => &["VOIDING"],
             Self::HoldExpired => &["REQUIRES_ACTION", "AUTHORIZED", "PARTIALLY_CAPTURED"],
@@ -260,6 +265,8 @@ impl PaymentEvent {
             Self::Refunded => "Refunded",
             Self::RefundRefused => "RefundRefused",
             Self::VoidStarted => "VoidStarted",
+            Self::SaleVoidStarted => "SaleVoidStarted",
+            Self::SaleVoided => "SaleVoided",
             Self::VoidUnknown => "VoidUnknown",
             Self::VoidConfirmed => "VoidConfirmed",
             Self::VoidRefused => "VoidRefused",
@@ -274,7 +281,8 @@ impl PaymentEvent {
 }
 
 /// The state after `event`, where the amounts are `amounts` already. While a capture or an increment is pending
-/// no void, expiry or reversal of the payment begins.
+/// no void, expiry or reversal of the payment begins; nor does the void of a sale of which something is or is being
+/// refunded.
 ///
 /// An answer is taken only while the gateway still waits for it (`Authorizing` with nothing
 /// pending). Once the merchant was told "pending", a late decline ends the payment as long as its reversal was
@@ -394,19 +402,45 @@ pub fn apply(
             E::VoidStarted,
         ) => S::Voiding {
             approval: approval.clone(),
-            expires_at: *expires_at,
+            expires_at: Some(*expires_at),
         },
+        (
+            S::Captured {
+                approval,
+                expires_at: None,
+            },
+            E::SaleVoidStarted,
+        ) if amounts.refunded_minor == 0 => S::Voiding {
+            approval: approval.clone(),
+            expires_at: None,
+        },
+        (
+            S::Captured {
+                expires_at: None, ..
+            },
+            E::SaleVoided,
+        ) if amounts.refunded_minor == 0 => S::Voided,
         (S::Voiding { .. }, E::VoidUnknown) => state.clone(),
         (S::Authorized { .. } | S::Voiding { .. }, E::VoidConfirmed) => S::Voided,
         (
             S::Voiding {
                 approval,
-                expires_at,
+                expires_at: Some(expires_at),
             },
             E::VoidRefused,
         ) => S::Authorized {
             approval: approval.clone(),
             expires_at: *expires_at,
+        },
+        (
+            S::Voiding {
+                approval,
+                expires_at: None,
+            },
+            E::VoidRefused,
+        ) => S::Captured {
+            approval: approval.clone(),
+            expires_at: None,
         },
         (S::Authorized { .. }, E::HoldExpired) => S::Expired,
         // What was captured stays captured when the rest of the hold ends.
@@ -490,7 +524,11 @@ mod tests {
             },
             S::Voiding {
                 approval: approval(),
-                expires_at: at,
+                expires_at: Some(at),
+            },
+            S::Voiding {
+                approval: approval(),
+                expires_at: None,
             },
             S::Voided,
             S::Expired,
@@ -542,28 +580,31 @@ mod tests {
             E::RefundRefused,
             E::Sold(approval()),
             E::VoidUnknown,
+            E::SaleVoidStarted,
+            E::SaleVoided,
         ]
     }
 
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
-    const TABLE: [&str; 15] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk
-        "r a . . . . . . . . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . . . . . . . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . . . . . . . C .", // Authorizing
-        ". . . . . . . . . . . . . D A R X . . . . C .", // Authorizing, pending
-        ". . . . . . A P P v V . E . . . . . . . . . .", // Authorized
-        ". . . . . . . . . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P P P . . . C . . . . . P P P . .", // PartiallyCaptured
-        ". . . . . . . . P . . . . . . . . . C C C . .", // Captured
-        ". . . . . . . . C . . . . . . . . . C C C . .", // Captured, the hold has ended
-        ". . . . . . . . . . V A . . . . . . . . . . v", // Voiding
-        ". . . . . . . . . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . A . X . . . . C .", // Reversing
-        ". . . . . . . . . . . . . . . . X X . . . . .", // Reversed
+    const TABLE: [&str; 16] = [
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid
+        "r a . . . . . . . . . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . . . . . . . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . . . . . . C . . .", // Authorizing
+        ". . . . . . . . . . . . . D A R X . . . . C . . .", // Authorizing, pending
+        ". . . . . . A P P v V . E . . . . . . . . . . . .", // Authorized
+        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P P P . . . C . . . . . P P P . . . .", // PartiallyCaptured
+        ". . . . . . . . P . . . . . . . . . C C C . . . .", // Captured
+        ". . . . . . . . C . . . . . . . . . C C C . . v V", // Captured, no hold or one that has ended
+        ". . . . . . . . . . V A . . . . . . . . . . v . .", // Voiding
+        ". . . . . . . . . . V C . . . . . . . . . . v . .", // Voiding a sale
+        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . A . X . . . . C . . .", // Reversing
+        ". . . . . . . . . . . . . . . . X X . . . . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {
@@ -630,6 +671,25 @@ mod tests {
                         assert_eq!(next.name(), expected, "{} {amounts:?}", state.name());
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sale_is_voided_whole_or_not_at_all() {
+        let sold = PaymentState::Captured {
+            approval: approval(),
+            expires_at: None,
+        };
+        for event in [PaymentEvent::SaleVoidStarted, PaymentEvent::SaleVoided] {
+            for (refunded_pending_minor, is_taken) in [(0, false), (1, false)] {
+                let amounts = Amounts {
+                    refunded_minor: 1,
+                    refunded_pending_minor,
+                    ..amounts(1000, 0)
+                };
+                let voided = apply(&sold, event.clone(), &amounts);
+                assert_eq!(voided.is_ok(), is_taken, "{}", event.name());
             }
         }
     }

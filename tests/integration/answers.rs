@@ -218,13 +218,13 @@ async fn every_test_card_ends_as_documented(engine: Engine) {
         assert_as_documented(payment, documented);
         assert_at_issuer(&switch, payment, documented);
     }
-    assert_eq!(switch.at_acquirer(), 16);
+    assert_eq!(switch.at_acquirer(), 17);
     // The acquirer answers for the issuer that is down.
     assert_eq!(
         switch.at_issuer("issuer-a") + switch.at_issuer("issuer-b"),
-        15
+        16
     );
-    assert_eq!(switch.database.count("payments").await, 16);
+    assert_eq!(switch.database.count("payments").await, 17);
     assert_eq!(switch.database.reversals().await, 2);
 }
 
@@ -262,7 +262,7 @@ async fn every_test_token_ends_as_its_card_does(engine: Engine) {
         assert_as_documented(&payment, documented.expect("a documented card"));
         assert!(took < ANSWER_WITHIN, "{}: {took:?}", method.token);
     }
-    assert_eq!(switch.at_acquirer(), 16);
+    assert_eq!(switch.at_acquirer(), 17);
 }
 
 /// What each DE 39 that an amount can provoke means to the merchant.

@@ -23,6 +23,7 @@ on_both_engines!(
     a_capture_is_repeated_until_the_bank_acknowledges_it,
     a_capture_that_the_bank_refuses_is_taken_back,
     no_more_is_captured_than_is_held,
+    the_loser_of_two_captures_takes_nothing_back,
     what_can_not_be_captured_is_refused,
     what_the_bank_can_not_be_told_is_refused,
 );
@@ -324,6 +325,36 @@ async fn no_more_is_captured_than_is_held(engine: Engine) {
         counters.received("0220"),
         u64::try_from(TIMES).expect("a count") + 1
     );
+    switch.database.assert_books_are_whole().await;
+}
+
+/// Two callers capture all of it at once. The one that is refused compensates as it may, and takes nothing of the other's.
+async fn the_loser_of_two_captures_takes_nothing_back(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    let mut other = payments.clone();
+    let lost = of(&payment, None);
+    let (one, two) = tokio::join!(
+        try_capture(&mut payments, of(&payment, None)),
+        try_capture(&mut other, lost.clone()),
+    );
+    assert_ne!(one.is_ok(), two.is_ok(), "{one:?} {two:?}");
+    let refused = one.as_ref().err().or(two.as_ref().err());
+    let reason = error_reason(refused.expect("one is refused"));
+    assert_eq!(reason.as_deref(), Some("AMOUNT_EXCEEDS_CAPTURABLE"));
+    let (_, winner) = one.or(two).expect("one is taken");
+    let voided = payments.void_payment(pb::VoidPaymentRequest {
+        request_id: lost.request_id,
+        payment_id: payment.payment_id.clone(),
+    });
+    let refused = voided.await.expect_err("it is captured");
+    assert_eq!(error_reason(&refused).as_deref(), Some("PAYMENT_STATE"));
+    ended(&mut payments, &winner.capture_id, CaptureState::Captured).await;
+    assert_eq!(booked(&switch, &payment), (vec![10_000], Standing::Posted));
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    let sent = ["0220", "0221", "0420", "0200"].map(|mti| counters.received(mti));
+    assert_eq!(sent, [1, 0, 0, 0]);
     switch.database.assert_books_are_whole().await;
 }
 

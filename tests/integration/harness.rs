@@ -195,6 +195,11 @@ impl Switch {
     /// Stops the gateway in order and starts it again; the banks go on, and so does the database.
     pub(crate) async fn restart_gateway(&mut self) {
         self.stop_gateway().await;
+        self.start_gateway().await;
+    }
+
+    /// Starts the gateway that was stopped.
+    pub(crate) async fn start_gateway(&mut self) {
         let gateway = self.another_gateway().await;
         self.gateway = Some(gateway);
     }

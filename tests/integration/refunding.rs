@@ -26,6 +26,8 @@ use crate::unknown_outcomes::found;
 
 on_both_engines!(
     refunds_add_up_to_the_capture_and_no_further,
+    parts_of_an_odd_amount_never_exceed_the_whole,
+    a_refund_changes_only_its_own_payment,
     two_refunds_at_once_are_one,
     a_refund_without_an_answer_waits_and_is_never_reversed,
     what_can_not_be_refunded_is_refused,
@@ -155,6 +157,71 @@ async fn refunds_add_up_to_the_capture_and_no_further(engine: Engine) {
         .expect("a page")
         .into_inner();
     assert_eq!(answer.refunds, [told[2].clone()]);
+    switch.database.assert_books_are_whole().await;
+}
+
+/// 61.00 are 52.00 and 10 of tax for whoever rounds: the parts end at what was captured, exactly.
+async fn parts_of_an_odd_amount_never_exceed_the_whole(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut refunds = refunds_of(&switch).await;
+    for (whole, parts, left) in [
+        (10_000, &[3_333, 3_333, 3_334][..], 0),
+        (10_000, &[3_333, 3_333, 3_333], 1),
+        (61, &[32, 9, 8, 3, 6, 3], 0),
+        (6_100, &[3_200, 900, 800, 300, 600, 300], 0),
+    ] {
+        let payment = captured(&mut payments, whole).await;
+        for part in parts {
+            let refund = try_refund(&mut refunds, refund_of(&payment, *part)).await;
+            assert_eq!(refund.expect("a refund").state(), RefundState::Refunded);
+        }
+        let after = found(&mut payments, &payment.payment_id).await;
+        assert_eq!(minor(&after.refundable_amount), left);
+        assert_eq!(minor(&after.refunded_amount), whole - left);
+        let refused = try_refund(&mut refunds, refund_of(&payment, left + 1)).await;
+        let reason = error_reason(&refused.expect_err("more than is left"));
+        assert_eq!(reason.as_deref(), Some("AMOUNT_EXCEEDS_REFUNDABLE"));
+    }
+    switch.database.assert_books_are_whole().await;
+}
+
+/// A double click pays an order twice, and one of the two payments is refunded.
+async fn a_refund_changes_only_its_own_payment(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut refunds = refunds_of(&switch).await;
+    let click = || pb::AuthorizePaymentRequest {
+        merchant_reference: "order-7".into(),
+        ..pay_with("pm_test_visa", 10_000, "EUR")
+    };
+    let mut other = payments.clone();
+    let (first, second) = tokio::join!(
+        authorize(&mut payments, click()),
+        authorize(&mut other, click())
+    );
+    let mut whole = Vec::new();
+    for payment in [first, second] {
+        let (_, told) = capture(&mut payments, of(&payment, None)).await;
+        ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+        whole.push(found(&mut payments, &payment.payment_id).await);
+    }
+    let refund = try_refund(&mut refunds, refund_of(&whole[1], None)).await;
+    let refund = refund.expect("a refund");
+    assert_eq!(credited(&switch, &refund.rrn), [10_000]);
+    let request = pb::LookupPaymentRequest {
+        key: Some(pb::lookup_payment_request::Key::MerchantReference(
+            "order-7".into(),
+        )),
+        ..Default::default()
+    };
+    let answer = payments.lookup_payment(request).await.expect("both");
+    let mut both = answer.into_inner().payments;
+    both.sort_by_key(|payment| payment.payment_id != whole[0].payment_id);
+    assert_eq!(both[0], whole[0], "it stands as it was");
+    assert_eq!(both[1].payment_id, whole[1].payment_id);
+    let refunded = both.iter().map(|payment| minor(&payment.refunded_amount));
+    assert_eq!(refunded.collect::<Vec<_>>(), [0, 10_000]);
     switch.database.assert_books_are_whole().await;
 }
 

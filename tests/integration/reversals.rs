@@ -5,6 +5,7 @@ use std::time::Duration;
 use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::{self as banks, fault::What};
 use bank_sim::issuer::Standing;
+use futures_util::future::join_all;
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::grpc::client::error_reason;
@@ -14,7 +15,7 @@ use payswitch::payment::record::Operation;
 use pb::PaymentState as State;
 
 use crate::database::Engine;
-use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with};
+use crate::harness::{Switch, authorize, eventually, inject, on_both_engines, pay_with};
 use crate::operators::{connect, set_own_role, sign_off, trail};
 use crate::unknown_outcomes::{found, operations_of, reversed};
 
@@ -23,6 +24,8 @@ on_both_engines!(
     the_next_node_sends_what_the_last_one_owed,
     an_operator_ends_what_is_owed_by_what_the_bank_says,
     what_a_bank_only_took_is_reversed_again_when_it_approves_late,
+    each_answer_to_a_reversal_ends_it_repeats_it_or_calls_an_operator,
+    days_without_a_bank_end_no_pending_payment,
 );
 
 const CARD_WITHOUT_ANSWER: &str = "pm_test_no_answer";
@@ -63,6 +66,133 @@ async fn a_reversal_is_repeated_until_the_issuer_is_back(engine: Engine) {
     let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
     assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
     assert_eq!(switch.database.count("quarantine").await, 0);
+}
+
+/// What the first 0430 says, if one comes, and how often the reversal is sent until it is over.
+async fn each_answer_to_a_reversal_ends_it_repeats_it_or_calls_an_operator(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let payments = switch.payments().await;
+    let change = |code: &str| {
+        What::Change(banks::Change {
+            de: 39,
+            value: code.into(),
+        })
+    };
+    let silence = What::DropResponse(banks::DropResponse { after_effect: true });
+    let answers = [
+        ("00", change("00"), 1),
+        ("94", change("94"), 1),
+        ("12", change("12"), 1),
+        ("91", change("91"), 2),
+        ("96", change("96"), 2),
+        ("", silence, 2),
+        // Until the original can't arrive any more.
+        ("25", change("25"), 2),
+    ];
+    let ends = (4_001..)
+        .zip(answers)
+        .map(|(amount_minor, (code, what, sent))| {
+            let (mut payments, switch) = (payments.clone(), &switch);
+            async move {
+                let fault = banks::Fault {
+                    host: "acquirer".into(),
+                    mti: "0420".into(),
+                    amount: Some(amount_minor),
+                    times: 1,
+                    what: Some(what),
+                    ..banks::Fault::default()
+                };
+                inject(switch, fault).await;
+                let request = pay_with(CARD_WITHOUT_ANSWER, amount_minor, "EUR");
+                let told = authorize(&mut payments, request).await;
+                let (state, answered) = if code == "12" {
+                    eventually("an alarm", async || {
+                        let payment = found(&mut payments, &told.payment_id).await;
+                        let reversal = payment.pending.and_then(|pending| pending.reversal)?;
+                        let suspended = pb::PendingReversalState::Suspended;
+                        (reversal.state() == suspended).then_some(())
+                    })
+                    .await;
+                    (State::Reversing, "12")
+                } else {
+                    reversed(&mut payments, &told.payment_id).await;
+                    (State::Reversed, if code == "94" { "94" } else { "00" })
+                };
+                let payment = found(&mut payments, &told.payment_id).await;
+                assert_eq!(payment.state(), state, "{code}");
+                let listed = pb::ListOperationsRequest {
+                    payment_id: told.payment_id.clone(),
+                    ..pb::ListOperationsRequest::default()
+                };
+                let listed = payments.list_operations(listed).await.expect("a page");
+                let [_, reversal] = &listed.into_inner().operations[..] else {
+                    panic!("one reversal");
+                };
+                let recorded = (reversal.attempts, reversal.response_code.as_str());
+                assert_eq!(recorded, (sent, answered), "{code}");
+                let waited = seconds(&reversal.last_send_time) - seconds(&reversal.first_send_time);
+                assert_eq!(waited >= 14, code == "25", "{code}: {waited} s");
+                // The bank has done it with the first message: only its answer was changed.
+                let books = switch.banks.books("issuer-a").expect("books");
+                let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
+                assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
+            }
+        });
+    join_all(ends).await;
+}
+
+fn seconds(time: &Option<prost_types::Timestamp>) -> i64 {
+    time.as_ref().expect("a time").seconds
+}
+
+/// The gateway goes by the machine's clock, so the records are moved three days back.
+async fn days_without_a_bank_end_no_pending_payment(engine: Engine) {
+    let mut switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let told = authorize(&mut payments, pay_with(CARD_WITHOUT_ANSWER, 1250, "EUR")).await;
+    switch.banks.stop_host("issuer-a").await.expect("stopped");
+    eventually("the reversal on its way", async || {
+        let payment = found(&mut payments, &told.payment_id).await;
+        (payment.state() == State::Reversing).then_some(())
+    })
+    .await;
+    switch.stop_gateway().await;
+    const DAYS_MS: i64 = 3 * 86_400_000;
+    for text in [
+        format!(
+            "UPDATE operations SET deadline_ms = deadline_ms - {DAYS_MS}, first_sent_ms = first_sent_ms - {DAYS_MS}, \
+             last_sent_ms = last_sent_ms - {DAYS_MS}, created_at_ms = created_at_ms - {DAYS_MS}, \
+             updated_at_ms = updated_at_ms - {DAYS_MS} WHERE payment_id = '{}' RETURNING 1",
+            told.payment_id
+        ),
+        format!(
+            "UPDATE payments SET created_at_ms = created_at_ms - {DAYS_MS}, \
+             updated_at_ms = updated_at_ms - {DAYS_MS} WHERE id = '{}' RETURNING 1",
+            told.payment_id
+        ),
+    ] {
+        switch.database.number(text).await;
+    }
+    let repeats = |switch: &Switch| {
+        let counters = switch.banks.counters("acquirer").expect("the acquirer");
+        counters.received("0421")
+    };
+    let before = repeats(&switch);
+    switch.start_gateway().await;
+    payments = switch.payments().await;
+    eventually("more repeats", async || {
+        (repeats(&switch) > before + 1).then_some(())
+    })
+    .await;
+    let pending = found(&mut payments, &told.payment_id).await;
+    assert_eq!(pending.state(), State::Reversing);
+    let pending = pending.pending.expect("why it is pending");
+    assert!(pending.reversal_owed);
+    switch.banks.start_host("issuer-a").await.expect("started");
+    reversed(&mut payments, &told.payment_id).await;
+    let books = switch.banks.books("issuer-a").expect("books");
+    let seen: Vec<_> = books.by_rrn(told.rrn()).collect();
+    assert_eq!((seen.len(), seen[0].standing), (1, Standing::Reversed));
 }
 
 /// The bank acknowledges the reversal as a duplicate, which does not say that anything was undone, and then approves.

@@ -18,7 +18,7 @@ on_both_engines!(
     a_bank_without_sales_is_said_so,
 );
 
-fn sale(token: &str, amount_minor: i64) -> pb::AuthorizePaymentRequest {
+pub(crate) fn sale(token: &str, amount_minor: i64) -> pb::AuthorizePaymentRequest {
     pb::AuthorizePaymentRequest {
         capture_mode: CaptureMode::Automatic.into(),
         ..pay_with(token, amount_minor, "EUR")
@@ -35,7 +35,7 @@ async fn a_sale_is_captured_at_once(engine: Engine) {
         (State::Captured, CaptureMode::Automatic)
     );
     assert_eq!(minor(&sold.captured_amount), 10_000);
-    assert_eq!(actions(&sold), [PaymentAction::Refund]);
+    assert_eq!(actions(&sold), [PaymentAction::Void, PaymentAction::Refund]);
     let [capture] = &sold.captures[..] else {
         panic!("{sold:?}");
     };

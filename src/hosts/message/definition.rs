@@ -156,6 +156,8 @@ pub struct MessageProfile {
     pub error_element: Option<u8>,
     /// Where its answer says how much is approved, where that is less than was asked for.
     pub partial_amount: PartialAmount,
+    /// Of a void: whether it undoes whole sales, too.
+    pub sales: bool,
     /// The elements of its answer that later messages need.
     pub keep: Vec<ElementName>,
     /// The elements of the message that later messages repeat as they were sent.

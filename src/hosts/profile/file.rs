@@ -112,6 +112,8 @@ pub(super) struct MessageFile {
     pub(super) response_codes: BTreeMap<String, toml::Value>,
     pub(super) error_element: Option<u8>,
     pub(super) partial_amount: Option<toml::Value>,
+    #[serde(default)]
+    pub(super) sales: bool,
     #[serde(default, deserialize_with = "optional_word")]
     pub(super) unknown: Option<UnknownRule>,
     #[serde(default)]

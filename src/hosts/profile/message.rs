@@ -103,6 +103,7 @@ impl Check<'_> {
             )?,
             error_element: self.error_element()?,
             partial_amount: self.partial_amount()?,
+            sales: self.sales()?,
             keep: self.keep()?,
             sent: Vec::new(),
             numbers: mapping
@@ -396,6 +397,14 @@ impl Check<'_> {
                 Err(self.fault("partial_amount", expected, shown(value)))
             }
         }
+    }
+
+    fn sales(&self) -> Result<bool, ProfileError> {
+        if self.file.sales && self.kind != OperationKind::Void {
+            let expected = "nothing, since only a void can list sales";
+            return Err(self.fault("sales", expected, self.file.sales));
+        }
+        Ok(self.file.sales)
     }
 
     fn keep(&self) -> Result<Vec<ElementName>, ProfileError> {

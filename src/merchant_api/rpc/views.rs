@@ -27,16 +27,20 @@ impl PaymentViews {
     /// When the store can't be read.
     pub(super) async fn of(&self, found: Vec<Payment>) -> Result<Vec<pb::Payment>, StoreError> {
         let beside = self.beside(&found).await?;
-        Ok(payments(found, beside, |host_id, kind| {
-            self.hosts.message(host_id, kind).is_some()
+        Ok(payments(found, beside, |payment, kind| {
+            self.takes(payment, kind)
         }))
     }
 
     /// A payment that has nothing beside its own record yet.
     pub(super) fn new_payment(&self, found: Payment) -> pb::Payment {
-        payment(found, |host_id, kind| {
-            self.hosts.message(host_id, kind).is_some()
-        })
+        payment(found, |payment, kind| self.takes(payment, kind))
+    }
+
+    fn takes(&self, payment: &Payment, kind: OperationKind) -> bool {
+        let first = &payment.authorization;
+        let message = self.hosts.message_after(first.host_id, kind, first.kind);
+        message.is_some()
     }
 
     async fn beside(&self, found: &[Payment]) -> Result<Beside, StoreError> {

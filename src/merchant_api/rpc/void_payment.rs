@@ -1,4 +1,4 @@
-//! VoidPayment: gives back what is held, before anything is captured.
+//! VoidPayment: gives back what is held, before anything is captured; or a whole sale, before anything is refunded.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,7 +18,6 @@ const KINDS: [(Kind, &[&str]); 9] = [
             "sale",
             "sale_refused",
             "sale_voided",
-            "sale_void_refused",
         ],
     ),
     (Kind::Refund, &["refund", "refund_refused"]),

@@ -31,6 +31,9 @@ pub(crate) fn capture(capture: Capture, operation: &Operation) -> pb::Capture {
         ..pb::Capture::default()
     };
     show_state(&operation.state, &mut shown);
+    if capture.is_voided && shown.state() == pb::CaptureState::Captured {
+        shown.state = pb::CaptureState::Reversed.into();
+    }
     shown
 }
 

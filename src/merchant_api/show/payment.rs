@@ -9,7 +9,7 @@ use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::capture::Capture;
 use crate::payment::decline::Approval;
-use crate::payment::ids::{HostId, PaymentId};
+use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationKind;
 use crate::payment::record::{CardBrand, CardSummary, Operation, Payment};
@@ -31,7 +31,7 @@ pub(crate) struct Beside {
 pub(crate) fn payments(
     found: Vec<Payment>,
     beside: Beside,
-    takes: impl Fn(HostId, OperationKind) -> bool,
+    takes: impl Fn(&Payment, OperationKind) -> bool,
 ) -> Vec<pb::Payment> {
     let Beside { owed, captures } = beside;
     let mut captures_of: BTreeMap<PaymentId, Vec<pb::Capture>> = BTreeMap::new();
@@ -55,7 +55,7 @@ pub(crate) fn payments(
 /// A payment as the API shows it, as its own record knows it. `takes` says which operations its host takes.
 pub(crate) fn payment(
     payment: Payment,
-    takes: impl Fn(HostId, OperationKind) -> bool,
+    takes: impl Fn(&Payment, OperationKind) -> bool,
 ) -> pb::Payment {
     let allowed_actions = actions(&payment, takes);
     let (currency, amounts) = (payment.amount.currency(), payment.amounts);
@@ -103,8 +103,7 @@ pub(crate) fn payment(
 }
 
 /// What can be asked for now.
-fn actions(payment: &Payment, takes: impl Fn(HostId, OperationKind) -> bool) -> Vec<i32> {
-    let host_id = payment.authorization.host_id;
+fn actions(payment: &Payment, takes: impl Fn(&Payment, OperationKind) -> bool) -> Vec<i32> {
     let amounts = &payment.amounts;
     let is_held = matches!(payment.state, PaymentState::Authorized { .. });
     let is_captured = matches!(
@@ -120,7 +119,12 @@ fn actions(payment: &Payment, takes: impl Fn(HostId, OperationKind) -> bool) -> 
         (
             pb::PaymentAction::Void,
             OperationKind::Void,
-            is_held && amounts.captured_minor == 0 && amounts.authorized_pending_minor == 0,
+            match payment.authorization.kind {
+                OperationKind::Sale => is_captured && amounts.refunded_minor == 0,
+                _ => {
+                    is_held && amounts.captured_minor == 0 && amounts.authorized_pending_minor == 0
+                }
+            },
         ),
         (
             pb::PaymentAction::Refund,
@@ -130,7 +134,7 @@ fn actions(payment: &Payment, takes: impl Fn(HostId, OperationKind) -> bool) -> 
     ];
     possible
         .into_iter()
-        .filter(|(_, kind, possible)| *possible && takes(host_id, *kind))
+        .filter(|(_, kind, possible)| *possible && takes(payment, *kind))
         .map(|(action, ..)| action.into())
         .collect()
 }
@@ -189,7 +193,7 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
             approval,
             expires_at,
         } => {
-            show_approval(approval, Some(expires_at), shown);
+            show_approval(approval, expires_at, shown);
             P::Voiding
         }
         S::Voided => P::Voided,

@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use super::columns::Columns;
 use super::text_buffer::TextBuffer;
 use crate::payment::capture::Capture;
+use crate::payment::state::PaymentState;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -14,7 +15,8 @@ use crate::store::error::StoreError;
 /// All columns of a capture, as [`capture`] reads them.
 pub(in crate::store) const CAPTURE_COLUMNS: &str = "captures.id, captures.payment_id, \
     captures.operation_id, captures.amount_minor, captures.currency, captures.refunded_minor, \
-    captures.is_final, captures.merchant_reference, captures.created_at_ms";
+    captures.is_final, captures.merchant_reference, captures.created_at_ms, \
+    (SELECT state FROM payments WHERE payments.id = captures.payment_id) AS payment_state";
 
 /// Of a new capture nothing is refunded.
 pub(in crate::store) const NEW_CAPTURES: ManyRows = ManyRows {
@@ -79,6 +81,7 @@ pub(in crate::store) fn capture(row: &AnyRow) -> Result<Capture, StoreError> {
         amount: columns.money()?,
         refunded_minor: columns.integer("refunded_minor")?,
         is_final: columns.integer("is_final")? != 0,
+        is_voided: columns.text("payment_state")? == PaymentState::Voided.name(),
         merchant_reference: columns.optional_text("merchant_reference")?,
         created_at: columns.moment("created_at_ms")?,
     })

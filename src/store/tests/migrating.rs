@@ -50,6 +50,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "ledger_seals",
     "captures",
     "holds",
+    "partial_approvals",
 ];
 
 /// Makes a database as version 2 left it.

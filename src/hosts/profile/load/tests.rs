@@ -81,8 +81,8 @@ fn the_template_is_a_profile() {
     assert_eq!(additional, PartialAmount::Additional(*b"57"));
     let void = message(&profile, OperationKind::Void);
     assert_eq!(
-        (void.travel(), void.numbers),
-        (Travel::Repeated, of_original)
+        (void.travel(), void.numbers, void.sales),
+        (Travel::Repeated, of_original, true)
     );
 }
 

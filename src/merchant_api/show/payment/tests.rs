@@ -138,7 +138,7 @@ fn every_state_shows_what_is_known_in_it() {
         (
             S::Voiding {
                 approval: approval(),
-                expires_at,
+                expires_at: Some(expires_at),
             },
             "approval A1B2C3 00 until 1764000000",
         ),

@@ -117,6 +117,8 @@ style = "request" => style = "file"
     fields.12: expected the name of a source … got a table of kept, or
 12 = "original_local_time" => 12 = { as_sent = 12, else = "stan" }
     fields.12: expected the name of a source … got
+partial_amount = 4 => sales = true
+    messages.authorization.sales: expected nothing, since only a void can list sales
 partial_amount = 4 => partial_amount = 6
     messages.authorization.partial_amount: expected 4, or "54.TYPE" … got 6
 partial_amount = 4 => partial_amount = "54.575"
