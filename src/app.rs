@@ -26,6 +26,7 @@ use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
 use crate::flows::refund::Refund;
 use crate::flows::reversal::Reversal;
+use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::grpc::server::{Bound, ServeError};
 use crate::hosts::Hosts;
@@ -40,6 +41,7 @@ use crate::operations::card_custody::CardCustody;
 use crate::operations::conclude::LONGEST;
 use crate::operations::flow::FlowTable;
 use crate::operations::machine::{Operations, OperationsParts};
+use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::payment::operation::OperationKind;
 use crate::random::Random;
@@ -147,11 +149,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         hosts.longest_hold_days(),
     );
     let custody = Arc::new(custody.await?);
-    let authorization = Arc::new(Authorization {
+    let cards = Arc::new(NewCards {
         opener: Arc::clone(&opener),
         test_payment_methods: TestPaymentMethods::new(config.environment == Environment::Test),
         hosts: Arc::clone(&hosts),
     });
+    let authorization = Arc::new(Authorization {
+        cards: Arc::clone(&cards),
+    });
+    let verification = Arc::new(Verification { cards });
     let capture = Arc::new(Capture);
     let void = Arc::new(Void);
     let refund = Arc::new(Refund);
@@ -163,6 +169,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         flows: FlowTable::default()
             .with(&authorization)
             .with_kind(OperationKind::Sale, &authorization)
+            .with(&verification)
             .with(&capture)
             .with_owed(OperationKind::Capture, capture.clone())
             .with(&void)
@@ -195,6 +202,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         authorizations: Performer {
             operations: Arc::clone(&operations),
             flow: authorization,
+        },
+        verifications: Performer {
+            operations: Arc::clone(&operations),
+            flow: verification,
         },
         captures: Performer {
             operations: Arc::clone(&operations),

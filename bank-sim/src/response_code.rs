@@ -47,6 +47,8 @@ impl ResponseCode {
     pub const RESTRICTED_CARD: Self = Self(*b"62");
     /// Allowable number of PIN tries exceeded.
     pub const PIN_TRIES_EXCEEDED: Self = Self(*b"75");
+    /// No reason to decline: a card that was to be verified is good (card schemes' code).
+    pub const NO_REASON_TO_DECLINE: Self = Self(*b"85");
     /// Issuer or switch inoperative; also what a line is told that has not signed on.
     pub const INOPERATIVE: Self = Self(*b"91");
     /// Duplicate transmission.
@@ -87,7 +89,7 @@ impl ResponseCode {
         match (&self.0, class) {
             (b"00", Class::Reversal) => "400",
             (b"00", Class::NetworkManagement) => "800",
-            (b"00", _) => "000",
+            (b"00" | b"85", _) => "000",
             (b"10", _) => "002",
             (b"03", _) => "109",
             (b"04", _) => "200",

@@ -2,36 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::card::envelope::{Binding, Opener, SealedCard};
-use crate::card::fault::SealedCardFault;
-use crate::card::pan::Card;
-use crate::card::test_methods::TestPaymentMethods;
-use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::hosts::routing::RouteError;
 use crate::operations::flow::{
     Decision, Flow, NewPayment, NewResource, Owes, Plan, PlannedPayment, Subject,
 };
+use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
-use crate::payment::ids::{HostId, MerchantId, PaymentId};
+use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationEvent, OperationKind};
 use crate::payment::record::Operation;
 use crate::payment::state::{PaymentEvent, PaymentState};
-use crate::store::change::EnvelopeUse;
-
-/// Where the card comes from. A clear card has no place here.
-#[derive(Debug)]
-pub enum PaymentMethod {
-    /// A card that the merchant sealed.
-    SealedCard(SealedCard),
-    /// The name of a test card, for instance `pm_test_visa`; only in a test environment.
-    TestToken(String),
-}
 
 /// A request to authorize, checked field by field.
 #[derive(Debug)]
@@ -54,90 +39,16 @@ pub struct Authorize {
     pub accepts_partial: bool,
 }
 
-/// Why nothing is authorized. Nothing was recorded or sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The sealed card can't be used. Only a test environment tells why.
-    #[error("the sealed card was refused: {0}")]
-    SealedCard(SealedCardFault),
-    /// No such test payment method, or this is not a test environment.
-    #[error("there is no payment method {token:?} in this environment")]
-    UnknownPaymentMethod {
-        /// The token as it came; the API has made sure that it is no card number.
-        token: String,
-    },
-    /// The operator has switched this merchant off.
-    #[error("merchant {merchant_id} is not active")]
-    MerchantInactive {
-        /// Who asked.
-        merchant_id: MerchantId,
-    },
-    /// The merchant's bank takes no sales.
-    #[error("host {host_id} takes no sales")]
-    NoSales {
-        /// The merchant's host.
-        host_id: HostId,
-    },
-    /// The merchant's acquirer has no host profile.
-    #[error("there is no host {host_id} for the payments of merchant {merchant_id}")]
-    NoRoute {
-        /// Who asked.
-        merchant_id: MerchantId,
-        /// The host that the merchant's record names.
-        host_id: HostId,
-    },
-}
-
 /// The flow of authorizations.
 pub struct Authorization {
-    /// Opens sealed cards.
-    pub opener: Arc<Opener>,
-    /// The test payment methods, if this is a test environment.
-    pub test_payment_methods: TestPaymentMethods,
-    /// Says where a merchant's payments go.
-    pub hosts: Arc<Hosts>,
-}
-
-impl Authorization {
-    /// The card, and what keeps a sealed one from being used twice.
-    fn card(
-        &self,
-        merchant: &Merchant,
-        command: &Authorize,
-        now: UnixMillis,
-    ) -> Result<(Card, Option<EnvelopeUse>), Refusal> {
-        match &command.payment_method {
-            PaymentMethod::SealedCard(sealed) => {
-                let binding = Binding {
-                    merchant_id: &merchant.id,
-                    merchant_reference: &command.merchant_reference,
-                    amount: command.amount,
-                };
-                let opened = self
-                    .opener
-                    .open(sealed, &binding, now)
-                    .map_err(Refusal::SealedCard)?;
-                let envelope = EnvelopeUse {
-                    jti: opened.jti,
-                    expires_at: opened.expires_at,
-                };
-                Ok((opened.card, Some(envelope)))
-            }
-            PaymentMethod::TestToken(token) => self
-                .test_payment_methods
-                .card(token)
-                .map(|card| (card, None))
-                .ok_or_else(|| Refusal::UnknownPaymentMethod {
-                    token: token.clone(),
-                }),
-        }
-    }
+    /// Opens their cards.
+    pub cards: Arc<NewCards>,
 }
 
 impl Flow for Authorization {
     type Command = Authorize;
     type Basis = ();
-    type Refusal = Refusal;
+    type Refusal = CardRefusal;
 
     const KIND: OperationKind = OperationKind::Authorization;
     const METHOD: &'static str = "AuthorizePayment";
@@ -160,22 +71,19 @@ impl Flow for Authorization {
         command: &Authorize,
         _basis: (),
         now: UnixMillis,
-    ) -> Result<Plan, Refusal> {
-        let merchant_id = merchant.id;
-        let (card, envelope) = self.card(merchant, command, now)?;
-        if !merchant.active {
-            return Err(Refusal::MerchantInactive { merchant_id });
-        }
-        let host_id = merchant.acquirer;
-        let no_route = |error| match error {
-            RouteError::NoMessage { .. } if command.is_sale => Refusal::NoSales { host_id },
-            _ => Refusal::NoRoute {
-                merchant_id,
-                host_id,
-            },
-        };
-        let route = self.hosts.route(merchant, self.kind(command));
-        let route = route.map_err(no_route)?;
+    ) -> Result<Plan, CardRefusal> {
+        let bound_to = (command.amount, command.merchant_reference.as_str());
+        let NewCard {
+            card,
+            envelope,
+            route,
+        } = self.cards.open(
+            merchant,
+            &command.payment_method,
+            bound_to,
+            self.kind(command),
+            now,
+        )?;
         let terminal_id = command.terminal_id.as_ref();
         Ok(Plan {
             travel: Travel::Once,
@@ -186,6 +94,7 @@ impl Flow for Authorization {
                 amount: command.amount,
                 card: card.summary(),
                 state: PaymentState::Authorizing { pending: None },
+                keeps_card: true,
             })),
             amount: command.amount,
             accepts_partial: command.accepts_partial,
@@ -223,13 +132,13 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
                     OperationEvent::Sent,
                     OperationEvent::Approved(approval.clone()),
                 ],
-                payment: match subject.operation.kind {
+                payment: Some(match subject.operation.kind {
                     OperationKind::Sale => PaymentEvent::Sold(approval.clone()),
                     _ => PaymentEvent::Approved {
                         approval: approval.clone(),
                         expires_at: subject.now.plus_days(subject.hold_days),
                     },
-                },
+                }),
                 change: Amounts {
                     authorized_minor: approved_minor,
                     captured_minor: match subject.operation.kind {
@@ -243,13 +152,13 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         }
         Exchange::Declined { decline, .. } => Decision {
             operation: vec![OperationEvent::Sent, OperationEvent::Declined(*decline)],
-            payment: PaymentEvent::Declined(*decline),
+            payment: Some(PaymentEvent::Declined(*decline)),
             change: none,
             owes: Vec::new(),
         },
         Exchange::NotSent(reason) => Decision {
             operation: vec![OperationEvent::NotSent(*reason)],
-            payment: PaymentEvent::NotSent(*reason),
+            payment: Some(PaymentEvent::NotSent(*reason)),
             change: none,
             owes: Vec::new(),
         },
@@ -266,7 +175,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
 fn unknown(operation: &Operation, reason: UnknownReason) -> Decision {
     Decision {
         operation: vec![OperationEvent::OutcomeUnknown(reason)],
-        payment: PaymentEvent::OutcomeUnknown(reason),
+        payment: Some(PaymentEvent::OutcomeUnknown(reason)),
         change: Amounts::ZERO,
         owes: vec![Owes::reversal(operation, reason)],
     }
@@ -353,7 +262,7 @@ mod tests {
         for (exchange, payment_state, operation_state, held, owed) in table {
             let decision = decide(&exchange, &subject);
             let amounts = payment.amounts.plus(&decision.change).unwrap();
-            let after = state::apply(&payment.state, decision.payment, &amounts).unwrap();
+            let after = state::apply(&payment.state, decision.payment.unwrap(), &amounts).unwrap();
             assert_eq!(after.name(), payment_state);
             let ended = decision
                 .operation

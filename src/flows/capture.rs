@@ -168,7 +168,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     };
     Decision {
         operation,
-        payment,
+        payment: Some(payment),
         change,
         owes,
     }
@@ -358,7 +358,8 @@ mod tests {
                 };
                 let decision = decide(&exchange, &subject);
                 let amounts = payment.amounts.plus(&decision.change).unwrap();
-                let after = state::apply(&payment.state, decision.payment, &amounts).unwrap();
+                let after =
+                    state::apply(&payment.state, decision.payment.unwrap(), &amounts).unwrap();
                 assert_eq!(after.name(), payment_state);
                 let ended = decision
                     .operation

@@ -4,9 +4,11 @@
 //! - [`capture`]: takes all or part of it.
 //! - [`void`]: gives it up. [`refund`]: gives back what was captured.
 //! - [`reversal`]: undoes what may have happened.
+//! - [`verification`]: asks whether a card is good.
 
 pub mod authorization;
 pub mod capture;
 pub mod refund;
 pub mod reversal;
+pub mod verification;
 pub mod void;

@@ -198,7 +198,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     };
     Decision {
         operation,
-        payment,
+        payment: Some(payment),
         change,
         owes: Vec::new(),
     }
@@ -395,7 +395,7 @@ mod tests {
             };
             let decision = decide(&exchange, &subject);
             let amounts = payment.amounts.plus(&decision.change).unwrap();
-            let after = state::apply(&payment.state, decision.payment, &amounts).unwrap();
+            let after = state::apply(&payment.state, decision.payment.unwrap(), &amounts).unwrap();
             assert_eq!(after, payment.state);
             let got = (amounts.refunded_minor, amounts.refunded_pending_minor);
             assert_eq!(got, refunded, "{operation_state}");

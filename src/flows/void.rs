@@ -143,7 +143,7 @@ fn decide(exchange: &Exchange, void: &Operation) -> Decision {
     };
     Decision {
         operation,
-        payment,
+        payment: Some(payment),
         change,
         owes: Vec::new(),
     }
@@ -357,11 +357,11 @@ mod tests {
             let decision = decide(&exchange, &of_sale);
             let left = sold.plus(&decision.change).unwrap();
             assert_eq!(left.captured_minor, captured_minor);
-            let after = state::apply(&voiding(None), decision.payment, &left).unwrap();
+            let after = state::apply(&voiding(None), decision.payment.unwrap(), &left).unwrap();
             assert_eq!(after.name(), sale_state);
             let decision = decide(&exchange, &void);
             assert_eq!(decision.change, Amounts::ZERO);
-            let after = state::apply(&voiding(Some(NOW)), decision.payment, &Amounts::ZERO);
+            let after = state::apply(&voiding(Some(NOW)), decision.payment.unwrap(), &Amounts::ZERO);
             assert_eq!(after.unwrap().name(), payment_state);
             let ended = decision
                 .operation

@@ -26,6 +26,7 @@ use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
 use crate::flows::refund::Refund;
+use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
@@ -58,7 +59,9 @@ pub struct Dependencies {
     pub random: Random,
     /// What authorizes payments.
     pub authorizations: Performer<Authorization>,
-    /// What captures them.
+    /// What verifies cards.
+    pub verifications: Performer<Verification>,
+    /// What captures payments.
     pub captures: Performer<Capture>,
     /// What voids them.
     pub voids: Performer<Void>,
@@ -93,6 +96,7 @@ pub async fn serve(
         clock,
         random,
         authorizations,
+        verifications,
         captures,
         voids,
         refunds,
@@ -113,6 +117,7 @@ pub async fn serve(
     let payments = PaymentServiceServer::new(PaymentsApi {
         environment,
         authorizations,
+        verifications,
         captures,
         voids,
         views: PaymentViews {

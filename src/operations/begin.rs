@@ -448,8 +448,9 @@ impl Operations {
         let mut new_card = None;
         let (payment, adjustment) = match plan.payment {
             PlannedPayment::New(new) => {
+                let keeps_card = new.keeps_card;
                 let mut payment = new_payment(*new, &call.merchant, &operation);
-                if let Some(card) = &plan.card {
+                if let Some(card) = plan.card.as_ref().filter(|_| keeps_card) {
                     let sealed = self.custody.seal(card, &call.merchant.id, payment_id).await;
                     let (kept, fingerprint) = sealed.map_err(card_not_kept)?;
                     new_card = Some(kept);

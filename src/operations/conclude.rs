@@ -202,25 +202,22 @@ impl Operations {
 
     /// Offers an outcome to the store once.
     pub(super) async fn record_once(&self, outcome: &Outcome) -> Result<Recorded, StoreError> {
-        let Outcome {
-            payment, operation, ..
-        } = outcome;
+        let operation = &outcome.operation;
         let verdict = self.store.commit(&outcome.change()).await?;
         if let Verdict::Committed { payment: moved } = verdict {
             return Ok(Recorded::AsDecided { moved });
         }
-        let standing = self.store.operation(operation.id).await?;
-        let current = self.store.payment(&payment.merchant_id, payment.id).await?;
-        match (current, standing) {
-            (Some(payment), Some(operation)) if !operation.state.is_open() => Ok(
-                Recorded::EndedBefore(Box::new(payment), Box::new(operation)),
-            ),
-            (Some(_), Some(_)) => Err(StoreError::Conflict {
+        let Some(standing) = self.store.operation(operation.id).await? else {
+            return Ok(Recorded::NoIntent);
+        };
+        if standing.state.is_open() {
+            return Err(StoreError::Conflict {
                 what: "the end of an operation",
                 reason: format!("{verdict:?}"),
-            }),
-            _ => Ok(Recorded::NoIntent),
+            });
         }
+        let payment = self.store.payment_of(&standing).await?;
+        Ok(Recorded::EndedBefore(Box::new(payment), Box::new(standing)))
     }
 }
 

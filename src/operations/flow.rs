@@ -232,6 +232,8 @@ pub struct NewPayment {
     pub card: CardSummary,
     /// The state that it begins in.
     pub state: PaymentState,
+    /// Whether later messages may need the card, so that it is kept.
+    pub keeps_card: bool,
 }
 
 /// The operation whose exchange ended, and what must be known to decide what that means.
@@ -254,9 +256,9 @@ pub struct Subject<'a> {
 pub struct Decision {
     /// What happens to the operation, in this order.
     pub operation: Vec<OperationEvent>,
-    /// What happens to the payment.
-    pub payment: PaymentEvent,
-    /// What is added to the payment's amounts.
+    /// What happens to the payment; none where nothing does, whatever came of the operation.
+    pub payment: Option<PaymentEvent>,
+    /// What is added to the payment's amounts by that.
     pub change: Amounts,
     /// What is owed to the host from now on.
     pub owes: Vec<Owes>,

@@ -158,6 +158,11 @@ impl Operations {
             unknown: UnknownRule::Wait,
             now,
         };
+        let decided = flow.decide(exchange, &subject);
+        // Nothing hangs on it, and what its merchant was told stands.
+        if decided.payment.is_none() {
+            return Ok(());
+        }
         let decision = Decision {
             operation: vec![OperationEvent::Resolved {
                 by: ResolvedBy::LateResponse,
@@ -165,7 +170,7 @@ impl Operations {
                 took_effect: matches!(exchange, Exchange::Approved { .. }),
             }],
             owes: Vec::new(),
-            ..flow.decide(exchange, &subject)
+            ..decided
         };
         let times = (now, self.custody.times());
         let outcome = Outcome::of(payment, Box::new(operation), exchange, decision, times);

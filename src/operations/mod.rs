@@ -1,7 +1,7 @@
 //! The one machine below every flow: it records what is intended, sends it, and records its end.
 //!
 //! - [`flow`]: what a flow is, and the table of flows by the kind of their operations.
-//! - [`later`]: why a later operation of a recorded payment is refused.
+//! - [`new_card`]: a card that comes with a request. [`later`]: why a later operation of a recorded payment is refused.
 //! - [`acknowledgement`]: what a host's answer to a message that is repeated says.
 //! - [`call`]: the input of an operation, its result, and its errors.
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
@@ -31,6 +31,7 @@ mod kept_card;
 mod late_responses;
 pub mod later;
 pub mod machine;
+pub mod new_card;
 mod node_liveness;
 mod outcome;
 mod owe;

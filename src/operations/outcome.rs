@@ -15,8 +15,8 @@ use super::flow::Decision;
 pub(super) struct Outcome {
     /// The payment after it, if nothing else has changed the payment.
     pub(super) payment: Box<Payment>,
-    /// What it changes of the payment.
-    pub(super) adjustment: Adjustment,
+    /// What it changes of the payment; none where it changes nothing.
+    pub(super) adjustment: Option<Adjustment>,
     /// The operation after it.
     pub(super) operation: Box<Operation>,
     /// What is owed from now on.
@@ -40,10 +40,13 @@ impl Outcome {
     /// The change that records it.
     pub(super) fn change(&self) -> Change<'_> {
         Change {
-            payment: Some(PaymentChange::Adjusted {
-                expected: &self.payment,
-                adjustment: &self.adjustment,
-            }),
+            payment: self
+                .adjustment
+                .as_ref()
+                .map(|adjustment| PaymentChange::Adjusted {
+                    expected: &self.payment,
+                    adjustment,
+                }),
             step: Some(OperationStep {
                 operation: &self.operation,
                 answers: self.answers,
@@ -61,7 +64,6 @@ impl Outcome {
         decision: Decision,
         (at, custody): (UnixMillis, CustodyTimes),
     ) -> Result<Self, Undecidable> {
-        let custody = custody.end_after(&decision.payment, at);
         for event in decision.operation {
             operation.state = operation::apply(&operation.state, event)?;
         }
@@ -69,14 +71,17 @@ impl Outcome {
         operation.kept = exchange.kept().to_vec();
         operation.updated_at = at;
         operation.version += 1;
-        let adjustment = Adjustment {
-            event: decision.payment,
+        let adjustment = decision.payment.map(|event| Adjustment {
+            custody: custody.end_after(&event, at),
+            event,
             change: decision.change,
             at,
-            custody,
-        };
+        });
         Ok(Self {
-            payment: adjustment.apply(payment)?,
+            payment: match &adjustment {
+                Some(adjustment) => adjustment.apply(payment)?,
+                None => payment,
+            },
             adjustment,
             operation,
             owes: Vec::new(),

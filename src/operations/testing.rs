@@ -76,6 +76,7 @@ impl Flow for Holding {
                 amount,
                 card: records().0.card,
                 state: PaymentState::Authorizing { pending: None },
+                keeps_card: true,
             })),
             amount,
             accepts_partial: false,
@@ -125,7 +126,7 @@ impl Flow for Holding {
         };
         Decision {
             operation,
-            payment,
+            payment: Some(payment),
             change,
             owes,
         }

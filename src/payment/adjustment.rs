@@ -66,6 +66,7 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
         )),
         OperationKind::Void => Some((PaymentEvent::VoidRefused, Amounts::ZERO)),
         OperationKind::Authorization
+        | OperationKind::Verification
         | OperationKind::Sale
         | OperationKind::Increment
         | OperationKind::Reversal

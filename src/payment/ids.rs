@@ -112,6 +112,11 @@ prefixed_id!(
     "pay_"
 );
 prefixed_id!(
+    /// Names one verification of a card.
+    VerificationId,
+    "ver_"
+);
+prefixed_id!(
     /// Names one exchange with a host.
     OperationId,
     "op_"
@@ -146,6 +151,14 @@ prefixed_id!(
     AuditId,
     "aud_"
 );
+
+impl VerificationId {
+    /// The verification whose operation lies with this payment.
+    #[must_use]
+    pub fn of(payment_id: PaymentId) -> Self {
+        Self(payment_id.0)
+    }
+}
 
 /// The capture or refund that an operation carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,6 +12,8 @@ use super::decline::{Approval, Decline, FailureReason, ResponseCode, UnknownReas
 pub enum OperationKind {
     /// 0100: hold an amount.
     Authorization,
+    /// 0100 without an amount: whether a card is good.
+    Verification,
     /// 0200: debit at once.
     Sale,
     /// 0100: raise a held amount.
@@ -36,6 +38,7 @@ impl OperationKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Authorization => "AUTHORIZATION",
+            Self::Verification => "VERIFICATION",
             Self::Sale => "SALE",
             Self::Increment => "INCREMENT",
             Self::Capture => "CAPTURE",

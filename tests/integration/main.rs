@@ -57,5 +57,6 @@ mod stopping;
 mod styles;
 mod two_nodes;
 mod unknown_outcomes;
+mod verifying;
 mod voiding;
 mod voiding_sales;

@@ -27,7 +27,7 @@ use crate::{
 /// How many requests may wait to be written; further ones are answered with 91.
 const MAX_QUEUED_REQUESTS: usize = 16_384;
 /// The data elements that the answer to the switch takes from the issuer's, besides DE 39.
-const RELAYED_DES: &[u8] = &[4, 38, 44, 54, 55];
+const RELAYED_DES: &[u8] = &[4, 38, 44, 48, 54, 55];
 
 /// Everything a link needs to know.
 #[derive(Debug)]

@@ -145,7 +145,8 @@ impl Books {
     /// Decides about a 0100, 0200 or 0220 and moves the money.
     ///
     /// A request seen before has no effect again: 94 for a 0100 or 0200, the first answer once more
-    /// for an advice, which is repeated until it is acknowledged. 96 when the books are full.
+    /// for an advice, which is repeated until it is acknowledged. 96 when the books are full. A 0100 of nothing
+    /// verifies the card: 85 where it is good.
     pub(crate) fn decide(&mut self, request: &CardRequest, now: OffsetDateTime) -> Decision {
         self.tallies.of(request.currency_numeric).exchanges += 1;
         if let Some(seen) = self.history.get(&request.key) {
@@ -166,6 +167,7 @@ impl Books {
         let card = self.by_pan.get(&request.pan).copied();
         let moved = self.check_and_move(request, card, now);
         let mut decision = Decision::without_effect(match &moved {
+            Ok(_) if request.verifies() => ResponseCode::NO_REASON_TO_DECLINE,
             Ok(_) => ResponseCode::APPROVED,
             Err(code) => *code,
         });
@@ -297,7 +299,10 @@ impl Books {
                     approved_minor: amount_minor,
                     posted_minor: 0,
                     standing,
-                    effect: Effect::Held,
+                    effect: match amount_minor {
+                        0 => Effect::None,
+                        _ => Effect::Held,
+                    },
                     hold: None,
                 }
             }

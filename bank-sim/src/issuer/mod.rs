@@ -137,6 +137,11 @@ impl Issuer {
             if let Some(part_minor) = decision.part_minor {
                 answer.set(4, format!("{part_minor:012}"));
             }
+            if let Some(result) =
+                cvv_result(&request, code).filter(|_| self.rules == HostRules::Standard)
+            {
+                answer.set(48, format!("87{:02}{result}", result.len()));
+            }
             outcome = match decision.delivery {
                 Delivery::AtOnce => Outcome::Answer(answer),
                 Delivery::Late => Outcome::AnswerAfter(self.late_answer, answer),
@@ -166,6 +171,16 @@ impl Issuer {
             is_repeat: decision.is_repeat,
         })
     }
+}
+
+/// What came of the CVV2 of a card that was to be verified: matched, not matched, not processed.
+fn cvv_result(request: &CardRequest, code: ResponseCode) -> Option<&'static str> {
+    let was_given = request.verifies() && request.cvv2.is_some();
+    was_given.then_some(match code {
+        ResponseCode::NO_REASON_TO_DECLINE => "M",
+        ResponseCode::CVV_MISMATCH => "N",
+        _ => "P",
+    })
 }
 
 fn refused_by_nps(message: &BankMessage, fault: nps::Fault) -> Outcome {

@@ -242,6 +242,11 @@ impl CardRequest {
         })
     }
 
+    /// Whether it asks for nothing but whether the card is good.
+    pub(crate) fn verifies(&self) -> bool {
+        self.key.kind == MessageKind::Authorization && self.amount_minor == 0
+    }
+
     /// Whether the issuer may refuse it: it asks for money. An advice tells what has happened, and money
     /// that comes back is taken.
     pub(crate) fn asks(&self) -> bool {

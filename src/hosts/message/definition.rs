@@ -160,6 +160,10 @@ pub struct MessageProfile {
     pub sales: bool,
     /// The elements of its answer that later messages need.
     pub keep: Vec<ElementName>,
+    /// Where its answer says what came of the card verification value; it is among what is kept.
+    pub cvv_result: Option<ElementName>,
+    /// Where it says what came of the cardholder's address, likewise.
+    pub avs_result: Option<ElementName>,
     /// The elements of the message that later messages repeat as they were sent.
     pub sent: Vec<ElementName>,
 }

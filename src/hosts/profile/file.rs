@@ -118,6 +118,8 @@ pub(super) struct MessageFile {
     pub(super) unknown: Option<UnknownRule>,
     #[serde(default)]
     pub(super) keep: Vec<toml::Value>,
+    pub(super) cvv_result: Option<toml::Value>,
+    pub(super) avs_result: Option<toml::Value>,
 }
 
 /// `[messages.NAME.repeats]`: how an advice is sent again.

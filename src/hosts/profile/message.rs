@@ -52,6 +52,14 @@ impl Check<'_> {
             .fault(format!("{}{key}", self.table), expected, got)
     }
 
+    /// Whether its operations complete or undo no other.
+    fn is_first(&self) -> bool {
+        matches!(
+            self.kind,
+            OperationKind::Authorization | OperationKind::Verification
+        )
+    }
+
     /// The message.
     ///
     /// # Errors
@@ -59,8 +67,8 @@ impl Check<'_> {
     pub(super) fn message(&self) -> Result<MessageProfile, ProfileError> {
         let style = self.file.style;
         let advice = style == Style::Advice;
-        if self.kind == OperationKind::Authorization && style != Style::Request {
-            let expected = "\"request\": an authorization is answered before the merchant is";
+        if self.is_first() && style != Style::Request {
+            let expected = "\"request\": the bank answers before the merchant is answered";
             return Err(self.fault("style", expected, format!("{style:?}").to_lowercase()));
         }
         let mapping = match style {
@@ -86,6 +94,15 @@ impl Check<'_> {
         if let Some(mapping) = &mapping {
             self.key_is_sent(rule, mapping)?;
         }
+        let mut keep = self.keep()?;
+        let mut result = |key, value: &Option<toml::Value>| {
+            let name = value.as_ref().map(|value| self.kept(key, value));
+            let name = name.transpose()?;
+            keep.extend(name.clone());
+            Ok(name)
+        };
+        let cvv_result = result("cvv_result", &self.file.cvv_result)?;
+        let avs_result = result("avs_result", &self.file.avs_result)?;
         let mti = mapping
             .as_ref()
             .map_or(Mti::AUTHORIZATION_REQUEST, |mapping| mapping.mti);
@@ -104,7 +121,9 @@ impl Check<'_> {
             error_element: self.error_element()?,
             partial_amount: self.partial_amount()?,
             sales: self.sales()?,
-            keep: self.keep()?,
+            keep,
+            cvv_result,
+            avs_result,
             sent: Vec::new(),
             numbers: mapping
                 .as_ref()
@@ -195,7 +214,9 @@ impl Check<'_> {
         }
         let (fits, expected) = match self.kind {
             // A financial request debits at once.
-            OperationKind::Authorization | OperationKind::Increment => (
+            OperationKind::Authorization
+            | OperationKind::Verification
+            | OperationKind::Increment => (
                 mti.class() == Class::Authorization,
                 "the class of authorizations, x1xx",
             ),
@@ -260,9 +281,8 @@ impl Check<'_> {
                 .any(|(_, source)| source.contains(wanted))
         };
         let has_original = any(Source::needs_original);
-        let is_authorization = self.kind == OperationKind::Authorization;
-        if is_authorization && has_original {
-            let expected = "no source that needs an original, since an authorization has none";
+        if self.is_first() && has_original {
+            let expected = "no source that needs an original, since this operation has none";
             return Err(self.fault("fields", expected, "one"));
         }
         if self.kind == OperationKind::Reversal && !any(Source::names_original) {
@@ -295,7 +315,10 @@ impl Check<'_> {
     fn unknown(&self) -> Result<UnknownRule, ProfileError> {
         let usual = match (self.file.style, self.kind) {
             (Style::Advice | Style::File | Style::None, _) => UnknownRule::Repeat,
-            (Style::Request, OperationKind::Refund | OperationKind::Inquiry) => UnknownRule::Wait,
+            (
+                Style::Request,
+                OperationKind::Verification | OperationKind::Refund | OperationKind::Inquiry,
+            ) => UnknownRule::Wait,
             (Style::Request, OperationKind::Reversal | OperationKind::Void) => UnknownRule::Repeat,
             (Style::Request, _) => UnknownRule::Reverse,
         };
@@ -304,6 +327,10 @@ impl Check<'_> {
         };
         if self.kind == OperationKind::Authorization && rule != UnknownRule::Reverse {
             let expected = "\"reverse\": what a bank may hold is given back";
+            return Err(self.fault("unknown", expected, format!("{rule:?}").to_lowercase()));
+        }
+        if self.kind == OperationKind::Verification && rule != UnknownRule::Wait {
+            let expected = "\"wait\": nothing is held";
             return Err(self.fault("unknown", expected, format!("{rule:?}").to_lowercase()));
         }
         let may_reverse = usual == UnknownRule::Reverse;
@@ -408,26 +435,28 @@ impl Check<'_> {
     }
 
     fn keep(&self) -> Result<Vec<ElementName>, ProfileError> {
-        let mut keep = Vec::with_capacity(self.file.keep.len());
-        for value in &self.file.keep {
-            let widths = self.defaults.subelements;
-            let name = element(self.reading, "keep", &self.table, value, widths)?;
-            let format = self
-                .defaults
-                .dialect
-                .field(name.de)
-                .map(|field| field.format());
-            if is_secret(name.de) {
-                let expected = "no element that may hold card data: it is never kept";
-                return Err(self.fault("keep", expected, name));
-            }
-            if format.is_none_or(|format| format == iso8583::field::Format::B) {
-                let expected = "elements that the dialect has as text";
-                return Err(self.fault("keep", expected, name));
-            }
-            keep.push(name);
+        let values = self.file.keep.iter();
+        values.map(|value| self.kept("keep", value)).collect()
+    }
+
+    /// An element of the answer that may be kept.
+    fn kept(&self, key: &str, value: &toml::Value) -> Result<ElementName, ProfileError> {
+        let Defaults {
+            subelements,
+            dialect,
+            ..
+        } = self.defaults;
+        let name = element(self.reading, key, &self.table, value, *subelements)?;
+        if is_secret(name.de) {
+            let expected = "no element that may hold card data: it is never kept";
+            return Err(self.fault(key, expected, name));
         }
-        Ok(keep)
+        let format = dialect.field(name.de).map(|field| field.format());
+        if format.is_none_or(|format| format == iso8583::field::Format::B) {
+            let expected = "elements that the dialect has as text";
+            return Err(self.fault(key, expected, name));
+        }
+        Ok(name)
     }
 }
 

@@ -2,6 +2,7 @@
 //! field, and a request that does not pass is told everything that is wrong with it at once.
 //!
 //! - [`text`]: a merchant's texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
+//! - [`payment_method`]: where the card comes from.
 //! - [`page_token`]: where the next page of a list begins. [`filter`]: filters of lists. [`order`]: their
 //!   order.
 
@@ -10,4 +11,5 @@ pub(super) mod id;
 pub(super) mod money;
 pub(super) mod order;
 pub(super) mod page_token;
+pub(super) mod payment_method;
 pub(crate) mod text;

@@ -4,34 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::{Code, Request, Response, Status};
-use tonic_types::FieldViolation;
-use tracing::{error, info};
+use tonic::{Request, Response, Status};
+use tracing::info;
 
-use super::perform::{Performer, failure, not_readable, sealed_card_refused};
+use super::perform::{Performer, card_refusal, failure, not_readable};
 use super::views::PaymentViews;
 use crate::config::environment::Environment;
-use crate::flows::authorization::{Authorization, Authorize, PaymentMethod, Refusal};
+use crate::flows::authorization::{Authorization, Authorize};
 use crate::grpc::body_hash::body_hash;
-use crate::grpc::status::{self, ErrorAnswer};
-use crate::grpc::text::{REQUEST_ID, Shape};
+use crate::grpc::status;
+use crate::grpc::text::REQUEST_ID;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
-use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use crate::merchant_api::read::money::amount_to_pay;
-use crate::merchant_api::read::text::{DESCRIPTION, REFERENCE, TERMINAL_ID, is_shaped_like_jwe};
+use crate::merchant_api::read::payment_method::payment_method;
+use crate::merchant_api::read::text::{DESCRIPTION, REFERENCE, TERMINAL_ID};
 use crate::merchant_api::transport::gate;
 use crate::merchant_api::transport::trailers::BankTime;
 use crate::operations::call::Call;
-use crate::payment::ids::MerchantId;
 use crate::payment::merchant::Merchant;
-
-const PAYMENT_METHOD_TOKEN: Shape = Shape {
-    min: 1,
-    max: 64,
-    allows: |c| c.is_ascii_alphanumeric() || c == '_',
-    expected: "1 to 64 characters of A-Z a-z 0-9 _",
-};
 
 /// Answers the call.
 pub(super) async fn call(
@@ -50,7 +41,7 @@ pub(super) async fn call(
     let concluded = authorizations
         .perform(call, command)
         .await
-        .map_err(|failed| failure(&failed, environment, &merchant_id, refusal))?;
+        .map_err(|failed| failure(&failed, environment, &merchant_id, card_refusal))?;
     let payment = match concluded.operation.subject_id {
         None => Some(views.new_payment(*concluded.payment)),
         // A sale has a capture. Boxed, because an authorization would have room for what reads it.
@@ -120,71 +111,6 @@ fn is_sale(findings: &mut Findings, capture_mode: i32) -> Option<bool> {
             None
         }
     }
-}
-
-fn payment_method(
-    findings: &mut Findings,
-    method: Option<PbPaymentMethod>,
-) -> Option<PaymentMethod> {
-    match method {
-        None => {
-            findings.add(
-                "payment_method",
-                "either sealed_card or payment_method_token",
-                "neither",
-            );
-            None
-        }
-        Some(PbPaymentMethod::SealedCard(jwe)) => {
-            // Only something else than an envelope can hold a card number in clear.
-            (is_shaped_like_jwe(&jwe) || findings.no_clear_card("sealed_card", &jwe))
-                .then_some(PaymentMethod::SealedCard(jwe.into()))
-        }
-        Some(PbPaymentMethod::PaymentMethodToken(token)) => PAYMENT_METHOD_TOKEN
-            .read(findings, "payment_method_token", token)
-            .map(PaymentMethod::TestToken),
-    }
-}
-
-/// Why nothing is authorized.
-fn refusal(refused: &Refusal, environment: Environment, merchant_id: &MerchantId) -> Status {
-    match refused {
-        Refusal::SealedCard(fault) => {
-            return sealed_card_refused(*fault, environment, merchant_id);
-        }
-        Refusal::UnknownPaymentMethod { .. } => ErrorAnswer::not_sent(
-            Code::InvalidArgument,
-            "UNKNOWN_PAYMENT_METHOD",
-            "there is no such payment method in this environment",
-        )
-        .with_violations(vec![FieldViolation::new(
-            "payment_method_token",
-            "expected a token of this environment, got another; test tokens such as \
-             \"pm_test_visa\" work only where the server is a test environment",
-        )]),
-        Refusal::MerchantInactive { .. } => ErrorAnswer::not_sent(
-            Code::PermissionDenied,
-            "MERCHANT_INACTIVE",
-            "this merchant may not take payments at present; this call sent nothing to a bank: keep \
-             its request_id to repeat it",
-        ),
-        Refusal::NoSales { .. } => {
-            let text = "this merchant's bank takes no sales: authorize, then capture; this call sent nothing to a bank";
-            ErrorAnswer::not_sent(Code::FailedPrecondition, "NOT_SUPPORTED_BY_HOST", text)
-                .with_precondition("NOT_SUPPORTED_BY_HOST", "capture_mode", text)
-        }
-        Refusal::NoRoute {
-            merchant_id,
-            host_id,
-        } => {
-            error!(merchant.id = %merchant_id, host.id = %host_id, "a merchant's acquirer has no host profile");
-            let text = "there is no host for this merchant's payments; this call sent nothing to a \
-                        bank: keep its request_id to repeat it";
-            ErrorAnswer::not_sent(Code::FailedPrecondition, "NO_ROUTE", text)
-                .with_precondition("NO_ROUTE", "merchant", text)
-        }
-    }
-    .into_status()
 }
 
 #[cfg(test)]

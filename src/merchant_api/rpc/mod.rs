@@ -24,5 +24,6 @@ pub(super) mod payment_service;
 pub mod perform;
 pub(super) mod refund_service;
 pub(super) mod sealing_service;
+mod verify_card;
 pub(super) mod views;
 mod void_payment;

@@ -6,11 +6,12 @@ use super::perform::Performer;
 use super::views::PaymentViews;
 use super::{
     authorize_payment, capture_payment, get_capture, get_payment, list_captures, list_operations,
-    list_payments, lookup_payment, void_payment,
+    list_payments, lookup_payment, verify_card, void_payment,
 };
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
+use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
@@ -26,7 +27,9 @@ pub(crate) struct PaymentsApi {
     pub(crate) environment: Environment,
     /// Authorizes payments.
     pub(crate) authorizations: Performer<Authorization>,
-    /// Captures them.
+    /// Verifies cards.
+    pub(crate) verifications: Performer<Verification>,
+    /// Captures payments.
     pub(crate) captures: Performer<Capture>,
     /// Voids them.
     pub(crate) voids: Performer<Void>,
@@ -108,9 +111,10 @@ impl PaymentService for PaymentsApi {
 
     async fn verify_card(
         &self,
-        _: Request<pb::VerifyCardRequest>,
+        request: Request<pb::VerifyCardRequest>,
     ) -> Result<Response<pb::VerifyCardResponse>, Status> {
-        Err(errors::not_built("VerifyCard"))
+        let (views, environment) = (&self.views, self.environment);
+        verify_card::call(&self.verifications, views, environment, request).await
     }
 
     async fn capture_payment(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tonic::{Code, Status};
+use tonic_types::FieldViolation;
 use tracing::{error, info, warn};
 
 use crate::card::fault::SealedCardFault;
@@ -12,7 +13,9 @@ use crate::merchant_api::show::errors;
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::operations::flow::Flow;
 use crate::operations::machine::Operations;
+use crate::operations::new_card::CardRefusal;
 use crate::payment::ids::MerchantId;
+use crate::payment::operation::OperationKind;
 
 /// The machine with one of its flows.
 pub struct Performer<F> {
@@ -119,4 +122,58 @@ pub(super) fn sealed_card_refused(
 ) -> Status {
     info!(merchant.id = %merchant_id, reason = fault.name(), "a sealed card was refused");
     errors::sealed_card_refused(fault, environment)
+}
+
+/// Why nothing is asked of a bank.
+pub(super) fn card_refusal(
+    refused: &CardRefusal,
+    environment: Environment,
+    merchant_id: &MerchantId,
+) -> Status {
+    match refused {
+        CardRefusal::SealedCard(fault) => {
+            return sealed_card_refused(*fault, environment, merchant_id);
+        }
+        CardRefusal::UnknownPaymentMethod { .. } => ErrorAnswer::not_sent(
+            Code::InvalidArgument,
+            "UNKNOWN_PAYMENT_METHOD",
+            "there is no such payment method in this environment",
+        )
+        .with_violations(vec![FieldViolation::new(
+            "payment_method_token",
+            "expected a token of this environment, got another; test tokens such as \
+             \"pm_test_visa\" work only where the server is a test environment",
+        )]),
+        CardRefusal::MerchantInactive { .. } => ErrorAnswer::not_sent(
+            Code::PermissionDenied,
+            "MERCHANT_INACTIVE",
+            "this merchant may not take payments at present; this call sent nothing to a bank: keep \
+             its request_id to repeat it",
+        ),
+        CardRefusal::NotSupported { kind, .. } => {
+            let (subject, text) = match kind {
+                OperationKind::Sale => (
+                    "capture_mode",
+                    "this merchant's bank takes no sales: authorize, then capture; this call sent nothing to a bank",
+                ),
+                _ => (
+                    "merchant",
+                    "this merchant's bank takes no such message; this call sent nothing to a bank",
+                ),
+            };
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "NOT_SUPPORTED_BY_HOST", text)
+                .with_precondition("NOT_SUPPORTED_BY_HOST", subject, text)
+        }
+        CardRefusal::NoRoute {
+            merchant_id,
+            host_id,
+        } => {
+            error!(merchant.id = %merchant_id, host.id = %host_id, "a merchant's acquirer has no host profile");
+            let text = "there is no host for this merchant's payments; this call sent nothing to a \
+                        bank: keep its request_id to repeat it";
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "NO_ROUTE", text)
+                .with_precondition("NO_ROUTE", "merchant", text)
+        }
+    }
+    .into_status()
 }

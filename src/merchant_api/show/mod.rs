@@ -3,6 +3,7 @@
 //! - [`payment`]: a payment, in each of its states. [`outcome`]: why one was declined, failed or is pending.
 //! - [`operation`]: an exchange with a bank. [`balance`]: what the merchant is owed.
 //! - [`capture`]: a capture. [`refund`]: a refund. [`refusal`]: why a later operation is refused.
+//! - [`verification`]: whether a card is good.
 //! - [`money`]: amounts. [`errors`]: errors of several calls.
 
 pub(super) mod balance;
@@ -14,3 +15,4 @@ mod outcome;
 pub(super) mod payment;
 pub(super) mod refund;
 pub(super) mod refusal;
+pub(super) mod verification;

@@ -61,6 +61,7 @@ pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) ->
 fn show_kind(kind: OperationKind) -> pb::OperationKind {
     match kind {
         OperationKind::Authorization => pb::OperationKind::Authorization,
+        OperationKind::Verification => pb::OperationKind::Verification,
         OperationKind::Sale => pb::OperationKind::Sale,
         OperationKind::Increment => pb::OperationKind::Increment,
         OperationKind::Capture => pb::OperationKind::Capture,

@@ -160,7 +160,7 @@ async fn capture_undone(name: &str) -> (Folder, Operations, Operation, OwedEntry
     let reversal = reversal.await.unwrap();
     let outcome = Outcome {
         payment: Box::new(payment),
-        adjustment,
+        adjustment: Some(adjustment),
         operation: Box::new(unknown.clone()),
         owes: vec![reversal.clone()],
         answers: false,

@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
-use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
+use crate::store::tables::payments::{IS_PAYMENT, SELECT_PAYMENTS, payment};
 
 impl Store {
     /// A merchant's payment; another merchant's is as if it were not there.
@@ -22,7 +22,9 @@ impl Store {
         merchant: &MerchantId,
         id: PaymentId,
     ) -> Result<Option<Payment>, StoreError> {
-        let text = format!("{SELECT_PAYMENTS} WHERE payments.id = $1 AND merchant_id = $2");
+        let text = format!(
+            "{SELECT_PAYMENTS} WHERE payments.id = $1 AND merchant_id = $2 AND {IS_PAYMENT}"
+        );
         let values = [id.to_string().into(), merchant.as_str().into()];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.first().map(payment).transpose()
@@ -87,7 +89,7 @@ impl Store {
         reference: &str,
     ) -> Result<Vec<Payment>, StoreError> {
         let text = format!(
-            "{SELECT_PAYMENTS} WHERE merchant_id = $1 AND merchant_reference = $2 \
+            "{SELECT_PAYMENTS} WHERE merchant_id = $1 AND merchant_reference = $2 AND {IS_PAYMENT} \
              ORDER BY payments.created_at_ms DESC, payments.id DESC LIMIT {MAX_PAGE_SIZE}"
         );
         let values = [merchant.as_str().into(), reference.into()];
@@ -108,7 +110,7 @@ impl Store {
         let text = format!(
             "{SELECT_PAYMENTS} WHERE payments.id IN \
                 (SELECT named.payment_id FROM operations AS named WHERE named.rrn = $1) \
-             AND merchant_id = $2 \
+             AND merchant_id = $2 AND {IS_PAYMENT} \
              ORDER BY payments.created_at_ms DESC, payments.id DESC LIMIT {MAX_PAGE_SIZE}"
         );
         let values = [rrn.as_str().into(), merchant.as_str().into()];
@@ -124,7 +126,7 @@ fn list_statement(
     page_size: usize,
     after: Option<PaymentCursor>,
 ) -> (String, Vec<Value>) {
-    let mut text = format!("{SELECT_PAYMENTS} WHERE merchant_id = $1");
+    let mut text = format!("{SELECT_PAYMENTS} WHERE merchant_id = $1 AND {IS_PAYMENT}");
     let mut values: Vec<Value> = vec![merchant.as_str().into()];
     let mut also = |condition: &str, value: Value| {
         values.push(value);

@@ -31,6 +31,9 @@ pub(in crate::store) const SELECT_PAYMENTS: &str = "SELECT payments.id, payments
     operations.rrn, operations.transmitted_at_ms, operations.terminal_id \
     FROM payments JOIN operations ON operations.id = payments.operation_id";
 
+/// A condition on what [`SELECT_PAYMENTS`] reads: a verification has a row in `payments`, and is no payment.
+pub(in crate::store) const IS_PAYMENT: &str = "operations.kind <> 'VERIFICATION'";
+
 /// A new payment has no amounts yet, and version 1.
 pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
     name: "new payments",

@@ -2,8 +2,10 @@ use super::*;
 use crate::card::fault::SealedCardFault;
 use crate::grpc::testing::error_row;
 use crate::grpc::violations::Violation;
+use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use crate::merchant_api::testing::merchant;
 use crate::operations::call::OperationError;
+use crate::operations::new_card::{CardRefusal, PaymentMethod};
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 
@@ -222,19 +224,19 @@ fn the_hash_is_of_every_field() {
     assert_ne!(hash(with("description", "Drei Karten")), same);
 }
 
-type Failed = OperationError<Refusal>;
+type Failed = OperationError<CardRefusal>;
 
 fn status_of(failed: &Failed) -> Status {
     let merchant_id = "demo-shop".parse().unwrap();
-    failure(failed, Environment::Live, &merchant_id, refusal)
+    failure(failed, Environment::Live, &merchant_id, card_refusal)
 }
 
 fn refused_by_its_merchant() -> [Failed; 2] {
     let merchant_id = "demo-shop".parse().unwrap();
     let host_id = "acquirer".parse().unwrap();
     [
-        Failed::Refused(Refusal::MerchantInactive { merchant_id }),
-        Failed::Refused(Refusal::NoRoute {
+        Failed::Refused(CardRefusal::MerchantInactive { merchant_id }),
+        Failed::Refused(CardRefusal::NoRoute {
             merchant_id,
             host_id,
         }),
@@ -265,9 +267,9 @@ Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms
 Unavailable OUTCOME_NOT_RECORDED UNKNOWN retry 1000 ms";
     let unread = not_readable(&source);
     let statuses = [
-        Failed::Refused(Refusal::SealedCard(SealedCardFault::Key)),
+        Failed::Refused(CardRefusal::SealedCard(SealedCardFault::Key)),
         Failed::SealedCardUsed,
-        Failed::Refused(Refusal::UnknownPaymentMethod { token }),
+        Failed::Refused(CardRefusal::UnknownPaymentMethod { token }),
         Failed::RequestIdReused {
             request_id: request_id.clone(),
         },

@@ -76,7 +76,7 @@ mti = "0100" => mti = "1100"
 match_key = [7, 11, 37, 41] => match_key = [11, 41]
     match_key: expected 7 or 37 among its DEs, since a STAN (11) comes again
 \n[messages.reversal]\n => \n[messages.undo]\nstyle = "none"\n\n[messages.reversal]\n
-    messages: expected one of authorization, sale … got undo
+    messages: expected one of authorization, verification, sale … got undo
 \n[messages.authorization]\n => \n[messages.authorization]\nmatch_key = [11]\n
     messages.authorization.match_key: expected 7 or 37
 mti = "0420" => mti = "0400"
