@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
+use crate::flows::increment::Increment;
 use crate::flows::refund::Refund;
 use crate::flows::reversal::Reversal;
 use crate::flows::verification::Verification;
@@ -159,6 +160,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     });
     let verification = Arc::new(Verification { cards });
     let capture = Arc::new(Capture);
+    let increment = Arc::new(Increment);
     let void = Arc::new(Void);
     let refund = Arc::new(Refund);
     let operations = Arc::new(Operations::new(OperationsParts {
@@ -172,6 +174,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             .with(&verification)
             .with(&capture)
             .with_owed(OperationKind::Capture, capture.clone())
+            .with(&increment)
             .with(&void)
             .with_owed(OperationKind::Void, void.clone())
             .with(&refund)
@@ -210,6 +213,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         captures: Performer {
             operations: Arc::clone(&operations),
             flow: capture,
+        },
+        increments: Performer {
+            operations: Arc::clone(&operations),
+            flow: increment,
         },
         voids: Performer {
             operations: Arc::clone(&operations),

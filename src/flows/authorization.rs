@@ -287,7 +287,7 @@ mod tests {
                     ..subject
                 };
                 let sold = decide(&exchange, &sold);
-                assert!(matches!(sold.payment, PaymentEvent::Sold(_)));
+                assert!(matches!(sold.payment, Some(PaymentEvent::Sold(_))));
                 let amounts = payment.amounts.plus(&sold.change).unwrap();
                 let got = (amounts.authorized_minor, amounts.captured_minor);
                 assert_eq!(got, (held, held));

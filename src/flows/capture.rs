@@ -1,21 +1,20 @@
 //! A capture: all or part of an authorized amount is taken.
 
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::definition::{Travel, UnknownRule};
+use crate::hosts::message::definition::Travel;
 use crate::operations::acknowledgement::{FinalAnswer, final_answer, original_unknown};
 use crate::operations::flow::{
-    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Owes, Plan, Subject,
+    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
-use crate::operations::later::{LaterRefusal, Why, amount_of, way_of};
-use crate::payment::adjustment::{Adjustment, with_effect, without_effect};
+use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
+use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::UnknownReason;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::operation::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::Payment;
 use crate::payment::state::{PaymentEvent, PaymentState};
@@ -133,45 +132,7 @@ fn capturable_minor(payment: &Payment, now: UnixMillis) -> Result<i64, LaterRefu
 
 /// What the end of a capture that travels as a request means.
 fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-    let without = || {
-        let without = without_effect(subject.operation);
-        without.unwrap_or((PaymentEvent::CaptureRefused, Amounts::ZERO))
-    };
-    let counts =
-        || with_effect(subject.operation).unwrap_or((PaymentEvent::Captured, Amounts::ZERO));
-    let unknown = |reason| {
-        let unknown = (PaymentEvent::CaptureStarted, Amounts::ZERO);
-        let owes = subject.unknown == UnknownRule::Reverse;
-        let events = vec![OperationEvent::OutcomeUnknown(reason)];
-        let reversal = owes.then(|| Owes::reversal(subject.operation, reason));
-        (events, unknown, Vec::from_iter(reversal))
-    };
-    let (operation, (payment, change), owes) = match exchange {
-        Exchange::Approved { approval, .. } => {
-            let approved = OperationEvent::Approved(approval.clone());
-            let events = vec![OperationEvent::Sent, approved];
-            (events, counts(), Vec::new())
-        }
-        Exchange::Declined { decline, .. } => {
-            let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];
-            (events, without(), Vec::new())
-        }
-        Exchange::NotSent(reason) => {
-            let events = vec![OperationEvent::NotSent(*reason)];
-            (events, without(), Vec::new())
-        }
-        Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
-        // Answers to an advice.
-        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
-            unknown(UnknownReason::AnswerNotUnderstood)
-        }
-    };
-    Decision {
-        operation,
-        payment: Some(payment),
-        change,
-        owes,
-    }
+    decided(exchange, subject, PaymentEvent::CaptureStarted)
 }
 
 impl OwedFlow for Capture {
@@ -199,9 +160,11 @@ impl OwedFlow for Capture {
 mod tests {
     use super::*;
     use crate::hosts::message::definition::Repeats;
+    use crate::hosts::message::definition::UnknownRule;
+    use crate::operations::flow::Owes;
     use crate::operations::flow::Way;
     use crate::payment::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
     };
     use crate::payment::operation::{self, OperationState, SuspendReason};
     use crate::payment::record::{Attempts, Operation};
@@ -269,6 +232,7 @@ mod tests {
                         only_one: false,
                     }),
                     captures: Vec::new(),
+                    incremented_minor: 0,
                 };
                 let plan = match Capture.plan(&samples::merchant(), &command, found, now) {
                     Ok(plan) => plan,
@@ -309,6 +273,7 @@ mod tests {
                     only_one: false,
                 }),
                 captures: Vec::new(),
+                incremented_minor: 0,
             };
             let refused = Capture.plan(&samples::merchant(), &command, found, NOW);
             let refused = refused.unwrap_err().to_string();

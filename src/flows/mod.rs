@@ -2,12 +2,13 @@
 //!
 //! - [`authorization`]: holds an amount.
 //! - [`capture`]: takes all or part of it.
-//! - [`void`]: gives it up. [`refund`]: gives back what was captured.
+//! - [`increment`]: holds more. [`void`]: gives it up. [`refund`]: gives back what was captured.
 //! - [`reversal`]: undoes what may have happened.
 //! - [`verification`]: asks whether a card is good.
 
 pub mod authorization;
 pub mod capture;
+pub mod increment;
 pub mod refund;
 pub mod reversal;
 pub mod verification;

@@ -6,17 +6,16 @@ use crate::operations::acknowledgement::{FinalAnswer, final_answer, original_unk
 use crate::operations::flow::{
     Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
-use crate::operations::later::{LaterRefusal, Why, amount_of, way_of};
-use crate::payment::adjustment::{Adjustment, with_effect, without_effect};
+use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
+use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::UnknownReason;
 use crate::payment::ids::{CaptureId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
-use crate::payment::operation::{OperationEvent, OperationKind, OperationState};
+use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::{PaymentEvent, PaymentState};
 
@@ -169,39 +168,7 @@ fn left_of(capture: &Capture, payment: &Payment) -> i64 {
 /// What the end of a refund that travels as a request means. One whose outcome is not known is never reversed, since
 /// that would debit a customer: it waits.
 fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-    let without = || {
-        let without = without_effect(subject.operation);
-        without.unwrap_or((PaymentEvent::RefundRefused, Amounts::ZERO))
-    };
-    let counts =
-        || with_effect(subject.operation).unwrap_or((PaymentEvent::Refunded, Amounts::ZERO));
-    let unknown = |reason: UnknownReason| {
-        let events = vec![OperationEvent::OutcomeUnknown(reason)];
-        (events, (PaymentEvent::RefundStarted, Amounts::ZERO))
-    };
-    let (operation, (payment, change)) = match exchange {
-        Exchange::Approved { approval, .. } => {
-            let approved = OperationEvent::Approved(approval.clone());
-            let events = vec![OperationEvent::Sent, approved];
-            (events, counts())
-        }
-        Exchange::Declined { decline, .. } => {
-            let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];
-            (events, without())
-        }
-        Exchange::NotSent(reason) => (vec![OperationEvent::NotSent(*reason)], without()),
-        Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
-        // Answers to an advice.
-        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
-            unknown(UnknownReason::AnswerNotUnderstood)
-        }
-    };
-    Decision {
-        operation,
-        payment: Some(payment),
-        change,
-        owes: Vec::new(),
-    }
+    decided(exchange, subject, PaymentEvent::RefundStarted)
 }
 
 impl OwedFlow for Refund {
@@ -336,6 +303,7 @@ mod tests {
                     only_one: false,
                 }),
                 captures: captures(),
+                incremented_minor: 0,
             };
             let got = match Refund.plan(&samples::merchant(), &command, found, NOW) {
                 Err(refusal) => format!("{:?}", refusal.why),

@@ -38,6 +38,7 @@ impl Flow for Void {
     const KIND: OperationKind = OperationKind::Void;
     const METHOD: &'static str = "VoidPayment";
     const READS_CAPTURES: bool = true;
+    const READS_INCREMENTS: bool = true;
 
     fn payment_id(&self, command: &VoidPayment) -> Option<PaymentId> {
         Some(command.payment_id)
@@ -54,7 +55,9 @@ impl Flow for Void {
         let way = way_of(&found, Self::KIND)?;
         let payment = found.payment;
         let amounts = &payment.amounts;
-        let whole = Money::new(amounts.authorized_minor, payment.amount.currency());
+        // The message undoes the authorization; what was added is undone beside it.
+        let first_minor = amounts.authorized_minor - found.incremented_minor;
+        let whole = Money::new(first_minor, payment.amount.currency());
         let whole = whole.map_err(|_| LaterRefusal::of(&payment, Why::State(Self::KIND)))?;
         let event = match (way.travel, sale) {
             (Travel::Once | Travel::Repeated, None) => PaymentEvent::VoidStarted,
@@ -295,6 +298,7 @@ mod tests {
             }),
             payment: Box::new(payment),
             captures: vec![(capture.clone(), operation)],
+            incremented_minor: 0,
         };
         let plan = match Void.plan(&samples::merchant(), &command, found, NOW) {
             Err(refusal) => return format!("{:?}", refusal.why),
@@ -361,7 +365,11 @@ mod tests {
             assert_eq!(after.name(), sale_state);
             let decision = decide(&exchange, &void);
             assert_eq!(decision.change, Amounts::ZERO);
-            let after = state::apply(&voiding(Some(NOW)), decision.payment.unwrap(), &Amounts::ZERO);
+            let after = state::apply(
+                &voiding(Some(NOW)),
+                decision.payment.unwrap(),
+                &Amounts::ZERO,
+            );
             assert_eq!(after.unwrap().name(), payment_state);
             let ended = decision
                 .operation

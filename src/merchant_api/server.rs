@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
+use crate::flows::increment::Increment;
 use crate::flows::refund::Refund;
 use crate::flows::verification::Verification;
 use crate::flows::void::Void;
@@ -63,6 +64,8 @@ pub struct Dependencies {
     pub verifications: Performer<Verification>,
     /// What captures payments.
     pub captures: Performer<Capture>,
+    /// What increments them.
+    pub increments: Performer<Increment>,
     /// What voids them.
     pub voids: Performer<Void>,
     /// What refunds them.
@@ -98,6 +101,7 @@ pub async fn serve(
         authorizations,
         verifications,
         captures,
+        increments,
         voids,
         refunds,
         hosts,
@@ -119,6 +123,7 @@ pub async fn serve(
         authorizations,
         verifications,
         captures,
+        increments,
         voids,
         views: PaymentViews {
             store: store.clone(),

@@ -220,13 +220,20 @@ impl Operations {
                 payment,
             } => {
                 FaultPoint::Acknowledgement.pass();
+                let event = payment.as_ref().map(|(event, _)| event);
+                let undone = self.undone_with(event, &entry.payment, None, now).await;
+                let owes = match undone {
+                    Ok(owes) => owes,
+                    // The message is sent again.
+                    Err(error) => return log_not_recorded(&entry, &error),
+                };
                 let event = OperationEvent::Acknowledged(approval, acknowledged);
                 let (payment, change) = payment.unzip();
                 let beside = Beside {
                     original,
                     payment,
                     change: change.unwrap_or_default(),
-                    ..Beside::default()
+                    owes,
                 };
                 self.step(&entry, event, beside, |operation| {
                     operation.bank_us = exchange.bank_us();
@@ -380,11 +387,11 @@ impl Operations {
             Some(Ok(original)) => original,
             _ => &entry.original,
         };
-        let may_come = may_have_undone_nothing(&operation, undone);
+        let is_needed = may_have_undone_nothing(&operation, undone) || !beside.owes.is_empty();
         let payment = beside.payment.map(|event| {
-            // What the bank did not undo by this very message may still come.
+            // What the bank did not undo by this very message may still come, or is undone by another one.
             let custody = match event {
-                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if may_come => {
+                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if is_needed => {
                     times.late(at)
                 }
                 _ => times.end_after(&event, at),

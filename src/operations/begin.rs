@@ -291,10 +291,18 @@ impl Operations {
             }
             _ => Vec::new(),
         };
+        let increments = match &found {
+            Some(payment) if F::READS_INCREMENTS => self.standing_increments(payment.id).await,
+            _ => Ok(Vec::new()),
+        };
+        let increments = increments.map_err(not_recorded)?;
+        let amounts = increments.iter().map(|it| it.amount.amount_minor());
+        let incremented_minor = amounts.sum();
         let found = found.map(|payment| Found {
             way: self.way(&payment, flow.kind(command)),
             payment: Box::new(payment),
             captures,
+            incremented_minor,
         });
         F::Basis::of(found).ok_or(OperationError::PaymentNotFound { payment_id })
     }

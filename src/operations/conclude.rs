@@ -118,13 +118,16 @@ impl Operations {
             tracing::error!(payment.id = %payment_id, error, "The outcome could not be decided");
         })
         .map_err(|_| OperationError::OutcomeNotRecorded { payment_id })?;
+        let undone = self.undo_with(&mut outcome, merchant, now).await;
+        undone.map_err(|error| not_told(&outcome, &error))?;
         if owes.is_empty() {
             return Ok(outcome);
         }
         log_owed(&outcome.operation, &owes);
         let (payment, operation) = (&outcome.payment, &outcome.operation);
         let owed = self.owed_by(payment, operation, merchant, &owes, now).await;
-        outcome.owes = owed.map_err(|error| not_told(&outcome, &error))?;
+        let owed = owed.map_err(|error| not_told(&outcome, &error))?;
+        outcome.owes.extend(owed);
         outcome.owes.iter().for_each(log_if_suspended);
         Ok(outcome)
     }

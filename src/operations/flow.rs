@@ -37,6 +37,8 @@ pub trait Flow: Send + Sync + 'static {
     const METHOD: &'static str;
     /// Whether it looks at the captures of its payment.
     const READS_CAPTURES: bool = false;
+    /// Whether it looks at the increments of its payment.
+    const READS_INCREMENTS: bool = false;
 
     /// The kind of the operation that a command asks for: another one only of a flow that makes two.
     fn kind(&self, _command: &Self::Command) -> OperationKind {
@@ -96,6 +98,9 @@ pub struct Found {
     pub way: Option<Way>,
     /// The payment's captures, oldest first, each with its operation; empty for a flow that does not look at them.
     pub captures: Vec<(Capture, Operation)>,
+    /// What increments have added to what the authorization asked for, in minor units; 0 for a flow that does not look
+    /// at them.
+    pub incremented_minor: i64,
 }
 
 /// How operations of one kind travel to a host.

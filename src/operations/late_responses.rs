@@ -176,10 +176,11 @@ impl Operations {
         let outcome = Outcome::of(payment, Box::new(operation), exchange, decision, times);
         match outcome {
             Ok(outcome) => {
-                let outcome = Outcome {
+                let mut outcome = Outcome {
                     answers: false,
                     ..outcome
                 };
+                self.undo_with(&mut outcome, None, now).await?;
                 self.record_once(&outcome).await.map(drop)
             }
             Err(error) => {

@@ -1,12 +1,18 @@
-//! Why a later operation of a recorded payment is refused: what all flows of such operations share.
+//! What flows of later operations of a recorded payment share: why one is refused, and what the end of one that travels
+//! as a request means.
 
+use crate::hosts::exchange::Exchange;
+use crate::hosts::message::definition::UnknownRule;
+use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
+use crate::payment::decline::UnknownReason;
 use crate::payment::ids::HostId;
 use crate::payment::money::{Currency, Money};
-use crate::payment::operation::OperationKind;
+use crate::payment::operation::{OperationEvent, OperationKind};
 use crate::payment::record::Payment;
+use crate::payment::state::PaymentEvent;
 
-use super::flow::{Found, Way};
+use super::flow::{Decision, Found, Owes, Subject, Way};
 
 /// A later operation that is refused. Nothing was recorded or sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +53,12 @@ pub enum Why {
         host_id: HostId,
         /// The operation.
         kind: OperationKind,
+    },
+    /// More than a message can say would be authorized.
+    #[error("no more than {left_minor} minor units can be added to what is authorized")]
+    ExceedsAuthorizable {
+        /// What can be added, in minor units.
+        left_minor: i64,
     },
     /// The payment has no such capture.
     #[error("the payment has no such capture")]
@@ -117,5 +129,45 @@ pub fn amount_of(
         Some(asked) => Ok(asked),
         None if left_minor <= 0 => Err(refused(too_much)),
         None => Money::new(left_minor, currency).map_err(|_| refused(too_much)),
+    }
+}
+
+/// What the end of an operation that travels as a request means: what was pending counts, or does not. While that is
+/// not known the payment stays as `pending` says, and a reversal is owed where the host's profile says so.
+pub fn decided(exchange: &Exchange, subject: &Subject<'_>, pending: PaymentEvent) -> Decision {
+    let operation = subject.operation;
+    let stays = (pending, Amounts::ZERO);
+    let unknown = |reason| {
+        let reverses = subject.unknown == UnknownRule::Reverse;
+        let reversal = reverses.then(|| Owes::reversal(operation, reason));
+        let events = vec![OperationEvent::OutcomeUnknown(reason)];
+        (events, None, Vec::from_iter(reversal))
+    };
+    let (operation, effect, owes) = match exchange {
+        Exchange::Approved { approval, .. } => {
+            let approved = OperationEvent::Approved(approval.clone());
+            let events = vec![OperationEvent::Sent, approved];
+            (events, with_effect(operation), Vec::new())
+        }
+        Exchange::Declined { decline, .. } => {
+            let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];
+            (events, without_effect(operation), Vec::new())
+        }
+        Exchange::NotSent(reason) => {
+            let events = vec![OperationEvent::NotSent(*reason)];
+            (events, without_effect(operation), Vec::new())
+        }
+        Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
+        // Answers to an advice.
+        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
+            unknown(UnknownReason::AnswerNotUnderstood)
+        }
+    };
+    let (payment, change) = effect.unwrap_or(stays);
+    Decision {
+        operation,
+        payment: Some(payment),
+        change,
+        owes,
     }
 }

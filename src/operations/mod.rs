@@ -11,6 +11,7 @@
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
 //!   one such message once, and records what came of it; [`resolve_owed`]: what operators do with it.
+//! - `increments`: the increments of a payment, and what is owed where it is voided.
 //! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
 //!   has not taken yet.
 //! - `node_liveness`: which nodes are dead.
@@ -27,6 +28,7 @@ pub mod conclude;
 pub mod expiry;
 pub mod flow;
 mod in_progress;
+mod increments;
 mod kept_card;
 mod late_responses;
 pub mod later;

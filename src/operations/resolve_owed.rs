@@ -180,6 +180,9 @@ impl Operations {
             (true, _) => with_effect(&before).filter(|_| before.kind == OperationKind::Void),
         };
         let (payment, change) = effect.unzip();
+        let now = self.clock.now();
+        let owes = self.undone_with(payment.as_ref(), &entry.payment, None, now);
+        let owes = owes.await?;
         let resolved = OperationEvent::Resolved {
             by: ResolvedBy::Operator,
             response_code: None,
@@ -189,7 +192,7 @@ impl Operations {
             original: None,
             payment,
             change: change.unwrap_or_default(),
-            ..Beside::default()
+            owes,
         };
         let step = self.step(&entry, resolved, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;

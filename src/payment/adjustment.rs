@@ -64,11 +64,18 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
                 ..Amounts::ZERO
             },
         )),
+        OperationKind::Increment => Some((
+            PaymentEvent::IncrementRefused,
+            Amounts {
+                authorized_minor: given_back,
+                authorized_pending_minor: pending,
+                ..Amounts::ZERO
+            },
+        )),
         OperationKind::Void => Some((PaymentEvent::VoidRefused, Amounts::ZERO)),
         OperationKind::Authorization
         | OperationKind::Verification
         | OperationKind::Sale
-        | OperationKind::Increment
         | OperationKind::Reversal
         | OperationKind::Release
         | OperationKind::Inquiry => None,
@@ -92,6 +99,13 @@ pub fn with_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> {
             PaymentEvent::Refunded,
             Amounts {
                 refunded_pending_minor: confirmed,
+                ..Amounts::ZERO
+            },
+        )),
+        OperationKind::Increment => Some((
+            PaymentEvent::Incremented,
+            Amounts {
+                authorized_pending_minor: confirmed,
                 ..Amounts::ZERO
             },
         )),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::money::MAX_AMOUNT_MINOR;
+
 /// The running amounts of a payment, in minor units of its currency; as a *change* of them each part is
 /// signed. A pending part is the share of the sum beside it that no host has confirmed yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,10 +65,16 @@ impl Amounts {
         disputed_minor: 0,
     };
 
+    /// What the issuer is known to hold or have held.
+    #[must_use]
+    pub const fn confirmed_minor(&self) -> i64 {
+        self.authorized_minor - self.authorized_pending_minor
+    }
+
     /// What may still be captured, in minor units: the confirmed hold less what was or is being captured.
     #[must_use]
     pub const fn capturable_minor(&self) -> i64 {
-        self.authorized_minor - self.authorized_pending_minor - self.captured_minor
+        self.confirmed_minor() - self.captured_minor
     }
 
     /// What may still be refunded, in minor units: the confirmed captures less refunds and disputes; 0
@@ -110,6 +118,11 @@ impl Amounts {
     fn check(&self) -> Result<(), LimitExceeded> {
         let limits = [
             (
+                "no more authorized than a message can say",
+                self.authorized_minor,
+                MAX_AMOUNT_MINOR,
+            ),
+            (
                 "no pending increment below 0",
                 0,
                 self.authorized_pending_minor,
@@ -125,7 +138,7 @@ impl Amounts {
             (
                 "captures within the confirmed hold",
                 self.captured_minor,
-                self.authorized_minor - self.authorized_pending_minor,
+                self.confirmed_minor(),
             ),
             (
                 "a pending capture within what is captured",
@@ -191,6 +204,8 @@ mod tests {
             1000   0 600 600   0   0 0 |     0 0 -600 -600   0   0   0 | holds
             1000   0 600 600   0   0 0 |     0 0    0    0 100 100   0 | breaks
             1000   0 600   0   0   0 0 |     0 0    0    0 600 600   0 | holds
+            1000   0   0   0   0   0 0 | 999999998999 9 0 0 0 0 0 | holds
+            1000   0   0   0   0   0 0 | 999999999000 9 0 0 0 0 0 | breaks
             1500 500   0   0   0   0 0 |     0 0 1200 1200   0   0   0 | breaks
             1000   0   0   0   0   0 0 |     0 0   -1    0   0   0   0 | breaks
             1000   0 600   0 600   0 0 |     0 0    0    0   0   0 600 | holds";

@@ -67,6 +67,9 @@ impl CustodyTimes {
             | E::RefundStarted
             | E::Refunded
             | E::RefundRefused
+            | E::IncrementStarted
+            | E::Incremented
+            | E::IncrementRefused
             | E::VoidRefused => CustodyEnd::Unchanged,
         }
     }

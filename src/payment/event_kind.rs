@@ -29,6 +29,12 @@ pub enum EventKind {
     CapturePending,
     /// A capture was refused, or failed.
     CaptureFailed,
+    /// An increment is on its way.
+    IncrementPending,
+    /// More was authorized.
+    PaymentIncremented,
+    /// An increment was refused, or failed.
+    IncrementFailed,
     /// A refund changed its state.
     RefundUpdated,
     /// A void was refused, or failed.
@@ -54,6 +60,9 @@ impl EventKind {
             PaymentEvent::RefundStarted | PaymentEvent::Refunded | PaymentEvent::RefundRefused => {
                 Self::RefundUpdated
             }
+            PaymentEvent::IncrementStarted => Self::IncrementPending,
+            PaymentEvent::Incremented => Self::PaymentIncremented,
+            PaymentEvent::IncrementRefused => Self::IncrementFailed,
             PaymentEvent::VoidStarted
             | PaymentEvent::SaleVoidStarted
             | PaymentEvent::VoidUnknown => Self::PaymentVoiding,
@@ -83,6 +92,9 @@ impl EventKind {
             Self::PaymentExpired => "PAYMENT_EXPIRED",
             Self::CapturePending => "CAPTURE_PENDING",
             Self::CaptureFailed => "CAPTURE_FAILED",
+            Self::IncrementPending => "INCREMENT_PENDING",
+            Self::PaymentIncremented => "PAYMENT_INCREMENTED",
+            Self::IncrementFailed => "INCREMENT_FAILED",
             Self::RefundUpdated => "REFUND_UPDATED",
             Self::VoidFailed => "VOID_FAILED",
         }

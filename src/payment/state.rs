@@ -110,6 +110,12 @@ pub enum PaymentEvent {
     Refunded,
     /// A refund does not count, and its amount can be refunded again.
     RefundRefused,
+    /// An increment is on its way, or its outcome is not known: its amount is pending.
+    IncrementStarted,
+    /// An increment counts.
+    Incremented,
+    /// An increment does not count.
+    IncrementRefused,
     /// A void of a hold was begun.
     VoidStarted,
     /// A void of a whole sale was begun.
@@ -235,7 +241,8 @@ impl PaymentEvent {
             Self::RefundStarted | Self::Refunded | Self::RefundRefused => {
                 &["PARTIALLY_CAPTURED", "CAPTURED"]
             }
-            Self::VoidStarted => &["AUTHORIZED"],
+            Self::VoidStarted | Self::IncrementStarted => &["AUTHORIZED"],
+            Self::Incremented | Self::IncrementRefused => &["AUTHORIZED", "PARTIALLY_CAPTURED"],
             Self::SaleVoidStarted | Self::SaleVoided => &["CAPTURED"],
             Self::VoidConfirmed => &["AUTHORIZED", "VOIDING"],
             Self::VoidUnknown | Self::VoidRefused => &["VOIDING"],
@@ -264,6 +271,9 @@ impl PaymentEvent {
             Self::RefundStarted => "RefundStarted",
             Self::Refunded => "Refunded",
             Self::RefundRefused => "RefundRefused",
+            Self::IncrementStarted => "IncrementStarted",
+            Self::Incremented => "Incremented",
+            Self::IncrementRefused => "IncrementRefused",
             Self::VoidStarted => "VoidStarted",
             Self::SaleVoidStarted => "SaleVoidStarted",
             Self::SaleVoided => "SaleVoided",
@@ -359,6 +369,7 @@ pub fn apply(
         // It is final, and stays so: what is owed still is between payswitch and the bank.
         (S::Reversed, E::ReversalOwedAgain | E::ReversalConfirmed) => S::Reversed,
         (S::Authorized { .. } | S::PartiallyCaptured { .. }, E::CaptureStarted)
+        | (S::Authorized { .. }, E::IncrementStarted)
         | (
             S::PartiallyCaptured { .. } | S::Captured { .. },
             E::RefundStarted | E::Refunded | E::RefundRefused,
@@ -372,7 +383,7 @@ pub fn apply(
                 approval,
                 expires_at,
             },
-            E::Captured | E::CaptureRefused,
+            E::Captured | E::CaptureRefused | E::Incremented | E::IncrementRefused,
         )
         | (
             S::Captured {
@@ -582,29 +593,32 @@ mod tests {
             E::VoidUnknown,
             E::SaleVoidStarted,
             E::SaleVoided,
+            E::IncrementStarted,
+            E::Incremented,
+            E::IncrementRefused,
         ]
     }
 
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
     const TABLE: [&str; 16] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid
-        "r a . . . . . . . . . . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . . . . . . . . . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . . . . . . . C . . .", // Authorizing
-        ". . . . . . . . . . . . . D A R X . . . . C . . .", // Authorizing, pending
-        ". . . . . . A P P v V . E . . . . . . . . . . . .", // Authorized
-        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P P P . . . C . . . . . P P P . . . .", // PartiallyCaptured
-        ". . . . . . . . P . . . . . . . . . C C C . . . .", // Captured
-        ". . . . . . . . C . . . . . . . . . C C C . . v V", // Captured, no hold or one that has ended
-        ". . . . . . . . . . V A . . . . . . . . . . v . .", // Voiding
-        ". . . . . . . . . . V C . . . . . . . . . . v . .", // Voiding a sale
-        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . A . X . . . . C . . .", // Reversing
-        ". . . . . . . . . . . . . . . . X X . . . . . . .", // Reversed
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid Inc*3
+        "r a . . . . . . . . . . . . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . . . . . . . . . . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . . . . . . C . . . . . .", // Authorizing
+        ". . . . . . . . . . . . . D A R X . . . . C . . . . . .", // Authorizing, pending
+        ". . . . . . A P P v V . E . . . . . . . . . . . . A P P", // Authorized
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P P P . . . C . . . . . P P P . . . . . P P", // PartiallyCaptured
+        ". . . . . . . . P . . . . . . . . . C C C . . . . . . .", // Captured
+        ". . . . . . . . C . . . . . . . . . C C C . . v V . . .", // Captured, no hold or one that has ended
+        ". . . . . . . . . . V A . . . . . . . . . . v . . . . .", // Voiding
+        ". . . . . . . . . . V C . . . . . . . . . . v . . . . .", // Voiding a sale
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Voided
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Expired
+        ". . . . . . . . . . . . . . A . X . . . . C . . . . . .", // Reversing
+        ". . . . . . . . . . . . . . . . X X . . . . . . . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {

@@ -35,6 +35,7 @@ mod expiring;
 mod finding;
 mod flooding;
 mod idempotency;
+mod incrementing;
 mod killing;
 mod leaving_callers;
 mod ledger;

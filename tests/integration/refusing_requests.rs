@@ -168,13 +168,13 @@ fn calls_that_are_not_built() {
     run(async {
         let switch = Switch::start(Engine::Sqlite).await;
         let mut payments = switch.payments().await;
-        let increment = pb::IncrementAuthorizationRequest::default();
-        let increment = payments.increment_authorization(increment).await;
+        let cancel = pb::CancelByRequestIdRequest::default();
+        let cancel = payments.cancel_by_request_id(cancel).await;
         // A service that is not served at all.
         let mut events = EventServiceClient::new(switch.connect(None).await);
         let list = pb::ListEventsRequest::default();
         let list = events.list_events(list).await.map(drop);
-        for answer in [increment.map(drop), list] {
+        for answer in [cancel.map(drop), list] {
             let status = answer.expect_err("a call that is laid out only");
             let expected = Refused::not_sent(Code::Unimplemented, "NOT_IMPLEMENTED");
             assert_eq!(Refused::from(&status), expected);

@@ -149,12 +149,8 @@ impl Acquirer {
         let pan = pan(request).map_err(format_error)?;
         let own = ExchangeKey::of(request, kind).map_err(format_error)?;
         let original = match kind {
-            MessageKind::Authorization => None,
-            MessageKind::Financial | MessageKind::FinancialAdvice
-                if !ExchangeKey::has_original(request) =>
-            {
-                None
-            }
+            MessageKind::Reversal => Some(ExchangeKey::of_original(request).map_err(format_error)?),
+            _ if !ExchangeKey::has_original(request) => None,
             _ => Some(ExchangeKey::of_original(request).map_err(format_error)?),
         };
         let link = self.route(pan).ok_or(Refused(ResponseCode::INVALID_CARD))?;

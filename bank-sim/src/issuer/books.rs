@@ -187,7 +187,7 @@ impl Books {
             .as_ref()
             .map_or(request.amount_minor, |moved| moved.approved_minor);
         self.tallies.add(
-            (&request.key, card),
+            (&request.key, card, request.original.is_some()),
             request.currency_numeric,
             decision.effect,
             approved_minor,
@@ -207,6 +207,7 @@ impl Books {
                 response_code: decision.response_code,
                 approval_code: decision.approval_code,
                 hold: moved.and_then(|moved| moved.hold),
+                increments: Vec::new(),
             },
         );
         decision
@@ -222,11 +223,40 @@ impl Books {
             return Err(ResponseCode::DO_NOT_HONOUR);
         }
         let index = card.ok_or(ResponseCode::INVALID_CARD)?;
-        if let (PaymentKind::Debit, Some(original)) = (request.kind, &request.original) {
-            return self.complete(request, original, index);
+        let completes = request.key.kind != MessageKind::Authorization;
+        match (request.kind, &request.original) {
+            (PaymentKind::Debit, Some(original)) if completes => {
+                return self.complete(request, original, index);
+            }
+            (_, Some(original)) if !completes => self.check_hold(request, original, index)?,
+            _ => {}
         }
         let (account, approved_minor) = self.check_card(request, index, now)?;
-        self.move_money(request, account, approved_minor)
+        let moved = self.move_money(request, account, approved_minor)?;
+        if let Some(original) = request.original.filter(|_| !completes) {
+            let added = request.key;
+            let history = &mut self.history;
+            history.change(&original, |held| held.increments.push(added));
+        }
+        Ok(moved)
+    }
+
+    /// Whether a 0100 may add to the hold that it names: 25 where there is none, or nothing is held any more.
+    fn check_hold(
+        &self,
+        request: &CardRequest,
+        original: &ExchangeKey,
+        card: u32,
+    ) -> Result<(), ResponseCode> {
+        let held = self.history.get(original);
+        let held = held.ok_or(ResponseCode::ORIGINAL_NOT_FOUND)?;
+        if held.card != Some(card) || !matches!(held.standing, Standing::Held { .. }) {
+            return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+        }
+        if held.currency_numeric != request.currency_numeric {
+            return Err(ResponseCode::NOT_PERMITTED);
+        }
+        Ok(())
     }
 
     /// The checks that do not concern the balance: kind and currency; and, of what asks for money, first the
@@ -347,33 +377,49 @@ impl Books {
             .cloned()
             .filter(|held| held.card == Some(card));
         let held = held.ok_or(ResponseCode::ORIGINAL_NOT_FOUND)?;
-        let (Standing::Held { remaining_minor }, Some(account)) = (held.standing, held.account)
-        else {
+        let Some(account) = held.account else {
             return Err(ResponseCode::ORIGINAL_NOT_FOUND);
         };
+        // The hold, and then what was added to it.
+        let holds: Vec<(ExchangeKey, i64)> = [*original]
+            .into_iter()
+            .chain(held.increments)
+            .filter_map(|key| match self.history.get(&key)?.standing {
+                Standing::Held { remaining_minor } => Some((key, remaining_minor)),
+                _ => None,
+            })
+            .collect();
+        if holds.is_empty() {
+            return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+        }
         if held.currency_numeric != request.currency_numeric || request.kind != PaymentKind::Debit {
             return Err(ResponseCode::NOT_PERMITTED);
         }
-        let left_minor = remaining_minor
-            .checked_sub(request.amount_minor)
-            .filter(|left| *left >= 0)
-            .ok_or(ResponseCode::EXCEEDS_LIMIT)?;
+        let held_minor: i64 = holds.iter().map(|(_, minor)| minor).sum();
+        if request.amount_minor > held_minor {
+            return Err(ResponseCode::EXCEEDS_LIMIT);
+        }
         let place = self
             .account_mut(account)
             .ok_or(ResponseCode::SYSTEM_MALFUNCTION)?;
         // The hold covered the amount, so neither can go below zero.
         place.held_minor = place.held_minor.saturating_sub(request.amount_minor);
         place.balance_minor = place.balance_minor.saturating_sub(request.amount_minor);
-        self.history.change(original, |held| {
-            held.posted_minor = held.posted_minor.saturating_add(request.amount_minor);
-            held.standing = if left_minor == 0 {
-                Standing::Posted
-            } else {
-                Standing::Held {
-                    remaining_minor: left_minor,
-                }
-            };
-        });
+        let mut asked_minor = request.amount_minor;
+        for (key, remaining_minor) in holds {
+            let taken_minor = asked_minor.min(remaining_minor);
+            if taken_minor == 0 {
+                break;
+            }
+            asked_minor = asked_minor.saturating_sub(taken_minor);
+            self.history.change(&key, |held| {
+                held.posted_minor = held.posted_minor.saturating_add(taken_minor);
+                held.standing = match remaining_minor.saturating_sub(taken_minor) {
+                    0 => Standing::Posted,
+                    remaining_minor => Standing::Held { remaining_minor },
+                };
+            });
+        }
         Ok(Moved {
             account,
             approved_minor: request.amount_minor,

@@ -52,6 +52,8 @@ pub(crate) struct Exchange {
     pub(crate) approval_code: Option<[u8; 6]>,
     /// The hold that a capture was taken from.
     pub(crate) hold: Option<Box<ExchangeKey>>,
+    /// What was added to this hold: each is a hold of its own, to be undone by itself, and is captured with this one.
+    pub(crate) increments: Vec<ExchangeKey>,
 }
 
 /// Exchanges by key.

@@ -189,7 +189,7 @@ pub(crate) struct CardRequest {
     pub(crate) expiry_yymm: Option<[u8; 4]>,
     pub(crate) cvv2: Option<String>,
     pub(crate) pin_block: Option<[u8; 8]>,
-    /// The hold that an advice completes, from DE 90.
+    /// The hold that it completes, or of a 0100 increments, from DE 90.
     pub(crate) original: Option<ExchangeKey>,
 }
 
@@ -206,8 +206,8 @@ impl CardRequest {
         let processing_code: [u8; 6] = digits(message, 3)?;
         let [first, second, ..] = processing_code;
         let key = ExchangeKey::by(message, kind, rules)?;
-        let completes = matches!(kind, MessageKind::Financial | MessageKind::FinancialAdvice);
-        let original = if completes && ExchangeKey::has_original(message) {
+        let may_name = kind != MessageKind::Reversal;
+        let original = if may_name && ExchangeKey::has_original(message) {
             Some(ExchangeKey::of_original(message)?)
         } else if rules == HostRules::Nps && [first, second] == PRE_AUTHORIZED {
             // It has the numbers and the time of what it completes.

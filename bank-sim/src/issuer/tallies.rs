@@ -53,13 +53,14 @@ impl Tallies {
     /// Adds the effect of a request or an advice.
     pub(super) fn add(
         &mut self,
-        (key, card): (&ExchangeKey, Option<u32>),
+        (key, card, names_another): (&ExchangeKey, Option<u32>, bool),
         currency_numeric: u16,
         effect: Effect,
         amount_minor: i64,
     ) {
-        // Advices that complete one authorization share its RRN, each with an effect of its own.
+        // What completes or increments one authorization shares its RRN, each with an effect of its own.
         let is_once = key.kind.may_come_again()
+            || names_another
             || effect == Effect::None
             || self.effects.insert((key.kind, key.rrn, key.terminal, card));
         let tally = self.of(currency_numeric);

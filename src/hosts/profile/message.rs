@@ -67,7 +67,8 @@ impl Check<'_> {
     pub(super) fn message(&self) -> Result<MessageProfile, ProfileError> {
         let style = self.file.style;
         let advice = style == Style::Advice;
-        if self.is_first() && style != Style::Request {
+        let is_asked = self.is_first() || self.kind == OperationKind::Increment;
+        if is_asked && style != Style::Request {
             let expected = "\"request\": the bank answers before the merchant is answered";
             return Err(self.fault("style", expected, format!("{style:?}").to_lowercase()));
         }
@@ -325,7 +326,11 @@ impl Check<'_> {
         let Some(rule) = self.file.unknown else {
             return Ok(usual);
         };
-        if self.kind == OperationKind::Authorization && rule != UnknownRule::Reverse {
+        let holds = matches!(
+            self.kind,
+            OperationKind::Authorization | OperationKind::Increment
+        );
+        if holds && rule != UnknownRule::Reverse {
             let expected = "\"reverse\": what a bank may hold is given back";
             return Err(self.fault("unknown", expected, format!("{rule:?}").to_lowercase()));
         }

@@ -12,6 +12,7 @@ use crate::hosts::message::source::Source;
 use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::message::subelements::SubelementWidths;
 use crate::payment::operation::OperationKind;
+use crate::payment::reason::Reason;
 
 use super::answers::{host_reverses, match_rule, response_codes};
 use super::file::ProfileFile;
@@ -69,8 +70,9 @@ pub(super) fn messages(
     }
     let names = elements_named(&messages);
     for message in &mut messages {
-        // An original of an original is nothing that a message could name.
-        if message.has_source(Source::needs_original) {
+        // An original of an original is nothing that a message could name; but an increment is reversed.
+        let is_increment = message.kind == OperationKind::Increment;
+        if message.has_source(Source::needs_original) && !is_increment {
             continue;
         }
         message.sent = names
@@ -108,6 +110,18 @@ fn check_together(reading: &Reading<'_>, messages: &[MessageProfile]) -> Result<
             .iter()
             .any(|message| message.kind == kind && message.mapping.is_some())
     };
+    let reversal = messages
+        .iter()
+        .find(|message| message.kind == OperationKind::Reversal);
+    let reasons = reversal.and_then(|message| Some(&message.mapping.as_ref()?.reasons));
+    let has_no_void = reasons.is_some_and(|all| {
+        !all.is_empty() && all.iter().all(|(reason, _)| *reason != Reason::Void)
+    });
+    if has_mapping(OperationKind::Increment) && has_no_void {
+        let key = format!("{}reasons", table_of(OperationKind::Reversal));
+        let expected = "a code for void, by which increments are undone where a payment is voided";
+        return Err(reading.fault(key, expected, "none"));
+    }
     for message in messages {
         let (needed, name) = match message.unknown {
             UnknownRule::Reverse => (OperationKind::Reversal, "[messages.reversal]"),

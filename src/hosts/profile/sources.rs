@@ -235,7 +235,7 @@ pub(super) fn check_sources(
         messages.iter().filter(|message| {
             matches!(
                 message.kind,
-                OperationKind::Authorization | OperationKind::Sale
+                OperationKind::Authorization | OperationKind::Sale | OperationKind::Increment
             )
         })
     };

@@ -8,6 +8,9 @@ use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 /// A number of more digits is described by how many it has.
 const MOST_DIGITS_SHOWN: usize = 13;
 
+/// The names of an amount and of its parts in a request.
+pub(crate) const AMOUNT: [&str; 3] = ["amount", "amount.amount_minor", "amount.currency"];
+
 /// Reads an amount that moves and may be left out: `Some(None)` where it is.
 pub(crate) fn optional_amount(
     findings: &mut Findings,
@@ -15,21 +18,25 @@ pub(crate) fn optional_amount(
 ) -> Option<Option<Money>> {
     match amount {
         None => Some(None),
-        amount => amount_to_pay(findings, amount).map(Some),
+        amount => amount_to_pay(findings, AMOUNT, amount).map(Some),
     }
 }
 
 /// Reads an amount that moves: more than zero.
-pub(crate) fn amount_to_pay(findings: &mut Findings, amount: Option<pb::Money>) -> Option<Money> {
+pub(crate) fn amount_to_pay(
+    findings: &mut Findings,
+    [field, minor_field, currency_field]: [&'static str; 3],
+    amount: Option<pb::Money>,
+) -> Option<Money> {
     let Some(amount) = amount else {
-        findings.add("amount", "an amount and its currency", "nothing");
+        findings.add(field, "an amount and its currency", "nothing");
         return None;
     };
     let minor = (1..=MAX_AMOUNT_MINOR).contains(&amount.amount_minor);
     if !minor {
         let got = amount.amount_minor.to_string();
         // Whoever mixes up two fields may have written a card number here.
-        if findings.no_clear_card("amount.amount_minor", &got) {
+        if findings.no_clear_card(minor_field, &got) {
             let digits = got.trim_start_matches('-').len();
             let got = if digits > MOST_DIGITS_SHOWN {
                 format!("a number of {digits} digits")
@@ -37,10 +44,10 @@ pub(crate) fn amount_to_pay(findings: &mut Findings, amount: Option<pb::Money>) 
                 got
             };
             let expected = "1 to 999999999999 minor units";
-            findings.add("amount.amount_minor", expected, got);
+            findings.add(minor_field, expected, got);
         }
     }
-    let currency = currency(findings, "amount.currency", &amount.currency)?;
+    let currency = currency(findings, currency_field, &amount.currency)?;
     // The range is the domain's own, so that this can only fail where a violation was noted.
     Money::new(amount.amount_minor, currency)
         .ok()

@@ -16,7 +16,7 @@ use crate::grpc::status;
 use crate::grpc::text::REQUEST_ID;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
-use crate::merchant_api::read::money::amount_to_pay;
+use crate::merchant_api::read::money::{AMOUNT, amount_to_pay};
 use crate::merchant_api::read::payment_method::payment_method;
 use crate::merchant_api::read::text::{DESCRIPTION, REFERENCE, TERMINAL_ID};
 use crate::merchant_api::transport::gate;
@@ -68,7 +68,7 @@ fn read(
     let mut findings = Findings::default();
     let found = &mut findings;
     let request_id = REQUEST_ID.read(found, "request_id", request.request_id);
-    let amount = amount_to_pay(found, request.amount);
+    let amount = amount_to_pay(found, AMOUNT, request.amount);
     let merchant_reference =
         REFERENCE.read(found, "merchant_reference", request.merchant_reference);
     let customer_reference =

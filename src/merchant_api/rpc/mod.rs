@@ -14,6 +14,7 @@ mod get_capture;
 mod get_payment;
 mod get_refund;
 mod get_sealing_keys;
+mod increment_authorization;
 mod list_balance_entries;
 mod list_captures;
 mod list_operations;

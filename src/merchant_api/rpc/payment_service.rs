@@ -5,12 +5,13 @@ use tonic::{Request, Response, Status, async_trait};
 use super::perform::Performer;
 use super::views::PaymentViews;
 use super::{
-    authorize_payment, capture_payment, get_capture, get_payment, list_captures, list_operations,
-    list_payments, lookup_payment, verify_card, void_payment,
+    authorize_payment, capture_payment, get_capture, get_payment, increment_authorization,
+    list_captures, list_operations, list_payments, lookup_payment, verify_card, void_payment,
 };
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
+use crate::flows::increment::Increment;
 use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::merchant_api::pb;
@@ -31,6 +32,8 @@ pub(crate) struct PaymentsApi {
     pub(crate) verifications: Performer<Verification>,
     /// Captures payments.
     pub(crate) captures: Performer<Capture>,
+    /// Increments them.
+    pub(crate) increments: Performer<Increment>,
     /// Voids them.
     pub(crate) voids: Performer<Void>,
     /// Finds and shows them.
@@ -140,9 +143,10 @@ impl PaymentService for PaymentsApi {
 
     async fn increment_authorization(
         &self,
-        _: Request<pb::IncrementAuthorizationRequest>,
+        request: Request<pb::IncrementAuthorizationRequest>,
     ) -> Result<Response<pb::IncrementAuthorizationResponse>, Status> {
-        Err(errors::not_built("IncrementAuthorization"))
+        let (views, environment) = (&self.views, self.environment);
+        increment_authorization::call(&self.increments, views, environment, request).await
     }
 
     async fn cancel_by_request_id(

@@ -68,7 +68,7 @@ pub(crate) fn payment(
         customer_reference: payment.customer_reference.unwrap_or_default(),
         description: payment.description.unwrap_or_default(),
         amount: shown(payment.amount.amount_minor()),
-        authorized_amount: shown(amounts.authorized_minor),
+        authorized_amount: shown(amounts.confirmed_minor()),
         captured_amount: shown(amounts.captured_minor),
         pending_capture_amount: shown(amounts.captured_pending_minor),
         capturable_amount: shown(capturable),
@@ -125,6 +125,11 @@ fn actions(payment: &Payment, takes: impl Fn(&Payment, OperationKind) -> bool) -
                     is_held && amounts.captured_minor == 0 && amounts.authorized_pending_minor == 0
                 }
             },
+        ),
+        (
+            pb::PaymentAction::Increment,
+            OperationKind::Increment,
+            is_held && amounts.captured_minor == 0,
         ),
         (
             pb::PaymentAction::Refund,

@@ -23,6 +23,9 @@ pub(crate) fn later_refusal(refusal: &LaterRefusal) -> Status {
             "AMOUNT_EXCEEDS_CAPTURABLE",
             "capture capturable_minor at most".to_owned(),
         ),
+        Why::ExceedsAuthorizable { .. } => {
+            ("AMOUNT_EXCEEDS_AUTHORIZABLE", "ask for less".to_owned())
+        }
         Why::Currency { .. } => (
             "CURRENCY_MISMATCH",
             format!("give the amount in {}", refusal.currency),

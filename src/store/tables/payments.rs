@@ -115,6 +115,7 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
         disputed_minor = disputed_minor + changed.disputed \
         FROM changed WHERE payments.id = changed.id \
         AND changed.allowed LIKE '%|' || payments.state || '|%' \
+        AND authorized_minor + changed.authorized <= 999999999999 \
         AND authorized_pending_minor + changed.authorized_pending >= 0 \
         AND captured_pending_minor + changed.captured_pending >= 0 \
         AND refunded_pending_minor + changed.refunded_pending >= 0 \

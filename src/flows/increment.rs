@@ -1,0 +1,247 @@
+//! An increment: the issuer is asked to hold more than it holds already.
+
+use crate::hosts::exchange::Exchange;
+use crate::operations::flow::{Decision, Flow, Found, Plan, Subject};
+use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyEnd;
+use crate::payment::ids::PaymentId;
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::{MAX_AMOUNT_MINOR, Money};
+use crate::payment::operation::OperationKind;
+use crate::payment::state::{PaymentEvent, PaymentState};
+
+/// A request to hold more, checked field by field.
+#[derive(Debug)]
+pub struct IncrementAuthorization {
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// How much more; more than zero.
+    pub amount: Money,
+}
+
+/// The flow of increments.
+pub struct Increment;
+
+impl Flow for Increment {
+    type Command = IncrementAuthorization;
+    type Basis = Found;
+    type Refusal = LaterRefusal;
+
+    const KIND: OperationKind = OperationKind::Increment;
+    const METHOD: &'static str = "IncrementAuthorization";
+
+    fn payment_id(&self, command: &IncrementAuthorization) -> Option<PaymentId> {
+        Some(command.payment_id)
+    }
+
+    /// The amount is pending until it is approved. The hold ends when it would have ended.
+    fn plan(
+        &self,
+        _merchant: &Merchant,
+        command: &IncrementAuthorization,
+        found: Found,
+        now: UnixMillis,
+    ) -> Result<Plan, LaterRefusal> {
+        let way = way_of(&found, Self::KIND)?;
+        let payment = found.payment;
+        let refused = |why| Err(LaterRefusal::of(&payment, why));
+        match payment.state {
+            PaymentState::Authorized { expires_at, .. } if expires_at <= now => {
+                return refused(Why::HoldExpired);
+            }
+            PaymentState::Authorized { .. } if payment.amounts.captured_minor > 0 => {
+                return refused(Why::InProgress);
+            }
+            PaymentState::Authorized { .. } => {}
+            PaymentState::Expired => return refused(Why::HoldExpired),
+            _ => return refused(Why::State(Self::KIND)),
+        }
+        let left_minor = MAX_AMOUNT_MINOR - payment.amounts.authorized_minor;
+        let too_much = Why::ExceedsAuthorizable { left_minor };
+        let amount = amount_of(&payment, Some(command.amount), left_minor, too_much)?;
+        let adjustment = Adjustment {
+            event: PaymentEvent::IncrementStarted,
+            change: Amounts {
+                authorized_minor: amount.amount_minor(),
+                authorized_pending_minor: amount.amount_minor(),
+                ..Amounts::ZERO
+            },
+            at: now,
+            custody: CustodyEnd::Unchanged,
+        };
+        Ok(Plan::later(payment, way, amount, adjustment))
+    }
+
+    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+        decided(exchange, subject, PaymentEvent::IncrementStarted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::message::definition::{Travel, UnknownRule};
+    use crate::operations::flow::{Owes, Way};
+    use crate::payment::decline::{
+        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+    };
+    use crate::payment::operation;
+    use crate::payment::record::{Operation, Payment};
+    use crate::payment::samples::{self, NOW};
+    use crate::payment::state;
+
+    fn eur(minor: i64) -> Money {
+        Money::new(minor, "EUR".parse().unwrap()).unwrap()
+    }
+
+    fn approval() -> Approval {
+        Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: ResponseCode::APPROVED,
+            partial_minor: None,
+        }
+    }
+
+    fn held(captured_minor: i64) -> Payment {
+        let mut payment = samples::payment_of(&samples::operation());
+        payment.state = PaymentState::Authorized {
+            approval: approval(),
+            expires_at: NOW.plus_ms(1),
+        };
+        payment.amounts = Amounts {
+            authorized_minor: 1250,
+            captured_minor,
+            captured_pending_minor: captured_minor,
+            ..Amounts::ZERO
+        };
+        payment
+    }
+
+    /// What is authorized and what of it is pending, or why not.
+    #[test]
+    fn only_a_hold_of_which_nothing_is_captured_is_raised() {
+        let captured = PaymentState::PartiallyCaptured {
+            approval: approval(),
+            expires_at: NOW.plus_ms(1),
+        };
+        let too_late = NOW.plus_ms(1);
+        let most = MAX_AMOUNT_MINOR - 1250;
+        for (state, captured_minor, minor, now, expected) in [
+            (None, 0, 500, NOW, "1750 500"),
+            (None, 0, most, NOW, "999999999999 999999998749"),
+            (
+                None,
+                0,
+                most + 1,
+                NOW,
+                "ExceedsAuthorizable { left_minor: 999999998749 }",
+            ),
+            (None, 400, 500, NOW, "InProgress"),
+            (None, 0, 500, too_late, "HoldExpired"),
+            (Some(captured), 0, 500, NOW, "State(Increment)"),
+            (Some(PaymentState::Voided), 0, 500, NOW, "State(Increment)"),
+            (Some(PaymentState::Expired), 0, 500, NOW, "HoldExpired"),
+        ] {
+            let mut payment = held(captured_minor);
+            payment.state = state.unwrap_or(payment.state);
+            let command = IncrementAuthorization {
+                payment_id: payment.id,
+                amount: eur(minor),
+            };
+            let found = Found {
+                payment: Box::new(payment),
+                way: Some(Way {
+                    travel: Travel::Once,
+                    mti: None,
+                    only_one: false,
+                }),
+                captures: Vec::new(),
+                incremented_minor: 0,
+            };
+            let got = match Increment.plan(&samples::merchant(), &command, found, now) {
+                Err(refusal) => format!("{:?}", refusal.why),
+                Ok(plan) => {
+                    let amounts = plan.after_it().amounts;
+                    let pending_minor = amounts.authorized_pending_minor;
+                    format!("{} {pending_minor}", amounts.authorized_minor)
+                }
+            };
+            assert_eq!(got, expected);
+        }
+    }
+
+    /// Each end: the operation's state, what is authorized, what of it is pending, and what is owed.
+    #[test]
+    fn each_end_leads_where_it_should() {
+        let (kept, bank_us) = (Vec::new, 900);
+        let decline = Decline {
+            reason: DeclineReason::InsufficientFunds,
+            response_code: "51".parse().unwrap(),
+            advice: DeclineAdvice::RetryLater,
+        };
+        let lost = UnknownReason::NoAnswerInTime;
+        let mut payment = held(0);
+        payment.amounts.authorized_minor = 1750;
+        payment.amounts.authorized_pending_minor = 500;
+        let operation = Operation {
+            kind: OperationKind::Increment,
+            amount: eur(500),
+            ..samples::operation()
+        };
+        for (exchange, expected, authorized, owed) in [
+            (
+                Exchange::Approved {
+                    approval: approval(),
+                    kept: kept(),
+                    bank_us,
+                },
+                "APPROVED",
+                (1750, 0),
+                None,
+            ),
+            (
+                Exchange::Declined {
+                    decline,
+                    kept: kept(),
+                    bank_us,
+                },
+                "DECLINED",
+                (1250, 0),
+                None,
+            ),
+            (
+                Exchange::NotSent(FailureReason::HostBusy),
+                "REJECTED",
+                (1250, 0),
+                None,
+            ),
+            (Exchange::Unknown(lost), "UNKNOWN", (1750, 500), Some(lost)),
+        ] {
+            let subject = Subject {
+                payment: &payment,
+                operation: &operation,
+                hold_days: 7,
+                unknown: UnknownRule::Reverse,
+                now: NOW,
+            };
+            let decision = Increment.decide(&exchange, &subject);
+            let amounts = payment.amounts.plus(&decision.change).unwrap();
+            let after = state::apply(&payment.state, decision.payment.unwrap(), &amounts).unwrap();
+            assert_eq!(after, payment.state);
+            let got = (amounts.authorized_minor, amounts.authorized_pending_minor);
+            assert_eq!(got, authorized, "{expected}");
+            let owed = owed.map(|reason| Owes::reversal(&operation, reason));
+            assert_eq!(decision.owes, Vec::from_iter(owed), "{expected}");
+            let ended = decision
+                .operation
+                .into_iter()
+                .try_fold(operation.state.clone(), |state, event| {
+                    operation::apply(&state, event)
+                });
+            assert_eq!(ended.unwrap().name(), expected);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The increments of a payment at its bank: each is a message of its own, and undone by one.
+
+use crate::hosts::message::contents::Original;
+use crate::payment::ids::PaymentId;
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::reason::Reason;
+use crate::payment::record::{Operation, Payment};
+use crate::payment::state::PaymentEvent;
+use crate::store::error::StoreError;
+
+use super::flow::Owes;
+use super::machine::Operations;
+use super::outcome::Outcome;
+
+impl Operations {
+    /// The increments that the bank has approved, oldest first.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub(super) async fn standing_increments(
+        &self,
+        payment_id: PaymentId,
+    ) -> Result<Vec<Operation>, StoreError> {
+        let mut increments = self.store.operations_of(payment_id).await?;
+        increments.retain(|operation| {
+            operation.kind == OperationKind::Increment && stands(&operation.state)
+        });
+        Ok(increments)
+    }
+
+    /// Adds what is owed with an outcome by which a payment is voided. Its card is kept for that.
+    ///
+    /// # Errors
+    /// As [`undone_with`](Self::undone_with).
+    pub(super) async fn undo_with(
+        &self,
+        outcome: &mut Outcome,
+        merchant: Option<&Merchant>,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let Some(adjustment) = &mut outcome.adjustment else {
+            return Ok(());
+        };
+        let event = Some(&adjustment.event);
+        outcome.owes = self
+            .undone_with(event, &outcome.payment, merchant, now)
+            .await?;
+        if !outcome.owes.is_empty() {
+            adjustment.custody = self.custody.times().late(now);
+        }
+        Ok(())
+    }
+
+    /// What is owed where `event` happens to a payment: a void undoes the authorization, and each increment is
+    /// reversed beside it. None can come any more, since the payment was being voided.
+    ///
+    /// # Errors
+    /// When the store can't be read, or has no numbers.
+    pub(super) async fn undone_with(
+        &self,
+        event: Option<&PaymentEvent>,
+        payment: &Payment,
+        merchant: Option<&Merchant>,
+        now: UnixMillis,
+    ) -> Result<Vec<Operation>, StoreError> {
+        let mut owed = Vec::new();
+        if event != Some(&PaymentEvent::VoidConfirmed) {
+            return Ok(owed);
+        }
+        for increment in self.standing_increments(payment.id).await? {
+            let owes = Owes::reversal(&increment, Reason::Void);
+            let original = Original::of(&increment);
+            let reversal = self.owed_operation(payment, original, merchant, &owes, now);
+            owed.push(reversal.await?);
+        }
+        Ok(owed)
+    }
+}
+
+fn stands(state: &OperationState) -> bool {
+    matches!(
+        state,
+        OperationState::Approved { .. }
+            | OperationState::Resolved {
+                took_effect: true,
+                ..
+            }
+    )
+}
