@@ -20,8 +20,11 @@ use crate::admin_api::pb::owed_service_client::OwedServiceClient;
     payswitch owed show op_06e9x3w8k1z7h4n2m5q0r8t6va\n  \
     payswitch owed retry op_06e9x3w8k1z7h4n2m5q0r8t6va --reason 'the bank has mended its format check'\n  \
     payswitch owed resolve op_06e9x3w8k1z7h4n2m5q0r8t6va --as undone --reason 'the bank released it, ticket 4711'\n\n\
-    undone: the bank has released the amount. stands: the bank holds it, and the payment is authorized (needs an\n\
-    approver). never-happened: the bank has never seen the original.\n\n\
+    Of a reversal, undone: the bank has released the amount. stands: the bank holds it, and the payment is\n\
+    authorized (needs an approver). never-happened: the bank has never seen the original. Of a capture, void or\n\
+    refund, stands: the bank has done it; undone, never-happened: it has no effect, and its amount is free again.\n\n\
+    A capture, void or refund that was sent once, and whose outcome is not known, is not in the list. The log has it\n\
+    as an error, ListOperations as UNKNOWN; `resolve` ends it by its operation.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 pub struct OwedArgs {
     #[command(flatten)]
@@ -35,7 +38,7 @@ pub struct OwedArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show what is owed, oldest first.
+    /// Show what is owed, oldest first: reversals, and captures, voids and refunds that are sent again.
     List {
         /// Only what is owed to this host.
         #[arg(

@@ -87,6 +87,7 @@ impl Flow for Authorization {
         let terminal_id = command.terminal_id.as_ref();
         Ok(Plan {
             travel: Travel::Once,
+            unmoved: false,
             payment: PlannedPayment::New(Box::new(NewPayment {
                 merchant_reference: command.merchant_reference.clone(),
                 customer_reference: command.customer_reference.clone(),
@@ -166,7 +167,7 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
             unknown(subject.operation, *reason)
         }
         // The answer to an advice, which an authorization is not.
-        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
+        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } | Exchange::Again { .. } => {
             unknown(subject.operation, UnknownReason::AnswerNotUnderstood)
         }
     }
@@ -241,6 +242,7 @@ mod tests {
             (
                 Exchange::Unclear {
                     reason: UnknownReason::AmountDiffers,
+                    response_code: "10".parse().ok(),
                     kept: Vec::new(),
                     bank_us: 900,
                 },

@@ -2,13 +2,16 @@
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::acknowledgement::{FinalAnswer, final_answer, original_unknown};
+use crate::operations::acknowledgement::counts_unless_refused;
 use crate::operations::flow::{
     Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
-use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
+use crate::operations::later::{
+    LaterRefusal, Why, amount_of, decided, no_repeat, numbers_of_authorization, way_of,
+};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::capture::MOST_CAPTURES;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
@@ -47,6 +50,12 @@ impl Flow for Capture {
         Some(command.payment_id)
     }
 
+    /// Each capture is a version of its payment at least. They are counted well before the last one, since of captures at
+    /// once each counts the same.
+    fn reads_captures(&self, payment: &Payment) -> bool {
+        usize::try_from(payment.version).is_ok_and(|version| version > MOST_CAPTURES / 2)
+    }
+
     /// An amount that travels as a request is pending until it is approved; any other counts as soon as it is recorded.
     fn plan(
         &self,
@@ -56,21 +65,20 @@ impl Flow for Capture {
         now: UnixMillis,
     ) -> Result<Plan, LaterRefusal> {
         let way = way_of(&found, Self::KIND)?;
-        let payment = found.payment;
-        if way.only_one && payment.amounts.captured_minor > 0 {
-            let (host_id, kind) = (payment.authorization.host_id, Self::KIND);
-            let why = Why::OnlyOne { host_id, kind };
-            return Err(LaterRefusal::of(&payment, why));
+        let payment = &found.payment;
+        let left_minor = capturable_minor(payment, now)?;
+        no_repeat(&found, Self::KIND, numbers_of_authorization(payment))?;
+        if found.captures.len() >= MOST_CAPTURES {
+            return Err(LaterRefusal::of(payment, Why::TooManyCaptures));
         }
-        let left_minor = capturable_minor(&payment, now)?;
         let too_much = Why::ExceedsCapturable { left_minor };
-        let amount = amount_of(&payment, command.amount, left_minor, too_much)?;
+        let amount = amount_of(payment, command.amount, left_minor, too_much)?;
         let amount_minor = amount.amount_minor();
         if command.is_final && amount_minor < left_minor {
             let host_id = payment.authorization.host_id;
             let kind = OperationKind::Release;
             return Err(LaterRefusal::of(
-                &payment,
+                payment,
                 Why::NotSupported { host_id, kind },
             ));
         }
@@ -95,11 +103,12 @@ impl Flow for Capture {
         };
         Ok(Plan {
             reason: Some(reason),
+            unmoved: way.only_one || !found.captures.is_empty(),
             resource: Some(NewResource::Capture {
                 is_final: command.is_final,
                 merchant_reference: command.merchant_reference.clone(),
             }),
-            ..Plan::later(payment, way, amount, adjustment)
+            ..Plan::later(found.payment, way, amount, adjustment)
         })
     }
 
@@ -142,32 +151,21 @@ impl OwedFlow for Capture {
     }
 
     fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
-        match final_answer(exchange, subject) {
-            Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => OwedDecision::Done {
-                approval,
-                acknowledged,
-                original: None,
-                payment: None,
-            },
-            Ok(FinalAnswer::Refused(decline)) => OwedDecision::Refused(decline),
-            Ok(FinalAnswer::OriginalUnknown(code)) => OwedDecision::Refused(original_unknown(code)),
-            Err(decision) => *decision,
-        }
+        counts_unless_refused(exchange, subject)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hosts::message::definition::Repeats;
     use crate::hosts::message::definition::UnknownRule;
     use crate::operations::flow::Owes;
     use crate::operations::flow::Way;
     use crate::payment::decline::{
         Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
     };
-    use crate::payment::operation::{self, OperationState, SuspendReason};
-    use crate::payment::record::{Attempts, Operation};
+    use crate::payment::operation::{self, OperationState};
+    use crate::payment::record::Operation;
     use crate::payment::samples::{self, NOW};
     use crate::payment::state;
 
@@ -233,6 +231,7 @@ mod tests {
                     }),
                     captures: Vec::new(),
                     incremented_minor: 0,
+                    earlier: Vec::new(),
                 };
                 let plan = match Capture.plan(&samples::merchant(), &command, found, now) {
                     Ok(plan) => plan,
@@ -274,10 +273,62 @@ mod tests {
                 }),
                 captures: Vec::new(),
                 incremented_minor: 0,
+                earlier: Vec::new(),
             };
             let refused = Capture.plan(&samples::merchant(), &command, found, NOW);
             let refused = refused.unwrap_err().to_string();
             assert!(refused.starts_with(expected), "{refused}");
+        }
+    }
+
+    /// A host that would take a second one for a repeat is sent one, whatever came of that; and a payment has so many.
+    #[test]
+    fn there_is_an_end_to_captures() {
+        let payment = payment();
+        let (stan, rrn) = numbers_of_authorization(&payment);
+        let earlier = |state: OperationState| Operation {
+            kind: OperationKind::Capture,
+            state,
+            stan,
+            rrn,
+            ..samples::operation()
+        };
+        let Exchange::Declined { decline, .. } = declined(DeclineReason::NotPermitted, "57") else {
+            panic!("a decline");
+        };
+        let reason = FailureReason::HostBusy;
+        let refused = earlier(OperationState::Declined { decline });
+        let unsent = earlier(OperationState::Rejected { reason });
+        let before = (samples::capture_of(&refused), refused.clone());
+        for (only_one, earlier, captures, expected) in [
+            (true, vec![], 0, "planned, unmoved true"),
+            (true, vec![unsent], 0, "planned, unmoved true"),
+            (true, vec![refused], 0, "OnlyOne"),
+            (false, vec![], 0, "planned, unmoved false"),
+            (false, vec![], MOST_CAPTURES - 1, "planned, unmoved true"),
+            (false, vec![], MOST_CAPTURES, "TooManyCaptures"),
+        ] {
+            let found = Found {
+                payment: Box::new(payment.clone()),
+                way: Some(Way {
+                    travel: Travel::Repeated,
+                    mti: None,
+                    only_one,
+                }),
+                captures: vec![before.clone(); captures],
+                earlier,
+            };
+            let command = CapturePayment {
+                payment_id: payment.id,
+                amount: None,
+                is_final: false,
+                merchant_reference: None,
+            };
+            let shown = match Capture.plan(&samples::merchant(), &command, found, NOW) {
+                Ok(plan) => format!("planned, unmoved {}", plan.unmoved),
+                Err(refusal) => format!("{:?}", refusal.why),
+            };
+            assert!(shown.starts_with(expected), "{shown}");
         }
     }
 
@@ -339,68 +390,6 @@ mod tests {
                 let owed = owed.map(|reason| Owes::reversal(&operation, reason));
                 assert_eq!(decision.owes, Vec::from_iter(owed), "{operation_state}");
             }
-        }
-    }
-
-    /// An advice is never reversed: it is acknowledged, refused, or sent again.
-    #[test]
-    fn each_answer_to_an_advice_ends_it_or_repeats_it() {
-        let repeats = Repeats {
-            original_gone: std::time::Duration::from_secs(15),
-            ..Repeats::sample()
-        };
-        let unknown = |code: &str| Exchange::OriginalUnknown {
-            response_code: code.parse().unwrap(),
-            bank_us: 900,
-        };
-        let lost = Exchange::Unknown(UnknownReason::NoAnswerInTime);
-        for (exchange, asked_ms, expected) in [
-            (declined(DeclineReason::NotPermitted, "57"), 0, "refused 57"),
-            (
-                declined(DeclineReason::DuplicateTransmission, "94"),
-                0,
-                "done 94",
-            ),
-            (declined(DeclineReason::FormatError, "30"), 0, "suspended"),
-            (unknown("25"), 0, "again at"),
-            (unknown("25"), 15_000, "refused 25"),
-            (lost, 0, "again"),
-        ] {
-            let operation = Operation {
-                kind: OperationKind::Capture,
-                state: OperationState::Sent,
-                deadline: NOW,
-                attempts: Attempts {
-                    count: 1,
-                    last_at: Some(NOW.plus_ms(asked_ms)),
-                    ..Attempts::default()
-                },
-                ..samples::operation()
-            };
-            let subject = OwedSubject {
-                operation: &operation,
-                original: &operation,
-                approved: true,
-                payment: &payment(),
-                repeats: &repeats,
-            };
-            let shown = match OwedFlow::decide(&Capture, &exchange, &subject) {
-                OwedDecision::Done {
-                    approval,
-                    original: None,
-                    payment: None,
-                    ..
-                } => format!("done {}", approval.response_code),
-                OwedDecision::Refused(decline) => format!("refused {}", decline.response_code),
-                OwedDecision::AgainAt(_) => "again at".into(),
-                OwedDecision::Again => "again".into(),
-                OwedDecision::Suspend {
-                    reason: SuspendReason::Refused,
-                    ..
-                } => "suspended".into(),
-                other => format!("{other:?}"),
-            };
-            assert_eq!(shown, expected, "{exchange:?}");
         }
     }
 }

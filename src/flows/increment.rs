@@ -159,6 +159,7 @@ mod tests {
                     only_one: false,
                 }),
                 captures: Vec::new(),
+                earlier: Vec::new(),
                 incremented_minor: 0,
             };
             let got = match Increment.plan(&samples::merchant(), &command, found, now) {

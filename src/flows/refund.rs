@@ -2,11 +2,13 @@
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::acknowledgement::{FinalAnswer, final_answer, original_unknown};
+use crate::operations::acknowledgement::counts_unless_refused;
 use crate::operations::flow::{
     Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
-use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
+use crate::operations::later::{
+    LaterRefusal, Why, amount_of, decided, no_repeat, numbers_of, way_of,
+};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
@@ -42,10 +44,13 @@ impl Flow for Refund {
 
     const KIND: OperationKind = OperationKind::Refund;
     const METHOD: &'static str = "CreateRefund";
-    const READS_CAPTURES: bool = true;
 
     fn payment_id(&self, command: &CreateRefund) -> Option<PaymentId> {
         Some(command.payment_id)
+    }
+
+    fn reads_captures(&self, _payment: &Payment) -> bool {
+        true
     }
 
     /// An amount that travels as a request is pending until it is approved; any other counts as soon as it is recorded.
@@ -59,17 +64,18 @@ impl Flow for Refund {
         let way = way_of(&found, Self::KIND)?;
         let Found {
             payment, captures, ..
-        } = found;
+        } = &found;
         let (PaymentState::PartiallyCaptured { .. } | PaymentState::Captured { .. }) =
             payment.state
         else {
             let why = Why::State(Self::KIND);
-            return Err(LaterRefusal::of(&payment, why));
+            return Err(LaterRefusal::of(payment, why));
         };
-        let refunded = chosen(command, &captures, &payment)?;
-        let left_minor = left_of(refunded, &payment);
+        let (refunded, operation) = chosen(command, captures, payment)?;
+        no_repeat(&found, Self::KIND, numbers_of(operation, payment))?;
+        let left_minor = left_of(refunded, payment);
         let too_much = Why::ExceedsRefundable { left_minor };
-        let amount = amount_of(&payment, command.amount, left_minor, too_much)?;
+        let amount = amount_of(payment, command.amount, left_minor, too_much)?;
         let (event, pending_minor) = match way.travel {
             Travel::Once => (PaymentEvent::RefundStarted, amount.amount_minor()),
             Travel::Repeated | Travel::Recorded => (PaymentEvent::Refunded, 0),
@@ -90,7 +96,7 @@ impl Flow for Refund {
                 capture_id: refunded.id,
                 merchant_reference: command.merchant_reference.clone(),
             }),
-            ..Plan::later(payment, way, amount, adjustment)
+            ..Plan::later(found.payment, way, amount, adjustment)
         })
     }
 
@@ -105,7 +111,7 @@ fn chosen<'a>(
     command: &CreateRefund,
     captures: &'a [(Capture, Operation)],
     payment: &Payment,
-) -> Result<&'a Capture, LaterRefusal> {
+) -> Result<&'a (Capture, Operation), LaterRefusal> {
     let refused = |why| LaterRefusal::of(payment, why);
     let named = |(capture, _): &&(Capture, Operation)| {
         command.capture_id.is_none_or(|named| named == capture.id)
@@ -117,10 +123,7 @@ fn chosen<'a>(
         return Err(refused(Why::NoCapture));
     }
     let standing = |operation: &Operation| match &operation.state {
-        OperationState::Approved { .. } | OperationState::Recorded => Standing::Taken,
-        OperationState::Resolved {
-            took_effect: true, ..
-        } => Standing::Taken,
+        state if state.counts() => Standing::Taken,
         OperationState::Created
         | OperationState::Queued
         | OperationState::Sent
@@ -129,19 +132,17 @@ fn chosen<'a>(
         _ => Standing::Not,
     };
     let with = |wanted: Standing| {
-        let all = candidates
-            .iter()
-            .filter(move |(_, operation)| standing(operation) == wanted);
-        all.map(|(capture, _)| capture)
+        let all = candidates.iter().copied();
+        all.filter(move |(_, operation)| standing(operation) == wanted)
     };
-    if let Some(capture) = with(Standing::Taken).find(|capture| enough(capture)) {
-        return Ok(capture);
+    if let Some(found) = with(Standing::Taken).find(|(capture, _)| enough(capture)) {
+        return Ok(found);
     }
-    if with(Standing::OnItsWay).any(enough) {
+    if with(Standing::OnItsWay).any(|(capture, _)| enough(capture)) {
         return Err(refused(Why::InProgress));
     }
-    let most = with(Standing::Taken).max_by_key(|capture| left_of(capture, payment));
-    let left_minor = most.map_or(0, |capture| left_of(capture, payment));
+    let left = with(Standing::Taken).map(|(capture, _)| left_of(capture, payment));
+    let left_minor = left.max().unwrap_or(0);
     if let Some(amount) = command.amount
         && amount.currency() != payment.amount.currency()
     {
@@ -178,17 +179,7 @@ impl OwedFlow for Refund {
     }
 
     fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
-        match final_answer(exchange, subject) {
-            Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => OwedDecision::Done {
-                approval,
-                acknowledged,
-                original: None,
-                payment: None,
-            },
-            Ok(FinalAnswer::Refused(decline)) => OwedDecision::Refused(decline),
-            Ok(FinalAnswer::OriginalUnknown(code)) => OwedDecision::Refused(original_unknown(code)),
-            Err(decision) => *decision,
-        }
+        counts_unless_refused(exchange, subject)
     }
 }
 
@@ -241,14 +232,9 @@ mod tests {
         };
         let capture = Capture {
             id: CaptureId::from_parts(NOW, [number; 10]),
-            payment_id: operation.payment_id,
-            operation_id: operation.id,
             amount: eur(minor),
             refunded_minor: refunded,
-            is_final: false,
-            is_voided: false,
-            merchant_reference: None,
-            created_at: NOW,
+            ..samples::capture_of(&operation)
         };
         (capture, operation)
     }
@@ -304,6 +290,7 @@ mod tests {
                 }),
                 captures: captures(),
                 incremented_minor: 0,
+                earlier: Vec::new(),
             };
             let got = match Refund.plan(&samples::merchant(), &command, found, NOW) {
                 Err(refusal) => format!("{:?}", refusal.why),

@@ -75,49 +75,10 @@ mod tests {
 
     use super::*;
     use crate::hosts::message::definition::Repeats;
-    use crate::hosts::message::meaning::Meaning;
-    use crate::hosts::message::response_codes::ResponseCodes;
-    use crate::payment::decline::{Decline, FailureReason, UnknownReason};
+    use crate::operations::acknowledgement::answer_to_advice as answer;
+    use crate::payment::decline::{FailureReason, UnknownReason};
     use crate::payment::record::Attempts;
     use crate::payment::samples::{self, NOW};
-
-    /// What the default table of an advice makes of a code, as the lines do.
-    fn answer(code: &str) -> Exchange {
-        let response_code = code.parse().unwrap();
-        let codes = ResponseCodes {
-            advice: true,
-            ..ResponseCodes::default()
-        };
-        match codes.meaning(response_code) {
-            Meaning::Approved => Exchange::Approved {
-                approval: without_approval(response_code),
-                kept: Vec::new(),
-                bank_us: 900,
-            },
-            Meaning::Declined { reason, advice } => Exchange::Declined {
-                decline: Decline {
-                    reason,
-                    response_code,
-                    advice,
-                },
-                kept: Vec::new(),
-                bank_us: 900,
-            },
-            Meaning::Taken => Exchange::Taken {
-                response_code,
-                bank_us: 900,
-            },
-            Meaning::OriginalUnknown => Exchange::OriginalUnknown {
-                response_code,
-                bank_us: 900,
-            },
-            Meaning::Unclear(reason) => Exchange::Unclear {
-                reason,
-                kept: Vec::new(),
-                bank_us: 900,
-            },
-        }
-    }
 
     /// Each answer to the second message of three, and to the third; before the original is gone and after.
     #[test]
@@ -134,7 +95,8 @@ mod tests {
             (answer("30"), "refused 30", "refused 30", "refused 30"),
             (answer("05"), "refused 05", "refused 05", "refused 05"),
             (answer("12"), "refused 12", "refused 12", "refused 12"),
-            (answer("ZZ"), "refused ZZ", "refused ZZ", "refused ZZ"),
+            (answer("68"), "in doubt", "in doubt", "in doubt"),
+            (answer("ZZ"), "in doubt", "in doubt", "in doubt"),
             (lost, "again", "again", "used up"),
             (unsent, "not sent", "not sent", "not sent"),
             (unbuilt, "not buildable", "not buildable", "not buildable"),
@@ -210,6 +172,7 @@ mod tests {
                     OwedDecision::Suspend { reason, .. } => match reason {
                         SuspendReason::AttemptsUsedUp => "used up".into(),
                         SuspendReason::Contradicted => "contradicted".into(),
+                        SuspendReason::InDoubt => "in doubt".into(),
                         _ => "not buildable".into(),
                     },
                 };

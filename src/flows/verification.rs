@@ -64,6 +64,7 @@ impl Flow for Verification {
             .open(merchant, method, bound_to, Self::KIND, now)?;
         Ok(Plan {
             travel: Travel::Once,
+            unmoved: false,
             payment: PlannedPayment::New(Box::new(NewPayment {
                 merchant_reference: command.merchant_reference.clone(),
                 customer_reference: None,
@@ -112,7 +113,7 @@ fn ended(exchange: &Exchange) -> Vec<OperationEvent> {
         Exchange::NotSent(reason) => vec![OperationEvent::NotSent(*reason)],
         Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
         // Answers to an advice.
-        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
+        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } | Exchange::Again { .. } => {
             unknown(UnknownReason::AnswerNotUnderstood)
         }
     }

@@ -6,7 +6,7 @@ use crate::operations::acknowledgement::{FinalAnswer, final_answer, suspend, wit
 use crate::operations::flow::{
     Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
-use crate::operations::later::{LaterRefusal, Why, way_of};
+use crate::operations::later::{LaterRefusal, Why, no_repeat, numbers_of_authorization, way_of};
 use crate::payment::adjustment::{Adjustment, given_back_by_void};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
@@ -37,11 +37,14 @@ impl Flow for Void {
 
     const KIND: OperationKind = OperationKind::Void;
     const METHOD: &'static str = "VoidPayment";
-    const READS_CAPTURES: bool = true;
     const READS_INCREMENTS: bool = true;
 
     fn payment_id(&self, command: &VoidPayment) -> Option<PaymentId> {
         Some(command.payment_id)
+    }
+
+    fn reads_captures(&self, _payment: &Payment) -> bool {
+        true
     }
 
     fn plan(
@@ -53,12 +56,13 @@ impl Flow for Void {
     ) -> Result<Plan, LaterRefusal> {
         let sale = voidable_sale(&found)?;
         let way = way_of(&found, Self::KIND)?;
-        let payment = found.payment;
+        let payment = &found.payment;
+        no_repeat(&found, Self::KIND, numbers_of_authorization(payment))?;
         let amounts = &payment.amounts;
         // The message undoes the authorization; what was added is undone beside it.
         let first_minor = amounts.authorized_minor - found.incremented_minor;
         let whole = Money::new(first_minor, payment.amount.currency());
-        let whole = whole.map_err(|_| LaterRefusal::of(&payment, Why::State(Self::KIND)))?;
+        let whole = whole.map_err(|_| LaterRefusal::of(payment, Why::State(Self::KIND)))?;
         let event = match (way.travel, sale) {
             (Travel::Once | Travel::Repeated, None) => PaymentEvent::VoidStarted,
             (Travel::Once | Travel::Repeated, Some(_)) => PaymentEvent::SaleVoidStarted,
@@ -81,7 +85,7 @@ impl Flow for Void {
         Ok(Plan {
             reason: Some(Reason::Void),
             subject_id: sale.map(SubjectId::Capture),
-            ..Plan::later(payment, way, whole, adjustment)
+            ..Plan::later(found.payment, way, whole, adjustment)
         })
     }
 
@@ -140,7 +144,7 @@ fn decide(exchange: &Exchange, void: &Operation) -> Decision {
         Exchange::NotSent(reason) => (vec![OperationEvent::NotSent(*reason)], refused),
         Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
         // Answers to an advice.
-        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
+        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } | Exchange::Again { .. } => {
             unknown(UnknownReason::AnswerNotUnderstood)
         }
     };
@@ -163,8 +167,10 @@ impl OwedFlow for Void {
             Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => {
                 done(approval, acknowledged, subject.operation)
             }
-            // A sale that it approved it must find.
-            Ok(FinalAnswer::OriginalUnknown(code)) if subject.operation.subject_id.is_some() => {
+            // What it approved it must find, a sale whatever came of it.
+            Ok(FinalAnswer::OriginalUnknown(code))
+                if subject.approved || subject.operation.subject_id.is_some() =>
+            {
                 suspend(SuspendReason::Contradicted, Some(code))
             }
             // There is nothing to give back.
@@ -190,8 +196,9 @@ fn done(approval: Approval, acknowledged: Acknowledged, void: &Operation) -> Owe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts::message::definition::Repeats;
+    use crate::operations::acknowledgement::answer_to_advice;
     use crate::operations::flow::Way;
-    use crate::payment::capture::Capture;
     use crate::payment::decline::{
         Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
@@ -279,17 +286,7 @@ mod tests {
             payment_id: payment.id,
         };
         let operation = samples::operation();
-        let capture = Capture {
-            id: CaptureId::from_parts(NOW, [1; 10]),
-            payment_id: payment.id,
-            operation_id: operation.id,
-            amount: operation.amount,
-            refunded_minor: 0,
-            is_final: true,
-            is_voided: false,
-            merchant_reference: None,
-            created_at: NOW,
-        };
+        let capture = samples::capture_of(&operation);
         let found = Found {
             way: travel.map(|travel| Way {
                 travel,
@@ -299,6 +296,7 @@ mod tests {
             payment: Box::new(payment),
             captures: vec![(capture.clone(), operation)],
             incremented_minor: 0,
+            earlier: Vec::new(),
         };
         let plan = match Void.plan(&samples::merchant(), &command, found, NOW) {
             Err(refusal) => return format!("{:?}", refusal.why),
@@ -380,6 +378,37 @@ mod tests {
                 .unwrap();
             assert_eq!(ended.name(), operation_state);
             assert_eq!(decision.owes, []);
+        }
+    }
+
+    /// A bank that approved a hold, and does not know it, contradicts itself: an operator has to look.
+    #[test]
+    fn a_hold_that_the_bank_does_not_know_is_voided_only_where_it_approved_none() {
+        let repeats = Repeats::sample();
+        let mut operation = samples::operation();
+        operation.attempts.last_at = Some(operation.deadline.plus(repeats.original_gone));
+        let payment = samples::payment_of(&operation);
+        for (code, approved, expected) in [
+            ("00", true, "Done"),
+            ("25", false, "OriginalUnknown"),
+            ("25", true, "Contradicted"),
+            ("68", true, "InDoubt"),
+            ("57", true, "refused"),
+        ] {
+            let subject = OwedSubject {
+                operation: &operation,
+                original: &operation,
+                payment: &payment,
+                repeats: &repeats,
+                approved,
+            };
+            let shown = match OwedFlow::decide(&Void, &answer_to_advice(code), &subject) {
+                OwedDecision::Done { acknowledged, .. } => format!("{acknowledged:?}"),
+                OwedDecision::Suspend { reason, .. } => format!("{reason:?}"),
+                OwedDecision::Refused(_) => "refused".into(),
+                other => format!("{other:?}"),
+            };
+            assert_eq!(shown, expected, "{code}");
         }
     }
 }

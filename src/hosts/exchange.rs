@@ -32,10 +32,12 @@ pub enum Exchange {
     /// The bank may have processed it, and did not answer: a reversal is owed.
     Unknown(UnknownReason),
     /// The bank answered, and the answer says neither yes nor no to what was asked: a reversal is owed. (Of
-    /// an advice: it was not taken now.)
+    /// an advice: the bank may have done what it says.)
     Unclear {
         /// Why it says neither.
         reason: UnknownReason,
+        /// DE 39, where it can be read.
+        response_code: Option<ResponseCode>,
         /// The elements of the answer that the profile keeps for later messages; and DE 4, where the amount
         /// differs.
         kept: Vec<Element>,
@@ -56,6 +58,11 @@ pub enum Exchange {
         /// Microseconds from the write to the answer.
         bank_us: i64,
     },
+    /// The bank did not take this advice now, or its answer can't be read: it is sent again.
+    Again {
+        /// Microseconds from the write to the answer.
+        bank_us: i64,
+    },
 }
 
 impl Exchange {
@@ -67,7 +74,8 @@ impl Exchange {
             | Self::Declined { bank_us, .. }
             | Self::Unclear { bank_us, .. }
             | Self::Taken { bank_us, .. }
-            | Self::OriginalUnknown { bank_us, .. } => Some(*bank_us),
+            | Self::OriginalUnknown { bank_us, .. }
+            | Self::Again { bank_us } => Some(*bank_us),
             Self::NotSent(_) | Self::Unknown(_) => None,
         }
     }
@@ -82,7 +90,8 @@ impl Exchange {
             Self::NotSent(_)
             | Self::Unknown(_)
             | Self::Taken { .. }
-            | Self::OriginalUnknown { .. } => &[],
+            | Self::OriginalUnknown { .. }
+            | Self::Again { .. } => &[],
         }
     }
 

@@ -56,8 +56,13 @@ pub enum SealingError {
     )]
     Ahead {
         /// The last seal of the file.
-        number: u64,
+        number: i64,
     },
+    /// The file has something else beside the seals of this installation, which were added all the same.
+    #[error(
+        "the file of the seals has lines that are no seals of this installation; run `payswitch ledger verify`"
+    )]
+    Foreign,
 }
 
 impl LedgerSealer {
@@ -71,6 +76,12 @@ impl LedgerSealer {
             seals_at_once: SEALS_AT_ONCE,
             clock,
         }
+    }
+
+    /// The public key that the seals are signed with.
+    #[must_use]
+    pub fn public_key(&self) -> Hash {
+        self.key.public_key()
     }
 
     /// Seals every minute until `stop` is set. What fails is logged, and tried again.
@@ -132,23 +143,28 @@ impl LedgerSealer {
         let Some(file) = self.file.clone() else {
             return Ok(());
         };
-        let reading = file.clone();
-        let number = blocking(move || reading.lines()).await?;
-        let mut after = i64::try_from(number).unwrap_or(i64::MAX);
+        let (reading, key) = (file.clone(), self.public_key());
+        let mut seen = blocking(move || reading.look(&key)).await?;
         let last = self.store.last_seal().await?;
-        if last.map_or(0, |seal| seal.sealed.number) < after {
+        if last.map_or(0, |seal| seal.sealed.number) < seen.number {
+            let number = seen.number;
             return Err(SealingError::Ahead { number });
         }
+        let mut after = seen.number;
         loop {
             let seals = self.store.seals_after(after, MAX_PAGE_SIZE).await?;
             let Some(last) = seals.last() else {
-                return Ok(());
+                break;
             };
             after = last.number;
             let lines: Vec<String> = seals.into_iter().map(|seal| seal.line).collect();
             let file = file.clone();
-            blocking(move || file.append(&lines)).await?;
+            seen = blocking(move || file.append(&lines, &key)).await?;
         }
+        if seen.foreign {
+            return Err(SealingError::Foreign);
+        }
+        Ok(())
     }
 }
 

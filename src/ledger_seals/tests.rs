@@ -2,11 +2,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::seal_file::SealFile;
+use super::seal_file::{SealFile, own_seal};
 use super::sealer::{LedgerSealer, SealingError};
 use super::verification::{FindingKind as Kind, Verification};
 use crate::clock::SystemClock;
-use crate::ledger::seal::{Seal, SealKey};
+use crate::ledger::seal::{SealKey, Sealed};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
@@ -186,7 +186,7 @@ async fn what_is_untouched_is_as_it_was_sealed(database: TestDatabase) {
     assert_eq!((end.unsealed_journals, end.seals_in_file), (1, Some(2)));
     let mut lines = Vec::new();
     let file = SealFile::at(path.0.clone());
-    file.read(|line| lines.push(line.parse::<Seal>().unwrap()))
+    file.read(|line| lines.push(own_seal(line, &sealer.public_key()).unwrap()))
         .unwrap();
     let ranges = lines.iter().map(|seal| (seal.sealed.from, seal.sealed.to));
     assert!(ranges.eq([(1, 3), (4, 8)]));
@@ -355,18 +355,160 @@ async fn two_nodes_make_one_chain_and_a_file_ahead_of_the_database_is_left_alone
     other_store.close().await;
 }
 
+/// The line of a seal with this number, of the installation with this key.
+fn line(number: i64, key: &SealKey) -> String {
+    let sealed = Sealed {
+        number,
+        from: number,
+        to: number,
+        journals: 0,
+        root: [1; 32],
+        previous: [2; 32],
+        at: NOW,
+    };
+    format!("{}\n", key.seal(sealed))
+}
+
+/// What others wrote into the file counts for nothing, and stays there; only what was not written to its end goes.
 #[test]
-fn a_line_that_was_not_written_to_its_end_is_overwritten() {
+fn the_file_goes_on_after_the_last_seal_of_this_installation() {
+    let [own, other] = [7, 8].map(|seed| SealKey::from_seed(&[seed; 32]).unwrap());
+    let key = own.public_key();
+    let lines = [1, 2, 3].map(|number| line(number, &own));
+    let [one, two, three] = &lines;
+    let unsigned = line(9, &own).replace("seal 1 9 9 ", "seal 1 8 9 ");
+    let (foreign, torn) = (line(9, &other), &two[..100]);
+    let long = format!("{}\n", "x".repeat(5_000));
+    let filler = long.repeat(20);
+    for (before, number, is_foreign, after) in [
+        (String::new(), 0, false, format!("{one}{two}{three}")),
+        (
+            format!("{one}{torn}"),
+            1,
+            false,
+            format!("{one}{two}{three}"),
+        ),
+        (
+            format!("{one}{two}{three}{}", &long[..4_000]),
+            3,
+            false,
+            format!("{one}{two}{three}"),
+        ),
+        (
+            format!("{one}{foreign}"),
+            1,
+            true,
+            format!("{one}{foreign}{two}{three}"),
+        ),
+        (
+            format!("{unsigned}{one}"),
+            1,
+            true,
+            format!("{unsigned}{one}{two}{three}"),
+        ),
+        (
+            format!("note\n{one}{torn}"),
+            1,
+            true,
+            format!("note\n{one}{two}{three}"),
+        ),
+        (
+            format!("{one}{long}{two}{torn}"),
+            2,
+            true,
+            format!("{one}{long}{two}{three}"),
+        ),
+        // Where its end has none, more of it is looked at.
+        (
+            format!("{one}{filler}"),
+            1,
+            true,
+            format!("{one}{filler}{two}{three}"),
+        ),
+    ] {
+        let path = Path::new();
+        std::fs::write(&path.0, &before).unwrap();
+        let file = SealFile::at(path.0.clone());
+        let seen = file.look(&key).unwrap();
+        assert_eq!(
+            (seen.number, seen.foreign),
+            (number, is_foreign),
+            "{before}"
+        );
+        let own_lines = lines.clone().map(|line| line.trim_end().to_owned());
+        let seen = file.append(&own_lines, &key).unwrap();
+        assert_eq!((seen.number, seen.foreign), (3, is_foreign), "{before}");
+        assert_eq!(std::fs::read_to_string(&path.0).unwrap(), after);
+        // A program that begins anew sees as much, but for what is far from the end.
+        let anew = SealFile::at(path.0.clone()).look(&key).unwrap();
+        assert_eq!(anew.number, 3);
+    }
+}
+
+#[test]
+fn only_what_is_new_in_the_file_is_read() {
     let path = Path::new();
-    std::fs::write(&path.0, "one\ntw").unwrap();
+    let own = SealKey::from_seed(&[7; 32]).unwrap();
+    let key = own.public_key();
     let file = SealFile::at(path.0.clone());
-    assert_eq!(file.lines().unwrap(), 1);
-    file.append(&["two".into(), "three".into()]).unwrap();
-    assert_eq!(file.lines().unwrap(), 3);
+    assert_eq!(file.look(&key).unwrap().number, 0);
+    let first = line(1, &own);
+    file.append(&[first.trim_end().to_owned()], &key).unwrap();
+    // Not the beginning: it has changed under the reader.
+    let mut changed = first.replace("payswitch", "otherwise");
+    changed.push_str(&line(2, &own));
+    std::fs::write(&path.0, &changed).unwrap();
+    let seen = file.look(&key).unwrap();
+    assert_eq!((seen.number, seen.foreign), (2, false));
+    // A file that became shorter is another one.
+    std::fs::write(&path.0, &first).unwrap();
+    assert_eq!(file.look(&key).unwrap().number, 1);
+    std::fs::remove_file(&path.0).unwrap();
+    assert_eq!(file.look(&key).unwrap().number, 0);
+    // One that has nothing of this installation at its end is left alone.
+    let filler = format!("{}\n", "x".repeat(1_000)).repeat(5_000);
+    std::fs::write(&path.0, &filler).unwrap();
+    let refused = file.append(&[first.trim_end().to_owned()], &key);
+    assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+    assert_eq!(std::fs::read_to_string(&path.0).unwrap(), filler);
+}
+
+#[tokio::test]
+async fn lines_of_others_in_the_file_are_named_and_sealing_goes_on() {
+    let (database, path) = (TestDatabase::sqlite().await, Path::new());
+    let (store, sealer) = sealed_twice(&database, &path).await;
+    let own = std::fs::read_to_string(&path.0).unwrap();
+    let (first, second) = own.split_once('\n').unwrap();
+    let foreign = line(3, &SealKey::from_seed(&[8; 32]).unwrap());
+    let unsigned = line(3, &sealer.key).replace("seal 1 3 3 ", "seal 1 3 4 ");
+    std::fs::write(&path.0, format!("{second}note\n{foreign}{unsigned}")).unwrap();
+    let sealer = self::sealer(&store, &path);
+    let told = sealer.seal().await;
+    assert!(matches!(told, Err(SealingError::Foreign)), "{told:?}");
+    let verified = verify(&sealer).await;
+    let found: Vec<_> = verified
+        .findings
+        .iter()
+        .map(|it| (it.kind, it.text.as_str()))
+        .collect();
     assert_eq!(
-        std::fs::read_to_string(&path.0).unwrap(),
-        "one\ntwo\nthree\n"
+        found,
+        [
+            (Kind::SealAltered, "line 2 of the file is no seal"),
+            (
+                Kind::SealAltered,
+                "line 3 of the file is a seal of another installation"
+            ),
+            (
+                Kind::SealAltered,
+                "line 4 of the file is a seal with a wrong signature"
+            ),
+            (Kind::SealMissing, "seal 1 is not in the file"),
+        ]
     );
-    drop(path);
-    assert_eq!(file.lines().unwrap(), 0);
+    let end = verified.end.unwrap();
+    assert_eq!((end.sealed_to, end.seals_in_file), (10, Some(2)));
+    let after = std::fs::read_to_string(&path.0).unwrap();
+    assert!(after.starts_with(second) && !after.contains(first));
+    store.close().await;
 }

@@ -1,12 +1,13 @@
 //! Compares the ledger with its seals, and the seals with their file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iso8583::hex;
-use ring::digest::{SHA256, digest};
+use ring::digest::{Digest, SHA256, digest};
 
+use super::seal_file::{any_seal, own_seal};
 use super::sealer::{LedgerSealer, POSITIONS_AT_ONCE, SealingError, blocking};
-use crate::ledger::seal::{MerkleTree, Seal, leaf};
+use crate::ledger::seal::{Hash, MerkleTree, Seal, leaf};
 use crate::payment::moment::UnixMillis;
 use crate::store::error::StoreError;
 use crate::store::reads::ledger::LedgerPart;
@@ -89,12 +90,6 @@ pub struct LedgerEnd {
 }
 
 impl LedgerSealer {
-    /// The public key that the seals are signed with.
-    #[must_use]
-    pub fn public_key(&self) -> [u8; 32] {
-        self.key.public_key()
-    }
-
     /// Compares the ledger with its seals, going on after the seal `after` (0: from the beginning). A call looks at a
     /// bounded part; the last one looks at what is not sealed yet, and at the file, too.
     ///
@@ -255,63 +250,101 @@ impl LedgerSealer {
         Ok(())
     }
 
-    /// Compares the file with the seals of the database. Returns how many seals it has.
+    /// Compares the file with the seals of the database. Returns how many seals of this installation it has.
     async fn verify_file(&self, done: &mut Verification) -> Result<Option<u64>, SealingError> {
         let Some(file) = self.file.clone() else {
             return Ok(None);
         };
-        let reading = file.clone();
-        let hashes = blocking(move || {
-            let mut hashes = Vec::new();
-            reading.read(|line| hashes.push(digest(&SHA256, line.as_bytes())))?;
-            Ok(hashes)
-        });
-        let hashes = hashes.await?;
-        let mut after = 0;
-        let mut differing: BTreeMap<i64, bool> = BTreeMap::new();
-        for page in hashes.chunks(MAX_PAGE_SIZE) {
-            let kept = self.store.seals_after(after, page.len()).await?;
-            for (hash, number) in page.iter().zip(after + 1..) {
-                let kept = kept.iter().find(|kept| kept.number == number);
-                let same = kept.map(|kept| digest(&SHA256, kept.line.as_bytes()));
-                if same.is_none_or(|same| same.as_ref() != hash.as_ref()) {
-                    differing.insert(number, kept.is_some());
-                }
-            }
-            after += i64::try_from(page.len()).unwrap_or(i64::MAX);
-        }
-        let lines = blocking(move || {
-            let (mut number, mut lines) = (0, Vec::new());
-            file.read(|line| {
-                number += 1;
-                if let Some(in_database) = differing.get(&number)
-                    && lines.len() < MAX_FINDINGS
-                {
-                    lines.push((number, *in_database, line.to_owned()));
-                }
-            })?;
-            Ok(lines)
-        });
-        for (number, in_database, line) in lines.await? {
-            let seal: Option<Seal> = line.parse().ok().filter(Seal::is_signed);
-            let (kind, text) = match (&seal, in_database) {
-                (None, _) => (
-                    FindingKind::SealAltered,
-                    format!("line {number} of the file is no seal"),
-                ),
-                (Some(_), false) => (
-                    FindingKind::CutOff,
-                    format!("seal {number} is in the file, and not in the database"),
-                ),
-                (Some(_), true) => (
-                    FindingKind::SealAltered,
-                    format!("seal {number} is another one in the file"),
-                ),
+        // The hashes of the lines that the database has.
+        let (mut kept, mut after) = (BTreeMap::new(), 0);
+        loop {
+            let page = self.store.seals_after(after, MAX_PAGE_SIZE).await?;
+            let Some(last) = page.last() else {
+                break;
             };
+            after = last.number;
+            let hash = |it: &KeptSeal| (it.number, digest(&SHA256, it.line.as_bytes()));
+            kept.extend(page.iter().map(hash));
+        }
+        let key = self.public_key();
+        let compared = blocking(move || {
+            let mut compared = ComparedFile::default();
+            file.read(|line| compared.line(line, &kept, &key))?;
+            compared.missing(&kept);
+            Ok(compared)
+        });
+        let compared = compared.await?;
+        for (kind, seal, text) in compared.found {
             let range = seal.as_ref().map(|seal| (seal.sealed.from, seal.sealed.to));
             done.found(kind, seal.as_ref(), range.unwrap_or_default(), text);
         }
-        Ok(Some(u64::try_from(hashes.len()).unwrap_or(u64::MAX)))
+        done.further_findings += compared.further;
+        let seals = compared.numbers.len();
+        Ok(Some(u64::try_from(seals).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The lines of the file beside the seals of the database.
+#[derive(Default)]
+struct ComparedFile {
+    lines: u64,
+    /// The seals of this installation that the file has.
+    numbers: BTreeSet<i64>,
+    found: Vec<(FindingKind, Option<Seal>, String)>,
+    further: u64,
+}
+
+impl ComparedFile {
+    fn line(&mut self, line: &[u8], kept: &BTreeMap<i64, Digest>, key: &Hash) {
+        self.lines += 1;
+        let in_database = any_seal(line).and_then(|seal| {
+            let number = seal.sealed.number;
+            kept.get(&number).map(|hash| (number, hash))
+        });
+        // The seals of the database were looked at already.
+        if let Some((number, hash)) = in_database
+            && hash.as_ref() == digest(&SHA256, line).as_ref()
+        {
+            self.numbers.insert(number);
+            return;
+        }
+        match own_seal(line, key) {
+            Err(why) => {
+                let text = format!("line {} of the file {why}", self.lines);
+                self.found(FindingKind::SealAltered, any_seal(line), text);
+            }
+            Ok(seal) => {
+                let number = seal.sealed.number;
+                self.numbers.insert(number);
+                let (kind, text) = match in_database {
+                    Some(_) => (FindingKind::SealAltered, "is another one in the file"),
+                    None => (
+                        FindingKind::CutOff,
+                        "is in the file, and not in the database",
+                    ),
+                };
+                self.found(kind, Some(seal), format!("seal {number} {text}"));
+            }
+        }
+    }
+
+    /// What the file lacks before its last seal.
+    fn missing(&mut self, kept: &BTreeMap<i64, Digest>) {
+        let last = self.numbers.last().copied().unwrap_or_default();
+        for (number, _) in kept.range(..last) {
+            if !self.numbers.contains(number) {
+                let text = format!("seal {number} is not in the file");
+                self.found(FindingKind::SealMissing, None, text);
+            }
+        }
+    }
+
+    fn found(&mut self, kind: FindingKind, seal: Option<Seal>, text: String) {
+        if self.found.len() < MAX_FINDINGS {
+            self.found.push((kind, seal, text));
+        } else {
+            self.further += 1;
+        }
     }
 }
 

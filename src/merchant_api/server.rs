@@ -128,6 +128,7 @@ pub async fn serve(
         views: PaymentViews {
             store: store.clone(),
             hosts,
+            clock: Arc::clone(&clock),
         },
         reads: reads.clone(),
     })

@@ -23,7 +23,7 @@ pub enum FinalAnswer {
 ///
 /// # Errors
 /// What follows where the answer is not final: the message is sent again; or it is suspended, because the host could
-/// not read it, or has not answered as many messages as its profile allows.
+/// not read it, may have done what it says, or has not answered as many messages as its profile allows.
 pub fn final_answer(
     exchange: &Exchange,
     subject: &OwedSubject<'_>,
@@ -41,9 +41,11 @@ pub fn final_answer(
             let approval = approval.clone();
             Ok(FinalAnswer::Acknowledged(approval, Acknowledged::Done))
         }
-        Exchange::Taken { response_code, .. } => Ok(taken(*response_code)),
+        Exchange::Taken { response_code, .. } => Ok(FinalAnswer::Acknowledged(
+            without_approval(*response_code),
+            Acknowledged::Taken,
+        )),
         Exchange::Declined { decline, .. } => match decline.reason {
-            DeclineReason::DuplicateTransmission => Ok(taken(decline.response_code)),
             DeclineReason::FormatError => {
                 let code = Some(decline.response_code);
                 Err(suspend(SuspendReason::Refused, code).into())
@@ -61,7 +63,10 @@ pub fn final_answer(
             Err(suspend(SuspendReason::NotBuildable, None).into())
         }
         Exchange::NotSent(_) => Err(OwedDecision::NotSent.into()),
-        Exchange::Unknown(_) | Exchange::Unclear { .. } => again(OwedDecision::Again),
+        Exchange::Unclear { response_code, .. } => {
+            Err(suspend(SuspendReason::InDoubt, *response_code).into())
+        }
+        Exchange::Unknown(_) | Exchange::Again { .. } => again(OwedDecision::Again),
     }
 }
 
@@ -78,10 +83,6 @@ fn asked_after(moment: UnixMillis, subject: &OwedSubject<'_>) -> bool {
     asked_at.is_some_and(|asked_at| asked_at >= moment)
 }
 
-fn taken(response_code: ResponseCode) -> FinalAnswer {
-    FinalAnswer::Acknowledged(without_approval(response_code), Acknowledged::Taken)
-}
-
 /// An answer with this code, and no approval code.
 #[must_use]
 pub fn without_approval(response_code: ResponseCode) -> Approval {
@@ -92,14 +93,27 @@ pub fn without_approval(response_code: ResponseCode) -> Approval {
     }
 }
 
-/// The refusal of a host that does not know what the message completes.
+/// What the end of one attempt means for a message that counts since it was recorded: a capture, a refund. A host that
+/// does not know what it completes refuses it.
 #[must_use]
-pub fn original_unknown(response_code: ResponseCode) -> Decline {
-    let reason = DeclineReason::Other;
-    Decline {
-        reason,
-        response_code,
-        advice: usual_advice(reason),
+pub fn counts_unless_refused(exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
+    match final_answer(exchange, subject) {
+        Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => OwedDecision::Done {
+            approval,
+            acknowledged,
+            original: None,
+            payment: None,
+        },
+        Ok(FinalAnswer::Refused(decline)) => OwedDecision::Refused(decline),
+        Ok(FinalAnswer::OriginalUnknown(response_code)) => {
+            let reason = DeclineReason::Other;
+            OwedDecision::Refused(Decline {
+                reason,
+                response_code,
+                advice: usual_advice(reason),
+            })
+        }
+        Err(decision) => *decision,
     }
 }
 
@@ -109,5 +123,119 @@ pub fn suspend(reason: SuspendReason, response_code: Option<ResponseCode>) -> Ow
     OwedDecision::Suspend {
         reason,
         response_code,
+    }
+}
+
+/// What the standard's table makes of a code in the answer to an advice, as the lines do: for tests.
+#[cfg(test)]
+pub(crate) fn answer_to_advice(code: &str) -> Exchange {
+    use crate::hosts::message::meaning::Meaning;
+    use crate::hosts::message::response_codes::ResponseCodes;
+
+    let response_code = code.parse().unwrap();
+    let (kept, bank_us) = (Vec::new(), 900);
+    let codes = ResponseCodes::default().in_answers_to_advice();
+    match codes.meaning(response_code) {
+        Meaning::Approved => Exchange::Approved {
+            approval: without_approval(response_code),
+            kept,
+            bank_us,
+        },
+        Meaning::Declined { reason, advice } => Exchange::Declined {
+            decline: Decline {
+                reason,
+                response_code,
+                advice,
+            },
+            kept,
+            bank_us,
+        },
+        Meaning::Taken => Exchange::Taken {
+            response_code,
+            bank_us,
+        },
+        Meaning::OriginalUnknown => Exchange::OriginalUnknown {
+            response_code,
+            bank_us,
+        },
+        Meaning::Unclear(reason) => Exchange::Unclear {
+            reason,
+            response_code: Some(response_code),
+            kept,
+            bank_us,
+        },
+        Meaning::Again => Exchange::Again { bank_us },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::message::definition::Repeats;
+    use crate::payment::decline::UnknownReason;
+    use crate::payment::operation::OperationState;
+    use crate::payment::record::{Attempts, Operation};
+    use crate::payment::samples::{self, NOW};
+
+    /// What a merchant asked for is refused only by a host that has certainly not done it: what it may have done
+    /// would else be asked for twice.
+    #[test]
+    fn each_answer_to_what_counts_refuses_it_only_where_it_was_not_done() {
+        let repeats = Repeats::sample();
+        let subject_at = |asked_ms| Operation {
+            state: OperationState::Sent,
+            deadline: NOW,
+            attempts: Attempts {
+                count: 1,
+                last_at: Some(NOW.plus_ms(asked_ms)),
+                ..Attempts::default()
+            },
+            ..samples::operation()
+        };
+        let payment = samples::payment_of(&samples::operation());
+        let shown = |exchange: &Exchange, asked_ms| {
+            let operation = subject_at(asked_ms);
+            let subject = OwedSubject {
+                operation: &operation,
+                original: &operation,
+                payment: &payment,
+                repeats: &repeats,
+                approved: true,
+            };
+            match counts_unless_refused(exchange, &subject) {
+                OwedDecision::Done {
+                    acknowledged,
+                    original: None,
+                    payment: None,
+                    ..
+                } => format!("{acknowledged:?}"),
+                OwedDecision::Refused(_) => "refused".into(),
+                OwedDecision::Suspend {
+                    reason,
+                    response_code,
+                } => {
+                    assert!(response_code.is_some() || exchange.bank_us().is_none());
+                    format!("{reason:?}")
+                }
+                other => format!("{other:?}"),
+            }
+        };
+        for (codes, expected) in [
+            ("00 08 11 16", "Done"),
+            ("94", "Taken"),
+            ("05 12 13 14 51 57 61 92", "refused"),
+            ("91 96", "Again"),
+            ("30", "Refused"),
+            ("10 32 87 09 21 26 85 06 19 20 22 68 90 95 ZZ", "InDoubt"),
+        ] {
+            for code in codes.split(' ') {
+                assert_eq!(shown(&answer_to_advice(code), 0), expected, "{code}");
+            }
+        }
+        let original_gone = format!("AgainAt({:?})", NOW.plus(repeats.original_gone));
+        assert_eq!(shown(&answer_to_advice("25"), 0), original_gone);
+        assert_eq!(shown(&answer_to_advice("25"), 15_000), "refused");
+        let lost = Exchange::Unknown(UnknownReason::NoAnswerInTime);
+        assert_eq!(shown(&lost, 0), "Again");
     }
 }

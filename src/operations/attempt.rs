@@ -484,7 +484,7 @@ fn log_refused(operation: &Operation, decline: &Decline) {
 }
 
 /// The host acknowledged what an operator has ended: unless the payment is reversed, the books differ.
-pub(super) fn log_if_resolved(operation: &Operation) {
+fn log_if_resolved(operation: &Operation) {
     let OperationState::Resolved { .. } = operation.state else {
         return;
     };

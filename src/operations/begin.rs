@@ -12,7 +12,7 @@ use crate::hosts::message::contents::{CardFields, Original, Outgoing};
 use crate::hosts::message::definition::Travel;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
-use crate::payment::capture::Capture;
+use crate::payment::capture::{Capture, MOST_CAPTURES};
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::{CaptureId, OperationId, PaymentId, RefundId, SubjectId};
 use crate::payment::merchant::Merchant;
@@ -37,6 +37,8 @@ pub(super) const BANK_WITHIN: Duration = Duration::from_millis(4_300);
 /// After this the caller is answered, whatever became of the operation: every call ends within five
 /// seconds.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_800);
+/// All captures of a payment are read at once.
+const _: () = assert!(MOST_CAPTURES <= MAX_PAGE_SIZE);
 /// How often an intent is planned again when what it rests on changed while it was recorded.
 const INTENT_ATTEMPTS: u32 = 5;
 
@@ -49,6 +51,7 @@ struct Intent {
     new_card: Option<NewCard>,
     /// None where the payment is new.
     adjustment: Option<Adjustment>,
+    unmoved: bool,
     operation: Box<Operation>,
     /// The operation that it completes or undoes.
     original: Option<Box<Operation>>,
@@ -98,6 +101,7 @@ impl Intent {
                     adjustment,
                 },
             }),
+            unmoved: self.unmoved,
             new_operation: Some(&self.operation),
             owes: &self.owes,
             answered: self.travel != Travel::Once,
@@ -284,26 +288,37 @@ impl Operations {
                 payment.map_err(not_recorded)?
             }
         };
-        let captures = match &found {
-            Some(payment) if F::READS_CAPTURES => {
-                let captures = self.store.captures_of(payment.id, MAX_PAGE_SIZE, None);
-                captures.await.map_err(not_recorded)?
+        let found = match found {
+            None => None,
+            Some(payment) => {
+                let captures = self.store.captures_of(payment.id, MOST_CAPTURES, None);
+                let captures = match flow.reads_captures(&payment) {
+                    true => captures.await.map_err(not_recorded)?,
+                    false => Vec::new(),
+                };
+                let increments = match F::READS_INCREMENTS {
+                    true => self.standing_increments(payment.id).await,
+                    false => Ok(Vec::new()),
+                };
+                let increments = increments.map_err(not_recorded)?;
+                let amounts = increments.iter().map(|it| it.amount.amount_minor());
+                let way = self.way(&payment, flow.kind(command));
+                let earlier = match way {
+                    Some(Way { only_one: true, .. }) => {
+                        let earlier = self.store.operations_of(payment.id).await;
+                        earlier.map_err(not_recorded)?
+                    }
+                    _ => Vec::new(),
+                };
+                Some(Found {
+                    way,
+                    payment: Box::new(payment),
+                    captures,
+                    incremented_minor: amounts.sum(),
+                    earlier,
+                })
             }
-            _ => Vec::new(),
         };
-        let increments = match &found {
-            Some(payment) if F::READS_INCREMENTS => self.standing_increments(payment.id).await,
-            _ => Ok(Vec::new()),
-        };
-        let increments = increments.map_err(not_recorded)?;
-        let amounts = increments.iter().map(|it| it.amount.amount_minor());
-        let incremented_minor = amounts.sum();
-        let found = found.map(|payment| Found {
-            way: self.way(&payment, flow.kind(command)),
-            payment: Box::new(payment),
-            captures,
-            incremented_minor,
-        });
         F::Basis::of(found).ok_or(OperationError::PaymentNotFound { payment_id })
     }
 
@@ -312,7 +327,7 @@ impl Operations {
         let message = self.hosts.message_after(first.host_id, kind, first.kind)?;
         let mapping = message.mapping.as_ref();
         Some(Way {
-            only_one: message.numbers.stan && message.numbers.rrn,
+            only_one: message.only_one(),
             travel: message.travel(),
             mti: mapping.and_then(|mapping| mapping.mti.to_string().parse().ok()),
         })
@@ -503,6 +518,7 @@ impl Operations {
             payment,
             new_card,
             adjustment,
+            unmoved: plan.unmoved,
             operation,
             original,
             card: plan.card,

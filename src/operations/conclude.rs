@@ -8,6 +8,7 @@ use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::UnknownRule;
 use crate::hosts::notice::HostNotice;
+use crate::payment::adjustment::without_effect;
 use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
 use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationState;
@@ -121,6 +122,7 @@ impl Operations {
         let undone = self.undo_with(&mut outcome, merchant, now).await;
         undone.map_err(|error| not_told(&outcome, &error))?;
         if owes.is_empty() {
+            log_if_it_waits(&outcome.operation);
             return Ok(outcome);
         }
         log_owed(&outcome.operation, &owes);
@@ -287,4 +289,25 @@ fn log_owed(operation: &Operation, owes: &[Owes]) {
             "An outcome makes a message owed to the bank"
         );
     }
+}
+
+/// The alarm: an operator has to look, unless a late answer tells.
+fn log_if_it_waits(operation: &Operation) {
+    let OperationState::Unknown { reason } = operation.state else {
+        return;
+    };
+    // A verification has none.
+    if without_effect(operation).is_none() {
+        return;
+    }
+    tracing::error!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        kind = operation.kind.name(),
+        %reason,
+        "The outcome at the bank is not known, and nothing undoes it: it waits for a late answer or for an operator"
+    );
 }

@@ -35,8 +35,6 @@ pub trait Flow: Send + Sync + 'static {
     const KIND: OperationKind;
     /// The RPC's name: request ids are unique for each merchant and method.
     const METHOD: &'static str;
-    /// Whether it looks at the captures of its payment.
-    const READS_CAPTURES: bool = false;
     /// Whether it looks at the increments of its payment.
     const READS_INCREMENTS: bool = false;
 
@@ -47,6 +45,11 @@ pub trait Flow: Send + Sync + 'static {
 
     /// The recorded payment that the command is about; none where it makes a new one.
     fn payment_id(&self, command: &Self::Command) -> Option<PaymentId>;
+
+    /// Whether it looks at the captures of this payment.
+    fn reads_captures(&self, _payment: &Payment) -> bool {
+        false
+    }
 
     /// What is recorded, and then sent. `basis` is the payment that [`payment_id`](Self::payment_id) names.
     ///
@@ -101,6 +104,8 @@ pub struct Found {
     /// What increments have added to what the authorization asked for, in minor units; 0 for a flow that does not look
     /// at them.
     pub incremented_minor: i64,
+    /// The payment's operations, where the host takes only one of the flow's kind.
+    pub earlier: Vec<Operation>,
 }
 
 /// How operations of one kind travel to a host.
@@ -121,6 +126,9 @@ pub struct Plan {
     pub travel: Travel,
     /// What it does to the payment.
     pub payment: PlannedPayment,
+    /// Whether it rests on more than the payment's state and amounts, so that nothing may have changed the payment since
+    /// it was read.
+    pub unmoved: bool,
     /// DE 4 and DE 49.
     pub amount: Money,
     /// Whether the merchant takes less, where the host approves less.
@@ -173,6 +181,7 @@ impl Plan {
         let first = &payment.authorization;
         Self {
             travel: way.travel,
+            unmoved: way.only_one,
             amount,
             accepts_partial: false,
             host_id: first.host_id,

@@ -25,7 +25,7 @@ use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::attempt::{adjusted, log_if_resolved, may_have_undone_nothing};
+use super::attempt::{adjusted, may_have_undone_nothing};
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::flow::{Decision, Owes, Subject};
 use super::machine::Operations;
@@ -97,22 +97,20 @@ impl Operations {
             });
         }
         if operation.state.open() == Open::Owed {
-            // Only what decides counts: otherwise the next attempt is due anyway, or an operator has the entry.
-            if exchange.is_decided()
+            // Only what the host said counts: otherwise the next attempt is due anyway, or an operator has the entry.
+            if (exchange.is_decided() || matches!(exchange, Exchange::Unclear { .. }))
                 && let Some(entry) = self.store.owed_entry(operation.id).await?
             {
                 self.end_attempt(entry, exchange).await;
             }
             return Ok(());
         }
-        if let Exchange::Approved { .. } | Exchange::Taken { .. } = exchange
-            && self.flows.owed(operation.kind).is_some()
-        {
-            log_if_resolved(&operation);
-        }
         let approval_code = late.approval_code.clone();
         let response_code = late.response_code;
         self.store.record_late_response(late).await?;
+        if contradicts(&operation.state, exchange) {
+            log_contradicted(&operation, response_code);
+        }
         if let OperationState::Unknown { .. } = operation.state
             && self.store.operations_about(&operation).await?.is_empty()
         {
@@ -127,9 +125,8 @@ impl Operations {
             | Exchange::Unknown(_)
             | Exchange::Unclear { .. }
             | Exchange::Taken { .. }
-            | Exchange::OriginalUnknown { .. } => {
-                self.owe_again(&operation, approval_code.as_deref()).await
-            }
+            | Exchange::OriginalUnknown { .. }
+            | Exchange::Again { .. } => self.owe_again(&operation, approval_code.as_deref()).await,
         }
     }
 
@@ -379,6 +376,33 @@ impl Operations {
             _ => false,
         }
     }
+}
+
+/// Whether a late answer says another thing than an earlier one, or an operator, of an operation that has ended by that:
+/// its amount may have been given back, and asked for again.
+fn contradicts(state: &OperationState, exchange: &Exchange) -> bool {
+    let OperationState::Resolved { took_effect, .. } = state else {
+        return false;
+    };
+    match exchange {
+        Exchange::Approved { .. } | Exchange::Taken { .. } => !took_effect,
+        Exchange::Declined { decline, .. } => *took_effect && ends_the_debt(decline.reason),
+        _ => false,
+    }
+}
+
+/// The alarm: nothing is changed, and the books may differ.
+fn log_contradicted(operation: &Operation, response_code: ResponseCode) {
+    tracing::error!(
+        payment.id = %operation.payment_id,
+        operation.id = %operation.id,
+        host.id = %operation.host_id,
+        stan = %operation.stan,
+        rrn = %operation.rrn,
+        kind = operation.kind.name(),
+        %response_code,
+        "A late answer contradicts the end of an operation: compare the payment with the bank's books"
+    );
 }
 
 /// What another report has changed meanwhile is read again.

@@ -5,11 +5,13 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::UnknownRule;
 use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
+use crate::payment::capture::MOST_CAPTURES;
 use crate::payment::decline::UnknownReason;
 use crate::payment::ids::HostId;
 use crate::payment::money::{Currency, Money};
-use crate::payment::operation::{OperationEvent, OperationKind};
-use crate::payment::record::Payment;
+use crate::payment::operation::{OperationEvent, OperationKind, OperationState};
+use crate::payment::record::{Operation, Payment};
+use crate::payment::reference::{Rrn, Stan};
 use crate::payment::state::PaymentEvent;
 
 use super::flow::{Decision, Found, Owes, Subject, Way};
@@ -60,6 +62,9 @@ pub enum Why {
         /// What can be added, in minor units.
         left_minor: i64,
     },
+    /// The payment has as many captures as one can have.
+    #[error("the payment has {MOST_CAPTURES} captures, and takes no more")]
+    TooManyCaptures,
     /// The payment has no such capture.
     #[error("the payment has no such capture")]
     NoCapture,
@@ -107,6 +112,49 @@ pub fn way_of(found: &Found, kind: OperationKind) -> Result<Way, LaterRefusal> {
     found
         .way
         .ok_or_else(|| LaterRefusal::of(&found.payment, Why::NotSupported { host_id, kind }))
+}
+
+/// Refuses what the host would take for a repeat of an earlier operation, whatever came of that one.
+///
+/// # Errors
+/// When the host has seen one of this kind under the numbers of the same original.
+pub fn no_repeat(
+    found: &Found,
+    kind: OperationKind,
+    original: (Stan, Rrn),
+) -> Result<(), LaterRefusal> {
+    if !is_repeat(&found.earlier, kind, original) {
+        return Ok(());
+    }
+    let host_id = found.payment.authorization.host_id;
+    let why = Why::OnlyOne { host_id, kind };
+    Err(LaterRefusal::of(&found.payment, why))
+}
+
+/// Whether one of `earlier` is of this kind, and went under the numbers of this original; or goes still.
+#[must_use]
+pub fn is_repeat(earlier: &[Operation], kind: OperationKind, original: (Stan, Rrn)) -> bool {
+    earlier.iter().any(|earlier| {
+        earlier.kind == kind
+            && (earlier.stan, earlier.rrn) == original
+            && !matches!(earlier.state, OperationState::Rejected { .. })
+    })
+}
+
+/// The numbers by which the host knows what a refund of this capture completes: those of the authorization where the
+/// capture had no message.
+#[must_use]
+pub fn numbers_of(capture: &Operation, payment: &Payment) -> (Stan, Rrn) {
+    match capture.state {
+        OperationState::Recorded => numbers_of_authorization(payment),
+        _ => (capture.stan, capture.rrn),
+    }
+}
+
+/// The numbers of the operation that authorizes the payment.
+#[must_use]
+pub fn numbers_of_authorization(payment: &Payment) -> (Stan, Rrn) {
+    (payment.authorization.stan, payment.authorization.rrn)
 }
 
 /// The amount that was asked for, or else `left_minor`, in the payment's currency.
@@ -159,7 +207,7 @@ pub fn decided(exchange: &Exchange, subject: &Subject<'_>, pending: PaymentEvent
         }
         Exchange::Unknown(reason) | Exchange::Unclear { reason, .. } => unknown(*reason),
         // Answers to an advice.
-        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } => {
+        Exchange::Taken { .. } | Exchange::OriginalUnknown { .. } | Exchange::Again { .. } => {
             unknown(UnknownReason::AnswerNotUnderstood)
         }
     };

@@ -69,6 +69,7 @@ impl Flow for Holding {
         let amount = command.ok_or(Refused)?;
         Ok(Plan {
             travel: Travel::Once,
+            unmoved: false,
             payment: PlannedPayment::New(Box::new(NewPayment {
                 merchant_reference: "order-1".into(),
                 customer_reference: None,

@@ -6,6 +6,9 @@ use super::money::Money;
 use super::operation::{OperationKind, OperationState};
 use super::record::Operation;
 
+/// The most captures of a payment, those that were refused included: a refund looks at all of them.
+pub const MOST_CAPTURES: usize = 1_000;
+
 /// One capture of one payment. Where it stands is said by its operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {

@@ -75,6 +75,8 @@ pub enum SuspendReason {
     AttemptsUsedUp,
     /// The host approved the original, and says that it does not know it.
     Contradicted,
+    /// The host's answer leaves in doubt whether it did what the message says.
+    InDoubt,
 }
 
 impl fmt::Display for SuspendReason {
@@ -87,6 +89,7 @@ impl fmt::Display for SuspendReason {
             Self::Contradicted => {
                 "the host approved the original, and says that it does not know it"
             }
+            Self::InDoubt => "the host's answer leaves in doubt what it did",
         })
     }
 }
@@ -252,6 +255,20 @@ impl OperationState {
             Self::Queued | Self::Sent | Self::Suspended { .. } => Open::Owed,
             _ => Open::No,
         }
+    }
+
+    /// Whether its host has done it, as far as it is known.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(
+            self,
+            Self::Approved { .. }
+                | Self::Recorded
+                | Self::Resolved {
+                    took_effect: true,
+                    ..
+                }
+        )
     }
 
     /// Whether somebody waits for the answer, so that recovery has to look at it once nobody does.

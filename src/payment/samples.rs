@@ -1,7 +1,8 @@
 //! The records that tests begin with, written out once. A test changes what it is about.
 
 use super::amounts::Amounts;
-use super::ids::{NodeId, OperationId, PaymentId};
+use super::capture::Capture;
+use super::ids::{CaptureId, NodeId, OperationId, PaymentId};
 use super::merchant::Merchant;
 use super::moment::{NumberDate, UnixMillis};
 use super::money::Money;
@@ -85,5 +86,20 @@ pub(crate) fn payment_of(operation: &Operation) -> Payment {
         created_at: operation.created_at,
         updated_at: operation.created_at,
         version: 1,
+    }
+}
+
+/// The capture that an operation carries out.
+pub(crate) fn capture_of(operation: &Operation) -> Capture {
+    Capture {
+        id: CaptureId::from_parts(operation.created_at, [1; 10]),
+        payment_id: operation.payment_id,
+        operation_id: operation.id,
+        amount: operation.amount,
+        refunded_minor: 0,
+        is_final: false,
+        is_voided: false,
+        merchant_reference: None,
+        created_at: operation.created_at,
     }
 }

@@ -20,6 +20,9 @@ pub struct Change<'a> {
     pub envelope: Option<&'a EnvelopeUse>,
     /// The payment.
     pub payment: Option<PaymentChange<'a>>,
+    /// Whether the payment's adjustment is refused where something else has changed the payment since it was read: what
+    /// was decided rests on more than its state and its amounts.
+    pub unmoved: bool,
     /// A new operation of the payment.
     pub new_operation: Option<&'a Operation>,
     /// New operations of the payment that are owed to its host from now on: each completes or undoes one that is

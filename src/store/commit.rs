@@ -133,9 +133,11 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
             adjustment,
         }) => {
             refunded = refunded_of_capture(operation, &adjustment.change);
-            adjusted = Some(adjusted_row(
-                texts, expected, adjustment, operation, &names,
-            )?);
+            let row = adjusted_row(texts, expected, adjustment, operation, &names)?;
+            adjusted = Some(AdjustedRow {
+                only_version: change.unmoved.then_some(expected.version),
+                ..row
+            });
         }
     }
     let step = match change.step {
@@ -237,6 +239,7 @@ fn adjusted_row(
         event: event_row(texts, payment, adjustment, &names.operation_id)?,
         journal: journal.map(|journal| JournalRows::of(texts, &journal)),
         adjustment: adjustment.clone(),
+        only_version: None,
     })
 }
 

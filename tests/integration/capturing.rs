@@ -4,6 +4,8 @@ use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::{MessageKind, Standing};
 use futures_util::future::join_all;
+use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
 use payswitch::payment::operation::OperationKind;
@@ -15,6 +17,7 @@ use crate::database::Engine;
 use crate::harness::{
     Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
 };
+use crate::operators::{connect, set_own_role};
 use crate::refused::Refused;
 use crate::unknown_outcomes::found;
 
@@ -22,6 +25,7 @@ on_both_engines!(
     a_hold_is_captured_in_parts_and_the_books_say_so,
     a_capture_is_repeated_until_the_bank_acknowledges_it,
     a_capture_that_the_bank_refuses_is_taken_back,
+    a_capture_in_doubt_stays_taken,
     no_more_is_captured_than_is_held,
     the_loser_of_two_captures_takes_nothing_back,
     what_can_not_be_captured_is_refused,
@@ -275,6 +279,85 @@ async fn a_capture_that_the_bank_refuses_is_taken_back(engine: Engine) {
     assert_eq!(payment.state(), State::PartiallyCaptured);
     assert_eq!(minor(&payment.captured_amount), 1_000);
     assert_eq!(minor(&payment.capturable_amount), 9_000);
+    switch.database.assert_books_are_whole().await;
+}
+
+/// The bank captures, and its answer does not tell so: the amount is not given back, nothing is sent again, and an
+/// operator says how it ended.
+async fn a_capture_in_doubt_stays_taken(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
+    let mut owed = OwedServiceClient::new(channel);
+    // Another amount, done in part, in progress, an issuer that answers late, and what no table lists.
+    let mut waiting = Vec::new();
+    for (amount_minor, de, value) in [
+        (6_001, 4, "000000000100"),
+        (6_002, 39, "10"),
+        (6_003, 39, "09"),
+        (6_004, 39, "68"),
+        (6_005, 39, "Z9"),
+    ] {
+        let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+        let fault = bank::Fault {
+            host: "acquirer".into(),
+            mti: "0220".into(),
+            amount: Some(amount_minor),
+            times: 1,
+            what: Some(What::Change(bank::Change {
+                de,
+                value: value.into(),
+            })),
+            ..Default::default()
+        };
+        inject(&switch, fault).await;
+        let (_, told) = capture(&mut payments, of(&payment, amount_minor)).await;
+        waiting.push((amount_minor, payment, told.capture_id));
+    }
+    let request = admin::ListOwedRequest {
+        suspended_only: true,
+        ..Default::default()
+    };
+    let listed = eventually("an operator who has to look at all", async || {
+        let listed = owed.list_owed(request.clone()).await.expect("a list");
+        Some(listed.into_inner().owed).filter(|owed| owed.len() == waiting.len())
+    })
+    .await;
+    for (amount_minor, payment, capture_id) in &waiting {
+        let owed = listed.iter().find(|it| it.amount_minor == *amount_minor);
+        let reason = &owed.expect("the capture").suspend_reason;
+        assert!(reason.contains("in doubt"), "{reason}");
+        let capture = get(&mut payments, capture_id).await;
+        assert_eq!(capture.state(), CaptureState::Sending, "{capture:?}");
+        let shown = found(&mut payments, &payment.payment_id).await;
+        assert_eq!(minor(&shown.captured_amount), *amount_minor);
+        let refused = try_capture(&mut payments, of(payment, 6_000)).await;
+        let refused = refused.expect_err("it may be captured");
+        let reason = error_reason(&refused);
+        assert_eq!(reason.as_deref(), Some("AMOUNT_EXCEEDS_CAPTURABLE"));
+    }
+    for entry in listed {
+        eventually("nothing that is still on its way", async || {
+            let request = admin::ResolveOwedRequest {
+                request_id: format!("resolve-{}", unique()),
+                reason: "ticket 4711".into(),
+                operation_id: entry.operation_id.clone(),
+                resolution: admin::OwedResolution::Stands.into(),
+            };
+            owed.resolve_owed(request).await.ok()
+        })
+        .await;
+    }
+    for (amount_minor, payment, capture_id) in &waiting {
+        ended(&mut payments, capture_id, CaptureState::Captured).await;
+        assert_eq!(booked(&switch, payment).0, [*amount_minor]);
+    }
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        (counters.received("0220"), counters.received("0221")),
+        (5, 0)
+    );
     switch.database.assert_books_are_whole().await;
 }
 

@@ -310,7 +310,12 @@ impl Switch {
 
 /// A bank does something wrong from now on.
 pub(crate) async fn inject(switch: &Switch, fault: bank_sim::control::pb::Fault) {
-    let address = switch.banks.control_address().expect("a control API");
+    inject_into(&switch.banks, fault).await;
+}
+
+/// As [`inject`], into banks that stand alone.
+pub(crate) async fn inject_into(banks: &RunningSim, fault: bank_sim::control::pb::Fault) {
+    let address = banks.control_address().expect("a control API");
     let mut control = ControlServiceClient::connect(format!("http://{address}"))
         .await
         .expect("the control API");

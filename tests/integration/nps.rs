@@ -3,7 +3,11 @@
 
 use std::process::Stdio;
 
-use bank_sim::config::{HostRules, IssuerCodec, IssuerConfig, ListenerTls, Pem, ZonePinKeyHex};
+use bank_sim::config::{
+    ControlConfig, HostRules, IssuerCodec, IssuerConfig, ListenerTls, Pem, ZonePinKeyHex,
+};
+use bank_sim::control::pb as bank_api;
+use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use bank_sim::message_log::MessageQuery;
 use bank_sim::{BankSim, SimConfig};
@@ -13,16 +17,16 @@ use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
 use pb::refund_service_client::RefundServiceClient;
-use pb::{CaptureState, PaymentState as State, RefundState};
+use pb::{CaptureState, PaymentAction, PaymentState as State, RefundState};
 use serde_json::Value;
 
-use crate::capturing::{capture, ended, of, try_capture};
+use crate::capturing::{actions, capture, ended, of, try_capture};
 use crate::database::{Database, Engine};
 use crate::demo::Process;
-use crate::harness::{TempFolder, authorize, eventually, pay_with, run, with_key};
+use crate::harness::{TempFolder, authorize, eventually, inject_into, pay_with, run, with_key};
 use crate::killing::{program, succeed};
 use crate::refunding::{get_refund, refund_of, try_refund};
-use crate::unknown_outcomes::reversed;
+use crate::unknown_outcomes::{found, reversed};
 use crate::voiding::{became, try_void, void_of};
 
 #[test]
@@ -54,7 +58,9 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
                 cards: Vec::new(),
             }],
             codec_program: None,
-            control: None,
+            control: Some(ControlConfig {
+                listen: "127.0.0.1:0".parse().expect("an address"),
+            }),
             max_exchanges: 1_000,
         })
         .await
@@ -153,6 +159,56 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
         let second = second.expect_err("there is one");
         assert_eq!(
             error_reason(&second).as_deref(),
+            Some("NOT_SUPPORTED_BY_HOST")
+        );
+        // Of two at the same instant one leaves.
+        let raced = authorize(&mut payments, pay_with("pm_test_visa", 1_000, "EUR")).await;
+        let (mut one, mut other) = (payments.clone(), payments.clone());
+        let (one, other) = tokio::join!(
+            try_capture(&mut one, of(&raced, 300)),
+            try_capture(&mut other, of(&raced, 400)),
+        );
+        let refused = [one, other].into_iter().filter_map(Result::err);
+        let refused: Vec<_> = refused.map(|status| error_reason(&status)).collect();
+        assert_eq!(refused, [Some("NOT_SUPPORTED_BY_HOST".to_owned())]);
+        // The host would answer another one as it answered the first, which it refused.
+        for (mti, amount_minor) in [("0120", 500), ("0420", 700)] {
+            let fault = bank_api::Fault {
+                host: "issuer-a".into(),
+                mti: mti.into(),
+                amount: Some(amount_minor),
+                times: 1,
+                what: Some(What::Change(bank_api::Change {
+                    de: 39,
+                    value: "57".into(),
+                })),
+                ..Default::default()
+            };
+            inject_into(&bank, fault).await;
+        }
+        let uncaptured = authorize(&mut payments, pay_with("pm_test_visa", 500, "EUR")).await;
+        let both = [PaymentAction::Capture, PaymentAction::Void];
+        assert_eq!(actions(&uncaptured), both);
+        let (_, refused) = capture(&mut payments, of(&uncaptured, None)).await;
+        ended(&mut payments, &refused.capture_id, CaptureState::Rejected).await;
+        let shown = found(&mut payments, &uncaptured.payment_id).await;
+        assert_eq!(actions(&shown), [PaymentAction::Void]);
+        let again = try_capture(&mut payments, of(&uncaptured, None)).await;
+        let again = again.expect_err("it was refused");
+        assert_eq!(
+            error_reason(&again).as_deref(),
+            Some("NOT_SUPPORTED_BY_HOST")
+        );
+        let unvoided = authorize(&mut payments, pay_with("pm_test_visa", 700, "EUR")).await;
+        try_void(&mut payments, void_of(&unvoided))
+            .await
+            .expect("a void");
+        let shown = became(&mut payments, &unvoided.payment_id, State::Authorized).await;
+        assert_eq!(actions(&shown), [PaymentAction::Capture]);
+        let again = try_void(&mut payments, void_of(&unvoided)).await;
+        let again = again.expect_err("it was refused");
+        assert_eq!(
+            error_reason(&again).as_deref(),
             Some("NOT_SUPPORTED_BY_HOST")
         );
         let key = ApiKey::new(&api_key).expect("an API key for a header");

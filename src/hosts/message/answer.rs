@@ -2,16 +2,16 @@
 
 use iso8583::Message;
 
-use crate::payment::decline::{Approval, Decline, DeclineReason, ResponseCode, UnknownReason};
+use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
 use crate::payment::record::Element;
 
 use crate::hosts::exchange::Exchange;
 
 use super::amount::AskedAmount;
-use super::definition::{MessageProfile, PartialAmount, Style};
+use super::definition::{MessageProfile, PartialAmount};
 use super::kept::kept_elements;
 use super::match_key::{Part, currency_of};
-use super::meaning::{Meaning, usual_advice};
+use super::meaning::Meaning;
 use super::subelements::SubelementWidths;
 
 /// The amount of an answer beside the one that was asked for.
@@ -54,6 +54,7 @@ pub(in crate::hosts) fn outcome_of(
     bank_us: i64,
 ) -> Exchange {
     let kept = || kept_elements(message, &sent.keep, widths);
+    let code = response_code_of(message);
     let unclear = |reason| {
         let mut kept = kept();
         if reason == UnknownReason::AmountDiffers {
@@ -61,23 +62,18 @@ pub(in crate::hosts) fn outcome_of(
         }
         Exchange::Unclear {
             reason,
+            response_code: code,
             kept,
             bank_us,
         }
     };
-    let Some(response_code) = response_code_of(message) else {
-        return unclear(UnknownReason::AnswerNotUnderstood);
+    let Some(response_code) = code else {
+        return if sent.response_codes.advice {
+            Exchange::Again { bank_us }
+        } else {
+            unclear(UnknownReason::AnswerNotUnderstood)
+        };
     };
-    let declined = |reason, advice| Exchange::Declined {
-        decline: Decline {
-            reason,
-            response_code,
-            advice,
-        },
-        kept: kept(),
-        bank_us,
-    };
-    let refused = |reason| declined(reason, usual_advice(reason));
     let approved = |partial_minor| Exchange::Approved {
         approval: Approval {
             approval_code: approval_code_of(message),
@@ -87,11 +83,18 @@ pub(in crate::hosts) fn outcome_of(
         kept: kept(),
         bank_us,
     };
-    let is_advice = sent.style == Style::Advice;
     let has_error = sent.error_element.is_some_and(|de| message.announces(de));
     let amount = AnsweredAmount::of(message, asked);
     match sent.response_codes.meaning(response_code) {
-        Meaning::Declined { reason, advice } => declined(reason, advice),
+        Meaning::Declined { reason, advice } => Exchange::Declined {
+            decline: Decline {
+                reason,
+                response_code,
+                advice,
+            },
+            kept: kept(),
+            bank_us,
+        },
         Meaning::PARTLY_APPROVED if !has_error => {
             match accepted_part(message, sent.partial_amount, asked) {
                 Some(minor) => approved(Some(minor)),
@@ -99,27 +102,22 @@ pub(in crate::hosts) fn outcome_of(
             }
         }
         Meaning::Unclear(reason) => unclear(reason),
+        Meaning::Again => Exchange::Again { bank_us },
         Meaning::OriginalUnknown => Exchange::OriginalUnknown {
             response_code,
             bank_us,
         },
-        Meaning::Approved | Meaning::Taken if is_advice && has_error => {
-            refused(DeclineReason::FormatError)
+        Meaning::Approved | Meaning::Taken if has_error || amount == AnsweredAmount::Unreadable => {
+            unclear(UnknownReason::AnswerNotUnderstood)
         }
-        // What was undone or taken is not what was asked for: an operator has to look.
-        Meaning::Approved | Meaning::Taken if is_advice && amount != AnsweredAmount::AsAsked => {
-            refused(DeclineReason::InvalidAmount)
+        Meaning::Approved | Meaning::Taken if amount == AnsweredAmount::Another => {
+            unclear(UnknownReason::AmountDiffers)
         }
         Meaning::Taken => Exchange::Taken {
             response_code,
             bank_us,
         },
-        Meaning::Approved if has_error => unclear(UnknownReason::AnswerNotUnderstood),
-        Meaning::Approved if amount == AnsweredAmount::AsAsked => approved(None),
-        Meaning::Approved if amount == AnsweredAmount::Another => {
-            unclear(UnknownReason::AmountDiffers)
-        }
-        Meaning::Approved => unclear(UnknownReason::AnswerNotUnderstood),
+        Meaning::Approved => approved(None),
     }
 }
 

@@ -193,6 +193,12 @@ impl MessageProfile {
         self.travel() == Travel::Repeated
     }
 
+    /// Whether it has all numbers of its original, so that the host would take a second one for a repeat.
+    #[must_use]
+    pub fn only_one(&self) -> bool {
+        self.numbers.stan && self.numbers.rrn
+    }
+
     /// Whether it can't be built without the card.
     #[must_use]
     pub fn needs_card(&self) -> bool {

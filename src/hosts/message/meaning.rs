@@ -14,14 +14,16 @@ pub enum Meaning {
         /// What the merchant may do next.
         advice: DeclineAdvice,
     },
-    /// The bank may hold money, but not as asked for (a partial approval, say), or does not know
-    /// itself: nothing that a merchant could be told for certain, so a reversal is owed. An advice is sent
-    /// again.
+    /// The bank may have done something, but not what was asked for (a partial approval, say), or does not know
+    /// itself: nothing that a merchant could be told for certain, so a reversal is owed. An advice is left to an
+    /// operator.
     Unclear(UnknownReason),
     /// The bank took an advice, now or before. Whether it did what the advice says, it does not say.
     Taken,
     /// The bank does not know the original of an advice.
     OriginalUnknown,
+    /// The bank does not take an advice now: it is sent again.
+    Again,
 }
 
 impl Meaning {
@@ -33,14 +35,17 @@ impl Meaning {
     /// repeated it, and the first copy may be approved.
     pub const DUPLICATE: Self = Self::Unclear(UnknownReason::DuplicateAtBank);
 
-    /// The meaning, in the answer to an advice, of a code that stands only among the answers to requests. An approval
-    /// acknowledges, and so does "seen before". What is neither yes nor no to a request refuses, so that an
-    /// operator looks: sent again for ever it would get the same answer.
+    /// The meaning, in the answer to an advice, of what is said of a request. "Seen before" acknowledges. A decline
+    /// for a fault on the way is unclear: the bank may have done what the advice says.
     #[must_use]
     pub const fn in_answer_to_advice(self) -> Self {
         match self {
-            Self::Unclear(UnknownReason::DuplicateAtBank) => Self::Taken,
-            Self::Unclear(_) => Self::declined(DeclineReason::Other),
+            Self::Unclear(UnknownReason::DuplicateAtBank)
+            | Self::Declined {
+                reason: DeclineReason::DuplicateTransmission,
+                ..
+            } => Self::Taken,
+            Self::Declined { reason, .. } if !ends_the_debt(reason) => Self::UNCLEAR,
             meaning => meaning,
         }
     }
@@ -58,7 +63,7 @@ impl Meaning {
 /// Whether a decline that comes late says for certain that nothing is held. One for a fault on the way does not:
 /// the issuer may have approved, or approves later.
 #[must_use]
-pub fn ends_the_debt(reason: DeclineReason) -> bool {
+pub const fn ends_the_debt(reason: DeclineReason) -> bool {
     use DeclineReason as R;
     !matches!(
         reason,

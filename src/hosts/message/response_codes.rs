@@ -16,7 +16,8 @@ pub enum Unlisted {
     /// A decline with the reason "other", as switches take it.
     #[default]
     Declined,
-    /// As [`Meaning::UNCLEAR`], for a host that may approve under codes of its own.
+    /// As [`Meaning::UNCLEAR`], for a host that may approve under codes of its own; and in the answer to an advice,
+    /// whose amount would be given back on a guess.
     Unclear,
     /// As [`Meaning::Taken`]: any answer acknowledges an advice.
     Taken,
@@ -35,7 +36,7 @@ pub struct ResponseCodes {
     pub standard: bool,
     /// The codes by which the host says that it reverses at the issuer itself.
     pub host_reverses: Vec<ResponseCode>,
-    /// Whether it answers an advice: that can be sent again.
+    /// Whether it answers an advice, or a request that is sent again as one is.
     pub advice: bool,
 }
 
@@ -65,7 +66,7 @@ impl ResponseCodes {
             };
             let (edition, code) = (self.edition, code.as_str());
             edition.of_request(code, true) == Some(Meaning::declined(*reason))
-                && edition.of_advice(code) == Some(Meaning::UNCLEAR)
+                && edition.of_advice(code) == Some(Meaning::Again)
         };
         let overrides = self.overrides.iter();
         Self {
@@ -74,7 +75,7 @@ impl ResponseCodes {
                 .map(|(code, meaning)| (*code, meaning.in_answer_to_advice()))
                 .collect(),
             unlisted: match self.unlisted {
-                Unlisted::Unclear => Unlisted::Declined,
+                Unlisted::Declined => Unlisted::Unclear,
                 unlisted => unlisted,
             },
             advice: true,
@@ -210,12 +211,9 @@ mod tests {
 
     /// What a host does not take now is sent again; and where any answer acknowledges, the table is silent.
     #[test]
-    fn an_advice_is_acknowledged_refused_or_sent_again() {
+    fn an_advice_is_acknowledged_refused_sent_again_or_in_doubt() {
         use DeclineReason as R;
-        let advice = ResponseCodes {
-            advice: true,
-            ..ResponseCodes::default()
-        };
+        let advice = ResponseCodes::default().in_answers_to_advice();
         let any = ResponseCodes {
             standard: false,
             unlisted: Unlisted::Taken,
@@ -224,28 +222,33 @@ mod tests {
         for (text, expected) in [
             ("00", Meaning::Approved),
             ("94", Meaning::Taken),
-            ("91", Meaning::UNCLEAR),
-            ("96", Meaning::UNCLEAR),
+            ("91", Meaning::Again),
+            ("96", Meaning::Again),
             ("25", Meaning::OriginalUnknown),
             ("30", Meaning::declined(R::FormatError)),
-            // Done in part is not done; and what is in doubt is for an operator.
-            ("10", Meaning::declined(R::Other)),
-            ("09", Meaning::declined(R::Other)),
-            ("19", Meaning::declined(R::BankError)),
-            ("20", Meaning::declined(R::BankError)),
-            ("22", Meaning::declined(R::BankError)),
-            ("68", Meaning::declined(R::IssuerUnavailable)),
-            ("90", Meaning::declined(R::IssuerUnavailable)),
+            ("57", Meaning::declined(R::NotPermitted)),
             ("92", Meaning::declined(R::InvalidCardNumber)),
+            // It may have been done, in part or whole.
+            ("10", Meaning::PARTLY_APPROVED),
+            ("32", Meaning::PARTLY_APPROVED),
+            ("87", Meaning::PARTLY_APPROVED),
+            ("09", Meaning::UNCLEAR),
+            ("19", Meaning::UNCLEAR),
+            ("20", Meaning::UNCLEAR),
+            ("21", Meaning::UNCLEAR),
+            ("22", Meaning::UNCLEAR),
+            ("68", Meaning::UNCLEAR),
+            ("90", Meaning::UNCLEAR),
+            ("Z9", Meaning::UNCLEAR),
         ] {
             assert_eq!(advice.meaning(code(text)), expected, "{text}");
             assert_eq!(any.meaning(code(text)), Meaning::Taken, "{text}");
         }
     }
 
-    /// The codes of a profile are those of its authorizations: what a reversal takes over of them ends.
+    /// The codes of a profile are those of its authorizations.
     #[test]
-    fn an_advice_takes_over_no_code_that_would_repeat_it_for_ever() {
+    fn an_advice_takes_the_codes_of_requests_over_in_its_own_sense() {
         let unavailable = |advice| Meaning::Declined {
             reason: DeclineReason::IssuerUnavailable,
             advice,
@@ -258,22 +261,25 @@ mod tests {
                 (code("11"), Meaning::UNCLEAR),
                 (code("91"), unavailable(DeclineAdvice::UseAnotherCard)),
                 (code("96"), unavailable(DeclineAdvice::RetryLater)),
+                (
+                    code("98"),
+                    Meaning::declined(DeclineReason::DuplicateTransmission),
+                ),
             ]),
-            unlisted: Unlisted::Unclear,
             ..ResponseCodes::default()
         };
-        let refused = Meaning::declined(DeclineReason::Other);
         let inherited = profile.in_answers_to_advice();
         for (text, expected) in [
             ("00", Meaning::Approved),
             ("71", Meaning::Approved),
             ("99", Meaning::Taken),
-            ("Q2", refused),
-            ("11", refused),
-            ("Z9", refused),
+            ("98", Meaning::Taken),
+            ("Q2", Meaning::PARTLY_APPROVED),
+            ("11", Meaning::UNCLEAR),
+            ("Z9", Meaning::UNCLEAR),
             // Merchants are advised otherwise, and the host means what others do.
-            ("91", Meaning::UNCLEAR),
-            ("96", unavailable(DeclineAdvice::RetryLater)),
+            ("91", Meaning::Again),
+            ("96", Meaning::UNCLEAR),
         ] {
             assert_eq!(inherited.meaning(code(text)), expected, "{text}");
         }
@@ -283,14 +289,11 @@ mod tests {
     fn the_action_codes_of_1993_have_their_own_table() {
         use DeclineReason as R;
         let request = ResponseCodes::of(&ISO_1993);
-        let advice = ResponseCodes {
-            advice: true,
-            ..request.clone()
-        };
+        let advice = request.in_answers_to_advice();
         let declined = Meaning::declined;
         for (text, of_request, of_advice) in [
             ("000", Meaning::Approved, Meaning::Approved),
-            ("002", Meaning::PARTLY_APPROVED, declined(R::Other)),
+            ("002", Meaning::PARTLY_APPROVED, Meaning::PARTLY_APPROVED),
             (
                 "116",
                 declined(R::InsufficientFunds),
@@ -299,18 +302,14 @@ mod tests {
             ("208", declined(R::LostCard), declined(R::LostCard)),
             ("400", Meaning::UNCLEAR, Meaning::Approved),
             ("900", declined(R::Other), Meaning::Taken),
-            (
-                "906",
-                declined(R::IssuerUnavailable),
-                declined(R::IssuerUnavailable),
-            ),
-            ("923", Meaning::UNCLEAR, declined(R::Other)),
-            ("911", declined(R::IssuerUnavailable), Meaning::UNCLEAR),
-            ("909", declined(R::BankError), Meaning::UNCLEAR),
+            ("906", declined(R::IssuerUnavailable), Meaning::UNCLEAR),
+            ("923", Meaning::UNCLEAR, Meaning::UNCLEAR),
+            ("911", declined(R::IssuerUnavailable), Meaning::Again),
+            ("909", declined(R::BankError), Meaning::Again),
             ("913", Meaning::DUPLICATE, Meaning::Taken),
             ("914", Meaning::UNCLEAR, Meaning::OriginalUnknown),
             // Two digits are no code of this edition.
-            ("00", declined(R::Other), declined(R::Other)),
+            ("00", declined(R::Other), Meaning::UNCLEAR),
         ] {
             assert_eq!(request.meaning(code(text)), of_request, "{text}");
             assert_eq!(advice.meaning(code(text)), of_advice, "{text}");

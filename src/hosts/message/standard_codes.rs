@@ -83,7 +83,7 @@ pub static ISO_1987: Edition = Edition {
         (Meaning::Taken, "94"),
         (Meaning::OriginalUnknown, "25"),
         // Issuer or switch inoperative; malfunction.
-        (Meaning::UNCLEAR, "91 96"),
+        (Meaning::Again, "91 96"),
     ],
     issuer_gave_no_answer: &["20", "68", "91"],
 };
@@ -138,7 +138,7 @@ pub static ISO_1993: Edition = Edition {
         (Meaning::Taken, "900 901 913"),
         (Meaning::OriginalUnknown, "499 914"),
         // Issuer or switch inoperative, signed off, timed out, unavailable; malfunction.
-        (Meaning::UNCLEAR, "907 909 910 911 912"),
+        (Meaning::Again, "907 909 910 911 912"),
     ],
     issuer_gave_no_answer: &["907", "911", "912"],
 };

@@ -148,8 +148,8 @@ fn meaning(
     advice: bool,
 ) -> Result<Meaning, ProfileError> {
     let expected = if advice {
-        "\"approved\", \"taken\", \"original_unknown\", \"unclear\", a reason for a decline, or a table of reason \
-         and advice"
+        "\"approved\", \"taken\", \"original_unknown\", \"again\", \"unclear\", a reason for a decline, or a table \
+         of reason and advice"
     } else {
         "\"approved\", \"partly_approved\", \"duplicate\", \"unclear\", a reason for a decline, or a table of \
          reason and advice"
@@ -161,6 +161,7 @@ fn meaning(
         Some("unclear") => return Ok(Meaning::UNCLEAR),
         Some("taken") if advice => return Ok(Meaning::Taken),
         Some("original_unknown") if advice => return Ok(Meaning::OriginalUnknown),
+        Some("again") if advice => return Ok(Meaning::Again),
         Some(_) => DeclineFile {
             reason: value
                 .clone()
@@ -173,10 +174,15 @@ fn meaning(
             .try_into()
             .map_err(|error: toml::de::Error| reading.fault(key, expected, error.message()))?,
     };
-    Ok(Meaning::Declined {
+    let declined = Meaning::Declined {
         reason: decline.reason,
         advice: decline
             .advice
             .unwrap_or_else(|| usual_advice(decline.reason)),
+    };
+    Ok(if advice {
+        declined.in_answer_to_advice()
+    } else {
+        declined
     })
 }

@@ -66,7 +66,6 @@ impl Check<'_> {
     /// When a key of it is wrong.
     pub(super) fn message(&self) -> Result<MessageProfile, ProfileError> {
         let style = self.file.style;
-        let advice = style == Style::Advice;
         let is_asked = self.is_first() || self.kind == OperationKind::Increment;
         if is_asked && style != Style::Request {
             let expected = "\"request\": the bank answers before the merchant is answered";
@@ -79,8 +78,9 @@ impl Check<'_> {
                 None
             }
         };
+        let unknown = self.unknown()?;
         let codes = &self.defaults.response_codes;
-        let codes = if advice {
+        let codes = if style == Style::Advice || unknown == UnknownRule::Repeat {
             codes.in_answers_to_advice()
         } else {
             codes.clone()
@@ -110,7 +110,7 @@ impl Check<'_> {
         Ok(MessageProfile {
             kind: self.kind,
             style,
-            unknown: self.unknown()?,
+            unknown,
             repeats: self.repeats(mti)?,
             match_rule: rule,
             response_codes: response_codes(

@@ -18,7 +18,6 @@ use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::read::money::optional_amount;
 use crate::merchant_api::read::text::REFERENCE;
-use crate::merchant_api::show::capture::capture;
 use crate::merchant_api::show::refusal::later_refusal;
 use crate::merchant_api::transport::gate;
 use crate::merchant_api::transport::trailers::BankTime;
@@ -56,7 +55,7 @@ pub(super) async fn call(
     let payment = views.of(vec![*payment]).await;
     let payment = payment.map_err(|error| not_readable(&error))?.pop();
     // As it was when this request was answered first.
-    let shown = found.map(|(found, _)| capture(found, &operation));
+    let shown = found.map(|(found, _)| views.capture(found, &operation));
     let mut response = Response::new(pb::CapturePaymentResponse {
         payment,
         capture_id: operation

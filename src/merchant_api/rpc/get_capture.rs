@@ -2,30 +2,30 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::PaymentViews;
 use crate::grpc::status;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::capture_id;
-use crate::merchant_api::show::capture::capture;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::CaptureId;
-use crate::store::Store;
 
 /// Answers the call.
 pub(super) async fn call(
-    store: &Store,
+    views: &PaymentViews,
     request: Request<pb::GetCaptureRequest>,
 ) -> Result<Response<pb::GetCaptureResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let id = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let (found, operation) = store
+    let (found, operation) = views
+        .store
         .capture(&merchant.id, id)
         .await
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::capture_not_found)?;
     Ok(Response::new(pb::GetCaptureResponse {
-        capture: Some(capture(found, &operation)),
+        capture: Some(views.capture(found, &operation)),
     }))
 }
 

@@ -2,30 +2,30 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::PaymentViews;
 use crate::grpc::page::page_size;
 use crate::grpc::status;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::read::page_token::PageTokens;
-use crate::merchant_api::show::capture::capture;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::{CaptureId, PaymentId};
-use crate::store::Store;
 
 /// Answers the call.
 pub(super) async fn call(
-    store: &Store,
+    views: &PaymentViews,
     request: Request<pb::ListCapturesRequest>,
 ) -> Result<Response<pb::ListCapturesResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let payment = store.payment(&merchant.id, list.payment_id).await;
+    let payment = views.store.payment(&merchant.id, list.payment_id).await;
     payment
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::payment_not_found)?;
     // One more than asked for, to know whether there is another page.
+    let store = &views.store;
     let found = store.captures_of(list.payment_id, list.page_size + 1, list.after);
     let mut found = found
         .await
@@ -38,7 +38,7 @@ pub(super) async fn call(
         .map(|(last, _)| list.page_tokens.write(last.id));
     let shown = found
         .into_iter()
-        .map(|(found, operation)| capture(found, &operation));
+        .map(|(found, operation)| views.capture(found, &operation));
     Ok(Response::new(pb::ListCapturesResponse {
         captures: shown.collect(),
         next_page_token: next.unwrap_or_default(),

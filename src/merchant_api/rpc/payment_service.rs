@@ -101,7 +101,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::GetCaptureRequest>,
     ) -> Result<Response<pb::GetCaptureResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        get_capture::call(self.store(), request).await
+        get_capture::call(&self.views, request).await
     }
 
     async fn list_captures(
@@ -109,7 +109,7 @@ impl PaymentService for PaymentsApi {
         request: Request<pb::ListCapturesRequest>,
     ) -> Result<Response<pb::ListCapturesResponse>, Status> {
         let _turn = self.turn(&request).await?;
-        list_captures::call(self.store(), request).await
+        list_captures::call(&self.views, request).await
     }
 
     async fn verify_card(

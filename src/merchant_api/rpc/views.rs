@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::hosts::Hosts;
+use crate::hosts::message::definition::UnknownRule;
 use crate::merchant_api::pb;
-use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, payment, payments};
+use crate::merchant_api::show::capture::capture;
+use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, Taken, payment, payments};
+use crate::payment::capture::Capture;
 use crate::payment::ids::PaymentId;
 use crate::payment::operation::OperationKind;
-use crate::payment::record::Payment;
+use crate::payment::record::{Authorization, Operation, Payment};
 use crate::payment::state::PaymentState;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -18,6 +22,8 @@ pub(crate) struct PaymentViews {
     pub(crate) store: Store,
     /// Which operations the hosts take.
     pub(crate) hosts: Arc<Hosts>,
+    /// Holds end by it.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl PaymentViews {
@@ -27,20 +33,31 @@ impl PaymentViews {
     /// When the store can't be read.
     pub(super) async fn of(&self, found: Vec<Payment>) -> Result<Vec<pb::Payment>, StoreError> {
         let beside = self.beside(&found).await?;
-        Ok(payments(found, beside, |payment, kind| {
-            self.takes(payment, kind)
+        let now = self.clock.now();
+        Ok(payments(found, beside, now, |first, kind| {
+            self.taken(first, kind)
         }))
     }
 
-    /// A payment that has nothing beside its own record yet.
+    /// A payment that has nothing beside its own record yet, as it was told.
     pub(super) fn new_payment(&self, found: Payment) -> pb::Payment {
-        payment(found, |payment, kind| self.takes(payment, kind))
+        let at = found.updated_at;
+        payment(found, &[], at, |first, kind| self.taken(first, kind))
     }
 
-    fn takes(&self, payment: &Payment, kind: OperationKind) -> bool {
-        let first = &payment.authorization;
-        let message = self.hosts.message_after(first.host_id, kind, first.kind);
-        message.is_some()
+    fn taken(&self, first: &Authorization, kind: OperationKind) -> Option<Taken> {
+        let message = self.hosts.message_after(first.host_id, kind, first.kind)?;
+        Some(Taken {
+            only_one: message.only_one(),
+            is_reversed: message.unknown == UnknownRule::Reverse,
+        })
+    }
+
+    /// A capture.
+    pub(super) fn capture(&self, found: Capture, operation: &Operation) -> pb::Capture {
+        let message = self.hosts.message(operation.host_id, operation.kind);
+        let is_reversed = message.is_some_and(|it| it.unknown == UnknownRule::Reverse);
+        capture(found, operation, is_reversed)
     }
 
     async fn beside(&self, found: &[Payment]) -> Result<Beside, StoreError> {
@@ -60,7 +77,21 @@ impl PaymentViews {
             .filter(held)
             .map(|payment| payment.id)
             .collect();
+        let kinds = [
+            OperationKind::Capture,
+            OperationKind::Void,
+            OperationKind::Refund,
+        ];
+        let takes_one = |payment: &&Payment| {
+            let taken = |kind| self.taken(&payment.authorization, kind);
+            kinds
+                .into_iter()
+                .any(|kind| taken(kind).is_some_and(|it| it.only_one))
+        };
+        let one_only = found.iter().filter(takes_one).map(|payment| payment.id);
+        let one_only: Vec<PaymentId> = one_only.collect();
         Ok(Beside {
+            operations: self.store.operations_of_all(&one_only).await?,
             owed: self.store.owed_of(found).await?,
             captures: self.store.newest_captures(&held, MOST_CAPTURES).await?,
         })

@@ -9,8 +9,9 @@ use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason};
 use crate::payment::operation::OperationState;
 use crate::payment::record::Operation;
 
-/// A capture as the API shows it: where it stands is said by its operation.
-pub(crate) fn capture(capture: Capture, operation: &Operation) -> pb::Capture {
+/// A capture as the API shows it: where it stands is said by its operation. `is_reversed` says whether its host reverses
+/// captures whose outcome is not known.
+pub(crate) fn capture(capture: Capture, operation: &Operation, is_reversed: bool) -> pb::Capture {
     let recorded = operation.state == OperationState::Recorded;
     let mut shown = pb::Capture {
         capture_id: capture.id.to_string(),
@@ -30,17 +31,17 @@ pub(crate) fn capture(capture: Capture, operation: &Operation) -> pb::Capture {
         update_time: Some(timestamp(operation.updated_at)),
         ..pb::Capture::default()
     };
-    show_state(&operation.state, &mut shown);
+    show_state(&operation.state, is_reversed, &mut shown);
     if capture.is_voided && shown.state() == pb::CaptureState::Captured {
         shown.state = pb::CaptureState::Reversed.into();
     }
     shown
 }
 
-fn show_state(state: &OperationState, shown: &mut pb::Capture) {
+fn show_state(state: &OperationState, is_reversed: bool, shown: &mut pb::Capture) {
     use OperationState as S;
     use pb::CaptureState as C;
-    let owed = pb::PendingReversalState::Owed;
+    let owed = is_reversed.then_some(pb::PendingReversalState::Owed);
     let shown_state = match state {
         S::Queued | S::Recorded => C::Recorded,
         S::Created => {
@@ -78,4 +79,29 @@ fn show_state(state: &OperationState, shown: &mut pb::Capture) {
         },
     };
     shown.state = shown_state.into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::decline::UnknownReason;
+    use crate::payment::samples;
+
+    /// Only where its bank wants it reversed a reversal is owed.
+    #[test]
+    fn a_capture_without_an_outcome_owes_what_its_bank_wants() {
+        let operation = Operation {
+            state: OperationState::Unknown {
+                reason: UnknownReason::NoAnswerInTime,
+            },
+            ..samples::operation()
+        };
+        for is_reversed in [true, false] {
+            let shown = capture(samples::capture_of(&operation), &operation, is_reversed);
+            let pending = shown.pending.unwrap();
+            assert_eq!(pending.reversal_owed, is_reversed);
+            assert_eq!(pending.reversal.is_some(), is_reversed);
+            assert_eq!(pending.reason(), pb::PendingReason::NoAnswerInTime);
+        }
+    }
 }

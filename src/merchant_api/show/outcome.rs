@@ -129,11 +129,12 @@ pub(super) fn pending_reversal(reversal: &Operation) -> pb::PendingReversal {
     }
 }
 
-/// While nothing is known to be wrong yet, no reversal is owed.
+/// While nothing is known to be wrong yet, no reversal is owed. Of what is never reversed there is none.
 pub(super) fn pending(
     reason: Option<UnknownReason>,
-    reversal: pb::PendingReversalState,
+    reversal: Option<pb::PendingReversalState>,
 ) -> pb::Pending {
+    let reversal = reversal.filter(|_| reason.is_some());
     use UnknownReason as U;
     use pb::PendingReason as P;
     let (shown, text) = match reason {
@@ -162,10 +163,10 @@ pub(super) fn pending(
     };
     pb::Pending {
         reason: shown.into(),
-        reversal_owed: reason.is_some(),
+        reversal_owed: reversal.is_some(),
         text: text.to_owned(),
-        reversal: reason.is_some().then(|| pb::PendingReversal {
-            state: reversal.into(),
+        reversal: reversal.map(|state| pb::PendingReversal {
+            state: state.into(),
             attempts: 0,
             next_attempt_time: None,
         }),

@@ -7,12 +7,13 @@ use super::money::money;
 use super::outcome::{decline, failure, pending, pending_reversal};
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
+use crate::operations::later::{is_repeat, numbers_of, numbers_of_authorization};
 use crate::payment::capture::Capture;
 use crate::payment::decline::Approval;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationKind;
-use crate::payment::record::{CardBrand, CardSummary, Operation, Payment};
+use crate::payment::record::{Authorization, CardBrand, CardSummary, Operation, Payment};
 use crate::payment::state::PaymentState;
 
 /// The most captures that a payment shows.
@@ -25,24 +26,52 @@ pub(crate) struct Beside {
     pub(crate) owed: Vec<Operation>,
     /// Their captures, newest first.
     pub(crate) captures: Vec<(Capture, Operation)>,
+    /// The operations of those whose host takes only one operation of some kind.
+    pub(crate) operations: Vec<Operation>,
+}
+
+/// How the host of a payment takes operations of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Only one for each original.
+    pub(crate) only_one: bool,
+    /// One whose outcome is not known is reversed.
+    pub(crate) is_reversed: bool,
 }
 
 /// Payments as the API shows them, with how far their reversals have come, and their captures.
 pub(crate) fn payments(
     found: Vec<Payment>,
     beside: Beside,
-    takes: impl Fn(&Payment, OperationKind) -> bool,
+    now: UnixMillis,
+    taken: impl Fn(&Authorization, OperationKind) -> Option<Taken>,
 ) -> Vec<pb::Payment> {
-    let Beside { owed, captures } = beside;
-    let mut captures_of: BTreeMap<PaymentId, Vec<pb::Capture>> = BTreeMap::new();
-    for (found, operation) in captures {
-        let of_payment = captures_of.entry(found.payment_id).or_default();
-        of_payment.push(capture(found, &operation));
+    let Beside {
+        owed,
+        captures,
+        operations,
+    } = beside;
+    let mut earlier: BTreeMap<PaymentId, Vec<Operation>> = BTreeMap::new();
+    for operation in operations {
+        let of_payment = earlier.entry(operation.payment_id).or_default();
+        of_payment.push(operation);
+    }
+    let mut captures_of: BTreeMap<PaymentId, Vec<(Capture, Operation)>> = BTreeMap::new();
+    for found in captures {
+        let of_payment = captures_of.entry(found.0.payment_id).or_default();
+        of_payment.push(found);
     }
     let shown = |found: Payment| {
         let id = found.id;
-        let mut shown = payment(found, &takes);
-        shown.captures = captures_of.remove(&id).unwrap_or_default();
+        let earlier = earlier.remove(&id).unwrap_or_default();
+        let captures = captures_of.remove(&id).unwrap_or_default();
+        let captures = captures.into_iter().map(|(made, operation)| {
+            let taken = taken(&found.authorization, operation.kind);
+            capture(made, &operation, taken.is_some_and(|it| it.is_reversed))
+        });
+        let captures = captures.collect();
+        let mut shown = payment(found, &earlier, now, &taken);
+        shown.captures = captures;
         let reversal = owed.iter().rfind(|owed| owed.payment_id == id);
         if let (Some(pending), Some(reversal)) = (&mut shown.pending, reversal) {
             pending.reversal = Some(pending_reversal(reversal));
@@ -52,14 +81,17 @@ pub(crate) fn payments(
     found.into_iter().map(shown).collect()
 }
 
-/// A payment as the API shows it, as its own record knows it. `takes` says which operations its host takes.
+/// A payment as the API shows it at `now`, as its own record knows it. `taken` says which operations its host takes;
+/// `earlier` are those that it knows, where it takes one only.
 pub(crate) fn payment(
     payment: Payment,
-    takes: impl Fn(&Payment, OperationKind) -> bool,
+    earlier: &[Operation],
+    now: UnixMillis,
+    taken: impl Fn(&Authorization, OperationKind) -> Option<Taken>,
 ) -> pb::Payment {
-    let allowed_actions = actions(&payment, takes);
+    let allowed_actions = actions(&payment, earlier, now, taken);
     let (currency, amounts) = (payment.amount.currency(), payment.amounts);
-    let capturable = capturable_minor(&payment);
+    let capturable = capturable_minor(&payment, now);
     let sent = payment.authorization;
     let shown = |amount_minor| Some(money(amount_minor, currency));
     let mut shown_payment = pb::Payment {
@@ -103,7 +135,12 @@ pub(crate) fn payment(
 }
 
 /// What can be asked for now.
-fn actions(payment: &Payment, takes: impl Fn(&Payment, OperationKind) -> bool) -> Vec<i32> {
+fn actions(
+    payment: &Payment,
+    earlier: &[Operation],
+    now: UnixMillis,
+    taken: impl Fn(&Authorization, OperationKind) -> Option<Taken>,
+) -> Vec<i32> {
     let amounts = &payment.amounts;
     let is_held = matches!(payment.state, PaymentState::Authorized { .. });
     let is_captured = matches!(
@@ -114,7 +151,7 @@ fn actions(payment: &Payment, takes: impl Fn(&Payment, OperationKind) -> bool) -
         (
             pb::PaymentAction::Capture,
             OperationKind::Capture,
-            capturable_minor(payment) > 0,
+            capturable_minor(payment, now) > 0,
         ),
         (
             pb::PaymentAction::Void,
@@ -137,19 +174,34 @@ fn actions(payment: &Payment, takes: impl Fn(&Payment, OperationKind) -> bool) -
             is_captured && amounts.refundable_minor() > 0,
         ),
     ];
+    let is_taken = |kind| {
+        let taken = taken(&payment.authorization, kind);
+        taken.is_some_and(|it| !it.only_one || !is_used_up(payment, earlier, kind))
+    };
     possible
         .into_iter()
-        .filter(|(_, kind, possible)| *possible && takes(payment, *kind))
+        .filter(|(_, kind, possible)| *possible && is_taken(*kind))
         .map(|(action, ..)| action.into())
         .collect()
 }
 
-/// What can still be captured, in minor units: nothing where the state allows no capture.
-fn capturable_minor(payment: &Payment) -> i64 {
-    match payment.state {
-        PaymentState::Authorized { .. } | PaymentState::PartiallyCaptured { .. } => {
-            payment.amounts.capturable_minor()
-        }
+/// Whether the host would take another operation of this kind for a repeat of an earlier one, whatever it completes.
+fn is_used_up(payment: &Payment, earlier: &[Operation], kind: OperationKind) -> bool {
+    let original = numbers_of_authorization(payment);
+    if kind != OperationKind::Refund {
+        return is_repeat(earlier, kind, original);
+    }
+    let captures = [OperationKind::Capture, OperationKind::Sale];
+    earlier
+        .iter()
+        .filter(|earlier| captures.contains(&earlier.kind) && earlier.state.counts())
+        .all(|capture| is_repeat(earlier, kind, numbers_of(capture, payment)))
+}
+
+/// What can still be captured, in minor units: nothing where the state allows no capture, or the hold has ended.
+fn capturable_minor(payment: &Payment, now: UnixMillis) -> i64 {
+    match payment.state.hold_ends_at() {
+        Some(ends_at) if ends_at > now => payment.amounts.capturable_minor(),
         _ => 0,
     }
 }
@@ -162,7 +214,7 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
         S::Created => P::Created,
         S::RequiresAction { .. } => P::RequiresAction,
         S::Authorizing { pending: reason } => {
-            shown.pending = Some(pending(reason, pb::PendingReversalState::Owed));
+            shown.pending = Some(pending(reason, Some(pb::PendingReversalState::Owed)));
             P::Authorizing
         }
         S::Authorized {
@@ -205,7 +257,7 @@ fn show_state(state: PaymentState, shown: &mut pb::Payment) {
         S::Expired => P::Expired,
         S::Reversing { pending: reason } => {
             let sending = pb::PendingReversalState::Sending;
-            shown.pending = Some(pending(Some(reason), sending));
+            shown.pending = Some(pending(Some(reason), Some(sending)));
             P::Reversing
         }
         S::Reversed => P::Reversed,

@@ -36,22 +36,16 @@ pub(crate) fn refund(refund: Refund, operation: &Operation) -> pb::Refund {
 fn show_state(state: &OperationState, shown: &mut pb::Refund) {
     use OperationState as S;
     use pb::RefundState as R;
-    let owed = pb::PendingReversalState::Unspecified;
     // A change that a merchant can see is a step of these; attempts are none.
     let (shown_state, version) = match state {
         S::Queued | S::Recorded => (R::Created, 1),
         S::Created => {
-            shown.pending = Some(pending(None, owed));
+            shown.pending = Some(pending(None, None));
             (R::Sending, 1)
         }
         S::Unknown { reason } => {
-            let unknown = pending(Some(*reason), owed);
-            // A refund is never reversed: that would debit a customer.
-            shown.pending = Some(pb::Pending {
-                reversal_owed: false,
-                reversal: None,
-                ..unknown
-            });
+            // It is never reversed: that would debit a customer.
+            shown.pending = Some(pending(Some(*reason), None));
             (R::Sending, 2)
         }
         S::Sent | S::Suspended { .. } => (R::Sending, 2),

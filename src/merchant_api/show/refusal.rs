@@ -30,6 +30,7 @@ pub(crate) fn later_refusal(refusal: &LaterRefusal) -> Status {
             "CURRENCY_MISMATCH",
             format!("give the amount in {}", refusal.currency),
         ),
+        Why::TooManyCaptures => ("TOO_MANY_CAPTURES", instead_of(refusal)),
         Why::HoldExpired => ("HOLD_EXPIRED", "authorize a new payment".to_owned()),
         Why::NotSupported { .. } | Why::OnlyOne { .. } => (
             "NOT_SUPPORTED_BY_HOST",

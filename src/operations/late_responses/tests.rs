@@ -94,6 +94,35 @@ async fn a_late_decline_ends_the_debt_until_the_reversal_is_sent() {
     }
 }
 
+/// What became known late stands; an answer that says another thing is an alarm.
+#[test]
+fn an_answer_after_the_end_contradicts_it_or_not() {
+    let resolved = |took_effect| OperationState::Resolved {
+        by: ResolvedBy::LateResponse,
+        response_code: None,
+        took_effect,
+    };
+    let taken = Exchange::Taken {
+        response_code: "94".parse().unwrap(),
+        bank_us: 900,
+    };
+    let short = declined("51", DeclineReason::InsufficientFunds);
+    let away = declined("91", DeclineReason::IssuerUnavailable);
+    let lost = Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
+    for (state, exchange, expected) in [
+        (resolved(false), approved(), true),
+        (resolved(false), taken.clone(), true),
+        (resolved(false), short.clone(), false),
+        (resolved(true), short, true),
+        (resolved(true), away, false),
+        (resolved(true), approved(), false),
+        (resolved(false), lost, false),
+        (OperationState::Reversed, approved(), false),
+    ] {
+        assert_eq!(contradicts(&state, &exchange), expected, "{exchange:?}");
+    }
+}
+
 /// A bank that may have undone nothing, and then approves, is owed another reversal: one, however often it approves. A bank
 /// that said it has undone it is not, whatever its code for that is.
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::payment::record::Operation;
 use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::reads::owed::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::captures::{CAPTURE_COLUMNS, capture};
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};
@@ -65,9 +66,9 @@ impl Store {
     ) -> Result<Vec<(Capture, Operation)>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let text = format!(
-            "SELECT {CAPTURE_COLUMNS} FROM captures WHERE (SELECT COUNT(*) FROM captures AS newer \
-                WHERE newer.payment_id = captures.payment_id AND newer.id > captures.id) < {limit} \
-             AND payment_id"
+            "SELECT {CAPTURE_COLUMNS} FROM (SELECT *, \
+                ROW_NUMBER() OVER (PARTITION BY payment_id ORDER BY id DESC) AS place \
+                FROM captures WHERE payment_id {IDS}) AS captures WHERE place <= {limit}"
         );
         let ids = payments.iter().map(|id| id.to_string()).collect();
         let rows = self.of_ids(&text, ids).await?;
@@ -94,7 +95,7 @@ impl Store {
         let ids = records
             .iter()
             .map(|record| operation_id(record).to_string());
-        let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE operations.id");
+        let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE operations.id {IDS}");
         let operations = self.of_ids(&text, ids.collect()).await?;
         let operations: Result<HashMap<OperationId, Operation>, StoreError> = operations
             .iter()

@@ -9,6 +9,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::reads::owed::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};
@@ -123,6 +124,20 @@ impl Store {
         let rows = self
             .read(AssertSqlSafe(text), &[id.to_string().into()])
             .await?;
+        rows.iter().map(operation).collect()
+    }
+
+    /// All exchanges of these payments.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn operations_of_all(
+        &self,
+        payments: &[PaymentId],
+    ) -> Result<Vec<Operation>, StoreError> {
+        let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE payment_id {IDS}");
+        let ids = payments.iter().map(ToString::to_string).collect();
+        let rows = self.of_ids(&text, ids).await?;
         rows.iter().map(operation).collect()
     }
 

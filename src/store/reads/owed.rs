@@ -22,6 +22,9 @@ use crate::store::tables::columns::Columns;
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
 
+/// Stands in a text for the names of the rows that are read.
+pub(in crate::store) const IDS: &str = "IN (ids)";
+
 /// A message that is owed, and what it is about.
 #[derive(Debug, Clone)]
 pub struct OwedEntry {
@@ -173,8 +176,9 @@ impl Store {
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn owed_of(&self, payments: &[Payment]) -> Result<Vec<Operation>, StoreError> {
-        let text =
-            format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE open = 2 AND payment_id");
+        let text = format!(
+            "SELECT {OPERATION_COLUMNS} FROM operations WHERE open = 2 AND payment_id {IDS}"
+        );
         let pending = payments.iter().filter(|payment| payment.state.owes());
         let ids = pending.map(|payment| payment.id.to_string());
         let rows = self.of_ids(&text, ids.collect()).await?;
@@ -206,7 +210,7 @@ impl Store {
             .iter()
             .filter_map(|operation| operation.original_id);
         let originals = originals.map(|id| id.to_string()).collect::<Vec<_>>();
-        let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE operations.id");
+        let text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE operations.id {IDS}");
         let originals = self.of_ids(&text, originals).await?;
         let originals: HashMap<_, _> = readable(&originals, operation)?
             .into_iter()
@@ -215,7 +219,7 @@ impl Store {
         let payments = operations
             .iter()
             .map(|operation| operation.payment_id.to_string());
-        let text = format!("{SELECT_PAYMENTS} WHERE payments.id");
+        let text = format!("{SELECT_PAYMENTS} WHERE payments.id {IDS}");
         let payments = self.of_ids(&text, payments.collect()).await?;
         let payments: HashMap<_, _> = readable(&payments, payment)?
             .into_iter()
@@ -231,7 +235,7 @@ impl Store {
         Ok(operations.into_iter().filter_map(entry).collect())
     }
 
-    /// The rows that `text` selects, whose last word is the column of their names.
+    /// The rows that `text` selects, where [`IDS`] follows on the column of their names.
     pub(in crate::store) async fn of_ids(
         &self,
         text: &str,
@@ -245,7 +249,7 @@ impl Store {
         let mut values: Vec<Value> = ids.into_iter().map(Value::from).collect();
         values.resize(places, Value::Static(""));
         let numbered: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
-        let text = format!("{text} IN ({})", numbered.join(", "));
+        let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
         self.read(AssertSqlSafe(text), &values).await
     }
 

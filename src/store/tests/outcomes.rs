@@ -1,11 +1,22 @@
 //! Outcomes: written once, with the reversal that they owe.
 
-use super::make::{COMMITTED, approved, intent, unknown};
+use futures_util::future::join_all;
+
+use super::make::{COMMITTED, NOW, approved, intent, operation_at, random, unknown};
 use super::on_both;
 use super::payments::answer;
+use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
-use crate::payment::record::Payment;
-use crate::store::change::Verdict;
+use crate::payment::capture::Capture;
+use crate::payment::custody::CustodyEnd;
+use crate::payment::ids::CaptureId;
+use crate::payment::money::Money;
+use crate::payment::operation::OperationKind;
+use crate::payment::record::{Operation, Payment};
+use crate::payment::samples;
+use crate::payment::state::PaymentEvent;
+use crate::store::Store;
+use crate::store::change::{Change, PaymentChange, Verdict};
 use crate::store::testing::TestDatabase;
 
 on_both!(
@@ -14,6 +25,8 @@ on_both!(
     an_outcome_whose_payment_moved_on_is_recorded_all_the_same,
     two_outcomes_at_once_are_written_once,
     a_pending_payment_owes_one_reversal,
+    of_changes_that_rest_on_an_unmoved_payment_one_is_written,
+    the_newest_captures_of_each_payment_are_read,
 );
 
 async fn a_second_outcome_changes_nothing(database: TestDatabase) {
@@ -131,5 +144,103 @@ async fn a_pending_payment_owes_one_reversal(database: TestDatabase) {
     assert_eq!(unfinished(overdue).await, vec![]);
     let (told, _) = answer(&store, &intent).await.unwrap().answer.unwrap();
     assert_eq!(*told, outcome.payment);
+    store.close().await;
+}
+
+/// An authorized payment.
+async fn held(store: &Store) -> Payment {
+    let intent = intent("shop");
+    store.record_intent(&intent).await.unwrap();
+    let held = approved(&intent);
+    store.record_outcome(&held).await.unwrap();
+    held.payment
+}
+
+/// A capture of 1.00 EUR, of `payment` as it was read.
+fn capture_of(payment: &Payment) -> (Adjustment, Payment, Operation) {
+    let adjustment = Adjustment {
+        event: PaymentEvent::Captured,
+        change: Amounts {
+            captured_minor: 100,
+            ..Amounts::ZERO
+        },
+        at: NOW.plus_ms(200),
+        custody: CustodyEnd::Unchanged,
+    };
+    let after = *adjustment.apply(Box::new(payment.clone())).unwrap();
+    let operation = Operation {
+        kind: OperationKind::Capture,
+        payment_id: payment.id,
+        amount: Money::new(100, payment.amount.currency()).unwrap(),
+        ..operation_at(NOW)
+    };
+    (adjustment, after, operation)
+}
+
+async fn of_changes_that_rest_on_an_unmoved_payment_one_is_written(database: TestDatabase) {
+    let store = database.open().await;
+    let held = held(&store).await;
+    for (unmoved, written) in [(true, 1), (false, 9)] {
+        let captures: Vec<_> = (0..8).map(|_| capture_of(&held)).collect();
+        let changes: Vec<_> = captures
+            .iter()
+            .map(|(adjustment, after, operation)| Change {
+                payment: Some(PaymentChange::Adjusted {
+                    expected: after,
+                    adjustment,
+                }),
+                unmoved,
+                new_operation: Some(operation),
+                ..Change::default()
+            })
+            .collect();
+        let committed = join_all(changes.iter().map(|change| store.commit(change))).await;
+        for verdict in committed {
+            let verdict = verdict.unwrap();
+            let refused = unmoved && verdict == Verdict::PaymentRefused;
+            let taken = matches!(verdict, Verdict::Committed { .. });
+            assert!(taken || refused, "{verdict:?}");
+        }
+        let standing = store.payment(&held.merchant_id, held.id).await.unwrap();
+        assert_eq!(standing.unwrap().amounts.captured_minor, 100 * written);
+        let operations = store.operations_of(held.id).await.unwrap();
+        assert_eq!(operations.len(), 1 + usize::try_from(written).unwrap());
+    }
+    store.close().await;
+}
+
+async fn the_newest_captures_of_each_payment_are_read(database: TestDatabase) {
+    let store = database.open().await;
+    let mut payments = [held(&store).await, held(&store).await];
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        for payment in &mut payments {
+            let (adjustment, after, operation) = capture_of(payment);
+            let capture = Capture {
+                id: CaptureId::from_parts(NOW, random()),
+                ..samples::capture_of(&operation)
+            };
+            let change = Change {
+                payment: Some(PaymentChange::Adjusted {
+                    expected: &after,
+                    adjustment: &adjustment,
+                }),
+                new_operation: Some(&operation),
+                new_capture: Some(&capture),
+                ..Change::default()
+            };
+            assert_eq!(store.commit(&change).await, Ok(COMMITTED));
+            *payment = after;
+            made.push((capture, operation));
+        }
+    }
+    let ids = payments.map(|payment| payment.id);
+    let newest = store.newest_captures(&ids, 2).await.unwrap();
+    let expected: Vec<_> = made.drain(2..).rev().collect();
+    assert_eq!(newest, expected);
+    assert_eq!(
+        store.newest_captures(&ids[..1], 100).await.unwrap().len(),
+        3
+    );
     store.close().await;
 }

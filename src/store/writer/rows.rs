@@ -60,6 +60,8 @@ pub(in crate::store) struct AdjustedRow {
     pub(in crate::store) values: Vec<Value>,
     /// The adjustment, for a payment that something else has changed.
     pub(in crate::store) adjustment: Adjustment,
+    /// The payment's version after it, where it may have no other.
+    pub(in crate::store) only_version: Option<i64>,
     /// The row of its event, for a payment that nothing else has changed.
     pub(in crate::store) event: Vec<Value>,
     /// The money that it moves.

@@ -14,8 +14,7 @@ use sqlx::any::AnyRow;
 
 use super::batch::Batch;
 use super::positions::take_positions;
-use super::rows::{ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, Written};
-use crate::payment::adjustment::Adjustment;
+use super::rows::{AdjustedRow, ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, Written};
 use crate::random::{HashMap, HashSet};
 use crate::store::database::connection::{NativeConnection, NativeTransaction};
 use crate::store::database::engine::Engine;
@@ -339,27 +338,30 @@ impl Writing<'_, '_> {
     /// Adjusts payments under their guards. The state that follows is computed from what the database
     /// returned, and written by a second statement.
     async fn adjust_payments(&mut self, changes: &mut Vec<&ChangeRows>) -> Result<(), Fault> {
-        let adjusted: HashMap<&Arc<str>, (&Arc<str>, &Adjustment)> = changes
+        let adjusted: HashMap<&Arc<str>, (&Arc<str>, &AdjustedRow)> = changes
             .iter()
             .filter_map(|change| {
-                let adjustment = &change.adjusted.as_ref()?.adjustment;
-                Some((&change.payment_id, (&change.operation_id, adjustment)))
+                let row = change.adjusted.as_ref()?;
+                Some((&change.payment_id, (&change.operation_id, row)))
             })
             .collect();
         let rows: Vec<Vec<Value>> = adjusted
             .iter()
-            .map(|(payment_id, (_, adjustment))| guarded_payment_row(payment_id, adjustment))
+            .map(|(payment_id, (_, row))| guarded_payment_row(payment_id, &row.adjustment))
             .collect();
         let rows = rows.iter().map(Vec::as_slice).collect();
         let returned = self.run(&GUARDED_PAYMENTS, rows, true).await?.returned;
         let mut states = Vec::with_capacity(returned.len());
         for row in &returned {
             let (payment_id, mut moved) = moved_payment(row).map_err(Fault::Refused)?;
-            let Some((_, adjustment)) = adjusted.get(&payment_id) else {
+            let Some((_, row)) = adjusted.get(&payment_id) else {
                 continue;
             };
-            // A state that can't take the event although its name is allowed: refused below.
-            let Ok(state) = adjustment.state_after(&moved.state, &moved.amounts) else {
+            // Refused below, and so is a state that can't take the event although its name is allowed.
+            if row.only_version.is_some_and(|only| only != moved.version) {
+                continue;
+            }
+            let Ok(state) = row.adjustment.state_after(&moved.state, &moved.amounts) else {
                 continue;
             };
             states.push(payment_state_row(&payment_id, &state).map_err(Fault::Refused)?);

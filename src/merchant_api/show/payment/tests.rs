@@ -3,6 +3,15 @@ use crate::merchant_api::testing;
 use crate::payment::decline::{
     Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
 };
+use crate::payment::operation::OperationState;
+use crate::payment::samples;
+
+const NOW: UnixMillis = UnixMillis::new(1_763_757_100_000);
+
+const OFTEN: Taken = Taken {
+    only_one: false,
+    is_reversed: true,
+};
 
 fn approval() -> Approval {
     Approval {
@@ -22,7 +31,9 @@ fn why() -> Decline {
 
 #[test]
 fn a_payment_is_shown_whole() {
-    let shown = payment(testing::payment(PaymentState::Created), |_, _| true);
+    let shown = payment(testing::payment(PaymentState::Created), &[], NOW, |_, _| {
+        Some(OFTEN)
+    });
     let money = |amount_minor| {
         Some(pb::Money {
             amount_minor,
@@ -154,11 +165,69 @@ fn every_state_shows_what_is_known_in_it() {
     ];
     for (state, expected) in table {
         let name = format!("PAYMENT_STATE_{}", state.name());
-        let shown = payment(testing::payment(state), |_, kind| {
-            kind == OperationKind::Capture
-        });
+        let taken = |_: &_, kind| (kind == OperationKind::Capture).then_some(OFTEN);
+        let shown = payment(testing::payment(state), &[], NOW, taken);
         assert_eq!(shown.state().as_str_name(), name);
         assert_eq!(known(&shown), expected, "{name}");
+    }
+}
+
+/// Nothing that would be refused: after the hold's end, and where the host would take it for a repeat.
+#[test]
+fn what_would_be_refused_is_not_offered() {
+    use OperationKind as K;
+    let (expires_at, approval) = (NOW.plus_ms(1), approval());
+    let held = PaymentState::Authorized {
+        approval: approval.clone(),
+        expires_at,
+    };
+    let captured = PaymentState::PartiallyCaptured {
+        approval: approval.clone(),
+        expires_at,
+    };
+    let once = Taken {
+        only_one: true,
+        ..OFTEN
+    };
+    let declined = OperationState::Declined { decline: why() };
+    let approved = OperationState::Approved {
+        approval,
+        acknowledged: None,
+    };
+    let unsent = OperationState::Rejected {
+        reason: FailureReason::HostBusy,
+    };
+    // The payment, the kinds and states of its operations, when it is shown, and what is offered.
+    let (refund, capture) = ((K::Refund, &approved), (K::Capture, &approved));
+    for (state, earlier, at, expected) in [
+        (&held, vec![], NOW, "CAPTURE VOID"),
+        (&held, vec![], expires_at, "VOID"),
+        (&held, vec![(K::Capture, &unsent)], NOW, "CAPTURE VOID"),
+        (&held, vec![(K::Capture, &declined)], NOW, "VOID"),
+        (&held, vec![(K::Void, &declined)], NOW, "CAPTURE"),
+        (&captured, vec![capture], NOW, "REFUND"),
+        (&captured, vec![capture, refund], NOW, ""),
+    ] {
+        let mut found = testing::payment(state.clone());
+        if *state == held {
+            found.amounts.captured_minor = 0;
+            found.amounts.refunded_minor = 0;
+        }
+        let (stan, rrn) = (found.authorization.stan, found.authorization.rrn);
+        let operation = |(kind, state): (K, &OperationState)| Operation {
+            kind,
+            state: state.clone(),
+            stan,
+            rrn,
+            ..samples::operation()
+        };
+        let earlier: Vec<Operation> = earlier.into_iter().map(operation).collect();
+        let shown = payment(found, &earlier, at, |_, _| Some(once));
+        let actions = shown.allowed_actions();
+        let actions: Vec<_> = actions
+            .map(|action| action.as_str_name().replace("PAYMENT_ACTION_", ""))
+            .collect();
+        assert_eq!(actions.join(" "), expected, "{earlier:?}");
     }
 }
 
