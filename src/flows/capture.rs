@@ -316,6 +316,7 @@ mod tests {
                     only_one,
                 }),
                 captures: vec![before.clone(); captures],
+                incremented_minor: 0,
                 earlier,
             };
             let command = CapturePayment {

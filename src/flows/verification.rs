@@ -164,6 +164,7 @@ mod tests {
             (
                 Exchange::Unclear {
                     reason,
+                    response_code: "09".parse().ok(),
                     kept: kept(),
                     bank_us,
                 },

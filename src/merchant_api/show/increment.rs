@@ -20,7 +20,7 @@ pub(crate) fn increment(
         OperationState::Rejected { reason } => shown.failure = Some(failure(*reason)),
         OperationState::Unknown { reason } => {
             let owed = pb::PendingReversalState::Owed;
-            shown.pending = Some(pending(Some(*reason), owed));
+            shown.pending = Some(pending(Some(*reason), Some(owed)));
         }
         _ => {}
     }

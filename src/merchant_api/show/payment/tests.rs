@@ -222,7 +222,8 @@ fn what_would_be_refused_is_not_offered() {
             ..samples::operation()
         };
         let earlier: Vec<Operation> = earlier.into_iter().map(operation).collect();
-        let shown = payment(found, &earlier, at, |_, _| Some(once));
+        let taken = |_: &_, kind| (kind != K::Increment).then_some(once);
+        let shown = payment(found, &earlier, at, taken);
         let actions = shown.allowed_actions();
         let actions: Vec<_> = actions
             .map(|action| action.as_str_name().replace("PAYMENT_ACTION_", ""))
