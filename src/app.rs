@@ -22,6 +22,7 @@ use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::environment::Environment;
+use crate::event_feed::EventFeed;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
 use crate::flows::increment::Increment;
@@ -35,6 +36,7 @@ use crate::ledger::seal::SealKey;
 use crate::ledger_seals::seal_file::SealFile;
 use crate::ledger_seals::sealer::LedgerSealer;
 use crate::merchant_api;
+use crate::merchant_api::read::cursor::Cursors;
 use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::Dependencies;
 use crate::net::Net;
@@ -128,6 +130,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         config.ledger.seal_file.clone().map(SealFile::at),
         Arc::clone(&clock),
     ));
+    let cursors = Cursors::new(&parts.master_key, &store.identity().await?)?;
+    let events = Arc::new(EventFeed::new(store.clone()));
     let (notices, noticed) = mpsc::channel(NOTICES);
     let hosts = Hosts::start(
         parts.profiles,
@@ -226,6 +230,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             operations: Arc::clone(&operations),
             flow: refund,
         },
+        events: Arc::clone(&events),
+        cursors: Arc::new(cursors),
         hosts: Arc::clone(&hosts),
         opener,
         connections: config.merchant_api.connections,
@@ -258,6 +264,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
     tokio::spawn(sealer.seal_until(stopping.clone()));
+    tokio::spawn(events.hand_on_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));

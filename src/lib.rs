@@ -9,6 +9,7 @@
 //! - [`merchant_api`]: where an authorization enters, over gRPC. [`admin_api`]: the door for operators.
 //! - [`flows`]: one file for each kind of operation: what is recorded, and what an end means.
 //! - [`operations`]: the one machine below every flow: record, send, record. [`ledger_seals`]: seals the ledger.
+//!   [`event_feed`]: hands what happens to those who watch.
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
@@ -28,6 +29,7 @@ pub mod certs;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod event_feed;
 pub mod fault_points;
 pub mod flows;
 pub mod grpc;

@@ -104,6 +104,10 @@ pub enum Purpose {
     CardVelocity,
     /// Signs the seals of the ledger (the seed of an Ed25519 key).
     LedgerSeals,
+    /// Encrypts the cursors of events (AES-256-GCM).
+    EventCursors,
+    /// Makes the nonces of the cursors, and the names of events (HMAC-SHA256).
+    EventCursorNonces,
 }
 
 impl Purpose {
@@ -117,6 +121,8 @@ impl Purpose {
             Self::CardFingerprints => b"payswitch v1 card fingerprints",
             Self::CardVelocity => b"payswitch v1 card velocity",
             Self::LedgerSeals => b"payswitch v1 ledger seals",
+            Self::EventCursors => b"payswitch v1 event cursors",
+            Self::EventCursorNonces => b"payswitch v1 event cursor nonces",
         }
     }
 }

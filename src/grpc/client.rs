@@ -18,6 +18,9 @@ use tonic_types::StatusExt as _;
 
 use crate::net::Net;
 
+/// What a server may send ahead of what is read of one call, in bytes: as HTTP/2 has it where nothing is said
+/// (RFC 9113 section 6.9.2).
+const STREAM_WINDOW_BYTES: u32 = 65_535;
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -116,6 +119,7 @@ pub async fn connect(
     // The scheme and authority only fill the request line; the connector has its own address.
     Endpoint::from_static("https://payswitch")
         .connect_timeout(CONNECT_WITHIN)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .connect_with_connector(connector)
         .await
         .map_err(|source| ConnectError::Unreachable { address, source })

@@ -14,7 +14,7 @@
 
 pub mod client;
 pub mod pb;
-pub(crate) mod read;
+pub mod read;
 pub mod records;
 pub mod rpc;
 pub mod server;

@@ -7,15 +7,19 @@ use tonic::service::Routes;
 
 use super::pb;
 use super::pb::balance_service_server::{BalanceServiceServer, SERVICE_NAME as BALANCE_SERVICE};
+use super::pb::event_service_server::{EventServiceServer, SERVICE_NAME as EVENT_SERVICE};
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
 use super::pb::refund_service_server::{RefundServiceServer, SERVICE_NAME as REFUND_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
+use super::read::cursor::Cursors;
 use super::rpc::balance_service::BalancesApi;
+use super::rpc::event_service::EventsApi;
 use super::rpc::payment_service::PaymentsApi;
 use super::rpc::perform::Performer;
 use super::rpc::refund_service::RefundsApi;
 use super::rpc::sealing_service::SealingApi;
 use super::rpc::views::PaymentViews;
+use super::rpc::watcher::EventViews;
 use super::transport::api_key::Pepper;
 use super::transport::auth::Authenticator;
 use super::transport::gate::Gate;
@@ -23,6 +27,7 @@ use super::transport::trailers::Timed;
 use crate::card::envelope::Opener;
 use crate::clock::Clock;
 use crate::config::environment::Environment;
+use crate::event_feed::EventFeed;
 use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
 use crate::flows::increment::Increment;
@@ -39,11 +44,12 @@ use crate::store::Store;
 /// Payments or lists that are read for one merchant at once; its further calls wait for these.
 const READS_PER_MERCHANT: usize = 2;
 /// The services of the API that are served.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     PAYMENT_SERVICE,
     REFUND_SERVICE,
     SEALING_SERVICE,
     BALANCE_SERVICE,
+    EVENT_SERVICE,
 ];
 
 /// What the merchant API needs of the other modules.
@@ -70,6 +76,10 @@ pub struct Dependencies {
     pub voids: Performer<Void>,
     /// What refunds them.
     pub refunds: Performer<Refund>,
+    /// What happens to payments.
+    pub events: Arc<EventFeed>,
+    /// Names places among the events.
+    pub cursors: Arc<Cursors>,
     /// The banks' hosts.
     pub hosts: Arc<Hosts>,
     /// What opens sealed cards and session keys.
@@ -104,6 +114,8 @@ pub async fn serve(
         increments,
         voids,
         refunds,
+        events,
+        cursors,
         hosts,
         opener,
         connections,
@@ -118,6 +130,17 @@ pub async fn serve(
         reads: reads.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let views = Arc::new(PaymentViews {
+        store: store.clone(),
+        hosts,
+        clock: Arc::clone(&clock),
+    });
+    let event_views = Arc::new(EventViews::new(Arc::clone(&views), events, cursors));
+    let events = EventServiceServer::new(EventsApi {
+        views: Arc::clone(&event_views),
+        reads: reads.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let payments = PaymentServiceServer::new(PaymentsApi {
         environment,
         authorizations,
@@ -125,11 +148,8 @@ pub async fn serve(
         captures,
         increments,
         voids,
-        views: PaymentViews {
-            store: store.clone(),
-            hosts,
-            clock: Arc::clone(&clock),
-        },
+        views,
+        events: event_views,
         reads: reads.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
@@ -150,7 +170,8 @@ pub async fn serve(
         routes: Routes::new(Timed::new(gate.before(payments)))
             .add_service(Timed::new(gate.before(refunds)))
             .add_service(Timed::new(gate.before(sealing)))
-            .add_service(Timed::new(gate.before(balances))),
+            .add_service(Timed::new(gate.before(balances)))
+            .add_service(Timed::new(gate.before(events))),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections,

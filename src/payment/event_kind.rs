@@ -1,9 +1,12 @@
 //! The kinds of events, as merchants see them.
 
+use serde::Deserialize;
+
 use super::state::PaymentEvent;
 
-/// What kind of thing happened to a payment. The API has the same names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What kind of thing happened to a payment. The API has the same names, and one for all that happens to refunds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
     /// It was authorized.
     PaymentAuthorized,
@@ -35,8 +38,12 @@ pub enum EventKind {
     PaymentIncremented,
     /// An increment was refused, or failed.
     IncrementFailed,
-    /// A refund changed its state.
-    RefundUpdated,
+    /// A refund is on its way.
+    RefundPending,
+    /// A refund counts.
+    RefundMade,
+    /// A refund was refused, or failed.
+    RefundFailed,
     /// A void was refused, or failed.
     VoidFailed,
 }
@@ -57,9 +64,9 @@ impl EventKind {
             PaymentEvent::CaptureStarted => Self::CapturePending,
             PaymentEvent::Captured | PaymentEvent::Sold(_) => Self::PaymentCaptured,
             PaymentEvent::CaptureRefused => Self::CaptureFailed,
-            PaymentEvent::RefundStarted | PaymentEvent::Refunded | PaymentEvent::RefundRefused => {
-                Self::RefundUpdated
-            }
+            PaymentEvent::RefundStarted => Self::RefundPending,
+            PaymentEvent::Refunded => Self::RefundMade,
+            PaymentEvent::RefundRefused => Self::RefundFailed,
             PaymentEvent::IncrementStarted => Self::IncrementPending,
             PaymentEvent::Incremented => Self::PaymentIncremented,
             PaymentEvent::IncrementRefused => Self::IncrementFailed,
@@ -76,7 +83,20 @@ impl EventKind {
         }
     }
 
-    /// The name that the store and the API use.
+    /// Whether it happened to a capture or a refund, rather than to the whole payment.
+    #[must_use]
+    pub const fn is_of_a_part(self) -> bool {
+        matches!(
+            self,
+            Self::CapturePending
+                | Self::CaptureFailed
+                | Self::RefundPending
+                | Self::RefundMade
+                | Self::RefundFailed
+        )
+    }
+
+    /// The name that the store uses.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -95,7 +115,9 @@ impl EventKind {
             Self::IncrementPending => "INCREMENT_PENDING",
             Self::PaymentIncremented => "PAYMENT_INCREMENTED",
             Self::IncrementFailed => "INCREMENT_FAILED",
-            Self::RefundUpdated => "REFUND_UPDATED",
+            Self::RefundPending => "REFUND_PENDING",
+            Self::RefundMade => "REFUND_MADE",
+            Self::RefundFailed => "REFUND_FAILED",
             Self::VoidFailed => "VOID_FAILED",
         }
     }

@@ -122,6 +122,11 @@ prefixed_id!(
     "op_"
 );
 prefixed_id!(
+    /// Names one event.
+    EventId,
+    "evt_"
+);
+prefixed_id!(
     /// Names one capture of a payment.
     CaptureId,
     "cap_"

@@ -230,6 +230,7 @@ fn adjusted_row(
     let values = adjusted_payment_row(expected, &state, adjustment, names);
     let payment = ChangedPayment {
         payment_id: &names.payment_id,
+        merchant_id: expected.merchant_id.as_str().into(),
         version: expected.version,
         state,
         amounts: &expected.amounts,

@@ -31,6 +31,7 @@ mod capturing;
 mod clients;
 mod codecs;
 mod connections;
+mod events;
 mod expiring;
 mod finding;
 mod flooding;

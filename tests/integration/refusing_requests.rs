@@ -2,9 +2,9 @@
 //! wrong with which field is tested where it is read (`merchant_api/rpc`, `merchant_api/read`).
 
 use payswitch::merchant_api::pb;
-use payswitch::merchant_api::pb::event_service_client::EventServiceClient;
 use payswitch::merchant_api::pb::lookup_payment_request::Key;
 use payswitch::merchant_api::pb::sealing_service_client::SealingServiceClient;
+use payswitch::merchant_api::pb::token_service_client::TokenServiceClient;
 use tonic::client::Grpc;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
@@ -171,9 +171,9 @@ fn calls_that_are_not_built() {
         let cancel = pb::CancelByRequestIdRequest::default();
         let cancel = payments.cancel_by_request_id(cancel).await;
         // A service that is not served at all.
-        let mut events = EventServiceClient::new(switch.connect(None).await);
-        let list = pb::ListEventsRequest::default();
-        let list = events.list_events(list).await.map(drop);
+        let mut tokens = TokenServiceClient::new(switch.connect(None).await);
+        let list = pb::ListCardTokensRequest::default();
+        let list = tokens.list_card_tokens(list).await.map(drop);
         for answer in [cancel.map(drop), list] {
             let status = answer.expect_err("a call that is laid out only");
             let expected = Refused::not_sent(Code::Unimplemented, "NOT_IMPLEMENTED");

@@ -51,7 +51,9 @@ pub(super) async fn call(
         PaymentKey::Rrn { rrn, .. } => store.payments_by_rrn(&merchant.id, *rrn).await,
         // No index finds it, and a search through all payments would take other merchants' time.
         PaymentKey::ApprovalCode => {
-            return Err(errors::not_built("LookupPayment by approval_code"));
+            return Err(errors::not_built(
+                "PaymentService/LookupPayment by approval_code",
+            ));
         }
     };
     let mut found = found.map_err(|error| status::of_unavailable(&error))?;

@@ -1,14 +1,17 @@
 //! The calls: each file reads its request, runs its flow or its look-up, and shows the answer and its errors.
 //!
 //! - [`perform`]: the way from a call to its flow, and the errors that all flows share.
+//! - `watcher`: what happens to a merchant's payments, as a stream.
 //! - `views`: payments with what is known of them beside their own records.
-//! - `payment_service`, `refund_service`, `sealing_service`, `balance_service`: which file answers which call.
+//! - `payment_service`, `refund_service`, `sealing_service`, `balance_service`, `event_service`:
+//!   which file answers which call.
 
 mod authorize_payment;
 pub(super) mod balance_service;
 mod capture_payment;
 mod create_refund;
 mod create_sealing_session;
+pub(super) mod event_service;
 mod get_balances;
 mod get_capture;
 mod get_payment;
@@ -17,6 +20,7 @@ mod get_sealing_keys;
 mod increment_authorization;
 mod list_balance_entries;
 mod list_captures;
+mod list_events;
 mod list_operations;
 mod list_payments;
 mod list_refunds;
@@ -28,3 +32,6 @@ pub(super) mod sealing_service;
 mod verify_card;
 pub(super) mod views;
 mod void_payment;
+mod watch_events;
+mod watch_payment;
+pub(super) mod watcher;

@@ -1,12 +1,16 @@
 //! PaymentService: which file answers which call.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status, async_trait};
 
 use super::perform::Performer;
 use super::views::PaymentViews;
+use super::watcher::EventViews;
 use super::{
     authorize_payment, capture_payment, get_capture, get_payment, increment_authorization,
     list_captures, list_operations, list_payments, lookup_payment, verify_card, void_payment,
+    watch_payment,
 };
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
@@ -37,7 +41,9 @@ pub(crate) struct PaymentsApi {
     /// Voids them.
     pub(crate) voids: Performer<Void>,
     /// Finds and shows them.
-    pub(crate) views: PaymentViews,
+    pub(crate) views: Arc<PaymentViews>,
+    /// Says what happens to them.
+    pub(crate) events: Arc<EventViews>,
     /// Reads of each merchant at once: its lists hold up no other merchant's.
     pub(crate) reads: Shares<MerchantId>,
 }
@@ -138,7 +144,7 @@ impl PaymentService for PaymentsApi {
         &self,
         _: Request<pb::ReversePaymentRequest>,
     ) -> Result<Response<pb::ReversePaymentResponse>, Status> {
-        Err(errors::not_built("ReversePayment"))
+        Err(errors::not_built("PaymentService/ReversePayment"))
     }
 
     async fn increment_authorization(
@@ -153,15 +159,15 @@ impl PaymentService for PaymentsApi {
         &self,
         _: Request<pb::CancelByRequestIdRequest>,
     ) -> Result<Response<pb::CancelByRequestIdResponse>, Status> {
-        Err(errors::not_built("CancelByRequestId"))
+        Err(errors::not_built("PaymentService/CancelByRequestId"))
     }
 
-    type WatchPaymentStream = tokio_stream::Empty<Result<pb::WatchPaymentResponse, Status>>;
+    type WatchPaymentStream = watch_payment::Changes;
 
     async fn watch_payment(
         &self,
-        _: Request<pb::WatchPaymentRequest>,
+        request: Request<pb::WatchPaymentRequest>,
     ) -> Result<Response<Self::WatchPaymentStream>, Status> {
-        Err(errors::not_built("WatchPayment"))
+        watch_payment::call(&self.views, &self.events, request).await
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn not_built(call: &str) -> Status {
     ErrorAnswer::not_sent(
         Code::Unimplemented,
         "NOT_IMPLEMENTED",
-        format!("payswitch.v1.PaymentService/{call} is not available in this version"),
+        format!("payswitch.v1.{call} is not available in this version"),
     )
     .into_status()
 }
@@ -72,14 +72,14 @@ mod tests {
             (capture_not_found(), "NotFound CAPTURE_NOT_FOUND NOT_SENT"),
             (refund_not_found(), "NotFound REFUND_NOT_FOUND NOT_SENT"),
             (
-                not_built("CapturePayment"),
+                not_built("PaymentService/VerifyCard"),
                 "Unimplemented NOT_IMPLEMENTED NOT_SENT",
             ),
         ] {
             assert_eq!(error_row(&status), expected);
         }
-        let text = not_built("CapturePayment");
-        assert!(text.message().contains("CapturePayment"));
+        let text = not_built("PaymentService/VerifyCard");
+        assert!(text.message().contains("PaymentService/VerifyCard"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration {
         version: 1,
         name: "payments",
@@ -83,10 +83,15 @@ const MIGRATIONS: [Migration; 11] = [
         name: "partial_approvals",
         text: include_str!("../../../migrations/0011_partial_approvals.sql"),
     },
+    Migration {
+        version: 12,
+        name: "event_lists",
+        text: include_str!("../../../migrations/0012_event_lists.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 11;
+pub(in crate::store) const NEEDED: i64 = 12;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -77,7 +77,7 @@ impl Store {
         Ok(found)
     }
 
-    async fn with_their_operations(
+    pub(super) async fn with_their_operations(
         &self,
         rows: &[AnyRow],
     ) -> Result<Vec<(Capture, Operation)>, StoreError> {

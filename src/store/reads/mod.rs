@@ -3,6 +3,7 @@
 
 mod answers;
 mod captures;
+pub mod events;
 pub mod ledger;
 pub mod operations;
 pub mod owed;

@@ -88,7 +88,7 @@ impl Store {
         self.refunds_with_operations(&rows).await
     }
 
-    async fn refunds_with_operations(
+    pub(super) async fn refunds_with_operations(
         &self,
         rows: &[AnyRow],
     ) -> Result<Vec<(Refund, Operation)>, StoreError> {

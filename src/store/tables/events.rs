@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
+use sqlx::any::AnyRow;
+
+use super::columns::Columns;
 use super::text_buffer::TextBuffer;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::event_kind::EventKind;
+use crate::payment::ids::{MerchantId, OperationId, PaymentId};
+use crate::payment::moment::UnixMillis;
+use crate::payment::state::PaymentState;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
@@ -17,14 +23,14 @@ pub(in crate::store) const EVENTS: ManyRows = ManyRows {
     before: "/*SQLITE UPDATE positions SET next = next + {rows} WHERE stream = 0; WITH */\
         /*POSTGRES WITH taken AS (UPDATE positions SET next = next + {rows} WHERE stream = 0 \
         RETURNING next), */\
-        new (number, payment_id, payment_sequence, kind, at_ms, operation_id, state_detail, amounts) \
-        AS (VALUES ",
+        new (number, payment_id, payment_sequence, kind, at_ms, operation_id, state_detail, amounts, \
+            merchant_id) AS (VALUES ",
     row: "(#, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), \
-        CAST(? AS TEXT), CAST(? AS TEXT))",
+        CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
     after: ") INSERT INTO events (stream, position, payment_id, payment_sequence, kind, at_ms, operation_id, \
-        state_detail, amounts) \
+        state_detail, amounts, merchant_id) \
         SELECT 0, taken.next - {rows} + new.number, new.payment_id, new.payment_sequence, new.kind, \
-        new.at_ms, new.operation_id, new.state_detail, new.amounts FROM new CROSS JOIN \
+        new.at_ms, new.operation_id, new.state_detail, new.amounts, new.merchant_id FROM new CROSS JOIN \
         /*SQLITE positions AS taken WHERE taken.stream = 0*//*POSTGRES taken*/",
     returning: "",
 };
@@ -32,6 +38,7 @@ pub(in crate::store) const EVENTS: ManyRows = ManyRows {
 /// A payment after a change.
 pub(in crate::store) struct ChangedPayment<'a> {
     pub(in crate::store) payment_id: &'a Arc<str>,
+    pub(in crate::store) merchant_id: Value,
     pub(in crate::store) version: i64,
     /// Its state, as JSON.
     pub(in crate::store) state: Arc<str>,
@@ -53,5 +60,41 @@ pub(in crate::store) fn event_row(
         operation_id.into(),
         payment.state.into(),
         texts.json(payment.amounts)?.into(),
+        payment.merchant_id,
     ])
+}
+
+/// All columns of an event, as [`event`] reads them.
+pub(in crate::store) const EVENT_COLUMNS: &str = "position, merchant_id, payment_id, payment_sequence, kind, at_ms, \
+    operation_id, state_detail, amounts";
+
+/// An event as it is kept.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct EventRow {
+    pub(in crate::store) position: i64,
+    pub(in crate::store) merchant_id: MerchantId,
+    pub(in crate::store) payment_id: PaymentId,
+    pub(in crate::store) payment_sequence: i64,
+    pub(in crate::store) kind: EventKind,
+    pub(in crate::store) at: UnixMillis,
+    pub(in crate::store) operation_id: OperationId,
+    pub(in crate::store) state: PaymentState,
+    pub(in crate::store) amounts: Amounts,
+}
+
+/// An event from a row with [`EVENT_COLUMNS`].
+pub(in crate::store) fn event(row: &AnyRow) -> Result<EventRow, StoreError> {
+    let position = Columns::named(row, "events", String::new()).integer("position")?;
+    let columns = Columns::named(row, "events", position.to_string());
+    Ok(EventRow {
+        position,
+        merchant_id: columns.parsed("merchant_id")?,
+        payment_id: columns.parsed("payment_id")?,
+        payment_sequence: columns.integer("payment_sequence")?,
+        kind: columns.variant("kind")?,
+        at: columns.moment("at_ms")?,
+        operation_id: columns.parsed("operation_id")?,
+        state: columns.json("state_detail")?,
+        amounts: columns.json("amounts")?,
+    })
 }

@@ -73,6 +73,8 @@ fn moved_events(
         };
         let payment = ChangedPayment {
             payment_id: &change.payment_id,
+            // It never changes, and stands last in the row that was expected.
+            merchant_id: row.event.last().cloned().unwrap_or(Value::Static("")),
             version: moved.version,
             state: texts.json(&moved.state)?,
             amounts: &moved.amounts,

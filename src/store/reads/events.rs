@@ -1,0 +1,228 @@
+//! Events: those of a merchant after a position, those of all between two positions.
+
+use sqlx::AssertSqlSafe;
+
+use crate::payment::capture::Capture;
+use crate::payment::event_kind::EventKind;
+use crate::payment::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, SubjectId};
+use crate::payment::moment::UnixMillis;
+use crate::payment::record::{Operation, Payment};
+use crate::payment::refund::Refund;
+use crate::random::HashMap;
+use crate::store::Store;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::tables::captures::CAPTURE_COLUMNS;
+use crate::store::tables::columns::Columns;
+use crate::store::tables::events::{EVENT_COLUMNS, EventRow, event};
+use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
+use crate::store::tables::refunds::REFUND_COLUMNS;
+
+/// Something that happened to a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its place among all events of the store, from 1.
+    pub position: i64,
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: UnixMillis,
+    /// The payment as it was right after.
+    pub payment: Payment,
+    /// The capture or refund that it happened to, as it is now, with the operation that carries it out.
+    pub part: Option<Part>,
+}
+
+/// A part of a payment that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// A capture.
+    Capture(Box<(Capture, Operation)>),
+    /// A refund.
+    Refund(Box<(Refund, Operation)>),
+}
+
+/// Which store it is: another one after each restoration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreIdentity {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// From 1.
+    pub epoch: i64,
+}
+
+impl Store {
+    /// Which store this is.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn identity(&self) -> Result<StoreIdentity, StoreError> {
+        let rows = self.read("SELECT id, epoch FROM stores", &[]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::NotFound {
+            what: "row of the table stores",
+            id: "of this store".into(),
+        })?;
+        let columns = Columns::of(row, "stores", "id")?;
+        Ok(StoreIdentity {
+            id: columns.text("id")?.to_owned(),
+            epoch: columns.integer("epoch")?,
+        })
+    }
+
+    /// A merchant's events of these kinds, or of all, after a position, oldest first; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn events_of(
+        &self,
+        merchant: &MerchantId,
+        kinds: Option<&[EventKind]>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
+        let mut values: Vec<Value> = vec![merchant.as_str().into(), after.into()];
+        let of_kinds = match kinds {
+            None => String::new(),
+            Some([]) => return Ok(Vec::new()),
+            Some(kinds) => {
+                values.extend(kinds.iter().map(|kind| Value::Static(kind.name())));
+                let named: Vec<String> = (3..=values.len()).map(|n| format!("${n}")).collect();
+                format!("AND kind IN ({})", named.join(", "))
+            }
+        };
+        let text = format!(
+            "SELECT {EVENT_COLUMNS} FROM events \
+             WHERE merchant_id = $1 AND stream = 0 AND position > $2 {of_kinds} ORDER BY position LIMIT {limit}"
+        );
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let events: Result<Vec<EventRow>, _> = rows.iter().map(event).collect();
+        self.with_subjects(events?).await
+    }
+
+    /// The position of a merchant's oldest event.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn oldest_event(&self, merchant: &MerchantId) -> Result<Option<i64>, StoreError> {
+        let text = "SELECT position FROM events WHERE merchant_id = $1 ORDER BY position LIMIT 1";
+        let rows = self.read(text, &[merchant.as_str().into()]).await?;
+        let position = |row| Columns::named(row, "events", String::new()).integer("position");
+        rows.first().map(position).transpose()
+    }
+
+    /// The events of all merchants that `wanted` names, from position `first` to `last`, both included, oldest first.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn events_between(
+        &self,
+        first: i64,
+        last: i64,
+        wanted: impl Fn(&MerchantId) -> bool,
+    ) -> Result<Vec<(MerchantId, Event)>, StoreError> {
+        let text = format!(
+            "SELECT {EVENT_COLUMNS} FROM events \
+             WHERE stream = 0 AND position BETWEEN $1 AND $2 ORDER BY position"
+        );
+        let rows = self
+            .read(AssertSqlSafe(text), &[first.into(), last.into()])
+            .await?;
+        let events: Result<Vec<EventRow>, _> = rows.iter().map(event).collect();
+        let mut events = events?;
+        events.retain(|event| wanted(&event.merchant_id));
+        let events = self.with_subjects(events).await?;
+        let with_merchant = |event: Event| (event.payment.merchant_id, event);
+        Ok(events.into_iter().map(with_merchant).collect())
+    }
+
+    /// What never changes of a payment stands with it, and is read there.
+    async fn with_subjects(&self, events: Vec<EventRow>) -> Result<Vec<Event>, StoreError> {
+        let mut ids: Vec<String> = events.iter().map(|it| it.payment_id.to_string()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let text = format!("{SELECT_PAYMENTS} WHERE payments.id");
+        let payments: Result<HashMap<PaymentId, Payment>, StoreError> = self
+            .of_ids(&text, ids)
+            .await?
+            .iter()
+            .map(|row| payment(row).map(|payment| (payment.id, payment)))
+            .collect();
+        let payments = payments?;
+        let parts = self.parts_of(&events).await?;
+        let whole = |event: EventRow| {
+            let payment = Payment {
+                state: event.state,
+                amounts: event.amounts,
+                version: event.payment_sequence,
+                updated_at: event.at,
+                ..payments.get(&event.payment_id)?.clone()
+            };
+            Some(Event {
+                position: event.position,
+                kind: event.kind,
+                at: event.at,
+                payment,
+                part: parts.get(&event.operation_id).cloned(),
+            })
+        };
+        Ok(events.into_iter().filter_map(whole).collect())
+    }
+
+    /// The captures and refunds that events are about, by the operations that made the changes.
+    async fn parts_of(
+        &self,
+        events: &[EventRow],
+    ) -> Result<HashMap<OperationId, Part>, StoreError> {
+        let mut ids: Vec<String> = events
+            .iter()
+            .filter(|event| event.kind.is_of_a_part())
+            .map(|event| event.operation_id.to_string())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let text = "SELECT id, subject_id FROM operations WHERE subject_id IS NOT NULL AND id";
+        let rows = self.of_ids(text, ids).await?;
+        let mut subjects: Vec<(OperationId, SubjectId)> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let columns = Columns::of(row, "operations", "id")?;
+            subjects.push((columns.parsed("id")?, columns.parsed("subject_id")?));
+        }
+        let (mut captures, mut refunds) = (Vec::new(), Vec::new());
+        for (_, subject) in &subjects {
+            match subject {
+                SubjectId::Capture(id) => captures.push(id.to_string()),
+                SubjectId::Refund(id) => refunds.push(id.to_string()),
+            }
+        }
+        let text = format!("SELECT {CAPTURE_COLUMNS} FROM captures WHERE id");
+        let rows = self.of_ids(&text, captures).await?;
+        let captures: HashMap<CaptureId, (Capture, Operation)> = self
+            .with_their_operations(&rows)
+            .await?
+            .into_iter()
+            .map(|found| (found.0.id, found))
+            .collect();
+        let text = format!("SELECT {REFUND_COLUMNS} FROM refunds WHERE id");
+        let rows = self.of_ids(&text, refunds).await?;
+        let refunds: HashMap<RefundId, (Refund, Operation)> = self
+            .refunds_with_operations(&rows)
+            .await?
+            .into_iter()
+            .map(|found| (found.0.id, found))
+            .collect();
+        let part = |subject: &SubjectId| match subject {
+            SubjectId::Capture(id) => {
+                let found = captures.get(id)?.clone();
+                Some(Part::Capture(Box::new(found)))
+            }
+            SubjectId::Refund(id) => Some(Part::Refund(Box::new(refunds.get(id)?.clone()))),
+        };
+        let with_part = |(operation, subject): (OperationId, SubjectId)| {
+            part(&subject).map(|part| (operation, part))
+        };
+        Ok(subjects.into_iter().filter_map(with_part).collect())
+    }
+}
