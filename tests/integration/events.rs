@@ -17,7 +17,7 @@ use tonic_types::StatusExt as _;
 use crate::capturing::{capture, of};
 use crate::database::Engine;
 use crate::harness::{
-    ANSWER_WITHIN, Payments, Switch, authorize, on_both_engines, pay_with, run, with_key,
+    ANSWER_WITHIN, Payments, Switch, authorize, on_both_engines, pay_with, run, unique, with_key,
 };
 use crate::refunding::{refund_of, refunds_of, try_refund};
 use crate::refused::Refused;
@@ -105,6 +105,16 @@ async fn live(switch: &Switch, payments: &mut Payments) {
     let payment = authorize(payments, pay_with("pm_test_visa", 700, "EUR")).await;
     try_void(payments, void_of(&payment)).await.expect("a void");
     became(payments, &payment.payment_id, State::Voided).await;
+    // A verification is no payment, and has no events.
+    let request = pb::VerifyCardRequest {
+        request_id: format!("verify-{}", unique()),
+        currency: "EUR".to_owned(),
+        merchant_reference: "order".to_owned(),
+        payment_method: Some(pb::verify_card_request::PaymentMethod::PaymentMethodToken(
+            "pm_test_visa".to_owned(),
+        )),
+    };
+    payments.verify_card(request).await.expect("an answer");
     authorize(payments, pay_with("pm_test_insufficient_funds", 800, "EUR")).await;
 }
 

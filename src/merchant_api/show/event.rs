@@ -32,7 +32,10 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 19] = [
     (EventKind::RefundFailed, pb::EventKind::RefundUpdated),
     (EventKind::VoidFailed, pb::EventKind::VoidFailed),
     (EventKind::IncrementPending, pb::EventKind::IncrementPending),
-    (EventKind::PaymentIncremented, pb::EventKind::PaymentIncremented),
+    (
+        EventKind::PaymentIncremented,
+        pb::EventKind::PaymentIncremented,
+    ),
     (EventKind::IncrementFailed, pb::EventKind::IncrementFailed),
 ];
 
@@ -108,6 +111,7 @@ mod tests {
             approval: Approval {
                 approval_code: String::new(),
                 response_code: ResponseCode::APPROVED,
+                partial_minor: None,
             },
             acknowledged,
         };

@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::captures::CAPTURE_COLUMNS;
 use crate::store::tables::columns::Columns;
-use crate::store::tables::events::{EVENT_COLUMNS, EventRow, event};
+use crate::store::tables::events::{EVENT_COLUMNS, EventRow, OF_PAYMENTS, event};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
 use crate::store::tables::refunds::REFUND_COLUMNS;
 
@@ -95,7 +95,8 @@ impl Store {
         };
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events \
-             WHERE merchant_id = $1 AND stream = 0 AND position > $2 {of_kinds} ORDER BY position LIMIT {limit}"
+             WHERE merchant_id = $1 AND stream = 0 AND position > $2 {of_kinds} AND {OF_PAYMENTS} \
+             ORDER BY position LIMIT {limit}"
         );
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         let events: Result<Vec<EventRow>, _> = rows.iter().map(event).collect();
@@ -107,8 +108,12 @@ impl Store {
     /// # Errors
     /// When the database can't be read.
     pub async fn oldest_event(&self, merchant: &MerchantId) -> Result<Option<i64>, StoreError> {
-        let text = "SELECT position FROM events WHERE merchant_id = $1 ORDER BY position LIMIT 1";
-        let rows = self.read(text, &[merchant.as_str().into()]).await?;
+        let text = format!(
+            "SELECT position FROM events WHERE merchant_id = $1 AND {OF_PAYMENTS} ORDER BY position LIMIT 1"
+        );
+        let rows = self
+            .read(AssertSqlSafe(text), &[merchant.as_str().into()])
+            .await?;
         let position = |row| Columns::named(row, "events", String::new()).integer("position");
         rows.first().map(position).transpose()
     }
@@ -125,7 +130,7 @@ impl Store {
     ) -> Result<Vec<(MerchantId, Event)>, StoreError> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events \
-             WHERE stream = 0 AND position BETWEEN $1 AND $2 ORDER BY position"
+             WHERE stream = 0 AND position BETWEEN $1 AND $2 AND {OF_PAYMENTS} ORDER BY position"
         );
         let rows = self
             .read(AssertSqlSafe(text), &[first.into(), last.into()])

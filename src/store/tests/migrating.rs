@@ -51,6 +51,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "captures",
     "holds",
     "partial_approvals",
+    "event_lists",
 ];
 
 /// Makes a database as version 2 left it.
