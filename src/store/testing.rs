@@ -5,18 +5,24 @@ mod postgres;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sqlx::any::AnyRow;
 use tokio::sync::OnceCell;
 
+pub(crate) use self::postgres::unique;
 use self::postgres::{Server, fresh_name};
-pub(super) use self::postgres::{execute, server, unique};
+pub(super) use self::postgres::{execute, server};
 use super::Store;
 use super::database::engine::Engine;
 use crate::clock::SystemClock;
 use crate::config::store::StoreConfig;
 use crate::net::Net;
+use crate::payment::amounts::Amounts;
+use crate::payment::moment::UnixMillis;
+use crate::payment::state::PaymentState;
 use crate::random::Random;
 use crate::store::database::schema::MigrationReport;
 use crate::store::error::StoreError;
+use crate::store::tables::columns::{Columns, first_integer};
 
 /// Bytes in both directions.
 pub(super) trait Wire: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
@@ -169,4 +175,40 @@ pub(super) async fn open(config: &StoreConfig) -> Result<Store, StoreError> {
 /// Migrates a database with the machine's clock.
 pub(super) async fn migrate(config: &StoreConfig) -> Result<MigrationReport, StoreError> {
     Store::migrate(config, &SystemClock).await
+}
+
+/// An event as it is kept: the payment right after it.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) position: i64,
+    pub(crate) payment_id: String,
+    pub(crate) sequence: i64,
+    pub(crate) kind: String,
+    pub(crate) at: UnixMillis,
+    pub(crate) operation_id: String,
+    pub(crate) state: PaymentState,
+    pub(crate) amounts: Amounts,
+}
+
+/// The events after a position, and the position that is taken next.
+pub(crate) async fn events_after(store: &Store, position: i64) -> (Vec<Event>, i64) {
+    let text = "SELECT * FROM events WHERE stream = 0 AND position > $1 ORDER BY position";
+    let rows = store.read(text, &[position.into()]).await.unwrap();
+    let event = |row: &AnyRow| {
+        let columns = Columns::named(row, "events", String::new());
+        let text = |name| columns.text(name).unwrap().to_owned();
+        Event {
+            position: columns.integer("position").unwrap(),
+            payment_id: text("payment_id"),
+            sequence: columns.integer("payment_sequence").unwrap(),
+            kind: text("kind"),
+            at: columns.moment("at_ms").unwrap(),
+            operation_id: text("operation_id"),
+            state: columns.json("state_detail").unwrap(),
+            amounts: columns.json("amounts").unwrap(),
+        }
+    };
+    let next = store.read("SELECT next FROM positions WHERE stream = 0", &[]);
+    let next = first_integer(&next.await.unwrap()[0], "positions", "next", "0").unwrap();
+    (rows.iter().map(event).collect(), next)
 }

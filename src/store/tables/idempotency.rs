@@ -79,7 +79,12 @@ impl Answer<'_> {
                 version: self.version,
                 ..payment
             }),
-            Box::new(Operation { state, ..operation }),
+            // The operation and its payment changed at the same moment.
+            Box::new(Operation {
+                state,
+                updated_at: self.updated_at,
+                ..operation
+            }),
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Random histories of changes, against a model that fits on a page: what is intended, what it came to, and
 //! captures of it, several at once, on two nodes, some with a COMMIT that is not confirmed.
 //!
-//! The captures are the model's own: no flow makes any yet. Two of one payment are in progress at once, and
+//! The captures are the model's own; `src/app/tests/lives.rs` has those of the flows. Two of one payment are in progress at once, and
 //! whichever ends second finds the payment's version moved.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,6 @@ use iso8583::hex;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sqlx::any::AnyRow;
 
 use super::make::{
     COMMITTED, Intent, METHOD, NOW, Outcome, approval, approved, claim, declined, intent,
@@ -27,16 +26,14 @@ use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::FailureReason;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{MerchantId, OperationId};
-use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentEvent;
 use crate::store::Store;
 use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
 use crate::store::records::{ListOrder, PaymentFilter};
-use crate::store::tables::columns::{Columns, first_integer};
-use crate::store::testing::{TestDatabase, unique};
+use crate::store::testing::{TestDatabase, events_after, unique};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -323,12 +320,13 @@ impl Model {
                 let (state, adjustment) = end(capture.amount_minor, approved);
                 asked.push(Outcome {
                     payment: expected(&before, &adjustment),
-                    adjustment,
                     operation: Operation {
                         state,
+                        updated_at: adjustment.at,
                         version: 2,
                         ..capture.operation.clone()
                     },
+                    adjustment,
                     reversal: None,
                 });
             }
@@ -473,40 +471,6 @@ impl Model {
             "no event of anything else"
         );
     }
-}
-
-struct Event {
-    position: i64,
-    payment_id: String,
-    sequence: i64,
-    kind: String,
-    at: UnixMillis,
-    operation_id: String,
-    state: PaymentState,
-    amounts: Amounts,
-}
-
-/// The events after a position, and the position that is taken next.
-async fn events_after(store: &Store, position: i64) -> (Vec<Event>, i64) {
-    let text = "SELECT * FROM events WHERE stream = 0 AND position > $1 ORDER BY position";
-    let rows = store.read(text, &[position.into()]).await.unwrap();
-    let event = |row: &AnyRow| {
-        let columns = Columns::named(row, "events", String::new());
-        let text = |name| columns.text(name).unwrap().to_owned();
-        Event {
-            position: columns.integer("position").unwrap(),
-            payment_id: text("payment_id"),
-            sequence: columns.integer("payment_sequence").unwrap(),
-            kind: text("kind"),
-            at: columns.moment("at_ms").unwrap(),
-            operation_id: text("operation_id"),
-            state: columns.json("state_detail").unwrap(),
-            amounts: columns.json("amounts").unwrap(),
-        }
-    };
-    let next = store.read("SELECT next FROM positions WHERE stream = 0", &[]);
-    let next = first_integer(&next.await.unwrap()[0], "positions", "next", "0").unwrap();
-    (rows.iter().map(event).collect(), next)
 }
 
 /// A capture takes its amount before it is known whether it counts.
