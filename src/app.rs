@@ -380,3 +380,6 @@ impl Running {
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, work).await.ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ use crate::telemetry::{self, LogFormat};
 use arguments::LoadArgs;
 use cards::{Sealed, Sealer, Sealing, Supply, float};
 use mix::Mix;
-use pace::Run;
+use pace::{Phase, Run};
 use report::{Counted, Followed, Pace, Report};
 use tally::Tally;
 use target::Target;
@@ -81,7 +81,8 @@ async fn load(arguments: &LoadArgs, target: &Target) -> Result<Report, CommandEr
     let stop = stop_on_ctrl_c();
 
     let run = |supply| {
-        let mix = arguments.mix.then(Mix::new).transpose()?;
+        let goes_on = arguments.mix || arguments.phases;
+        let mix = goes_on.then(|| Mix::new(arguments.phases)).transpose()?;
         let run = Run::new(
             connections.clone(),
             supply,
@@ -96,6 +97,10 @@ async fn load(arguments: &LoadArgs, target: &Target) -> Result<Report, CommandEr
 
     let run = run(supply)?;
     let (elapsed, due) = in_view(arguments, &run, go(arguments, &run)).await?;
+    let [capturing, refunding] = match arguments.phases {
+        true => phases(arguments, &run).await?,
+        false => [elapsed; 2],
+    };
     Ok(Report {
         address: target.address.to_string(),
         pace: match arguments.rate {
@@ -120,10 +125,12 @@ async fn load(arguments: &LoadArgs, target: &Target) -> Result<Report, CommandEr
             elapsed,
             due.map(|due| (due, arguments.duration)),
         ),
-        followed_by: run
-            .mix
-            .as_ref()
-            .map(|mix| Followed::new(mix.close(), elapsed)),
+        followed_by: run.mix.as_ref().map(|mix| {
+            Followed::new(mix.close(), |kind| match kind {
+                "refund" => refunding,
+                _ => capturing,
+            })
+        }),
     })
 }
 
@@ -241,6 +248,19 @@ async fn go(arguments: &LoadArgs, run: &Arc<Run>) -> Result<(Duration, Option<u6
             Ok((elapsed, None))
         }
     }
+}
+
+/// Captures all that was authorized, and refunds it. How long each of the two took.
+async fn phases(arguments: &LoadArgs, run: &Arc<Run>) -> Result<[Duration; 2], CommandError> {
+    let mut payments = run.mix.as_ref().map_or_else(Vec::new, Mix::later);
+    let concurrency = usize::try_from(arguments.concurrency)?;
+    let capturing = run.phase(concurrency, Phase::Capture, payments.clone());
+    let capturing = capturing.await?;
+    // Once the bank has acknowledged the last capture all others are refundable, and nobody waits for a bank.
+    let last = payments.pop().into_iter().collect();
+    run.phase(1, Phase::Refund, last).await?;
+    let refunding = run.phase(concurrency, Phase::Refund, payments).await?;
+    Ok([capturing, refunding])
 }
 
 /// How many calls a rate makes in a time.

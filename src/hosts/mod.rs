@@ -95,6 +95,9 @@ pub struct Hosts {
     board: Arc<StatusBoard>,
     draining: AtomicBool,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
+    /// What a test says in the place of all hosts.
+    #[cfg(test)]
+    pub(crate) script: Option<tests::Script>,
 }
 
 impl std::fmt::Debug for Hosts {
@@ -170,6 +173,8 @@ impl Hosts {
             board,
             draining: AtomicBool::new(false),
             tasks: tokio::sync::Mutex::new(tasks),
+            #[cfg(test)]
+            script: None,
         })
     }
 
@@ -283,6 +288,10 @@ impl Hosts {
     /// after that end: when the host has taken a part of it by then, the line is reset. When this future is
     /// dropped, a message that was written stays written, and its answer becomes a late response.
     pub async fn send(&self, outgoing: Outgoing<'_>, deadline: Instant) -> Exchange {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script(&outgoing);
+        }
         if self.draining.load(Ordering::Acquire) {
             return Exchange::NotSent(FailureReason::HostUnavailable);
         }
@@ -296,6 +305,10 @@ impl Hosts {
     /// goes on the connection that carried its original while that lives, and on no other; no write of it begins
     /// after `claim_by`. It has a share of the line's places.
     pub async fn send_owed(&self, outgoing: Outgoing<'_>, claim_by: Instant) -> Exchange {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script(&outgoing);
+        }
         match self.host(outgoing.operation.host_id) {
             Some(host) if !self.draining.load(Ordering::Acquire) => {
                 host.send_owed(outgoing, claim_by).await

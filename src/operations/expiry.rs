@@ -71,7 +71,8 @@ impl Operations {
         Ok(ended)
     }
 
-    async fn end_hold(
+    /// Ends one hold at a moment. Whether it was this that ended it.
+    pub(super) async fn end_hold(
         &self,
         payment: Payment,
         authorization: &Operation,

@@ -385,3 +385,33 @@ pub(super) async fn sent(machine: &Operations, entry: OwedEntry, after_ms: i64) 
     });
     machine.record_step(entry, step).await.unwrap()
 }
+
+impl Operations {
+    /// Sends all that is owed of a payment once more, at once; what is suspended is not sent.
+    pub(crate) async fn send_owed_of(&self, payment_id: PaymentId, merchant: &Merchant) {
+        let window = tokio::sync::Semaphore::new(2);
+        let operations = self.store.operations_of(payment_id).await.unwrap();
+        let is_sent = |state: &_| matches!(state, OperationState::Queued | OperationState::Sent);
+        let due = operations.iter().filter(|it| is_sent(&it.state));
+        futures_util::future::join_all(due.map(async |owed| {
+            let entry = self.store.owed_entry(owed.id).await.unwrap();
+            self.attempt(entry.unwrap(), merchant, &window).await;
+        }))
+        .await;
+    }
+
+    /// A payment's hold ends by itself, where it lasts. Whether it did.
+    pub(crate) async fn hold_ends(&self, payment: Payment) -> bool {
+        let Some(ends_at) = payment.state.hold_ends_at() else {
+            return false;
+        };
+        let authorization = self.store.operation(payment.authorization.operation_id);
+        let authorization = authorization.await.unwrap().unwrap();
+        let ended = self.end_hold(
+            payment,
+            &authorization,
+            ends_at.plus(super::expiry::HOLD_GRACE),
+        );
+        ended.await.unwrap()
+    }
+}

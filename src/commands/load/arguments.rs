@@ -25,6 +25,7 @@ const MAX_RATE: f64 = 1_000_000.0;
     payswitch load --ready-file /tmp/ready.json --concurrency 256 --duration 30s --sealing session\n  \
     payswitch load --ready-file /tmp/ready.json --rate 2000 --duration 1m --json\n  \
     payswitch load --ready-file /tmp/ready.json --mix\n  \
+    payswitch load --ready-file /tmp/ready.json --phases\n  \
     PAYSWITCH_API_KEY=sk_test_... payswitch load --address 10.0.0.7:8443 --server-name pay.example \\\n      \
     --ca ca.pem --merchant demo-shop --card 4111111111111111,pm_test_mastercard\n\n\
     These are payments like any other: only load a gateway whose banks are simulated.\n\
@@ -74,6 +75,10 @@ pub struct LoadArgs {
     /// in 20 is voided instead, and 1 in 1,000 has a card that is never answered. The rate is that of lives.
     #[arg(long)]
     pub(super) mix: bool,
+    /// After the run, captures every payment that it authorized, and then refunds them all; each kind of call is
+    /// measured alone. Captures that travel as advices are refunded once the bank has acknowledged them.
+    #[arg(long, conflicts_with_all = ["mix", "rate"])]
+    pub(super) phases: bool,
     /// Print the figures as one line of JSON.
     #[arg(long)]
     pub(super) json: bool,

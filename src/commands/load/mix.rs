@@ -1,6 +1,8 @@
-//! What follows an authorization in a mix: it is voided, or captured; and some captures are refunded.
+//! What follows an authorization in a mix: it is voided, or captured; and some captures are refunded. Or all are captured
+//! and refunded, each kind of call after the one before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,6 +29,8 @@ const UNANSWERED_AT: u64 = 100;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 const REFUNDABLE_WITHIN: Duration = Duration::from_secs(10);
+/// The same where the refunds follow all captures.
+const ALL_REFUNDABLE_WITHIN: Duration = Duration::from_secs(600);
 
 /// Whether the card of this number is one that is never answered.
 pub(super) fn is_unanswered(number: u64) -> bool {
@@ -56,6 +60,8 @@ impl Course {
 /// The calls that follow authorizations, counted by kind.
 pub(super) struct Mix {
     authorized: AtomicU64,
+    /// The payments that are captured after the run; none where each goes on at once.
+    later: Option<Mutex<Vec<String>>>,
     captures: Tally,
     voids: Tally,
     refunds: Tally,
@@ -66,9 +72,10 @@ impl Mix {
     ///
     /// # Errors
     /// Never: the bounds are constants.
-    pub(super) fn new() -> Result<Self, hdrhistogram::CreationError> {
+    pub(super) fn new(in_phases: bool) -> Result<Self, hdrhistogram::CreationError> {
         Ok(Self {
             authorized: AtomicU64::new(0),
+            later: in_phases.then(Mutex::default),
             captures: Tally::new()?,
             voids: Tally::new()?,
             refunds: Tally::new()?,
@@ -81,6 +88,10 @@ impl Mix {
             return true;
         }
         let id = &payment.payment_id;
+        if let Some(later) = &self.later {
+            locked(later).push(id.clone());
+            return true;
+        }
         match Course::of(self.authorized.fetch_add(1, Ordering::Relaxed)) {
             Course::Voided => self.void(service, id).await,
             Course::Captured => self.capture(service, id).await,
@@ -88,7 +99,13 @@ impl Mix {
         }
     }
 
-    async fn capture(&self, service: &mut Grpc<Connection>, payment_id: &str) -> bool {
+    /// The payments that were authorized, where they go on after the run.
+    pub(super) fn later(&self) -> Vec<String> {
+        let later = self.later.as_ref();
+        later.map_or_else(Vec::new, |later| locked(later).clone())
+    }
+
+    pub(super) async fn capture(&self, service: &mut Grpc<Connection>, payment_id: &str) -> bool {
         let request = EncodedRequest::new(&pb::CapturePaymentRequest {
             request_id: format!("capture-{payment_id}"),
             payment_id: payment_id.to_owned(),
@@ -112,14 +129,18 @@ impl Mix {
     }
 
     /// Its time is that of the call that was answered: what it waited for is the bank's acknowledgement of the capture.
-    async fn refund(&self, service: &mut Grpc<Connection>, payment_id: &str) -> bool {
+    pub(super) async fn refund(&self, service: &mut Grpc<Connection>, payment_id: &str) -> bool {
         let request = EncodedRequest::new(&pb::CreateRefundRequest {
             request_id: format!("refund-{payment_id}"),
             payment_id: payment_id.to_owned(),
             ..pb::CreateRefundRequest::default()
         });
         self.refunds.start();
-        let give_up_at = Instant::now() + REFUNDABLE_WITHIN;
+        let within = match self.later {
+            Some(_) => ALL_REFUNDABLE_WITHIN,
+            None => REFUNDABLE_WITHIN,
+        };
+        let give_up_at = Instant::now() + within;
         let mut wait = FIRST_WAIT;
         loop {
             let (from, request) = (Instant::now(), request.clone());
@@ -144,6 +165,11 @@ impl Mix {
             ("refund", self.refunds.close()),
         ]
     }
+}
+
+fn locked(ids: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    // A panic elsewhere leaves a list that is still a list.
+    ids.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

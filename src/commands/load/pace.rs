@@ -42,6 +42,13 @@ pub(super) struct Run {
     failed: Mutex<Option<CardError>>,
 }
 
+/// What follows a run, of all its payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Capture,
+    Refund,
+}
+
 impl Run {
     /// A run that has not begun.
     pub(super) fn new(
@@ -76,17 +83,55 @@ impl Run {
         concurrency: usize,
         goes_on: impl Fn() -> bool + Clone + Send + Sync + 'static,
     ) -> Result<Duration, CardError> {
+        self.callers(concurrency, move |run, connection| {
+            let goes_on = goes_on.clone();
+            async move { run.call_again_and_again(connection, goes_on).await }
+        })
+        .await
+    }
+
+    /// Captures, or refunds, each of these payments once, by so many callers. How long that took.
+    ///
+    /// # Errors
+    /// Never: no card is sealed.
+    pub(super) async fn phase(
+        self: &Arc<Self>,
+        concurrency: usize,
+        kind: Phase,
+        payments: Vec<String>,
+    ) -> Result<Duration, CardError> {
+        let left = Arc::new(Mutex::new(payments.into_iter()));
+        self.callers(concurrency, move |run, connection| {
+            let left = Arc::clone(&left);
+            async move {
+                let mut service = Grpc::new(connection);
+                while let (Some(mix), Some(id)) = (&run.mix, left.lock().await.next()) {
+                    match kind {
+                        Phase::Capture => mix.capture(&mut service, &id).await,
+                        Phase::Refund => mix.refund(&mut service, &id).await,
+                    };
+                }
+            }
+        })
+        .await
+    }
+
+    /// So many callers at once, until the first has nothing more to do and the others have ended. How long that took.
+    async fn callers<F: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        concurrency: usize,
+        work: impl Fn(Arc<Self>, Connection) -> F,
+    ) -> Result<Duration, CardError> {
         let started = Instant::now();
         let callers = TaskTracker::new();
         let ending = CancellationToken::new();
         for connection in self.connections.iter().cycle().take(concurrency) {
-            let (run, goes_on) = (Arc::clone(self), goes_on.clone());
-            let connection = connection.clone();
+            let work = work(Arc::clone(self), connection.clone());
             let ended = ending.clone();
             callers.spawn(async move {
                 // The first who is done says that the run is ending.
                 let _ending = ended.drop_guard();
-                run.call_again_and_again(connection, goes_on).await;
+                work.await;
             });
         }
         callers.close();

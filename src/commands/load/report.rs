@@ -58,15 +58,16 @@ struct Calls {
 }
 
 impl Followed {
+    /// `elapsed`: how long the calls of each kind took together.
     pub(super) fn new(
         kinds: impl IntoIterator<Item = (&'static str, Sheet)>,
-        elapsed: Duration,
+        elapsed: impl Fn(&str) -> Duration,
     ) -> Self {
-        let elapsed_s = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
-        let calls = |sheet: Sheet| Calls {
+        let calls = |kind, sheet: Sheet| Calls {
             made: sheet.started,
             answered: sheet.answered,
-            achieved_per_s: float(sheet.answered) / elapsed_s,
+            achieved_per_s: float(sheet.answered)
+                / elapsed(kind).as_secs_f64().max(f64::MIN_POSITIVE),
             errors: sheet.errors,
             total_us: Quantiles::from(&sheet.total_us),
             states: sheet.states,
@@ -74,7 +75,11 @@ impl Followed {
             error_reasons: sheet.error_reasons,
         };
         let kinds = kinds.into_iter();
-        Self(kinds.map(|(kind, sheet)| (kind, calls(sheet))).collect())
+        Self(
+            kinds
+                .map(|(kind, sheet)| (kind, calls(kind, sheet)))
+                .collect(),
+        )
     }
 }
 
@@ -437,7 +442,7 @@ mod tests {
         }
         let kinds = [("refund", tally.close())];
         Report {
-            followed_by: Some(Followed::new(kinds, Duration::from_secs(2))),
+            followed_by: Some(Followed::new(kinds, |_| Duration::from_secs(2))),
             ..report(0)
         }
     }

@@ -21,7 +21,7 @@ use crate::random::Random;
 use super::Hosts;
 use super::exchange::Exchange;
 use super::line::tls::KeyLoader;
-use super::message::contents::CardFields;
+use super::message::contents::{CardFields, Outgoing};
 use super::notice::{HostNotice, Quarantined};
 use super::profile::HostProfile;
 use super::status::LineStatus;
@@ -35,6 +35,9 @@ pub(super) const CARD: CardFields<'static> = CardFields {
 
 /// No test takes this long but one that fails.
 pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What becomes of a message, where a test says it in the place of the lines.
+pub(crate) type Script = Box<dyn Fn(&Outgoing<'_>) -> Exchange + Send + Sync>;
 
 /// Hosts that were started for a test.
 pub(super) struct Started {

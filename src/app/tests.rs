@@ -1,0 +1,6 @@
+//! All flows on the machine and the real store, where a test says what the hosts answer.
+
+mod lives;
+mod model;
+mod stage;
+mod styles;

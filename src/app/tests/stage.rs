@@ -1,0 +1,414 @@
+//! A machine with all flows, before hosts that take captures, voids and refunds in each way, and whose answers are
+//! written down before.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::card::envelope::Opener;
+use crate::card::keys::SealingKeys;
+use crate::card::master_key::MasterKey;
+use crate::card::test_methods::TestPaymentMethods;
+use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::flows::authorization::{Authorization, Authorize};
+use crate::flows::capture::{Capture, CapturePayment};
+use crate::flows::refund::{CreateRefund, Refund};
+use crate::flows::reversal::Reversal;
+use crate::flows::void::{Void, VoidPayment};
+use crate::hosts::Hosts;
+use crate::hosts::exchange::Exchange;
+use crate::hosts::message::contents::Outgoing;
+use crate::hosts::message::definition::{Style, UnknownRule};
+use crate::hosts::message::meaning::usual_advice;
+use crate::hosts::notice::HostNotice;
+use crate::hosts::profile::HostProfile;
+use crate::hosts::tests::bank::Bank;
+use crate::net::Net;
+use crate::operations::call::{Call, Concluded, OperationError};
+use crate::operations::card_custody::{self, CardCustody};
+use crate::operations::flow::FlowTable;
+use crate::operations::later::{LaterRefusal, Why};
+use crate::operations::machine::{Operations, OperationsParts};
+use crate::operations::new_card::{NewCards, PaymentMethod};
+use crate::payment::decline::{
+    Approval, Decline, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+};
+use crate::payment::ids::{HostId, MerchantId, OperationId, PaymentId};
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
+use crate::payment::operation::OperationKind;
+use crate::payment::record::{Operation, Payment};
+use crate::payment::samples;
+use crate::random::Random;
+use crate::store::Store;
+use crate::store::numbers::Numbers;
+use crate::store::testing::{TestDatabase, unique};
+
+/// What comes of a message at its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Approved,
+    Declined,
+    /// The host can't read the message.
+    FormatError,
+    /// An advice is taken, now or before.
+    Taken,
+    /// The host does not know what an advice is about.
+    OriginalUnknown,
+    /// No answer comes, or none that says anything.
+    Lost,
+    NotSent,
+}
+
+impl Answer {
+    fn response_code(self) -> ResponseCode {
+        let code = match self {
+            Self::Declined => "57",
+            Self::FormatError => "30",
+            Self::Taken => "94",
+            Self::OriginalUnknown => "25",
+            Self::Approved | Self::Lost | Self::NotSent => "00",
+        };
+        code.parse().unwrap()
+    }
+
+    fn exchange(self) -> Exchange {
+        let bank_us = 900;
+        let response_code = self.response_code();
+        let declined = |reason| Exchange::Declined {
+            decline: Decline {
+                reason,
+                response_code,
+                advice: usual_advice(reason),
+            },
+            kept: Vec::new(),
+            bank_us,
+        };
+        match self {
+            Self::Approved => Exchange::Approved {
+                approval: Approval {
+                    approval_code: "A1B2C3".into(),
+                    response_code,
+                    partial_minor: None,
+                },
+                kept: Vec::new(),
+                bank_us,
+            },
+            Self::Declined => declined(DeclineReason::NotPermitted),
+            Self::FormatError => declined(DeclineReason::FormatError),
+            Self::Taken => Exchange::Taken {
+                response_code,
+                bank_us,
+            },
+            Self::OriginalUnknown => Exchange::OriginalUnknown {
+                response_code,
+                bank_us,
+            },
+            Self::Lost => Exchange::Unknown(UnknownReason::NoAnswerInTime),
+            Self::NotSent => Exchange::NotSent(FailureReason::HostBusy),
+        }
+    }
+}
+
+/// The ways in which a host takes an operation. A request without an outcome is reversed, or waits.
+pub(super) const WAYS: [(&str, Style, UnknownRule); 4] = [
+    ("reversed", Style::Request, UnknownRule::Reverse),
+    ("request", Style::Request, UnknownRule::Wait),
+    ("advice", Style::Advice, UnknownRule::Repeat),
+    ("file", Style::File, UnknownRule::Wait),
+];
+
+/// The host that takes captures, voids and refunds in these ways. Only a capture is ever reversed.
+pub(super) fn host(ways: [usize; 3]) -> HostId {
+    ways.map(|way| WAYS[way].0).join("-").parse().unwrap()
+}
+
+/// A host for each three of the ways.
+fn profiles(of_bank: &HostProfile) -> Vec<HostProfile> {
+    let mut profiles = Vec::new();
+    for number in 0..4 * 3 * 3 {
+        let ways = [number % 4, 1 + number / 4 % 3, 1 + number / 12];
+        let mut profile = HostProfile {
+            host_id: host(ways),
+            lines: 0,
+            ..of_bank.clone()
+        };
+        let kinds = [
+            OperationKind::Capture,
+            OperationKind::Void,
+            OperationKind::Refund,
+        ];
+        for message in profile.messages.iter_mut() {
+            message.repeats.cap = None;
+            let Some(place) = kinds.iter().position(|kind| *kind == message.kind) else {
+                continue;
+            };
+            (_, message.style, message.unknown) = WAYS[ways[place]];
+            if message.style == Style::File {
+                message.mapping = None;
+            }
+        }
+        profiles.push(profile);
+    }
+    profiles
+}
+
+/// What hosts say to the messages of each merchant: the next one of its answers, and what was answered.
+#[derive(Default)]
+struct Script(Mutex<BTreeMap<MerchantId, Answers>>);
+
+#[derive(Default)]
+struct Answers {
+    next: Vec<Answer>,
+    asked: usize,
+    given: BTreeMap<OperationId, Vec<Answer>>,
+}
+
+impl Script {
+    fn answer(&self, outgoing: &Outgoing<'_>) -> Exchange {
+        let mut script = self.0.lock().unwrap();
+        let answers = script.get_mut(&outgoing.merchant.id).unwrap();
+        let answer = answers.next[answers.asked % answers.next.len()];
+        answers.asked += 1;
+        let given = answers.given.entry(outgoing.operation.id).or_default();
+        given.push(answer);
+        answer.exchange()
+    }
+}
+
+/// What a request names that makes its payment.
+pub(super) fn no_payment() -> PaymentId {
+    PaymentId::from_parts(UnixMillis::new(0), [0; 10])
+}
+
+/// What merchants ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    Pay { is_sale: bool },
+    Capture(Option<i64>),
+    Refund(Option<i64>),
+    Void,
+}
+
+/// What became of a request: what was told, or why nothing is done; none where the same or another one is in the way.
+pub(super) type Told = Result<Concluded, Option<Why>>;
+
+/// The parts that all lives share.
+pub(super) struct Stage {
+    /// The nodes; on SQLite there is one.
+    pub(super) stores: Vec<Store>,
+    hosts: Arc<Hosts>,
+    custody: Arc<CardCustody>,
+    authorization: Arc<Authorization>,
+    script: Arc<Script>,
+    _database: TestDatabase,
+}
+
+impl Stage {
+    pub(super) async fn new(database: TestDatabase, nodes: usize) -> Self {
+        let mut stores = Vec::new();
+        for _ in 0..nodes {
+            stores.push(database.open().await);
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let custody = card_custody::tests::open(&stores[0], Arc::clone(&clock)).await;
+        let (notices, _) = mpsc::channel(1);
+        let profiles = profiles(&Bank::start().await.profile());
+        let (net, random) = (Net::SYSTEM, Random::SYSTEM);
+        let mut hosts = Hosts::start(profiles, None, net, clock, random.clone(), notices).unwrap();
+        let script = Arc::new(Script::default());
+        let said = Arc::clone(&script);
+        hosts.script = Some(Box::new(move |outgoing| said.answer(outgoing)));
+        let hosts = Arc::new(hosts);
+        let master_key = format!("{}=", "A".repeat(43));
+        let master_key = MasterKey::from_base64(&master_key, &random).unwrap();
+        let opener = Opener::new(SealingKeys::new([]), &master_key, &random).unwrap();
+        let cards = NewCards {
+            opener: Arc::new(opener),
+            test_payment_methods: TestPaymentMethods::new(true),
+            hosts: Arc::clone(&hosts),
+        };
+        let authorization = Arc::new(Authorization {
+            cards: Arc::new(cards),
+        });
+        Self {
+            stores,
+            hosts,
+            custody: Arc::new(custody),
+            authorization,
+            script,
+            _database: database,
+        }
+    }
+
+    /// A merchant of a host, whose messages are answered so in turn, and its machines, one on each node, with a clock
+    /// of their own.
+    pub(super) async fn merchant(&self, acquirer: HostId, answers: &[Answer]) -> Shop<'_> {
+        let merchant = Merchant {
+            id: format!("shop-{}", unique()).parse().unwrap(),
+            acquirer,
+            ..samples::merchant()
+        };
+        self.stores[0].insert_merchant(&merchant).await.unwrap();
+        let answers = Answers {
+            next: answers.to_vec(),
+            ..Answers::default()
+        };
+        self.script.0.lock().unwrap().insert(merchant.id, answers);
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let flows = flow_table(&self.authorization);
+        let machine = |store: &Store| {
+            Arc::new(Operations::new(OperationsParts {
+                store: store.clone(),
+                numbers: Numbers::new(store.clone(), 100),
+                hosts: Arc::clone(&self.hosts),
+                custody: Arc::clone(&self.custody),
+                flows: flows.clone(),
+                clock: Arc::<ManualClock>::clone(&clock),
+                random: Random::SYSTEM,
+                limit: 64,
+            }))
+        };
+        Shop {
+            machines: self.stores.iter().map(machine).collect(),
+            stage: self,
+            clock,
+            merchant: Arc::new(merchant),
+        }
+    }
+}
+
+/// The flows as [`app`](super::super::start) wires them.
+fn flow_table(authorization: &Arc<Authorization>) -> FlowTable {
+    let (capture, void, refund) = (Arc::new(Capture), Arc::new(Void), Arc::new(Refund));
+    FlowTable::default()
+        .with(authorization)
+        .with_kind(OperationKind::Sale, authorization)
+        .with(&capture)
+        .with_owed(OperationKind::Capture, capture)
+        .with(&void)
+        .with_owed(OperationKind::Void, void)
+        .with(&refund)
+        .with_owed(OperationKind::Refund, refund)
+        .with_owed(OperationKind::Reversal, Arc::new(Reversal))
+}
+
+/// A merchant before the machines.
+pub(super) struct Shop<'a> {
+    stage: &'a Stage,
+    pub(super) machines: Vec<Arc<Operations>>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) merchant: Arc<Merchant>,
+}
+
+impl Shop<'_> {
+    pub(super) fn store(&self) -> &Store {
+        &self.stage.stores[0]
+    }
+
+    /// What was answered to an operation's messages.
+    pub(super) fn given(&self, operation_id: OperationId) -> Vec<Answer> {
+        let script = self.stage.script.0.lock().unwrap();
+        let given = script[&self.merchant.id].given.get(&operation_id);
+        given.cloned().unwrap_or_default()
+    }
+
+    pub(super) async fn payment(&self, id: PaymentId) -> Payment {
+        let payment = self.store().payment(&self.merchant.id, id);
+        payment.await.unwrap().unwrap()
+    }
+
+    /// An answer comes after its time.
+    pub(super) async fn hears_late(&self, operation: &Operation, answer: Answer) {
+        let (notices, noticed) = mpsc::channel(1);
+        let late = HostNotice::LateResponse {
+            host_id: operation.host_id,
+            operation_id: operation.id,
+            response_code: answer.response_code(),
+            approval_code: "LATE01".into(),
+            exchange: answer.exchange(),
+            at: operation.deadline.plus_ms(1),
+        };
+        notices.send(late).await.unwrap();
+        drop(notices);
+        Arc::clone(&self.machines[0]).keep_notices(noticed).await;
+    }
+
+    /// Further messages are answered so in turn.
+    pub(super) fn answers(&self, answers: &[Answer]) {
+        let mut script = self.stage.script.0.lock().unwrap();
+        let of_merchant = script.get_mut(&self.merchant.id).unwrap();
+        (of_merchant.next, of_merchant.asked) = (answers.to_vec(), 0);
+    }
+
+    /// Asks one of the machines.
+    pub(super) async fn ask(
+        &self,
+        node: usize,
+        payment_id: PaymentId,
+        request_id: &str,
+        request: Request,
+    ) -> Told {
+        let machine = &self.machines[node % self.machines.len()];
+        let call = Call {
+            merchant: Arc::clone(&self.merchant),
+            request_id: request_id.to_owned(),
+            body_hash: [7; 32],
+            received_at: Instant::now(),
+        };
+        let eur = |minor| Money::new(minor, "EUR".parse().unwrap()).unwrap();
+        let merchant_reference = None;
+        match request {
+            Request::Pay { is_sale } => {
+                let command = Authorize {
+                    amount: eur(1000),
+                    merchant_reference: "order-1".into(),
+                    customer_reference: None,
+                    description: None,
+                    terminal_id: None,
+                    payment_method: PaymentMethod::TestToken("pm_test_visa".into()),
+                    is_sale,
+                    accepts_partial: false,
+                };
+                let told = machine.perform(&self.stage.authorization, call, command);
+                Ok(told.await.unwrap())
+            }
+            Request::Capture(minor) => {
+                let command = CapturePayment {
+                    payment_id,
+                    amount: minor.map(eur),
+                    is_final: false,
+                    merchant_reference,
+                };
+                told(machine.perform(&Arc::new(Capture), call, command).await)
+            }
+            Request::Refund(minor) => {
+                let command = CreateRefund {
+                    payment_id,
+                    amount: minor.map(eur),
+                    capture_id: None,
+                    merchant_reference,
+                };
+                told(machine.perform(&Arc::new(Refund), call, command).await)
+            }
+            Request::Void => {
+                let command = VoidPayment { payment_id };
+                told(machine.perform(&Arc::new(Void), call, command).await)
+            }
+        }
+    }
+}
+
+fn told(result: Result<Concluded, OperationError<LaterRefusal>>) -> Told {
+    match result {
+        Ok(concluded) => Ok(concluded),
+        Err(OperationError::Refused(refusal)) => Err(Some(refusal.why)),
+        Err(OperationError::RequestInProgress { .. } | OperationError::PaymentBusy { .. }) => {
+            Err(None)
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
