@@ -2,12 +2,13 @@
 
 use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
-use bank_sim::issuer::{MessageKind, Standing};
+use bank_sim::issuer::Standing;
+use futures_util::future::join_all;
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::merchant_api::pb;
+use pb::PaymentState as State;
 use pb::{CaptureState, OperationState, PendingReason, RefundState};
-use pb::{PaymentState as State, refund_service_client::RefundServiceClient};
 
 use crate::capturing::{capture, ended, minor, of, try_capture};
 use crate::database::Engine;
@@ -20,10 +21,9 @@ use payswitch::grpc::client::error_reason;
 
 on_both_engines!(
     in_a_file_captures_and_refunds_count_and_nothing_is_sent,
-    as_requests_captures_and_voids_wait_for_their_answer,
+    each_flow_ends_in_each_style_as_the_table_says,
     a_capture_whose_outcome_is_unknown_is_reversed,
     an_operator_says_what_became_of_a_capture,
-    a_refund_as_an_advice_is_repeated_until_it_is_acknowledged,
 );
 
 pub(crate) fn dual_message() -> String {
@@ -109,43 +109,165 @@ async fn in_a_file_captures_and_refunds_count_and_nothing_is_sent(engine: Engine
     switch.database.assert_books_are_whole().await;
 }
 
-async fn as_requests_captures_and_voids_wait_for_their_answer(engine: Engine) {
-    let switch = Switch::start_with(engine, Some(requests())).await;
-    let mut payments = switch.payments().await;
-    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    let (after, told) = capture(&mut payments, of(&payment, 6_000)).await;
-    assert_eq!(told.state(), CaptureState::Captured);
-    assert_eq!(after.state(), State::PartiallyCaptured);
-    let declined = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0200".into(),
-        amount: Some(4_000),
-        times: 1,
-        what: Some(What::Change(bank::Change {
-            de: 39,
-            value: "61".into(),
-        })),
-        ..Default::default()
-    };
-    inject(&switch, declined).await;
-    let (after, refused) = capture(&mut payments, of(&payment, 4_000)).await;
-    assert_eq!(refused.state(), CaptureState::Rejected);
-    assert_eq!(refused.decline.expect("why").response_code, "61");
-    assert_eq!(after.state(), State::PartiallyCaptured);
-    assert_eq!(minor(&after.capturable_amount), 4_000);
+/// The flow, how it travels, and what the bank does: it takes it, takes it and is not heard, or refuses it. What the
+/// merchant is told at once, and what becomes of it.
+const TABLE: &str = "
+    capture advice  taken   RECORDED   CAPTURED
+    capture advice  unheard RECORDED   CAPTURED
+    capture advice  refused RECORDED   REJECTED
+    capture request taken   CAPTURED   CAPTURED
+    capture request unheard SENDING    REVERSED
+    capture request refused REJECTED   REJECTED
+    capture file    -       RECORDED   RECORDED
+    void    advice  taken   VOIDING    VOIDED
+    void    advice  unheard VOIDING    VOIDED
+    void    advice  refused VOIDING    AUTHORIZED
+    void    request taken   VOIDED     VOIDED
+    void    request unheard VOIDING    VOIDING
+    void    request refused AUTHORIZED AUTHORIZED
+    void    none    -       VOIDED     VOIDED
+    refund  advice  taken   CREATED    REFUNDED
+    refund  advice  unheard CREATED    REFUNDED
+    refund  advice  refused CREATED    DECLINED
+    refund  request taken   REFUNDED   REFUNDED
+    refund  request unheard SENDING    SENDING
+    refund  request refused DECLINED   DECLINED
+    refund  file    -       CREATED    CREATED";
 
-    let other = authorize(&mut payments, pay_with("pm_test_visa", 5_000, "EUR")).await;
-    let (voided, void) = try_void(&mut payments, void_of(&other))
-        .await
-        .expect("a void");
-    assert_eq!(
-        (voided.state(), void.state()),
-        (State::Voided, OperationState::Approved)
-    );
-    let books = switch.banks.books("issuer-a").expect("books");
-    let seen: Vec<_> = books.by_rrn(other.rrn()).collect();
-    assert_eq!(seen[0].standing, Standing::Reversed);
+async fn each_flow_ends_in_each_style_as_the_table_says(engine: Engine) {
+    let template = include_str!("../../hosts/acquirer.toml").to_owned();
+    let dual = dual_message();
+    // Voids are the last messages there.
+    let (nothing, _) = dual.split_once("[messages.void]").expect("a void");
+    let nothing = format!("{nothing}[messages.void]\nstyle = \"none\"\n");
+    let profiles = [
+        (
+            template,
+            ["capture advice", "void advice", "refund request"],
+        ),
+        (
+            requests(),
+            ["capture request", "void request", "refund advice"],
+        ),
+        (nothing, ["capture file", "void none", "refund file"]),
+    ];
+    let mut switches = Vec::new();
+    for (profile, styles) in profiles {
+        switches.push((Switch::start_with(engine, Some(profile)).await, styles));
+    }
+    let walked = switches
+        .iter()
+        .map(|(switch, styles)| walk(switch, *styles));
+    let walked = join_all(walked).await;
+    let rows = TABLE.lines().filter(|line| !line.is_empty()).count();
+    assert_eq!(walked.into_iter().sum::<usize>(), rows);
+}
+
+/// Walks the rows of these styles, and gives their number.
+async fn walk(switch: &Switch, styles: [&str; 3]) -> usize {
+    let before = balance(switch);
+    let rows = TABLE.lines().enumerate().filter_map(|(number, line)| {
+        let row: Vec<&str> = line.split_whitespace().collect();
+        let style = row.get(..2)?.join(" ");
+        styles.contains(&style.as_str()).then_some((number, row))
+    });
+    let (refused, taken): (Vec<_>, Vec<_>) = rows.partition(|(_, row)| row[2] == "refused");
+    join_all(taken.iter().map(|(number, row)| end(switch, *number, row))).await;
+    let sent = if styles[0] == "capture file" { 0 } else { 1 };
+    let counted = "SELECT CAST(SUM(captured_minor - refunded_minor) AS BIGINT) FROM payments";
+    let captured = switch.database.number(counted.into()).await;
+    let debited = before - balance(switch);
+    assert_eq!(debited, i128::from(captured * sent), "{styles:?}");
+    // The bank does these, and says that it does not.
+    let refused_ends = refused
+        .iter()
+        .map(|(number, row)| end(switch, *number, row));
+    let count = taken.len() + refused_ends.len();
+    join_all(refused_ends).await;
     switch.database.assert_books_are_whole().await;
+    count
+}
+
+/// What is on all accounts.
+fn balance(switch: &Switch) -> i128 {
+    let books = switch.banks.books("issuer-a").expect("books");
+    let all = books.accounts.iter();
+    all.map(|it| i128::from(it.balance_minor)).sum()
+}
+
+/// Begins what a row is about, on a payment of its own, and waits until it ends as the row says.
+async fn end(switch: &Switch, number: usize, row: &[&str]) {
+    let [flow, style, bank_does, at_once, at_last] = row else {
+        panic!("{row:?}")
+    };
+    let (mut payments, mut refunds) = (switch.payments().await, refunds_of(switch).await);
+    // No two rows have the same amount, which faults look at.
+    let amount = 10_000 + i64::try_from(number).expect("a row");
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", amount, "EUR")).await;
+    if *flow == "refund" {
+        let (_, told) = capture(&mut payments, of(&payment, None)).await;
+        if told.state() != CaptureState::Captured && *style != "file" {
+            ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+        }
+    }
+    let mti = match (*flow, *style) {
+        ("void", "advice") => "0420",
+        ("void", _) => "0400",
+        (_, "advice") => "0220",
+        _ => "0200",
+    };
+    let what = match *bank_does {
+        "unheard" => Some(What::DropResponse(bank::DropResponse {
+            after_effect: true,
+        })),
+        "refused" => Some(What::Change(bank::Change {
+            de: 39,
+            value: "57".into(),
+        })),
+        _ => None,
+    };
+    if what.is_some() {
+        let fault = bank::Fault {
+            host: "acquirer".into(),
+            mti: mti.into(),
+            amount: Some(amount),
+            times: 1,
+            what,
+            ..Default::default()
+        };
+        inject(switch, fault).await;
+    }
+    let id = payment.payment_id.clone();
+    let (told, of_refund) = match *flow {
+        "capture" => {
+            let (_, told) = capture(&mut payments, of(&payment, None)).await;
+            (told.state().as_str_name(), String::new())
+        }
+        "void" => {
+            let told = try_void(&mut payments, void_of(&payment)).await;
+            (told.expect("a void").0.state().as_str_name(), String::new())
+        }
+        _ => {
+            let told = try_refund(&mut refunds, refund_of(&payment, None)).await;
+            let told = told.expect("a refund");
+            (told.state().as_str_name(), told.refund_id)
+        }
+    };
+    let is = |state: &str, wanted| state.ends_with(&format!("_STATE_{wanted}"));
+    assert!(is(told, at_once), "{row:?}: {told}");
+    eventually(&row.join(" "), async || {
+        let payment = found(&mut payments, &id).await;
+        let now = match *flow {
+            "capture" => payment.captures[0].state().as_str_name(),
+            "void" => payment.state().as_str_name(),
+            _ => {
+                let refund = get_refund(&mut refunds, &of_refund).await;
+                refund.state().as_str_name()
+            }
+        };
+        is(now, at_last).then_some(())
+    })
+    .await;
 }
 
 /// CASES: the same request has the same pending answer; another one finds the amount taken. Then the reversal of the
@@ -254,44 +376,4 @@ async fn an_operator_says_what_became_of_a_capture(engine: Engine) {
         assert_eq!(minor(&payment.captured_amount), captured);
         assert_eq!(minor(&payment.pending_capture_amount), 0);
     }
-}
-
-async fn a_refund_as_an_advice_is_repeated_until_it_is_acknowledged(engine: Engine) {
-    let switch = Switch::start_with(engine, Some(requests())).await;
-    let mut payments = switch.payments().await;
-    let mut refunds: RefundServiceClient<_> = refunds_of(&switch).await;
-    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    capture(&mut payments, of(&payment, None)).await;
-    let lost = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0220".into(),
-        times: 1,
-        what: Some(What::DropResponse(bank::DropResponse {
-            after_effect: true,
-        })),
-        ..Default::default()
-    };
-    inject(&switch, lost).await;
-    let told = try_refund(&mut refunds, refund_of(&payment, 4_000)).await;
-    let told = told.expect("a refund");
-    assert_eq!(told.state(), RefundState::Created);
-    eventually("the acknowledgement", async || {
-        let refund = get_refund(&mut refunds, &told.refund_id).await;
-        (refund.state() == RefundState::Refunded).then_some(())
-    })
-    .await;
-    let payment = found(&mut payments, &payment.payment_id).await;
-    assert_eq!(minor(&payment.refunded_amount), 4_000);
-    let books = switch.banks.books("issuer-a").expect("books");
-    let credits: Vec<_> = books
-        .by_rrn(&told.rrn)
-        .map(|seen| (seen.kind, seen.posted_minor))
-        .collect();
-    assert_eq!(credits, [(MessageKind::FinancialAdvice, -4_000)]);
-    let counters = switch.banks.counters("acquirer").expect("the acquirer");
-    assert_eq!(
-        (counters.received("0220"), counters.received("0221")),
-        (1, 1)
-    );
-    switch.database.assert_books_are_whole().await;
 }
