@@ -1,34 +1,37 @@
 //! The gateway is killed again and again under load, at each point at which a crash can part two things, while one
-//! call in ten gets no answer in time. Then its payments are compared with the banks' books, seen from outside.
+//! call in ten gets no answer in time. Then its payments are compared with its ledger and the banks' books, seen from
+//! outside. On PostgreSQL a second gateway takes payments all the time, and takes over what the killed one leaves.
 //!
 //! `scripts/kill` runs it for longer, and with other seeds.
 #![expect(clippy::print_stdout, reason = "a campaign says what it has hit")]
 
+mod scene;
+
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bank_sim::control::pb as banks;
 use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::fault::What;
 use payswitch::fault_points::FaultPoint;
-use payswitch::grpc::client;
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::capturing::{minor, of};
-use crate::database::{Database, Engine};
-use crate::demo::{PROGRAM, Process, text};
-use crate::harness::{Payments, TempFolder, eventually, pay_with, with_key, within};
-use crate::tools::output;
+use crate::database::Engine;
+use crate::demo::text;
+use crate::harness::{Payments, TempFolder, now, pay_with, within};
+use crate::refunding::refund_of;
 use crate::voiding::void_of;
+use scene::{Clients, Scene, Shop};
+pub(crate) use scene::{program, succeed};
 
 /// How often each point is hit at least, unless `KILL_COUNT` says otherwise.
 const KILLS: usize = 1;
@@ -41,9 +44,11 @@ const COME_WITHIN: Duration = Duration::from_secs(40);
 /// After the last fault everything that is owed is acknowledged within this: a host that does not know an original
 /// is believed 15 s after the original's deadline.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+/// An operator looks into the banks' books for a refund whose outcome has not been known for so long: no answer comes
+/// any more.
+const LOOKED_UP_AFTER_S: i64 = 15;
 /// A worker waits so long before it repeats a request that was refused.
 const REPEAT_AFTER: Duration = Duration::from_millis(50);
-const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
 const TOKENS: [&str; 4] = [
     "pm_test_visa",
     "pm_test_visa_2",
@@ -95,7 +100,17 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
     let scene = Scene::set(engine, &folder).await;
     let mut control = scene.control().await;
     one_call_in_ten_times_out(&mut control).await;
-    let (address, known) = watch::channel(None);
+    // On PostgreSQL one lives through it all, and takes over.
+    let survivor = match engine {
+        Engine::Postgres => Some(scene.gateway("survivor", None).await),
+        Engine::Sqlite => None,
+    };
+    let surviving: Vec<SocketAddr> = survivor.iter().filter_map(|it| it.address).collect();
+    let with = |address: Option<SocketAddr>| {
+        let all = surviving.iter().copied().chain(address);
+        all.collect::<Vec<_>>()
+    };
+    let (addresses, known) = watch::channel(surviving.clone());
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
         let random = Random(random.below(u64::MAX));
@@ -116,10 +131,10 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
             _ => 200,
         };
         let told = format!("{point}:{}", 1 + random.below(most));
-        let mut gateway = scene.gateway(Some(&told)).await;
-        address.send_replace(gateway.address);
+        let mut gateway = scene.gateway("gateway", Some(&told)).await;
+        addresses.send_replace(with(gateway.address));
         let ended = tokio::time::timeout(COME_WITHIN, gateway.process.exit()).await;
-        address.send_replace(None);
+        addresses.send_replace(with(None));
         match ended {
             Ok(status) => {
                 let log = || text(&scene.at("gateway.log"));
@@ -135,22 +150,22 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
     }
     println!("{engine:?}, seed {seed}: killed at {hits:?}, and {elsewhere} times elsewhere");
 
-    let gateway = scene.gateway(None).await;
-    address.send_replace(gateway.address);
+    let gateway = scene.gateway("gateway", None).await;
+    addresses.send_replace(with(gateway.address));
     let cleared = control.clear_faults(banks::ClearFaultsRequest {}).await;
     cleared.expect("the faults are gone");
-    drop(address);
+    drop(addresses);
     let mut told = Vec::new();
     while let Some(worker) = workers.join_next().await {
         told.extend(worker.expect("a worker ends well"));
     }
-    let mut payments = scene
-        .shop()
-        .payments(gateway.address)
-        .await
-        .expect("the gateway");
+    let address = gateway.address.expect("the gateway");
+    let mut clients = scene.shop().clients(address).await.expect("the gateway");
     let all = within(SETTLED_WITHIN, "an end of every payment", async || {
-        let all = every_payment(&mut payments).await;
+        let all = every_payment(&mut clients.payments).await;
+        for payment in &all {
+            look_up_refunds(&scene, &mut clients.payments, &mut control, payment).await;
+        }
         all.iter().all(is_final).then_some(all)
     })
     .await;
@@ -164,7 +179,8 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
         scene.owes_nothing().then_some(())
     })
     .await;
-    compare(&mut control, &all).await;
+    let owed = compare(&mut control, &all).await;
+    assert_eq!(clients.pending().await, owed, "what the merchant is owed");
     scene.database.assert_books_are_whole().await;
     assert_eq!(scene.json(&["ledger", "verify"])["findings"], json!([]));
 }
@@ -173,6 +189,7 @@ fn is_final(payment: &pb::Payment) -> bool {
     use State::{Authorized, Captured, Declined, Failed, PartiallyCaptured, Reversed, Voided};
     let captured = |capture: &pb::Capture| capture.state() == pb::CaptureState::Captured;
     payment.pending.is_none()
+        && minor(&payment.pending_refund_amount) == 0
         && payment.captures.iter().all(captured)
         && matches!(
             payment.state(),
@@ -180,19 +197,68 @@ fn is_final(payment: &pb::Payment) -> bool {
         )
 }
 
+/// What an operator does with a refund without an outcome: says what is in the banks' books.
+async fn look_up_refunds(
+    scene: &Scene,
+    payments: &mut Payments,
+    control: &mut ControlServiceClient<Channel>,
+    payment: &pb::Payment,
+) {
+    if minor(&payment.pending_refund_amount) == 0 {
+        return;
+    }
+    let request = pb::ListOperationsRequest {
+        payment_id: payment.payment_id.clone(),
+        ..Default::default()
+    };
+    let listed = payments.list_operations(request).await.expect("operations");
+    let is_waiting = |it: &pb::Operation| {
+        let since = it.update_time.as_ref().expect("a time").seconds;
+        it.kind() == pb::OperationKind::Refund
+            && it.state() == pb::OperationState::Unknown
+            && since + LOOKED_UP_AFTER_S < now().as_i64() / 1000
+    };
+    for refund in listed
+        .into_inner()
+        .operations
+        .into_iter()
+        .filter(is_waiting)
+    {
+        let request = banks::ListMessagesRequest {
+            rrn: refund.rrn,
+            ..Default::default()
+        };
+        let messages = control.list_messages(request).await.expect("messages");
+        let mut messages = messages.into_inner().messages.into_iter();
+        let found = match messages.any(|it| it.effect() == banks::Effect::Credited) {
+            true => "stands",
+            false => "never-happened",
+        };
+        let why = ["--reason", "the banks' books"];
+        let resolve = ["owed", "resolve", &refund.operation_id, "--as", found];
+        scene.json(&[&resolve[..], &why].concat());
+    }
+}
+
 /// What the gateway says is authorized is what the issuers hold, card by card and to the last unit; and no request
-/// had its effect twice.
-async fn compare(control: &mut ControlServiceClient<Channel>, payments: &[pb::Payment]) {
+/// had its effect twice. Gives what was captured and not refunded, by currency.
+async fn compare(
+    control: &mut ControlServiceClient<Channel>,
+    payments: &[pb::Payment],
+) -> BTreeMap<String, i64> {
     let mut authorized: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut captured: BTreeMap<String, i64> = BTreeMap::new();
     let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut refunds = 0;
     for payment in payments {
         *ended.entry(payment.state().as_str_name()).or_default() += 1;
         let amount = payment.authorized_amount.as_ref().expect("an amount");
         let taken = payment.captured_amount.as_ref().expect("an amount");
         let sum: i64 = payment.captures.iter().map(|it| minor(&it.amount)).sum();
         assert_eq!(taken.amount_minor, sum, "{payment:?}");
-        *captured.entry(taken.currency.clone()).or_default() += sum;
+        let refunded = minor(&payment.refunded_amount);
+        *captured.entry(taken.currency.clone()).or_default() += sum - refunded;
+        refunds += usize::from(refunded > 0);
         if matches!(
             payment.state(),
             State::Authorized | State::PartiallyCaptured
@@ -206,7 +272,8 @@ async fn compare(control: &mut ControlServiceClient<Channel>, payments: &[pb::Pa
             assert_eq!(amount.amount_minor, 0, "{payment:?}");
         }
     }
-    println!("{ended:?}");
+    println!("{ended:?}, {refunds} of them refunded");
+    assert!(refunds > 0, "none was refunded");
     let accounts = control
         .list_accounts(banks::ListAccountsRequest::default())
         .await;
@@ -236,50 +303,43 @@ async fn compare(control: &mut ControlServiceClient<Channel>, payments: &[pb::Pa
     let totals = totals.expect("the totals").into_inner().totals;
     let mut debited: BTreeMap<String, i64> = BTreeMap::new();
     for total in &totals {
-        *debited.entry(total.currency.clone()).or_default() += total.debited;
+        *debited.entry(total.currency.clone()).or_default() += total.debited - total.credited;
     }
     captured.retain(|_, sum| *sum != 0);
     debited.retain(|_, sum| *sum != 0);
     assert_eq!(
         captured, debited,
-        "what was captured, and what the issuers debited"
+        "what was captured and not refunded, and what the issuers debited and did not credit"
     );
     for total in totals {
         assert_eq!(total.effects_more_than_once, 0, "{total:?}");
         assert!(total.exchanges > 0);
     }
+    captured
 }
 
-/// Every fortieth request of each kind: lost, answered in vain, answered late, answered after its reversal.
+/// Every fortieth authorization, and every fortieth refund, in each of these ways: lost, answered in vain, answered late;
+/// an authorization also after its reversal. What is owed is acknowledged in vain every twentieth time.
 async fn one_call_in_ten_times_out(control: &mut ControlServiceClient<Channel>) {
-    let kinds = [
-        What::DropRequest(banks::DropRequest {}),
-        What::DropResponse(banks::DropResponse { after_effect: true }),
-        What::DelayMs(6_000),
-        What::AnswerAfterReversal(banks::AnswerAfterReversal {}),
-    ];
-    for what in kinds {
-        let fault = Some(banks::Fault {
-            host: "acquirer".to_owned(),
-            mti: "0100".to_owned(),
-            every_nth: 40,
-            what: Some(what),
-            ..banks::Fault::default()
-        });
-        let added = control
-            .inject_fault(banks::InjectFaultRequest { fault })
-            .await;
-        added.expect("a fault");
-    }
-    // What is owed is acknowledged only when it comes again.
-    for mti in ["0220", "0420"] {
+    let lost = What::DropRequest(banks::DropRequest {});
+    let unanswered = What::DropResponse(banks::DropResponse { after_effect: true });
+    let (late, after) = (What::DelayMs(6_000), banks::AnswerAfterReversal {});
+    for (mti, every_nth, what) in [
+        ("0100", 40, lost.clone()),
+        ("0100", 40, unanswered.clone()),
+        ("0100", 40, late.clone()),
+        ("0100", 40, What::AnswerAfterReversal(after)),
+        ("0200", 40, lost),
+        ("0200", 40, unanswered.clone()),
+        ("0200", 40, late),
+        ("0220", 20, unanswered.clone()),
+        ("0420", 20, unanswered),
+    ] {
         let fault = Some(banks::Fault {
             host: "acquirer".to_owned(),
             mti: mti.to_owned(),
-            every_nth: 20,
-            what: Some(What::DropResponse(banks::DropResponse {
-                after_effect: true,
-            })),
+            every_nth,
+            what: Some(what),
             ..banks::Fault::default()
         });
         let added = control
@@ -295,71 +355,89 @@ enum Asked {
     Pay(pb::AuthorizePaymentRequest),
     Capture(pb::CapturePaymentRequest),
     Void(pb::VoidPaymentRequest),
+    Refund(Box<pb::Payment>, pb::CreateRefundRequest),
 }
 
 impl Asked {
-    async fn of(self, client: &mut Payments) -> Option<pb::Payment> {
+    /// The payment, where it is answered.
+    async fn of(self, client: &mut Clients) -> Option<pb::Payment> {
+        let Clients {
+            payments, refunds, ..
+        } = client;
         match self {
             Self::Pay(request) => {
-                let answer = client.authorize_payment(request).await.ok()?;
+                let answer = payments.authorize_payment(request).await.ok()?;
                 answer.into_inner().payment.map(|payment| *payment)
             }
             Self::Capture(request) => {
-                client
-                    .capture_payment(request)
-                    .await
-                    .ok()?
-                    .into_inner()
-                    .payment
+                let answer = payments.capture_payment(request).await.ok()?;
+                answer.into_inner().payment
             }
             Self::Void(request) => {
-                client
-                    .void_payment(request)
-                    .await
-                    .ok()?
-                    .into_inner()
-                    .payment
+                let answer = payments.void_payment(request).await.ok()?;
+                answer.into_inner().payment
             }
+            Self::Refund(payment, request) => match refunds.create_refund(request).await {
+                Ok(_) => Some(*payment),
+                // More than one capture, and none has so much left.
+                Err(status) if status.code() == Code::FailedPrecondition => Some(*payment),
+                Err(_) => None,
+            },
         }
     }
 
-    /// What comes after a payment was authorized: in one of four cases nothing, in one a void, else captures.
+    /// What comes after an answer: nothing, a void, a capture of all or of a part, or a refund of a part.
     fn after(payment: &pb::Payment, random: &mut Random) -> Option<Self> {
-        let whole = minor(&payment.capturable_amount);
+        let mut part = |whole: i64| {
+            let part = 1 + random.below(u64::try_from(whole).expect("an amount"));
+            i64::try_from(part).expect("an amount")
+        };
+        let (whole, taken) = (
+            minor(&payment.capturable_amount),
+            minor(&payment.captured_amount),
+        );
+        let (left, refunded) = (part(whole.max(1)), part(taken.max(1)));
         match (payment.state(), random.below(8)) {
             (State::Authorized, 0) => Some(Self::Void(void_of(payment))),
             (State::Authorized, 1..=3) => Some(Self::Capture(of(payment, None))),
             (State::Authorized | State::PartiallyCaptured, 4 | 5) => {
-                let part = 1 + random.below(u64::try_from(whole).expect("an amount"));
-                let part = i64::try_from(part).expect("an amount");
-                Some(Self::Capture(of(payment, part)))
+                Some(Self::Capture(of(payment, left)))
+            }
+            (State::PartiallyCaptured | State::Captured, 6 | 7) => {
+                let request = refund_of(payment, refunded);
+                Some(Self::Refund(Box::new(payment.clone()), request))
             }
             _ => None,
         }
     }
 }
 
-/// Pays until the address is given no more, each request until it is answered. Gives the payments.
+/// Pays until no more addresses are given, each request at any of the gateways until it is answered. Gives the payments.
 async fn pay_on_and_on(
     shop: Shop,
-    mut address: watch::Receiver<Option<std::net::SocketAddr>>,
+    mut addresses: watch::Receiver<Vec<SocketAddr>>,
     mut random: Random,
 ) -> Vec<String> {
     let mut told = Vec::new();
-    let mut payments: Option<(std::net::SocketAddr, Payments)> = None;
+    let mut clients: BTreeMap<SocketAddr, Clients> = BTreeMap::new();
     let mut asked: Option<Asked> = None;
     loop {
-        let is_last = address.has_changed().is_err();
-        let Some(current) = *address.borrow_and_update() else {
-            if address.changed().await.is_err() {
+        let is_last = addresses.has_changed().is_err();
+        let current = addresses.borrow_and_update().clone();
+        if current.is_empty() {
+            if addresses.changed().await.is_err() {
                 return told;
             }
             continue;
-        };
-        if payments.as_ref().is_none_or(|(known, _)| *known != current) {
-            payments = shop.payments(Some(current)).await.map(|new| (current, new));
         }
-        let Some((_, client)) = &mut payments else {
+        let address = random.one_of(&current);
+        clients.retain(|known, _| current.contains(known));
+        if !clients.contains_key(&address)
+            && let Some(new) = shop.clients(address).await
+        {
+            clients.insert(address, new);
+        }
+        let Some(client) = clients.get_mut(&address) else {
             tokio::time::sleep(REPEAT_AFTER).await;
             continue;
         };
@@ -379,7 +457,7 @@ async fn pay_on_and_on(
                     return told;
                 }
             }
-            // Killed, or busy with this very request.
+            // Killed, or busy with this very request, or with the capture that is refunded.
             None => tokio::time::sleep(REPEAT_AFTER).await,
         }
     }
@@ -405,198 +483,4 @@ async fn every_payment(payments: &mut Payments) -> Vec<pb::Payment> {
         }
         page_token = page.next_page_token;
     }
-}
-
-/// How the merchant reaches the gateway.
-#[derive(Clone)]
-struct Shop {
-    ca: Vec<u8>,
-    api_key: String,
-}
-
-impl Shop {
-    async fn payments(&self, address: Option<std::net::SocketAddr>) -> Option<Payments> {
-        let channel = client::connect(address?, "localhost", &self.ca, None).await;
-        Some(with_key(channel.ok()?, &self.api_key))
-    }
-}
-
-/// A gateway that runs, until it is killed.
-struct Gateway {
-    process: Process,
-    /// None for one that was killed before it was ready.
-    address: Option<std::net::SocketAddr>,
-}
-
-/// Banks in a process of their own, and all that a gateway needs.
-struct Scene {
-    folder: PathBuf,
-    database: Database,
-    api_key: String,
-    control: String,
-    _banks: Process,
-}
-
-impl Scene {
-    async fn set(engine: Engine, folder: &TempFolder) -> Self {
-        let path = folder.path().to_owned();
-        let database = Database::fresh(engine, &path).await;
-        let at = |name: &str| path.join(name);
-        let replaced = |text: &str, pairs: &[(&str, &str)]| {
-            pairs.iter().fold(text.to_owned(), |text, (from, to)| {
-                assert!(text.contains(from), "{from}");
-                text.replace(from, to)
-            })
-        };
-        std::fs::create_dir(at("hosts")).expect("a folder");
-        succeed(&mut program(&path, &database, &["certs"]));
-        let config = include_str!("../../bank-sim/bank-sim.toml");
-        let ports = [":7000", ":7001", ":7002", ":7003"].map(|port| (port, ":0"));
-        std::fs::write(at("bank-sim.toml"), replaced(config, &ports)).expect("a configuration");
-        let bank_sim = Path::new(PROGRAM).with_file_name("bank-sim");
-        assert!(
-            bank_sim.exists(),
-            "{} is not there: cargo build --workspace --bin bank-sim",
-            bank_sim.display()
-        );
-        let mut command = Command::new(bank_sim);
-        command
-            .args([
-                "serve",
-                "--config",
-                "bank-sim.toml",
-                "--ready-file",
-                "banks.json",
-            ])
-            .current_dir(&path)
-            .stdout(Stdio::null())
-            .stderr(File::create(at("banks.log")).expect("a log"));
-        let banks = Process::start(&mut command);
-        let ready: Value = eventually("banks that are ready", async || {
-            serde_json::from_str(&std::fs::read_to_string(at("banks.json")).ok()?).ok()
-        })
-        .await;
-        let acquirer = ready["hosts"]["acquirer"]["address"]
-            .as_str()
-            .expect("an address");
-        let profile = include_str!("../../hosts/acquirer.toml");
-        let profile = replaced(profile, &[("127.0.0.1:7001", acquirer)]);
-        std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
-        let succeed = |arguments: &[&str]| succeed(&mut program(&path, &database, arguments));
-        succeed(&["migrate"]);
-        succeed(&["operator", "first", "demo-operator"]);
-        succeed(&[
-            "merchant",
-            "add",
-            "shop",
-            "--name",
-            "Shop",
-            "--city",
-            "Berlin",
-            "--country",
-            "DE",
-            "--country-numeric",
-            "276",
-            "--mcc",
-            "5732",
-            "--terminal",
-            "WEB00001",
-            "--acceptor",
-            "SHOP00000000001",
-            "--acquirer",
-            "acquirer",
-        ]);
-        Self {
-            api_key: succeed(&["merchant", "key", "shop"]),
-            control: ready["control"].as_str().expect("an address").to_owned(),
-            folder: path,
-            database,
-            _banks: banks,
-        }
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn shop(&self) -> Shop {
-        Shop {
-            ca: std::fs::read(self.at("certs/dev/gateway-ca.pem")).expect("the root"),
-            api_key: self.api_key.clone(),
-        }
-    }
-
-    async fn control(&self) -> ControlServiceClient<Channel> {
-        let address = format!("http://{}", self.control);
-        ControlServiceClient::connect(address)
-            .await
-            .expect("the control API")
-    }
-
-    /// Starts a gateway that ends at a fault point, and waits until it is ready or has ended.
-    async fn gateway(&self, fault_point: Option<&str>) -> Gateway {
-        // One that was killed has left it.
-        let _ = std::fs::remove_file(self.at("ready.json"));
-        let mut command = program(
-            &self.folder,
-            &self.database,
-            &["serve", "--ready-file", "ready.json"],
-        );
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.at("gateway.log"));
-        command.stdout(Stdio::null()).stderr(log.expect("a log"));
-        if let Some(fault_point) = fault_point {
-            command.env("FAULT_POINT", fault_point);
-        }
-        let mut process = Process::start(&mut command);
-        let address = eventually("a gateway that is ready, or has ended", async || {
-            if process.has_ended() {
-                return Some(None);
-            }
-            let ready = std::fs::read_to_string(self.at("ready.json")).ok()?;
-            let ready: Value = serde_json::from_str(&ready).ok()?;
-            let address = ready["merchant_api"].as_str().expect("an address");
-            Some(Some(address.parse().expect("HOST:PORT")))
-        })
-        .await;
-        Gateway { process, address }
-    }
-
-    /// Whether the operators' API lists nothing that is owed.
-    fn owes_nothing(&self) -> bool {
-        let listed = self.json(&["owed", "list"]);
-        listed["owed"].as_array().expect("a list").is_empty()
-    }
-
-    /// What a command of the operators prints.
-    fn json(&self, command: &[&str]) -> Value {
-        let arguments = [command, &["--json", "--ready-file", "ready.json"]].concat();
-        let printed = succeed(&mut program(&self.folder, &self.database, &arguments));
-        serde_json::from_str(&printed).expect("JSON")
-    }
-}
-
-pub(crate) fn program(folder: &Path, database: &Database, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .env_remove("KILL_SEED")
-        .env_remove("KILL_COUNT")
-        .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
-        .env("PAYSWITCH_ENVIRONMENT", "test")
-        .env("PAYSWITCH_STORE__URL", database.url())
-        .env("PAYSWITCH_MERCHANT_API__LISTEN", "127.0.0.1:0")
-        .env("PAYSWITCH_ADMIN_API__LISTEN", "127.0.0.1:0");
-    command
-}
-
-pub(crate) fn succeed(command: &mut Command) -> String {
-    let output = output(command);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -1,0 +1,244 @@
+//! Banks in a process of their own, and gateways that are killed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
+use payswitch::grpc::client;
+use payswitch::merchant_api::client::ApiKey;
+use payswitch::merchant_api::pb;
+use pb::balance_service_client::BalanceServiceClient;
+use pb::refund_service_client::RefundServiceClient;
+use serde_json::Value;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+use crate::database::{Database, Engine};
+use crate::demo::{PROGRAM, Process};
+use crate::harness::{Payments, TempFolder, eventually, with_key};
+use crate::refunding::Refunds;
+use crate::tools::output;
+
+const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
+
+/// How the merchant reaches a gateway.
+#[derive(Clone)]
+pub(super) struct Shop {
+    ca: Vec<u8>,
+    api_key: String,
+}
+
+/// The merchant's clients of one gateway.
+#[derive(Clone)]
+pub(super) struct Clients {
+    pub(super) payments: Payments,
+    pub(super) refunds: Refunds,
+    balances: BalanceServiceClient<InterceptedService<Channel, ApiKey>>,
+}
+
+impl Shop {
+    pub(super) async fn clients(&self, address: SocketAddr) -> Option<Clients> {
+        let channel = client::connect(address, "localhost", &self.ca, None).await;
+        let channel = channel.ok()?;
+        let key = ApiKey::new(&self.api_key).expect("an API key");
+        let balances = BalanceServiceClient::new(key.clone().on(channel.clone()));
+        Some(Clients {
+            payments: with_key(channel.clone(), &self.api_key),
+            refunds: RefundServiceClient::new(key.on(channel)),
+            balances,
+        })
+    }
+}
+
+impl Clients {
+    /// What the merchant is owed, by currency.
+    pub(super) async fn pending(&mut self) -> BTreeMap<String, i64> {
+        let request = pb::GetBalancesRequest::default();
+        let answer = self.balances.get_balances(request).await.expect("balances");
+        let balances = answer.into_inner().balances.into_iter();
+        let pending = balances.filter_map(|balance| balance.pending);
+        let pending = pending.map(|money| (money.currency, money.amount_minor));
+        pending.filter(|(_, minor)| *minor != 0).collect()
+    }
+}
+
+/// A gateway that runs, until it is killed.
+pub(super) struct Gateway {
+    pub(super) process: Process,
+    /// None for one that was killed before it was ready.
+    pub(super) address: Option<SocketAddr>,
+}
+
+/// Banks in a process of their own, and all that a gateway needs.
+pub(super) struct Scene {
+    folder: PathBuf,
+    pub(super) database: Database,
+    api_key: String,
+    control: String,
+    _banks: Process,
+}
+
+impl Scene {
+    pub(super) async fn set(engine: Engine, folder: &TempFolder) -> Self {
+        let path = folder.path().to_owned();
+        let database = Database::fresh(engine, &path).await;
+        let at = |name: &str| path.join(name);
+        let replaced = |text: &str, pairs: &[(&str, &str)]| {
+            pairs.iter().fold(text.to_owned(), |text, (from, to)| {
+                assert!(text.contains(from), "{from}");
+                text.replace(from, to)
+            })
+        };
+        std::fs::create_dir(at("hosts")).expect("a folder");
+        succeed(&mut program(&path, &database, &["certs"]));
+        let config = include_str!("../../../bank-sim/bank-sim.toml");
+        let ports = [":7000", ":7001", ":7002", ":7003"].map(|port| (port, ":0"));
+        std::fs::write(at("bank-sim.toml"), replaced(config, &ports)).expect("a configuration");
+        let bank_sim = Path::new(PROGRAM).with_file_name("bank-sim");
+        assert!(
+            bank_sim.exists(),
+            "{} is not there: cargo build --workspace --bin bank-sim",
+            bank_sim.display()
+        );
+        let mut command = Command::new(bank_sim);
+        command
+            .args([
+                "serve",
+                "--config",
+                "bank-sim.toml",
+                "--ready-file",
+                "banks.json",
+            ])
+            .current_dir(&path)
+            .stdout(Stdio::null())
+            .stderr(File::create(at("banks.log")).expect("a log"));
+        let banks = Process::start(&mut command);
+        let ready: Value = eventually("banks that are ready", async || {
+            serde_json::from_str(&std::fs::read_to_string(at("banks.json")).ok()?).ok()
+        })
+        .await;
+        let acquirer = ready["hosts"]["acquirer"]["address"]
+            .as_str()
+            .expect("an address");
+        let profile = include_str!("../../../hosts/acquirer.toml");
+        let profile = replaced(profile, &[("127.0.0.1:7001", acquirer)]);
+        std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
+        let succeed = |arguments: &[&str]| succeed(&mut program(&path, &database, arguments));
+        succeed(&["migrate"]);
+        succeed(&["operator", "first", "demo-operator"]);
+        succeed(&[
+            "merchant",
+            "add",
+            "shop",
+            "--name",
+            "Shop",
+            "--city",
+            "Berlin",
+            "--country",
+            "DE",
+            "--country-numeric",
+            "276",
+            "--mcc",
+            "5732",
+            "--terminal",
+            "WEB00001",
+            "--acceptor",
+            "SHOP00000000001",
+            "--acquirer",
+            "acquirer",
+        ]);
+        Self {
+            api_key: succeed(&["merchant", "key", "shop"]),
+            control: ready["control"].as_str().expect("an address").to_owned(),
+            folder: path,
+            database,
+            _banks: banks,
+        }
+    }
+
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(super) fn shop(&self) -> Shop {
+        Shop {
+            ca: std::fs::read(self.at("certs/dev/gateway-ca.pem")).expect("the root"),
+            api_key: self.api_key.clone(),
+        }
+    }
+
+    pub(super) async fn control(&self) -> ControlServiceClient<Channel> {
+        let address = format!("http://{}", self.control);
+        ControlServiceClient::connect(address)
+            .await
+            .expect("the control API")
+    }
+
+    /// Starts a gateway that ends at a fault point, and waits until it is ready or has ended.
+    pub(super) async fn gateway(&self, name: &str, fault_point: Option<&str>) -> Gateway {
+        let (ready_file, log) = (format!("{name}.json"), format!("{name}.log"));
+        // One that was killed has left it.
+        let _ = std::fs::remove_file(self.at(&ready_file));
+        let serve = ["serve", "--ready-file", &ready_file];
+        let mut command = program(&self.folder, &self.database, &serve);
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.at(&log));
+        command.stdout(Stdio::null()).stderr(log.expect("a log"));
+        if let Some(fault_point) = fault_point {
+            command.env("FAULT_POINT", fault_point);
+        }
+        let mut process = Process::start(&mut command);
+        let address = eventually("a gateway that is ready, or has ended", async || {
+            if process.has_ended() {
+                return Some(None);
+            }
+            let ready = std::fs::read_to_string(self.at(&ready_file)).ok()?;
+            let ready: Value = serde_json::from_str(&ready).ok()?;
+            let address = ready["merchant_api"].as_str().expect("an address");
+            Some(Some(address.parse().expect("HOST:PORT")))
+        })
+        .await;
+        Gateway { process, address }
+    }
+
+    /// Whether the operators' API lists nothing that is owed.
+    pub(super) fn owes_nothing(&self) -> bool {
+        let listed = self.json(&["owed", "list"]);
+        listed["owed"].as_array().expect("a list").is_empty()
+    }
+
+    /// What a command of the operators prints.
+    pub(super) fn json(&self, command: &[&str]) -> Value {
+        let arguments = [command, &["--json", "--ready-file", "gateway.json"]].concat();
+        let printed = succeed(&mut program(&self.folder, &self.database, &arguments));
+        serde_json::from_str(&printed).expect("JSON")
+    }
+}
+
+pub(crate) fn program(folder: &Path, database: &Database, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .env_remove("KILL_SEED")
+        .env_remove("KILL_COUNT")
+        .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
+        .env("PAYSWITCH_ENVIRONMENT", "test")
+        .env("PAYSWITCH_STORE__URL", database.url())
+        .env("PAYSWITCH_MERCHANT_API__LISTEN", "127.0.0.1:0")
+        .env("PAYSWITCH_ADMIN_API__LISTEN", "127.0.0.1:0");
+    command
+}
+
+pub(crate) fn succeed(command: &mut Command) -> String {
+    let output = output(command);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
