@@ -119,8 +119,12 @@ async fn a_hold_is_captured_in_parts_and_the_books_say_so(engine: Engine) {
     let mut payments = switch.payments().await;
     let before = switch.banks.books("issuer-a").expect("books");
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    let both = [PaymentAction::Capture, PaymentAction::Void];
-    assert_eq!(actions(&payment), both);
+    let all = [
+        PaymentAction::Capture,
+        PaymentAction::Void,
+        PaymentAction::Increment,
+    ];
+    assert_eq!(actions(&payment), all);
 
     let mut first = of(&payment, 6_000);
     first.merchant_reference = "shipment-7".into();

@@ -91,6 +91,12 @@ unclear_answer = "22" =>
     messages.reversal.reasons: expected a code for unclear_answer, got none
 unclear_answer = "22" => unclear_answer = "222"
     messages.reversal: DE 39: expected
+void = "17"\n\n[messages.reversal.fields] => [messages.reversal.fields]
+    messages.reversal.reasons: expected a code for void, by which increments are undone … got none
+cvv_result = "48.87" => unknown = "repeat"
+    messages.verification.unknown: expected "wait": nothing is held, got repeat
+cvv_result = "48.87" => cvv_result = 52
+    messages.verification.cvv_result: expected no element that may hold card data
 39 = "reason"\n =>
     messages.reversal.fields: expected a data element with the source "reason"
 unknown = "reverse" => unknown = "wait"
