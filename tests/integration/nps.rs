@@ -187,12 +187,12 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
             inject_into(&bank, fault).await;
         }
         let uncaptured = authorize(&mut payments, pay_with("pm_test_visa", 500, "EUR")).await;
-        let both = [PaymentAction::Capture, PaymentAction::Void];
-        assert_eq!(actions(&uncaptured), both);
+        use PaymentAction::{Capture, Increment, Void};
+        assert_eq!(actions(&uncaptured), [Capture, Void, Increment]);
         let (_, refused) = capture(&mut payments, of(&uncaptured, None)).await;
         ended(&mut payments, &refused.capture_id, CaptureState::Rejected).await;
         let shown = found(&mut payments, &uncaptured.payment_id).await;
-        assert_eq!(actions(&shown), [PaymentAction::Void]);
+        assert_eq!(actions(&shown), [Void, Increment]);
         let again = try_capture(&mut payments, of(&uncaptured, None)).await;
         let again = again.expect_err("it was refused");
         assert_eq!(
@@ -204,7 +204,7 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
             .await
             .expect("a void");
         let shown = became(&mut payments, &unvoided.payment_id, State::Authorized).await;
-        assert_eq!(actions(&shown), [PaymentAction::Capture]);
+        assert_eq!(actions(&shown), [Capture, Increment]);
         let again = try_void(&mut payments, void_of(&unvoided)).await;
         let again = again.expect_err("it was refused");
         assert_eq!(

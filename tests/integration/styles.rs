@@ -24,6 +24,7 @@ on_both_engines!(
     each_flow_ends_in_each_style_as_the_table_says,
     a_capture_whose_outcome_is_unknown_is_reversed,
     an_operator_says_what_became_of_a_capture,
+    a_capture_that_is_never_reversed_waits_for_its_late_answer,
 );
 
 pub(crate) fn dual_message() -> String {
@@ -376,4 +377,46 @@ async fn an_operator_says_what_became_of_a_capture(engine: Engine) {
         assert_eq!(minor(&payment.captured_amount), captured);
         assert_eq!(minor(&payment.pending_capture_amount), 0);
     }
+}
+
+async fn a_capture_that_is_never_reversed_waits_for_its_late_answer(engine: Engine) {
+    let (from, to) = (
+        "[messages.capture]\nstyle = \"request\"",
+        "[messages.capture]\nstyle = \"request\"\nunknown = \"wait\"",
+    );
+    let profile = requests();
+    assert!(profile.contains(from));
+    let switch = Switch::start_with(engine, Some(profile.replace(from, to))).await;
+    let mut payments = switch.payments().await;
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    let late = bank::Fault {
+        host: "acquirer".into(),
+        mti: "0200".into(),
+        times: 1,
+        what: Some(What::DelayMs(6_000)),
+        ..Default::default()
+    };
+    inject(&switch, late).await;
+    let (after, told) = capture(&mut payments, of(&payment, 6_000)).await;
+    assert_eq!(told.state(), CaptureState::Sending);
+    for shown in [&told, &after.captures[0]] {
+        let pending = shown.pending.as_ref().expect("why it is pending");
+        assert_eq!(pending.reason(), PendingReason::NoAnswerInTime);
+        assert_eq!((pending.reversal_owed, &pending.reversal), (false, &None));
+    }
+    assert_eq!(minor(&after.pending_capture_amount), 6_000);
+    let refused = try_capture(&mut payments, of(&payment, 6_000)).await;
+    let refused = refused.expect_err("it may be captured");
+    let reason = error_reason(&refused);
+    assert_eq!(reason.as_deref(), Some("AMOUNT_EXCEEDS_CAPTURABLE"));
+    ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+    let payment = found(&mut payments, &payment.payment_id).await;
+    assert_eq!(minor(&payment.captured_amount), 6_000);
+    assert_eq!(minor(&payment.pending_capture_amount), 0);
+    let counters = switch.banks.counters("acquirer").expect("the acquirer");
+    assert_eq!(
+        (counters.received("0200"), counters.received("0420")),
+        (1, 0)
+    );
+    switch.database.assert_books_are_whole().await;
 }

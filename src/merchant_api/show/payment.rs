@@ -166,7 +166,7 @@ fn actions(
         (
             pb::PaymentAction::Increment,
             OperationKind::Increment,
-            is_held && amounts.captured_minor == 0,
+            is_held && amounts.captured_minor == 0 && capturable_minor(payment, now) > 0,
         ),
         (
             pb::PaymentAction::Refund,

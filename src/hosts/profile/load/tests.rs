@@ -215,6 +215,30 @@ fn a_message_may_have_response_codes_of_its_own() {
     }
 }
 
+/// Where a request is sent again, its answers mean what those to an advice do.
+#[test]
+fn a_request_that_is_repeated_has_the_codes_of_an_advice() {
+    let advice = "[messages.void]\nstyle = \"advice\"\nmti = \"0420\"";
+    let request = "[messages.void]\nstyle = \"request\"\nmti = \"0400\"\nunknown = ";
+    let unavailable = Meaning::declined(DeclineReason::IssuerUnavailable);
+    for (unknown, codes) in [
+        (
+            "\"repeat\"",
+            [Meaning::UNCLEAR, Meaning::Again, Meaning::Taken],
+        ),
+        ("\"wait\"", [unavailable, unavailable, Meaning::DUPLICATE]),
+    ] {
+        let text = with(advice, &format!("{request}{unknown}"));
+        let repeats = "[messages.void.repeats]\n";
+        let text = text.replace(&format!("{repeats}mti = \"0421\"\n"), repeats);
+        let profile = read(&text).unwrap();
+        let void = message(&profile, OperationKind::Void);
+        let meanings =
+            ["68", "91", "94"].map(|code| void.response_codes.meaning(code.parse().unwrap()));
+        assert_eq!(meanings, codes, "{unknown}");
+    }
+}
+
 #[test]
 fn response_codes_can_be_overridden() {
     let text = with(
