@@ -24,7 +24,7 @@
 //! |---|---|
 //! | 0800, DE 70 = 001, 002, 301 | 0810: sign-on and sign-off hold for this line, echo is always answered |
 //! | 0100, 0200, 0220, 0400, 0420 before sign-on | 91: to a host, a party that has not signed on is inoperative |
-//! | 0100 | 0110: 00 with DE 38, and the amount is held; or why not |
+//! | 0100 | 0110: 00 with DE 38, and the amount is held; or 10, and as much as DE 4 of the answer says; or why not |
 //! | 0100 with DE 90 | as 0100: the amount is held beside the hold that DE 90 names, captured with it, and reversed by itself; 25 when nothing is held |
 //! | 0100 with the amount zero | 0110: 85 where the card is good, and nothing is held; what came of the CVV2 in sub-element 87 of DE 48: M, N, P (not processed) |
 //! | 0200 | 0210: debited at once, or credited when DE 3 is 20xxxx |

@@ -97,8 +97,7 @@ impl Operations {
             if self.clock.now() < self.in_flight_until(&before) {
                 return Err(OwedRefusal::InFlight);
             }
-            let reason = UnknownReason::AmountDiffers;
-            if entry.original.state == (OperationState::Unknown { reason }) {
+            if self.approved_another(&entry.original).await? {
                 return Err(OwedRefusal::AmountDiffers);
             }
         }
@@ -212,6 +211,18 @@ impl Operations {
             _ => operation.state.open() == Open::Owed,
         };
         Some(entry).filter(|_| waits).ok_or(OwedRefusal::NotOwed)
+    }
+
+    /// Whether the bank has said, in time or late, that it approved another amount than was asked for.
+    async fn approved_another(&self, original: &Operation) -> Result<bool, StoreError> {
+        let reason = UnknownReason::AmountDiffers;
+        if original.state == (OperationState::Unknown { reason }) {
+            return Ok(true);
+        }
+        let late = self.store.late_response(original.id).await?;
+        let (host_id, kind) = (original.host_id, original.kind);
+        let meaning = late.and_then(|late| self.hosts.meaning(host_id, kind, late.response_code));
+        Ok(meaning == Some(Meaning::PARTLY_APPROVED))
     }
 
     /// The approval as it came late, where it did.

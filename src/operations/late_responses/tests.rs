@@ -45,6 +45,7 @@ fn original_unknown() -> Exchange {
 async fn comes_late(machine: &Operations, original: &Operation, exchange: &Exchange) {
     let response_code = match exchange {
         Exchange::Declined { decline, .. } => decline.response_code,
+        Exchange::Approved { approval, .. } => approval.response_code,
         _ => ResponseCode::APPROVED,
     };
     machine
@@ -318,6 +319,28 @@ async fn operators_end_a_debt_unless_the_books_would_differ() {
         assert_eq!(states(&machine, &entry).await, expected, "{number}");
         machine.store.close().await;
     }
+}
+
+/// It is reversed, whatever the merchant takes: the answer that was told stands.
+#[tokio::test]
+async fn a_late_approval_of_a_part_is_not_said_to_stand_for_the_whole() {
+    let (_folder, machine, entry) = owing("part").await;
+    let part = Exchange::Approved {
+        approval: Approval {
+            approval_code: "A1B2C3".into(),
+            response_code: "10".parse().unwrap(),
+            partial_minor: Some(500),
+        },
+        kept: Vec::new(),
+        bank_us: 900,
+    };
+    comes_late(&machine, &entry.original, &part).await;
+    let stands = machine
+        .resolve_owed(entry.operation.id, OwedResolution::Stands)
+        .await;
+    assert_eq!(stands.err(), Some(OwedRefusal::AmountDiffers));
+    assert_eq!(states(&machine, &entry).await, "AUTHORIZING UNKNOWN QUEUED");
+    machine.store.close().await;
 }
 
 /// Only an acknowledgement ends what is suspended.
