@@ -67,7 +67,7 @@ fn the_tour_comes_out_as_expected() {
         "capture 40.00 EUR CAPTURED",
         "refund 20.00 EUR REFUNDED",
         "void 30.00 EUR VOIDED",
-        "EUR held 75.00 - 75.00 75.00 ✓",
+        "EUR held 87.50 - 87.50 87.50 ✓",
         "EUR captured 100.00 - 100.00 100.00 ✓",
         "EUR refunded 20.00 - 20.00 20.00 ✓",
         "EUR captured less refunded 80.00 80.00 80.00 80.00 ✓",
