@@ -24,10 +24,13 @@ use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::event_feed::EventFeed;
 use crate::flows::authorization::Authorization;
+use crate::flows::cancellation::Cancellation;
 use crate::flows::capture::Capture;
 use crate::flows::increment::Increment;
 use crate::flows::refund::Refund;
+use crate::flows::release::Release;
 use crate::flows::reversal::Reversal;
+use crate::flows::reverse::Reverse;
 use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::grpc::server::{Bound, ServeError};
@@ -173,16 +176,17 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         hosts: Arc::clone(&hosts),
         custody: Arc::clone(&custody),
         flows: FlowTable::default()
-            .with(&authorization)
-            .with_kind(OperationKind::Sale, &authorization)
-            .with(&verification)
-            .with(&capture)
+            .with(OperationKind::Authorization, authorization.clone())
+            .with(OperationKind::Sale, authorization.clone())
+            .with(OperationKind::Verification, verification.clone())
+            .with(OperationKind::Capture, capture.clone())
             .with_owed(OperationKind::Capture, capture.clone())
-            .with(&increment)
-            .with(&void)
+            .with(OperationKind::Increment, increment.clone())
+            .with(OperationKind::Void, void.clone())
             .with_owed(OperationKind::Void, void.clone())
-            .with(&refund)
+            .with(OperationKind::Refund, refund.clone())
             .with_owed(OperationKind::Refund, refund.clone())
+            .with_owed(OperationKind::Release, Arc::new(Release))
             .with_owed(OperationKind::Reversal, Arc::new(Reversal)),
         clock: Arc::clone(&clock),
         random: random.clone(),
@@ -232,6 +236,14 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         },
         events: Arc::clone(&events),
         cursors: Arc::new(cursors),
+        cancellations: Performer {
+            operations: Arc::clone(&operations),
+            flow: Arc::new(Cancellation),
+        },
+        reverses: Performer {
+            operations: Arc::clone(&operations),
+            flow: Arc::new(Reverse),
+        },
         hosts: Arc::clone(&hosts),
         opener,
         connections: config.merchant_api.connections,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
 use crate::operations::flow::{
-    Decision, Flow, NewPayment, NewResource, Owes, Plan, PlannedPayment, Subject,
+    Decides, Decision, Flow, NewPayment, NewResource, Owes, Plan, PlannedPayment, Subject,
 };
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::UnknownReason;
+use crate::payment::decline::{Approval, UnknownReason};
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -50,16 +50,7 @@ impl Flow for Authorization {
     type Basis = ();
     type Refusal = CardRefusal;
 
-    const KIND: OperationKind = OperationKind::Authorization;
     const METHOD: &'static str = "AuthorizePayment";
-
-    fn kind(&self, command: &Authorize) -> OperationKind {
-        if command.is_sale {
-            OperationKind::Sale
-        } else {
-            Self::KIND
-        }
-    }
 
     fn payment_id(&self, _command: &Authorize) -> Option<PaymentId> {
         None
@@ -72,20 +63,21 @@ impl Flow for Authorization {
         _basis: (),
         now: UnixMillis,
     ) -> Result<Plan, CardRefusal> {
+        let kind = match command.is_sale {
+            true => OperationKind::Sale,
+            false => OperationKind::Authorization,
+        };
         let bound_to = (command.amount, command.merchant_reference.as_str());
         let NewCard {
             card,
             envelope,
             route,
-        } = self.cards.open(
-            merchant,
-            &command.payment_method,
-            bound_to,
-            self.kind(command),
-            now,
-        )?;
+        } = self
+            .cards
+            .open(merchant, &command.payment_method, bound_to, kind, now)?;
         let terminal_id = command.terminal_id.as_ref();
         Ok(Plan {
+            kind,
             travel: Travel::Once,
             unmoved: false,
             payment: PlannedPayment::New(Box::new(NewPayment {
@@ -112,9 +104,12 @@ impl Flow for Authorization {
                 merchant_reference: None,
             }),
             owes: Vec::new(),
+            releases_minor: 0,
         })
     }
+}
 
+impl Decides for Authorization {
     fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         decide(exchange, subject)
     }
@@ -124,7 +119,15 @@ impl Flow for Authorization {
 /// reversal.
 fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     let none = Amounts::ZERO;
+    let is_cancelled = subject.payment.state.is_cancelled();
     match exchange {
+        Exchange::Approved { approval, .. } if is_cancelled => cancelled(approval, subject),
+        Exchange::Declined { decline, .. } if is_cancelled => Decision {
+            operation: vec![OperationEvent::Sent, OperationEvent::Declined(*decline)],
+            payment: Some(PaymentEvent::DeclinedLate(*decline)),
+            change: none,
+            owes: Vec::new(),
+        },
         Exchange::Approved { approval, .. } => {
             let asked_minor = subject.operation.amount.amount_minor();
             let approved_minor = approval.partial_minor.unwrap_or(asked_minor);
@@ -173,6 +176,22 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     }
 }
 
+/// Approved, and not wanted any more: reversed. A sale has a capture, which is none that counts.
+fn cancelled(approval: &Approval, subject: &Subject<'_>) -> Decision {
+    let reason = UnknownReason::CancelledByMerchant;
+    let reversed = unknown(subject.operation, reason);
+    match subject.operation.kind {
+        OperationKind::Sale => reversed,
+        _ => Decision {
+            operation: vec![
+                OperationEvent::Sent,
+                OperationEvent::Approved(approval.clone()),
+            ],
+            ..reversed
+        },
+    }
+}
+
 fn unknown(operation: &Operation, reason: UnknownReason) -> Decision {
     Decision {
         operation: vec![OperationEvent::OutcomeUnknown(reason)],
@@ -187,7 +206,7 @@ mod tests {
     use super::*;
     use crate::hosts::message::definition::UnknownRule;
     use crate::payment::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
+        Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
     use crate::payment::operation;
     use crate::payment::record::Operation;
@@ -294,6 +313,92 @@ mod tests {
                 let got = (amounts.authorized_minor, amounts.captured_minor);
                 assert_eq!(got, (held, held));
             }
+        }
+    }
+
+    /// A merchant that has cancelled the request is authorized nothing, whatever the bank says.
+    #[test]
+    fn a_cancelled_request_ends_without_a_hold() {
+        let approved = Exchange::Approved {
+            approval: Approval {
+                approval_code: "A1B2C3".into(),
+                response_code: ResponseCode::APPROVED,
+                partial_minor: None,
+            },
+            kept: Vec::new(),
+            bank_us: 900,
+        };
+        let declined = Exchange::Declined {
+            decline: Decline {
+                reason: DeclineReason::InsufficientFunds,
+                response_code: "51".parse().unwrap(),
+                advice: DeclineAdvice::RetryLater,
+            },
+            kept: Vec::new(),
+            bank_us: 900,
+        };
+        let unsent = Exchange::NotSent(FailureReason::HostBusy);
+        let lost = Exchange::Unknown(UnknownReason::ConnectionLost);
+        for (exchange, kind, operation_state, payment_state, owes) in [
+            (
+                &approved,
+                OperationKind::Authorization,
+                "APPROVED",
+                "AUTHORIZING",
+                1,
+            ),
+            (&approved, OperationKind::Sale, "UNKNOWN", "AUTHORIZING", 1),
+            (
+                &declined,
+                OperationKind::Authorization,
+                "DECLINED",
+                "DECLINED",
+                0,
+            ),
+            (
+                &unsent,
+                OperationKind::Authorization,
+                "REJECTED",
+                "FAILED",
+                0,
+            ),
+            (
+                &lost,
+                OperationKind::Authorization,
+                "UNKNOWN",
+                "AUTHORIZING",
+                1,
+            ),
+        ] {
+            let operation = Operation {
+                kind,
+                ..samples::operation()
+            };
+            let mut payment = samples::payment_of(&operation);
+            payment.state = PaymentState::Authorizing {
+                pending: Some(UnknownReason::CancelledByMerchant),
+            };
+            let subject = Subject {
+                payment: &payment,
+                operation: &operation,
+                hold_days: 7,
+                unknown: UnknownRule::Reverse,
+                now: NOW,
+            };
+            let decision = decide(exchange, &subject);
+            assert_eq!(decision.change, Amounts::ZERO);
+            let after =
+                state::apply(&payment.state, decision.payment.unwrap(), &Amounts::ZERO).unwrap();
+            assert_eq!(after.name(), payment_state);
+            let ended = decision
+                .operation
+                .into_iter()
+                .try_fold(operation.state.clone(), |state, event| {
+                    operation::apply(&state, event)
+                })
+                .unwrap();
+            assert_eq!(ended.name(), operation_state);
+            assert_eq!(decision.owes.len(), owes);
         }
     }
 }

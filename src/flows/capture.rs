@@ -4,10 +4,12 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
 use crate::operations::acknowledgement::counts_unless_refused;
 use crate::operations::flow::{
-    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
+    Decides, Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Owes, Plan,
+    Subject,
 };
 use crate::operations::later::{
     LaterRefusal, Why, amount_of, decided, no_repeat, numbers_of_authorization, way_of,
+    way_of_release,
 };
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
@@ -35,6 +37,8 @@ pub struct CapturePayment {
     pub merchant_reference: Option<String>,
 }
 
+const KIND: OperationKind = OperationKind::Capture;
+
 /// The flow of captures.
 pub struct Capture;
 
@@ -43,7 +47,6 @@ impl Flow for Capture {
     type Basis = Found;
     type Refusal = LaterRefusal;
 
-    const KIND: OperationKind = OperationKind::Capture;
     const METHOD: &'static str = "CapturePayment";
 
     fn payment_id(&self, command: &CapturePayment) -> Option<PaymentId> {
@@ -64,17 +67,22 @@ impl Flow for Capture {
         found: Found,
         now: UnixMillis,
     ) -> Result<Plan, LaterRefusal> {
-        let way = way_of(&found, Self::KIND)?;
+        let way = way_of(&found, KIND)?;
+        let releases = way_of_release(&found).is_ok();
         let payment = &found.payment;
         let left_minor = capturable_minor(payment, now)?;
-        no_repeat(&found, Self::KIND, numbers_of_authorization(payment))?;
+        no_repeat(&found, KIND, numbers_of_authorization(payment))?;
         if found.captures.len() >= MOST_CAPTURES {
             return Err(LaterRefusal::of(payment, Why::TooManyCaptures));
         }
         let too_much = Why::ExceedsCapturable { left_minor };
         let amount = amount_of(payment, command.amount, left_minor, too_much)?;
         let amount_minor = amount.amount_minor();
-        if command.is_final && amount_minor < left_minor {
+        let rest_minor = match command.is_final {
+            true => left_minor - amount_minor,
+            false => 0,
+        };
+        if rest_minor > 0 && !releases {
             let host_id = payment.authorization.host_id;
             let kind = OperationKind::Release;
             return Err(LaterRefusal::of(
@@ -86,6 +94,11 @@ impl Flow for Capture {
             Travel::Once => (PaymentEvent::CaptureStarted, amount_minor),
             Travel::Repeated | Travel::Recorded => (PaymentEvent::Captured, 0),
         };
+        // Where the bank may say no, the rest is kept from other captures, and given back with its approval.
+        let (releases_minor, owes) = match way.travel {
+            Travel::Once => (rest_minor, Vec::new()),
+            Travel::Repeated | Travel::Recorded => (0, Owes::release(payment, rest_minor)),
+        };
         let reason = if amount_minor == payment.amounts.authorized_minor {
             Reason::SameAmount
         } else {
@@ -96,6 +109,7 @@ impl Flow for Capture {
             change: Amounts {
                 captured_minor: amount_minor,
                 captured_pending_minor: pending_minor,
+                released_minor: rest_minor,
                 ..Amounts::ZERO
             },
             at: now,
@@ -108,10 +122,14 @@ impl Flow for Capture {
                 is_final: command.is_final,
                 merchant_reference: command.merchant_reference.clone(),
             }),
-            ..Plan::later(found.payment, way, amount, adjustment)
+            owes,
+            releases_minor,
+            ..Plan::later(found.payment, (KIND, way), amount, adjustment)
         })
     }
+}
 
+impl Decides for Capture {
     fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         decide(exchange, subject)
     }
@@ -159,8 +177,7 @@ impl OwedFlow for Capture {
 mod tests {
     use super::*;
     use crate::hosts::message::definition::UnknownRule;
-    use crate::operations::flow::Owes;
-    use crate::operations::flow::Way;
+    use crate::operations::flow::{Way, Ways};
     use crate::payment::decline::{
         Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
     };
@@ -201,6 +218,26 @@ mod tests {
         payment
     }
 
+    /// A host that takes captures and releases so.
+    fn ways(captures: Option<Travel>, releases: Option<Travel>) -> Ways {
+        let way = |(kind, travel): (OperationKind, Option<Travel>)| {
+            let (mti, only_one) = (None, false);
+            Some((
+                kind,
+                Way {
+                    travel: travel?,
+                    mti,
+                    only_one,
+                },
+            ))
+        };
+        let both = [
+            (OperationKind::Capture, captures),
+            (OperationKind::Release, releases),
+        ];
+        Ways(both.into_iter().filter_map(way).collect())
+    }
+
     #[test]
     fn what_is_captured_is_taken_as_it_travels() {
         let eur = |minor| Money::new(minor, "EUR".parse().unwrap()).unwrap();
@@ -224,11 +261,7 @@ mod tests {
                 };
                 let found = Found {
                     payment: Box::new(payment()),
-                    way: Some(Way {
-                        travel,
-                        mti: None,
-                        only_one: false,
-                    }),
+                    ways: ways(Some(travel), None),
                     captures: Vec::new(),
                     incremented_minor: 0,
                     earlier: Vec::new(),
@@ -248,6 +281,31 @@ mod tests {
                 assert_eq!(after.amounts.captured_pending_minor, pending);
             }
         }
+        for (travel, releases, owed) in [
+            (Travel::Once, 250, vec![]),
+            (Travel::Repeated, 0, vec![250]),
+            (Travel::Recorded, 0, vec![250]),
+        ] {
+            let command = CapturePayment {
+                payment_id: payment().id,
+                amount: Some(eur(500)),
+                is_final: true,
+                merchant_reference: None,
+            };
+            let found = Found {
+                payment: Box::new(payment()),
+                ways: ways(Some(travel), Some(Travel::Recorded)),
+                captures: Vec::new(),
+                incremented_minor: 0,
+                earlier: Vec::new(),
+            };
+            let plan = Capture.plan(&samples::merchant(), &command, found, NOW);
+            let plan = plan.unwrap();
+            assert_eq!(plan.releases_minor, releases);
+            let owes = plan.owes.iter().map(|owes| owes.amount.amount_minor());
+            assert_eq!(Vec::from_iter(owes), owed);
+            assert_eq!(plan.after_it().amounts.capturable_minor(), 0);
+        }
         let mut declined = payment();
         declined.state = PaymentState::Voided;
         for (payment, way, expected) in [
@@ -266,11 +324,7 @@ mod tests {
             };
             let found = Found {
                 payment: Box::new(payment),
-                way: way.map(|travel| Way {
-                    travel,
-                    mti: None,
-                    only_one: false,
-                }),
+                ways: ways(way, None),
                 captures: Vec::new(),
                 incremented_minor: 0,
                 earlier: Vec::new(),
@@ -310,11 +364,14 @@ mod tests {
         ] {
             let found = Found {
                 payment: Box::new(payment.clone()),
-                way: Some(Way {
-                    travel: Travel::Repeated,
-                    mti: None,
-                    only_one,
-                }),
+                ways: Ways(vec![(
+                    KIND,
+                    Way {
+                        travel: Travel::Repeated,
+                        mti: None,
+                        only_one,
+                    },
+                )]),
                 captures: vec![before.clone(); captures],
                 incremented_minor: 0,
                 earlier,
@@ -391,6 +448,54 @@ mod tests {
                 let owed = owed.map(|reason| Owes::reversal(&operation, reason));
                 assert_eq!(decision.owes, Vec::from_iter(owed), "{operation_state}");
             }
+        }
+    }
+
+    /// What a last capture leaves is released with its approval, and free again without one.
+    #[test]
+    fn a_last_capture_releases_with_its_approval_only() {
+        let operation = Operation {
+            kind: OperationKind::Capture,
+            amount: Money::new(500, "EUR".parse().unwrap()).unwrap(),
+            releases_minor: 250,
+            ..samples::operation()
+        };
+        let mut payment = payment();
+        payment.amounts.captured_minor = 1000;
+        payment.amounts.captured_pending_minor = 500;
+        payment.amounts.released_minor = 250;
+        let approved = Exchange::Approved {
+            approval: approval(),
+            kept: Vec::new(),
+            bank_us: 900,
+        };
+        let lost = Exchange::Unknown(UnknownReason::ConnectionLost);
+        for (exchange, released, state) in [
+            (approved, 250, "CAPTURED"),
+            (
+                declined(DeclineReason::NotPermitted, "57"),
+                0,
+                "PARTIALLY_CAPTURED",
+            ),
+            (lost, 250, "PARTIALLY_CAPTURED"),
+        ] {
+            let subject = Subject {
+                payment: &payment,
+                operation: &operation,
+                hold_days: 7,
+                unknown: UnknownRule::Wait,
+                now: NOW,
+            };
+            let decision = decide(&exchange, &subject);
+            let amounts = payment.amounts.plus(&decision.change).unwrap();
+            assert_eq!(amounts.released_minor, released);
+            let after = state::apply(&payment.state, decision.payment.unwrap(), &amounts).unwrap();
+            assert_eq!(after.name(), state);
+            let owed = match state {
+                "CAPTURED" => Owes::release(&payment, 250),
+                _ => Vec::new(),
+            };
+            assert_eq!(decision.owes, owed);
         }
     }
 }

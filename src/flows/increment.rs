@@ -1,7 +1,7 @@
 //! An increment: the issuer is asked to hold more than it holds already.
 
 use crate::hosts::exchange::Exchange;
-use crate::operations::flow::{Decision, Flow, Found, Plan, Subject};
+use crate::operations::flow::{Decides, Decision, Flow, Found, Plan, Subject};
 use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
@@ -12,6 +12,8 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::money::{MAX_AMOUNT_MINOR, Money};
 use crate::payment::operation::OperationKind;
 use crate::payment::state::{PaymentEvent, PaymentState};
+
+const KIND: OperationKind = OperationKind::Increment;
 
 /// A request to hold more, checked field by field.
 #[derive(Debug)]
@@ -30,7 +32,6 @@ impl Flow for Increment {
     type Basis = Found;
     type Refusal = LaterRefusal;
 
-    const KIND: OperationKind = OperationKind::Increment;
     const METHOD: &'static str = "IncrementAuthorization";
 
     fn payment_id(&self, command: &IncrementAuthorization) -> Option<PaymentId> {
@@ -45,7 +46,7 @@ impl Flow for Increment {
         found: Found,
         now: UnixMillis,
     ) -> Result<Plan, LaterRefusal> {
-        let way = way_of(&found, Self::KIND)?;
+        let way = way_of(&found, KIND)?;
         let payment = found.payment;
         let refused = |why| Err(LaterRefusal::of(&payment, why));
         match payment.state {
@@ -57,7 +58,7 @@ impl Flow for Increment {
             }
             PaymentState::Authorized { .. } => {}
             PaymentState::Expired => return refused(Why::HoldExpired),
-            _ => return refused(Why::State(Self::KIND)),
+            _ => return refused(Why::State(KIND)),
         }
         let left_minor = MAX_AMOUNT_MINOR - payment.amounts.authorized_minor;
         let too_much = Why::ExceedsAuthorizable { left_minor };
@@ -72,9 +73,11 @@ impl Flow for Increment {
             at: now,
             custody: CustodyEnd::Unchanged,
         };
-        Ok(Plan::later(payment, way, amount, adjustment))
+        Ok(Plan::later(payment, (KIND, way), amount, adjustment))
     }
+}
 
+impl Decides for Increment {
     fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         decided(exchange, subject, PaymentEvent::IncrementStarted)
     }
@@ -84,7 +87,7 @@ impl Flow for Increment {
 mod tests {
     use super::*;
     use crate::hosts::message::definition::{Travel, UnknownRule};
-    use crate::operations::flow::{Owes, Way};
+    use crate::operations::flow::{Owes, Way, Ways};
     use crate::payment::decline::{
         Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
     };
@@ -92,6 +95,15 @@ mod tests {
     use crate::payment::record::{Operation, Payment};
     use crate::payment::samples::{self, NOW};
     use crate::payment::state;
+
+    fn ways(travel: Option<Travel>) -> Ways {
+        let way = |travel| Way {
+            travel,
+            mti: None,
+            only_one: false,
+        };
+        Ways(Vec::from_iter(travel.map(|travel| (KIND, way(travel)))))
+    }
 
     fn eur(minor: i64) -> Money {
         Money::new(minor, "EUR".parse().unwrap()).unwrap()
@@ -153,11 +165,7 @@ mod tests {
             };
             let found = Found {
                 payment: Box::new(payment),
-                way: Some(Way {
-                    travel: Travel::Once,
-                    mti: None,
-                    only_one: false,
-                }),
+                ways: ways(Some(Travel::Once)),
                 captures: Vec::new(),
                 earlier: Vec::new(),
                 incremented_minor: 0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::flow::{Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
+use crate::operations::flow::{Decides, Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
@@ -14,6 +14,8 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::money::{Currency, Money};
 use crate::payment::operation::{OperationEvent, OperationKind};
 use crate::payment::state::PaymentState;
+
+const KIND: OperationKind = OperationKind::Verification;
 
 /// A request to verify, checked field by field.
 #[derive(Debug)]
@@ -37,7 +39,6 @@ impl Flow for Verification {
     type Basis = ();
     type Refusal = CardRefusal;
 
-    const KIND: OperationKind = OperationKind::Verification;
     const METHOD: &'static str = "VerifyCard";
 
     fn payment_id(&self, _command: &VerifyCard) -> Option<PaymentId> {
@@ -59,10 +60,9 @@ impl Flow for Verification {
             card,
             envelope,
             route,
-        } = self
-            .cards
-            .open(merchant, method, bound_to, Self::KIND, now)?;
+        } = self.cards.open(merchant, method, bound_to, KIND, now)?;
         Ok(Plan {
+            kind: KIND,
             travel: Travel::Once,
             unmoved: false,
             payment: PlannedPayment::New(Box::new(NewPayment {
@@ -86,9 +86,12 @@ impl Flow for Verification {
             subject_id: None,
             resource: None,
             owes: Vec::new(),
+            releases_minor: 0,
         })
     }
+}
 
+impl Decides for Verification {
     fn decide(&self, exchange: &Exchange, _subject: &Subject<'_>) -> Decision {
         Decision {
             operation: ended(exchange),

@@ -1,24 +1,21 @@
 //! A void: a hold is given back before anything is captured, or a whole sale before anything is refunded.
 
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::definition::Travel;
 use crate::operations::acknowledgement::{FinalAnswer, final_answer, suspend, without_approval};
 use crate::operations::flow::{
-    Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
+    Decides, Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
-use crate::operations::later::{LaterRefusal, Why, no_repeat, numbers_of_authorization, way_of};
-use crate::payment::adjustment::{Adjustment, given_back_by_void};
+use crate::operations::giving_back::void_of;
+use crate::operations::later::LaterRefusal;
+use crate::payment::adjustment::given_back_by_void;
 use crate::payment::amounts::Amounts;
-use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::{Approval, UnknownReason};
-use crate::payment::ids::{CaptureId, PaymentId, SubjectId};
+use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::money::Money;
-use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, SuspendReason};
-use crate::payment::reason::Reason;
+use crate::payment::operation::{Acknowledged, OperationEvent, SuspendReason};
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentEvent;
 
 /// A request to void.
 #[derive(Debug)]
@@ -35,7 +32,6 @@ impl Flow for Void {
     type Basis = Found;
     type Refusal = LaterRefusal;
 
-    const KIND: OperationKind = OperationKind::Void;
     const METHOD: &'static str = "VoidPayment";
     const READS_INCREMENTS: bool = true;
 
@@ -54,72 +50,13 @@ impl Flow for Void {
         found: Found,
         now: UnixMillis,
     ) -> Result<Plan, LaterRefusal> {
-        let sale = voidable_sale(&found)?;
-        let way = way_of(&found, Self::KIND)?;
-        let payment = &found.payment;
-        no_repeat(&found, Self::KIND, numbers_of_authorization(payment))?;
-        let amounts = &payment.amounts;
-        // The message undoes the authorization; what was added is undone beside it.
-        let first_minor = amounts.authorized_minor - found.incremented_minor;
-        let whole = Money::new(first_minor, payment.amount.currency());
-        let whole = whole.map_err(|_| LaterRefusal::of(payment, Why::State(Self::KIND)))?;
-        let event = match (way.travel, sale) {
-            (Travel::Once | Travel::Repeated, None) => PaymentEvent::VoidStarted,
-            (Travel::Once | Travel::Repeated, Some(_)) => PaymentEvent::SaleVoidStarted,
-            (Travel::Recorded, None) => PaymentEvent::VoidConfirmed,
-            (Travel::Recorded, Some(_)) => PaymentEvent::SaleVoided,
-        };
-        let change = match event {
-            PaymentEvent::SaleVoided => Amounts {
-                captured_minor: -whole.amount_minor(),
-                ..Amounts::ZERO
-            },
-            _ => Amounts::ZERO,
-        };
-        let adjustment = Adjustment {
-            event,
-            change,
-            at: now,
-            custody: CustodyEnd::Unchanged,
-        };
-        Ok(Plan {
-            reason: Some(Reason::Void),
-            subject_id: sale.map(SubjectId::Capture),
-            ..Plan::later(found.payment, way, whole, adjustment)
-        })
-    }
-
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        decide(exchange, subject.operation)
+        void_of(found, now)
     }
 }
 
-/// The capture of the sale that is voided; none where a hold is.
-///
-/// # Errors
-/// When the payment is neither a hold of which nothing is captured nor a whole sale that its host voids.
-fn voidable_sale(found: &Found) -> Result<Option<CaptureId>, LaterRefusal> {
-    let payment = &found.payment;
-    let refused = |why| Err(LaterRefusal::of(payment, why));
-    let amounts = &payment.amounts;
-    match payment.state {
-        PaymentState::Authorized { .. }
-            if amounts.captured_minor > 0 || amounts.authorized_pending_minor > 0 =>
-        {
-            refused(Why::InProgress)
-        }
-        PaymentState::Authorized { .. } => Ok(None),
-        // Its batch is open: this version closes none. From here on it is no item of the batch until the void is
-        // refused.
-        PaymentState::Captured { .. }
-            if payment.authorization.kind == OperationKind::Sale
-                && amounts.refunded_minor == 0
-                && found.way.is_some() =>
-        {
-            let capture = found.captures.first().map(|(capture, _)| capture.id);
-            capture.map_or_else(|| refused(Why::State(Void::KIND)), |id| Ok(Some(id)))
-        }
-        _ => refused(Why::State(Void::KIND)),
+impl Decides for Void {
+    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+        decide(exchange, subject.operation)
     }
 }
 
@@ -198,120 +135,16 @@ mod tests {
     use super::*;
     use crate::hosts::message::definition::Repeats;
     use crate::operations::acknowledgement::answer_to_advice;
-    use crate::operations::flow::Way;
     use crate::payment::decline::{
         Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
-    use crate::payment::operation;
+    use crate::payment::ids::{CaptureId, SubjectId};
+    use crate::payment::operation::{self, OperationKind};
     use crate::payment::samples::{self, NOW};
-    use crate::payment::state;
+    use crate::payment::state::{self, PaymentState};
 
     fn approval() -> Approval {
         without_approval(ResponseCode::APPROVED)
-    }
-
-    /// What becomes of the payment, and what is left of what was captured.
-    #[test]
-    fn a_hold_is_voided_before_any_capture_and_a_whole_sale_before_any_refund() {
-        let (approval, expires_at) = (approval(), NOW);
-        let sold = PaymentState::Captured {
-            approval: approval.clone(),
-            expires_at: None,
-        };
-        let held = PaymentState::Authorized {
-            approval: approval.clone(),
-            expires_at,
-        };
-        let captured = PaymentState::PartiallyCaptured {
-            approval,
-            expires_at,
-        };
-        for (state, pending_minor, travel, expected) in [
-            (held.clone(), 0, Travel::Once, "VOIDING"),
-            (held.clone(), 0, Travel::Repeated, "VOIDING"),
-            (held.clone(), 0, Travel::Recorded, "VOIDED"),
-            (held, 500, Travel::Repeated, "InProgress"),
-            (captured, 0, Travel::Repeated, "State(Void)"),
-            (PaymentState::Voided, 0, Travel::Repeated, "State(Void)"),
-        ] {
-            let mut payment = samples::payment_of(&samples::operation());
-            payment.state = state;
-            payment.amounts = Amounts {
-                authorized_minor: 1250,
-                captured_minor: pending_minor,
-                captured_pending_minor: pending_minor,
-                ..Amounts::ZERO
-            };
-            assert_eq!(voided(payment, Some(travel)), expected);
-        }
-        for (refunded_minor, kind, travel, expected) in [
-            (0, OperationKind::Sale, Some(Travel::Once), "VOIDING 1250"),
-            (
-                0,
-                OperationKind::Sale,
-                Some(Travel::Repeated),
-                "VOIDING 1250",
-            ),
-            (0, OperationKind::Sale, Some(Travel::Recorded), "VOIDED 0"),
-            (
-                1,
-                OperationKind::Sale,
-                Some(Travel::Repeated),
-                "State(Void)",
-            ),
-            (0, OperationKind::Sale, None, "State(Void)"),
-            // All of it was captured, and then its hold ended.
-            (
-                0,
-                OperationKind::Authorization,
-                Some(Travel::Repeated),
-                "State(Void)",
-            ),
-        ] {
-            let mut payment = samples::payment_of(&samples::operation());
-            payment.state = sold.clone();
-            payment.authorization.kind = kind;
-            payment.amounts = Amounts {
-                authorized_minor: 1250,
-                captured_minor: 1250,
-                refunded_minor,
-                ..Amounts::ZERO
-            };
-            assert_eq!(voided(payment, travel), expected);
-        }
-    }
-
-    fn voided(payment: Payment, travel: Option<Travel>) -> String {
-        let command = VoidPayment {
-            payment_id: payment.id,
-        };
-        let operation = samples::operation();
-        let capture = samples::capture_of(&operation);
-        let found = Found {
-            way: travel.map(|travel| Way {
-                travel,
-                mti: None,
-                only_one: false,
-            }),
-            payment: Box::new(payment),
-            captures: vec![(capture.clone(), operation)],
-            incremented_minor: 0,
-            earlier: Vec::new(),
-        };
-        let plan = match Void.plan(&samples::merchant(), &command, found, NOW) {
-            Err(refusal) => return format!("{:?}", refusal.why),
-            Ok(plan) => plan,
-        };
-        assert_eq!(plan.amount.amount_minor(), 1250);
-        let after = plan.after_it();
-        let name = after.state.name();
-        match plan.subject_id {
-            None => name.to_owned(),
-            Some(subject) => {
-                assert_eq!(subject, SubjectId::Capture(capture.id));
-                format!("{name} {}", after.amounts.captured_minor)
-            }
-        }
     }
 
     #[test]

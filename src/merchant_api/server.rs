@@ -29,9 +29,11 @@ use crate::clock::Clock;
 use crate::config::environment::Environment;
 use crate::event_feed::EventFeed;
 use crate::flows::authorization::Authorization;
+use crate::flows::cancellation::Cancellation;
 use crate::flows::capture::Capture;
 use crate::flows::increment::Increment;
 use crate::flows::refund::Refund;
+use crate::flows::reverse::Reverse;
 use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
@@ -76,6 +78,10 @@ pub struct Dependencies {
     pub voids: Performer<Void>,
     /// What refunds them.
     pub refunds: Performer<Refund>,
+    /// What cancels their requests.
+    pub cancellations: Performer<Cancellation>,
+    /// What undoes them.
+    pub reverses: Performer<Reverse>,
     /// What happens to payments.
     pub events: Arc<EventFeed>,
     /// Names places among the events.
@@ -114,6 +120,8 @@ pub async fn serve(
         increments,
         voids,
         refunds,
+        cancellations,
+        reverses,
         events,
         cursors,
         hosts,
@@ -148,6 +156,8 @@ pub async fn serve(
         captures,
         increments,
         voids,
+        cancellations,
+        reverses,
         views,
         events: event_views,
         reads: reads.clone(),

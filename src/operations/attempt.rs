@@ -1,6 +1,8 @@
 //! One attempt to send what is owed: recorded, sent, and its end recorded. Every record goes on from the version that
 //! was read, so that a node whose entry another one has taken can record nothing.
 
+use std::time::Duration;
+
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -16,7 +18,8 @@ use crate::payment::decline::{Decline, FailureReason, ResponseCode, UnknownReaso
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
-    self, Acknowledged, OperationEvent, OperationState, ResolvedBy, SuspendReason,
+    self, Acknowledged, Open, OperationEvent, OperationKind, OperationState, ResolvedBy,
+    SuspendReason,
 };
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::payment::state::PaymentEvent;
@@ -105,6 +108,20 @@ impl Operations {
             let reason = SuspendReason::AttemptsUsedUp;
             return self.suspend(entry, reason, None).await;
         }
+        match self.overtakes_a_capture(operation).await {
+            Ok(false) => {}
+            Ok(true) => {
+                let now = self.clock.now();
+                let waited_ms = now.as_i64() - operation.created_at.as_i64();
+                let waited = Duration::from_millis(u64::try_from(waited_ms).unwrap_or(0)) / 4;
+                let wait = waited.clamp(message.repeats.first, message.repeats.longest);
+                let step = self.repeat(&entry, |attempts| attempts.next_at = Some(now.plus(wait)));
+                Box::pin(self.record_step(entry, step)).await;
+                return;
+            }
+            // It is due still.
+            Err(error) => return log_not_recorded(&entry, &error),
+        }
         let card = match self.kept_card(&entry.payment, operation).await {
             Ok(card) => card,
             Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard, None).await,
@@ -137,6 +154,18 @@ impl Operations {
             entry.operation.attempts = before;
         }
         self.end_attempt(entry, &exchange).await;
+    }
+
+    /// Whether it is a release that would come to the bank before a capture of its payment, which might find no hold.
+    async fn overtakes_a_capture(&self, operation: &Operation) -> Result<bool, StoreError> {
+        if operation.kind != OperationKind::Release {
+            return Ok(false);
+        }
+        let all = self.store.operations_of(operation.payment_id).await?;
+        let is_on_its_way = |other: &Operation| {
+            other.kind == OperationKind::Capture && other.state.open() != Open::No
+        };
+        Ok(all.iter().any(is_on_its_way))
     }
 
     /// No message of its last attempt leaves after this.

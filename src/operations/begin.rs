@@ -27,9 +27,12 @@ use crate::store::records::{MAX_PAGE_SIZE, RecordedAnswer};
 
 use super::call::{Call, Concluded, OperationError};
 use super::card_custody::CardCustodyError;
-use super::flow::{Basis as _, Flow, Found, NewPayment, NewResource, Plan, PlannedPayment, Way};
+use super::flow::{
+    Basis as _, Flow, Found, NewPayment, NewResource, Plan, PlannedPayment, Way, Ways,
+};
 use super::kept_card::{NoCard, fields_of};
 use super::machine::{Closed, Operations};
+use super::outcome::Told;
 
 /// After this, counted from the call's arrival, no byte of its message is sent, and the bank's answer is
 /// late.
@@ -41,6 +44,9 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(4_800);
 const _: () = assert!(MOST_CAPTURES <= MAX_PAGE_SIZE);
 /// How often an intent is planned again when what it rests on changed while it was recorded.
 const INTENT_ATTEMPTS: u32 = 5;
+
+/// How often an outcome is decided: once more where the merchant has cancelled the payment meanwhile.
+const OUTCOME_ATTEMPTS: u32 = 2;
 
 /// What is recorded before a byte is sent.
 struct Intent {
@@ -183,6 +189,9 @@ impl Operations {
             }
             Begun::CommitUnknown(intent, reason) => {
                 let records = (intent.payment, intent.operation);
+                let Some(flow) = self.flows.of(records.1.kind) else {
+                    return Err(OperationError::OutcomeNotRecorded { payment_id });
+                };
                 return self.not_sent_for_sure(flow, records, &reason).await;
             }
         };
@@ -192,24 +201,34 @@ impl Operations {
         let Intent {
             payment, operation, ..
         } = *intent;
-        let merchant = Some(&*call.merchant);
-        let outcome = self
-            .decide(flow, (payment, operation), merchant, &exchange)
-            .await?;
-        let bank_us = match outcome.operation.bank_us {
-            Some(bank_us) => u64::try_from(bank_us).unwrap_or(0),
-            // Its answer was waited for.
-            None if !outcome.owes.is_empty() => {
-                u64::try_from(waited.as_micros()).unwrap_or(u64::MAX)
-            }
-            None => 0,
+        let Some(flow) = self.flows.of(operation.kind) else {
+            return Err(OperationError::OutcomeNotRecorded { payment_id });
         };
-        let (payment, operation) = self.conclude(outcome).await?;
-        Ok(Concluded {
-            payment,
-            operation,
-            bank_us,
-        })
+        let merchant = Some(&*call.merchant);
+        let mut records = (payment, operation);
+        for _ in 0..OUTCOME_ATTEMPTS {
+            let outcome = self.decide(flow, records, merchant, &exchange).await?;
+            let bank_us = match outcome.operation.bank_us {
+                Some(bank_us) => u64::try_from(bank_us).unwrap_or(0),
+                // Its answer was waited for.
+                None if !outcome.owes.is_empty() => {
+                    u64::try_from(waited.as_micros()).unwrap_or(u64::MAX)
+                }
+                None => 0,
+            };
+            match self.conclude(outcome).await? {
+                Told::Ended(payment, operation) => {
+                    return Ok(Concluded {
+                        payment,
+                        operation,
+                        bank_us,
+                    });
+                }
+                // It was cancelled at that moment, maybe by another node.
+                Told::Cancelled(payment, operation) => records = (payment, operation),
+            }
+        }
+        Err(OperationError::OutcomeNotRecorded { payment_id })
     }
 
     /// Plans and records the intent. When the payment was changed meanwhile, it is planned again: the flow
@@ -222,7 +241,6 @@ impl Operations {
         call: &Call,
         command: &F::Command,
     ) -> Result<Begun, OperationError<F::Refusal>> {
-        let kind = flow.kind(command);
         for _ in 0..INTENT_ATTEMPTS {
             let now = self.clock.now();
             let basis = self.basis(flow, payment_id, call, command).await?;
@@ -238,7 +256,7 @@ impl Operations {
                 }
             };
             let mut intent = match self
-                .intent::<F>(call, (payment_id, operation_id, kind), plan, now)
+                .intent::<F>(call, (payment_id, operation_id), plan, now)
                 .await?
             {
                 Some(intent) => intent,
@@ -302,16 +320,16 @@ impl Operations {
                 };
                 let increments = increments.map_err(not_recorded)?;
                 let amounts = increments.iter().map(|it| it.amount.amount_minor());
-                let way = self.way(&payment, flow.kind(command));
-                let earlier = match way {
-                    Some(Way { only_one: true, .. }) => {
+                let ways = self.ways(&payment);
+                let earlier = match ways.0.iter().any(|(_, way)| way.only_one) {
+                    true => {
                         let earlier = self.store.operations_of(payment.id).await;
                         earlier.map_err(not_recorded)?
                     }
-                    _ => Vec::new(),
+                    false => Vec::new(),
                 };
                 Some(Found {
-                    way,
+                    ways,
                     payment: Box::new(payment),
                     captures,
                     incremented_minor: amounts.sum(),
@@ -320,6 +338,13 @@ impl Operations {
             }
         };
         F::Basis::of(found).ok_or(OperationError::PaymentNotFound { payment_id })
+    }
+
+    fn ways(&self, payment: &Payment) -> Ways {
+        use OperationKind::{Capture, Increment, Refund, Release, Void};
+        let way = |kind| Some((kind, self.way(payment, kind)?));
+        let later = [Capture, Increment, Refund, Release, Void];
+        Ways(later.into_iter().filter_map(way).collect())
     }
 
     fn way(&self, payment: &Payment, kind: OperationKind) -> Option<Way> {
@@ -337,7 +362,7 @@ impl Operations {
     async fn intent<F: Flow>(
         &self,
         call: &Call,
-        (payment_id, operation_id, kind): (PaymentId, OperationId, OperationKind),
+        (payment_id, operation_id): (PaymentId, OperationId),
         plan: Plan,
         now: UnixMillis,
     ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
@@ -400,7 +425,7 @@ impl Operations {
         let mut operation = Box::new(Operation {
             id: operation_id,
             payment_id,
-            kind,
+            kind: plan.kind,
             state,
             original_id: plan.original_id,
             reason: plan.reason,
@@ -411,6 +436,7 @@ impl Operations {
             host_id: plan.host_id,
             amount: plan.amount,
             accepts_partial: plan.accepts_partial,
+            releases_minor: plan.releases_minor,
             mti: plan.mti,
             stan: number.stan(),
             rrn,
@@ -432,7 +458,7 @@ impl Operations {
             version: 1,
         });
         // A host may want an operation to go under the numbers of its original.
-        let message = self.hosts.message(operation.host_id, kind);
+        let message = self.hosts.message(operation.host_id, operation.kind);
         if let (Some(message), Some(original)) = (message, &original) {
             if message.numbers.stan {
                 operation.stan = original.stan;
@@ -600,7 +626,19 @@ impl Operations {
             .await
             .map_err(not_recorded)?;
         match recorded {
-            None => Ok(None),
+            None => {
+                let taken = self
+                    .store
+                    .without_operation(&call.merchant.id, F::METHOD, &call.request_id)
+                    .await
+                    .map_err(not_recorded)?;
+                match taken {
+                    None => Ok(None),
+                    Some(_) => Err(OperationError::RequestCancelled {
+                        request_id: request_id(),
+                    }),
+                }
+            }
             Some(recorded) if recorded.body_hash != call.body_hash => {
                 let request_id = request_id();
                 Err(OperationError::RequestIdReused { request_id })

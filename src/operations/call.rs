@@ -9,7 +9,7 @@ use crate::payment::merchant::Merchant;
 use crate::payment::record::{Operation, Payment};
 
 /// What every call says that begins an operation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Call {
     /// Who asks.
     pub merchant: Arc<Merchant>,
@@ -51,6 +51,12 @@ pub enum OperationError<R> {
     /// The same request is still in progress.
     #[error("the request {request_id:?} is still in progress")]
     RequestInProgress {
+        /// The request id.
+        request_id: String,
+    },
+    /// The request was cancelled before it came.
+    #[error("the request {request_id:?} was cancelled before it came")]
+    RequestCancelled {
         /// The request id.
         request_id: String,
     },

@@ -21,7 +21,7 @@ use super::begin::{BANK_WITHIN, not_recorded};
 use super::call::{Concluded, OperationError};
 use super::flow::{Decides, Owes, Subject};
 use super::machine::Operations;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Told};
 use super::owe::log_if_suspended;
 
 /// How long an outcome is offered to a store that does not take it. After that it is remembered, and
@@ -50,6 +50,8 @@ pub(super) enum Recorded {
     },
     /// The operation had an end already; nothing of this one was written.
     EndedBefore(Box<Payment>, Box<Operation>),
+    /// The merchant has cancelled the payment, so that another end follows; nothing of this one was written.
+    Cancelled(Box<Payment>, Box<Operation>),
     /// The store holds no such operation: its intent was never recorded.
     NoIntent,
 }
@@ -59,7 +61,7 @@ impl Operations {
     /// ends as not sent.
     pub(super) async fn not_sent_for_sure<R>(
         &self,
-        flow: &impl Decides,
+        flow: &dyn Decides,
         records: (Box<Payment>, Box<Operation>),
         reason: &str,
     ) -> Result<Concluded, OperationError<R>> {
@@ -74,6 +76,12 @@ impl Operations {
                 (moved.unwrap_or(outcome.payment), outcome.operation)
             }
             Ok(Recorded::EndedBefore(payment, operation)) => (payment, operation),
+            // Recovery ends it.
+            Ok(Recorded::Cancelled(payment, _)) => {
+                self.in_progress.forget(operation_id);
+                let payment_id = payment.id;
+                return Err(OperationError::OutcomeNotRecorded { payment_id });
+            }
             Ok(Recorded::NoIntent) => return Err(not_recorded(no_intent(&outcome.operation))),
             Err(error) => return Err(not_told(&outcome, &error)),
         };
@@ -136,24 +144,23 @@ impl Operations {
 
     /// Records the end of an operation, and only then tells it. What the store does not take is remembered,
     /// and [`recovery`](super::recovery) records it later.
-    pub(super) async fn conclude<R>(
-        &self,
-        outcome: Outcome,
-    ) -> Result<(Box<Payment>, Box<Operation>), OperationError<R>> {
+    pub(super) async fn conclude<R>(&self, outcome: Outcome) -> Result<Told, OperationError<R>> {
         match self.record(&outcome).await {
             Ok(Recorded::AsDecided { moved }) => {
                 FaultPoint::Outcome.pass();
                 if !outcome.owes.is_empty() {
                     FaultPoint::Queue.pass();
                 }
-                Ok((moved.unwrap_or(outcome.payment), outcome.operation))
+                let payment = moved.unwrap_or(outcome.payment);
+                Ok(Told::Ended(payment, outcome.operation))
             }
             // Another node took this process for dead and ended the operation: its word stands, and what
             // the bank said is a late response.
             Ok(Recorded::EndedBefore(payment, operation)) => {
                 self.keep_ended_before(&outcome.operation).await;
-                Ok((payment, operation))
+                Ok(Told::Ended(payment, operation))
             }
+            Ok(Recorded::Cancelled(payment, operation)) => Ok(Told::Cancelled(payment, operation)),
             Ok(Recorded::NoIntent) => Err(not_told(&outcome, &no_intent(&outcome.operation))),
             Err(error) => {
                 let not_told = not_told(&outcome, &error);
@@ -216,6 +223,11 @@ impl Operations {
             return Ok(Recorded::NoIntent);
         };
         if standing.state.is_open() {
+            let current = self.store.payment_of(&standing).await?;
+            if current.state.is_cancelled() {
+                let (payment, operation) = (Box::new(current), Box::new(standing));
+                return Ok(Recorded::Cancelled(payment, operation));
+            }
             return Err(StoreError::Conflict {
                 what: "the end of an operation",
                 reason: format!("{verdict:?}"),

@@ -21,8 +21,8 @@ use crate::payment::state::{PaymentEvent, PaymentState};
 use crate::random::HashMap;
 use crate::store::change::EnvelopeUse;
 
-/// One kind of operation: what is asked, what is recorded before it is sent, and what its end means. All
-/// of it is decided from arguments; the machine does what has to be waited for.
+/// What a merchant can ask for, and what is recorded before it is sent. All of it is decided from arguments; the machine
+/// does what has to be waited for. What the end of an operation means is asked by its kind ([`Decides`]).
 pub trait Flow: Send + Sync + 'static {
     /// What the merchant asks for, checked field by field.
     type Command: Send + Sync + 'static;
@@ -31,17 +31,10 @@ pub trait Flow: Send + Sync + 'static {
     /// Why it can't be done. Nothing was recorded then.
     type Refusal: std::error::Error + Send + Sync + 'static;
 
-    /// The kind of the operations that it makes.
-    const KIND: OperationKind;
     /// The RPC's name: request ids are unique for each merchant and method.
     const METHOD: &'static str;
     /// Whether it looks at the increments of its payment.
     const READS_INCREMENTS: bool = false;
-
-    /// The kind of the operation that a command asks for: another one only of a flow that makes two.
-    fn kind(&self, _command: &Self::Command) -> OperationKind {
-        Self::KIND
-    }
 
     /// The recorded payment that the command is about; none where it makes a new one.
     fn payment_id(&self, command: &Self::Command) -> Option<PaymentId>;
@@ -62,15 +55,6 @@ pub trait Flow: Send + Sync + 'static {
         basis: Self::Basis,
         now: UnixMillis,
     ) -> Result<Plan, Self::Refusal>;
-
-    /// What the end of the exchange means.
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision;
-
-    /// How the exchange of an operation ended that a stopped process left unfinished. Its message may have
-    /// been sent, so nobody knows.
-    fn unfinished(&self, _operation: &Operation) -> Exchange {
-        Exchange::Unknown(UnknownReason::GatewayStopped)
-    }
 }
 
 /// What an operation begins on.
@@ -97,8 +81,8 @@ impl Basis for Found {
 pub struct Found {
     /// The payment as it was read.
     pub payment: Box<Payment>,
-    /// How the operation travels to the payment's host; none where the host takes none.
-    pub way: Option<Way>,
+    /// How later operations travel to the payment's host.
+    pub ways: Ways,
     /// The payment's captures, oldest first, each with its operation; empty for a flow that does not look at them.
     pub captures: Vec<(Capture, Operation)>,
     /// What increments have added to what the authorization asked for, in minor units; 0 for a flow that does not look
@@ -106,6 +90,19 @@ pub struct Found {
     pub incremented_minor: i64,
     /// The payment's operations, where the host takes only one of the flow's kind.
     pub earlier: Vec<Operation>,
+}
+
+/// How operations travel to a host, by their kind; those are not there that the host does not take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ways(pub Vec<(OperationKind, Way)>);
+
+impl Ways {
+    /// How operations of this kind travel, where the host takes them.
+    #[must_use]
+    pub fn of(&self, kind: OperationKind) -> Option<Way> {
+        let known = self.0.iter().find(|(known, _)| *known == kind);
+        known.map(|(_, way)| *way)
+    }
 }
 
 /// How operations of one kind travel to a host.
@@ -122,6 +119,8 @@ pub struct Way {
 /// What a flow wants recorded and sent.
 #[derive(Debug)]
 pub struct Plan {
+    /// The kind of the operation.
+    pub kind: OperationKind,
     /// How it travels. Where no answer is waited for, the merchant is told what is recorded here.
     pub travel: Travel,
     /// What it does to the payment.
@@ -153,6 +152,8 @@ pub struct Plan {
     pub resource: Option<NewResource>,
     /// What is owed to the host as soon as the operation is recorded, whatever becomes of the operation.
     pub owes: Vec<Owes>,
+    /// What is released once the operation has had its effect, in minor units.
+    pub releases_minor: i64,
 }
 
 /// What an operation makes beside itself.
@@ -177,9 +178,15 @@ pub enum NewResource {
 impl Plan {
     /// A later operation of a recorded payment, under the payment's terminal.
     #[must_use]
-    pub fn later(payment: Box<Payment>, way: Way, amount: Money, adjustment: Adjustment) -> Self {
+    pub fn later(
+        payment: Box<Payment>,
+        (kind, way): (OperationKind, Way),
+        amount: Money,
+        adjustment: Adjustment,
+    ) -> Self {
         let first = &payment.authorization;
         Self {
+            kind,
             travel: way.travel,
             unmoved: way.only_one,
             amount,
@@ -198,6 +205,7 @@ impl Plan {
             subject_id: None,
             resource: None,
             owes: Vec::new(),
+            releases_minor: 0,
         }
     }
 }
@@ -303,6 +311,19 @@ impl Owes {
             amount: operation.amount,
         }
     }
+
+    /// The release of so much of the hold of `payment`; nothing where nothing is left.
+    #[must_use]
+    pub fn release(payment: &Payment, amount_minor: i64) -> Vec<Self> {
+        let amount = Money::new(amount_minor, payment.amount.currency());
+        let amount = amount.ok().filter(|_| amount_minor > 0);
+        Vec::from_iter(amount.map(|amount| Self {
+            kind: OperationKind::Release,
+            original_id: Some(payment.authorization.operation_id),
+            reason: Reason::Release,
+            amount,
+        }))
+    }
 }
 
 /// A kind of operation that is owed: its message is sent again until the host acknowledges it.
@@ -365,21 +386,15 @@ pub enum OwedDecision {
     },
 }
 
-/// The part of a flow that the machine needs for operations of any kind.
+/// What the machine asks about operations of one kind once they are recorded.
 pub trait Decides: Send + Sync {
-    /// As [`Flow::decide`].
+    /// What the end of the exchange means.
     fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision;
-    /// As [`Flow::unfinished`].
-    fn unfinished(&self, operation: &Operation) -> Exchange;
-}
 
-impl<F: Flow> Decides for F {
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        Flow::decide(self, exchange, subject)
-    }
-
-    fn unfinished(&self, operation: &Operation) -> Exchange {
-        Flow::unfinished(self, operation)
+    /// How the exchange of an operation ended that a stopped process left unfinished. Its message may have
+    /// been sent, so nobody knows.
+    fn unfinished(&self, _operation: &Operation) -> Exchange {
+        Exchange::Unknown(UnknownReason::GatewayStopped)
     }
 }
 
@@ -391,18 +406,9 @@ pub struct FlowTable {
 }
 
 impl FlowTable {
-    /// The table with one flow more.
+    /// The table with one kind of operation more.
     #[must_use]
-    pub fn with<F: Flow>(mut self, flow: &Arc<F>) -> Self {
-        let flow: Arc<dyn Decides> = Arc::<F>::clone(flow);
-        self.requests.insert(F::KIND, flow);
-        self
-    }
-
-    /// The table where a flow makes operations of another kind, too.
-    #[must_use]
-    pub fn with_kind<F: Flow>(mut self, kind: OperationKind, flow: &Arc<F>) -> Self {
-        let flow: Arc<dyn Decides> = Arc::<F>::clone(flow);
+    pub fn with(mut self, kind: OperationKind, flow: Arc<dyn Decides>) -> Self {
         self.requests.insert(kind, flow);
         self
     }

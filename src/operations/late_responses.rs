@@ -160,20 +160,22 @@ impl Operations {
         if decided.payment.is_none() {
             return Ok(());
         }
-        let decision = Decision {
+        let mut decision = Decision {
             operation: vec![OperationEvent::Resolved {
                 by: ResolvedBy::LateResponse,
                 response_code: Some(response_code),
                 took_effect: matches!(exchange, Exchange::Approved { .. }),
             }],
-            owes: Vec::new(),
             ..decided
         };
+        let owes = std::mem::take(&mut decision.owes);
+        let owed = self.owed_by(&payment, &operation, None, &owes, now).await?;
         let times = (now, self.custody.times());
         let outcome = Outcome::of(payment, Box::new(operation), exchange, decision, times);
         match outcome {
             Ok(outcome) => {
                 let mut outcome = Outcome {
+                    owes: owed,
                     answers: false,
                     ..outcome
                 };

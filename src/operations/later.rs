@@ -65,6 +65,9 @@ pub enum Why {
     /// The payment has as many captures as one can have.
     #[error("the payment has {MOST_CAPTURES} captures, and takes no more")]
     TooManyCaptures,
+    /// What can be refunded is of several captures.
+    #[error("what can be refunded is of several captures")]
+    SeveralCaptures,
     /// The payment has no such capture.
     #[error("the payment has no such capture")]
     NoCapture,
@@ -109,9 +112,27 @@ impl LaterRefusal {
 /// When the host takes none.
 pub fn way_of(found: &Found, kind: OperationKind) -> Result<Way, LaterRefusal> {
     let host_id = found.payment.authorization.host_id;
-    found
-        .way
-        .ok_or_else(|| LaterRefusal::of(&found.payment, Why::NotSupported { host_id, kind }))
+    let way = found.ways.of(kind);
+    way.ok_or_else(|| LaterRefusal::of(&found.payment, Why::NotSupported { host_id, kind }))
+}
+
+/// How what is left of the hold is released at the payment's host. What an increment has added is another message's, so
+/// that a payment with one releases nothing.
+///
+/// # Errors
+/// When the host releases nothing, or the hold was incremented.
+pub fn way_of_release(found: &Found) -> Result<Way, LaterRefusal> {
+    let payment = &found.payment;
+    let partial = payment.state.approval().and_then(|it| it.partial_minor);
+    let approved = partial.unwrap_or(payment.amount.amount_minor());
+    let kind = OperationKind::Release;
+    let way = way_of(found, kind)?;
+    if payment.amounts.confirmed_minor() > approved {
+        let host_id = payment.authorization.host_id;
+        let why = Why::NotSupported { host_id, kind };
+        return Err(LaterRefusal::of(payment, why));
+    }
+    Ok(way)
 }
 
 /// Refuses what the host would take for a repeat of an earlier operation, whatever came of that one.
@@ -195,7 +216,8 @@ pub fn decided(exchange: &Exchange, subject: &Subject<'_>, pending: PaymentEvent
         Exchange::Approved { approval, .. } => {
             let approved = OperationEvent::Approved(approval.clone());
             let events = vec![OperationEvent::Sent, approved];
-            (events, with_effect(operation), Vec::new())
+            let owes = Owes::release(subject.payment, operation.releases_minor);
+            (events, with_effect(operation), owes)
         }
         Exchange::Declined { decline, .. } => {
             let events = vec![OperationEvent::Sent, OperationEvent::Declined(*decline)];

@@ -2,12 +2,14 @@
 //!
 //! - [`flow`]: what a flow is, and the table of flows by the kind of their operations.
 //! - [`new_card`]: a card that comes with a request. [`later`]: why a later operation of a recorded payment is refused.
+//! - [`giving_back`]: plans of what is given back to a cardholder, which several flows make.
 //! - [`acknowledgement`]: what a host's answer to a message that is repeated says.
 //! - [`call`]: the input of an operation, its result, and its errors.
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
 //! - `kept_card`: the card of a later message.
 //! - `begin`: records the intent, sends it, waits for the bank.
+//! - [`cancel`]: cancels a request by its name.
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
 //!   one such message once, and records what came of it; [`resolve_owed`]: what operators do with it.
@@ -23,10 +25,12 @@ pub mod acknowledgement;
 mod attempt;
 mod begin;
 pub mod call;
+pub mod cancel;
 pub mod card_custody;
 pub mod conclude;
 pub mod expiry;
 pub mod flow;
+pub mod giving_back;
 mod in_progress;
 mod increments;
 mod kept_card;

@@ -25,6 +25,14 @@ pub(super) struct Outcome {
     pub(super) answers: bool,
 }
 
+/// What came of the end of an operation.
+pub(super) enum Told {
+    /// This is told to the merchant.
+    Ended(Box<Payment>, Box<Operation>),
+    /// The merchant has cancelled the payment, which is so now: another end follows.
+    Cancelled(Box<Payment>, Box<Operation>),
+}
+
 /// An end that the rules of the states don't allow: a fault in this program, never in a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undecidable {

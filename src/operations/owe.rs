@@ -40,6 +40,20 @@ impl Operations {
         Ok(owed)
     }
 
+    /// The releases that `operation` makes owed, now that it has had its effect.
+    ///
+    /// # Errors
+    /// When the store can't be read, or has no numbers.
+    pub(super) async fn released_by(
+        &self,
+        payment: &Payment,
+        operation: &Operation,
+    ) -> Result<Vec<Operation>, StoreError> {
+        let owes = Owes::release(payment, operation.releases_minor);
+        let now = self.clock.now();
+        self.owed_by(payment, operation, None, &owes, now).await
+    }
+
     /// An operation that is owed, as it is recorded first. It is due as soon as no byte of its original can leave any
     /// more, where it travels as a message.
     ///
@@ -75,6 +89,7 @@ impl Operations {
             reason: Some(owes.reason),
             amount: owes.amount,
             accepts_partial: false,
+            releases_minor: 0,
             business_date: None,
             node_id: self.node_id,
             bank_us: None,

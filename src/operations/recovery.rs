@@ -76,6 +76,8 @@ impl Operations {
             match self.record_once(&outcome).await {
                 Ok(Recorded::AsDecided { .. }) => {}
                 Ok(Recorded::EndedBefore(..)) => self.keep_ended_before(operation).await,
+                // It ends as one whose outcome is not known.
+                Ok(Recorded::Cancelled(..)) => {}
                 Ok(Recorded::NoIntent) => {
                     let age_ms = self.clock.now().as_i64() - operation.created_at.as_i64();
                     if age_ms < NO_INTENT_KEPT_MS {

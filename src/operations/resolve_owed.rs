@@ -107,13 +107,16 @@ impl Operations {
             took_effect,
         };
         let undone = resolved(resolution == OwedResolution::Undone);
+        let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
         if without_effect(&entry.original).is_some() {
-            let beside = of_later_operation(&entry.original, resolution);
+            let mut beside = of_later_operation(&entry.original, resolution);
+            if is_open && resolution == OwedResolution::Stands {
+                beside.owes = self.released_by(&entry.payment, &entry.original).await?;
+            }
             let step = self.step(&entry, undone, beside, |_| {});
             let recorded = Box::pin(self.record_step(entry, step)).await;
             return recorded.map(|_| before).ok_or(OwedRefusal::Moved);
         }
-        let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
         let original = match resolution {
             OwedResolution::Undone => OperationEvent::ReversalConfirmed,
             OwedResolution::Stands => resolved(true),
@@ -175,8 +178,15 @@ impl Operations {
         let effect = match (stands, &before.state) {
             (false, _) => without_effect(&before),
             (true, OperationState::Unknown { .. }) => with_effect(&before),
-            // It counts since it was recorded, but for a void.
-            (true, _) => with_effect(&before).filter(|_| before.kind == OperationKind::Void),
+            // It counts since it was recorded, but for a void and a release.
+            (true, _) => with_effect(&before)
+                .filter(|_| matches!(before.kind, OperationKind::Void | OperationKind::Release)),
+        };
+        let owes = match (stands, &before.state) {
+            (true, OperationState::Unknown { .. }) => {
+                self.released_by(&entry.payment, &before).await?
+            }
+            _ => Vec::new(),
         };
         let (payment, change) = effect.unzip();
         let now = self.clock.now();

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::attempt::Beside;
 use super::call::OperationError;
 use super::card_custody;
-use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
+use super::flow::{Decides, Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
 use super::flow::{FlowTable, NewPayment, Owes, Plan, PlannedPayment, Subject};
 use super::machine::{Operations, OperationsParts};
 use super::outcome::Outcome;
@@ -52,7 +52,6 @@ impl Flow for Holding {
     type Basis = ();
     type Refusal = Refused;
 
-    const KIND: OperationKind = OperationKind::Authorization;
     const METHOD: &'static str = "AuthorizePayment";
 
     fn payment_id(&self, _command: &Self::Command) -> Option<PaymentId> {
@@ -68,6 +67,7 @@ impl Flow for Holding {
     ) -> Result<Plan, Refused> {
         let amount = command.ok_or(Refused)?;
         Ok(Plan {
+            kind: OperationKind::Authorization,
             travel: Travel::Once,
             unmoved: false,
             payment: PlannedPayment::New(Box::new(NewPayment {
@@ -91,9 +91,12 @@ impl Flow for Holding {
             subject_id: None,
             resource: None,
             owes: Vec::new(),
+            releases_minor: 0,
         })
     }
+}
 
+impl Decides for Holding {
     fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
         let (operation, payment, change, owes) = match exchange {
             Exchange::Approved { approval, .. } => (
@@ -226,7 +229,7 @@ impl Folder {
             .unwrap();
         let numbers = Numbers::new(store.clone(), 100);
         let flows = FlowTable::default()
-            .with(&Arc::new(Holding))
+            .with(OperationKind::Authorization, Arc::new(Holding))
             .with_owed(OperationKind::Reversal, Arc::new(Undoing));
         let custody = card_custody::tests::open(&store, Arc::new(SystemClock)).await;
         Operations::new(OperationsParts {

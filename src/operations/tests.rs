@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::call::{Call, OperationError};
 use super::conclude::Recorded;
 use super::in_progress::InProgress;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Told};
 use super::testing::{Folder, Holding, Refused, approved, decide, hosts_of, intended, records};
 use crate::hosts::exchange::Exchange;
 use crate::hosts::tests::bank::{Bank, approval_of};
@@ -124,7 +124,10 @@ async fn a_remembered_answer_that_comes_too_late_is_a_late_response() {
     assert_eq!(stands.unwrap().as_ref(), Some(&**payment));
     let operation_id = outcome.operation.id;
     let told: Result<_, OperationError<Refused>> = machine.conclude(outcome).await;
-    assert_eq!(told.unwrap().0, other.payment);
+    let Told::Ended(payment, _) = told.unwrap() else {
+        panic!("it is not cancelled");
+    };
+    assert_eq!(payment, other.payment);
     let late = machine.store.late_response(operation_id).await;
     let late = late.unwrap().unwrap();
     assert_eq!(late.response_code, ResponseCode::APPROVED);

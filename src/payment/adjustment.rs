@@ -53,6 +53,7 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
             Amounts {
                 captured_minor: given_back,
                 captured_pending_minor: pending,
+                released_minor: -operation.releases_minor,
                 ..Amounts::ZERO
             },
         )),
@@ -110,6 +111,7 @@ pub fn with_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> {
             },
         )),
         OperationKind::Void => Some((PaymentEvent::VoidConfirmed, given_back_by_void(operation))),
+        OperationKind::Release => Some((PaymentEvent::Released, Amounts::ZERO)),
         _ => None,
     }
 }

@@ -30,6 +30,9 @@ pub struct Amounts {
     /// What is disputed.
     #[serde(skip_serializing_if = "is_zero")]
     pub disputed_minor: i64,
+    /// What of `authorized_minor` is given back, or is to be once a last capture counts: no capture can take it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub released_minor: i64,
 }
 
 /// Most amounts of most payments are zero; a record of them leaves those out.
@@ -63,6 +66,7 @@ impl Amounts {
         refunded_minor: 0,
         refunded_pending_minor: 0,
         disputed_minor: 0,
+        released_minor: 0,
     };
 
     /// What the issuer is known to hold or have held.
@@ -71,10 +75,11 @@ impl Amounts {
         self.authorized_minor - self.authorized_pending_minor
     }
 
-    /// What may still be captured, in minor units: the confirmed hold less what was or is being captured.
+    /// What may still be captured, in minor units: the confirmed hold less what was or is being captured, and less what
+    /// is released.
     #[must_use]
     pub const fn capturable_minor(&self) -> i64 {
-        self.confirmed_minor() - self.captured_minor
+        self.confirmed_minor() - self.captured_minor - self.released_minor
     }
 
     /// What may still be refunded, in minor units: the confirmed captures less refunds and disputes; 0
@@ -91,8 +96,8 @@ impl Amounts {
     /// The amounts after `change`.
     ///
     /// # Errors
-    /// When a limit would not hold: each part is at least 0, a pending part is at most its sum, captured at
-    /// most authorized, refunded at most captured. (A dispute is never refused: what it makes negative is
+    /// When a limit would not hold: each part is at least 0, a pending part is at most its sum, captured and released
+    /// together at most authorized, refunded at most captured. (A dispute is never refused: what it makes negative is
     /// found by reconciliation.)
     pub fn plus(&self, change: &Self) -> Result<Self, LimitExceeded> {
         let sum = Self {
@@ -111,6 +116,7 @@ impl Amounts {
                 .refunded_pending_minor
                 .saturating_add(change.refunded_pending_minor),
             disputed_minor: self.disputed_minor.saturating_add(change.disputed_minor),
+            released_minor: self.released_minor.saturating_add(change.released_minor),
         };
         sum.check().map(|()| sum)
     }
@@ -130,14 +136,15 @@ impl Amounts {
             ("no pending capture below 0", 0, self.captured_pending_minor),
             ("no pending refund below 0", 0, self.refunded_pending_minor),
             ("nothing disputed below 0", 0, self.disputed_minor),
+            ("nothing released below 0", 0, self.released_minor),
             (
                 "a pending increment within what is authorized",
                 self.authorized_pending_minor,
                 self.authorized_minor,
             ),
             (
-                "captures within the confirmed hold",
-                self.captured_minor,
+                "captures and releases within the confirmed hold",
+                self.captured_minor.saturating_add(self.released_minor),
                 self.confirmed_minor(),
             ),
             (
@@ -170,7 +177,7 @@ impl Amounts {
 mod tests {
     use super::*;
 
-    fn amounts(parts: [i64; 7]) -> Amounts {
+    fn amounts(parts: [i64; 8]) -> Amounts {
         let [
             authorized_minor,
             authorized_pending_minor,
@@ -179,6 +186,7 @@ mod tests {
             refunded_minor,
             refunded_pending_minor,
             disputed_minor,
+            released_minor,
         ] = parts;
         Amounts {
             authorized_minor,
@@ -188,27 +196,32 @@ mod tests {
             refunded_minor,
             refunded_pending_minor,
             disputed_minor,
+            released_minor,
         }
     }
 
-    /// Authorized, captured and refunded, each with what is pending; disputed.
+    /// Authorized, captured and refunded, each with what is pending; disputed; released.
     #[test]
     fn changes_keep_the_limits() {
         // A dispute is taken whatever it meets. What is only pending can't be refunded, nor an increment
         // captured that no host confirmed.
         let table = "
-               0   0   0   0   0   0 0 |  1000 0    0    0   0   0   0 | holds
-            1000   0   0   0   0   0 0 |     0 0  600  600   0   0   0 | holds
-            1000   0 600 600   0   0 0 |     0 0  600  600   0   0   0 | breaks
-            1000   0 600 600   0   0 0 |     0 0    0 -600   0   0   0 | holds
-            1000   0 600 600   0   0 0 |     0 0 -600 -600   0   0   0 | holds
-            1000   0 600 600   0   0 0 |     0 0    0    0 100 100   0 | breaks
-            1000   0 600   0   0   0 0 |     0 0    0    0 600 600   0 | holds
-            1000   0   0   0   0   0 0 | 999999998999 9 0 0 0 0 0 | holds
-            1000   0   0   0   0   0 0 | 999999999000 9 0 0 0 0 0 | breaks
-            1500 500   0   0   0   0 0 |     0 0 1200 1200   0   0   0 | breaks
-            1000   0   0   0   0   0 0 |     0 0   -1    0   0   0   0 | breaks
-            1000   0 600   0 600   0 0 |     0 0    0    0   0   0 600 | holds";
+               0   0   0   0   0   0 0 0 | 1000 0    0    0   0   0   0 0 | holds
+            1000   0   0   0   0   0 0 0 | 0 0  600  600   0   0   0 0 | holds
+            1000   0 600 600   0   0 0 0 | 0 0  600  600   0   0   0 0 | breaks
+            1000   0 600 600   0   0 0 0 | 0 0    0 -600   0   0   0 0 | holds
+            1000   0 600 600   0   0 0 0 | 0 0 -600 -600   0   0   0 0 | holds
+            1000   0 600 600   0   0 0 0 | 0 0    0    0 100 100   0 0 | breaks
+            1000   0 600   0   0   0 0 0 | 0 0    0    0 600 600   0 0 | holds
+            1000   0   0   0   0   0 0 0 | 999999998999 9 0 0 0 0 0 0 | holds
+            1000   0   0   0   0   0 0 0 | 999999999000 9 0 0 0 0 0 0 | breaks
+            1500 500   0   0   0   0 0 0 | 0 0 1200 1200   0   0   0 0 | breaks
+            1000   0   0   0   0   0 0 0 | 0 0   -1    0   0   0   0 0 | breaks
+            1000   0 600   0 600   0 0 0 | 0 0    0    0   0   0 600 0 | holds
+            1000   0 700   0   0   0 0 0 | 0 0    0    0   0   0   0 300 | holds
+            1000   0 700   0   0   0 0 0 | 0 0    0    0   0   0   0 301 | breaks
+            1000   0 700   0   0   0 0 300 | 0 0    1    0   0   0   0 0 | breaks
+            1000   0 700   0   0   0 0 300 | 0 0 -700    0   0   0   0 -301 | breaks";
         for row in table.trim().lines() {
             let [before, change, expected] = row.split('|').collect::<Vec<_>>()[..] else {
                 panic!("{row}");
@@ -223,10 +236,10 @@ mod tests {
             let after = read(before).plus(&read(change));
             assert_eq!(after.is_ok(), expected == " holds", "{row} {after:?}");
         }
-        let disputed = amounts([1000, 0, 600, 0, 0, 0, 700]);
+        let disputed = amounts([1000, 0, 600, 0, 0, 0, 700, 300]);
         assert_eq!(
             (disputed.capturable_minor(), disputed.refundable_minor()),
-            (400, 0)
+            (100, 0)
         );
     }
 }

@@ -70,7 +70,8 @@ impl CustodyTimes {
             | E::IncrementStarted
             | E::Incremented
             | E::IncrementRefused
-            | E::VoidRefused => CustodyEnd::Unchanged,
+            | E::VoidRefused
+            | E::Released => CustodyEnd::Unchanged,
         }
     }
 
@@ -140,6 +141,7 @@ mod tests {
             (E::SaleVoided, Now),
             (E::VoidConfirmed, Now),
             (E::VoidRefused, Unchanged),
+            (E::Released, Unchanged),
             (E::HoldExpired, At(days(3))),
             (E::ReversalStarted, At(days(180))),
             (E::ReversalConfirmed, Now),

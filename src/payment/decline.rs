@@ -140,6 +140,8 @@ pub enum UnknownReason {
     DuplicateAtBank,
     /// The gateway stopped between recording the payment and recording the answer.
     GatewayStopped,
+    /// The merchant has cancelled the request while it was on its way.
+    CancelledByMerchant,
 }
 
 impl fmt::Display for UnknownReason {
@@ -151,6 +153,7 @@ impl fmt::Display for UnknownReason {
             Self::AmountDiffers => "amount differs",
             Self::DuplicateAtBank => "duplicate at the bank",
             Self::GatewayStopped => "gateway stopped",
+            Self::CancelledByMerchant => "cancelled by the merchant",
         })
     }
 }

@@ -26,6 +26,8 @@ pub enum EventKind {
     PaymentReversing,
     /// It was reversed.
     PaymentReversed,
+    /// What was left of its hold was given back.
+    PaymentReleased,
     /// Its hold ended by itself.
     PaymentExpired,
     /// A capture is on its way.
@@ -75,6 +77,7 @@ impl EventKind {
             | PaymentEvent::VoidUnknown => Self::PaymentVoiding,
             PaymentEvent::VoidConfirmed | PaymentEvent::SaleVoided => Self::PaymentVoided,
             PaymentEvent::VoidRefused => Self::VoidFailed,
+            PaymentEvent::Released => Self::PaymentReleased,
             PaymentEvent::HoldExpired => Self::PaymentExpired,
             PaymentEvent::ReversalStarted => Self::PaymentReversing,
             PaymentEvent::ReversalConfirmed | PaymentEvent::ReversalOwedAgain => {
@@ -109,6 +112,7 @@ impl EventKind {
             Self::PaymentVoided => "PAYMENT_VOIDED",
             Self::PaymentReversing => "PAYMENT_REVERSING",
             Self::PaymentReversed => "PAYMENT_REVERSED",
+            Self::PaymentReleased => "PAYMENT_RELEASED",
             Self::PaymentExpired => "PAYMENT_EXPIRED",
             Self::CapturePending => "CAPTURE_PENDING",
             Self::CaptureFailed => "CAPTURE_FAILED",

@@ -58,7 +58,9 @@ impl From<UnknownReason> for Reason {
         match reason {
             UnknownReason::NoAnswerInTime
             | UnknownReason::ConnectionLost
-            | UnknownReason::GatewayStopped => Self::TimeOut,
+            | UnknownReason::GatewayStopped
+            // Its answer is not waited for.
+            | UnknownReason::CancelledByMerchant => Self::TimeOut,
             UnknownReason::AnswerNotUnderstood
             | UnknownReason::AmountDiffers
             | UnknownReason::DuplicateAtBank => Self::UnclearAnswer,

@@ -139,10 +139,13 @@ pub struct Operation {
     pub subject_id: Option<SubjectId>,
     /// The host it goes to.
     pub host_id: HostId,
-    /// DE 4 and DE 49.
+    /// DE 4 and DE 49. Of a release what it gives back.
     pub amount: Money,
     /// Whether the merchant takes less, where the host approves less.
     pub accepts_partial: bool,
+    /// What is given back of the hold once it has had its effect, in minor units: what a last capture leaves, where the
+    /// capture has to be approved first.
+    pub releases_minor: i64,
     /// Its message type.
     pub mti: Mti,
     /// DE 11.
@@ -180,6 +183,18 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// What the host has approved of its amount: less, where it said so.
+    #[must_use]
+    pub fn approved_amount(&self) -> Money {
+        let partial = match &self.state {
+            OperationState::Approved { approval, .. } => approval.partial_minor,
+            _ => None,
+        };
+        partial
+            .and_then(|minor| Money::new(minor, self.amount.currency()).ok())
+            .unwrap_or(self.amount)
+    }
+
     /// What its payment shows of it, where it is the one that authorizes.
     #[must_use]
     pub fn as_authorization(&self) -> Authorization {

@@ -46,6 +46,7 @@ pub(crate) fn operation() -> Operation {
         host_id: "acquirer".parse().unwrap(),
         amount: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
         accepts_partial: false,
+        releases_minor: 0,
         mti: "0100".parse().unwrap(),
         stan: number.stan(),
         rrn: number.rrn(number_date),

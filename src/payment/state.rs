@@ -128,6 +128,8 @@ pub enum PaymentEvent {
     VoidConfirmed,
     /// The bank refused the void.
     VoidRefused,
+    /// The bank has given back what is left of the hold, or need not be told.
+    Released,
     /// The hold ended by itself.
     HoldExpired,
     /// The bank's decline came late, and before the reversal was sent.
@@ -146,6 +148,9 @@ pub enum PaymentEvent {
     /// The bank approved after a reversal that may have undone nothing: another reversal is owed.
     ReversalOwedAgain,
 }
+
+/// The merchant has cancelled the request: whatever the bank answers, nothing is to be authorized.
+const CANCELLED: Option<UnknownReason> = Some(UnknownReason::CancelledByMerchant);
 
 /// An event that has no place in a state. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -215,6 +220,12 @@ impl PaymentState {
         }
     }
 
+    /// Whether its merchant has cancelled it while it was on its way.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        *self == Self::Authorizing { pending: CANCELLED }
+    }
+
     /// Whether a reversal of it is owed, and not acknowledged yet.
     #[must_use]
     pub fn owes(&self) -> bool {
@@ -241,6 +252,14 @@ impl PaymentEvent {
             Self::RefundStarted | Self::Refunded | Self::RefundRefused => {
                 &["PARTIALLY_CAPTURED", "CAPTURED"]
             }
+            Self::Released => &[
+                "AUTHORIZED",
+                "PARTIALLY_CAPTURED",
+                "CAPTURED",
+                "VOIDING",
+                "VOIDED",
+                "EXPIRED",
+            ],
             Self::VoidStarted | Self::IncrementStarted => &["AUTHORIZED"],
             Self::Incremented | Self::IncrementRefused => &["AUTHORIZED", "PARTIALLY_CAPTURED"],
             Self::SaleVoidStarted | Self::SaleVoided => &["CAPTURED"],
@@ -280,6 +299,7 @@ impl PaymentEvent {
             Self::VoidUnknown => "VoidUnknown",
             Self::VoidConfirmed => "VoidConfirmed",
             Self::VoidRefused => "VoidRefused",
+            Self::Released => "Released",
             Self::HoldExpired => "HoldExpired",
             Self::DeclinedLate(_) => "DeclinedLate",
             Self::FoundToStand { .. } => "FoundToStand",
@@ -341,7 +361,9 @@ pub fn apply(
             expires_at: None,
         },
         (S::Authorizing { pending: None }, E::Declined(decline)) => S::Declined { decline },
-        (S::Authorizing { pending: None }, E::NotSent(reason)) => S::Failed { reason },
+        // A merchant that has cancelled the request is told what came of it, or that it is reversed.
+        (S::Authorizing { pending: None | CANCELLED }, E::NotSent(reason)) => S::Failed { reason },
+        (S::Authorizing { pending: CANCELLED }, E::OutcomeUnknown(_)) => state.clone(),
         (S::Authorizing { pending: None }, E::OutcomeUnknown(reason)) => S::Authorizing {
             pending: Some(reason),
         },
@@ -370,10 +392,24 @@ pub fn apply(
         (S::Reversed, E::ReversalOwedAgain | E::ReversalConfirmed) => S::Reversed,
         (S::Authorized { .. } | S::PartiallyCaptured { .. }, E::CaptureStarted)
         | (S::Authorized { .. }, E::IncrementStarted)
+        | (S::Captured { .. }, E::RefundStarted | E::Refunded | E::RefundRefused)
+        // Its capture may have been refused since, and its hold voided.
         | (
-            S::PartiallyCaptured { .. } | S::Captured { .. },
-            E::RefundStarted | E::Refunded | E::RefundRefused,
+            S::Authorized { .. }
+            | S::Captured { .. }
+            | S::Voiding { .. }
+            | S::Voided
+            | S::Expired,
+            E::Released,
         ) => state.clone(),
+        // What is left of the hold may be released by it.
+        (
+            S::PartiallyCaptured {
+                approval,
+                expires_at,
+            },
+            E::RefundStarted | E::Refunded | E::RefundRefused | E::Released,
+        ) => captured(approval.clone(), *expires_at, amounts),
         (
             S::Authorized {
                 approval,
@@ -469,10 +505,10 @@ pub fn apply(
     Ok(next)
 }
 
-/// The state of a payment whose hold lasts, by how much of it is captured for sure.
+/// The state of a payment whose hold lasts, by how much of it is captured for sure, and how much is released.
 fn captured(approval: Approval, expires_at: UnixMillis, amounts: &Amounts) -> PaymentState {
     let captured_minor = amounts.captured_minor - amounts.captured_pending_minor;
-    if captured_minor >= amounts.authorized_minor {
+    if captured_minor > 0 && captured_minor >= amounts.authorized_minor - amounts.released_minor {
         PaymentState::Captured {
             approval,
             expires_at: Some(expires_at),
@@ -513,6 +549,7 @@ mod tests {
             S::Authorizing {
                 pending: Some(UnknownReason::NoAnswerInTime),
             },
+            S::Authorizing { pending: CANCELLED },
             S::Authorized {
                 approval: approval(),
                 expires_at: at,
@@ -596,29 +633,31 @@ mod tests {
             E::IncrementStarted,
             E::Incremented,
             E::IncrementRefused,
+            E::Released,
         ]
     }
 
     /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
     /// `.` is illegal; otherwise the letter of the state that follows.
-    const TABLE: [&str; 16] = [
-        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid Inc*3
-        "r a . . . . . . . . . . . . . . . . . . . . . . . . . .", // Created
-        ". a . . . . . . . . . . E . . . . . . . . . . . . . . .", // RequiresAction
-        ". . A D F p . . . . . . . . . . . . . . . C . . . . . .", // Authorizing
-        ". . . . . . . . . . . . . D A R X . . . . C . . . . . .", // Authorizing, pending
-        ". . . . . . A P P v V . E . . . . . . . . . . . . A P P", // Authorized
-        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
-        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
-        ". . . . . . P P P . . . C . . . . . P P P . . . . . P P", // PartiallyCaptured
-        ". . . . . . . . P . . . . . . . . . C C C . . . . . . .", // Captured
-        ". . . . . . . . C . . . . . . . . . C C C . . v V . . .", // Captured, no hold or one that has ended
-        ". . . . . . . . . . V A . . . . . . . . . . v . . . . .", // Voiding
-        ". . . . . . . . . . V C . . . . . . . . . . v . . . . .", // Voiding a sale
-        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Voided
-        ". . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Expired
-        ". . . . . . . . . . . . . . A . X . . . . C . . . . . .", // Reversing
-        ". . . . . . . . . . . . . . . . X X . . . . . . . . . .", // Reversed
+    const TABLE: [&str; 17] = [
+        // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid Inc*3 Rel
+        "r a . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Created
+        ". a . . . . . . . . . . E . . . . . . . . . . . . . . . .", // RequiresAction
+        ". . A D F p . . . . . . . . . . . . . . . C . . . . . . .", // Authorizing
+        ". . . . . . . . . . . . . D A R X . . . . C . . . . . . .", // Authorizing, pending
+        ". . . . F p . . . . . . . D A R X . . . . C . . . . . . .", // Authorizing, cancelled
+        ". . . . . . A P P v V . E . . . . . . . . . . . . A P P A", // Authorized
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
+        ". . . . . . P P P . . . C . . . . . P P P . . . . . P P P", // PartiallyCaptured
+        ". . . . . . . . P . . . . . . . . . C C C . . . . . . . C", // Captured
+        ". . . . . . . . C . . . . . . . . . C C C . . v V . . . C", // Captured, no hold or one that has ended
+        ". . . . . . . . . . V A . . . . . . . . . . v . . . . . v", // Voiding
+        ". . . . . . . . . . V C . . . . . . . . . . v . . . . . v", // Voiding a sale
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . . V", // Voided
+        ". . . . . . . . . . . . . . . . . . . . . . . . . . . . E", // Expired
+        ". . . . . . . . . . . . . . A . X . . . . C . . . . . . .", // Reversing
+        ". . . . . . . . . . . . . . . . X X . . . . . . . . . . .", // Reversed
     ];
 
     fn letter(state: &PaymentState) -> &'static str {
@@ -668,7 +707,18 @@ mod tests {
     /// Whether a capture counts or is refused, the amounts after it say what the payment is.
     #[test]
     fn a_payment_is_captured_as_far_as_its_hold_is() {
+        let released = |released_minor, captured| Amounts {
+            released_minor,
+            ..captured
+        };
         for (amounts, expected, after_the_hold) in [
+            (released(600, amounts(400, 0)), "CAPTURED", "CAPTURED"),
+            (
+                released(300, amounts(700, 300)),
+                "PARTIALLY_CAPTURED",
+                "CAPTURED",
+            ),
+            (released(600, amounts(0, 0)), "AUTHORIZED", "EXPIRED"),
             (amounts(0, 0), "AUTHORIZED", "EXPIRED"),
             (amounts(600, 600), "AUTHORIZED", "CAPTURED"),
             (amounts(400, 0), "PARTIALLY_CAPTURED", "CAPTURED"),

@@ -38,7 +38,7 @@ pub struct Change<'a> {
     /// A recorded operation of the payment that goes on.
     pub step: Option<OperationStep<'a>>,
     /// The operation that the change is about, where none is new or goes on: what happens to the payment happens by
-    /// itself.
+    /// itself, or because of a request that begins no operation.
     pub about: Option<&'a Operation>,
     /// A recorded operation of the payment that is repeated until its host acknowledges it, and goes on. Beside
     /// a step its original is the operation of the step.

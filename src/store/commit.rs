@@ -260,9 +260,13 @@ fn belonging<'a>(change: &Change<'a>) -> Result<&'a Operation, StoreError> {
     let undoes = |owed: &Operation, original: &Operation| {
         owed.original_id == Some(original.id) && owed.payment_id == original.payment_id
     };
-    let about = change.about.filter(|_| change.payment.is_some());
+    let about = change
+        .about
+        .filter(|_| change.payment.is_some() || change.claim.is_some());
     let (operation, fits) = match (change.owed_step, step, change.new_operation.or(about)) {
-        (None, None, Some(by_itself)) if change.new_operation.is_none() => (by_itself, !claims),
+        (None, None, Some(by_itself)) if change.new_operation.is_none() => {
+            (by_itself, change.envelope.is_none())
+        }
         (None, None, Some(new)) => (
             new,
             new.version == 1 && (change.envelope.is_none() || change.claim.is_some()),

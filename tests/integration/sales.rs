@@ -35,7 +35,12 @@ async fn a_sale_is_captured_at_once(engine: Engine) {
         (State::Captured, CaptureMode::Automatic)
     );
     assert_eq!(minor(&sold.captured_amount), 10_000);
-    assert_eq!(actions(&sold), [PaymentAction::Void, PaymentAction::Refund]);
+    let all = [
+        PaymentAction::Void,
+        PaymentAction::Refund,
+        PaymentAction::Reverse,
+    ];
+    assert_eq!(actions(&sold), all);
     let [capture] = &sold.captures[..] else {
         panic!("{sold:?}");
     };

@@ -26,13 +26,13 @@ const TAKEN: usize = 115;
 const UNHEARD_MINOR: i64 = 1350;
 
 /// A second gateway on the database, banks and keys of a stand, in a process of its own.
-struct SecondNode {
+pub(crate) struct SecondNode {
     process: Process,
     folder: TempFolder,
 }
 
 impl SecondNode {
-    async fn start(switch: &Switch) -> Self {
+    pub(crate) async fn start(switch: &Switch) -> Self {
         let folder = TempFolder::new("second-node");
         let data = switch.data();
         let hosts = folder.path().join("hosts");
@@ -84,7 +84,7 @@ impl SecondNode {
         self.folder.path().join(name)
     }
 
-    async fn payments(&self, switch: &Switch) -> Payments {
+    pub(crate) async fn payments(&self, switch: &Switch) -> Payments {
         let ready: serde_json::Value =
             serde_json::from_str(&text(&self.at("ready.json"))).expect("JSON");
         let address = ready["merchant_api"].as_str().expect("an address");

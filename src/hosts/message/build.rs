@@ -250,7 +250,9 @@ pub(in crate::hosts) fn request_key(
         rule: message.match_rule,
         response_mti: mapping_of(message)?.response_mti,
         asked: AskedAmount {
-            amount_minor: format.minor_digits.wire_amount(operation.amount)?,
+            amount_minor: format
+                .minor_digits
+                .wire_amount(numbered(numbers.amount).approved_amount())?,
             currency: operation.amount.currency().numeric(),
             partial_of_minor: operation
                 .accepts_partial

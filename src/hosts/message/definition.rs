@@ -118,6 +118,8 @@ pub struct OriginalNumbers {
     pub rrn: bool,
     /// DE 7 is the original's.
     pub transmission_date_time: bool,
+    /// DE 4 is the original's.
+    pub amount: bool,
 }
 
 /// The message itself, where the operation travels as one.

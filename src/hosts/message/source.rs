@@ -61,6 +61,11 @@ pub enum NamedSource {
     Cvv,
     /// The code that the profile gives to the reason of the operation.
     Reason,
+    /// What the host approved of the original, in the minor units that it reads.
+    OriginalAmount,
+    /// What stays of the original where the operation gives a part of it back: 42 digits, of which the first twelve are
+    /// that amount and the others zeros.
+    ReplacementAmounts,
     /// The original's STAN.
     OriginalStan,
     /// The original's RRN.
@@ -79,7 +84,7 @@ pub enum NamedSource {
 
 impl NamedSource {
     /// Every source and its name.
-    pub const ALL: [(&'static str, Self); 24] = [
+    pub const ALL: [(&'static str, Self); 26] = [
         ("pan", Self::Pan),
         ("amount", Self::Amount),
         ("transmission_date_time", Self::TransmissionDateTime),
@@ -97,6 +102,8 @@ impl NamedSource {
         ("currency_numeric", Self::CurrencyNumeric),
         ("cvv", Self::Cvv),
         ("reason", Self::Reason),
+        ("original_amount", Self::OriginalAmount),
+        ("replacement_amounts", Self::ReplacementAmounts),
         ("original_stan", Self::OriginalStan),
         ("original_rrn", Self::OriginalRrn),
         (
@@ -129,7 +136,9 @@ impl NamedSource {
     pub fn needs_original(self) -> bool {
         matches!(
             self,
-            Self::OriginalStan
+            Self::OriginalAmount
+                | Self::ReplacementAmounts
+                | Self::OriginalStan
                 | Self::OriginalRrn
                 | Self::OriginalTransmissionDateTime
                 | Self::OriginalLocalTime

@@ -19,6 +19,8 @@ use super::source::{NamedSource, OriginalPart, Source};
 
 /// The longest original data, in characters: DE 90 has 42.
 pub(in crate::hosts) const ORIGINAL_DATA: usize = 64;
+/// DE 95: an amount of the transaction, one of settlement, and two fees.
+const REPLACEMENT_AMOUNTS: usize = 42;
 /// Digits of an institution in the original data.
 const INSTITUTION: usize = 11;
 
@@ -43,22 +45,40 @@ struct OriginalValues<'a> {
     stan: Digits,
     transmitted: Digits,
     amount: Digits,
+    /// What its host approved.
+    approved: Digits,
+    /// What stays of it; none where the operation takes more than that.
+    replacement: Option<ArrayString<REPLACEMENT_AMOUNTS>>,
     local: LocalDateTime,
 }
 
 impl<'a> OriginalValues<'a> {
     fn of(
         original: Original<'a>,
+        undoing: &Operation,
         zone: &TimeZone,
         format: &Format<'a>,
     ) -> Result<Self, MessageError> {
         let operation = original.operation;
         let amount = format.minor_digits.wire_amount(operation.amount)?;
+        let approved = format
+            .minor_digits
+            .wire_amount(operation.approved_amount())?;
+        let undone = format.minor_digits.wire_amount(undoing.amount)?;
+        let stays = approved.checked_sub(undone);
         Ok(Self {
+            replacement: stays.and_then(|stays| {
+                let mut amounts = ArrayString::new();
+                let parts = [Digits::of(stays, 12), Digits::of(0, 12), Digits::of(0, 18)];
+                let mut parts = parts.iter().map(Digits::as_str);
+                let fits = parts.all(|part| amounts.try_push_str(part).is_ok());
+                fits.then_some(amounts)
+            }),
             original,
             stan: stan(operation),
             transmitted: transmitted(operation),
             amount: Digits::of(amount, 12),
+            approved: Digits::of(approved, 12),
             local: LocalDateTime::of(operation.transmitted_at, zone),
         })
     }
@@ -113,7 +133,7 @@ impl<'a> Values<'a> {
             currency: Digits::of(u64::from(operation.amount.currency().numeric()), 3),
             name_location: format.name_location.write(merchant),
             original: original
-                .map(|original| OriginalValues::of(original, zone, format))
+                .map(|original| OriginalValues::of(original, operation, zone, format))
                 .transpose()?,
             outgoing,
         })
@@ -174,6 +194,11 @@ impl<'a> Values<'a> {
             N::CurrencyNumeric => self.currency.as_str(),
             N::Cvv => return Ok(card()?.cvv),
             N::Reason => self.reason()?,
+            N::OriginalAmount => self.original()?.approved.as_str(),
+            N::ReplacementAmounts => {
+                let stays = self.original()?.replacement.as_ref();
+                stays.ok_or(MessageError::NoOriginal)?.as_str()
+            }
             N::OriginalStan => self.original()?.stan.as_str(),
             N::OriginalRrn => self.original()?.original.operation.rrn.as_str(),
             N::OriginalTransmissionDateTime => self.original()?.transmitted.as_str(),

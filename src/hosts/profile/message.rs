@@ -71,6 +71,11 @@ impl Check<'_> {
             let expected = "\"request\": the bank answers before the merchant is answered";
             return Err(self.fault("style", expected, format!("{style:?}").to_lowercase()));
         }
+        if self.kind == OperationKind::Release && style == Style::Request {
+            let expected =
+                "\"advice\", \"file\" or \"none\": nobody waits for the answer to a release";
+            return Err(self.fault("style", expected, "request"));
+        }
         let mapping = match style {
             Style::Request | Style::Advice => Some(self.mapping()?),
             Style::File | Style::None => {
@@ -251,6 +256,7 @@ impl Check<'_> {
                 &[Reason::TimeOut, Reason::LateApproval, Reason::UnclearAnswer]
             }
             OperationKind::Void => &[Reason::Void],
+            OperationKind::Release => &[Reason::Release],
             _ => &[],
         };
         if !named && !mapping.reasons.is_empty() {
@@ -273,7 +279,8 @@ impl Check<'_> {
         }
     }
 
-    /// A reversal that does not say what it reverses reverses nothing.
+    /// A reversal that does not say what it reverses reverses nothing. Only a release is about another amount than its
+    /// original.
     fn original_is_named(&self, mapping: &Mapping) -> Result<(), ProfileError> {
         let any = |wanted: fn(&Source) -> bool| {
             mapping
@@ -286,10 +293,19 @@ impl Check<'_> {
             let expected = "no source that needs an original, since this operation has none";
             return Err(self.fault("fields", expected, "one"));
         }
-        if self.kind == OperationKind::Reversal && !any(Source::names_original) {
+        let undoes = matches!(self.kind, OperationKind::Reversal | OperationKind::Release);
+        if undoes && !any(Source::names_original) {
             let expected = "a source by which the host finds the original: original_data, \
                             original_stan, original_rrn or kept";
             return Err(self.fault("fields", expected, "none"));
+        }
+        let of_a_release = |source: &Source| {
+            use NamedSource::{OriginalAmount, ReplacementAmounts};
+            matches!(source, Source::Named(OriginalAmount | ReplacementAmounts))
+        };
+        if self.kind != OperationKind::Release && any(of_a_release) {
+            let expected = "original_amount and replacement_amounts in releases only";
+            return Err(self.fault("fields", expected, "one"));
         }
         let is_cvv = |source: &Source| *source == Source::Named(NamedSource::Cvv);
         if has_original && any(is_cvv) {
@@ -472,6 +488,7 @@ fn original_numbers(fields: &[(u8, Source)]) -> OriginalNumbers {
         stan: has(11, NamedSource::OriginalStan),
         rrn: has(37, NamedSource::OriginalRrn),
         transmission_date_time: has(7, NamedSource::OriginalTransmissionDateTime),
+        amount: has(4, NamedSource::OriginalAmount),
     }
 }
 

@@ -273,6 +273,7 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         host_id: *host_id,
         amount: Money::zero(currency),
         accepts_partial: false,
+        releases_minor: 0,
         mti: "0100".parse().ok()?,
         stan: number.stan(),
         rrn: number.rrn(date),

@@ -28,7 +28,7 @@ pub(super) fn is_secret(de: u8) -> bool {
 fn recorded(de: u8) -> &'static [NamedSource] {
     use NamedSource as N;
     match de {
-        4 => &[N::Amount],
+        4 => &[N::Amount, N::OriginalAmount],
         7 => &[N::TransmissionDateTime, N::OriginalTransmissionDateTime],
         11 => &[N::Stan, N::OriginalStan],
         37 => &[N::Rrn, N::OriginalRrn],

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::perform::{Performer, failure, not_readable};
 use crate::config::environment::Environment;
-use crate::flows::refund::{CreateRefund, Refund};
+use crate::flows::refund::Refund;
 use crate::grpc::body_hash::body_hash;
 use crate::grpc::status;
 use crate::grpc::text::REQUEST_ID;
@@ -22,6 +22,7 @@ use crate::merchant_api::show::refusal::later_refusal;
 use crate::merchant_api::transport::gate;
 use crate::merchant_api::transport::trailers::BankTime;
 use crate::operations::call::Call;
+use crate::operations::giving_back::CreateRefund;
 use crate::payment::ids::SubjectId;
 use crate::payment::merchant::Merchant;
 use crate::store::Store;

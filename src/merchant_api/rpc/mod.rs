@@ -8,6 +8,7 @@
 
 mod authorize_payment;
 pub(super) mod balance_service;
+mod cancel_by_request_id;
 mod capture_payment;
 mod create_refund;
 mod create_sealing_session;
@@ -28,6 +29,7 @@ mod lookup_payment;
 pub(super) mod payment_service;
 pub mod perform;
 pub(super) mod refund_service;
+mod reverse_payment;
 pub(super) mod sealing_service;
 mod verify_card;
 pub(super) mod views;

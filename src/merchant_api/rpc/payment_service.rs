@@ -8,14 +8,16 @@ use super::perform::Performer;
 use super::views::PaymentViews;
 use super::watcher::EventViews;
 use super::{
-    authorize_payment, capture_payment, get_capture, get_payment, increment_authorization,
-    list_captures, list_operations, list_payments, lookup_payment, verify_card, void_payment,
-    watch_payment,
+    authorize_payment, cancel_by_request_id, capture_payment, get_capture, get_payment,
+    increment_authorization, list_captures, list_operations, list_payments, lookup_payment,
+    reverse_payment, verify_card, void_payment, watch_payment,
 };
 use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
+use crate::flows::cancellation::Cancellation;
 use crate::flows::capture::Capture;
 use crate::flows::increment::Increment;
+use crate::flows::reverse::Reverse;
 use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::merchant_api::pb;
@@ -40,6 +42,10 @@ pub(crate) struct PaymentsApi {
     pub(crate) increments: Performer<Increment>,
     /// Voids them.
     pub(crate) voids: Performer<Void>,
+    /// Cancels their requests.
+    pub(crate) cancellations: Performer<Cancellation>,
+    /// Undoes them.
+    pub(crate) reverses: Performer<Reverse>,
     /// Finds and shows them.
     pub(crate) views: Arc<PaymentViews>,
     /// Says what happens to them.
@@ -142,9 +148,9 @@ impl PaymentService for PaymentsApi {
 
     async fn reverse_payment(
         &self,
-        _: Request<pb::ReversePaymentRequest>,
+        request: Request<pb::ReversePaymentRequest>,
     ) -> Result<Response<pb::ReversePaymentResponse>, Status> {
-        Err(errors::not_built("PaymentService/ReversePayment"))
+        reverse_payment::call(&self.reverses, &self.views, self.environment, request).await
     }
 
     async fn increment_authorization(
@@ -157,9 +163,10 @@ impl PaymentService for PaymentsApi {
 
     async fn cancel_by_request_id(
         &self,
-        _: Request<pb::CancelByRequestIdRequest>,
+        request: Request<pb::CancelByRequestIdRequest>,
     ) -> Result<Response<pb::CancelByRequestIdResponse>, Status> {
-        Err(errors::not_built("PaymentService/CancelByRequestId"))
+        let (views, environment) = (&self.views, self.environment);
+        cancel_by_request_id::call(&self.cancellations, views, environment, request).await
     }
 
     type WatchPaymentStream = watch_payment::Changes;

@@ -54,6 +54,11 @@ pub(super) fn failure<R>(
             ErrorAnswer::not_sent(Code::FailedPrecondition, "REQUEST_ID_REUSED", text)
                 .with_precondition("REQUEST_ID_REUSED", "request_id", text)
         }
+        E::RequestCancelled { .. } => {
+            let text = "this request was cancelled before it came; a payment that is still wanted takes a new request_id";
+            ErrorAnswer::not_sent(Code::FailedPrecondition, "REQUEST_CANCELLED", text)
+                .with_precondition("REQUEST_CANCELLED", "request_id", text)
+        }
         E::RequestInProgress { .. } => ErrorAnswer::new(
             Code::Aborted,
             "REQUEST_IN_PROGRESS",

@@ -93,6 +93,7 @@ impl PaymentViews {
         Ok(Beside {
             operations: self.store.operations_of_all(&one_only).await?,
             owed: self.store.owed_of(found).await?,
+            releases: self.store.releases_of(found).await?,
             captures: self.store.newest_captures(&held, MOST_CAPTURES).await?,
         })
     }

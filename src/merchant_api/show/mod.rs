@@ -17,4 +17,5 @@ mod outcome;
 pub(super) mod payment;
 pub(super) mod refund;
 pub(super) mod refusal;
+mod release;
 pub(super) mod verification;

@@ -156,6 +156,10 @@ pub(super) fn pending(
             P::DuplicateAtBank,
             "The bank saw the same message before, so that an earlier copy may be approved",
         ),
+        Some(U::CancelledByMerchant) => (
+            P::CancelledByMerchant,
+            "The merchant cancelled the payment while it was on its way",
+        ),
         Some(U::GatewayStopped) => (
             P::GatewayStopped,
             "payswitch stopped before the bank's answer was recorded",

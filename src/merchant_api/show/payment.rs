@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::capture::capture;
 use super::money::money;
 use super::outcome::{decline, failure, pending, pending_reversal};
+use super::release::release;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::operations::later::{is_repeat, numbers_of, numbers_of_authorization};
@@ -24,6 +25,8 @@ pub(crate) const MOST_CAPTURES: usize = 100;
 pub(crate) struct Beside {
     /// What is owed of them.
     pub(crate) owed: Vec<Operation>,
+    /// What releases a part of their holds.
+    pub(crate) releases: Vec<Operation>,
     /// Their captures, newest first.
     pub(crate) captures: Vec<(Capture, Operation)>,
     /// The operations of those whose host takes only one operation of some kind.
@@ -48,6 +51,7 @@ pub(crate) fn payments(
 ) -> Vec<pb::Payment> {
     let Beside {
         owed,
+        releases,
         captures,
         operations,
     } = beside;
@@ -72,6 +76,7 @@ pub(crate) fn payments(
         let captures = captures.collect();
         let mut shown = payment(found, &earlier, now, &taken);
         shown.captures = captures;
+        shown.release = release(releases.iter().filter(|release| release.payment_id == id));
         let reversal = owed.iter().rfind(|owed| owed.payment_id == id);
         if let (Some(pending), Some(reversal)) = (&mut shown.pending, reversal) {
             pending.reversal = Some(pending_reversal(reversal));
@@ -178,10 +183,22 @@ fn actions(
         let taken = taken(&payment.authorization, kind);
         taken.is_some_and(|it| !it.only_one || !is_used_up(payment, earlier, kind))
     };
+    let capturable = capturable_minor(payment, now);
+    let reverses = match is_captured {
+        false => is_held && amounts.captured_minor == 0 && is_taken(OperationKind::Void),
+        true => {
+            let refundable = amounts.refundable_minor();
+            amounts.captured_pending_minor == 0
+                && capturable + refundable > 0
+                && (refundable == 0 || is_taken(OperationKind::Refund))
+                && (capturable == 0 || is_taken(OperationKind::Release))
+        }
+    };
     possible
         .into_iter()
         .filter(|(_, kind, possible)| *possible && is_taken(*kind))
         .map(|(action, ..)| action.into())
+        .chain(reverses.then_some(pb::PaymentAction::Reverse.into()))
         .collect()
 }
 

@@ -15,6 +15,10 @@ pub(crate) fn later_refusal(refusal: &LaterRefusal) -> Status {
             "AMOUNT_EXCEEDS_REFUNDABLE",
             "refund no more than that of one capture".to_owned(),
         ),
+        Why::SeveralCaptures => (
+            "SEVERAL_CAPTURES",
+            "refund each capture with CreateRefund".to_owned(),
+        ),
         Why::State(_) => ("PAYMENT_STATE", instead_of(refusal)),
         Why::ExceedsCapturable { left_minor: 0 } => {
             ("AMOUNT_EXCEEDS_CAPTURABLE", instead_of(refusal))

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::clock::Clock;
 use crate::operations::expiry::HOLD_GRACE;
+use crate::operations::outcome::Told;
 use crate::operations::testing::{Folder, approved, decide, intended};
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
@@ -37,7 +38,9 @@ async fn a_hold_ends_by_itself_after_its_grace_and_never_under_a_capture() {
         let mut machine = folder.machine().await;
         let outcome = decide(&machine, intended(&machine).await, &approved()).await;
         let concluded = machine.conclude::<std::convert::Infallible>(outcome).await;
-        let (payment, operation) = concluded.unwrap();
+        let Told::Ended(payment, operation) = concluded.unwrap() else {
+            panic!("it is not cancelled");
+        };
         let ends_at = payment.state.expires_at().unwrap();
         let clock = Arc::new(SetClock(AtomicI64::new(0)));
         machine.clock = Arc::clone(&clock) as Arc<dyn Clock>;

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     Migration {
         version: 1,
         name: "payments",
@@ -88,10 +88,15 @@ const MIGRATIONS: [Migration; 12] = [
         name: "event_lists",
         text: include_str!("../../../migrations/0012_event_lists.sql"),
     },
+    Migration {
+        version: 13,
+        name: "releases",
+        text: include_str!("../../../migrations/0013_releases.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 12;
+pub(in crate::store) const NEEDED: i64 = 13;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -50,6 +50,25 @@ impl Store {
         }))
     }
 
+    /// SHA-256 of a request that was taken and has no operation: it was cancelled before it came, or cancelled one that
+    /// was. None where there is no such request, or where it has an operation.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn without_operation(
+        &self,
+        merchant: &MerchantId,
+        method: &str,
+        request_id: &str,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
+        let text = "SELECT body_hash FROM idempotency WHERE merchant_id = $1 AND method = $2 \
+            AND request_id = $3 AND operation_id = ''";
+        let values = [merchant.as_str().into(), method.into(), request_id.into()];
+        let found = self.read(text, &values).await?;
+        let hash = |row| Columns::of(row, "idempotency", "body_hash")?.hash("body_hash");
+        found.first().map(hash).transpose()
+    }
+
     /// An operation and its payment: as a merchant was told them, or else as they are.
     pub(in crate::store) async fn told(
         &self,

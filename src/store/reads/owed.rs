@@ -188,6 +188,23 @@ impl Store {
         Ok(owed)
     }
 
+    /// What releases a part of the holds of these payments, whatever became of it.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn releases_of(&self, payments: &[Payment]) -> Result<Vec<Operation>, StoreError> {
+        let kind = OperationKind::Release.name();
+        let text = format!(
+            "SELECT {OPERATION_COLUMNS} FROM operations WHERE kind = '{kind}' AND payment_id"
+        );
+        let releasing = payments
+            .iter()
+            .filter(|payment| payment.amounts.released_minor > 0);
+        let ids = releasing.map(|payment| payment.id.to_string());
+        let rows = self.of_ids(&text, ids.collect()).await?;
+        rows.iter().map(operation).collect()
+    }
+
     /// The operations that complete or undo this one, oldest first.
     ///
     /// # Errors

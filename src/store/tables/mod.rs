@@ -2,6 +2,7 @@
 
 pub(in crate::store) mod api_keys;
 pub(in crate::store) mod audit;
+mod cancellations;
 pub(in crate::store) mod captures;
 pub(in crate::store) mod client_connections;
 pub(in crate::store) mod columns;

@@ -17,7 +17,7 @@ use crate::store::error::StoreError;
 pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.payment_id, \
     operations.kind, operations.state, operations.original_id, operations.reason, operations.subject_id, \
     operations.host_id, \
-    operations.amount_minor, operations.currency, operations.accepts_partial, operations.mti, operations.stan, operations.rrn, \
+    operations.amount_minor, operations.currency, operations.accepts_partial, operations.releases_minor, operations.mti, operations.stan, operations.rrn, \
     operations.number_date, operations.business_date, operations.transmitted_at_ms, \
     operations.terminal_id, operations.deadline_ms, operations.node_id, operations.bank_us, \
     operations.attempts, operations.first_sent_ms, operations.last_sent_ms, \
@@ -29,9 +29,9 @@ pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
     before: "INSERT INTO operations \
         (id, payment_id, kind, state, state_detail, open, original_id, reason, subject_id, host_id, amount_minor, \
-        currency, accepts_partial, mti, stan, rrn, number_date, business_date, transmitted_at_ms, terminal_id, \
+        currency, accepts_partial, releases_minor, mti, stan, rrn, number_date, business_date, transmitted_at_ms, terminal_id, \
         deadline_ms, node_id, sent, next_attempt_ms, created_at_ms, updated_at_ms, answer, attempts, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
     after: "",
     returning: "",
 };
@@ -108,6 +108,7 @@ pub(in crate::store) fn new_operation_row(
         operation.amount.amount_minor().into(),
         Value::Static(operation.amount.currency().code()),
         i64::from(operation.accepts_partial).into(),
+        operation.releases_minor.into(),
         operation.mti.as_str().into(),
         i64::from(operation.stan.get()).into(),
         operation.rrn.as_str().into(),
@@ -202,6 +203,7 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
         host_id: columns.parsed("host_id")?,
         amount: columns.money()?,
         accepts_partial: columns.integer("accepts_partial")? != 0,
+        releases_minor: columns.integer("releases_minor")?,
         mti: columns.parsed("mti")?,
         stan: columns.stan("stan")?,
         rrn: columns.parsed("rrn")?,

@@ -25,7 +25,7 @@ pub(in crate::store) const SELECT_PAYMENTS: &str = "SELECT payments.id, payments
     payments.merchant_reference, payments.customer_reference, payments.amount_minor, \
     payments.currency, payments.authorized_minor, payments.authorized_pending_minor, \
     payments.captured_minor, payments.captured_pending_minor, payments.refunded_minor, \
-    payments.refunded_pending_minor, payments.disputed_minor, payments.state, \
+    payments.refunded_pending_minor, payments.disputed_minor, payments.released_minor, payments.state, \
     payments.created_at_ms, payments.updated_at_ms, payments.version, payments.state_detail, \
     payments.detail, payments.fingerprint, payments.operation_id, operations.kind, operations.host_id, operations.mti, operations.stan, \
     operations.rrn, operations.transmitted_at_ms, operations.terminal_id \
@@ -53,12 +53,12 @@ pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
 pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
     name: "adjusted payments",
     before: "WITH changed (id, version, state, state_detail, updated_at_ms, expires_at, custody_until, authorized, \
-        authorized_pending, captured, captured_pending, refunded, refunded_pending, disputed) \
+        authorized_pending, captured, captured_pending, refunded, refunded_pending, disputed, released) \
         AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
-        CAST(? AS BIGINT))",
+        CAST(? AS BIGINT), CAST(? AS BIGINT))",
     after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
         updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, \
@@ -70,7 +70,8 @@ pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
         captured_pending_minor = captured_pending_minor + changed.captured_pending, \
         refunded_minor = refunded_minor + changed.refunded, \
         refunded_pending_minor = refunded_pending_minor + changed.refunded_pending, \
-        disputed_minor = disputed_minor + changed.disputed \
+        disputed_minor = disputed_minor + changed.disputed, \
+        released_minor = released_minor + changed.released \
         FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1",
     returning: "",
 };
@@ -99,10 +100,10 @@ pub(in crate::store) const AUTHORIZED_PAYMENTS: ManyRows = ManyRows {
 pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
     name: "guarded payments",
     before: "WITH changed (id, allowed, updated_at_ms, custody_until, authorized, authorized_pending, captured, \
-        captured_pending, refunded, refunded_pending, disputed) AS (VALUES ",
+        captured_pending, refunded, refunded_pending, disputed, released) AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT))",
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
     after: ") UPDATE payments SET version = version + 1, updated_at_ms = changed.updated_at_ms, \
         custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
         custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
@@ -112,7 +113,8 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
         captured_pending_minor = captured_pending_minor + changed.captured_pending, \
         refunded_minor = refunded_minor + changed.refunded, \
         refunded_pending_minor = refunded_pending_minor + changed.refunded_pending, \
-        disputed_minor = disputed_minor + changed.disputed \
+        disputed_minor = disputed_minor + changed.disputed, \
+        released_minor = released_minor + changed.released \
         FROM changed WHERE payments.id = changed.id \
         AND changed.allowed LIKE '%|' || payments.state || '|%' \
         AND authorized_minor + changed.authorized <= 999999999999 \
@@ -120,7 +122,9 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
         AND captured_pending_minor + changed.captured_pending >= 0 \
         AND refunded_pending_minor + changed.refunded_pending >= 0 \
         AND disputed_minor + changed.disputed >= 0 \
-        AND captured_minor + changed.captured <= authorized_minor + changed.authorized \
+        AND released_minor + changed.released >= 0 \
+        AND captured_minor + changed.captured + released_minor + changed.released \
+            <= authorized_minor + changed.authorized \
             - authorized_pending_minor - changed.authorized_pending \
         AND captured_pending_minor + changed.captured_pending <= captured_minor + changed.captured \
         AND refunded_minor + changed.refunded <= captured_minor + changed.captured \
@@ -129,7 +133,7 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
     returning: " RETURNING payments.id, payments.state_detail, payments.version, \
         payments.authorized_minor, payments.authorized_pending_minor, payments.captured_minor, \
         payments.captured_pending_minor, payments.refunded_minor, payments.refunded_pending_minor, \
-        payments.disputed_minor",
+        payments.disputed_minor, payments.released_minor",
 };
 
 /// The state that follows on a guarded change, in the same transaction.
@@ -250,7 +254,7 @@ pub(in crate::store) fn payment_state_row(
     ])
 }
 
-fn amounts_row(amounts: &Amounts) -> [Value; 7] {
+fn amounts_row(amounts: &Amounts) -> [Value; 8] {
     [
         amounts.authorized_minor,
         amounts.authorized_pending_minor,
@@ -259,6 +263,7 @@ fn amounts_row(amounts: &Amounts) -> [Value; 7] {
         amounts.refunded_minor,
         amounts.refunded_pending_minor,
         amounts.disputed_minor,
+        amounts.released_minor,
     ]
     .map(Value::from)
 }
@@ -293,6 +298,7 @@ fn amounts(columns: &Columns<'_>) -> Result<Amounts, StoreError> {
         refunded_minor: columns.integer("refunded_minor")?,
         refunded_pending_minor: columns.integer("refunded_pending_minor")?,
         disputed_minor: columns.integer("disputed_minor")?,
+        released_minor: columns.integer("released_minor")?,
     })
 }
 

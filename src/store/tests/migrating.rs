@@ -52,6 +52,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "holds",
     "partial_approvals",
     "event_lists",
+    "releases",
 ];
 
 /// Makes a database as version 2 left it.
