@@ -182,7 +182,7 @@ impl Operations {
             (true, _) => with_effect(&before)
                 .filter(|_| matches!(before.kind, OperationKind::Void | OperationKind::Release)),
         };
-        let owes = match (stands, &before.state) {
+        let released = match (stands, &before.state) {
             (true, OperationState::Unknown { .. }) => {
                 self.released_by(&entry.payment, &before).await?
             }
@@ -191,7 +191,8 @@ impl Operations {
         let (payment, change) = effect.unzip();
         let now = self.clock.now();
         let owes = self.undone_with(payment.as_ref(), &entry.payment, None, now);
-        let owes = owes.await?;
+        let mut owes = owes.await?;
+        owes.extend(released);
         let resolved = OperationEvent::Resolved {
             by: ResolvedBy::Operator,
             response_code: None,

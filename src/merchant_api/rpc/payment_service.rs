@@ -22,7 +22,6 @@ use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_server::PaymentService;
-use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::MerchantId;
 use crate::shares::{Place, Shares};
