@@ -14,7 +14,7 @@ use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::flows::authorization::{Authorization, Authorize};
 use crate::flows::capture::{Capture, CapturePayment};
-use crate::flows::refund::{CreateRefund, Refund};
+use crate::flows::refund::Refund;
 use crate::flows::reversal::Reversal;
 use crate::flows::void::{Void, VoidPayment};
 use crate::hosts::Hosts;
@@ -29,6 +29,7 @@ use crate::net::Net;
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::operations::card_custody::{self, CardCustody};
 use crate::operations::flow::FlowTable;
+use crate::operations::giving_back::CreateRefund;
 use crate::operations::later::{LaterRefusal, Why};
 use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::{NewCards, PaymentMethod};
@@ -285,13 +286,13 @@ impl Stage {
 fn flow_table(authorization: &Arc<Authorization>) -> FlowTable {
     let (capture, void, refund) = (Arc::new(Capture), Arc::new(Void), Arc::new(Refund));
     FlowTable::default()
-        .with(authorization)
-        .with_kind(OperationKind::Sale, authorization)
-        .with(&capture)
+        .with(OperationKind::Authorization, authorization.clone())
+        .with(OperationKind::Sale, authorization.clone())
+        .with(OperationKind::Capture, capture.clone())
         .with_owed(OperationKind::Capture, capture)
-        .with(&void)
+        .with(OperationKind::Void, void.clone())
         .with_owed(OperationKind::Void, void)
-        .with(&refund)
+        .with(OperationKind::Refund, refund.clone())
         .with_owed(OperationKind::Refund, refund)
         .with_owed(OperationKind::Reversal, Arc::new(Reversal))
 }
