@@ -200,10 +200,15 @@ fn what_would_be_refused_is_not_offered() {
     // The payment, the kinds and states of its operations, when it is shown, and what is offered.
     let (refund, capture) = ((K::Refund, &approved), (K::Capture, &approved));
     for (state, earlier, at, expected) in [
-        (&held, vec![], NOW, "CAPTURE VOID"),
-        (&held, vec![], expires_at, "VOID"),
-        (&held, vec![(K::Capture, &unsent)], NOW, "CAPTURE VOID"),
-        (&held, vec![(K::Capture, &declined)], NOW, "VOID"),
+        (&held, vec![], NOW, "CAPTURE VOID REVERSE"),
+        (&held, vec![], expires_at, "VOID REVERSE"),
+        (
+            &held,
+            vec![(K::Capture, &unsent)],
+            NOW,
+            "CAPTURE VOID REVERSE",
+        ),
+        (&held, vec![(K::Capture, &declined)], NOW, "VOID REVERSE"),
         (&held, vec![(K::Void, &declined)], NOW, "CAPTURE"),
         (&captured, vec![capture], NOW, "REFUND"),
         (&captured, vec![capture, refund], NOW, ""),
