@@ -210,7 +210,7 @@ fn what_would_be_refused_is_not_offered() {
         ),
         (&held, vec![(K::Capture, &declined)], NOW, "VOID REVERSE"),
         (&held, vec![(K::Void, &declined)], NOW, "CAPTURE"),
-        (&captured, vec![capture], NOW, "REFUND"),
+        (&captured, vec![capture], NOW, "REFUND REVERSE"),
         (&captured, vec![capture, refund], NOW, ""),
     ] {
         let mut found = testing::payment(state.clone());
