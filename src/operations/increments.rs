@@ -44,12 +44,13 @@ impl Operations {
             return Ok(());
         };
         let event = Some(&adjustment.event);
-        outcome.owes = self
+        let undone = self
             .undone_with(event, &outcome.payment, merchant, now)
             .await?;
-        if !outcome.owes.is_empty() {
+        if !undone.is_empty() {
             adjustment.custody = self.custody.times().late(now);
         }
+        outcome.owes.extend(undone);
         Ok(())
     }
 
