@@ -12,6 +12,7 @@ use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::reads::owed::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::captures::CAPTURE_COLUMNS;
 use crate::store::tables::columns::Columns;
@@ -148,7 +149,7 @@ impl Store {
         let mut ids: Vec<String> = events.iter().map(|it| it.payment_id.to_string()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let text = format!("{SELECT_PAYMENTS} WHERE payments.id");
+        let text = format!("{SELECT_PAYMENTS} WHERE payments.id {IDS}");
         let payments: Result<HashMap<PaymentId, Payment>, StoreError> = self
             .of_ids(&text, ids)
             .await?
@@ -188,8 +189,10 @@ impl Store {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        let text = "SELECT id, subject_id FROM operations WHERE subject_id IS NOT NULL AND id";
-        let rows = self.of_ids(text, ids).await?;
+        let text = format!(
+            "SELECT id, subject_id FROM operations WHERE subject_id IS NOT NULL AND id {IDS}"
+        );
+        let rows = self.of_ids(&text, ids).await?;
         let mut subjects: Vec<(OperationId, SubjectId)> = Vec::with_capacity(rows.len());
         for row in &rows {
             let columns = Columns::of(row, "operations", "id")?;
@@ -202,7 +205,7 @@ impl Store {
                 SubjectId::Refund(id) => refunds.push(id.to_string()),
             }
         }
-        let text = format!("SELECT {CAPTURE_COLUMNS} FROM captures WHERE id");
+        let text = format!("SELECT {CAPTURE_COLUMNS} FROM captures WHERE id {IDS}");
         let rows = self.of_ids(&text, captures).await?;
         let captures: HashMap<CaptureId, (Capture, Operation)> = self
             .with_their_operations(&rows)
@@ -210,7 +213,7 @@ impl Store {
             .into_iter()
             .map(|found| (found.0.id, found))
             .collect();
-        let text = format!("SELECT {REFUND_COLUMNS} FROM refunds WHERE id");
+        let text = format!("SELECT {REFUND_COLUMNS} FROM refunds WHERE id {IDS}");
         let rows = self.of_ids(&text, refunds).await?;
         let refunds: HashMap<RefundId, (Refund, Operation)> = self
             .refunds_with_operations(&rows)
