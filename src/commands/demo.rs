@@ -204,11 +204,13 @@ async fn take_tour(stand: &Stand) -> Result<Tour, CommandError> {
     )?;
     print_hops(stand, &visited)?;
     print_line!(
-        "A payment that is captured in two parts and refunded in part, and one that is voided:\n"
+        "A card that is verified; a payment that is captured in two parts and refunded in part; and one that is \
+         raised and voided:\n"
     )?;
     let [to_capture, to_void] = lives()?;
     let (to_capture, to_void) = (pay(to_capture).await?, pay(to_void).await?);
-    let mut steps = life::captured_and_refunded(&connection, &to_capture).await?;
+    let mut steps = life::verified(&connection).await?;
+    steps.extend(life::captured_and_refunded(&connection, &to_capture).await?);
     steps.extend(life::voided(&connection, &to_void).await?);
     print_line!("{}\n", life::table(&steps))?;
     wait_for_late_answer(stand, &visited).await?;

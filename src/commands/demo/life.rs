@@ -1,4 +1,5 @@
-//! The life of a payment that goes well: it is captured in two parts, and a part is refunded. And one that is voided.
+//! A card that is verified; the life of a payment that goes well: it is captured in two parts, and a part is refunded;
+//! and one that is raised and voided.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
@@ -9,6 +10,7 @@ use crate::commands::error::CommandError;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::pb::refund_service_client::RefundServiceClient;
+use crate::merchant_api::pb::verify_card_request::PaymentMethod;
 use crate::payment::money::Money;
 use crate::random::Random;
 
@@ -16,7 +18,7 @@ use crate::random::Random;
 pub struct Step {
     what: &'static str,
     amount: Money,
-    /// The payment, the capture or the refund.
+    /// The payment, the increment's exchange, the capture, the refund or the verification.
     id: String,
     /// Or the code of the refusal.
     state: String,
@@ -31,7 +33,7 @@ impl Step {
     }
 }
 
-/// The steps of both lives, a row for each.
+/// The steps of all lives, a row for each.
 #[must_use]
 pub fn table(steps: &[Step]) -> Table {
     let mut table = Table::new();
@@ -73,7 +75,35 @@ pub async fn captured_and_refunded(
     Ok(steps)
 }
 
-/// Voids an authorized payment.
+/// Verifies a card.
+///
+/// # Errors
+/// When the call is answered with an error.
+pub async fn verified(connection: &Connection) -> Result<Vec<Step>, CommandError> {
+    let amount = Money::zero("EUR".parse()?);
+    let token = "pm_test_visa".to_owned();
+    let request = pb::VerifyCardRequest {
+        request_id: request_id()?,
+        currency: amount.currency().to_string(),
+        merchant_reference: "signup-1".to_owned(),
+        payment_method: Some(PaymentMethod::PaymentMethodToken(token)),
+    };
+    let mut payments = PaymentServiceClient::new(connection.clone());
+    let answer = payments.verify_card(request).await?.into_inner();
+    let verification = answer
+        .verification
+        .ok_or("the answer holds no verification")?;
+    let state = verification.state().as_str_name();
+    Ok(vec![Step {
+        what: "verify",
+        amount,
+        state: short(state, "VERIFICATION_STATE_").to_owned(),
+        id: verification.verification_id,
+        expected: "VERIFIED",
+    }])
+}
+
+/// Raises the hold of an authorized payment by a half, and voids the payment.
 ///
 /// # Errors
 /// When a call is answered with an error.
@@ -83,6 +113,9 @@ pub async fn voided(
 ) -> Result<Vec<Step>, CommandError> {
     let mut payments = PaymentServiceClient::new(connection.clone());
     let payment_id = &authorized.payment.payment_id;
+    let amount = authorized.stop.amount;
+    let half = Money::new(amount.amount_minor() / 2, amount.currency())?;
+    let increment = increment(&mut payments, payment_id, half).await?;
     let request = pb::VoidPaymentRequest {
         request_id: request_id()?,
         payment_id: payment_id.clone(),
@@ -100,7 +133,7 @@ pub async fn voided(
         state: short(state.as_str_name(), "PAYMENT_STATE_").to_owned(),
         expected: "VOIDED",
     };
-    Ok(vec![authorization(authorized), void])
+    Ok(vec![authorization(authorized), increment, void])
 }
 
 fn authorization(authorized: &Visited) -> Step {
@@ -112,6 +145,30 @@ fn authorization(authorized: &Visited) -> Step {
         state: short(payment.state().as_str_name(), "PAYMENT_STATE_").to_owned(),
         expected: "AUTHORIZED",
     }
+}
+
+/// Holds so much more.
+async fn increment(
+    payments: &mut Payments,
+    payment_id: &str,
+    amount: Money,
+) -> Result<Step, CommandError> {
+    let request = pb::IncrementAuthorizationRequest {
+        request_id: request_id()?,
+        payment_id: payment_id.to_owned(),
+        increment: Some(sent(amount)),
+    };
+    let answer = payments.increment_authorization(request).await?;
+    let increment = answer.into_inner().increment;
+    let increment = increment.ok_or("the answer holds no increment")?;
+    let state = increment.state().as_str_name();
+    Ok(Step {
+        what: "increment",
+        amount,
+        state: short(state, "OPERATION_STATE_").to_owned(),
+        id: increment.operation_id,
+        expected: "APPROVED",
+    })
 }
 
 /// Captures an amount, and waits until the bank has acknowledged it.
