@@ -187,12 +187,12 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
             inject_into(&bank, fault).await;
         }
         let uncaptured = authorize(&mut payments, pay_with("pm_test_visa", 500, "EUR")).await;
-        use PaymentAction::{Capture, Increment, Void};
-        assert_eq!(actions(&uncaptured), [Capture, Void, Increment]);
+        use PaymentAction::{Capture, Increment, Reverse, Void};
+        assert_eq!(actions(&uncaptured), [Capture, Void, Increment, Reverse]);
         let (_, refused) = capture(&mut payments, of(&uncaptured, None)).await;
         ended(&mut payments, &refused.capture_id, CaptureState::Rejected).await;
         let shown = found(&mut payments, &uncaptured.payment_id).await;
-        assert_eq!(actions(&shown), [Void, Increment]);
+        assert_eq!(actions(&shown), [Void, Increment, Reverse]);
         let again = try_capture(&mut payments, of(&uncaptured, None)).await;
         let again = again.expect_err("it was refused");
         assert_eq!(

@@ -168,13 +168,16 @@ fn calls_that_are_not_built() {
     run(async {
         let switch = Switch::start(Engine::Sqlite).await;
         let mut payments = switch.payments().await;
-        let cancel = pb::CancelByRequestIdRequest::default();
-        let cancel = payments.cancel_by_request_id(cancel).await;
+        let lookup = pb::LookupPaymentRequest {
+            key: Some(Key::ApprovalCode("A1B2C3".to_owned())),
+            ..Default::default()
+        };
+        let lookup = payments.lookup_payment(lookup).await;
         // A service that is not served at all.
         let mut tokens = TokenServiceClient::new(switch.connect(None).await);
         let list = pb::ListCardTokensRequest::default();
         let list = tokens.list_card_tokens(list).await.map(drop);
-        for answer in [cancel.map(drop), list] {
+        for answer in [lookup.map(drop), list] {
             let status = answer.expect_err("a call that is laid out only");
             let expected = Refused::not_sent(Code::Unimplemented, "NOT_IMPLEMENTED");
             assert_eq!(Refused::from(&status), expected);

@@ -195,7 +195,7 @@ impl Store {
     pub async fn releases_of(&self, payments: &[Payment]) -> Result<Vec<Operation>, StoreError> {
         let kind = OperationKind::Release.name();
         let text = format!(
-            "SELECT {OPERATION_COLUMNS} FROM operations WHERE kind = '{kind}' AND payment_id"
+            "SELECT {OPERATION_COLUMNS} FROM operations WHERE kind = '{kind}' AND payment_id {IDS}"
         );
         let releasing = payments
             .iter()
@@ -260,6 +260,12 @@ impl Store {
     ) -> Result<Vec<AnyRow>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
+        }
+        if !text.contains(IDS) {
+            return Err(StoreError::Invalid {
+                expected: "a statement with a place for names",
+                got: text.to_owned(),
+            });
         }
         // One text for each number of names in a power of two, so that few statements are prepared.
         let places = ids.len().next_power_of_two();
