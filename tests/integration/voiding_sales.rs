@@ -74,7 +74,14 @@ async fn a_whole_sale_is_voided(engine: Engine) {
     let mut payments = switch.payments().await;
     let mut refunds = refunds_of(&switch).await;
     let sold = sold(&mut payments).await;
-    assert_eq!(actions(&sold), [PaymentAction::Void, PaymentAction::Refund]);
+    assert_eq!(
+        actions(&sold),
+        [
+            PaymentAction::Void,
+            PaymentAction::Refund,
+            PaymentAction::Reverse
+        ]
+    );
     inject(
         &switch,
         fault("0420", What::DropRequest(bank::DropRequest {})),
@@ -152,7 +159,10 @@ async fn what_is_not_a_whole_sale_is_refunded_instead(engine: Engine) {
     let refund = try_refund(&mut refunds, refund_of(&part, 1)).await;
     refund.expect("a refund");
     let part = found(&mut payments, &part.payment_id).await;
-    assert_eq!(actions(&part), [PaymentAction::Refund]);
+    assert_eq!(
+        actions(&part),
+        [PaymentAction::Refund, PaymentAction::Reverse]
+    );
     let refused = try_void(&mut payments, void_of(&part)).await;
     let refused = refused.expect_err("a part is refunded");
     assert_eq!(Refused::from(&refused), named_refund());
@@ -162,7 +172,10 @@ async fn what_is_not_a_whole_sale_is_refunded_instead(engine: Engine) {
     let switch = Switch::start_with(engine, Some(without)).await;
     let mut payments = switch.payments().await;
     let sold = sold(&mut payments).await;
-    assert_eq!(actions(&sold), [PaymentAction::Refund]);
+    assert_eq!(
+        actions(&sold),
+        [PaymentAction::Refund, PaymentAction::Reverse]
+    );
     let refused = try_void(&mut payments, void_of(&sold)).await;
     let refused = refused.expect_err("the bank voids no sales");
     assert_eq!(Refused::from(&refused), named_refund());
