@@ -10,13 +10,14 @@ use crate::operations::flow::{
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, UnknownReason};
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationEvent, OperationKind};
 use crate::payment::record::Operation;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 
 /// A request to authorize, checked field by field.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::MOST_CAPTURES;
 use crate::payment::custody::CustodyEnd;
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -22,7 +23,7 @@ use crate::payment::money::Money;
 use crate::payment::operation::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::Payment;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 
 /// A request to capture, checked field by field.
 #[derive(Debug)]

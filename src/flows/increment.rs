@@ -6,12 +6,13 @@ use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::{MAX_AMOUNT_MINOR, Money};
 use crate::payment::operation::OperationKind;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 
 const KIND: OperationKind = OperationKind::Increment;
 

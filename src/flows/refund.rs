@@ -7,11 +7,11 @@ use crate::operations::flow::{
 };
 use crate::operations::giving_back::{CreateRefund, refund_of};
 use crate::operations::later::{LaterRefusal, decided};
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::Payment;
-use crate::payment::state::PaymentEvent;
 
 /// The flow of refunds.
 pub struct Refund;

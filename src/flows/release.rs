@@ -4,9 +4,9 @@ use crate::hosts::exchange::Exchange;
 use crate::operations::acknowledgement::{FinalAnswer, final_answer, suspend, without_approval};
 use crate::operations::flow::{OwedDecision, OwedFlow, OwedSubject};
 use crate::payment::adjustment::with_effect;
+use crate::payment::event::PaymentEvent;
 use crate::payment::operation::{Acknowledged, SuspendReason};
 use crate::payment::record::Payment;
-use crate::payment::state::PaymentEvent;
 
 /// The flow of releases.
 pub struct Release;

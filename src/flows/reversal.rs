@@ -6,9 +6,10 @@ use crate::operations::flow::{OwedDecision, OwedFlow, OwedSubject};
 use crate::payment::adjustment::without_effect;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::Approval;
+use crate::payment::event::PaymentEvent;
 use crate::payment::operation::{Acknowledged, OperationEvent, OperationState, SuspendReason};
 use crate::payment::record::Payment;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 
 /// The flow of reversals.
 pub struct Reversal;

@@ -10,12 +10,12 @@ use crate::operations::later::LaterRefusal;
 use crate::payment::adjustment::given_back_by_void;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, UnknownReason};
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Acknowledged, OperationEvent, SuspendReason};
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::PaymentEvent;
 
 /// A request to void.
 #[derive(Debug)]

@@ -4,85 +4,27 @@
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::message::definition::MessageProfile;
 use crate::hosts::message::meaning::Meaning;
-use crate::payment::adjustment::{Adjustment, without_effect};
-use crate::payment::amounts::Amounts;
-use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{Decline, FailureReason, ResponseCode, UnknownReason};
+use crate::payment::adjustment::without_effect;
+use crate::payment::decline::{Decline, FailureReason, UnknownReason};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
-    self, Acknowledged, Open, OperationEvent, OperationKind, OperationState, ResolvedBy,
-    SuspendReason,
+    Open, OperationEvent, OperationKind, OperationState, SuspendReason,
 };
-use crate::payment::record::{Attempts, Operation, Payment};
-use crate::payment::state::PaymentEvent;
-use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
+use crate::payment::record::Operation;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
-use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::flow::{OwedDecision, OwedSubject};
 use super::kept_card::{NoCard, fields_of};
 use super::machine::Operations;
-use super::outcome::Undecidable;
-use super::owe::log_suspended;
-
-/// A step of an owed operation, with what it does to its original and their payment.
-pub(super) struct OwedStep {
-    operation: Operation,
-    original: Option<Operation>,
-    payment: Option<(Payment, Adjustment)>,
-    owes: Vec<Operation>,
-}
-
-impl OwedStep {
-    fn change(&self) -> Change<'_> {
-        Change {
-            owed_step: Some(&self.operation),
-            owes: &self.owes,
-            step: self.original.as_ref().map(|operation| OperationStep {
-                operation,
-                answers: false,
-            }),
-            payment: self
-                .payment
-                .as_ref()
-                .map(|(expected, adjustment)| PaymentChange::Adjusted {
-                    expected,
-                    adjustment,
-                }),
-            ..Change::default()
-        }
-    }
-
-    /// The entry after the step.
-    fn entry(self, before: OwedEntry, moved: Option<Box<Payment>>) -> OwedEntry {
-        let expected = self.payment.map(|(payment, _)| payment);
-        OwedEntry {
-            operation: self.operation,
-            original: self.original.unwrap_or(before.original),
-            payment: moved.map_or_else(|| expected.unwrap_or(before.payment), |moved| *moved),
-        }
-    }
-}
-
-/// What happens to the original, and to the payment, with an owed operation's step.
-#[derive(Default)]
-pub(super) struct Beside {
-    pub(super) original: Option<OperationEvent>,
-    pub(super) payment: Option<PaymentEvent>,
-    /// What is added to the payment's amounts.
-    pub(super) change: Amounts,
-    /// What is owed from now on.
-    pub(super) owes: Vec<Operation>,
-}
+use super::owed_step::{Beside, log_not_recorded};
 
 impl Operations {
     /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it.
@@ -330,173 +272,6 @@ impl Operations {
             matches!(meaning, Some(Meaning::Approved | Meaning::PARTLY_APPROVED))
         }))
     }
-
-    /// Ends a debt before its message was sent: the bank has declined the original.
-    pub(super) async fn cancel_owed(&self, entry: OwedEntry, decline: &Decline) {
-        let (payment, change) = without_effect(&entry.original)
-            .unwrap_or((PaymentEvent::DeclinedLate(*decline), Amounts::ZERO));
-        let beside = Beside {
-            original: Some(OperationEvent::Resolved {
-                by: ResolvedBy::LateResponse,
-                response_code: Some(decline.response_code),
-                took_effect: false,
-            }),
-            payment: Some(payment),
-            change,
-            ..Beside::default()
-        };
-        let step = self.step(&entry, OperationEvent::Cancelled, beside, |_| {});
-        Box::pin(self.record_step(entry, step)).await;
-    }
-
-    /// Leaves an entry to an operator.
-    pub(super) async fn suspend(
-        &self,
-        entry: OwedEntry,
-        reason: SuspendReason,
-        response_code: Option<ResponseCode>,
-    ) {
-        let event = OperationEvent::Suspended {
-            reason,
-            response_code,
-        };
-        let step = self.step(&entry, event, Beside::default(), |_| {});
-        if let Some(entry) = Box::pin(self.record_step(entry, step)).await {
-            log_suspended(&entry.operation, reason);
-        }
-    }
-
-    /// A step that changes nothing but the attempts, and makes this node the one that sends the entry.
-    fn repeat(
-        &self,
-        entry: &OwedEntry,
-        attempts: impl FnOnce(&mut Attempts),
-    ) -> Result<OwedStep, Undecidable> {
-        let mut operation = entry.operation.clone();
-        attempts(&mut operation.attempts);
-        operation.node_id = self.node_id;
-        operation.updated_at = self.clock.now();
-        operation.version += 1;
-        Ok(OwedStep {
-            operation,
-            original: None,
-            payment: None,
-            owes: Vec::new(),
-        })
-    }
-
-    /// What `event` and `change` make of an entry. What is not sent any more has no next attempt.
-    pub(super) fn step(
-        &self,
-        entry: &OwedEntry,
-        event: OperationEvent,
-        beside: Beside,
-        change: impl FnOnce(&mut Operation),
-    ) -> Result<OwedStep, Undecidable> {
-        let at = self.clock.now();
-        let on = |operation: &Operation, event| -> Result<Operation, Undecidable> {
-            Ok(Operation {
-                state: operation::apply(&operation.state, event)?,
-                updated_at: at,
-                version: operation.version + 1,
-                ..operation.clone()
-            })
-        };
-        let mut operation = on(&entry.operation, event)?;
-        if !matches!(
-            operation.state,
-            OperationState::Queued | OperationState::Sent
-        ) {
-            operation.attempts.next_at = None;
-        }
-        change(&mut operation);
-        let original = beside.original.map(|event| on(&entry.original, event));
-        let (change, times) = (beside.change, self.custody.times());
-        let undone = match &original {
-            Some(Ok(original)) => original,
-            _ => &entry.original,
-        };
-        let is_needed = may_have_undone_nothing(&operation, undone) || !beside.owes.is_empty();
-        let payment = beside.payment.map(|event| {
-            // What the bank did not undo by this very message may still come, or is undone by another one.
-            let custody = match event {
-                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if is_needed => {
-                    times.late(at)
-                }
-                _ => times.end_after(&event, at),
-            };
-            adjusted(&entry.payment, event, change, custody, at)
-        });
-        Ok(OwedStep {
-            operation,
-            original: original.transpose()?,
-            payment: payment.transpose()?,
-            owes: beside.owes,
-        })
-    }
-
-    /// Offers a step to the store until it takes it, for a bounded time. None where it was not recorded: what is
-    /// stored then says when the message is sent next.
-    pub(super) async fn record_step(
-        &self,
-        entry: OwedEntry,
-        step: Result<OwedStep, Undecidable>,
-    ) -> Option<OwedEntry> {
-        let step = match step {
-            Ok(step) => step,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(operation.id = %entry.operation.id, error, "A step of what is owed does not fit");
-                return None;
-            }
-        };
-        let give_up_at = Instant::now() + RECORD_WITHIN;
-        loop {
-            match self.store.commit(&step.change()).await {
-                Ok(Verdict::Committed { payment }) => return Some(step.entry(entry, payment)),
-                // Another node has it, or a late answer has ended it.
-                Ok(verdict) => {
-                    tracing::info!(operation.id = %entry.operation.id, ?verdict, "What is owed has moved on");
-                    return None;
-                }
-                Err(error) if may_pass(&error) && Instant::now() < give_up_at => {
-                    tokio::time::sleep(RECORD_AGAIN_AFTER).await;
-                }
-                Err(error) => {
-                    log_not_recorded(&entry, &error);
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-/// Whether a reversal ended, and nobody has said that it undid its original: the bank took the message only, or did not
-/// know the original, or an operator was told that.
-pub(super) fn may_have_undone_nothing(reversal: &Operation, original: &Operation) -> bool {
-    match &reversal.state {
-        OperationState::Approved { acknowledged, .. } => *acknowledged != Some(Acknowledged::Done),
-        // Where the bank has undone it, the original is reversed.
-        OperationState::Resolved { .. } => original.state != OperationState::Reversed,
-        _ => false,
-    }
-}
-
-pub(super) fn adjusted(
-    payment: &Payment,
-    event: PaymentEvent,
-    change: Amounts,
-    custody: CustodyEnd,
-    at: UnixMillis,
-) -> Result<(Payment, Adjustment), Undecidable> {
-    let adjustment = Adjustment {
-        event,
-        change,
-        at,
-        custody,
-    };
-    let after = adjustment.apply(Box::new(payment.clone()))?;
-    Ok((*after, adjustment))
 }
 
 fn log_refused(operation: &Operation, decline: &Decline) {
@@ -523,9 +298,4 @@ fn log_if_resolved(operation: &Operation) {
         host.id = %operation.host_id,
         "A bank acknowledged a message that an operator had resolved: compare the payment with the bank's books"
     );
-}
-
-fn log_not_recorded(entry: &OwedEntry, error: &StoreError) {
-    let error = error as &dyn std::error::Error;
-    tracing::error!(operation.id = %entry.operation.id, error, "A step of what is owed can't be recorded");
 }

@@ -1,12 +1,19 @@
 //! The input of an operation, its result, and its errors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::record::{Operation, Payment};
+use crate::random::Random;
+use crate::store::error::StoreError;
+
+/// After this, counted from the call's arrival, no byte of its message is sent, and the bank's answer is
+/// late.
+pub(super) const BANK_WITHIN: Duration = Duration::from_millis(4_300);
 
 /// What every call says that begins an operation.
 #[derive(Debug, Clone)]
@@ -99,4 +106,23 @@ pub enum OperationError<R> {
         /// The payment that will have an outcome.
         payment_id: PaymentId,
     },
+}
+
+/// The random part of a name.
+pub(super) fn random<R>(source: &Random) -> Result<[u8; 10], OperationError<R>> {
+    source
+        .bytes_for_name()
+        .map_err(|source| OperationError::NotRecorded {
+            source: Box::new(source),
+        })
+}
+
+/// Before anything was sent, a store that can't record means that nothing will be sent.
+pub(super) fn not_recorded<R>(error: StoreError) -> OperationError<R> {
+    match error {
+        StoreError::Busy { .. } => OperationError::Overloaded,
+        error => OperationError::NotRecorded {
+            source: Box::new(error),
+        },
+    }
 }

@@ -7,13 +7,14 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::UnknownReason;
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
 use crate::store::error::StoreError;
 
-use super::begin::not_recorded;
+use super::call::not_recorded;
 use super::call::{Call, OperationError};
 use super::machine::Operations;
 

@@ -17,7 +17,7 @@ use crate::store;
 use crate::store::change::Verdict;
 use crate::store::error::StoreError;
 
-use super::begin::{BANK_WITHIN, not_recorded};
+use super::call::{BANK_WITHIN, not_recorded};
 use super::call::{Concluded, OperationError};
 use super::flow::{Decides, Owes, Subject};
 use super::machine::Operations;

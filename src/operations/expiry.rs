@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
+use crate::payment::event::PaymentEvent;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::PaymentEvent;
 use crate::store::change::{Change, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 

@@ -9,6 +9,7 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -17,7 +18,7 @@ use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, Sus
 use crate::payment::reason::Reason;
 use crate::payment::record::{CardSummary, Operation, Payment};
 use crate::payment::reference::Mti;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 use crate::random::HashMap;
 use crate::store::change::EnvelopeUse;
 

@@ -5,13 +5,14 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
 use crate::payment::custody::CustodyEnd;
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{CaptureId, PaymentId, SubjectId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 
 use super::flow::{Found, NewResource, Owes, Plan};
 use super::later::{

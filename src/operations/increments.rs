@@ -1,13 +1,13 @@
 //! The increments of a payment at its bank: each is a message of its own, and undone by one.
 
 use crate::hosts::message::contents::Original;
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
-use crate::payment::state::PaymentEvent;
 use crate::store::error::StoreError;
 
 use super::flow::Owes;

@@ -15,22 +15,23 @@ use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
 use crate::payment::adjustment::without_effect;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
 use crate::payment::reason::Reason;
 use crate::payment::record::Operation;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
-use super::attempt::{adjusted, may_have_undone_nothing};
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::flow::{Decision, Owes, Subject};
 use super::machine::Operations;
 use super::outcome::Outcome;
 use super::owe::log_if_suspended;
+use super::owed_step::{adjusted, may_have_undone_nothing};
 
 /// The most reports that are kept together.
 const AT_ONCE: usize = 128;

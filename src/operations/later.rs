@@ -7,12 +7,12 @@ use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::MOST_CAPTURES;
 use crate::payment::decline::UnknownReason;
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::HostId;
 use crate::payment::money::{Currency, Money};
 use crate::payment::operation::{OperationEvent, OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
-use crate::payment::state::PaymentEvent;
 
 use super::flow::{Decision, Found, Owes, Subject, Way};
 

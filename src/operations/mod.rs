@@ -8,7 +8,7 @@
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
 //! - `kept_card`: the card of a later message.
-//! - `begin`: records the intent, sends it, waits for the bank.
+//! - `intent`: the records that a plan makes. `begin`: records them, sends the message, waits for the bank.
 //! - [`cancel`]: cancels a request by its name.
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
@@ -33,6 +33,7 @@ pub mod flow;
 pub mod giving_back;
 mod in_progress;
 mod increments;
+mod intent;
 mod kept_card;
 mod late_responses;
 pub mod later;
@@ -42,6 +43,7 @@ mod node_liveness;
 mod outcome;
 mod owe;
 mod owed;
+mod owed_step;
 mod recovery;
 pub mod resolve_owed;
 

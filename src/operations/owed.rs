@@ -22,7 +22,7 @@ use crate::random::HashSet;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::{OwedCount, OwedEntry};
 
-use super::begin::BANK_WITHIN;
+use super::call::BANK_WITHIN;
 use super::machine::Operations;
 
 /// The most entries of a host that are worked on at once, those that wait for the store and for the window included.

@@ -5,15 +5,16 @@ use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::OperationId;
 use crate::payment::operation::{Open, OperationEvent, OperationKind, OperationState, ResolvedBy};
 use crate::payment::record::Operation;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
-use super::attempt::Beside;
 use super::machine::Operations;
+use super::owed_step::Beside;
 
 /// What an operator found out at the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::attempt::Beside;
 use super::call::OperationError;
 use super::card_custody;
 use super::flow::{Decides, Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
 use super::flow::{FlowTable, NewPayment, Owes, Plan, PlannedPayment, Subject};
 use super::machine::{Operations, OperationsParts};
 use super::outcome::Outcome;
+use super::owed_step::Beside;
 use crate::card::pan::{Card, Expiry, Pan};
 use crate::clock::{Clock, SystemClock};
 use crate::config::store::StoreConfig;
@@ -24,6 +24,7 @@ use crate::hosts::tests::bank::Bank;
 use crate::net::Net;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
@@ -33,7 +34,7 @@ use crate::payment::operation::{
 };
 use crate::payment::record::{Operation, Payment};
 use crate::payment::samples;
-use crate::payment::state::{PaymentEvent, PaymentState};
+use crate::payment::state::PaymentState;
 use crate::random::Random;
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};

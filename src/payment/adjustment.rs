@@ -3,10 +3,11 @@
 
 use super::amounts::{Amounts, LimitExceeded};
 use super::custody::CustodyEnd;
+use super::event::PaymentEvent;
 use super::moment::UnixMillis;
 use super::operation::{Open, OperationKind};
 use super::record::{Operation, Payment};
-use super::state::{self, IllegalTransition, PaymentEvent, PaymentState};
+use super::state::{self, IllegalTransition, PaymentState};
 
 /// What an operation changes of its payment.
 #[derive(Debug, Clone, PartialEq, Eq)]

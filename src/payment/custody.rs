@@ -1,7 +1,7 @@
 //! Custody of a card: what is kept of it for messages that may still have to be sent, and how long.
 
+use super::event::PaymentEvent;
 use super::moment::UnixMillis;
-use super::state::PaymentEvent;
 
 /// A card, sealed under a data key.
 #[derive(Debug, Clone, PartialEq, Eq)]

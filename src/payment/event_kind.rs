@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::state::PaymentEvent;
+use super::event::PaymentEvent;
 
 /// What kind of thing happened to a payment. The API has the same names, and one for all that happens to refunds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]

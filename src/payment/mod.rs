@@ -9,7 +9,7 @@
 //! - [`moment`]: wall-clock milliseconds and the two dates of an operation.
 //! - [`reference`]: MTI, STAN and RRN, what a bank knows a message by.
 //! - [`decline`]: response codes, why a payment was declined, why one failed.
-//! - [`state`]: the states of a payment and the one function that moves between them.
+//! - [`state`]: the states of a payment and the one function that moves between them. [`event`]: what moves it.
 //! - [`operation`]: the states of one exchange with a host.
 //! - [`reason`]: why an operation completes or undoes another one.
 //! - [`adjustment`]: what an operation changes of its payment. [`event_kind`]: what merchants see of that.
@@ -24,6 +24,7 @@ pub mod amounts;
 pub mod capture;
 pub mod custody;
 pub mod decline;
+pub mod event;
 pub mod event_kind;
 pub mod ids;
 pub mod merchant;

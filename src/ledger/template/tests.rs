@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::payment::custody::CustodyEnd;
+use crate::payment::event::PaymentEvent;
 use crate::payment::money::Money;
 use crate::payment::samples;
-use crate::payment::state::PaymentEvent;
 
 fn posting() -> Posting {
     Posting {

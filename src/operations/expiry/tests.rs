@@ -7,9 +7,9 @@ use crate::operations::outcome::Told;
 use crate::operations::testing::{Folder, approved, decide, intended};
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
-use crate::payment::state::PaymentEvent;
 use crate::store::change::{Change, PaymentChange, Verdict};
 
 /// A clock that is set.

@@ -6,6 +6,7 @@ use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::{
     Approval, Decline, DeclineAdvice, DeclineReason, ResponseCode, UnknownReason,
 };
+use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
@@ -14,7 +15,6 @@ use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Element, Operation, Payment};
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
 use crate::payment::samples;
-use crate::payment::state::PaymentEvent;
 use crate::store::Store;
 use crate::store::change::{
     Change, EnvelopeUse, OperationStep, PaymentChange, RequestClaim, Verdict,

@@ -1,0 +1,346 @@
+//! What is recorded before a byte is sent: the records that a plan makes.
+
+use crate::card::pan::Card;
+use crate::hosts::message::contents::{Original, Outgoing};
+use crate::hosts::message::definition::Travel;
+use crate::payment::adjustment::Adjustment;
+use crate::payment::amounts::Amounts;
+use crate::payment::capture::Capture;
+use crate::payment::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, SubjectId};
+use crate::payment::merchant::Merchant;
+use crate::payment::moment::{NumberDate, UnixMillis};
+use crate::payment::money::Money;
+use crate::payment::operation::OperationState;
+use crate::payment::record::{Attempts, Operation, Payment};
+use crate::payment::refund::Refund;
+use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim};
+use crate::store::error::StoreError;
+
+use super::call::{BANK_WITHIN, Call, OperationError, not_recorded, random};
+use super::card_custody::CardCustodyError;
+use super::flow::{Flow, NewPayment, NewResource, Plan, PlannedPayment};
+use super::machine::Operations;
+
+/// What is recorded before a byte is sent.
+pub(super) struct Intent {
+    pub(super) claim: RequestClaim,
+    pub(super) envelope: Option<EnvelopeUse>,
+    pub(super) payment: Box<Payment>,
+    /// What is kept of the card of a new payment.
+    pub(super) new_card: Option<NewCard>,
+    /// None where the payment is new.
+    pub(super) adjustment: Option<Adjustment>,
+    pub(super) unmoved: bool,
+    pub(super) operation: Box<Operation>,
+    /// The operation that it completes or undoes.
+    pub(super) original: Option<Box<Operation>>,
+    pub(super) card: Option<Card>,
+    pub(super) travel: Travel,
+    resource: Option<Resource>,
+    pub(super) owes: Vec<Operation>,
+}
+
+/// What the operation makes beside itself.
+enum Resource {
+    Capture(Capture),
+    Refund(Refund),
+}
+
+impl Resource {
+    fn new(
+        new: NewResource,
+        (payment_id, operation_id, merchant_id): (PaymentId, OperationId, MerchantId),
+        amount: Money,
+        (now, random): (UnixMillis, [u8; 10]),
+    ) -> Self {
+        match new {
+            NewResource::Capture {
+                is_final,
+                merchant_reference,
+            } => Self::Capture(Capture {
+                id: CaptureId::from_parts(now, random),
+                payment_id,
+                operation_id,
+                amount,
+                refunded_minor: 0,
+                is_final,
+                is_voided: false,
+                merchant_reference,
+                created_at: now,
+            }),
+            NewResource::Refund {
+                capture_id,
+                merchant_reference,
+            } => Self::Refund(Refund {
+                id: RefundId::from_parts(now, random),
+                merchant_id,
+                payment_id,
+                operation_id,
+                capture_id,
+                amount,
+                merchant_reference,
+                created_at: now,
+            }),
+        }
+    }
+
+    fn subject_id(&self) -> SubjectId {
+        match self {
+            Self::Capture(capture) => SubjectId::Capture(capture.id),
+            Self::Refund(refund) => SubjectId::Refund(refund.id),
+        }
+    }
+}
+
+impl Intent {
+    /// The change that records it.
+    pub(super) fn change(&self) -> Change<'_> {
+        Change {
+            claim: Some(&self.claim),
+            envelope: self.envelope.as_ref(),
+            payment: Some(match &self.adjustment {
+                None => PaymentChange::New {
+                    payment: &self.payment,
+                    card: self.new_card.as_ref(),
+                },
+                Some(adjustment) => PaymentChange::Adjusted {
+                    expected: &self.payment,
+                    adjustment,
+                },
+            }),
+            unmoved: self.unmoved,
+            new_operation: Some(&self.operation),
+            owes: &self.owes,
+            answered: self.travel != Travel::Once,
+            new_capture: match &self.resource {
+                Some(Resource::Capture(capture)) => Some(capture),
+                _ => None,
+            },
+            new_refund: match &self.resource {
+                Some(Resource::Refund(refund)) => Some(refund),
+                _ => None,
+            },
+            ..Change::default()
+        }
+    }
+}
+
+impl Operations {
+    /// The records of a plan; none when the payment can't take its adjustment, so that it is read again.
+    pub(super) async fn intent<F: Flow>(
+        &self,
+        call: &Call,
+        (payment_id, operation_id): (PaymentId, OperationId),
+        plan: Plan,
+        now: UnixMillis,
+    ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
+        let original = self.original(plan.original_id).await;
+        let original = original.map_err(not_recorded)?;
+        let number_date = NumberDate::of(now);
+        let number = self
+            .numbers
+            .next(&plan.host_id, number_date)
+            .await
+            .map_err(not_recorded)?;
+        let rrn = self
+            .hosts
+            .rrn(plan.host_id, &call.merchant, number, number_date, now);
+        let state = match plan.travel {
+            Travel::Once => OperationState::Created,
+            Travel::Repeated => OperationState::Queued,
+            Travel::Recorded => OperationState::Recorded,
+        };
+        let deadline = match (plan.travel, &original) {
+            (Travel::Repeated, Some(original)) => original.deadline,
+            _ => now.plus(BANK_WITHIN),
+        };
+        let resource = match plan.resource {
+            None => None,
+            Some(new) => {
+                let random = random(&self.random)?;
+                let of = (payment_id, operation_id, call.merchant.id);
+                Some(Resource::new(new, of, plan.amount, (now, random)))
+            }
+        };
+        let mut operation = Box::new(Operation {
+            id: operation_id,
+            payment_id,
+            kind: plan.kind,
+            state,
+            original_id: plan.original_id,
+            reason: plan.reason,
+            subject_id: resource
+                .as_ref()
+                .map(Resource::subject_id)
+                .or(plan.subject_id),
+            host_id: plan.host_id,
+            amount: plan.amount,
+            accepts_partial: plan.accepts_partial,
+            releases_minor: plan.releases_minor,
+            mti: plan.mti,
+            stan: number.stan(),
+            rrn,
+            transmitted_at: now,
+            number_date,
+            business_date: None,
+            terminal_id: plan.terminal_id,
+            deadline,
+            node_id: self.node_id,
+            bank_us: None,
+            attempts: Attempts {
+                next_at: (plan.travel == Travel::Repeated).then_some(now),
+                ..Attempts::default()
+            },
+            sent: Vec::new(),
+            kept: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        });
+        // A host may want an operation to go under the numbers of its original.
+        let message = self.hosts.message(operation.host_id, operation.kind);
+        if let (Some(message), Some(original)) = (message, &original) {
+            if message.numbers.stan {
+                operation.stan = original.stan;
+            }
+            if message.numbers.rrn {
+                operation.rrn = original.rrn;
+            }
+            if message.numbers.transmission_date_time {
+                operation.transmitted_at = original.transmitted_at;
+                operation.number_date = original.number_date;
+            }
+        }
+        let of_payment = match &plan.payment {
+            PlannedPayment::Adjusted { payment, .. } => Some(&**payment),
+            PlannedPayment::New(_) => None,
+        };
+        let original_of = original.as_deref().zip(of_payment);
+        let message = Outgoing {
+            original: original_of
+                .map(|(original, payment)| Original::in_payment(original, payment)),
+            ..Outgoing::first(&operation, &call.merchant, None)
+        };
+        operation.sent = match self.hosts.sent_elements(message) {
+            Ok(elements) => elements,
+            // It would count from now on, and its bank could never be told.
+            Err(error) if plan.travel == Travel::Repeated => {
+                tracing::warn!(
+                    payment.id = %payment_id, host.id = %operation.host_id, %error,
+                    "A message that would be owed can't be built; nothing is recorded"
+                );
+                return Err(OperationError::NotBuildable { payment_id });
+            }
+            // It has no elements, and is not sent.
+            Err(_) => Vec::new(),
+        };
+        let mut new_card = None;
+        let (payment, adjustment) = match plan.payment {
+            PlannedPayment::New(new) => {
+                let keeps_card = new.keeps_card;
+                let mut payment = new_payment(*new, &call.merchant, &operation);
+                if let Some(card) = plan.card.as_ref().filter(|_| keeps_card) {
+                    let sealed = self.custody.seal(card, &call.merchant.id, payment_id).await;
+                    let (kept, fingerprint) = sealed.map_err(card_not_kept)?;
+                    new_card = Some(kept);
+                    payment.fingerprint = Some(fingerprint);
+                }
+                (payment, None)
+            }
+            PlannedPayment::Adjusted {
+                payment,
+                mut adjustment,
+            } => {
+                let times = self.custody.times();
+                adjustment.custody = times.end_after(&adjustment.event, adjustment.at);
+                match adjustment.apply(payment) {
+                    Ok(payment) => (payment, Some(adjustment)),
+                    Err(_) => return Ok(None),
+                }
+            }
+        };
+        let owes = match plan.owes.as_slice() {
+            [] => Vec::new(),
+            owes => {
+                let merchant = Some(&*call.merchant);
+                let owed = self.owed_by(&payment, &operation, merchant, owes, now);
+                let owed = owed.await.map_err(not_recorded)?;
+                let is_built =
+                    |owed: &Operation| !matches!(owed.state, OperationState::Suspended { .. });
+                if !owed.iter().all(is_built) {
+                    return Err(OperationError::NotBuildable { payment_id });
+                }
+                owed
+            }
+        };
+        Ok(Some(Box::new(Intent {
+            claim: RequestClaim {
+                merchant_id: call.merchant.id,
+                method: F::METHOD,
+                request_id: call.request_id.clone(),
+                body_hash: call.body_hash,
+            },
+            envelope: plan.envelope,
+            payment,
+            new_card,
+            adjustment,
+            unmoved: plan.unmoved,
+            operation,
+            original,
+            card: plan.card,
+            travel: plan.travel,
+            resource,
+            owes,
+        })))
+    }
+
+    /// The operation that a message names as its original. One that had no message itself completed another, which the
+    /// host knows.
+    pub(super) async fn original(
+        &self,
+        id: Option<OperationId>,
+    ) -> Result<Option<Box<Operation>>, StoreError> {
+        let Some(id) = id else {
+            return Ok(None);
+        };
+        let found = self.store.operation(id).await?;
+        let named = match found {
+            Some(Operation {
+                state: OperationState::Recorded,
+                original_id: Some(before),
+                ..
+            }) => self.store.operation(before).await?,
+            found => found,
+        };
+        Ok(named.map(Box::new))
+    }
+}
+
+fn new_payment(new: NewPayment, merchant: &Merchant, operation: &Operation) -> Box<Payment> {
+    Box::new(Payment {
+        id: operation.payment_id,
+        merchant_id: merchant.id,
+        merchant_reference: new.merchant_reference,
+        customer_reference: new.customer_reference,
+        description: new.description,
+        amount: new.amount,
+        amounts: Amounts::ZERO,
+        state: new.state,
+        card: new.card,
+        fingerprint: None,
+        authorization: operation.as_authorization(),
+        created_at: operation.created_at,
+        updated_at: operation.created_at,
+        version: 1,
+    })
+}
+
+/// A card that can't be kept for a reversal is not sent at all.
+fn card_not_kept<R>(error: CardCustodyError) -> OperationError<R> {
+    match error {
+        CardCustodyError::Store(error) => not_recorded(error),
+        error => OperationError::NotRecorded {
+            source: Box::new(error),
+        },
+    }
+}
