@@ -177,11 +177,16 @@ fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     }
 }
 
-/// Approved, and not wanted any more: reversed. A sale has a capture, which is none that counts.
+/// Approved, and not wanted any more: reversed. A sale has a capture, which is none that counts; that the bank approved a
+/// part of it is all that is kept then.
 fn cancelled(approval: &Approval, subject: &Subject<'_>) -> Decision {
     let reason = UnknownReason::CancelledByMerchant;
     let reversed = unknown(subject.operation, reason);
     match subject.operation.kind {
+        OperationKind::Sale if approval.partial_minor.is_some() => Decision {
+            operation: vec![OperationEvent::OutcomeUnknown(UnknownReason::AmountDiffers)],
+            ..reversed
+        },
         OperationKind::Sale => reversed,
         _ => Decision {
             operation: vec![

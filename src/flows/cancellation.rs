@@ -25,7 +25,6 @@ impl Flow for Cancellation {
     type Refusal = LaterRefusal;
 
     const METHOD: &'static str = "CancelByRequestId";
-    const READS_INCREMENTS: bool = true;
 
     fn payment_id(&self, command: &CancelPayment) -> Option<PaymentId> {
         Some(command.payment_id)

@@ -264,7 +264,6 @@ mod tests {
                     payment: Box::new(payment()),
                     ways: ways(Some(travel), None),
                     captures: Vec::new(),
-                    incremented_minor: 0,
                     earlier: Vec::new(),
                 };
                 let plan = match Capture.plan(&samples::merchant(), &command, found, now) {
@@ -297,7 +296,6 @@ mod tests {
                 payment: Box::new(payment()),
                 ways: ways(Some(travel), Some(Travel::Recorded)),
                 captures: Vec::new(),
-                incremented_minor: 0,
                 earlier: Vec::new(),
             };
             let plan = Capture.plan(&samples::merchant(), &command, found, NOW);
@@ -327,7 +325,6 @@ mod tests {
                 payment: Box::new(payment),
                 ways: ways(way, None),
                 captures: Vec::new(),
-                incremented_minor: 0,
                 earlier: Vec::new(),
             };
             let refused = Capture.plan(&samples::merchant(), &command, found, NOW);
@@ -374,7 +371,6 @@ mod tests {
                     },
                 )]),
                 captures: vec![before.clone(); captures],
-                incremented_minor: 0,
                 earlier,
             };
             let command = CapturePayment {

@@ -169,7 +169,6 @@ mod tests {
                 ways: ways(Some(Travel::Once)),
                 captures: Vec::new(),
                 earlier: Vec::new(),
-                incremented_minor: 0,
             };
             let got = match Increment.plan(&samples::merchant(), &command, found, now) {
                 Err(refusal) => format!("{:?}", refusal.why),

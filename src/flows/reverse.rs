@@ -25,7 +25,6 @@ impl Flow for Reverse {
     type Refusal = LaterRefusal;
 
     const METHOD: &'static str = "ReversePayment";
-    const READS_INCREMENTS: bool = true;
 
     fn payment_id(&self, command: &ReversePayment) -> Option<PaymentId> {
         Some(command.payment_id)

@@ -33,7 +33,6 @@ impl Flow for Void {
     type Refusal = LaterRefusal;
 
     const METHOD: &'static str = "VoidPayment";
-    const READS_INCREMENTS: bool = true;
 
     fn payment_id(&self, command: &VoidPayment) -> Option<PaymentId> {
         Some(command.payment_id)

@@ -260,9 +260,12 @@ impl Operations {
 
     /// Whether the bank has said, in time or late, that it approved a request, be it for another amount.
     async fn has_approved(&self, original: &Operation) -> Result<bool, StoreError> {
-        let reason = UnknownReason::AmountDiffers;
-        let in_time = matches!(original.state, OperationState::Approved { .. });
-        if in_time || original.state == (OperationState::Unknown { reason }) {
+        // What the merchant has cancelled meanwhile was approved, or it would have another reason.
+        if let OperationState::Approved { .. }
+        | OperationState::Unknown {
+            reason: UnknownReason::AmountDiffers | UnknownReason::CancelledByMerchant,
+        } = original.state
+        {
             return Ok(true);
         }
         let late = self.store.late_response(original.id).await?;

@@ -235,12 +235,6 @@ impl Operations {
                     true => captures.await.map_err(not_recorded)?,
                     false => Vec::new(),
                 };
-                let increments = match F::READS_INCREMENTS {
-                    true => self.standing_increments(payment.id).await,
-                    false => Ok(Vec::new()),
-                };
-                let increments = increments.map_err(not_recorded)?;
-                let amounts = increments.iter().map(|it| it.amount.amount_minor());
                 let ways = self.ways(&payment);
                 let earlier = match ways.0.iter().any(|(_, way)| way.only_one) {
                     true => {
@@ -253,7 +247,6 @@ impl Operations {
                     ways,
                     payment: Box::new(payment),
                     captures,
-                    incremented_minor: amounts.sum(),
                     earlier,
                 })
             }

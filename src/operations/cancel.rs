@@ -14,8 +14,7 @@ use crate::payment::state::PaymentState;
 use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
 use crate::store::error::StoreError;
 
-use super::call::not_recorded;
-use super::call::{Call, OperationError};
+use super::call::{Call, OperationError, not_recorded};
 use super::machine::Operations;
 
 /// How often a cancellation is tried again when what it rests on changed while it was recorded.
@@ -84,6 +83,11 @@ impl Operations {
                 | PaymentState::PartiallyCaptured { .. }
                 | PaymentState::Captured { .. } => return Ok(Cancelled::TookEffect(payment.id)),
                 PaymentState::Authorizing { pending: None } => true,
+                // The bank may refuse that.
+                PaymentState::Voiding { .. } => {
+                    let payment_id = payment.id;
+                    return Err(OperationError::PaymentBusy { payment_id });
+                }
                 _ => false,
             };
             let operation = self

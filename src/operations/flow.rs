@@ -34,8 +34,6 @@ pub trait Flow: Send + Sync + 'static {
 
     /// The RPC's name: request ids are unique for each merchant and method.
     const METHOD: &'static str;
-    /// Whether it looks at the increments of its payment.
-    const READS_INCREMENTS: bool = false;
 
     /// The recorded payment that the command is about; none where it makes a new one.
     fn payment_id(&self, command: &Self::Command) -> Option<PaymentId>;
@@ -86,10 +84,7 @@ pub struct Found {
     pub ways: Ways,
     /// The payment's captures, oldest first, each with its operation; empty for a flow that does not look at them.
     pub captures: Vec<(Capture, Operation)>,
-    /// What increments have added to what the authorization asked for, in minor units; 0 for a flow that does not look
-    /// at them.
-    pub incremented_minor: i64,
-    /// The payment's operations, where the host takes only one of the flow's kind.
+    /// The payment's operations, where the host takes only one of some kind.
     pub earlier: Vec<Operation>,
 }
 

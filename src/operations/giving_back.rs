@@ -43,10 +43,8 @@ pub fn void_of(found: Found, now: UnixMillis) -> Result<Plan, LaterRefusal> {
     let way = way_of(&found, KIND)?;
     let payment = &found.payment;
     no_repeat(&found, KIND, numbers_of_authorization(payment))?;
-    let amounts = &payment.amounts;
     // The message undoes the authorization; what was added is undone beside it.
-    let first_minor = amounts.authorized_minor - found.incremented_minor;
-    let whole = Money::new(first_minor, payment.amount.currency());
+    let whole = Money::new(payment.approved_minor(), payment.amount.currency());
     let whole = whole.map_err(|_| LaterRefusal::of(payment, Why::State(KIND)))?;
     let event = match (way.travel, sale) {
         (Travel::Once | Travel::Repeated, None) => PaymentEvent::VoidStarted,

@@ -5,7 +5,7 @@ use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::operation::OperationKind;
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::store::error::StoreError;
@@ -25,7 +25,7 @@ impl Operations {
     ) -> Result<Vec<Operation>, StoreError> {
         let mut increments = self.store.operations_of(payment_id).await?;
         increments.retain(|operation| {
-            operation.kind == OperationKind::Increment && stands(&operation.state)
+            operation.kind == OperationKind::Increment && operation.state.counts()
         });
         Ok(increments)
     }
@@ -48,7 +48,11 @@ impl Operations {
             .undone_with(event, &outcome.payment, merchant, now)
             .await?;
         if !undone.is_empty() {
-            adjustment.custody = self.custody.times().late(now);
+            // Their messages are sent until the bank acknowledges them.
+            adjustment.custody = self
+                .custody
+                .times()
+                .end_after(&PaymentEvent::ReversalStarted, now);
         }
         outcome.owes.extend(undone);
         Ok(())
@@ -78,15 +82,4 @@ impl Operations {
         }
         Ok(owed)
     }
-}
-
-fn stands(state: &OperationState) -> bool {
-    matches!(
-        state,
-        OperationState::Approved { .. }
-            | OperationState::Resolved {
-                took_effect: true,
-                ..
-            }
-    )
 }

@@ -211,29 +211,6 @@ impl Operations {
                 operation.number_date = original.number_date;
             }
         }
-        let of_payment = match &plan.payment {
-            PlannedPayment::Adjusted { payment, .. } => Some(&**payment),
-            PlannedPayment::New(_) => None,
-        };
-        let original_of = original.as_deref().zip(of_payment);
-        let message = Outgoing {
-            original: original_of
-                .map(|(original, payment)| Original::in_payment(original, payment)),
-            ..Outgoing::first(&operation, &call.merchant, None)
-        };
-        operation.sent = match self.hosts.sent_elements(message) {
-            Ok(elements) => elements,
-            // It would count from now on, and its bank could never be told.
-            Err(error) if plan.travel == Travel::Repeated => {
-                tracing::warn!(
-                    payment.id = %payment_id, host.id = %operation.host_id, %error,
-                    "A message that would be owed can't be built; nothing is recorded"
-                );
-                return Err(OperationError::NotBuildable { payment_id });
-            }
-            // It has no elements, and is not sent.
-            Err(_) => Vec::new(),
-        };
         let mut new_card = None;
         let (payment, adjustment) = match plan.payment {
             PlannedPayment::New(new) => {
@@ -258,6 +235,25 @@ impl Operations {
                     Err(_) => return Ok(None),
                 }
             }
+        };
+        let message = Outgoing {
+            original: original
+                .as_deref()
+                .map(|original| Original::in_payment(original, &payment)),
+            ..Outgoing::first(&operation, &call.merchant, None)
+        };
+        operation.sent = match self.hosts.sent_elements(message) {
+            Ok(elements) => elements,
+            // It would count from now on, and its bank could never be told.
+            Err(error) if plan.travel == Travel::Repeated => {
+                tracing::warn!(
+                    payment.id = %payment_id, host.id = %operation.host_id, %error,
+                    "A message that would be owed can't be built; nothing is recorded"
+                );
+                return Err(OperationError::NotBuildable { payment_id });
+            }
+            // It has no elements, and is not sent.
+            Err(_) => Vec::new(),
         };
         let owes = match plan.owes.as_slice() {
             [] => Vec::new(),

@@ -255,6 +255,7 @@ impl Operations {
         let undone = Original {
             operation: original,
             approval_code,
+            released: None,
         };
         let now = self.clock.now();
         let owes = Owes::reversal(original, Reason::LateApproval);

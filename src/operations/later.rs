@@ -123,11 +123,9 @@ pub fn way_of(found: &Found, kind: OperationKind) -> Result<Way, LaterRefusal> {
 /// When the host releases nothing, or the hold was incremented.
 pub fn way_of_release(found: &Found) -> Result<Way, LaterRefusal> {
     let payment = &found.payment;
-    let partial = payment.state.approval().and_then(|it| it.partial_minor);
-    let approved = partial.unwrap_or(payment.amount.amount_minor());
     let kind = OperationKind::Release;
     let way = way_of(found, kind)?;
-    if payment.amounts.confirmed_minor() > approved {
+    if payment.amounts.confirmed_minor() > payment.approved_minor() {
         let host_id = payment.authorization.host_id;
         let why = Why::NotSupported { host_id, kind };
         return Err(LaterRefusal::of(payment, why));

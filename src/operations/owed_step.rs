@@ -158,11 +158,15 @@ impl Operations {
             Some(Ok(original)) => original,
             _ => &entry.original,
         };
-        let is_needed = may_have_undone_nothing(&operation, undone) || !beside.owes.is_empty();
+        let may_come = may_have_undone_nothing(&operation, undone);
         let payment = beside.payment.map(|event| {
-            // What the bank did not undo by this very message may still come, or is undone by another one.
             let custody = match event {
-                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if is_needed => {
+                // What is undone by other messages: these are sent until the bank acknowledges them.
+                PaymentEvent::VoidConfirmed if !beside.owes.is_empty() => {
+                    times.end_after(&PaymentEvent::ReversalStarted, at)
+                }
+                // What the bank did not undo by this very message may still come.
+                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if may_come => {
                     times.late(at)
                 }
                 _ => times.end_after(&event, at),

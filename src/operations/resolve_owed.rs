@@ -228,7 +228,9 @@ impl Operations {
     /// Whether the bank has said, in time or late, that it approved another amount than was asked for.
     async fn approved_another(&self, original: &Operation) -> Result<bool, StoreError> {
         let reason = UnknownReason::AmountDiffers;
-        if original.state == (OperationState::Unknown { reason }) {
+        if original.state == (OperationState::Unknown { reason })
+            || original.approved_amount() != original.amount
+        {
             return Ok(true);
         }
         let late = self.store.late_response(original.id).await?;
@@ -237,8 +239,11 @@ impl Operations {
         Ok(meaning == Some(Meaning::PARTLY_APPROVED))
     }
 
-    /// The approval as it came late, where it did.
+    /// The approval as it came in time or late, where it did.
     async fn approval_of(&self, entry: &OwedEntry) -> Result<Approval, StoreError> {
+        if let OperationState::Approved { approval, .. } = &entry.original.state {
+            return Ok(approval.clone());
+        }
         let Operation {
             id, host_id, kind, ..
         } = entry.original;

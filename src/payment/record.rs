@@ -182,6 +182,15 @@ pub struct Operation {
     pub version: i64,
 }
 
+impl Payment {
+    /// What the bank approved of the authorization or the sale, in minor units, without what increments have added.
+    #[must_use]
+    pub fn approved_minor(&self) -> i64 {
+        let partial = self.state.approval().and_then(|it| it.partial_minor);
+        partial.unwrap_or(self.amount.amount_minor())
+    }
+}
+
 impl Operation {
     /// What the host has approved of its amount: less, where it said so.
     #[must_use]

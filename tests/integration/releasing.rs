@@ -25,6 +25,7 @@ use crate::voiding::{try_void, void_of};
 
 on_both_engines!(
     what_a_last_capture_leaves_is_released,
+    a_second_release_leaves_no_more_than_both,
     a_payment_that_is_captured_is_not_voided_and_its_rest_waits_for_the_last_capture,
     a_release_that_the_bank_refuses_waits_for_an_operator,
     as_a_request_a_last_capture_releases_with_its_approval_only,
@@ -165,6 +166,56 @@ async fn what_a_last_capture_leaves_is_released(engine: Engine) {
     assert_eq!(same.capture_id, told.capture_id);
     let events = "SELECT COUNT(*) FROM events WHERE kind = 'PAYMENT_RELEASED'".to_owned();
     assert_eq!(switch.database.number(events).await, 1);
+    switch.database.assert_books_are_whole().await;
+}
+
+/// Authorized 100.00, captured 30.00; a last capture of 50.00 never happens, though its rest is given up, and one of
+/// 10.00 takes its place.
+async fn a_second_release_leaves_no_more_than_both(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let before_minor = held_minor(&switch);
+    let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    let (_, part) = capture(&mut payments, of(&payment, 3_000)).await;
+    ended(&mut payments, &part.capture_id, CaptureState::Captured).await;
+    // It never reaches the bank.
+    for mti in ["0220", "0221"] {
+        let lost = bank::Fault {
+            host: "acquirer".into(),
+            mti: mti.into(),
+            amount: Some(5_000),
+            times: 1_000,
+            what: Some(What::DropRequest(bank::DropRequest {})),
+            ..Default::default()
+        };
+        inject(&switch, lost).await;
+    }
+    let (_, lost) = capture(&mut payments, last(&payment, 5_000)).await;
+    let all = operations(&mut payments, &payment).await;
+    let operation = all.iter().find(|it| minor(&it.amount) == 5_000);
+    let operation_id = &operation.expect("the lost capture").operation_id;
+    let channel = connect(&switch, &switch.pki.operator).await;
+    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
+    let mut owed = OwedServiceClient::new(channel);
+    resolved(
+        &mut owed,
+        operation_id,
+        admin::OwedResolution::NeverHappened,
+    )
+    .await;
+    ended(&mut payments, &lost.capture_id, CaptureState::Reversed).await;
+    let first = released(&mut payments, &payment, ReleaseState::Released).await;
+    assert_eq!(release(&first), Some((2_000, ReleaseState::Released)));
+    assert_eq!(minor(&first.capturable_amount), 5_000);
+    capture(&mut payments, last(&payment, 1_000)).await;
+    eventually("nothing that is held", async || {
+        (held_minor(&switch) == before_minor).then_some(())
+    })
+    .await;
+    let after = released(&mut payments, &payment, ReleaseState::Released).await;
+    assert_eq!(release(&after), Some((6_000, ReleaseState::Released)));
+    let debits = vec![1_000, 3_000];
+    assert_eq!(booked(&switch, &payment), (debits, Standing::Posted));
     switch.database.assert_books_are_whole().await;
 }
 

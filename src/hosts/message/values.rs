@@ -6,6 +6,7 @@ use arrayvec::ArrayString;
 use jiff::tz::TimeZone;
 
 use crate::payment::moment::UnixMillis;
+use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
 
 use super::contents::{Original, Outgoing};
@@ -64,7 +65,12 @@ impl<'a> OriginalValues<'a> {
         let approved = format
             .minor_digits
             .wire_amount(operation.approved_amount())?;
-        let undone = format.minor_digits.wire_amount(undoing.amount)?;
+        // What was released before does not stay either.
+        let undone = match original.released {
+            Some(released) if undoing.kind == OperationKind::Release => released,
+            _ => undoing.amount,
+        };
+        let undone = format.minor_digits.wire_amount(undone)?;
         let stays = approved.checked_sub(undone);
         Ok(Self {
             replacement: stays.and_then(|stays| {

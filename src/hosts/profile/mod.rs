@@ -239,6 +239,7 @@ impl HostProfile {
                     original: Some(Original {
                         operation: &original,
                         approval_code: Some("000000"),
+                        released: None,
                     }),
                     ..Outgoing::first(&operation, &merchant, Some(SAMPLE_CARD))
                 };

@@ -142,6 +142,7 @@ fn reversal<'a>(
         original: Some(Original {
             operation: original,
             approval_code,
+            released: None,
         }),
         ..known::outgoing(reversal, merchant)
     }

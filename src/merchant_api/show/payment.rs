@@ -191,7 +191,9 @@ fn actions(
             amounts.captured_pending_minor == 0
                 && capturable + refundable > 0
                 && (refundable == 0 || is_taken(OperationKind::Refund))
-                && (capturable == 0 || is_taken(OperationKind::Release))
+                && (capturable == 0
+                    || is_taken(OperationKind::Release)
+                        && amounts.confirmed_minor() <= payment.approved_minor())
         }
     };
     possible

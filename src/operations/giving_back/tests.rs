@@ -106,7 +106,6 @@ fn the_oldest_capture_with_enough_left_is_refunded() {
             payment: Box::new(payment),
             ways: ways(Travel::Once),
             captures: captures(),
-            incremented_minor: 0,
             earlier: Vec::new(),
         };
         let got = match refund_of(found, &command, NOW) {
@@ -214,7 +213,6 @@ fn voided(payment: Payment, travel: Option<Travel>) -> String {
         ways: travel.map(ways).unwrap_or_default(),
         payment: Box::new(payment),
         captures: vec![(capture.clone(), operation)],
-        incremented_minor: 0,
         earlier: Vec::new(),
     };
     let plan = match void_of(found, NOW) {
@@ -281,7 +279,6 @@ fn everything_is_given_back_that_can_be() {
             payment: Box::new(payment.clone()),
             ways,
             captures: captures.clone(),
-            incremented_minor: 0,
             earlier: Vec::new(),
         };
         let got = match all_of(found(ways(Travel::Repeated)), NOW) {

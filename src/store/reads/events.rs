@@ -136,8 +136,13 @@ impl Store {
         let rows = self
             .read(AssertSqlSafe(text), &[first.into(), last.into()])
             .await?;
-        let events: Result<Vec<EventRow>, _> = rows.iter().map(event).collect();
-        let mut events = events?;
+        // One that can't be read holds up no other.
+        let readable = |row| {
+            let read = event(row);
+            let error = |error: &StoreError| tracing::error!(%error, "An event can't be handed on");
+            read.inspect_err(error).ok()
+        };
+        let mut events: Vec<EventRow> = rows.iter().filter_map(readable).collect();
         events.retain(|event| wanted(&event.merchant_id));
         let events = self.with_subjects(events).await?;
         let with_merchant = |event: Event| (event.payment.merchant_id, event);
