@@ -1,7 +1,9 @@
 //! Config -> App -> run -> drain: the only place where the parts are put together.
 //!
 //! - [`parts`]: keys, certificates and profiles from their files. [`issue`]: the first rows of an installation.
+//! - [`flow_table`]: the flows.
 
+mod flow_table;
 pub mod issue;
 pub mod parts;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use self::flow_table::flow_table;
 use self::issue::pepper;
 use self::parts::{Parts, StartError};
 use crate::admin_api;
@@ -23,16 +26,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::event_feed::EventFeed;
-use crate::flows::authorization::Authorization;
-use crate::flows::cancellation::Cancellation;
-use crate::flows::capture::Capture;
-use crate::flows::increment::Increment;
-use crate::flows::refund::Refund;
-use crate::flows::release::Release;
-use crate::flows::reversal::Reversal;
-use crate::flows::reverse::Reverse;
-use crate::flows::verification::Verification;
-use crate::flows::void::Void;
 use crate::grpc::server::{Bound, ServeError};
 use crate::hosts::Hosts;
 use crate::ledger::seal::SealKey;
@@ -40,16 +33,13 @@ use crate::ledger_seals::seal_file::SealFile;
 use crate::ledger_seals::sealer::LedgerSealer;
 use crate::merchant_api;
 use crate::merchant_api::read::cursor::Cursors;
-use crate::merchant_api::rpc::perform::Performer;
 use crate::merchant_api::server::Dependencies;
 use crate::net::Net;
 use crate::operations::card_custody::CardCustody;
 use crate::operations::conclude::LONGEST;
-use crate::operations::flow::FlowTable;
 use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
-use crate::payment::operation::OperationKind;
 use crate::random::Random;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
@@ -162,32 +152,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         test_payment_methods: TestPaymentMethods::new(config.environment == Environment::Test),
         hosts: Arc::clone(&hosts),
     });
-    let authorization = Arc::new(Authorization {
-        cards: Arc::clone(&cards),
-    });
-    let verification = Arc::new(Verification { cards });
-    let capture = Arc::new(Capture);
-    let increment = Arc::new(Increment);
-    let void = Arc::new(Void);
-    let refund = Arc::new(Refund);
     let operations = Arc::new(Operations::new(OperationsParts {
         store: store.clone(),
         numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
         hosts: Arc::clone(&hosts),
         custody: Arc::clone(&custody),
-        flows: FlowTable::default()
-            .with(OperationKind::Authorization, authorization.clone())
-            .with(OperationKind::Sale, authorization.clone())
-            .with(OperationKind::Verification, verification.clone())
-            .with(OperationKind::Capture, capture.clone())
-            .with_owed(OperationKind::Capture, capture.clone())
-            .with(OperationKind::Increment, increment.clone())
-            .with(OperationKind::Void, void.clone())
-            .with_owed(OperationKind::Void, void.clone())
-            .with(OperationKind::Refund, refund.clone())
-            .with_owed(OperationKind::Refund, refund.clone())
-            .with_owed(OperationKind::Release, Arc::new(Release))
-            .with_owed(OperationKind::Reversal, Arc::new(Reversal)),
+        flows: flow_table(&cards),
         clock: Arc::clone(&clock),
         random: random.clone(),
         limit: config.merchant_api.concurrent_calls,
@@ -210,40 +180,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         pepper,
         clock,
         random: random.clone(),
-        authorizations: Performer {
-            operations: Arc::clone(&operations),
-            flow: authorization,
-        },
-        verifications: Performer {
-            operations: Arc::clone(&operations),
-            flow: verification,
-        },
-        captures: Performer {
-            operations: Arc::clone(&operations),
-            flow: capture,
-        },
-        increments: Performer {
-            operations: Arc::clone(&operations),
-            flow: increment,
-        },
-        voids: Performer {
-            operations: Arc::clone(&operations),
-            flow: void,
-        },
-        refunds: Performer {
-            operations: Arc::clone(&operations),
-            flow: refund,
-        },
+        operations: Arc::clone(&operations),
+        cards,
         events: Arc::clone(&events),
         cursors: Arc::new(cursors),
-        cancellations: Performer {
-            operations: Arc::clone(&operations),
-            flow: Arc::new(Cancellation),
-        },
-        reverses: Performer {
-            operations: Arc::clone(&operations),
-            flow: Arc::new(Reverse),
-        },
         hosts: Arc::clone(&hosts),
         opener,
         connections: config.merchant_api.connections,

@@ -38,6 +38,8 @@ use crate::flows::verification::Verification;
 use crate::flows::void::Void;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
+use crate::operations::machine::Operations;
+use crate::operations::new_card::NewCards;
 use crate::payment::ids::MerchantId;
 use crate::random::Random;
 use crate::shares::Shares;
@@ -66,22 +68,10 @@ pub struct Dependencies {
     pub clock: Arc<dyn Clock>,
     /// Names connections.
     pub random: Random,
-    /// What authorizes payments.
-    pub authorizations: Performer<Authorization>,
-    /// What verifies cards.
-    pub verifications: Performer<Verification>,
-    /// What captures payments.
-    pub captures: Performer<Capture>,
-    /// What increments them.
-    pub increments: Performer<Increment>,
-    /// What voids them.
-    pub voids: Performer<Void>,
-    /// What refunds them.
-    pub refunds: Performer<Refund>,
-    /// What cancels their requests.
-    pub cancellations: Performer<Cancellation>,
-    /// What undoes them.
-    pub reverses: Performer<Reverse>,
+    /// What carries out operations.
+    pub operations: Arc<Operations>,
+    /// Opens the cards of new payments.
+    pub cards: Arc<NewCards>,
     /// What happens to payments.
     pub events: Arc<EventFeed>,
     /// Names places among the events.
@@ -114,14 +104,8 @@ pub async fn serve(
         pepper,
         clock,
         random,
-        authorizations,
-        verifications,
-        captures,
-        increments,
-        voids,
-        refunds,
-        cancellations,
-        reverses,
+        operations,
+        cards,
         events,
         cursors,
         hosts,
@@ -150,22 +134,26 @@ pub async fn serve(
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let payments = PaymentServiceServer::new(PaymentsApi {
-        environment,
-        authorizations,
-        verifications,
-        captures,
-        increments,
-        voids,
-        cancellations,
-        reverses,
+        authorizations: Performer::new(
+            &operations,
+            Authorization {
+                cards: Arc::clone(&cards),
+            },
+            environment,
+        ),
+        verifications: Performer::new(&operations, Verification { cards }, environment),
+        captures: Performer::new(&operations, Capture, environment),
+        increments: Performer::new(&operations, Increment, environment),
+        voids: Performer::new(&operations, Void, environment),
+        cancellations: Performer::new(&operations, Cancellation, environment),
+        reverses: Performer::new(&operations, Reverse, environment),
         views,
         events: event_views,
         reads: reads.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let refunds = RefundServiceServer::new(RefundsApi {
-        environment,
-        refunds,
+        refunds: Performer::new(&operations, Refund, environment),
         store,
         reads,
     })

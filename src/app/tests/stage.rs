@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::app::flow_table::flow_table;
 use crate::card::envelope::Opener;
 use crate::card::keys::SealingKeys;
 use crate::card::master_key::MasterKey;
@@ -15,7 +16,6 @@ use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::flows::authorization::{Authorization, Authorize};
 use crate::flows::capture::{Capture, CapturePayment};
 use crate::flows::refund::Refund;
-use crate::flows::reversal::Reversal;
 use crate::flows::void::{Void, VoidPayment};
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
@@ -28,7 +28,6 @@ use crate::hosts::tests::bank::Bank;
 use crate::net::Net;
 use crate::operations::call::{Call, Concluded, OperationError};
 use crate::operations::card_custody::{self, CardCustody};
-use crate::operations::flow::FlowTable;
 use crate::operations::giving_back::CreateRefund;
 use crate::operations::later::{LaterRefusal, Why};
 use crate::operations::machine::{Operations, OperationsParts};
@@ -203,6 +202,7 @@ pub(super) struct Stage {
     pub(super) stores: Vec<Store>,
     hosts: Arc<Hosts>,
     custody: Arc<CardCustody>,
+    cards: Arc<NewCards>,
     authorization: Arc<Authorization>,
     script: Arc<Script>,
     _database: TestDatabase,
@@ -227,19 +227,20 @@ impl Stage {
         let master_key = format!("{}=", "A".repeat(43));
         let master_key = MasterKey::from_base64(&master_key, &random).unwrap();
         let opener = Opener::new(SealingKeys::new([]), &master_key, &random).unwrap();
-        let cards = NewCards {
+        let cards = Arc::new(NewCards {
             opener: Arc::new(opener),
             test_payment_methods: TestPaymentMethods::new(true),
             hosts: Arc::clone(&hosts),
-        };
-        let authorization = Arc::new(Authorization {
-            cards: Arc::new(cards),
         });
+        let authorization = Authorization {
+            cards: Arc::clone(&cards),
+        };
         Self {
             stores,
             hosts,
             custody: Arc::new(custody),
-            authorization,
+            cards,
+            authorization: Arc::new(authorization),
             script,
             _database: database,
         }
@@ -260,7 +261,7 @@ impl Stage {
         };
         self.script.0.lock().unwrap().insert(merchant.id, answers);
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let flows = flow_table(&self.authorization);
+        let flows = flow_table(&self.cards);
         let machine = |store: &Store| {
             Arc::new(Operations::new(OperationsParts {
                 store: store.clone(),
@@ -280,21 +281,6 @@ impl Stage {
             merchant: Arc::new(merchant),
         }
     }
-}
-
-/// The flows as [`app`](super::super::start) wires them.
-fn flow_table(authorization: &Arc<Authorization>) -> FlowTable {
-    let (capture, void, refund) = (Arc::new(Capture), Arc::new(Void), Arc::new(Refund));
-    FlowTable::default()
-        .with(OperationKind::Authorization, authorization.clone())
-        .with(OperationKind::Sale, authorization.clone())
-        .with(OperationKind::Capture, capture.clone())
-        .with_owed(OperationKind::Capture, capture)
-        .with(OperationKind::Void, void.clone())
-        .with_owed(OperationKind::Void, void)
-        .with(OperationKind::Refund, refund.clone())
-        .with_owed(OperationKind::Refund, refund)
-        .with_owed(OperationKind::Reversal, Arc::new(Reversal))
 }
 
 /// A merchant before the machines.

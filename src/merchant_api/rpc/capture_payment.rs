@@ -1,101 +1,51 @@
 //! CapturePayment: takes all or part of what was authorized.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, failure, not_readable};
+use super::perform::{Performer, answered, not_readable, read_call};
 use super::views::PaymentViews;
-use crate::config::environment::Environment;
 use crate::flows::capture::{Capture, CapturePayment};
-use crate::grpc::body_hash::body_hash;
-use crate::grpc::status;
-use crate::grpc::text::REQUEST_ID;
-use crate::grpc::violations::{Findings, InvalidRequest};
+use crate::grpc::violations::Findings;
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::read::money::optional_amount;
 use crate::merchant_api::read::text::REFERENCE;
-use crate::merchant_api::show::refusal::later_refusal;
-use crate::merchant_api::transport::gate;
-use crate::merchant_api::transport::trailers::BankTime;
-use crate::operations::call::{Call, Concluded};
 use crate::payment::ids::SubjectId;
-use crate::payment::merchant::Merchant;
 
 /// Answers the call.
 pub(super) async fn call(
     captures: &Performer<Capture>,
     views: &PaymentViews,
-    environment: Environment,
     request: Request<pb::CapturePaymentRequest>,
 ) -> Result<Response<pb::CapturePaymentResponse>, Status> {
-    let received_at = gate::received_at(&request);
-    let merchant = gate::caller(&request)?;
-    let merchant_id = merchant.id;
-    let (call, command) =
-        read(request.into_inner(), merchant, received_at).map_err(status::of_invalid_request)?;
-    let concluded = captures.perform(call, command).await.map_err(|failed| {
-        failure(&failed, environment, &merchant_id, |refusal, _, _| {
-            later_refusal(refusal)
-        })
-    })?;
-    let Concluded {
-        payment,
-        operation,
-        bank_us,
-    } = concluded;
+    let (call, command) = read_call(request, command)?;
+    let merchant_id = call.merchant.id;
+    let concluded = captures.perform(call, command).await?;
+    let operation = concluded.operation;
     let found = match operation.subject_id {
         Some(SubjectId::Capture(id)) => views.store.capture(&merchant_id, id).await,
         _ => Ok(None),
     };
     let found = found.map_err(|error| not_readable(&error))?;
-    let payment = views.of(vec![*payment]).await;
-    let payment = payment.map_err(|error| not_readable(&error))?.pop();
-    // As it was when this request was answered first.
-    let shown = found.map(|(found, _)| views.capture(found, &operation));
-    let mut response = Response::new(pb::CapturePaymentResponse {
-        payment,
-        capture_id: operation
-            .subject_id
-            .map(|id| id.to_string())
-            .unwrap_or_default(),
-        capture: shown,
-    });
-    let bank = Duration::from_micros(bank_us);
-    response.extensions_mut().insert(BankTime(bank));
-    Ok(response)
+    let capture_id = operation.subject_id.map(|id| id.to_string());
+    let answer = pb::CapturePaymentResponse {
+        payment: views.changed(concluded.payment).await?,
+        capture_id: capture_id.unwrap_or_default(),
+        // As it was when this request was answered first.
+        capture: found.map(|(found, _)| views.capture(found, &operation)),
+    };
+    Ok(answered(answer, concluded.bank_us))
 }
 
-fn read(
-    request: pb::CapturePaymentRequest,
-    merchant: Arc<Merchant>,
-    received_at: Instant,
-) -> Result<(Call, CapturePayment), InvalidRequest> {
-    let body_hash = body_hash(&request);
-    let mut findings = Findings::default();
-    let found = &mut findings;
-    let request_id = REQUEST_ID.read(found, "request_id", request.request_id);
+fn command(found: &mut Findings, request: pb::CapturePaymentRequest) -> Option<CapturePayment> {
     let payment_id = payment_id(found, &request.payment_id);
     let amount = optional_amount(found, request.amount);
     let merchant_reference =
         REFERENCE.read_optional(found, "merchant_reference", request.merchant_reference);
-    let read = (|| {
-        let call = Call {
-            merchant,
-            request_id: request_id?,
-            body_hash,
-            received_at,
-        };
-        let command = CapturePayment {
-            payment_id: payment_id?,
-            amount: amount?,
-            is_final: request.final_capture,
-            merchant_reference: merchant_reference?,
-        };
-        Some((call, command))
-    })();
-    findings.finish(read)
+    Some(CapturePayment {
+        payment_id: payment_id?,
+        amount: amount?,
+        is_final: request.final_capture,
+        merchant_reference: merchant_reference?,
+    })
 }

@@ -12,7 +12,6 @@ use super::{
     increment_authorization, list_captures, list_operations, list_payments, lookup_payment,
     reverse_payment, verify_card, void_payment, watch_payment,
 };
-use crate::config::environment::Environment;
 use crate::flows::authorization::Authorization;
 use crate::flows::cancellation::Cancellation;
 use crate::flows::capture::Capture;
@@ -29,8 +28,6 @@ use crate::store::Store;
 
 /// The service.
 pub(crate) struct PaymentsApi {
-    /// Whether this is a test environment.
-    pub(crate) environment: Environment,
     /// Authorizes payments.
     pub(crate) authorizations: Performer<Authorization>,
     /// Verifies cards.
@@ -71,8 +68,7 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::AuthorizePaymentRequest>,
     ) -> Result<Response<pb::AuthorizePaymentResponse>, Status> {
-        let (views, environment) = (&self.views, self.environment);
-        authorize_payment::call(&self.authorizations, views, environment, request).await
+        authorize_payment::call(&self.authorizations, &self.views, request).await
     }
 
     async fn get_payment(
@@ -127,45 +123,42 @@ impl PaymentService for PaymentsApi {
         &self,
         request: Request<pb::VerifyCardRequest>,
     ) -> Result<Response<pb::VerifyCardResponse>, Status> {
-        let (views, environment) = (&self.views, self.environment);
-        verify_card::call(&self.verifications, views, environment, request).await
+        verify_card::call(&self.verifications, &self.views, request).await
     }
 
     async fn capture_payment(
         &self,
         request: Request<pb::CapturePaymentRequest>,
     ) -> Result<Response<pb::CapturePaymentResponse>, Status> {
-        capture_payment::call(&self.captures, &self.views, self.environment, request).await
+        capture_payment::call(&self.captures, &self.views, request).await
     }
 
     async fn void_payment(
         &self,
         request: Request<pb::VoidPaymentRequest>,
     ) -> Result<Response<pb::VoidPaymentResponse>, Status> {
-        void_payment::call(&self.voids, &self.views, self.environment, request).await
+        void_payment::call(&self.voids, &self.views, request).await
     }
 
     async fn reverse_payment(
         &self,
         request: Request<pb::ReversePaymentRequest>,
     ) -> Result<Response<pb::ReversePaymentResponse>, Status> {
-        reverse_payment::call(&self.reverses, &self.views, self.environment, request).await
+        reverse_payment::call(&self.reverses, &self.views, request).await
     }
 
     async fn increment_authorization(
         &self,
         request: Request<pb::IncrementAuthorizationRequest>,
     ) -> Result<Response<pb::IncrementAuthorizationResponse>, Status> {
-        let (views, environment) = (&self.views, self.environment);
-        increment_authorization::call(&self.increments, views, environment, request).await
+        increment_authorization::call(&self.increments, &self.views, request).await
     }
 
     async fn cancel_by_request_id(
         &self,
         request: Request<pb::CancelByRequestIdRequest>,
     ) -> Result<Response<pb::CancelByRequestIdResponse>, Status> {
-        let (views, environment) = (&self.views, self.environment);
-        cancel_by_request_id::call(&self.cancellations, views, environment, request).await
+        cancel_by_request_id::call(&self.cancellations, &self.views, request).await
     }
 
     type WatchPaymentStream = watch_payment::Changes;

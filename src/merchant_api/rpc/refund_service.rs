@@ -4,7 +4,6 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::perform::Performer;
 use super::{create_refund, get_refund, list_refunds};
-use crate::config::environment::Environment;
 use crate::flows::refund::Refund;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::refund_service_server::RefundService;
@@ -15,8 +14,6 @@ use crate::store::Store;
 
 /// The service.
 pub(crate) struct RefundsApi {
-    /// Whether this is a test environment.
-    pub(crate) environment: Environment,
     /// Refunds payments.
     pub(crate) refunds: Performer<Refund>,
     /// Finds refunds again.
@@ -39,7 +36,7 @@ impl RefundService for RefundsApi {
         &self,
         request: Request<pb::CreateRefundRequest>,
     ) -> Result<Response<pb::CreateRefundResponse>, Status> {
-        create_refund::call(&self.refunds, &self.store, self.environment, request).await
+        create_refund::call(&self.refunds, &self.store, request).await
     }
 
     async fn get_refund(

@@ -1,29 +1,17 @@
 //! ReversePayment: voids what is held, or refunds what was captured and releases the rest.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, failure, not_readable};
+use super::perform::{Performer, answered, not_readable, read_call};
 use super::views::PaymentViews;
-use crate::config::environment::Environment;
 use crate::flows::reverse::{Reverse, ReversePayment};
-use crate::grpc::body_hash::body_hash;
-use crate::grpc::status;
-use crate::grpc::text::REQUEST_ID;
-use crate::grpc::violations::{Findings, InvalidRequest};
+use crate::grpc::violations::Findings;
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::show::operation::operation;
 use crate::merchant_api::show::refund::refund;
-use crate::merchant_api::show::refusal::later_refusal;
-use crate::merchant_api::transport::gate;
-use crate::merchant_api::transport::trailers::BankTime;
-use crate::operations::call::{Call, Concluded};
+use crate::operations::call::Concluded;
 use crate::payment::ids::SubjectId;
-use crate::payment::merchant::Merchant;
 use crate::payment::record::Operation;
 use crate::store::error::StoreError;
 
@@ -31,24 +19,14 @@ use crate::store::error::StoreError;
 pub(super) async fn call(
     reverses: &Performer<Reverse>,
     views: &PaymentViews,
-    environment: Environment,
     request: Request<pb::ReversePaymentRequest>,
 ) -> Result<Response<pb::ReversePaymentResponse>, Status> {
-    let received_at = gate::received_at(&request);
-    let merchant = gate::caller(&request)?;
-    let merchant_id = merchant.id;
-    let (call, command) =
-        read(request.into_inner(), merchant, received_at).map_err(status::of_invalid_request)?;
-    let concluded = reverses.perform(call, command).await.map_err(|failed| {
-        failure(&failed, environment, &merchant_id, |refusal, _, _| {
-            later_refusal(refusal)
-        })
-    })?;
-    let bank = Duration::from_micros(concluded.bank_us);
+    let (call, command) = read_call(request, command)?;
+    let concluded = reverses.perform(call, command).await?;
+    let bank_us = concluded.bank_us;
     let answer = answer(views, concluded).await;
-    let mut response = Response::new(answer.map_err(|error| not_readable(&error))?);
-    response.extensions_mut().insert(BankTime(bank));
-    Ok(response)
+    let answer = answer.map_err(|error| not_readable(&error))?;
+    Ok(answered(answer, bank_us))
 }
 
 /// What was done. A refund has beside it the release that was recorded in the same commit.
@@ -85,27 +63,7 @@ async fn answer(
     })
 }
 
-fn read(
-    request: pb::ReversePaymentRequest,
-    merchant: Arc<Merchant>,
-    received_at: Instant,
-) -> Result<(Call, ReversePayment), InvalidRequest> {
-    let body_hash = body_hash(&request);
-    let mut findings = Findings::default();
-    let found = &mut findings;
-    let request_id = REQUEST_ID.read(found, "request_id", request.request_id);
-    let payment_id = payment_id(found, &request.payment_id);
-    let read = (|| {
-        let call = Call {
-            merchant,
-            request_id: request_id?,
-            body_hash,
-            received_at,
-        };
-        let command = ReversePayment {
-            payment_id: payment_id?,
-        };
-        Some((call, command))
-    })();
-    findings.finish(read)
+fn command(found: &mut Findings, request: pb::ReversePaymentRequest) -> Option<ReversePayment> {
+    let payment_id = payment_id(found, &request.payment_id)?;
+    Some(ReversePayment { payment_id })
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tonic::Status;
+
+use super::perform::not_readable;
 use crate::clock::Clock;
 use crate::hosts::Hosts;
 use crate::hosts::message::definition::UnknownRule;
@@ -37,6 +40,12 @@ impl PaymentViews {
         Ok(payments(found, beside, now, |first, kind| {
             self.taken(first, kind)
         }))
+    }
+
+    /// The payment that a call has changed.
+    pub(super) async fn changed(&self, found: Box<Payment>) -> Result<Option<pb::Payment>, Status> {
+        let shown = self.of(vec![*found]).await;
+        Ok(shown.map_err(|error| not_readable(&error))?.pop())
     }
 
     /// A payment that has nothing beside its own record yet, as it was told.

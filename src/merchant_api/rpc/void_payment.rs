@@ -1,79 +1,31 @@
 //! VoidPayment: gives back what is held, before anything is captured; or a whole sale, before anything is refunded.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, failure, not_readable};
+use super::perform::{Performer, answered, read_call};
 use super::views::PaymentViews;
-use crate::config::environment::Environment;
 use crate::flows::void::{Void, VoidPayment};
-use crate::grpc::body_hash::body_hash;
-use crate::grpc::status;
-use crate::grpc::text::REQUEST_ID;
-use crate::grpc::violations::{Findings, InvalidRequest};
+use crate::grpc::violations::Findings;
 use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::show::operation::operation;
-use crate::merchant_api::show::refusal::later_refusal;
-use crate::merchant_api::transport::gate;
-use crate::merchant_api::transport::trailers::BankTime;
-use crate::operations::call::Call;
-use crate::payment::merchant::Merchant;
 
 /// Answers the call.
 pub(super) async fn call(
     voids: &Performer<Void>,
     views: &PaymentViews,
-    environment: Environment,
     request: Request<pb::VoidPaymentRequest>,
 ) -> Result<Response<pb::VoidPaymentResponse>, Status> {
-    let received_at = gate::received_at(&request);
-    let merchant = gate::caller(&request)?;
-    let merchant_id = merchant.id;
-    let (call, command) =
-        read(request.into_inner(), merchant, received_at).map_err(status::of_invalid_request)?;
-    let concluded = voids.perform(call, command).await.map_err(|failed| {
-        failure(&failed, environment, &merchant_id, |refusal, _, _| {
-            later_refusal(refusal)
-        })
-    })?;
-    let mut response = Response::new(pb::VoidPaymentResponse {
-        payment: views
-            .of(vec![*concluded.payment])
-            .await
-            .map_err(|error| not_readable(&error))?
-            .pop(),
+    let (call, command) = read_call(request, command)?;
+    let concluded = voids.perform(call, command).await?;
+    let answer = pb::VoidPaymentResponse {
+        payment: views.changed(concluded.payment).await?,
         void: Some(operation(*concluded.operation, None)),
-    });
-    let bank = Duration::from_micros(concluded.bank_us);
-    response.extensions_mut().insert(BankTime(bank));
-    Ok(response)
+    };
+    Ok(answered(answer, concluded.bank_us))
 }
 
-fn read(
-    request: pb::VoidPaymentRequest,
-    merchant: Arc<Merchant>,
-    received_at: Instant,
-) -> Result<(Call, VoidPayment), InvalidRequest> {
-    let body_hash = body_hash(&request);
-    let mut findings = Findings::default();
-    let found = &mut findings;
-    let request_id = REQUEST_ID.read(found, "request_id", request.request_id);
-    let payment_id = payment_id(found, &request.payment_id);
-    let read = (|| {
-        let call = Call {
-            merchant,
-            request_id: request_id?,
-            body_hash,
-            received_at,
-        };
-        let command = VoidPayment {
-            payment_id: payment_id?,
-        };
-        Some((call, command))
-    })();
-    findings.finish(read)
+fn command(found: &mut Findings, request: pb::VoidPaymentRequest) -> Option<VoidPayment> {
+    let payment_id = payment_id(found, &request.payment_id)?;
+    Some(VoidPayment { payment_id })
 }

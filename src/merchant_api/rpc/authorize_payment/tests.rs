@@ -1,10 +1,14 @@
+use tokio::time::Instant;
+
+use super::super::perform::{failure, not_readable, read};
 use super::*;
 use crate::card::fault::SealedCardFault;
+use crate::config::environment::Environment;
 use crate::grpc::testing::error_row;
-use crate::grpc::violations::Violation;
+use crate::grpc::violations::{InvalidRequest, Violation};
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
 use crate::merchant_api::testing::merchant;
-use crate::operations::call::OperationError;
+use crate::operations::call::{Call, OperationError};
 use crate::operations::new_card::{CardRefusal, PaymentMethod};
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
@@ -30,7 +34,7 @@ fn good() -> pb::AuthorizePaymentRequest {
 }
 
 fn authorize(request: pb::AuthorizePaymentRequest) -> Result<(Call, Authorize), InvalidRequest> {
-    read(request, merchant("demo-shop"), Instant::now())
+    read(request, merchant("demo-shop"), Instant::now(), command)
 }
 
 fn violations(invalid: InvalidRequest) -> Vec<(&'static str, String)> {
@@ -228,7 +232,7 @@ type Failed = OperationError<CardRefusal>;
 
 fn status_of(failed: &Failed) -> Status {
     let merchant_id = "demo-shop".parse().unwrap();
-    failure(failed, Environment::Live, &merchant_id, card_refusal)
+    failure(failed, Environment::Live, &merchant_id)
 }
 
 fn refused_by_its_merchant() -> [Failed; 2] {
