@@ -80,7 +80,7 @@ impl Flow for Increment {
 
 impl Decides for Increment {
     fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        decided(exchange, subject, PaymentEvent::IncrementStarted)
+        decided(exchange, subject, PaymentEvent::IncrementUnknown)
     }
 }
 

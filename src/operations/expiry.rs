@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
-use crate::payment::custody::CustodyEnd;
 use crate::payment::event::PaymentEvent;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
@@ -79,13 +78,9 @@ impl Operations {
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
         let event = PaymentEvent::HoldExpired;
-        // What is captured can be refunded for longer, and may still be owed.
-        let custody = match payment.amounts.captured_minor {
-            0 => self.custody.times().end_after(&event, at),
-            _ => CustodyEnd::Unchanged,
-        };
+        let times = self.custody.times();
         let adjustment = Adjustment {
-            custody,
+            custody: times.end_after(&event, &payment.amounts, at),
             event,
             change: Amounts::ZERO,
             at,

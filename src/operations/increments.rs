@@ -49,10 +49,7 @@ impl Operations {
             .await?;
         if !undone.is_empty() {
             // Their messages are sent until the bank acknowledges them.
-            adjustment.custody = self
-                .custody
-                .times()
-                .end_after(&PaymentEvent::ReversalStarted, now);
+            adjustment.custody = self.custody.times().owed(now);
         }
         outcome.owes.extend(undone);
         Ok(())

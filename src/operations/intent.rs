@@ -229,7 +229,8 @@ impl Operations {
                 mut adjustment,
             } => {
                 let times = self.custody.times();
-                adjustment.custody = times.end_after(&adjustment.event, adjustment.at);
+                adjustment.custody =
+                    times.end_after(&adjustment.event, &payment.amounts, adjustment.at);
                 match adjustment.apply(payment) {
                     Ok(payment) => (payment, Some(adjustment)),
                     Err(_) => return Ok(None),

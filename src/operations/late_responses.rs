@@ -263,7 +263,7 @@ impl Operations {
         let reversal = reversal.await?;
         log_if_suspended(&reversal);
         let event = PaymentEvent::ReversalOwedAgain;
-        let custody = self.custody.times().end_after(&event, now);
+        let custody = self.custody.times().owed(now);
         let again = (!is_later).then(|| adjusted(&payment, event, Amounts::ZERO, custody, now));
         let again = again.transpose().map_err(refused)?;
         let change = Change {

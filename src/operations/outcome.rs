@@ -80,7 +80,7 @@ impl Outcome {
         operation.updated_at = at;
         operation.version += 1;
         let adjustment = decision.payment.map(|event| Adjustment {
-            custody: custody.end_after(&event, at),
+            custody: custody.end_after(&event, &payment.amounts, at),
             event,
             change: decision.change,
             at,

@@ -162,14 +162,12 @@ impl Operations {
         let payment = beside.payment.map(|event| {
             let custody = match event {
                 // What is undone by other messages: these are sent until the bank acknowledges them.
-                PaymentEvent::VoidConfirmed if !beside.owes.is_empty() => {
-                    times.end_after(&PaymentEvent::ReversalStarted, at)
-                }
+                PaymentEvent::VoidConfirmed if !beside.owes.is_empty() => times.owed(at),
                 // What the bank did not undo by this very message may still come.
                 PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if may_come => {
                     times.late(at)
                 }
-                _ => times.end_after(&event, at),
+                _ => times.end_after(&event, &entry.payment.amounts, at),
             };
             adjusted(&entry.payment, event, change, custody, at)
         });

@@ -1,5 +1,6 @@
 //! Custody of a card: what is kept of it for messages that may still have to be sent, and how long.
 
+use super::amounts::Amounts;
 use super::event::PaymentEvent;
 use super::moment::UnixMillis;
 
@@ -35,12 +36,16 @@ pub enum CustodyEnd {
 }
 
 impl CustodyTimes {
-    /// What `event`, which happens `at` that moment, changes. A confirmed void or reversal counts as carried out; where
-    /// the bank did not say so, the end is [`late`](Self::late).
+    /// What `event`, which happens `at` that moment to a payment with these amounts, changes. A confirmed void or reversal
+    /// counts as carried out; where the bank did not say so, the end is [`late`](Self::late).
     #[must_use]
-    pub fn end_after(self, event: &PaymentEvent, at: UnixMillis) -> CustodyEnd {
+    pub fn end_after(self, event: &PaymentEvent, amounts: &Amounts, at: UnixMillis) -> CustodyEnd {
         use PaymentEvent as E;
         match event {
+            // A release may be owed still.
+            E::VoidConfirmed if amounts.released_minor > 0 => self.owed(at),
+            // What is captured can be refunded for longer, and may still be owed.
+            E::HoldExpired if amounts.captured_minor > 0 => CustodyEnd::Unchanged,
             E::Declined(_)
             | E::DeclinedLate(_)
             | E::NotSent(_)
@@ -51,14 +56,13 @@ impl CustodyTimes {
                 self.late(*expires_at)
             }
             E::HoldExpired => self.late(at),
-            // A message is on its way for days at most.
             E::Captured
             | E::Sold(_)
             | E::VoidStarted
             | E::SaleVoidStarted
             | E::VoidUnknown
             | E::ReversalStarted
-            | E::ReversalOwedAgain => CustodyEnd::At(at.plus_days(self.refund_days)),
+            | E::ReversalOwedAgain => self.owed(at),
             E::ActionRequired { .. }
             | E::AuthorizationStarted
             | E::OutcomeUnknown(_)
@@ -68,11 +72,18 @@ impl CustodyTimes {
             | E::Refunded
             | E::RefundRefused
             | E::IncrementStarted
+            | E::IncrementUnknown
             | E::Incremented
             | E::IncrementRefused
             | E::VoidRefused
             | E::Released => CustodyEnd::Unchanged,
         }
+    }
+
+    /// The end where a message is owed from that moment on: it is on its way for days at most.
+    #[must_use]
+    pub fn owed(self, at: UnixMillis) -> CustodyEnd {
+        CustodyEnd::At(at.plus_days(self.refund_days))
     }
 
     /// The end where the last message was sent, or the hold ended, `at` that moment.
@@ -147,8 +158,21 @@ mod tests {
             (E::ReversalConfirmed, Now),
             (E::ReversalOwedAgain, At(days(180))),
         ] {
-            assert_eq!(times.end_after(&event, NOW), expected, "{}", event.name());
+            assert_eq!(
+                times.end_after(&event, &Amounts::ZERO, NOW),
+                expected,
+                "{}",
+                event.name()
+            );
         }
+        let amounts = Amounts {
+            captured_minor: 1,
+            released_minor: 1,
+            ..Amounts::ZERO
+        };
+        let end_after = |event| times.end_after(&event, &amounts, NOW);
+        assert_eq!(end_after(E::VoidConfirmed), At(days(180)));
+        assert_eq!(end_after(E::HoldExpired), Unchanged);
         assert_eq!(times.key_expires_at(NOW, 7), days(191));
     }
 }

@@ -40,8 +40,10 @@ pub enum PaymentEvent {
     Refunded,
     /// A refund does not count, and its amount can be refunded again.
     RefundRefused,
-    /// An increment is on its way, or its outcome is not known: its amount is pending.
+    /// An increment is on its way: its amount is pending.
     IncrementStarted,
+    /// The outcome of an increment is not known. A capture may have been taken since it was begun.
+    IncrementUnknown,
     /// An increment counts.
     Incremented,
     /// An increment does not count.
@@ -104,7 +106,9 @@ impl PaymentEvent {
                 "EXPIRED",
             ],
             Self::VoidStarted | Self::IncrementStarted => &["AUTHORIZED"],
-            Self::Incremented | Self::IncrementRefused => &["AUTHORIZED", "PARTIALLY_CAPTURED"],
+            Self::Incremented | Self::IncrementRefused | Self::IncrementUnknown => {
+                &["AUTHORIZED", "PARTIALLY_CAPTURED"]
+            }
             Self::SaleVoidStarted | Self::SaleVoided => &["CAPTURED"],
             Self::VoidConfirmed => &["AUTHORIZED", "VOIDING"],
             Self::VoidUnknown | Self::VoidRefused => &["VOIDING"],
@@ -134,6 +138,7 @@ impl PaymentEvent {
             Self::Refunded => "Refunded",
             Self::RefundRefused => "RefundRefused",
             Self::IncrementStarted => "IncrementStarted",
+            Self::IncrementUnknown => "IncrementUnknown",
             Self::Incremented => "Incremented",
             Self::IncrementRefused => "IncrementRefused",
             Self::VoidStarted => "VoidStarted",

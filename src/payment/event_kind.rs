@@ -69,7 +69,9 @@ impl EventKind {
             PaymentEvent::RefundStarted => Self::RefundPending,
             PaymentEvent::Refunded => Self::RefundMade,
             PaymentEvent::RefundRefused => Self::RefundFailed,
-            PaymentEvent::IncrementStarted => Self::IncrementPending,
+            PaymentEvent::IncrementStarted | PaymentEvent::IncrementUnknown => {
+                Self::IncrementPending
+            }
             PaymentEvent::Incremented => Self::PaymentIncremented,
             PaymentEvent::IncrementRefused => Self::IncrementFailed,
             PaymentEvent::VoidStarted

@@ -242,7 +242,8 @@ pub fn apply(
         // It is final, and stays so: what is owed still is between payswitch and the bank.
         (S::Reversed, E::ReversalOwedAgain | E::ReversalConfirmed) => S::Reversed,
         (S::Authorized { .. } | S::PartiallyCaptured { .. }, E::CaptureStarted)
-        | (S::Authorized { .. }, E::IncrementStarted)
+        | (S::Authorized { .. }, E::IncrementStarted | E::IncrementUnknown)
+        | (S::PartiallyCaptured { .. }, E::IncrementUnknown)
         | (S::Captured { .. }, E::RefundStarted | E::Refunded | E::RefundRefused)
         // Its capture may have been refused since, and its hold voided.
         | (

@@ -73,8 +73,11 @@ fn lives() -> impl Strategy<Value = Life> {
     let minor = || prop_oneof![1 => Just(None), 5 => (1..700_i64).prop_map(Some)];
     let request = prop_oneof![
         5 => minor().prop_map(Request::Capture),
+        2 => (1..700_i64).prop_map(Request::LastCapture),
+        2 => (1..700_i64).prop_map(Request::Increment),
         5 => minor().prop_map(Request::Refund),
         1 => Just(Request::Void),
+        1 => Just(Request::Reverse),
     ];
     let resolution = select(vec![
         None,
@@ -274,11 +277,12 @@ impl<'a> Living<'a> {
         );
         let asked_for = operations
             .iter()
-            .filter(|it| it.kind != OperationKind::Reversal);
+            .filter(|it| !matches!(it.kind, OperationKind::Reversal | OperationKind::Release));
         let asked_for: BTreeSet<_> = asked_for.map(|it| it.id).collect();
         let taken: BTreeSet<_> = self
             .taken
             .iter()
+            .filter(|(.., told)| told.operation.kind != OperationKind::Release)
             .map(|(.., told)| told.operation.id)
             .collect();
         assert_eq!(asked_for, taken, "what was taken is what is recorded");
@@ -338,6 +342,11 @@ impl<'a> Living<'a> {
         let is_taken = matches!(before.state.name(), "PARTIALLY_CAPTURED" | "CAPTURED");
         let captured: i64 = new(OperationKind::Capture).sum();
         let refunded: i64 = new(OperationKind::Refund).sum();
+        let raised: i64 = new(OperationKind::Increment).sum();
+        // Kept from others while a last capture was on its way, or released.
+        let all_new = operations.iter().filter(|it| !known.contains(&it.id));
+        let kept: i64 = all_new.map(|it| it.releases_minor).sum();
+        let released = kept + new(OperationKind::Release).sum::<i64>();
         let left = captures.iter().filter(|(_, operation)| {
             let is_owed = operation.state.open() == Open::Owed;
             standing(operation) == Standing::Counts && !is_owed
@@ -346,16 +355,23 @@ impl<'a> Living<'a> {
             .map(|(it, _)| it.amount.amount_minor() - it.refunded_minor)
             .max();
         let refundable = left.map_or(0, |left| left.min(before.amounts.refundable_minor()));
+        let capturable = before.amounts.capturable_minor() - captured - released;
+        let is_raising = before.amounts.authorized_pending_minor + raised > 0;
+        let is_raised =
+            is_raising || before.amounts.authorized_minor > before.amount.amount_minor();
         for (request, why) in refused {
             let has_room = match request {
-                Request::Capture(minor) => {
-                    is_open && before.amounts.capturable_minor() - captured >= minor.unwrap_or(1)
-                }
+                Request::Capture(minor) => is_open && capturable >= minor.unwrap_or(1),
+                // What increments have added is not released.
+                Request::LastCapture(minor) => is_open && !is_raised && capturable >= *minor,
+                Request::Increment(_) => is_open && before.amounts.captured_minor + captured == 0,
                 Request::Refund(minor) => {
                     is_taken && !is_voided && refundable - refunded >= minor.unwrap_or(1)
                 }
-                Request::Void => is_open && before.amounts.captured_minor == 0 && captured == 0,
-                Request::Pay { .. } => false,
+                Request::Void => {
+                    is_open && !is_raising && before.amounts.captured_minor + captured == 0
+                }
+                Request::Pay { .. } | Request::Verify | Request::Reverse => false,
             };
             assert!(
                 !has_room,

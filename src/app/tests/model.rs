@@ -71,6 +71,11 @@ impl Model<'_> {
         let mut amounts = Amounts::ZERO;
         for operation in self.operations {
             let minor = operation.amount.amount_minor();
+            // No capture takes it again, whatever its bank says.
+            if operation.kind == OperationKind::Release {
+                amounts.released_minor += minor;
+                continue;
+            }
             let (all, pending) = match standing(operation) {
                 Standing::Gone => continue,
                 Standing::Counts => (minor, 0),
@@ -78,6 +83,10 @@ impl Model<'_> {
             };
             match operation.kind {
                 OperationKind::Authorization => amounts.authorized_minor += all - pending,
+                OperationKind::Increment => {
+                    amounts.authorized_minor += all;
+                    amounts.authorized_pending_minor += pending;
+                }
                 OperationKind::Sale => {
                     amounts.authorized_minor += all - pending;
                     amounts.captured_minor += all - pending;
@@ -85,6 +94,10 @@ impl Model<'_> {
                 OperationKind::Capture => {
                     amounts.captured_minor += all;
                     amounts.captured_pending_minor += pending;
+                    // With its approval it is a release of its own.
+                    if pending > 0 {
+                        amounts.released_minor += operation.releases_minor;
+                    }
                 }
                 // Of a sale; a hold has nothing captured.
                 OperationKind::Void if operation.subject_id.is_some() => {
@@ -126,7 +139,11 @@ impl Model<'_> {
             _ if voided(Standing::Pending) => "VOIDING",
             0 if self.has_expired => "EXPIRED",
             0 => "AUTHORIZED",
-            _ if self.has_expired || captured == amounts.authorized_minor => "CAPTURED",
+            _ if self.has_expired
+                || captured + amounts.released_minor == amounts.authorized_minor =>
+            {
+                "CAPTURED"
+            }
             _ => "PARTIALLY_CAPTURED",
         }
     }

@@ -15,7 +15,10 @@ use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::flows::authorization::{Authorization, Authorize};
 use crate::flows::capture::{Capture, CapturePayment};
+use crate::flows::increment::{Increment, IncrementAuthorization};
 use crate::flows::refund::Refund;
+use crate::flows::reverse::{Reverse, ReversePayment};
+use crate::flows::verification::{Verification, VerifyCard};
 use crate::flows::void::{Void, VoidPayment};
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
@@ -187,10 +190,18 @@ pub(super) fn no_payment() -> PaymentId {
 /// What merchants ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
-    Pay { is_sale: bool },
+    Pay {
+        is_sale: bool,
+    },
+    Verify,
     Capture(Option<i64>),
+    /// The last one: what it leaves is released.
+    LastCapture(i64),
+    Increment(i64),
     Refund(Option<i64>),
     Void,
+    /// Gives back what is held, or what was captured.
+    Reverse,
 }
 
 /// What became of a request: what was told, or why nothing is done; none where the same or another one is in the way.
@@ -363,14 +374,40 @@ impl Shop<'_> {
                 let told = machine.perform(&self.stage.authorization, call, command);
                 Ok(told.await.unwrap())
             }
-            Request::Capture(minor) => {
+            Request::Verify => {
+                let command = VerifyCard {
+                    currency: "EUR".parse().unwrap(),
+                    merchant_reference: "order-1".into(),
+                    payment_method: PaymentMethod::TestToken("pm_test_visa".into()),
+                };
+                let cards = Arc::clone(&self.stage.cards);
+                let flow = Arc::new(Verification { cards });
+                Ok(machine.perform(&flow, call, command).await.unwrap())
+            }
+            Request::Capture(_) | Request::LastCapture(_) => {
+                let (minor, is_final) = match request {
+                    Request::LastCapture(minor) => (Some(minor), true),
+                    Request::Capture(minor) => (minor, false),
+                    _ => (None, false),
+                };
                 let command = CapturePayment {
                     payment_id,
                     amount: minor.map(eur),
-                    is_final: false,
+                    is_final,
                     merchant_reference,
                 };
                 told(machine.perform(&Arc::new(Capture), call, command).await)
+            }
+            Request::Increment(minor) => {
+                let command = IncrementAuthorization {
+                    payment_id,
+                    amount: eur(minor),
+                };
+                told(machine.perform(&Arc::new(Increment), call, command).await)
+            }
+            Request::Reverse => {
+                let command = ReversePayment { payment_id };
+                told(machine.perform(&Arc::new(Reverse), call, command).await)
             }
             Request::Refund(minor) => {
                 let command = CreateRefund {

@@ -43,7 +43,10 @@ async fn each_row_of_the_documented_table_holds() {
     let expected = [
         ("authorization", "request"),
         ("sale", "request"),
+        ("verification", "request"),
+        ("increment", "request"),
         ("capture", "request, reversed"),
+        ("release", "advice"),
     ];
     let mut expected: Vec<_> = expected.into_iter().chain(pairs).collect();
     expected.sort_unstable();
@@ -73,13 +76,17 @@ async fn came_to(
     let (request, ways) = match kind {
         "authorization" => (Request::Pay { is_sale: false }, [1; 3]),
         "sale" => (Request::Pay { is_sale: true }, [1; 3]),
+        "verification" => (Request::Verify, [1; 3]),
+        "increment" => (Request::Increment(100), [1; 3]),
+        // Of a last capture, which is recorded only.
+        "release" => (Request::LastCapture(400), [3, 1, 1]),
         "capture" => (Request::Capture(Some(400)), [way, 1, 1]),
         "void" => (Request::Void, [1, way, 1]),
         "refund" => (Request::Refund(Some(100)), [1, 1, way]),
         other => panic!("{other}"),
     };
     let mut before = Vec::new();
-    if !matches!(request, Request::Pay { .. }) {
+    if !matches!(request, Request::Pay { .. } | Request::Verify) {
         before.push(Request::Pay { is_sale: false });
     }
     if let Request::Refund(_) = request {
@@ -95,21 +102,26 @@ async fn came_to(
     shop.answers(&[first]);
     let told = shop.ask(0, payment_id, "it", request).await.unwrap();
     payment_id = told.payment.id;
+    let recorded = shop.store().operations_of(payment_id).await.unwrap();
+    let release = recorded
+        .into_iter()
+        .find(|it| it.kind == OperationKind::Release);
+    let it = release.unwrap_or(*told.operation);
     // The advice leaves; a reversal waits.
-    if told.operation.state == OperationState::Queued {
+    if it.state == OperationState::Queued {
         shop.machines[0]
             .send_owed_of(payment_id, &shop.merchant)
             .await;
     }
-    let id = told.operation.id;
+    let id = it.id;
     if shop.given(id).is_empty() {
-        assert_eq!(told.operation.state, OperationState::Recorded);
+        assert_eq!(it.state, OperationState::Recorded);
         if (first, late) != COLUMNS[0] {
             return "-".to_owned();
         }
     }
     if let Some(late) = late {
-        shop.hears_late(&told.operation, late).await;
+        shop.hears_late(&it, late).await;
     }
     let operations = shop.store().operations_of(payment_id).await.unwrap();
     let operation = operations.iter().find(|it| it.id == id).unwrap();
@@ -119,8 +131,10 @@ async fn came_to(
         Standing::Gone => "no effect",
     }
     .to_owned();
-    if operation.state.open() == Open::Owed {
-        shown.push_str(", sent again");
+    match operation.state {
+        OperationState::Suspended { .. } => shown.push_str(", suspended"),
+        _ if operation.state.open() == Open::Owed => shown.push_str(", sent again"),
+        _ => {}
     }
     let reversal = operations
         .iter()
@@ -135,6 +149,9 @@ async fn came_to(
         heard: BTreeMap::new(),
         has_expired: false,
     };
+    if kind == "verification" {
+        return shown;
+    }
     let payment = shop.payment(payment_id).await;
     assert_eq!(payment.amounts, model.amounts());
     assert_eq!(payment.state.name(), model.state());

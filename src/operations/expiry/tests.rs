@@ -53,10 +53,11 @@ async fn a_hold_ends_by_itself_after_its_grace_and_never_under_a_capture() {
                     ..Amounts::ZERO
                 },
                 at: ends_at.plus_ms(at_ms),
-                custody: machine
-                    .custody
-                    .times()
-                    .end_after(&event, ends_at.plus_ms(at_ms)),
+                custody: machine.custody.times().end_after(
+                    &event,
+                    &payment.amounts,
+                    ends_at.plus_ms(at_ms),
+                ),
                 event,
             };
             match adjustment.apply(payment.clone()) {
