@@ -61,6 +61,9 @@ impl Flow for Increment {
             PaymentState::Expired => return refused(Why::HoldExpired),
             _ => return refused(Why::State(KIND)),
         }
+        if payment.has_all_increments() {
+            return refused(Why::TooManyIncrements);
+        }
         let left_minor = MAX_AMOUNT_MINOR - payment.amounts.authorized_minor;
         let too_much = Why::ExceedsAuthorizable { left_minor };
         let amount = amount_of(&payment, Some(command.amount), left_minor, too_much)?;
@@ -93,7 +96,7 @@ mod tests {
         Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
     };
     use crate::payment::operation;
-    use crate::payment::record::{Operation, Payment};
+    use crate::payment::record::{MOST_INCREMENTS, Operation, Payment};
     use crate::payment::samples::{self, NOW};
     use crate::payment::state;
 
@@ -157,8 +160,13 @@ mod tests {
             (Some(captured), 0, 500, NOW, "State(Increment)"),
             (Some(PaymentState::Voided), 0, 500, NOW, "State(Increment)"),
             (Some(PaymentState::Expired), 0, 500, NOW, "HoldExpired"),
+            (None, 0, 501, NOW, "TooManyIncrements"),
         ] {
             let mut payment = held(captured_minor);
+            // The last row's was raised often.
+            if minor == 501 {
+                payment.version = 2 * MOST_INCREMENTS + 1;
+            }
             payment.state = state.unwrap_or(payment.state);
             let command = IncrementAuthorization {
                 payment_id: payment.id,

@@ -11,6 +11,7 @@ use crate::payment::event::PaymentEvent;
 use crate::payment::ids::HostId;
 use crate::payment::money::{Currency, Money};
 use crate::payment::operation::{OperationEvent, OperationKind, OperationState};
+use crate::payment::record::MOST_INCREMENTS;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 
@@ -65,6 +66,11 @@ pub enum Why {
     /// The payment has as many captures as one can have.
     #[error("the payment has {MOST_CAPTURES} captures, and takes no more")]
     TooManyCaptures,
+    /// It was raised as often as a payment can be.
+    #[error(
+        "the payment was raised {MOST_INCREMENTS} times, or changed as often, and is not raised again"
+    )]
+    TooManyIncrements,
     /// What can be refunded is of several captures.
     #[error("what can be refunded is of several captures")]
     SeveralCaptures,

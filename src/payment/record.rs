@@ -182,7 +182,16 @@ pub struct Operation {
     pub version: i64,
 }
 
+/// The most increments of a payment. Each is undone by a message of its own, and all of these are one commit with a void.
+pub const MOST_INCREMENTS: i64 = 100;
+
 impl Payment {
+    /// Whether it was incremented as often as it can be, by its version: each increment changes a payment twice.
+    #[must_use]
+    pub const fn has_all_increments(&self) -> bool {
+        self.version > 2 * MOST_INCREMENTS
+    }
+
     /// What the bank approved of the authorization or the sale, in minor units, without what increments have added.
     #[must_use]
     pub fn approved_minor(&self) -> i64 {

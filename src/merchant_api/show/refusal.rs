@@ -35,6 +35,10 @@ pub(crate) fn later_refusal(refusal: &LaterRefusal) -> Status {
             format!("give the amount in {}", refusal.currency),
         ),
         Why::TooManyCaptures => ("TOO_MANY_CAPTURES", instead_of(refusal)),
+        Why::TooManyIncrements => (
+            "TOO_MANY_INCREMENTS",
+            "authorize the rest as a new payment".to_owned(),
+        ),
         Why::HoldExpired => ("HOLD_EXPIRED", "authorize a new payment".to_owned()),
         Why::NotSupported { .. } | Why::OnlyOne { .. } => (
             "NOT_SUPPORTED_BY_HOST",
