@@ -6,7 +6,8 @@ use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
 use crate::ledger_seals::verification::{Finding, FindingKind, LedgerEnd, Verification};
 use crate::payment::ids::MerchantId;
-use crate::store::reads::ledger::{AccountBalance, KeptJournal};
+use crate::store::reads::balances::AccountBalance;
+use crate::store::reads::ledger::KeptJournal;
 
 /// A count as protobuf writes it.
 fn count(number: u64) -> i64 {

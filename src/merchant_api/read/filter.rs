@@ -9,7 +9,7 @@ use crate::grpc::violations::Findings;
 use crate::merchant_api::show::balance::templates_of;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Currency;
-use crate::store::reads::ledger::EntryFilter;
+use crate::store::reads::balances::EntryFilter;
 use crate::store::records::{PaymentFilter, RefundFilter};
 
 /// The longest filter, in bytes.

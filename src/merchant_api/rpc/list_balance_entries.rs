@@ -12,7 +12,7 @@ use crate::merchant_api::read::page_token::PageTokens;
 use crate::merchant_api::show::balance::balance_entry;
 use crate::merchant_api::transport::gate;
 use crate::store::Store;
-use crate::store::reads::ledger::EntryFilter;
+use crate::store::reads::balances::EntryFilter;
 use crate::store::records::ListOrder;
 
 /// Answers the call.

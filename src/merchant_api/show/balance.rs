@@ -6,7 +6,7 @@ use crate::ledger::account::AccountKind;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::BalanceEntryKind as Kind;
 use crate::payment::money::Currency;
-use crate::store::reads::ledger::{AccountBalance, BalanceEntry};
+use crate::store::reads::balances::{AccountBalance, BalanceEntry};
 
 /// The kinds of entries, and the templates of their journals.
 const KINDS: [(Kind, &[&str]); 9] = [

@@ -9,7 +9,7 @@ use crate::payment::record::Operation;
 use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::reads::owed::IDS;
+use crate::store::reads::by_ids::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::captures::{CAPTURE_COLUMNS, capture};
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};

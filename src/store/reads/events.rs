@@ -12,11 +12,11 @@ use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::reads::owed::IDS;
+use crate::store::reads::by_ids::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::captures::CAPTURE_COLUMNS;
-use crate::store::tables::columns::Columns;
-use crate::store::tables::events::{EVENT_COLUMNS, EventRow, OF_PAYMENTS, event};
+use crate::store::tables::columns::{Columns, first_integer};
+use crate::store::tables::events::{EVENT_COLUMNS, EventRow, event};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
 use crate::store::tables::refunds::REFUND_COLUMNS;
 
@@ -96,7 +96,7 @@ impl Store {
         };
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events \
-             WHERE merchant_id = $1 AND stream = 0 AND position > $2 {of_kinds} AND {OF_PAYMENTS} \
+             WHERE merchant_id = $1 AND stream = 0 AND position > $2 {of_kinds} \
              ORDER BY position LIMIT {limit}"
         );
         let rows = self.read(AssertSqlSafe(text), &values).await?;
@@ -104,17 +104,27 @@ impl Store {
         self.with_subjects(events?).await
     }
 
+    /// The position that was taken last; 0 before there is one.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn last_position(&self) -> Result<i64, StoreError> {
+        let text = "SELECT next - 1 FROM positions WHERE stream = 0";
+        let rows = self.read(text, &[]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::NotFound {
+            what: "row of the table positions",
+            id: "0".into(),
+        })?;
+        first_integer(row, "positions", "next", "0")
+    }
+
     /// The position of a merchant's oldest event.
     ///
     /// # Errors
     /// When the database can't be read.
     pub async fn oldest_event(&self, merchant: &MerchantId) -> Result<Option<i64>, StoreError> {
-        let text = format!(
-            "SELECT position FROM events WHERE merchant_id = $1 AND {OF_PAYMENTS} ORDER BY position LIMIT 1"
-        );
-        let rows = self
-            .read(AssertSqlSafe(text), &[merchant.as_str().into()])
-            .await?;
+        let text = "SELECT position FROM events WHERE merchant_id = $1 ORDER BY position LIMIT 1";
+        let rows = self.read(text, &[merchant.as_str().into()]).await?;
         let position = |row| Columns::named(row, "events", String::new()).integer("position");
         rows.first().map(position).transpose()
     }
@@ -131,7 +141,7 @@ impl Store {
     ) -> Result<Vec<(MerchantId, Event)>, StoreError> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events \
-             WHERE stream = 0 AND position BETWEEN $1 AND $2 AND {OF_PAYMENTS} ORDER BY position"
+             WHERE stream = 0 AND position BETWEEN $1 AND $2 ORDER BY position"
         );
         let rows = self
             .read(AssertSqlSafe(text), &[first.into(), last.into()])

@@ -1,24 +1,20 @@
-//! Reads the ledger: journals as they are kept, balances, a merchant's entries. What was written is told as it
-//! stands, also where somebody has changed it by hand.
+//! Reads the ledger: journals as they are kept. What was written is told as it stands, also where somebody has changed it
+//! by hand.
 
 use std::fmt;
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::ledger::account::AccountKind;
 use crate::ledger::journal::canonical_text;
 use crate::ledger::template;
-use crate::payment::ids::{HostId, MerchantId, PaymentId};
-use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::money::Currency;
+use crate::payment::ids::PaymentId;
+use crate::payment::moment::UnixMillis;
 use crate::random::HashMap;
 use crate::store::Store;
-use crate::store::database::connection::Statement;
-use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{ListOrder, MAX_PAGE_SIZE};
-use crate::store::tables::columns::{Columns, first_integer};
+use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::tables::columns::Columns;
 
 /// A journal as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,68 +96,7 @@ pub struct PaymentOffItsJournals {
     pub journals_minor: i64,
 }
 
-/// What is booked on an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccountBalance {
-    /// The account's kind.
-    pub kind: AccountKind,
-    /// The host that it is settled with.
-    pub host_id: HostId,
-    /// The currency.
-    pub currency: Currency,
-    /// Minor units: a debit is positive, a credit negative.
-    pub amount_minor: i64,
-}
-
-/// What a journal changed of what a merchant is owed in one currency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BalanceEntry {
-    /// The journal.
-    pub journal_id: String,
-    /// The payment that it is about, if any.
-    pub payment_id: Option<PaymentId>,
-    /// The bank's date of what it settles; none before there is one.
-    pub business_date: Option<String>,
-    /// When.
-    pub at: UnixMillis,
-    /// The currency.
-    pub currency: Currency,
-    /// Minor units; negative where the merchant is owed less.
-    pub amount_minor: i64,
-}
-
-/// Which entries a list shows. Empty means all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EntryFilter {
-    /// In this currency.
-    pub currency: Option<Currency>,
-    /// Of this payment.
-    pub payment_id: Option<PaymentId>,
-    /// Of journals with one of these templates.
-    pub templates: Vec<&'static str>,
-    /// Of this business date.
-    pub business_date: Option<BusinessDate>,
-    /// Made at this moment or later.
-    pub created_from: Option<UnixMillis>,
-    /// Made before this moment.
-    pub created_before: Option<UnixMillis>,
-}
-
 impl Store {
-    /// The position that was taken last; 0 before there is one.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub async fn last_position(&self) -> Result<i64, StoreError> {
-        let text = "SELECT next - 1 FROM positions WHERE stream = 0";
-        let rows = self.read(text, &[]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::NotFound {
-            what: "row of the table positions",
-            id: "0".into(),
-        })?;
-        first_integer(row, "positions", "next", "0")
-    }
-
     /// The ledger from position `first` to `last`, both included.
     ///
     /// # Errors
@@ -297,116 +232,6 @@ impl Store {
         part.without_journal.sort_unstable();
         Ok(part)
     }
-
-    /// What is booked on the accounts of a merchant, by host, currency and account: what was summed before, and the
-    /// lines after it. Accounts with a balance of 0 are left out.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn balances(&self, merchant: &MerchantId) -> Result<Vec<AccountBalance>, StoreError> {
-        let last = i64::MAX;
-        let mut balances = self.balances_until(merchant, last).await?;
-        balances.retain(|balance| balance.amount_minor != 0);
-        Ok(balances)
-    }
-
-    /// As [`balances`](Self::balances), up to a position. An account that was summed up to a later one may be told
-    /// wrong: what is written of it then is not taken.
-    async fn balances_until(
-        &self,
-        merchant: &MerchantId,
-        last: i64,
-    ) -> Result<Vec<AccountBalance>, StoreError> {
-        // The lines are never changed, so it does not matter that somebody may sum them again in between.
-        let text = "SELECT host_id, currency, account, amount_minor, position \
-            FROM ledger_checkpoints WHERE merchant_id = $1 AND position <= $2";
-        let values = [merchant.as_str().into(), last.into()];
-        let summed = self.read(text, &values).await?;
-        let mut after = 0;
-        let mut sums: HashMap<(HostId, Currency, AccountKind), i64> = HashMap::default();
-        for row in &summed {
-            let columns = Columns::named(row, "ledger_checkpoints", merchant.to_string());
-            after = after.max(columns.integer("position")?);
-            add(&mut sums, &columns)?;
-        }
-        let text = "SELECT host_id, currency, account, \
-            CAST(SUM(amount_minor) AS BIGINT) AS amount_minor FROM ledger_lines \
-            WHERE merchant_id = $1 AND stream = 0 AND position > $2 AND position <= $3 \
-            GROUP BY host_id, currency, account";
-        let values = [merchant.as_str().into(), after.into(), last.into()];
-        for row in &self.read(text, &values).await? {
-            let columns = Columns::named(row, "ledger_lines", merchant.to_string());
-            add(&mut sums, &columns)?;
-        }
-        let balance = |((host_id, currency, kind), amount_minor)| AccountBalance {
-            kind,
-            host_id,
-            currency,
-            amount_minor,
-        };
-        let mut balances: Vec<AccountBalance> = sums.into_iter().map(balance).collect();
-        balances.sort_by_key(|it| (it.host_id, it.currency.code(), it.kind.to_string()));
-        Ok(balances)
-    }
-
-    /// Sums the lines up to the last position, where `every` positions or more have come since that was done last. Two
-    /// nodes may do so at once: the later position stands.
-    ///
-    /// # Errors
-    /// When the database can't be read or written.
-    pub async fn checkpoint_balances(&self, every: i64) -> Result<(), StoreError> {
-        let last = self.last_position().await?;
-        let text = "SELECT COALESCE(MAX(position), 0) FROM ledger_checkpoints";
-        let rows = self.read(text, &[]).await?;
-        let row = rows.first();
-        let before = row.map_or(Ok(0), |row| {
-            first_integer(row, "ledger_checkpoints", "position", "")
-        });
-        let before = before?;
-        if last - before < every {
-            return Ok(());
-        }
-        let text = "SELECT DISTINCT merchant_id FROM ledger_lines \
-            WHERE stream = 0 AND position > $1 AND position <= $2";
-        let mut statements = Vec::new();
-        for row in &self.read(text, &[before.into(), last.into()]).await? {
-            let columns = Columns::named(row, "ledger_lines", String::new());
-            let merchant: MerchantId = columns.parsed("merchant_id")?;
-            for balance in self.balances_until(&merchant, last).await? {
-                statements.push(checkpoint(&merchant, &balance, last));
-            }
-        }
-        self.inner.housekeeping.run(statements).await.map(drop)
-    }
-
-    /// What journals changed of what a merchant is owed, going on after the journal `after`; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn balance_entries(
-        &self,
-        merchant: &MerchantId,
-        filter: &EntryFilter,
-        order: ListOrder,
-        limit: usize,
-        after: Option<&str>,
-    ) -> Result<Vec<BalanceEntry>, StoreError> {
-        let (text, values) = entries_statement(merchant, filter, order, limit, after);
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let entry = |row: &AnyRow| {
-            let columns = Columns::of(row, "journals", "id")?;
-            Ok(BalanceEntry {
-                journal_id: columns.text("id")?.to_owned(),
-                payment_id: columns.optional_parsed("payment_id")?,
-                business_date: columns.optional_text("business_date")?,
-                at: columns.moment("at_ms")?,
-                currency: columns.parsed("currency")?,
-                amount_minor: columns.integer("owed_minor")?,
-            })
-        };
-        rows.iter().map(entry).collect()
-    }
 }
 
 const SELECT_JOURNALS: &str = "SELECT journals.position, journals.id, journals.business_date, \
@@ -422,108 +247,3 @@ fn template_names() -> String {
 }
 
 const IN_ORDER: &str = "ORDER BY journals.position";
-
-fn add(
-    sums: &mut HashMap<(HostId, Currency, AccountKind), i64>,
-    columns: &Columns<'_>,
-) -> Result<(), StoreError> {
-    let key = (
-        columns.parsed("host_id")?,
-        columns.parsed("currency")?,
-        columns.parsed("account")?,
-    );
-    let sum = sums.entry(key).or_default();
-    *sum = sum.saturating_add(columns.integer("amount_minor")?);
-    Ok(())
-}
-
-/// The statement that keeps a balance up to `position`, unless a later one is kept.
-fn checkpoint(merchant: &MerchantId, balance: &AccountBalance, position: i64) -> Statement {
-    Statement {
-        text: "INSERT INTO ledger_checkpoints \
-            (merchant_id, host_id, currency, account, position, amount_minor) \
-            VALUES ($1, $2, $3, $4, $5, $6) \
-            ON CONFLICT (merchant_id, host_id, currency, account) DO UPDATE \
-            SET position = excluded.position, amount_minor = excluded.amount_minor \
-            WHERE excluded.position > ledger_checkpoints.position",
-        values: vec![
-            merchant.as_str().into(),
-            balance.host_id.as_str().into(),
-            Value::Static(balance.currency.code()),
-            balance.kind.to_string().into(),
-            position.into(),
-            balance.amount_minor.into(),
-        ],
-        returning: false,
-    }
-}
-
-fn entries_statement(
-    merchant: &MerchantId,
-    filter: &EntryFilter,
-    order: ListOrder,
-    limit: usize,
-    after: Option<&str>,
-) -> (String, Vec<Value>) {
-    // What is pending and what is available: a journal that only moves between the two changes nothing.
-    let mut text =
-        "SELECT journals.id, journals.business_date, journals.at_ms, events.payment_id, \
-        ledger_lines.currency, CAST(SUM(-ledger_lines.amount_minor) AS BIGINT) AS owed_minor \
-        FROM ledger_lines \
-        JOIN journals ON journals.stream = 0 AND journals.position = ledger_lines.position \
-        LEFT JOIN events ON events.stream = 0 AND events.position = ledger_lines.position \
-        WHERE ledger_lines.merchant_id = $1 AND ledger_lines.stream = 0 \
-        AND ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE')"
-            .to_owned();
-    let mut values: Vec<Value> = vec![merchant.as_str().into()];
-    if !filter.templates.is_empty() {
-        let patterns = filter.templates.iter().map(|name| format!("%:{name}"));
-        values.extend(patterns.map(Value::from));
-        let one_of: Vec<String> = (2..=values.len())
-            .map(|number| format!("journals.id LIKE ${number}"))
-            .collect();
-        text.push_str(&format!(" AND ({})", one_of.join(" OR ")));
-    }
-    let mut also = |before: &str, value: Value, behind: &str| {
-        values.push(value);
-        text.push_str(&format!(" AND {before} ${}{behind}", values.len()));
-    };
-    if let Some(currency) = filter.currency {
-        also(
-            "ledger_lines.currency =",
-            Value::Static(currency.code()),
-            "",
-        );
-    }
-    if let Some(payment) = filter.payment_id {
-        also("events.payment_id =", payment.to_string().into(), "");
-    }
-    if let Some(date) = filter.business_date {
-        also("journals.business_date =", date.to_string().into(), "");
-    }
-    if let Some(from) = filter.created_from {
-        also("journals.at_ms >=", from.as_i64().into(), "");
-    }
-    if let Some(before) = filter.created_before {
-        also("journals.at_ms <", before.as_i64().into(), "");
-    }
-    let (further, direction) = match order {
-        ListOrder::NewestFirst => ("<", "DESC"),
-        ListOrder::OldestFirst => (">", "ASC"),
-    };
-    if let Some(after) = after {
-        also(
-            &format!("ledger_lines.position {further} (SELECT position FROM journals WHERE id ="),
-            after.into(),
-            ")",
-        );
-    }
-    let limit = limit.clamp(1, MAX_PAGE_SIZE);
-    text.push_str(&format!(
-        " GROUP BY ledger_lines.position, journals.id, journals.business_date, journals.at_ms, \
-        events.payment_id, ledger_lines.currency \
-        HAVING SUM(ledger_lines.amount_minor) <> 0 \
-        ORDER BY ledger_lines.position {direction} LIMIT {limit}"
-    ));
-    (text, values)
-}

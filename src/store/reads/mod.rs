@@ -2,6 +2,8 @@
 //! other tables stand with their tables; these stand apart, because the writer uses the rows of these tables.
 
 mod answers;
+pub mod balances;
+mod by_ids;
 mod captures;
 pub mod events;
 pub mod ledger;

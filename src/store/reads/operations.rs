@@ -9,7 +9,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::reads::owed::IDS;
+use crate::store::reads::by_ids::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};

@@ -17,13 +17,11 @@ use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::reads::by_ids::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
-
-/// Stands in a text for the names of the rows that are read.
-pub(in crate::store) const IDS: &str = "IN (ids)";
 
 /// A message that is owed, and what it is about.
 #[derive(Debug, Clone)]
@@ -250,30 +248,6 @@ impl Store {
             })
         };
         Ok(operations.into_iter().filter_map(entry).collect())
-    }
-
-    /// The rows that `text` selects, where [`IDS`] follows on the column of their names.
-    pub(in crate::store) async fn of_ids(
-        &self,
-        text: &str,
-        ids: Vec<String>,
-    ) -> Result<Vec<AnyRow>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        if !text.contains(IDS) {
-            return Err(StoreError::Invalid {
-                expected: "a statement with a place for names",
-                got: text.to_owned(),
-            });
-        }
-        // One text for each number of names in a power of two, so that few statements are prepared.
-        let places = ids.len().next_power_of_two();
-        let mut values: Vec<Value> = ids.into_iter().map(Value::from).collect();
-        values.resize(places, Value::Static(""));
-        let numbered: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
-        let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
-        self.read(AssertSqlSafe(text), &values).await
     }
 
     /// The nodes that have operations of one kind to send to a host, at most `limit` (1 to [`MAX_PAGE_SIZE`]).

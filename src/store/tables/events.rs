@@ -68,10 +68,6 @@ pub(in crate::store) fn event_row(
 pub(in crate::store) const EVENT_COLUMNS: &str = "position, merchant_id, payment_id, payment_sequence, kind, at_ms, \
     operation_id, state_detail, amounts";
 
-/// A condition on `events`: a verification has events too, and is no payment.
-pub(in crate::store) const OF_PAYMENTS: &str = "NOT EXISTS (SELECT 1 FROM operations \
-    WHERE operations.id = events.operation_id AND operations.kind = 'VERIFICATION')";
-
 /// An event as it is kept.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct EventRow {

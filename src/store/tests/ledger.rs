@@ -12,7 +12,7 @@ use crate::payment::operation::OperationKind;
 use crate::payment::record::{Operation, Payment};
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, Verdict};
-use crate::store::reads::ledger::{BalanceEntry, EntryFilter};
+use crate::store::reads::balances::{BalanceEntry, EntryFilter};
 use crate::store::records::ListOrder;
 use crate::store::testing::TestDatabase;
 

@@ -1,0 +1,37 @@
+//! Rows by their names.
+
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use crate::store::Store;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+
+/// Stands in a text for the names of the rows that are read.
+pub(in crate::store) const IDS: &str = "IN (ids)";
+
+impl Store {
+    /// The rows that `text` selects, where [`IDS`] follows on the column of their names.
+    pub(in crate::store) async fn of_ids(
+        &self,
+        text: &str,
+        ids: Vec<String>,
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !text.contains(IDS) {
+            return Err(StoreError::Invalid {
+                expected: "a statement with a place for names",
+                got: text.to_owned(),
+            });
+        }
+        // One text for each number of names in a power of two, so that few statements are prepared.
+        let places = ids.len().next_power_of_two();
+        let mut values: Vec<Value> = ids.into_iter().map(Value::from).collect();
+        values.resize(places, Value::Static(""));
+        let numbered: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
+        let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
+        self.read(AssertSqlSafe(text), &values).await
+    }
+}
