@@ -212,8 +212,12 @@ fn release_of(found: Found, rest_minor: i64, now: UnixMillis) -> Result<Plan, La
     let rest = Money::new(rest_minor, found.payment.amount.currency());
     let rest = rest.ok().filter(|_| rest_minor > 0).ok_or_else(nothing)?;
     let way = way_of_release(&found)?;
+    let event = match way.travel {
+        Travel::Recorded => PaymentEvent::Released,
+        Travel::Once | Travel::Repeated => PaymentEvent::ReleaseStarted,
+    };
     let adjustment = Adjustment {
-        event: PaymentEvent::Released,
+        event,
         change: Amounts {
             released_minor: rest_minor,
             ..Amounts::ZERO

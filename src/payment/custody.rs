@@ -76,6 +76,7 @@ impl CustodyTimes {
             | E::Incremented
             | E::IncrementRefused
             | E::VoidRefused
+            | E::ReleaseStarted
             | E::Released => CustodyEnd::Unchanged,
         }
     }

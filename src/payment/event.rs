@@ -60,6 +60,8 @@ pub enum PaymentEvent {
     VoidConfirmed,
     /// The bank refused the void.
     VoidRefused,
+    /// What is left of the hold is being given back: no capture takes it any more.
+    ReleaseStarted,
     /// The bank has given back what is left of the hold, or need not be told.
     Released,
     /// The hold ended by itself.
@@ -97,6 +99,7 @@ impl PaymentEvent {
             Self::RefundStarted | Self::Refunded | Self::RefundRefused => {
                 &["PARTIALLY_CAPTURED", "CAPTURED"]
             }
+            Self::ReleaseStarted => &["PARTIALLY_CAPTURED"],
             Self::Released => &[
                 "AUTHORIZED",
                 "PARTIALLY_CAPTURED",
@@ -147,6 +150,7 @@ impl PaymentEvent {
             Self::VoidUnknown => "VoidUnknown",
             Self::VoidConfirmed => "VoidConfirmed",
             Self::VoidRefused => "VoidRefused",
+            Self::ReleaseStarted => "ReleaseStarted",
             Self::Released => "Released",
             Self::HoldExpired => "HoldExpired",
             Self::DeclinedLate(_) => "DeclinedLate",

@@ -26,6 +26,8 @@ pub enum EventKind {
     PaymentReversing,
     /// It was reversed.
     PaymentReversed,
+    /// What is left of its hold is being given back.
+    ReleasePending,
     /// What was left of its hold was given back.
     PaymentReleased,
     /// Its hold ended by itself.
@@ -79,6 +81,7 @@ impl EventKind {
             | PaymentEvent::VoidUnknown => Self::PaymentVoiding,
             PaymentEvent::VoidConfirmed | PaymentEvent::SaleVoided => Self::PaymentVoided,
             PaymentEvent::VoidRefused => Self::VoidFailed,
+            PaymentEvent::ReleaseStarted => Self::ReleasePending,
             PaymentEvent::Released => Self::PaymentReleased,
             PaymentEvent::HoldExpired => Self::PaymentExpired,
             PaymentEvent::ReversalStarted => Self::PaymentReversing,
@@ -114,6 +117,7 @@ impl EventKind {
             Self::PaymentVoided => "PAYMENT_VOIDED",
             Self::PaymentReversing => "PAYMENT_REVERSING",
             Self::PaymentReversed => "PAYMENT_REVERSED",
+            Self::ReleasePending => "RELEASE_PENDING",
             Self::PaymentReleased => "PAYMENT_RELEASED",
             Self::PaymentExpired => "PAYMENT_EXPIRED",
             Self::CapturePending => "CAPTURE_PENDING",

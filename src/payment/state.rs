@@ -260,7 +260,7 @@ pub fn apply(
                 approval,
                 expires_at,
             },
-            E::RefundStarted | E::Refunded | E::RefundRefused | E::Released,
+            E::RefundStarted | E::Refunded | E::RefundRefused | E::ReleaseStarted | E::Released,
         ) => captured(approval.clone(), *expires_at, amounts),
         (
             S::Authorized {

@@ -11,7 +11,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::reads::events::{Event, Part};
 
 /// The kinds of events that happen in this version, as they are recorded and as they are shown.
-pub(crate) const KINDS: [(EventKind, pb::EventKind); 20] = [
+pub(crate) const KINDS: [(EventKind, pb::EventKind); 21] = [
     (
         EventKind::PaymentAuthorized,
         pb::EventKind::PaymentAuthorized,
@@ -25,6 +25,7 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 20] = [
     (EventKind::PaymentReversing, pb::EventKind::PaymentReversing),
     (EventKind::PaymentReversed, pb::EventKind::PaymentReversed),
     (EventKind::PaymentExpired, pb::EventKind::PaymentExpired),
+    (EventKind::ReleasePending, pb::EventKind::ReleasePending),
     (EventKind::PaymentReleased, pb::EventKind::PaymentReleased),
     (EventKind::CapturePending, pb::EventKind::CapturePending),
     (EventKind::CaptureFailed, pb::EventKind::CaptureFailed),

@@ -13,7 +13,7 @@ use crate::payment::capture::Capture;
 use crate::payment::decline::Approval;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation::{Open, OperationKind};
 use crate::payment::record::{Authorization, CardBrand, CardSummary, Operation, Payment};
 use crate::payment::state::PaymentState;
 
@@ -69,6 +69,11 @@ pub(crate) fn payments(
         let id = found.id;
         let earlier = earlier.remove(&id).unwrap_or_default();
         let captures = captures_of.remove(&id).unwrap_or_default();
+        let is_refundable = |(capture, operation): &&(Capture, Operation)| {
+            let is_taken = operation.state.counts() || operation.state.open() == Open::Owed;
+            is_taken && capture.refunded_minor < capture.amount.amount_minor()
+        };
+        let has_several = captures.iter().filter(is_refundable).nth(1).is_some();
         let captures = captures.into_iter().map(|(made, operation)| {
             let taken = taken(&found.authorization, operation.kind);
             capture(made, &operation, taken.is_some_and(|it| it.is_reversed))
@@ -76,6 +81,11 @@ pub(crate) fn payments(
         let captures = captures.collect();
         let mut shown = payment(found, &earlier, now, &taken);
         shown.captures = captures;
+        // Each is refunded by itself.
+        if has_several {
+            let reverse = i32::from(pb::PaymentAction::Reverse);
+            shown.allowed_actions.retain(|action| *action != reverse);
+        }
         shown.release = release(releases.iter().filter(|release| release.payment_id == id));
         let reversal = owed.iter().rfind(|owed| owed.payment_id == id);
         if let (Some(pending), Some(reversal)) = (&mut shown.pending, reversal) {

@@ -107,30 +107,31 @@ fn events() -> Vec<PaymentEvent> {
         E::IncrementRefused,
         E::Released,
         E::IncrementUnknown,
+        E::ReleaseStarted,
     ]
 }
 
 /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
 /// `.` is illegal; otherwise the letter of the state that follows.
 const TABLE: [&str; 17] = [
-    // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid Inc*3 Rel IncUnk
-    "r a . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Created
-    ". a . . . . . . . . . . E . . . . . . . . . . . . . . . . .", // RequiresAction
-    ". . A D F p . . . . . . . . . . . . . . . C . . . . . . . .", // Authorizing
-    ". . . . . . . . . . . . . D A R X . . . . C . . . . . . . .", // Authorizing, pending
-    ". . . . F p . . . . . . . D A R X . . . . C . . . . . . . .", // Authorizing, cancelled
-    ". . . . . . A P P v V . E . . . . . . . . . . . . A P P A A", // Authorized
-    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
-    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
-    ". . . . . . P P P . . . C . . . . . P P P . . . . . P P P P", // PartiallyCaptured
-    ". . . . . . . . P . . . . . . . . . C C C . . . . . . . C .", // Captured
-    ". . . . . . . . C . . . . . . . . . C C C . . v V . . . C .", // Captured, no hold or one that has ended
-    ". . . . . . . . . . V A . . . . . . . . . . v . . . . . v .", // Voiding
-    ". . . . . . . . . . V C . . . . . . . . . . v . . . . . v .", // Voiding a sale
-    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . V .", // Voided
-    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . E .", // Expired
-    ". . . . . . . . . . . . . . A . X . . . . C . . . . . . . .", // Reversing
-    ". . . . . . . . . . . . . . . . X X . . . . . . . . . . . .", // Reversed
+    // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid Inc*3 Rel IncUnk RelS
+    "r a . . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Created
+    ". a . . . . . . . . . . E . . . . . . . . . . . . . . . . . .", // RequiresAction
+    ". . A D F p . . . . . . . . . . . . . . . C . . . . . . . . .", // Authorizing
+    ". . . . . . . . . . . . . D A R X . . . . C . . . . . . . . .", // Authorizing, pending
+    ". . . . F p . . . . . . . D A R X . . . . C . . . . . . . . .", // Authorizing, cancelled
+    ". . . . . . A P P v V . E . . . . . . . . . . . . A P P A A .", // Authorized
+    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
+    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
+    ". . . . . . P P P . . . C . . . . . P P P . . . . . P P P P P", // PartiallyCaptured
+    ". . . . . . . . P . . . . . . . . . C C C . . . . . . . C . .", // Captured
+    ". . . . . . . . C . . . . . . . . . C C C . . v V . . . C . .", // Captured, no hold or one that has ended
+    ". . . . . . . . . . V A . . . . . . . . . . v . . . . . v . .", // Voiding
+    ". . . . . . . . . . V C . . . . . . . . . . v . . . . . v . .", // Voiding a sale
+    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . V . .", // Voided
+    ". . . . . . . . . . . . . . . . . . . . . . . . . . . . E . .", // Expired
+    ". . . . . . . . . . . . . . A . X . . . . C . . . . . . . . .", // Reversing
+    ". . . . . . . . . . . . . . . . X X . . . . . . . . . . . . .", // Reversed
 ];
 
 fn letter(state: &PaymentState) -> &'static str {
