@@ -68,7 +68,7 @@ fn lives() -> impl Strategy<Value = Life> {
         A::Lost,
         A::NotSent,
     ]);
-    let first = prop_oneof![8 => Just(A::Approved), 2 => answer.clone()];
+    let first = prop_oneof![8 => Just(A::Approved), 2 => Just(A::Partly), 2 => answer.clone()];
     let late = select(vec![A::Approved, A::Declined, A::Taken, A::OriginalUnknown]);
     let minor = || prop_oneof![1 => Just(None), 5 => (1..700_i64).prop_map(Some)];
     let request = prop_oneof![
@@ -357,8 +357,7 @@ impl<'a> Living<'a> {
         let refundable = left.map_or(0, |left| left.min(before.amounts.refundable_minor()));
         let capturable = before.amounts.capturable_minor() - captured - released;
         let is_raising = before.amounts.authorized_pending_minor + raised > 0;
-        let is_raised =
-            is_raising || before.amounts.authorized_minor > before.amount.amount_minor();
+        let is_raised = is_raising || before.amounts.authorized_minor > before.approved_minor();
         for (request, why) in refused {
             let has_room = match request {
                 Request::Capture(minor) => is_open && capturable >= minor.unwrap_or(1),

@@ -70,7 +70,7 @@ impl Model<'_> {
     pub(super) fn amounts(&self) -> Amounts {
         let mut amounts = Amounts::ZERO;
         for operation in self.operations {
-            let minor = operation.amount.amount_minor();
+            let minor = operation.approved_amount().amount_minor();
             // No capture takes it again, whatever its bank says.
             if operation.kind == OperationKind::Release {
                 amounts.released_minor += minor;
@@ -178,11 +178,11 @@ impl Model<'_> {
                     || !answered(&[A::Approved, A::Taken])
                         && answered(&[A::Declined, A::FormatError, A::OriginalUnknown])
             }
-            S::Approved { .. } => has(&[A::Approved, A::Taken, A::OriginalUnknown]),
+            S::Approved { .. } => has(&[A::Approved, A::Partly, A::Taken, A::OriginalUnknown]),
             S::Declined { .. } => has(&[A::Declined, A::FormatError, A::OriginalUnknown]),
             S::Rejected { .. } => answered(&[A::NotSent]),
             S::Unknown { .. } => {
-                !answered(&[A::Approved, A::Declined, A::FormatError])
+                !answered(&[A::Approved, A::Partly, A::Declined, A::FormatError])
                     && (reversals.next().is_some() || !late(&[A::Approved]) && !late(&refuses))
             }
             S::Cancelled => own().next().is_none(),

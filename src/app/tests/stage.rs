@@ -50,10 +50,15 @@ use crate::store::Store;
 use crate::store::numbers::Numbers;
 use crate::store::testing::{TestDatabase, unique};
 
+/// What is approved of 1000 where less is.
+const PARTLY_MINOR: i64 = 600;
+
 /// What comes of a message at its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Approved,
+    /// For less, where it is asked to hold or to take an amount of a card.
+    Partly,
     Declined,
     /// The host can't read the message.
     FormatError,
@@ -73,6 +78,7 @@ impl Answer {
             Self::FormatError => "30",
             Self::Taken => "94",
             Self::OriginalUnknown => "25",
+            Self::Partly => "10",
             Self::Approved | Self::Lost | Self::NotSent => "00",
         };
         code.parse().unwrap()
@@ -91,11 +97,11 @@ impl Answer {
             bank_us,
         };
         match self {
-            Self::Approved => Exchange::Approved {
+            Self::Approved | Self::Partly => Exchange::Approved {
                 approval: Approval {
                     approval_code: "A1B2C3".into(),
                     response_code,
-                    partial_minor: None,
+                    partial_minor: (self == Self::Partly).then_some(PARTLY_MINOR),
                 },
                 kept: Vec::new(),
                 bank_us,
@@ -175,6 +181,12 @@ impl Script {
         let mut script = self.0.lock().unwrap();
         let answers = script.get_mut(&outgoing.merchant.id).unwrap();
         let answer = answers.next[answers.asked % answers.next.len()];
+        let answer = match outgoing.operation.kind {
+            OperationKind::Authorization | OperationKind::Sale => answer,
+            // Nothing that comes later is done in part.
+            _ if answer == Answer::Partly => Answer::Lost,
+            _ => answer,
+        };
         answers.asked += 1;
         let given = answers.given.entry(outgoing.operation.id).or_default();
         given.push(answer);
@@ -369,7 +381,7 @@ impl Shop<'_> {
                     terminal_id: None,
                     payment_method: PaymentMethod::TestToken("pm_test_visa".into()),
                     is_sale,
-                    accepts_partial: false,
+                    accepts_partial: true,
                 };
                 let told = machine.perform(&self.stage.authorization, call, command);
                 Ok(told.await.unwrap())
