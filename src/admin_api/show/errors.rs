@@ -24,6 +24,15 @@ pub(in crate::admin_api) fn role_too_low(role: OperatorRole, least: OperatorRole
     .into_status()
 }
 
+/// No payment fits what was looked for.
+pub(in crate::admin_api) fn payment_not_found(subject: &str, looked_for: &[&str]) -> Status {
+    let message = format!(
+        "there is no payment of which {subject:?} is {}",
+        looked_for.join(", or ")
+    );
+    ErrorAnswer::not_sent(Code::NotFound, "PAYMENT_NOT_FOUND", message).into_status()
+}
+
 /// Why a request that is well formed is refused. The audit trail keeps the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin_api) enum Refusal {

@@ -4,6 +4,7 @@
 mod answers;
 mod captures;
 pub mod events;
+pub mod explain;
 pub mod ledger;
 pub mod operations;
 pub mod owed;
