@@ -33,8 +33,6 @@ const SEVERAL: u8 = 3;
     that was sent once are not kept: they are shown as the host's profile would build them now.\n\n\
     Exit codes: 0 explained, 1 failed or no such payment, 2 wrong usage, 3 several payments fit: they are listed.")]
 pub struct ExplainArgs {
-    #[command(flatten)]
-    door: OperatorsDoor,
     /// An id of the payment, or of an operation, capture, refund or verification of it; an RRN; or, with --merchant, the
     /// merchant's reference or the request_id of one of its requests.
     subject: String,
@@ -60,6 +58,8 @@ pub struct ExplainArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    door: OperatorsDoor,
 }
 
 /// Does what was asked.
@@ -167,7 +167,11 @@ fn show(explanation: &pb::PaymentExplanation, with_messages: bool) -> Result<(),
             explanation.entries_left_out
         )?;
     }
-    print_line!("{}", timeline(&explanation.entries, with_messages)?)
+    // Without the blanks that fill the last column.
+    for line in timeline(&explanation.entries, with_messages)?.lines() {
+        print_line!("{}", line.trim_end())?;
+    }
+    Ok(())
 }
 
 /// A line for each entry, and one for each day before its first.
@@ -186,7 +190,7 @@ fn timeline(entries: &[pb::ExplanationEntry], with_messages: bool) -> Result<Tab
         let (date, clock) = written.split_once('T').unwrap_or_default();
         if date != day {
             date.clone_into(&mut day);
-            table.add_row([date, "", "", ""]);
+            table.add_row([&format!("{date} UTC"), "", "", ""]);
         }
         let after = format!("+{}", span(time.as_i64() - first.as_i64()));
         let kind_name = kind(entry).to_lowercase().replace('_', " ");
@@ -203,7 +207,7 @@ fn timeline(entries: &[pb::ExplanationEntry], with_messages: bool) -> Result<Tab
             position => format!("{} [{position}]", entry.text),
         };
         table.add_row([
-            Cell::new(clock),
+            Cell::new(clock.trim_end_matches('Z')),
             Cell::new(after).set_alignment(CellAlignment::Right),
             kind_cell,
             Cell::new(text),

@@ -5,6 +5,7 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::Operation;
+use crate::payment::state::PaymentState;
 use crate::store::reads::explain::PaymentRecords;
 
 /// Where a payment stands.
@@ -12,13 +13,18 @@ pub(in crate::admin_api) fn stands(records: &PaymentRecords) -> Vec<String> {
     let payment = &records.payment;
     let currency = payment.amount.currency();
     if payment.authorization.kind == OperationKind::Verification {
+        let states = records.operations.iter().map(|it| it.state.name());
         return vec![format!(
             "A verification of a card, and no payment: {}.",
-            state(&payment.state)
+            states.collect::<String>()
         )];
     }
+    let nothing_held = match payment.state {
+        PaymentState::Voided | PaymentState::Expired => ", and nothing of it is held any more",
+        _ => "",
+    };
     let mut sentences = vec![format!(
-        "{}: {}.",
+        "{}: {}{nothing_held}.",
         state(&payment.state),
         amounts(&payment.amounts, currency)
     )];
@@ -100,10 +106,14 @@ fn open(
         None => String::new(),
     };
     Some(match &operation.state {
-        OperationState::Created => {
-            let until = second(operation.deadline);
-            format!("The {name} is on its way to {host}; its answer is waited for until {until}.")
-        }
+        OperationState::Created if now < operation.deadline => format!(
+            "The {name} is on its way to {host}; its answer is waited for until {}.",
+            second(operation.deadline)
+        ),
+        OperationState::Created => format!(
+            "The {name} to {host} has no end yet, and its time was over at {}: recovery ends it.",
+            second(operation.deadline)
+        ),
         OperationState::Queued => {
             let why = match operation.kind {
                 OperationKind::Reversal if attempts.count == 0 && now < operation.deadline => {

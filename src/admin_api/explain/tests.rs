@@ -13,7 +13,7 @@ use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Operation};
 use crate::payment::samples::{NOW, operation, payment_of};
 use crate::payment::state::PaymentState;
-use crate::store::reads::explain::{PaymentRecords, RecordedEvent, RecordedRequest};
+use crate::store::reads::explain::{PaymentRecords, RecordedEvent, RecordedRequest, ToldRecords};
 use crate::store::reads::ledger::{KeptJournal, KeptLine};
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
@@ -133,7 +133,11 @@ fn captured() -> PaymentRecords {
         method: method.into(),
         request_id: format!("{method}-1"),
         operation_id: of.id,
-        told: Some((told.0, NOW.plus_ms(told.1))),
+        told: Some(ToldRecords {
+            payment: told.0,
+            operation: of.state.clone(),
+            at: NOW.plus_ms(told.1),
+        }),
     };
     let template = template::names().next().unwrap();
     let mut records = PaymentRecords {
@@ -212,25 +216,25 @@ fn what_happened_is_told_in_the_order_in_which_it_happened() {
     let expected = [
         "0 Request AuthorizePayment, request_id AuthorizePayment-1".to_owned(),
         format!(
-            "0 Operation authorization of 12.50 EUR to acquirer, {}: 0100, STAN 000042, RRN 632200000041, to be \
-             answered within 4.3 s",
+            "0 Operation authorization of 12.50 EUR to acquirer: 0100, STAN 000042, RRN 632200000041, to be answered \
+             within 4.3 s; {}",
             authorization.id
         ),
         format!("0 Message authorization: 0100 sent to acquirer, once, by {node}"),
         "20 Answer authorization approved, DE 39 00, DE 38 A1B2C3, after 3.2 ms".to_owned(),
         format!("20 Payment payment authorized: AUTHORIZED, {held}"),
-        "20 Told AuthorizePayment, request_id AuthorizePayment-1: answered with AUTHORIZED".to_owned(),
+        "20 Told AuthorizePayment answered: authorization APPROVED, payment AUTHORIZED".to_owned(),
         "60000 Request CapturePayment, request_id CapturePayment-1".to_owned(),
         format!(
-            "60000 Operation capture of 12.50 EUR to acquirer, {}: 0220, STAN 000042, RRN 632200000041, {}, of \
-             authorization, because the whole amount is captured",
-            capture.id,
-            capture.subject_id.unwrap()
+            "60000 Operation capture of 12.50 EUR to acquirer: 0220, STAN 000042, RRN 632200000041, of authorization, \
+             because the whole amount is captured; {}; {}",
+            capture.subject_id.unwrap(),
+            capture.id
         ),
         format!("60000 Payment capture pending: AUTHORIZED, {held}, 12.50 EUR captured (pending)"),
         format!("60000 Journal {template}: RECEIVABLE 12.50 EUR, PAYABLE_PENDING -12.50 EUR"),
         format!("59000 Payment payment captured: CAPTURED, {held}, 12.50 EUR captured"),
-        "60000 Told CapturePayment, request_id CapturePayment-1: answered with AUTHORIZED".to_owned(),
+        "60000 Told CapturePayment answered: capture APPROVED, payment AUTHORIZED".to_owned(),
         format!("60001 Message capture: 0220 sent to acquirer by {node}"),
         "61000 Quarantine 0110 from acquirer with the RRN of capture, DE 39 00: nothing waits for it".to_owned(),
         "62990 Message capture: sent again, 2 times by now".to_owned(),
@@ -371,7 +375,7 @@ fn a_reversal_and_a_cancellation_have_their_places() {
         method: "CancelByRequestId".into(),
         request_id: "never-mind".into(),
         operation_id: id,
-        told: Some((authorized(), NOW)),
+        told: None,
     }];
     records.late = vec![LateResponse {
         operation_id: id,
@@ -404,6 +408,21 @@ fn a_reversal_and_a_cancellation_have_their_places() {
         next[0].contains("in 200 ms, not before what it undoes can't arrive any more"),
         "{next:?}"
     );
+
+    // Both end with the bank's confirmation, the reversal first.
+    for operation in &mut records.operations {
+        operation.updated_at = NOW.plus_ms(4_400);
+    }
+    records.operations[0].state = OperationState::Reversed;
+    records.operations[1].state = OperationState::Approved {
+        approval: approval(),
+        acknowledged: Some(Acknowledged::Done),
+    };
+    let ends = timeline(&records);
+    let ends = ends.iter().filter(|entry| entry.at == NOW.plus_ms(4_400));
+    let ends: Vec<_> = ends.map(|entry| (entry.kind, entry.operation_id)).collect();
+    let [original, reversal] = [0, 1].map(|n: usize| Some(records.operations[n].id));
+    assert_eq!(ends, [(K::Answer, reversal), (K::End, original)]);
 }
 
 #[test]

@@ -174,9 +174,14 @@ impl Timeline<'_> {
             };
             return self.add(at, EntryKind::Request, Phase::Asked, *id, asked + when);
         }
-        if let Some((as_told, at)) = told {
-            let text = format!("{asked}: answered with {}", state(as_told));
-            self.add(*at, EntryKind::Told, Phase::Told, *id, text);
+        if let Some(told) = told {
+            let text = format!(
+                "{method} answered: {} {}, payment {}",
+                self.labels.get(*id),
+                told.operation.name(),
+                state(&told.payment)
+            );
+            self.add(told.at, EntryKind::Told, Phase::Told, *id, text);
         }
         self.add(began_at, EntryKind::Request, Phase::Asked, *id, asked);
     }
@@ -217,29 +222,40 @@ impl Timeline<'_> {
             let text = format!("{label}: sent again, {} times by now", attempts.count);
             self.add(at, EntryKind::Message, Phase::SentAgain, id, text);
         }
-        if let Some((kind, text)) = ended(operation, &label) {
-            self.add(operation.updated_at, kind, Phase::Ended, id, text);
+        let Some((kind, text)) = ended(operation, &label) else {
+            return;
+        };
+        self.add(operation.updated_at, kind, Phase::Ended, id, text);
+        // That an operation is undone follows on the end of its reversal.
+        let mut others = self.records.operations.iter();
+        let undoes =
+            |it: &&Operation| it.original_id == Some(id) && it.kind == OperationKind::Reversal;
+        if operation.state == OperationState::Reversed
+            && let Some(reversal) = others.find(undoes)
+            && let Some((place, _)) = self.placed.last_mut()
+        {
+            (place.1, place.2) = (Some(reversal.id), Phase::Changed);
         }
     }
 
     fn recorded(&self, operation: &Operation) -> String {
         let Operation {
-            amount,
+            amount: whole,
             host_id,
             mti,
             stan,
             rrn,
             ..
         } = operation;
-        let label = self.labels.get(operation.id);
-        let mut text = format!("{label} of {amount} to {host_id}, {}", operation.id);
+        let mut text = format!("{} of {whole} to {host_id}", self.labels.get(operation.id));
         if operation.state == OperationState::Recorded {
-            text += "; no message: the bank knows by itself, or by a file";
+            text += ": no message, the bank knows by itself, or by a file";
         } else {
             text += &format!(": {mti}, STAN {stan}, RRN {rrn}");
         }
-        if let Some(subject) = operation.subject_id {
-            text += &format!(", {subject}");
+        let deadline = operation.deadline.as_i64() - operation.created_at.as_i64();
+        if operation.original_id.is_none() && deadline > 0 {
+            text += &format!(", to be answered within {}", span(deadline));
         }
         if let Some(original) = operation.original_id {
             text += &format!(", of {}", self.labels.get(original));
@@ -248,14 +264,13 @@ impl Timeline<'_> {
             text += &format!(", because {reason}");
         }
         if operation.releases_minor > 0 {
-            let released = super::words::amount(operation.releases_minor, amount.currency().code());
-            text += &format!(", leaves {released} of the hold to give back");
+            let rest = amount(operation.releases_minor, whole.currency().code());
+            text += &format!(", leaves {rest} of the hold to give back");
         }
-        let deadline = operation.deadline.as_i64() - operation.created_at.as_i64();
-        if operation.original_id.is_none() && deadline > 0 {
-            text += &format!(", to be answered within {}", span(deadline));
+        if let Some(subject) = operation.subject_id {
+            text += &format!("; {subject}");
         }
-        text
+        text + &format!("; {}", operation.id)
     }
 
     /// In the order of their positions, also where the clock of one node was behind that of another.

@@ -250,6 +250,10 @@ mod tests {
             ),
             (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
             (
+                payment_not_found("order-1", &["the RRN of an operation"]),
+                "NotFound PAYMENT_NOT_FOUND NOT_SENT",
+            ),
+            (
                 Refusal::NotSuspended.status(),
                 "FailedPrecondition NOT_SUSPENDED NOT_SENT",
             ),

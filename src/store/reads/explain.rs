@@ -6,6 +6,7 @@ use crate::payment::amounts::Amounts;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId};
 use crate::payment::moment::UnixMillis;
+use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::Rrn;
 use crate::payment::state::PaymentState;
@@ -73,8 +74,19 @@ pub struct RecordedRequest {
     pub request_id: String,
     /// The operation that it began, or that it cancelled.
     pub operation_id: OperationId,
-    /// Where the payment stood when its merchant was answered, and when that was recorded; none before that.
-    pub told: Option<(PaymentState, UnixMillis)>,
+    /// What its merchant was answered; none before that.
+    pub told: Option<ToldRecords>,
+}
+
+/// Where a payment and its operation stood when their merchant was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldRecords {
+    /// Where the payment stood.
+    pub payment: PaymentState,
+    /// Where the operation stood.
+    pub operation: OperationState,
+    /// When the answer was recorded.
+    pub at: UnixMillis,
 }
 
 /// Something that happened to a payment.
@@ -164,14 +176,19 @@ impl Store {
             .read(AssertSqlSafe(text), &[payment_id.as_str().into()])
             .await?;
         let mut operations = Vec::with_capacity(rows.len());
-        let mut told: HashMap<OperationId, (PaymentState, UnixMillis)> = HashMap::default();
+        let mut told: HashMap<OperationId, ToldRecords> = HashMap::default();
         for row in &rows {
             let operation = operation(row)?;
             let answer: Option<Answer<'_>> =
                 Columns::of(row, "operations", "id")?.optional_json("answer")?;
             if let Some(answer) = answer {
-                let (as_told, _) = answer.of(payment.clone(), operation.clone());
-                told.insert(operation.id, (as_told.state, as_told.updated_at));
+                let (as_told, operation) = answer.of(payment.clone(), operation.clone());
+                let records = ToldRecords {
+                    at: as_told.updated_at,
+                    payment: as_told.state,
+                    operation: operation.state,
+                };
+                told.insert(operation.id, records);
             }
             operations.push(operation);
         }
