@@ -187,7 +187,7 @@ async fn a_payment_is_explained_by_whatever_names_it(engine: Engine) {
         ("authorization", "2", Some("***")),
         ("authorization", "4", Some("000000010000")),
         ("capture 2", "4", Some("000000004000")),
-        ("capture 2", "14", Some("***")),
+        ("capture 2", "2", Some("***")),
         ("refund 2", "37", Some(&*lost.rrn)),
     ] {
         assert_eq!(
