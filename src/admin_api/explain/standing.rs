@@ -107,11 +107,11 @@ fn open(
     };
     Some(match &operation.state {
         OperationState::Created if now < operation.deadline => format!(
-            "The {name} is on its way to {host}; its answer is waited for until {}.",
+            "On its way to {host}: {name}. Its answer is waited for until {}.",
             second(operation.deadline)
         ),
         OperationState::Created => format!(
-            "The {name} to {host} has no end yet, and its time was over at {}: recovery ends it.",
+            "Without an end: {name} to {host}, whose time was over at {}. Recovery ends it.",
             second(operation.deadline)
         ),
         OperationState::Queued => {
@@ -123,14 +123,14 @@ fn open(
                 _ => "",
             };
             format!(
-                "The {name} is owed to {host}, and is to be sent at {when}{why}.{}",
+                "Owed to {host}: {name}, to be sent at {when}{why}.{}",
                 but()
             )
         }
         OperationState::Sent => {
             let since = attempts.first_at.map_or(0, |at| now.as_i64() - at.as_i64());
             format!(
-                "The {name} is owed to {host}: sent {}, first {} ago, and not acknowledged. It is sent again at {when}.{}",
+                "Owed to {host}: {name}, sent {}, first {} ago, and not acknowledged. It is sent again at {when}.{}",
                 times(attempts.count),
                 span(since),
                 but()
@@ -142,14 +142,14 @@ fn open(
         } => {
             let code = response_code.map_or_else(String::new, |code| format!(" (DE 39 {code})"));
             format!(
-                "The {name} waits for an operator, sent {}: {reason}{code}. Ask {host}, then payswitch owed retry or \
+                "Waiting for an operator: {name}, sent {}: {reason}{code}. Ask {host}, then payswitch owed retry or \
                  resolve {id}.",
                 times(attempts.count)
             )
         }
         OperationState::Unknown { reason } if !is_undone(records, operation) => format!(
-            "The outcome of the {name} is not known: {reason}. Nothing more of it is sent, and its amount stays taken \
-             until a late answer says what became of it, or an operator who has asked {host}: payswitch owed resolve {id}."
+            "Not known: what became of {name}, for this reason: {reason}. Its amount stays taken, and nothing more of it \
+             is sent, until a late answer ends it, or an operator who has asked {host}: payswitch owed resolve {id}."
         ),
         _ => return None,
     })

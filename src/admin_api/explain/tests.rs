@@ -276,13 +276,13 @@ fn every_end_of_an_operation_has_its_words() {
             S::Created,
             0,
             "",
-            "The refund of 12.50 EUR is on its way to acquirer; its answer is waited for until",
+            "On its way to acquirer: refund of 12.50 EUR. Its answer is waited for until",
         ),
         (
             S::Queued,
             0,
             "",
-            "is owed to acquirer, and is to be sent at {again}. But no line: it waits for that.",
+            "Owed to acquirer: refund of 12.50 EUR, to be sent at {again}. But no line: it waits for that.",
         ),
         (
             S::Sent,
@@ -294,13 +294,13 @@ fn every_end_of_an_operation_has_its_words() {
             suspended,
             1,
             "Answer refund suspended: the host refused it, DE 39 30",
-            "waits for an operator, sent once: the host refused it (DE 39 30). Ask acquirer",
+            "Waiting for an operator: refund of 12.50 EUR, sent once: the host refused it (DE 39 30). Ask acquirer",
         ),
         (
             S::Unknown { reason: UNKNOWN },
             0,
             "End refund: the outcome is not known: no answer in time",
-            "its amount stays taken until a late answer says",
+            "what became of refund of 12.50 EUR, for this reason: no answer in time. Its amount stays taken",
         ),
         (
             S::Cancelled,

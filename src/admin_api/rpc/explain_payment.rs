@@ -2,12 +2,12 @@
 
 use tonic::{Request, Response, Status};
 
-use super::explain_service::ExplainApi;
 use crate::admin_api::explain::standing::{next, stands};
 use crate::admin_api::explain::timeline::{Entry, EntryKind, timeline};
 use crate::admin_api::show::errors::payment_not_found;
 use crate::admin_api::show::explanation::{entry, explained};
 use crate::admin_api::{gate, pb, read};
+use crate::clock::Clock;
 use crate::flows::authorization::Authorization;
 use crate::flows::cancellation::Cancellation;
 use crate::flows::capture::Capture;
@@ -20,10 +20,13 @@ use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::text::Shape;
 use crate::grpc::time::timestamp;
 use crate::grpc::violations::{Findings, InvalidRequest};
+use crate::hosts::Hosts;
 use crate::hosts::message::contents::{Original, Outgoing};
 use crate::operations::flow::Flow as _;
 use crate::payment::ids::{HostId, MerchantId};
+use crate::payment::moment::UnixMillis;
 use crate::payment::record::Payment;
+use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::explain::{PaymentName, PaymentRecords};
 use crate::store::records::OperatorRole;
@@ -53,12 +56,14 @@ const SUBJECT: Shape = Shape {
 
 /// Answers the call.
 pub(super) async fn call(
-    api: &ExplainApi,
+    store: &Store,
+    hosts: &Hosts,
+    clock: &dyn Clock,
     request: &Request<pb::ExplainPaymentRequest>,
 ) -> Result<Response<pb::ExplainPaymentResponse>, Status> {
     gate::caller(request, OperatorRole::Viewer)?;
     let subject = read_subject(request.get_ref()).map_err(of_invalid_request)?;
-    let found = find(api, &subject).await;
+    let found = find(store, &subject).await;
     let mut found = found.map_err(|error| of_unavailable(&error))?;
     if found.len() > 1 {
         let candidates = found
@@ -75,7 +80,7 @@ pub(super) async fn call(
         return Err(payment_not_found(&subject.text, &looked_for));
     };
     let payment_shown = explained(&payment, found_by);
-    let explanation = explain(api, payment, payment_shown).await;
+    let explanation = explain((store, hosts), clock.now(), payment, payment_shown).await;
     Ok(Response::new(pb::ExplainPaymentResponse {
         explanation: Some(explanation.map_err(|error| of_unavailable(&error))?),
         candidates: Vec::new(),
@@ -177,12 +182,12 @@ impl Subject {
 
 /// The payments that fit, newest first, each with what the subject is to it.
 async fn find(
-    api: &ExplainApi,
+    store: &Store,
     subject: &Subject,
 ) -> Result<Vec<(Payment, &'static str)>, StoreError> {
     let mut found: Vec<(Payment, &'static str)> = Vec::new();
     for (what, name) in subject.names() {
-        for payment in api.store.payments_named(name, MOST_CANDIDATES).await? {
+        for payment in store.payments_named(name, MOST_CANDIDATES).await? {
             if found.iter().all(|(other, _)| other.id != payment.id) {
                 found.push((payment, what));
             }
@@ -194,17 +199,17 @@ async fn find(
 }
 
 async fn explain(
-    api: &ExplainApi,
+    (store, hosts): (&Store, &Hosts),
+    now: UnixMillis,
     payment: Payment,
     shown: pb::ExplainedPayment,
 ) -> Result<pb::PaymentExplanation, StoreError> {
-    let records = api.store.payment_records(payment).await?;
-    let now = api.clock.now();
+    let records = store.payment_records(payment).await?;
     let mut entries = timeline(&records);
     let left_out = entries.len().saturating_sub(MOST_ENTRIES);
     entries.drain(..left_out);
-    with_elements(api, &records, &mut entries).await?;
-    let views = api.hosts.views();
+    with_elements((store, hosts), &records, &mut entries).await?;
+    let views = hosts.views();
     let blocked = |host_id: HostId| {
         let Some(host) = views.iter().find(|view| view.status.host_id == host_id) else {
             return Some("there is no such host in the configuration of this gateway");
@@ -227,12 +232,12 @@ async fn explain(
 
 /// Adds what is known of each message and answer.
 async fn with_elements(
-    api: &ExplainApi,
+    (store, hosts): (&Store, &Hosts),
     records: &PaymentRecords,
     entries: &mut [Entry],
 ) -> Result<(), StoreError> {
     let payment = &records.payment;
-    let merchant = api.store.merchant(&payment.merchant_id).await?;
+    let merchant = store.merchant(&payment.merchant_id).await?;
     let operation = |id| records.operations.iter().find(|it| Some(it.id) == id);
     for entry in entries {
         let Some(about) = entry.operation_id.and_then(|id| operation(Some(id))) else {
@@ -241,12 +246,12 @@ async fn with_elements(
         match (entry.kind, &merchant) {
             (EntryKind::Message, Some(merchant)) => {
                 let original = operation(about.original_id);
-                entry.elements = api.hosts.shown_request(Outgoing {
+                entry.elements = hosts.shown_request(Outgoing {
                     original: original.map(|original| Original::in_payment(original, payment)),
                     ..Outgoing::first(about, merchant, None)
                 });
             }
-            (EntryKind::Answer, _) => entry.elements = api.hosts.shown_answer(about),
+            (EntryKind::Answer, _) => entry.elements = hosts.shown_answer(about),
             _ => {}
         }
     }

@@ -24,6 +24,6 @@ impl ExplainService for ExplainApi {
         &self,
         request: Request<pb::ExplainPaymentRequest>,
     ) -> Result<Response<pb::ExplainPaymentResponse>, Status> {
-        explain_payment::call(self, &request).await
+        explain_payment::call(&self.store, &self.hosts, &*self.clock, &request).await
     }
 }
