@@ -193,6 +193,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         let dependencies = admin_api::server::Dependencies {
             store: store.clone(),
             lines: Arc::new(Arc::clone(&hosts)),
+            hosts: Arc::clone(&hosts),
             custody: Arc::clone(&custody),
             operations: Arc::clone(&operations),
             sealer: Arc::clone(&sealer),

@@ -10,6 +10,7 @@ use super::lines::HostLines;
 use super::pb;
 use super::pb::audit_service_server::{AuditServiceServer, SERVICE_NAME as AUDIT_SERVICE};
 use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CUSTODY_SERVICE};
+use super::pb::explain_service_server::{ExplainServiceServer, SERVICE_NAME as EXPLAIN_SERVICE};
 use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SERVICE};
 use super::pb::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
@@ -17,12 +18,14 @@ use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SER
 use super::rpc::audit_service::AuditApi;
 use super::rpc::audited::Audited;
 use super::rpc::custody_service::CustodyApi;
+use super::rpc::explain_service::ExplainApi;
 use super::rpc::host_service::HostApi;
 use super::rpc::ledger_service::LedgerApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
+use crate::hosts::Hosts;
 use crate::ledger_seals::sealer::LedgerSealer;
 use crate::operations::card_custody::CardCustody;
 use crate::operations::machine::Operations;
@@ -33,13 +36,14 @@ use crate::store::Store;
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
 /// The services that are served.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
     CUSTODY_SERVICE,
     OWED_SERVICE,
     LEDGER_SERVICE,
+    EXPLAIN_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -48,6 +52,8 @@ pub struct Dependencies {
     pub store: Store,
     /// The lines to the bank hosts.
     pub lines: Arc<dyn HostLines>,
+    /// The bank hosts, as far as they show messages.
+    pub hosts: Arc<Hosts>,
     /// The custody of cards.
     pub custody: Arc<CardCustody>,
     /// What sends what is owed to banks.
@@ -76,6 +82,7 @@ pub async fn serve(
     let Dependencies {
         store,
         lines,
+        hosts: bank_hosts,
         custody,
         operations,
         sealer,
@@ -110,6 +117,12 @@ pub async fn serve(
         sealer,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let explain = ExplainServiceServer::new(ExplainApi {
+        store: store.clone(),
+        hosts: bank_hosts,
+        clock: Arc::clone(&clock),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -120,7 +133,8 @@ pub async fn serve(
             .add_service(gate.before(operators))
             .add_service(gate.before(custody))
             .add_service(gate.before(owed))
-            .add_service(gate.before(ledger)),
+            .add_service(gate.before(ledger))
+            .add_service(gate.before(explain)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

@@ -15,6 +15,7 @@ pub mod custody;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod error;
+pub mod explain;
 pub mod hosts;
 pub mod ledger;
 pub mod load;
@@ -63,6 +64,8 @@ enum Command {
     Operator(operator::OperatorArgs),
     /// Show what is owed to banks, send what is suspended again, end it by what was found out at the bank.
     Owed(owed::OwedArgs),
+    /// Show everything that is recorded of one payment, in the order in which things happened.
+    Explain(Box<explain::ExplainArgs>),
     /// Show balances and journals, and check the ledger against its seals.
     Ledger(ledger::LedgerArgs),
     /// Show who changed what, when and why.
@@ -106,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Hosts(arguments) => hosts::run(arguments),
         Command::Operator(arguments) => operator::run(arguments),
         Command::Owed(arguments) => owed::run(arguments),
+        Command::Explain(arguments) => explain::run(*arguments),
         Command::Ledger(arguments) => ledger::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),

@@ -27,6 +27,7 @@ use super::message::error::MessageError;
 use super::message::local_clock::time_zone;
 use super::message::match_key::{ReceivedKey, RequestKey};
 use super::message::rrn::RrnForm;
+use super::message::shown::{self, ShownElement};
 use super::profile::HostProfile;
 use super::status::{LinePlace, Share};
 
@@ -206,6 +207,25 @@ impl Host {
     ) -> Result<Vec<Element>, MessageError> {
         let message = self.message(outgoing.operation.kind)?;
         sent_elements(message, self.profile.format(), outgoing)
+    }
+
+    /// See [`Hosts::shown_request`](super::Hosts::shown_request).
+    pub(super) fn shown_request(&self, outgoing: Outgoing<'_>) -> Vec<ShownElement> {
+        let Ok(message) = self.message(outgoing.operation.kind) else {
+            return Vec::new();
+        };
+        let format = self.profile.format();
+        shown::request(message, format, outgoing)
+            .unwrap_or_else(|_| shown::elements_of(message, format, &outgoing.operation.sent))
+    }
+
+    /// See [`Hosts::shown_answer`](super::Hosts::shown_answer).
+    pub(super) fn shown_answer(&self, operation: &Operation) -> Vec<ShownElement> {
+        let message = self.message(operation.kind);
+        message.map_or_else(
+            |_| Vec::new(),
+            |message| shown::answer(message, self.profile.format(), operation),
+        )
     }
 
     /// Whether a message would be taken for the answer to an operation.

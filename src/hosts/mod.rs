@@ -53,6 +53,7 @@ use message::definition::MessageProfile;
 use message::error::MessageError;
 use message::match_key::ReceivedKey;
 use message::meaning::Meaning;
+use message::shown::ShownElement;
 use notice::HostNotice;
 use profile::HostProfile;
 use profile::load;
@@ -280,6 +281,21 @@ impl Hosts {
             Some(host) => host.sent_elements(outgoing),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The elements of an operation's message for people, without the card's: as they are recorded where the message is
+    /// repeated, else built anew as the profile says now. Where it can't be built, those that are recorded.
+    #[must_use]
+    pub fn shown_request(&self, outgoing: Outgoing<'_>) -> Vec<ShownElement> {
+        let host = self.host(outgoing.operation.host_id);
+        host.map_or_else(Vec::new, |host| host.shown_request(outgoing))
+    }
+
+    /// The elements of an operation's answer that are recorded, for people.
+    #[must_use]
+    pub fn shown_answer(&self, operation: &Operation) -> Vec<ShownElement> {
+        let host = self.host(operation.host_id);
+        host.map_or_else(Vec::new, |host| host.shown_answer(operation))
     }
 
     /// Sends the message of an operation to its host and waits for the answer: until `deadline`, or for the

@@ -34,6 +34,7 @@ mod codecs;
 mod connections;
 mod events;
 mod expiring;
+mod explaining;
 mod finding;
 mod flooding;
 mod idempotency;

@@ -1,7 +1,7 @@
 //! The calls: each file reads its request, does it or looks it up, and shows the answer.
 //!
-//! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`:
-//!   which file answers which call.
+//! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
+//!   `explain_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -12,6 +12,8 @@ pub(super) mod custody_service;
 mod deactivate_operator;
 mod destroy_expired_data_keys;
 mod echo_host;
+mod explain_payment;
+pub(super) mod explain_service;
 mod get_owed;
 pub(super) mod host_service;
 pub(super) mod ledger_service;

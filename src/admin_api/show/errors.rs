@@ -24,6 +24,15 @@ pub(in crate::admin_api) fn role_too_low(role: OperatorRole, least: OperatorRole
     .into_status()
 }
 
+/// No payment fits what was looked for.
+pub(in crate::admin_api) fn payment_not_found(subject: &str, looked_for: &[&str]) -> Status {
+    let message = format!(
+        "there is no payment of which {subject:?} is {}",
+        looked_for.join(", or ")
+    );
+    ErrorAnswer::not_sent(Code::NotFound, "PAYMENT_NOT_FOUND", message).into_status()
+}
+
 /// Why a request that is well formed is refused. The audit trail keeps the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::admin_api) enum Refusal {
@@ -240,6 +249,10 @@ mod tests {
                 "FailedPrecondition LAST_APPROVER NOT_SENT",
             ),
             (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
+            (
+                payment_not_found("order-1", &["the RRN of an operation"]),
+                "NotFound PAYMENT_NOT_FOUND NOT_SENT",
+            ),
             (
                 Refusal::NotSuspended.status(),
                 "FailedPrecondition NOT_SUSPENDED NOT_SENT",

@@ -2,12 +2,13 @@
 //!
 //! - [`host`]: hosts and their lines. [`operator`]: operators. [`audit`]: entries of the audit trail.
 //!   [`data_key`]: data keys of cards in custody.
-//!   [`owed`]: what is owed to banks. [`ledger`]: balances, journals, and what is not as it was sealed.
+//!   [`explanation`]: a payment explained. [`owed`]: what is owed to banks. [`ledger`]: balances, journals, and what is not as it was sealed.
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;
 pub(super) mod data_key;
 pub(super) mod errors;
+pub(super) mod explanation;
 pub(super) mod host;
 pub(super) mod ledger;
 pub(super) mod operator;

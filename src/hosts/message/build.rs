@@ -144,7 +144,10 @@ fn write_subelements(
 /// The elements of a message that is repeated, as they were fixed when it was queued, so that each repeat is the
 /// same whatever has become of the profile or the merchant since. An element that is not among them, and not the
 /// card's, was left out.
-fn fixed_elements<'a>(message: &MessageProfile, operation: &'a Operation) -> Option<&'a [Element]> {
+pub(super) fn fixed_elements<'a>(
+    message: &MessageProfile,
+    operation: &'a Operation,
+) -> Option<&'a [Element]> {
     let is_fixed = message.is_repeated() && !operation.sent.is_empty();
     is_fixed.then_some(operation.sent.as_slice())
 }
@@ -200,7 +203,11 @@ pub(in crate::hosts) fn sent_elements(
     Ok(elements)
 }
 
-fn elements_without_card(
+/// The elements of a message but the card's.
+///
+/// # Errors
+/// As when the message is built.
+pub(super) fn elements_without_card(
     message: &MessageProfile,
     format: Format<'_>,
     outgoing: Outgoing<'_>,

@@ -9,7 +9,7 @@
 //! - [`match_key`]: the key under which an answer finds its request; `answer`: what the answer means;
 //!   [`response_codes`]: the [`meaning`] of DE 39, by the profile and the standard ([`standard_codes`]); `kept`:
 //!   the elements of an answer that later messages need.
-//! - [`rrn`]: retrieval reference numbers in a host's own form.
+//! - [`rrn`]: retrieval reference numbers in a host's own form. [`shown`]: elements for people.
 
 pub mod amount;
 pub(super) mod answer;
@@ -26,6 +26,7 @@ pub mod meaning;
 pub mod name_location;
 pub mod response_codes;
 pub mod rrn;
+pub mod shown;
 pub mod source;
 pub mod standard_codes;
 pub mod subelements;

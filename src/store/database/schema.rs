@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 13] = [
+const MIGRATIONS: [Migration; 14] = [
     Migration {
         version: 1,
         name: "payments",
@@ -93,10 +93,15 @@ const MIGRATIONS: [Migration; 13] = [
         name: "releases",
         text: include_str!("../../../migrations/0013_releases.sql"),
     },
+    Migration {
+        version: 14,
+        name: "explanations",
+        text: include_str!("../../../migrations/0014_explanations.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 13;
+pub(in crate::store) const NEEDED: i64 = 14;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

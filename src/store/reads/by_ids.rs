@@ -12,14 +12,15 @@ pub(in crate::store) const IDS: &str = "IN (ids)";
 
 impl Store {
     /// The rows that `text` selects, where [`IDS`] follows on the column of their names.
-    pub(in crate::store) async fn of_ids(
+    pub(in crate::store) async fn of_ids<T: Into<Value>>(
         &self,
         text: &str,
-        ids: Vec<String>,
+        ids: Vec<T>,
     ) -> Result<Vec<AnyRow>, StoreError> {
-        if ids.is_empty() {
+        let mut values: Vec<Value> = ids.into_iter().map(Into::into).collect();
+        let Some(last) = values.last().cloned() else {
             return Ok(Vec::new());
-        }
+        };
         if !text.contains(IDS) {
             return Err(StoreError::Invalid {
                 expected: "a statement with a place for names",
@@ -27,9 +28,8 @@ impl Store {
             });
         }
         // One text for each number of names in a power of two, so that few statements are prepared.
-        let places = ids.len().next_power_of_two();
-        let mut values: Vec<Value> = ids.into_iter().map(Value::from).collect();
-        values.resize(places, Value::Static(""));
+        let places = values.len().next_power_of_two();
+        values.resize(places, last);
         let numbered: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
         let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
         self.read(AssertSqlSafe(text), &values).await

@@ -13,6 +13,7 @@ use crate::payment::moment::UnixMillis;
 use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::reads::by_ids::IDS;
 use crate::store::records::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 
@@ -104,8 +105,10 @@ impl Store {
     pub async fn ledger_part(&self, first: i64, last: i64) -> Result<LedgerPart, StoreError> {
         let text = format!("{SELECT_JOURNALS} AND journals.position BETWEEN $1 AND $2 {IN_ORDER}");
         let values = [first.into(), last.into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        self.with_lines(&rows, first, last).await
+        let journals = self.read(AssertSqlSafe(text), &values).await?;
+        let text = format!("{SELECT_LINES} BETWEEN $1 AND $2 ORDER BY position, n");
+        let lines = self.read(AssertSqlSafe(text), &values).await?;
+        with_lines(&journals, &lines)
     }
 
     /// The payments with events from position `first` to `last` whose amounts are not what their journals sum to.
@@ -182,58 +185,53 @@ impl Store {
             columns.integer("position")
         });
         let positions = positions.collect::<Result<Vec<i64>, _>>()?;
-        let (Some(first), Some(last)) = (positions.first(), positions.last()) else {
-            return Ok(Vec::new());
-        };
-        Ok(self.with_lines(&rows, *first, *last).await?.journals)
-    }
-
-    async fn with_lines(
-        &self,
-        journals: &[AnyRow],
-        first: i64,
-        last: i64,
-    ) -> Result<LedgerPart, StoreError> {
-        let text = "SELECT position, account, merchant_id, host_id, currency, amount_minor \
-            FROM ledger_lines WHERE stream = 0 AND position BETWEEN $1 AND $2 ORDER BY position, n";
-        let rows = self.read(text, &[first.into(), last.into()]).await?;
-        let mut lines: HashMap<i64, Vec<KeptLine>> = HashMap::default();
-        for row in &rows {
-            let columns = Columns::named(row, "ledger_lines", String::new());
-            let text = |name| columns.text(name).map(str::to_owned);
-            let line = KeptLine {
-                account: text("account")?,
-                merchant_id: text("merchant_id")?,
-                host_id: text("host_id")?,
-                currency: text("currency")?,
-                amount_minor: columns.integer("amount_minor")?,
-            };
-            let position = columns.integer("position")?;
-            lines.entry(position).or_default().push(line);
-        }
-        let mut part = LedgerPart {
-            journals: Vec::with_capacity(journals.len()),
-            without_journal: Vec::new(),
-        };
-        for row in journals {
-            let columns = Columns::of(row, "journals", "id")?;
-            let position = columns.integer("position")?;
-            part.journals.push(KeptJournal {
-                position,
-                id: columns.text("id")?.to_owned(),
-                payment_id: columns.optional_text("payment_id")?,
-                business_date: columns.optional_text("business_date")?,
-                at: columns.moment("at_ms")?,
-                content_sha256: columns.text("content_sha256")?.to_owned(),
-                lines: lines.remove(&position).unwrap_or_default(),
-            });
-        }
-        part.without_journal = lines.into_keys().collect();
-        part.without_journal.sort_unstable();
-        Ok(part)
+        // Those of one payment may lie far apart: what lies between them is not read.
+        let text = format!("{SELECT_LINES} {IDS} ORDER BY position, n");
+        let lines = self.of_ids(&text, positions).await?;
+        Ok(with_lines(&rows, &lines)?.journals)
     }
 }
 
+/// Journals with their lines, from the rows of both.
+fn with_lines(journals: &[AnyRow], line_rows: &[AnyRow]) -> Result<LedgerPart, StoreError> {
+    let mut lines: HashMap<i64, Vec<KeptLine>> = HashMap::default();
+    for row in line_rows {
+        let columns = Columns::named(row, "ledger_lines", String::new());
+        let text = |name| columns.text(name).map(str::to_owned);
+        let line = KeptLine {
+            account: text("account")?,
+            merchant_id: text("merchant_id")?,
+            host_id: text("host_id")?,
+            currency: text("currency")?,
+            amount_minor: columns.integer("amount_minor")?,
+        };
+        let position = columns.integer("position")?;
+        lines.entry(position).or_default().push(line);
+    }
+    let mut part = LedgerPart {
+        journals: Vec::with_capacity(journals.len()),
+        without_journal: Vec::new(),
+    };
+    for row in journals {
+        let columns = Columns::of(row, "journals", "id")?;
+        let position = columns.integer("position")?;
+        part.journals.push(KeptJournal {
+            position,
+            id: columns.text("id")?.to_owned(),
+            payment_id: columns.optional_text("payment_id")?,
+            business_date: columns.optional_text("business_date")?,
+            at: columns.moment("at_ms")?,
+            content_sha256: columns.text("content_sha256")?.to_owned(),
+            lines: lines.remove(&position).unwrap_or_default(),
+        });
+    }
+    part.without_journal = lines.into_keys().collect();
+    part.without_journal.sort_unstable();
+    Ok(part)
+}
+
+const SELECT_LINES: &str = "SELECT position, account, merchant_id, host_id, currency, amount_minor \
+    FROM ledger_lines WHERE stream = 0 AND position";
 const SELECT_JOURNALS: &str = "SELECT journals.position, journals.id, journals.business_date, \
     journals.at_ms, journals.content_sha256, events.payment_id \
     FROM journals LEFT JOIN events ON events.stream = 0 AND events.position = journals.position \

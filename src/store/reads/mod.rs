@@ -6,6 +6,7 @@ pub mod balances;
 mod by_ids;
 mod captures;
 pub mod events;
+pub mod explain;
 pub mod ledger;
 pub mod operations;
 pub mod owed;

@@ -106,7 +106,8 @@ pub(in crate::store) fn audit_values(record: &AuditRecord) -> Vec<Value> {
     ]
 }
 
-fn audit(row: &AnyRow) -> Result<AuditRecord, StoreError> {
+/// An entry of the audit trail from a row of it.
+pub(in crate::store) fn audit(row: &AnyRow) -> Result<AuditRecord, StoreError> {
     let columns = Columns::of(row, "audit", "id")?;
     Ok(AuditRecord {
         id: columns.parsed("id")?,

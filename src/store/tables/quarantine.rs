@@ -56,7 +56,8 @@ impl Store {
     }
 }
 
-fn quarantined(row: &AnyRow) -> Result<QuarantinedResponse, StoreError> {
+/// A message of the quarantine from a row of it.
+pub(in crate::store) fn quarantined(row: &AnyRow) -> Result<QuarantinedResponse, StoreError> {
     let columns = Columns::of(row, "quarantine", "id")?;
     let stan = match columns.optional_integer("stan")? {
         Some(_) => Some(columns.stan("stan")?),

@@ -1,0 +1,12 @@
+//! One payment in words: its records, put into the order in which things happened, and what follows from them. Pure: what
+//! is recorded, the time and the state of the lines are handed in.
+//!
+//! - [`timeline`]: what happened, an entry for each thing.
+//! - [`standing`]: where the payment stands, and what comes next.
+//! - [`words`]: spans, moments, amounts and states; the labels of a payment's operations.
+
+pub(super) mod standing;
+#[cfg(test)]
+mod tests;
+pub(super) mod timeline;
+pub mod words;

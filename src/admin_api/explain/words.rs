@@ -1,0 +1,150 @@
+//! Spans, moments, amounts and states for people; the labels of a payment's operations.
+
+use serde::Serialize;
+
+use crate::payment::amounts::Amounts;
+use crate::payment::ids::OperationId;
+use crate::payment::moment::UnixMillis;
+use crate::payment::money::{Currency, Money};
+use crate::payment::operation::OperationKind;
+use crate::payment::record::Operation;
+use crate::payment::state::PaymentState;
+use crate::random::HashMap;
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// A span of milliseconds, to two units at most: `20 ms`, `4.3 s`, `12 min 5 s`, `3 d 4 h`.
+#[must_use]
+pub fn span(ms: i64) -> String {
+    let ms = ms.max(0);
+    let two = |unit: i64, name: &str, part: i64, part_name: &str| match ms % unit / part {
+        0 => format!("{} {name}", ms / unit),
+        rest => format!("{} {name} {rest} {part_name}", ms / unit),
+    };
+    match ms {
+        0..SECOND => format!("{ms} ms"),
+        SECOND..MINUTE => format!("{}.{} s", ms / SECOND, ms % SECOND / 100),
+        MINUTE..HOUR => two(MINUTE, "min", SECOND, "s"),
+        HOUR..DAY => two(HOUR, "h", MINUTE, "min"),
+        DAY.. => two(DAY, "d", HOUR, "h"),
+        _ => String::new(),
+    }
+}
+
+/// A moment to the second: `2026-11-29 02:40:51 UTC`.
+#[must_use]
+pub fn second(at: UnixMillis) -> String {
+    let (date, (hour, minute, second)) = (at.utc().date(), at.utc().time().as_hms());
+    format!("{date} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// A moment to come: `2026-11-29 02:40:51 UTC, in 40 s`.
+pub(super) fn to_come(at: UnixMillis, now: UnixMillis) -> String {
+    match at.as_i64() - now.as_i64() {
+        ms if ms <= 0 => format!("{}, now", second(at)),
+        ms => format!("{}, in {}", second(at), span(ms)),
+    }
+}
+
+/// Minor units of a currency, below zero too: `-12.50 EUR`; the number as it is where the currency is not known.
+pub(super) fn amount(amount_minor: i64, currency: &str) -> String {
+    let sign = if amount_minor < 0 { "-" } else { "" };
+    let money = currency
+        .parse::<Currency>()
+        .ok()
+        .zip(amount_minor.checked_abs());
+    let money = money.and_then(|(currency, minor)| Money::new(minor, currency).ok());
+    money.map_or_else(
+        || format!("{amount_minor} minor units of {currency}"),
+        |money| format!("{sign}{money}"),
+    )
+}
+
+/// The amounts of a payment that are not zero.
+pub(super) fn amounts(amounts: &Amounts, currency: Currency) -> String {
+    let shown = |minor: i64| amount(minor, currency.code());
+    let sums = [
+        (
+            amounts.authorized_minor,
+            amounts.authorized_pending_minor,
+            "authorized",
+        ),
+        (
+            amounts.captured_minor,
+            amounts.captured_pending_minor,
+            "captured",
+        ),
+        (
+            amounts.refunded_minor,
+            amounts.refunded_pending_minor,
+            "refunded",
+        ),
+        (amounts.released_minor, 0, "given back of the hold"),
+        (amounts.disputed_minor, 0, "disputed"),
+    ];
+    let sums = sums.into_iter().filter(|(minor, ..)| *minor != 0);
+    let parts: Vec<String> = sums
+        .map(|(minor, pending, what)| match pending {
+            0 => format!("{} {what}", shown(minor)),
+            all if all == minor => format!("{} {what} (pending)", shown(minor)),
+            part => format!("{} {what} ({} of it pending)", shown(minor), shown(part)),
+        })
+        .collect();
+    match parts.as_slice() {
+        [] => "nothing authorized".to_owned(),
+        parts => parts.join(", "),
+    }
+}
+
+/// The name of a variant in words, as records have it: `insufficient funds`.
+pub(super) fn variant(variant: impl Serialize) -> String {
+    let named = serde_json::to_value(variant).ok();
+    let named = named.and_then(|name| name.as_str().map(|name| name.replace('_', " ")));
+    named.unwrap_or_default()
+}
+
+/// Where a payment stands, and why.
+pub(super) fn state(state: &PaymentState) -> String {
+    let name = state.name();
+    match state {
+        PaymentState::Authorizing {
+            pending: Some(reason),
+        } => format!("{name}, pending: {reason}"),
+        PaymentState::Reversing { pending } => format!("{name}: {pending}"),
+        PaymentState::Declined { decline } => {
+            format!(
+                "{name}: {}, DE 39 {}",
+                variant(decline.reason),
+                decline.response_code
+            )
+        }
+        PaymentState::Failed { reason } => format!("{name}: {}", variant(reason)),
+        _ => name.to_owned(),
+    }
+}
+
+/// What the operations of a payment are called in its explanation: by their kind, with a number where there are several.
+pub(super) struct Labels(HashMap<OperationId, String>);
+
+impl Labels {
+    /// Of all operations of a payment, oldest first.
+    pub(super) fn of(operations: &[Operation]) -> Self {
+        let of_kind = |kind: OperationKind| operations.iter().filter(move |it| it.kind == kind);
+        let label = |operation: &Operation| {
+            let name = operation.kind.name().to_lowercase();
+            if of_kind(operation.kind).count() == 1 {
+                return name;
+            }
+            let before = of_kind(operation.kind).take_while(|it| it.id != operation.id);
+            format!("{name} {}", before.count() + 1)
+        };
+        Self(operations.iter().map(|it| (it.id, label(it))).collect())
+    }
+
+    pub(super) fn get(&self, id: OperationId) -> &str {
+        self.0.get(&id).map_or("an operation", String::as_str)
+    }
+}
