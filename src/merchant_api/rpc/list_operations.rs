@@ -11,11 +11,8 @@ use crate::merchant_api::read::page_token::PageTokens;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::show::operation::operation;
 use crate::merchant_api::transport::gate;
-use crate::payment::ids::{MerchantId, OperationId, PaymentId};
-use crate::payment::record::Operation;
+use crate::payment::ids::{OperationId, PaymentId};
 use crate::store::Store;
-use crate::store::error::StoreError;
-use crate::store::records::KeptLateResponse;
 
 /// Answers the call.
 pub(super) async fn call(
@@ -24,46 +21,33 @@ pub(super) async fn call(
 ) -> Result<Response<pb::ListOperationsResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let mut operations = operations(store, &merchant.id, list.payment_id)
-        .await
-        .map_err(|error| status::of_unavailable(&error))?
+    let unread = |error| status::of_unavailable(&error);
+    let payment = store.payment(&merchant.id, list.payment_id).await;
+    payment
+        .map_err(unread)?
         .ok_or_else(errors::payment_not_found)?;
+    let operations = store.operations_of(list.payment_id).await;
+    let mut operations = operations.map_err(unread)?;
     // Ids sort by the time at which they were given.
-    operations.sort_by_key(|(operation, _)| operation.id);
+    operations.sort_by_key(|operation| operation.id);
     if let Some(after) = list.after {
-        operations.retain(|(operation, _)| operation.id > after);
+        operations.retain(|operation| operation.id > after);
     }
     let is_last = operations.len() <= list.page_size;
     operations.truncate(list.page_size);
     let next = operations
         .last()
         .filter(|_| !is_last)
-        .map(|(operation, _)| list.page_tokens.write(operation.id));
-    let shown = operations
-        .into_iter()
-        .map(|(found, late)| operation(found, late));
+        .map(|operation| list.page_tokens.write(operation.id));
+    let mut shown = Vec::with_capacity(operations.len());
+    for found in operations {
+        let late = store.late_response(found.id).await.map_err(unread)?;
+        shown.push(operation(found, late));
+    }
     Ok(Response::new(pb::ListOperationsResponse {
-        operations: shown.collect(),
+        operations: shown,
         next_page_token: next.unwrap_or_default(),
     }))
-}
-
-/// The exchanges of the merchant's payment with this id, each with the response that came late for it; `None` when
-/// the merchant has no such payment.
-async fn operations(
-    store: &Store,
-    merchant_id: &MerchantId,
-    id: PaymentId,
-) -> Result<Option<Vec<(Operation, Option<KeptLateResponse>)>>, StoreError> {
-    if store.payment(merchant_id, id).await?.is_none() {
-        return Ok(None);
-    }
-    let mut operations = Vec::new();
-    for operation in store.operations_of(id).await? {
-        let late = store.late_response(operation.id).await?;
-        operations.push((operation, late));
-    }
-    Ok(Some(operations))
 }
 
 /// A checked ListOperationsRequest.

@@ -10,11 +10,10 @@ use crate::store::records::KeptLateResponse;
 /// An operation as the API shows it, with the response that came late for it.
 pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) -> pb::Operation {
     let repeats = operation.attempts;
-    let attempts = if operation.original_id.is_some() || repeats.count > 0 {
-        i32::try_from(repeats.count).unwrap_or(i32::MAX)
-    } else {
+    let attempts = match repeats.count {
         // A request is written to a line once at most.
-        i32::from(was_sent(&operation.state))
+        0 => i32::from(was_sent(&operation)),
+        count => i32::try_from(count).unwrap_or(i32::MAX),
     };
     let has_message = operation.state != OperationState::Recorded;
     let number = |text: String| if has_message { text } else { String::new() };
@@ -73,12 +72,15 @@ fn show_kind(kind: OperationKind) -> pb::OperationKind {
     }
 }
 
-/// Whether the message may have left.
-fn was_sent(state: &OperationState) -> bool {
-    !matches!(
-        state,
-        OperationState::Created | OperationState::Rejected { .. }
-    )
+/// Whether the message of an operation that counts no attempts may have left. Of a later one that an operator has ended
+/// that is not known: it may have been an advice.
+fn was_sent(operation: &Operation) -> bool {
+    use OperationState as S;
+    match operation.state {
+        S::Created | S::Rejected { .. } | S::Recorded | S::Queued | S::Cancelled => false,
+        S::Suspended { .. } | S::Resolved { .. } => operation.original_id.is_none(),
+        S::Sent | S::Approved { .. } | S::Declined { .. } | S::Unknown { .. } | S::Reversed => true,
+    }
 }
 
 /// The state, and the response code and the approval code that are known in it.
