@@ -294,7 +294,7 @@ fn print_how_to_go_on(
     let key = stand.api_key.as_str();
     print_line!("\nmerchant API   {address} (server name {SERVER_NAME})")?;
     if let Some(admin_api) = stand.gateway.admin_api {
-        print_line!("operators' API {admin_api}: payswitch hosts list, payswitch audit list")?;
+        print_line!("operators' API {admin_api}: payswitch explain pay_…, hosts list, audit list")?;
     }
     print_line!("CA             {ca}")?;
     print_line!("keys to seal   {}", stand.jwks_path.display())?;
