@@ -16,6 +16,7 @@ use crate::hosts::line::tls::KeyLoader;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
 use crate::hosts::{Hosts, HostsError};
+use crate::ledger_seals::sealer::SealingError;
 use crate::operations::card_custody::CardCustodyError;
 use crate::random::{NoEntropy, Random};
 use crate::store::error::StoreError;
@@ -50,6 +51,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database is older than the seals outside it, or they can't be read.
+    #[error(transparent)]
+    Seals(#[from] SealingError),
     /// The merchant API's certificate or key.
     #[error(transparent)]
     Tls(#[from] TlsError),

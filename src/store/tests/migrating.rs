@@ -53,6 +53,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "partial_approvals",
     "event_lists",
     "releases",
+    "restorations",
 ];
 
 /// Makes a database as version 2 left it.
