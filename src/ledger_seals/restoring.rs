@@ -116,7 +116,8 @@ impl LedgerSealer {
             .max(UnixMillis::new(seen(|seal| seal.sealed.at.as_i64())));
         // Epochs that were lost may have been begun on one day.
         let restores = u32::try_from(last_epoch - before.epoch + 1).unwrap_or(u32::MAX);
-        let since = NumberDate::of(last_event_at.unwrap_or(at));
+        // The clock may have been ahead when the last event happened.
+        let since = NumberDate::of(last_event_at.map_or(at, |last| last.min(at)));
         let first = Some(before.first_number).filter(|_| before.numbers_until >= Some(since));
         let first = first.unwrap_or(0);
         let after = StoreIdentity {

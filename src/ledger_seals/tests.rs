@@ -360,6 +360,7 @@ async fn two_nodes_make_one_chain_and_a_file_ahead_of_the_database_is_left_alone
 /// The database as it was after the first seal.
 const OLDER: &str = "DELETE FROM journals WHERE position > 3; DELETE FROM ledger_lines WHERE position > 3; \
     DELETE FROM events WHERE position > 3; UPDATE positions SET next = 4; \
+    DELETE FROM operations WHERE payment_id NOT IN (SELECT payment_id FROM events); \
     DELETE FROM payments WHERE id NOT IN (SELECT payment_id FROM events); \
     DELETE FROM ledger_seals WHERE number > 1; DELETE FROM audit; \
     UPDATE stores SET epoch = 1, restored_at_ms = 0, first_number = 0, numbers_until = NULL; \
