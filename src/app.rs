@@ -104,9 +104,13 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let admin_api = operators_door.as_ref().map(Bound::local_addr);
     let store = Store::open(&config.store, Arc::clone(&clock), &random).await?;
     let sealer = Arc::new(sealer(config, &store, &parts.master_key, &clock)?);
-    if let Err(error) = sealer.expect_newest().await {
+    let refused = match sealer.older().await {
+        Ok(older) => older.map(StartError::Older),
+        Err(error) => Some(error.into()),
+    };
+    if let Some(error) = refused {
         store.close().await;
-        return Err(error.into());
+        return Err(error);
     }
     parts.sealing_keys.write_jwks(&config.card.jwks_path)?;
     let opener = Opener::watching(

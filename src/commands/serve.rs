@@ -14,7 +14,6 @@ use super::runtime::runtime;
 use crate::app;
 use crate::app::parts::{Parts, StartError};
 use crate::config::Config;
-use crate::ledger_seals::sealer::SealingError;
 use crate::telemetry::{self, LogFormat};
 
 /// How often the log says that a required bank is not signed on yet.
@@ -69,7 +68,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     let mut ready_file = ready_file.map(ReadyFile::at).transpose()?;
     let parts = Parts::from_config(&config)?;
     let mut running = match app::start(&config, parts).await {
-        Err(error @ StartError::Seals(SealingError::Older(_))) => {
+        Err(error @ StartError::Older(_)) => {
             report(&error);
             return Ok(ExitCode::from(OLDER_DATABASE));
         }

@@ -66,20 +66,19 @@ pub struct LeftOut {
 }
 
 impl LedgerSealer {
-    /// Makes sure that the database has what the file outside it has seen of it.
+    /// Whether the database lacks what the file outside it has seen of it.
     ///
     /// # Errors
-    /// [`SealingError::Older`], or when the store or the file can't be read.
-    pub async fn expect_newest(&self) -> Result<(), SealingError> {
+    /// When the store or the file can't be read.
+    pub async fn older(&self) -> Result<Option<Box<OlderDatabase>>, SealingError> {
         let (Some(outside), true) = self.outside().await? else {
-            return Ok(());
+            return Ok(None);
         };
-        let older = OlderDatabase {
+        Ok(Some(Box::new(OlderDatabase {
             outside,
             epoch: self.store.identity().await?.epoch,
             position: self.store.last_position().await?,
-        };
-        Err(Box::new(older).into())
+        })))
     }
 
     /// The last seal of the file, and whether the database lacks it. One that was lost by a restore is followed by the

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::restoring::OlderDatabase;
 use super::seal_file::SealFile;
 use crate::clock::Clock;
 use crate::ledger::seal::{Hash, MerkleTree, Seal, SealKey, Sealed, leaf};
@@ -66,9 +65,6 @@ pub enum SealingError {
         /// The last seal of the file.
         number: i64,
     },
-    /// The database lacks what the file has seen of it.
-    #[error(transparent)]
-    Older(#[from] Box<OlderDatabase>),
     /// The file has something else beside the seals of this installation, which were added all the same.
     #[error(
         "the file of the seals has lines that are no seals of this installation; run `payswitch ledger verify`"
