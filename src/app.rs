@@ -320,7 +320,8 @@ impl Running {
             tracing::error!("Outcomes could not be recorded; their payments will owe a reversal");
         }
         // What is not sealed is not missed when a backup is restored.
-        if !matches!(within(SEAL_WITHIN, self.sealer.seal()).await, Some(Ok(()))) {
+        let sealing = within(SEAL_WITHIN, Box::pin(self.sealer.seal()));
+        if !matches!(sealing.await, Some(Ok(()))) {
             tracing::warn!("The ledger could not be sealed to its end");
         }
         self.store.close().await;
