@@ -15,12 +15,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::flow_table::flow_table;
-use self::issue::pepper;
+use self::issue::{pepper, sealer};
 use self::parts::{Parts, StartError};
 use crate::admin_api;
 use crate::card::envelope::Opener;
 use crate::card::key_folder::KeyFolder;
-use crate::card::master_key::{MasterKeyError, Purpose};
 use crate::card::test_methods::TestPaymentMethods;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -28,8 +27,6 @@ use crate::config::environment::Environment;
 use crate::event_feed::EventFeed;
 use crate::grpc::server::{Bound, ServeError};
 use crate::hosts::Hosts;
-use crate::ledger::seal::SealKey;
-use crate::ledger_seals::seal_file::SealFile;
 use crate::ledger_seals::sealer::LedgerSealer;
 use crate::merchant_api;
 use crate::merchant_api::read::cursor::Cursors;
@@ -56,6 +53,8 @@ const SIGN_OFF_WITHIN: Duration = Duration::from_secs(5);
 const REMEMBERED_WITHIN: Duration = Duration::from_secs(5);
 /// How long it waits until the last reports of the lines are recorded after that.
 const NOTICES_WITHIN: Duration = Duration::from_secs(3);
+/// How long it seals what came last.
+const SEAL_WITHIN: Duration = Duration::from_secs(3);
 /// Between two looks at whether the database answers.
 const STORE_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long it waits for the merchant API to close its connections after that.
@@ -74,6 +73,7 @@ pub struct Running {
     /// Its lines to the banks.
     pub hosts: Arc<Hosts>,
     operations: Arc<Operations>,
+    sealer: Arc<LedgerSealer>,
     ready: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<Result<(), ServeError>>>,
@@ -103,8 +103,17 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     };
     let admin_api = operators_door.as_ref().map(Bound::local_addr);
     let store = Store::open(&config.store, Arc::clone(&clock), &random).await?;
+    let sealer = Arc::new(sealer(config, &store, &parts.master_key, &clock)?);
+    let refused = match sealer.older().await {
+        Ok(older) => older.map(StartError::Older),
+        Err(error) => Some(error.into()),
+    };
+    if let Some(error) = refused {
+        store.close().await;
+        return Err(error);
+    }
     parts.sealing_keys.write_jwks(&config.card.jwks_path)?;
-    let opener = Arc::new(Opener::watching(
+    let opener = Opener::watching(
         parts.sealing_keys,
         KeyFolder::new(
             config.card.sealing_keys.clone(),
@@ -112,18 +121,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         ),
         &parts.master_key,
         &random,
-    )?);
+    )?;
     let pepper = pepper(&parts.master_key)?;
-    let seed = parts.master_key.derive(Purpose::LedgerSeals)?;
-    let seal_key = SealKey::from_seed(seed.as_bytes())
-        .ok_or(MasterKeyError::Refused("make the key of the seals"))?;
-    let sealer = Arc::new(LedgerSealer::new(
-        store.clone(),
-        seal_key,
-        config.ledger.seal_file.clone().map(SealFile::at),
-        Arc::clone(&clock),
-    ));
-    let cursors = Cursors::new(&parts.master_key, &store.identity().await?)?;
+    let identity = store.identity().await?;
+    let opener = Arc::new(opener.restored_at(identity.restored_at));
+    let cursors = Cursors::new(&parts.master_key, &identity)?;
     let events = Arc::new(EventFeed::new(store.clone()));
     let (notices, noticed) = mpsc::channel(NOTICES);
     let hosts = Hosts::start(
@@ -216,7 +218,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         stopped,
     ));
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
-    tokio::spawn(sealer.seal_until(stopping.clone()));
+    tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
@@ -232,6 +234,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         store,
         hosts,
         operations,
+        sealer,
         ready,
         stop,
         serving: Some(serving),
@@ -316,6 +319,11 @@ impl Running {
             within(REMEMBERED_WITHIN, self.operations.record_remembered()).await == Some(0);
         if !recorded {
             tracing::error!("Outcomes could not be recorded; their payments will owe a reversal");
+        }
+        // What is not sealed is not missed when a backup is restored.
+        let sealing = within(SEAL_WITHIN, Box::pin(self.sealer.seal()));
+        if !matches!(sealing.await, Some(Ok(()))) {
+            tracing::warn!("The ledger could not be sealed to its end");
         }
         self.store.close().await;
         tracing::info!(

@@ -1,14 +1,22 @@
-//! The first rows of an installation, which a command writes without a running gateway: API keys, and the first
-//! operator.
+//! What a command does to the database without a running gateway: API keys, the first operator, and a new epoch after
+//! a restore.
+
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::admin_api::records::{AuditOutcome, COMMAND_LINE};
 use crate::card::master_key::{MasterKey, MasterKeyError, Purpose};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::config::environment::Environment;
+use crate::ledger::seal::SealKey;
+use crate::ledger_seals::restoring::Restoration;
+use crate::ledger_seals::seal_file::SealFile;
+use crate::ledger_seals::sealer::{LedgerSealer, SealingError};
 use crate::merchant_api::transport::api_key::{NewApiKey, Pepper};
 use crate::payment::ids::{AuditId, MerchantId, OperatorName};
+use crate::payment::moment::UnixMillis;
 use crate::random::{NoEntropy, Random};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -21,6 +29,51 @@ pub(super) fn pepper(master_key: &MasterKey) -> Result<Pepper, MasterKeyError> {
     ))
 }
 
+/// What seals the ledger.
+///
+/// # Errors
+/// When the cryptographic library takes no key.
+pub fn sealer(
+    config: &Config,
+    store: &Store,
+    master_key: &MasterKey,
+    clock: &Arc<dyn Clock>,
+) -> Result<LedgerSealer, MasterKeyError> {
+    let seed = master_key.derive(Purpose::LedgerSeals)?;
+    let key = SealKey::from_seed(seed.as_bytes())
+        .ok_or(MasterKeyError::Refused("make the key of the seals"))?;
+    let file = config.ledger.seal_file.clone().map(SealFile::at);
+    Ok(LedgerSealer::new(
+        store.clone(),
+        key,
+        file,
+        Arc::clone(clock),
+    ))
+}
+
+/// The row of the audit trail for what a command does to the database itself. Of two with one `request_id` only one is
+/// written.
+pub(super) fn command_row(
+    at: UnixMillis,
+    action: &str,
+    target: String,
+    reason: &str,
+    request_id: String,
+) -> Result<AuditRecord, NoEntropy> {
+    Ok(AuditRecord {
+        id: AuditId::from_parts(at, Random::SYSTEM.bytes()?),
+        at,
+        operator: COMMAND_LINE.to_owned(),
+        action: action.to_owned(),
+        target,
+        reason: reason.to_owned(),
+        request_id,
+        body_hash: [0; 32],
+        outcome: Some(AuditOutcome::Done.to_string()),
+        answer: Vec::new(),
+    })
+}
+
 /// Why an API key could not be issued, or the first operator not be added.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
@@ -30,6 +83,9 @@ pub enum IssueError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The seals.
+    #[error(transparent)]
+    Seals(#[from] SealingError),
     /// The operating system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
@@ -69,18 +125,24 @@ pub async fn add_first_operator(
         created_at: now,
         created_by: COMMAND_LINE.to_owned(),
     };
-    let row = AuditRecord {
-        id: AuditId::from_parts(now, Random::SYSTEM.bytes()?),
-        at: now,
-        operator: COMMAND_LINE.to_owned(),
-        action: "first operator".to_owned(),
-        target: format!("{name} as {}", operator.role.name()),
-        reason: reason.to_owned(),
-        // Two at once can't both have it.
-        request_id: "first-operator".to_owned(),
-        body_hash: [0; 32],
-        outcome: Some(AuditOutcome::Done.to_string()),
-        answer: Vec::new(),
-    };
+    let target = format!("{name} as {}", operator.role.name());
+    let request_id = "first-operator".to_owned();
+    let row = command_row(now, "first operator", target, reason, request_id)?;
     Ok(store.insert_first_operator(&operator, &row).await?)
+}
+
+/// Begins a new epoch after a restore, with its audit row.
+///
+/// # Errors
+/// When the store or the file of the seals can't be used.
+pub async fn begin_epoch(
+    sealer: &LedgerSealer,
+    restoration: &Restoration,
+    reason: &str,
+) -> Result<(), IssueError> {
+    let after = &restoration.after;
+    let target = format!("store {}, epoch {}", after.id, after.epoch);
+    let request_id = format!("restored-{}", after.epoch);
+    let row = command_row(after.restored_at, "restored", target, reason, request_id)?;
+    Ok(sealer.begin_epoch(restoration, &row).await?)
 }

@@ -16,6 +16,8 @@ use crate::hosts::line::tls::KeyLoader;
 use crate::hosts::profile::HostProfile;
 use crate::hosts::profile::reading::ProfileError;
 use crate::hosts::{Hosts, HostsError};
+use crate::ledger_seals::restoring::OlderDatabase;
+use crate::ledger_seals::sealer::SealingError;
 use crate::operations::card_custody::CardCustodyError;
 use crate::random::{NoEntropy, Random};
 use crate::store::error::StoreError;
@@ -50,6 +52,12 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The seals outside the database can't be read.
+    #[error(transparent)]
+    Seals(#[from] SealingError),
+    /// The database is older than they are.
+    #[error(transparent)]
+    Older(Box<OlderDatabase>),
     /// The merchant API's certificate or key.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -10,7 +10,8 @@ use std::fmt;
 
 use super::fault::SealedCardFault;
 use super::header::{
-    Algorithm, Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S, MAX_SESSION_SETUP_AGE_S,
+    Algorithm, CLOCK_SKEW_S, Header, Kind, MAX_CARD_LIFETIME_S, MAX_SESSION_LIFETIME_S,
+    MAX_SESSION_SETUP_AGE_S,
 };
 use super::jwe::Compact;
 use super::key_folder::KeyFolder;
@@ -77,6 +78,8 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct Opener {
     keys: ContentKeys,
+    /// What was sealed before this is refused.
+    not_before: UnixMillis,
 }
 
 impl Opener {
@@ -91,6 +94,7 @@ impl Opener {
     ) -> Result<Self, SealingKeysError> {
         Ok(Self {
             keys: ContentKeys::new(keys, None, master_key, random)?,
+            not_before: UnixMillis::new(i64::MIN),
         })
     }
 
@@ -106,7 +110,18 @@ impl Opener {
     ) -> Result<Self, SealingKeysError> {
         Ok(Self {
             keys: ContentKeys::new(keys, Some(folder), master_key, random)?,
+            not_before: UnixMillis::new(i64::MIN),
         })
+    }
+
+    /// The same, which refuses what may have been sealed before the database was restored at this moment. Until then
+    /// `iat` was allowed to be ahead of the clock.
+    #[must_use]
+    pub fn restored_at(mut self, moment: UnixMillis) -> Self {
+        if moment > UnixMillis::new(0) {
+            self.not_before = moment.plus_ms(CLOCK_SKEW_S * 1000);
+        }
+        self
     }
 
     /// The public keys to seal to, as a JWK Set (RFC 7517).
@@ -161,6 +176,7 @@ impl Opener {
         }
         let card = card?;
         check_binding(&header, binding)?;
+        header.check_sealed_since(self.not_before)?;
         header.check_time(now, MAX_CARD_LIFETIME_S)?;
         if let ContentKey::Session(session) = &key
             && !session.count()
@@ -195,6 +211,7 @@ impl Opener {
         if header.merchant != merchant_id.as_str() {
             return Err(SealedCardFault::Merchant);
         }
+        header.check_sealed_since(self.not_before)?;
         let setup_ends = UnixMillis::new(
             header
                 .iat

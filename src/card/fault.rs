@@ -56,6 +56,11 @@ pub enum SealedCardFault {
     /// Its session key has sealed as many cards as it may.
     #[error("its session key has sealed as many cards as it may: set up a new session")]
     SessionUsedUp,
+    /// It was sealed before the gateway's database was restored: the request may have been carried out already.
+    #[error(
+        "it was sealed before the gateway's database was restored: the request may have been carried out before that"
+    )]
+    Restored,
     /// It was presented before.
     #[error(
         "it was used before: a sealed card works once, so seal the card again with a new `jti`"
@@ -81,6 +86,7 @@ impl SealedCardFault {
             Self::ClockAhead => "CLOCK_AHEAD",
             Self::Expired => "EXPIRED",
             Self::SessionUsedUp => "SESSION_USED_UP",
+            Self::Restored => "RESTORED",
             Self::Used => "USED",
         }
     }

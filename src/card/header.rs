@@ -237,6 +237,15 @@ impl<'a> Header<'a> {
         Ok(())
     }
 
+    /// Checks that it was not sealed before this moment. An envelope that has expired as well was sealed before it all
+    /// the same: so this comes first, and the merchant is told what matters more.
+    pub(super) fn check_sealed_since(&self, moment: UnixMillis) -> Result<(), SealedCardFault> {
+        if self.iat.saturating_mul(1000) < moment.as_i64() {
+            return Err(SealedCardFault::Restored);
+        }
+        Ok(())
+    }
+
     /// When it expires.
     pub(super) fn expires_at(&self) -> UnixMillis {
         UnixMillis::new(self.exp.saturating_mul(1000))

@@ -3,6 +3,9 @@
 /// Exit code when a command could not do what it was asked to.
 pub const FAILED: u8 = 1;
 
+/// Exit code of a gateway whose database is older than the seals outside it.
+pub const OLDER_DATABASE: u8 = 3;
+
 /// Why a command failed: a sentence, and what it comes from.
 pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
 

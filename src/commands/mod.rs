@@ -27,6 +27,7 @@ pub mod operators_door;
 pub mod output;
 pub mod owed;
 pub mod ready_file;
+pub mod restored;
 pub mod runtime;
 pub mod seal;
 pub mod serve;
@@ -56,6 +57,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Create or update the database.
     Migrate(migrate::MigrateArgs),
+    /// Begin a new epoch after the database was restored from a backup, and list what may have been paid meanwhile.
+    Restored(restored::RestoredArgs),
     /// Add merchants and their API keys.
     Merchant(Box<merchant::MerchantArgs>),
     /// Show the bank hosts and their lines, sign them off and on, send echoes.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
+        Command::Restored(arguments) => restored::run(&arguments),
         Command::Merchant(arguments) => merchant::run(*arguments),
         Command::Hosts(arguments) => hosts::run(arguments),
         Command::Operator(arguments) => operator::run(arguments),

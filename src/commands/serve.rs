@@ -8,11 +8,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::error::CommandError;
+use super::error::{CommandError, OLDER_DATABASE, report};
 use super::ready_file::ReadyFile;
 use super::runtime::runtime;
 use crate::app;
-use crate::app::parts::Parts;
+use crate::app::parts::{Parts, StartError};
 use crate::config::Config;
 use crate::telemetry::{self, LogFormat};
 
@@ -25,7 +25,9 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
     payswitch serve --config pay.toml\n  \
     payswitch serve --config pay.toml --log json --ready-file /run/payswitch.json\n\n\
     Stop it with SIGTERM or Ctrl-C: it takes no new payments, finishes those in progress, signs off\n\
-    from the banks and exits.")]
+    from the banks and exits.\n\n\
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the database was restored from a backup: run\n\
+    `payswitch restored`.")]
 pub struct ServeArgs {
     /// The configuration file; without it, the defaults and the environment.
     #[arg(long, value_name = "FILE")]
@@ -65,7 +67,13 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> Result<ExitCode, 
     let mut stop = StopSignal::listen()?;
     let mut ready_file = ready_file.map(ReadyFile::at).transpose()?;
     let parts = Parts::from_config(&config)?;
-    let mut running = app::start(&config, parts).await?;
+    let mut running = match app::start(&config, parts).await {
+        Err(error @ StartError::Older(_)) => {
+            report(&error);
+            return Ok(ExitCode::from(OLDER_DATABASE));
+        }
+        started => started?,
+    };
     tracing::info!(merchant_api = %running.merchant_api, "The merchant API is open");
     if let Some(admin_api) = running.admin_api {
         tracing::info!(%admin_api, "The operators' API is open");

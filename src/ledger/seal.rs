@@ -68,6 +68,9 @@ pub fn leaf(position: i64, content_sha256: &str) -> String {
 pub struct Sealed {
     /// From 1, without a gap.
     pub number: i64,
+    /// The epoch of the store: one more after each restore. The first seal of an epoch goes on after the last one that
+    /// was seen, with positions after those of the restored database.
+    pub epoch: i64,
     /// The first position that it covers: the one after the last of the seal before.
     pub from: i64,
     /// The last position that it covers.
@@ -84,7 +87,8 @@ pub struct Sealed {
 
 /// A signed statement on the journals between two positions. As text it is one line: `payswitch seal 1`, then
 /// number, from, to, journals, root, hash of the seal before, milliseconds since 1970, public key and signature,
-/// parted by spaces; bytes are hexadecimal digits.
+/// parted by spaces; bytes are hexadecimal digits. In a later epoch than the first it begins with `payswitch seal 2`
+/// and the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
     /// What it says.
@@ -95,12 +99,15 @@ pub struct Seal {
     pub signature: [u8; 64],
 }
 
-const HEAD: &str = "payswitch seal 1";
+/// Before the epoch of a seal, and for the first epoch.
+const HEAD: &str = "payswitch seal 2";
+const FIRST_EPOCH: &str = "payswitch seal 1";
 
 impl Seal {
     fn signed_text(sealed: &Sealed, public_key: &Hash) -> String {
         let Sealed {
             number,
+            epoch,
             from,
             to,
             journals,
@@ -111,7 +118,11 @@ impl Seal {
         let [root, previous, key] =
             [root, previous, public_key].map(|hash| hex::encode_lower(hash));
         let at = at.as_i64();
-        format!("{HEAD} {number} {from} {to} {journals} {root} {previous} {at} {key}")
+        let head = match epoch {
+            1 => FIRST_EPOCH.to_owned(),
+            _ => format!("{HEAD} {epoch}"),
+        };
+        format!("{head} {number} {from} {to} {journals} {root} {previous} {at} {key}")
     }
 
     /// The hash by which the next seal names it: SHA-256 of its line.
@@ -140,7 +151,9 @@ impl fmt::Display for Seal {
 
 /// A text that is no seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected \"payswitch seal 1\" and nine fields, parted by spaces")]
+#[error(
+    "expected \"payswitch seal 1\" and nine fields, or \"payswitch seal 2\" and ten, parted by spaces"
+)]
 pub struct InvalidSeal;
 
 impl FromStr for Seal {
@@ -148,11 +161,15 @@ impl FromStr for Seal {
 
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let read = || {
-            let fields: Vec<&str> = line
-                .strip_prefix(HEAD)?
-                .strip_prefix(' ')?
-                .split(' ')
-                .collect();
+            let (epoch, rest) = match line.strip_prefix(FIRST_EPOCH) {
+                Some(rest) => (1, rest.strip_prefix(' ')?),
+                None => {
+                    let rest = line.strip_prefix(HEAD)?.strip_prefix(' ')?;
+                    let (epoch, rest) = rest.split_once(' ')?;
+                    (epoch.parse().ok()?, rest)
+                }
+            };
+            let fields: Vec<&str> = rest.split(' ').collect();
             let [
                 number,
                 from,
@@ -167,6 +184,7 @@ impl FromStr for Seal {
             Some(Self {
                 sealed: Sealed {
                     number: number.parse().ok()?,
+                    epoch,
                     from: from.parse().ok()?,
                     to: to.parse().ok()?,
                     journals: journals.parse().ok()?,
@@ -259,6 +277,7 @@ mod tests {
     fn sealed() -> Sealed {
         Sealed {
             number: 2,
+            epoch: 1,
             from: 11,
             to: 20,
             journals: 3,
@@ -271,17 +290,20 @@ mod tests {
     #[test]
     fn a_seal_reads_back_and_nothing_of_it_can_be_changed() {
         let key = SealKey::from_seed(&[7; 32]).unwrap();
-        let seal = key.seal(sealed());
-        assert!(seal.is_signed());
-        assert_eq!(seal.to_string().parse(), Ok(seal.clone()));
-        let line = seal.to_string();
-        for (place, character) in line.char_indices().skip(HEAD.len()) {
-            let other = if character == '1' { "2" } else { "1" };
-            let mut changed = line.clone();
-            changed.replace_range(place..=place, other);
-            let taken = changed.parse::<Seal>().is_ok_and(|seal| seal.is_signed());
-            assert!(!taken, "{changed}");
+        for epoch in [1, 2, 10] {
+            let seal = key.seal(Sealed { epoch, ..sealed() });
+            assert!(seal.is_signed());
+            let line = seal.to_string();
+            assert_eq!(line.parse(), Ok(seal));
+            for (place, character) in line.char_indices().skip(HEAD.len() - 1) {
+                let other = if character == '1' { "2" } else { "1" };
+                let mut changed = line.clone();
+                changed.replace_range(place..=place, other);
+                let taken = changed.parse::<Seal>().is_ok_and(|seal| seal.is_signed());
+                assert!(!taken, "{changed}");
+            }
         }
+        let seal = key.seal(sealed());
         let other = SealKey::from_seed(&[8; 32]).unwrap().seal(sealed());
         assert!(other.is_signed() && other.public_key != key.public_key());
         assert_ne!(other.hash(), seal.hash());

@@ -24,14 +24,22 @@ pub struct SealFile {
 }
 
 /// What was seen of the file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Where its whole lines end.
     bytes: u64,
-    /// The highest number of a seal of this installation; 0 where there is none.
-    pub number: i64,
+    /// The seal of this installation with the highest number.
+    pub last: Option<Seal>,
     /// Whether there is a line that is no such seal.
     pub foreign: bool,
+}
+
+impl Seen {
+    /// The highest number of a seal of this installation; 0 where there is none.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.last.as_ref().map_or(0, |seal| seal.sealed.number)
+    }
 }
 
 /// Why a line is no seal of this installation.
@@ -123,7 +131,7 @@ impl SealFile {
         let seen = self.look_at(&file, key)?;
         let lacks = |line: &&String| {
             let seal = any_seal(line.as_bytes());
-            seal.is_some_and(|seal| seal.sealed.number > seen.number)
+            seal.is_some_and(|seal| seal.sealed.number > seen.number())
         };
         let lacking = lines.iter().filter(lacks);
         let text: String = lacking.map(|line| format!("{line}\n")).collect();
@@ -141,11 +149,11 @@ impl SealFile {
     fn look_at(&self, file: &File, key: &Hash) -> io::Result<Seen> {
         let length = file.metadata()?.len();
         let mut known = self.seen();
-        let seen = match *known {
+        let seen = match known.take() {
             Some(seen) if seen.bytes <= length => scan(file, seen, key)?,
             _ => end_of(file, length, key)?,
         };
-        *known = Some(seen);
+        *known = Some(seen.clone());
         Ok(seen)
     }
 }
@@ -163,7 +171,7 @@ fn end_of(file: &File, length: u64, key: &Hash) -> io::Result<Seen> {
             begin.bytes += rest_of_line(file, from)?;
         }
         let seen = scan(file, begin, key)?;
-        if seen.number > 0 || from == 0 {
+        if seen.last.is_some() || from == 0 {
             return Ok(seen);
         }
         if tail >= MOST_TAIL {
@@ -186,7 +194,8 @@ fn scan(mut file: &File, before: Seen, key: &Hash) -> io::Result<Seen> {
     file.seek(SeekFrom::Start(before.bytes))?;
     let mut seen = before;
     let read = lines_of(BufReader::new(file), |line| match own_seal(line, key) {
-        Ok(seal) => seen.number = seen.number.max(seal.sealed.number),
+        Ok(seal) if seal.sealed.number > seen.number() => seen.last = Some(seal),
+        Ok(_) => {}
         Err(_) => seen.foreign = true,
     });
     seen.bytes += read?;

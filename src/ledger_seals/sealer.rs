@@ -38,7 +38,14 @@ pub struct LedgerSealer {
     pub(super) file: Option<SealFile>,
     /// The most seals that one call of [`verify`](Self::verify) looks at.
     pub(super) seals_at_once: usize,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The place of a seal in the chain.
+pub(super) struct Place {
+    pub(super) number: i64,
+    pub(super) epoch: i64,
+    pub(super) previous: Hash,
 }
 
 /// Seals could not be made, or not be written outside the database.
@@ -110,14 +117,25 @@ impl LedgerSealer {
             if from > last {
                 break;
             }
-            let seal = self.seal_of(before.as_ref(), from, last.min(from + POSITIONS - 1));
+            let place = Place {
+                number: before.as_ref().map_or(1, |seal| seal.sealed.number + 1),
+                epoch: before.as_ref().map_or(1, |seal| seal.sealed.epoch),
+                previous: before.as_ref().map_or(Hash::default(), Seal::hash),
+            };
+            let seal = self.seal_of(place, from, last.min(from + POSITIONS - 1));
             self.store.insert_seal(&seal.await?).await?;
         }
         self.store.checkpoint_balances(CHECKPOINT_EVERY).await?;
         self.write_file().await
     }
 
-    async fn seal_of(&self, before: Option<&Seal>, from: i64, to: i64) -> Result<Seal, StoreError> {
+    /// The seal at this place in the chain, over the positions `from` to `to`.
+    pub(super) async fn seal_of(
+        &self,
+        place: Place,
+        from: i64,
+        to: i64,
+    ) -> Result<Seal, StoreError> {
         let mut tree = MerkleTree::default();
         let mut first = from;
         while first <= to {
@@ -128,29 +146,30 @@ impl LedgerSealer {
             first = last + 1;
         }
         Ok(self.key.seal(Sealed {
-            number: before.map_or(1, |seal| seal.sealed.number + 1),
+            number: place.number,
+            epoch: place.epoch,
             from,
             to,
             journals: i64::try_from(tree.leaves()).unwrap_or(i64::MAX),
             root: tree.root(),
-            previous: before.map_or(Hash::default(), Seal::hash),
+            previous: place.previous,
             at: self.clock.now(),
         }))
     }
 
     /// Adds the seals that the file lacks.
-    async fn write_file(&self) -> Result<(), SealingError> {
+    pub(super) async fn write_file(&self) -> Result<(), SealingError> {
         let Some(file) = self.file.clone() else {
             return Ok(());
         };
         let (reading, key) = (file.clone(), self.public_key());
         let mut seen = blocking(move || reading.look(&key)).await?;
         let last = self.store.last_seal().await?;
-        if last.map_or(0, |seal| seal.sealed.number) < seen.number {
-            let number = seen.number;
+        let number = seen.number();
+        if last.map_or(0, |seal| seal.sealed.number) < number {
             return Err(SealingError::Ahead { number });
         }
-        let mut after = seen.number;
+        let mut after = number;
         loop {
             let seals = self.store.seals_after(after, MAX_PAGE_SIZE).await?;
             let Some(last) = seals.last() else {

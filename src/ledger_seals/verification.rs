@@ -1,6 +1,7 @@
 //! Compares the ledger with its seals, and the seals with their file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use iso8583::hex;
 use ring::digest::{Digest, SHA256, digest};
@@ -105,14 +106,17 @@ impl LedgerSealer {
         let is_last_page = kept.len() < self.seals_at_once;
         let (mut expected, mut looked_at, count) = (after.saturating_add(1), 0, kept.len());
         for (kept, seen) in kept.into_iter().zip(1_usize..) {
-            if kept.number != expected {
+            let gap = kept.number != expected;
+            let lost = gap && follows_a_restore(&kept.line, before.as_ref(), &self.public_key());
+            if gap && !lost {
                 let text = format!("seals {expected} to {} are missing", kept.number - 1);
                 let to = before.as_ref().map_or(0, |seal| seal.sealed.to);
                 done.found(FindingKind::SealMissing, None, (to + 1, to + 1), text);
             }
             expected = kept.number + 1;
             done.seals += 1;
-            before = self.verify_seal(&kept, before.as_ref(), &mut done).await?;
+            let previous = before.as_ref().filter(|_| !lost);
+            before = self.verify_seal(&kept, previous, &mut done).await?;
             looked_at += before
                 .as_ref()
                 .map_or(0, |it| it.sealed.to - it.sealed.from + 1);
@@ -255,8 +259,9 @@ impl LedgerSealer {
         let Some(file) = self.file.clone() else {
             return Ok(None);
         };
-        // The hashes of the lines that the database has.
-        let (mut kept, mut after) = (BTreeMap::new(), 0);
+        // The hashes of the lines that the database has, and the numbers of seals that a restore has taken from it.
+        let (mut kept, mut after, key) = (BTreeMap::new(), 0, self.public_key());
+        let (mut before, mut lost): (Option<KeptSeal>, Vec<Range<i64>>) = (None, Vec::new());
         loop {
             let page = self.store.seals_after(after, MAX_PAGE_SIZE).await?;
             let Some(last) = page.last() else {
@@ -265,10 +270,21 @@ impl LedgerSealer {
             after = last.number;
             let hash = |it: &KeptSeal| (it.number, digest(&SHA256, it.line.as_bytes()));
             kept.extend(page.iter().map(hash));
+            for seal in page {
+                let number = before.as_ref().map_or(0, |seal| seal.number);
+                let parsed = before.and_then(|seal| seal.line.parse().ok());
+                if seal.number > number + 1 && follows_a_restore(&seal.line, parsed.as_ref(), &key)
+                {
+                    lost.push(number + 1..seal.number);
+                }
+                before = Some(seal);
+            }
         }
-        let key = self.public_key();
         let compared = blocking(move || {
-            let mut compared = ComparedFile::default();
+            let mut compared = ComparedFile {
+                lost,
+                ..ComparedFile::default()
+            };
             file.read(|line| compared.line(line, &kept, &key))?;
             compared.missing(&kept);
             Ok(compared)
@@ -284,12 +300,22 @@ impl LedgerSealer {
     }
 }
 
+/// Whether a seal is the first one after a restore: it is of a later epoch than the last one that the restored database
+/// had, and goes on with its positions. What lies between their numbers was lost.
+fn follows_a_restore(line: &str, before: Option<&Seal>, key: &Hash) -> bool {
+    let (epoch, to) = before.map_or((1, 0), |seal| (seal.sealed.epoch, seal.sealed.to));
+    own_seal(line.as_bytes(), key)
+        .is_ok_and(|seal| seal.sealed.epoch > epoch && seal.sealed.from == to + 1)
+}
+
 /// The lines of the file beside the seals of the database.
 #[derive(Default)]
 struct ComparedFile {
     lines: u64,
     /// The seals of this installation that the file has.
     numbers: BTreeSet<i64>,
+    /// The numbers of those that a restore has taken from the database.
+    lost: Vec<Range<i64>>,
     found: Vec<(FindingKind, Option<Seal>, String)>,
     further: u64,
 }
@@ -316,6 +342,9 @@ impl ComparedFile {
             Ok(seal) => {
                 let number = seal.sealed.number;
                 self.numbers.insert(number);
+                if self.lost.iter().any(|lost| lost.contains(&number)) {
+                    return;
+                }
                 let (kind, text) = match in_database {
                     Some(_) => (FindingKind::SealAltered, "is another one in the file"),
                     None => (

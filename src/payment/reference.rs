@@ -51,6 +51,18 @@ impl SequenceNumber {
     }
 }
 
+/// The number that a sequence goes on with after the database was restored `restores` times, and the restored one would
+/// go on with `next`. Each time half of what is left of the day is left out, in whole rounds of STANs, and a third of
+/// a round more, so that the next STANs are not those that came after `next` either.
+#[must_use]
+pub fn after_restores(next: u64, restores: u32) -> u64 {
+    // After so many nothing is left.
+    (0..restores.min(32)).fold(next.min(RRN_COUNT), |next, _| {
+        let rounds = (RRN_COUNT - next) / 2 / STAN_COUNT;
+        (next + rounds * STAN_COUNT + STAN_COUNT / 3).min(RRN_COUNT)
+    })
+}
+
 /// System trace audit number, DE 11: 1 to 999999, shown with six digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -198,6 +210,31 @@ mod tests {
         assert_eq!(of(999_999), (1, "632500999999".into()));
         assert_eq!(of(99_999_999).1, "632599999999");
         assert_eq!(SequenceNumber::new(100_000_000), None);
+    }
+
+    #[test]
+    fn a_restore_leaves_out_half_of_what_is_left_and_a_third_of_the_stans() {
+        let stan = |number| SequenceNumber::new(number).unwrap().stan().get();
+        for next in [0, 2_000, 700_000, 60_000_000] {
+            let (once, twice) = (after_restores(next, 1), after_restores(next, 2));
+            assert_eq!(after_restores(next, 0), next);
+            assert_eq!(after_restores(once, 1), twice);
+            let left = RRN_COUNT - next;
+            assert!(once.abs_diff(next + left / 2) < STAN_COUNT, "{next} {once}");
+            assert!(
+                twice.abs_diff(next + left / 4 * 3) < 2 * STAN_COUNT,
+                "{next} {twice}"
+            );
+            for later in [once, twice] {
+                let apart = u64::from(stan(later).abs_diff(stan(next)));
+                assert!(
+                    apart.min(STAN_COUNT - apart) >= STAN_COUNT / 3 - 1,
+                    "{next} {later}"
+                );
+            }
+        }
+        assert_eq!(after_restores(RRN_COUNT - 1, 1), RRN_COUNT);
+        assert_eq!(after_restores(0, u32::MAX), RRN_COUNT);
     }
 
     #[test]

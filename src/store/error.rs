@@ -31,8 +31,8 @@ pub enum StoreError {
         /// The newest version that this program knows.
         needed: i64,
     },
-    /// Other gateways use the database that is to be migrated.
-    #[error("{nodes} other gateways use this database; stop them, then migrate")]
+    /// Other gateways use the database, which is to be no gateway's for this.
+    #[error("{nodes} other gateways use this database; stop them first")]
     InUse {
         /// How many.
         nodes: usize,

@@ -137,6 +137,14 @@ impl Store {
         schema::migrate(config, WATCH_NODES_FOR, clock).await
     }
 
+    /// Refuses a database that a gateway uses. Gateways that did not stop in order are watched for twelve seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], or when the database can't be reached or has another schema.
+    pub async fn expect_no_gateway(config: &StoreConfig) -> Result<(), StoreError> {
+        schema::expect_no_gateway(config).await
+    }
+
     /// Writes what waits, within bounds, and lets the database go. Later calls get
     /// [`StoreError::Closed`].
     pub async fn close(&self) {

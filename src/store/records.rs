@@ -8,13 +8,39 @@ use crate::payment::ids::{
     AuditId, ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
     RefundId,
 };
-use crate::payment::moment::UnixMillis;
+use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::money::Currency;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 
 /// The most items on one page of any list, and the most payments that one reference finds.
 pub const MAX_PAGE_SIZE: usize = 1000;
+
+/// Which store it is, and what a restore has left to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreIdentity {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// From 1; one more after each restore.
+    pub epoch: i64,
+    /// When the epoch was begun; 1970 for the first one.
+    pub restored_at: UnixMillis,
+    /// Where the numbers of each host begin on the dates up to `numbers_until`.
+    pub first_number: u64,
+    /// The last date that this holds for.
+    pub numbers_until: Option<NumberDate>,
+}
+
+/// The number that a host is given next on a number date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextNumber {
+    /// The host.
+    pub host_id: HostId,
+    /// The number date.
+    pub date: NumberDate,
+    /// The number.
+    pub number: u64,
+}
 
 /// A request that was taken before, and what its merchant was told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,6 +45,20 @@ impl Database {
         }
     }
 
+    /// A copy of it, as a backup that is restored under another name. Nobody may use it meanwhile.
+    pub(crate) async fn copy(&self) -> Self {
+        match self {
+            Self::Sqlite(path) => {
+                let copy = path.with_extension("copy");
+                std::fs::copy(path, &copy).expect("a copy of the file");
+                Self::Sqlite(copy)
+            }
+            Self::Postgres(server, name) => {
+                Self::Postgres(server, server.create_database(name).await)
+            }
+        }
+    }
+
     /// What the gateway and the test connect to.
     pub(crate) fn url(&self) -> String {
         match self {

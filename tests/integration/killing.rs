@@ -5,7 +5,7 @@
 //! `scripts/kill` runs it for longer, and with other seeds.
 #![expect(clippy::print_stdout, reason = "a campaign says what it has hit")]
 
-mod scene;
+pub(crate) mod scene;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

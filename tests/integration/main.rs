@@ -56,6 +56,7 @@ mod refusing_cards;
 mod refusing_requests;
 mod releasing;
 mod replayed_cards;
+mod restoring;
 mod reversals;
 mod reversing;
 mod sales;

@@ -10,7 +10,7 @@ use ring::hmac;
 use crate::card::master_key::{MasterKey, MasterKeyError, Purpose};
 use crate::payment::ids::EventId;
 use crate::payment::moment::UnixMillis;
-use crate::store::reads::events::StoreIdentity;
+use crate::store::records::StoreIdentity;
 
 /// The largest cursor that is looked at, in bytes.
 const MAX_LENGTH: usize = 200;
@@ -149,6 +149,9 @@ mod tests {
         let store = StoreIdentity {
             id: id.into(),
             epoch,
+            restored_at: UnixMillis::new(0),
+            first_number: 0,
+            numbers_until: None,
         };
         Cursors::new(&master_key, &store).unwrap()
     }

@@ -7,13 +7,16 @@ use crate::config::environment::Environment;
 use crate::grpc::status::ErrorAnswer;
 
 /// An envelope that can't be used. A test environment tells its fault; elsewhere there is one text for every way
-/// in which it can be bad, so that nobody can feel their way to a good one.
+/// in which it can be bad, so that nobody can feel their way to a good one. An envelope from before a restore is good in
+/// itself, and every environment says so: sealed anew, it may pay for the second time.
 pub(crate) fn sealed_card_refused(fault: SealedCardFault, environment: Environment) -> Status {
     const TEXT: &str = "the sealed card was refused";
     let reason = "SEALED_CARD_REFUSED";
     match environment {
-        Environment::Live => ErrorAnswer::not_sent(Code::InvalidArgument, reason, TEXT),
-        Environment::Test => {
+        Environment::Live if fault != SealedCardFault::Restored => {
+            ErrorAnswer::not_sent(Code::InvalidArgument, reason, TEXT)
+        }
+        Environment::Live | Environment::Test => {
             let text = format!("{TEXT}: {fault}. docs/sealing.md, \"When it is refused\"");
             ErrorAnswer::not_sent(Code::InvalidArgument, reason, text)
                 .with_metadata("fault", fault.name())
@@ -102,6 +105,10 @@ mod tests {
                 "{text}"
             );
             assert_eq!(name.as_deref(), Some(fault.name()));
+        }
+        for environment in [Environment::Live, Environment::Test] {
+            let (_, name) = told(F::Restored, environment);
+            assert_eq!(name.as_deref(), Some("RESTORED"));
         }
     }
 }

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
     Migration {
         version: 1,
         name: "payments",
@@ -97,6 +97,11 @@ const MIGRATIONS: [Migration; 14] = [
         version: 14,
         name: "explanations",
         text: include_str!("../../../migrations/0014_explanations.sql"),
+    },
+    Migration {
+        version: 15,
+        name: "restorations",
+        text: include_str!("../../../migrations/0015_restorations.sql"),
     },
 ];
 
@@ -201,6 +206,18 @@ async fn versions(
     versions.map_err(|error| reading_error(engine, &error))
 }
 
+/// Refuses a PostgreSQL database that a gateway uses. A SQLite file's own lock says so.
+pub(in crate::store) async fn expect_no_gateway(config: &StoreConfig) -> Result<(), StoreError> {
+    let database = Database::of(config)?;
+    if database.engine == Engine::Postgres {
+        let mut connection = database.connect_writer().await?;
+        check(database.engine, &mut connection).await?;
+        refuse_while_in_use(&mut connection, WATCH_NODES_FOR).await?;
+        let _ = connection.close().await;
+    }
+    Ok(())
+}
+
 /// Refuses when a node that has not stopped in order shows a heartbeat. `seen_at_ms` is what all versions
 /// of the program write with each heartbeat; only its change counts.
 async fn refuse_while_in_use(
@@ -214,7 +231,7 @@ async fn refuse_while_in_use(
     tracing::info!(
         nodes = before.len(),
         seconds = watch_for.as_secs(),
-        "Watching gateways that did not stop in order, before the database is migrated"
+        "Watching gateways that did not stop in order, before the database is changed"
     );
     let give_up_at = Instant::now() + watch_for;
     while Instant::now() < give_up_at {

@@ -44,31 +44,17 @@ pub enum Part {
     Refund(Box<(Refund, Operation)>),
 }
 
-/// Which store it is: another one after each restoration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreIdentity {
-    /// 32 hexadecimal digits.
-    pub id: String,
-    /// From 1.
-    pub epoch: i64,
-}
-
 impl Store {
-    /// Which store this is.
+    /// When the last event happened; none before there is one.
     ///
     /// # Errors
     /// When the database can't be read.
-    pub async fn identity(&self) -> Result<StoreIdentity, StoreError> {
-        let rows = self.read("SELECT id, epoch FROM stores", &[]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::NotFound {
-            what: "row of the table stores",
-            id: "of this store".into(),
-        })?;
-        let columns = Columns::of(row, "stores", "id")?;
-        Ok(StoreIdentity {
-            id: columns.text("id")?.to_owned(),
-            epoch: columns.integer("epoch")?,
-        })
+    pub async fn last_event_at(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let text =
+            "SELECT position, at_ms FROM events WHERE stream = 0 ORDER BY position DESC LIMIT 1";
+        let rows = self.read(text, &[]).await?;
+        let at = |row| Columns::named(row, "events", String::new()).moment("at_ms");
+        rows.first().map(at).transpose()
     }
 
     /// A merchant's events of these kinds, or of all, after a position, oldest first; `limit` is 1 to

@@ -48,12 +48,17 @@ impl Store {
     /// # Errors
     /// When the database can't be written.
     pub async fn insert_seal(&self, seal: &Seal) -> Result<(), StoreError> {
-        let statement = Statement {
-            text: "INSERT INTO ledger_seals (number, line) VALUES ($1, $2) \
-                ON CONFLICT (number) DO NOTHING",
-            values: vec![seal.sealed.number.into(), seal.to_string().into()],
-            returning: false,
-        };
-        self.inner.housekeeping.run(vec![statement]).await.map(drop)
+        let housekeeping = &self.inner.housekeeping;
+        housekeeping.run(vec![insert_seal(seal)]).await.map(drop)
+    }
+}
+
+/// The statement that keeps a seal, unless there is one of its number.
+pub(in crate::store) fn insert_seal(seal: &Seal) -> Statement {
+    Statement {
+        text: "INSERT INTO ledger_seals (number, line) VALUES ($1, $2) \
+            ON CONFLICT (number) DO NOTHING",
+        values: vec![seal.sealed.number.into(), seal.to_string().into()],
+        returning: false,
     }
 }

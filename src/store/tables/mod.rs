@@ -20,5 +20,6 @@ pub(in crate::store) mod payments;
 pub(in crate::store) mod quarantine;
 pub(in crate::store) mod refunds;
 pub(in crate::store) mod sequences;
+mod stores;
 pub(in crate::store) mod text_buffer;
 pub(in crate::store) mod used_envelopes;

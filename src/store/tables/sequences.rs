@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use super::columns::first_integer;
+use super::columns::{Columns, first_integer};
 use crate::payment::ids::HostId;
 use crate::payment::moment::NumberDate;
 use crate::payment::reference::RRN_COUNT;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
+use crate::store::records::NextNumber;
 
 /// The most numbers that one reservation takes.
 pub(in crate::store) const MAX_BLOCK: u64 = 1_000_000;
@@ -36,7 +37,9 @@ impl Store {
             })?;
         let statement = Statement {
             text: "INSERT INTO sequences (host_id, number_date, next_number) \
-                VALUES ($1, $2, $3) ON CONFLICT (host_id, number_date) DO UPDATE \
+                VALUES ($1, $2, $3 + COALESCE( \
+                    (SELECT first_number FROM stores WHERE numbers_until >= $2), 0)) \
+                ON CONFLICT (host_id, number_date) DO UPDATE \
                 SET next_number = sequences.next_number + $3 \
                 WHERE sequences.next_number + $3 <= $4 RETURNING next_number",
             values: vec![
@@ -66,5 +69,24 @@ impl Store {
         let end = u64::try_from(next).map_err(|_| corrupt())?;
         let start = end.checked_sub(count).ok_or_else(corrupt)?;
         Ok(start..end)
+    }
+
+    /// What each host is given next on this number date and later ones, where it was given a number.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn next_numbers(&self, from: NumberDate) -> Result<Vec<NextNumber>, StoreError> {
+        let text = "SELECT host_id, number_date, next_number FROM sequences \
+            WHERE number_date >= $1 ORDER BY host_id, number_date";
+        let rows = self.read(text, &[from.to_string().into()]).await?;
+        let next = |row| {
+            let columns = Columns::of(row, "sequences", "host_id")?;
+            Ok(NextNumber {
+                host_id: columns.parsed("host_id")?,
+                date: columns.parsed("number_date")?,
+                number: columns.number("next_number")?,
+            })
+        };
+        rows.iter().map(next).collect()
     }
 }

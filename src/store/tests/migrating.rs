@@ -54,6 +54,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "event_lists",
     "releases",
     "explanations",
+    "restorations",
 ];
 
 /// Makes a database as version 2 left it.

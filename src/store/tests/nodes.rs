@@ -248,3 +248,13 @@ async fn a_database_in_use_is_not_migrated() {
     assert!(begun.elapsed() >= watch_for);
     assert_eq!(report.applied, SINCE_VERSION_2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_use_is_noticed_by_a_heartbeat() {
+    let database = TestDatabase::postgres().await;
+    let store = database.open().await;
+    let in_use = Store::expect_no_gateway(&database.config).await;
+    assert_eq!(in_use, Err(StoreError::InUse { nodes: 1 }));
+    store.close().await;
+    assert_eq!(Store::expect_no_gateway(&database.config).await, Ok(()));
+}

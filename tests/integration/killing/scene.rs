@@ -26,21 +26,21 @@ const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
 
 /// How the merchant reaches a gateway.
 #[derive(Clone)]
-pub(super) struct Shop {
+pub(crate) struct Shop {
     ca: Vec<u8>,
     api_key: String,
 }
 
 /// The merchant's clients of one gateway.
 #[derive(Clone)]
-pub(super) struct Clients {
-    pub(super) payments: Payments,
-    pub(super) refunds: Refunds,
+pub(crate) struct Clients {
+    pub(crate) payments: Payments,
+    pub(crate) refunds: Refunds,
     balances: BalanceServiceClient<InterceptedService<Channel, ApiKey>>,
 }
 
 impl Shop {
-    pub(super) async fn clients(&self, address: SocketAddr) -> Option<Clients> {
+    pub(crate) async fn clients(&self, address: SocketAddr) -> Option<Clients> {
         let channel = client::connect(address, "localhost", &self.ca, None).await;
         let channel = channel.ok()?;
         let key = ApiKey::new(&self.api_key).expect("an API key");
@@ -55,7 +55,7 @@ impl Shop {
 
 impl Clients {
     /// What the merchant is owed, by currency.
-    pub(super) async fn pending(&mut self) -> BTreeMap<String, i64> {
+    pub(crate) async fn pending(&mut self) -> BTreeMap<String, i64> {
         let request = pb::GetBalancesRequest::default();
         let answer = self.balances.get_balances(request).await.expect("balances");
         let balances = answer.into_inner().balances.into_iter();
@@ -66,23 +66,23 @@ impl Clients {
 }
 
 /// A gateway that runs, until it is killed.
-pub(super) struct Gateway {
-    pub(super) process: Process,
+pub(crate) struct Gateway {
+    pub(crate) process: Process,
     /// None for one that was killed before it was ready.
-    pub(super) address: Option<SocketAddr>,
+    pub(crate) address: Option<SocketAddr>,
 }
 
 /// Banks in a process of their own, and all that a gateway needs.
-pub(super) struct Scene {
+pub(crate) struct Scene {
     folder: PathBuf,
-    pub(super) database: Database,
+    pub(crate) database: Database,
     api_key: String,
     control: String,
     _banks: Process,
 }
 
 impl Scene {
-    pub(super) async fn set(engine: Engine, folder: &TempFolder) -> Self {
+    pub(crate) async fn set(engine: Engine, folder: &TempFolder) -> Self {
         let path = folder.path().to_owned();
         let database = Database::fresh(engine, &path).await;
         let at = |name: &str| path.join(name);
@@ -159,18 +159,18 @@ impl Scene {
         }
     }
 
-    pub(super) fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    pub(super) fn shop(&self) -> Shop {
+    pub(crate) fn shop(&self) -> Shop {
         Shop {
             ca: std::fs::read(self.at("certs/dev/gateway-ca.pem")).expect("the root"),
             api_key: self.api_key.clone(),
         }
     }
 
-    pub(super) async fn control(&self) -> ControlServiceClient<Channel> {
+    pub(crate) async fn control(&self) -> ControlServiceClient<Channel> {
         let address = format!("http://{}", self.control);
         ControlServiceClient::connect(address)
             .await
@@ -178,7 +178,7 @@ impl Scene {
     }
 
     /// Starts a gateway that ends at a fault point, and waits until it is ready or has ended.
-    pub(super) async fn gateway(&self, name: &str, fault_point: Option<&str>) -> Gateway {
+    pub(crate) async fn gateway(&self, name: &str, fault_point: Option<&str>) -> Gateway {
         let (ready_file, log) = (format!("{name}.json"), format!("{name}.log"));
         // One that was killed has left it.
         let _ = std::fs::remove_file(self.at(&ready_file));
@@ -207,13 +207,13 @@ impl Scene {
     }
 
     /// Whether the operators' API lists nothing that is owed.
-    pub(super) fn owes_nothing(&self) -> bool {
+    pub(crate) fn owes_nothing(&self) -> bool {
         let listed = self.json(&["owed", "list"]);
         listed["owed"].as_array().expect("a list").is_empty()
     }
 
     /// What a command of the operators prints.
-    pub(super) fn json(&self, command: &[&str]) -> Value {
+    pub(crate) fn json(&self, command: &[&str]) -> Value {
         let arguments = [command, &["--json", "--ready-file", "gateway.json"]].concat();
         let printed = succeed(&mut program(&self.folder, &self.database, &arguments));
         serde_json::from_str(&printed).expect("JSON")
@@ -231,6 +231,7 @@ pub(crate) fn program(folder: &Path, database: &Database, arguments: &[&str]) ->
         .env("PAYSWITCH_MASTER_KEY", MASTER_KEY)
         .env("PAYSWITCH_ENVIRONMENT", "test")
         .env("PAYSWITCH_STORE__URL", database.url())
+        .env("PAYSWITCH_LEDGER__SEAL_FILE", "ledger.seals")
         .env("PAYSWITCH_MERCHANT_API__LISTEN", "127.0.0.1:0")
         .env("PAYSWITCH_ADMIN_API__LISTEN", "127.0.0.1:0");
     command

@@ -56,6 +56,47 @@ fn every_claim_is_compared() {
 }
 
 #[test]
+fn what_was_sealed_before_a_restore_is_refused_whether_it_has_expired_or_not() {
+    let mut fixture = fixture();
+    let restored = |fixture: Fixture, moment| Fixture {
+        opener: fixture.opener.restored_at(moment),
+        ..fixture
+    };
+    fixture = restored(fixture, UnixMillis::new(0));
+    let good = fixture.forge(&header_with("typ", ""), PAYLOAD);
+    assert_eq!(fault(fixture.open(&good)), "");
+    // The clock that sealed it may be a minute ahead.
+    fixture = restored(fixture, NOW.plus_ms(-60_000));
+    assert_eq!(fault(fixture.open(&good)), "");
+    fixture = restored(fixture, NOW.plus_ms(-59_999));
+    let bound_elsewhere = fixture.forge(&header_with("order", r#""order-1043""#), PAYLOAD);
+    assert_eq!(fault(fixture.open(&bound_elsewhere)), "ORDER");
+    for later_ms in [0, 300_000] {
+        let (sealed, now) = (good.clone().into(), NOW.plus_ms(later_ms));
+        let opened = fixture.opener.open(&sealed, &fixture.binding(), now);
+        assert_eq!(fault(opened), "RESTORED", "{later_ms} ms later");
+    }
+    let key = SessionKey::generate(&Random::SYSTEM).unwrap();
+    let session = |issued_at| {
+        let claims = SessionClaims {
+            merchant: "demo-shop",
+            jti: JTI,
+            issued_at,
+            lifetime_s: 600,
+        };
+        let sealed = fixture
+            .recipient(Algorithm::EcdhEs)
+            .seal_session_key(&key, &claims);
+        let opened = fixture
+            .opener
+            .open_session(&sealed.unwrap(), &fixture.merchant_id, issued_at);
+        opened.err()
+    };
+    assert_eq!(session(NOW), Some(SealedCardFault::Restored));
+    assert_eq!(session(NOW.plus_ms(1000)), None);
+}
+
+#[test]
 fn a_header_is_taken_only_as_specified() {
     let fixture = fixture();
     let refused = |header: String| fault(fixture.open(&fixture.forge(&header, PAYLOAD)));
