@@ -106,7 +106,7 @@ const MIGRATIONS: [Migration; 15] = [
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 14;
+pub(in crate::store) const NEEDED: i64 = 15;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\
