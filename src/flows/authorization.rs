@@ -118,7 +118,7 @@ impl Decides for Authorization {
 
 /// What the end of an authorization means. What the bank may have processed without anybody knowing owes a
 /// reversal.
-fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+pub(crate) fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     let none = Amounts::ZERO;
     let is_cancelled = subject.payment.state.is_cancelled();
     match exchange {

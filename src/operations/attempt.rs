@@ -345,9 +345,8 @@ pub(crate) fn original_moved_alone((version, of_original): (i64, i64), moved: &O
 
 /// Whether `operation` is a release that would come to the bank before a capture of its payment, which might find no hold.
 pub(crate) fn overtakes_a_capture(operation: &Operation, all: &[Operation]) -> bool {
-    let is_on_its_way = |other: &Operation| {
-        other.kind == OperationKind::Capture && other.state.open() != Open::No
-    };
+    let is_on_its_way =
+        |other: &Operation| other.kind == OperationKind::Capture && other.state.open() != Open::No;
     operation.kind == OperationKind::Release && all.iter().any(is_on_its_way)
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
-use crate::payment::custody::CustodyEnd;
+use crate::payment::custody::{CustodyEnd, CustodyTimes};
 use crate::payment::event::PaymentEvent;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
@@ -78,18 +78,7 @@ impl Operations {
         authorization: &Operation,
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let event = PaymentEvent::HoldExpired;
-        // What is captured can be refunded for longer, and may still be owed.
-        let custody = match payment.amounts.captured_minor {
-            0 => self.custody.times().end_after(&event, at),
-            _ => CustodyEnd::Unchanged,
-        };
-        let adjustment = Adjustment {
-            custody,
-            event,
-            change: Amounts::ZERO,
-            at,
-        };
+        let adjustment = end_of_hold(&payment, (at, self.custody.times()));
         let after: Result<_, AdjustmentError> = adjustment.apply(Box::new(payment));
         let Ok(expected) = after else {
             return Ok(false);
@@ -104,6 +93,25 @@ impl Operations {
         };
         let verdict = self.store.commit(&change).await?;
         Ok(matches!(verdict, Verdict::Committed { .. }))
+    }
+}
+
+/// The end of a hold by itself.
+pub(crate) fn end_of_hold(
+    payment: &Payment,
+    (at, times): (UnixMillis, CustodyTimes),
+) -> Adjustment {
+    let event = PaymentEvent::HoldExpired;
+    // What is captured can be refunded for longer, and may still be owed.
+    let custody = match payment.amounts.captured_minor {
+        0 => times.end_after(&event, at),
+        _ => CustodyEnd::Unchanged,
+    };
+    Adjustment {
+        custody,
+        event,
+        change: Amounts::ZERO,
+        at,
     }
 }
 

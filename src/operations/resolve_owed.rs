@@ -102,15 +102,10 @@ impl Operations {
                 return Err(OwedRefusal::AmountDiffers);
             }
         }
-        let resolved = |took_effect| OperationEvent::Resolved {
-            by: ResolvedBy::Operator,
-            response_code: None,
-            took_effect,
-        };
-        let undone = resolved(resolution == OwedResolution::Undone);
-        let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
+        let undone = by_operator(resolution == OwedResolution::Undone);
         if without_effect(&entry.original).is_some() {
             let mut beside = of_later_operation(&entry.original, resolution);
+            let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
             if is_open && resolution == OwedResolution::Stands {
                 beside.owes = self.released_by(&entry.payment, &entry.original).await?;
             }
@@ -118,48 +113,9 @@ impl Operations {
             let recorded = Box::pin(self.record_step(entry, step)).await;
             return recorded.map(|_| before).ok_or(OwedRefusal::Moved);
         }
-        let original = match resolution {
-            OwedResolution::Undone => OperationEvent::ReversalConfirmed,
-            OwedResolution::Stands => resolved(true),
-            OwedResolution::NeverHappened => resolved(false),
-        };
-        let payment = match resolution {
-            OwedResolution::Stands if entry.original.kind == OperationKind::Sale => {
-                PaymentEvent::Sold(self.approval_of(&entry).await?)
-            }
-            OwedResolution::Stands => PaymentEvent::FoundToStand {
-                approval: self.approval_of(&entry).await?,
-                expires_at: entry
-                    .original
-                    .created_at
-                    .plus_days(self.hosts.hold_days(entry.original.host_id)),
-            },
-            OwedResolution::Undone | OwedResolution::NeverHappened => {
-                PaymentEvent::ReversalConfirmed
-            }
-        };
-        let beside = Beside {
-            original: Some(original).filter(|_| is_open),
-            payment: if entry.payment.state.owes() {
-                Some(payment)
-            } else {
-                // It stays reversed, and its card is needed no more.
-                let is_reversed = entry.payment.state == PaymentState::Reversed;
-                is_reversed.then_some(PaymentEvent::ReversalConfirmed)
-            },
-            change: match resolution {
-                OwedResolution::Stands if entry.payment.state.owes() => Amounts {
-                    authorized_minor: entry.original.amount.amount_minor(),
-                    captured_minor: match entry.original.kind {
-                        OperationKind::Sale => entry.original.amount.amount_minor(),
-                        _ => 0,
-                    },
-                    ..Amounts::ZERO
-                },
-                _ => Amounts::ZERO,
-            },
-            ..Beside::default()
-        };
+        let approval = self.approval_of(&entry).await?;
+        let hold_days = self.hosts.hold_days(entry.original.host_id);
+        let beside = of_authorization(&entry, resolution, approval, hold_days);
         let step = self.step(&entry, undone, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
@@ -176,13 +132,7 @@ impl Operations {
             return Err(OwedRefusal::InFlight);
         }
         let stands = resolution == OwedResolution::Stands;
-        let effect = match (stands, &before.state) {
-            (false, _) => without_effect(&before),
-            (true, OperationState::Unknown { .. }) => with_effect(&before),
-            // It counts since it was recorded, but for a void and a release.
-            (true, _) => with_effect(&before)
-                .filter(|_| matches!(before.kind, OperationKind::Void | OperationKind::Release)),
-        };
+        let effect = effect_of_asked_for(&before, stands);
         let released = match (stands, &before.state) {
             (true, OperationState::Unknown { .. }) => {
                 self.released_by(&entry.payment, &before).await?
@@ -194,18 +144,13 @@ impl Operations {
         let owes = self.undone_with(payment.as_ref(), &entry.payment, None, now);
         let mut owes = owes.await?;
         owes.extend(released);
-        let resolved = OperationEvent::Resolved {
-            by: ResolvedBy::Operator,
-            response_code: None,
-            took_effect: stands,
-        };
         let beside = Beside {
             original: None,
             payment,
             change: change.unwrap_or_default(),
             owes,
         };
-        let step = self.step(&entry, resolved, beside, |_| {});
+        let step = self.step(&entry, by_operator(stands), beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
     }
@@ -265,8 +210,78 @@ impl Operations {
     }
 }
 
+/// What an operator makes of an operation.
+pub(crate) fn by_operator(took_effect: bool) -> OperationEvent {
+    OperationEvent::Resolved {
+        by: ResolvedBy::Operator,
+        response_code: None,
+        took_effect,
+    }
+}
+
+/// What becomes of the payment of what a merchant asked for, where an operator says whether the bank has done it.
+pub(crate) fn effect_of_asked_for(
+    operation: &Operation,
+    stands: bool,
+) -> Option<(PaymentEvent, Amounts)> {
+    match (stands, &operation.state) {
+        (false, _) => without_effect(operation),
+        (true, OperationState::Unknown { .. }) => with_effect(operation),
+        // It counts since it was recorded, but for a void and a release.
+        (true, _) => with_effect(operation)
+            .filter(|_| matches!(operation.kind, OperationKind::Void | OperationKind::Release)),
+    }
+}
+
+/// What becomes of an authorization or a sale whose reversal an operator ends, and of its payment.
+pub(crate) fn of_authorization(
+    entry: &OwedEntry,
+    resolution: OwedResolution,
+    approval: Approval,
+    hold_days: u16,
+) -> Beside {
+    let original = match resolution {
+        OwedResolution::Undone => OperationEvent::ReversalConfirmed,
+        OwedResolution::Stands => by_operator(true),
+        OwedResolution::NeverHappened => by_operator(false),
+    };
+    let payment = match resolution {
+        OwedResolution::Stands if entry.original.kind == OperationKind::Sale => {
+            PaymentEvent::Sold(approval)
+        }
+        OwedResolution::Stands => PaymentEvent::FoundToStand {
+            approval,
+            expires_at: entry.original.created_at.plus_days(hold_days),
+        },
+        OwedResolution::Undone | OwedResolution::NeverHappened => PaymentEvent::ReversalConfirmed,
+    };
+    let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
+    Beside {
+        original: Some(original).filter(|_| is_open),
+        payment: if entry.payment.state.owes() {
+            Some(payment)
+        } else {
+            // It stays reversed, and its card is needed no more.
+            let is_reversed = entry.payment.state == PaymentState::Reversed;
+            is_reversed.then_some(PaymentEvent::ReversalConfirmed)
+        },
+        change: match resolution {
+            OwedResolution::Stands if entry.payment.state.owes() => Amounts {
+                authorized_minor: entry.original.amount.amount_minor(),
+                captured_minor: match entry.original.kind {
+                    OperationKind::Sale => entry.original.amount.amount_minor(),
+                    _ => 0,
+                },
+                ..Amounts::ZERO
+            },
+            _ => Amounts::ZERO,
+        },
+        ..Beside::default()
+    }
+}
+
 /// What becomes of a later operation (a capture) whose reversal an operator ends, and of its payment.
-fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Beside {
+pub(crate) fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Beside {
     if !matches!(original.state, OperationState::Unknown { .. }) {
         return Beside::default();
     }
@@ -279,11 +294,7 @@ fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Besid
     let (payment, change) = effect.unzip();
     let original = match resolution {
         OwedResolution::Undone => OperationEvent::ReversalConfirmed,
-        OwedResolution::Stands | OwedResolution::NeverHappened => OperationEvent::Resolved {
-            by: ResolvedBy::Operator,
-            response_code: None,
-            took_effect: stands,
-        },
+        OwedResolution::Stands | OwedResolution::NeverHappened => by_operator(stands),
     };
     Beside {
         original: Some(original),

@@ -32,7 +32,7 @@ pub(super) enum Standing {
 
 /// All operations of a payment, and what each has heard.
 pub(super) struct Model<'a> {
-    pub(super) operations: &'a [Operation],
+    pub(super) operations: Vec<&'a Operation>,
     pub(super) heard: BTreeMap<OperationId, Vec<Heard>>,
     /// Whether the hold has ended by itself.
     pub(super) has_expired: bool,
@@ -42,7 +42,7 @@ pub(super) struct Model<'a> {
 impl fmt::Display for Model<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{}: {:?}", self.state(), self.amounts())?;
-        for it in self.operations {
+        for it in &self.operations {
             let (kind, minor) = (it.kind.name(), it.amount.amount_minor());
             let heard = self.heard.get(&it.id);
             writeln!(f, "{} {kind} {minor} {:?} {heard:?}", it.id, it.state)?;
@@ -69,7 +69,7 @@ pub(super) fn standing(operation: &Operation) -> Standing {
 impl Model<'_> {
     pub(super) fn amounts(&self) -> Amounts {
         let mut amounts = Amounts::ZERO;
-        for operation in self.operations {
+        for operation in &self.operations {
             let minor = operation.amount.amount_minor();
             let (all, pending) = match standing(operation) {
                 Standing::Gone => continue,
@@ -89,6 +89,10 @@ impl Model<'_> {
                 // Of a sale; a hold has nothing captured.
                 OperationKind::Void if operation.subject_id.is_some() => {
                     amounts.captured_minor -= all - pending;
+                }
+                OperationKind::Increment => {
+                    amounts.authorized_minor += all;
+                    amounts.authorized_pending_minor += pending;
                 }
                 OperationKind::Refund => {
                     amounts.refunded_minor += all;

@@ -49,7 +49,7 @@ use crate::store::numbers::Numbers;
 use crate::store::testing::{TestDatabase, unique};
 
 /// What comes of a message at its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Answer {
     Approved,
     Declined,
@@ -65,7 +65,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    fn response_code(self) -> ResponseCode {
+    pub(super) fn response_code(self) -> ResponseCode {
         let code = match self {
             Self::Declined => "57",
             Self::FormatError => "30",
@@ -76,7 +76,7 @@ impl Answer {
         code.parse().unwrap()
     }
 
-    fn exchange(self) -> Exchange {
+    pub(super) fn exchange(self) -> Exchange {
         let bank_us = 900;
         let response_code = self.response_code();
         let declined = |reason| Exchange::Declined {
