@@ -48,7 +48,7 @@ pub(crate) enum Recorded {
         /// The payment, where something else had changed it too.
         moved: Option<Box<Payment>>,
     },
-    /// The operation had an end already; nothing of this one was written.
+    /// The operation had an end already, of which its merchant was or is told; nothing of this one was written.
     EndedBefore(Box<Payment>, Box<Operation>),
     /// The merchant has cancelled the payment, so that another end follows; nothing of this one was written.
     Cancelled(Box<Payment>, Box<Operation>),
@@ -223,11 +223,10 @@ impl Operations {
         if let Verdict::Committed { payment: moved } = verdict {
             return Ok(Recorded::AsDecided { moved });
         }
-        let Some(standing) = self.store.operation(operation.id).await? else {
+        let Some((payment, standing)) = self.store.told(operation.id).await? else {
             return Ok(Recorded::NoIntent);
         };
-        let payment = self.store.payment_of(&standing).await?;
-        let refused = Recorded::refused(Box::new(payment), Box::new(standing));
+        let refused = Recorded::refused(payment, standing);
         refused.ok_or_else(|| StoreError::Conflict {
             what: "the end of an operation",
             reason: format!("{verdict:?}"),
