@@ -103,8 +103,10 @@ impl PaymentEvent {
                 "VOIDED",
                 "EXPIRED",
             ],
-            Self::VoidStarted | Self::IncrementStarted => &["AUTHORIZED"],
-            Self::Incremented | Self::IncrementRefused => &["AUTHORIZED", "PARTIALLY_CAPTURED"],
+            Self::VoidStarted => &["AUTHORIZED"],
+            Self::IncrementStarted | Self::Incremented | Self::IncrementRefused => {
+                &["AUTHORIZED", "PARTIALLY_CAPTURED"]
+            }
             Self::SaleVoidStarted | Self::SaleVoided => &["CAPTURED"],
             Self::VoidConfirmed => &["AUTHORIZED", "VOIDING"],
             Self::VoidUnknown | Self::VoidRefused => &["VOIDING"],

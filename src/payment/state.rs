@@ -241,8 +241,11 @@ pub fn apply(
         }
         // It is final, and stays so: what is owed still is between payswitch and the bank.
         (S::Reversed, E::ReversalOwedAgain | E::ReversalConfirmed) => S::Reversed,
-        (S::Authorized { .. } | S::PartiallyCaptured { .. }, E::CaptureStarted)
-        | (S::Authorized { .. }, E::IncrementStarted)
+        // An increment whose outcome is not known stays as it is, though something was captured meanwhile.
+        (
+            S::Authorized { .. } | S::PartiallyCaptured { .. },
+            E::CaptureStarted | E::IncrementStarted,
+        )
         | (S::Captured { .. }, E::RefundStarted | E::Refunded | E::RefundRefused)
         // Its capture may have been refused since, and its hold voided.
         | (

@@ -121,7 +121,7 @@ const TABLE: [&str; 17] = [
     ". . . . . . A P P v V . E . . . . . . . . . . . . A P P A", // Authorized
     ". . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Declined
     ". . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Failed
-    ". . . . . . P P P . . . C . . . . . P P P . . . . . P P P", // PartiallyCaptured
+    ". . . . . . P P P . . . C . . . . . P P P . . . . P P P P", // PartiallyCaptured
     ". . . . . . . . P . . . . . . . . . C C C . . . . . . . C", // Captured
     ". . . . . . . . C . . . . . . . . . C C C . . v V . . . C", // Captured, no hold or one that has ended
     ". . . . . . . . . . V A . . . . . . . . . . v . . . . . v", // Voiding
