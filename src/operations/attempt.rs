@@ -19,6 +19,7 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
     Open, OperationEvent, OperationKind, OperationState, SuspendReason,
 };
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::{Attempts, Operation};
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
@@ -312,7 +313,9 @@ pub(crate) fn ended(
             OwedStep::of(entry, event, beside, moment, answered)
         }
         OwedDecision::Refused(decline) => {
-            let (payment, change) = without_effect(operation).unzip();
+            let effect = without_effect(operation);
+            let effect = effect.filter(|_| !planted(Mistake::RefusalForgotten));
+            let (payment, change) = effect.unzip();
             let beside = Beside {
                 payment,
                 change: change.unwrap_or_default(),

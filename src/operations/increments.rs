@@ -6,6 +6,7 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationKind;
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::store::error::StoreError;
@@ -84,7 +85,7 @@ impl Operations {
 
 /// Whether a payment's increments are undone with this event.
 pub(crate) fn undoes_increments(event: Option<&PaymentEvent>) -> bool {
-    event == Some(&PaymentEvent::VoidConfirmed)
+    event == Some(&PaymentEvent::VoidConfirmed) && !planted(Mistake::IncrementsForgotten)
 }
 
 /// Whether it is an increment that the bank has approved.

@@ -20,6 +20,7 @@ use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
@@ -387,7 +388,10 @@ pub(crate) fn debts_ended<'a>(
     about: &'a [Operation],
 ) -> impl Iterator<Item = &'a Operation> {
     let is_unknown = matches!(original.state, OperationState::Unknown { .. });
-    let queued = move |it: &&Operation| is_unknown && it.state == OperationState::Queued;
+    let queued = move |it: &&Operation| {
+        is_unknown
+            && (it.state == OperationState::Queued || planted(Mistake::DebtEndedAfterSending))
+    };
     about.iter().filter(queued)
 }
 
@@ -430,7 +434,8 @@ impl OwedAgain {
             OperationState::Resolved {
                 took_effect: true, ..
             } => return Ok(None),
-            OperationState::Reversed | OperationState::Resolved { .. } => {}
+            OperationState::Reversed | OperationState::Resolved { .. }
+                if !planted(Mistake::LateApprovalForgotten) => {}
             _ => return Ok(None),
         }
         let undone_nothing = |reversal| may_have_undone_nothing(reversal, original);

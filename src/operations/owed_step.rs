@@ -13,6 +13,7 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
     self, Acknowledged, OperationEvent, OperationState, ResolvedBy, SuspendReason,
 };
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
@@ -123,7 +124,7 @@ impl OwedStep {
             owes: &self.owes,
             step: self.original.as_ref().map(|operation| OperationStep {
                 operation,
-                answers: false,
+                answers: planted(Mistake::AnswerChanges),
             }),
             payment: self
                 .payment
@@ -167,7 +168,7 @@ impl Beside {
             original: Some(OperationEvent::Resolved {
                 by: ResolvedBy::LateResponse,
                 response_code: Some(decline.response_code),
-                took_effect: false,
+                took_effect: planted(Mistake::LateDeclineCounts),
             }),
             payment: Some(payment),
             change,

@@ -4,17 +4,21 @@
 use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyTimes;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::event::PaymentEvent;
-use crate::payment::ids::OperationId;
+use crate::payment::ids::{NodeId, OperationId};
+use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationEvent, OperationKind, OperationState, ResolvedBy};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
 use super::machine::Operations;
-use super::owed_step::Beside;
+use super::outcome::Undecidable;
+use super::owed_step::{Beside, OwedStep};
 
 /// What an operator found out at the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +66,7 @@ impl Operations {
         if !matches!(entry.operation.state, OperationState::Suspended { .. }) {
             return Err(OwedRefusal::NotSuspended);
         }
-        let now = self.clock.now();
-        let step = self.step(
-            &entry,
-            OperationEvent::Retried,
-            Beside::default(),
-            |operation| {
-                operation.attempts.next_at = Some(now.max(operation.deadline));
-                operation.node_id = self.node_id;
-            },
-        );
+        let step = retried(&entry, self.node_id, self.moment());
         Box::pin(self.record_step(entry, step))
             .await
             .map(|entry| entry.operation)
@@ -210,6 +205,22 @@ impl Operations {
     }
 }
 
+/// The record of a suspended message that `node_id` sends again.
+///
+/// # Errors
+/// When it is not suspended.
+pub(crate) fn retried(
+    entry: &OwedEntry,
+    node_id: NodeId,
+    moment: (UnixMillis, CustodyTimes),
+) -> Result<OwedStep, Undecidable> {
+    let (event, beside) = (OperationEvent::Retried, Beside::default());
+    OwedStep::of(entry, event, beside, moment, |operation| {
+        operation.attempts.next_at = Some(moment.0.max(operation.deadline));
+        operation.node_id = node_id;
+    })
+}
+
 /// What an operator makes of an operation.
 pub(crate) fn by_operator(took_effect: bool) -> OperationEvent {
     OperationEvent::Resolved {
@@ -266,14 +277,18 @@ pub(crate) fn of_authorization(
             is_reversed.then_some(PaymentEvent::ReversalConfirmed)
         },
         change: match resolution {
-            OwedResolution::Stands if entry.payment.state.owes() => Amounts {
-                authorized_minor: entry.original.amount.amount_minor(),
-                captured_minor: match entry.original.kind {
-                    OperationKind::Sale => entry.original.amount.amount_minor(),
-                    _ => 0,
-                },
-                ..Amounts::ZERO
-            },
+            OwedResolution::Stands
+                if entry.payment.state.owes() && !planted(Mistake::OperatorForgetsAmount) =>
+            {
+                Amounts {
+                    authorized_minor: entry.original.amount.amount_minor(),
+                    captured_minor: match entry.original.kind {
+                        OperationKind::Sale => entry.original.amount.amount_minor(),
+                        _ => 0,
+                    },
+                    ..Amounts::ZERO
+                }
+            }
             _ => Amounts::ZERO,
         },
         ..Beside::default()

@@ -72,7 +72,12 @@ impl Bank {
     }
 
     /// What it can answer to a message of `operation`.
-    pub(super) fn answers(&self, records: &Records, operation: &Operation, doubts: bool) -> Vec<Answer> {
+    pub(super) fn answers(
+        &self,
+        records: &Records,
+        operation: &Operation,
+        doubts: bool,
+    ) -> Vec<Answer> {
         use Answer as A;
         let number = records.number(operation.id);
         match self.of(number).answer {

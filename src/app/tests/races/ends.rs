@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::super::stage::Answer;
 use super::play::Play;
 use super::reached::Reached;
-use super::steps::{Broken, FLOWS, HOLD_DAYS, MOMENT, REPEATS, node, take};
+use super::records::Answered;
+use super::steps::{Broken, FLOWS, HOLD_DAYS, MOMENT, REPEATS, node, nth, take};
 use super::world::{Task, World};
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::UnknownRule;
@@ -19,7 +20,7 @@ use crate::operations::late_responses::{
 use crate::operations::outcome::Outcome;
 use crate::operations::owed_step::{Beside, OwedStep};
 use crate::operations::resolve_owed::{
-    OwedResolution, by_operator, effect_of_asked_for, of_authorization, of_later_operation,
+    OwedResolution, by_operator, effect_of_asked_for, of_authorization, of_later_operation, retried,
 };
 use crate::payment::adjustment::without_effect;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
@@ -103,7 +104,7 @@ impl World {
         &mut self,
         play: &Play,
         request: u8,
-        (payment, operation): (Arc<Payment>, Arc<Operation>),
+        (payment, operation): Answered,
         exchange: &Exchange,
         reached: &mut Reached,
     ) -> Result<(), Broken> {
@@ -118,9 +119,9 @@ impl World {
                 let payment = payment.unwrap_or(outcome.payment);
                 return self.tell(request, &Arc::from(payment), &Arc::from(outcome.operation));
             }
-            let standing = Box::new(Operation::clone(self.records.operation(id)));
-            let payment = Box::new(Payment::clone(&self.records.payment));
-            match Recorded::refused(payment, standing) {
+            let (payment, standing) = self.records.told(id);
+            let (payment, standing) = (Payment::clone(&payment), Operation::clone(&standing));
+            match Recorded::refused(Box::new(payment), Box::new(standing)) {
                 Some(Recorded::EndedBefore(payment, operation)) => {
                     if let Some((code, _)) = answer_of(&outcome.operation) {
                         let late = late_answer_of(&outcome.operation);
@@ -185,8 +186,7 @@ impl World {
             Task::Attempt { entry, is_sent, .. } => *is_sent && entry.operation.id == id,
         };
         if let Some(place) = self.tasks.iter().position(waits) {
-            let place = super::steps::nth(place);
-            return self.answered(play, place, &answer.exchange(), reached);
+            return self.answered(play, nth(place), &answer.exchange(), reached);
         }
         let exchange = answer.exchange();
         if self.orphans & 1 << number == 0 {
@@ -402,9 +402,7 @@ impl World {
         self.left.operator -= 1;
         let operation = Operation::clone(&self.records.operations[usize::from(number)]);
         let entry = self.records.entry(&operation).expect("it has an original");
-        let event = OperationEvent::Retried;
-        let step = OwedStep::of(&entry, event, Beside::default(), MOMENT, |_| {});
-        let step = step.map_err(|error| error.to_string())?;
+        let step = retried(&entry, node(), MOMENT).map_err(|error| error.to_string())?;
         self.commit_now(&step.change(), reached)
     }
 }

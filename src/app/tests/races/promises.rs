@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use super::super::model::Model;
 use super::play::{Play, Style};
-use super::records::{Records, is_sent_again};
+use super::records::{Answered, Records, is_sent_again};
 use super::steps::Broken;
 use super::world::{Task, World};
+use crate::payment::amounts::Amounts;
 use crate::payment::operation::{Open, OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
-
-/// The answer to a request.
-type Answered = (Arc<Payment>, Arc<Operation>);
 
 fn keeps(promise: bool, what: impl FnOnce() -> String) -> Result<(), Broken> {
     match promise {
@@ -34,16 +32,22 @@ pub(super) fn of_change(before: &Records, after: &Records) -> Result<(), Broken>
         format!("A payment that was {} becomes {}", was.name(), is.name())
     })?;
     for (was, is) in before.operations.iter().zip(&after.operations) {
-        let has_ended = was.state.open() == Open::No
-            && !matches!(was.state, OperationState::Unknown { .. });
+        let has_ended =
+            was.state.open() == Open::No && !matches!(was.state, OperationState::Unknown { .. });
         keeps(!has_ended || was.state == is.state, || {
             let kind = was.kind.name();
-            format!("A {kind} that was {} becomes {}", was.state.name(), is.state.name())
+            format!(
+                "A {kind} that was {} becomes {}",
+                was.state.name(),
+                is.state.name()
+            )
         })?;
     }
     for (was, is) in before.claims.iter().zip(&after.claims) {
         if let (Some(was), Some(is)) = (&was.answer, &is.answer) {
-            keeps(was == is, || "The recorded answer to a request changes".into())?;
+            keeps(was == is, || {
+                "The recorded answer to a request changes".into()
+            })?;
         }
     }
     Ok(())
@@ -78,8 +82,8 @@ pub(super) fn of_telling(
     now: (&Arc<Payment>, &Arc<Operation>),
 ) -> Result<(), Broken> {
     let told = |(payment, operation): (&Arc<Payment>, &Arc<Operation>)| {
-        let amounts = payment.amounts;
-        (payment.state.clone(), amounts, operation.state.clone())
+        let states = (payment.state.clone(), operation.state.clone());
+        (states, shown(&payment.amounts))
     };
     let (first, second) = (told((&before.0, &before.1)), told(now));
     keeps(first == second, || {
@@ -117,7 +121,9 @@ fn of_operation(
         // Not sent is certain.
         OperationState::Rejected { .. } => {
             let written = world.written.get(number).copied().unwrap_or(0);
-            keeps(written == 0, || format!("A {kind} that was sent is said not to be"))
+            keeps(written == 0, || {
+                format!("A {kind} that was sent is said not to be")
+            })
         }
         OperationState::Unknown { .. } => {
             let open = |it: &Arc<Operation>| it.state.open() == Open::Owed;
@@ -154,10 +160,22 @@ fn amounts(records: &Records) -> Result<(), Broken> {
         has_expired: false,
     };
     let (sum, mut amounts) = (model.amounts(), records.payment.amounts);
+    let within = amounts.captured_minor + amounts.released_minor <= amounts.confirmed_minor()
+        && amounts.captured_pending_minor >= 0
+        && amounts.refunded_minor <= amounts.captured_minor - amounts.captured_pending_minor;
+    keeps(within, || {
+        format!("The amounts exceed their limits: {}", shown(&amounts))
+    })?;
     amounts.released_minor = 0;
     keeps(sum == amounts, || {
-        format!("The operations sum to {sum:?}, and the payment says {amounts:?}")
+        let (sum, amounts) = (shown(&sum), shown(&amounts));
+        format!("The operations sum to {sum}, and the payment says {amounts}")
     })
+}
+
+/// The amounts that are not zero.
+fn shown(amounts: &Amounts) -> String {
+    serde_json::to_string(amounts).unwrap()
 }
 
 /// Whether nothing is on its way, nobody works, and nothing is owed that is sent again.
@@ -172,6 +190,7 @@ fn is_quiet(world: &World) -> bool {
 /// Once nothing moves any more our books are the bank's, operation by operation, or an operator has to look.
 fn at_rest(world: &World) -> Result<(), Broken> {
     let records = &world.records;
+    let mut waits_for_somebody = false;
     for (number, operation) in records.operations.iter().enumerate() {
         let mut reversals = records.reversals_of(operation);
         let waits = |it: &Operation| {
@@ -185,6 +204,7 @@ fn at_rest(world: &World) -> Result<(), Broken> {
             || operation.state == OperationState::Recorded
             || reversals.any(|it| waits(it))
         {
+            waits_for_somebody |= waits(operation);
             continue;
         }
         let mut reversals = records.reversals_of(operation);
@@ -193,9 +213,28 @@ fn at_rest(world: &World) -> Result<(), Broken> {
         let stands = world.bank.stands(number);
         keeps(counts == stands, || {
             let ours = operation.state.name();
-            let bank = if stands { "has done it" } else { "has not, or has undone it" };
-            format!("At rest the {} is {ours}, and the bank {bank}", operation.kind.name())
+            let bank = if stands {
+                "has done it"
+            } else {
+                "has not, or has undone it"
+            };
+            format!(
+                "At rest the {} is {ours}, and the bank {bank}",
+                operation.kind.name()
+            )
         })?;
     }
-    Ok(())
+    let state = &records.payment.state;
+    let is_pending = matches!(
+        state,
+        PaymentState::Authorizing { .. }
+            | PaymentState::Reversing { .. }
+            | PaymentState::Voiding { .. }
+    );
+    keeps(!is_pending || waits_for_somebody, || {
+        format!(
+            "At rest nobody has to look, and the payment is {}",
+            state.name()
+        )
+    })
 }

@@ -16,13 +16,16 @@ use crate::payment::state::PaymentState;
 use crate::store::change::{Change, PaymentChange, Verdict};
 use crate::store::reads::owed::OwedEntry;
 
+/// The answer to a request.
+pub(super) type Answered = (Arc<Payment>, Arc<Operation>);
+
 /// A request that was taken.
 #[derive(Clone)]
 pub(super) struct Claim {
     pub(super) request_id: String,
     pub(super) operation: OperationId,
     /// What it is answered from then on.
-    pub(super) answer: Option<(Arc<Payment>, Arc<Operation>)>,
+    pub(super) answer: Option<Answered>,
 }
 
 /// What is recorded of one payment. An operation's number is its place.
@@ -51,6 +54,13 @@ impl Records {
 
     pub(super) fn claim(&self, request_id: &str) -> Option<&Claim> {
         self.claims.iter().find(|it| it.request_id == request_id)
+    }
+
+    /// As `Store::told`.
+    pub(super) fn told(&self, id: OperationId) -> Answered {
+        let claim = self.claims.iter().find(|it| it.operation == id);
+        let answer = claim.and_then(|claim| claim.answer.clone());
+        answer.unwrap_or_else(|| self.answer_of(id))
     }
 
     /// As `Store::operations_about`.
@@ -187,7 +197,7 @@ impl Records {
         Verdict::Committed { payment: moved }
     }
 
-    fn answer_of(&self, id: OperationId) -> (Arc<Payment>, Arc<Operation>) {
+    fn answer_of(&self, id: OperationId) -> Answered {
         (Arc::clone(&self.payment), Arc::clone(self.operation(id)))
     }
 
@@ -213,7 +223,8 @@ impl Records {
         match &mut payment.state {
             PaymentState::Authorized { expires_at, .. }
             | PaymentState::PartiallyCaptured { expires_at, .. } => *expires_at = ended,
-            PaymentState::Captured { expires_at, .. } | PaymentState::Voiding { expires_at, .. } => {
+            PaymentState::Captured { expires_at, .. }
+            | PaymentState::Voiding { expires_at, .. } => {
                 *expires_at = expires_at.map(|_| ended);
             }
             _ => {}

@@ -52,7 +52,8 @@ pub(super) fn walk(play: &Play, most: usize, reached: &mut Reached) -> Walked {
                     }
                     Ok(after) => {
                         let new = after.name();
-                        if let std::collections::hash_map::Entry::Vacant(place) = before.entry(new) {
+                        if let std::collections::hash_map::Entry::Vacant(place) = before.entry(new)
+                        {
                             place.insert((name, act));
                             next.push(after);
                         }

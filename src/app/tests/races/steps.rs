@@ -5,43 +5,34 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::super::stage::Answer;
-use super::play::{Ask, Play};
+use super::play::Play;
 use super::promises;
 use super::reached::Reached;
 use super::records::Records;
 use super::world::{Act, Task, World, request_id};
 use crate::flows::authorization;
-use crate::flows::cancellation::{CancelPayment, Cancellation};
-use crate::flows::capture::{Capture, CapturePayment};
-use crate::flows::increment::{Increment, IncrementAuthorization};
+use crate::flows::capture::Capture;
+use crate::flows::increment::Increment;
 use crate::flows::refund::Refund;
 use crate::flows::release::Release;
 use crate::flows::reversal::Reversal;
-use crate::flows::reverse::{Reverse, ReversePayment};
-use crate::flows::void::{Void, VoidPayment};
+use crate::flows::void::Void;
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::definition::{Repeats, Travel};
+use crate::hosts::message::definition::Repeats;
 use crate::operations::attempt::{begun, overtakes_a_capture, used_up};
-use crate::operations::cancel::{Cancelling, mark};
+use crate::operations::cancel::Cancelling;
 use crate::operations::expiry::end_of_hold;
-use crate::operations::flow::{
-    Decides, Decision, Flow, FlowTable, Found, Plan, PlannedPayment, Subject,
-};
-use crate::operations::giving_back::CreateRefund;
-use crate::operations::intent::{Intent, Resource, planned_operation};
-use crate::operations::later::LaterRefusal;
+use crate::operations::flow::{Decides, Decision, FlowTable, Owes, Subject};
 use crate::operations::owe::owed_record;
 use crate::operations::owed_step::OwedStep;
 use crate::payment::custody::CustodyTimes;
 use crate::payment::ids::{NodeId, OperationId};
-use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::money::Money;
 use crate::payment::operation::{OperationEvent, OperationKind, SuspendReason};
 use crate::payment::record::{Operation, Payment};
-use crate::payment::reference::SequenceNumber;
-use crate::payment::samples::{self, NOW};
-use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
+use crate::payment::reference::{Rrn, SequenceNumber, Stan};
+use crate::payment::samples::NOW;
+use crate::store::change::{Change, PaymentChange, Verdict};
 
 /// Now, for everybody: it is the moments of the records that move into the past.
 pub(super) const MOMENT: (UnixMillis, CustodyTimes) = (
@@ -54,7 +45,6 @@ pub(super) const MOMENT: (UnixMillis, CustodyTimes) = (
 pub(super) const HOLD_DAYS: u16 = 7;
 const REPLY: Duration = Duration::from_secs(5);
 
-static MERCHANT: LazyLock<Merchant> = LazyLock::new(samples::merchant);
 pub(super) static REPEATS: LazyLock<Repeats> = LazyLock::new(|| Repeats {
     cap: Some(2),
     ..Repeats::sample()
@@ -119,7 +109,11 @@ impl World {
                 self.asked |= 1 << request;
                 self.mark_cancelled(request, reached)?;
             }
-            Act::Records(place) => self.record_intent(play, place, reached)?,
+            Act::Records(place) => self.record_intent(play, place, true, reached)?,
+            Act::RecordsUnsure(place) => {
+                self.left.unsure -= 1;
+                self.record_intent(play, place, false, reached)?;
+            }
             Act::Sends(place) => self.send(usize::from(place))?,
             Act::FailsToSend(place) => {
                 self.answered(play, place, &Answer::NotSent.exchange(), reached)?;
@@ -139,7 +133,12 @@ impl World {
             Act::AgePasses => {
                 self.left.ages -= 1;
                 self.to_bank.clear();
-                self.change_all(|records| records.passes(REPEATS.original_gone));
+                self.age();
+            }
+            Act::SlowAgePasses => {
+                self.left.ages -= 1;
+                self.left.slow -= 1;
+                self.age();
             }
             Act::HoldEnds => {
                 self.left.hold_ends -= 1;
@@ -179,6 +178,14 @@ impl World {
         }
     }
 
+    /// No bank sees an original any more. Nor is there an answer any more that says that an original was not known by
+    /// then: a node could not tell it from the answer to a later message, and would believe it.
+    fn age(&mut self) {
+        self.to_us
+            .retain(|(_, answer)| *answer != Answer::OriginalUnknown);
+        self.change_all(|records| records.passes(REPEATS.original_gone));
+    }
+
     fn change_all(&mut self, change: impl Fn(&mut Records)) {
         let changed = |records: &Arc<Records>| {
             let mut records = Records::clone(records);
@@ -193,112 +200,9 @@ impl World {
         self.records = changed(&self.records);
     }
 
-    fn reads(&mut self, request: u8) {
+    pub(super) fn reads(&mut self, request: u8) {
         let basis = Arc::clone(&self.records);
         self.tasks.push(Task::Asked { request, basis });
-    }
-
-    fn record_intent(
-        &mut self,
-        play: &Play,
-        place: u8,
-        reached: &mut Reached,
-    ) -> Result<(), Broken> {
-        let Task::Asked { request, basis } = self.tasks.remove(usize::from(place)) else {
-            panic!("it is another task");
-        };
-        let Ok(plan) = plan(play, request, &basis) else {
-            return self.tell_as_before(request);
-        };
-        let travel = plan.travel;
-        let intent = match self.intent(request, plan) {
-            Some(intent) => intent,
-            None => return Ok(self.reads(request)),
-        };
-        match self.commit(&intent.change(), reached)? {
-            Verdict::Committed { payment } => {
-                let payment = Arc::from(payment.unwrap_or(intent.payment));
-                let operation = Arc::from(intent.operation);
-                if travel != Travel::Once {
-                    return self.tell(request, &payment, &operation);
-                }
-                self.tasks.push(Task::Waiting {
-                    request,
-                    payment,
-                    operation,
-                    is_sent: false,
-                    is_late: false,
-                });
-                Ok(())
-            }
-            Verdict::RequestTaken => self.tell_as_before(request),
-            _ => Ok(self.reads(request)),
-        }
-    }
-
-    /// The intent of a plan; none when the payment can't take its adjustment.
-    fn intent(&self, request: u8, plan: Plan) -> Option<Intent> {
-        let records = &self.records;
-        let (payment_id, merchant_id) = (records.payment.id, records.payment.merchant_id);
-        let (id, numbers) = self.next_numbers(0);
-        let resource = plan.resource.as_ref().map(|new| {
-            let of = (payment_id, id, merchant_id);
-            Resource::new(new, of, plan.amount, (NOW, [nth(records.operations.len()); 10]))
-        });
-        let original = plan.original_id.map(|id| &**records.operation(id));
-        let operation = planned_operation(
-            &plan,
-            (payment_id, id, node()),
-            numbers,
-            (original, resource.as_ref()),
-            NOW,
-        );
-        let PlannedPayment::Adjusted {
-            payment,
-            adjustment,
-        } = plan.payment
-        else {
-            panic!("it makes a payment");
-        };
-        let payment = adjustment.apply(payment).ok()?;
-        let owes = self.owed_by(&operation, &plan.owes, 1);
-        Some(Intent {
-            claim: claim(request),
-            envelope: None,
-            payment,
-            new_card: None,
-            adjustment: Some(adjustment),
-            unmoved: plan.unmoved,
-            operation: Box::new(operation),
-            original: None,
-            card: None,
-            travel: plan.travel,
-            resource,
-            owes,
-        })
-    }
-
-    fn mark_cancelled(&mut self, request: u8, reached: &mut Reached) -> Result<(), Broken> {
-        let adjustment = mark(NOW);
-        let before = Box::new(Payment::clone(&self.records.payment));
-        let after = match Cancelling::of(&before.state) {
-            Cancelling::Marks => Some(adjustment.apply(before).map_err(|it| it.to_string())?),
-            Cancelling::Nothing => None,
-            // It is told that the payment is busy, or planned anew.
-            Cancelling::Busy | Cancelling::TookEffect => return Ok(()),
-        };
-        let claim = claim(request);
-        let first = Arc::clone(&self.records.operations[0]);
-        let change = Change {
-            claim: Some(&claim),
-            payment: after.as_deref().map(|expected| PaymentChange::Adjusted {
-                expected,
-                adjustment: &adjustment,
-            }),
-            about: Some(&first),
-            ..Change::default()
-        };
-        self.commit_now(&change, reached)
     }
 
     pub(super) fn cancels_by_a_void(&self) -> bool {
@@ -340,7 +244,12 @@ impl World {
             let step = suspended(SuspendReason::AttemptsUsedUp).map_err(|it| it.to_string())?;
             return self.commit_now(&step.change(), reached);
         }
-        let all: Vec<_> = self.records.operations.iter().map(|it| Operation::clone(it)).collect();
+        let all: Vec<_> = self
+            .records
+            .operations
+            .iter()
+            .map(|it| Operation::clone(it))
+            .collect();
         if overtakes_a_capture(&operation, &all) {
             return Ok(());
         }
@@ -352,6 +261,7 @@ impl World {
             return Err("What is owed can't be sent".into());
         };
         self.tasks.push(Task::Attempt {
+            number,
             entry: Arc::new(step.entry(entry, payment)),
             before,
             is_sent: false,
@@ -419,7 +329,7 @@ impl World {
     }
 
     /// As a request is answered that is there already.
-    fn tell_as_before(&mut self, request: u8) -> Result<(), Broken> {
+    pub(super) fn tell_as_before(&mut self, request: u8) -> Result<(), Broken> {
         let claim = self.records.claim(&request_id(request));
         match claim.and_then(|claim| claim.answer.clone()) {
             Some((payment, operation)) => self.tell(request, &payment, &operation),
@@ -429,13 +339,8 @@ impl World {
     }
 
     /// What `owing` makes owed: records for the numbers from `ahead` on.
-    pub(super) fn owed_by(
-        &self,
-        owing: &Operation,
-        owes: &[crate::operations::flow::Owes],
-        ahead: usize,
-    ) -> Vec<Operation> {
-        let record = |(place, owes): (usize, &crate::operations::flow::Owes)| {
+    pub(super) fn owed_by(&self, owing: &Operation, owes: &[Owes], ahead: usize) -> Vec<Operation> {
+        let record = |(place, owes): (usize, &Owes)| {
             let other = owes.original_id.filter(|id| *id != owing.id);
             let completed = other.map_or(owing, |id| self.records.operation(id));
             self.numbered(completed, owes, ahead + place)
@@ -443,24 +348,13 @@ impl World {
         owes.iter().enumerate().map(record).collect()
     }
 
-    pub(super) fn numbered(
-        &self,
-        completed: &Operation,
-        owes: &crate::operations::flow::Owes,
-        ahead: usize,
-    ) -> Operation {
+    pub(super) fn numbered(&self, completed: &Operation, owes: &Owes, ahead: usize) -> Operation {
         let (id, (stan, rrn)) = self.next_numbers(ahead);
         let owed = owed_record(completed, owes, (id, node()), NOW);
         Operation { stan, rrn, ..owed }
     }
 
-    fn next_numbers(
-        &self,
-        ahead: usize,
-    ) -> (
-        OperationId,
-        (crate::payment::reference::Stan, crate::payment::reference::Rrn),
-    ) {
+    pub(super) fn next_numbers(&self, ahead: usize) -> (OperationId, (Stan, Rrn)) {
         let number = nth(self.records.operations.len() + ahead);
         let sequence = SequenceNumber::new(u64::from(number)).unwrap();
         let rrn = sequence.rrn(NumberDate::of(NOW));
@@ -477,71 +371,7 @@ pub(super) fn node() -> NodeId {
     NodeId::from_parts(NOW, [3; 10])
 }
 
-fn claim(request: u8) -> RequestClaim {
-    RequestClaim {
-        merchant_id: MERCHANT.id,
-        method: "Any",
-        request_id: request_id(request),
-        body_hash: [7; 32],
-    }
-}
-
 pub(super) fn take<T: PartialEq>(all: &mut Vec<T>, one: &T) {
     let place = all.iter().position(|it| it == one);
     all.remove(place.expect("it is there"));
-}
-
-/// What a request comes to, by what was recorded when it was read.
-fn plan(play: &Play, request: u8, basis: &Records) -> Result<Plan, LaterRefusal> {
-    let payment = Payment::clone(&basis.payment);
-    let (payment_id, currency) = (payment.id, payment.amount.currency());
-    let money = |minor| Money::new(minor, currency).unwrap();
-    match play.asks[usize::from(request) - 1] {
-        Ask::Capture(minor, is_final) => {
-            let command = CapturePayment {
-                payment_id,
-                amount: minor.map(money),
-                is_final,
-                merchant_reference: None,
-            };
-            planned(&Capture, &command, play, basis)
-        }
-        Ask::Refund(minor) => {
-            let command = CreateRefund {
-                payment_id,
-                amount: minor.map(money),
-                capture_id: None,
-                merchant_reference: None,
-            };
-            planned(&Refund, &command, play, basis)
-        }
-        Ask::Increment(minor) => {
-            let amount = money(minor);
-            let command = IncrementAuthorization { payment_id, amount };
-            planned(&Increment, &command, play, basis)
-        }
-        Ask::Void => planned(&Void, &VoidPayment { payment_id }, play, basis),
-        Ask::Reverse => planned(&Reverse, &ReversePayment { payment_id }, play, basis),
-        Ask::Cancel => planned(&Cancellation, &CancelPayment { payment_id }, play, basis),
-    }
-}
-
-fn planned<F: Flow<Basis = Found, Refusal = LaterRefusal>>(
-    flow: &F,
-    command: &F::Command,
-    play: &Play,
-    basis: &Records,
-) -> Result<Plan, LaterRefusal> {
-    let payment = Box::new(Payment::clone(&basis.payment));
-    let captures = match flow.reads_captures(&payment) {
-        true => basis.captures(),
-        false => Vec::new(),
-    };
-    let found = Found {
-        payment,
-        ways: play.ways(),
-        captures,
-        earlier: Vec::new(),
-    };
-    flow.plan(&MERCHANT, command, found, NOW)
 }

@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use super::super::stage::Answer;
 use super::bank::Bank;
 use super::play::{Ask, Budget, Play};
-use super::records::{Claim, Records, hash_payment, is_sent_again};
+use super::records::{Answered, Claim, Records, hash_payment, is_sent_again};
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Attempts, Operation, Payment};
@@ -33,6 +33,7 @@ pub(super) enum Task {
     },
     /// An attempt to send what is owed is recorded.
     Attempt {
+        number: u8,
         entry: Arc<OwedEntry>,
         before: Attempts,
         is_sent: bool,
@@ -45,12 +46,9 @@ impl Task {
         match self {
             Self::Asked { request, .. } => (0, *request, false),
             Self::Waiting { request, .. } => (1, *request, false),
-            Self::Attempt { entry, is_sent, .. } => {
-                let [.., number] = entry.operation.stan.to_string().into_bytes()[..] else {
-                    return (2, 0, *is_sent);
-                };
-                (2, number, *is_sent)
-            }
+            Self::Attempt {
+                number, is_sent, ..
+            } => (2, *number, *is_sent),
         }
     }
 }
@@ -63,6 +61,8 @@ pub(super) enum Act {
     /// The merchant cancels the payment by the name of its request, and nothing is to be sent for that.
     Marks(u8),
     Records(u8),
+    /// Its COMMIT is not confirmed.
+    RecordsUnsure(u8),
     Sends(u8),
     FailsToSend(u8),
     TimesOut(u8),
@@ -77,6 +77,8 @@ pub(super) enum Act {
     Resolves(u8),
     Retries(u8),
     AgePasses,
+    /// It passes, and the messages on their way are not lost by it.
+    SlowAgePasses,
     HoldEnds,
     Expires,
 }
@@ -92,7 +94,7 @@ pub(super) struct World {
     /// The requests that were made, a bit each.
     pub(super) asked: u16,
     /// What the merchant was told first, by request.
-    pub(super) told: Vec<Option<(Arc<Payment>, Arc<Operation>)>>,
+    pub(super) told: Vec<Option<Answered>>,
     /// How often each operation was handed to a socket.
     pub(super) written: Vec<u8>,
     /// The operations whose sender has died, a bit each.
@@ -228,14 +230,22 @@ impl World {
                 continue;
             }
             acts.push(Act::Hears(number, answer));
-            acts.push(Act::NeverHears(number, answer));
+            if self.left.slow == play.budget.slow {
+                acts.push(Act::NeverHears(number, answer));
+            }
         }
         for (number, operation) in self.records.operations.iter().enumerate() {
             self.acts_on(u8::try_from(number).unwrap(), operation, &mut acts);
         }
-        let is_idle = !self.tasks.iter().any(|it| !matches!(it, Task::Asked { .. }));
+        let is_idle = !self
+            .tasks
+            .iter()
+            .any(|it| !matches!(it, Task::Asked { .. }));
         if is_idle && self.left.ages > 0 {
             acts.push(Act::AgePasses);
+            if self.left.slow > 0 && !self.to_bank.is_empty() {
+                acts.push(Act::SlowAgePasses);
+            }
         }
         let payment = &self.records.payment;
         if self.left.hold_ends > 0 && payment.state.expires_at().is_some() {
@@ -266,7 +276,12 @@ impl World {
     fn acts_of_tasks(&self, acts: &mut Vec<Act>) {
         for (place, task) in (0_u8..).zip(&self.tasks) {
             match task {
-                Task::Asked { .. } => acts.push(Act::Records(place)),
+                Task::Asked { .. } => {
+                    acts.push(Act::Records(place));
+                    if self.left.unsure > 0 {
+                        acts.push(Act::RecordsUnsure(place));
+                    }
+                }
                 Task::Waiting { is_sent: true, .. } | Task::Attempt { is_sent: true, .. } => {
                     acts.push(Act::TimesOut(place));
                 }
@@ -350,22 +365,35 @@ impl World {
             Act::Repeats(request) => format!("The merchant repeats {}.", asked(play, request)),
             Act::Marks(_) => "The merchant cancels the payment by its request's name.".into(),
             Act::Records(place) => format!("A node records {}.", of_task(place)),
+            Act::RecordsUnsure(place) => {
+                format!("A node records {}, and is not told.", of_task(place))
+            }
             Act::Sends(place) => format!("The message of {} leaves.", of_task(place)),
             Act::FailsToSend(place) => format!("No line takes the {}.", of_task(place)),
             Act::TimesOut(place) => format!("No answer to the {} came in time.", of_task(place)),
             Act::Dies(place) => format!("The node that works on {} dies.", of_task(place)),
             Act::Reaches(number, answer, again) => {
-                let again = if again { "; the network has another copy" } else { "" };
-                format!("The {} reaches the bank, which says {answer:?}{again}.", of(number))
+                let again = if again {
+                    "; the network has another copy"
+                } else {
+                    ""
+                };
+                format!(
+                    "The {} reaches the bank, which says {answer:?}{again}.",
+                    of(number)
+                )
             }
             Act::NeverReaches(number) => format!("The {} is lost on its way.", of(number)),
             Act::Hears(number, answer) => format!("{answer:?} comes for the {}.", of(number)),
-            Act::NeverHears(number, answer) => format!("{answer:?} for the {} is lost.", of(number)),
+            Act::NeverHears(number, answer) => {
+                format!("{answer:?} for the {} is lost.", of(number))
+            }
             Act::Recovers(number) => format!("Another node ends the {}.", of(number)),
             Act::SendsOwed(number) => format!("A node takes the {} to send it.", of(number)),
             Act::Resolves(number) => format!("An operator says what became of {}.", of(number)),
             Act::Retries(number) => format!("An operator has the {} sent again.", of(number)),
             Act::AgePasses => "Time passes: no bank sees an original any more.".into(),
+            Act::SlowAgePasses => "Time passes, and what is on its way stays so.".into(),
             Act::HoldEnds => "The time of the hold is over.".into(),
             Act::Expires => "A node looks for holds that have ended.".into(),
         }
