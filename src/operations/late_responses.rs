@@ -382,15 +382,17 @@ pub(crate) fn resolution(
     })
 }
 
-/// The debts that a late decline of `original` ends: those of which nothing was sent.
+/// The debts that a late decline of `original` ends: those of which nothing was sent, not even before an operator had them
+/// sent again.
 pub(crate) fn debts_ended<'a>(
     original: &Operation,
     about: &'a [Operation],
 ) -> impl Iterator<Item = &'a Operation> {
     let is_unknown = matches!(original.state, OperationState::Unknown { .. });
+    let was_sent =
+        |it: &Operation| it.state != OperationState::Queued || it.attempts.first_at.is_some();
     let queued = move |it: &&Operation| {
-        is_unknown
-            && (it.state == OperationState::Queued || planted(Mistake::DebtEndedAfterSending))
+        is_unknown && (!was_sent(it) || planted(Mistake::DebtEndedAfterSending))
     };
     about.iter().filter(queued)
 }

@@ -1,4 +1,15 @@
-//! What is promised, checked in every world and at every step (the numbers are those of [`Promise`]).
+//! What is promised, checked in every world and at every step. The numbers are those of the design:
+//!
+//! - 2: a request is written at most once. 3: "not sent" is said only of what was never written.
+//! - 4: unknown is not final: something is owed for it, or an operator or a late answer ends it; its payment never failed.
+//! - 5: a reversal is owed from the very change that says "unknown", and never leaves before its original.
+//! - 6: what is owed is due until it is acknowledged or before an operator; what is not owed any more is not sent.
+//! - 8: what is final stays so; a late approval is undone, so that at rest the bank holds nothing that we don't.
+//! - 10: the same request is told the same, now and later. 18: so is one whose COMMIT was not confirmed.
+//! - 11: no more captured than authorized, nor refunded than captured, in our books and in the bank's.
+//! - 7 and 12 are the messages' and the ledger's: their own tests are elsewhere.
+//!
+//! Beside these: what the rules of the states decide can always be recorded, and the amounts are the operations' sum.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +31,7 @@ fn keeps(promise: bool, what: impl FnOnce() -> String) -> Result<(), Broken> {
     }
 }
 
-/// What is final stays so, whatever comes: payments (a), operations (b), the answers to requests (c).
+/// Promises 8 and 10: what is final stays so, whatever comes: payments, operations, the recorded answers to requests.
 pub(super) fn of_change(before: &Records, after: &Records) -> Result<(), Broken> {
     use PaymentState as P;
     let (was, is) = (&before.payment.state, &after.payment.state);
@@ -53,7 +64,7 @@ pub(super) fn of_change(before: &Records, after: &Records) -> Result<(), Broken>
     Ok(())
 }
 
-/// A request is written once, and a reversal leaves after its original.
+/// Promises 2, 5 and 6: a request is written once, a reversal leaves after its original, and nothing that is not owed.
 pub(super) fn of_sending(world: &World, operation: &Operation) -> Result<(), Broken> {
     let number = world.records.number(operation.id);
     let is_request = operation.state.is_open();
@@ -76,7 +87,7 @@ pub(super) fn of_sending(world: &World, operation: &Operation) -> Result<(), Bro
     keeps(!is_ahead, || "A reversal leaves before its original".into())
 }
 
-/// The same request is told the same.
+/// Promise 10: the same request is told the same.
 pub(super) fn of_telling(
     before: &Answered,
     now: (&Arc<Payment>, &Arc<Operation>),
@@ -91,7 +102,7 @@ pub(super) fn of_telling(
     })
 }
 
-/// What holds in every world.
+/// What holds in every world, the bank's limits of promise 11 among it.
 pub(super) fn of_world(play: &Play, world: &World) -> Result<(), Broken> {
     let records = &world.records;
     for (number, operation) in records.operations.iter().enumerate() {
@@ -110,6 +121,7 @@ pub(super) fn of_world(play: &Play, world: &World) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Promises 3, 4, 5 and 6, of one operation.
 fn of_operation(
     play: &Play,
     world: &World,
@@ -150,7 +162,7 @@ fn of_operation(
     }
 }
 
-/// The payment's amounts are the sum of its operations.
+/// Promise 11: the payment's amounts keep their limits, and are the sum of its operations.
 fn amounts(records: &Records) -> Result<(), Broken> {
     let counted = |it: &&Operation| !records.is_cancelled_approval(it);
     let operations = records.operations.iter().map(|it| &**it);
@@ -187,7 +199,7 @@ fn is_quiet(world: &World) -> bool {
         && world.records.operations.iter().all(ended)
 }
 
-/// Once nothing moves any more our books are the bank's, operation by operation, or an operator has to look.
+/// Promises 4 and 8: once nothing moves any more our books are the bank's, operation by operation, or an operator has to look.
 fn at_rest(world: &World) -> Result<(), Broken> {
     let records = &world.records;
     let mut waits_for_somebody = false;
@@ -231,10 +243,26 @@ fn at_rest(world: &World) -> Result<(), Broken> {
             | PaymentState::Reversing { .. }
             | PaymentState::Voiding { .. }
     );
-    keeps(!is_pending || waits_for_somebody, || {
-        format!(
-            "At rest nobody has to look, and the payment is {}",
-            state.name()
-        )
+    if waits_for_somebody {
+        return Ok(());
+    }
+    keeps(!is_pending, || {
+        let state = state.name();
+        format!("At rest nobody has to look, and the payment is {state}")
+    })?;
+    let (book, amounts) = (world.bank.book(records), records.payment.amounts);
+    let is_gone = matches!(
+        state,
+        PaymentState::Voided
+            | PaymentState::Reversed
+            | PaymentState::Declined { .. }
+            | PaymentState::Failed { .. }
+    );
+    let agrees = (!is_gone || book.held == 0)
+        && book.captured == amounts.captured_minor
+        && book.refunded == amounts.refunded_minor;
+    keeps(agrees, || {
+        let (state, amounts) = (state.name(), shown(&amounts));
+        format!("At rest the payment is {state} with {amounts}, and the bank has {book:?}")
     })
 }
