@@ -27,7 +27,7 @@ mod steps;
 mod world;
 
 /// So many states of each play, unless `RACES` says how many; 0 are all of them.
-const STATES: usize = 1_500;
+const STATES: usize = 3_000;
 /// The most states until a planted mistake is found.
 const UNTIL_FOUND: usize = 200_000;
 

@@ -43,7 +43,7 @@ const ALONE: Play = Play {
 };
 
 /// So many acts of two operations at once.
-const DEPTH: Option<usize> = Some(14);
+const DEPTH: Option<usize> = Some(12);
 
 pub(super) const PLAYS: &[Play] = &[
     Play {
