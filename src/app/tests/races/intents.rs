@@ -44,7 +44,10 @@ impl World {
         let travel = plan.travel;
         let intent = match self.intent(request, plan) {
             Some(intent) => intent,
-            None => return Ok(self.reads(request)),
+            None => {
+                self.reads(request);
+                return Ok(());
+            }
         };
         match self.commit(&intent.change(), reached)? {
             Verdict::Committed { payment } => {
@@ -67,7 +70,10 @@ impl World {
                 Ok(())
             }
             Verdict::RequestTaken => self.tell_as_before(request),
-            _ => Ok(self.reads(request)),
+            _ => {
+                self.reads(request);
+                Ok(())
+            }
         }
     }
 
