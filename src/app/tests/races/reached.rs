@@ -39,33 +39,33 @@ const REASONS: [(&str, &str); 6] = [
 const TABLE: &str = "
     ActionRequired | | | unmade
     AuthorizationStarted | | | unmade
-    Approved | | | first
-    Sold | | | first
-    Declined | | | first
-    NotSent | | | first
-    OutcomeUnknown | | | first
-    CaptureStarted | | | plan
-    Captured | | | plan
-    CaptureRefused | | | end
-    RefundStarted | | | plan
-    Refunded | | | plan
-    RefundRefused | | | end
-    IncrementStarted | | | plan
-    Incremented | | | end
-    IncrementRefused | | | end
-    VoidStarted | | | plan
-    SaleVoidStarted | | | plan
-    SaleVoided | | | plan
-    VoidUnknown | | | end
-    VoidConfirmed | | | end
-    VoidRefused | | | end
+    Approved | AUTHORIZING | | first
+    Sold | AUTHORIZING REVERSING | | first
+    Declined | AUTHORIZING | | first
+    NotSent | AUTHORIZING | | first
+    OutcomeUnknown | AUTHORIZING | | first
+    CaptureStarted | AUTHORIZED | VOIDING | plan
+    Captured | AUTHORIZED | PARTIALLY_CAPTURED VOIDED VOIDING | plan
+    CaptureRefused | AUTHORIZED CAPTURED PARTIALLY_CAPTURED | | end
+    RefundStarted | CAPTURED | | plan
+    Refunded | CAPTURED PARTIALLY_CAPTURED | VOIDING | plan
+    RefundRefused | CAPTURED | | end
+    IncrementStarted | AUTHORIZED | CAPTURED VOIDING | plan
+    Incremented | AUTHORIZED | | end
+    IncrementRefused | AUTHORIZED PARTIALLY_CAPTURED | | end
+    VoidStarted | AUTHORIZED | CAPTURED EXPIRED PARTIALLY_CAPTURED | plan
+    SaleVoidStarted | CAPTURED | | plan
+    SaleVoided | CAPTURED | | plan
+    VoidUnknown | VOIDING | | end
+    VoidConfirmed | AUTHORIZED VOIDING | PARTIALLY_CAPTURED | end
+    VoidRefused | VOIDING | | end
     Released | | | end
-    HoldExpired | | | clock
-    DeclinedLate | | | debt
-    FoundToStand | | | debt
-    ReversalStarted | | | debt
-    ReversalConfirmed | | | debt
-    ReversalOwedAgain | | | debt";
+    HoldExpired | AUTHORIZED PARTIALLY_CAPTURED | | clock
+    DeclinedLate | AUTHORIZING | | debt
+    FoundToStand | REVERSING | | debt
+    ReversalStarted | AUTHORIZING | | debt
+    ReversalConfirmed | REVERSED REVERSING | | debt
+    ReversalOwedAgain | REVERSED | | debt";
 
 /// What came of an event in a state, in any run.
 #[derive(Debug, Clone, Default)]
