@@ -2,5 +2,6 @@
 
 mod lives;
 mod model;
+mod races;
 mod stage;
 mod styles;

@@ -9,13 +9,14 @@ use crate::operations::flow::{
 };
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::{Approval, UnknownReason};
+use crate::payment::decline::{Approval, FailureReason, UnknownReason};
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationEvent, OperationKind};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 
@@ -118,9 +119,10 @@ impl Decides for Authorization {
 
 /// What the end of an authorization means. What the bank may have processed without anybody knowing owes a
 /// reversal.
-fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+pub(crate) fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     let none = Amounts::ZERO;
-    let is_cancelled = subject.payment.state.is_cancelled();
+    let is_cancelled =
+        subject.payment.state.is_cancelled() && !planted(Mistake::CancellationForgotten);
     match exchange {
         Exchange::Approved { approval, .. } if is_cancelled => cancelled(approval, subject),
         Exchange::Declined { decline, .. } if is_cancelled => Decision {
@@ -201,9 +203,15 @@ fn cancelled(approval: &Approval, subject: &Subject<'_>) -> Decision {
 fn unknown(operation: &Operation, reason: UnknownReason) -> Decision {
     Decision {
         operation: vec![OperationEvent::OutcomeUnknown(reason)],
-        payment: Some(PaymentEvent::OutcomeUnknown(reason)),
+        payment: Some(match planted(Mistake::TimeOutFails) {
+            true => PaymentEvent::NotSent(FailureReason::HostBusy),
+            false => PaymentEvent::OutcomeUnknown(reason),
+        }),
         change: Amounts::ZERO,
-        owes: vec![Owes::reversal(operation, reason)],
+        owes: match planted(Mistake::NothingOwed) {
+            true => Vec::new(),
+            false => vec![Owes::reversal(operation, reason)],
+        },
     }
 }
 
@@ -211,9 +219,7 @@ fn unknown(operation: &Operation, reason: UnknownReason) -> Decision {
 mod tests {
     use super::*;
     use crate::hosts::message::definition::UnknownRule;
-    use crate::payment::decline::{
-        Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
-    };
+    use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason, ResponseCode};
     use crate::payment::operation;
     use crate::payment::record::Operation;
     use crate::payment::samples::{self, NOW};

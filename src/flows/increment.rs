@@ -77,7 +77,11 @@ impl Flow for Increment {
             at: now,
             custody: CustodyEnd::Unchanged,
         };
-        Ok(Plan::later(payment, (KIND, way), amount, adjustment))
+        Ok(Plan {
+            // What is captured at this moment comes first, and then no increment is taken.
+            unmoved: true,
+            ..Plan::later(payment, (KIND, way), amount, adjustment)
+        })
     }
 }
 

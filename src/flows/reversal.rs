@@ -8,6 +8,7 @@ use crate::payment::amounts::Amounts;
 use crate::payment::decline::Approval;
 use crate::payment::event::PaymentEvent;
 use crate::payment::operation::{Acknowledged, OperationEvent, OperationState, SuspendReason};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::Payment;
 use crate::payment::state::PaymentState;
 
@@ -18,7 +19,11 @@ impl OwedFlow for Reversal {
     /// A payment that is final already stays as it is: its bank approved late, after an earlier reversal had ended.
     fn begun(&self, payment: &Payment) -> Option<PaymentEvent> {
         match payment.state {
-            PaymentState::Authorizing { pending: Some(_) } => Some(PaymentEvent::ReversalStarted),
+            PaymentState::Authorizing { pending: Some(_) }
+                if !planted(Mistake::ReversalNotBegun) =>
+            {
+                Some(PaymentEvent::ReversalStarted)
+            }
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use crate::hosts::message::meaning::usual_advice;
 use crate::payment::decline::{Approval, Decline, DeclineReason, FailureReason, ResponseCode};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Acknowledged, SuspendReason};
+use crate::payment::planted::{Mistake, planted};
 
 use super::flow::{OwedDecision, OwedSubject};
 
@@ -53,7 +54,10 @@ pub fn final_answer(
             _ => Ok(FinalAnswer::Refused(*decline)),
         },
         // Until then the original may still be on its way to the host.
-        Exchange::OriginalUnknown { .. } if !asked_after(original_gone_at(subject), subject) => {
+        Exchange::OriginalUnknown { .. }
+            if !asked_after(original_gone_at(subject), subject)
+                && !planted(Mistake::UnknownOriginalBelieved) =>
+        {
             again(OwedDecision::AgainAt(original_gone_at(subject)))
         }
         Exchange::OriginalUnknown { response_code, .. } => {

@@ -8,23 +8,28 @@ use tokio::sync::Semaphore;
 use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::{Original, Outgoing};
-use crate::hosts::message::definition::MessageProfile;
+use crate::hosts::message::definition::{MessageProfile, Repeats};
 use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::without_effect;
+use crate::payment::custody::CustodyTimes;
 use crate::payment::decline::{Decline, FailureReason, UnknownReason};
+use crate::payment::ids::NodeId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
     Open, OperationEvent, OperationKind, OperationState, SuspendReason,
 };
-use crate::payment::record::Operation;
+use crate::payment::planted::{Mistake, planted};
+use crate::payment::record::{Attempts, Operation};
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
-use super::flow::{OwedDecision, OwedSubject};
+use super::flow::{OwedDecision, OwedFlow, OwedSubject};
 use super::kept_card::{NoCard, fields_of};
 use super::machine::Operations;
-use super::owed_step::{Beside, log_not_recorded};
+use super::outcome::Undecidable;
+use super::owe::log_suspended;
+use super::owed_step::{Beside, OwedStep, log_not_recorded};
 
 impl Operations {
     /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it.
@@ -44,9 +49,7 @@ impl Operations {
             return self.suspend(entry, SuspendReason::NotBuildable, None).await;
         };
         let before = operation.attempts;
-        // The end of the last message that the host allows may not have been recorded.
-        let used_up = message.repeats.cap.is_some_and(|cap| before.count >= cap);
-        if used_up && operation.state == OperationState::Sent {
+        if used_up(operation, &message.repeats) {
             let reason = SuspendReason::AttemptsUsedUp;
             return self.suspend(entry, reason, None).await;
         }
@@ -98,16 +101,13 @@ impl Operations {
         self.end_attempt(entry, &exchange).await;
     }
 
-    /// Whether it is a release that would come to the bank before a capture of its payment, which might find no hold.
+    /// As [`overtakes_a_capture`].
     async fn overtakes_a_capture(&self, operation: &Operation) -> Result<bool, StoreError> {
         if operation.kind != OperationKind::Release {
             return Ok(false);
         }
         let all = self.store.operations_of(operation.payment_id).await?;
-        let is_on_its_way = |other: &Operation| {
-            other.kind == OperationKind::Capture && other.state.open() != Open::No
-        };
-        Ok(all.iter().any(is_on_its_way))
+        Ok(overtakes_a_capture(operation, &all))
     }
 
     /// No message of its last attempt leaves after this.
@@ -125,23 +125,15 @@ impl Operations {
     /// Records an attempt before a byte of it leaves. Until its end is known, the next one is due after the host's
     /// time for an answer and the back-off. None where somebody else has changed the entry.
     async fn begin_attempt(&self, entry: OwedEntry, message: &MessageProfile) -> Option<OwedEntry> {
-        let now = self.clock.now();
         let flow = self.flows.owed(entry.operation.kind)?;
-        let first = entry.operation.state == OperationState::Queued;
-        let beside = Beside {
-            payment: flow.begun(&entry.payment).filter(|_| first),
-            ..Beside::default()
-        };
-        let step = self.step(&entry, OperationEvent::Sent, beside, |operation| {
-            let attempts = &mut operation.attempts;
-            attempts.count = attempts.count.saturating_add(1);
-            attempts.first_at = attempts.first_at.or(Some(now));
-            attempts.last_at = Some(now);
-            let wait = message.repeats.wait_after(attempts.count);
-            let reply = self.hosts.reply_timeout(operation.host_id);
-            attempts.next_at = Some(now.plus(wait.saturating_add(reply)));
-            operation.node_id = self.node_id;
-        });
+        let reply = self.hosts.reply_timeout(entry.operation.host_id);
+        let step = begun(
+            &entry,
+            flow,
+            (&message.repeats, reply),
+            self.node_id,
+            self.moment(),
+        );
         if step.is_err() {
             // It would fit the next time as little.
             let reason = SuspendReason::NotBuildable;
@@ -178,79 +170,48 @@ impl Operations {
                 approved,
             },
         );
-        let is_suspended = matches!(operation.state, OperationState::Suspended { .. });
-        if is_suspended && !matches!(decision, OwedDecision::Done { .. }) {
-            return;
-        }
-        let now = self.clock.now();
-        let step = match decision {
-            OwedDecision::Done {
-                approval,
-                acknowledged,
-                original,
-                payment,
-            } => {
+        let owes = match &decision {
+            OwedDecision::Done { payment, .. } => {
                 FaultPoint::Acknowledgement.pass();
                 let event = payment.as_ref().map(|(event, _)| event);
-                let undone = self.undone_with(event, &entry.payment, None, now).await;
-                let owes = match undone {
+                let now = self.clock.now();
+                match self.undone_with(event, &entry.payment, None, now).await {
                     Ok(owes) => owes,
                     // The message is sent again.
                     Err(error) => return log_not_recorded(&entry, &error),
-                };
-                let event = OperationEvent::Acknowledged(approval, acknowledged);
-                let (payment, change) = payment.unzip();
-                let beside = Beside {
-                    original,
-                    payment,
-                    change: change.unwrap_or_default(),
-                    owes,
-                };
-                self.step(&entry, event, beside, |operation| {
-                    operation.bank_us = exchange.bank_us();
-                })
+                }
             }
             OwedDecision::Refused(decline) => {
-                let (payment, change) = without_effect(operation).unzip();
-                let beside = Beside {
-                    payment,
-                    change: change.unwrap_or_default(),
-                    ..Beside::default()
-                };
-                log_refused(operation, &decline);
-                self.step(
-                    &entry,
-                    OperationEvent::Declined(decline),
-                    beside,
-                    |operation| {
-                        operation.bank_us = exchange.bank_us();
-                    },
-                )
+                log_refused(operation, decline);
+                Vec::new()
             }
-            OwedDecision::NotSent => self.repeat(&entry, |attempts| {
-                attempts.next_at = Some(now.plus(repeats.first));
-            }),
-            OwedDecision::Again => self.repeat(&entry, |attempts| {
-                attempts.next_at = Some(now.plus(repeats.wait_after(attempts.count)));
-            }),
-            OwedDecision::AgainAt(moment) => self.repeat(&entry, |attempts| {
-                attempts.next_at = Some(moment.max(now.plus(repeats.first)));
-            }),
-            OwedDecision::Suspend {
-                reason,
-                response_code,
-            } => return self.suspend(entry, reason, response_code).await,
+            _ => Vec::new(),
         };
-        let (operation_id, version) = (entry.operation.id, entry.operation.version);
-        let original_version = entry.original.version;
-        if Box::pin(self.record_step(entry, step)).await.is_some() {
+        let sender = (self.node_id, repeats);
+        let end = End {
+            exchange,
+            decision,
+            owes,
+        };
+        let Some(step) = ended(&entry, end, sender, self.moment()) else {
+            return;
+        };
+        let suspended = match &step {
+            Ok(step) => step.suspended(),
+            Err(_) => None,
+        };
+        let before = (entry.operation.clone(), entry.original.version);
+        let operation_id = before.0.id;
+        if let Some(entry) = Box::pin(self.record_step(entry, step)).await {
+            if let Some(reason) = suspended {
+                log_suspended(&entry.operation, reason);
+            }
             return;
         }
         let Ok(Some(moved)) = self.store.owed_entry(operation_id).await else {
             return;
         };
-        if moved.operation.version == version && moved.original.version != original_version {
-            // An answer to the original has come meanwhile, and may change what this one means.
+        if original_moved_alone((before.0.version, before.1), &moved) {
             return Box::pin(self.end_attempt(moved, exchange)).await;
         }
         if let Exchange::Approved { .. } | Exchange::Taken { .. } = exchange {
@@ -260,12 +221,7 @@ impl Operations {
 
     /// Whether the bank has said, in time or late, that it approved a request, be it for another amount.
     async fn has_approved(&self, original: &Operation) -> Result<bool, StoreError> {
-        // What the merchant has cancelled meanwhile was approved, or it would have another reason.
-        if let OperationState::Approved { .. }
-        | OperationState::Unknown {
-            reason: UnknownReason::AmountDiffers | UnknownReason::CancelledByMerchant,
-        } = original.state
-        {
+        if approved_in_time(original) {
             return Ok(true);
         }
         let late = self.store.late_response(original.id).await?;
@@ -277,6 +233,137 @@ impl Operations {
     }
 }
 
+/// The record of an attempt, before a byte of it leaves. Until its end is known, the next one is due after the host's time
+/// for an answer and the back-off.
+///
+/// # Errors
+/// When the payment can't take what begins.
+pub(crate) fn begun(
+    entry: &OwedEntry,
+    flow: &dyn OwedFlow,
+    (repeats, reply): (&Repeats, Duration),
+    node_id: NodeId,
+    moment: (UnixMillis, CustodyTimes),
+) -> Result<OwedStep, Undecidable> {
+    let now = moment.0;
+    let first = entry.operation.state == OperationState::Queued;
+    let beside = Beside {
+        payment: flow.begun(&entry.payment).filter(|_| first),
+        ..Beside::default()
+    };
+    OwedStep::of(entry, OperationEvent::Sent, beside, moment, |operation| {
+        let attempts = &mut operation.attempts;
+        attempts.count = attempts.count.saturating_add(1);
+        attempts.first_at = attempts.first_at.or(Some(now));
+        attempts.last_at = Some(now);
+        let wait = repeats.wait_after(attempts.count);
+        attempts.next_at = Some(now.plus(wait.saturating_add(reply)));
+        operation.node_id = node_id;
+    })
+}
+
+/// Whether the end of the last message that the host allows was not recorded.
+pub(crate) fn used_up(operation: &Operation, repeats: &Repeats) -> bool {
+    let count = operation.attempts.count;
+    repeats.cap.is_some_and(|cap| count >= cap) && operation.state == OperationState::Sent
+}
+
+/// The end of an attempt.
+pub(crate) struct End<'a> {
+    pub(crate) exchange: &'a Exchange,
+    /// What it means.
+    pub(crate) decision: OwedDecision,
+    /// What is owed from now on.
+    pub(crate) owes: Vec<Operation>,
+}
+
+/// The record of the end of an attempt; none where nothing follows from it.
+pub(crate) fn ended(
+    entry: &OwedEntry,
+    end: End<'_>,
+    (node_id, repeats): (NodeId, &Repeats),
+    moment: (UnixMillis, CustodyTimes),
+) -> Option<Result<OwedStep, Undecidable>> {
+    let operation = &entry.operation;
+    let is_suspended = matches!(operation.state, OperationState::Suspended { .. });
+    if is_suspended && !matches!(end.decision, OwedDecision::Done { .. }) {
+        return None;
+    }
+    let now = moment.0;
+    let answered = |operation: &mut Operation| operation.bank_us = end.exchange.bank_us();
+    let next_at = |at: UnixMillis| {
+        let attempts = |attempts: &mut Attempts| attempts.next_at = Some(at);
+        Ok(OwedStep::repeat(entry, node_id, now, attempts))
+    };
+    Some(match end.decision {
+        OwedDecision::Done {
+            approval,
+            acknowledged,
+            original,
+            payment,
+        } => {
+            let event = OperationEvent::Acknowledged(approval, acknowledged);
+            let (payment, change) = payment.unzip();
+            let beside = Beside {
+                original,
+                payment,
+                change: change.unwrap_or_default(),
+                owes: end.owes,
+            };
+            OwedStep::of(entry, event, beside, moment, answered)
+        }
+        OwedDecision::Refused(decline) => {
+            let effect = without_effect(operation);
+            let effect = effect.filter(|_| !planted(Mistake::RefusalForgotten));
+            let (payment, change) = effect.unzip();
+            let beside = Beside {
+                payment,
+                change: change.unwrap_or_default(),
+                ..Beside::default()
+            };
+            let event = OperationEvent::Declined(decline);
+            OwedStep::of(entry, event, beside, moment, answered)
+        }
+        OwedDecision::NotSent => next_at(now.plus(repeats.first)),
+        OwedDecision::Again => next_at(now.plus(repeats.wait_after(operation.attempts.count))),
+        OwedDecision::AgainAt(at) => next_at(at.max(now.plus(repeats.first))),
+        OwedDecision::Suspend {
+            reason,
+            response_code,
+        } => {
+            let event = OperationEvent::Suspended {
+                reason,
+                response_code,
+            };
+            OwedStep::of(entry, event, Beside::default(), moment, |_| {})
+        }
+    })
+}
+
+/// Whether only the original of an entry has moved on from these versions: an answer to it has come meanwhile, and may
+/// change what the one to the entry means.
+pub(crate) fn original_moved_alone((version, of_original): (i64, i64), moved: &OwedEntry) -> bool {
+    moved.operation.version == version && moved.original.version != of_original
+}
+
+/// Whether `operation` is a release that would come to the bank before a capture of its payment, which might find no hold.
+pub(crate) fn overtakes_a_capture(operation: &Operation, all: &[Operation]) -> bool {
+    let is_on_its_way =
+        |other: &Operation| other.kind == OperationKind::Capture && other.state.open() != Open::No;
+    operation.kind == OperationKind::Release && all.iter().any(is_on_its_way)
+}
+
+/// Whether the bank has said in time that it approved a request, be it for another amount.
+pub(crate) fn approved_in_time(original: &Operation) -> bool {
+    // What the merchant has cancelled meanwhile was approved, or it would have another reason.
+    matches!(
+        original.state,
+        OperationState::Approved { .. }
+            | OperationState::Unknown {
+                reason: UnknownReason::AmountDiffers | UnknownReason::CancelledByMerchant,
+            }
+    )
+}
 fn log_refused(operation: &Operation, decline: &Decline) {
     tracing::warn!(
         payment.id = %operation.payment_id,

@@ -9,6 +9,7 @@ use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::UnknownReason;
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
+use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
 use crate::store::change::{Change, PaymentChange, RequestClaim, Verdict};
@@ -78,17 +79,14 @@ impl Operations {
             let Some(payment) = payment.map_err(not_recorded)? else {
                 continue;
             };
-            let ends = match payment.state {
-                PaymentState::Authorized { .. }
-                | PaymentState::PartiallyCaptured { .. }
-                | PaymentState::Captured { .. } => return Ok(Cancelled::TookEffect(payment.id)),
-                PaymentState::Authorizing { pending: None } => true,
-                // The bank may refuse that.
-                PaymentState::Voiding { .. } => {
+            let ends = match Cancelling::of(&payment.state) {
+                Cancelling::TookEffect => return Ok(Cancelled::TookEffect(payment.id)),
+                Cancelling::Busy => {
                     let payment_id = payment.id;
                     return Err(OperationError::PaymentBusy { payment_id });
                 }
-                _ => false,
+                Cancelling::Marks => true,
+                Cancelling::Nothing => false,
             };
             let operation = self
                 .store
@@ -148,12 +146,7 @@ impl Operations {
         ends: bool,
     ) -> Result<Option<Box<Payment>>, StoreError> {
         let payment = Box::new(payment);
-        let adjustment = Adjustment {
-            event: PaymentEvent::OutcomeUnknown(UnknownReason::CancelledByMerchant),
-            change: Amounts::ZERO,
-            at: self.clock.now(),
-            custody: CustodyEnd::Unchanged,
-        };
+        let adjustment = mark(self.clock.now());
         let after = match ends {
             true => adjustment.apply(payment.clone()).ok(),
             false => None,
@@ -171,5 +164,41 @@ impl Operations {
             Verdict::Committed { payment: moved } => Some(moved.or(after).unwrap_or(payment)),
             _ => None,
         })
+    }
+}
+
+/// What a cancellation comes to, by the state of the payment that the request made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancelling {
+    /// The payment has to be undone.
+    TookEffect,
+    /// Its outcome is on its way: it is marked.
+    Marks,
+    /// It has ended without effect, or will.
+    Nothing,
+    /// It is being voided, which the bank may refuse.
+    Busy,
+}
+
+impl Cancelling {
+    pub(crate) fn of(state: &PaymentState) -> Self {
+        match state {
+            PaymentState::Authorized { .. }
+            | PaymentState::PartiallyCaptured { .. }
+            | PaymentState::Captured { .. } => Self::TookEffect,
+            PaymentState::Authorizing { pending: None } => Self::Marks,
+            PaymentState::Voiding { .. } => Self::Busy,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// The mark of a payment whose request was cancelled.
+pub(crate) fn mark(at: UnixMillis) -> Adjustment {
+    Adjustment {
+        event: PaymentEvent::OutcomeUnknown(UnknownReason::CancelledByMerchant),
+        change: Amounts::ZERO,
+        at,
+        custody: CustodyEnd::Unchanged,
     }
 }

@@ -42,18 +42,29 @@ pub(super) const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// What became of an outcome.
 #[derive(Debug)]
-pub(super) enum Recorded {
+pub(crate) enum Recorded {
     /// It is durable: the merchant may be told.
     AsDecided {
         /// The payment, where something else had changed it too.
         moved: Option<Box<Payment>>,
     },
-    /// The operation had an end already; nothing of this one was written.
+    /// The operation had an end already, of which its merchant was or is told; nothing of this one was written.
     EndedBefore(Box<Payment>, Box<Operation>),
     /// The merchant has cancelled the payment, so that another end follows; nothing of this one was written.
     Cancelled(Box<Payment>, Box<Operation>),
     /// The store holds no such operation: its intent was never recorded.
     NoIntent,
+}
+
+impl Recorded {
+    /// What an outcome that the store refused comes to, by what is recorded; none where it should fit.
+    pub(crate) fn refused(payment: Box<Payment>, operation: Box<Operation>) -> Option<Self> {
+        match operation.state.is_open() {
+            false => Some(Self::EndedBefore(payment, operation)),
+            true if payment.state.is_cancelled() => Some(Self::Cancelled(payment, operation)),
+            true => None,
+        }
+    }
 }
 
 impl Operations {
@@ -175,14 +186,7 @@ impl Operations {
         let Some((response_code, approval_code)) = answer_of(operation) else {
             return;
         };
-        let exchange = match &operation.state {
-            OperationState::Declined { decline } => Exchange::Declined {
-                decline: *decline,
-                kept: Vec::new(),
-                bank_us: 0,
-            },
-            _ => Exchange::Unknown(UnknownReason::NoAnswerInTime),
-        };
+        let exchange = late_answer_of(operation);
         self.keep(HostNotice::LateResponse {
             host_id: operation.host_id,
             operation_id: operation.id,
@@ -219,22 +223,14 @@ impl Operations {
         if let Verdict::Committed { payment: moved } = verdict {
             return Ok(Recorded::AsDecided { moved });
         }
-        let Some(standing) = self.store.operation(operation.id).await? else {
+        let Some((payment, standing)) = self.store.told(operation.id).await? else {
             return Ok(Recorded::NoIntent);
         };
-        if standing.state.is_open() {
-            let current = self.store.payment_of(&standing).await?;
-            if current.state.is_cancelled() {
-                let (payment, operation) = (Box::new(current), Box::new(standing));
-                return Ok(Recorded::Cancelled(payment, operation));
-            }
-            return Err(StoreError::Conflict {
-                what: "the end of an operation",
-                reason: format!("{verdict:?}"),
-            });
-        }
-        let payment = self.store.payment_of(&standing).await?;
-        Ok(Recorded::EndedBefore(Box::new(payment), Box::new(standing)))
+        let refused = Recorded::refused(payment, standing);
+        refused.ok_or_else(|| StoreError::Conflict {
+            what: "the end of an operation",
+            reason: format!("{verdict:?}"),
+        })
     }
 }
 
@@ -268,13 +264,25 @@ fn not_told<R>(outcome: &Outcome, error: &StoreError) -> OperationError<R> {
 }
 
 /// DE 39 and DE 38 of the bank's answer, where one ended the operation.
-fn answer_of(operation: &Operation) -> Option<(ResponseCode, &str)> {
+pub(crate) fn answer_of(operation: &Operation) -> Option<(ResponseCode, &str)> {
     match &operation.state {
         OperationState::Approved { approval, .. } => {
             Some((approval.response_code, &approval.approval_code))
         }
         OperationState::Declined { decline } => Some((decline.response_code, "")),
         _ => None,
+    }
+}
+
+/// What the bank's answer in an outcome comes to, where somebody else has ended the operation.
+pub(crate) fn late_answer_of(operation: &Operation) -> Exchange {
+    match &operation.state {
+        OperationState::Declined { decline } => Exchange::Declined {
+            decline: *decline,
+            kept: Vec::new(),
+            bank_us: 0,
+        },
+        _ => Exchange::Unknown(UnknownReason::NoAnswerInTime),
     }
 }
 

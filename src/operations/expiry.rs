@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::payment::adjustment::{Adjustment, AdjustmentError};
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyTimes;
 use crate::payment::event::PaymentEvent;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
@@ -77,14 +78,7 @@ impl Operations {
         authorization: &Operation,
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let event = PaymentEvent::HoldExpired;
-        let times = self.custody.times();
-        let adjustment = Adjustment {
-            custody: times.end_after(&event, &payment.amounts, at),
-            event,
-            change: Amounts::ZERO,
-            at,
-        };
+        let adjustment = end_of_hold(&payment, (at, self.custody.times()));
         let after: Result<_, AdjustmentError> = adjustment.apply(Box::new(payment));
         let Ok(expected) = after else {
             return Ok(false);
@@ -99,6 +93,20 @@ impl Operations {
         };
         let verdict = self.store.commit(&change).await?;
         Ok(matches!(verdict, Verdict::Committed { .. }))
+    }
+}
+
+/// The end of a hold by itself.
+pub(crate) fn end_of_hold(
+    payment: &Payment,
+    (at, times): (UnixMillis, CustodyTimes),
+) -> Adjustment {
+    let event = PaymentEvent::HoldExpired;
+    Adjustment {
+        custody: times.end_after(&event, &payment.amounts, at),
+        event,
+        change: Amounts::ZERO,
+        at,
     }
 }
 

@@ -8,13 +8,14 @@ use crate::hosts::message::definition::{Repeats, Travel, UnknownRule};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
-use crate::payment::decline::{Approval, Decline, ResponseCode, UnknownReason};
+use crate::payment::decline::{Approval, Decline, FailureReason, ResponseCode, UnknownReason};
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{CaptureId, HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, SuspendReason};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{CardSummary, Operation, Payment};
 use crate::payment::reference::Mti;
@@ -390,7 +391,10 @@ pub trait Decides: Send + Sync {
     /// How the exchange of an operation ended that a stopped process left unfinished. Its message may have
     /// been sent, so nobody knows.
     fn unfinished(&self, _operation: &Operation) -> Exchange {
-        Exchange::Unknown(UnknownReason::GatewayStopped)
+        match planted(Mistake::RecoveredAsNotSent) {
+            true => Exchange::NotSent(FailureReason::HostBusy),
+            false => Exchange::Unknown(UnknownReason::GatewayStopped),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::payment::ids::{CaptureId, PaymentId, SubjectId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
@@ -284,7 +285,10 @@ fn standing(operation: &Operation) -> Standing {
         | OperationState::Queued
         | OperationState::Sent
         | OperationState::Suspended { .. }
-        | OperationState::Unknown { .. } => Standing::OnItsWay,
+        | OperationState::Unknown { .. } => match planted(Mistake::RefundOvertakes) {
+            true => Standing::Taken,
+            false => Standing::OnItsWay,
+        },
         _ => Standing::Not,
     }
 }

@@ -6,6 +6,7 @@ use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationKind;
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::store::error::StoreError;
@@ -24,9 +25,7 @@ impl Operations {
         payment_id: PaymentId,
     ) -> Result<Vec<Operation>, StoreError> {
         let mut increments = self.store.operations_of(payment_id).await?;
-        increments.retain(|operation| {
-            operation.kind == OperationKind::Increment && operation.state.counts()
-        });
+        increments.retain(is_standing_increment);
         Ok(increments)
     }
 
@@ -68,15 +67,30 @@ impl Operations {
         now: UnixMillis,
     ) -> Result<Vec<Operation>, StoreError> {
         let mut owed = Vec::new();
-        if event != Some(&PaymentEvent::VoidConfirmed) {
+        if !undoes_increments(event) {
             return Ok(owed);
         }
         for increment in self.standing_increments(payment.id).await? {
-            let owes = Owes::reversal(&increment, Reason::Void);
+            let owes = undoing(&increment);
             let original = Original::of(&increment);
             let reversal = self.owed_operation(payment, original, merchant, &owes, now);
             owed.push(reversal.await?);
         }
         Ok(owed)
     }
+}
+
+/// Whether a payment's increments are undone with this event.
+pub(crate) fn undoes_increments(event: Option<&PaymentEvent>) -> bool {
+    event == Some(&PaymentEvent::VoidConfirmed) && !planted(Mistake::IncrementsForgotten)
+}
+
+/// Whether it is an increment that the bank has approved.
+pub(crate) fn is_standing_increment(operation: &Operation) -> bool {
+    operation.kind == OperationKind::Increment && operation.state.counts()
+}
+
+/// What undoes an increment of a payment that is voided.
+pub(crate) fn undoing(increment: &Operation) -> Owes {
+    Owes::reversal(increment, Reason::Void)
 }

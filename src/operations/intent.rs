@@ -6,12 +6,15 @@ use crate::hosts::message::definition::Travel;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::Capture;
-use crate::payment::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, SubjectId};
+use crate::payment::ids::{
+    CaptureId, MerchantId, NodeId, OperationId, PaymentId, RefundId, SubjectId,
+};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::money::Money;
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Attempts, Operation, Payment};
+use crate::payment::reference::{Rrn, Stan};
 use crate::payment::refund::Refund;
 use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim};
 use crate::store::error::StoreError;
@@ -22,33 +25,33 @@ use super::flow::{Flow, NewPayment, NewResource, Plan, PlannedPayment};
 use super::machine::Operations;
 
 /// What is recorded before a byte is sent.
-pub(super) struct Intent {
-    pub(super) claim: RequestClaim,
-    pub(super) envelope: Option<EnvelopeUse>,
-    pub(super) payment: Box<Payment>,
+pub(crate) struct Intent {
+    pub(crate) claim: RequestClaim,
+    pub(crate) envelope: Option<EnvelopeUse>,
+    pub(crate) payment: Box<Payment>,
     /// What is kept of the card of a new payment.
-    pub(super) new_card: Option<NewCard>,
+    pub(crate) new_card: Option<NewCard>,
     /// None where the payment is new.
-    pub(super) adjustment: Option<Adjustment>,
-    pub(super) unmoved: bool,
-    pub(super) operation: Box<Operation>,
+    pub(crate) adjustment: Option<Adjustment>,
+    pub(crate) unmoved: bool,
+    pub(crate) operation: Box<Operation>,
     /// The operation that it completes or undoes.
-    pub(super) original: Option<Box<Operation>>,
-    pub(super) card: Option<Card>,
-    pub(super) travel: Travel,
-    resource: Option<Resource>,
-    pub(super) owes: Vec<Operation>,
+    pub(crate) original: Option<Box<Operation>>,
+    pub(crate) card: Option<Card>,
+    pub(crate) travel: Travel,
+    pub(crate) resource: Option<Resource>,
+    pub(crate) owes: Vec<Operation>,
 }
 
 /// What the operation makes beside itself.
-enum Resource {
+pub(crate) enum Resource {
     Capture(Capture),
     Refund(Refund),
 }
 
 impl Resource {
-    fn new(
-        new: NewResource,
+    pub(crate) fn new(
+        new: &NewResource,
         (payment_id, operation_id, merchant_id): (PaymentId, OperationId, MerchantId),
         amount: Money,
         (now, random): (UnixMillis, [u8; 10]),
@@ -63,9 +66,9 @@ impl Resource {
                 operation_id,
                 amount,
                 refunded_minor: 0,
-                is_final,
+                is_final: *is_final,
                 is_voided: false,
-                merchant_reference,
+                merchant_reference: merchant_reference.clone(),
                 created_at: now,
             }),
             NewResource::Refund {
@@ -76,9 +79,9 @@ impl Resource {
                 merchant_id,
                 payment_id,
                 operation_id,
-                capture_id,
+                capture_id: *capture_id,
                 amount,
-                merchant_reference,
+                merchant_reference: merchant_reference.clone(),
                 created_at: now,
             }),
         }
@@ -94,7 +97,7 @@ impl Resource {
 
 impl Intent {
     /// The change that records it.
-    pub(super) fn change(&self) -> Change<'_> {
+    pub(crate) fn change(&self) -> Change<'_> {
         Change {
             claim: Some(&self.claim),
             envelope: self.envelope.as_ref(),
@@ -145,16 +148,7 @@ impl Operations {
         let rrn = self
             .hosts
             .rrn(plan.host_id, &call.merchant, number, number_date, now);
-        let state = match plan.travel {
-            Travel::Once => OperationState::Created,
-            Travel::Repeated => OperationState::Queued,
-            Travel::Recorded => OperationState::Recorded,
-        };
-        let deadline = match (plan.travel, &original) {
-            (Travel::Repeated, Some(original)) => original.deadline,
-            _ => now.plus(BANK_WITHIN),
-        };
-        let resource = match plan.resource {
+        let resource = match &plan.resource {
             None => None,
             Some(new) => {
                 let random = random(&self.random)?;
@@ -162,41 +156,13 @@ impl Operations {
                 Some(Resource::new(new, of, plan.amount, (now, random)))
             }
         };
-        let mut operation = Box::new(Operation {
-            id: operation_id,
-            payment_id,
-            kind: plan.kind,
-            state,
-            original_id: plan.original_id,
-            reason: plan.reason,
-            subject_id: resource
-                .as_ref()
-                .map(Resource::subject_id)
-                .or(plan.subject_id),
-            host_id: plan.host_id,
-            amount: plan.amount,
-            accepts_partial: plan.accepts_partial,
-            releases_minor: plan.releases_minor,
-            mti: plan.mti,
-            stan: number.stan(),
-            rrn,
-            transmitted_at: now,
-            number_date,
-            business_date: None,
-            terminal_id: plan.terminal_id,
-            deadline,
-            node_id: self.node_id,
-            bank_us: None,
-            attempts: Attempts {
-                next_at: (plan.travel == Travel::Repeated).then_some(now),
-                ..Attempts::default()
-            },
-            sent: Vec::new(),
-            kept: Vec::new(),
-            created_at: now,
-            updated_at: now,
-            version: 1,
-        });
+        let mut operation = Box::new(planned_operation(
+            &plan,
+            (payment_id, operation_id, self.node_id),
+            (number.stan(), rrn),
+            (original.as_deref(), resource.as_ref()),
+            now,
+        ));
         // A host may want an operation to go under the numbers of its original.
         let message = self.hosts.message(operation.host_id, operation.kind);
         if let (Some(message), Some(original)) = (message, &original) {
@@ -310,6 +276,55 @@ impl Operations {
             found => found,
         };
         Ok(named.map(Box::new))
+    }
+}
+
+/// The operation of a plan, as it is recorded first.
+pub(crate) fn planned_operation(
+    plan: &Plan,
+    (payment_id, id, node_id): (PaymentId, OperationId, NodeId),
+    (stan, rrn): (Stan, Rrn),
+    (original, resource): (Option<&Operation>, Option<&Resource>),
+    now: UnixMillis,
+) -> Operation {
+    Operation {
+        id,
+        payment_id,
+        kind: plan.kind,
+        state: match plan.travel {
+            Travel::Once => OperationState::Created,
+            Travel::Repeated => OperationState::Queued,
+            Travel::Recorded => OperationState::Recorded,
+        },
+        original_id: plan.original_id,
+        reason: plan.reason,
+        subject_id: resource.map(Resource::subject_id).or(plan.subject_id),
+        host_id: plan.host_id,
+        amount: plan.amount,
+        accepts_partial: plan.accepts_partial,
+        releases_minor: plan.releases_minor,
+        mti: plan.mti,
+        stan,
+        rrn,
+        transmitted_at: now,
+        number_date: NumberDate::of(now),
+        business_date: None,
+        terminal_id: plan.terminal_id.clone(),
+        deadline: match (plan.travel, original) {
+            (Travel::Repeated, Some(original)) => original.deadline,
+            _ => now.plus(BANK_WITHIN),
+        },
+        node_id,
+        bank_us: None,
+        attempts: Attempts {
+            next_at: (plan.travel == Travel::Repeated).then_some(now),
+            ..Attempts::default()
+        },
+        sent: Vec::new(),
+        kept: Vec::new(),
+        created_at: now,
+        updated_at: now,
+        version: 1,
     }
 }
 

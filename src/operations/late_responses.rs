@@ -12,24 +12,26 @@ use crate::hosts::message::definition::UnknownRule;
 use crate::hosts::message::meaning::Meaning;
 use crate::hosts::message::meaning::ends_the_debt;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
-use crate::payment::adjustment::without_effect;
+use crate::payment::adjustment::{Adjustment, without_effect};
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyTimes;
 use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{HostId, OperationId, QuarantineId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationEvent, OperationState, ResolvedBy};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
-use crate::payment::record::Operation;
+use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
-use super::flow::{Decision, Owes, Subject};
+use super::flow::{Decides, Decision, Owes, Subject};
 use super::machine::Operations;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Undecidable};
 use super::owe::log_if_suspended;
 use super::owed_step::{adjusted, may_have_undone_nothing};
 
@@ -98,8 +100,7 @@ impl Operations {
             });
         }
         if operation.state.open() == Open::Owed {
-            // Only what the host said counts: otherwise the next attempt is due anyway, or an operator has the entry.
-            if (exchange.is_decided() || matches!(exchange, Exchange::Unclear { .. }))
+            if ends_an_attempt(exchange)
                 && let Some(entry) = self.store.owed_entry(operation.id).await?
             {
                 self.end_attempt(entry, exchange).await;
@@ -112,22 +113,15 @@ impl Operations {
         if contradicts(&operation.state, exchange) {
             log_contradicted(&operation, response_code);
         }
-        if let OperationState::Unknown { .. } = operation.state
-            && self.store.operations_about(&operation).await?.is_empty()
-        {
-            return self.resolve_late(operation, exchange, response_code).await;
-        }
-        match exchange {
-            Exchange::Declined { decline, .. } if ends_the_debt(decline.reason) => {
-                self.end_debt(&operation, decline).await
-            }
-            Exchange::Declined { .. } | Exchange::NotSent(_) => Ok(()),
-            Exchange::Approved { .. }
-            | Exchange::Unknown(_)
-            | Exchange::Unclear { .. }
-            | Exchange::Taken { .. }
-            | Exchange::OriginalUnknown { .. }
-            | Exchange::Again { .. } => self.owe_again(&operation, approval_code.as_deref()).await,
+        let about = match operation.state {
+            OperationState::Unknown { .. } => self.store.operations_about(&operation).await?,
+            _ => Vec::new(),
+        };
+        match Late::of(&operation, &about, exchange) {
+            Late::Resolves => self.resolve_late(operation, exchange, response_code).await,
+            Late::EndsDebt(decline) => self.end_debt(&operation, &about, decline).await,
+            Late::MayOwe => self.owe_again(&operation, approval_code.as_deref()).await,
+            Late::OnlyKept => Ok(()),
         }
     }
 
@@ -139,12 +133,7 @@ impl Operations {
         exchange: &Exchange,
         response_code: ResponseCode,
     ) -> Result<(), StoreError> {
-        let decides = match exchange {
-            Exchange::Approved { .. } => true,
-            Exchange::Declined { decline, .. } => ends_the_debt(decline.reason),
-            _ => false,
-        };
-        let Some(flow) = self.flows.of(operation.kind).filter(|_| decides) else {
+        let Some(flow) = self.flows.of(operation.kind) else {
             return Ok(());
         };
         let payment = Box::new(self.store.payment_of(&operation).await?);
@@ -156,18 +145,8 @@ impl Operations {
             unknown: UnknownRule::Wait,
             now,
         };
-        let decided = flow.decide(exchange, &subject);
-        // Nothing hangs on it, and what its merchant was told stands.
-        if decided.payment.is_none() {
+        let Some(mut decision) = resolution(flow, exchange, &subject, response_code) else {
             return Ok(());
-        }
-        let mut decision = Decision {
-            operation: vec![OperationEvent::Resolved {
-                by: ResolvedBy::LateResponse,
-                response_code: Some(response_code),
-                took_effect: matches!(exchange, Exchange::Approved { .. }),
-            }],
-            ..decided
         };
         let owes = std::mem::take(&mut decision.owes);
         let owed = self.owed_by(&payment, &operation, None, &owes, now).await?;
@@ -192,14 +171,13 @@ impl Operations {
     }
 
     /// The bank declined, late: where its reversal was not sent yet, the debt ends, and the payment is declined.
-    async fn end_debt(&self, original: &Operation, decline: &Decline) -> Result<(), StoreError> {
-        let OperationState::Unknown { .. } = original.state else {
-            return Ok(());
-        };
-        for reversal in self.store.operations_about(original).await? {
-            if reversal.state != OperationState::Queued {
-                continue;
-            }
+    async fn end_debt(
+        &self,
+        original: &Operation,
+        about: &[Operation],
+        decline: &Decline,
+    ) -> Result<(), StoreError> {
+        for reversal in debts_ended(original, about) {
             let Some(entry) = self.store.owed_entry(reversal.id).await? else {
                 continue;
             };
@@ -216,70 +194,31 @@ impl Operations {
         original: &Operation,
         approval_code: Option<&str>,
     ) -> Result<(), StoreError> {
-        // A version on: of two reports at once one makes the reversal, and an acknowledgement that is being recorded at
-        // this moment is looked at again.
-        let moved = Operation {
-            version: original.version + 1,
-            ..original.clone()
-        };
-        let step = Some(OperationStep {
-            operation: &moved,
-            answers: false,
-        });
-        match original.state {
-            OperationState::Unknown { .. } => {
-                let change = Change {
-                    step,
-                    ..Change::default()
-                };
-                return self.commit_or_refuse(&change).await;
-            }
-            // An operator said that it stands.
-            OperationState::Resolved {
-                took_effect: true, ..
-            } => return Ok(()),
-            OperationState::Reversed | OperationState::Resolved { .. } => {}
-            _ => return Ok(()),
-        }
         let about = self.store.operations_about(original).await?;
-        let undone_nothing = |reversal| may_have_undone_nothing(reversal, original);
-        if about.is_empty() || !about.iter().all(undone_nothing) {
-            return Ok(());
-        }
         let payment = self.store.payment_of(original).await?;
-        // Else it stands, or was declined. A later operation (a capture) leaves the payment as it is.
-        let is_later = without_effect(original).is_some();
-        if !is_later && payment.state != PaymentState::Reversed {
+        let now = self.clock.now();
+        let times = self.custody.times();
+        let again = OwedAgain::of(original, &about, &payment, (now, times));
+        let Some(mut again) = again.map_err(refused)? else {
             return Ok(());
+        };
+        if !again.owes {
+            return self.commit_or_refuse(&again.change()).await;
         }
         let undone = Original {
             operation: original,
             approval_code,
             released: None,
         };
-        let now = self.clock.now();
         let owes = Owes::reversal(original, Reason::LateApproval);
         let reversal = self.owed_operation(&payment, undone, None, &owes, now);
         let reversal = reversal.await?;
         log_if_suspended(&reversal);
-        let event = PaymentEvent::ReversalOwedAgain;
-        let custody = self.custody.times().owed(now);
-        let again = (!is_later).then(|| adjusted(&payment, event, Amounts::ZERO, custody, now));
-        let again = again.transpose().map_err(refused)?;
-        let change = Change {
-            owes: std::slice::from_ref(&reversal),
-            step,
-            payment: again
-                .as_ref()
-                .map(|(expected, adjustment)| PaymentChange::Adjusted {
-                    expected,
-                    adjustment,
-                }),
-            ..Change::default()
-        };
-        self.commit_or_refuse(&change).await?;
+        let reversal_id = reversal.id;
+        again.reversal = Some(reversal);
+        self.commit_or_refuse(&again.change()).await?;
         tracing::warn!(
-            payment.id = %payment.id, operation.id = %original.id, reversal.id = %reversal.id,
+            payment.id = %payment.id, operation.id = %original.id, reversal.id = %reversal_id,
             "A bank that had not undone an operation has approved it; a new reversal is owed"
         );
         Ok(())
@@ -344,8 +283,10 @@ impl Operations {
             .store
             .operations_by_reference(&host_id, rrn, stan)
             .await?;
+        let now = self.clock.now();
         let answered = sent.iter().find(|operation| {
-            self.would_be_late(operation) && self.hosts.is_answer(&key, operation)
+            would_be_late(operation, now, self.in_progress.contains(operation.id))
+                && self.hosts.is_answer(&key, operation)
         });
         let Some(operation) = answered else {
             return Ok(());
@@ -366,18 +307,172 @@ impl Operations {
         let late = late_response(host_id, operation.id, response_code, approval_code, at);
         Box::pin(self.keep_late(late, &exchange)).await
     }
+}
 
-    /// Whether an answer to this operation would be late: no task waits for one any more, and none was
-    /// recorded in time. A message that is owed is sent again, and answered again.
-    fn would_be_late(&self, operation: &Operation) -> bool {
-        match operation.state {
-            OperationState::Unknown { .. }
-            | OperationState::Reversed
-            | OperationState::Resolved { .. } => true,
-            OperationState::Created => {
-                operation.deadline < self.clock.now() && !self.in_progress.contains(operation.id)
+/// Whether an answer to this operation would be late: no task waits for one any more, and none was
+/// recorded in time. A message that is owed is sent again, and answered again.
+pub(crate) fn would_be_late(operation: &Operation, now: UnixMillis, in_progress: bool) -> bool {
+    match operation.state {
+        OperationState::Unknown { .. }
+        | OperationState::Reversed
+        | OperationState::Resolved { .. } => true,
+        OperationState::Created => operation.deadline < now && !in_progress,
+        _ => false,
+    }
+}
+
+/// Whether a late answer to a message that is owed counts. Only what the host said does: otherwise the next attempt is
+/// due anyway, or an operator has the entry.
+pub(crate) fn ends_an_attempt(exchange: &Exchange) -> bool {
+    exchange.is_decided() || matches!(exchange, Exchange::Unclear { .. })
+}
+
+/// What follows from a late answer to an operation that is owed no more, or never was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Late<'a> {
+    /// The operation has its outcome.
+    Resolves,
+    /// Reversals that were not sent yet are not owed any more.
+    EndsDebt(&'a Decline),
+    /// The bank may have approved, so that a reversal may be owed.
+    MayOwe,
+    /// It is kept, and nothing follows.
+    OnlyKept,
+}
+
+impl<'a> Late<'a> {
+    /// What follows from `exchange`, where `about` is what undoes an operation whose outcome is not known.
+    pub(crate) fn of(operation: &Operation, about: &[Operation], exchange: &'a Exchange) -> Self {
+        let is_unknown = matches!(operation.state, OperationState::Unknown { .. });
+        match exchange {
+            Exchange::Approved { .. } if is_unknown && about.is_empty() => Self::Resolves,
+            Exchange::Declined { decline, .. } if !ends_the_debt(decline.reason) => Self::OnlyKept,
+            Exchange::Declined { .. } if is_unknown && about.is_empty() => Self::Resolves,
+            Exchange::Declined { decline, .. } => Self::EndsDebt(decline),
+            // Nothing undoes it, and this says no more than was known.
+            _ if is_unknown && about.is_empty() => Self::OnlyKept,
+            Exchange::NotSent(_) => Self::OnlyKept,
+            Exchange::Approved { .. }
+            | Exchange::Unknown(_)
+            | Exchange::Unclear { .. }
+            | Exchange::Taken { .. }
+            | Exchange::OriginalUnknown { .. }
+            | Exchange::Again { .. } => Self::MayOwe,
+        }
+    }
+}
+
+/// What a late answer makes of an operation whose outcome is not known; none where nothing hangs on it, and what its
+/// merchant was told stands.
+pub(crate) fn resolution(
+    flow: &dyn Decides,
+    exchange: &Exchange,
+    subject: &Subject<'_>,
+    response_code: ResponseCode,
+) -> Option<Decision> {
+    let decided = flow.decide(exchange, subject);
+    decided.payment.as_ref()?;
+    Some(Decision {
+        operation: vec![OperationEvent::Resolved {
+            by: ResolvedBy::LateResponse,
+            response_code: Some(response_code),
+            took_effect: matches!(exchange, Exchange::Approved { .. }),
+        }],
+        ..decided
+    })
+}
+
+/// The debts that a late decline of `original` ends: those of which nothing was sent, not even before an operator had them
+/// sent again.
+pub(crate) fn debts_ended<'a>(
+    original: &Operation,
+    about: &'a [Operation],
+) -> impl Iterator<Item = &'a Operation> {
+    let is_unknown = matches!(original.state, OperationState::Unknown { .. });
+    let was_sent =
+        |it: &Operation| it.state != OperationState::Queued || it.attempts.first_at.is_some();
+    let queued = move |it: &&Operation| {
+        is_unknown && (!was_sent(it) || planted(Mistake::DebtEndedAfterSending))
+    };
+    about.iter().filter(queued)
+}
+
+/// What a late approval makes of the operation that it approves.
+pub(crate) struct OwedAgain {
+    /// A version on: of two reports at once one makes the reversal, and an acknowledgement that is being recorded at
+    /// this moment is looked at again.
+    moved: Operation,
+    /// Whether a new reversal is owed, and what it does to the payment.
+    pub(crate) owes: bool,
+    payment: Option<(Payment, Adjustment)>,
+    /// The reversal.
+    pub(crate) reversal: Option<Operation>,
+}
+
+impl OwedAgain {
+    /// What follows for `original`; none where nothing does. `about` is what undoes it.
+    ///
+    /// # Errors
+    /// When the payment can't take it.
+    pub(crate) fn of(
+        original: &Operation,
+        about: &[Operation],
+        payment: &Payment,
+        (now, times): (UnixMillis, CustodyTimes),
+    ) -> Result<Option<Self>, Undecidable> {
+        let moved = Operation {
+            version: original.version + 1,
+            ..original.clone()
+        };
+        let mut again = Self {
+            moved,
+            owes: false,
+            payment: None,
+            reversal: None,
+        };
+        match original.state {
+            OperationState::Unknown { .. } => return Ok(Some(again)),
+            // An operator said that it stands.
+            OperationState::Resolved {
+                took_effect: true, ..
+            } => return Ok(None),
+            OperationState::Reversed | OperationState::Resolved { .. }
+                if !planted(Mistake::LateApprovalForgotten) => {}
+            _ => return Ok(None),
+        }
+        let undone_nothing = |reversal| may_have_undone_nothing(reversal, original);
+        if about.is_empty() || !about.iter().all(undone_nothing) {
+            return Ok(None);
+        }
+        // Else it stands, or was declined. A later operation (a capture) leaves the payment as it is.
+        if without_effect(original).is_none() {
+            if payment.state != PaymentState::Reversed {
+                return Ok(None);
             }
-            _ => false,
+            let event = PaymentEvent::ReversalOwedAgain;
+            let custody = times.owed(now);
+            again.payment = Some(adjusted(payment, event, Amounts::ZERO, custody, now)?);
+        }
+        again.owes = true;
+        Ok(Some(again))
+    }
+
+    /// The change that records it.
+    pub(crate) fn change(&self) -> Change<'_> {
+        Change {
+            step: Some(OperationStep {
+                operation: &self.moved,
+                answers: false,
+            }),
+            owes: self.reversal.as_slice(),
+            payment: self
+                .payment
+                .as_ref()
+                .map(|(expected, adjustment)| PaymentChange::Adjusted {
+                    expected,
+                    adjustment,
+                }),
+            ..Change::default()
         }
     }
 }

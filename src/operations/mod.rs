@@ -22,7 +22,7 @@
 //! - `late_responses`: answers that came too late, and messages that match nothing.
 
 pub mod acknowledgement;
-mod attempt;
+pub(crate) mod attempt;
 mod begin;
 pub mod call;
 pub mod cancel;
@@ -32,18 +32,18 @@ pub mod expiry;
 pub mod flow;
 pub mod giving_back;
 mod in_progress;
-mod increments;
-mod intent;
+pub(crate) mod increments;
+pub(crate) mod intent;
 mod kept_card;
-mod late_responses;
+pub(crate) mod late_responses;
 pub mod later;
 pub mod machine;
 pub mod new_card;
 mod node_liveness;
-mod outcome;
-mod owe;
+pub(crate) mod outcome;
+pub(crate) mod owe;
 mod owed;
-mod owed_step;
+pub(crate) mod owed_step;
 mod recovery;
 pub mod resolve_owed;
 

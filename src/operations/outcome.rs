@@ -12,17 +12,17 @@ use super::flow::Decision;
 
 /// The end of an operation, as it is recorded.
 #[derive(Debug, Clone)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// The payment after it, if nothing else has changed the payment.
-    pub(super) payment: Box<Payment>,
+    pub(crate) payment: Box<Payment>,
     /// What it changes of the payment; none where it changes nothing.
-    pub(super) adjustment: Option<Adjustment>,
+    pub(crate) adjustment: Option<Adjustment>,
     /// The operation after it.
-    pub(super) operation: Box<Operation>,
+    pub(crate) operation: Box<Operation>,
     /// What is owed from now on.
-    pub(super) owes: Vec<Operation>,
+    pub(crate) owes: Vec<Operation>,
     /// Whether it is the answer to the request that began the operation.
-    pub(super) answers: bool,
+    pub(crate) answers: bool,
 }
 
 /// What came of the end of an operation.
@@ -35,7 +35,7 @@ pub(super) enum Told {
 
 /// An end that the rules of the states don't allow: a fault in this program, never in a request.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Undecidable {
+pub(crate) enum Undecidable {
     /// The payment.
     #[error(transparent)]
     Payment(#[from] AdjustmentError),
@@ -46,7 +46,7 @@ pub(super) enum Undecidable {
 
 impl Outcome {
     /// The change that records it.
-    pub(super) fn change(&self) -> Change<'_> {
+    pub(crate) fn change(&self) -> Change<'_> {
         Change {
             payment: self
                 .adjustment
@@ -65,7 +65,7 @@ impl Outcome {
     }
 
     /// What `decision` makes of the records, beside what it makes owed.
-    pub(super) fn of(
+    pub(crate) fn of(
         payment: Box<Payment>,
         mut operation: Box<Operation>,
         exchange: &Exchange,

@@ -3,7 +3,7 @@
 
 use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::message::definition::Travel;
-use crate::payment::ids::OperationId;
+use crate::payment::ids::{NodeId, OperationId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::operation::{OperationState, SuspendReason};
@@ -81,29 +81,8 @@ impl Operations {
         let random = random.map_err(|error| StoreError::Unavailable {
             reason: error.to_string(),
         })?;
-        let mut owed = Operation {
-            id: OperationId::from_parts(now, random),
-            kind: owes.kind,
-            state: OperationState::Queued,
-            original_id: Some(completed.id),
-            reason: Some(owes.reason),
-            amount: owes.amount,
-            accepts_partial: false,
-            releases_minor: 0,
-            business_date: None,
-            node_id: self.node_id,
-            bank_us: None,
-            attempts: Attempts {
-                next_at: Some(completed.deadline.max(now)),
-                ..Attempts::default()
-            },
-            sent: Vec::new(),
-            kept: Vec::new(),
-            created_at: now,
-            updated_at: now,
-            version: 1,
-            ..completed.clone()
-        };
+        let id = OperationId::from_parts(now, random);
+        let mut owed = owed_record(completed, owes, (id, self.node_id), now);
         let message = self.hosts.message(host_id, owes.kind);
         let (Some(message), Some(merchant)) = (message, merchant) else {
             return Ok(suspended(owed));
@@ -149,6 +128,38 @@ impl Operations {
             }
         }
         Ok(owed)
+    }
+}
+
+/// The record of what is owed to the host of `completed`, before it has numbers of its own.
+pub(crate) fn owed_record(
+    completed: &Operation,
+    owes: &Owes,
+    (id, node_id): (OperationId, NodeId),
+    now: UnixMillis,
+) -> Operation {
+    Operation {
+        id,
+        kind: owes.kind,
+        state: OperationState::Queued,
+        original_id: Some(completed.id),
+        reason: Some(owes.reason),
+        amount: owes.amount,
+        accepts_partial: false,
+        releases_minor: 0,
+        business_date: None,
+        node_id,
+        bank_us: None,
+        attempts: Attempts {
+            next_at: Some(completed.deadline.max(now)),
+            ..Attempts::default()
+        },
+        sent: Vec::new(),
+        kept: Vec::new(),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        ..completed.clone()
     }
 }
 

@@ -5,13 +5,15 @@ use tokio::time::Instant;
 
 use crate::payment::adjustment::{Adjustment, without_effect};
 use crate::payment::amounts::Amounts;
-use crate::payment::custody::CustodyEnd;
+use crate::payment::custody::{CustodyEnd, CustodyTimes};
 use crate::payment::decline::{Decline, ResponseCode};
 use crate::payment::event::PaymentEvent;
+use crate::payment::ids::NodeId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
     self, Acknowledged, OperationEvent, OperationState, ResolvedBy, SuspendReason,
 };
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
@@ -23,7 +25,7 @@ use super::outcome::Undecidable;
 use super::owe::log_suspended;
 
 /// A step of an owed operation, with what it does to its original and their payment.
-pub(super) struct OwedStep {
+pub(crate) struct OwedStep {
     operation: Operation,
     original: Option<Operation>,
     payment: Option<(Payment, Adjustment)>,
@@ -31,13 +33,96 @@ pub(super) struct OwedStep {
 }
 
 impl OwedStep {
-    fn change(&self) -> Change<'_> {
+    /// What `event` and `change` make of an entry. What is not sent any more has no next attempt.
+    ///
+    /// # Errors
+    /// When the event has no place in the state of the entry, of its original or of their payment.
+    pub(crate) fn of(
+        entry: &OwedEntry,
+        event: OperationEvent,
+        beside: Beside,
+        (at, times): (UnixMillis, CustodyTimes),
+        change: impl FnOnce(&mut Operation),
+    ) -> Result<Self, Undecidable> {
+        let on = |operation: &Operation, event| -> Result<Operation, Undecidable> {
+            Ok(Operation {
+                state: operation::apply(&operation.state, event)?,
+                updated_at: at,
+                version: operation.version + 1,
+                ..operation.clone()
+            })
+        };
+        let mut operation = on(&entry.operation, event)?;
+        if !matches!(
+            operation.state,
+            OperationState::Queued | OperationState::Sent
+        ) {
+            operation.attempts.next_at = None;
+        }
+        change(&mut operation);
+        let original = beside.original.map(|event| on(&entry.original, event));
+        let change = beside.change;
+        let undone = match &original {
+            Some(Ok(original)) => original,
+            _ => &entry.original,
+        };
+        let may_come = may_have_undone_nothing(&operation, undone);
+        let payment = beside.payment.map(|event| {
+            let custody = match event {
+                // What is undone by other messages: these are sent until the bank acknowledges them.
+                PaymentEvent::VoidConfirmed if !beside.owes.is_empty() => times.owed(at),
+                // What the bank did not undo by this very message may still come.
+                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if may_come => {
+                    times.late(at)
+                }
+                _ => times.end_after(&event, &entry.payment.amounts, at),
+            };
+            adjusted(&entry.payment, event, change, custody, at)
+        });
+        Ok(Self {
+            operation,
+            original: original.transpose()?,
+            payment: payment.transpose()?,
+            owes: beside.owes,
+        })
+    }
+
+    /// A step that changes nothing but the attempts, and makes `node_id` the one that sends the entry.
+    pub(crate) fn repeat(
+        entry: &OwedEntry,
+        node_id: NodeId,
+        at: UnixMillis,
+        attempts: impl FnOnce(&mut Attempts),
+    ) -> Self {
+        let mut operation = entry.operation.clone();
+        attempts(&mut operation.attempts);
+        operation.node_id = node_id;
+        operation.updated_at = at;
+        operation.version += 1;
+        Self {
+            operation,
+            original: None,
+            payment: None,
+            owes: Vec::new(),
+        }
+    }
+
+    /// Why it leaves the entry to an operator, where it does.
+    pub(super) fn suspended(&self) -> Option<SuspendReason> {
+        match self.operation.state {
+            OperationState::Suspended { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The change that records it.
+    pub(crate) fn change(&self) -> Change<'_> {
         Change {
             owed_step: Some(&self.operation),
             owes: &self.owes,
             step: self.original.as_ref().map(|operation| OperationStep {
                 operation,
-                answers: false,
+                answers: planted(Mistake::AnswerChanges),
             }),
             payment: self
                 .payment
@@ -51,7 +136,7 @@ impl OwedStep {
     }
 
     /// The entry after the step.
-    fn entry(self, before: OwedEntry, moved: Option<Box<Payment>>) -> OwedEntry {
+    pub(crate) fn entry(self, before: OwedEntry, moved: Option<Box<Payment>>) -> OwedEntry {
         let expected = self.payment.map(|(payment, _)| payment);
         OwedEntry {
             operation: self.operation,
@@ -63,30 +148,37 @@ impl OwedStep {
 
 /// What happens to the original, and to the payment, with an owed operation's step.
 #[derive(Default)]
-pub(super) struct Beside {
-    pub(super) original: Option<OperationEvent>,
-    pub(super) payment: Option<PaymentEvent>,
+pub(crate) struct Beside {
+    pub(crate) original: Option<OperationEvent>,
+    pub(crate) payment: Option<PaymentEvent>,
     /// What is added to the payment's amounts.
-    pub(super) change: Amounts,
+    pub(crate) change: Amounts,
     /// What is owed from now on.
-    pub(super) owes: Vec<Operation>,
+    pub(crate) owes: Vec<Operation>,
+}
+
+impl Beside {
+    /// What a late decline of the original comes to where its reversal was not sent yet.
+    pub(crate) fn declined_late(original: &Operation, decline: &Decline) -> Self {
+        let (payment, change) = without_effect(original)
+            .unwrap_or((PaymentEvent::DeclinedLate(*decline), Amounts::ZERO));
+        Self {
+            original: Some(OperationEvent::Resolved {
+                by: ResolvedBy::LateResponse,
+                response_code: Some(decline.response_code),
+                took_effect: planted(Mistake::LateDeclineCounts),
+            }),
+            payment: Some(payment),
+            change,
+            ..Self::default()
+        }
+    }
 }
 
 impl Operations {
     /// Ends a debt before its message was sent: the bank has declined the original.
     pub(super) async fn cancel_owed(&self, entry: OwedEntry, decline: &Decline) {
-        let (payment, change) = without_effect(&entry.original)
-            .unwrap_or((PaymentEvent::DeclinedLate(*decline), Amounts::ZERO));
-        let beside = Beside {
-            original: Some(OperationEvent::Resolved {
-                by: ResolvedBy::LateResponse,
-                response_code: Some(decline.response_code),
-                took_effect: false,
-            }),
-            payment: Some(payment),
-            change,
-            ..Beside::default()
-        };
+        let beside = Beside::declined_late(&entry.original, decline);
         let step = self.step(&entry, OperationEvent::Cancelled, beside, |_| {});
         Box::pin(self.record_step(entry, step)).await;
     }
@@ -108,26 +200,17 @@ impl Operations {
         }
     }
 
-    /// A step that changes nothing but the attempts, and makes this node the one that sends the entry.
+    /// [`OwedStep::repeat`] by this node, now.
     pub(super) fn repeat(
         &self,
         entry: &OwedEntry,
         attempts: impl FnOnce(&mut Attempts),
     ) -> Result<OwedStep, Undecidable> {
-        let mut operation = entry.operation.clone();
-        attempts(&mut operation.attempts);
-        operation.node_id = self.node_id;
-        operation.updated_at = self.clock.now();
-        operation.version += 1;
-        Ok(OwedStep {
-            operation,
-            original: None,
-            payment: None,
-            owes: Vec::new(),
-        })
+        let now = self.clock.now();
+        Ok(OwedStep::repeat(entry, self.node_id, now, attempts))
     }
 
-    /// What `event` and `change` make of an entry. What is not sent any more has no next attempt.
+    /// [`OwedStep::of`], now.
     pub(super) fn step(
         &self,
         entry: &OwedEntry,
@@ -135,48 +218,12 @@ impl Operations {
         beside: Beside,
         change: impl FnOnce(&mut Operation),
     ) -> Result<OwedStep, Undecidable> {
-        let at = self.clock.now();
-        let on = |operation: &Operation, event| -> Result<Operation, Undecidable> {
-            Ok(Operation {
-                state: operation::apply(&operation.state, event)?,
-                updated_at: at,
-                version: operation.version + 1,
-                ..operation.clone()
-            })
-        };
-        let mut operation = on(&entry.operation, event)?;
-        if !matches!(
-            operation.state,
-            OperationState::Queued | OperationState::Sent
-        ) {
-            operation.attempts.next_at = None;
-        }
-        change(&mut operation);
-        let original = beside.original.map(|event| on(&entry.original, event));
-        let (change, times) = (beside.change, self.custody.times());
-        let undone = match &original {
-            Some(Ok(original)) => original,
-            _ => &entry.original,
-        };
-        let may_come = may_have_undone_nothing(&operation, undone);
-        let payment = beside.payment.map(|event| {
-            let custody = match event {
-                // What is undone by other messages: these are sent until the bank acknowledges them.
-                PaymentEvent::VoidConfirmed if !beside.owes.is_empty() => times.owed(at),
-                // What the bank did not undo by this very message may still come.
-                PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if may_come => {
-                    times.late(at)
-                }
-                _ => times.end_after(&event, &entry.payment.amounts, at),
-            };
-            adjusted(&entry.payment, event, change, custody, at)
-        });
-        Ok(OwedStep {
-            operation,
-            original: original.transpose()?,
-            payment: payment.transpose()?,
-            owes: beside.owes,
-        })
+        OwedStep::of(entry, event, beside, self.moment(), change)
+    }
+
+    /// Now, and how long cards are kept.
+    pub(super) fn moment(&self) -> (UnixMillis, CustodyTimes) {
+        (self.clock.now(), self.custody.times())
     }
 
     /// Offers a step to the store until it takes it, for a bounded time. None where it was not recorded: what is
@@ -217,7 +264,7 @@ impl Operations {
 
 /// Whether a reversal ended, and nobody has said that it undid its original: the bank took the message only, or did not
 /// know the original, or an operator was told that.
-pub(super) fn may_have_undone_nothing(reversal: &Operation, original: &Operation) -> bool {
+pub(crate) fn may_have_undone_nothing(reversal: &Operation, original: &Operation) -> bool {
     match &reversal.state {
         OperationState::Approved { acknowledged, .. } => *acknowledged != Some(Acknowledged::Done),
         // Where the bank has undone it, the original is reversed.
@@ -226,7 +273,7 @@ pub(super) fn may_have_undone_nothing(reversal: &Operation, original: &Operation
     }
 }
 
-pub(super) fn adjusted(
+pub(crate) fn adjusted(
     payment: &Payment,
     event: PaymentEvent,
     change: Amounts,

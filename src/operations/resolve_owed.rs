@@ -4,17 +4,21 @@
 use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
+use crate::payment::custody::CustodyTimes;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::event::PaymentEvent;
-use crate::payment::ids::OperationId;
+use crate::payment::ids::{NodeId, OperationId};
+use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationEvent, OperationKind, OperationState, ResolvedBy};
+use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 
 use super::machine::Operations;
-use super::owed_step::Beside;
+use super::outcome::Undecidable;
+use super::owed_step::{Beside, OwedStep};
 
 /// What an operator found out at the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +66,7 @@ impl Operations {
         if !matches!(entry.operation.state, OperationState::Suspended { .. }) {
             return Err(OwedRefusal::NotSuspended);
         }
-        let now = self.clock.now();
-        let step = self.step(
-            &entry,
-            OperationEvent::Retried,
-            Beside::default(),
-            |operation| {
-                operation.attempts.next_at = Some(now.max(operation.deadline));
-                operation.node_id = self.node_id;
-            },
-        );
+        let step = retried(&entry, self.node_id, self.moment());
         Box::pin(self.record_step(entry, step))
             .await
             .map(|entry| entry.operation)
@@ -102,15 +97,10 @@ impl Operations {
                 return Err(OwedRefusal::AmountDiffers);
             }
         }
-        let resolved = |took_effect| OperationEvent::Resolved {
-            by: ResolvedBy::Operator,
-            response_code: None,
-            took_effect,
-        };
-        let undone = resolved(resolution == OwedResolution::Undone);
-        let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
+        let undone = by_operator(resolution == OwedResolution::Undone);
         if without_effect(&entry.original).is_some() {
             let mut beside = of_later_operation(&entry.original, resolution);
+            let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
             if is_open && resolution == OwedResolution::Stands {
                 beside.owes = self.released_by(&entry.payment, &entry.original).await?;
             }
@@ -118,48 +108,9 @@ impl Operations {
             let recorded = Box::pin(self.record_step(entry, step)).await;
             return recorded.map(|_| before).ok_or(OwedRefusal::Moved);
         }
-        let original = match resolution {
-            OwedResolution::Undone => OperationEvent::ReversalConfirmed,
-            OwedResolution::Stands => resolved(true),
-            OwedResolution::NeverHappened => resolved(false),
-        };
-        let payment = match resolution {
-            OwedResolution::Stands if entry.original.kind == OperationKind::Sale => {
-                PaymentEvent::Sold(self.approval_of(&entry).await?)
-            }
-            OwedResolution::Stands => PaymentEvent::FoundToStand {
-                approval: self.approval_of(&entry).await?,
-                expires_at: entry
-                    .original
-                    .created_at
-                    .plus_days(self.hosts.hold_days(entry.original.host_id)),
-            },
-            OwedResolution::Undone | OwedResolution::NeverHappened => {
-                PaymentEvent::ReversalConfirmed
-            }
-        };
-        let beside = Beside {
-            original: Some(original).filter(|_| is_open),
-            payment: if entry.payment.state.owes() {
-                Some(payment)
-            } else {
-                // It stays reversed, and its card is needed no more.
-                let is_reversed = entry.payment.state == PaymentState::Reversed;
-                is_reversed.then_some(PaymentEvent::ReversalConfirmed)
-            },
-            change: match resolution {
-                OwedResolution::Stands if entry.payment.state.owes() => Amounts {
-                    authorized_minor: entry.original.amount.amount_minor(),
-                    captured_minor: match entry.original.kind {
-                        OperationKind::Sale => entry.original.amount.amount_minor(),
-                        _ => 0,
-                    },
-                    ..Amounts::ZERO
-                },
-                _ => Amounts::ZERO,
-            },
-            ..Beside::default()
-        };
+        let approval = self.approval_of(&entry).await?;
+        let hold_days = self.hosts.hold_days(entry.original.host_id);
+        let beside = of_authorization(&entry, resolution, approval, hold_days);
         let step = self.step(&entry, undone, beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
@@ -176,13 +127,7 @@ impl Operations {
             return Err(OwedRefusal::InFlight);
         }
         let stands = resolution == OwedResolution::Stands;
-        let effect = match (stands, &before.state) {
-            (false, _) => without_effect(&before),
-            (true, OperationState::Unknown { .. }) => with_effect(&before),
-            // It counts since it was recorded, but for a void and a release.
-            (true, _) => with_effect(&before)
-                .filter(|_| matches!(before.kind, OperationKind::Void | OperationKind::Release)),
-        };
+        let effect = effect_of_asked_for(&before, stands);
         let released = match (stands, &before.state) {
             (true, OperationState::Unknown { .. }) => {
                 self.released_by(&entry.payment, &before).await?
@@ -194,18 +139,13 @@ impl Operations {
         let owes = self.undone_with(payment.as_ref(), &entry.payment, None, now);
         let mut owes = owes.await?;
         owes.extend(released);
-        let resolved = OperationEvent::Resolved {
-            by: ResolvedBy::Operator,
-            response_code: None,
-            took_effect: stands,
-        };
         let beside = Beside {
             original: None,
             payment,
             change: change.unwrap_or_default(),
             owes,
         };
-        let step = self.step(&entry, resolved, beside, |_| {});
+        let step = self.step(&entry, by_operator(stands), beside, |_| {});
         let recorded = Box::pin(self.record_step(entry, step)).await;
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
     }
@@ -265,8 +205,98 @@ impl Operations {
     }
 }
 
+/// The record of a suspended message that `node_id` sends again.
+///
+/// # Errors
+/// When it is not suspended.
+pub(crate) fn retried(
+    entry: &OwedEntry,
+    node_id: NodeId,
+    moment: (UnixMillis, CustodyTimes),
+) -> Result<OwedStep, Undecidable> {
+    let (event, beside) = (OperationEvent::Retried, Beside::default());
+    OwedStep::of(entry, event, beside, moment, |operation| {
+        operation.attempts.next_at = Some(moment.0.max(operation.deadline));
+        operation.node_id = node_id;
+    })
+}
+
+/// What an operator makes of an operation.
+pub(crate) fn by_operator(took_effect: bool) -> OperationEvent {
+    OperationEvent::Resolved {
+        by: ResolvedBy::Operator,
+        response_code: None,
+        took_effect,
+    }
+}
+
+/// What becomes of the payment of what a merchant asked for, where an operator says whether the bank has done it.
+pub(crate) fn effect_of_asked_for(
+    operation: &Operation,
+    stands: bool,
+) -> Option<(PaymentEvent, Amounts)> {
+    match (stands, &operation.state) {
+        (false, _) => without_effect(operation),
+        (true, OperationState::Unknown { .. }) => with_effect(operation),
+        // It counts since it was recorded, but for a void and a release.
+        (true, _) => with_effect(operation)
+            .filter(|_| matches!(operation.kind, OperationKind::Void | OperationKind::Release)),
+    }
+}
+
+/// What becomes of an authorization or a sale whose reversal an operator ends, and of its payment.
+pub(crate) fn of_authorization(
+    entry: &OwedEntry,
+    resolution: OwedResolution,
+    approval: Approval,
+    hold_days: u16,
+) -> Beside {
+    let original = match resolution {
+        OwedResolution::Undone => OperationEvent::ReversalConfirmed,
+        OwedResolution::Stands => by_operator(true),
+        OwedResolution::NeverHappened => by_operator(false),
+    };
+    let payment = match resolution {
+        OwedResolution::Stands if entry.original.kind == OperationKind::Sale => {
+            PaymentEvent::Sold(approval)
+        }
+        OwedResolution::Stands => PaymentEvent::FoundToStand {
+            approval,
+            expires_at: entry.original.created_at.plus_days(hold_days),
+        },
+        OwedResolution::Undone | OwedResolution::NeverHappened => PaymentEvent::ReversalConfirmed,
+    };
+    let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
+    Beside {
+        original: Some(original).filter(|_| is_open),
+        payment: if entry.payment.state.owes() {
+            Some(payment)
+        } else {
+            // It stays reversed, and its card is needed no more.
+            let is_reversed = entry.payment.state == PaymentState::Reversed;
+            is_reversed.then_some(PaymentEvent::ReversalConfirmed)
+        },
+        change: match resolution {
+            OwedResolution::Stands
+                if entry.payment.state.owes() && !planted(Mistake::OperatorForgetsAmount) =>
+            {
+                Amounts {
+                    authorized_minor: entry.original.amount.amount_minor(),
+                    captured_minor: match entry.original.kind {
+                        OperationKind::Sale => entry.original.amount.amount_minor(),
+                        _ => 0,
+                    },
+                    ..Amounts::ZERO
+                }
+            }
+            _ => Amounts::ZERO,
+        },
+        ..Beside::default()
+    }
+}
+
 /// What becomes of a later operation (a capture) whose reversal an operator ends, and of its payment.
-fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Beside {
+pub(crate) fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Beside {
     if !matches!(original.state, OperationState::Unknown { .. }) {
         return Beside::default();
     }
@@ -279,11 +309,7 @@ fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Besid
     let (payment, change) = effect.unzip();
     let original = match resolution {
         OwedResolution::Undone => OperationEvent::ReversalConfirmed,
-        OwedResolution::Stands | OwedResolution::NeverHappened => OperationEvent::Resolved {
-            by: ResolvedBy::Operator,
-            response_code: None,
-            took_effect: stands,
-        },
+        OwedResolution::Stands | OwedResolution::NeverHappened => by_operator(stands),
     };
     Beside {
         original: Some(original),

@@ -6,6 +6,7 @@ use super::custody::CustodyEnd;
 use super::event::PaymentEvent;
 use super::moment::UnixMillis;
 use super::operation::{Open, OperationKind};
+use super::planted::{Mistake, planted};
 use super::record::{Operation, Payment};
 use super::state::{self, IllegalTransition, PaymentState};
 
@@ -46,6 +47,7 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
     let given_back = -operation.amount.amount_minor();
     let pending = match operation.state.open() {
         Open::Owed => 0,
+        _ if planted(Mistake::RefusedStaysPending) => 0,
         Open::No | Open::Request => given_back,
     };
     match operation.kind {

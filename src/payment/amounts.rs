@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::money::MAX_AMOUNT_MINOR;
+use super::planted::{Mistake, planted};
 
 /// The running amounts of a payment, in minor units of its currency; as a *change* of them each part is
 /// signed. A pending part is the share of the sum beside it that no host has confirmed yet.
@@ -164,7 +165,7 @@ impl Amounts {
             ),
         ];
         limits.into_iter().try_for_each(|(limit, left, right)| {
-            if left <= right {
+            if left <= right || planted(Mistake::NoLimits) {
                 Ok(())
             } else {
                 Err(LimitExceeded { limit, left, right })

@@ -31,6 +31,7 @@ pub mod merchant;
 pub mod moment;
 pub mod money;
 pub mod operation;
+pub(crate) mod planted;
 pub mod reason;
 pub mod record;
 pub mod reference;

@@ -300,7 +300,8 @@ impl OperationEvent {
 
 /// The state after `event`.
 ///
-/// A queued message is cancelled only before it is sent. A suspended one may still be acknowledged late.
+/// A queued message is cancelled only before it is sent. A suspended one may still be acknowledged late, and so may one
+/// that an operator has sent again.
 ///
 /// # Errors
 /// When the event has no place in the state; the caller saves nothing then.
@@ -319,11 +320,13 @@ pub fn apply(
             approval,
             acknowledged: None,
         },
-        (S::Sent | S::Suspended { .. }, E::Acknowledged(approval, acknowledged)) => S::Approved {
-            approval,
-            acknowledged: Some(acknowledged),
-        },
-        (S::Sent, E::Declined(decline)) => S::Declined { decline },
+        (S::Queued | S::Sent | S::Suspended { .. }, E::Acknowledged(approval, acknowledged)) => {
+            S::Approved {
+                approval,
+                acknowledged: Some(acknowledged),
+            }
+        }
+        (S::Queued | S::Sent, E::Declined(decline)) => S::Declined { decline },
         (
             S::Unknown { .. } | S::Queued | S::Sent | S::Suspended { .. },
             E::Resolved {
@@ -406,7 +409,10 @@ mod tests {
         // Sent Approved Acknowledged Declined NotSent Unknown Suspended Retried Cancelled RevConfirmed Resolved
         let table = [
             (S::Created, "SENT . . . REJECTED UNKNOWN . . . . ."),
-            (S::Queued, "SENT . . . . . SUSPENDED . CANCELLED . RESOLVED"),
+            (
+                S::Queued,
+                "SENT . APPROVED DECLINED . . SUSPENDED . CANCELLED . RESOLVED",
+            ),
             (
                 S::Sent,
                 "SENT APPROVED APPROVED DECLINED . UNKNOWN SUSPENDED . . . RESOLVED",

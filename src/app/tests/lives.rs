@@ -296,7 +296,7 @@ impl<'a> Living<'a> {
         }
         let has_expired = self.has_expired;
         let model = Model {
-            operations: &operations,
+            operations: operations.iter().collect(),
             heard,
             has_expired,
         };

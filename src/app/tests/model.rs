@@ -32,7 +32,7 @@ pub(super) enum Standing {
 
 /// All operations of a payment, and what each has heard.
 pub(super) struct Model<'a> {
-    pub(super) operations: &'a [Operation],
+    pub(super) operations: Vec<&'a Operation>,
     pub(super) heard: BTreeMap<OperationId, Vec<Heard>>,
     /// Whether the hold has ended by itself.
     pub(super) has_expired: bool,
@@ -42,7 +42,7 @@ pub(super) struct Model<'a> {
 impl fmt::Display for Model<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{}: {:?}", self.state(), self.amounts())?;
-        for it in self.operations {
+        for it in &self.operations {
             let (kind, minor) = (it.kind.name(), it.amount.amount_minor());
             let heard = self.heard.get(&it.id);
             writeln!(f, "{} {kind} {minor} {:?} {heard:?}", it.id, it.state)?;
@@ -69,7 +69,7 @@ pub(super) fn standing(operation: &Operation) -> Standing {
 impl Model<'_> {
     pub(super) fn amounts(&self) -> Amounts {
         let mut amounts = Amounts::ZERO;
-        for operation in self.operations {
+        for operation in &self.operations {
             let minor = operation.approved_amount().amount_minor();
             // No capture takes it again, whatever its bank says.
             if operation.kind == OperationKind::Release {

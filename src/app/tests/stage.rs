@@ -54,7 +54,7 @@ use crate::store::testing::{TestDatabase, unique};
 const PARTLY_MINOR: i64 = 600;
 
 /// What comes of a message at its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Answer {
     Approved,
     /// For less, where it is asked to hold or to take an amount of a card.
@@ -72,7 +72,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    fn response_code(self) -> ResponseCode {
+    pub(super) fn response_code(self) -> ResponseCode {
         let code = match self {
             Self::Declined => "57",
             Self::FormatError => "30",
@@ -84,7 +84,7 @@ impl Answer {
         code.parse().unwrap()
     }
 
-    fn exchange(self) -> Exchange {
+    pub(super) fn exchange(self) -> Exchange {
         let bank_us = 900;
         let response_code = self.response_code();
         let declined = |reason| Exchange::Declined {

@@ -145,7 +145,7 @@ async fn came_to(
         Some(other) => panic!("{other:?}"),
     }
     let model = Model {
-        operations: &operations,
+        operations: operations.iter().collect(),
         heard: BTreeMap::new(),
         has_expired: false,
     };

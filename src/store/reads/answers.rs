@@ -70,7 +70,10 @@ impl Store {
     }
 
     /// An operation and its payment: as a merchant was told them, or else as they are.
-    pub(in crate::store) async fn told(
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn told(
         &self,
         id: OperationId,
     ) -> Result<Option<(Box<Payment>, Box<Operation>)>, StoreError> {
