@@ -24,7 +24,7 @@ use crate::store::testing::{Event, TestDatabase, events_after};
 
 /// Lives on each engine, unless `LIVES` says otherwise, and how many of them at once.
 const LIVES: u32 = 500;
-const AT_ONCE: u32 = 20;
+const AT_ONCE: u32 = 10;
 
 /// What happens to a payment.
 #[derive(Debug, Clone)]
