@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -34,7 +35,7 @@ use crate::operations::card_custody::{self, CardCustody};
 use crate::operations::giving_back::CreateRefund;
 use crate::operations::later::{LaterRefusal, Why};
 use crate::operations::machine::{Operations, OperationsParts};
-use crate::operations::new_card::{NewCards, PaymentMethod};
+use crate::operations::new_card::{CardRefusal, NewCards, PaymentMethod};
 use crate::payment::decline::{
     Approval, Decline, DeclineReason, FailureReason, ResponseCode, UnknownReason,
 };
@@ -354,7 +355,7 @@ impl Shop<'_> {
         (of_merchant.next, of_merchant.asked) = (answers.to_vec(), 0);
     }
 
-    /// Asks one of the machines.
+    /// Asks one of the machines; again, as a merchant does, where the database took longer than a call waits.
     pub(super) async fn ask(
         &self,
         node: usize,
@@ -362,6 +363,25 @@ impl Shop<'_> {
         request_id: &str,
         request: Request,
     ) -> Told {
+        let mut is_repeated = false;
+        loop {
+            match self.ask_once(node, payment_id, request_id, request).await {
+                None => is_repeated = true,
+                Some(Err(None)) if is_repeated => {}
+                Some(told) => return told,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// None where no answer is recorded in time.
+    async fn ask_once(
+        &self,
+        node: usize,
+        payment_id: PaymentId,
+        request_id: &str,
+        request: Request,
+    ) -> Option<Told> {
         let machine = &self.machines[node % self.machines.len()];
         let call = Call {
             merchant: Arc::clone(&self.merchant),
@@ -383,8 +403,11 @@ impl Shop<'_> {
                     is_sale,
                     accepts_partial: true,
                 };
-                let told = machine.perform(&self.stage.authorization, call, command);
-                Ok(told.await.unwrap())
+                told(
+                    machine
+                        .perform(&self.stage.authorization, call, command)
+                        .await,
+                )
             }
             Request::Verify => {
                 let command = VerifyCard {
@@ -394,7 +417,7 @@ impl Shop<'_> {
                 };
                 let cards = Arc::clone(&self.stage.cards);
                 let flow = Arc::new(Verification { cards });
-                Ok(machine.perform(&flow, call, command).await.unwrap())
+                told(machine.perform(&flow, call, command).await)
             }
             Request::Capture(_) | Request::LastCapture(_) => {
                 let (minor, is_final) = match request {
@@ -438,13 +461,32 @@ impl Shop<'_> {
     }
 }
 
-fn told(result: Result<Concluded, OperationError<LaterRefusal>>) -> Told {
+fn told<R: Refused>(result: Result<Concluded, OperationError<R>>) -> Option<Told> {
     match result {
-        Ok(concluded) => Ok(concluded),
-        Err(OperationError::Refused(refusal)) => Err(Some(refusal.why)),
+        Ok(concluded) => Some(Ok(concluded)),
+        Err(OperationError::Refused(refusal)) => Some(Err(Some(refusal.why()))),
         Err(OperationError::RequestInProgress { .. } | OperationError::PaymentBusy { .. }) => {
-            Err(None)
+            Some(Err(None))
         }
+        Err(OperationError::OutcomeNotRecorded { .. }) => None,
         Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// What refuses a request.
+trait Refused: std::fmt::Debug {
+    fn why(self) -> Why;
+}
+
+impl Refused for LaterRefusal {
+    fn why(self) -> Why {
+        self.why
+    }
+}
+
+/// Cards are never refused here.
+impl Refused for CardRefusal {
+    fn why(self) -> Why {
+        panic!("{self:?}")
     }
 }
