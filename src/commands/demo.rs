@@ -7,6 +7,7 @@
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
 
+pub mod banks;
 pub mod books;
 pub mod folder;
 pub mod life;
@@ -32,8 +33,9 @@ use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::random::Random;
 use crate::telemetry::{self, LogFormat};
 
+use banks::{lives, stops};
 use folder::ready_file_path;
-use stand::{SERVER_NAME, Stand, StandOptions, lives, stops};
+use stand::{SERVER_NAME, Stand, StandOptions};
 use tour::Visited;
 
 /// How long the tour waits for the answer that comes late.
@@ -244,7 +246,7 @@ fn print_hops(stand: &Stand, visited: &[Visited]) -> Result<(), CommandError> {
         "  amount: {}   sealed_card: \"eyJ…\" (a JWE; nobody on the way can read it)\n",
         first.stop.amount
     )?;
-    for hop in stand.hops_of(first.payment.rrn()) {
+    for hop in banks::hops_of(&stand.banks, first.payment.rrn()) {
         print_line!("{hop}")?;
     }
     print_line!(

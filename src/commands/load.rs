@@ -10,6 +10,7 @@
 
 pub mod arguments;
 mod cards;
+mod figures;
 mod mix;
 mod pace;
 mod report;
@@ -32,9 +33,9 @@ use crate::payment::money::Money;
 use crate::telemetry::{self, LogFormat};
 use arguments::LoadArgs;
 use cards::{Sealed, Sealer, Sealing, Supply, float};
+use figures::{Counted, Followed, Pace, Report};
 use mix::Mix;
 use pace::{Phase, Run};
-use report::{Counted, Followed, Pace, Report};
 use tally::Tally;
 use target::Target;
 

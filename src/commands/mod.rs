@@ -96,7 +96,7 @@ enum Command {
 pub fn run() -> ExitCode {
     // One simulated bank speaks through a codec that wants a process of its own.
     #[cfg(feature = "demo")]
-    if let Some(exit_code) = demo::stand::run_codec_child_if_asked() {
+    if let Some(exit_code) = demo::banks::run_codec_child_if_asked() {
         std::process::exit(exit_code);
     }
     if let Err(error) = core_dumps::forbid() {

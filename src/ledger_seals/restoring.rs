@@ -208,3 +208,6 @@ fn dates(from: NumberDate, to: NumberDate) -> impl Iterator<Item = NumberDate> {
     dates.reverse();
     dates.into_iter()
 }
+
+#[cfg(test)]
+mod tests;

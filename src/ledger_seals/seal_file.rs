@@ -224,3 +224,6 @@ fn lines_of(mut from: impl io::BufRead, mut line_read: impl FnMut(&[u8])) -> io:
         line_read(line.strip_suffix(b"\n").unwrap_or(&line));
     }
 }
+
+#[cfg(test)]
+mod tests;

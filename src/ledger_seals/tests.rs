@@ -5,22 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::seal_file::{SealFile, own_seal};
 use super::sealer::{LedgerSealer, SealingError};
 use super::verification::{FindingKind as Kind, Verification};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::SystemClock;
 use crate::ledger::seal::{SealKey, Sealed};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::event::PaymentEvent;
-use crate::payment::ids::{AuditId, HostId, OperationId, PaymentId};
-use crate::payment::moment::NumberDate;
+use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
-use crate::payment::reference::{SequenceNumber, after_restores};
+use crate::payment::reference::SequenceNumber;
 use crate::payment::samples::{self, NOW};
 use crate::store::Store;
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
-use crate::store::records::AuditRecord;
 use crate::store::testing::TestDatabase;
 
 fn operation() -> Operation {
@@ -70,7 +68,7 @@ async fn adjust(
 }
 
 /// A payment of 12.50 EUR that is authorized, and captured in parts: one event more than there are captures.
-async fn captured(store: &Store, captures: &[i64]) {
+pub(super) async fn captured(store: &Store, captures: &[i64]) {
     let mut operation = operation();
     let mut payment = samples::payment_of(&operation);
     let change = Change {
@@ -125,10 +123,10 @@ async fn captured(store: &Store, captures: &[i64]) {
 }
 
 /// The path of a file of seals, which is gone afterwards.
-struct Path(PathBuf);
+pub(super) struct Path(pub(super) PathBuf);
 
 impl Path {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(std::env::temp_dir().join(format!("payswitch-seals-{}", operation().id)))
     }
 }
@@ -140,7 +138,7 @@ impl Drop for Path {
     }
 }
 
-fn sealer(store: &Store, path: &Path) -> LedgerSealer {
+pub(super) fn sealer(store: &Store, path: &Path) -> LedgerSealer {
     LedgerSealer::new(
         store.clone(),
         SealKey::from_seed(&[7; 32]).unwrap(),
@@ -150,7 +148,7 @@ fn sealer(store: &Store, path: &Path) -> LedgerSealer {
 }
 
 /// Everything that is found, over all parts.
-async fn verify(sealer: &LedgerSealer) -> Verification {
+pub(super) async fn verify(sealer: &LedgerSealer) -> Verification {
     let mut all = Verification::default();
     let mut after = Some(0);
     while let Some(seal) = after {
@@ -165,7 +163,7 @@ async fn verify(sealer: &LedgerSealer) -> Verification {
 }
 
 /// Two seals over positions 1 to 3 and 4 to 8: journals at 2, 3, 5, 7 and 8. After them position 9 and a journal at 10.
-async fn sealed_twice(database: &TestDatabase, path: &Path) -> (Store, LedgerSealer) {
+pub(super) async fn sealed_twice(database: &TestDatabase, path: &Path) -> (Store, LedgerSealer) {
     let store = database.open().await;
     let sealer = sealer(&store, path);
     captured(&store, &[500, 300]).await;
@@ -357,114 +355,8 @@ async fn two_nodes_make_one_chain_and_a_file_ahead_of_the_database_is_left_alone
     other_store.close().await;
 }
 
-/// The database as it was after the first seal.
-const OLDER: &str = "DELETE FROM journals WHERE position > 3; DELETE FROM ledger_lines WHERE position > 3; \
-    DELETE FROM events WHERE position > 3; UPDATE positions SET next = 4; \
-    DELETE FROM operations WHERE payment_id NOT IN (SELECT payment_id FROM events); \
-    DELETE FROM payments WHERE id NOT IN (SELECT payment_id FROM events); \
-    DELETE FROM ledger_seals WHERE number > 1; DELETE FROM audit; \
-    UPDATE stores SET epoch = 1, restored_at_ms = 0, first_number = 0, numbers_until = NULL; \
-    UPDATE sequences SET next_number = 10";
-
-async fn a_restored_database_is_noticed_and_begins_an_epoch(database: TestDatabase) {
-    let (path, other_path) = (Path::new(), Path::new());
-    let (store, sealer) = sealed_twice(&database, &path).await;
-    let (host, other): (HostId, HostId) = ("a-host".parse().unwrap(), "other".parse().unwrap());
-    let now = SystemClock.now();
-    let [today, tomorrow, later] = [0, 1, 2].map(|days| NumberDate::of(now.plus_days(days)));
-    let number = async |host: &HostId, date| {
-        let block = store.reserve_sequence(host, date, 10).await;
-        block.unwrap().start
-    };
-    assert_eq!(number(&host, today).await, 0);
-    assert_eq!(sealer.older().await.unwrap(), None);
-    assert!(!sealer.restoration().await.unwrap().is_older);
-    std::fs::copy(&path.0, &other_path.0).unwrap();
-
-    database.execute(OLDER).await;
-    let older = sealer.older().await.unwrap().unwrap();
-    assert_eq!(
-        (older.outside.sealed.number, older.outside.sealed.to),
-        (2, 8)
-    );
-    assert_eq!((older.epoch, older.position), (1, 3));
-    let first = sealer.restoration().await.unwrap();
-    assert!(first.is_older);
-    assert_eq!(
-        (first.before.epoch, first.after.epoch, first.position),
-        (1, 2, 3)
-    );
-    let left_out = first.left_out.last().unwrap();
-    assert_eq!((left_out.host_id, left_out.date), (host, today));
-    assert_eq!((left_out.first, left_out.end), (10, after_restores(10, 1)));
-    let audit = |epoch| AuditRecord {
-        id: AuditId::from_parts(NOW, [7; 10]),
-        at: NOW,
-        operator: "command-line".into(),
-        action: "restored".into(),
-        target: String::new(),
-        reason: "a test".into(),
-        request_id: format!("restored-{epoch}"),
-        body_hash: [0; 32],
-        outcome: None,
-        answer: Vec::new(),
-    };
-    sealer.begin_epoch(&first, &audit(2)).await.unwrap();
-    assert_eq!(store.identity().await.unwrap(), first.after);
-    assert_eq!(sealer.older().await.unwrap(), None);
-    assert!(!sealer.restoration().await.unwrap().is_older);
-    // Begun by two, it is begun once.
-    sealer.begin_epoch(&first, &audit(2)).await.unwrap_err();
-    assert_eq!(store.seals_after(0, 10).await.unwrap().len(), 2);
-
-    let begin = after_restores(0, 1);
-    assert_eq!(number(&host, today).await, after_restores(10, 1));
-    assert_eq!(number(&other, today).await, begin);
-    assert_eq!(number(&host, tomorrow).await, begin);
-    assert_eq!(number(&host, later).await, 0);
-    // The file of another node ends with a seal that was lost, and gets the first one of the epoch.
-    let elsewhere = self::sealer(&store, &other_path);
-    assert_eq!(elsewhere.older().await.unwrap(), None);
-    captured(&store, &[250]).await;
-    sealer.seal().await.unwrap();
-    elsewhere.seal().await.unwrap();
-    for mut sealer in [elsewhere, self::sealer(&store, &path)] {
-        sealer.seals_at_once = 1;
-        let verified = verify(&sealer).await;
-        assert_eq!(verified.findings, []);
-        let end = verified.end.unwrap();
-        assert_eq!((end.sealed_to, end.seals_in_file), (5, Some(4)));
-    }
-
-    // The same backup once more, on the same day.
-    database.execute(OLDER).await;
-    let second = sealer.restoration().await.unwrap();
-    assert!(second.is_older);
-    assert_eq!((second.before.epoch, second.after.epoch), (1, 3));
-    assert_eq!(second.after.first_number, after_restores(0, 2));
-    sealer.begin_epoch(&second, &audit(3)).await.unwrap();
-    assert_eq!(number(&host, today).await, after_restores(10, 2));
-    assert_eq!(verify(&sealer).await.findings, []);
-    // To take away a seal of an epoch is no restore.
-    database
-        .execute("DELETE FROM ledger_seals WHERE number = 1")
-        .await;
-    assert_ne!(verify(&sealer).await.findings, []);
-    store.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restored_database_begins_an_epoch_on_sqlite() {
-    a_restored_database_is_noticed_and_begins_an_epoch(TestDatabase::sqlite().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restored_database_begins_an_epoch_on_postgres() {
-    a_restored_database_is_noticed_and_begins_an_epoch(TestDatabase::postgres().await).await;
-}
-
 /// The line of a seal with this number, of the installation with this key.
-fn line(number: i64, key: &SealKey) -> String {
+pub(super) fn line(number: i64, key: &SealKey) -> String {
     let sealed = Sealed {
         number,
         epoch: 1,
@@ -476,110 +368,6 @@ fn line(number: i64, key: &SealKey) -> String {
         at: NOW,
     };
     format!("{}\n", key.seal(sealed))
-}
-
-/// What others wrote into the file counts for nothing, and stays there; only what was not written to its end goes.
-#[test]
-fn the_file_goes_on_after_the_last_seal_of_this_installation() {
-    let [own, other] = [7, 8].map(|seed| SealKey::from_seed(&[seed; 32]).unwrap());
-    let key = own.public_key();
-    let lines = [1, 2, 3].map(|number| line(number, &own));
-    let [one, two, three] = &lines;
-    let unsigned = line(9, &own).replace("seal 1 9 9 ", "seal 1 8 9 ");
-    let (foreign, torn) = (line(9, &other), &two[..100]);
-    let long = format!("{}\n", "x".repeat(5_000));
-    let filler = long.repeat(20);
-    for (before, number, is_foreign, after) in [
-        (String::new(), 0, false, format!("{one}{two}{three}")),
-        (
-            format!("{one}{torn}"),
-            1,
-            false,
-            format!("{one}{two}{three}"),
-        ),
-        (
-            format!("{one}{two}{three}{}", &long[..4_000]),
-            3,
-            false,
-            format!("{one}{two}{three}"),
-        ),
-        (
-            format!("{one}{foreign}"),
-            1,
-            true,
-            format!("{one}{foreign}{two}{three}"),
-        ),
-        (
-            format!("{unsigned}{one}"),
-            1,
-            true,
-            format!("{unsigned}{one}{two}{three}"),
-        ),
-        (
-            format!("note\n{one}{torn}"),
-            1,
-            true,
-            format!("note\n{one}{two}{three}"),
-        ),
-        (
-            format!("{one}{long}{two}{torn}"),
-            2,
-            true,
-            format!("{one}{long}{two}{three}"),
-        ),
-        // Where its end has none, more of it is looked at.
-        (
-            format!("{one}{filler}"),
-            1,
-            true,
-            format!("{one}{filler}{two}{three}"),
-        ),
-    ] {
-        let path = Path::new();
-        std::fs::write(&path.0, &before).unwrap();
-        let file = SealFile::at(path.0.clone());
-        let seen = file.look(&key).unwrap();
-        assert_eq!(
-            (seen.number(), seen.foreign),
-            (number, is_foreign),
-            "{before}"
-        );
-        let own_lines = lines.clone().map(|line| line.trim_end().to_owned());
-        let seen = file.append(&own_lines, &key).unwrap();
-        assert_eq!((seen.number(), seen.foreign), (3, is_foreign), "{before}");
-        assert_eq!(std::fs::read_to_string(&path.0).unwrap(), after);
-        // A program that begins anew sees as much, but for what is far from the end.
-        let anew = SealFile::at(path.0.clone()).look(&key).unwrap();
-        assert_eq!(anew.number(), 3);
-    }
-}
-
-#[test]
-fn only_what_is_new_in_the_file_is_read() {
-    let path = Path::new();
-    let own = SealKey::from_seed(&[7; 32]).unwrap();
-    let key = own.public_key();
-    let file = SealFile::at(path.0.clone());
-    assert_eq!(file.look(&key).unwrap().number(), 0);
-    let first = line(1, &own);
-    file.append(&[first.trim_end().to_owned()], &key).unwrap();
-    // Not the beginning: it has changed under the reader.
-    let mut changed = first.replace("payswitch", "otherwise");
-    changed.push_str(&line(2, &own));
-    std::fs::write(&path.0, &changed).unwrap();
-    let seen = file.look(&key).unwrap();
-    assert_eq!((seen.number(), seen.foreign), (2, false));
-    // A file that became shorter is another one.
-    std::fs::write(&path.0, &first).unwrap();
-    assert_eq!(file.look(&key).unwrap().number(), 1);
-    std::fs::remove_file(&path.0).unwrap();
-    assert_eq!(file.look(&key).unwrap().number(), 0);
-    // One that has nothing of this installation at its end is left alone.
-    let filler = format!("{}\n", "x".repeat(1_000)).repeat(5_000);
-    std::fs::write(&path.0, &filler).unwrap();
-    let refused = file.append(&[first.trim_end().to_owned()], &key);
-    assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
-    assert_eq!(std::fs::read_to_string(&path.0).unwrap(), filler);
 }
 
 #[tokio::test]

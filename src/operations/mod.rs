@@ -19,7 +19,7 @@
 //! - `node_liveness`: which nodes are dead.
 //! - [`expiry`]: ends payments whose hold has ended by itself.
 //! - `recovery`: gives an end to what a dead node left.
-//! - `late_responses`: answers that came too late, and messages that match nothing.
+//! - `late_responses`: answers that came too late, and messages that match nothing; `late_answer`: what follows from them.
 
 pub mod acknowledgement;
 pub(crate) mod attempt;
@@ -35,7 +35,8 @@ mod in_progress;
 pub(crate) mod increments;
 pub(crate) mod intent;
 mod kept_card;
-pub(crate) mod late_responses;
+pub(crate) mod late_answer;
+mod late_responses;
 pub mod later;
 pub mod machine;
 pub mod new_card;

@@ -52,6 +52,7 @@ mod partial_approvals;
 mod program;
 mod refunding;
 mod refusing_callers;
+mod refusing_captures;
 mod refusing_cards;
 mod refusing_requests;
 mod releasing;

@@ -7,7 +7,7 @@ use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
 use crate::operations::testing::{Folder, hosts_of, owing, owing_at, owing_for, sent};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
 use crate::payment::ids::PaymentId;
-use crate::payment::operation::SuspendReason;
+use crate::payment::operation::{ResolvedBy, SuspendReason};
 use crate::payment::samples;
 use crate::store::reads::owed::OwedEntry;
 

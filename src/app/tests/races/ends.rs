@@ -14,9 +14,7 @@ use crate::operations::attempt::{End, approved_in_time, ended, original_moved_al
 use crate::operations::conclude::{Recorded, answer_of, late_answer_of};
 use crate::operations::flow::{OwedDecision, OwedSubject, Owes, Subject};
 use crate::operations::increments::{is_standing_increment, undoes_increments, undoing};
-use crate::operations::late_responses::{
-    Late, OwedAgain, debts_ended, ends_an_attempt, resolution,
-};
+use crate::operations::late_answer::{Late, OwedAgain, debts_ended, ends_an_attempt, resolution};
 use crate::operations::outcome::Outcome;
 use crate::operations::owed_step::{Beside, OwedStep};
 use crate::operations::resolve_owed::{

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::reached::Reached;
-use crate::operations::late_responses::would_be_late;
+use crate::operations::late_answer::would_be_late;
 use crate::payment::capture::Capture;
 use crate::payment::ids::OperationId;
 use crate::payment::moment::UnixMillis;
