@@ -24,7 +24,9 @@ const AT_ONCE: i64 = 500;
 /// The most events that a watcher may be behind.
 const EVENTS_BEHIND: usize = 1024;
 
-type Watched = HashMap<MerchantId, broadcast::Sender<Arc<Event>>>;
+/// An event; none where there is one that can't be read: who watches reads on, and is told so.
+pub type Happened = Option<Arc<Event>>;
+type Watched = HashMap<MerchantId, broadcast::Sender<Happened>>;
 
 /// Hands events to those who watch.
 pub struct EventFeed {
@@ -51,7 +53,7 @@ impl EventFeed {
 
     /// Everything that is committed to a merchant's payments from now on; it ends when the gateway stops. What was
     /// committed before this returns may come as well.
-    pub async fn watch(&self, merchant: &MerchantId) -> broadcast::Receiver<Arc<Event>> {
+    pub async fn watch(&self, merchant: &MerchantId) -> broadcast::Receiver<Happened> {
         let receiver = match &mut *self.watched() {
             Some(watched) => watched
                 .entry(*merchant)
@@ -120,7 +122,7 @@ impl EventFeed {
         for (merchant, event) in events {
             if let Some(sender) = watched.as_ref().and_then(|it| it.get(&merchant)) {
                 // Where nobody watches any more the merchant is forgotten below.
-                let _nobody = sender.send(Arc::new(event));
+                let _nobody = sender.send(event.map(Arc::new));
             }
         }
         Ok(last)

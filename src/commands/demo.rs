@@ -246,7 +246,7 @@ fn print_hops(stand: &Stand, visited: &[Visited]) -> Result<(), CommandError> {
         "  amount: {}   sealed_card: \"eyJ…\" (a JWE; nobody on the way can read it)\n",
         first.stop.amount
     )?;
-    for hop in banks::hops_of(&stand.banks, first.payment.rrn()) {
+    for hop in stand.banks.hops_of(first.payment.rrn()) {
         print_line!("{hop}")?;
     }
     print_line!(

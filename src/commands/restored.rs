@@ -47,6 +47,10 @@ pub struct RestoredArgs {
     /// that seal, or there is no file of seals.
     #[arg(long)]
     anyway: bool,
+    /// How many epochs were begun after this backup of which no seal tells: it was restored before, without the file of
+    /// the seals. Their numbers were used too.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    lost_epochs: u32,
 }
 
 /// Begins a new epoch, and lists what may have been paid between the restored state and now.
@@ -74,7 +78,7 @@ async fn act(
     (master_key, clock): (&MasterKey, &Arc<dyn Clock>),
 ) -> Result<ExitCode, CommandError> {
     let sealer = issue::sealer(config, store, master_key, clock)?;
-    let restoration = sealer.restoration().await?;
+    let restoration = sealer.restoration(arguments.lost_epochs).await?;
     let needed = restoration.is_older || arguments.anyway;
     let done = needed && arguments.yes;
     if done {

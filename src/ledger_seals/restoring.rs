@@ -71,7 +71,14 @@ impl LedgerSealer {
     /// # Errors
     /// When the store or the file can't be read.
     pub async fn older(&self) -> Result<Option<Box<OlderDatabase>>, SealingError> {
-        let (Some(outside), true) = self.outside().await? else {
+        let (outside, is_older) = self.outside().await?;
+        if outside.is_none() && self.file.is_some() && self.store.last_seal().await?.is_some() {
+            tracing::error!(
+                "The file of the seals has none, and the database has: nothing tells whether the database was \
+                 restored. Put the newest copy of the file back; where it is a new one, it is written now"
+            );
+        }
+        let Some(outside) = outside.filter(|_| is_older) else {
             return Ok(None);
         };
         Ok(Some(Box::new(OlderDatabase {
@@ -99,16 +106,17 @@ impl LedgerSealer {
         Ok((Some(last), !has))
     }
 
-    /// What a new epoch would be begun with. Nothing is changed.
+    /// What a new epoch would be begun with. Nothing is changed. `lost` is how many epochs were begun after this backup of
+    /// which no seal tells: their numbers were used too.
     ///
     /// # Errors
     /// When the store or the file can't be read.
-    pub async fn restoration(&self) -> Result<Restoration, SealingError> {
+    pub async fn restoration(&self, lost: u32) -> Result<Restoration, SealingError> {
         let (outside, is_older) = self.outside().await?;
         let before = self.store.identity().await?;
         let last_event_at = self.store.last_event_at().await?;
         let seen = |epoch: fn(&Seal) -> i64| outside.as_ref().map_or(0, epoch);
-        let last_epoch = before.epoch.max(seen(|seal| seal.sealed.epoch));
+        let last_epoch = before.epoch.max(seen(|seal| seal.sealed.epoch)) + i64::from(lost);
         let at = self
             .clock
             .now()

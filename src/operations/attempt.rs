@@ -181,11 +181,11 @@ impl Operations {
                     Err(error) => return log_not_recorded(&entry, &error),
                 }
             }
-            OwedDecision::Refused(decline) => {
-                log_refused(operation, decline);
-                Vec::new()
-            }
             _ => Vec::new(),
+        };
+        let refused = match &decision {
+            OwedDecision::Refused(decline) => Some(*decline),
+            _ => None,
         };
         let sender = (self.node_id, repeats);
         let end = End {
@@ -196,6 +196,9 @@ impl Operations {
         let Some(step) = ended(&entry, end, sender, self.moment()) else {
             return;
         };
+        if let Some(decline) = refused {
+            log_refused(operation, &decline);
+        }
         let suspended = match &step {
             Ok(step) => step.suspended(),
             Err(_) => None,
@@ -364,6 +367,7 @@ pub(crate) fn approved_in_time(original: &Operation) -> bool {
             }
     )
 }
+
 fn log_refused(operation: &Operation, decline: &Decline) {
     tracing::warn!(
         payment.id = %operation.payment_id,

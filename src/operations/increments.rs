@@ -47,8 +47,7 @@ impl Operations {
             .undone_with(event, &outcome.payment, merchant, now)
             .await?;
         if !undone.is_empty() {
-            // Their messages are sent until the bank acknowledges them.
-            adjustment.custody = self.custody.times().owed(now);
+            adjustment.custody = self.custody.times().late(now);
         }
         outcome.owes.extend(undone);
         Ok(())

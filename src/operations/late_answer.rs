@@ -14,6 +14,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
 use crate::store::change::{Change, OperationStep, PaymentChange};
 
+use super::attempt::approved_in_time;
 use super::flow::{Decides, Decision, Subject};
 use super::outcome::Undecidable;
 use super::owed_step::{adjusted, may_have_undone_nothing};
@@ -92,12 +93,13 @@ pub(crate) fn resolution(
 }
 
 /// The debts that a late decline of `original` ends: those of which nothing was sent, not even before an operator had them
-/// sent again.
+/// sent again. None where the bank had approved it, be it for less: the decline is of another copy.
 pub(crate) fn debts_ended<'a>(
     original: &Operation,
     about: &'a [Operation],
 ) -> impl Iterator<Item = &'a Operation> {
-    let is_unknown = matches!(original.state, OperationState::Unknown { .. });
+    let is_unknown =
+        matches!(original.state, OperationState::Unknown { .. }) && !approved_in_time(original);
     let was_sent =
         |it: &Operation| it.state != OperationState::Queued || it.attempts.first_at.is_some();
     let queued = move |it: &&Operation| {

@@ -69,8 +69,8 @@ impl OwedStep {
         let may_come = may_have_undone_nothing(&operation, undone);
         let payment = beside.payment.map(|event| {
             let custody = match event {
-                // What is undone by other messages: these are sent until the bank acknowledges them.
-                PaymentEvent::VoidConfirmed if !beside.owes.is_empty() => times.owed(at),
+                // What is undone by other messages is owed still.
+                PaymentEvent::VoidConfirmed if !beside.owes.is_empty() => times.late(at),
                 // What the bank did not undo by this very message may still come.
                 PaymentEvent::ReversalConfirmed | PaymentEvent::VoidConfirmed if may_come => {
                     times.late(at)

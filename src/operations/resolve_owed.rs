@@ -108,7 +108,10 @@ impl Operations {
             let recorded = Box::pin(self.record_step(entry, step)).await;
             return recorded.map(|_| before).ok_or(OwedRefusal::Moved);
         }
-        let approval = self.approval_of(&entry).await?;
+        let approval = match resolution {
+            OwedResolution::Stands => Some(self.approval_of(&entry).await?),
+            OwedResolution::Undone | OwedResolution::NeverHappened => None,
+        };
         let hold_days = self.hosts.hold_days(entry.original.host_id);
         let beside = of_authorization(&entry, resolution, approval, hold_days);
         let step = self.step(&entry, undone, beside, |_| {});
@@ -244,11 +247,12 @@ pub(crate) fn effect_of_asked_for(
     }
 }
 
-/// What becomes of an authorization or a sale whose reversal an operator ends, and of its payment.
+/// What becomes of an authorization or a sale whose reversal an operator ends, and of its payment. `approval` is that of one
+/// that stands.
 pub(crate) fn of_authorization(
     entry: &OwedEntry,
     resolution: OwedResolution,
-    approval: Approval,
+    approval: Option<Approval>,
     hold_days: u16,
 ) -> Beside {
     let original = match resolution {
@@ -256,15 +260,15 @@ pub(crate) fn of_authorization(
         OwedResolution::Stands => by_operator(true),
         OwedResolution::NeverHappened => by_operator(false),
     };
-    let payment = match resolution {
-        OwedResolution::Stands if entry.original.kind == OperationKind::Sale => {
+    let payment = match approval {
+        Some(approval) if entry.original.kind == OperationKind::Sale => {
             PaymentEvent::Sold(approval)
         }
-        OwedResolution::Stands => PaymentEvent::FoundToStand {
+        Some(approval) => PaymentEvent::FoundToStand {
             approval,
             expires_at: entry.original.created_at.plus_days(hold_days),
         },
-        OwedResolution::Undone | OwedResolution::NeverHappened => PaymentEvent::ReversalConfirmed,
+        None => PaymentEvent::ReversalConfirmed,
     };
     let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
     Beside {

@@ -43,7 +43,7 @@ impl CustodyTimes {
         use PaymentEvent as E;
         match event {
             // A release may be owed still.
-            E::VoidConfirmed if amounts.released_minor > 0 => self.owed(at),
+            E::VoidConfirmed if amounts.released_minor > 0 => self.late(at),
             // What is captured can be refunded for longer, and may still be owed.
             E::HoldExpired if amounts.captured_minor > 0 => CustodyEnd::Unchanged,
             E::Declined(_)
@@ -172,7 +172,7 @@ mod tests {
             ..Amounts::ZERO
         };
         let end_after = |event| times.end_after(&event, &amounts, NOW);
-        assert_eq!(end_after(E::VoidConfirmed), At(days(180)));
+        assert_eq!(end_after(E::VoidConfirmed), At(days(3)));
         assert_eq!(end_after(E::HoldExpired), Unchanged);
         assert_eq!(times.key_expires_at(NOW, 7), days(191));
     }

@@ -92,6 +92,14 @@ impl Database {
         number
     }
 
+    /// Carries out a statement that gives no row.
+    pub(crate) async fn execute(&self, text: &'static str) {
+        let mut connection = connect(&self.url()).await;
+        let done = sqlx::query(text).execute(&mut connection).await;
+        done.unwrap_or_else(|error| panic!("{text}: {error}"));
+        connection.close().await.expect("a connection closes");
+    }
+
     /// Every change of a payment has its one event, no position is missing or taken twice, and the journals say what
     /// the payments say. Each is one statement, because something may still be going on.
     pub(crate) async fn assert_books_are_whole(&self) {

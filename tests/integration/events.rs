@@ -274,6 +274,38 @@ fn what_another_node_commits_is_told() {
 }
 
 /// It reads nothing for a while, and is told where to go on. Payments go on meanwhile.
+/// An event that can't be read ends its merchant's streams, and holds up no other merchant.
+#[test]
+fn an_event_that_cannot_be_read_ends_the_stream_before_it() {
+    run(async {
+        let switch = Switch::start(Engine::Sqlite).await;
+        let mut events = events_of(&switch, switch.gateway()).await;
+        let (_, key) = switch.add_merchant("other-shop", |_| ()).await;
+        let other = ApiKey::new(&key).expect("an API key for a header");
+        let mut others = EventServiceClient::new(other.on(switch.connect(None).await));
+        let mut payments = switch.payments().await;
+        authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+        let (mut stream, mut of_others) =
+            (watch(&mut events, "").await, watch(&mut others, "").await);
+        let first = next(&mut stream).await.expect("an event");
+        // As a later version may write one.
+        let later = "CREATE TRIGGER later AFTER INSERT ON events WHEN NEW.merchant_id <> 'other-shop' \
+            BEGIN UPDATE events SET kind = 'LATER' WHERE position = NEW.position; END";
+        switch.database.execute(later).await;
+        authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+        let ended = next(&mut stream).await.expect_err("the end");
+        assert_eq!(ended.code(), Code::Unavailable);
+        let mut again = watch(&mut events, &first.cursor).await;
+        let ended = next(&mut again).await.expect_err("the end");
+        assert_eq!(ended.code(), Code::Unavailable);
+        let mut payments = switch.payments_of(&key).await;
+        authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
+        next(&mut of_others)
+            .await
+            .expect("another merchant's event");
+    });
+}
+
 #[test]
 fn one_who_cannot_keep_up_is_ended_with_its_cursor() {
     run(async {

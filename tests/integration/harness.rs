@@ -12,6 +12,7 @@ use payswitch::card::master_key::MasterKey;
 use payswitch::card::seal::Recipient;
 use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::clock::{Clock as _, SystemClock};
+use payswitch::commands::demo::banks::Banks;
 use payswitch::commands::demo::stand::{Stand, StandOptions, start_gateway};
 use payswitch::config::environment::Environment;
 use payswitch::grpc::client::{self, ClientCertificate};
@@ -136,7 +137,7 @@ impl Drop for TempFolder {
 
 /// The gateway, its banks, its merchant.
 pub(crate) struct Switch {
-    pub(crate) banks: RunningSim,
+    pub(crate) banks: Banks,
     pub(crate) pki: DevelopmentPki,
     pub(crate) merchant_id: MerchantId,
     pub(crate) api_key: String,

@@ -3,10 +3,10 @@
 //! The only file that knows them.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use bank_sim::RunningSim;
 use bank_sim::config::Pem;
 use bank_sim::config::standard::{HostPems, StandardPki, StandardPorts};
 use bank_sim::control::pb as pb_banks;
@@ -14,7 +14,7 @@ use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::{GetTotalsRequest, ListAccountsRequest, ListMessagesRequest};
 use bank_sim::message_log::{Direction, LoggedMessage, MessageQuery};
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
-use bank_sim::{BankSim, SimConfig};
+use bank_sim::{BankSim, RunningSim, SimConfig};
 use iso8583::mti::Class;
 use tonic::transport::Channel;
 
@@ -73,144 +73,160 @@ pub struct Message {
     pub currency_numeric: String,
 }
 
-/// Starts them, and waits until they have signed on to each other.
-///
-/// # Errors
-/// When one can't be started or does not sign on in time.
-pub async fn start(
-    pki: &DevelopmentPki,
-    codec_program: Option<PathBuf>,
-) -> Result<RunningSim, CommandError> {
-    let mut config = SimConfig::standard(StandardPorts::ANY, pems(pki));
-    config.codec_program = codec_program;
-    let banks = BankSim::start(config).await?;
-    if !banks.wait_for_links(BANKS_WITHIN).await {
-        return Err("the simulated acquirer could not sign on to its issuers".into());
+/// The banks, running.
+pub struct Banks(RunningSim);
+
+impl Deref for Banks {
+    type Target = RunningSim;
+
+    fn deref(&self) -> &RunningSim {
+        &self.0
     }
-    Ok(banks)
 }
 
-/// The messages of a payment at each hop, in the order in which they passed: a heading, and its elements with
-/// everything secret masked.
-#[must_use]
-pub fn hops_of(banks: &RunningSim, rrn: &str) -> Vec<String> {
-    shown(banks, None, rrn, |_| true)
-}
-
-fn shown(
-    banks: &RunningSim,
-    host: Option<&str>,
-    rrn: &str,
-    is_meant: impl Fn(&LoggedMessage) -> bool,
-) -> Vec<String> {
-    let query = MessageQuery {
-        after_position: 0,
-        limit: HOPS,
-        host,
-        rrn: Some(rrn),
-    };
-    let (messages, _) = banks.messages(&query);
-    let shown = |message: &LoggedMessage| {
-        format!(
-            "{}  MTI {}  in {}\n{}",
-            title(message),
-            message.mti,
-            message.dialect_name(),
-            message.render()
-        )
-    };
-    let meant = messages.iter().filter(|message| is_meant(message));
-    meant.map(shown).collect()
-}
-
-/// The messages of a payment's reversals at the acquirer, in the order in which they passed.
-#[must_use]
-pub fn reversal_of(banks: &RunningSim, rrn: &str) -> Vec<String> {
-    shown(banks, Some("acquirer"), rrn, |message| {
-        message.mti.class() == Class::Reversal
-    })
-}
-
-async fn control(banks: &RunningSim) -> Result<ControlServiceClient<Channel>, CommandError> {
-    let address = banks.control_address();
-    let address = address.ok_or("the simulated banks have no control API")?;
-    Ok(ControlServiceClient::connect(format!("http://{address}")).await?)
-}
-
-/// The accounts of the issuers, as their control API says, by masked card and currency.
-///
-/// # Errors
-/// When the banks can't be asked.
-pub async fn accounts(
-    banks: &RunningSim,
-) -> Result<BTreeMap<(String, String), Account>, CommandError> {
-    let request = ListAccountsRequest::default();
-    let listed = control(banks).await?.list_accounts(request).await?;
-    let accounts = listed.into_inner().accounts.into_iter();
-    Ok(accounts
-        .map(|account| {
-            let card = account.card_masked.replace('*', "");
-            let (bin, last4) = card.split_at_checked(6).unwrap_or_default();
-            let key = (format!("{bin}…{last4}"), account.currency);
-            let (balance_minor, held_minor) = (account.balance, account.held);
-            (
-                key,
-                Account {
-                    balance_minor,
-                    held_minor,
-                },
-            )
-        })
-        .collect())
-}
-
-/// What all issuers have debited and credited since they were started, by currency, as their control API says.
-///
-/// # Errors
-/// When the banks can't be asked.
-pub async fn totals(banks: &RunningSim) -> Result<BTreeMap<String, Totals>, CommandError> {
-    let mut control = control(banks).await?;
-    let totals = control.get_totals(GetTotalsRequest {}).await?;
-    let mut sums: BTreeMap<String, Totals> = BTreeMap::new();
-    for of_issuer in totals.into_inner().totals {
-        let sum = sums.entry(of_issuer.currency).or_default();
-        sum.debited_minor += of_issuer.debited;
-        sum.credited_minor += of_issuer.credited;
-    }
-    Ok(sums)
-}
-
-/// All messages at the acquirer since it was started, as its control API says, oldest first.
-///
-/// # Errors
-/// When the banks can't be asked.
-pub async fn acquirer_messages(banks: &RunningSim) -> Result<Vec<Message>, CommandError> {
-    let mut control = control(banks).await?;
-    let mut messages = Vec::new();
-    let mut after_position = 0;
-    loop {
-        let request = ListMessagesRequest {
-            page_size: MESSAGE_PAGE,
-            after_position,
-            host: "acquirer".to_owned(),
-            rrn: String::new(),
-        };
-        let page = control.list_messages(request).await?.into_inner();
-        if page.messages.is_empty() {
-            return Ok(messages);
+impl Banks {
+    /// Starts them, and waits until they have signed on to each other.
+    ///
+    /// # Errors
+    /// When one can't be started or does not sign on in time.
+    pub async fn start(
+        pki: &DevelopmentPki,
+        codec_program: Option<PathBuf>,
+    ) -> Result<Self, CommandError> {
+        let mut config = SimConfig::standard(StandardPorts::ANY, pems(pki));
+        config.codec_program = codec_program;
+        let banks = BankSim::start(config).await?;
+        if !banks.wait_for_links(BANKS_WITHIN).await {
+            return Err("the simulated acquirer could not sign on to its issuers".into());
         }
-        after_position = page.next_position;
-        let of = |message: &pb_banks::Message, de: i32| {
-            message.elements.get(&de).cloned().unwrap_or_default()
+        Ok(Self(banks))
+    }
+
+    /// The messages of a payment at each hop, in the order in which they passed: a heading, and its elements with
+    /// everything secret masked.
+    #[must_use]
+    pub fn hops_of(&self, rrn: &str) -> Vec<String> {
+        self.shown(None, rrn, |_| true)
+    }
+
+    fn shown(
+        &self,
+        host: Option<&str>,
+        rrn: &str,
+        is_meant: impl Fn(&LoggedMessage) -> bool,
+    ) -> Vec<String> {
+        let query = MessageQuery {
+            after_position: 0,
+            limit: HOPS,
+            host,
+            rrn: Some(rrn),
         };
-        messages.extend(page.messages.into_iter().map(|message| Message {
-            amount_minor: of(&message, 4).parse().unwrap_or_default(),
-            response_code: of(&message, 39),
-            currency_numeric: of(&message, 49),
-            mti: message.mti,
-            stan: message.stan,
-            rrn: message.rrn,
-        }));
+        let (messages, _) = self.0.messages(&query);
+        let shown = |message: &LoggedMessage| {
+            format!(
+                "{}  MTI {}  in {}\n{}",
+                title(message),
+                message.mti,
+                message.dialect_name(),
+                message.render()
+            )
+        };
+        let meant = messages.iter().filter(|message| is_meant(message));
+        meant.map(shown).collect()
+    }
+
+    /// The messages of a payment's reversals at the acquirer, in the order in which they passed.
+    #[must_use]
+    pub fn reversal_of(&self, rrn: &str) -> Vec<String> {
+        self.shown(Some("acquirer"), rrn, |message| {
+            message.mti.class() == Class::Reversal
+        })
+    }
+
+    async fn control(&self) -> Result<ControlServiceClient<Channel>, CommandError> {
+        let address = self.0.control_address();
+        let address = address.ok_or("the simulated banks have no control API")?;
+        Ok(ControlServiceClient::connect(format!("http://{address}")).await?)
+    }
+
+    /// The accounts of the issuers, as their control API says, by masked card and currency.
+    ///
+    /// # Errors
+    /// When the banks can't be asked.
+    pub async fn accounts(&self) -> Result<BTreeMap<(String, String), Account>, CommandError> {
+        let request = ListAccountsRequest::default();
+        let listed = self.control().await?.list_accounts(request).await?;
+        let accounts = listed.into_inner().accounts.into_iter();
+        Ok(accounts
+            .map(|account| {
+                let card = account.card_masked.replace('*', "");
+                let (bin, last4) = card.split_at_checked(6).unwrap_or_default();
+                let key = (format!("{bin}…{last4}"), account.currency);
+                let (balance_minor, held_minor) = (account.balance, account.held);
+                (
+                    key,
+                    Account {
+                        balance_minor,
+                        held_minor,
+                    },
+                )
+            })
+            .collect())
+    }
+
+    /// What all issuers have debited and credited since they were started, by currency, as their control API says.
+    ///
+    /// # Errors
+    /// When the banks can't be asked.
+    pub async fn totals(&self) -> Result<BTreeMap<String, Totals>, CommandError> {
+        let mut control = self.control().await?;
+        let totals = control.get_totals(GetTotalsRequest {}).await?;
+        let mut sums: BTreeMap<String, Totals> = BTreeMap::new();
+        for of_issuer in totals.into_inner().totals {
+            let sum = sums.entry(of_issuer.currency).or_default();
+            sum.debited_minor += of_issuer.debited;
+            sum.credited_minor += of_issuer.credited;
+        }
+        Ok(sums)
+    }
+
+    /// All messages at the acquirer since it was started, as its control API says, oldest first.
+    ///
+    /// # Errors
+    /// When the banks can't be asked.
+    pub async fn acquirer_messages(&self) -> Result<Vec<Message>, CommandError> {
+        let mut control = self.control().await?;
+        let mut messages = Vec::new();
+        let mut after_position = 0;
+        loop {
+            let request = ListMessagesRequest {
+                page_size: MESSAGE_PAGE,
+                after_position,
+                host: "acquirer".to_owned(),
+                rrn: String::new(),
+            };
+            let page = control.list_messages(request).await?.into_inner();
+            if page.messages.is_empty() {
+                return Ok(messages);
+            }
+            after_position = page.next_position;
+            let of = |message: &pb_banks::Message, de: i32| {
+                message.elements.get(&de).cloned().unwrap_or_default()
+            };
+            messages.extend(page.messages.into_iter().map(|message| Message {
+                amount_minor: of(&message, 4).parse().unwrap_or_default(),
+                response_code: of(&message, 39),
+                currency_numeric: of(&message, 49),
+                mti: message.mti,
+                stan: message.stan,
+                rrn: message.rrn,
+            }));
+        }
+    }
+
+    /// Stops them.
+    pub async fn shutdown(self) {
+        self.0.shutdown().await;
     }
 }
 

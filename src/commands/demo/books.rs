@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 
-use super::banks::{self, Account, Message, Totals};
+use super::banks::{Account, Message, Totals};
 use super::stand::Stand;
 use super::tour::{Connection, Payments, Visited, current, look_until};
 use crate::commands::error::CommandError;
@@ -41,7 +41,7 @@ pub async fn show_reversals(
             "{id} ({what}) is {}. Its reversal at the acquirer:\n",
             state.as_str_name()
         )?;
-        for hop in banks::reversal_of(&stand.banks, visit.payment.rrn()) {
+        for hop in stand.banks.reversal_of(visit.payment.rrn()) {
             print_line!("{hop}")?;
         }
         left += usize::from(state != pb::PaymentState::Reversed);
@@ -90,7 +90,7 @@ struct Books {
 /// When the gateway or the banks can't be asked.
 pub async fn open(stand: &Stand, connection: &Connection) -> Result<Opening, CommandError> {
     Ok(Opening {
-        accounts: banks::accounts(&stand.banks).await?,
+        accounts: stand.banks.accounts().await?,
         owed: owed(connection).await?,
     })
 }
@@ -141,7 +141,7 @@ async fn books(
         account.held_minor += minor(&payment.capturable_amount);
         account.balance_minor += minor(&payment.refunded_amount) - minor(&payment.captured_amount);
     }
-    let mut accounts = banks::accounts(&stand.banks).await?;
+    let mut accounts = stand.banks.accounts().await?;
     for (key, account) in &mut accounts {
         let before = opening.accounts.get(key).copied().unwrap_or_default();
         account.balance_minor -= before.balance_minor;
@@ -156,8 +156,8 @@ async fn books(
         accounts,
         merchant,
         owed,
-        acquirer: acquirer_sums(&banks::acquirer_messages(&stand.banks).await?),
-        issuers: banks::totals(&stand.banks).await?,
+        acquirer: acquirer_sums(&stand.banks.acquirer_messages().await?),
+        issuers: stand.banks.totals().await?,
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::banks::{self, RunningSim};
+use super::banks::Banks;
 use super::folder::{
     MERCHANT, OperatorFiles, add_operator, master_key, master_key_path, merchant_key,
     operator_files, pki,
@@ -55,7 +55,7 @@ pub struct StandOptions {
 /// Simulated banks and a gateway, all running.
 pub struct Stand {
     /// The banks.
-    pub banks: RunningSim,
+    pub banks: Banks,
     /// The gateway.
     pub gateway: app::Running,
     /// The API key of the demo's merchant.
@@ -87,7 +87,7 @@ impl Stand {
         let master_key = master_key(&master_key_path(&data))?;
         let certs = data.join("certs");
         let pki = pki(&certs, &master_key)?;
-        let banks = banks::start(&pki, options.codec_program.clone()).await?;
+        let banks = Banks::start(&pki, options.codec_program.clone()).await?;
         let gateway = start_gateway(options, &banks, &pki).await?;
         let merchant_id: MerchantId = MERCHANT.parse()?;
         let api_key = merchant_key(&gateway.store, &master_key, &merchant_id, &data).await?;
@@ -154,7 +154,7 @@ impl Stand {
 /// When a part can't be started or does not sign on in time.
 pub async fn start_gateway(
     options: &StandOptions,
-    banks: &RunningSim,
+    banks: &Banks,
     pki: &DevelopmentPki,
 ) -> Result<app::Running, CommandError> {
     let acquirer = banks

@@ -29,7 +29,7 @@ async fn a_restored_database_is_noticed_and_begins_an_epoch(database: TestDataba
     };
     assert_eq!(number(&host, today).await, 0);
     assert_eq!(sealer.older().await.unwrap(), None);
-    assert!(!sealer.restoration().await.unwrap().is_older);
+    assert!(!sealer.restoration(0).await.unwrap().is_older);
     std::fs::copy(&path.0, &other_path.0).unwrap();
 
     database.execute(OLDER).await;
@@ -39,7 +39,7 @@ async fn a_restored_database_is_noticed_and_begins_an_epoch(database: TestDataba
         (2, 8)
     );
     assert_eq!((older.epoch, older.position), (1, 3));
-    let first = sealer.restoration().await.unwrap();
+    let first = sealer.restoration(0).await.unwrap();
     assert!(first.is_older);
     assert_eq!(
         (first.before.epoch, first.after.epoch, first.position),
@@ -48,6 +48,10 @@ async fn a_restored_database_is_noticed_and_begins_an_epoch(database: TestDataba
     let left_out = first.left_out.last().unwrap();
     assert_eq!((left_out.host_id, left_out.date), (host, today));
     assert_eq!((left_out.first, left_out.end), (10, after_restores(10, 1)));
+    // It was restored once before, and nothing tells of that.
+    let lost = sealer.restoration(1).await.unwrap();
+    assert_eq!(lost.after.epoch, 3);
+    assert_eq!(lost.left_out.last().unwrap().end, after_restores(10, 2));
     let audit = |epoch| AuditRecord {
         id: AuditId::from_parts(NOW, [7; 10]),
         at: NOW,
@@ -63,7 +67,7 @@ async fn a_restored_database_is_noticed_and_begins_an_epoch(database: TestDataba
     sealer.begin_epoch(&first, &audit(2)).await.unwrap();
     assert_eq!(store.identity().await.unwrap(), first.after);
     assert_eq!(sealer.older().await.unwrap(), None);
-    assert!(!sealer.restoration().await.unwrap().is_older);
+    assert!(!sealer.restoration(0).await.unwrap().is_older);
     // Begun by two, it is begun once.
     sealer.begin_epoch(&first, &audit(2)).await.unwrap_err();
     assert_eq!(store.seals_after(0, 10).await.unwrap().len(), 2);
@@ -89,7 +93,7 @@ async fn a_restored_database_is_noticed_and_begins_an_epoch(database: TestDataba
 
     // The same backup once more, on the same day.
     database.execute(OLDER).await;
-    let second = sealer.restoration().await.unwrap();
+    let second = sealer.restoration(0).await.unwrap();
     assert!(second.is_older);
     assert_eq!((second.before.epoch, second.after.epoch), (1, 3));
     assert_eq!(second.after.first_number, after_restores(0, 2));

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tonic::{Code, Status};
 
 use super::views::PaymentViews;
-use crate::event_feed::EventFeed;
+use crate::event_feed::{EventFeed, Happened};
 use crate::grpc::status::{self, ErrorAnswer};
 use crate::grpc::violations::{InvalidRequest, Violation};
 use crate::merchant_api::pb;
@@ -115,7 +115,7 @@ pub(super) struct Watcher {
     /// Whether there may be more to read of what is kept.
     reading: bool,
     read: VecDeque<Arc<Event>>,
-    happens: Receiver<Arc<Event>>,
+    happens: Receiver<Happened>,
     _place: Place<MerchantId>,
 }
 
@@ -134,7 +134,9 @@ impl Watcher {
             } else {
                 let handed_on = self.views.feed.position();
                 match tokio::time::timeout(TOLD_EVERY, self.happens.recv()).await {
-                    Ok(Ok(event)) => self.read.push_back(event),
+                    Ok(Ok(Some(event))) => self.read.push_back(event),
+                    // What can't be read ends the stream there.
+                    Ok(Ok(None)) => self.reading = true,
                     Ok(Err(RecvError::Lagged(_))) => return Err(self.too_slow()),
                     Ok(Err(RecvError::Closed)) => return Err(self.stopping()),
                     Err(_nothing) => {

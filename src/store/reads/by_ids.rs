@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::records::MAX_PAGE_SIZE;
 
 /// Stands in a text for the names of the rows that are read.
 pub(in crate::store) const IDS: &str = "IN (ids)";
@@ -17,21 +18,23 @@ impl Store {
         text: &str,
         ids: Vec<T>,
     ) -> Result<Vec<AnyRow>, StoreError> {
-        let mut values: Vec<Value> = ids.into_iter().map(Into::into).collect();
-        let Some(last) = values.last().cloned() else {
-            return Ok(Vec::new());
-        };
         if !text.contains(IDS) {
             return Err(StoreError::Invalid {
                 expected: "a statement with a place for names",
                 got: text.to_owned(),
             });
         }
-        // One text for each number of names in a power of two, so that few statements are prepared.
-        let places = values.len().next_power_of_two();
-        values.resize(places, last);
-        let numbered: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
-        let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
-        self.read(AssertSqlSafe(text), &values).await
+        let values: Vec<Value> = ids.into_iter().map(Into::into).collect();
+        let mut found = Vec::new();
+        for values in values.chunks(MAX_PAGE_SIZE) {
+            // One text for each number of names in a power of two, so that few statements are prepared.
+            let places = values.len().next_power_of_two();
+            let last = values.last().into_iter().cycle();
+            let values: Vec<Value> = values.iter().chain(last).take(places).cloned().collect();
+            let numbered: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
+            let text = text.replace(IDS, &format!("IN ({})", numbered.join(", ")));
+            found.extend(self.read(AssertSqlSafe(text), &values).await?);
+        }
+        Ok(found)
     }
 }

@@ -115,16 +115,17 @@ impl Store {
         rows.first().map(position).transpose()
     }
 
-    /// The events of all merchants that `wanted` names, from position `first` to `last`, both included, oldest first.
+    /// The events of all merchants that `wanted` names, from position `first` to `last`, both included, oldest first. A
+    /// merchant with one that can't be read has none in its place, and last: it holds up no other merchant.
     ///
     /// # Errors
-    /// When the database can't be read, or a row is corrupt.
+    /// When the database can't be read.
     pub async fn events_between(
         &self,
         first: i64,
         last: i64,
         wanted: impl Fn(&MerchantId) -> bool,
-    ) -> Result<Vec<(MerchantId, Event)>, StoreError> {
+    ) -> Result<Vec<(MerchantId, Option<Event>)>, StoreError> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events \
              WHERE stream = 0 AND position BETWEEN $1 AND $2 ORDER BY position"
@@ -132,17 +133,23 @@ impl Store {
         let rows = self
             .read(AssertSqlSafe(text), &[first.into(), last.into()])
             .await?;
-        // One that can't be read holds up no other.
-        let readable = |row| {
-            let read = event(row);
-            let error = |error: &StoreError| tracing::error!(%error, "An event can't be handed on");
-            read.inspect_err(error).ok()
-        };
-        let mut events: Vec<EventRow> = rows.iter().filter_map(readable).collect();
+        let (mut events, mut unreadable) = (Vec::new(), Vec::new());
+        for row in &rows {
+            match event(row) {
+                Ok(event) => events.push(event),
+                Err(error) => {
+                    tracing::error!(%error, "An event can't be handed on");
+                    let merchant = Columns::named(row, "events", String::new());
+                    unreadable.extend(merchant.parsed::<MerchantId>("merchant_id").ok());
+                }
+            }
+        }
         events.retain(|event| wanted(&event.merchant_id));
         let events = self.with_subjects(events).await?;
-        let with_merchant = |event: Event| (event.payment.merchant_id, event);
-        Ok(events.into_iter().map(with_merchant).collect())
+        let with_merchant = |event: Event| (event.payment.merchant_id, Some(event));
+        let events = events.into_iter().map(with_merchant);
+        let unreadable = unreadable.into_iter().map(|merchant| (merchant, None));
+        Ok(events.chain(unreadable).collect())
     }
 
     /// What never changes of a payment stands with it, and is read there.

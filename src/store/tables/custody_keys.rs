@@ -62,7 +62,8 @@ impl Store {
     }
 
     /// Removes the cards that this key seals and whose custody has ended by `now`, of the payments named after
-    /// `from` and up to `to`, and counts the others. It goes in small steps between which payments are written.
+    /// `from` and up to `to`, and counts the others. A card stays while a message of its payment is owed, unless `now` is
+    /// the end of time, when the key itself ends. It goes in small steps between which payments are written.
     ///
     /// # Errors
     /// When the database is not available.
@@ -102,7 +103,9 @@ impl Store {
                 let statement = Statement {
                     text: "UPDATE payments SET custody = NULL WHERE id > $1 AND id <= $2 \
                         AND custody IS NOT NULL AND custody_key = $3 \
-                        AND COALESCE(custody_until_ms, 9223372036854775807) <= $4",
+                        AND COALESCE(custody_until_ms, 9223372036854775807) <= $4 \
+                        AND ($4 = 9223372036854775807 OR NOT EXISTS (SELECT 1 FROM operations \
+                            WHERE operations.payment_id = payments.id AND operations.open = 2))",
                     values: up_to(last),
                     returning: false,
                 };
@@ -225,8 +228,10 @@ const COUNT_CARDS: &str = "SELECT COALESCE(MAX(id), '') AS last_id, \
         COUNT(CASE WHEN until_ms > $4 THEN 1 END) AS kept, \
         COUNT(CASE WHEN until_ms > $4 AND until_ms = 9223372036854775807 THEN 1 END) AS without_end, \
         COALESCE(MIN(CASE WHEN until_ms > $4 THEN until_ms END), 9223372036854775807) AS next_end_ms \
-    FROM (SELECT id, CASE WHEN custody IS NOT NULL AND custody_key = $3 \
-        THEN COALESCE(custody_until_ms, 9223372036854775807) END AS until_ms \
+    FROM (SELECT id, CASE WHEN custody IS NULL OR custody_key <> $3 THEN NULL \
+        WHEN custody_until_ms <= $4 AND $4 < 9223372036854775807 AND EXISTS (SELECT 1 FROM operations \
+            WHERE operations.payment_id = payments.id AND operations.open = 2) THEN 9223372036854775807 \
+        ELSE COALESCE(custody_until_ms, 9223372036854775807) END AS until_ms \
         FROM payments WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $5) AS page";
 
 fn custody_key(row: &AnyRow) -> Result<CustodyKey, StoreError> {

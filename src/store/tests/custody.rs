@@ -119,6 +119,17 @@ async fn cards_that_have_ended_are_removed(database: TestDatabase) {
     let early = ends.plus_ms(-1);
     let first = store.end_custody(7, around_now(), early).await;
     assert_eq!(first, Ok(counted(900, early)), "nothing has ended");
+    // One that is owed keeps its card, and its key with it.
+    let owed = payments[0].1;
+    let open = async |open: i64| {
+        let text = format!("UPDATE operations SET open = {open} WHERE payment_id = '{owed}'");
+        database.execute(&text).await;
+    };
+    open(2).await;
+    let owing = store.end_custody(7, around_now(), ends).await;
+    assert_eq!(owing, Ok(counted(601, ends)));
+    assert!(store.custody_entry(owed).await.unwrap().is_some());
+    open(0).await;
     let second = store.end_custody(7, around_now(), ends).await;
     assert_eq!(second, Ok(counted(600, ends)));
     for (number, id) in &payments {

@@ -374,7 +374,8 @@ impl World {
                     partial_minor: None,
                 };
                 let event = by_operator(resolution == OwedResolution::Undone);
-                let beside = of_authorization(&entry, resolution, approval, HOLD_DAYS);
+                let beside =
+                    of_authorization(&entry, resolution, stands.then_some(approval), HOLD_DAYS);
                 (event, beside)
             }
             _ => {
