@@ -1,6 +1,7 @@
 //! The gateway is killed again and again under load, at each point at which a crash can part two things, while one
 //! call in ten gets no answer in time. Then its payments are compared with its ledger and the banks' books, seen from
-//! outside. On PostgreSQL a second gateway takes payments all the time, and takes over what the killed one leaves.
+//! outside. On PostgreSQL a second gateway takes payments all the time, and takes over what the killed one leaves. Beside
+//! what the test itself asks for, `payswitch load --mix` runs lives at each gateway.
 //!
 //! `scripts/kill` runs it for longer, and with other seeds.
 #![expect(clippy::print_stdout, reason = "a campaign says what it has hit")]
@@ -116,6 +117,10 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
         let random = Random(random.below(u64::MAX));
         workers.spawn(pay_on_and_on(scene.shop(), known.clone(), random));
     }
+    let mut loads = JoinSet::new();
+    for at in std::iter::once(None).chain(surviving.iter().copied().map(Some)) {
+        loads.spawn(load_on_and_on(scene.lives(at), known.clone()));
+    }
     let mut hits: BTreeMap<&str, usize> = FaultPoint::NAMES.map(|(name, _)| (name, 0)).into();
     let mut elsewhere = 0;
     while let Some(fewest) = hits.values().min().filter(|fewest| **fewest < kills) {
@@ -158,6 +163,10 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
     let mut told = Vec::new();
     while let Some(worker) = workers.join_next().await {
         told.extend(worker.expect("a worker ends well"));
+    }
+    for load in loads.join_all().await {
+        println!("payswitch load --mix: {load:?}");
+        assert!(load.values().all(|answered| *answered > 0), "{load:?}");
     }
     let address = gateway.address.expect("the gateway");
     let mut clients = scene.shop().clients(address).await.expect("the gateway");
@@ -459,6 +468,31 @@ async fn pay_on_and_on(
             }
             // Killed, or busy with this very request, or with the capture that is refunded.
             None => tokio::time::sleep(REPEAT_AFTER).await,
+        }
+    }
+}
+
+/// Lives of `payswitch load --mix`, each load after the one before, until no more addresses are given. Gives how many
+/// captures, voids and refunds were answered.
+async fn load_on_and_on(
+    mut load: tokio::process::Command,
+    addresses: watch::Receiver<Vec<SocketAddr>>,
+) -> BTreeMap<String, u64> {
+    let mut answered = BTreeMap::new();
+    loop {
+        let is_last = addresses.has_changed().is_err();
+        let printed = load.output().await.expect("payswitch load").stdout;
+        // One that can't reach the gateway prints nothing.
+        let Ok(report) = serde_json::from_slice::<serde_json::Value>(&printed) else {
+            tokio::time::sleep(REPEAT_AFTER).await;
+            continue;
+        };
+        for (kind, figures) in report["followed_by"].as_object().expect("kinds of calls") {
+            *answered.entry(kind.clone()).or_default() +=
+                figures["answered"].as_u64().expect("a count");
+        }
+        if is_last {
+            return answered;
         }
     }
 }

@@ -105,7 +105,9 @@ impl Run {
             let left = Arc::clone(&left);
             async move {
                 let mut service = Grpc::new(connection);
-                while let (Some(mix), Some(id)) = (&run.mix, left.lock().await.next()) {
+                // Not while the list is locked: the others would wait for the call.
+                let next = async || left.lock().await.next();
+                while let (Some(mix), Some(id)) = (&run.mix, next().await) {
                     match kind {
                         Phase::Capture => mix.capture(&mut service, &id).await,
                         Phase::Refund => mix.refund(&mut service, &id).await,

@@ -10,6 +10,7 @@ use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use payswitch::grpc::client;
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
+use payswitch::net::Net;
 use pb::balance_service_client::BalanceServiceClient;
 use pb::refund_service_client::RefundServiceClient;
 use serde_json::Value;
@@ -23,6 +24,10 @@ use crate::refunding::Refunds;
 use crate::tools::output;
 
 const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
+
+/// Lives of `payswitch load --mix` beside the workers, and how long one such load takes.
+const LIVES_PER_S: &str = "20";
+const LIVES_FOR: &str = "5s";
 
 /// How the merchant reaches a gateway.
 #[derive(Clone)]
@@ -78,6 +83,8 @@ pub(crate) struct Scene {
     pub(crate) database: Database,
     api_key: String,
     control: String,
+    /// Where the gateway that is killed listens, each time it is started.
+    listen: SocketAddr,
     _banks: Process,
 }
 
@@ -150,9 +157,12 @@ impl Scene {
             "--acquirer",
             "acquirer",
         ]);
+        let listener = Net::SYSTEM.listen(([127, 0, 0, 1], 0).into()).await;
+        let listener = listener.expect("a free port");
         Self {
             api_key: succeed(&["merchant", "key", "shop"]),
             control: ready["control"].as_str().expect("an address").to_owned(),
+            listen: listener.local_addr().expect("a free port"),
             folder: path,
             database,
             _banks: banks,
@@ -189,6 +199,9 @@ impl Scene {
             .append(true)
             .open(self.at(&log));
         command.stdout(Stdio::null()).stderr(log.expect("a log"));
+        if name == "gateway" {
+            command.env("PAYSWITCH_MERCHANT_API__LISTEN", self.listen.to_string());
+        }
         if let Some(fault_point) = fault_point {
             command.env("FAULT_POINT", fault_point);
         }
@@ -204,6 +217,42 @@ impl Scene {
         })
         .await;
         Gateway { process, address }
+    }
+
+    /// `payswitch load --mix` at the gateway that is killed, through it all; or at this one.
+    pub(crate) fn lives(&self, at: Option<SocketAddr>) -> tokio::process::Command {
+        let at = at.unwrap_or(self.listen).to_string();
+        let load = [
+            "load",
+            "--address",
+            &at,
+            "--server-name",
+            "localhost",
+            "--json",
+        ];
+        let load = [
+            &load[..],
+            &["--ca", "certs/dev/gateway-ca.pem", "--merchant", "shop"],
+        ]
+        .concat();
+        let pace = [
+            "--mix",
+            "--rate",
+            LIVES_PER_S,
+            "--duration",
+            LIVES_FOR,
+            "--warm-up",
+            "0",
+        ];
+        let mut command = program(
+            &self.folder,
+            &self.database,
+            &[load, pace.to_vec()].concat(),
+        );
+        command
+            .env("PAYSWITCH_API_KEY", &self.api_key)
+            .stderr(Stdio::null());
+        command.into()
     }
 
     /// Whether the operators' API lists nothing that is owed.
