@@ -38,6 +38,8 @@ pub(crate) struct Beside {
 pub(crate) struct Taken {
     /// Only one for each original.
     pub(crate) only_one: bool,
+    /// Without a message.
+    pub(crate) is_recorded: bool,
     /// One whose outcome is not known is reversed.
     pub(crate) is_reversed: bool,
 }
@@ -194,6 +196,10 @@ fn actions(
         taken.is_some_and(|it| !it.only_one || !is_used_up(payment, earlier, kind))
     };
     let capturable = capturable_minor(payment, now);
+    let release = taken(&payment.authorization, OperationKind::Release);
+    let releases = is_taken(OperationKind::Release)
+        && !(payment.is_incremented() && release.is_some_and(|it| it.is_recorded))
+        && amounts.authorized_pending_minor == 0;
     let reverses = match is_captured {
         false => is_held && amounts.captured_minor == 0 && is_taken(OperationKind::Void),
         true => {
@@ -201,9 +207,7 @@ fn actions(
             amounts.captured_pending_minor == 0
                 && capturable + refundable > 0
                 && (refundable == 0 || is_taken(OperationKind::Refund))
-                && (capturable == 0
-                    || is_taken(OperationKind::Release)
-                        && amounts.confirmed_minor() <= payment.approved_minor())
+                && (capturable == 0 || releases)
         }
     };
     possible

@@ -10,6 +10,7 @@ const NOW: UnixMillis = UnixMillis::new(1_763_757_100_000);
 
 const OFTEN: Taken = Taken {
     only_one: false,
+    is_recorded: false,
     is_reversed: true,
 };
 
