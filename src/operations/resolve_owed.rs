@@ -10,7 +10,7 @@ use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{NodeId, OperationId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{
-    Open, OperationEvent, OperationKind, OperationState, ResolvedBy, SuspendReason,
+    OperationEvent, OperationKind, OperationState, ResolvedBy, SuspendReason,
 };
 use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::Operation;
@@ -165,13 +165,7 @@ impl Operations {
     async fn owed(&self, id: OperationId) -> Result<OwedEntry, OwedRefusal> {
         let entry = self.store.owed_entry(id).await?;
         let entry = entry.ok_or(OwedRefusal::NotOwed)?;
-        let operation = &entry.operation;
-        let waits = match operation.state {
-            OperationState::Unknown { .. } => {
-                self.store.operations_about(operation).await?.is_empty()
-            }
-            _ => operation.state.open() == Open::Owed,
-        };
+        let waits = self.store.is_owed_or_waits(&entry.operation).await?;
         Some(entry).filter(|_| waits).ok_or(OwedRefusal::NotOwed)
     }
 
