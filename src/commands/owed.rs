@@ -23,8 +23,7 @@ use crate::admin_api::pb::owed_service_client::OwedServiceClient;
     Of a reversal, undone: the bank has released the amount. stands: the bank holds it, and the payment is\n\
     authorized (needs an approver). never-happened: the bank has never seen the original. Of a capture, void or\n\
     refund, stands: the bank has done it; undone, never-happened: it has no effect, and its amount is free again.\n\n\
-    A capture, void or refund that was sent once, and whose outcome is not known, is not in the list. The log has it\n\
-    as an error, ListOperations as UNKNOWN; `resolve` ends it by its operation.\n\n\
+    UNKNOWN: a capture, void or refund that was sent once, and whose outcome is not known. `resolve` ends it.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 pub struct OwedArgs {
     #[command(flatten)]
@@ -38,7 +37,7 @@ pub struct OwedArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show what is owed, oldest first: reversals, and captures, voids and refunds that are sent again.
+    /// Show what is owed, oldest first: reversals; captures, voids and refunds that are sent again, or have no known outcome.
     List {
         /// Only what is owed to this host.
         #[arg(

@@ -69,7 +69,6 @@ impl Flow for Capture {
         now: UnixMillis,
     ) -> Result<Plan, LaterRefusal> {
         let way = way_of(&found, KIND)?;
-        let releases = way_of_release(&found).is_ok();
         let payment = &found.payment;
         let left_minor = capturable_minor(payment, now)?;
         no_repeat(&found, KIND, numbers_of_authorization(payment))?;
@@ -83,13 +82,8 @@ impl Flow for Capture {
             true => left_minor - amount_minor,
             false => 0,
         };
-        if rest_minor > 0 && !releases {
-            let host_id = payment.authorization.host_id;
-            let kind = OperationKind::Release;
-            return Err(LaterRefusal::of(
-                payment,
-                Why::NotSupported { host_id, kind },
-            ));
+        if rest_minor > 0 {
+            way_of_release(&found)?;
         }
         let (event, pending_minor) = match way.travel {
             Travel::Once => (PaymentEvent::CaptureStarted, amount_minor),
@@ -118,7 +112,8 @@ impl Flow for Capture {
         };
         Ok(Plan {
             reason: Some(reason),
-            unmoved: way.only_one || !found.captures.is_empty(),
+            // An increment that came between would be left, and its message may be the one that is undone.
+            unmoved: way.only_one || !found.captures.is_empty() || rest_minor > 0,
             resource: Some(NewResource::Capture {
                 is_final: command.is_final,
                 merchant_reference: command.merchant_reference.clone(),

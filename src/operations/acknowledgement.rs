@@ -2,7 +2,9 @@
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::meaning::usual_advice;
-use crate::payment::decline::{Approval, Decline, DeclineReason, FailureReason, ResponseCode};
+use crate::payment::decline::{
+    Approval, Decline, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Acknowledged, SuspendReason};
 use crate::payment::planted::{Mistake, planted};
@@ -67,8 +69,16 @@ pub fn final_answer(
             Err(suspend(SuspendReason::NotBuildable, None).into())
         }
         Exchange::NotSent(_) => Err(OwedDecision::NotSent.into()),
-        Exchange::Unclear { response_code, .. } => {
-            Err(suspend(SuspendReason::InDoubt, *response_code).into())
+        Exchange::Unclear {
+            reason,
+            response_code,
+            ..
+        } => {
+            let suspended = match reason {
+                UnknownReason::AmountDiffers => SuspendReason::AmountDiffers,
+                _ => SuspendReason::InDoubt,
+            };
+            Err(suspend(suspended, *response_code).into())
         }
         Exchange::Unknown(_) | Exchange::Again { .. } => again(OwedDecision::Again),
     }
@@ -176,7 +186,6 @@ pub(crate) fn answer_to_advice(code: &str) -> Exchange {
 mod tests {
     use super::*;
     use crate::hosts::message::definition::Repeats;
-    use crate::payment::decline::UnknownReason;
     use crate::payment::operation::OperationState;
     use crate::payment::record::{Attempts, Operation};
     use crate::payment::samples::{self, NOW};
@@ -230,7 +239,8 @@ mod tests {
             ("05 12 13 14 51 57 61 92", "refused"),
             ("91 96", "Again"),
             ("30", "Refused"),
-            ("10 32 87 09 21 26 85 06 19 20 22 68 90 95 ZZ", "InDoubt"),
+            ("10 32 87", "AmountDiffers"),
+            ("09 21 26 85 06 19 20 22 68 90 95 ZZ", "InDoubt"),
         ] {
             for code in codes.split(' ') {
                 assert_eq!(shown(&answer_to_advice(code), 0), expected, "{code}");

@@ -236,7 +236,8 @@ impl Operations {
                     false => Vec::new(),
                 };
                 let ways = self.ways(&payment);
-                let earlier = match ways.0.iter().any(|(_, way)| way.only_one) {
+                let takes_one = ways.0.iter().any(|(_, way)| way.only_one);
+                let earlier = match takes_one || payment.is_incremented() {
                     true => {
                         let earlier = self.store.operations_of(payment.id).await;
                         earlier.map_err(not_recorded)?

@@ -85,7 +85,7 @@ pub struct Found {
     pub ways: Ways,
     /// The payment's captures, oldest first, each with its operation; empty for a flow that does not look at them.
     pub captures: Vec<(Capture, Operation)>,
-    /// The payment's operations, where the host takes only one of some kind.
+    /// The payment's operations, oldest first, where the host takes only one of some kind, or the hold was incremented.
     pub earlier: Vec<Operation>,
 }
 
@@ -149,7 +149,7 @@ pub struct Plan {
     pub resource: Option<NewResource>,
     /// What is owed to the host as soon as the operation is recorded, whatever becomes of the operation.
     pub owes: Vec<Owes>,
-    /// What is released once the operation has had its effect, in minor units.
+    /// As [`Operation::releases_minor`].
     pub releases_minor: i64,
 }
 
@@ -289,12 +289,15 @@ pub struct Decision {
 pub struct Owes {
     /// Its kind.
     pub kind: OperationKind,
-    /// The operation that it completes or undoes; the one that owes it where it is none.
+    /// The operation that it completes or undoes. Where it is none, the one that owes it; of a release, those messages of
+    /// the hold that it takes ([`releases`](super::hold::releases)).
     pub original_id: Option<OperationId>,
     /// Why.
     pub reason: Reason,
     /// Its amount.
     pub amount: Money,
+    /// Of a release, what of its original is released with it, in minor units, and was before.
+    pub releases_minor: i64,
 }
 
 impl Owes {
@@ -306,6 +309,7 @@ impl Owes {
             original_id: None,
             reason: reason.into(),
             amount: operation.amount,
+            releases_minor: 0,
         }
     }
 
@@ -316,9 +320,10 @@ impl Owes {
         let amount = amount.ok().filter(|_| amount_minor > 0);
         Vec::from_iter(amount.map(|amount| Self {
             kind: OperationKind::Release,
-            original_id: Some(payment.authorization.operation_id),
+            original_id: None,
             reason: Reason::Release,
             amount,
+            releases_minor: 0,
         }))
     }
 }

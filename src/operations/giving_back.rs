@@ -16,6 +16,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
 
 use super::flow::{Found, NewResource, Owes, Plan};
+use super::hold::releases;
 use super::later::{
     LaterRefusal, Why, amount_of, no_repeat, numbers_of, numbers_of_authorization, way_of,
     way_of_release,
@@ -160,6 +161,7 @@ fn refund_and_release(
             merchant_reference: asked.merchant_reference.clone(),
         }),
         owes: Owes::release(payment, rest_minor),
+        unmoved: way.only_one || rest_minor > 0,
         ..Plan::later(found.payment, (KIND, way), amount, adjustment)
     })
 }
@@ -210,8 +212,10 @@ pub fn all_of(found: Found, now: UnixMillis) -> Result<Plan, LaterRefusal> {
 fn release_of(found: Found, rest_minor: i64, now: UnixMillis) -> Result<Plan, LaterRefusal> {
     const KIND: OperationKind = OperationKind::Release;
     let nothing = || LaterRefusal::of(&found.payment, Why::State(OperationKind::Reversal));
-    let rest = Money::new(rest_minor, found.payment.amount.currency());
-    let rest = rest.ok().filter(|_| rest_minor > 0).ok_or_else(nothing)?;
+    let before_minor = found.payment.amounts.released_minor;
+    let parts = releases(&found.payment, &found.earlier, (before_minor, rest_minor));
+    let mut parts = parts.into_iter();
+    let first = parts.next().ok_or_else(nothing)?;
     let way = way_of_release(&found)?;
     let event = match way.travel {
         Travel::Recorded => PaymentEvent::Released,
@@ -228,7 +232,11 @@ fn release_of(found: Found, rest_minor: i64, now: UnixMillis) -> Result<Plan, La
     };
     Ok(Plan {
         reason: Some(Reason::Release),
-        ..Plan::later(found.payment, (KIND, way), rest, adjustment)
+        original_id: first.original_id,
+        releases_minor: first.releases_minor,
+        owes: parts.collect(),
+        unmoved: true,
+        ..Plan::later(found.payment, (KIND, way), first.amount, adjustment)
     })
 }
 

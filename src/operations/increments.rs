@@ -1,34 +1,20 @@
-//! The increments of a payment at its bank: each is a message of its own, and undone by one.
+//! The increments of a payment that is voided: each is a message of its own, and undone by one.
 
 use crate::hosts::message::contents::Original;
 use crate::payment::event::PaymentEvent;
-use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationKind;
 use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::store::error::StoreError;
 
 use super::flow::Owes;
+use super::hold::held_increments;
 use super::machine::Operations;
 use super::outcome::Outcome;
 
 impl Operations {
-    /// The increments that the bank has approved, oldest first.
-    ///
-    /// # Errors
-    /// When the store can't be read.
-    pub(super) async fn standing_increments(
-        &self,
-        payment_id: PaymentId,
-    ) -> Result<Vec<Operation>, StoreError> {
-        let mut increments = self.store.operations_of(payment_id).await?;
-        increments.retain(is_standing_increment);
-        Ok(increments)
-    }
-
     /// Adds what is owed with an outcome by which a payment is voided. Its card is kept for that.
     ///
     /// # Errors
@@ -54,7 +40,7 @@ impl Operations {
     }
 
     /// What is owed where `event` happens to a payment: a void undoes the authorization, and each increment is
-    /// reversed beside it. None can come any more, since the payment was being voided.
+    /// reversed beside it, but for what a release undoes whole. None can come any more, since the payment was being voided.
     ///
     /// # Errors
     /// When the store can't be read, or has no numbers.
@@ -69,9 +55,10 @@ impl Operations {
         if !undoes_increments(event) {
             return Ok(owed);
         }
-        for increment in self.standing_increments(payment.id).await? {
-            let owes = undoing(&increment);
-            let original = Original::of(&increment);
+        let all = self.store.operations_of(payment.id).await?;
+        for increment in held_increments(&all) {
+            let owes = undoing(increment);
+            let original = Original::of(increment);
             let reversal = self.owed_operation(payment, original, merchant, &owes, now);
             owed.push(reversal.await?);
         }
@@ -82,11 +69,6 @@ impl Operations {
 /// Whether a payment's increments are undone with this event.
 pub(crate) fn undoes_increments(event: Option<&PaymentEvent>) -> bool {
     event == Some(&PaymentEvent::VoidConfirmed) && !planted(Mistake::IncrementsForgotten)
-}
-
-/// Whether it is an increment that the bank has approved.
-pub(crate) fn is_standing_increment(operation: &Operation) -> bool {
-    operation.kind == OperationKind::Increment && operation.state.counts()
 }
 
 /// What undoes an increment of a payment that is voided.

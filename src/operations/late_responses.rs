@@ -203,7 +203,6 @@ impl Operations {
         let undone = Original {
             operation: original,
             approval_code,
-            released: None,
         };
         let owes = Owes::reversal(original, Reason::LateApproval);
         let reversal = self.owed_operation(&payment, undone, None, &owes, now);

@@ -2,7 +2,7 @@
 //! as a request means.
 
 use crate::hosts::exchange::Exchange;
-use crate::hosts::message::definition::UnknownRule;
+use crate::hosts::message::definition::{Travel, UnknownRule};
 use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::MOST_CAPTURES;
@@ -122,19 +122,22 @@ pub fn way_of(found: &Found, kind: OperationKind) -> Result<Way, LaterRefusal> {
     way.ok_or_else(|| LaterRefusal::of(&found.payment, Why::NotSupported { host_id, kind }))
 }
 
-/// How what is left of the hold is released at the payment's host. What an increment has added is another message's, so
-/// that a payment with one releases nothing.
+/// How what is left of the hold is released at the payment's host.
 ///
 /// # Errors
-/// When the host releases nothing, or the hold was incremented.
+/// When the host releases nothing, or knows by itself what is left: of increments that is not sure. When an increment is on
+/// its way: what it adds would be left.
 pub fn way_of_release(found: &Found) -> Result<Way, LaterRefusal> {
     let payment = &found.payment;
     let kind = OperationKind::Release;
     let way = way_of(found, kind)?;
-    if payment.amounts.confirmed_minor() > payment.approved_minor() {
+    if payment.is_incremented() && way.travel == Travel::Recorded {
         let host_id = payment.authorization.host_id;
         let why = Why::NotSupported { host_id, kind };
         return Err(LaterRefusal::of(payment, why));
+    }
+    if payment.amounts.authorized_pending_minor > 0 {
+        return Err(LaterRefusal::of(payment, Why::InProgress));
     }
     Ok(way)
 }

@@ -13,7 +13,8 @@
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
 //!   one such message once, and records what came of it; [`resolve_owed`]: what operators do with it.
-//! - `increments`: the increments of a payment, and what is owed where it is voided.
+//! - `hold`: what a bank holds, message by message, and which messages a release undoes. `increments`: what is owed
+//!   where an incremented payment is voided.
 //! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
 //!   has not taken yet.
 //! - `node_liveness`: which nodes are dead.
@@ -31,6 +32,7 @@ pub mod conclude;
 pub mod expiry;
 pub mod flow;
 pub mod giving_back;
+pub(crate) mod hold;
 mod in_progress;
 pub(crate) mod increments;
 pub(crate) mod intent;

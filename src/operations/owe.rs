@@ -6,11 +6,12 @@ use crate::hosts::message::definition::Travel;
 use crate::payment::ids::{NodeId, OperationId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::{OperationState, SuspendReason};
+use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::error::StoreError;
 
 use super::flow::Owes;
+use super::hold::named;
 use super::machine::Operations;
 
 impl Operations {
@@ -28,7 +29,12 @@ impl Operations {
         now: UnixMillis,
     ) -> Result<Vec<Operation>, StoreError> {
         let mut owed = Vec::with_capacity(owes.len());
-        for owes in owes {
+        let releases = owes.iter().any(|owes| owes.kind == OperationKind::Release);
+        let all = match releases && payment.is_incremented() {
+            true => self.store.operations_of(payment.id).await?,
+            false => Vec::new(),
+        };
+        for owes in &named(payment, &all, owes) {
             let other = owes.original_id.filter(|id| *id != owing.id);
             let other = self.original(other).await?;
             let original = Original::in_payment(other.as_deref().unwrap_or(owing), payment);
@@ -146,7 +152,7 @@ pub(crate) fn owed_record(
         reason: Some(owes.reason),
         amount: owes.amount,
         accepts_partial: false,
-        releases_minor: 0,
+        releases_minor: owes.releases_minor,
         business_date: None,
         node_id,
         bank_us: None,

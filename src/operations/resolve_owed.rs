@@ -9,7 +9,9 @@ use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{NodeId, OperationId};
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{Open, OperationEvent, OperationKind, OperationState, ResolvedBy};
+use crate::payment::operation::{
+    OperationEvent, OperationKind, OperationState, ResolvedBy, SuspendReason,
+};
 use crate::payment::planted::{Mistake, planted};
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
@@ -45,7 +47,7 @@ pub enum OwedRefusal {
     /// A message of it left a moment ago, and would undo what is said to stand.
     #[error("a message may still be on its way to the bank")]
     InFlight,
-    /// The bank approved another amount than was asked for, so the amount asked for can't be said to stand.
+    /// The bank did it for another amount than was asked for, so the amount asked for can't be said to stand.
     #[error("the bank approved another amount")]
     AmountDiffers,
     /// It changed at the same moment.
@@ -130,6 +132,11 @@ impl Operations {
             return Err(OwedRefusal::InFlight);
         }
         let stands = resolution == OwedResolution::Stands;
+        // Of a release, and the void of a hold, nothing would count that is not so.
+        let counts = with_effect(&before).is_some_and(|(_, change)| change != Amounts::ZERO);
+        if stands && counts && self.approved_another(&before).await? {
+            return Err(OwedRefusal::AmountDiffers);
+        }
         let effect = effect_of_asked_for(&before, stands);
         let released = match (stands, &before.state) {
             (true, OperationState::Unknown { .. }) => {
@@ -158,22 +165,22 @@ impl Operations {
     async fn owed(&self, id: OperationId) -> Result<OwedEntry, OwedRefusal> {
         let entry = self.store.owed_entry(id).await?;
         let entry = entry.ok_or(OwedRefusal::NotOwed)?;
-        let operation = &entry.operation;
-        let waits = match operation.state {
-            OperationState::Unknown { .. } => {
-                self.store.operations_about(operation).await?.is_empty()
-            }
-            _ => operation.state.open() == Open::Owed,
-        };
+        let waits = self.store.is_owed_or_waits(&entry.operation).await?;
         Some(entry).filter(|_| waits).ok_or(OwedRefusal::NotOwed)
     }
 
     /// Whether the bank has said, in time or late, that it approved another amount than was asked for.
     async fn approved_another(&self, original: &Operation) -> Result<bool, StoreError> {
-        let reason = UnknownReason::AmountDiffers;
-        if original.state == (OperationState::Unknown { reason })
-            || original.approved_amount() != original.amount
-        {
+        let differs = matches!(
+            original.state,
+            OperationState::Unknown {
+                reason: UnknownReason::AmountDiffers
+            } | OperationState::Suspended {
+                reason: SuspendReason::AmountDiffers,
+                ..
+            }
+        );
+        if differs || original.approved_amount() != original.amount {
             return Ok(true);
         }
         let late = self.store.late_response(original.id).await?;

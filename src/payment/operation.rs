@@ -75,6 +75,8 @@ pub enum SuspendReason {
     AttemptsUsedUp,
     /// The host approved the original, and says that it does not know it.
     Contradicted,
+    /// The host's answer is over another amount than the message.
+    AmountDiffers,
     /// The host's answer leaves in doubt whether it did what the message says.
     InDoubt,
 }
@@ -89,6 +91,7 @@ impl fmt::Display for SuspendReason {
             Self::Contradicted => {
                 "the host approved the original, and says that it does not know it"
             }
+            Self::AmountDiffers => "the host's answer is over another amount",
             Self::InDoubt => "the host's answer leaves in doubt what it did",
         })
     }

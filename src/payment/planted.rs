@@ -37,6 +37,8 @@ pub(crate) enum Mistake {
     RefundOvertakes,
     /// A void leaves the increments of the hold.
     IncrementsForgotten,
+    /// A release undoes the authorization alone, also where increments have added to the hold.
+    IncrementsNotReleased,
     /// What an operator says to stand is not authorized.
     OperatorForgetsAmount,
     /// The end of a reversal is told for the answer to the request that it undoes.
@@ -46,7 +48,7 @@ pub(crate) enum Mistake {
 #[cfg(test)]
 impl Mistake {
     /// All of them.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::NothingOwed,
         Self::TimeOutFails,
         Self::RecoveredAsNotSent,
@@ -62,6 +64,7 @@ impl Mistake {
         Self::RefusalForgotten,
         Self::RefundOvertakes,
         Self::IncrementsForgotten,
+        Self::IncrementsNotReleased,
         Self::OperatorForgetsAmount,
         Self::AnswerChanges,
     ];

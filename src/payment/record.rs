@@ -143,8 +143,8 @@ pub struct Operation {
     pub amount: Money,
     /// Whether the merchant takes less, where the host approves less.
     pub accepts_partial: bool,
-    /// What is given back of the hold once it has had its effect, in minor units: what a last capture leaves, where the
-    /// capture has to be approved first.
+    /// What is given back of the hold, in minor units. Of a last capture that has to be approved first, what it leaves; of
+    /// a release, what of its original is given back with it, and was before.
     pub releases_minor: i64,
     /// Its message type.
     pub mti: Mti,
@@ -190,6 +190,12 @@ impl Payment {
     #[must_use]
     pub const fn has_all_increments(&self) -> bool {
         self.version > 2 * MOST_INCREMENTS
+    }
+
+    /// Whether increments have added to its hold.
+    #[must_use]
+    pub fn is_incremented(&self) -> bool {
+        self.amounts.confirmed_minor() > self.approved_minor()
     }
 
     /// What the bank approved of the authorization or the sale, in minor units, without what increments have added.

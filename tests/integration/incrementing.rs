@@ -5,7 +5,9 @@ use bank_sim::control::pb::fault::What;
 use futures_util::future::join_all;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
-use pb::{CaptureState, OperationKind, OperationState, PaymentAction, PaymentState as State};
+use pb::{
+    CaptureState, OperationKind, OperationState, PaymentAction, PaymentState as State, ReleaseState,
+};
 use tonic::Status;
 
 use crate::capturing::{actions, capture, ended, minor, of, try_capture};
@@ -14,7 +16,10 @@ use crate::harness::{
     ANSWER_WITHIN, Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with,
     unique,
 };
-use crate::styles::dual_message;
+use crate::refunding::{refund_of, refunds_of};
+use crate::releasing::{last, operations, release, released};
+use crate::reversing::reverse_of;
+use crate::styles::{dual_message, requests};
 use crate::unknown_outcomes::found;
 use crate::voiding::{became, try_void, void_of};
 
@@ -26,6 +31,8 @@ on_both_engines!(
     an_increment_without_an_answer_is_reversed,
     a_voided_payment_holds_nothing,
     a_bank_that_is_told_of_captures_in_a_file_takes_increments,
+    what_a_last_capture_leaves_is_released_message_by_message,
+    a_payment_that_is_reversed_releases_what_was_added,
 );
 
 fn increment_of(payment: &pb::Payment, amount_minor: i64) -> pb::IncrementAuthorizationRequest {
@@ -307,13 +314,107 @@ async fn a_voided_payment_holds_nothing(engine: Engine) {
     switch.database.assert_books_are_whole().await;
 }
 
+/// Of 100.00, and 50.00 that are added.
+async fn what_a_last_capture_leaves_is_released_message_by_message(engine: Engine) {
+    let template = include_str!("../../hosts/acquirer.toml").to_owned();
+    for profile in [template, requests()] {
+        let switch = Switch::start_with(engine, Some(profile)).await;
+        let mut payments = switch.payments().await;
+        for (captured, expected) in [
+            (12_000, &[(OperationKind::Increment, 3_000)][..]),
+            (10_000, &[(OperationKind::Increment, 5_000)]),
+            (
+                8_000,
+                &[
+                    (OperationKind::Increment, 5_000),
+                    (OperationKind::Authorization, 2_000),
+                ],
+            ),
+        ] {
+            let (_, before) = at_the_bank(&switch);
+            let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+            increment(&mut payments, &payment, 5_000).await;
+            // One message is lost on its way, and sent again.
+            let lost = bank::Fault {
+                host: "acquirer".into(),
+                mti: "0420".into(),
+                times: 1,
+                what: Some(What::DropRequest(bank::DropRequest {})),
+                ..Default::default()
+            };
+            inject(&switch, lost).await;
+            let (after, _) = capture(&mut payments, last(&payment, captured)).await;
+            assert_eq!(after.state(), State::Captured);
+            let (rest, _) = release(&after).expect("a release");
+            assert_eq!(rest, 15_000 - captured);
+            let after = released(&mut payments, &payment, ReleaseState::Released).await;
+            assert_eq!(release(&after), Some((rest, ReleaseState::Released)));
+            assert_eq!(at_the_bank(&switch), (0, before - captured));
+            assert_eq!(parts(&mut payments, &payment).await, expected);
+        }
+        switch.database.assert_books_are_whole().await;
+    }
+}
+
+/// The messages that were released, and how much of each.
+async fn parts(payments: &mut Payments, payment: &pb::Payment) -> Vec<(OperationKind, i64)> {
+    let all = operations(payments, payment).await;
+    let kind = |id: &str| {
+        all.iter()
+            .find(|it| it.operation_id == id)
+            .map(|it| it.kind())
+    };
+    let releases = all.iter().filter(|it| it.kind() == OperationKind::Release);
+    let parts = releases.map(|it| {
+        let original = kind(&it.original_operation_id).expect("its original");
+        (original, minor(&it.amount))
+    });
+    parts.collect()
+}
+
+/// Its capture is refunded with it, or was before.
+async fn a_payment_that_is_reversed_releases_what_was_added(engine: Engine) {
+    let switch = Switch::start(engine).await;
+    let mut payments = switch.payments().await;
+    let mut refunds = refunds_of(&switch).await;
+    let (_, before) = at_the_bank(&switch);
+    for is_refunded in [false, true] {
+        let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+        increment(&mut payments, &payment, 5_000).await;
+        let (_, part) = capture(&mut payments, of(&payment, 4_000)).await;
+        ended(&mut payments, &part.capture_id, CaptureState::Captured).await;
+        if is_refunded {
+            let refunded = refunds.create_refund(refund_of(&payment, 4_000)).await;
+            refunded.expect("a refund");
+        }
+        let standing = found(&mut payments, &payment.payment_id).await;
+        assert!(actions(&standing).contains(&PaymentAction::Reverse));
+        let undone = payments.reverse_payment(reverse_of(&payment)).await;
+        undone.expect("it is undone");
+        let after = released(&mut payments, &payment, ReleaseState::Released).await;
+        assert_eq!(release(&after), Some((11_000, ReleaseState::Released)));
+        assert_eq!(minor(&after.refunded_amount), 4_000);
+        let expected = [
+            (OperationKind::Increment, 5_000),
+            (OperationKind::Authorization, 6_000),
+        ];
+        assert_eq!(parts(&mut payments, &payment).await, expected);
+        holds(&switch, 0).await;
+        assert_eq!(at_the_bank(&switch), (0, before));
+    }
+    switch.database.assert_books_are_whole().await;
+}
+
 async fn a_bank_that_is_told_of_captures_in_a_file_takes_increments(engine: Engine) {
     let switch = Switch::start_with(engine, Some(dual_message())).await;
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     increment(&mut payments, &payment, 2_500).await;
     assert_eq!(at_the_bank(&switch).0, 12_500);
-    let (captured, _) = capture(&mut payments, of(&payment, 12_500)).await;
+    let (captured, _) = capture(&mut payments, last(&payment, 11_000)).await;
     assert_eq!(captured.state(), State::Captured);
+    // Down to what a file will claim.
+    released(&mut payments, &payment, ReleaseState::Released).await;
+    assert_eq!(at_the_bank(&switch).0, 11_000);
     switch.database.assert_books_are_whole().await;
 }

@@ -5,7 +5,9 @@ use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::MessageKind;
 use futures_util::future::join_all;
 use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
-use payswitch::admin_api::pb::{OperatorRole, OwedResolution, ResolveOwedRequest};
+use payswitch::admin_api::pb::{
+    GetOwedRequest, ListOwedRequest, OperatorRole, OwedResolution, OwedState, ResolveOwedRequest,
+};
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
@@ -345,6 +347,20 @@ async fn a_refund_without_an_answer_waits_and_is_never_reversed(engine: Engine) 
     )
     .await;
     let mut owed = OwedServiceClient::new(connect(&switch, &switch.pki.operator).await);
+    let suspended = ListOwedRequest {
+        suspended_only: true,
+        ..Default::default()
+    };
+    let listed = owed.list_owed(suspended).await.expect("what is owed");
+    let listed = listed.into_inner().owed;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].operation_id, operation_id);
+    assert_eq!(listed[0].state(), OwedState::Unknown);
+    let one = GetOwedRequest {
+        operation_id: operation_id.clone(),
+    };
+    let read = owed.get_owed(one).await.expect("the entry");
+    assert_eq!(read.into_inner().owed.as_ref(), listed.first());
     let resolve = |request_id: &str| ResolveOwedRequest {
         request_id: request_id.into(),
         reason: "ticket 4711".into(),

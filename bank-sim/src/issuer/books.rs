@@ -380,10 +380,9 @@ impl Books {
         let Some(account) = held.account else {
             return Err(ResponseCode::ORIGINAL_NOT_FOUND);
         };
-        // The hold, and then what was added to it.
-        let holds: Vec<(ExchangeKey, i64)> = [*original]
+        let holds: Vec<(ExchangeKey, i64)> = self
+            .holds_of(*original)
             .into_iter()
-            .chain(held.increments)
             .filter_map(|key| match self.history.get(&key)?.standing {
                 Standing::Held { remaining_minor } => Some((key, remaining_minor)),
                 _ => None,
@@ -428,6 +427,15 @@ impl Books {
             effect: Effect::Debited,
             hold: Some(Box::new(*original)),
         })
+    }
+
+    /// A hold, and then what was added to it.
+    fn holds_of(&self, original: ExchangeKey) -> Vec<ExchangeKey> {
+        let held = self.history.get(&original);
+        let added = held.map(|held| held.increments.as_slice());
+        let mut holds = vec![original];
+        holds.extend_from_slice(added.unwrap_or_default());
+        holds
     }
 
     fn approval_code(&mut self) -> [u8; 6] {

@@ -346,6 +346,54 @@ fn a_reversal_undoes_its_own_message_only() {
     assert_eq!(tally.effects_more_than_once, 0);
 }
 
+/// 100.00, and 50.00 that are added; what others captured before is given back.
+#[test]
+fn a_hold_and_what_was_added_are_released_down_to_what_was_captured() {
+    for (given_back_minor, captured_minor, kept) in [
+        (None, 12_000, [Some(2_000), None]),
+        (None, 8_000, [Some(0), Some(8_000)]),
+        (Some(12_000), 8_000, [Some(0), Some(8_000)]),
+        (Some(15_000), 12_000, [Some(2_000), None]),
+    ] {
+        let mut books = books();
+        let hold = request(MessageKind::Authorization, 1, 10_000, EUR);
+        let mut added = request(MessageKind::Authorization, 2, 5_000, EUR);
+        added.original = Some(hold.key);
+        let capture = |number, amount_minor| CardRequest {
+            original: Some(hold.key),
+            ..request(MessageKind::FinancialAdvice, number, amount_minor, EUR)
+        };
+        let first = given_back_minor.map(|minor| capture(3, minor));
+        for asked in [&hold, &added].into_iter().chain(&first) {
+            assert!(books.decide(asked, now()).response_code.is_approved());
+        }
+        if let Some(first) = first {
+            let undone = books.reverse(&reversal(&first, 4));
+            assert!(undone.response_code.is_approved());
+        }
+        assert_eq!(account(&books, "EUR").held_minor, 15_000);
+        let captured = books.decide(&capture(5, captured_minor), now());
+        assert!(captured.response_code.is_approved());
+        for (number, (message, kept_minor)) in [&added, &hold].into_iter().zip(kept).enumerate() {
+            let Some(kept_minor) = kept_minor else {
+                continue;
+            };
+            let asked = Reversal {
+                kept_minor: Some(kept_minor).filter(|minor| *minor > 0),
+                ..reversal(message, 6 + number)
+            };
+            for _ in 0..2 {
+                assert!(books.reverse(&asked).response_code.is_approved());
+            }
+        }
+        let after = account(&books, "EUR");
+        assert_eq!(
+            (after.held_minor, 100_000 - after.balance_minor),
+            (0, captured_minor)
+        );
+    }
+}
+
 #[test]
 fn what_comes_after_its_reversal_is_not_held() {
     let mut books = books();

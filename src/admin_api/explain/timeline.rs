@@ -263,7 +263,7 @@ impl Timeline<'_> {
         if let Some(reason) = operation.reason {
             text += &format!(", because {reason}");
         }
-        if operation.releases_minor > 0 {
+        if operation.kind == OperationKind::Capture && operation.releases_minor > 0 {
             let rest = amount(operation.releases_minor, whole.currency().code());
             text += &format!(", leaves {rest} of the hold to give back");
         }

@@ -7,7 +7,6 @@ use crate::admin_api::show::owed::owed;
 use crate::admin_api::{gate, pb, read};
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
-use crate::payment::operation::Open;
 use crate::store::Store;
 use crate::store::records::OperatorRole;
 
@@ -23,8 +22,11 @@ pub(super) async fn call(
     let id = findings.finish(read).map_err(of_invalid_request)?;
     let found = store.operation(id).await;
     let found = found.map_err(|error| of_unavailable(&error))?;
-    let found = found.filter(|found| found.state.open() == Open::Owed);
     let found = found.ok_or_else(|| Refusal::NotOwed.status())?;
+    let is_owed = store.is_owed_or_waits(&found).await;
+    if !is_owed.map_err(|error| of_unavailable(&error))? {
+        return Err(Refusal::NotOwed.status());
+    }
     Ok(Response::new(pb::GetOwedResponse {
         owed: Some(owed(&found)),
     }))

@@ -16,6 +16,7 @@ pub(in crate::admin_api) fn owed(operation: &Operation) -> pb::Owed {
             reason.to_string(),
             response_code.map(|code| code.to_string()),
         ),
+        OperationState::Unknown { reason } => (pb::OwedState::Unknown, reason.to_string(), None),
         OperationState::Queued => (pb::OwedState::Queued, String::new(), None),
         _ => (pb::OwedState::Sent, String::new(), None),
     };
@@ -25,7 +26,11 @@ pub(in crate::admin_api) fn owed(operation: &Operation) -> pb::Owed {
         host_id: operation.host_id.to_string(),
         kind: operation.kind.name().to_owned(),
         state: state.into(),
-        attempts: i32::try_from(operation.attempts.count).unwrap_or(i32::MAX),
+        // A request is written once at most.
+        attempts: match (state, operation.attempts.count) {
+            (pb::OwedState::Unknown, 0) => 1,
+            (_, count) => i32::try_from(count).unwrap_or(i32::MAX),
+        },
         next_attempt_time: operation.attempts.next_at.map(timestamp),
         create_time: Some(timestamp(operation.created_at)),
         suspend_reason: reason,

@@ -305,6 +305,23 @@ impl<'a> Living<'a> {
         }
         assert_eq!(payment.amounts, model.amounts(), "{model}");
         assert_eq!(payment.state.name(), model.state(), "{model}");
+        // Of each message no more is released than it holds.
+        let mut released: BTreeMap<_, i64> = BTreeMap::new();
+        for release in operations
+            .iter()
+            .filter(|it| it.kind == OperationKind::Release)
+        {
+            let original = operations
+                .iter()
+                .find(|it| Some(it.id) == release.original_id);
+            let original = original.expect("the message that it undoes");
+            let so_far = released.entry(original.id).or_default();
+            *so_far += release.amount.amount_minor();
+            assert_eq!(release.releases_minor, *so_far, "{model}");
+            assert_eq!(standing(original), Standing::Counts, "{model}");
+            let most = original.approved_amount().amount_minor();
+            assert!(*so_far <= most, "{model}");
+        }
         for (capture, operation) in self.captures().await {
             let refunds = operations.iter().filter(|it| {
                 it.kind == OperationKind::Refund && it.original_id == Some(operation.id)
@@ -345,7 +362,8 @@ impl<'a> Living<'a> {
         let raised: i64 = new(OperationKind::Increment).sum();
         // Kept from others while a last capture was on its way, or released.
         let all_new = operations.iter().filter(|it| !known.contains(&it.id));
-        let kept: i64 = all_new.map(|it| it.releases_minor).sum();
+        let kept = all_new.filter(|it| it.kind == OperationKind::Capture);
+        let kept: i64 = kept.map(|it| it.releases_minor).sum();
         let released = kept + new(OperationKind::Release).sum::<i64>();
         let left = captures.iter().filter(|(_, operation)| {
             let is_owed = operation.state.open() == Open::Owed;
@@ -357,12 +375,11 @@ impl<'a> Living<'a> {
         let refundable = left.map_or(0, |left| left.min(before.amounts.refundable_minor()));
         let capturable = before.amounts.capturable_minor() - captured - released;
         let is_raising = before.amounts.authorized_pending_minor + raised > 0;
-        let is_raised = is_raising || before.amounts.authorized_minor > before.approved_minor();
         for (request, why) in refused {
             let has_room = match request {
                 Request::Capture(minor) => is_open && capturable >= minor.unwrap_or(1),
-                // What increments have added is not released.
-                Request::LastCapture(minor) => is_open && !is_raised && capturable >= *minor,
+                // What an increment on its way adds would be left.
+                Request::LastCapture(minor) => is_open && !is_raising && capturable >= *minor,
                 Request::Increment(_) => is_open && before.amounts.captured_minor + captured == 0,
                 Request::Refund(minor) => {
                     is_taken && !is_voided && refundable - refunded >= minor.unwrap_or(1)

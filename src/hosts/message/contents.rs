@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::payment::merchant::Merchant;
-use crate::payment::money::Money;
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
 
@@ -36,8 +35,6 @@ pub struct Original<'a> {
     pub operation: &'a Operation,
     /// DE 38 of its approval, late ones included; none where there was no approval.
     pub approval_code: Option<&'a str>,
-    /// What its payment has released of it, with what is being released; none where its payment is not at hand.
-    pub released: Option<Money>,
 }
 
 impl<'a> Original<'a> {
@@ -53,7 +50,6 @@ impl<'a> Original<'a> {
             approval_code: of_itself
                 .approval_code
                 .or(late.filter(|code| !code.is_empty())),
-            released: Money::new(payment.amounts.released_minor, payment.amount.currency()).ok(),
             ..of_itself
         }
     }
@@ -68,7 +64,6 @@ impl<'a> Original<'a> {
         Self {
             operation,
             approval_code: approval_code.filter(|code| !code.is_empty()),
-            released: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use arrayvec::ArrayString;
 use jiff::tz::TimeZone;
 
 use crate::payment::moment::UnixMillis;
+use crate::payment::money::Money;
 use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
 
@@ -48,7 +49,7 @@ struct OriginalValues<'a> {
     amount: Digits,
     /// What its host approved.
     approved: Digits,
-    /// What stays of it; none where the operation takes more than that.
+    /// What stays of it, and no text where nothing does; none where the operation takes more than there is.
     replacement: Option<ArrayString<REPLACEMENT_AMOUNTS>>,
     local: LocalDateTime,
 }
@@ -66,15 +67,21 @@ impl<'a> OriginalValues<'a> {
             .minor_digits
             .wire_amount(operation.approved_amount())?;
         // What was released before does not stay either.
-        let undone = match original.released {
-            Some(released) if undoing.kind == OperationKind::Release => released,
-            _ => undoing.amount,
+        let undone = match undoing.kind {
+            OperationKind::Release => {
+                Money::new(undoing.releases_minor, operation.amount.currency()).ok()
+            }
+            _ => None,
         };
+        let undone = undone.unwrap_or(undoing.amount);
         let undone = format.minor_digits.wire_amount(undone)?;
         let stays = approved.checked_sub(undone);
         Ok(Self {
             replacement: stays.and_then(|stays| {
                 let mut amounts = ArrayString::new();
+                if stays == 0 {
+                    return Some(amounts);
+                }
                 let parts = [Digits::of(stays, 12), Digits::of(0, 12), Digits::of(0, 18)];
                 let mut parts = parts.iter().map(Digits::as_str);
                 let fits = parts.all(|part| amounts.try_push_str(part).is_ok());
@@ -203,7 +210,11 @@ impl<'a> Values<'a> {
             N::OriginalAmount => self.original()?.approved.as_str(),
             N::ReplacementAmounts => {
                 let stays = self.original()?.replacement.as_ref();
-                stays.ok_or(MessageError::NoOriginal)?.as_str()
+                match stays.ok_or(MessageError::NoOriginal)?.as_str() {
+                    // It is undone whole.
+                    "" => return Ok(None),
+                    amounts => amounts,
+                }
             }
             N::OriginalStan => self.original()?.stan.as_str(),
             N::OriginalRrn => self.original()?.original.operation.rrn.as_str(),

@@ -239,7 +239,6 @@ impl HostProfile {
                     original: Some(Original {
                         operation: &original,
                         approval_code: Some("000000"),
-                        released: None,
                     }),
                     ..Outgoing::first(&operation, &merchant, Some(SAMPLE_CARD))
                 };

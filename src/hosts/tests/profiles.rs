@@ -142,7 +142,6 @@ fn reversal<'a>(
         original: Some(Original {
             operation: original,
             approval_code,
-            released: None,
         }),
         ..known::outgoing(reversal, merchant)
     }

@@ -51,7 +51,7 @@ async fn answer(
                 .releases_of(std::slice::from_ref(&*payment))
                 .await?;
             let beside = |release: &Operation| release.created_at == done.created_at;
-            let release = releases.into_iter().find(beside);
+            let release = releases.into_iter().filter(beside).min_by_key(|it| it.id);
             // As it was when this request was answered first.
             (release, vec![refund(found, &done)])
         }

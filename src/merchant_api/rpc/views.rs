@@ -7,7 +7,7 @@ use tonic::Status;
 use super::perform::not_readable;
 use crate::clock::Clock;
 use crate::hosts::Hosts;
-use crate::hosts::message::definition::UnknownRule;
+use crate::hosts::message::definition::{Travel, UnknownRule};
 use crate::merchant_api::pb;
 use crate::merchant_api::show::capture::capture;
 use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, Taken, payment, payments};
@@ -58,6 +58,7 @@ impl PaymentViews {
         let message = self.hosts.message_after(first.host_id, kind, first.kind)?;
         Some(Taken {
             only_one: message.only_one(),
+            is_recorded: message.travel() == Travel::Recorded,
             is_reversed: message.unknown == UnknownRule::Reverse,
         })
     }

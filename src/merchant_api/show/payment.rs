@@ -38,6 +38,8 @@ pub(crate) struct Beside {
 pub(crate) struct Taken {
     /// Only one for each original.
     pub(crate) only_one: bool,
+    /// Without a message.
+    pub(crate) is_recorded: bool,
     /// One whose outcome is not known is reversed.
     pub(crate) is_reversed: bool,
 }
@@ -69,11 +71,15 @@ pub(crate) fn payments(
         let id = found.id;
         let earlier = earlier.remove(&id).unwrap_or_default();
         let captures = captures_of.remove(&id).unwrap_or_default();
-        let is_refundable = |(capture, operation): &&(Capture, Operation)| {
+        let left = |(capture, operation): &(Capture, Operation)| {
             let is_taken = operation.state.counts() || operation.state.open() == Open::Owed;
-            is_taken && capture.refunded_minor < capture.amount.amount_minor()
+            let left_minor = capture.amount.amount_minor() - capture.refunded_minor;
+            (is_taken && left_minor > 0).then_some(left_minor)
         };
-        let has_several = captures.iter().filter(is_refundable).nth(1).is_some();
+        let left: Vec<i64> = captures.iter().filter_map(left).collect();
+        // What can be refunded beside it is of captures that are not shown.
+        let has_several =
+            left.len() > 1 || left.iter().sum::<i64>() < found.amounts.refundable_minor();
         let captures = captures.into_iter().map(|(made, operation)| {
             let taken = taken(&found.authorization, operation.kind);
             capture(made, &operation, taken.is_some_and(|it| it.is_reversed))
@@ -162,6 +168,9 @@ fn actions(
         payment.state,
         PaymentState::PartiallyCaptured { .. } | PaymentState::Captured { .. }
     );
+    // Nothing is captured, and nothing on its way.
+    let is_untouched =
+        is_held && amounts.captured_minor == 0 && amounts.authorized_pending_minor == 0;
     let possible = [
         (
             pb::PaymentAction::Capture,
@@ -173,9 +182,7 @@ fn actions(
             OperationKind::Void,
             match payment.authorization.kind {
                 OperationKind::Sale => is_captured && amounts.refunded_minor == 0,
-                _ => {
-                    is_held && amounts.captured_minor == 0 && amounts.authorized_pending_minor == 0
-                }
+                _ => is_untouched,
             },
         ),
         (
@@ -194,16 +201,18 @@ fn actions(
         taken.is_some_and(|it| !it.only_one || !is_used_up(payment, earlier, kind))
     };
     let capturable = capturable_minor(payment, now);
+    let release = taken(&payment.authorization, OperationKind::Release);
+    let releases = is_taken(OperationKind::Release)
+        && !(payment.is_incremented() && release.is_some_and(|it| it.is_recorded))
+        && amounts.authorized_pending_minor == 0;
     let reverses = match is_captured {
-        false => is_held && amounts.captured_minor == 0 && is_taken(OperationKind::Void),
+        false => is_untouched && is_taken(OperationKind::Void),
         true => {
             let refundable = amounts.refundable_minor();
             amounts.captured_pending_minor == 0
                 && capturable + refundable > 0
                 && (refundable == 0 || is_taken(OperationKind::Refund))
-                && (capturable == 0
-                    || is_taken(OperationKind::Release)
-                        && amounts.confirmed_minor() <= payment.approved_minor())
+                && (capturable == 0 || releases)
         }
     };
     possible

@@ -133,6 +133,55 @@ async fn what_a_merchant_asked_for_ends_as_the_operator_found_it() {
     }
 }
 
+/// The amount that was asked for can't be said to stand where it would be booked.
+#[tokio::test]
+async fn what_the_bank_did_for_another_amount_stands_only_where_nothing_is_booked_by_that() {
+    use OwedResolution::{NeverHappened, Stands};
+    let suspended = OperationState::Suspended {
+        reason: SuspendReason::AmountDiffers,
+        response_code: Some(ResponseCode::APPROVED),
+    };
+    let unknown = OperationState::Unknown {
+        reason: UnknownReason::AmountDiffers,
+    };
+    let void = (PaymentEvent::VoidStarted, Amounts::ZERO);
+    let capture = (PaymentEvent::Captured, captured(1000, 0));
+    let pending = (PaymentEvent::CaptureStarted, captured(1000, 1000));
+    for (name, kind, state, begun, expected) in [
+        ("differs-void", OperationKind::Void, &suspended, void, None),
+        (
+            "differs-capture",
+            OperationKind::Capture,
+            &suspended,
+            capture,
+            Some("AUTHORIZED RESOLVED 0 0"),
+        ),
+        (
+            "differs-unknown",
+            OperationKind::Capture,
+            &unknown,
+            pending,
+            Some("AUTHORIZED RESOLVED 0 0"),
+        ),
+    ] {
+        let (_folder, machine, payment, original) = authorized(name).await;
+        let asked = (kind, state.clone());
+        let (_, operation) = asked_for(&machine, (payment, &original), asked, begun).await;
+        let stands = machine.resolve_owed(operation.id, Stands).await;
+        match expected {
+            None => assert!(stands.is_ok(), "{name}: {stands:?}"),
+            Some(expected) => {
+                let refused = stands.unwrap_err().to_string();
+                assert!(refused.contains("another amount"), "{refused}");
+                let undone = machine.resolve_owed(operation.id, NeverHappened).await;
+                undone.unwrap();
+                assert_eq!(shown(&machine, &original).await, expected);
+            }
+        }
+        machine.store.close().await;
+    }
+}
+
 /// A capture that was a request without an answer, and its reversal.
 async fn capture_undone(name: &str) -> (Folder, Operations, Operation, OwedEntry) {
     let (folder, machine, payment, original) = authorized(name).await;

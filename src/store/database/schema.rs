@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 15] = [
+const MIGRATIONS: [Migration; 16] = [
     Migration {
         version: 1,
         name: "payments",
@@ -103,10 +103,15 @@ const MIGRATIONS: [Migration; 15] = [
         name: "restorations",
         text: include_str!("../../../migrations/0015_restorations.sql"),
     },
+    Migration {
+        version: 16,
+        name: "unknown_outcomes",
+        text: include_str!("../../../migrations/0016_unknown_outcomes.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 15;
+pub(in crate::store) const NEEDED: i64 = 16;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

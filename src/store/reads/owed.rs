@@ -9,9 +9,10 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use crate::payment::decline::UnknownReason;
 use crate::payment::ids::{HostId, NodeId, OperationId};
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::OperationKind;
+use crate::payment::operation::{Open, OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
 use crate::random::HashMap;
 use crate::store::Store;
@@ -39,7 +40,7 @@ pub struct OwedEntry {
 pub struct OwedFilter {
     /// Only those of this host.
     pub host_id: Option<HostId>,
-    /// Only those that an operator has to look at.
+    /// Only those that an operator has to look at: nothing of them is sent.
     pub suspended_only: bool,
 }
 
@@ -109,7 +110,8 @@ impl Store {
         self.with_what_they_are_about(&rows).await
     }
 
-    /// What is owed, oldest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`].
+    /// What is owed, and requests whose outcome is not known and that nothing undoes, oldest first, going on after `after`;
+    /// `limit` is 1 to [`MAX_PAGE_SIZE`].
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -119,7 +121,14 @@ impl Store {
         limit: usize,
         after: Option<OperationId>,
     ) -> Result<Vec<Operation>, StoreError> {
-        let mut text = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE open = 2");
+        let reason = UnknownReason::NoAnswerInTime;
+        let unknown = OperationState::Unknown { reason }.name();
+        let mut text = format!(
+            "SELECT {OPERATION_COLUMNS} FROM operations WHERE (open = 2 \
+             OR state = '{unknown}' AND original_id IS NOT NULL AND NOT EXISTS \
+                (SELECT 1 FROM operations AS about WHERE about.payment_id = operations.payment_id \
+                 AND about.original_id = operations.id))"
+        );
         let mut values: Vec<Value> = Vec::new();
         for (condition, value) in [
             ("host_id =", filter.host_id.map(|id| id.to_string())),
@@ -137,6 +146,21 @@ impl Store {
         text.push_str(&format!(" ORDER BY id LIMIT {limit}"));
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.iter().map(operation).collect()
+    }
+
+    /// Whether an operation is owed; or its outcome is not known, and nothing undoes it: it waits for a late answer or an
+    /// operator.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn is_owed_or_waits(&self, operation: &Operation) -> Result<bool, StoreError> {
+        match operation.state {
+            OperationState::Unknown { .. } => {
+                let about = self.operations_about(operation).await?;
+                Ok(operation.original_id.is_some() && about.is_empty())
+            }
+            _ => Ok(operation.state.open() == Open::Owed),
+        }
     }
 
     /// One owed message and what it is about; none where there is no such operation, or it has no original.

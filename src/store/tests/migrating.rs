@@ -55,6 +55,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "releases",
     "explanations",
     "restorations",
+    "unknown_outcomes",
 ];
 
 /// Makes a database as version 2 left it.

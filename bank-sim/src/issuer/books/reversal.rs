@@ -106,12 +106,9 @@ impl Books {
         if given_minor == 0 && kept_minor > 0 {
             return Ok(Effect::None);
         }
-        let authorization = found.hold.as_deref().copied();
-        let hold = authorization.and_then(|key| Some((key, self.history.get(&key)?.standing)));
-        let held_again_minor = match hold {
-            None | Some((_, Standing::Reversed | Standing::Declined)) => 0,
-            Some((_, Standing::Held { .. } | Standing::Posted)) => given_minor,
-        };
+        let given_back = self.given_back(found, given_minor);
+        let held_again = given_back.iter().filter(|(.., is_held)| *is_held);
+        let held_again_minor: i64 = held_again.map(|(_, minor, _)| minor).sum();
         let place = found.account.and_then(|account| self.account_mut(account));
         let place = place.ok_or(ResponseCode::SYSTEM_MALFUNCTION)?;
         let mut after = *place;
@@ -122,17 +119,17 @@ impl Books {
             return Err(ResponseCode::INSUFFICIENT_FUNDS);
         }
         *place = after;
-        if let Some((key, standing)) = hold.filter(|_| given_minor != 0) {
+        for (key, minor, _) in given_back {
             self.history.change(&key, |held| {
-                held.posted_minor = held.posted_minor.saturating_sub(given_minor);
-                held.standing = match standing {
+                held.posted_minor = held.posted_minor.saturating_sub(minor);
+                held.standing = match held.standing {
                     Standing::Held { remaining_minor } => Standing::Held {
-                        remaining_minor: remaining_minor.saturating_add(given_minor),
+                        remaining_minor: remaining_minor.saturating_add(minor),
                     },
                     Standing::Posted => Standing::Held {
-                        remaining_minor: given_minor,
+                        remaining_minor: minor,
                     },
-                    Standing::Reversed | Standing::Declined => standing,
+                    Standing::Reversed | Standing::Declined => held.standing,
                 };
             });
         }
@@ -143,6 +140,26 @@ impl Books {
             }
         });
         Ok(self.undone(found, given_minor.saturating_abs(), kept_minor > 0))
+    }
+
+    /// How much of what a capture gives back goes to each of its holds, and whether it is held again there. The increment
+    /// that came last gets it first: the authorization is captured first.
+    fn given_back(&self, capture: &Exchange, given_minor: i64) -> Vec<(ExchangeKey, i64, bool)> {
+        let mut left_minor = given_minor;
+        let mut parts = Vec::new();
+        let holds = capture.hold.as_deref().map(|key| self.holds_of(*key));
+        for key in holds.unwrap_or_default().into_iter().rev() {
+            let Some(hold) = self.history.get(&key) else {
+                continue;
+            };
+            let minor = left_minor.min(hold.posted_minor);
+            left_minor = left_minor.saturating_sub(minor);
+            let is_held = matches!(hold.standing, Standing::Held { .. } | Standing::Posted);
+            if minor > 0 {
+                parts.push((key, minor, is_held));
+            }
+        }
+        parts
     }
 
     fn undone(&mut self, found: &Exchange, amount_minor: i64, is_partly: bool) -> Effect {

@@ -43,9 +43,25 @@ impl Bank {
         done.answer == Some(Answer::Approved) && !done.undone
     }
 
+    /// By the number of each message that it holds, how much of that it has released.
+    fn released(&self, records: &Records) -> Vec<i64> {
+        let mut released = vec![0; records.operations.len()];
+        for (number, operation) in records.operations.iter().enumerate() {
+            let is_done = self.stands(number) || operation.state == OperationState::Recorded;
+            let Some(original) = operation.original_id.map(|id| records.number(id)) else {
+                continue;
+            };
+            if operation.kind == OperationKind::Release && is_done && self.stands(original) {
+                released[original] = operation.releases_minor.max(released[original]);
+            }
+        }
+        released
+    }
+
     pub(super) fn book(&self, records: &Records) -> Book {
         let mut book = Book::default();
         let mut voided = None;
+        let mut released = self.released(records);
         for (number, operation) in records.operations.iter().enumerate() {
             // A file reaches it some day.
             if !self.stands(number) && operation.state != OperationState::Recorded {
@@ -60,15 +76,16 @@ impl Bank {
                 }
                 OperationKind::Capture => book.captured += minor,
                 OperationKind::Refund => book.refunded += minor,
-                OperationKind::Release => book.released += minor,
                 OperationKind::Void => voided = Some(operation),
                 _ => {}
             }
         }
         if let Some(void) = voided {
+            released[records.number(void.original_id.expect("an original"))] = 0;
             book.held -= void.amount.amount_minor();
             book.captured -= void.subject_id.map_or(0, |_| void.amount.amount_minor());
         }
+        book.released = released.iter().sum();
         book
     }
 
@@ -97,7 +114,12 @@ impl Bank {
             OperationKind::Authorization | OperationKind::Sale => true,
             OperationKind::Increment => book.held > 0 && !self.hold_ended,
             OperationKind::Capture => free >= minor,
-            OperationKind::Release => free >= minor,
+            OperationKind::Release => {
+                let original = original.expect("an original");
+                let before = self.released(records)[original];
+                let most = records.operations[original].amount.amount_minor();
+                operation.releases_minor <= most && free >= operation.releases_minor - before
+            }
             OperationKind::Refund => book.captured - book.refunded >= minor,
             OperationKind::Void => book.refunded == 0 && book.held >= minor,
             OperationKind::Reversal => {

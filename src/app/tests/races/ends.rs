@@ -13,7 +13,8 @@ use crate::hosts::message::definition::UnknownRule;
 use crate::operations::attempt::{End, approved_in_time, ended, original_moved_alone};
 use crate::operations::conclude::{Recorded, answer_of, late_answer_of};
 use crate::operations::flow::{OwedDecision, OwedSubject, Owes, Subject};
-use crate::operations::increments::{is_standing_increment, undoes_increments, undoing};
+use crate::operations::hold::held_increments;
+use crate::operations::increments::{undoes_increments, undoing};
 use crate::operations::late_answer::{Late, OwedAgain, debts_ended, ends_an_attempt, resolution};
 use crate::operations::outcome::Outcome;
 use crate::operations::owed_step::{Beside, OwedStep};
@@ -77,7 +78,7 @@ impl World {
         let mut outcome = outcome.map_err(|error| format!("An end does not fit: {error}"))?;
         self.undo_with(&mut outcome);
         let ahead = outcome.owes.len();
-        let owed = self.owed_by(&outcome.operation, &owes, ahead);
+        let owed = self.owed_by(&outcome.payment, &outcome.operation, &owes, ahead);
         outcome.owes.extend(owed);
         Ok(outcome)
     }
@@ -92,9 +93,9 @@ impl World {
         if !undoes_increments(event) {
             return Vec::new();
         }
-        let all = self.records.operations.iter();
-        let standing = all.filter(|it| is_standing_increment(it)).enumerate();
-        let owed = standing.map(|(place, it)| self.numbered(it, &undoing(it), place));
+        let all = self.records.all();
+        let held = held_increments(&all).enumerate();
+        let owed = held.map(|(place, it)| self.numbered(it, &undoing(it), place));
         owed.collect()
     }
 
@@ -260,7 +261,7 @@ impl World {
             return Ok(());
         };
         let owes = std::mem::take(&mut decision.owes);
-        let owed = self.owed_by(&operation, &owes, 0);
+        let owed = self.owed_by(&payment, &operation, &owes, 0);
         let outcome = Outcome::of(payment, Box::new(operation), exchange, decision, MOMENT);
         let outcome = outcome.map_err(|error| format!("A late answer does not fit: {error}"))?;
         let mut outcome = Outcome {
@@ -356,7 +357,7 @@ impl World {
             let releases = Owes::release(&entry.payment, operation.releases_minor);
             let unknown = matches!(operation.state, OperationState::Unknown { .. }) && stands;
             match unknown {
-                true => self.owed_by(operation, &releases, 0),
+                true => self.owed_by(&entry.payment, operation, &releases, 0),
                 false => Vec::new(),
             }
         };

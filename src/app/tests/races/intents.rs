@@ -107,7 +107,7 @@ impl World {
             panic!("it makes a payment");
         };
         let payment = adjustment.apply(payment).ok()?;
-        let owes = self.owed_by(&operation, &plan.owes, 1);
+        let owes = self.owed_by(&payment, &operation, &plan.owes, 1);
         Some(Intent {
             claim: claim(request),
             envelope: None,
@@ -211,7 +211,7 @@ fn planned<F: Flow<Basis = Found, Refusal = LaterRefusal>>(
         payment,
         ways: play.ways(),
         captures,
-        earlier: Vec::new(),
+        earlier: basis.all(),
     };
     flow.plan(&MERCHANT, command, found, NOW)
 }

@@ -263,6 +263,21 @@ pub(super) const PLAYS: &[Play] = &[
         ..ALONE
     },
     Play {
+        name: "an increment and a last capture",
+        asks: &[Ask::Increment(2), Ask::Capture(Some(1), true)],
+        capture: Style::File,
+        budget: NONE,
+        ..ALONE
+    },
+    Play {
+        name: "an increment and a last capture by request",
+        asks: &[Ask::Increment(1), Ask::Capture(Some(2), true)],
+        capture: Style::Reversed,
+        budget: FEW,
+        depth: DEPTH,
+        ..ALONE
+    },
+    Play {
         name: "an increment and a capture at once",
         asks: &[Ask::Increment(1), Ask::Capture(None, false)],
         increment: Style::Waits,
@@ -316,5 +331,6 @@ pub(super) fn shows(mistake: Mistake) -> Play {
         M::RefusalForgotten => bare("a capture"),
         M::RefundOvertakes => bare("a capture and its refund"),
         M::IncrementsForgotten => bare("an increment and a void"),
+        M::IncrementsNotReleased => bare("an increment and a last capture"),
     }
 }

@@ -6,7 +6,8 @@
 //! - 6: what is owed is due until it is acknowledged or before an operator; what is not owed any more is not sent.
 //! - 8: what is final stays so; a late approval is undone, so that at rest the bank holds nothing that we don't.
 //! - 10: the same request is told the same, now and later. 18: so is one whose COMMIT was not confirmed.
-//! - 11: no more captured than authorized, nor refunded than captured, in our books and in the bank's.
+//! - 11: no more captured than authorized, nor refunded than captured, in our books and in the bank's; nor more released of
+//!   a message than it holds.
 //! - 7 and 12 are the messages' and the ledger's: their own tests are elsewhere.
 //!
 //! Beside these: what the rules of the states decide can always be recorded, and the amounts are the operations' sum.
@@ -154,6 +155,11 @@ fn of_operation(
             })
         }
         OperationState::Queued | OperationState::Sent => {
+            let original = operation.original_id.map(|id| records.operation(id));
+            let most = original.map_or(0, |it| it.amount.amount_minor());
+            keeps(operation.releases_minor <= most, || {
+                format!("The {kind} is of more than its original")
+            })?;
             keeps(operation.attempts.next_at.is_some(), || {
                 format!("The {kind} that is owed is never due")
             })
@@ -257,7 +263,14 @@ fn at_rest(world: &World) -> Result<(), Broken> {
             | PaymentState::Declined { .. }
             | PaymentState::Failed { .. }
     );
+    let releases = records
+        .operations
+        .iter()
+        .enumerate()
+        .filter(|(number, it)| it.kind == OperationKind::Release && world.bank.stands(*number));
+    let released: i64 = releases.map(|(_, it)| it.amount.amount_minor()).sum();
     let agrees = (!is_gone || book.held == 0)
+        && (is_gone || book.released >= released)
         && book.captured == amounts.captured_minor
         && book.refunded == amounts.refunded_minor;
     keeps(agrees, || {

@@ -52,6 +52,12 @@ impl Records {
         &self.operations[self.number(id)]
     }
 
+    /// As `Store::operations_of`.
+    pub(super) fn all(&self) -> Vec<Operation> {
+        let all = self.operations.iter();
+        all.map(|it| Operation::clone(it)).collect()
+    }
+
     pub(super) fn claim(&self, request_id: &str) -> Option<&Claim> {
         self.claims.iter().find(|it| it.request_id == request_id)
     }
@@ -65,9 +71,9 @@ impl Records {
 
     /// As `Store::operations_about`.
     pub(super) fn about(&self, original: &Operation) -> Vec<Operation> {
-        let about = self.operations.iter();
-        let about = about.filter(|it| it.original_id == Some(original.id));
-        about.map(|it| Operation::clone(it)).collect()
+        let mut all = self.all();
+        all.retain(|it| it.original_id == Some(original.id));
+        all
     }
 
     /// As `Store::owed_entry`.

@@ -23,6 +23,7 @@ use crate::operations::attempt::{begun, overtakes_a_capture, used_up};
 use crate::operations::cancel::Cancelling;
 use crate::operations::expiry::end_of_hold;
 use crate::operations::flow::{Decides, Decision, FlowTable, Owes, Subject};
+use crate::operations::hold::named;
 use crate::operations::owe::owed_record;
 use crate::operations::owed_step::OwedStep;
 use crate::payment::custody::CustodyTimes;
@@ -244,13 +245,7 @@ impl World {
             let step = suspended(SuspendReason::AttemptsUsedUp).map_err(|it| it.to_string())?;
             return self.commit_now(&step.change(), reached);
         }
-        let all: Vec<_> = self
-            .records
-            .operations
-            .iter()
-            .map(|it| Operation::clone(it))
-            .collect();
-        if overtakes_a_capture(&operation, &all) {
+        if overtakes_a_capture(&operation, &self.records.all()) {
             return Ok(());
         }
         let flow = FLOWS.owed(operation.kind).expect("a flow of what is owed");
@@ -339,13 +334,21 @@ impl World {
     }
 
     /// What `owing` makes owed: records for the numbers from `ahead` on.
-    pub(super) fn owed_by(&self, owing: &Operation, owes: &[Owes], ahead: usize) -> Vec<Operation> {
+    pub(super) fn owed_by(
+        &self,
+        payment: &Payment,
+        owing: &Operation,
+        owes: &[Owes],
+        ahead: usize,
+    ) -> Vec<Operation> {
+        let all = self.records.all();
         let record = |(place, owes): (usize, &Owes)| {
             let other = owes.original_id.filter(|id| *id != owing.id);
             let completed = other.map_or(owing, |id| self.records.operation(id));
             self.numbered(completed, owes, ahead + place)
         };
-        owes.iter().enumerate().map(record).collect()
+        let named = named(payment, &all, owes);
+        named.iter().enumerate().map(record).collect()
     }
 
     pub(super) fn numbered(&self, completed: &Operation, owes: &Owes, ahead: usize) -> Operation {

@@ -10,6 +10,7 @@ const NOW: UnixMillis = UnixMillis::new(1_763_757_100_000);
 
 const OFTEN: Taken = Taken {
     only_one: false,
+    is_recorded: false,
     is_reversed: true,
 };
 
@@ -234,6 +235,61 @@ fn what_would_be_refused_is_not_offered() {
             .map(|action| action.as_str_name().replace("PAYMENT_ACTION_", ""))
             .collect();
         assert_eq!(actions.join(" "), expected, "{earlier:?}");
+    }
+}
+
+/// By what is left of the captures that are shown, of 240 that can be refunded; and whether an increment is on its way.
+#[test]
+fn a_payment_is_reversed_where_at_most_one_capture_is_refunded_and_nothing_is_on_its_way() {
+    let state = |is_captured| {
+        let expires_at = NOW.plus_ms(1);
+        match is_captured {
+            true => PaymentState::PartiallyCaptured {
+                approval: approval(),
+                expires_at,
+            },
+            false => PaymentState::Authorized {
+                approval: approval(),
+                expires_at,
+            },
+        }
+    };
+    for (lefts, pending_minor, is_offered) in [
+        (&[][..], 0, true),
+        (&[], 5, false),
+        (&[250][..], 0, true),
+        (&[250], 5, false),
+        (&[250, 0], 0, true),
+        (&[200, 50], 0, false),
+        // More than are shown.
+        (&[200], 0, false),
+    ] {
+        let mut found = testing::payment(state(!lefts.is_empty()));
+        found.amounts = Amounts {
+            authorized_minor: 1250 + pending_minor,
+            authorized_pending_minor: pending_minor,
+            captured_minor: if lefts.is_empty() { 0 } else { 250 },
+            ..Amounts::ZERO
+        };
+        let capture = |left: &i64| {
+            let operation = Operation {
+                kind: OperationKind::Capture,
+                payment_id: found.id,
+                state: OperationState::Recorded,
+                ..samples::operation()
+            };
+            let mut capture = samples::capture_of(&operation);
+            capture.refunded_minor = capture.amount.amount_minor() - left;
+            (capture, operation)
+        };
+        let beside = Beside {
+            captures: lefts.iter().map(capture).collect(),
+            ..Beside::default()
+        };
+        let shown = payments(vec![found], beside, NOW, |_, _| Some(OFTEN));
+        let mut actions = shown[0].allowed_actions();
+        let got = actions.any(|action| action == pb::PaymentAction::Reverse);
+        assert_eq!(got, is_offered, "{lefts:?} {pending_minor}");
     }
 }
 
