@@ -4,7 +4,7 @@ use crate::payment::decline::{
     Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
 };
 use crate::payment::operation::OperationState;
-use crate::payment::samples;
+use crate::payment::samples::{self, approval};
 
 const NOW: UnixMillis = UnixMillis::new(1_763_757_100_000);
 
@@ -12,14 +12,6 @@ const OFTEN: Taken = Taken {
     only_one: false,
     is_reversed: true,
 };
-
-fn approval() -> Approval {
-    Approval {
-        approval_code: "A1B2C3".into(),
-        response_code: "00".parse().unwrap(),
-        partial_minor: None,
-    }
-}
 
 fn why() -> Decline {
     Decline {
