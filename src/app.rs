@@ -159,7 +159,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
         hosts: Arc::clone(&hosts),
         custody: Arc::clone(&custody),
-        flows: flow_table(&cards),
+        flows: flow_table(),
         clock: Arc::clone(&clock),
         random: random.clone(),
         limit: config.merchant_api.concurrent_calls,
