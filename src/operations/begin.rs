@@ -258,11 +258,10 @@ impl Operations {
     fn way(&self, payment: &Payment, kind: OperationKind) -> Option<Way> {
         let first = &payment.authorization;
         let message = self.hosts.message_after(first.host_id, kind, first.kind)?;
-        let mapping = message.mapping.as_ref();
         Some(Way {
             only_one: message.only_one(),
             travel: message.travel(),
-            mti: mapping.and_then(|mapping| mapping.mti.to_string().parse().ok()),
+            mti: message.mapping.as_ref().map(|mapping| mapping.recorded_mti),
         })
     }
 
