@@ -159,7 +159,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
         hosts: Arc::clone(&hosts),
         custody: Arc::clone(&custody),
-        flows: flow_table(&cards),
+        flows: flow_table(),
         clock: Arc::clone(&clock),
         random: random.clone(),
         limit: config.merchant_api.concurrent_calls,
@@ -287,8 +287,8 @@ impl Running {
         tracing::error!(?ended, "The merchant API has ended by itself");
     }
 
-    /// Drains: not ready, refuse new payments, finish those in progress, sign off, close. Whether all of
-    /// that was done within its time.
+    /// Drains: not ready, refuse new payments, finish those in progress, sign off, close, seal the ledger. Whether all
+    /// of that was done within its time.
     pub async fn stop(self) -> bool {
         // It must have ended before "not ready" is said, or it could take that back.
         self.following_readiness.abort();
@@ -321,9 +321,10 @@ impl Running {
             tracing::error!("Outcomes could not be recorded; their payments will owe a reversal");
         }
         // What is not sealed is not missed when a backup is restored.
-        let sealing = within(SEAL_WITHIN, Box::pin(self.sealer.seal()));
-        if !matches!(sealing.await, Some(Ok(()))) {
-            tracing::warn!("The ledger could not be sealed to its end");
+        let sealing = within(SEAL_WITHIN, Box::pin(self.sealer.seal())).await;
+        let sealed = matches!(sealing, Some(Ok(())));
+        if !sealed {
+            tracing::error!(?sealing, "The ledger could not be sealed to its end");
         }
         self.store.close().await;
         tracing::info!(
@@ -332,9 +333,10 @@ impl Running {
             closed,
             kept,
             recorded,
+            sealed,
             "The gateway has stopped"
         );
-        drained && signed_off && closed && kept && recorded
+        drained && signed_off && closed && kept && recorded && sealed
     }
 }
 

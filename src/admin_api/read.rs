@@ -29,15 +29,52 @@ pub(super) struct Asked {
     pub(super) body_hash: [u8; 32],
 }
 
+/// A request that changes something.
+pub(super) trait Changes: Message {
+    /// Service and RPC, as the audit trail has them.
+    const ACTION: &'static str;
+
+    /// The operator's own name of it.
+    fn request_id(&self) -> &str;
+
+    /// Why, in the operator's words.
+    fn reason(&self) -> &str;
+}
+
+macro_rules! changes {
+    ($($request:ident: $action:literal),* $(,)?) => {$(
+        impl Changes for pb::$request {
+            const ACTION: &'static str = $action;
+
+            fn request_id(&self) -> &str {
+                &self.request_id
+            }
+
+            fn reason(&self) -> &str {
+                &self.reason
+            }
+        }
+    )*};
+}
+
+changes!(
+    ActivateOperatorRequest: "OperatorService.ActivateOperator",
+    AddOperatorRequest: "OperatorService.AddOperator",
+    DeactivateOperatorRequest: "OperatorService.DeactivateOperator",
+    DestroyExpiredDataKeysRequest: "CustodyService.DestroyExpiredDataKeys",
+    EchoHostRequest: "HostService.EchoHost",
+    ResolveOwedRequest: "OwedService.ResolveOwed",
+    RetryOwedRequest: "OwedService.RetryOwed",
+    RotateDataKeyRequest: "CustodyService.RotateDataKey",
+    SetOperatorRoleRequest: "OperatorService.SetOperatorRole",
+    SignOffHostRequest: "HostService.SignOffHost",
+    SignOnHostRequest: "HostService.SignOnHost",
+);
+
 /// Reads what every request that changes something says.
-pub(super) fn asked(
-    findings: &mut Findings,
-    request: &impl Message,
-    request_id: &str,
-    reason: &str,
-) -> Option<Asked> {
-    let request_id = REQUEST_ID.read(findings, "request_id", request_id.to_owned());
-    let reason = REASON.read(findings, "reason", reason.to_owned());
+pub(super) fn asked(findings: &mut Findings, request: &impl Changes) -> Option<Asked> {
+    let request_id = REQUEST_ID.read(findings, "request_id", request.request_id().to_owned());
+    let reason = REASON.read(findings, "reason", request.reason().to_owned());
     Some(Asked {
         request_id: request_id?,
         reason: reason?,

@@ -1,37 +1,28 @@
-//! Which flow carries out which kind of operation.
+//! What the end of an operation means, by its kind.
 
 use std::sync::Arc;
 
-use crate::flows::authorization::Authorization;
 use crate::flows::capture::Capture;
-use crate::flows::increment::Increment;
 use crate::flows::refund::Refund;
 use crate::flows::release::Release;
 use crate::flows::reversal::Reversal;
-use crate::flows::verification::Verification;
 use crate::flows::void::Void;
+use crate::flows::{authorization, capture, increment, refund, verification, void};
 use crate::operations::flow::FlowTable;
-use crate::operations::new_card::NewCards;
 use crate::payment::operation::OperationKind;
 
-/// All of them.
-pub(super) fn flow_table(cards: &Arc<NewCards>) -> FlowTable {
-    let authorization = Arc::new(Authorization {
-        cards: Arc::clone(cards),
-    });
-    let verification = Arc::new(Verification {
-        cards: Arc::clone(cards),
-    });
+/// All flows.
+pub(super) fn flow_table() -> FlowTable {
     FlowTable::default()
-        .with(OperationKind::Authorization, authorization.clone())
-        .with(OperationKind::Sale, authorization)
-        .with(OperationKind::Verification, verification)
-        .with(OperationKind::Capture, Arc::new(Capture))
+        .with(OperationKind::Authorization, authorization::decide)
+        .with(OperationKind::Sale, authorization::decide)
+        .with(OperationKind::Verification, verification::decide)
+        .with(OperationKind::Capture, capture::decide)
         .with_owed(OperationKind::Capture, Arc::new(Capture))
-        .with(OperationKind::Increment, Arc::new(Increment))
-        .with(OperationKind::Void, Arc::new(Void))
+        .with(OperationKind::Increment, increment::decide)
+        .with(OperationKind::Void, void::decide)
         .with_owed(OperationKind::Void, Arc::new(Void))
-        .with(OperationKind::Refund, Arc::new(Refund))
+        .with(OperationKind::Refund, refund::decide)
         .with_owed(OperationKind::Refund, Arc::new(Refund))
         .with_owed(OperationKind::Release, Arc::new(Release))
         .with_owed(OperationKind::Reversal, Arc::new(Reversal))

@@ -13,10 +13,9 @@ use super::moment::millisecond;
 use super::operators_door::{OperatorsDoor, moment, short, told};
 use super::output::{print_line, table};
 use super::runtime::runtime;
-use crate::admin_api::explain::words::{second, span};
 use crate::admin_api::pb;
 use crate::admin_api::pb::explain_service_client::ExplainServiceClient;
-use crate::payment::moment::UnixMillis;
+use crate::payment::moment::{UnixMillis, span};
 use crate::payment::money::Money;
 
 /// Exit code where several payments fit.
@@ -146,7 +145,7 @@ fn show(explanation: &pb::PaymentExplanation, with_messages: bool) -> Result<(),
             payment.merchant_reference,
             amount(payment)?,
             payment.card_masked,
-            second(made),
+            made.to_second(),
             span(now.as_i64() - made.as_i64()),
             payment.found_by,
         )?;

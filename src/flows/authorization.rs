@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
 use crate::operations::flow::{
-    Decides, Decision, Flow, NewPayment, NewResource, Owes, Plan, PlannedPayment, Subject,
+    Decision, Flow, NewPayment, NewResource, Owes, Plan, PlannedPayment, Subject,
 };
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
 use crate::payment::amounts::Amounts;
@@ -108,12 +108,6 @@ impl Flow for Authorization {
             owes: Vec::new(),
             releases_minor: 0,
         })
-    }
-}
-
-impl Decides for Authorization {
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        decide(exchange, subject)
     }
 }
 
@@ -229,28 +223,22 @@ mod tests {
     #[test]
     fn each_end_leads_where_it_should() {
         let lost = UnknownReason::ConnectionLost;
-        let approved = |partial_minor| Exchange::Approved {
-            approval: Approval {
+        let approved = |partial_minor| {
+            Exchange::approved(Approval {
                 approval_code: "A1B2C3".into(),
                 response_code: ResponseCode::APPROVED,
                 partial_minor,
-            },
-            kept: Vec::new(),
-            bank_us: 900,
+            })
         };
         let table = [
             (approved(None), "AUTHORIZED", "APPROVED", 1250, None),
             (approved(Some(500)), "AUTHORIZED", "APPROVED", 500, None),
             (
-                Exchange::Declined {
-                    decline: Decline {
-                        reason: DeclineReason::InsufficientFunds,
-                        response_code: "51".parse().unwrap(),
-                        advice: DeclineAdvice::RetryLater,
-                    },
-                    kept: Vec::new(),
-                    bank_us: 900,
-                },
+                Exchange::declined(Decline {
+                    reason: DeclineReason::InsufficientFunds,
+                    response_code: "51".parse().unwrap(),
+                    advice: DeclineAdvice::RetryLater,
+                }),
                 "DECLINED",
                 "DECLINED",
                 0,
@@ -331,24 +319,12 @@ mod tests {
     /// A merchant that has cancelled the request is authorized nothing, whatever the bank says.
     #[test]
     fn a_cancelled_request_ends_without_a_hold() {
-        let approved = Exchange::Approved {
-            approval: Approval {
-                approval_code: "A1B2C3".into(),
-                response_code: ResponseCode::APPROVED,
-                partial_minor: None,
-            },
-            kept: Vec::new(),
-            bank_us: 900,
-        };
-        let declined = Exchange::Declined {
-            decline: Decline {
-                reason: DeclineReason::InsufficientFunds,
-                response_code: "51".parse().unwrap(),
-                advice: DeclineAdvice::RetryLater,
-            },
-            kept: Vec::new(),
-            bank_us: 900,
-        };
+        let approved = Exchange::approved(samples::approval());
+        let declined = Exchange::declined(Decline {
+            reason: DeclineReason::InsufficientFunds,
+            response_code: "51".parse().unwrap(),
+            advice: DeclineAdvice::RetryLater,
+        });
         let unsent = Exchange::NotSent(FailureReason::HostBusy);
         let lost = Exchange::Unknown(UnknownReason::ConnectionLost);
         for (exchange, kind, operation_state, payment_state, owes) in [

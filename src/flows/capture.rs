@@ -4,8 +4,7 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
 use crate::operations::acknowledgement::counts_unless_refused;
 use crate::operations::flow::{
-    Decides, Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Owes, Plan,
-    Subject,
+    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Owes, Plan, Subject,
 };
 use crate::operations::later::{
     LaterRefusal, Why, amount_of, decided, no_repeat, numbers_of_authorization, way_of,
@@ -125,12 +124,6 @@ impl Flow for Capture {
     }
 }
 
-impl Decides for Capture {
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        decide(exchange, subject)
-    }
-}
-
 /// What can be captured of a payment, in minor units.
 fn capturable_minor(payment: &Payment, now: UnixMillis) -> Result<i64, LaterRefusal> {
     let expires_at = match payment.state {
@@ -154,7 +147,7 @@ fn capturable_minor(payment: &Payment, now: UnixMillis) -> Result<i64, LaterRefu
 }
 
 /// What the end of a capture that travels as a request means.
-fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+pub(crate) fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     decided(exchange, subject, PaymentEvent::CaptureStarted)
 }
 
@@ -175,31 +168,19 @@ mod tests {
     use crate::hosts::message::definition::UnknownRule;
     use crate::operations::flow::{Way, Ways};
     use crate::payment::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+        Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
     };
-    use crate::payment::operation::{self, OperationState};
+    use crate::payment::operation::OperationState;
     use crate::payment::record::Operation;
-    use crate::payment::samples::{self, NOW};
+    use crate::payment::samples::{self, NOW, approval, eur};
     use crate::payment::state;
 
-    fn approval() -> Approval {
-        Approval {
-            approval_code: "A1B2C3".into(),
-            response_code: ResponseCode::APPROVED,
-            partial_minor: None,
-        }
-    }
-
     fn declined(reason: DeclineReason, code: &str) -> Exchange {
-        Exchange::Declined {
-            decline: Decline {
-                reason,
-                response_code: code.parse().unwrap(),
-                advice: DeclineAdvice::DoNotRetry,
-            },
-            kept: Vec::new(),
-            bank_us: 900,
-        }
+        Exchange::declined(Decline {
+            reason,
+            response_code: code.parse().unwrap(),
+            advice: DeclineAdvice::DoNotRetry,
+        })
     }
 
     /// A payment of 12.50 EUR, authorized, of which 5.00 are captured.
@@ -236,7 +217,6 @@ mod tests {
 
     #[test]
     fn what_is_captured_is_taken_as_it_travels() {
-        let eur = |minor| Money::new(minor, "EUR".parse().unwrap()).unwrap();
         let usd = Money::new(750, "USD".parse().unwrap()).unwrap();
         let table = [
             (Some(eur(750)), false, NOW, "750"),
@@ -382,73 +362,12 @@ mod tests {
         }
     }
 
-    /// Each end of a request: the states that follow, what is captured and pending, whether a reversal is owed.
-    #[test]
-    fn each_end_of_a_request_leads_where_it_should() {
-        let lost = UnknownReason::ConnectionLost;
-        let approved = Exchange::Approved {
-            approval: approval(),
-            kept: Vec::new(),
-            bank_us: 900,
-        };
-        let refused = declined(DeclineReason::NotPermitted, "57");
-        let unsent = Exchange::NotSent(FailureReason::HostBusy);
-        let table = [
-            (approved, "APPROVED", "CAPTURED", (1250, 0), None),
-            (refused, "DECLINED", "PARTIALLY_CAPTURED", (500, 0), None),
-            (unsent, "REJECTED", "PARTIALLY_CAPTURED", (500, 0), None),
-            (
-                Exchange::Unknown(lost),
-                "UNKNOWN",
-                "PARTIALLY_CAPTURED",
-                (1250, 750),
-                Some(lost),
-            ),
-        ];
-        let operation = Operation {
-            kind: OperationKind::Capture,
-            amount: Money::new(750, "EUR".parse().unwrap()).unwrap(),
-            ..samples::operation()
-        };
-        let mut payment = payment();
-        payment.amounts.captured_minor = 1250;
-        payment.amounts.captured_pending_minor = 750;
-        for (exchange, operation_state, payment_state, captured, owed) in table {
-            for (unknown, owed) in [(UnknownRule::Reverse, owed), (UnknownRule::Wait, None)] {
-                let subject = Subject {
-                    payment: &payment,
-                    operation: &operation,
-                    hold_days: 7,
-                    unknown,
-                    now: NOW,
-                };
-                let decision = decide(&exchange, &subject);
-                let amounts = payment.amounts.plus(&decision.change).unwrap();
-                let after =
-                    state::apply(&payment.state, decision.payment.unwrap(), &amounts).unwrap();
-                assert_eq!(after.name(), payment_state);
-                let ended = decision
-                    .operation
-                    .into_iter()
-                    .try_fold(operation.state.clone(), |state, event| {
-                        operation::apply(&state, event)
-                    })
-                    .unwrap();
-                assert_eq!(ended.name(), operation_state);
-                let got = (amounts.captured_minor, amounts.captured_pending_minor);
-                assert_eq!(got, captured, "{operation_state}");
-                let owed = owed.map(|reason| Owes::reversal(&operation, reason));
-                assert_eq!(decision.owes, Vec::from_iter(owed), "{operation_state}");
-            }
-        }
-    }
-
     /// What a last capture leaves is released with its approval, and free again without one.
     #[test]
     fn a_last_capture_releases_with_its_approval_only() {
         let operation = Operation {
             kind: OperationKind::Capture,
-            amount: Money::new(500, "EUR".parse().unwrap()).unwrap(),
+            amount: eur(500),
             releases_minor: 250,
             ..samples::operation()
         };
@@ -456,11 +375,7 @@ mod tests {
         payment.amounts.captured_minor = 1000;
         payment.amounts.captured_pending_minor = 500;
         payment.amounts.released_minor = 250;
-        let approved = Exchange::Approved {
-            approval: approval(),
-            kept: Vec::new(),
-            bank_us: 900,
-        };
+        let approved = Exchange::approved(approval());
         let lost = Exchange::Unknown(UnknownReason::ConnectionLost);
         for (exchange, released, state) in [
             (approved, 250, "CAPTURED"),

@@ -1,7 +1,7 @@
 //! An increment: the issuer is asked to hold more than it holds already.
 
 use crate::hosts::exchange::Exchange;
-use crate::operations::flow::{Decides, Decision, Flow, Found, Plan, Subject};
+use crate::operations::flow::{Decision, Flow, Found, Plan, Subject};
 use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
@@ -85,45 +85,18 @@ impl Flow for Increment {
     }
 }
 
-impl Decides for Increment {
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        decided(exchange, subject, PaymentEvent::IncrementUnknown)
-    }
+/// What the end of an increment means.
+pub(crate) fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+    decided(exchange, subject, PaymentEvent::IncrementUnknown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hosts::message::definition::{Travel, UnknownRule};
-    use crate::operations::flow::{Owes, Way, Ways};
-    use crate::payment::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
-    };
-    use crate::payment::operation;
-    use crate::payment::record::{MOST_INCREMENTS, Operation, Payment};
-    use crate::payment::samples::{self, NOW};
-    use crate::payment::state;
-
-    fn ways(travel: Option<Travel>) -> Ways {
-        let way = |travel| Way {
-            travel,
-            mti: None,
-            only_one: false,
-        };
-        Ways(Vec::from_iter(travel.map(|travel| (KIND, way(travel)))))
-    }
-
-    fn eur(minor: i64) -> Money {
-        Money::new(minor, "EUR".parse().unwrap()).unwrap()
-    }
-
-    fn approval() -> Approval {
-        Approval {
-            approval_code: "A1B2C3".into(),
-            response_code: ResponseCode::APPROVED,
-            partial_minor: None,
-        }
-    }
+    use crate::hosts::message::definition::Travel;
+    use crate::operations::flow::{Way, Ways};
+    use crate::payment::record::{MOST_INCREMENTS, Payment};
+    use crate::payment::samples::{self, NOW, approval, eur};
 
     fn held(captured_minor: i64) -> Payment {
         let mut payment = samples::payment_of(&samples::operation());
@@ -176,9 +149,14 @@ mod tests {
                 payment_id: payment.id,
                 amount: eur(minor),
             };
+            let way = Way {
+                travel: Travel::Once,
+                mti: None,
+                only_one: false,
+            };
             let found = Found {
                 payment: Box::new(payment),
-                ways: ways(Some(Travel::Once)),
+                ways: Ways(vec![(KIND, way)]),
                 captures: Vec::new(),
                 earlier: Vec::new(),
             };
@@ -191,78 +169,6 @@ mod tests {
                 }
             };
             assert_eq!(got, expected);
-        }
-    }
-
-    /// Each end: the operation's state, what is authorized, what of it is pending, and what is owed.
-    #[test]
-    fn each_end_leads_where_it_should() {
-        let (kept, bank_us) = (Vec::new, 900);
-        let decline = Decline {
-            reason: DeclineReason::InsufficientFunds,
-            response_code: "51".parse().unwrap(),
-            advice: DeclineAdvice::RetryLater,
-        };
-        let lost = UnknownReason::NoAnswerInTime;
-        let mut payment = held(0);
-        payment.amounts.authorized_minor = 1750;
-        payment.amounts.authorized_pending_minor = 500;
-        let operation = Operation {
-            kind: OperationKind::Increment,
-            amount: eur(500),
-            ..samples::operation()
-        };
-        for (exchange, expected, authorized, owed) in [
-            (
-                Exchange::Approved {
-                    approval: approval(),
-                    kept: kept(),
-                    bank_us,
-                },
-                "APPROVED",
-                (1750, 0),
-                None,
-            ),
-            (
-                Exchange::Declined {
-                    decline,
-                    kept: kept(),
-                    bank_us,
-                },
-                "DECLINED",
-                (1250, 0),
-                None,
-            ),
-            (
-                Exchange::NotSent(FailureReason::HostBusy),
-                "REJECTED",
-                (1250, 0),
-                None,
-            ),
-            (Exchange::Unknown(lost), "UNKNOWN", (1750, 500), Some(lost)),
-        ] {
-            let subject = Subject {
-                payment: &payment,
-                operation: &operation,
-                hold_days: 7,
-                unknown: UnknownRule::Reverse,
-                now: NOW,
-            };
-            let decision = Increment.decide(&exchange, &subject);
-            let amounts = payment.amounts.plus(&decision.change).unwrap();
-            let after = state::apply(&payment.state, decision.payment.unwrap(), &amounts).unwrap();
-            assert_eq!(after, payment.state);
-            let got = (amounts.authorized_minor, amounts.authorized_pending_minor);
-            assert_eq!(got, authorized, "{expected}");
-            let owed = owed.map(|reason| Owes::reversal(&operation, reason));
-            assert_eq!(decision.owes, Vec::from_iter(owed), "{expected}");
-            let ended = decision
-                .operation
-                .into_iter()
-                .try_fold(operation.state.clone(), |state, event| {
-                    operation::apply(&state, event)
-                });
-            assert_eq!(ended.unwrap().name(), expected);
         }
     }
 }

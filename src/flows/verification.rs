@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::flow::{Decides, Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
+use crate::operations::flow::{Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
@@ -91,18 +91,16 @@ impl Flow for Verification {
     }
 }
 
-impl Decides for Verification {
-    fn decide(&self, exchange: &Exchange, _subject: &Subject<'_>) -> Decision {
-        Decision {
-            operation: ended(exchange),
-            payment: None,
-            change: Amounts::ZERO,
-            owes: Vec::new(),
-        }
+/// What the end of a verification means.
+pub(crate) fn decide(exchange: &Exchange, _subject: &Subject<'_>) -> Decision {
+    Decision {
+        operation: ended(exchange),
+        payment: None,
+        change: Amounts::ZERO,
+        owes: Vec::new(),
     }
 }
 
-/// What the end of a verification means.
 fn ended(exchange: &Exchange) -> Vec<OperationEvent> {
     let unknown = |reason| vec![OperationEvent::OutcomeUnknown(reason)];
     match exchange {
@@ -146,22 +144,8 @@ mod tests {
         let (kept, bank_us) = (Vec::new, 900);
         let reason = UnknownReason::NoAnswerInTime;
         for (exchange, expected) in [
-            (
-                Exchange::Approved {
-                    approval,
-                    kept: kept(),
-                    bank_us,
-                },
-                "APPROVED",
-            ),
-            (
-                Exchange::Declined {
-                    decline,
-                    kept: kept(),
-                    bank_us,
-                },
-                "DECLINED",
-            ),
+            (Exchange::approved(approval), "APPROVED"),
+            (Exchange::declined(decline), "DECLINED"),
             (Exchange::NotSent(FailureReason::HostBusy), "REJECTED"),
             (Exchange::Unknown(reason), "UNKNOWN"),
             (

@@ -3,7 +3,7 @@
 use crate::hosts::exchange::Exchange;
 use crate::operations::acknowledgement::{FinalAnswer, final_answer, suspend, without_approval};
 use crate::operations::flow::{
-    Decides, Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
+    Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
 };
 use crate::operations::giving_back::void_of;
 use crate::operations::later::LaterRefusal;
@@ -53,15 +53,9 @@ impl Flow for Void {
     }
 }
 
-impl Decides for Void {
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        decide(exchange, subject.operation)
-    }
-}
-
 /// What the end of a void that travels as a request means. One whose outcome is not known is never reversed: what it
 /// gives back may be gone. A hold ends by itself; of a sale a late answer or an operator says what became of it.
-fn decide(exchange: &Exchange, void: &Operation) -> Decision {
+pub(crate) fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     let unknown = |reason: UnknownReason| {
         let events = vec![OperationEvent::OutcomeUnknown(reason)];
         (events, (PaymentEvent::VoidUnknown, Amounts::ZERO))
@@ -70,7 +64,10 @@ fn decide(exchange: &Exchange, void: &Operation) -> Decision {
     let (operation, (payment, change)) = match exchange {
         Exchange::Approved { approval, .. } => {
             let approved = OperationEvent::Approved(approval.clone());
-            let confirmed = (PaymentEvent::VoidConfirmed, given_back_by_void(void));
+            let confirmed = (
+                PaymentEvent::VoidConfirmed,
+                given_back_by_void(subject.operation),
+            );
             (vec![OperationEvent::Sent, approved], confirmed)
         }
         Exchange::Declined { decline, .. } => (
@@ -132,13 +129,13 @@ fn done(approval: Approval, acknowledged: Acknowledged, void: &Operation) -> Owe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hosts::message::definition::Repeats;
+    use crate::hosts::message::definition::{Repeats, UnknownRule};
     use crate::operations::acknowledgement::answer_to_advice;
     use crate::payment::decline::{
         Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
     use crate::payment::ids::{CaptureId, SubjectId};
-    use crate::payment::operation::{self, OperationKind};
+    use crate::payment::operation::OperationKind;
     use crate::payment::samples::{self, NOW};
     use crate::payment::state::{self, PaymentState};
 
@@ -147,68 +144,46 @@ mod tests {
     }
 
     #[test]
-    fn each_end_of_a_request_leads_where_it_should() {
+    fn a_sale_is_voided_by_an_approval_only() {
         let decline = Decline {
             reason: DeclineReason::NotPermitted,
             response_code: "57".parse().unwrap(),
             advice: DeclineAdvice::DoNotRetry,
         };
-        let approved = Exchange::Approved {
-            approval: approval(),
-            kept: Vec::new(),
-            bank_us: 900,
-        };
-        let declined = Exchange::Declined {
-            decline,
-            kept: Vec::new(),
-            bank_us: 900,
-        };
+        let approved = Exchange::approved(approval());
+        let declined = Exchange::declined(decline);
         let unknown = Exchange::Unknown(UnknownReason::NoAnswerInTime);
         let unsent = Exchange::NotSent(FailureReason::HostBusy);
-        let voiding = |expires_at| PaymentState::Voiding {
-            approval: approval(),
-            expires_at,
-        };
-        let void = Operation {
+        let operation = Operation {
             kind: OperationKind::Void,
+            subject_id: Some(SubjectId::Capture(CaptureId::from_parts(NOW, [1; 10]))),
             ..samples::operation()
         };
-        let of_sale = Operation {
-            subject_id: Some(SubjectId::Capture(CaptureId::from_parts(NOW, [1; 10]))),
-            ..void.clone()
+        let mut payment = samples::payment_of(&samples::operation());
+        payment.state = PaymentState::Voiding {
+            approval: approval(),
+            expires_at: None,
         };
-        let sold = Amounts {
-            authorized_minor: 1250,
-            captured_minor: 1250,
-            ..Amounts::ZERO
-        };
-        for (exchange, operation_state, payment_state, sale_state, captured_minor) in [
-            (approved, "APPROVED", "VOIDED", "VOIDED", 0),
-            (declined, "DECLINED", "AUTHORIZED", "CAPTURED", 1250),
-            (unsent, "REJECTED", "AUTHORIZED", "CAPTURED", 1250),
-            (unknown, "UNKNOWN", "VOIDING", "VOIDING", 1250),
+        payment.amounts.authorized_minor = 1250;
+        payment.amounts.captured_minor = 1250;
+        for (exchange, expected, captured_minor) in [
+            (approved, "VOIDED", 0),
+            (declined, "CAPTURED", 1250),
+            (unsent, "CAPTURED", 1250),
+            (unknown, "VOIDING", 1250),
         ] {
-            let decision = decide(&exchange, &of_sale);
-            let left = sold.plus(&decision.change).unwrap();
+            let subject = Subject {
+                payment: &payment,
+                operation: &operation,
+                hold_days: 7,
+                unknown: UnknownRule::Wait,
+                now: NOW,
+            };
+            let decision = decide(&exchange, &subject);
+            let left = payment.amounts.plus(&decision.change).unwrap();
             assert_eq!(left.captured_minor, captured_minor);
-            let after = state::apply(&voiding(None), decision.payment.unwrap(), &left).unwrap();
-            assert_eq!(after.name(), sale_state);
-            let decision = decide(&exchange, &void);
-            assert_eq!(decision.change, Amounts::ZERO);
-            let after = state::apply(
-                &voiding(Some(NOW)),
-                decision.payment.unwrap(),
-                &Amounts::ZERO,
-            );
-            assert_eq!(after.unwrap().name(), payment_state);
-            let ended = decision
-                .operation
-                .into_iter()
-                .try_fold(samples::operation().state, |state, event| {
-                    operation::apply(&state, event)
-                })
-                .unwrap();
-            assert_eq!(ended.name(), operation_state);
+            let after = state::apply(&payment.state, decision.payment.unwrap(), &left).unwrap();
+            assert_eq!(after.name(), expected);
             assert_eq!(decision.owes, []);
         }
     }

@@ -65,6 +65,27 @@ pub enum Exchange {
     },
 }
 
+#[cfg(test)]
+impl Exchange {
+    /// An approval that came after 900 microseconds.
+    pub(crate) const fn approved(approval: Approval) -> Self {
+        Self::Approved {
+            approval,
+            kept: Vec::new(),
+            bank_us: 900,
+        }
+    }
+
+    /// A decline that came after 900 microseconds.
+    pub(crate) const fn declined(decline: Decline) -> Self {
+        Self::Declined {
+            decline,
+            kept: Vec::new(),
+            bank_us: 900,
+        }
+    }
+}
+
 impl Exchange {
     /// How long the bank took, in microseconds; none where it did not answer.
     #[must_use]

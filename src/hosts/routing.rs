@@ -58,7 +58,7 @@ pub(super) fn route<'a>(
         .messages
         .get(kind)
         .and_then(|message| message.mapping.as_ref());
-    let mti = mapping.and_then(|mapping| mapping.mti.to_string().parse().ok());
+    let mti = mapping.map(|mapping| mapping.recorded_mti);
     Ok(Route {
         host_id: profile.host_id,
         mti: mti.ok_or(RouteError::NoMessage {

@@ -10,7 +10,6 @@ use crate::ledger::seal::{SealKey, Sealed};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::operation::{OperationKind, OperationState};
@@ -81,11 +80,7 @@ pub(super) async fn captured(store: &Store, captures: &[i64]) {
     };
     let verdict = store.commit(&change).await;
     assert_eq!(verdict, Ok(Verdict::Committed { payment: None }));
-    let approval = Approval {
-        approval_code: "A1B2C3".into(),
-        response_code: ResponseCode::APPROVED,
-        partial_minor: None,
-    };
+    let approval = samples::approval();
     operation.state = OperationState::Approved {
         approval: approval.clone(),
         acknowledged: None,

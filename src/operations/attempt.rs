@@ -34,8 +34,8 @@ use super::owed_step::{Beside, OwedStep, log_not_recorded};
 impl Operations {
     /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it.
     pub(super) async fn attempt(&self, entry: OwedEntry, merchant: &Merchant, window: &Semaphore) {
-        // Before the attempt is recorded: an entry that moves during this wait is not sent. The window is never closed; a
-        // drain does not wait for it.
+        // The place is taken before the attempt is recorded, so that an entry that moves during the wait is not sent. A drain
+        // ends the wait.
         let place = tokio::select! {
             place = window.acquire() => place.ok(),
             () = self.sending.cancelled() => None,
@@ -64,13 +64,13 @@ impl Operations {
                 Box::pin(self.record_step(entry, step)).await;
                 return;
             }
-            // It is due still.
+            // The entry stays due.
             Err(error) => return log_not_recorded(&entry, &error),
         }
         let card = match self.kept_card(&entry.payment, operation).await {
             Ok(card) => card,
             Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard, None).await,
-            // Others come first meanwhile.
+            // The entry is due again a little later, so that other entries are sent meanwhile.
             Err(NoCard::NotNow) => {
                 let next_at = self.clock.now().plus(message.repeats.first);
                 let step = self.repeat(&entry, |attempts| attempts.next_at = Some(next_at));
@@ -86,7 +86,7 @@ impl Operations {
             repeat: entry.operation.attempts.count > 1,
             ..Outgoing::first(&entry.operation, merchant, card.as_ref().map(fields_of))
         };
-        // It may have taken long to record the attempt: what stands in the record bounds when a byte can leave.
+        // Recording the attempt may have taken long. No byte leaves later than the record allows.
         let exchange = if self.clock.now() < self.leaves_until(&entry.operation) {
             let owns_until = self.store.owns_until();
             self.hosts.send_owed(outgoing, owns_until).await
@@ -110,13 +110,13 @@ impl Operations {
         Ok(overtakes_a_capture(operation, &all))
     }
 
-    /// No message of its last attempt leaves after this.
+    /// After this moment no byte of the last attempt leaves.
     fn leaves_until(&self, operation: &Operation) -> UnixMillis {
         let last_at = operation.attempts.last_at.unwrap_or(UnixMillis::new(0));
         last_at.plus(self.hosts.reply_timeout(operation.host_id))
     }
 
-    /// No answer to its last message is waited for after this.
+    /// After this moment nobody waits for an answer to the last attempt.
     pub(super) fn in_flight_until(&self, operation: &Operation) -> UnixMillis {
         let reply = self.hosts.reply_timeout(operation.host_id);
         self.leaves_until(operation).plus(reply)
@@ -135,7 +135,7 @@ impl Operations {
             self.moment(),
         );
         if step.is_err() {
-            // It would fit the next time as little.
+            // The payment would not take it the next time either.
             let reason = SuspendReason::NotBuildable;
             self.suspend(entry, reason, None).await;
             return None;
@@ -265,7 +265,7 @@ pub(crate) fn begun(
     })
 }
 
-/// Whether the end of the last message that the host allows was not recorded.
+/// Whether the host allows no further message, and the end of the last one was not recorded.
 pub(crate) fn used_up(operation: &Operation, repeats: &Repeats) -> bool {
     let count = operation.attempts.count;
     repeats.cap.is_some_and(|cap| count >= cap) && operation.state == OperationState::Sent
@@ -343,8 +343,8 @@ pub(crate) fn ended(
     })
 }
 
-/// Whether only the original of an entry has moved on from these versions: an answer to it has come meanwhile, and may
-/// change what the one to the entry means.
+/// Whether the original has changed since these versions, and the entry has not. A late answer to the original may change
+/// what the answer to the entry means.
 pub(crate) fn original_moved_alone((version, of_original): (i64, i64), moved: &OwedEntry) -> bool {
     moved.operation.version == version && moved.original.version != of_original
 }
@@ -358,7 +358,7 @@ pub(crate) fn overtakes_a_capture(operation: &Operation, all: &[Operation]) -> b
 
 /// Whether the bank has said in time that it approved a request, be it for another amount.
 pub(crate) fn approved_in_time(original: &Operation) -> bool {
-    // What the merchant has cancelled meanwhile was approved, or it would have another reason.
+    // Only an operation that the bank approved ends with `CancelledByMerchant`.
     matches!(
         original.state,
         OperationState::Approved { .. }
@@ -381,7 +381,7 @@ fn log_refused(operation: &Operation, decline: &Decline) {
     );
 }
 
-/// The host acknowledged what an operator has ended: unless the payment is reversed, the books differ.
+/// The alarm: the host acknowledged a message after an operator had said what became of it. The two may differ.
 fn log_if_resolved(operation: &Operation) {
     let OperationState::Resolved { .. } = operation.state else {
         return;

@@ -110,10 +110,7 @@ impl Operations {
             }
             Begun::CommitUnknown(intent, reason) => {
                 let records = (intent.payment, intent.operation);
-                let Some(flow) = self.flows.of(records.1.kind) else {
-                    return Err(OperationError::OutcomeNotRecorded { payment_id });
-                };
-                return self.not_sent_for_sure(flow, records, &reason).await;
+                return self.not_sent_for_sure(records, &reason).await;
             }
         };
         let asked_at = Instant::now();
@@ -122,13 +119,10 @@ impl Operations {
         let Intent {
             payment, operation, ..
         } = *intent;
-        let Some(flow) = self.flows.of(operation.kind) else {
-            return Err(OperationError::OutcomeNotRecorded { payment_id });
-        };
         let merchant = Some(&*call.merchant);
         let mut records = (payment, operation);
         for _ in 0..OUTCOME_ATTEMPTS {
-            let outcome = self.decide(flow, records, merchant, &exchange).await?;
+            let outcome = self.decide(records, merchant, &exchange).await?;
             let bank_us = match outcome.operation.bank_us {
                 Some(bank_us) => u64::try_from(bank_us).unwrap_or(0),
                 // Its answer was waited for.
@@ -265,11 +259,10 @@ impl Operations {
     fn way(&self, payment: &Payment, kind: OperationKind) -> Option<Way> {
         let first = &payment.authorization;
         let message = self.hosts.message_after(first.host_id, kind, first.kind)?;
-        let mapping = message.mapping.as_ref();
         Some(Way {
             only_one: message.only_one(),
             travel: message.travel(),
-            mti: mapping.and_then(|mapping| mapping.mti.to_string().parse().ok()),
+            mti: message.mapping.as_ref().map(|mapping| mapping.recorded_mti),
         })
     }
 

@@ -19,7 +19,7 @@ use crate::store::error::StoreError;
 
 use super::call::{BANK_WITHIN, not_recorded};
 use super::call::{Concluded, OperationError};
-use super::flow::{Decides, Owes, Subject};
+use super::flow::{Owes, Subject};
 use super::machine::Operations;
 use super::outcome::{Outcome, Told};
 use super::owe::log_if_suspended;
@@ -72,13 +72,12 @@ impl Operations {
     /// ends as not sent.
     pub(super) async fn not_sent_for_sure<R>(
         &self,
-        flow: &dyn Decides,
         records: (Box<Payment>, Box<Operation>),
         reason: &str,
     ) -> Result<Concluded, OperationError<R>> {
         tracing::warn!(payment.id = %records.0.id, reason, "It is not sure that an intent is recorded");
         let exchange = Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-        let outcome = self.decide(flow, records, None, &exchange).await?;
+        let outcome = self.decide(records, None, &exchange).await?;
         let operation_id = outcome.operation.id;
         // Before anything that may take its time: should the intent turn up later, recovery knows.
         self.in_progress.remember(outcome.clone());
@@ -108,12 +107,16 @@ impl Operations {
     /// numbers for what is owed, leaves the operation to [`recovery`](super::recovery).
     pub(super) async fn decide<R>(
         &self,
-        flow: &(impl Decides + ?Sized),
         (payment, operation): (Box<Payment>, Box<Operation>),
         merchant: Option<&Merchant>,
         exchange: &Exchange,
     ) -> Result<Outcome, OperationError<R>> {
         let payment_id = payment.id;
+        let Some(decide) = self.flows.of(operation.kind) else {
+            let kind = operation.kind.name();
+            tracing::error!(payment.id = %payment_id, kind, "No flow knows this kind of operation");
+            return Err(OperationError::OutcomeNotRecorded { payment_id });
+        };
         let now = self.clock.now();
         let message = self.hosts.message(operation.host_id, operation.kind);
         let subject = Subject {
@@ -124,7 +127,7 @@ impl Operations {
             unknown: message.map_or(UnknownRule::Wait, |message| message.unknown),
             now,
         };
-        let mut decision = flow.decide(exchange, &subject);
+        let mut decision = decide(exchange, &subject);
         let owes = std::mem::take(&mut decision.owes);
         let mut outcome = Outcome::of(
             payment,

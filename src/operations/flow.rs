@@ -24,7 +24,7 @@ use crate::random::HashMap;
 use crate::store::change::EnvelopeUse;
 
 /// What a merchant can ask for, and what is recorded before it is sent. All of it is decided from arguments; the machine
-/// does what has to be waited for. What the end of an operation means is asked by its kind ([`Decides`]).
+/// does what has to be waited for. What the end of an operation means is asked by its kind ([`Decide`]).
 pub trait Flow: Send + Sync + 'static {
     /// What the merchant asks for, checked field by field.
     type Command: Send + Sync + 'static;
@@ -388,33 +388,31 @@ pub enum OwedDecision {
     },
 }
 
-/// What the machine asks about operations of one kind once they are recorded.
-pub trait Decides: Send + Sync {
-    /// What the end of the exchange means.
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision;
+/// What the end of the exchange means of an operation of one kind.
+pub type Decide = fn(&Exchange, &Subject<'_>) -> Decision;
 
-    /// How the exchange of an operation ended that a stopped process left unfinished. Its message may have
-    /// been sent, so nobody knows.
-    fn unfinished(&self, _operation: &Operation) -> Exchange {
-        match planted(Mistake::RecoveredAsNotSent) {
-            true => Exchange::NotSent(FailureReason::HostBusy),
-            false => Exchange::Unknown(UnknownReason::GatewayStopped),
-        }
+/// How the exchange of an operation ended that a stopped process left unfinished. Its message may have been sent, so nobody
+/// knows.
+#[must_use]
+pub fn unfinished() -> Exchange {
+    match planted(Mistake::RecoveredAsNotSent) {
+        true => Exchange::NotSent(FailureReason::HostBusy),
+        false => Exchange::Unknown(UnknownReason::GatewayStopped),
     }
 }
 
 /// The flows by the kind of their operations.
 #[derive(Default, Clone)]
 pub struct FlowTable {
-    requests: HashMap<OperationKind, Arc<dyn Decides>>,
+    requests: HashMap<OperationKind, Decide>,
     owed: HashMap<OperationKind, Arc<dyn OwedFlow>>,
 }
 
 impl FlowTable {
     /// The table with one kind of operation more.
     #[must_use]
-    pub fn with(mut self, kind: OperationKind, flow: Arc<dyn Decides>) -> Self {
-        self.requests.insert(kind, flow);
+    pub fn with(mut self, kind: OperationKind, decide: Decide) -> Self {
+        self.requests.insert(kind, decide);
         self
     }
 
@@ -436,9 +434,9 @@ impl FlowTable {
         self.owed.keys().copied()
     }
 
-    /// The flow that makes operations of this kind, if this program has one.
+    /// What the end of an operation of this kind means, if this program has a flow that makes such operations.
     #[must_use]
-    pub fn of(&self, kind: OperationKind) -> Option<&dyn Decides> {
-        self.requests.get(&kind).map(|flow| &**flow)
+    pub fn of(&self, kind: OperationKind) -> Option<Decide> {
+        self.requests.get(&kind).copied()
     }
 }

@@ -15,7 +15,7 @@ use crate::payment::state::PaymentState;
 use crate::store::change::{Change, OperationStep, PaymentChange};
 
 use super::attempt::approved_in_time;
-use super::flow::{Decides, Decision, Subject};
+use super::flow::{Decide, Decision, Subject};
 use super::outcome::Undecidable;
 use super::owed_step::{adjusted, may_have_undone_nothing};
 
@@ -75,12 +75,12 @@ impl<'a> Late<'a> {
 /// What a late answer makes of an operation whose outcome is not known; none where nothing hangs on it, and what its
 /// merchant was told stands.
 pub(crate) fn resolution(
-    flow: &dyn Decides,
+    decide: Decide,
     exchange: &Exchange,
     subject: &Subject<'_>,
     response_code: ResponseCode,
 ) -> Option<Decision> {
-    let decided = flow.decide(exchange, subject);
+    let decided = decide(exchange, subject);
     decided.payment.as_ref()?;
     Some(Decision {
         operation: vec![OperationEvent::Resolved {

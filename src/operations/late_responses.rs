@@ -128,7 +128,7 @@ impl Operations {
         exchange: &Exchange,
         response_code: ResponseCode,
     ) -> Result<(), StoreError> {
-        let Some(flow) = self.flows.of(operation.kind) else {
+        let Some(decide) = self.flows.of(operation.kind) else {
             return Ok(());
         };
         let payment = Box::new(self.store.payment_of(&operation).await?);
@@ -140,7 +140,7 @@ impl Operations {
             unknown: UnknownRule::Wait,
             now,
         };
-        let Some(mut decision) = resolution(flow, exchange, &subject, response_code) else {
+        let Some(mut decision) = resolution(decide, exchange, &subject, response_code) else {
             return Ok(());
         };
         let owes = std::mem::take(&mut decision.owes);

@@ -109,9 +109,7 @@ impl Operations {
             owed.number_date = NumberDate::of(now);
         }
         match (message.travel(), &message.mapping) {
-            (Travel::Repeated, Some(mapping)) => {
-                owed.mti = mapping.mti.to_string().parse().unwrap_or(owed.mti);
-            }
+            (Travel::Repeated, Some(mapping)) => owed.mti = mapping.recorded_mti,
             (Travel::Recorded, _) => {
                 owed.state = OperationState::Recorded;
                 owed.attempts.next_at = None;

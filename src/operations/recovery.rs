@@ -14,6 +14,7 @@ use crate::store::error::StoreError;
 
 use super::call::OperationError;
 use super::conclude::{LONGEST, Recorded, may_pass};
+use super::flow::unfinished;
 use super::machine::Operations;
 
 /// Between two looks for operations without an end.
@@ -148,15 +149,8 @@ impl Operations {
         payment: Box<Payment>,
         operation: Box<Operation>,
     ) -> Result<bool, StoreError> {
-        let (operation_id, kind) = (operation.id, operation.kind);
-        let Some(flow) = self.flows.of(kind) else {
-            tracing::error!(operation.id = %operation_id, kind = kind.name(), "No flow knows this kind of operation");
-            return Ok(false);
-        };
-        let exchange = flow.unfinished(&operation);
-        let decided: Result<_, OperationError<std::convert::Infallible>> = self
-            .decide(flow, (payment, operation), None, &exchange)
-            .await;
+        let decided: Result<_, OperationError<std::convert::Infallible>> =
+            self.decide((payment, operation), None, &unfinished()).await;
         // What can't be decided has been logged.
         let Ok(outcome) = decided else {
             return Ok(false);

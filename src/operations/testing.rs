@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::call::OperationError;
 use super::card_custody;
-use super::flow::{Decides, Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
+use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
 use super::flow::{FlowTable, NewPayment, Owes, Plan, PlannedPayment, Subject};
 use super::machine::{Operations, OperationsParts};
 use super::outcome::Outcome;
@@ -23,7 +23,7 @@ use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::bank::Bank;
 use crate::net::Net;
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
+use crate::payment::decline::{Approval, UnknownReason};
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
@@ -97,44 +97,43 @@ impl Flow for Holding {
     }
 }
 
-impl Decides for Holding {
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        let (operation, payment, change, owes) = match exchange {
-            Exchange::Approved { approval, .. } => (
-                vec![
-                    OperationEvent::Sent,
-                    OperationEvent::Approved(approval.clone()),
-                ],
-                PaymentEvent::Approved {
-                    approval: approval.clone(),
-                    expires_at: subject.now,
-                },
-                Amounts {
-                    authorized_minor: subject.operation.amount.amount_minor(),
-                    ..Amounts::ZERO
-                },
-                Vec::new(),
-            ),
-            Exchange::NotSent(reason) => (
-                vec![OperationEvent::NotSent(*reason)],
-                PaymentEvent::NotSent(*reason),
-                Amounts::ZERO,
-                Vec::new(),
-            ),
-            Exchange::Unknown(reason) => (
-                vec![OperationEvent::OutcomeUnknown(*reason)],
-                PaymentEvent::OutcomeUnknown(*reason),
-                Amounts::ZERO,
-                vec![Owes::reversal(subject.operation, *reason)],
-            ),
-            other => unreachable!("no test's bank answers so: {other:?}"),
-        };
-        Decision {
-            operation,
-            payment: Some(payment),
-            change,
-            owes,
-        }
+/// What an answer to it means.
+fn held(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
+    let (operation, payment, change, owes) = match exchange {
+        Exchange::Approved { approval, .. } => (
+            vec![
+                OperationEvent::Sent,
+                OperationEvent::Approved(approval.clone()),
+            ],
+            PaymentEvent::Approved {
+                approval: approval.clone(),
+                expires_at: subject.now,
+            },
+            Amounts {
+                authorized_minor: subject.operation.amount.amount_minor(),
+                ..Amounts::ZERO
+            },
+            Vec::new(),
+        ),
+        Exchange::NotSent(reason) => (
+            vec![OperationEvent::NotSent(*reason)],
+            PaymentEvent::NotSent(*reason),
+            Amounts::ZERO,
+            Vec::new(),
+        ),
+        Exchange::Unknown(reason) => (
+            vec![OperationEvent::OutcomeUnknown(*reason)],
+            PaymentEvent::OutcomeUnknown(*reason),
+            Amounts::ZERO,
+            vec![Owes::reversal(subject.operation, *reason)],
+        ),
+        other => unreachable!("no test's bank answers so: {other:?}"),
+    };
+    Decision {
+        operation,
+        payment: Some(payment),
+        change,
+        owes,
     }
 }
 
@@ -230,7 +229,7 @@ impl Folder {
             .unwrap();
         let numbers = Numbers::new(store.clone(), 100);
         let flows = FlowTable::default()
-            .with(OperationKind::Authorization, Arc::new(Holding))
+            .with(OperationKind::Authorization, held)
             .with_owed(OperationKind::Reversal, Arc::new(Undoing));
         let custody = card_custody::tests::open(&store, Arc::new(SystemClock)).await;
         Operations::new(OperationsParts {
@@ -320,15 +319,7 @@ pub(super) async fn intended(machine: &Operations) -> (Box<Payment>, Box<Operati
 }
 
 pub(super) fn approved() -> Exchange {
-    Exchange::Approved {
-        approval: Approval {
-            approval_code: "A1B2C3".into(),
-            response_code: ResponseCode::APPROVED,
-            partial_minor: None,
-        },
-        kept: Vec::new(),
-        bank_us: 900,
-    }
+    Exchange::approved(samples::approval())
 }
 
 pub(super) async fn decide(
@@ -337,7 +328,7 @@ pub(super) async fn decide(
     exchange: &Exchange,
 ) -> Outcome {
     let decided: Result<Outcome, OperationError<Refused>> =
-        machine.decide(&Holding, records, None, exchange).await;
+        machine.decide(records, None, exchange).await;
     decided.unwrap()
 }
 

@@ -183,7 +183,6 @@ impl Adjustment {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decline::{Approval, ResponseCode};
     use super::super::samples::{self, NOW};
     use super::*;
 
@@ -191,11 +190,7 @@ mod tests {
     fn what_takes_of_a_hold_comes_before_its_end() {
         let mut payment = samples::payment_of(&samples::operation());
         payment.state = PaymentState::Authorized {
-            approval: Approval {
-                approval_code: "A1B2C3".into(),
-                response_code: ResponseCode::APPROVED,
-                partial_minor: None,
-            },
+            approval: samples::approval(),
             expires_at: NOW,
         };
         payment.amounts.authorized_minor = 1000;

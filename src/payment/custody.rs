@@ -106,9 +106,9 @@ impl CustodyTimes {
 #[cfg(test)]
 mod tests {
     use super::super::decline::{
-        Approval, Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode, UnknownReason,
+        Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
     };
-    use super::super::samples::NOW;
+    use super::super::samples::{self, NOW};
     use super::*;
 
     #[test]
@@ -120,11 +120,7 @@ mod tests {
             refund_days: 180,
         };
         let days = |days: i64| NOW.plus_ms(days * 86_400_000);
-        let approval = Approval {
-            approval_code: "A1B2C3".into(),
-            response_code: ResponseCode::APPROVED,
-            partial_minor: None,
-        };
+        let approval = samples::approval();
         let expires_at = days(7);
         let decline = Decline {
             reason: DeclineReason::InsufficientFunds,

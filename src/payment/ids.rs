@@ -163,6 +163,12 @@ impl VerificationId {
     pub fn of(payment_id: PaymentId) -> Self {
         Self(payment_id.0)
     }
+
+    /// The payment that its operation lies with.
+    #[must_use]
+    pub const fn payment_id(self) -> PaymentId {
+        PaymentId(self.0)
+    }
 }
 
 /// The capture or refund that an operation carries out.

@@ -1,4 +1,4 @@
-//! Wall-clock milliseconds, and the two dates of an operation.
+//! Wall-clock milliseconds, and the two dates of an operation; moments and spans for people.
 
 // A length of time, and no clock: `core::time` has nothing else.
 use core::time::Duration;
@@ -49,6 +49,36 @@ impl UnixMillis {
     pub fn utc(self) -> time::OffsetDateTime {
         time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+    }
+
+    /// For people, to the second: `2026-11-29 02:40:51 UTC`.
+    #[must_use]
+    pub fn to_second(self) -> String {
+        let (date, (hour, minute, second)) = (self.utc().date(), self.utc().time().as_hms());
+        format!("{date} {hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// A span of milliseconds, to two units at most: `20 ms`, `4.3 s`, `12 min 5 s`, `3 d 4 h`.
+#[must_use]
+pub fn span(ms: i64) -> String {
+    let ms = ms.max(0);
+    let two = |unit: i64, name: &str, part: i64, part_name: &str| match ms % unit / part {
+        0 => format!("{} {name}", ms / unit),
+        rest => format!("{} {name} {rest} {part_name}", ms / unit),
+    };
+    match ms {
+        0..SECOND => format!("{ms} ms"),
+        SECOND..MINUTE => format!("{}.{} s", ms / SECOND, ms % SECOND / 100),
+        MINUTE..HOUR => two(MINUTE, "min", SECOND, "s"),
+        HOUR..DAY => two(HOUR, "h", MINUTE, "min"),
+        DAY.. => two(DAY, "d", HOUR, "h"),
+        _ => String::new(),
     }
 }
 
@@ -130,6 +160,21 @@ mod tests {
             "2026-11-20T00:00:00Z",
         ] {
             assert!(text.parse::<NumberDate>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_read_well() {
+        for (ms, expected) in [
+            (-5, "0 ms"),
+            (999, "999 ms"),
+            (4_312, "4.3 s"),
+            (60_000, "1 min"),
+            (725_000, "12 min 5 s"),
+            (3 * 3_600_000 + 60_000, "3 h 1 min"),
+            (90_000_000, "1 d 1 h"),
+        ] {
+            assert_eq!(span(ms), expected);
         }
     }
 }

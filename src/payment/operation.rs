@@ -369,15 +369,8 @@ pub fn apply(
 #[cfg(test)]
 mod tests {
     use super::super::decline::{DeclineAdvice, DeclineReason};
+    use super::super::samples::approval;
     use super::*;
-
-    fn approval() -> Approval {
-        Approval {
-            approval_code: "A1B2C3".into(),
-            response_code: ResponseCode::APPROVED,
-            partial_minor: None,
-        }
-    }
 
     fn decline() -> Decline {
         Decline {

@@ -219,6 +219,22 @@ impl Operation {
             .unwrap_or(self.amount)
     }
 
+    /// Whether its message is a request, which is written to a line once at most and counts no attempts, and may have left.
+    #[must_use]
+    pub const fn was_written_once(&self) -> bool {
+        use OperationState as S;
+        let is_repeated = matches!(self.kind, OperationKind::Reversal | OperationKind::Release);
+        if is_repeated || !self.mti.is_request() || self.attempts.count > 0 {
+            return false;
+        }
+        match self.state {
+            S::Created | S::Queued | S::Recorded | S::Cancelled => false,
+            S::Rejected { .. } | S::Suspended { .. } => false,
+            S::Sent | S::Approved { .. } | S::Declined { .. } => true,
+            S::Unknown { .. } | S::Reversed | S::Resolved { .. } => true,
+        }
+    }
+
     /// What its payment shows of it, where it is the one that authorizes.
     #[must_use]
     pub fn as_authorization(&self) -> Authorization {
@@ -231,6 +247,49 @@ impl Operation {
             rrn: self.rrn,
             transmitted_at: self.transmitted_at,
             terminal_id: self.terminal_id.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::decline::{FailureReason, UnknownReason};
+    use crate::payment::operation::ResolvedBy;
+    use crate::payment::samples::operation;
+
+    #[test]
+    fn only_a_request_that_may_have_left_was_written_once() {
+        use OperationKind as K;
+        use OperationState as S;
+        let reason = UnknownReason::NoAnswerInTime;
+        let resolved = S::Resolved {
+            by: ResolvedBy::Operator,
+            response_code: None,
+            took_effect: false,
+        };
+        let rejected = S::Rejected {
+            reason: FailureReason::HostBusy,
+        };
+        for (kind, mti, state, expected) in [
+            (K::Refund, "0200", S::Created, false),
+            (K::Refund, "0200", rejected, false),
+            (K::Refund, "0200", S::Unknown { reason }, true),
+            (K::Refund, "0200", resolved.clone(), true),
+            // An advice may have been suspended before its first attempt.
+            (K::Refund, "0220", resolved.clone(), false),
+            // What could never be built has the message type of its original.
+            (K::Reversal, "0100", resolved, false),
+        ] {
+            let mti = mti.parse().unwrap();
+            let case = format!("{kind:?} {mti} {state:?}");
+            let operation = Operation {
+                kind,
+                mti,
+                state,
+                ..operation()
+            };
+            assert_eq!(operation.was_written_once(), expected, "{case}");
         }
     }
 }

@@ -194,6 +194,14 @@ ascii_text!(
     "a message type of four digits"
 );
 
+impl Mti {
+    /// Whether its function digit says a request, and not an advice.
+    #[must_use]
+    pub const fn is_request(&self) -> bool {
+        self.0[2] == b'0'
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use super::amounts::Amounts;
 use super::capture::Capture;
+use super::decline::{Approval, ResponseCode};
 use super::ids::{CaptureId, NodeId, OperationId, PaymentId};
 use super::merchant::Merchant;
 use super::moment::{NumberDate, UnixMillis};
@@ -44,7 +45,7 @@ pub(crate) fn operation() -> Operation {
         reason: None,
         subject_id: None,
         host_id: "acquirer".parse().unwrap(),
-        amount: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
+        amount: eur(1250),
         accepts_partial: false,
         releases_minor: 0,
         mti: "0100".parse().unwrap(),
@@ -88,6 +89,20 @@ pub(crate) fn payment_of(operation: &Operation) -> Payment {
         updated_at: operation.created_at,
         version: 1,
     }
+}
+
+/// An approval of all that was asked for.
+pub(crate) fn approval() -> Approval {
+    Approval {
+        approval_code: "A1B2C3".into(),
+        response_code: ResponseCode::APPROVED,
+        partial_minor: None,
+    }
+}
+
+/// So much in EUR.
+pub(crate) fn eur(minor: i64) -> Money {
+    Money::new(minor, "EUR".parse().unwrap()).unwrap()
 }
 
 /// The capture that an operation carries out.

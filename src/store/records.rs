@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::payment::amounts::Amounts;
 use crate::payment::decline::ResponseCode;
+use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{
     AuditId, ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
     RefundId,
@@ -12,6 +14,7 @@ use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::money::Currency;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
+use crate::payment::state::PaymentState;
 
 /// The most items on one page of any list, and the most payments that one reference finds.
 pub const MAX_PAGE_SIZE: usize = 1000;
@@ -68,15 +71,27 @@ pub struct LateResponse {
     pub received_at: UnixMillis,
 }
 
-/// A late response as it is kept.
+/// Something that happened to a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptLateResponse {
-    /// DE 39.
-    pub response_code: ResponseCode,
-    /// DE 38, when the bank sent one.
-    pub approval_code: Option<String>,
-    /// When it came.
-    pub received_at: UnixMillis,
+pub struct RecordedEvent {
+    /// Its place among all events of the store, from 1.
+    pub position: i64,
+    /// Whose payment it is.
+    pub merchant_id: MerchantId,
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// The payment's version right after it.
+    pub version: i64,
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: UnixMillis,
+    /// The operation that made the change.
+    pub operation_id: OperationId,
+    /// Where the payment stood right after it.
+    pub state: PaymentState,
+    /// Its amounts right after it.
+    pub amounts: Amounts,
 }
 
 /// A response that matched nothing that was waiting.

@@ -1,7 +1,6 @@
 //! Authorizations that a bank answers, each in its own way: every test card, every token, every amount
 //! that provokes an answer.
 
-use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use bank_sim::test_cards::{PROVOKING_AMOUNTS, TEST_CARDS};
 use futures_util::future::join_all;
@@ -10,8 +9,9 @@ use payswitch::merchant_api::pb;
 use pb::{DeclineAdvice as Advice, DeclineReason as Reason, PaymentState as State};
 
 use crate::database::Engine;
+use crate::faults::{change, fault_of, inject};
 use crate::harness::{
-    ANSWER_WITHIN, Switch, authorize, inject, on_both_engines, pay_with, response_code, timed,
+    ANSWER_WITHIN, Switch, authorize, on_both_engines, pay_with, response_code, timed,
 };
 use crate::sealing::card;
 use crate::unknown_outcomes::{assert_owes_a_reversal, reversed};
@@ -52,18 +52,7 @@ async fn what_amount_and_code_say_together_is_what_the_merchant_is_told(engine: 
     ];
     let (mut owed, mut held_minor) = (Vec::new(), 0);
     for (amount_minor, (de, value, (state, pending, decline))) in (20_001..).zip(table) {
-        let fault = bank_sim::control::pb::Fault {
-            host: "acquirer".into(),
-            mti: "0100".into(),
-            amount: Some(amount_minor),
-            times: 1,
-            what: Some(What::Change(bank_sim::control::pb::Change {
-                de,
-                value: value.into(),
-            })),
-            ..bank_sim::control::pb::Fault::default()
-        };
-        inject(&switch, fault).await;
+        inject(&switch, fault_of("0100", amount_minor, change(de, value))).await;
         let request = pay_with("pm_test_visa", amount_minor, "EUR");
         let payment = authorize(&mut payments, request).await;
         assert_eq!(payment.state(), state, "DE {de} = {value}: {payment:?}");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bank_sim::control::pb::control_service_client::ControlServiceClient;
-use bank_sim::control::pb::{self as bank, fault::What};
+use bank_sim::control::pb::{Fault, InjectFaultRequest};
 use bank_sim::test_cards::TEST_CARDS;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,6 +18,7 @@ use pb::PaymentState as State;
 
 use crate::database::{Database, Engine};
 use crate::demo::{Demo, text};
+use crate::faults::{UNANSWERED, fault, with_code};
 use crate::harness::{Payments, TempFolder, pay_with, run, until};
 use crate::operators::done;
 use crate::sealing::{Claims, card_with, with_sealed};
@@ -203,27 +204,16 @@ async fn pay(demo: &Demo, payments: &Payments, cards: &[Canary]) {
         let card = card_with(&canary.pan, "3012", &canary.cvv);
         let mut request = with_sealed(request, claims.seal(&recipient, &card));
         let what = match canary.end {
-            Some(State::Authorized) => {
-                let value = "00".to_owned();
-                Some(What::Change(bank::Change { de: 39, value }))
-            }
-            Some(State::Authorizing) => {
-                let after_effect = true;
-                Some(What::DropResponse(bank::DropResponse { after_effect }))
-            }
+            Some(State::Authorized) => Some(with_code("00")),
+            Some(State::Authorizing) => Some(UNANSWERED),
             _ => None,
         };
-        if what.is_some() {
-            let fault = bank::Fault {
-                host: "acquirer".to_owned(),
-                mti: "0100".to_owned(),
+        if let Some(what) = what {
+            let fault = Some(Fault {
                 card_last4: canary.pan[12..].to_owned(),
-                times: 1,
-                what,
-                ..bank::Fault::default()
-            };
-            let fault = Some(fault);
-            let request = bank::InjectFaultRequest { fault };
+                ..fault("0100", what)
+            });
+            let request = InjectFaultRequest { fault };
             banks.inject_fault(request).await.expect("a fault");
         }
         if canary.end.is_none() {

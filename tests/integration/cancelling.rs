@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
@@ -13,8 +12,9 @@ use tonic::{Code, Status};
 
 use crate::capturing::{capture, of};
 use crate::database::Engine;
+use crate::faults::{fault, inject, times};
 use crate::harness::{
-    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, run, unique,
+    Payments, Switch, authorize, eventually, on_both_engines, pay_with, run, unique,
 };
 use crate::refused::Refused;
 use crate::releasing::held_minor;
@@ -52,15 +52,8 @@ async fn cancel(
 }
 
 /// The bank answers the next authorizations late, and in time.
-async fn slow_bank(switch: &Switch, times: i32) {
-    let slow = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0100".into(),
-        times,
-        what: Some(What::DelayMs(1_500)),
-        ..Default::default()
-    };
-    inject(switch, slow).await;
+async fn slow_bank(switch: &Switch, count: i32) {
+    inject(switch, times(count, fault("0100", What::DelayMs(1_500)))).await;
 }
 
 async fn a_request_that_was_cancelled_before_it_came_is_refused_for_good(engine: Engine) {

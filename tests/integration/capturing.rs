@@ -1,7 +1,5 @@
 //! Captures: in parts, at once, repeated; and what the banks' books say of them.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::{MessageKind, Standing};
 use futures_util::future::join_all;
 use payswitch::grpc::client::error_reason;
@@ -12,9 +10,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::database::Engine;
-use crate::harness::{
-    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
-};
+use crate::faults::{LOST, UNANSWERED, fault, inject};
+use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines, pay_with, unique};
 use crate::refused::Refused;
 use crate::unknown_outcomes::found;
 
@@ -207,21 +204,8 @@ async fn a_capture_is_repeated_until_the_bank_acknowledges_it(engine: Engine) {
     let mut switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    for (mti, what) in [
-        (
-            "0220",
-            What::DropResponse(bank::DropResponse { after_effect: true }),
-        ),
-        ("0221", What::DropRequest(bank::DropRequest {})),
-    ] {
-        let fault = bank::Fault {
-            host: "acquirer".into(),
-            mti: mti.into(),
-            times: 1,
-            what: Some(what),
-            ..Default::default()
-        };
-        inject(&switch, fault).await;
+    for (mti, what) in [("0220", UNANSWERED), ("0221", LOST)] {
+        inject(&switch, fault(mti, what)).await;
     }
     let (_, told) = capture(&mut payments, of(&payment, 2_500)).await;
     let counters = || switch.banks.counters("acquirer").expect("the acquirer");

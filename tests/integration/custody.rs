@@ -8,7 +8,7 @@ use pb::PaymentState as State;
 
 use crate::database::Engine;
 use crate::harness::{Switch, authorize, on_both_engines, pay_with};
-use crate::operators::connect;
+use crate::operators::operator;
 
 on_both_engines!(
     keys_are_made_and_destroyed_while_payments_run,
@@ -21,7 +21,7 @@ async fn keys_are_made_and_destroyed_while_payments_run(engine: Engine) {
     const PAYERS: usize = 8;
     let switch = Switch::start(engine).await;
     let payments = switch.payments().await;
-    let operator = connect(&switch, &switch.pki.operator).await;
+    let operator = operator(&switch).await;
     for round in 1..=ROUNDS {
         let paying = (0..PAYERS).map(|_| {
             let mut payments = payments.clone();

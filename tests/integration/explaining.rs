@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::explain_service_client::ExplainServiceClient;
 use payswitch::grpc::client::error_reason;
@@ -16,8 +14,9 @@ use tonic::{Code, Status};
 use crate::capturing::{capture, ended, of};
 use crate::database::Engine;
 use crate::demo::PROGRAM;
-use crate::harness::{Switch, authorize, inject, on_both_engines, pay_with};
-use crate::operators::connect;
+use crate::faults::{UNANSWERED, fault_of, inject};
+use crate::harness::{Switch, authorize, on_both_engines, pay_with};
+use crate::operators::operator;
 use crate::refunding::{refund_of, refunds_of, try_refund};
 use crate::tools::output;
 
@@ -88,22 +87,12 @@ async fn a_payment_is_explained_by_whatever_names_it(engine: Engine) {
     }
     let refunded = try_refund(&mut refunds, refund_of(&payment, 2_000)).await;
     let refunded = refunded.expect("a refund");
-    let fault = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0200".into(),
-        amount: Some(1_500),
-        times: 1,
-        what: Some(What::DropResponse(bank::DropResponse {
-            after_effect: true,
-        })),
-        ..Default::default()
-    };
-    inject(&switch, fault).await;
+    inject(&switch, fault_of("0200", 1_500, UNANSWERED)).await;
     let lost = try_refund(&mut refunds, refund_of(&payment, 1_500)).await;
     let lost = lost.expect("a refund");
     assert_eq!(lost.state(), RefundState::Sending);
 
-    let channel = connect(&switch, &switch.pki.operator).await;
+    let channel = operator(&switch).await;
     let mut client = ExplainServiceClient::new(channel);
     let explained = explain(&mut client, &payment.payment_id, "", "").await;
     let explanation = explained.expect("an explanation").explanation;

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bank_sim::RunningSim;
-use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use payswitch::app;
 use payswitch::app::issue;
 use payswitch::card::header::Algorithm;
@@ -307,21 +305,6 @@ impl Switch {
         let counters = self.banks.counters(issuer).expect("an issuer");
         counters.received("0100") + counters.received("0101") + counters.received("0200")
     }
-}
-
-/// A bank does something wrong from now on.
-pub(crate) async fn inject(switch: &Switch, fault: bank_sim::control::pb::Fault) {
-    inject_into(&switch.banks, fault).await;
-}
-
-/// As [`inject`], into banks that stand alone.
-pub(crate) async fn inject_into(banks: &RunningSim, fault: bank_sim::control::pb::Fault) {
-    let address = banks.control_address().expect("a control API");
-    let mut control = ControlServiceClient::connect(format!("http://{address}"))
-        .await
-        .expect("the control API");
-    let fault = bank_sim::control::pb::InjectFaultRequest { fault: Some(fault) };
-    control.inject_fault(fault).await.expect("a fault");
 }
 
 /// A client with an API key.

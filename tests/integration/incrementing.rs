@@ -1,7 +1,5 @@
 //! Increments: more is held, each by a message of its own, which is undone by itself.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use futures_util::future::join_all;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
@@ -12,9 +10,9 @@ use tonic::Status;
 
 use crate::capturing::{actions, capture, ended, minor, of, try_capture};
 use crate::database::Engine;
+use crate::faults::{LOST, UNANSWERED, fault, inject};
 use crate::harness::{
-    ANSWER_WITHIN, Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with,
-    unique,
+    ANSWER_WITHIN, Payments, Switch, authorize, eventually, on_both_engines, pay_with, unique,
 };
 use crate::refunding::{refund_of, refunds_of};
 use crate::releasing::{last, operations, release, released};
@@ -215,16 +213,7 @@ async fn an_increment_without_an_answer_is_reversed(engine: Engine) {
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     increment(&mut payments, &payment, 1_000).await;
-    let fault = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0100".into(),
-        times: 1,
-        what: Some(What::DropResponse(bank::DropResponse {
-            after_effect: true,
-        })),
-        ..Default::default()
-    };
-    inject(&switch, fault).await;
+    inject(&switch, fault("0100", UNANSWERED)).await;
     let request = increment_of(&payment, 2_500);
     let asked_at = tokio::time::Instant::now();
     let told = try_increment(&mut payments, request.clone()).await;
@@ -290,14 +279,7 @@ async fn a_voided_payment_holds_nothing(engine: Engine) {
     }
     assert_eq!(at_the_bank(&switch).0, 13_500);
     // The first message is lost on the way, and sent again.
-    let passes_over = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0420".into(),
-        times: 1,
-        what: Some(What::DropRequest(bank::DropRequest {})),
-        ..Default::default()
-    };
-    inject(&switch, passes_over).await;
+    inject(&switch, fault("0420", LOST)).await;
     let (_, void) = try_void(&mut payments, void_of(&payment))
         .await
         .expect("a void");
@@ -335,14 +317,7 @@ async fn what_a_last_capture_leaves_is_released_message_by_message(engine: Engin
             let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
             increment(&mut payments, &payment, 5_000).await;
             // One message is lost on its way, and sent again.
-            let lost = bank::Fault {
-                host: "acquirer".into(),
-                mti: "0420".into(),
-                times: 1,
-                what: Some(What::DropRequest(bank::DropRequest {})),
-                ..Default::default()
-            };
-            inject(&switch, lost).await;
+            inject(&switch, fault("0420", LOST)).await;
             let (after, _) = capture(&mut payments, last(&payment, captured)).await;
             assert_eq!(after.state(), State::Captured);
             let (rest, _) = release(&after).expect("a release");

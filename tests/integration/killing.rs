@@ -28,6 +28,7 @@ use tonic::transport::Channel;
 use crate::capturing::{minor, of};
 use crate::database::Engine;
 use crate::demo::text;
+use crate::faults::{LOST, UNANSWERED, fault, times};
 use crate::harness::{Payments, TempFolder, now, pay_with, within};
 use crate::refunding::refund_of;
 use crate::voiding::void_of;
@@ -330,26 +331,21 @@ async fn compare(
 /// Every fortieth authorization, and every fortieth refund, in each of these ways: lost, answered in vain, answered late;
 /// an authorization also after its reversal. What is owed is acknowledged in vain every twentieth time.
 async fn one_call_in_ten_times_out(control: &mut ControlServiceClient<Channel>) {
-    let lost = What::DropRequest(banks::DropRequest {});
-    let unanswered = What::DropResponse(banks::DropResponse { after_effect: true });
     let (late, after) = (What::DelayMs(6_000), banks::AnswerAfterReversal {});
     for (mti, every_nth, what) in [
-        ("0100", 40, lost.clone()),
-        ("0100", 40, unanswered.clone()),
+        ("0100", 40, LOST),
+        ("0100", 40, UNANSWERED),
         ("0100", 40, late.clone()),
         ("0100", 40, What::AnswerAfterReversal(after)),
-        ("0200", 40, lost),
-        ("0200", 40, unanswered.clone()),
+        ("0200", 40, LOST),
+        ("0200", 40, UNANSWERED),
         ("0200", 40, late),
-        ("0220", 20, unanswered.clone()),
-        ("0420", 20, unanswered),
+        ("0220", 20, UNANSWERED),
+        ("0420", 20, UNANSWERED),
     ] {
         let fault = Some(banks::Fault {
-            host: "acquirer".to_owned(),
-            mti: mti.to_owned(),
             every_nth,
-            what: Some(what),
-            ..banks::Fault::default()
+            ..times(0, fault(mti, what))
         });
         let added = control
             .inject_fault(banks::InjectFaultRequest { fault })

@@ -1,7 +1,5 @@
 //! The ledger from outside: what a merchant is owed after captures, and what operators find in it.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::ledger_service_client::LedgerServiceClient;
 use payswitch::merchant_api::pb;
@@ -11,8 +9,9 @@ use tonic::Request;
 
 use crate::capturing::{capture, ended, of};
 use crate::database::Engine;
-use crate::harness::{Switch, authorize, inject, on_both_engines, pay_with};
-use crate::operators::connect;
+use crate::faults::{fault, inject, with_code};
+use crate::harness::{Switch, authorize, on_both_engines, pay_with};
+use crate::operators::operator;
 use crate::refunding::{refund_of, refunds_of, try_refund};
 
 on_both_engines!(
@@ -80,17 +79,7 @@ async fn a_merchant_is_owed_what_was_captured(engine: Engine) {
     }
 
     // The bank refuses a capture that counted already: what it was owed for is taken back.
-    let fault = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0220".into(),
-        times: 1,
-        what: Some(What::Change(bank::Change {
-            de: 39,
-            value: "57".into(),
-        })),
-        ..Default::default()
-    };
-    inject(&switch, fault).await;
+    inject(&switch, fault("0220", with_code("57"))).await;
     let (_, refused) = capture(&mut payments, of(&payment, 500)).await;
     ended(&mut payments, &refused.capture_id, CaptureState::Rejected).await;
     assert_eq!(pending(&switch, key).await, euros(7_000));
@@ -119,7 +108,7 @@ async fn a_line_that_was_changed_by_hand_is_found(engine: Engine) {
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     capture(&mut payments, of(&payment, 6_000)).await;
-    let mut ledger = LedgerServiceClient::new(connect(&switch, &switch.pki.operator).await);
+    let mut ledger = LedgerServiceClient::new(operator(&switch).await);
     let verify = async |ledger: &mut LedgerServiceClient<_>| {
         let answer = ledger.verify_ledger(admin::VerifyLedgerRequest::default());
         answer.await.expect("a verification").into_inner()

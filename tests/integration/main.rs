@@ -3,7 +3,7 @@
 //!
 //! - [`harness`]: a gateway with its banks; [`gateway`], [`demo`]: the program itself, running;
 //!   [`database`]: SQLite and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says;
-//!   [`tools`]: clients and codecs that others wrote.
+//!   [`faults`]: what banks do wrong; [`tools`]: clients and codecs that others wrote.
 //! - Then one file for each flow.
 
 #![expect(
@@ -16,6 +16,7 @@
 mod custody;
 mod database;
 mod demo;
+mod faults;
 mod gateway;
 mod harness;
 #[path = "../../src/store/testing/postgres.rs"]

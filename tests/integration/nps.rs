@@ -6,8 +6,7 @@ use std::process::Stdio;
 use bank_sim::config::{
     ControlConfig, HostRules, IssuerCodec, IssuerConfig, ListenerTls, Pem, ZonePinKeyHex,
 };
-use bank_sim::control::pb as bank_api;
-use bank_sim::control::pb::fault::What;
+use bank_sim::control::pb::Fault;
 use bank_sim::issuer::Standing;
 use bank_sim::message_log::MessageQuery;
 use bank_sim::{BankSim, SimConfig};
@@ -23,7 +22,8 @@ use serde_json::Value;
 use crate::capturing::{actions, capture, ended, of, try_capture};
 use crate::database::{Database, Engine};
 use crate::demo::Process;
-use crate::harness::{TempFolder, authorize, eventually, inject_into, pay_with, run, with_key};
+use crate::faults::{fault_of, inject_into, with_code};
+use crate::harness::{TempFolder, authorize, eventually, pay_with, run, with_key};
 use crate::killing::{program, succeed};
 use crate::refunding::{get_refund, refund_of, try_refund};
 use crate::unknown_outcomes::{found, reversed};
@@ -173,16 +173,9 @@ fn the_nps_profile_is_understood_by_a_bank_that_checks_each_element_of_a_reversa
         assert_eq!(refused, [Some("NOT_SUPPORTED_BY_HOST".to_owned())]);
         // The host would answer another one as it answered the first, which it refused.
         for (mti, amount_minor) in [("0120", 500), ("0420", 700)] {
-            let fault = bank_api::Fault {
+            let fault = Fault {
                 host: "issuer-a".into(),
-                mti: mti.into(),
-                amount: Some(amount_minor),
-                times: 1,
-                what: Some(What::Change(bank_api::Change {
-                    de: 39,
-                    value: "57".into(),
-                })),
-                ..Default::default()
+                ..fault_of(mti, amount_minor, with_code("57"))
             };
             inject_into(&bank, fault).await;
         }

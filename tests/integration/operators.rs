@@ -6,6 +6,7 @@ use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::audit_service_client::AuditServiceClient;
 use payswitch::admin_api::pb::host_service_client::HostServiceClient;
 use payswitch::admin_api::pb::operator_service_client::OperatorServiceClient;
+use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::grpc::client::{self, ClientCertificate, ConnectError, error_reason};
 use payswitch::merchant_api::pb;
@@ -41,9 +42,15 @@ async fn try_to_connect(
     client::connect(address, "localhost", ca, certificate.as_ref()).await
 }
 
-pub(crate) async fn connect(switch: &Switch, identity: &Identity) -> Channel {
-    let channel = try_to_connect(switch, Some(identity)).await;
+/// A connection of the demo's operator, who is an approver.
+pub(crate) async fn operator(switch: &Switch) -> Channel {
+    let channel = try_to_connect(switch, Some(&switch.pki.operator)).await;
     channel.expect("a connection to the operators' API")
+}
+
+/// Its client of what is owed.
+pub(crate) async fn owed_client(switch: &Switch) -> OwedServiceClient<Channel> {
+    OwedServiceClient::new(operator(switch).await)
 }
 
 pub(crate) async fn sign_off(channel: Channel, request_id: &str) -> Result<admin::Host, Status> {
@@ -69,7 +76,7 @@ pub(crate) async fn trail(channel: Channel) -> Vec<admin::AuditEntry> {
 async fn a_sign_off_stops_payments_and_is_on_record(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
-    let channel = connect(&switch, &switch.pki.operator).await;
+    let channel = operator(&switch).await;
     let before = switch.database.count("audit").await;
     let host = sign_off(channel.clone(), "one").await.expect("a sign-off");
     assert!(host.signed_off_by_operator);
@@ -183,7 +190,7 @@ pub(crate) async fn set_own_role(channel: Channel, role: admin::OperatorRole) {
 
 async fn operators_are_kept(engine: Engine) {
     let mut switch = Switch::start(engine).await;
-    let channel = connect(&switch, &switch.pki.operator).await;
+    let channel = operator(&switch).await;
     let mut operators = OperatorServiceClient::new(channel);
     for (request_id, name) in [("one", "bob"), ("two", "carl")] {
         let add = admin::AddOperatorRequest {
@@ -250,8 +257,8 @@ async fn operators_are_kept(engine: Engine) {
 fn only_operators_get_in() {
     run(async {
         let switch = Switch::start(Engine::Sqlite).await;
-        let operator = "demo-operator".parse().expect("a name");
-        let other = DevelopmentPki::generate(&switch.merchant_id, &operator, now());
+        let name = "demo-operator".parse().expect("a name");
+        let other = DevelopmentPki::generate(&switch.merchant_id, &name, now());
         let other = other.expect("another root").operator;
         for identity in [None, Some(&switch.pki.merchant), Some(&other)] {
             if let Ok(channel) = try_to_connect(&switch, identity).await {
@@ -260,7 +267,7 @@ fn only_operators_get_in() {
                 assert_eq!(error_reason(&refused), None, "{refused:?}");
             }
         }
-        let channel = connect(&switch, &switch.pki.operator).await;
+        let channel = operator(&switch).await;
         let mut request = Request::new(admin::ListHostsRequest {});
         let key = format!("Bearer {}", switch.api_key);
         let key = key.parse().expect("a header");

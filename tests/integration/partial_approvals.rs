@@ -1,7 +1,5 @@
 //! Partial approvals: less than was asked for is authorized where the merchant takes it, and reversed where not.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::{MessageKind, Standing};
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
@@ -9,7 +7,8 @@ use pb::{CaptureMode, CaptureState, PaymentState as State, PendingReason};
 
 use crate::capturing::{booked, capture, ended, minor, of, try_capture};
 use crate::database::Engine;
-use crate::harness::{Switch, authorize, inject, on_both_engines, pay_with, response_code};
+use crate::faults::{change, fault, inject};
+use crate::harness::{Switch, authorize, on_both_engines, pay_with, response_code};
 use crate::refunding::{refund_of, refunds_of, try_refund};
 use crate::unknown_outcomes::{assert_owes_a_reversal, found, reversed};
 use crate::voiding::{became, try_void, void_of};
@@ -129,16 +128,7 @@ async fn less_is_reversed_where_the_merchant_does_not_take_it(engine: Engine) {
         (true, sale, Some("000000080000")),
     ] {
         if let Some(value) = approved {
-            let fault = bank::Fault {
-                host: "acquirer".into(),
-                times: 1,
-                what: Some(What::Change(bank::Change {
-                    de: 4,
-                    value: value.into(),
-                })),
-                ..Default::default()
-            };
-            inject(&switch, fault).await;
+            inject(&switch, fault("", change(4, value))).await;
         }
         let request = pb::AuthorizePaymentRequest {
             capture_mode,

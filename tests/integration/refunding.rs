@@ -1,12 +1,10 @@
 //! Refunds: in parts to the last cent, at once, unanswered, late, declined; and what the banks' books say of them.
 
-use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::MessageKind;
 use futures_util::future::join_all;
-use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::admin_api::pb::{
-    GetOwedRequest, ListOwedRequest, OperatorRole, OwedResolution, OwedState, ResolveOwedRequest,
+    GetOwedRequest, ListOwedRequest, OwedResolution, OwedState, ResolveOwedRequest,
 };
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::client::ApiKey;
@@ -19,10 +17,9 @@ use tonic::{Code, Status};
 
 use crate::capturing::{actions, capture, ended, minor, of};
 use crate::database::Engine;
-use crate::harness::{
-    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
-};
-use crate::operators::{connect, set_own_role};
+use crate::faults::{UNANSWERED, fault, fault_of, inject, with_code};
+use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines, pay_with, unique};
+use crate::operators::owed_client;
 use crate::refused::Refused;
 use crate::unknown_outcomes::found;
 
@@ -283,17 +280,8 @@ async fn a_refund_without_an_answer_waits_and_is_never_reversed(engine: Engine) 
     let mut payments = switch.payments().await;
     let mut refunds = refunds_of(&switch).await;
     let payment = captured(&mut payments, 10_000).await;
-    let dropped = What::DropResponse(bank::DropResponse { after_effect: true });
-    for (amount_minor, what) in [(4_000, dropped), (5_000, What::DelayMs(6_000))] {
-        let fault = bank::Fault {
-            host: "acquirer".into(),
-            mti: "0200".into(),
-            amount: Some(amount_minor),
-            times: 1,
-            what: Some(what),
-            ..Default::default()
-        };
-        inject(&switch, fault).await;
+    for (amount_minor, what) in [(4_000, UNANSWERED), (5_000, What::DelayMs(6_000))] {
+        inject(&switch, fault_of("0200", amount_minor, what)).await;
     }
     let request = refund_of(&payment, 4_000);
     let lost = try_refund(&mut refunds, request.clone()).await;
@@ -341,12 +329,7 @@ async fn a_refund_without_an_answer_waits_and_is_never_reversed(engine: Engine) 
         .operations;
     let waiting = operations.iter().find(|it| it.subject_id == lost.refund_id);
     let operation_id = waiting.expect("the refund").operation_id.clone();
-    set_own_role(
-        connect(&switch, &switch.pki.operator).await,
-        OperatorRole::Approver,
-    )
-    .await;
-    let mut owed = OwedServiceClient::new(connect(&switch, &switch.pki.operator).await);
+    let mut owed = owed_client(&switch).await;
     let suspended = ListOwedRequest {
         suspended_only: true,
         ..Default::default()
@@ -412,17 +395,7 @@ async fn what_can_not_be_refunded_is_refused(engine: Engine) {
         assert_eq!(error_reason(&refused).as_deref(), Some(reason));
     }
     // What the bank declines can be refunded again.
-    let fault = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0200".into(),
-        times: 1,
-        what: Some(What::Change(bank::Change {
-            de: 39,
-            value: "57".into(),
-        })),
-        ..Default::default()
-    };
-    inject(&switch, fault).await;
+    inject(&switch, fault("0200", with_code("57"))).await;
     let declined = try_refund(&mut refunds, refund_of(&whole, None)).await;
     let declined = declined.expect("a refund");
     assert_eq!(declined.state(), RefundState::Declined);

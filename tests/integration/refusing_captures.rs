@@ -1,17 +1,15 @@
 //! Captures that are refused, by the gateway or by the bank, and those of which the bank's answer tells nothing.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use payswitch::admin_api::pb as admin;
-use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
 use pb::{CaptureState, PaymentState as State};
 
 use crate::capturing::{booked, capture, ended, get, minor, of, try_capture};
 use crate::database::Engine;
-use crate::harness::{Switch, authorize, eventually, inject, on_both_engines, pay_with, unique};
-use crate::operators::{connect, set_own_role};
+use crate::faults::{change, fault, fault_of, inject, with_code};
+use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with, unique};
+use crate::operators::owed_client;
 use crate::unknown_outcomes::found;
 
 on_both_engines!(
@@ -27,17 +25,7 @@ async fn a_capture_that_the_bank_refuses_is_taken_back(engine: Engine) {
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     let (_, kept) = capture(&mut payments, of(&payment, 1_000)).await;
     ended(&mut payments, &kept.capture_id, CaptureState::Captured).await;
-    let fault = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0220".into(),
-        times: 1,
-        what: Some(What::Change(bank::Change {
-            de: 39,
-            value: "57".into(),
-        })),
-        ..Default::default()
-    };
-    inject(&switch, fault).await;
+    inject(&switch, fault("0220", with_code("57"))).await;
     let (after, told) = capture(&mut payments, of(&payment, None)).await;
     assert_eq!(after.state(), State::Captured);
     let refused = ended(&mut payments, &told.capture_id, CaptureState::Rejected).await;
@@ -55,9 +43,7 @@ async fn a_capture_that_the_bank_refuses_is_taken_back(engine: Engine) {
 async fn a_capture_in_doubt_stays_taken(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
-    let mut owed = OwedServiceClient::new(channel);
+    let mut owed = owed_client(&switch).await;
     // Another amount, done in part, in progress, an issuer that answers late, and what no table lists.
     let mut waiting = Vec::new();
     for (amount_minor, de, value) in [
@@ -68,18 +54,7 @@ async fn a_capture_in_doubt_stays_taken(engine: Engine) {
         (6_005, 39, "Z9"),
     ] {
         let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-        let fault = bank::Fault {
-            host: "acquirer".into(),
-            mti: "0220".into(),
-            amount: Some(amount_minor),
-            times: 1,
-            what: Some(What::Change(bank::Change {
-                de,
-                value: value.into(),
-            })),
-            ..Default::default()
-        };
-        inject(&switch, fault).await;
+        inject(&switch, fault_of("0220", amount_minor, change(de, value))).await;
         let (_, told) = capture(&mut payments, of(&payment, amount_minor)).await;
         waiting.push((amount_minor, payment, told.capture_id));
     }

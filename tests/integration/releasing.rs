@@ -1,7 +1,5 @@
 //! Releases: what a last capture leaves of a hold goes back to the cardholder, once, and never a capture with it.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
 use payswitch::admin_api::pb as admin;
@@ -15,10 +13,9 @@ use tonic::transport::Channel;
 
 use crate::capturing::{actions, booked, capture, ended, minor, of, try_capture};
 use crate::database::Engine;
-use crate::harness::{
-    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
-};
-use crate::operators::{connect, set_own_role};
+use crate::faults::{LOST, UNANSWERED, fault, fault_of, inject, times, with_code};
+use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines, pay_with, unique};
+use crate::operators::owed_client;
 use crate::styles::{dual_message, requests};
 use crate::unknown_outcomes::found;
 use crate::voiding::{try_void, void_of};
@@ -84,20 +81,6 @@ fn sent(switch: &Switch, mti: &str) -> u64 {
     counters.received(mti)
 }
 
-fn answered(mti: &str, amount_minor: i64, code: &str) -> bank::Fault {
-    bank::Fault {
-        host: "acquirer".into(),
-        mti: mti.into(),
-        amount: Some(amount_minor),
-        times: 1,
-        what: Some(What::Change(bank::Change {
-            de: 39,
-            value: code.into(),
-        })),
-        ..Default::default()
-    }
-}
-
 /// Once no message of it can be on its way any more.
 async fn resolved(
     owed: &mut OwedServiceClient<Channel>,
@@ -123,14 +106,7 @@ async fn what_a_last_capture_leaves_is_released(engine: Engine) {
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     assert_eq!(release(&payment), None);
     // The capture is not acknowledged at first: the release waits for it, and for its repeat.
-    let lost = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0220".into(),
-        times: 1,
-        what: Some(What::DropRequest(bank::DropRequest {})),
-        ..Default::default()
-    };
-    inject(&switch, lost).await;
+    inject(&switch, fault("0220", LOST)).await;
     let request = last(&payment, 6_000);
     let (after, told) = capture(&mut payments, request.clone()).await;
     assert_eq!(after.state(), State::Captured);
@@ -180,23 +156,13 @@ async fn a_second_release_leaves_no_more_than_both(engine: Engine) {
     ended(&mut payments, &part.capture_id, CaptureState::Captured).await;
     // It never reaches the bank.
     for mti in ["0220", "0221"] {
-        let lost = bank::Fault {
-            host: "acquirer".into(),
-            mti: mti.into(),
-            amount: Some(5_000),
-            times: 1_000,
-            what: Some(What::DropRequest(bank::DropRequest {})),
-            ..Default::default()
-        };
-        inject(&switch, lost).await;
+        inject(&switch, times(1_000, fault_of(mti, 5_000, LOST))).await;
     }
     let (_, lost) = capture(&mut payments, last(&payment, 5_000)).await;
     let all = operations(&mut payments, &payment).await;
     let operation = all.iter().find(|it| minor(&it.amount) == 5_000);
     let operation_id = &operation.expect("the lost capture").operation_id;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
-    let mut owed = OwedServiceClient::new(channel);
+    let mut owed = owed_client(&switch).await;
     resolved(
         &mut owed,
         operation_id,
@@ -251,12 +217,10 @@ async fn a_release_that_the_bank_refuses_waits_for_an_operator(engine: Engine) {
     use admin::OwedResolution::{NeverHappened, Stands};
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
-    let mut owed = OwedServiceClient::new(channel);
+    let mut owed = owed_client(&switch).await;
     for end in [None, Some(Stands), Some(NeverHappened)] {
         let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-        inject(&switch, answered("0420", 10_000, "57")).await;
+        inject(&switch, fault_of("0420", 10_000, with_code("57"))).await;
         capture(&mut payments, last(&payment, 6_000)).await;
         released(&mut payments, &payment, ReleaseState::Suspended).await;
         let listed = owed.list_owed(admin::ListOwedRequest::default()).await;
@@ -289,7 +253,7 @@ async fn as_a_request_a_last_capture_releases_with_its_approval_only(engine: Eng
     let switch = Switch::start_with(engine, Some(requests())).await;
     let mut payments = switch.payments().await;
     let refused = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    inject(&switch, answered("0200", 6_000, "61")).await;
+    inject(&switch, fault_of("0200", 6_000, with_code("61"))).await;
     let (after, told) = capture(&mut payments, last(&refused, 6_000)).await;
     assert_eq!(told.state(), CaptureState::Rejected);
     assert_eq!((after.state(), release(&after)), (State::Authorized, None));
@@ -298,16 +262,7 @@ async fn as_a_request_a_last_capture_releases_with_its_approval_only(engine: Eng
 
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     // Without an answer nothing is released either; its reversal frees everything.
-    let lost = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0200".into(),
-        times: 1,
-        what: Some(What::DropResponse(bank::DropResponse {
-            after_effect: true,
-        })),
-        ..Default::default()
-    };
-    inject(&switch, lost).await;
+    inject(&switch, fault("0200", UNANSWERED)).await;
     let (after, told) = capture(&mut payments, last(&payment, 6_000)).await;
     assert_eq!(told.state(), CaptureState::Sending);
     assert_eq!(
@@ -333,18 +288,10 @@ async fn as_a_request_a_last_capture_releases_with_its_approval_only(engine: Eng
 async fn an_operator_who_finds_a_last_capture_to_stand_releases_the_rest(engine: Engine) {
     let switch = Switch::start_with(engine, Some(requests())).await;
     let mut payments = switch.payments().await;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
-    let mut owed = OwedServiceClient::new(channel);
+    let mut owed = owed_client(&switch).await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     for mti in ["0200", "0420", "0421"] {
-        let lost = bank::Fault {
-            host: "acquirer".into(),
-            mti: mti.into(),
-            what: Some(What::DropRequest(bank::DropRequest {})),
-            ..Default::default()
-        };
-        inject(&switch, lost).await;
+        inject(&switch, times(0, fault(mti, LOST))).await;
     }
     let (_, told) = capture(&mut payments, last(&payment, 6_000)).await;
     assert_eq!(told.state(), CaptureState::Sending);

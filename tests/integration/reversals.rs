@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bank_sim::control::pb::control_service_client::ControlServiceClient;
-use bank_sim::control::pb::{self as banks, fault::What};
+use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
 use payswitch::admin_api::pb as admin;
@@ -15,8 +14,9 @@ use payswitch::payment::record::Operation;
 use pb::PaymentState as State;
 
 use crate::database::Engine;
-use crate::harness::{Switch, authorize, eventually, inject, on_both_engines, pay_with};
-use crate::operators::{connect, set_own_role, sign_off, trail};
+use crate::faults::{UNANSWERED, fault, fault_of, inject, with_code};
+use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with};
+use crate::operators::{operator, set_own_role, sign_off, trail};
 use crate::unknown_outcomes::{found, operations_of, reversed};
 
 on_both_engines!(
@@ -72,37 +72,22 @@ async fn a_reversal_is_repeated_until_the_issuer_is_back(engine: Engine) {
 async fn each_answer_to_a_reversal_ends_it_repeats_it_or_calls_an_operator(engine: Engine) {
     let switch = Switch::start(engine).await;
     let payments = switch.payments().await;
-    let change = |code: &str| {
-        What::Change(banks::Change {
-            de: 39,
-            value: code.into(),
-        })
-    };
-    let silence = What::DropResponse(banks::DropResponse { after_effect: true });
     let answers = [
-        ("00", change("00"), 1),
-        ("94", change("94"), 1),
-        ("12", change("12"), 1),
-        ("91", change("91"), 2),
-        ("96", change("96"), 2),
-        ("", silence, 2),
+        ("00", with_code("00"), 1),
+        ("94", with_code("94"), 1),
+        ("12", with_code("12"), 1),
+        ("91", with_code("91"), 2),
+        ("96", with_code("96"), 2),
+        ("", UNANSWERED, 2),
         // Until the original can't arrive any more.
-        ("25", change("25"), 2),
+        ("25", with_code("25"), 2),
     ];
     let ends = (4_001..)
         .zip(answers)
         .map(|(amount_minor, (code, what, sent))| {
             let (mut payments, switch) = (payments.clone(), &switch);
             async move {
-                let fault = banks::Fault {
-                    host: "acquirer".into(),
-                    mti: "0420".into(),
-                    amount: Some(amount_minor),
-                    times: 1,
-                    what: Some(what),
-                    ..banks::Fault::default()
-                };
-                inject(switch, fault).await;
+                inject(switch, fault_of("0420", amount_minor, what)).await;
                 let request = pay_with(CARD_WITHOUT_ANSWER, amount_minor, "EUR");
                 let told = authorize(&mut payments, request).await;
                 let (state, answered) = if code == "12" {
@@ -199,26 +184,8 @@ async fn days_without_a_bank_end_no_pending_payment(engine: Engine) {
 async fn what_a_bank_only_took_is_reversed_again_when_it_approves_late(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
-    let address = switch.banks.control_address().expect("a control API");
-    let control = ControlServiceClient::connect(format!("http://{address}"));
-    let mut control = control.await.expect("the control API");
-    let duplicate = banks::Change {
-        de: 39,
-        value: "94".into(),
-    };
-    for (mti, what) in [
-        ("0100", What::DelayMs(15_000)),
-        ("0420", What::Change(duplicate)),
-    ] {
-        let fault = Some(banks::Fault {
-            host: "acquirer".into(),
-            mti: mti.into(),
-            times: 1,
-            what: Some(what),
-            ..banks::Fault::default()
-        });
-        let injected = control.inject_fault(banks::InjectFaultRequest { fault });
-        injected.await.expect("a fault");
+    for (mti, what) in [("0100", What::DelayMs(15_000)), ("0420", with_code("94"))] {
+        inject(&switch, fault(mti, what)).await;
     }
     let told = authorize(&mut payments, pay_with("pm_test_visa", 1250, "EUR")).await;
     reversed(&mut payments, &told.payment_id).await;
@@ -261,7 +228,7 @@ async fn the_next_node_sends_what_the_last_one_owed(engine: Engine) {
     })
     .await;
     // No reversal can leave: the host is signed off until a gateway starts.
-    let channel = connect(&switch, &switch.pki.operator).await;
+    let channel = operator(&switch).await;
     sign_off(channel, "until-the-restart")
         .await
         .expect("a sign-off");
@@ -288,7 +255,7 @@ async fn the_next_node_sends_what_the_last_one_owed(engine: Engine) {
 async fn an_operator_ends_what_is_owed_by_what_the_bank_says(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
-    let channel = connect(&switch, &switch.pki.operator).await;
+    let channel = operator(&switch).await;
     let mut owed = OwedServiceClient::new(channel.clone());
     let requests = [(); 3].map(|()| pay_with(CARD_WITHOUT_ANSWER, 1250, "EUR"));
     let waiting = requests.map(|request| {

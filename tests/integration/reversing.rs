@@ -1,7 +1,5 @@
 //! ReversePayment: whatever became of a payment, what it holds and has captured goes back to the cardholder.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
 use pb::{
@@ -11,9 +9,8 @@ use tonic::{Code, Status};
 
 use crate::capturing::{actions, capture, ended, minor, of};
 use crate::database::Engine;
-use crate::harness::{
-    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
-};
+use crate::faults::{LOST, fault, inject, times};
+use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines, pay_with, unique};
 use crate::refunding::{get_refund, refund_of, refunds_of, try_refund};
 use crate::releasing::{held_minor, operations, release, released};
 use crate::sales::sale;
@@ -180,13 +177,7 @@ async fn what_can_not_be_reversed_is_refused(engine: Engine) {
     }
     let pending = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
     for mti in ["0220", "0221"] {
-        let lost = bank::Fault {
-            host: "acquirer".into(),
-            mti: mti.into(),
-            what: Some(What::DropRequest(bank::DropRequest {})),
-            ..Default::default()
-        };
-        inject(&switch, lost).await;
+        inject(&switch, times(0, fault(mti, LOST))).await;
     }
     capture(&mut payments, of(&pending, 6_000)).await;
     for (payment, code, reason) in [

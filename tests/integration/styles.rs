@@ -1,19 +1,18 @@
 //! The same calls before hosts that take captures, voids and refunds in other ways: nothing but the profile differs.
 
-use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
 use payswitch::admin_api::pb as admin;
-use payswitch::admin_api::pb::owed_service_client::OwedServiceClient;
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
 use pb::{CaptureState, OperationState, PendingReason, RefundState};
 
 use crate::capturing::{capture, ended, minor, of, try_capture};
 use crate::database::Engine;
-use crate::harness::{Switch, authorize, eventually, inject, on_both_engines, pay_with};
-use crate::operators::{connect, set_own_role};
+use crate::faults::{LOST, UNANSWERED, fault, fault_of, inject, times, with_code};
+use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with};
+use crate::operators::owed_client;
 use crate::refunding::{get_refund, refund_of, refunds_of, try_refund};
 use crate::unknown_outcomes::found;
 use crate::voiding::{became, try_void, void_of};
@@ -218,25 +217,12 @@ async fn end(switch: &Switch, number: usize, row: &[&str]) {
         _ => "0200",
     };
     let what = match *bank_does {
-        "unheard" => Some(What::DropResponse(bank::DropResponse {
-            after_effect: true,
-        })),
-        "refused" => Some(What::Change(bank::Change {
-            de: 39,
-            value: "57".into(),
-        })),
+        "unheard" => Some(UNANSWERED),
+        "refused" => Some(with_code("57")),
         _ => None,
     };
-    if what.is_some() {
-        let fault = bank::Fault {
-            host: "acquirer".into(),
-            mti: mti.into(),
-            amount: Some(amount),
-            times: 1,
-            what,
-            ..Default::default()
-        };
-        inject(switch, fault).await;
+    if let Some(what) = what {
+        inject(switch, fault_of(mti, amount, what)).await;
     }
     let id = payment.payment_id.clone();
     let (told, of_refund) = match *flow {
@@ -277,25 +263,9 @@ async fn a_capture_whose_outcome_is_unknown_is_reversed(engine: Engine) {
     let switch = Switch::start_with(engine, Some(requests())).await;
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    let lost = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0200".into(),
-        times: 1,
-        what: Some(What::DropResponse(bank::DropResponse {
-            after_effect: true,
-        })),
-        ..Default::default()
-    };
-    inject(&switch, lost).await;
+    inject(&switch, fault("0200", UNANSWERED)).await;
     // Its reversal is not acknowledged until it is repeated.
-    let unheard = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0420".into(),
-        times: 1,
-        what: Some(What::DropRequest(bank::DropRequest {})),
-        ..Default::default()
-    };
-    inject(&switch, unheard).await;
+    inject(&switch, fault("0420", LOST)).await;
     let request = of(&payment, 6_000);
     let (after, told) = capture(&mut payments, request.clone()).await;
     assert_eq!(told.state(), CaptureState::Sending);
@@ -330,17 +300,8 @@ async fn an_operator_says_what_became_of_a_capture(engine: Engine) {
     use admin::OwedResolution::{NeverHappened, Stands};
     let switch = Switch::start_with(engine, Some(requests())).await;
     let mut payments = switch.payments().await;
-    let channel = connect(&switch, &switch.pki.operator).await;
-    set_own_role(channel.clone(), admin::OperatorRole::Approver).await;
-    let mut owed = OwedServiceClient::new(channel);
-    let lost = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0200".into(),
-        times: 2,
-        what: Some(What::DropRequest(bank::DropRequest {})),
-        ..Default::default()
-    };
-    inject(&switch, lost).await;
+    let mut owed = owed_client(&switch).await;
+    inject(&switch, times(2, fault("0200", LOST))).await;
     let mut waiting = Vec::new();
     for resolution in [Stands, NeverHappened] {
         let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
@@ -389,14 +350,7 @@ async fn a_capture_that_is_never_reversed_waits_for_its_late_answer(engine: Engi
     let switch = Switch::start_with(engine, Some(profile.replace(from, to))).await;
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    let late = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0200".into(),
-        times: 1,
-        what: Some(What::DelayMs(6_000)),
-        ..Default::default()
-    };
-    inject(&switch, late).await;
+    inject(&switch, fault("0200", What::DelayMs(6_000))).await;
     let (after, told) = capture(&mut payments, of(&payment, 6_000)).await;
     assert_eq!(told.state(), CaptureState::Sending);
     for shown in [&told, &after.captures[0]] {

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bank_sim::control::pb::control_service_client::ControlServiceClient;
-use bank_sim::control::pb::{self as banks, fault::What};
+use bank_sim::control::pb::ClearFaultsRequest;
 use payswitch::grpc::client;
 use payswitch::merchant_api::pb;
 use pb::PaymentState as State;
 
 use crate::database::Engine;
 use crate::demo::{PROGRAM, Process, text};
+use crate::faults::{LOST, control, fault_of, inject, times};
 use crate::harness::{
     Payments, Switch, TempFolder, authorize, eventually, pay_with, run, with_key, within,
 };
@@ -130,20 +130,8 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         for payment in &owed {
             reversed(&mut payments, &payment.payment_id).await;
         }
-        let address = switch.banks.control_address().expect("a control API");
-        let control = ControlServiceClient::connect(format!("http://{address}"));
-        let mut control = control.await.expect("the control API");
         for mti in ["0420", "0421"] {
-            let unheard = banks::Fault {
-                host: "acquirer".to_owned(),
-                mti: mti.to_owned(),
-                amount: Some(UNHEARD_MINOR),
-                what: Some(What::DropRequest(banks::DropRequest {})),
-                ..banks::Fault::default()
-            };
-            let fault = Some(unheard);
-            let injected = control.inject_fault(banks::InjectFaultRequest { fault });
-            injected.await.expect("a fault");
+            inject(&switch, times(0, fault_of(mti, UNHEARD_MINOR, LOST))).await;
         }
         owed.extend(owing(TAKEN, UNHEARD_MINOR).await);
         let counters = || switch.banks.counters("acquirer").expect("the acquirer");
@@ -153,7 +141,8 @@ fn a_paused_node_that_wakes_up_sends_nothing_that_was_taken() {
         })
         .await;
         second.process.send("STOP");
-        let cleared = control.clear_faults(banks::ClearFaultsRequest {}).await;
+        let mut control = control(&switch.banks).await;
+        let cleared = control.clear_faults(ClearFaultsRequest {}).await;
         cleared.expect("no fault any more");
         within(TAKEN_WITHIN, "all reversed", async || {
             for payment in &owed {

@@ -1,7 +1,5 @@
 //! Verifications: whether a card is good. Nothing is held, nothing is owed, and no list shows them.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use payswitch::card::header::Algorithm;
 use payswitch::grpc::client::error_reason;
@@ -12,9 +10,9 @@ use pb::{OperationKind, OperationState, VerificationState as State};
 use tonic::{Code, Status};
 
 use crate::database::Engine;
+use crate::faults::{change, fault, inject};
 use crate::harness::{
-    ANSWER_WITHIN, Payments, Switch, eventually, inject, on_both_engines, pay_with, unique,
-    with_key,
+    ANSWER_WITHIN, Payments, Switch, eventually, on_both_engines, pay_with, unique, with_key,
 };
 use crate::refused::Refused;
 use crate::sealing::{Claims, card};
@@ -179,17 +177,7 @@ async fn each_end_of_a_verification(engine: Engine) {
         (39, "00", ("00", "M", "")),
         (48, "8701U8301Y", ("85", "U", "Y")),
     ] {
-        let fault = bank::Fault {
-            host: "acquirer".into(),
-            mti: "0100".into(),
-            times: 1,
-            what: Some(What::Change(bank::Change {
-                de,
-                value: value.into(),
-            })),
-            ..Default::default()
-        };
-        inject(&switch, fault).await;
+        inject(&switch, fault("0100", change(de, value))).await;
         let end = verified(&mut payments, verify("pm_test_visa")).await;
         assert_eq!(end.state(), State::Verified, "{end:?}");
         let code = &*exchange(&end).response_code;

@@ -1,7 +1,5 @@
 //! Voids: the hold is given back, once, and never under a capture.
 
-use bank_sim::control::pb as bank;
-use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
 use payswitch::grpc::client::error_reason;
@@ -11,9 +9,8 @@ use tonic::Status;
 
 use crate::capturing::{actions, booked, capture, ended, of, try_capture};
 use crate::database::Engine;
-use crate::harness::{
-    Payments, Switch, authorize, eventually, inject, on_both_engines, pay_with, unique,
-};
+use crate::faults::{UNANSWERED, fault, inject, with_code};
+use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines, pay_with, unique};
 use crate::unknown_outcomes::found;
 
 on_both_engines!(
@@ -92,16 +89,7 @@ async fn a_void_is_repeated_until_the_bank_acknowledges_it(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    let fault = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0420".into(),
-        times: 1,
-        what: Some(What::DropResponse(bank::DropResponse {
-            after_effect: true,
-        })),
-        ..Default::default()
-    };
-    inject(&switch, fault).await;
+    inject(&switch, fault("0420", UNANSWERED)).await;
     try_void(&mut payments, void_of(&payment))
         .await
         .expect("a void");
@@ -119,17 +107,7 @@ async fn a_void_that_the_bank_refuses_leaves_the_hold(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
     let payment = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    let fault = bank::Fault {
-        host: "acquirer".into(),
-        mti: "0420".into(),
-        times: 1,
-        what: Some(What::Change(bank::Change {
-            de: 39,
-            value: "57".into(),
-        })),
-        ..Default::default()
-    };
-    inject(&switch, fault).await;
+    inject(&switch, fault("0420", with_code("57"))).await;
     try_void(&mut payments, void_of(&payment))
         .await
         .expect("a void");

@@ -1,6 +1,5 @@
 //! Voids of sales: a whole one is given back, before anything is refunded, where the bank takes that.
 
-use bank_sim::control::pb as bank;
 use bank_sim::control::pb::fault::What;
 use bank_sim::issuer::Standing;
 use futures_util::future::join_all;
@@ -11,7 +10,8 @@ use tonic::Code;
 
 use crate::capturing::{actions, ended, minor};
 use crate::database::Engine;
-use crate::harness::{Payments, Switch, authorize, inject, on_both_engines, until};
+use crate::faults::{LOST, fault, inject, with_code};
+use crate::harness::{Payments, Switch, authorize, on_both_engines, until};
 use crate::refunding::{refund_of, refunds_of, try_refund};
 use crate::refused::Refused;
 use crate::sales::sale;
@@ -45,23 +45,6 @@ async fn shown(switch: &Switch, payments: &mut Payments, sold: &pb::Payment) -> 
     (seen[0].standing, minor(&payment.captured_amount))
 }
 
-fn fault(mti: &str, what: What) -> bank::Fault {
-    bank::Fault {
-        host: "acquirer".into(),
-        mti: mti.into(),
-        times: 1,
-        what: Some(what),
-        ..Default::default()
-    }
-}
-
-fn answer_with(code: &str) -> What {
-    What::Change(bank::Change {
-        de: 39,
-        value: code.into(),
-    })
-}
-
 fn named_refund() -> Refused {
     Refused {
         preconditions: vec!["payment".into()],
@@ -82,11 +65,7 @@ async fn a_whole_sale_is_voided(engine: Engine) {
             PaymentAction::Reverse
         ]
     );
-    inject(
-        &switch,
-        fault("0420", What::DropRequest(bank::DropRequest {})),
-    )
-    .await;
+    inject(&switch, fault("0420", LOST)).await;
     let request = void_of(&sold);
     let (told, void) = try_void(&mut payments, request.clone())
         .await
@@ -127,12 +106,8 @@ async fn a_void_that_the_bank_refuses_leaves_the_sale(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;
     let sold = sold(&mut payments).await;
-    inject(
-        &switch,
-        fault("0420", What::DropRequest(bank::DropRequest {})),
-    )
-    .await;
-    inject(&switch, fault("0421", answer_with("57"))).await;
+    inject(&switch, fault("0420", LOST)).await;
+    inject(&switch, fault("0421", with_code("57"))).await;
     try_void(&mut payments, void_of(&sold))
         .await
         .expect("a void");
@@ -240,7 +215,7 @@ async fn as_a_request_the_void_of_a_sale_waits_for_its_answer(engine: Engine) {
     for (what, told_state, state, standing, captured) in [
         (None, State::Voided, State::Voided, Standing::Reversed, 0),
         (
-            Some(answer_with("57")),
+            Some(with_code("57")),
             State::Captured,
             State::Captured,
             // The bank has done it all the same: only its answer was changed.

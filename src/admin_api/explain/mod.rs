@@ -3,10 +3,10 @@
 //!
 //! - [`timeline`]: what happened, an entry for each thing.
 //! - [`standing`]: where the payment stands, and what comes next.
-//! - [`words`]: spans, moments, amounts and states; the labels of a payment's operations.
+//! - [`words`]: moments to come, amounts and states; the labels of a payment's operations.
 
 pub(super) mod standing;
 #[cfg(test)]
 mod tests;
 pub(super) mod timeline;
-pub mod words;
+mod words;

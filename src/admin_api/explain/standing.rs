@@ -1,8 +1,8 @@
 //! Where a payment stands and what comes next, a sentence each.
 
-use super::words::{Labels, amount, amounts, second, span, state, to_come};
+use super::words::{Labels, amount, amounts, state, to_come};
 use crate::payment::ids::HostId;
-use crate::payment::moment::UnixMillis;
+use crate::payment::moment::{UnixMillis, span};
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
@@ -108,11 +108,11 @@ fn open(
     Some(match &operation.state {
         OperationState::Created if now < operation.deadline => format!(
             "On its way to {host}: {name}. Its answer is waited for until {}.",
-            second(operation.deadline)
+            operation.deadline.to_second()
         ),
         OperationState::Created => format!(
             "Without an end: {name} to {host}, whose time was over at {}. Recovery ends it.",
-            second(operation.deadline)
+            operation.deadline.to_second()
         ),
         OperationState::Queued => {
             let why = match operation.kind {

@@ -1,6 +1,6 @@
 use super::standing::{next, stands};
 use super::timeline::{EntryKind, timeline};
-use super::words::{amount, span};
+use super::words::amount;
 use crate::ledger::template;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
@@ -11,19 +11,11 @@ use crate::payment::operation::{
 };
 use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Operation};
-use crate::payment::samples::{NOW, operation, payment_of};
+use crate::payment::samples::{NOW, approval, operation, payment_of};
 use crate::payment::state::PaymentState;
-use crate::store::reads::explain::{PaymentRecords, RecordedEvent, RecordedRequest, ToldRecords};
+use crate::store::reads::explain::{PaymentRecords, RecordedRequest, ToldRecords};
 use crate::store::reads::ledger::{KeptJournal, KeptLine};
-use crate::store::records::{LateResponse, QuarantinedResponse};
-
-fn approval() -> Approval {
-    Approval {
-        approval_code: "A1B2C3".into(),
-        response_code: ResponseCode::APPROVED,
-        partial_minor: None,
-    }
-}
+use crate::store::records::{LateResponse, QuarantinedResponse, RecordedEvent};
 
 fn authorized() -> PaymentState {
     PaymentState::Authorized {
@@ -57,6 +49,8 @@ fn event(
 ) -> RecordedEvent {
     RecordedEvent {
         position,
+        merchant_id: "demo-shop".parse().unwrap(),
+        payment_id: of.payment_id,
         version: position,
         kind,
         at: NOW.plus_ms(after_ms),
@@ -426,18 +420,7 @@ fn a_reversal_and_a_cancellation_have_their_places() {
 }
 
 #[test]
-fn spans_and_amounts_read_well() {
-    for (ms, expected) in [
-        (-5, "0 ms"),
-        (999, "999 ms"),
-        (4_312, "4.3 s"),
-        (60_000, "1 min"),
-        (725_000, "12 min 5 s"),
-        (3 * 3_600_000 + 60_000, "3 h 1 min"),
-        (90_000_000, "1 d 1 h"),
-    ] {
-        assert_eq!(span(ms), expected);
-    }
+fn amounts_read_well() {
     for (minor, currency, expected) in [
         (-1_250, "EUR", "-12.50 EUR"),
         (1_250, "JPY", "1250 JPY"),

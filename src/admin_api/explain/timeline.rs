@@ -1,17 +1,17 @@
 //! What happened to a payment, an entry for each thing, in the order in which things happened.
 
-use super::words::{Labels, amount, amounts, span, state, variant};
+use super::words::{Labels, amount, amounts, state, variant};
 use crate::flows::cancellation::Cancellation;
 use crate::hosts::message::shown::ShownElement;
 use crate::operations::flow::Flow as _;
 use crate::payment::ids::OperationId;
-use crate::payment::moment::UnixMillis;
+use crate::payment::moment::{UnixMillis, span};
 use crate::payment::operation::{Acknowledged, OperationKind, OperationState, ResolvedBy};
 use crate::payment::record::Operation;
 use crate::random::HashMap;
-use crate::store::reads::explain::{PaymentRecords, RecordedEvent, RecordedRequest};
+use crate::store::reads::explain::{PaymentRecords, RecordedRequest};
 use crate::store::reads::ledger::KeptJournal;
-use crate::store::records::QuarantinedResponse;
+use crate::store::records::{QuarantinedResponse, RecordedEvent};
 
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +204,7 @@ impl Timeline<'_> {
             attempts,
             ..
         } = operation;
-        if was_sent_once(operation) {
+        if operation.was_written_once() {
             let text = format!("{label}: {mti} sent to {host_id}, once, by {node_id}");
             self.add(
                 operation.created_at,
@@ -353,24 +353,6 @@ impl Timeline<'_> {
         self.placed
             .push(((entry.at, id, Phase::CameLate, 0), entry));
     }
-}
-
-/// Whether the message of an operation may have left, and was not one that is repeated.
-fn was_sent_once(operation: &Operation) -> bool {
-    let repeated = operation.attempts.count > 0
-        || matches!(
-            operation.kind,
-            OperationKind::Reversal | OperationKind::Release
-        );
-    !repeated
-        && matches!(
-            operation.state,
-            OperationState::Approved { .. }
-                | OperationState::Declined { .. }
-                | OperationState::Unknown { .. }
-                | OperationState::Reversed
-                | OperationState::Resolved { .. }
-        )
 }
 
 /// How an operation ended, or why it is not sent any more.

@@ -1,51 +1,21 @@
-//! Spans, moments, amounts and states for people; the labels of a payment's operations.
+//! Moments to come, amounts and states for people; the labels of a payment's operations.
 
 use serde::Serialize;
 
 use crate::payment::amounts::Amounts;
 use crate::payment::ids::OperationId;
-use crate::payment::moment::UnixMillis;
+use crate::payment::moment::{UnixMillis, span};
 use crate::payment::money::{Currency, Money};
 use crate::payment::operation::OperationKind;
 use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 use crate::random::HashMap;
 
-const SECOND: i64 = 1_000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
-
-/// A span of milliseconds, to two units at most: `20 ms`, `4.3 s`, `12 min 5 s`, `3 d 4 h`.
-#[must_use]
-pub fn span(ms: i64) -> String {
-    let ms = ms.max(0);
-    let two = |unit: i64, name: &str, part: i64, part_name: &str| match ms % unit / part {
-        0 => format!("{} {name}", ms / unit),
-        rest => format!("{} {name} {rest} {part_name}", ms / unit),
-    };
-    match ms {
-        0..SECOND => format!("{ms} ms"),
-        SECOND..MINUTE => format!("{}.{} s", ms / SECOND, ms % SECOND / 100),
-        MINUTE..HOUR => two(MINUTE, "min", SECOND, "s"),
-        HOUR..DAY => two(HOUR, "h", MINUTE, "min"),
-        DAY.. => two(DAY, "d", HOUR, "h"),
-        _ => String::new(),
-    }
-}
-
-/// A moment to the second: `2026-11-29 02:40:51 UTC`.
-#[must_use]
-pub fn second(at: UnixMillis) -> String {
-    let (date, (hour, minute, second)) = (at.utc().date(), at.utc().time().as_hms());
-    format!("{date} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
 /// A moment to come: `2026-11-29 02:40:51 UTC, in 40 s`.
 pub(super) fn to_come(at: UnixMillis, now: UnixMillis) -> String {
     match at.as_i64() - now.as_i64() {
-        ms if ms <= 0 => format!("{}, now", second(at)),
-        ms => format!("{}, in {}", second(at), span(ms)),
+        ms if ms <= 0 => format!("{}, now", at.to_second()),
+        ms => format!("{}, in {}", at.to_second(), span(ms)),
     }
 }
 

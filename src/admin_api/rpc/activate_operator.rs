@@ -15,11 +15,7 @@ pub(super) async fn call(
 ) -> Result<Response<pb::ActivateOperatorResponse>, Status> {
     let (call, name) = read_call(
         request,
-        "OperatorService.ActivateOperator",
-        |findings, request| {
-            let asked = read::asked(findings, request, &request.request_id, &request.reason);
-            asked.zip(read::operator_name(findings, &request.name))
-        },
+        |findings, request| read::operator_name(findings, &request.name),
         OperatorName::to_string,
     )?;
     let caller_role = call.caller.role;

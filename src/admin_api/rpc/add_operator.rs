@@ -16,11 +16,9 @@ pub(super) async fn call(
 ) -> Result<Response<pb::AddOperatorResponse>, Status> {
     let (call, (name, role)) = read_call(
         request,
-        "OperatorService.AddOperator",
         |findings, request| {
-            let asked = read::asked(findings, request, &request.request_id, &request.reason);
             let name = read::operator_name(findings, &request.name);
-            asked.zip(name.zip(read::role(findings, request.role)))
+            name.zip(read::role(findings, request.role))
         },
         |(name, role)| format!("{name} as {}", role.name()),
     )?;

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use tracing::error;
 
 use crate::admin_api::gate::{self, ANSWERED_WITHIN};
-use crate::admin_api::read::Asked;
+use crate::admin_api::read::{self, Asked, Changes};
 use crate::admin_api::records::{self, AuditOutcome, OperatorChanged};
 use crate::admin_api::show::errors::{Refusal, end_not_recorded, in_progress, request_id_reused};
 use crate::clock::Clock;
@@ -41,27 +41,29 @@ pub(super) struct Call {
     pub(super) target: String,
 }
 
-/// Reads a call that changes something: who calls, and what `read` finds in its request. `target` says what that
+/// Reads a call that changes something: who calls, and what `read` finds in its request beside. `target` says what that
 /// is about, for the audit trail.
 ///
 /// # Errors
 /// When the caller is not known, or fields are wrong: all of them are named.
-pub(super) fn read_call<R, T>(
+pub(super) fn read_call<R: Changes, T>(
     request: Request<R>,
-    action: &'static str,
-    read: impl FnOnce(&mut Findings, &R) -> Option<(Asked, T)>,
+    read: impl FnOnce(&mut Findings, &R) -> Option<T>,
     target: impl FnOnce(&T) -> String,
 ) -> Result<(Call, T), Status> {
     let caller = gate::caller(&request, OperatorRole::Viewer)?;
     let mut findings = Findings::default();
-    let found = read(&mut findings, request.get_ref());
-    let (asked, about) = findings.finish(found).map_err(of_invalid_request)?;
+    let asked = read::asked(&mut findings, request.get_ref());
+    let about = read(&mut findings, request.get_ref());
+    let (asked, about) = findings
+        .finish(asked.zip(about))
+        .map_err(of_invalid_request)?;
     let target = target(&about);
     let call = Call {
         caller,
         asked,
         least_role: LEAST_ROLE,
-        action,
+        action: R::ACTION,
         target,
     };
     Ok((call, about))

@@ -19,11 +19,7 @@ pub(super) async fn call(
 ) -> Result<Response<pb::EchoHostResponse>, Status> {
     let (call, host_id) = read_call(
         request,
-        "HostService.EchoHost",
-        |findings, request| {
-            let asked = read::asked(findings, request, &request.request_id, &request.reason);
-            asked.zip(read::host_id(findings, &request.host_id))
-        },
+        |findings, request| read::host_id(findings, &request.host_id),
         HostId::to_string,
     )?;
     let lines = Arc::clone(lines);

@@ -1,5 +1,7 @@
 //! ExplainPayment: finds a payment by whatever names it, and tells everything that is recorded of it in order.
 
+use std::str::FromStr;
+
 use tonic::{Request, Response, Status};
 
 use crate::admin_api::explain::standing::{next, stands};
@@ -23,7 +25,7 @@ use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::hosts::Hosts;
 use crate::hosts::message::contents::{Original, Outgoing};
 use crate::operations::flow::Flow as _;
-use crate::payment::ids::{HostId, MerchantId};
+use crate::payment::ids::{HostId, MerchantId, VerificationId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::Payment;
 use crate::store::Store;
@@ -138,31 +140,21 @@ impl Subject {
         let text = self.text.as_str();
         let mut names = Vec::new();
         if !self.is_request {
-            let verification = text.strip_prefix("ver_").map(|rest| format!("pay_{rest}"));
+            let verified = |id: VerificationId| PaymentName::Payment(id.payment_id());
+            let of_rrn = |rrn| PaymentName::Rrn(rrn, self.merchant_id);
             let ids = [
-                text.parse()
-                    .ok()
-                    .map(|id| ("the payment's id", PaymentName::Payment(id))),
-                text.parse()
-                    .ok()
-                    .map(|id| ("the id of an operation", PaymentName::Operation(id))),
-                text.parse()
-                    .ok()
-                    .map(|id| ("the id of a capture", PaymentName::Capture(id))),
-                text.parse()
-                    .ok()
-                    .map(|id| ("the id of a refund", PaymentName::Refund(id))),
-                verification
-                    .and_then(|id| id.parse().ok())
-                    .map(|id| ("the id of a verification", PaymentName::Payment(id))),
-                text.parse().ok().map(|rrn| {
-                    (
-                        "the RRN of an operation",
-                        PaymentName::Rrn(rrn, self.merchant_id),
-                    )
-                }),
+                ("the payment's id", named(text, PaymentName::Payment)),
+                (
+                    "the id of an operation",
+                    named(text, PaymentName::Operation),
+                ),
+                ("the id of a capture", named(text, PaymentName::Capture)),
+                ("the id of a refund", named(text, PaymentName::Refund)),
+                ("the id of a verification", named(text, verified)),
+                ("the RRN of an operation", named(text, of_rrn)),
             ];
-            names.extend(ids.into_iter().flatten());
+            let ids = ids.into_iter().map(|(what, name)| Some((what, name?)));
+            names.extend(ids.flatten());
         }
         if let Some(merchant) = self.merchant_id {
             if !self.is_request {
@@ -178,6 +170,13 @@ impl Subject {
         }
         names
     }
+}
+
+fn named<'a, I: FromStr>(
+    text: &str,
+    name: impl FnOnce(I) -> PaymentName<'a>,
+) -> Option<PaymentName<'a>> {
+    text.parse().ok().map(name)
 }
 
 /// The payments that fit, newest first, each with what the subject is to it.

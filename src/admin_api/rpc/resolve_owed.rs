@@ -21,9 +21,7 @@ pub(super) async fn call(
 ) -> Result<Response<pb::ResolveOwedResponse>, Status> {
     let (call, (id, resolution)) = read_call(
         request,
-        "OwedService.ResolveOwed",
         |findings, request| {
-            let asked = read::asked(findings, request, &request.request_id, &request.reason);
             let id = read::operation_id(findings, &request.operation_id);
             let resolution = match request.resolution() {
                 pb::OwedResolution::Undone => Ok(OwedResolution::Undone),
@@ -33,7 +31,7 @@ pub(super) async fn call(
             };
             let expected = "undone, stands or never happened";
             let resolution = findings.keep("resolution", expected, resolution);
-            asked.zip(id.zip(resolution))
+            id.zip(resolution)
         },
         |(id, _)| id.to_string(),
     )?;

@@ -19,12 +19,7 @@ pub(super) async fn call(
 ) -> Result<Response<pb::RetryOwedResponse>, Status> {
     let (call, id) = read_call(
         request,
-        "OwedService.RetryOwed",
-        |findings, request| {
-            let asked = read::asked(findings, request, &request.request_id, &request.reason);
-            let id = read::operation_id(findings, &request.operation_id);
-            asked.zip(id)
-        },
+        |findings, request| read::operation_id(findings, &request.operation_id),
         OperationId::to_string,
     )?;
     let operations = Arc::clone(operations);

@@ -11,7 +11,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 
 use super::model::{Heard, Model, Standing, standing};
-use super::stage::{Answer, Request, Shop, Stage, Told, host, no_payment};
+use super::stage::{Answer, Request, Shop, Stage, Style, Told, host, no_payment};
 use crate::operations::call::Concluded;
 use crate::operations::later::Why;
 use crate::operations::machine::Operations;
@@ -45,7 +45,7 @@ enum Act {
 
 #[derive(Debug, Clone)]
 struct Life {
-    ways: [usize; 3],
+    styles: [Style; 3],
     is_sale: bool,
     first: Answer,
     answers: Vec<Answer>,
@@ -73,7 +73,7 @@ fn lives() -> impl Strategy<Value = Life> {
     let minor = || prop_oneof![1 => Just(None), 5 => (1..700_i64).prop_map(Some)];
     let request = prop_oneof![
         5 => minor().prop_map(Request::Capture),
-        2 => (1..700_i64).prop_map(Request::LastCapture),
+        2 => (1..700_i64).prop_map(|minor| Request::LastCapture(Some(minor))),
         2 => (1..700_i64).prop_map(Request::Increment),
         5 => minor().prop_map(Request::Refund),
         1 => Just(Request::Void),
@@ -103,7 +103,7 @@ fn lives() -> impl Strategy<Value = Life> {
     )
         .prop_map(
             |((capture, void, refund), is_sale, first, answers, steps)| Life {
-                ways: [capture, void, refund],
+                styles: [capture, void, refund].map(|number| Style::ALL[number]),
                 is_sale,
                 first,
                 answers,
@@ -134,7 +134,7 @@ enum Done {
 
 impl<'a> Living<'a> {
     async fn begin(stage: &'a Stage, life: &Life) -> Self {
-        let shop = stage.merchant(host(life.ways), &[life.first]).await;
+        let shop = stage.merchant(host(life.styles), &[life.first]).await;
         let request = Request::Pay {
             is_sale: life.is_sale,
         };
@@ -379,7 +379,9 @@ impl<'a> Living<'a> {
             let has_room = match request {
                 Request::Capture(minor) => is_open && capturable >= minor.unwrap_or(1),
                 // What an increment on its way adds would be left.
-                Request::LastCapture(minor) => is_open && !is_raising && capturable >= *minor,
+                Request::LastCapture(minor) => {
+                    is_open && !is_raising && capturable >= minor.unwrap_or(1)
+                }
                 Request::Increment(_) => is_open && before.amounts.captured_minor + captured == 0,
                 Request::Refund(minor) => {
                     is_taken && !is_voided && refundable - refunded >= minor.unwrap_or(1)

@@ -24,7 +24,7 @@ use crate::flows::void::{Void, VoidPayment};
 use crate::hosts::Hosts;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::Outgoing;
-use crate::hosts::message::definition::{Style, UnknownRule};
+use crate::hosts::message::definition::{self, UnknownRule};
 use crate::hosts::message::meaning::usual_advice;
 use crate::hosts::notice::HostNotice;
 use crate::hosts::profile::HostProfile;
@@ -42,10 +42,9 @@ use crate::payment::decline::{
 use crate::payment::ids::{HostId, MerchantId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::money::Money;
 use crate::payment::operation::OperationKind;
 use crate::payment::record::{Operation, Payment};
-use crate::payment::samples;
+use crate::payment::samples::{self, eur};
 use crate::random::Random;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
@@ -88,25 +87,19 @@ impl Answer {
     pub(super) fn exchange(self) -> Exchange {
         let bank_us = 900;
         let response_code = self.response_code();
-        let declined = |reason| Exchange::Declined {
-            decline: Decline {
+        let declined = |reason| {
+            Exchange::declined(Decline {
                 reason,
                 response_code,
                 advice: usual_advice(reason),
-            },
-            kept: Vec::new(),
-            bank_us,
+            })
         };
         match self {
-            Self::Approved | Self::Partly => Exchange::Approved {
-                approval: Approval {
-                    approval_code: "A1B2C3".into(),
-                    response_code,
-                    partial_minor: (self == Self::Partly).then_some(PARTLY_MINOR),
-                },
-                kept: Vec::new(),
-                bank_us,
-            },
+            Self::Approved | Self::Partly => Exchange::approved(Approval {
+                approval_code: "A1B2C3".into(),
+                response_code,
+                partial_minor: (self == Self::Partly).then_some(PARTLY_MINOR),
+            }),
             Self::Declined => declined(DeclineReason::NotPermitted),
             Self::FormatError => declined(DeclineReason::FormatError),
             Self::Taken => Exchange::Taken {
@@ -123,26 +116,44 @@ impl Answer {
     }
 }
 
-/// The ways in which a host takes an operation. A request without an outcome is reversed, or waits.
-pub(super) const WAYS: [(&str, Style, UnknownRule); 4] = [
-    ("reversed", Style::Request, UnknownRule::Reverse),
-    ("request", Style::Request, UnknownRule::Wait),
-    ("advice", Style::Advice, UnknownRule::Repeat),
-    ("file", Style::File, UnknownRule::Wait),
-];
-
-/// The host that takes captures, voids and refunds in these ways. Only a capture is ever reversed.
-pub(super) fn host(ways: [usize; 3]) -> HostId {
-    ways.map(|way| WAYS[way].0).join("-").parse().unwrap()
+/// How a kind of message travels to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Sent once; without an outcome it is reversed.
+    Reversed,
+    /// Sent once; without an outcome it waits.
+    Waits,
+    /// Sent again until it is acknowledged.
+    Advice,
+    /// No message travels.
+    File,
 }
 
-/// A host for each three of the ways.
+impl Style {
+    pub(super) const ALL: [Self; 4] = [Self::Reversed, Self::Waits, Self::Advice, Self::File];
+
+    pub(super) const fn unknown(self) -> UnknownRule {
+        match self {
+            Self::Reversed => UnknownRule::Reverse,
+            Self::Advice => UnknownRule::Repeat,
+            Self::Waits | Self::File => UnknownRule::Wait,
+        }
+    }
+}
+
+/// The host that takes captures, voids and refunds so. Only a capture is ever reversed.
+pub(super) fn host(styles: [Style; 3]) -> HostId {
+    let name = styles.map(|style| format!("{style:?}").to_lowercase());
+    name.join("-").parse().unwrap()
+}
+
+/// A host for each three styles.
 fn profiles(of_bank: &HostProfile) -> Vec<HostProfile> {
     let mut profiles = Vec::new();
     for number in 0..4 * 3 * 3 {
-        let ways = [number % 4, 1 + number / 4 % 3, 1 + number / 12];
+        let styles = [number % 4, 1 + number / 4 % 3, 1 + number / 12].map(|it| Style::ALL[it]);
         let mut profile = HostProfile {
-            host_id: host(ways),
+            host_id: host(styles),
             lines: 0,
             ..of_bank.clone()
         };
@@ -156,8 +167,13 @@ fn profiles(of_bank: &HostProfile) -> Vec<HostProfile> {
             let Some(place) = kinds.iter().position(|kind| *kind == message.kind) else {
                 continue;
             };
-            (_, message.style, message.unknown) = WAYS[ways[place]];
-            if message.style == Style::File {
+            message.unknown = styles[place].unknown();
+            message.style = match styles[place] {
+                Style::Reversed | Style::Waits => definition::Style::Request,
+                Style::Advice => definition::Style::Advice,
+                Style::File => definition::Style::File,
+            };
+            if styles[place] == Style::File {
                 message.mapping = None;
             }
         }
@@ -209,7 +225,7 @@ pub(super) enum Request {
     Verify,
     Capture(Option<i64>),
     /// The last one: what it leaves is released.
-    LastCapture(i64),
+    LastCapture(Option<i64>),
     Increment(i64),
     Refund(Option<i64>),
     Void,
@@ -285,7 +301,7 @@ impl Stage {
         };
         self.script.0.lock().unwrap().insert(merchant.id, answers);
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let flows = flow_table(&self.cards);
+        let flows = flow_table();
         let machine = |store: &Store| {
             Arc::new(Operations::new(OperationsParts {
                 store: store.clone(),
@@ -389,7 +405,6 @@ impl Shop<'_> {
             body_hash: [7; 32],
             received_at: Instant::now(),
         };
-        let eur = |minor| Money::new(minor, "EUR".parse().unwrap()).unwrap();
         let merchant_reference = None;
         match request {
             Request::Pay { is_sale } => {
@@ -419,16 +434,11 @@ impl Shop<'_> {
                 let flow = Arc::new(Verification { cards });
                 told(machine.perform(&flow, call, command).await)
             }
-            Request::Capture(_) | Request::LastCapture(_) => {
-                let (minor, is_final) = match request {
-                    Request::LastCapture(minor) => (Some(minor), true),
-                    Request::Capture(minor) => (minor, false),
-                    _ => (None, false),
-                };
+            Request::Capture(minor) | Request::LastCapture(minor) => {
                 let command = CapturePayment {
                     payment_id,
                     amount: minor.map(eur),
-                    is_final,
+                    is_final: matches!(request, Request::LastCapture(_)),
                     merchant_reference,
                 };
                 told(machine.perform(&Arc::new(Capture), call, command).await)

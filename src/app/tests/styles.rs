@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::model::{Model, Standing, standing};
-use super::stage::{Answer, Request, Stage, host, no_payment};
+use super::stage::{Answer, Request, Stage, Style, host, no_payment};
 use crate::payment::operation::{Open, OperationKind, OperationState};
 use crate::store::testing::TestDatabase;
 
@@ -65,24 +65,28 @@ async fn came_to(
     first: Answer,
     late: Option<Answer>,
 ) -> String {
-    let way = match way {
-        "request, reversed" => 0,
-        "request" => 1,
-        "advice" => 2,
-        "file" => 3,
+    let style = match way {
+        "request, reversed" => Style::Reversed,
+        "request" => Style::Waits,
+        "advice" => Style::Advice,
+        "file" => Style::File,
         other => panic!("{other}"),
     };
     // What comes before it travels as requests, which are approved.
-    let (request, ways) = match kind {
-        "authorization" => (Request::Pay { is_sale: false }, [1; 3]),
-        "sale" => (Request::Pay { is_sale: true }, [1; 3]),
-        "verification" => (Request::Verify, [1; 3]),
-        "increment" => (Request::Increment(100), [1; 3]),
+    let request = Style::Waits;
+    let (request, styles) = match kind {
+        "authorization" => (Request::Pay { is_sale: false }, [request; 3]),
+        "sale" => (Request::Pay { is_sale: true }, [request; 3]),
+        "verification" => (Request::Verify, [request; 3]),
+        "increment" => (Request::Increment(100), [request; 3]),
         // Of a last capture, which is recorded only.
-        "release" => (Request::LastCapture(400), [3, 1, 1]),
-        "capture" => (Request::Capture(Some(400)), [way, 1, 1]),
-        "void" => (Request::Void, [1, way, 1]),
-        "refund" => (Request::Refund(Some(100)), [1, 1, way]),
+        "release" => (
+            Request::LastCapture(Some(400)),
+            [Style::File, request, request],
+        ),
+        "capture" => (Request::Capture(Some(400)), [style, request, request]),
+        "void" => (Request::Void, [request, style, request]),
+        "refund" => (Request::Refund(Some(100)), [request, request, style]),
         other => panic!("{other}"),
     };
     let mut before = Vec::new();
@@ -92,7 +96,7 @@ async fn came_to(
     if let Request::Refund(_) = request {
         before.push(Request::Capture(Some(400)));
     }
-    let shop = stage.merchant(host(ways), &[Answer::Approved]).await;
+    let shop = stage.merchant(host(styles), &[Answer::Approved]).await;
     let mut payment_id = no_payment();
     for request in before {
         // Requests of two methods may have the same name.

@@ -23,6 +23,7 @@ use crate::card::master_key;
 use crate::card::pan::{Cvv, Expiry, Holder, Pan};
 use crate::card::seal::{CardClaims, Recipient, SessionClaims, SessionKey};
 use crate::card::sealing_key::{KeyState, SealingKey};
+use crate::payment::samples::eur;
 use crate::random::Random;
 
 const NOW: UnixMillis = UnixMillis::new(1_795_219_200_000);
@@ -61,10 +62,6 @@ fn fixture() -> Fixture {
         merchant_id: "demo-shop".parse().unwrap(),
         master_key,
     }
-}
-
-fn eur(amount_minor: i64) -> Money {
-    Money::new(amount_minor, "EUR".parse().unwrap()).unwrap()
 }
 
 fn card() -> Card {

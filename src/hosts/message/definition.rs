@@ -6,6 +6,7 @@ use iso8583::Mti;
 
 use crate::payment::operation::OperationKind;
 use crate::payment::reason::Reason;
+use crate::payment::reference;
 
 use super::element::ElementName;
 use super::match_key::MatchRule;
@@ -127,6 +128,8 @@ pub struct OriginalNumbers {
 pub struct Mapping {
     /// The message type.
     pub mti: Mti,
+    /// The same, as operations record it.
+    pub recorded_mti: reference::Mti,
     /// The message type of its answer.
     pub response_mti: Mti,
     /// The data elements, in ascending order.

@@ -182,8 +182,10 @@ impl Check<'_> {
                 return Err(self.fault("fields", format!("a source for DE {de}"), "none"));
             }
         }
+        let recorded_mti = mti.to_string().parse();
         let mapping = Mapping {
             mti,
+            recorded_mti: recorded_mti.map_err(|_| self.fault("mti", "four digits", mti))?,
             response_mti,
             fields,
             reasons: self

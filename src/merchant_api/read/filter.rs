@@ -1,6 +1,7 @@
 //! The filters of lists: conditions joined by AND, as ListPaymentsRequest.filter describes them.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -8,7 +9,6 @@ use time::format_description::well_known::Rfc3339;
 use crate::grpc::violations::Findings;
 use crate::merchant_api::show::balance::templates_of;
 use crate::payment::moment::UnixMillis;
-use crate::payment::money::Currency;
 use crate::store::reads::balances::EntryFilter;
 use crate::store::records::{PaymentFilter, RefundFilter};
 
@@ -46,11 +46,8 @@ const EXPECTED_OPERATOR: &str = "= (for create_time: >= or <)";
 
 /// What a list can be filtered by.
 pub(crate) trait Conditions: Default {
-    /// The fields, for errors.
+    /// The fields, as errors name them: `one of …`.
     const EXPECTED_FIELD: &'static str;
-
-    /// Whether there is a field of this name.
-    fn has(field: &str) -> bool;
 
     /// Takes a condition whose value comes next, at position `at`. Whether it is the first of its kind; none where the
     /// field does not have this operator.
@@ -66,17 +63,6 @@ pub(crate) trait Conditions: Default {
 impl Conditions for PaymentFilter {
     const EXPECTED_FIELD: &'static str =
         "one of state, merchant_reference, customer_reference, currency, create_time";
-
-    fn has(field: &str) -> bool {
-        let fields = [
-            "state",
-            "merchant_reference",
-            "customer_reference",
-            "currency",
-            "create_time",
-        ];
-        fields.contains(&field)
-    }
 
     fn take(
         &mut self,
@@ -94,15 +80,18 @@ impl Conditions for PaymentFilter {
                 self.states = vec![*state?];
                 unset
             }
-            ("merchant_reference", "=") => {
-                let value = value.take_value()?.into_owned();
-                self.merchant_reference.replace(value).is_none()
+            ("merchant_reference", "=") => self
+                .merchant_reference
+                .replace(value.take_value()?.into())
+                .is_none(),
+            ("customer_reference", "=") => self
+                .customer_reference
+                .replace(value.take_value()?.into())
+                .is_none(),
+            ("currency", "=") => {
+                let currency = value.take(at, "an ISO 4217 code")?;
+                self.currency.replace(currency).is_none()
             }
-            ("customer_reference", "=") => {
-                let value = value.take_value()?.into_owned();
-                self.customer_reference.replace(value).is_none()
-            }
-            ("currency", "=") => self.currency.replace(value.take_currency(at)?).is_none(),
             ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
             ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
             _ => return Ok(None),
@@ -114,17 +103,6 @@ impl Conditions for EntryFilter {
     const EXPECTED_FIELD: &'static str =
         "one of currency, kind, subject_id, business_date, create_time";
 
-    fn has(field: &str) -> bool {
-        let fields = [
-            "currency",
-            "kind",
-            "subject_id",
-            "business_date",
-            "create_time",
-        ];
-        fields.contains(&field)
-    }
-
     fn take(
         &mut self,
         field: &str,
@@ -133,7 +111,10 @@ impl Conditions for EntryFilter {
         at: usize,
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
-            ("currency", "=") => self.currency.replace(value.take_currency(at)?).is_none(),
+            ("currency", "=") => {
+                let currency = value.take(at, "an ISO 4217 code")?;
+                self.currency.replace(currency).is_none()
+            }
             ("kind", "=") => {
                 let templates = templates_of(&value.take_value()?);
                 let templates =
@@ -143,14 +124,12 @@ impl Conditions for EntryFilter {
                 unset
             }
             ("subject_id", "=") => {
-                let id = value.take_value()?.parse();
-                let id = id.map_err(|_| value.fault_at(at, "the id of a payment"));
-                self.payment_id.replace(id?).is_none()
+                let id = value.take(at, "the id of a payment")?;
+                self.payment_id.replace(id).is_none()
             }
             ("business_date", "=") => {
-                let date = value.take_value()?.parse();
-                let date = date.map_err(|_| value.fault_at(at, "a date as YYYY-MM-DD"));
-                self.business_date.replace(date?).is_none()
+                let date = value.take(at, "a date as YYYY-MM-DD")?;
+                self.business_date.replace(date).is_none()
             }
             ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
             ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
@@ -162,10 +141,6 @@ impl Conditions for EntryFilter {
 impl Conditions for RefundFilter {
     const EXPECTED_FIELD: &'static str = "one of payment_id, merchant_reference, create_time";
 
-    fn has(field: &str) -> bool {
-        ["payment_id", "merchant_reference", "create_time"].contains(&field)
-    }
-
     fn take(
         &mut self,
         field: &str,
@@ -175,14 +150,13 @@ impl Conditions for RefundFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("payment_id", "=") => {
-                let id = value.take_value()?.parse();
-                let id = id.map_err(|_| value.fault_at(at, "the id of a payment"));
-                self.payment_id.replace(id?).is_none()
+                let id = value.take(at, "the id of a payment")?;
+                self.payment_id.replace(id).is_none()
             }
-            ("merchant_reference", "=") => {
-                let value = value.take_value()?.into_owned();
-                self.merchant_reference.replace(value).is_none()
-            }
+            ("merchant_reference", "=") => self
+                .merchant_reference
+                .replace(value.take_value()?.into())
+                .is_none(),
             ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
             ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
             _ => return Ok(None),
@@ -231,7 +205,8 @@ fn read_condition<F: Conditions>(
     let operator = rest.take_operator();
     rest.skip_spaces();
     let value_at = rest.position;
-    if !F::has(field) {
+    let mut fields = F::EXPECTED_FIELD.trim_start_matches("one of ").split(", ");
+    if !fields.any(|name| name == field) {
         return Err(rest.fault_at(field_at, F::EXPECTED_FIELD));
     }
     match filter.take(field, operator, rest, value_at)? {
@@ -314,9 +289,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn take_currency(&mut self, at: usize) -> Result<Currency, InvalidFilter> {
-        let currency = self.take_value()?.parse();
-        currency.map_err(|_| self.fault_at(at, "an ISO 4217 code"))
+    fn take<T: FromStr>(&mut self, at: usize, expected: &'static str) -> Result<T, InvalidFilter> {
+        let read = self.take_value()?.parse();
+        read.map_err(|_| self.fault_at(at, expected))
     }
 
     fn take_time(&mut self, at: usize) -> Result<UnixMillis, InvalidFilter> {

@@ -3,12 +3,13 @@
 //!
 //! - [`text`]: a merchant's texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
 //! - [`payment_method`]: where the card comes from.
-//! - [`page_token`]: where the next page of a list begins. [`filter`]: filters of lists. [`order`]: their
+//! - [`list`]: pages of lists. [`page_token`]: where the next page begins. [`filter`]: filters of lists. [`order`]: their
 //!   order. [`cursor`]: places among the events of the store.
 
 pub mod cursor;
 pub(super) mod filter;
 pub(super) mod id;
+pub(super) mod list;
 pub(super) mod money;
 pub(super) mod order;
 pub(super) mod page_token;

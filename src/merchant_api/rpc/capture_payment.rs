@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, answered, not_readable, read_call};
+use super::perform::{Performer, answered, read_call};
 use super::views::PaymentViews;
 use crate::flows::capture::{Capture, CapturePayment};
 use crate::grpc::violations::Findings;
@@ -10,6 +10,7 @@ use crate::merchant_api::pb;
 use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::read::money::optional_amount;
 use crate::merchant_api::read::text::REFERENCE;
+use crate::merchant_api::show::refusal::not_readable;
 use crate::payment::ids::SubjectId;
 
 /// Answers the call.

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::perform::{Performer, answered, not_readable, read_call};
+use super::perform::{Performer, answered, read_call};
 use crate::flows::refund::Refund;
 use crate::grpc::violations::Findings;
 use crate::merchant_api::pb;
@@ -10,6 +10,7 @@ use crate::merchant_api::read::id::{optional_capture_id, payment_id};
 use crate::merchant_api::read::money::optional_amount;
 use crate::merchant_api::read::text::REFERENCE;
 use crate::merchant_api::show::refund::refund;
+use crate::merchant_api::show::refusal::not_readable;
 use crate::operations::giving_back::CreateRefund;
 use crate::payment::ids::SubjectId;
 use crate::store::Store;

@@ -2,16 +2,16 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::page::page_size;
+use crate::grpc::page::cut;
 use crate::grpc::status;
-use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
-use crate::merchant_api::read::id::payment_id;
-use crate::merchant_api::read::page_token::PageTokens;
+use crate::merchant_api::read::list::PartsList;
 use crate::merchant_api::show::errors;
 use crate::merchant_api::show::operation::operation;
 use crate::merchant_api::transport::gate;
-use crate::payment::ids::{OperationId, PaymentId};
+use crate::payment::ids::OperationId;
+use crate::payment::record::Operation;
+use crate::random::HashMap;
 use crate::store::Store;
 
 /// Answers the call.
@@ -20,7 +20,10 @@ pub(super) async fn call(
     request: Request<pb::ListOperationsRequest>,
 ) -> Result<Response<pb::ListOperationsResponse>, Status> {
     let merchant = gate::caller(&request)?;
-    let list = read(request.get_ref()).map_err(status::of_invalid_request)?;
+    let request = request.get_ref();
+    let page = (request.page_size, &*request.page_token);
+    let list = PartsList::<OperationId>::read("operations", &request.payment_id, page);
+    let list = list.map_err(status::of_invalid_request)?;
     let unread = |error| status::of_unavailable(&error);
     let payment = store.payment(&merchant.id, list.payment_id).await;
     payment
@@ -33,46 +36,19 @@ pub(super) async fn call(
     if let Some(after) = list.after {
         operations.retain(|operation| operation.id > after);
     }
-    let is_last = operations.len() <= list.page_size;
-    operations.truncate(list.page_size);
-    let next = operations
-        .last()
-        .filter(|_| !is_last)
-        .map(|operation| list.page_tokens.write(operation.id));
-    let mut shown = Vec::with_capacity(operations.len());
-    for found in operations {
-        let late = store.late_response(found.id).await.map_err(unread)?;
-        shown.push(operation(found, late));
-    }
+    let (operations, next_page_token) = cut(operations, list.page_size, |last| {
+        list.page_tokens.write(last.id)
+    });
+    let ids: Vec<OperationId> = operations.iter().map(|it| it.id).collect();
+    let late = store.late_responses_of(&ids).await.map_err(unread)?;
+    // The last of each operation.
+    let mut late: HashMap<_, _> = late.into_iter().map(|it| (it.operation_id, it)).collect();
+    let with_late = |found: Operation| {
+        let late = late.remove(&found.id);
+        operation(found, late)
+    };
     Ok(Response::new(pb::ListOperationsResponse {
-        operations: shown,
-        next_page_token: next.unwrap_or_default(),
+        operations: operations.into_iter().map(with_late).collect(),
+        next_page_token,
     }))
-}
-
-/// A checked ListOperationsRequest.
-struct List {
-    payment_id: PaymentId,
-    page_size: usize,
-    /// The last operation of the page before.
-    after: Option<OperationId>,
-    page_tokens: PageTokens,
-}
-
-fn read(request: &pb::ListOperationsRequest) -> Result<List, InvalidRequest> {
-    let mut findings = Findings::default();
-    let found = &mut findings;
-    let payment_id = payment_id(found, &request.payment_id);
-    let page_size = page_size(found, request.page_size);
-    let page_tokens = PageTokens::new("operations", &request.payment_id);
-    let after = page_tokens.read(found, &request.page_token);
-    let read = (|| {
-        Some(List {
-            payment_id: payment_id?,
-            page_size: page_size?,
-            after: after?,
-            page_tokens,
-        })
-    })();
-    findings.finish(read)
 }

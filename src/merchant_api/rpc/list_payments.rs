@@ -3,15 +3,14 @@
 use tonic::{Request, Response, Status};
 
 use super::views::PaymentViews;
-use crate::grpc::page::page_size;
 use crate::grpc::status;
-use crate::grpc::violations::{Findings, InvalidRequest};
+use crate::grpc::violations::InvalidRequest;
 use crate::merchant_api::pb;
-use crate::merchant_api::read::filter;
-use crate::merchant_api::read::order::order_by;
-use crate::merchant_api::read::page_token::PageTokens;
+use crate::merchant_api::read::list::FilteredList;
 use crate::merchant_api::transport::gate;
-use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
+use crate::store::records::{PaymentCursor, PaymentFilter};
+
+type List = FilteredList<PaymentFilter, PaymentCursor>;
 
 /// Answers the call.
 pub(super) async fn call(
@@ -41,46 +40,10 @@ pub(super) async fn call(
     }))
 }
 
-/// A checked ListPaymentsRequest.
-#[derive(Debug)]
-struct List {
-    /// Which payments.
-    filter: PaymentFilter,
-    /// In which order.
-    order: ListOrder,
-    /// How many at most.
-    page_size: usize,
-    /// The last payment of the page before.
-    after: Option<PaymentCursor>,
-    /// The page tokens of this filter and order.
-    page_tokens: PageTokens,
-}
-
-/// Reads a ListPaymentsRequest.
 fn read(request: &pb::ListPaymentsRequest) -> Result<List, InvalidRequest> {
-    let mut findings = Findings::default();
-    let found = &mut findings;
-    let page_size = page_size(found, request.page_size);
-    let filter = filter::read(found, &request.filter);
-    let order = order_by(found, &request.order_by);
-    let page_tokens = PageTokens::new(
-        match order.unwrap_or_default() {
-            ListOrder::NewestFirst => "payments, newest first",
-            ListOrder::OldestFirst => "payments, oldest first",
-        },
-        &request.filter,
-    );
-    let after = page_tokens.read(found, &request.page_token);
-    let read = (|| {
-        Some(List {
-            filter: filter?,
-            order: order?,
-            page_size: page_size?,
-            after: after?,
-            page_tokens,
-        })
-    })();
-    findings.finish(read)
+    let conditions = (&*request.filter, &*request.order_by);
+    let page = (request.page_size, &*request.page_token);
+    List::read("payments", conditions, page)
 }
 
 #[cfg(test)]
@@ -89,6 +52,7 @@ mod tests {
     use crate::grpc::testing::violated_fields;
     use crate::payment::ids::PaymentId;
     use crate::payment::moment::UnixMillis;
+    use crate::store::records::ListOrder;
 
     #[test]
     fn a_list_is_read() {

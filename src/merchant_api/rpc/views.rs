@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::perform::not_readable;
 use crate::clock::Clock;
 use crate::hosts::Hosts;
 use crate::hosts::message::definition::{Travel, UnknownRule};
 use crate::merchant_api::pb;
 use crate::merchant_api::show::capture::capture;
 use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, Taken, payment, payments};
+use crate::merchant_api::show::refusal::not_readable;
 use crate::payment::capture::Capture;
 use crate::payment::ids::PaymentId;
 use crate::payment::operation::OperationKind;

@@ -5,14 +5,13 @@ use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::Operation;
-use crate::store::records::KeptLateResponse;
+use crate::store::records::LateResponse;
 
 /// An operation as the API shows it, with the response that came late for it.
-pub(crate) fn operation(operation: Operation, late: Option<KeptLateResponse>) -> pb::Operation {
+pub(crate) fn operation(operation: Operation, late: Option<LateResponse>) -> pb::Operation {
     let repeats = operation.attempts;
     let attempts = match repeats.count {
-        // A request is written to a line once at most.
-        0 => i32::from(was_sent(&operation)),
+        0 => i32::from(operation.was_written_once()),
         count => i32::try_from(count).unwrap_or(i32::MAX),
     };
     let has_message = operation.state != OperationState::Recorded;
@@ -69,17 +68,6 @@ fn show_kind(kind: OperationKind) -> pb::OperationKind {
         OperationKind::Void => pb::OperationKind::Void,
         OperationKind::Release => pb::OperationKind::Release,
         OperationKind::Inquiry => pb::OperationKind::Inquiry,
-    }
-}
-
-/// Whether the message of an operation that counts no attempts may have left. Of a later one that an operator has ended
-/// that is not known: it may have been an advice.
-fn was_sent(operation: &Operation) -> bool {
-    use OperationState as S;
-    match operation.state {
-        S::Created | S::Rejected { .. } | S::Recorded | S::Queued | S::Cancelled => false,
-        S::Suspended { .. } | S::Resolved { .. } => operation.original_id.is_none(),
-        S::Sent | S::Approved { .. } | S::Declined { .. } | S::Unknown { .. } | S::Reversed => true,
     }
 }
 

@@ -2,21 +2,8 @@
 
 use super::*;
 use crate::operations::flow::{Way, Ways};
-use crate::payment::decline::{Approval, ResponseCode};
 use crate::payment::operation::ResolvedBy;
-use crate::payment::samples::{self, NOW};
-
-fn approval() -> Approval {
-    Approval {
-        approval_code: "A1B2C3".into(),
-        response_code: ResponseCode::APPROVED,
-        partial_minor: None,
-    }
-}
-
-fn eur(minor: i64) -> Money {
-    Money::new(minor, "EUR".parse().unwrap()).unwrap()
-}
+use crate::payment::samples::{self, NOW, approval, eur};
 
 /// A host that takes everything, in the same way.
 fn ways(travel: Travel) -> Ways {

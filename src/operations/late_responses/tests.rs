@@ -4,35 +4,19 @@ use super::*;
 use crate::hosts::message::match_key::KeyField;
 use crate::hosts::tests::bank::{Bank, approval_of};
 use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
-use crate::operations::testing::{Folder, hosts_of, owing, owing_at, owing_for, sent};
+use crate::operations::testing::{Folder, approved, hosts_of, owing, owing_at, owing_for, sent};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
 use crate::payment::ids::PaymentId;
 use crate::payment::operation::{ResolvedBy, SuspendReason};
 use crate::payment::samples;
 use crate::store::reads::owed::OwedEntry;
 
-fn approved() -> Exchange {
-    Exchange::Approved {
-        approval: Approval {
-            approval_code: "A1B2C3".into(),
-            response_code: ResponseCode::APPROVED,
-            partial_minor: None,
-        },
-        kept: Vec::new(),
-        bank_us: 900,
-    }
-}
-
 fn declined(code: &str, reason: DeclineReason) -> Exchange {
-    Exchange::Declined {
-        decline: Decline {
-            reason,
-            response_code: code.parse().unwrap(),
-            advice: DeclineAdvice::UseAnotherCard,
-        },
-        kept: Vec::new(),
-        bank_us: 900,
-    }
+    Exchange::declined(Decline {
+        reason,
+        response_code: code.parse().unwrap(),
+        advice: DeclineAdvice::UseAnotherCard,
+    })
 }
 
 fn original_unknown() -> Exchange {
@@ -128,15 +112,11 @@ fn an_answer_after_the_end_contradicts_it_or_not() {
 /// that said it has undone it is not, whatever its code for that is.
 #[tokio::test]
 async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
-    let accepted = Exchange::Approved {
-        approval: Approval {
-            approval_code: String::new(),
-            response_code: "400".parse().unwrap(),
-            partial_minor: None,
-        },
-        kept: Vec::new(),
-        bank_us: 900,
-    };
+    let accepted = Exchange::approved(Approval {
+        approval_code: String::new(),
+        response_code: "400".parse().unwrap(),
+        partial_minor: None,
+    });
     let taken = Exchange::Taken {
         response_code: "94".parse().unwrap(),
         bank_us: 900,
@@ -325,15 +305,11 @@ async fn operators_end_a_debt_unless_the_books_would_differ() {
 #[tokio::test]
 async fn a_late_approval_of_a_part_is_not_said_to_stand_for_the_whole() {
     let (_folder, machine, entry) = owing("part").await;
-    let part = Exchange::Approved {
-        approval: Approval {
-            approval_code: "A1B2C3".into(),
-            response_code: "10".parse().unwrap(),
-            partial_minor: Some(500),
-        },
-        kept: Vec::new(),
-        bank_us: 900,
-    };
+    let part = Exchange::approved(Approval {
+        approval_code: "A1B2C3".into(),
+        response_code: "10".parse().unwrap(),
+        partial_minor: Some(500),
+    });
     comes_late(&machine, &entry.original, &part).await;
     let stands = machine
         .resolve_owed(entry.operation.id, OwedResolution::Stands)

@@ -1,15 +1,8 @@
 //! Every state with every event.
 
 use super::*;
-use crate::payment::decline::{DeclineAdvice, DeclineReason, ResponseCode};
-
-fn approval() -> Approval {
-    Approval {
-        approval_code: "A1B2C3".into(),
-        response_code: ResponseCode::APPROVED,
-        partial_minor: None,
-    }
-}
+use crate::payment::decline::{DeclineAdvice, DeclineReason};
+use crate::payment::samples::approval;
 
 fn states() -> Vec<PaymentState> {
     use PaymentState as S;

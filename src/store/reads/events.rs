@@ -13,10 +13,10 @@ use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::{MAX_PAGE_SIZE, RecordedEvent};
 use crate::store::tables::captures::CAPTURE_COLUMNS;
 use crate::store::tables::columns::{Columns, first_integer};
-use crate::store::tables::events::{EVENT_COLUMNS, EventRow, event};
+use crate::store::tables::events::{EVENT_COLUMNS, event};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
 use crate::store::tables::refunds::REFUND_COLUMNS;
 
@@ -86,7 +86,7 @@ impl Store {
              ORDER BY position LIMIT {limit}"
         );
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let events: Result<Vec<EventRow>, _> = rows.iter().map(event).collect();
+        let events: Result<Vec<RecordedEvent>, _> = rows.iter().map(event).collect();
         self.with_subjects(events?).await
     }
 
@@ -153,7 +153,7 @@ impl Store {
     }
 
     /// What never changes of a payment stands with it, and is read there.
-    async fn with_subjects(&self, events: Vec<EventRow>) -> Result<Vec<Event>, StoreError> {
+    async fn with_subjects(&self, events: Vec<RecordedEvent>) -> Result<Vec<Event>, StoreError> {
         let mut ids: Vec<String> = events.iter().map(|it| it.payment_id.to_string()).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -166,11 +166,11 @@ impl Store {
             .collect();
         let payments = payments?;
         let parts = self.parts_of(&events).await?;
-        let whole = |event: EventRow| {
+        let whole = |event: RecordedEvent| {
             let payment = Payment {
                 state: event.state,
                 amounts: event.amounts,
-                version: event.payment_sequence,
+                version: event.version,
                 updated_at: event.at,
                 ..payments.get(&event.payment_id)?.clone()
             };
@@ -188,7 +188,7 @@ impl Store {
     /// The captures and refunds that events are about, by the operations that made the changes.
     async fn parts_of(
         &self,
-        events: &[EventRow],
+        events: &[RecordedEvent],
     ) -> Result<HashMap<OperationId, Part>, StoreError> {
         let mut ids: Vec<String> = events
             .iter()

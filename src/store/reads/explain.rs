@@ -2,8 +2,6 @@
 
 use sqlx::AssertSqlSafe;
 
-use crate::payment::amounts::Amounts;
-use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::OperationState;
@@ -16,7 +14,9 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::reads::ledger::KeptJournal;
-use crate::store::records::{AuditRecord, LateResponse, MAX_PAGE_SIZE, QuarantinedResponse};
+use crate::store::records::{
+    AuditRecord, LateResponse, MAX_PAGE_SIZE, QuarantinedResponse, RecordedEvent,
+};
 use crate::store::tables::audit::audit;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::events::{EVENT_COLUMNS, event};
@@ -87,25 +87,6 @@ pub struct ToldRecords {
     pub operation: OperationState,
     /// When the answer was recorded.
     pub at: UnixMillis,
-}
-
-/// Something that happened to a payment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedEvent {
-    /// Its place among all events of the store, from 1.
-    pub position: i64,
-    /// The payment's version right after it.
-    pub version: i64,
-    /// What happened.
-    pub kind: EventKind,
-    /// When.
-    pub at: UnixMillis,
-    /// The operation that made the change.
-    pub operation_id: OperationId,
-    /// Where the payment stood right after it.
-    pub state: PaymentState,
-    /// Its amounts right after it.
-    pub amounts: Amounts,
 }
 
 impl Store {
@@ -192,6 +173,7 @@ impl Store {
             }
             operations.push(operation);
         }
+        let late_of: Vec<OperationId> = operations.iter().map(|it| it.id).collect();
         let ids: Vec<String> = operations.iter().map(|it| it.id.to_string()).collect();
         let mut rrns: Vec<String> = operations.iter().map(|it| it.rrn.to_string()).collect();
         rrns.sort_unstable();
@@ -209,18 +191,6 @@ impl Store {
                 request_id: columns.text("request_id")?.to_owned(),
                 operation_id,
                 told: told.get(&operation_id).cloned(),
-            });
-        }
-        let text = format!("SELECT * FROM late_responses WHERE operation_id {IDS}");
-        let mut late = Vec::new();
-        for row in &self.of_ids(&text, ids.clone()).await? {
-            let columns = Columns::of(row, "late_responses", "operation_id")?;
-            late.push(LateResponse {
-                operation_id: columns.parsed("operation_id")?,
-                host_id: columns.parsed("host_id")?,
-                response_code: columns.parsed("response_code")?,
-                approval_code: columns.optional_text("approval_code")?,
-                received_at: columns.moment("received_at_ms")?,
             });
         }
         let text = format!("SELECT * FROM quarantine WHERE rrn {IDS} LIMIT {MAX_PAGE_SIZE}");
@@ -246,7 +216,7 @@ impl Store {
             payment,
             operations,
             requests,
-            late,
+            late: self.late_responses_of(&late_of).await?,
             quarantined,
             audit: audit?,
         })
@@ -260,18 +230,6 @@ impl Store {
         let rows = self
             .read(AssertSqlSafe(text), &[id.to_string().into()])
             .await?;
-        let recorded = |row| {
-            let event = event(row)?;
-            Ok(RecordedEvent {
-                position: event.position,
-                version: event.payment_sequence,
-                kind: event.kind,
-                at: event.at,
-                operation_id: event.operation_id,
-                state: event.state,
-                amounts: event.amounts,
-            })
-        };
-        rows.iter().map(recorded).collect()
+        rows.iter().map(event).collect()
     }
 }

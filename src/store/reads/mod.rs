@@ -3,7 +3,7 @@
 
 mod answers;
 pub mod balances;
-mod by_ids;
+pub(in crate::store) mod by_ids;
 mod captures;
 pub mod events;
 pub mod explain;

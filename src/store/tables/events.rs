@@ -9,12 +9,10 @@ use super::text_buffer::TextBuffer;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::event_kind::EventKind;
-use crate::payment::ids::{MerchantId, OperationId, PaymentId};
-use crate::payment::moment::UnixMillis;
-use crate::payment::state::PaymentState;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::records::RecordedEvent;
 
 /// Takes as many positions as there are rows, and writes the rows at them, in their order: in one round trip to
 /// the database, for until its COMMIT no other writer gets a position.
@@ -68,29 +66,15 @@ pub(in crate::store) fn event_row(
 pub(in crate::store) const EVENT_COLUMNS: &str = "position, merchant_id, payment_id, payment_sequence, kind, at_ms, \
     operation_id, state_detail, amounts";
 
-/// An event as it is kept.
-#[derive(Debug, Clone)]
-pub(in crate::store) struct EventRow {
-    pub(in crate::store) position: i64,
-    pub(in crate::store) merchant_id: MerchantId,
-    pub(in crate::store) payment_id: PaymentId,
-    pub(in crate::store) payment_sequence: i64,
-    pub(in crate::store) kind: EventKind,
-    pub(in crate::store) at: UnixMillis,
-    pub(in crate::store) operation_id: OperationId,
-    pub(in crate::store) state: PaymentState,
-    pub(in crate::store) amounts: Amounts,
-}
-
 /// An event from a row with [`EVENT_COLUMNS`].
-pub(in crate::store) fn event(row: &AnyRow) -> Result<EventRow, StoreError> {
+pub(in crate::store) fn event(row: &AnyRow) -> Result<RecordedEvent, StoreError> {
     let position = Columns::named(row, "events", String::new()).integer("position")?;
     let columns = Columns::named(row, "events", position.to_string());
-    Ok(EventRow {
+    Ok(RecordedEvent {
         position,
         merchant_id: columns.parsed("merchant_id")?,
         payment_id: columns.parsed("payment_id")?,
-        payment_sequence: columns.integer("payment_sequence")?,
+        version: columns.integer("payment_sequence")?,
         kind: columns.variant("kind")?,
         at: columns.moment("at_ms")?,
         operation_id: columns.parsed("operation_id")?,

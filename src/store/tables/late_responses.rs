@@ -5,7 +5,8 @@ use crate::payment::ids::OperationId;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::records::{KeptLateResponse, LateResponse};
+use crate::store::reads::by_ids::IDS;
+use crate::store::records::LateResponse;
 
 impl Store {
     /// Records a response that came after the gateway had stopped waiting. No state changes. False when a late
@@ -35,25 +36,33 @@ impl Store {
     ///
     /// # Errors
     /// When the database can't be read, or the row is corrupt.
-    pub async fn late_response(
+    pub async fn late_response(&self, id: OperationId) -> Result<Option<LateResponse>, StoreError> {
+        Ok(self.late_responses_of(&[id]).await?.pop())
+    }
+
+    /// What came late for these operations, in the order in which it came.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn late_responses_of(
         &self,
-        operation_id: OperationId,
-    ) -> Result<Option<KeptLateResponse>, StoreError> {
-        let rows = self
-            .read(
-                "SELECT * FROM late_responses WHERE operation_id = $1 \
-                 ORDER BY received_at_ms DESC LIMIT 1",
-                &[operation_id.to_string().into()],
-            )
-            .await?;
-        let Some(row) = rows.first() else {
-            return Ok(None);
+        ids: &[OperationId],
+    ) -> Result<Vec<LateResponse>, StoreError> {
+        let text = format!("SELECT * FROM late_responses WHERE operation_id {IDS}");
+        let ids = ids.iter().map(ToString::to_string).collect();
+        let late = |row| {
+            let columns = Columns::of(row, "late_responses", "operation_id")?;
+            Ok(LateResponse {
+                operation_id: columns.parsed("operation_id")?,
+                host_id: columns.parsed("host_id")?,
+                response_code: columns.parsed("response_code")?,
+                approval_code: columns.optional_text("approval_code")?,
+                received_at: columns.moment("received_at_ms")?,
+            })
         };
-        let columns = Columns::of(row, "late_responses", "operation_id")?;
-        Ok(Some(KeptLateResponse {
-            response_code: columns.parsed("response_code")?,
-            approval_code: columns.optional_text("approval_code")?,
-            received_at: columns.moment("received_at_ms")?,
-        }))
+        let rows = self.of_ids(&text, ids).await?;
+        let mut late: Vec<_> = rows.iter().map(late).collect::<Result<_, StoreError>>()?;
+        late.sort_by_key(|late| late.received_at);
+        Ok(late)
     }
 }

@@ -3,9 +3,7 @@
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
-use crate::payment::decline::{
-    Approval, Decline, DeclineAdvice, DeclineReason, ResponseCode, UnknownReason,
-};
+use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason, UnknownReason};
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
@@ -14,7 +12,7 @@ use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Attempts, Element, Operation, Payment};
 use crate::payment::reference::{RRN_COUNT, SequenceNumber};
-use crate::payment::samples;
+use crate::payment::samples::{self, approval};
 use crate::store::Store;
 use crate::store::change::{
     Change, EnvelopeUse, OperationStep, PaymentChange, RequestClaim, Verdict,
@@ -149,14 +147,6 @@ pub(super) fn claim(merchant: &str) -> RequestClaim {
 
 pub(super) fn intent(merchant: &str) -> Intent {
     intent_at(merchant, NOW)
-}
-
-pub(super) fn approval() -> Approval {
-    Approval {
-        approval_code: "A1B2C3".into(),
-        response_code: ResponseCode::APPROVED,
-        partial_minor: None,
-    }
 }
 
 fn outcome(

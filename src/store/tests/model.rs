@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::make::{
-    COMMITTED, Intent, METHOD, NOW, Outcome, approval, approved, claim, declined, intent,
-    operation_at, unknown,
+    COMMITTED, Intent, METHOD, NOW, Outcome, approved, claim, declined, intent, operation_at,
+    unknown,
 };
 use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, PASS, store_on_a_wire};
 use crate::ledger::journal::canonical_text;
@@ -30,6 +30,7 @@ use crate::payment::ids::{MerchantId, OperationId};
 use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Operation, Payment};
+use crate::payment::samples::approval;
 use crate::store::Store;
 use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
 use crate::store::records::{ListOrder, PaymentFilter};

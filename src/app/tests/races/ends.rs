@@ -12,7 +12,7 @@ use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::UnknownRule;
 use crate::operations::attempt::{End, approved_in_time, ended, original_moved_alone};
 use crate::operations::conclude::{Recorded, answer_of, late_answer_of};
-use crate::operations::flow::{OwedDecision, OwedSubject, Owes, Subject};
+use crate::operations::flow::{OwedDecision, OwedSubject, Owes, Subject, unfinished};
 use crate::operations::hold::held_increments;
 use crate::operations::increments::{undoes_increments, undoing};
 use crate::operations::late_answer::{Late, OwedAgain, debts_ended, ends_an_attempt, resolution};
@@ -64,7 +64,7 @@ impl World {
         (payment, operation): (Box<Payment>, Box<Operation>),
         exchange: &Exchange,
     ) -> Result<Outcome, Broken> {
-        let flow = FLOWS.of(operation.kind).expect("a flow of requests");
+        let decide = FLOWS.of(operation.kind).expect("a flow of requests");
         let subject = Subject {
             payment: &payment,
             operation: &operation,
@@ -72,7 +72,7 @@ impl World {
             unknown: play.unknown(operation.kind),
             now: NOW,
         };
-        let mut decision = flow.decide(exchange, &subject);
+        let mut decision = decide(exchange, &subject);
         let owes = std::mem::take(&mut decision.owes);
         let outcome = Outcome::of(payment, operation, exchange, decision, MOMENT);
         let mut outcome = outcome.map_err(|error| format!("An end does not fit: {error}"))?;
@@ -157,8 +157,7 @@ impl World {
                 *is_late = true;
             }
         }
-        let flow = FLOWS.of(operation.kind).expect("a flow of requests");
-        let exchange = flow.unfinished(&operation);
+        let exchange = unfinished();
         let records = (
             Box::new(Payment::clone(&self.records.payment)),
             Box::new(Operation::clone(&operation)),
@@ -248,7 +247,7 @@ impl World {
         code: ResponseCode,
         reached: &mut Reached,
     ) -> Result<(), Broken> {
-        let flow = FLOWS.of(operation.kind).expect("a flow of requests");
+        let decide = FLOWS.of(operation.kind).expect("a flow of requests");
         let payment = Box::new(Payment::clone(&self.records.payment));
         let subject = Subject {
             payment: &payment,
@@ -257,7 +256,7 @@ impl World {
             unknown: UnknownRule::Wait,
             now: NOW,
         };
-        let Some(mut decision) = resolution(flow, exchange, &subject, code) else {
+        let Some(mut decision) = resolution(decide, exchange, &subject, code) else {
             return Ok(());
         };
         let owes = std::mem::take(&mut decision.owes);

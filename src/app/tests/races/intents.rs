@@ -166,12 +166,13 @@ fn plan(play: &Play, request: u8, basis: &Records) -> Result<Plan, LaterRefusal>
     let payment = Payment::clone(&basis.payment);
     let (payment_id, currency) = (payment.id, payment.amount.currency());
     let money = |minor| Money::new(minor, currency).unwrap();
-    match play.asks[usize::from(request) - 1] {
-        Ask::Capture(minor, is_final) => {
+    let ask = play.asks[usize::from(request) - 1];
+    match ask {
+        Ask::Capture(minor) | Ask::LastCapture(minor) => {
             let command = CapturePayment {
                 payment_id,
                 amount: minor.map(money),
-                is_final,
+                is_final: matches!(ask, Ask::LastCapture(_)),
                 merchant_reference: None,
             };
             planned(&Capture, &command, play, basis)

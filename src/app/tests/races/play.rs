@@ -1,5 +1,6 @@
 //! The plays: what a merchant asks for, how the bank takes it, and how often each misfortune may strike.
 
+use super::super::stage::Style;
 use crate::hosts::message::definition::{Travel, UnknownRule};
 use crate::operations::flow::{Way, Ways};
 use crate::payment::operation::OperationKind;
@@ -7,37 +8,15 @@ use crate::payment::operation::OperationKind;
 /// What a merchant asks for, once it has paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// So much, or all that is left; and whether it is the last one.
-    Capture(Option<i64>, bool),
+    /// So much, or all that is left.
+    Capture(Option<i64>),
+    LastCapture(Option<i64>),
     Refund(Option<i64>),
     Increment(i64),
     Void,
     Reverse,
     /// By the name of the request that has made the payment.
     Cancel,
-}
-
-/// How a kind of message travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
-    /// Sent once; without an outcome it is reversed.
-    Reversed,
-    /// Sent once; without an outcome it waits.
-    Waits,
-    /// Sent again until it is acknowledged.
-    Advice,
-    /// No message travels.
-    File,
-}
-
-impl Style {
-    pub(super) fn travel(self) -> Travel {
-        match self {
-            Self::Reversed | Self::Waits => Travel::Once,
-            Self::Advice => Travel::Repeated,
-            Self::File => Travel::Recorded,
-        }
-    }
 }
 
 /// How often each of these happens at most.
@@ -96,17 +75,17 @@ impl Play {
     }
 
     pub(super) fn unknown(&self, kind: OperationKind) -> UnknownRule {
-        match self.style(kind) {
-            Style::Reversed => UnknownRule::Reverse,
-            Style::Advice => UnknownRule::Repeat,
-            Style::Waits | Style::File => UnknownRule::Wait,
-        }
+        self.style(kind).unknown()
     }
 
     pub(super) fn ways(&self) -> Ways {
         use OperationKind::{Capture, Increment, Refund, Release, Void};
         let way = |kind| {
-            let travel = self.style(kind).travel();
+            let travel = match self.style(kind) {
+                Style::Reversed | Style::Waits => Travel::Once,
+                Style::Advice => Travel::Repeated,
+                Style::File => Travel::Recorded,
+            };
             let (mti, only_one) = (None, false);
             let way = Way {
                 travel,

@@ -1,6 +1,7 @@
 //! The plays that are walked through, and in which of them each planted mistake shows.
 
-use super::play::{Ask, Budget, Play, Style};
+use super::super::stage::Style;
+use super::play::{Ask, Budget, Play};
 use crate::payment::planted::Mistake;
 
 const NONE: Budget = Budget {
@@ -97,7 +98,7 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a hold that ends",
-        asks: &[Ask::Capture(Some(1), false)],
+        asks: &[Ask::Capture(Some(1))],
         budget: Budget {
             hold_ends: 1,
             ..NONE
@@ -106,7 +107,7 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a capture by request and a hold that ends",
-        asks: &[Ask::Capture(Some(1), false)],
+        asks: &[Ask::Capture(Some(1))],
         capture: Style::Waits,
         budget: Budget {
             hold_ends: 1,
@@ -150,7 +151,7 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a void in a file",
-        asks: &[Ask::Void, Ask::Capture(Some(1), false)],
+        asks: &[Ask::Void, Ask::Capture(Some(1))],
         void: Style::File,
         budget: FEW,
         depth: DEPTH,
@@ -158,13 +159,13 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a capture",
-        asks: &[Ask::Capture(Some(1), true)],
+        asks: &[Ask::LastCapture(Some(1))],
         budget: Budget { unsure: 1, ..SOME },
         ..ALONE
     },
     Play {
         name: "a capture by request",
-        asks: &[Ask::Capture(Some(1), true)],
+        asks: &[Ask::LastCapture(Some(1))],
         capture: Style::Waits,
         budget: Budget {
             unsure: 1,
@@ -175,14 +176,14 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a capture by request that is reversed",
-        asks: &[Ask::Capture(Some(2), true)],
+        asks: &[Ask::LastCapture(Some(2))],
         capture: Style::Reversed,
         budget: SOME,
         ..ALONE
     },
     Play {
         name: "a capture by request that is reversed at a slow bank",
-        asks: &[Ask::Capture(Some(2), false)],
+        asks: &[Ask::Capture(Some(2))],
         capture: Style::Reversed,
         budget: Budget {
             ages: 2,
@@ -193,14 +194,14 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "two captures at once",
-        asks: &[Ask::Capture(Some(2), false), Ask::Capture(Some(2), false)],
+        asks: &[Ask::Capture(Some(2)), Ask::Capture(Some(2))],
         budget: FEW,
         depth: DEPTH,
         ..ALONE
     },
     Play {
         name: "two captures by request at once",
-        asks: &[Ask::Capture(Some(1), false), Ask::Capture(None, true)],
+        asks: &[Ask::Capture(Some(1)), Ask::LastCapture(None)],
         capture: Style::Reversed,
         budget: FEW,
         depth: DEPTH,
@@ -208,14 +209,14 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a capture and a void at once",
-        asks: &[Ask::Capture(None, false), Ask::Void],
+        asks: &[Ask::Capture(None), Ask::Void],
         budget: FEW,
         depth: DEPTH,
         ..ALONE
     },
     Play {
         name: "a capture and a void by request at once",
-        asks: &[Ask::Capture(Some(1), false), Ask::Void],
+        asks: &[Ask::Capture(Some(1)), Ask::Void],
         capture: Style::Waits,
         void: Style::Waits,
         budget: FEW,
@@ -224,7 +225,7 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a capture and its refund",
-        asks: &[Ask::Capture(Some(2), false), Ask::Refund(Some(1))],
+        asks: &[Ask::Capture(Some(2)), Ask::Refund(Some(1))],
         budget: FEW,
         depth: DEPTH,
         ..ALONE
@@ -248,7 +249,7 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "a capture and all of it undone",
-        asks: &[Ask::Capture(Some(2), false), Ask::Reverse],
+        asks: &[Ask::Capture(Some(2)), Ask::Reverse],
         capture: Style::File,
         refund: Style::Advice,
         budget: FEW,
@@ -264,14 +265,14 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "an increment and a last capture",
-        asks: &[Ask::Increment(2), Ask::Capture(Some(1), true)],
+        asks: &[Ask::Increment(2), Ask::LastCapture(Some(1))],
         capture: Style::File,
         budget: NONE,
         ..ALONE
     },
     Play {
         name: "an increment and a last capture by request",
-        asks: &[Ask::Increment(1), Ask::Capture(Some(2), true)],
+        asks: &[Ask::Increment(1), Ask::LastCapture(Some(2))],
         capture: Style::Reversed,
         budget: FEW,
         depth: DEPTH,
@@ -279,7 +280,7 @@ pub(super) const PLAYS: &[Play] = &[
     },
     Play {
         name: "an increment and a capture at once",
-        asks: &[Ask::Increment(1), Ask::Capture(None, false)],
+        asks: &[Ask::Increment(1), Ask::Capture(None)],
         increment: Style::Waits,
         budget: FEW,
         depth: DEPTH,

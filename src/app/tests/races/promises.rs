@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::model::Model;
-use super::play::{Play, Style};
+use super::super::stage::Style;
+use super::play::Play;
 use super::records::{Answered, Records, is_sent_again};
 use super::steps::Broken;
 use super::world::{Task, World};

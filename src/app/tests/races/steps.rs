@@ -10,26 +10,19 @@ use super::promises;
 use super::reached::Reached;
 use super::records::Records;
 use super::world::{Act, Task, World, request_id};
-use crate::flows::authorization;
-use crate::flows::capture::Capture;
-use crate::flows::increment::Increment;
-use crate::flows::refund::Refund;
-use crate::flows::release::Release;
-use crate::flows::reversal::Reversal;
-use crate::flows::void::Void;
-use crate::hosts::exchange::Exchange;
+use crate::app::flow_table::flow_table;
 use crate::hosts::message::definition::Repeats;
 use crate::operations::attempt::{begun, overtakes_a_capture, used_up};
 use crate::operations::cancel::Cancelling;
 use crate::operations::expiry::end_of_hold;
-use crate::operations::flow::{Decides, Decision, FlowTable, Owes, Subject};
+use crate::operations::flow::{FlowTable, Owes};
 use crate::operations::hold::named;
 use crate::operations::owe::owed_record;
 use crate::operations::owed_step::OwedStep;
 use crate::payment::custody::CustodyTimes;
 use crate::payment::ids::{NodeId, OperationId};
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::operation::{OperationEvent, OperationKind, SuspendReason};
+use crate::payment::operation::{OperationEvent, SuspendReason};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, SequenceNumber, Stan};
 use crate::payment::samples::NOW;
@@ -50,30 +43,7 @@ pub(super) static REPEATS: LazyLock<Repeats> = LazyLock::new(|| Repeats {
     cap: Some(2),
     ..Repeats::sample()
 });
-pub(super) static FLOWS: LazyLock<FlowTable> = LazyLock::new(|| {
-    let (capture, void, refund) = (Arc::new(Capture), Arc::new(Void), Arc::new(Refund));
-    FlowTable::default()
-        .with(OperationKind::Authorization, Arc::new(Authorizes))
-        .with(OperationKind::Sale, Arc::new(Authorizes))
-        .with(OperationKind::Increment, Arc::new(Increment))
-        .with(OperationKind::Capture, capture.clone())
-        .with_owed(OperationKind::Capture, capture)
-        .with(OperationKind::Void, void.clone())
-        .with_owed(OperationKind::Void, void)
-        .with(OperationKind::Refund, refund.clone())
-        .with_owed(OperationKind::Refund, refund)
-        .with_owed(OperationKind::Release, Arc::new(Release))
-        .with_owed(OperationKind::Reversal, Arc::new(Reversal))
-});
-
-/// The flow of authorizations, without what opens their cards.
-struct Authorizes;
-
-impl Decides for Authorizes {
-    fn decide(&self, exchange: &Exchange, subject: &Subject<'_>) -> Decision {
-        authorization::decide(exchange, subject)
-    }
-}
+pub(super) static FLOWS: LazyLock<FlowTable> = LazyLock::new(flow_table);
 
 /// A promise that is broken, in words.
 pub(super) type Broken = String;

@@ -1,12 +1,13 @@
 use tokio::time::Instant;
 
-use super::super::perform::{failure, not_readable, read};
+use super::super::perform::read;
 use super::*;
 use crate::card::fault::SealedCardFault;
 use crate::config::environment::Environment;
 use crate::grpc::testing::error_row;
 use crate::grpc::violations::{InvalidRequest, Violation};
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod as PbPaymentMethod;
+use crate::merchant_api::show::refusal::{failure, not_readable};
 use crate::merchant_api::testing::merchant;
 use crate::operations::call::{Call, OperationError};
 use crate::operations::new_card::{CardRefusal, PaymentMethod};

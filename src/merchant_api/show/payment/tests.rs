@@ -1,10 +1,11 @@
 use super::*;
 use crate::merchant_api::testing;
+use crate::payment::amounts::Amounts;
 use crate::payment::decline::{
     Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
 };
 use crate::payment::operation::OperationState;
-use crate::payment::samples;
+use crate::payment::samples::{self, approval};
 
 const NOW: UnixMillis = UnixMillis::new(1_763_757_100_000);
 
@@ -13,14 +14,6 @@ const OFTEN: Taken = Taken {
     is_recorded: false,
     is_reversed: true,
 };
-
-fn approval() -> Approval {
-    Approval {
-        approval_code: "A1B2C3".into(),
-        response_code: "00".parse().unwrap(),
-        partial_minor: None,
-    }
-}
 
 fn why() -> Decline {
     Decline {
