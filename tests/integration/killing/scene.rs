@@ -11,6 +11,7 @@ use payswitch::grpc::client;
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
 use pb::balance_service_client::BalanceServiceClient;
+use pb::event_service_client::EventServiceClient;
 use pb::refund_service_client::RefundServiceClient;
 use serde_json::Value;
 use tonic::service::interceptor::InterceptedService;
@@ -18,6 +19,7 @@ use tonic::transport::Channel;
 
 use crate::database::{Database, Engine};
 use crate::demo::{PROGRAM, Process};
+use crate::events::Events;
 use crate::harness::{Payments, TempFolder, eventually, with_key};
 use crate::refunding::Refunds;
 use crate::tools::output;
@@ -36,6 +38,7 @@ pub(crate) struct Shop {
 pub(crate) struct Clients {
     pub(crate) payments: Payments,
     pub(crate) refunds: Refunds,
+    pub(crate) events: Events,
     balances: BalanceServiceClient<InterceptedService<Channel, ApiKey>>,
 }
 
@@ -45,7 +48,9 @@ impl Shop {
         let channel = channel.ok()?;
         let key = ApiKey::new(&self.api_key).expect("an API key");
         let balances = BalanceServiceClient::new(key.clone().on(channel.clone()));
+        let events = EventServiceClient::new(key.clone().on(channel.clone()));
         Some(Clients {
+            events,
             payments: with_key(channel.clone(), &self.api_key),
             refunds: RefundServiceClient::new(key.on(channel)),
             balances,
