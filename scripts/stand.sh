@@ -1,5 +1,5 @@
-# What scripts/bench and scripts/drain share: banks, a database and a gateway, each a process of its own. It is sourced
-# after `work` (their folder), `program` and `bank` (what is measured) are set.
+# What the scripts that measure share: banks, a database and a gateway, each a process of its own. It is sourced after
+# `work` (their folder), `program` and `bank` (what is measured) are set.
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 fail() { echo "$0: $*" >&2; exit 1; }
@@ -24,7 +24,7 @@ stop() {
 as_postgres() {
     if [ "$(id -u)" = 0 ]; then runuser -u payswitch-test -- "$@"; else "$@"; fi
 }
-start_postgres() { # PORT
+start_postgres() { # PORT [OPTIONS]
     say "Starting PostgreSQL"
     pg=$(ls -d /usr/lib/postgresql/*/bin | tail -1) pg_port=$1
     [ "$(id -u)" != 0 ] || id payswitch-test >/dev/null 2>&1 || useradd --system --no-create-home payswitch-test
@@ -33,7 +33,7 @@ start_postgres() { # PORT
     as_postgres "$pg/initdb" -D "$work/postgres" -U payswitch -A trust >/dev/null
     postgres_runs=1
     as_postgres "$pg/pg_ctl" -D "$work/postgres" -w -l "$work/postgres/log" \
-        -o "-c listen_addresses=127.0.0.1 -c port=$pg_port -c unix_socket_directories=''" start >/dev/null
+        -o "-c listen_addresses=127.0.0.1 -c port=$pg_port -c unix_socket_directories='' ${2:-}" start >/dev/null
 }
 # Makes a database and leaves its address in `url`.
 new_database() { # NAME
@@ -91,11 +91,12 @@ set_up() { # URL PROFILES BANK...
     shift 2
     "$program" migrate >/dev/null 2>&1
     local name
-    for name in "$@"; do
-        "$program" merchant add "$name" --name "$name" --city Berlin --country DE --country-numeric 276 --mcc 5732 \
-            --terminal "WEB$(printf '%-5s' "$name" | tr ' ' 0)" --acceptor "$name" --acquirer "$name" >/dev/null
-        "$program" merchant key "$name" >"$work/key-$name"
-    done
+    for name in "$@"; do add_merchant "$name" "$name"; done
+}
+add_merchant() { # NAME BANK
+    "$program" merchant add "$1" --name "$1" --city Berlin --country DE --country-numeric 276 --mcc 5732 \
+        --terminal "WEB$(printf '%-5s' "$1" | tr ' ' 0)" --acceptor "$1" --acquirer "$2" >/dev/null
+    "$program" merchant key "$1" >"$work/key-$1"
 }
 start_gateway() { # NAME PROFILES: leaves its process id in `pid`
     PAYSWITCH_HOSTS__PROFILES=$2 launch "$1" "$program" serve --ready-file "$work/$1.json"

@@ -29,7 +29,7 @@ on_both_engines!(
     a_payment_is_watched_to_its_end,
 );
 
-type Events = EventServiceClient<InterceptedService<Channel, ApiKey>>;
+pub(crate) type Events = EventServiceClient<InterceptedService<Channel, ApiKey>>;
 
 async fn events_of(switch: &Switch, gateway: &app::Running) -> Events {
     let key = ApiKey::new(&switch.api_key).expect("an API key for a header");
@@ -53,7 +53,10 @@ async fn next(stream: &mut Streaming<pb::WatchEventsResponse>) -> Result<pb::Eve
     Ok(event)
 }
 
-async fn list(events: &mut Events, request: pb::ListEventsRequest) -> pb::ListEventsResponse {
+pub(crate) async fn list(
+    events: &mut Events,
+    request: pb::ListEventsRequest,
+) -> pb::ListEventsResponse {
     let answer = events.list_events(request).await;
     answer.expect("a page").into_inner()
 }

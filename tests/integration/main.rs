@@ -69,3 +69,4 @@ mod unknown_outcomes;
 mod verifying;
 mod voiding;
 mod voiding_sales;
+mod watching_two_nodes;

@@ -12,6 +12,7 @@ use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
 use payswitch::net::Net;
 use pb::balance_service_client::BalanceServiceClient;
+use pb::event_service_client::EventServiceClient;
 use pb::refund_service_client::RefundServiceClient;
 use serde_json::Value;
 use tonic::service::interceptor::InterceptedService;
@@ -19,6 +20,7 @@ use tonic::transport::Channel;
 
 use crate::database::{Database, Engine};
 use crate::demo::{PROGRAM, Process};
+use crate::events::Events;
 use crate::harness::{Payments, TempFolder, eventually, with_key};
 use crate::refunding::Refunds;
 use crate::tools::output;
@@ -41,6 +43,7 @@ pub(crate) struct Shop {
 pub(crate) struct Clients {
     pub(crate) payments: Payments,
     pub(crate) refunds: Refunds,
+    pub(crate) events: Events,
     balances: BalanceServiceClient<InterceptedService<Channel, ApiKey>>,
 }
 
@@ -50,7 +53,9 @@ impl Shop {
         let channel = channel.ok()?;
         let key = ApiKey::new(&self.api_key).expect("an API key");
         let balances = BalanceServiceClient::new(key.clone().on(channel.clone()));
+        let events = EventServiceClient::new(key.clone().on(channel.clone()));
         Some(Clients {
+            events,
             payments: with_key(channel.clone(), &self.api_key),
             refunds: RefundServiceClient::new(key.on(channel)),
             balances,
