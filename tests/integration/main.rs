@@ -41,6 +41,7 @@ mod flooding;
 mod idempotency;
 mod incrementing;
 mod killing;
+mod killing_increments;
 mod leaving_callers;
 mod ledger;
 mod loading;
