@@ -273,13 +273,7 @@ mod tests {
         ];
         let operation = samples::operation();
         let payment = samples::payment_of(&operation);
-        let subject = Subject {
-            payment: &payment,
-            operation: &operation,
-            hold_days: 7,
-            unknown: UnknownRule::Reverse,
-            now: NOW,
-        };
+        let subject = Subject::of((&payment, &operation), UnknownRule::Reverse, NOW);
         for (exchange, payment_state, operation_state, held, owed) in table {
             let decision = decide(&exchange, &subject);
             let amounts = payment.amounts.plus(&decision.change).unwrap();
@@ -366,13 +360,7 @@ mod tests {
             payment.state = PaymentState::Authorizing {
                 pending: Some(UnknownReason::CancelledByMerchant),
             };
-            let subject = Subject {
-                payment: &payment,
-                operation: &operation,
-                hold_days: 7,
-                unknown: UnknownRule::Reverse,
-                now: NOW,
-            };
+            let subject = Subject::of((&payment, &operation), UnknownRule::Reverse, NOW);
             let decision = decide(exchange, &subject);
             assert_eq!(decision.change, Amounts::ZERO);
             let after =

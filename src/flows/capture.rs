@@ -197,17 +197,7 @@ mod tests {
 
     /// A host that takes captures and releases so.
     fn ways(captures: Option<Travel>, releases: Option<Travel>) -> Ways {
-        let way = |(kind, travel): (OperationKind, Option<Travel>)| {
-            let (mti, only_one) = (None, false);
-            Some((
-                kind,
-                Way {
-                    travel: travel?,
-                    mti,
-                    only_one,
-                },
-            ))
-        };
+        let way = |(kind, travel): (OperationKind, Option<Travel>)| Some((kind, Way::of(travel?)));
         let both = [
             (OperationKind::Capture, captures),
             (OperationKind::Release, releases),
@@ -235,12 +225,7 @@ mod tests {
                     is_final,
                     merchant_reference: None,
                 };
-                let found = Found {
-                    payment: Box::new(payment()),
-                    ways: ways(Some(travel), None),
-                    captures: Vec::new(),
-                    earlier: Vec::new(),
-                };
+                let found = Found::with_ways(payment(), ways(Some(travel), None));
                 let plan = match Capture.plan(&samples::merchant(), &command, found, now) {
                     Ok(plan) => plan,
                     Err(refusal) => {
@@ -267,12 +252,7 @@ mod tests {
                 is_final: true,
                 merchant_reference: None,
             };
-            let found = Found {
-                payment: Box::new(payment()),
-                ways: ways(Some(travel), Some(Travel::Recorded)),
-                captures: Vec::new(),
-                earlier: Vec::new(),
-            };
+            let found = Found::with_ways(payment(), ways(Some(travel), Some(Travel::Recorded)));
             let plan = Capture.plan(&samples::merchant(), &command, found, NOW);
             let plan = plan.unwrap();
             assert_eq!(plan.releases_minor, releases);
@@ -296,12 +276,7 @@ mod tests {
                 is_final: false,
                 merchant_reference: None,
             };
-            let found = Found {
-                payment: Box::new(payment),
-                ways: ways(way, None),
-                captures: Vec::new(),
-                earlier: Vec::new(),
-            };
+            let found = Found::with_ways(payment, ways(way, None));
             let refused = Capture.plan(&samples::merchant(), &command, found, NOW);
             let refused = refused.unwrap_err().to_string();
             assert!(refused.starts_with(expected), "{refused}");
@@ -335,16 +310,13 @@ mod tests {
             (false, vec![], MOST_CAPTURES - 1, "planned, unmoved true"),
             (false, vec![], MOST_CAPTURES, "TooManyCaptures"),
         ] {
+            let way = Way {
+                only_one,
+                ..Way::of(Travel::Repeated)
+            };
             let found = Found {
                 payment: Box::new(payment.clone()),
-                ways: Ways(vec![(
-                    KIND,
-                    Way {
-                        travel: Travel::Repeated,
-                        mti: None,
-                        only_one,
-                    },
-                )]),
+                ways: Ways(vec![(KIND, way)]),
                 captures: vec![before.clone(); captures],
                 earlier,
             };
@@ -386,13 +358,7 @@ mod tests {
             ),
             (lost, 250, "PARTIALLY_CAPTURED"),
         ] {
-            let subject = Subject {
-                payment: &payment,
-                operation: &operation,
-                hold_days: 7,
-                unknown: UnknownRule::Wait,
-                now: NOW,
-            };
+            let subject = Subject::of((&payment, &operation), UnknownRule::Wait, NOW);
             let decision = decide(&exchange, &subject);
             let amounts = payment.amounts.plus(&decision.change).unwrap();
             assert_eq!(amounts.released_minor, released);

@@ -149,17 +149,8 @@ mod tests {
                 payment_id: payment.id,
                 amount: eur(minor),
             };
-            let way = Way {
-                travel: Travel::Once,
-                mti: None,
-                only_one: false,
-            };
-            let found = Found {
-                payment: Box::new(payment),
-                ways: Ways(vec![(KIND, way)]),
-                captures: Vec::new(),
-                earlier: Vec::new(),
-            };
+            let way = Way::of(Travel::Once);
+            let found = Found::with_ways(payment, Ways(vec![(KIND, way)]));
             let got = match Increment.plan(&samples::merchant(), &command, found, now) {
                 Err(refusal) => format!("{:?}", refusal.why),
                 Ok(plan) => {

@@ -172,13 +172,7 @@ mod tests {
             (unsent, "CAPTURED", 1250),
             (unknown, "VOIDING", 1250),
         ] {
-            let subject = Subject {
-                payment: &payment,
-                operation: &operation,
-                hold_days: 7,
-                unknown: UnknownRule::Wait,
-                now: NOW,
-            };
+            let subject = Subject::of((&payment, &operation), UnknownRule::Wait, NOW);
             let decision = decide(&exchange, &subject);
             let left = payment.amounts.plus(&decision.change).unwrap();
             assert_eq!(left.captured_minor, captured_minor);

@@ -16,7 +16,7 @@ use crate::payment::operation::OperationKind;
 use crate::payment::record::Payment;
 use crate::store::change::Verdict;
 use crate::store::error::StoreError;
-use crate::store::records::{MAX_PAGE_SIZE, RecordedAnswer};
+use crate::store::records::MAX_PAGE_SIZE;
 
 use super::call::{BANK_WITHIN, Call, Concluded, OperationError, not_recorded, random};
 use super::flow::{Basis as _, Flow, Found, Way, Ways};
@@ -310,42 +310,27 @@ impl Operations {
         &self,
         call: &Call,
     ) -> Result<Option<Concluded>, OperationError<F::Refusal>> {
-        let request_id = || call.request_id.clone();
-        let recorded = self
-            .store
-            .find_answer(&call.merchant.id, F::METHOD, &call.request_id)
-            .await
-            .map_err(not_recorded)?;
-        match recorded {
-            None => {
-                let taken = self
-                    .store
-                    .without_operation(&call.merchant.id, F::METHOD, &call.request_id)
-                    .await
-                    .map_err(not_recorded)?;
-                match taken {
-                    None => Ok(None),
-                    Some(_) => Err(OperationError::RequestCancelled {
-                        request_id: request_id(),
-                    }),
-                }
-            }
-            Some(recorded) if recorded.body_hash != call.body_hash => {
-                let request_id = request_id();
-                Err(OperationError::RequestIdReused { request_id })
-            }
-            Some(RecordedAnswer { answer: None, .. }) => {
-                let request_id = request_id();
-                Err(OperationError::RequestInProgress { request_id })
-            }
-            Some(RecordedAnswer {
-                answer: Some((payment, operation)),
-                ..
-            }) => Ok(Some(Concluded {
-                payment,
-                operation,
-                bank_us: 0,
-            })),
+        let (merchant, request_id) = (&call.merchant.id, call.request_id.clone());
+        let recorded = self.store.find_answer(merchant, F::METHOD, &request_id);
+        let Some(recorded) = recorded.await.map_err(not_recorded)? else {
+            let taken = self
+                .store
+                .without_operation(merchant, F::METHOD, &request_id);
+            return match taken.await.map_err(not_recorded)? {
+                None => Ok(None),
+                Some(_) => Err(OperationError::RequestCancelled { request_id }),
+            };
+        };
+        if recorded.body_hash != call.body_hash {
+            return Err(OperationError::RequestIdReused { request_id });
         }
+        let Some((payment, operation)) = recorded.answer else {
+            return Err(OperationError::RequestInProgress { request_id });
+        };
+        Ok(Some(Concluded {
+            payment,
+            operation,
+            bank_us: 0,
+        }))
     }
 }

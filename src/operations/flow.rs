@@ -89,6 +89,18 @@ pub struct Found {
     pub earlier: Vec<Operation>,
 }
 
+#[cfg(test)]
+impl Found {
+    pub(crate) fn with_ways(payment: Payment, ways: Ways) -> Self {
+        Self {
+            payment: Box::new(payment),
+            ways,
+            captures: Vec::new(),
+            earlier: Vec::new(),
+        }
+    }
+}
+
 /// How operations travel to a host, by their kind; those are not there that the host does not take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ways(pub Vec<(OperationKind, Way)>);
@@ -111,6 +123,17 @@ pub struct Way {
     pub mti: Option<Mti>,
     /// Whether the message has all numbers of its original, so that the host would take a second one for a repeat.
     pub only_one: bool,
+}
+
+#[cfg(test)]
+impl Way {
+    pub(crate) const fn of(travel: Travel) -> Self {
+        Self {
+            travel,
+            mti: None,
+            only_one: false,
+        }
+    }
 }
 
 /// What a flow wants recorded and sent.
@@ -268,6 +291,24 @@ pub struct Subject<'a> {
     pub unknown: UnknownRule,
     /// Now.
     pub now: UnixMillis,
+}
+
+#[cfg(test)]
+impl<'a> Subject<'a> {
+    pub(crate) const fn of(
+        (payment, operation): (&'a Payment, &'a Operation),
+        unknown: UnknownRule,
+        now: UnixMillis,
+    ) -> Self {
+        let hold_days = 7;
+        Self {
+            payment,
+            operation,
+            hold_days,
+            unknown,
+            now,
+        }
+    }
 }
 
 /// What the end of an exchange means for the records.

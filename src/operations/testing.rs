@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::acknowledgement::without_approval;
 use super::call::OperationError;
 use super::card_custody;
 use super::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject};
@@ -23,7 +24,7 @@ use crate::hosts::profile::HostProfile;
 use crate::hosts::tests::bank::Bank;
 use crate::net::Net;
 use crate::payment::amounts::Amounts;
-use crate::payment::decline::{Approval, UnknownReason};
+use crate::payment::decline::UnknownReason;
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
@@ -157,15 +158,10 @@ impl OwedFlow for Undoing {
 
     fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
         let is_unknown = matches!(subject.original.state, OperationState::Unknown { .. });
-        let answered = |response_code| Approval {
-            approval_code: String::new(),
-            response_code,
-            partial_minor: None,
-        };
         let (approval, acknowledged) = match exchange {
             Exchange::Approved { approval, .. } => (approval.clone(), Acknowledged::Done),
             Exchange::Taken { response_code, .. } => {
-                (answered(*response_code), Acknowledged::Taken)
+                (without_approval(*response_code), Acknowledged::Taken)
             }
             Exchange::OriginalUnknown { response_code, .. } if subject.approved => {
                 return OwedDecision::Suspend {
@@ -173,9 +169,10 @@ impl OwedFlow for Undoing {
                     response_code: Some(*response_code),
                 };
             }
-            Exchange::OriginalUnknown { response_code, .. } => {
-                (answered(*response_code), Acknowledged::OriginalUnknown)
-            }
+            Exchange::OriginalUnknown { response_code, .. } => (
+                without_approval(*response_code),
+                Acknowledged::OriginalUnknown,
+            ),
             Exchange::NotSent(_) => return OwedDecision::NotSent,
             _ => return OwedDecision::Again,
         };

@@ -15,7 +15,7 @@ use crate::hosts::tests::bank::{Bank, approval_of};
 use crate::payment::decline::{FailureReason, ResponseCode, UnknownReason};
 use crate::payment::ids::OperationId;
 use crate::payment::moment::UnixMillis;
-use crate::payment::record::Operation;
+use crate::payment::record::{Operation, Payment};
 use crate::payment::samples;
 use crate::payment::state::PaymentState;
 use crate::store::Store;
@@ -24,6 +24,15 @@ use crate::store::reads::owed::OwedFilter;
 async fn owed(store: &Store) -> Vec<Operation> {
     let all = store.list_owed(&OwedFilter::default(), 10, None).await;
     all.unwrap()
+}
+
+async fn assert_stopped(store: &Store, payment: &Payment) {
+    let stands = store.payment(&payment.merchant_id, payment.id).await;
+    let pending = Some(UnknownReason::GatewayStopped);
+    assert_eq!(
+        stands.unwrap().unwrap().state,
+        PaymentState::Authorizing { pending }
+    );
 }
 
 /// The store goes away while the bank decides. What the bank said is remembered, and nothing is owed.
@@ -71,15 +80,7 @@ async fn an_operation_that_nobody_remembers_ends_as_its_flow_says() {
         owed.iter().map(|it| it.original_id).collect::<Vec<_>>(),
         [Some(operation.id)]
     );
-    let stands = machine
-        .store
-        .payment(&payment.merchant_id, payment.id)
-        .await;
-    let pending = Some(UnknownReason::GatewayStopped);
-    assert_eq!(
-        stands.unwrap().unwrap().state,
-        PaymentState::Authorizing { pending }
-    );
+    assert_stopped(&machine.store, &payment).await;
     machine.store.close().await;
 }
 
@@ -165,15 +166,7 @@ async fn an_answer_to_what_a_dead_node_sent_counts_by_its_whole_key() {
     assert_eq!(late.approval_code.as_deref(), Some("A1B2C3"));
     let quarantined = machine.store.list_quarantine(10, None).await.unwrap();
     assert_eq!(quarantined.len(), 2);
-    let stands = machine
-        .store
-        .payment(&payment.merchant_id, payment.id)
-        .await;
-    let pending = Some(UnknownReason::GatewayStopped);
-    assert_eq!(
-        stands.unwrap().unwrap().state,
-        PaymentState::Authorizing { pending }
-    );
+    assert_stopped(&machine.store, &payment).await;
     machine.store.close().await;
 }
 

@@ -7,11 +7,7 @@ use crate::payment::samples::{self, NOW, approval, eur};
 
 /// A host that takes everything, in the same way.
 fn ways(travel: Travel) -> Ways {
-    let way = Way {
-        travel,
-        mti: None,
-        only_one: false,
-    };
+    let way = Way::of(travel);
     use OperationKind::{Refund, Release, Void};
     Ways([Refund, Release, Void].map(|kind| (kind, way)).to_vec())
 }

@@ -10,6 +10,7 @@ use super::steps::{Broken, FLOWS, HOLD_DAYS, MOMENT, REPEATS, node, nth, take};
 use super::world::{Task, World};
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::UnknownRule;
+use crate::operations::acknowledgement::without_approval;
 use crate::operations::attempt::{End, approved_in_time, ended, original_moved_alone};
 use crate::operations::conclude::{Recorded, answer_of, late_answer_of};
 use crate::operations::flow::{OwedDecision, OwedSubject, Owes, Subject, unfinished};
@@ -22,7 +23,7 @@ use crate::operations::resolve_owed::{
     OwedResolution, by_operator, effect_of_asked_for, of_authorization, of_later_operation, retried,
 };
 use crate::payment::adjustment::without_effect;
-use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
+use crate::payment::decline::{ResponseCode, UnknownReason};
 use crate::payment::event::PaymentEvent;
 use crate::payment::operation::{Open, OperationEvent, OperationKind, OperationState};
 use crate::payment::reason::Reason;
@@ -65,13 +66,7 @@ impl World {
         exchange: &Exchange,
     ) -> Result<Outcome, Broken> {
         let decide = FLOWS.of(operation.kind).expect("a flow of requests");
-        let subject = Subject {
-            payment: &payment,
-            operation: &operation,
-            hold_days: HOLD_DAYS,
-            unknown: play.unknown(operation.kind),
-            now: NOW,
-        };
+        let subject = Subject::of((&payment, &operation), play.unknown(operation.kind), NOW);
         let mut decision = decide(exchange, &subject);
         let owes = std::mem::take(&mut decision.owes);
         let outcome = Outcome::of(payment, operation, exchange, decision, MOMENT);
@@ -249,13 +244,7 @@ impl World {
     ) -> Result<(), Broken> {
         let decide = FLOWS.of(operation.kind).expect("a flow of requests");
         let payment = Box::new(Payment::clone(&self.records.payment));
-        let subject = Subject {
-            payment: &payment,
-            operation: &operation,
-            hold_days: HOLD_DAYS,
-            unknown: UnknownRule::Wait,
-            now: NOW,
-        };
+        let subject = Subject::of((&payment, &operation), UnknownRule::Wait, NOW);
         let Some(mut decision) = resolution(decide, exchange, &subject, code) else {
             return Ok(());
         };
@@ -368,11 +357,7 @@ impl World {
                 (event, Beside { owes, ..beside })
             }
             OperationKind::Reversal => {
-                let approval = Approval {
-                    approval_code: String::new(),
-                    response_code: ResponseCode::APPROVED,
-                    partial_minor: None,
-                };
+                let approval = without_approval(ResponseCode::APPROVED);
                 let event = by_operator(resolution == OwedResolution::Undone);
                 let beside =
                     of_authorization(&entry, resolution, stands.then_some(approval), HOLD_DAYS);

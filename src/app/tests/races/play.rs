@@ -86,13 +86,7 @@ impl Play {
                 Style::Advice => Travel::Repeated,
                 Style::File => Travel::Recorded,
             };
-            let (mti, only_one) = (None, false);
-            let way = Way {
-                travel,
-                mti,
-                only_one,
-            };
-            (kind, way)
+            (kind, Way::of(travel))
         };
         Ways([Capture, Increment, Refund, Release, Void].map(way).into())
     }
