@@ -33,7 +33,7 @@ on_both_engines!(
     a_payment_that_is_reversed_releases_what_was_added,
 );
 
-fn increment_of(payment: &pb::Payment, amount_minor: i64) -> pb::IncrementAuthorizationRequest {
+pub(crate) fn increment_of(payment: &pb::Payment, amount_minor: i64) -> pb::IncrementAuthorizationRequest {
     pb::IncrementAuthorizationRequest {
         request_id: format!("increment-{}", unique()),
         payment_id: payment.payment_id.clone(),
@@ -44,7 +44,7 @@ fn increment_of(payment: &pb::Payment, amount_minor: i64) -> pb::IncrementAuthor
     }
 }
 
-async fn try_increment(
+pub(crate) async fn try_increment(
     payments: &mut Payments,
     request: pb::IncrementAuthorizationRequest,
 ) -> Result<pb::IncrementAuthorizationResponse, Status> {
