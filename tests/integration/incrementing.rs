@@ -33,7 +33,10 @@ on_both_engines!(
     a_payment_that_is_reversed_releases_what_was_added,
 );
 
-pub(crate) fn increment_of(payment: &pb::Payment, amount_minor: i64) -> pb::IncrementAuthorizationRequest {
+pub(crate) fn increment_of(
+    payment: &pb::Payment,
+    amount_minor: i64,
+) -> pb::IncrementAuthorizationRequest {
     pb::IncrementAuthorizationRequest {
         request_id: format!("increment-{}", unique()),
         payment_id: payment.payment_id.clone(),
