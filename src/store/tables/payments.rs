@@ -62,7 +62,8 @@ pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
     after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
         updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, \
-        custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
+        custody = CASE WHEN changed.custody_until = 0 AND NOT EXISTS (SELECT 1 FROM operations \
+            WHERE operations.payment_id = payments.id AND operations.open = 2) THEN NULL ELSE custody END, \
         custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
         authorized_minor = authorized_minor + changed.authorized, \
         authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
@@ -105,7 +106,8 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
     after: ") UPDATE payments SET version = version + 1, updated_at_ms = changed.updated_at_ms, \
-        custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
+        custody = CASE WHEN changed.custody_until = 0 AND NOT EXISTS (SELECT 1 FROM operations \
+            WHERE operations.payment_id = payments.id AND operations.open = 2) THEN NULL ELSE custody END, \
         custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
         authorized_minor = authorized_minor + changed.authorized, \
         authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
@@ -232,7 +234,7 @@ fn hold_end(state: &PaymentState) -> Value {
     state.hold_ends_at().map(UnixMillis::as_i64).into()
 }
 
-/// NULL changes nothing, and 0 removes the sealed card.
+/// NULL changes nothing, and 0 removes the sealed card: at once, or once no message of the payment is owed any more.
 fn custody_until(end: CustodyEnd) -> Value {
     match end {
         CustodyEnd::Unchanged => Value::OptionalInteger(None),
