@@ -151,7 +151,8 @@ pub fn no_repeat(
     kind: OperationKind,
     original: (Stan, Rrn),
 ) -> Result<(), LaterRefusal> {
-    if !is_repeat(&found.earlier, kind, original) {
+    let takes_one = found.ways.of(kind).is_some_and(|way| way.only_one);
+    if !takes_one || !is_repeat(&found.earlier, kind, original) {
         return Ok(());
     }
     let host_id = found.payment.authorization.host_id;
