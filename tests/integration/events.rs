@@ -276,7 +276,6 @@ fn what_another_node_commits_is_told() {
     });
 }
 
-/// It reads nothing for a while, and is told where to go on. Payments go on meanwhile.
 /// An event that can't be read ends its merchant's streams, and holds up no other merchant.
 #[test]
 fn an_event_that_cannot_be_read_ends_the_stream_before_it() {
@@ -309,6 +308,7 @@ fn an_event_that_cannot_be_read_ends_the_stream_before_it() {
     });
 }
 
+/// It reads nothing for a while, and is told where to go on. Payments go on meanwhile.
 #[test]
 fn one_who_cannot_keep_up_is_ended_with_its_cursor() {
     run(async {
