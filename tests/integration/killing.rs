@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a campaign says what it has hit")]
 
 pub(crate) mod scene;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,18 +23,16 @@ use pb::PaymentState as State;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::capturing::{minor, of};
+use crate::capturing::minor;
 use crate::database::Engine;
 use crate::demo::text;
 use crate::faults::{LOST, UNANSWERED, fault, times};
-use crate::harness::{Payments, TempFolder, now, pay_with, within};
-use crate::refunding::refund_of;
-use crate::voiding::void_of;
-use scene::{Clients, Scene, Shop};
+use crate::harness::{Payments, TempFolder, now, within};
+use scene::Scene;
 pub(crate) use scene::{program, succeed};
+use workers::{Random, load_on_and_on, pay_on_and_on};
 
 /// How often each point is hit at least, unless `KILL_COUNT` says otherwise.
 const KILLS: usize = 1;
@@ -49,15 +48,6 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 /// An operator looks into the banks' books for a refund whose outcome has not been known for so long: no answer comes
 /// any more.
 const LOOKED_UP_AFTER_S: i64 = 15;
-/// A worker waits so long before it repeats a request that was refused.
-const REPEAT_AFTER: Duration = Duration::from_millis(50);
-const TOKENS: [&str; 4] = [
-    "pm_test_visa",
-    "pm_test_visa_2",
-    "pm_test_mastercard",
-    "pm_test_mastercard_2",
-];
-const CURRENCIES: [&str; 3] = ["EUR", "JPY", "KWD"];
 
 #[test]
 fn no_kill_parts_the_gateway_from_the_banks_books_on_sqlite() {
@@ -76,24 +66,6 @@ fn run(engine: Engine) {
     let kills = number("KILL_COUNT").map_or(KILLS, |kills| kills.try_into().expect("a count"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(Box::pin(campaign(engine, Random(seed), kills)));
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % end
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        let end = u64::try_from(all.len()).expect("a count");
-        all[usize::try_from(self.below(end)).expect("an index")]
-    }
 }
 
 async fn campaign(engine: Engine, mut random: Random, kills: usize) {
@@ -351,145 +323,6 @@ async fn one_call_in_ten_times_out(control: &mut ControlServiceClient<Channel>) 
             .inject_fault(banks::InjectFaultRequest { fault })
             .await;
         added.expect("a fault");
-    }
-}
-
-/// What a worker asks for until it is answered.
-#[derive(Clone)]
-enum Asked {
-    Pay(pb::AuthorizePaymentRequest),
-    Capture(pb::CapturePaymentRequest),
-    Void(pb::VoidPaymentRequest),
-    Refund(Box<pb::Payment>, pb::CreateRefundRequest),
-}
-
-impl Asked {
-    /// The payment, where it is answered.
-    async fn of(self, client: &mut Clients) -> Option<pb::Payment> {
-        let Clients {
-            payments, refunds, ..
-        } = client;
-        match self {
-            Self::Pay(request) => {
-                let answer = payments.authorize_payment(request).await.ok()?;
-                answer.into_inner().payment.map(|payment| *payment)
-            }
-            Self::Capture(request) => {
-                let answer = payments.capture_payment(request).await.ok()?;
-                answer.into_inner().payment
-            }
-            Self::Void(request) => {
-                let answer = payments.void_payment(request).await.ok()?;
-                answer.into_inner().payment
-            }
-            Self::Refund(payment, request) => match refunds.create_refund(request).await {
-                Ok(_) => Some(*payment),
-                // More than one capture, and none has so much left.
-                Err(status) if status.code() == Code::FailedPrecondition => Some(*payment),
-                Err(_) => None,
-            },
-        }
-    }
-
-    /// What comes after an answer: nothing, a void, a capture of all or of a part, or a refund of a part.
-    fn after(payment: &pb::Payment, random: &mut Random) -> Option<Self> {
-        let mut part = |whole: i64| {
-            let part = 1 + random.below(u64::try_from(whole).expect("an amount"));
-            i64::try_from(part).expect("an amount")
-        };
-        let (whole, taken) = (
-            minor(&payment.capturable_amount),
-            minor(&payment.captured_amount),
-        );
-        let (left, refunded) = (part(whole.max(1)), part(taken.max(1)));
-        match (payment.state(), random.below(8)) {
-            (State::Authorized, 0) => Some(Self::Void(void_of(payment))),
-            (State::Authorized, 1..=3) => Some(Self::Capture(of(payment, None))),
-            (State::Authorized | State::PartiallyCaptured, 4 | 5) => {
-                Some(Self::Capture(of(payment, left)))
-            }
-            (State::PartiallyCaptured | State::Captured, 6 | 7) => {
-                let request = refund_of(payment, refunded);
-                Some(Self::Refund(Box::new(payment.clone()), request))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Pays until no more addresses are given, each request at any of the gateways until it is answered. Gives the payments.
-async fn pay_on_and_on(
-    shop: Shop,
-    mut addresses: watch::Receiver<Vec<SocketAddr>>,
-    mut random: Random,
-) -> Vec<String> {
-    let mut told = Vec::new();
-    let mut clients: BTreeMap<SocketAddr, Clients> = BTreeMap::new();
-    let mut asked: Option<Asked> = None;
-    loop {
-        let is_last = addresses.has_changed().is_err();
-        let current = addresses.borrow_and_update().clone();
-        if current.is_empty() {
-            if addresses.changed().await.is_err() {
-                return told;
-            }
-            continue;
-        }
-        let address = random.one_of(&current);
-        clients.retain(|known, _| current.contains(known));
-        if !clients.contains_key(&address)
-            && let Some(new) = shop.clients(address).await
-        {
-            clients.insert(address, new);
-        }
-        let Some(client) = clients.get_mut(&address) else {
-            tokio::time::sleep(REPEAT_AFTER).await;
-            continue;
-        };
-        let request = asked.get_or_insert_with(|| {
-            let amount = i64::try_from(1 + random.below(50_000)).expect("an amount");
-            Asked::Pay(pay_with(
-                random.one_of(&TOKENS),
-                amount,
-                random.one_of(&CURRENCIES),
-            ))
-        });
-        match request.clone().of(client).await {
-            Some(payment) => {
-                asked = Asked::after(&payment, &mut random);
-                told.push(payment.payment_id);
-                if is_last {
-                    return told;
-                }
-            }
-            // Killed, or busy with this very request, or with the capture that is refunded.
-            None => tokio::time::sleep(REPEAT_AFTER).await,
-        }
-    }
-}
-
-/// Lives of `payswitch load --mix`, each load after the one before, until no more addresses are given. Gives how many
-/// captures, voids and refunds were answered.
-async fn load_on_and_on(
-    mut load: tokio::process::Command,
-    addresses: watch::Receiver<Vec<SocketAddr>>,
-) -> BTreeMap<String, u64> {
-    let mut answered = BTreeMap::new();
-    loop {
-        let is_last = addresses.has_changed().is_err();
-        let printed = load.output().await.expect("payswitch load").stdout;
-        // One that can't reach the gateway prints nothing.
-        let Ok(report) = serde_json::from_slice::<serde_json::Value>(&printed) else {
-            tokio::time::sleep(REPEAT_AFTER).await;
-            continue;
-        };
-        for (kind, figures) in report["followed_by"].as_object().expect("kinds of calls") {
-            *answered.entry(kind.clone()).or_default() +=
-                figures["answered"].as_u64().expect("a count");
-        }
-        if is_last {
-            return answered;
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::stage::Answer;
+use super::banks::Answer;
 use crate::operations::resolve_owed::OwedResolution;
 use crate::payment::amounts::Amounts;
 use crate::payment::ids::OperationId;

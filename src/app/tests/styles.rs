@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::banks::{Answer, Style, host};
 use super::model::{Model, Standing, standing};
-use super::stage::{Answer, Request, Stage, Style, host, no_payment};
+use super::stage::{Request, Stage, no_payment};
 use crate::payment::operation::{Open, OperationKind, OperationState};
 use crate::store::testing::TestDatabase;
 

@@ -1,7 +1,7 @@
 //! The bank of the model: what it has done, message by message. It repeats its answer to a repeated message, and does
 //! nothing twice.
 
-use super::super::stage::Answer;
+use super::super::banks::Answer;
 use super::records::Records;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::Operation;

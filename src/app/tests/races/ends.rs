@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::stage::Answer;
+use super::super::banks::Answer;
 use super::play::Play;
 use super::reached::Reached;
 use super::records::Answered;

@@ -1,6 +1,6 @@
 //! The plays: what a merchant asks for, how the bank takes it, and how often each misfortune may strike.
 
-use super::super::stage::Style;
+use super::super::banks::Style;
 use crate::hosts::message::definition::{Travel, UnknownRule};
 use crate::operations::flow::{Way, Ways};
 use crate::payment::operation::OperationKind;

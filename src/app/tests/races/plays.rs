@@ -1,6 +1,6 @@
 //! The plays that are walked through, and in which of them each planted mistake shows.
 
-use super::super::stage::Style;
+use super::super::banks::Style;
 use super::play::{Ask, Budget, Play};
 use crate::payment::planted::Mistake;
 

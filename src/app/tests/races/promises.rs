@@ -15,8 +15,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::banks::Style;
 use super::super::model::Model;
-use super::super::stage::Style;
 use super::play::Play;
 use super::records::{Answered, Records, is_sent_again};
 use super::steps::Broken;

@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use super::super::stage::Answer;
+use super::super::banks::Answer;
 use super::play::Play;
 use super::promises;
 use super::reached::Reached;

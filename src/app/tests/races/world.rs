@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 
-use super::super::stage::Answer;
+use super::super::banks::Answer;
 use super::bank::Bank;
 use super::play::{Ask, Budget, Play};
 use super::records::{Answered, Claim, Records, hash_payment, is_sent_again};
