@@ -327,6 +327,7 @@ impl Watchers {
 
     /// How long it took until everything of these payments was told to all who read.
     async fn told(&mut self, paid: &Paid) -> Result<Told, Failure> {
+        // Merchants take turns with payments and with watchers: merchant m has the readers m, m + merchants, and so on.
         let all = |number| {
             (self.reading.len() + self.merchants - 1 - number % self.merchants) / self.merchants
         };

@@ -198,8 +198,8 @@ async fn pay(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-/// Captures all that is held, and refunds half of it. One `request_id` for each payment: run again, it would not capture
-/// twice.
+/// Captures all that is held, and refunds half of it. One `request_id` for each payment: run again, it would not
+/// capture twice.
 async fn go_on(connection: Connection, payment: pb::Payment) -> Result<ExitCode, Box<dyn Error>> {
     let mut payments = PaymentServiceClient::new(connection.clone());
     let request = pb::CapturePaymentRequest {
@@ -242,9 +242,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{} can't be read: {error}", path.display()))
 }
 
-/// Makes a call, and makes it again with the same request where its outcome is not known. The gateway does once what one
-/// `request_id` asks for, and answers each repetition alike. A refund is ABORTED while the bank has not acknowledged its
-/// capture, and is worth repeating too.
+/// Makes a call, and makes it again with the same request where its outcome is not known. The gateway does once what
+/// one `request_id` asks for, and answers each repetition alike. A refund is ABORTED while the bank has not
+/// acknowledged its capture, and is worth repeating too.
 async fn ask<Q: Clone, A>(
     request: Q,
     mut call: impl AsyncFnMut(Q) -> Result<Response<A>, Status>,

@@ -24,7 +24,7 @@ const AT_ONCE: i64 = 500;
 /// The most events that a watcher may be behind.
 const EVENTS_BEHIND: usize = 1024;
 
-/// An event; none where there is one that can't be read: who watches reads on, and is told so.
+/// An event. None: there is one that can't be read; the stream reads it itself, and ends by that.
 pub type Happened = Option<Arc<Event>>;
 type Watched = HashMap<MerchantId, broadcast::Sender<Happened>>;
 

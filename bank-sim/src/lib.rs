@@ -11,7 +11,8 @@
 //! - `host`: what a host has beside its connections, and what it decides.
 //! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo.
 //! - `acquirer`: forwards by BIN over its own links and relays the answers.
-//! - [`issuer`]: accounts, rules and holds; [`currency`]: how many decimals they have; [`response_code`]: what DE 39 can say.
+//! - [`issuer`]: accounts, rules and holds; [`currency`]: how many decimals they have; [`response_code`]: what DE 39
+//!   can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
 //! - [`faults`]: what a host does wrong when it is told to.
 //! - [`message_log`] and [`counters`]: what has passed. [`control`]: the API that shows it and the books, and adds

@@ -11,7 +11,7 @@ use crate::flows::{authorization, capture, increment, refund, verification, void
 use crate::operations::flow::FlowTable;
 use crate::payment::operation::OperationKind;
 
-/// All flows.
+/// What the end of each kind of operation means.
 pub(super) fn flow_table() -> FlowTable {
     FlowTable::default()
         .with(OperationKind::Authorization, authorization::decide)

@@ -32,8 +32,8 @@ const SEVERAL: u8 = 3;
     that was sent once are not kept: they are shown as the host's profile would build them now.\n\n\
     Exit codes: 0 explained, 1 failed or no such payment, 2 wrong usage, 3 several payments fit: they are listed.")]
 pub struct ExplainArgs {
-    /// An id of the payment, or of an operation, capture, refund or verification of it; an RRN; or, with --merchant, the
-    /// merchant's reference or the request_id of one of its requests.
+    /// An id of the payment, or of an operation, capture, refund or verification of it; an RRN; or, with --merchant,
+    /// the merchant's reference or the request_id of one of its requests.
     subject: String,
     /// The merchant.
     #[arg(

@@ -37,7 +37,8 @@ pub struct OwedArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show what is owed, oldest first: reversals; captures, voids and refunds that are sent again, or have no known outcome.
+    /// Show what is owed, oldest first: reversals; captures, voids and refunds that are sent again, or have no known
+    /// outcome.
     List {
         /// Only what is owed to this host.
         #[arg(

@@ -79,7 +79,7 @@ async fn act(
 ) -> Result<ExitCode, CommandError> {
     let sealer = issue::sealer(config, store, master_key, clock)?;
     let restoration = sealer.restoration(arguments.lost_epochs).await?;
-    let needed = restoration.is_older || arguments.anyway;
+    let needed = restoration.is_older || arguments.anyway || arguments.lost_epochs > 0;
     let done = needed && arguments.yes;
     if done {
         issue::begin_epoch(&sealer, &restoration, &arguments.reason).await?;

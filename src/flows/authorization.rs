@@ -173,8 +173,8 @@ pub(crate) fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
     }
 }
 
-/// Approved, and not wanted any more: reversed. A sale has a capture, which is none that counts; that the bank approved a
-/// part of it is all that is kept then.
+/// Approved, and not wanted any more: reversed. A sale has a capture, which is none that counts; that the bank approved
+/// a part of it is all that is kept then.
 fn cancelled(approval: &Approval, subject: &Subject<'_>) -> Decision {
     let reason = UnknownReason::CancelledByMerchant;
     let reversed = unknown(subject.operation, reason);

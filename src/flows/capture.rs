@@ -53,8 +53,8 @@ impl Flow for Capture {
         Some(command.payment_id)
     }
 
-    /// Each capture is a version of its payment at least. They are counted well before the last one, since of captures at
-    /// once each counts the same.
+    /// Each capture is a version of its payment at least. They are counted well before the last one, since of captures
+    /// at once each counts the same.
     fn reads_captures(&self, payment: &Payment) -> bool {
         usize::try_from(payment.version).is_ok_and(|version| version > MOST_CAPTURES / 2)
     }
@@ -260,6 +260,19 @@ mod tests {
             assert_eq!(Vec::from_iter(owes), owed);
             assert_eq!(plan.after_it().amounts.capturable_minor(), 0);
         }
+        // How much of the hold another last capture will have released is not known yet.
+        let mut releasing = payment();
+        releasing.amounts.captured_pending_minor = 100;
+        releasing.amounts.released_minor = 50;
+        let last = CapturePayment {
+            payment_id: releasing.id,
+            amount: Some(eur(500)),
+            is_final: true,
+            merchant_reference: None,
+        };
+        let found = Found::with_ways(releasing, ways(Some(Travel::Once), Some(Travel::Repeated)));
+        let refused = Capture.plan(&samples::merchant(), &last, found, NOW);
+        assert_eq!(refused.unwrap_err().why, Why::InProgress);
         let mut declined = payment();
         declined.state = PaymentState::Voided;
         for (payment, way, expected) in [

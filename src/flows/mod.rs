@@ -4,7 +4,8 @@
 //! - [`capture`]: takes all or part of it.
 //! - [`increment`]: holds more.
 //! - [`void`]: gives it up. [`refund`]: gives back what was captured. [`release`]: gives back what is left of a hold.
-//! - [`reverse`]: undoes a payment, whatever became of it. [`cancellation`]: gives up a hold by the name of its request.
+//! - [`reverse`]: undoes a payment, whatever became of it. [`cancellation`]: gives up a hold by the name of its
+//!   request.
 //! - [`reversal`]: undoes what may have happened.
 //! - [`verification`]: asks whether a card is good.
 

@@ -17,8 +17,8 @@ impl OwedFlow for Release {
         None
     }
 
-    /// One that the host refuses is left to an operator: the cardholder's money is held until somebody looks, or the hold
-    /// ends by itself.
+    /// One that the host refuses is left to an operator: the cardholder's money is held until somebody looks, or the
+    /// hold ends by itself.
     fn decide(&self, exchange: &Exchange, subject: &OwedSubject<'_>) -> OwedDecision {
         let (approval, acknowledged) = match final_answer(exchange, subject) {
             Ok(FinalAnswer::Acknowledged(approval, acknowledged)) => (approval, acknowledged),

@@ -1,7 +1,7 @@
-//! Undoing a payment, whatever became of it: the void of a hold, or the refund of what was captured and the release of the
-//! rest.
+//! Undoing a payment, whatever became of it: the void of a hold, or the refund of what was captured and the release of
+//! the rest.
 
-use crate::operations::flow::{Flow, Found, Plan};
+use crate::operations::flow::{Flow, Found, Plan, Ways};
 use crate::operations::giving_back::all_of;
 use crate::operations::later::LaterRefusal;
 use crate::payment::ids::PaymentId;
@@ -32,6 +32,11 @@ impl Flow for Reverse {
 
     fn reads_captures(&self, _payment: &Payment) -> bool {
         true
+    }
+
+    /// What it releases of an incremented hold is released message by message.
+    fn reads_operations(&self, payment: &Payment, ways: &Ways) -> bool {
+        ways.take_one() || payment.is_incremented()
     }
 
     fn plan(

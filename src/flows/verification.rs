@@ -1,4 +1,5 @@
-//! A verification: whether a card is good, as its issuer says. Nothing is held, so nothing is owed, whatever comes of it.
+//! A verification: whether a card is good, as its issuer says. Nothing is held, so nothing is owed, whatever comes of
+//! it.
 
 use std::sync::Arc;
 

@@ -19,7 +19,8 @@ pub(crate) fn page_size(findings: &mut Findings, page_size: i32) -> Option<usize
     }
 }
 
-/// Cuts what was found down to a page, and names the last of it where there is more: one more than `size` was asked for.
+/// Cuts what was found down to a page, and names the last of it where there is more: one more than `size` was asked
+/// for.
 pub(crate) fn cut<T>(
     mut found: Vec<T>,
     size: usize,

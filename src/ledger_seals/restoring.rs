@@ -74,8 +74,8 @@ impl LedgerSealer {
         let (outside, is_older) = self.outside().await?;
         if outside.is_none() && self.file.is_some() && self.store.last_seal().await?.is_some() {
             tracing::error!(
-                "The file of the seals has none, and the database has: nothing tells whether the database was \
-                 restored. Put the newest copy of the file back; where it is a new one, it is written now"
+                "The seal file has no seal, and the database has: a restore would not be noticed. Put back the \
+                 file's newest copy; a new file is filled now"
             );
         }
         let Some(outside) = outside.filter(|_| is_older) else {
@@ -106,8 +106,8 @@ impl LedgerSealer {
         Ok((Some(last), !has))
     }
 
-    /// What a new epoch would be begun with. Nothing is changed. `lost` is how many epochs were begun after this backup of
-    /// which no seal tells: their numbers were used too.
+    /// What a new epoch would be begun with. Nothing is changed. `lost` is how many epochs were begun after this backup
+    /// of which no seal tells: their numbers were used too.
     ///
     /// # Errors
     /// When the store or the file can't be read.

@@ -126,7 +126,8 @@ impl SealFile {
             .read(true)
             .write(true)
             .open(&self.path)?;
-        // Nobody who does as well adds lines between the look and the write. It is not waited for: others may never end.
+        // Nobody who does as well adds lines between the look and the write. It is not waited for: others may never
+        // end.
         file.try_lock()?;
         let seen = self.look_at(&file, key)?;
         let lacks = |line: &&String| {

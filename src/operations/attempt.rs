@@ -34,8 +34,8 @@ use super::owed_step::{Beside, OwedStep, log_not_recorded};
 impl Operations {
     /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it.
     pub(super) async fn attempt(&self, entry: OwedEntry, merchant: &Merchant, window: &Semaphore) {
-        // The place is taken before the attempt is recorded, so that an entry that moves during the wait is not sent. A drain
-        // ends the wait.
+        // The place is taken before the attempt is recorded, so that an entry that moves during the wait is not sent. A
+        // drain ends the wait.
         let place = tokio::select! {
             place = window.acquire() => place.ok(),
             () = self.sending.cancelled() => None,
@@ -236,8 +236,8 @@ impl Operations {
     }
 }
 
-/// The record of an attempt, before a byte of it leaves. Until its end is known, the next one is due after the host's time
-/// for an answer and the back-off.
+/// The record of an attempt, before a byte of it leaves. Until its end is known, the next one is due after the host's
+/// time for an answer and the back-off.
 ///
 /// # Errors
 /// When the payment can't take what begins.
@@ -343,13 +343,14 @@ pub(crate) fn ended(
     })
 }
 
-/// Whether the original has changed since these versions, and the entry has not. A late answer to the original may change
-/// what the answer to the entry means.
+/// Whether the original has changed since these versions, and the entry has not. A late answer to the original may
+/// change what the answer to the entry means.
 pub(crate) fn original_moved_alone((version, of_original): (i64, i64), moved: &OwedEntry) -> bool {
     moved.operation.version == version && moved.original.version != of_original
 }
 
-/// Whether `operation` is a release that would come to the bank before a capture of its payment, which might find no hold.
+/// Whether `operation` is a release that would come to the bank before a capture of its payment, which might find no
+/// hold.
 pub(crate) fn overtakes_a_capture(operation: &Operation, all: &[Operation]) -> bool {
     let is_on_its_way =
         |other: &Operation| other.kind == OperationKind::Capture && other.state.open() != Open::No;

@@ -230,8 +230,7 @@ impl Operations {
                     false => Vec::new(),
                 };
                 let ways = self.ways(&payment);
-                let takes_one = ways.0.iter().any(|(_, way)| way.only_one);
-                let earlier = match takes_one || payment.is_incremented() {
+                let earlier = match flow.reads_operations(&payment, &ways) {
                     true => {
                         let earlier = self.store.operations_of(payment.id).await;
                         earlier.map_err(not_recorded)?

@@ -23,8 +23,8 @@ use crate::payment::state::PaymentState;
 use crate::random::HashMap;
 use crate::store::change::EnvelopeUse;
 
-/// What a merchant can ask for, and what is recorded before it is sent. All of it is decided from arguments; the machine
-/// does what has to be waited for. What the end of an operation means is asked by its kind ([`Decide`]).
+/// What a merchant can ask for, and what is recorded before it is sent. All of it is decided from arguments; the
+/// machine does what has to be waited for. What the end of an operation means is asked by its kind ([`Decide`]).
 pub trait Flow: Send + Sync + 'static {
     /// What the merchant asks for, checked field by field.
     type Command: Send + Sync + 'static;
@@ -42,6 +42,11 @@ pub trait Flow: Send + Sync + 'static {
     /// Whether it looks at the captures of this payment.
     fn reads_captures(&self, _payment: &Payment) -> bool {
         false
+    }
+
+    /// Whether it looks at the earlier operations of this payment, to whose host operations travel so.
+    fn reads_operations(&self, _payment: &Payment, ways: &Ways) -> bool {
+        ways.take_one()
     }
 
     /// What is recorded, and then sent. `basis` is the payment that [`payment_id`](Self::payment_id) names.
@@ -112,6 +117,12 @@ impl Ways {
         let known = self.0.iter().find(|(known, _)| *known == kind);
         known.map(|(_, way)| *way)
     }
+
+    /// Whether the host takes only one operation of some kind.
+    #[must_use]
+    pub fn take_one(&self) -> bool {
+        self.0.iter().any(|(_, way)| way.only_one)
+    }
 }
 
 /// How operations of one kind travel to a host.
@@ -145,8 +156,8 @@ pub struct Plan {
     pub travel: Travel,
     /// What it does to the payment.
     pub payment: PlannedPayment,
-    /// Whether it rests on more than the payment's state and amounts, so that nothing may have changed the payment since
-    /// it was read.
+    /// Whether it rests on more than the payment's state and amounts, so that nothing may have changed the payment
+    /// since it was read.
     pub unmoved: bool,
     /// DE 4 and DE 49.
     pub amount: Money,
@@ -330,8 +341,8 @@ pub struct Decision {
 pub struct Owes {
     /// Its kind.
     pub kind: OperationKind,
-    /// The operation that it completes or undoes. Where it is none, the one that owes it; of a release, those messages of
-    /// the hold that it takes ([`releases`](super::hold::releases)).
+    /// The operation that it completes or undoes. Where it is none, the one that owes it; of a release, those messages
+    /// of the hold that it takes ([`releases`](super::hold::releases)).
     pub original_id: Option<OperationId>,
     /// Why.
     pub reason: Reason,
@@ -432,8 +443,8 @@ pub enum OwedDecision {
 /// What the end of the exchange means of an operation of one kind.
 pub type Decide = fn(&Exchange, &Subject<'_>) -> Decision;
 
-/// How the exchange of an operation ended that a stopped process left unfinished. Its message may have been sent, so nobody
-/// knows.
+/// How the exchange of an operation ended that a stopped process left unfinished. Its message may have been sent, so
+/// nobody knows.
 #[must_use]
 pub fn unfinished() -> Exchange {
     match planted(Mistake::RecoveredAsNotSent) {

@@ -1,4 +1,5 @@
-//! Plans of what is given back to a cardholder: a hold, what is left of one, or what was captured. Several flows make them.
+//! Plans of what is given back to a cardholder: a hold, what is left of one, or what was captured. Several flows make
+//! them.
 
 use crate::hosts::message::definition::Travel;
 use crate::payment::adjustment::Adjustment;

@@ -16,28 +16,21 @@ fn is_standing_increment(operation: &Operation) -> bool {
 
 /// The increments of which the bank holds something, oldest first. `all` are the payment's operations, oldest first.
 pub(crate) fn held_increments(all: &[Operation]) -> impl Iterator<Item = &Operation> {
-    // An operator has found out that its bank has not released it.
-    let not_done = |release: &Operation| {
-        matches!(
-            release.state,
-            OperationState::Resolved {
-                took_effect: false,
-                ..
-            }
-        )
-    };
+    use OperationState::Resolved;
+    // But where an operator has found out that its bank has not released it.
+    let counts = |release: &Operation| !matches!(release.state, Resolved { took_effect, .. } if !took_effect);
     let is_held = move |increment: &&Operation| {
-        let released_minor = released_minor(increment.id, all, |release| !not_done(release));
         is_standing_increment(increment)
-            && released_minor < increment.approved_amount().amount_minor()
+            && released_minor(increment.id, all, counts)
+                < increment.approved_amount().amount_minor()
     };
     all.iter().filter(is_held)
 }
 
-/// What is owed, each release by the messages that it undoes. The payment counts as released what is to be. `all` as in
-/// [`releases`].
-pub(crate) fn named(payment: &Payment, all: &[Operation], owes: &[Owes]) -> Vec<Owes> {
-    let named = |owes: &Owes| {
+/// What is owed, each release split into one for each message of the hold that it undoes. The payment's released amount
+/// has it already. `all` as in [`releases`].
+pub(crate) fn by_message(payment: &Payment, all: &[Operation], owes: &[Owes]) -> Vec<Owes> {
+    let split = |owes: &Owes| {
         if owes.kind != OperationKind::Release || owes.original_id.is_some() {
             return vec![owes.clone()];
         }
@@ -45,13 +38,13 @@ pub(crate) fn named(payment: &Payment, all: &[Operation], owes: &[Owes]) -> Vec<
         let before_minor = payment.amounts.released_minor - minor;
         releases(payment, all, (before_minor, minor))
     };
-    owes.iter().flat_map(named).collect()
+    owes.iter().flat_map(split).collect()
 }
 
-/// What releases so much of a payment's hold, of which `before_minor` were released before: first what the latest increment
-/// has added, and last what the authorization has. So all but the last of them undo their message whole. `all` are the
-/// payment's operations, oldest first; they may be left out where its hold was not incremented.
-pub(crate) fn releases(
+/// What releases so much of a payment's hold, of which `before_minor` were released before: first what the latest
+/// increment has added, and last what the authorization has. So all but the last of them undo their message whole.
+/// `all` are the payment's operations, oldest first; they may be left out where its hold was not incremented.
+pub(super) fn releases(
     payment: &Payment,
     all: &[Operation],
     (mut before_minor, mut left_minor): (i64, i64),
@@ -100,11 +93,7 @@ mod tests {
     use super::*;
     use crate::payment::amounts::Amounts;
     use crate::payment::operation::ResolvedBy;
-    use crate::payment::samples::{self, NOW};
-
-    fn eur(minor: i64) -> Money {
-        Money::new(minor, "EUR".parse().unwrap()).unwrap()
-    }
+    use crate::payment::samples::{self, NOW, eur};
 
     fn operation(number: usize, kind: OperationKind, minor: i64) -> Operation {
         Operation {

@@ -40,7 +40,8 @@ impl Operations {
     }
 
     /// What is owed where `event` happens to a payment: a void undoes the authorization, and each increment is
-    /// reversed beside it, but for what a release undoes whole. None can come any more, since the payment was being voided.
+    /// reversed beside it, but for what a release undoes whole. None can come any more, since the payment was being
+    /// voided.
     ///
     /// # Errors
     /// When the store can't be read, or has no numbers.

@@ -57,6 +57,10 @@ impl<'a> Late<'a> {
         match exchange {
             Exchange::Approved { .. } if is_unknown && about.is_empty() => Self::Resolves,
             Exchange::Declined { decline, .. } if !ends_the_debt(decline.reason) => Self::OnlyKept,
+            // The decline is of another copy than the approval of another amount.
+            Exchange::Declined { .. } if approved_in_time(operation) && about.is_empty() => {
+                Self::OnlyKept
+            }
             Exchange::Declined { .. } if is_unknown && about.is_empty() => Self::Resolves,
             Exchange::Declined { decline, .. } => Self::EndsDebt(decline),
             // Nothing undoes it, and this says no more than was known.
@@ -92,8 +96,8 @@ pub(crate) fn resolution(
     })
 }
 
-/// The debts that a late decline of `original` ends: those of which nothing was sent, not even before an operator had them
-/// sent again. None where the bank had approved it, be it for less: the decline is of another copy.
+/// The debts that a late decline of `original` ends: those of which nothing was sent, not even before an operator had
+/// them sent again. None where the bank had approved it, be it for less: the decline is of another copy.
 pub(crate) fn debts_ended<'a>(
     original: &Operation,
     about: &'a [Operation],
@@ -176,27 +180,23 @@ impl OwedAgain {
                 answers: false,
             }),
             owes: self.reversal.as_slice(),
-            payment: self
-                .payment
-                .as_ref()
-                .map(|(expected, adjustment)| PaymentChange::Adjusted {
-                    expected,
-                    adjustment,
-                }),
+            payment: PaymentChange::adjusted(self.payment.as_ref()),
             ..Change::default()
         }
     }
 }
 
-/// Whether a late answer says another thing than an earlier one, or an operator, of an operation that has ended by that:
-/// its amount may have been given back, and asked for again.
-pub(super) fn contradicts(state: &OperationState, exchange: &Exchange) -> bool {
-    let OperationState::Resolved { took_effect, .. } = state else {
-        return false;
+/// Whether a late answer says another thing than an earlier one, or an operator: of an operation that has ended by
+/// that, its amount may have been given back, and asked for again.
+pub(super) fn contradicts(operation: &Operation, exchange: &Exchange) -> bool {
+    let took_effect = match operation.state {
+        OperationState::Resolved { took_effect, .. } => took_effect,
+        _ if approved_in_time(operation) => true,
+        _ => return false,
     };
     match exchange {
         Exchange::Approved { .. } | Exchange::Taken { .. } => !took_effect,
-        Exchange::Declined { decline, .. } => *took_effect && ends_the_debt(decline.reason),
+        Exchange::Declined { decline, .. } => took_effect && ends_the_debt(decline.reason),
         _ => false,
     }
 }

@@ -105,7 +105,7 @@ impl Operations {
         let approval_code = late.approval_code.clone();
         let response_code = late.response_code;
         self.store.record_late_response(late).await?;
-        if contradicts(&operation.state, exchange) {
+        if contradicts(&operation, exchange) {
             log_contradicted(&operation, response_code);
         }
         let about = match operation.state {

@@ -125,8 +125,9 @@ pub fn way_of(found: &Found, kind: OperationKind) -> Result<Way, LaterRefusal> {
 /// How what is left of the hold is released at the payment's host.
 ///
 /// # Errors
-/// When the host releases nothing, or knows by itself what is left: of increments that is not sure. When an increment is on
-/// its way: what it adds would be left.
+/// When the host takes no release; or frees the rest by itself, and the hold was incremented: whether it frees that too
+/// is not known. When an increment is on its way, and what it adds would be left; or another last capture, and how much
+/// of the hold is released before this is not known.
 pub fn way_of_release(found: &Found) -> Result<Way, LaterRefusal> {
     let payment = &found.payment;
     let kind = OperationKind::Release;
@@ -136,7 +137,9 @@ pub fn way_of_release(found: &Found) -> Result<Way, LaterRefusal> {
         let why = Why::NotSupported { host_id, kind };
         return Err(LaterRefusal::of(payment, why));
     }
-    if payment.amounts.authorized_pending_minor > 0 {
+    let amounts = &payment.amounts;
+    let is_releasing = amounts.captured_pending_minor > 0 && amounts.released_minor > 0;
+    if amounts.authorized_pending_minor > 0 || is_releasing {
         return Err(LaterRefusal::of(payment, Why::InProgress));
     }
     Ok(way)

@@ -58,8 +58,8 @@ pub struct OperationsParts {
     pub clock: Arc<dyn Clock>,
     /// Names payments and operations.
     pub random: Random,
-    /// The most operations at once, of which each merchant and each bank has its share. A caller who gave up makes no room: its
-    /// operation goes on.
+    /// The most operations at once, of which each merchant and each bank has its share. A caller who gave up makes no
+    /// room: its operation goes on.
     pub limit: usize,
 }
 

@@ -20,7 +20,8 @@
 //! - `node_liveness`: which nodes are dead.
 //! - [`expiry`]: ends payments whose hold has ended by itself.
 //! - `recovery`: gives an end to what a dead node left.
-//! - `late_responses`: answers that came too late, and messages that match nothing; `late_answer`: what follows from them.
+//! - `late_responses`: answers that came too late, and messages that match nothing; `late_answer`: what follows from
+//!   them.
 
 pub mod acknowledgement;
 pub(crate) mod attempt;

@@ -11,7 +11,7 @@ use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::error::StoreError;
 
 use super::flow::Owes;
-use super::hold::named;
+use super::hold::by_message;
 use super::machine::Operations;
 
 impl Operations {
@@ -34,7 +34,7 @@ impl Operations {
             true => self.store.operations_of(payment.id).await?,
             false => Vec::new(),
         };
-        for owes in &named(payment, &all, owes) {
+        for owes in &by_message(payment, &all, owes) {
             let other = owes.original_id.filter(|id| *id != owing.id);
             let other = self.original(other).await?;
             let original = Original::in_payment(other.as_deref().unwrap_or(owing), payment);

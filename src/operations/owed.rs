@@ -1,5 +1,5 @@
-//! Sends what is owed to each host until the host acknowledges it: paced by kind of message, a bounded number at once, and each entry at
-//! its own time, so that one that is stuck holds up no other.
+//! Sends what is owed to each host until the host acknowledges it: paced by kind of message, a bounded number at once,
+//! and each entry at its own time, so that one that is stuck holds up no other.
 //!
 //! The queue is in the store, and is read in pages. An entry belongs to the node that its row names. A node sends its
 //! own, and those of dead nodes: the step that records an attempt makes the sender the owner, and a version that has

@@ -1,5 +1,5 @@
-//! A step of what is owed: what happens to an entry, its original and their payment, recorded together. Every step goes on
-//! from the version that was read, so that a node whose entry another one has taken can record nothing.
+//! A step of what is owed: what happens to an entry, its original and their payment, recorded together. Every step goes
+//! on from the version that was read, so that a node whose entry another one has taken can record nothing.
 
 use tokio::time::Instant;
 
@@ -124,13 +124,7 @@ impl OwedStep {
                 operation,
                 answers: planted(Mistake::AnswerChanges),
             }),
-            payment: self
-                .payment
-                .as_ref()
-                .map(|(expected, adjustment)| PaymentChange::Adjusted {
-                    expected,
-                    adjustment,
-                }),
+            payment: PaymentChange::adjusted(self.payment.as_ref()),
             ..Change::default()
         }
     }

@@ -160,8 +160,8 @@ impl Operations {
         recorded.map(|_| before).ok_or(OwedRefusal::Moved)
     }
 
-    /// An entry that is owed; or a request whose outcome is not known and that nothing undoes (a refund), which waits for
-    /// an operator too.
+    /// An entry that is owed; or a request whose outcome is not known and that nothing undoes (a refund), which waits
+    /// for an operator too.
     async fn owed(&self, id: OperationId) -> Result<OwedEntry, OwedRefusal> {
         let entry = self.store.owed_entry(id).await?;
         let entry = entry.ok_or(OwedRefusal::NotOwed)?;
@@ -254,8 +254,8 @@ pub(crate) fn effect_of_asked_for(
     }
 }
 
-/// What becomes of an authorization or a sale whose reversal an operator ends, and of its payment. `approval` is that of one
-/// that stands.
+/// What becomes of an authorization or a sale whose reversal an operator ends, and of its payment. `approval` is that
+/// of one that stands.
 pub(crate) fn of_authorization(
     entry: &OwedEntry,
     resolution: OwedResolution,

@@ -41,7 +41,8 @@ pub enum AdjustmentError {
 }
 
 /// What happens to the payment where an operation that was recorded turns out to have no effect at its bank; none
-/// where nothing does. The amount of a request without an outcome is pending, that of a message that is repeated is not.
+/// where nothing does. The amount of a request without an outcome is pending, that of a message that is repeated is
+/// not.
 #[must_use]
 pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> {
     let given_back = -operation.amount.amount_minor();

@@ -36,8 +36,8 @@ pub enum CustodyEnd {
 }
 
 impl CustodyTimes {
-    /// What `event`, which happens `at` that moment to a payment with these amounts, changes. A confirmed void or reversal
-    /// counts as carried out; where the bank did not say so, the end is [`late`](Self::late).
+    /// What `event`, which happens `at` that moment to a payment with these amounts, changes. A confirmed void or
+    /// reversal counts as carried out; where the bank did not say so, the end is [`late`](Self::late).
     #[must_use]
     pub fn end_after(self, event: &PaymentEvent, amounts: &Amounts, at: UnixMillis) -> CustodyEnd {
         use PaymentEvent as E;

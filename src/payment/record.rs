@@ -143,8 +143,8 @@ pub struct Operation {
     pub amount: Money,
     /// Whether the merchant takes less, where the host approves less.
     pub accepts_partial: bool,
-    /// What is given back of the hold, in minor units. Of a last capture that has to be approved first, what it leaves; of
-    /// a release, what of its original is given back with it, and was before.
+    /// What is given back of the hold, in minor units. Of a last capture that has to be approved first, what it leaves;
+    /// of a release, what of its original is given back with it, and was before.
     pub releases_minor: i64,
     /// Its message type.
     pub mti: Mti,
@@ -182,7 +182,8 @@ pub struct Operation {
     pub version: i64,
 }
 
-/// The most increments of a payment. Each is undone by a message of its own, and all of these are one commit with a void.
+/// The most increments of a payment. Each is undone by a message of its own, and all of these are one commit with a
+/// void.
 pub const MOST_INCREMENTS: i64 = 100;
 
 impl Payment {
@@ -219,7 +220,8 @@ impl Operation {
             .unwrap_or(self.amount)
     }
 
-    /// Whether its message is a request, which is written to a line once at most and counts no attempts, and may have left.
+    /// Whether its message is a request, which is written to a line once at most and counts no attempts, and may have
+    /// left.
     #[must_use]
     pub const fn was_written_once(&self) -> bool {
         use OperationState as S;
@@ -232,6 +234,15 @@ impl Operation {
             S::Rejected { .. } | S::Suspended { .. } => false,
             S::Sent | S::Approved { .. } | S::Declined { .. } => true,
             S::Unknown { .. } | S::Reversed | S::Resolved { .. } => true,
+        }
+    }
+
+    /// How often its message was sent, or was about to be.
+    #[must_use]
+    pub fn times_sent(&self) -> u32 {
+        match self.attempts.count {
+            0 => u32::from(self.was_written_once()),
+            count => count,
         }
     }
 

@@ -28,8 +28,8 @@ pub struct Refund {
     pub created_at: UnixMillis,
 }
 
-/// What a change of a payment adds to what is refunded of one of its captures, in minor units, and the operation of that
-/// capture; none where the change is no refund's. A refund's original is the operation of its capture.
+/// What a change of a payment adds to what is refunded of one of its captures, in minor units, and the operation of
+/// that capture; none where the change is no refund's. A refund's original is the operation of its capture.
 #[must_use]
 pub fn refunded_of_capture(operation: &Operation, change: &Amounts) -> Option<(OperationId, i64)> {
     let is_refund = operation.kind == OperationKind::Refund && change.refunded_minor != 0;

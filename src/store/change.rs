@@ -95,6 +95,17 @@ pub enum PaymentChange<'a> {
     },
 }
 
+impl<'a> PaymentChange<'a> {
+    /// The adjustment of a payment, where there is one: the payment after it, and the adjustment.
+    #[must_use]
+    pub fn adjusted(adjusted: Option<&'a (Payment, Adjustment)>) -> Option<Self> {
+        adjusted.map(|(expected, adjustment)| Self::Adjusted {
+            expected,
+            adjustment,
+        })
+    }
+}
+
 /// A recorded operation that goes on.
 #[derive(Debug, Clone, Copy)]
 pub struct OperationStep<'a> {

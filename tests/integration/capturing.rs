@@ -286,7 +286,8 @@ async fn no_more_is_captured_than_is_held(engine: Engine) {
     switch.database.assert_books_are_whole().await;
 }
 
-/// Two callers capture all of it at once. The one that is refused compensates as it may, and takes nothing of the other's.
+/// Two callers capture all of it at once. The one that is refused compensates as it may, and takes nothing of the
+/// other's.
 async fn the_loser_of_two_captures_takes_nothing_back(engine: Engine) {
     let switch = Switch::start(engine).await;
     let mut payments = switch.payments().await;

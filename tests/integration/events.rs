@@ -53,21 +53,18 @@ async fn next(stream: &mut Streaming<pb::WatchEventsResponse>) -> Result<pb::Eve
     Ok(event)
 }
 
-pub(crate) async fn list(
-    events: &mut Events,
-    request: pb::ListEventsRequest,
-) -> pb::ListEventsResponse {
+async fn list(events: &mut Events, request: pb::ListEventsRequest) -> pb::ListEventsResponse {
     let answer = events.list_events(request).await;
     answer.expect("a page").into_inner()
 }
 
-/// Everything that is kept, in pages of two.
-async fn all(events: &mut Events) -> Vec<pb::Event> {
+/// Everything that is kept, in pages.
+pub(crate) async fn all(events: &mut Events, page_size: i32) -> Vec<pb::Event> {
     let mut found = Vec::new();
     let mut after_cursor = String::new();
     loop {
         let page = pb::ListEventsRequest {
-            page_size: 2,
+            page_size,
             after_cursor,
             kinds: Vec::new(),
         };
@@ -131,7 +128,7 @@ async fn what_happens_is_listed_and_streamed_in_one_order(engine: Engine) {
     authorize(&mut others, pay_with("pm_test_visa", 100, "EUR")).await;
     let mut watched_from_the_start = watch(&mut events, "").await;
     live(&switch, &mut payments).await;
-    let told = all(&mut events).await;
+    let told = all(&mut events, 2).await;
     let rows: Vec<(Kind, String)> = told.iter().map(row).collect();
     let expected = [
         (Kind::PaymentAuthorized, "PAYMENT AUTHORIZED"),
@@ -152,7 +149,7 @@ async fn what_happens_is_listed_and_streamed_in_one_order(engine: Engine) {
     }
     let mut watched_from_the_middle = watch(&mut events, &told[4].cursor).await;
     authorize(&mut payments, pay_with("pm_test_visa", 900, "EUR")).await;
-    let rest = all(&mut events).await;
+    let rest = all(&mut events, 2).await;
     assert_eq!(rest[..8], told);
     for expected in &rest[5..] {
         let streamed = next(&mut watched_from_the_middle).await;
@@ -340,7 +337,7 @@ fn one_who_cannot_keep_up_is_ended_with_its_cursor() {
         while i64::try_from(told.len()).expect("a count") < kept {
             told.push(next(&mut stream).await.expect("an event"));
         }
-        let rest = all(&mut events).await;
+        let rest = all(&mut events, 2).await;
         assert_eq!(told, rest);
     });
 }

@@ -1,7 +1,7 @@
 //! The gateway is killed again and again under load, at each point at which a crash can part two things, while one
 //! call in ten gets no answer in time. Then its payments are compared with its ledger and the banks' books, seen from
-//! outside. On PostgreSQL a second gateway takes payments all the time, and takes over what the killed one leaves. Beside
-//! what the test itself asks for, `payswitch load --mix` runs lives at each gateway.
+//! outside. On PostgreSQL a second gateway takes payments all the time, and takes over what the killed one leaves.
+//! Beside what the test itself asks for, `payswitch load --mix` runs lives at each gateway.
 //!
 //! `scripts/kill` runs it for longer, and with other seeds.
 #![expect(clippy::print_stdout, reason = "a campaign says what it has hit")]
@@ -300,8 +300,8 @@ async fn compare(
     captured
 }
 
-/// Every fortieth authorization, and every fortieth refund, in each of these ways: lost, answered in vain, answered late;
-/// an authorization also after its reversal. What is owed is acknowledged in vain every twentieth time.
+/// Every fortieth authorization, and every fortieth refund, in each of these ways: lost, answered in vain, answered
+/// late; an authorization also after its reversal. What is owed is acknowledged in vain every twentieth time.
 async fn one_call_in_ten_times_out(control: &mut ControlServiceClient<Channel>) {
     let (late, after) = (What::DelayMs(6_000), banks::AnswerAfterReversal {});
     for (mti, every_nth, what) in [

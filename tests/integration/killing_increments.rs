@@ -19,15 +19,16 @@ use crate::unknown_outcomes::found;
 
 on_both_engines!(an_increment_that_a_crash_leaves_ends);
 
-/// A host that does not know an original is believed 15 s after the original's deadline, and on PostgreSQL it takes 12 s
-/// until a node is found dead.
+/// A host that does not know an original is believed 15 s after the original's deadline, and on PostgreSQL it takes 12
+/// s until a node is found dead.
 const ENDED_WITHIN: Duration = Duration::from_secs(60);
 
 async fn an_increment_that_a_crash_leaves_ends(engine: Engine) {
     let folder = TempFolder::new("killing-increments");
     let scene = Scene::set(engine, &folder).await;
     let mut left = Vec::new();
-    // The first of each is the authorization's. No gateway before the first owes anything that it would send.
+    // The first of each is the authorization's. `send` comes first: later gateways also send the reversals that were left
+    // before, and these would count.
     for (point, is_known) in [
         ("send:2", false),
         ("intent:2", false),

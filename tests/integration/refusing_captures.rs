@@ -85,20 +85,18 @@ async fn a_capture_in_doubt_stays_taken(engine: Engine) {
         assert_eq!(reason.as_deref(), Some("AMOUNT_EXCEEDS_CAPTURABLE"));
     }
     for entry in listed {
-        let operation_id = entry.operation_id.clone();
+        let operation_id = entry.operation_id;
+        let stands = || admin::ResolveOwedRequest {
+            request_id: format!("resolve-{}", unique()),
+            reason: "ticket 4711".into(),
+            operation_id: operation_id.clone(),
+            resolution: admin::OwedResolution::Stands.into(),
+        };
         // It is no operator's word that makes another amount stand: the bank is asked again.
         if entry.suspend_reason.contains("another amount") {
             eventually("a refusal", async || {
-                let resolve = admin::ResolveOwedRequest {
-                    request_id: format!("resolve-{}", unique()),
-                    reason: "ticket 4711".into(),
-                    operation_id: operation_id.clone(),
-                    resolution: admin::OwedResolution::Stands.into(),
-                };
-                let refused = owed
-                    .resolve_owed(resolve)
-                    .await
-                    .expect_err("another amount");
+                let refused = owed.resolve_owed(stands()).await;
+                let refused = refused.expect_err("another amount");
                 (error_reason(&refused).as_deref() == Some("AMOUNT_DIFFERS")).then_some(())
             })
             .await;
@@ -111,13 +109,7 @@ async fn a_capture_in_doubt_stays_taken(engine: Engine) {
             continue;
         }
         eventually("nothing that is still on its way", async || {
-            let request = admin::ResolveOwedRequest {
-                request_id: format!("resolve-{}", unique()),
-                reason: "ticket 4711".into(),
-                operation_id: entry.operation_id.clone(),
-                resolution: admin::OwedResolution::Stands.into(),
-            };
-            owed.resolve_owed(request).await.ok()
+            owed.resolve_owed(stands()).await.ok()
         })
         .await;
     }

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::capturing::of;
 use crate::database::{Database, Engine};
-use crate::events::{Events, list};
+use crate::events::all;
 use crate::harness::{TempFolder, pay_with, unique};
 use crate::killing::scene::{Clients, Gateway, Scene};
 use crate::postgres::connect;
@@ -75,7 +75,7 @@ async fn what_watchers_of_two_nodes_are_told_is_what_is_in_the_table() {
     // What the banks acknowledge now, and what the killed gateway left, are further events.
     let kept = kept(&scene.database).await;
     assert!(payments > 0 && kept.len() > payments, "{payments} payments");
-    let listed = all(&mut at_first.events).await;
+    let listed = all(&mut at_first.events, 100).await;
     assert_same("listed", &rows(&listed), &kept);
     last_cursor.send_replace(Some(listed[kept.len() - 1].cursor.clone()));
     gateways.send_replace(both);
@@ -121,24 +121,6 @@ async fn kept(database: &Database) -> Vec<Told> {
     rows.into_iter()
         .map(|(_, id, version)| (id, version))
         .collect()
-}
-
-async fn all(events: &mut Events) -> Vec<pb::Event> {
-    let mut found = Vec::new();
-    let mut after_cursor = String::new();
-    loop {
-        let page = pb::ListEventsRequest {
-            page_size: 100,
-            after_cursor,
-            kinds: Vec::new(),
-        };
-        let page = list(events, page).await;
-        if page.events.is_empty() {
-            return found;
-        }
-        after_cursor = page.next_cursor;
-        found.extend(page.events);
-    }
 }
 
 fn rows(events: &[pb::Event]) -> Vec<Told> {

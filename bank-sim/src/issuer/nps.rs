@@ -1,5 +1,5 @@
-//! The rules of a host like NPS for reversals: they go under the original's STAN and RRN, with the original's local time
-//! in DE 90, a reason in DE 39, and no repeat message type.
+//! The rules of a host like NPS for reversals: they go under the original's STAN and RRN, with the original's local
+//! time in DE 90, a reason in DE 39, and no repeat message type.
 
 use iso8583::Mti;
 

@@ -1,5 +1,5 @@
-//! One payment in words: its records, put into the order in which things happened, and what follows from them. Pure: what
-//! is recorded, the time and the state of the lines are handed in.
+//! One payment in words: its records, put into the order in which things happened, and what follows from them. Pure:
+//! what is recorded, the time and the state of the lines are handed in.
 //!
 //! - [`timeline`]: what happened, an entry for each thing.
 //! - [`standing`]: where the payment stands, and what comes next.

@@ -96,7 +96,8 @@ pub(super) fn state(state: &PaymentState) -> String {
     }
 }
 
-/// What the operations of a payment are called in its explanation: by their kind, with a number where there are several.
+/// What the operations of a payment are called in its explanation: by their kind, with a number where there are
+/// several.
 pub(super) struct Labels(HashMap<OperationId, String>);
 
 impl Labels {

@@ -137,7 +137,8 @@ impl Refusal {
             ),
             Self::NotSuspended => (
                 Code::FailedPrecondition,
-                "the message is not suspended: it is sent again by itself",
+                "only a suspended message is sent again by hand: others are by themselves, and what is UNKNOWN was a \
+                 request, which is sent once",
             ),
             Self::InFlight => (
                 Code::FailedPrecondition,

@@ -2,7 +2,8 @@
 //!
 //! - [`host`]: hosts and their lines. [`operator`]: operators. [`audit`]: entries of the audit trail.
 //!   [`data_key`]: data keys of cards in custody.
-//!   [`explanation`]: a payment explained. [`owed`]: what is owed to banks. [`ledger`]: balances, journals, and what is not as it was sealed.
+//!   [`explanation`]: a payment explained. [`owed`]: what is owed to banks. [`ledger`]: balances, journals, and what is
+//!   not as it was sealed.
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;

@@ -26,11 +26,7 @@ pub(in crate::admin_api) fn owed(operation: &Operation) -> pb::Owed {
         host_id: operation.host_id.to_string(),
         kind: operation.kind.name().to_owned(),
         state: state.into(),
-        // A request is written once at most.
-        attempts: match (state, operation.attempts.count) {
-            (pb::OwedState::Unknown, 0) => 1,
-            (_, count) => i32::try_from(count).unwrap_or(i32::MAX),
-        },
+        attempts: i32::try_from(operation.times_sent()).unwrap_or(i32::MAX),
         next_attempt_time: operation.attempts.next_at.map(timestamp),
         create_time: Some(timestamp(operation.created_at)),
         suspend_reason: reason,

@@ -2,8 +2,8 @@
 //! recover, the network delivers, loses and doubles, the bank does or refuses, and an operator looks.
 //!
 //! The product's own functions say what follows: the state tables, the flows' plans and decisions, and what the machine
-//! makes of them. The store, the bank and the network are small models. `scripts/races` walks everything; the tests walk
-//! the beginning of every play.
+//! makes of them. The store, the bank and the network are small models. `scripts/races` walks everything; the tests
+//! walk the beginning of every play.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -1,6 +1,6 @@
 //! The simulated banks: started, asked for their books, and their cards as stops of the tour.
 //!
-//! The only file that knows them.
+//! The only file that makes them.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

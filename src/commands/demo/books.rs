@@ -1,5 +1,5 @@
-//! What merchant, ledger, acquirer and issuers have in their books of the tour's payments, compared to the cent; and how
-//! the payments without an answer end.
+//! What merchant, ledger, acquirer and issuers have in their books of the tour's payments, compared to the cent; and
+//! how the payments without an answer end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,8 +95,8 @@ pub async fn open(stand: &Stand, connection: &Connection) -> Result<Opening, Com
     })
 }
 
-/// Waits until merchant, ledger, acquirer and issuers agree about the payments, and prints what each of them says. Gives
-/// in how many lines they differ.
+/// Waits until merchant, ledger, acquirer and issuers agree about the payments, and prints what each of them says.
+/// Gives in how many lines they differ.
 ///
 /// # Errors
 /// When the gateway or the banks can't be asked.

@@ -1,5 +1,5 @@
-//! What follows an authorization in a mix: it is voided, or captured; and some captures are refunded. Or all are captured
-//! and refunded, each kind of call after the one before.
+//! What follows an authorization in a mix: it is voided, or captured; and some captures are refunded. Or all are
+//! captured and refunded, each kind of call after the one before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -38,8 +38,8 @@ pub struct Original<'a> {
 }
 
 impl<'a> Original<'a> {
-    /// The original as it is recorded, with the approval code that its payment has where it is the authorization: that of
-    /// a late approval stands only there.
+    /// The original as it is recorded, with the approval code that its payment has where it is the authorization: that
+    /// of a late approval stands only there.
     #[must_use]
     pub fn in_payment(operation: &'a Operation, payment: &'a Payment) -> Self {
         let of_itself = Self::of(operation);

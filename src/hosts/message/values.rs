@@ -49,8 +49,8 @@ struct OriginalValues<'a> {
     amount: Digits,
     /// What its host approved.
     approved: Digits,
-    /// What stays of it, and no text where nothing does; none where the operation takes more than there is.
-    replacement: Option<ArrayString<REPLACEMENT_AMOUNTS>>,
+    /// What stays of it: none where nothing does, an error where the operation takes more than there is.
+    replacement: Result<Option<ArrayString<REPLACEMENT_AMOUNTS>>, MessageError>,
     local: LocalDateTime,
 }
 
@@ -66,27 +66,17 @@ impl<'a> OriginalValues<'a> {
         let approved = format
             .minor_digits
             .wire_amount(operation.approved_amount())?;
-        // What was released before does not stay either.
-        let undone = match undoing.kind {
-            OperationKind::Release => {
-                Money::new(undoing.releases_minor, operation.amount.currency()).ok()
-            }
-            _ => None,
-        };
-        let undone = undone.unwrap_or(undoing.amount);
-        let undone = format.minor_digits.wire_amount(undone)?;
-        let stays = approved.checked_sub(undone);
+        let mut undone = format.minor_digits.wire_amount(undoing.amount)?;
+        if undoing.kind == OperationKind::Release {
+            // What was released before does not stay either. Releases of earlier versions do not say it.
+            let all = undoing.releases_minor.max(undoing.amount.amount_minor());
+            let all = Money::new(all, operation.amount.currency());
+            undone = format
+                .minor_digits
+                .wire_amount(all.map_err(|_| MessageError::NoOriginal)?)?;
+        }
         Ok(Self {
-            replacement: stays.and_then(|stays| {
-                let mut amounts = ArrayString::new();
-                if stays == 0 {
-                    return Some(amounts);
-                }
-                let parts = [Digits::of(stays, 12), Digits::of(0, 12), Digits::of(0, 18)];
-                let mut parts = parts.iter().map(Digits::as_str);
-                let fits = parts.all(|part| amounts.try_push_str(part).is_ok());
-                fits.then_some(amounts)
-            }),
+            replacement: replacement(approved.checked_sub(undone)),
             original,
             stan: stan(operation),
             transmitted: transmitted(operation),
@@ -95,6 +85,19 @@ impl<'a> OriginalValues<'a> {
             local: LocalDateTime::of(operation.transmitted_at, zone),
         })
     }
+}
+
+/// DE 95 (ISO 8583:1987), where so much stays.
+fn replacement(
+    stays: Option<u64>,
+) -> Result<Option<ArrayString<REPLACEMENT_AMOUNTS>>, MessageError> {
+    let stays = stays.ok_or(MessageError::NoOriginal)?;
+    let mut amounts = ArrayString::new();
+    for part in [Digits::of(stays, 12), Digits::of(0, 12), Digits::of(0, 18)] {
+        let pushed = amounts.try_push_str(part.as_str());
+        pushed.map_err(|_| MessageError::NoOriginal)?;
+    }
+    Ok(Some(amounts).filter(|_| stays > 0))
 }
 
 /// A moment at the merchant: DE 12 and DE 13.
@@ -208,14 +211,12 @@ impl<'a> Values<'a> {
             N::Cvv => return Ok(card()?.cvv),
             N::Reason => self.reason()?,
             N::OriginalAmount => self.original()?.approved.as_str(),
-            N::ReplacementAmounts => {
-                let stays = self.original()?.replacement.as_ref();
-                match stays.ok_or(MessageError::NoOriginal)?.as_str() {
-                    // It is undone whole.
-                    "" => return Ok(None),
-                    amounts => amounts,
-                }
-            }
+            N::ReplacementAmounts => match &self.original()?.replacement {
+                Ok(Some(amounts)) => amounts,
+                // It is undone whole.
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(error.clone()),
+            },
             N::OriginalStan => self.original()?.stan.as_str(),
             N::OriginalRrn => self.original()?.original.operation.rrn.as_str(),
             N::OriginalTransmissionDateTime => self.original()?.transmitted.as_str(),

@@ -2,8 +2,8 @@
 //! file; `hosts/acquirer.toml` is the template, with a comment on every key.
 //!
 //! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `message`, `messages`,
-//!   `sources`, `answers`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`, `word`:
-//!   values of TOML as text, and as one of a few words.
+//!   `sources`, `answers`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`,
+//!   `word`: values of TOML as text, and as one of a few words.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -3,8 +3,8 @@
 //!
 //! - [`text`]: a merchant's texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
 //! - [`payment_method`]: where the card comes from.
-//! - [`list`]: pages of lists. [`page_token`]: where the next page begins. [`filter`]: filters of lists. [`order`]: their
-//!   order. [`cursor`]: places among the events of the store.
+//! - [`list`]: pages of lists. [`page_token`]: where the next page begins. [`filter`]: filters of lists. [`order`]:
+//!   their order. [`cursor`]: places among the events of the store.
 
 pub mod cursor;
 pub(super) mod filter;

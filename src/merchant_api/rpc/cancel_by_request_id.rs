@@ -12,8 +12,8 @@ use crate::merchant_api::pb;
 use crate::operations::cancel::{Cancel, Cancelled};
 use crate::operations::flow::Flow;
 
-/// Answers the call: with the payment of the request that is cancelled, or with none where it has not come. One that took
-/// effect is undone.
+/// Answers the call: with the payment of the request that is cancelled, or with none where it has not come. One that
+/// took effect is undone.
 pub(super) async fn call(
     cancellations: &Performer<Cancellation>,
     views: &PaymentViews,

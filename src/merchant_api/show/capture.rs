@@ -9,8 +9,8 @@ use crate::payment::decline::{Decline, DeclineAdvice, DeclineReason};
 use crate::payment::operation::OperationState;
 use crate::payment::record::Operation;
 
-/// A capture as the API shows it: where it stands is said by its operation. `is_reversed` says whether its host reverses
-/// captures whose outcome is not known.
+/// A capture as the API shows it: where it stands is said by its operation. `is_reversed` says whether its host
+/// reverses captures whose outcome is not known.
 pub(crate) fn capture(capture: Capture, operation: &Operation, is_reversed: bool) -> pb::Capture {
     let recorded = operation.state == OperationState::Recorded;
     let mut shown = pb::Capture {

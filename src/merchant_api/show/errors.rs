@@ -7,8 +7,8 @@ use crate::config::environment::Environment;
 use crate::grpc::status::ErrorAnswer;
 
 /// An envelope that can't be used. A test environment tells its fault; elsewhere there is one text for every way
-/// in which it can be bad, so that nobody can feel their way to a good one. An envelope from before a restore is good in
-/// itself, and every environment says so: sealed anew, it may pay for the second time.
+/// in which it can be bad, so that nobody can feel their way to a good one. An envelope from before a restore is good
+/// in itself, and every environment says so: sealed anew, it may pay for the second time.
 pub(crate) fn sealed_card_refused(fault: SealedCardFault, environment: Environment) -> Status {
     const TEXT: &str = "the sealed card was refused";
     let reason = "SEALED_CARD_REFUSED";

@@ -2,7 +2,8 @@
 //!
 //! - [`payment`]: a payment, in each of its states. [`outcome`]: why one was declined, failed or is pending.
 //! - [`operation`]: an exchange with a bank. [`balance`]: what the merchant is owed.
-//! - [`capture`]: a capture. [`increment`]: what became of an increment. [`refund`]: a refund. [`refusal`]: why a later operation is refused.
+//! - [`capture`]: a capture. [`increment`]: what became of an increment. [`refund`]: a refund. [`refusal`]: why a later
+//!   operation is refused.
 //! - [`verification`]: whether a card is good. [`event`]: what happened to a payment.
 //! - [`money`]: amounts. [`errors`]: errors of several calls.
 

@@ -10,10 +10,7 @@ use crate::store::records::LateResponse;
 /// An operation as the API shows it, with the response that came late for it.
 pub(crate) fn operation(operation: Operation, late: Option<LateResponse>) -> pb::Operation {
     let repeats = operation.attempts;
-    let attempts = match repeats.count {
-        0 => i32::from(operation.was_written_once()),
-        count => i32::try_from(count).unwrap_or(i32::MAX),
-    };
+    let attempts = i32::try_from(operation.times_sent()).unwrap_or(i32::MAX);
     let has_message = operation.state != OperationState::Recorded;
     let number = |text: String| if has_message { text } else { String::new() };
     let (state, response_code, approval_code) = show_state(operation.state);

@@ -94,22 +94,47 @@ fn an_answer_after_the_end_contradicts_it_or_not() {
     let short = declined("51", DeclineReason::InsufficientFunds);
     let away = declined("91", DeclineReason::IssuerUnavailable);
     let lost = Exchange::Unknown(UnknownReason::AnswerNotUnderstood);
+    let for_another_amount = OperationState::Unknown {
+        reason: UnknownReason::AmountDiffers,
+    };
     for (state, exchange, expected) in [
         (resolved(false), approved(), true),
         (resolved(false), taken.clone(), true),
         (resolved(false), short.clone(), false),
-        (resolved(true), short, true),
-        (resolved(true), away, false),
+        (resolved(true), short.clone(), true),
+        (resolved(true), away.clone(), false),
         (resolved(true), approved(), false),
         (resolved(false), lost, false),
         (OperationState::Reversed, approved(), false),
+        (for_another_amount.clone(), away, false),
+        (for_another_amount, short, true),
     ] {
-        assert_eq!(contradicts(&state, &exchange), expected, "{exchange:?}");
+        let operation = Operation {
+            state,
+            ..samples::operation()
+        };
+        assert_eq!(contradicts(&operation, &exchange), expected, "{exchange:?}");
     }
 }
 
-/// A bank that may have undone nothing, and then approves, is owed another reversal: one, however often it approves. A bank
-/// that said it has undone it is not, whatever its code for that is.
+/// A decline is of another copy where the bank has approved it for another amount.
+#[test]
+fn a_late_decline_resolves_only_what_was_not_approved() {
+    let short = declined("51", DeclineReason::InsufficientFunds);
+    for (reason, expected) in [
+        (UnknownReason::NoAnswerInTime, Late::Resolves),
+        (UnknownReason::AmountDiffers, Late::OnlyKept),
+    ] {
+        let operation = Operation {
+            state: OperationState::Unknown { reason },
+            ..samples::operation()
+        };
+        assert_eq!(Late::of(&operation, &[], &short), expected);
+    }
+}
+
+/// A bank that may have undone nothing, and then approves, is owed another reversal: one, however often it approves. A
+/// bank that said it has undone it is not, whatever its code for that is.
 #[tokio::test]
 async fn a_late_approval_leaves_one_reversal_owed_where_nothing_was_undone() {
     let accepted = Exchange::approved(Approval {
@@ -376,7 +401,8 @@ async fn the_quarantine_holds_no_card_in_clear() {
     machine.store.close().await;
 }
 
-/// An answer that its line could not place counts by its whole key. A second answer, and one with a fault, ends nothing.
+/// An answer that its line could not place counts by its whole key. A second answer, and one with a fault, ends
+/// nothing.
 #[tokio::test]
 async fn an_answer_in_the_quarantine_may_count() {
     use QuarantineReason as R;

@@ -1,5 +1,5 @@
-//! Operators end what a merchant asked for of a payment, and what undoes it: its amounts, its journals and its operations
-//! agree afterwards.
+//! Operators end what a merchant asked for of a payment, and what undoes it: its amounts, its journals and its
+//! operations agree afterwards.
 
 use super::*;
 use crate::hosts::message::contents::Original;

@@ -107,7 +107,8 @@ fn events() -> Vec<PaymentEvent> {
 /// One row a state, in the order of `states()`; one column an event, in the order of `events()`.
 /// `.` is illegal; otherwise the letter of the state that follows.
 const TABLE: [&str; 17] = [
-    // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3 Sold VUnk SVStart SVoid Inc*3 Rel IncUnk RelS
+    // ActReq Start Appr Decl NotS Unkn CStart Capt CRef VStart VConf VRef HExp Late Stand RStart RConf RAgain Ref*3
+    // Sold VUnk SVStart SVoid Inc*3 Rel IncUnk RelS
     "r a . . . . . . . . . . . . . . . . . . . . . . . . . . . . .", // Created
     ". a . . . . . . . . . . E . . . . . . . . . . . . . . . . . .", // RequiresAction
     ". . A D F p . . . . . . . . . . . . . . . C . . . . . . . . .", // Authorizing

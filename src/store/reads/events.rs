@@ -115,8 +115,9 @@ impl Store {
         rows.first().map(position).transpose()
     }
 
-    /// The events of all merchants that `wanted` names, from position `first` to `last`, both included, oldest first. A
-    /// merchant with one that can't be read has none in its place, and last: it holds up no other merchant.
+    /// The events of all merchants that `wanted` names, from position `first` to `last`, both included, oldest first.
+    /// Of a merchant with one that can't be read none follows it, and none stands for it: it holds up no other
+    /// merchant.
     ///
     /// # Errors
     /// When the database can't be read.
@@ -133,9 +134,10 @@ impl Store {
         let rows = self
             .read(AssertSqlSafe(text), &[first.into(), last.into()])
             .await?;
-        let (mut events, mut unreadable) = (Vec::new(), Vec::new());
+        let (mut events, mut unreadable) = (Vec::<RecordedEvent>::new(), Vec::new());
         for row in &rows {
             match event(row) {
+                Ok(event) if unreadable.contains(&event.merchant_id) => {}
                 Ok(event) => events.push(event),
                 Err(error) => {
                     tracing::error!(%error, "An event can't be handed on");

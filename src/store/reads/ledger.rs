@@ -1,5 +1,5 @@
-//! Reads the ledger: journals as they are kept. What was written is told as it stands, also where somebody has changed it
-//! by hand.
+//! Reads the ledger: journals as they are kept. What was written is told as it stands, also where somebody has changed
+//! it by hand.
 
 use std::fmt;
 

@@ -60,9 +60,9 @@ pub struct OwedCount {
 }
 
 impl Store {
-    /// What a node has to send to a host now of operations of one kind, the longest due first; `limit` is 1 to [`MAX_PAGE_SIZE`]. What is due
-    /// later than `farthest` from now was written by a clock that was ahead, and is due too. A corrupt row is logged
-    /// and left out.
+    /// What a node has to send to a host now of operations of one kind, the longest due first; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`]. What is due later than `farthest` from now was written by a clock that was ahead, and is due
+    /// too. A corrupt row is logged and left out.
     ///
     /// # Errors
     /// When the database can't be read.
@@ -110,8 +110,8 @@ impl Store {
         self.with_what_they_are_about(&rows).await
     }
 
-    /// What is owed, and requests whose outcome is not known and that nothing undoes, oldest first, going on after `after`;
-    /// `limit` is 1 to [`MAX_PAGE_SIZE`].
+    /// What is owed, and requests whose outcome is not known and that nothing undoes, oldest first, going on after
+    /// `after`; `limit` is 1 to [`MAX_PAGE_SIZE`].
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -123,11 +123,15 @@ impl Store {
     ) -> Result<Vec<Operation>, StoreError> {
         let reason = UnknownReason::NoAnswerInTime;
         let unknown = OperationState::Unknown { reason }.name();
+        // Each of the two has an index of its own, and the text of the second one's has the state as well: no bound
+        // value.
         let mut text = format!(
-            "SELECT {OPERATION_COLUMNS} FROM operations WHERE (open = 2 \
-             OR state = '{unknown}' AND original_id IS NOT NULL AND NOT EXISTS \
-                (SELECT 1 FROM operations AS about WHERE about.payment_id = operations.payment_id \
-                 AND about.original_id = operations.id))"
+            "SELECT {OPERATION_COLUMNS} FROM operations WHERE id IN (\
+                SELECT id FROM operations WHERE open = 2 \
+                UNION ALL SELECT id FROM operations AS asked \
+                WHERE state = '{unknown}' AND original_id IS NOT NULL AND NOT EXISTS \
+                    (SELECT 1 FROM operations AS about WHERE about.payment_id = asked.payment_id \
+                     AND about.original_id = asked.id))"
         );
         let mut values: Vec<Value> = Vec::new();
         for (condition, value) in [
@@ -148,17 +152,15 @@ impl Store {
         rows.iter().map(operation).collect()
     }
 
-    /// Whether an operation is owed; or its outcome is not known, and nothing undoes it: it waits for a late answer or an
-    /// operator.
+    /// Whether an operation is owed; or its outcome is not known, and nothing undoes it: it waits for a late answer or
+    /// an operator.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn is_owed_or_waits(&self, operation: &Operation) -> Result<bool, StoreError> {
         match operation.state {
-            OperationState::Unknown { .. } => {
-                let about = self.operations_about(operation).await?;
-                Ok(operation.original_id.is_some() && about.is_empty())
-            }
+            OperationState::Unknown { .. } => Ok(operation.original_id.is_some()
+                && self.operations_about(operation).await?.is_empty()),
             _ => Ok(operation.state.open() == Open::Owed),
         }
     }

@@ -64,7 +64,8 @@ impl Store {
         rows.first().map(audit).transpose()
     }
 
-    /// What operators did, newest first, from `after` on; `limit` is 1 to [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
+    /// What operators did, newest first, from `after` on; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

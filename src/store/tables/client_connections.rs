@@ -49,7 +49,8 @@ impl Store {
         self.inner.housekeeping.close_connections_of(nodes).await
     }
 
-    /// Client connections, newest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
+    /// Client connections, newest first, going on after `after`; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

@@ -62,8 +62,8 @@ impl Store {
     }
 
     /// Removes the cards that this key seals and whose custody has ended by `now`, of the payments named after
-    /// `from` and up to `to`, and counts the others. A card stays while a message of its payment is owed, unless `now` is
-    /// the end of time, when the key itself ends. It goes in small steps between which payments are written.
+    /// `from` and up to `to`, and counts the others. A card stays while a message of its payment is owed, unless `now`
+    /// is the end of time, when the key itself ends. It goes in small steps between which payments are written.
     ///
     /// # Errors
     /// When the database is not available.

@@ -48,6 +48,16 @@ pub(in crate::store) const NEW_PAYMENTS: ManyRows = ManyRows {
     returning: "",
 };
 
+/// What becomes of the card: it ends with its payment, but not while a message of it is owed. What has ended an
+/// operation is written before this.
+macro_rules! custody_after {
+    () => {
+        "custody = CASE WHEN changed.custody_until = 0 AND NOT EXISTS (SELECT 1 FROM operations \
+            WHERE operations.payment_id = payments.id AND operations.open = 2) THEN NULL ELSE custody END, \
+        custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), "
+    };
+}
+
 /// An adjusted payment that nothing else has changed: its next state is known. The casts are for
 /// PostgreSQL, which can't infer types through the list of values.
 pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
@@ -59,13 +69,12 @@ pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT))",
-    after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
+    after: concat!(
+        ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
-        updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, \
-        custody = CASE WHEN changed.custody_until = 0 AND NOT EXISTS (SELECT 1 FROM operations \
-            WHERE operations.payment_id = payments.id AND operations.open = 2) THEN NULL ELSE custody END, \
-        custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
-        authorized_minor = authorized_minor + changed.authorized, \
+        updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, ",
+        custody_after!(),
+        "authorized_minor = authorized_minor + changed.authorized, \
         authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
         captured_minor = captured_minor + changed.captured, \
         captured_pending_minor = captured_pending_minor + changed.captured_pending, \
@@ -73,7 +82,8 @@ pub(in crate::store) const ADJUSTED_PAYMENTS: ManyRows = ManyRows {
         refunded_pending_minor = refunded_pending_minor + changed.refunded_pending, \
         disputed_minor = disputed_minor + changed.disputed, \
         released_minor = released_minor + changed.released \
-        FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1",
+        FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1"
+    ),
     returning: "",
 };
 
@@ -85,13 +95,14 @@ pub(in crate::store) const AUTHORIZED_PAYMENTS: ManyRows = ManyRows {
         AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
-    after: ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
+    after: concat!(
+        ") UPDATE /*SQLITE OR FAIL */payments SET version = changed.version, \
         state = changed.state, state_detail = changed.state_detail, \
-        updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, \
-        custody = CASE WHEN changed.custody_until = 0 THEN NULL ELSE custody END, \
-        custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
-        authorized_minor = authorized_minor + changed.authorized \
-        FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1",
+        updated_at_ms = changed.updated_at_ms, expires_at_ms = changed.expires_at, ",
+        custody_after!(),
+        "authorized_minor = authorized_minor + changed.authorized \
+        FROM changed WHERE payments.id = changed.id AND payments.version = changed.version - 1"
+    ),
     returning: "",
 };
 
@@ -105,11 +116,10 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
     row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
-    after: ") UPDATE payments SET version = version + 1, updated_at_ms = changed.updated_at_ms, \
-        custody = CASE WHEN changed.custody_until = 0 AND NOT EXISTS (SELECT 1 FROM operations \
-            WHERE operations.payment_id = payments.id AND operations.open = 2) THEN NULL ELSE custody END, \
-        custody_until_ms = COALESCE(changed.custody_until, custody_until_ms), \
-        authorized_minor = authorized_minor + changed.authorized, \
+    after: concat!(
+        ") UPDATE payments SET version = version + 1, updated_at_ms = changed.updated_at_ms, ",
+        custody_after!(),
+        "authorized_minor = authorized_minor + changed.authorized, \
         authorized_pending_minor = authorized_pending_minor + changed.authorized_pending, \
         captured_minor = captured_minor + changed.captured, \
         captured_pending_minor = captured_pending_minor + changed.captured_pending, \
@@ -131,7 +141,8 @@ pub(in crate::store) const GUARDED_PAYMENTS: ManyRows = ManyRows {
         AND captured_pending_minor + changed.captured_pending <= captured_minor + changed.captured \
         AND refunded_minor + changed.refunded <= captured_minor + changed.captured \
             - captured_pending_minor - changed.captured_pending \
-        AND refunded_pending_minor + changed.refunded_pending <= refunded_minor + changed.refunded",
+        AND refunded_pending_minor + changed.refunded_pending <= refunded_minor + changed.refunded"
+    ),
     returning: " RETURNING payments.id, payments.state_detail, payments.version, \
         payments.authorized_minor, payments.authorized_pending_minor, payments.captured_minor, \
         payments.captured_pending_minor, payments.refunded_minor, payments.refunded_pending_minor, \

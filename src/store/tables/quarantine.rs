@@ -40,7 +40,8 @@ impl Store {
         Ok(())
     }
 
-    /// The quarantine, newest first, going on after `after`; `limit` is 1 to [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
+    /// The quarantine, newest first, going on after `after`; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

@@ -86,24 +86,28 @@ async fn custody_ends_with_the_commit(database: TestDatabase) {
         }
     }
     // What another message needs stays until that is not owed any more.
-    let (ended, other) = (intent("shop"), intent("shop"));
-    record(&store, &ended, 7).await;
-    store.record_intent(&other).await.unwrap();
-    let (id, other) = (ended.payment.id, other.operation.id);
-    for text in [
-        format!("UPDATE operations SET open = 2, payment_id = '{id}' WHERE id = '{other}'"),
-        format!("UPDATE payments SET version = 9 WHERE id = '{id}'"),
-    ] {
-        database.execute(&text).await;
+    for (version, change) in [(1, 1250), (1, 0), (9, 1250)] {
+        let (ended, other) = (intent("shop"), intent("shop"));
+        record(&store, &ended, 7).await;
+        store.record_intent(&other).await.unwrap();
+        let (id, other) = (ended.payment.id, other.operation.id);
+        for text in [
+            format!("UPDATE operations SET open = 2, payment_id = '{id}' WHERE id = '{other}'"),
+            format!("UPDATE payments SET version = {version} WHERE id = '{id}'"),
+        ] {
+            database.execute(&text).await;
+        }
+        let mut outcome = approved(&ended);
+        outcome.adjustment.custody = CustodyEnd::Now;
+        outcome.adjustment.change.authorized_minor = change;
+        store.record_outcome(&outcome).await.unwrap();
+        let kept = store.custody_entry(id).await;
+        assert_eq!(kept, Ok(Some(entry(7))), "{version} {change}");
+        let paid = format!("UPDATE operations SET open = 0 WHERE id = '{other}'");
+        database.execute(&paid).await;
+        store.end_custody(7, around_now(), NOW).await.unwrap();
+        assert_eq!(store.custody_entry(id).await, Ok(None));
     }
-    let mut outcome = approved(&ended);
-    outcome.adjustment.custody = CustodyEnd::Now;
-    store.record_outcome(&outcome).await.unwrap();
-    assert_eq!(store.custody_entry(id).await, Ok(Some(entry(7))));
-    let paid = format!("UPDATE operations SET open = 0 WHERE id = '{other}'");
-    database.execute(&paid).await;
-    store.end_custody(7, around_now(), NOW).await.unwrap();
-    assert_eq!(store.custody_entry(id).await, Ok(None));
     store.close().await;
 }
 

@@ -1,6 +1,7 @@
 //! Every function of the store, on both databases.
 
 mod custody;
+mod events;
 mod faults;
 mod ledger;
 mod lifecycle;

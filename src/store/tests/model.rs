@@ -1,8 +1,8 @@
 //! Random histories of changes, against a model that fits on a page: what is intended, what it came to, and
 //! captures of it, several at once, on two nodes, some with a COMMIT that is not confirmed.
 //!
-//! The captures are the model's own; `src/app/tests/lives.rs` has those of the flows. Two of one payment are in progress at once, and
-//! whichever ends second finds the payment's version moved.
+//! The captures are the model's own; `src/app/tests/lives.rs` has those of the flows. Two of one payment are in
+//! progress at once, and whichever ends second finds the payment's version moved.
 
 mod comparing;
 

@@ -227,34 +227,18 @@ impl Scene {
     /// `payswitch load --mix` at the gateway that is killed, through it all; or at this one.
     pub(crate) fn lives(&self, at: Option<SocketAddr>) -> tokio::process::Command {
         let at = at.unwrap_or(self.listen).to_string();
-        let load = [
-            "load",
-            "--address",
-            &at,
-            "--server-name",
-            "localhost",
-            "--json",
-        ];
-        let load = [
-            &load[..],
-            &["--ca", "certs/dev/gateway-ca.pem", "--merchant", "shop"],
-        ]
-        .concat();
-        let pace = [
-            "--mix",
-            "--rate",
-            LIVES_PER_S,
-            "--duration",
-            LIVES_FOR,
-            "--warm-up",
-            "0",
-        ];
-        let mut command = program(
-            &self.folder,
-            &self.database,
-            &[load, pace.to_vec()].concat(),
-        );
+        let mut command = program(&self.folder, &self.database, &["load", "--mix", "--json"]);
         command
+            .args([
+                "--address",
+                &at,
+                "--server-name",
+                "localhost",
+                "--merchant",
+                "shop",
+            ])
+            .args(["--ca", "certs/dev/gateway-ca.pem", "--warm-up", "0"])
+            .args(["--rate", LIVES_PER_S, "--duration", LIVES_FOR])
             .env("PAYSWITCH_API_KEY", &self.api_key)
             .stderr(Stdio::null());
         command.into()

@@ -106,7 +106,8 @@ impl Asked {
     }
 }
 
-/// Pays until no more addresses are given, each request at any of the gateways until it is answered. Gives the payments.
+/// Pays until no more addresses are given, each request at any of the gateways until it is answered. Gives the
+/// payments.
 pub(super) async fn pay_on_and_on(
     shop: Shop,
     mut addresses: watch::Receiver<Vec<SocketAddr>>,

@@ -142,8 +142,8 @@ impl Books {
         Ok(self.undone(found, given_minor.saturating_abs(), kept_minor > 0))
     }
 
-    /// How much of what a capture gives back goes to each of its holds, and whether it is held again there. The increment
-    /// that came last gets it first: the authorization is captured first.
+    /// How much of what a capture gives back goes to each of its holds, and whether it is held again there. The
+    /// increment that came last gets it first: the authorization is captured first.
     fn given_back(&self, capture: &Exchange, given_minor: i64) -> Vec<(ExchangeKey, i64, bool)> {
         let mut left_minor = given_minor;
         let mut parts = Vec::new();

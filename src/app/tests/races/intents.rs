@@ -208,11 +208,16 @@ fn planned<F: Flow<Basis = Found, Refusal = LaterRefusal>>(
         true => basis.captures(),
         false => Vec::new(),
     };
+    let ways = play.ways();
+    let earlier = match flow.reads_operations(&payment, &ways) {
+        true => basis.all(),
+        false => Vec::new(),
+    };
     let found = Found {
         payment,
-        ways: play.ways(),
+        ways,
         captures,
-        earlier: basis.all(),
+        earlier,
     };
     flow.plan(&MERCHANT, command, found, NOW)
 }

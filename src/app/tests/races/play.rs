@@ -34,8 +34,8 @@ pub(super) struct Budget {
     pub(super) operator: u8,
     /// So much time passes that no bank sees an original any more.
     pub(super) ages: u8,
-    /// A bank sees originals after all that it should not see any more. Its answers are not lost then: what it did so late
-    /// nobody could know.
+    /// A bank sees originals after all that it should not see any more. Its answers are not lost then: what it did so
+    /// late nobody could know.
     pub(super) slow: u8,
     /// An intent is committed, and the node that asked for that is not told.
     pub(super) unsure: u8,

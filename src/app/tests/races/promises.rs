@@ -1,13 +1,14 @@
 //! What is promised, checked in every world and at every step. The numbers are those of the design:
 //!
 //! - 2: a request is written at most once. 3: "not sent" is said only of what was never written.
-//! - 4: unknown is not final: something is owed for it, or an operator or a late answer ends it; its payment never failed.
+//! - 4: unknown is not final: something is owed for it, or an operator or a late answer ends it; its payment never
+//!   failed.
 //! - 5: a reversal is owed from the very change that says "unknown", and never leaves before its original.
 //! - 6: what is owed is due until it is acknowledged or before an operator; what is not owed any more is not sent.
 //! - 8: what is final stays so; a late approval is undone, so that at rest the bank holds nothing that we don't.
 //! - 10: the same request is told the same, now and later. 18: so is one whose COMMIT was not confirmed.
-//! - 11: no more captured than authorized, nor refunded than captured, in our books and in the bank's; nor more released of
-//!   a message than it holds.
+//! - 11: no more captured than authorized, nor refunded than captured, in our books and in the bank's; nor more
+//!   released of a message than it holds.
 //! - 7 and 12 are the messages' and the ledger's: their own tests are elsewhere.
 //!
 //! Beside these: what the rules of the states decide can always be recorded, and the amounts are the operations' sum.
@@ -205,7 +206,8 @@ fn is_quiet(world: &World) -> bool {
         && world.records.operations.iter().all(ended)
 }
 
-/// Promises 4 and 8: once nothing moves any more our books are the bank's, operation by operation, or an operator has to look.
+/// Promises 4 and 8: once nothing moves any more our books are the bank's, operation by operation, or an operator has
+/// to look.
 fn at_rest(world: &World) -> Result<(), Broken> {
     let records = &world.records;
     let mut waits_for_somebody = false;

@@ -16,7 +16,7 @@ use crate::operations::attempt::{begun, overtakes_a_capture, used_up};
 use crate::operations::cancel::Cancelling;
 use crate::operations::expiry::end_of_hold;
 use crate::operations::flow::{FlowTable, Owes};
-use crate::operations::hold::named;
+use crate::operations::hold::by_message;
 use crate::operations::owe::owed_record;
 use crate::operations::owed_step::OwedStep;
 use crate::payment::custody::CustodyTimes;
@@ -317,7 +317,7 @@ impl World {
             let completed = other.map_or(owing, |id| self.records.operation(id));
             self.numbered(completed, owes, ahead + place)
         };
-        let named = named(payment, &all, owes);
+        let named = by_message(payment, &all, owes);
         named.iter().enumerate().map(record).collect()
     }
 

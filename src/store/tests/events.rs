@@ -1,0 +1,35 @@
+//! Events as they are handed on to those who watch.
+
+use super::make::{approved, intent};
+use super::on_both;
+use crate::store::testing::TestDatabase;
+
+on_both!(what_follows_an_event_that_cannot_be_read_is_not_handed_on);
+
+async fn what_follows_an_event_that_cannot_be_read_is_not_handed_on(database: TestDatabase) {
+    let store = database.open().await;
+    let before = store.last_position().await.unwrap();
+    for merchant in ["shop", "shop", "other", "shop", "other"] {
+        let intent = intent(merchant);
+        store.record_intent(&intent).await.unwrap();
+        store.record_outcome(&approved(&intent)).await.unwrap();
+    }
+    let second = before + 2;
+    let later = format!("UPDATE events SET kind = 'LATER' WHERE position = {second}");
+    database.execute(&later).await;
+    let events = store.events_between(before + 1, before + 5, |_| true).await;
+    let events = events.unwrap();
+    let told = events
+        .iter()
+        .map(|(merchant, event)| (merchant.as_str(), event.as_ref().map(|it| it.position)));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("shop", Some(before + 1)),
+            ("other", Some(before + 3)),
+            ("other", Some(before + 5)),
+            ("shop", None),
+        ]
+    );
+    store.close().await;
+}
