@@ -38,6 +38,7 @@ use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
+use crate::settlement::BusinessDays;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -174,6 +175,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             );
         }
     }
+    let days = Arc::new(BusinessDays::new(
+        store.clone(),
+        Arc::clone(&hosts),
+        Arc::clone(&clock),
+    ));
     let (stop, stopping) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let dependencies = Dependencies {
@@ -199,6 +205,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             custody: Arc::clone(&custody),
             operations: Arc::clone(&operations),
             sealer: Arc::clone(&sealer),
+            days: Arc::clone(&days),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -220,6 +227,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(custody.look_after_keys_until(stopping.clone()));
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
+    tokio::spawn(days.look_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));

@@ -30,7 +30,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("doors", &["merchant_api", "admin_api"]),
     ("door frame", &["grpc"]),
     ("flows", &["flows"]),
-    ("operations", &["operations", "ledger_seals", "event_feed"]),
+    (
+        "operations",
+        &["operations", "ledger_seals", "event_feed", "settlement"],
+    ),
     ("edges", &["hosts", "store", "card", "certs"]),
     // A clock says a `UnixMillis`; the domain knows no clock (`PURE`, below).
     ("time", &["clock"]),

@@ -8,6 +8,7 @@ use crate::grpc::body_hash::body_hash;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, length_of};
 use crate::payment::ids::{HostId, MerchantId, OperationId, OperatorName, PaymentId};
+use crate::payment::moment::BusinessDate;
 use crate::store::records::OperatorRole;
 
 /// Why something is done.
@@ -61,6 +62,7 @@ changes!(
     ActivateOperatorRequest: "OperatorService.ActivateOperator",
     AddOperatorRequest: "OperatorService.AddOperator",
     DeactivateOperatorRequest: "OperatorService.DeactivateOperator",
+    CutoverRequest: "SettlementAdminService.Cutover",
     DestroyExpiredDataKeysRequest: "CustodyService.DestroyExpiredDataKeys",
     EchoHostRequest: "HostService.EchoHost",
     ResolveOwedRequest: "OwedService.ResolveOwed",
@@ -85,6 +87,15 @@ pub(super) fn asked(findings: &mut Findings, request: &impl Changes) -> Option<A
 /// Reads the name of a host.
 pub(super) fn host_id(findings: &mut Findings, text: &str) -> Option<HostId> {
     name(findings, "host_id", text)
+}
+
+/// Reads a business date.
+pub(super) fn business_date(findings: &mut Findings, text: &str) -> Option<BusinessDate> {
+    if !findings.no_clear_card("business_date", text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    findings.keep("business_date", "YYYY-MM-DD", read)
 }
 
 /// Reads the id of an operation.

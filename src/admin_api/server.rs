@@ -15,6 +15,9 @@ use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SER
 use super::pb::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
 use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SERVICE};
+use super::pb::settlement_admin_service_server::{
+    SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
+};
 use super::rpc::audit_service::AuditApi;
 use super::rpc::audited::Audited;
 use super::rpc::custody_service::CustodyApi;
@@ -23,6 +26,7 @@ use super::rpc::host_service::HostApi;
 use super::rpc::ledger_service::LedgerApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
+use super::rpc::settlement_admin_service::SettlementAdminApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
@@ -31,12 +35,13 @@ use crate::operations::card_custody::CardCustody;
 use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
+use crate::settlement::BusinessDays;
 use crate::store::Store;
 
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
 /// The services that are served.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -44,6 +49,7 @@ const SERVICES: [&str; 7] = [
     OWED_SERVICE,
     LEDGER_SERVICE,
     EXPLAIN_SERVICE,
+    SETTLEMENT_ADMIN_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -60,6 +66,8 @@ pub struct Dependencies {
     pub operations: Arc<Operations>,
     /// What seals the ledger.
     pub sealer: Arc<LedgerSealer>,
+    /// The bank's days.
+    pub days: Arc<BusinessDays>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -86,6 +94,7 @@ pub async fn serve(
         custody,
         operations,
         sealer,
+        days,
         clock,
         random,
     } = dependencies;
@@ -123,6 +132,11 @@ pub async fn serve(
         clock: Arc::clone(&clock),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let settlement = SettlementAdminServiceServer::new(SettlementAdminApi {
+        days,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -134,7 +148,8 @@ pub async fn serve(
             .add_service(gate.before(custody))
             .add_service(gate.before(owed))
             .add_service(gate.before(ledger))
-            .add_service(gate.before(explain)),
+            .add_service(gate.before(explain))
+            .add_service(gate.before(settlement)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

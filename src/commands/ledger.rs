@@ -9,11 +9,10 @@ use tonic::transport::Channel;
 
 use super::error::{CommandError, FAILED};
 use super::operators_door::{OperatorsDoor, moment, pages, short, told};
-use super::output::{print_line, table};
+use super::output::{amount, print_line, table};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::ledger_service_client::LedgerServiceClient;
-use crate::payment::money::Currency;
 
 /// What `payswitch ledger` takes.
 #[derive(Debug, Args)]
@@ -76,21 +75,6 @@ pub fn run(arguments: LedgerArgs) -> Result<ExitCode, CommandError> {
         }
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// An amount for people: `-12.50`; in minor units where the currency is not known.
-fn amount(amount_minor: i64, currency: &str) -> String {
-    let digits = currency.parse().map_or(0, Currency::minor_digits);
-    let scale = 10_u64.pow(digits);
-    let sign = if amount_minor < 0 { "-" } else { "" };
-    let (major, minor) = (
-        amount_minor.unsigned_abs() / scale,
-        amount_minor.unsigned_abs() % scale,
-    );
-    match usize::try_from(digits) {
-        Ok(width @ 1..) => format!("{sign}{major}.{minor:0width$}"),
-        _ => format!("{sign}{major}"),
-    }
 }
 
 async fn show_balances(

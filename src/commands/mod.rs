@@ -31,6 +31,7 @@ pub mod restored;
 pub mod runtime;
 pub mod seal;
 pub mod serve;
+pub mod settle;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -71,6 +72,8 @@ enum Command {
     Explain(Box<explain::ExplainArgs>),
     /// Show balances and journals, and check the ledger against its seals.
     Ledger(ledger::LedgerArgs),
+    /// Show the bank's days and what is settled with each, and end one.
+    Settle(settle::SettleArgs),
     /// Show who changed what, when and why.
     Audit(audit::AuditArgs),
     /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
@@ -115,6 +118,7 @@ pub fn run() -> ExitCode {
         Command::Owed(arguments) => owed::run(arguments),
         Command::Explain(arguments) => explain::run(*arguments),
         Command::Ledger(arguments) => ledger::run(arguments),
+        Command::Settle(arguments) => settle::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),

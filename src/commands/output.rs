@@ -5,6 +5,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 
 use super::error::CommandError;
 use crate::card::key_files::{Existing, KeyFileError, write_private_file};
+use crate::payment::money::Currency;
 
 /// Prints a line on standard output, which may be a closed pipe or a full disk: an error like any other.
 macro_rules! print_line {
@@ -40,4 +41,20 @@ pub fn table(columns: &[&str]) -> Table {
     table.load_style(UTF8_HORIZONTAL_ONLY);
     table.set_header(columns);
     table
+}
+
+/// An amount for people: `-12.50`; in minor units where the currency is not known.
+#[must_use]
+pub fn amount(amount_minor: i64, currency: &str) -> String {
+    let digits = currency.parse().map_or(0, Currency::minor_digits);
+    let scale = 10_u64.pow(digits);
+    let sign = if amount_minor < 0 { "-" } else { "" };
+    let (major, minor) = (
+        amount_minor.unsigned_abs() / scale,
+        amount_minor.unsigned_abs() % scale,
+    );
+    match usize::try_from(digits) {
+        Ok(width @ 1..) => format!("{sign}{major}.{minor:0width$}"),
+        _ => format!("{sign}{major}"),
+    }
 }

@@ -332,6 +332,7 @@ mod tests {
                 ways: Ways(vec![(KIND, way)]),
                 captures: vec![before.clone(); captures],
                 earlier,
+                in_clearing: false,
             };
             let command = CapturePayment {
                 payment_id: payment.id,

@@ -14,7 +14,7 @@ use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{Acknowledged, OperationEvent, SuspendReason};
+use crate::payment::operation::{Acknowledged, OperationEvent, OperationKind, SuspendReason};
 use crate::payment::record::{Operation, Payment};
 
 /// A request to void.
@@ -40,6 +40,10 @@ impl Flow for Void {
 
     fn reads_captures(&self, _payment: &Payment) -> bool {
         true
+    }
+
+    fn reads_settlement(&self, payment: &Payment) -> bool {
+        payment.authorization.kind == OperationKind::Sale
     }
 
     fn plan(
@@ -135,7 +139,6 @@ mod tests {
         Decline, DeclineAdvice, DeclineReason, FailureReason, ResponseCode,
     };
     use crate::payment::ids::{CaptureId, SubjectId};
-    use crate::payment::operation::OperationKind;
     use crate::payment::samples::{self, NOW};
     use crate::payment::state::{self, PaymentState};
 

@@ -8,6 +8,7 @@
 //! - [`exchange`]: the outcome of a request; [`notice`]: answers that decided nothing, and the quarantine.
 //! - [`service`]: a host is signed off and on by operators, and asked for an echo.
 //! - [`status`]: the state of each line.
+//! - [`calendar`]: which dates are business dates of a host, and when each ends.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::payment::record::{Element, Operation};
 use crate::payment::reference::{Rrn, SequenceNumber};
 use crate::random::Random;
 
+pub mod calendar;
 pub mod exchange;
 mod host;
 pub mod line;
@@ -42,6 +44,7 @@ pub mod status;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use calendar::Calendar;
 use exchange::Exchange;
 use host::Host;
 use line::link;
@@ -218,6 +221,12 @@ impl Hosts {
     /// When the merchant's acquirer has no profile, or its profile has no such message.
     pub fn route(&self, merchant: &Merchant, kind: OperationKind) -> Result<Route, RouteError> {
         routing::route(merchant, kind, self.hosts.iter().map(|host| &*host.profile))
+    }
+
+    /// When the days of each host end.
+    pub fn calendars(&self) -> impl Iterator<Item = (HostId, &Calendar)> {
+        let profiles = self.hosts.iter().map(|host| &*host.profile);
+        profiles.map(|profile| (profile.host_id, &profile.calendar))
     }
 
     /// How long an authorization holds its amount at a host, in days; 0 where the host is not known.

@@ -11,6 +11,9 @@ use super::pb::event_service_server::{EventServiceServer, SERVICE_NAME as EVENT_
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
 use super::pb::refund_service_server::{RefundServiceServer, SERVICE_NAME as REFUND_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
+use super::pb::settlement_service_server::{
+    SERVICE_NAME as SETTLEMENT_SERVICE, SettlementServiceServer,
+};
 use super::read::cursor::Cursors;
 use super::rpc::balance_service::BalancesApi;
 use super::rpc::event_service::EventsApi;
@@ -18,6 +21,7 @@ use super::rpc::payment_service::PaymentsApi;
 use super::rpc::perform::Performer;
 use super::rpc::refund_service::RefundsApi;
 use super::rpc::sealing_service::SealingApi;
+use super::rpc::settlement_service::SettlementApi;
 use super::rpc::views::PaymentViews;
 use super::rpc::watcher::EventViews;
 use super::transport::api_key::Pepper;
@@ -48,12 +52,13 @@ use crate::store::Store;
 /// Payments or lists that are read for one merchant at once; its further calls wait for these.
 const READS_PER_MERCHANT: usize = 2;
 /// The services of the API that are served.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     PAYMENT_SERVICE,
     REFUND_SERVICE,
     SEALING_SERVICE,
     BALANCE_SERVICE,
     EVENT_SERVICE,
+    SETTLEMENT_SERVICE,
 ];
 
 /// What the merchant API needs of the other modules.
@@ -122,6 +127,11 @@ pub async fn serve(
         reads: reads.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let settlement = SettlementServiceServer::new(SettlementApi {
+        store: store.clone(),
+        reads: reads.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let views = Arc::new(PaymentViews {
         store: store.clone(),
         hosts,
@@ -169,6 +179,7 @@ pub async fn serve(
             .add_service(Timed::new(gate.before(refunds)))
             .add_service(Timed::new(gate.before(sealing)))
             .add_service(Timed::new(gate.before(balances)))
+            .add_service(Timed::new(gate.before(settlement)))
             .add_service(Timed::new(gate.before(events))),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,

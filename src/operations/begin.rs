@@ -201,7 +201,7 @@ impl Operations {
                     }
                     // What stood in the way was refused itself, in the same batch. The way is free.
                 }
-                Ok(Verdict::PaymentRefused | Verdict::OperationMoved) => {}
+                Ok(Verdict::PaymentRefused | Verdict::OperationMoved | Verdict::DayClosed) => {}
             }
         }
         Err(OperationError::PaymentBusy { payment_id })
@@ -237,7 +237,17 @@ impl Operations {
                     }
                     false => Vec::new(),
                 };
+                let in_clearing = match flow.reads_settlement(&payment) {
+                    true => {
+                        let sale = payment.authorization.operation_id;
+                        let settlement = self.store.settlement_of(&[sale]).await;
+                        let settlement = settlement.map_err(not_recorded)?;
+                        settlement.get(&sale).is_some_and(|it| it.is_closed)
+                    }
+                    false => false,
+                };
                 Some(Found {
+                    in_clearing,
                     ways,
                     payment: Box::new(payment),
                     captures,

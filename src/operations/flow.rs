@@ -49,6 +49,11 @@ pub trait Flow: Send + Sync + 'static {
         ways.take_one()
     }
 
+    /// Whether the flow looks at the day with which the payment's sale is settled.
+    fn reads_settlement(&self, _payment: &Payment) -> bool {
+        false
+    }
+
     /// What is recorded, and then sent. `basis` is the payment that [`payment_id`](Self::payment_id) names.
     ///
     /// # Errors
@@ -92,6 +97,8 @@ pub struct Found {
     pub captures: Vec<(Capture, Operation)>,
     /// The payment's operations, oldest first, where the host takes only one of some kind, or the hold was incremented.
     pub earlier: Vec<Operation>,
+    /// Whether its sale is settled with a day that is closed; false for a flow that does not look at that.
+    pub in_clearing: bool,
 }
 
 #[cfg(test)]
@@ -102,6 +109,7 @@ impl Found {
             ways,
             captures: Vec::new(),
             earlier: Vec::new(),
+            in_clearing: false,
         }
     }
 }

@@ -90,13 +90,15 @@ fn voidable_sale(found: &Found) -> Result<Option<CaptureId>, LaterRefusal> {
             refused(Why::InProgress)
         }
         PaymentState::Authorized { .. } => Ok(None),
-        // Its batch is open: this version closes none. From here on it is no item of the batch until the void is
-        // refused.
+        // From here on it is no item of its day, until the void is refused.
         PaymentState::Captured { .. }
             if payment.authorization.kind == OperationKind::Sale
                 && amounts.refunded_minor == 0
                 && found.ways.of(OperationKind::Void).is_some() =>
         {
+            if found.in_clearing {
+                return refused(Why::InClearing);
+            }
             let capture = found.captures.first().map(|(capture, _)| capture.id);
             capture.map_or_else(
                 || refused(Why::State(OperationKind::Void)),

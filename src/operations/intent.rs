@@ -308,7 +308,6 @@ pub(crate) fn planned_operation(
         rrn,
         transmitted_at: now,
         number_date: NumberDate::of(now),
-        business_date: None,
         terminal_id: plan.terminal_id.clone(),
         deadline: match (plan.travel, original) {
             (Travel::Repeated, Some(original)) => original.deadline,

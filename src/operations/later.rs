@@ -86,6 +86,9 @@ pub enum Why {
         /// The amount's currency.
         got: Currency,
     },
+    /// The sale is settled with a day that is closed.
+    #[error("the bank's day of the sale is closed")]
+    InClearing,
     /// The hold has ended.
     #[error("the hold has ended")]
     HoldExpired,

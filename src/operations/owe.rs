@@ -151,7 +151,6 @@ pub(crate) fn owed_record(
         amount: owes.amount,
         accepts_partial: false,
         releases_minor: owes.releases_minor,
-        business_date: None,
         node_id,
         bank_us: None,
         attempts: Attempts {

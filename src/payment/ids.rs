@@ -137,6 +137,11 @@ prefixed_id!(
     "ref_"
 );
 prefixed_id!(
+    /// Names what one merchant settles with one host for one business date in one currency.
+    BatchId,
+    "bat_"
+);
+prefixed_id!(
     /// Names one running gateway process, from its start to its end.
     NodeId,
     "node_"

@@ -135,6 +135,17 @@ calendar_date!(
     BusinessDate
 );
 
+impl BusinessDate {
+    /// A date of the calendar; the last day of the month where `day` is not in it.
+    #[must_use]
+    pub fn new(year: i32, month: u8, day: u8) -> Self {
+        let month = time::Month::try_from(month).unwrap_or(time::Month::December);
+        let day = day.clamp(1, month.length(year));
+        let date = time::Date::from_calendar_date(year, month, day);
+        Self(date.unwrap_or(time::Date::MAX))
+    }
+}
+
 impl NumberDate {
     /// The UTC date of a moment.
     #[must_use]

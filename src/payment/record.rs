@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amounts::Amounts;
 use super::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId, SubjectId};
-use super::moment::{BusinessDate, NumberDate, UnixMillis};
+use super::moment::{NumberDate, UnixMillis};
 use super::money::Money;
 use super::operation::{OperationKind, OperationState};
 use super::reason::Reason;
@@ -156,8 +156,6 @@ pub struct Operation {
     pub transmitted_at: UnixMillis,
     /// The date under which `stan` and `rrn` are unique.
     pub number_date: NumberDate,
-    /// The bank's date of what it settles; none for what is not settled.
-    pub business_date: Option<BusinessDate>,
     /// DE 41: up to eight characters.
     pub terminal_id: String,
     /// After this moment no byte of it may be sent, and its outcome is unknown unless answered. A message that

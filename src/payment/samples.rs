@@ -53,7 +53,6 @@ pub(crate) fn operation() -> Operation {
         rrn: number.rrn(number_date),
         transmitted_at: NOW,
         number_date,
-        business_date: None,
         terminal_id: "WEB00001".into(),
         deadline: NOW.plus_ms(4300),
         node_id: NodeId::from_parts(NOW, [3; 10]),

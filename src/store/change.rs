@@ -133,4 +133,6 @@ pub enum Verdict {
     OperationMoved,
     /// The payment's state or a limit of its amounts forbids the adjustment, or there is no such payment.
     PaymentRefused,
+    /// The sale that is voided belongs to one of the bank's days that is closed.
+    DayClosed,
 }

@@ -13,6 +13,7 @@ use super::tables::journals::JournalRows;
 use super::tables::operations::{new_operation_row, owed_step_row, step_row};
 use super::tables::payments::{MovedPayment, adjusted_payment_row, new_payment_row};
 use super::tables::refunds::new_refund_row;
+use super::tables::settlement_items::ItemRow;
 use super::tables::text_buffer::{Names, TextBuffer};
 use super::tables::used_envelopes::envelope_row;
 use super::writer::rows::{AdjustedRow, ChangeRows, Refusal, Request, StepRow, Written};
@@ -22,6 +23,7 @@ use crate::payment::amounts::Amounts;
 use crate::payment::capture::approved_part;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::refunded_of_capture;
+use crate::payment::settlement::ItemChange;
 
 impl Store {
     /// Makes a change durable, whole or not at all. Of any number of changes that claim the same (merchant,
@@ -63,6 +65,7 @@ impl Store {
             Written::Refused(Refusal::RequestTaken) => Verdict::RequestTaken,
             Written::Refused(Refusal::EnvelopeUsed) => Verdict::EnvelopeUsed,
             Written::Refused(Refusal::PaymentRefused) => Verdict::PaymentRefused,
+            Written::Refused(Refusal::DayClosed) => Verdict::DayClosed,
             // The very same step may have been taken by an earlier call that was not told, or by a COMMIT
             // that was not confirmed.
             Written::Refused(Refusal::OperationMoved) => match self.told(operation.id).await? {
@@ -178,6 +181,17 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         new_operation_row(texts, owed, &id, &names.payment_id, None)
     });
     let owes = owed.collect::<Result<_, _>>()?;
+    let of_step = change.step.map(|step| step.operation);
+    let operations = [change.owed_step, of_step, change.new_operation];
+    let item = operations
+        .into_iter()
+        .flatten()
+        .chain(change.owes)
+        .find_map(|it| Some((it, ItemChange::of(it)?)))
+        .map(|(it, change)| {
+            let id = id_of(texts, it);
+            ItemRow::of(texts, change, (it, &id), &names)
+        });
     let owed_step = change.owed_step;
     let owed_step = owed_step.map(|owed| owed_step_row(texts, owed, &names.operation_id));
     Ok(ChangeRows {
@@ -205,6 +219,7 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         }),
         step,
         owed_step: owed_step.transpose()?,
+        item,
         payment_id: names.payment_id,
         operation_id: names.operation_id,
     })

@@ -7,13 +7,14 @@ use crate::payment::amounts::Amounts;
 use crate::payment::decline::ResponseCode;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{
-    AuditId, ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId, QuarantineId,
-    RefundId,
+    AuditId, BatchId, ConnectionId, HostId, MerchantId, NodeId, OperationId, PaymentId,
+    QuarantineId, RefundId, SubjectId,
 };
-use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::money::Currency;
+use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
+use crate::payment::money::{Currency, Money};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
+use crate::payment::settlement::{BatchState, ItemKind, SettlementBatch};
 use crate::payment::state::PaymentState;
 
 /// The most items on one page of any list, and the most payments that one reference finds.
@@ -400,4 +401,88 @@ pub struct KeptSeal {
     pub number: i64,
     /// Its line, also where that is no seal any more.
     pub line: String,
+}
+
+/// Which batches a list shows. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchFilter {
+    /// In this state.
+    pub state: Option<BatchState>,
+    /// With this host.
+    pub host_id: Option<HostId>,
+    /// Of this business date.
+    pub business_date: Option<BusinessDate>,
+    /// In this currency.
+    pub currency: Option<Currency>,
+}
+
+impl BatchFilter {
+    /// Whether it shows this one.
+    #[must_use]
+    pub fn shows(&self, batch: &SettlementBatch) -> bool {
+        let key = &batch.key;
+        self.state.is_none_or(|it| it == batch.state)
+            && self.host_id.is_none_or(|it| it == key.host_id)
+            && self.business_date.is_none_or(|it| it == key.business_date)
+            && self.currency.is_none_or(|it| it == key.currency)
+    }
+}
+
+/// The place of a batch in a list: after it the list goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchCursor {
+    /// The batch's date.
+    pub business_date: BusinessDate,
+    /// The batch.
+    pub id: BatchId,
+}
+
+impl BatchCursor {
+    /// The place of this one.
+    #[must_use]
+    pub const fn of(batch: &SettlementBatch) -> Self {
+        Self {
+            business_date: batch.key.business_date,
+            id: batch.id,
+        }
+    }
+}
+
+impl fmt::Display for BatchCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.business_date, self.id)
+    }
+}
+
+impl FromStr for BatchCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.split_once('.').and_then(|(date, id)| {
+            Some(Self {
+                business_date: date.parse().ok()?,
+                id: id.parse().ok()?,
+            })
+        });
+        parsed.ok_or_else(|| InvalidCursor {
+            got: text.chars().take(60).collect(),
+        })
+    }
+}
+
+/// An item of a batch, with what its merchant and its bank know it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementItem {
+    /// The capture or refund.
+    pub subject_id: SubjectId,
+    /// Its payment.
+    pub payment_id: PaymentId,
+    /// Which of the two.
+    pub kind: ItemKind,
+    /// Its amount, above zero.
+    pub amount: Money,
+    /// The merchant's own reference of the order.
+    pub merchant_reference: String,
+    /// DE 37; none of what travels in no message.
+    pub rrn: Option<Rrn>,
 }

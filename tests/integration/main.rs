@@ -23,6 +23,7 @@ mod harness;
 mod postgres;
 mod refused;
 mod sealing;
+mod settling;
 mod tools;
 
 mod answers;

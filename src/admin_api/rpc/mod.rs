@@ -1,7 +1,7 @@
 //! The calls: each file reads its request, does it or looks it up, and shows the answer.
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
-//!   `explain_service`: which file answers which call.
+//!   `explain_service`, `settlement_admin_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -9,6 +9,7 @@ mod add_operator;
 pub(super) mod audit_service;
 pub(super) mod audited;
 pub(super) mod custody_service;
+mod cutover;
 mod deactivate_operator;
 mod destroy_expired_data_keys;
 mod echo_host;
@@ -19,6 +20,7 @@ pub(super) mod host_service;
 pub(super) mod ledger_service;
 mod list_account_balances;
 mod list_audit_entries;
+mod list_business_days;
 mod list_data_keys;
 mod list_hosts;
 mod list_journals;
@@ -30,6 +32,7 @@ mod resolve_owed;
 mod retry_owed;
 mod rotate_data_key;
 mod set_operator_role;
+pub(super) mod settlement_admin_service;
 mod sign_off_host;
 mod sign_on_host;
 mod verify_ledger;

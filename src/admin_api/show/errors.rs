@@ -5,7 +5,6 @@ use std::str::FromStr;
 use tonic::{Code, Status};
 
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
-use crate::operations::card_custody::CardCustodyError;
 use crate::operations::resolve_owed::OwedRefusal;
 use crate::store::records::OperatorRole;
 
@@ -60,10 +59,12 @@ pub(in crate::admin_api) enum Refusal {
     AmountDiffers,
     /// What is owed has just changed.
     OwedMoved,
+    /// The day that is to be ended is not open.
+    OtherDayOpen,
 }
 
 impl Refusal {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -76,10 +77,11 @@ impl Refusal {
         Self::InFlight,
         Self::AmountDiffers,
         Self::OwedMoved,
+        Self::OtherDayOpen,
     ];
 
     /// Logs what the store said, which callers are not told.
-    pub(in crate::admin_api) fn not_done(error: &CardCustodyError) -> Self {
+    pub(in crate::admin_api) fn not_done(error: &impl std::fmt::Display) -> Self {
         tracing::error!(%error, "An operator's call could not be done");
         Self::NotDone
     }
@@ -99,6 +101,7 @@ impl Refusal {
             Self::InFlight => "IN_FLIGHT",
             Self::AmountDiffers => "AMOUNT_DIFFERS",
             Self::OwedMoved => "OWED_MOVED",
+            Self::OtherDayOpen => "OTHER_DAY_OPEN",
         }
     }
 
@@ -125,6 +128,10 @@ impl Refusal {
             Self::TooManyDataKeys => (
                 Code::FailedPrecondition,
                 "there are too many data keys: destroy those that have ended first",
+            ),
+            Self::OtherDayOpen => (
+                Code::FailedPrecondition,
+                "the day of this date is not open: ListBusinessDays shows which one is",
             ),
             Self::NotDone => {
                 let text = "the database did not do it, or not all of it; do it again under a new request_id";

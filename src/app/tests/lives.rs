@@ -238,6 +238,25 @@ impl<'a> Living<'a> {
             assert_eq!(capture.refunded_minor, refunded, "{capture:?}: {model}");
             assert!(refunded <= capture.amount.amount_minor(), "{capture:?}");
         }
+        self.check_settlement(&operations).await;
+    }
+
+    /// What its bank has taken is settled, but for a sale that is or was voided.
+    async fn check_settlement(&self, operations: &[Operation]) {
+        let is_item = |it: &&Operation| match it.kind {
+            OperationKind::Capture | OperationKind::Refund => it.state.counts(),
+            OperationKind::Sale => {
+                let voids = |void: &Operation| {
+                    void.kind == OperationKind::Void && standing(void) != Standing::Gone
+                };
+                it.state.counts() && !operations.iter().any(voids)
+            }
+            _ => false,
+        };
+        let expected: BTreeSet<_> = operations.iter().filter(is_item).map(|it| it.id).collect();
+        let ids: Vec<_> = operations.iter().map(|it| it.id).collect();
+        let settled = self.shop.store().settlement_of(&ids).await.unwrap();
+        assert_eq!(settled.into_keys().collect::<BTreeSet<_>>(), expected);
     }
 
     async fn captures(&self) -> Vec<(Capture, Operation)> {

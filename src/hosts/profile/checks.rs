@@ -8,8 +8,10 @@ use base64::Engine;
 use iso8583::Dialect;
 use iso8583::field::{Format, LengthRule};
 use iso8583::mti::Version;
+use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
+use crate::hosts::calendar::Calendar;
 use crate::hosts::message::amount::MinorDigits;
 use crate::hosts::message::local_clock::time_zone;
 use crate::hosts::message::name_location::{NAME_LOCATION, NameLocationLayout};
@@ -18,7 +20,7 @@ use crate::hosts::message::subelements::SubelementWidths;
 use crate::payment::ids::HostId;
 use crate::payment::money::Currency;
 
-use super::file::{NameLocationFile, ProfileFile, SubelementsFile};
+use super::file::{NameLocationFile, ProfileFile, SettlementFile, SubelementsFile};
 use super::messages::messages;
 use super::reading::{LONGEST_WAIT, ProfileError, Reading};
 use super::toml_text::{write_inline, write_inline_key};
@@ -57,6 +59,7 @@ pub(super) fn checked(
     let subelements = reading.subelements(raw.subelements.as_ref())?;
     reading.response_code_element(&dialect)?;
     let messages = messages(reading, &raw, subelements, &dialect)?;
+    let time_zone = reading.time_zone(raw.time_zone.as_deref())?;
     Ok(HostProfile {
         host_id: reading.host_id()?,
         tls: reading.tls(&raw)?,
@@ -87,7 +90,8 @@ pub(super) fn checked(
         header: reading.header(&raw.header, &dialect)?,
         dialect: Arc::new(dialect),
         framing: raw.framing,
-        time_zone: reading.time_zone(raw.time_zone.as_deref())?,
+        calendar: reading.calendar(&raw.settlement, time_zone.as_ref())?,
+        time_zone,
         rrn: raw.rrn,
         minor_digits: reading.minor_digits(&raw.currency_minor_digits)?,
         name_location: reading.name_location(raw.acceptor_name_location.as_ref())?,
@@ -96,6 +100,17 @@ pub(super) fn checked(
         messages,
     })
 }
+
+/// The days of the week, as profiles name them.
+const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
 
 impl Reading<'_> {
     fn host_id(&self) -> Result<HostId, ProfileError> {
@@ -162,6 +177,46 @@ impl Reading<'_> {
             })
         })
         .transpose()
+    }
+
+    /// The days end in the host's own time, or in UTC where it has none.
+    fn calendar(
+        &self,
+        raw: &SettlementFile,
+        zone: Option<&TimeZone>,
+    ) -> Result<Calendar, ProfileError> {
+        const KEY: &str = "settlement";
+        let mut calendar = Calendar::every_day(zone.cloned().unwrap_or(TimeZone::UTC));
+        if let Some(text) = &raw.cutover {
+            let time = Time::strptime("%H:%M", text).map_err(|_| {
+                let expected = "a time of day as HH:MM, such as \"23:00\"";
+                self.fault(format!("{KEY}.cutover"), expected, format!("{text:?}"))
+            });
+            calendar.cutover = time?;
+        }
+        for text in &raw.weekend {
+            let day = WEEKDAYS.into_iter().find(|(name, _)| name == text);
+            let (_, day) = day.ok_or_else(|| {
+                let expected = "days such as \"saturday\"";
+                self.fault(format!("{KEY}.weekend"), expected, format!("{text:?}"))
+            })?;
+            calendar.weekend.push(day);
+        }
+        if WEEKDAYS
+            .iter()
+            .all(|(_, day)| calendar.weekend.contains(day))
+        {
+            let expected = "a day of the week that is left for business";
+            return Err(self.fault(format!("{KEY}.weekend"), expected, "all seven"));
+        }
+        for text in &raw.holidays {
+            let date = Date::strptime("%Y-%m-%d", text).map_err(|_| {
+                let expected = "dates as YYYY-MM-DD";
+                self.fault(format!("{KEY}.holidays"), expected, format!("{text:?}"))
+            });
+            calendar.holidays.insert(date?);
+        }
+        Ok(calendar)
     }
 
     fn minor_digits(&self, raw: &BTreeMap<String, u32>) -> Result<MinorDigits, ProfileError> {

@@ -57,6 +57,8 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) header: String,
     pub(super) time_zone: Option<String>,
+    #[serde(default)]
+    pub(super) settlement: SettlementFile,
     #[serde(default, deserialize_with = "word")]
     pub(super) rrn: RrnForm,
     #[serde(default, deserialize_with = "word")]
@@ -71,6 +73,17 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) response_codes: BTreeMap<String, toml::Value>,
     pub(super) messages: BTreeMap<String, MessageFile>,
+}
+
+/// `[settlement]`: when the host's days end.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettlementFile {
+    pub(super) cutover: Option<String>,
+    #[serde(default)]
+    pub(super) weekend: Vec<String>,
+    #[serde(default)]
+    pub(super) holidays: Vec<String>,
 }
 
 /// `[acceptor_name_location]`: the widths of DE 43.

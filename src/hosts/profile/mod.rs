@@ -14,6 +14,7 @@ use iso8583::{Dialect, Framing};
 use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
+use crate::hosts::calendar::Calendar;
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
@@ -170,6 +171,8 @@ pub struct HostProfile {
     pub header: Vec<u8>,
     /// The time zone of DE 12 and DE 13; none for each merchant's own.
     pub time_zone: Option<TimeZone>,
+    /// When its days end.
+    pub calendar: Calendar,
     /// The form of DE 37.
     pub rrn: RrnForm,
     /// The currencies whose minor unit is not that of ISO 4217.
@@ -279,7 +282,6 @@ fn sample_operation(host_id: &HostId) -> Option<Operation> {
         rrn: number.rrn(date),
         transmitted_at: at,
         number_date: date,
-        business_date: None,
         terminal_id: "SAMPLE01".into(),
         deadline: at,
         node_id: NodeId::from_parts(at, [0; 10]),

@@ -9,8 +9,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::grpc::violations::Findings;
 use crate::merchant_api::show::balance::templates_of;
 use crate::payment::moment::UnixMillis;
+use crate::payment::settlement::BatchState;
 use crate::store::reads::balances::EntryFilter;
-use crate::store::records::{PaymentFilter, RefundFilter};
+use crate::store::records::{BatchFilter, PaymentFilter, RefundFilter};
 
 /// The longest filter, in bytes.
 const MAX_FILTER_LENGTH: usize = 500;
@@ -48,6 +49,8 @@ const EXPECTED_OPERATOR: &str = "= (for create_time: >= or <)";
 pub(crate) trait Conditions: Default {
     /// The fields, as errors name them: `one of …`.
     const EXPECTED_FIELD: &'static str;
+    /// The field that the list is ordered by.
+    const ORDERED_BY: &'static str = "create_time";
 
     /// Takes a condition whose value comes next, at position `at`. Whether it is the first of its kind; none where the
     /// field does not have this operator.
@@ -159,6 +162,40 @@ impl Conditions for RefundFilter {
                 .is_none(),
             ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
             ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Conditions for BatchFilter {
+    const EXPECTED_FIELD: &'static str = "one of state, host_id, business_date, currency";
+    const ORDERED_BY: &'static str = "business_date";
+
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter> {
+        Ok(Some(match (field, operator) {
+            ("state", "=") => {
+                let state = BatchState::from_name(&value.take_value()?);
+                let state = state.ok_or_else(|| value.fault_at(at, "the name of a batch state"));
+                self.state.replace(state?).is_none()
+            }
+            ("host_id", "=") => {
+                let host = value.take(at, "the name of a host")?;
+                self.host_id.replace(host).is_none()
+            }
+            ("business_date", "=") => {
+                let date = value.take(at, "a date as YYYY-MM-DD")?;
+                self.business_date.replace(date).is_none()
+            }
+            ("currency", "=") => {
+                let currency = value.take(at, "an ISO 4217 code")?;
+                self.currency.replace(currency).is_none()
+            }
             _ => return Ok(None),
         }))
     }

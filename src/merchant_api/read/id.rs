@@ -1,9 +1,9 @@
-//! Ids of payments, captures and refunds.
+//! Ids of payments, captures, refunds and batches.
 
 use std::str::FromStr;
 
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::{CaptureId, PaymentId, RefundId};
+use crate::payment::ids::{BatchId, CaptureId, PaymentId, RefundId};
 
 /// Reads a payment id.
 pub(crate) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
@@ -24,6 +24,11 @@ pub(crate) fn optional_capture_id(
         return Some(None);
     }
     capture_id(findings, text).map(Some)
+}
+
+/// Reads the id of a batch.
+pub(crate) fn batch_id(findings: &mut Findings, text: &str) -> Option<BatchId> {
+    id(findings, "batch_id", "\"bat_\" and 26 characters", text)
 }
 
 /// Reads a refund id.

@@ -33,7 +33,7 @@ impl<F: Conditions, A: FromStr> FilteredList<F, A> {
         let found = &mut findings;
         let page_size = page_size(found, size);
         let filter = filter::read(found, conditions);
-        let order = order_by(found, order);
+        let order = order_by(found, F::ORDERED_BY, order);
         let direction = match order.unwrap_or_default() {
             ListOrder::NewestFirst => "newest first",
             ListOrder::OldestFirst => "oldest first",

@@ -18,14 +18,15 @@ pub(super) async fn call(
 ) -> Result<Response<pb::GetCaptureResponse>, Status> {
     let merchant = gate::caller(&request)?;
     let id = read(request.get_ref()).map_err(status::of_invalid_request)?;
-    let (found, operation) = views
+    let found = views
         .store
         .capture(&merchant.id, id)
         .await
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::capture_not_found)?;
+    let shown = views.captures(vec![found]).await;
     Ok(Response::new(pb::GetCaptureResponse {
-        capture: Some(views.capture(found, &operation)),
+        capture: shown.map_err(|error| status::of_unavailable(&error))?.pop(),
     }))
 }
 

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::settled;
 use crate::grpc::status;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::merchant_api::pb;
@@ -24,8 +25,9 @@ pub(super) async fn call(
         .await
         .map_err(|error| status::of_unavailable(&error))?
         .ok_or_else(errors::refund_not_found)?;
+    let shown = settled(store, vec![(operation.id, refund(found, &operation))]).await;
     Ok(Response::new(pb::GetRefundResponse {
-        refund: Some(refund(found, &operation)),
+        refund: shown.map_err(|error| status::of_unavailable(&error))?.pop(),
     }))
 }
 

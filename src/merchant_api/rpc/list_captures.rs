@@ -32,11 +32,9 @@ pub(super) async fn call(
     let (found, next_page_token) = cut(found, list.page_size, |(last, _)| {
         list.page_tokens.write(last.id)
     });
-    let shown = found
-        .into_iter()
-        .map(|(found, operation)| views.capture(found, &operation));
+    let shown = views.captures(found).await;
     Ok(Response::new(pb::ListCapturesResponse {
-        captures: shown.collect(),
+        captures: shown.map_err(|error| status::of_unavailable(&error))?,
         next_page_token,
     }))
 }

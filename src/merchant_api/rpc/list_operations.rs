@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::settled;
 use crate::grpc::page::cut;
 use crate::grpc::status;
 use crate::merchant_api::pb;
@@ -45,10 +46,11 @@ pub(super) async fn call(
     let mut late: HashMap<_, _> = late.into_iter().map(|it| (it.operation_id, it)).collect();
     let with_late = |found: Operation| {
         let late = late.remove(&found.id);
-        operation(found, late)
+        (found.id, operation(found, late))
     };
+    let shown = operations.into_iter().map(with_late).collect();
     Ok(Response::new(pb::ListOperationsResponse {
-        operations: operations.into_iter().map(with_late).collect(),
+        operations: settled(store, shown).await.map_err(unread)?,
         next_page_token,
     }))
 }

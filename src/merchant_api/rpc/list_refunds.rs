@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::views::settled;
 use crate::grpc::page::cut;
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::merchant_api::pb;
@@ -39,9 +40,10 @@ pub(super) async fn call(
     });
     let shown = found
         .into_iter()
-        .map(|(found, operation)| refund(found, &operation));
+        .map(|(found, operation)| (operation.id, refund(found, &operation)));
+    let shown = settled(store, shown.collect()).await;
     Ok(Response::new(pb::ListRefundsResponse {
-        refunds: shown.collect(),
+        refunds: shown.map_err(|error| of_unavailable(&error))?,
         next_page_token,
     }))
 }

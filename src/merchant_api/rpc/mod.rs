@@ -3,7 +3,8 @@
 //! - [`perform`]: the way from a call to its flow, and the errors that all flows share.
 //! - `watcher`: what happens to a merchant's payments, as a stream.
 //! - `views`: payments with what is known of them beside their own records.
-//! - `payment_service`, `refund_service`, `sealing_service`, `balance_service`, `event_service`:
+//! - `payment_service`, `refund_service`, `sealing_service`, `balance_service`, `event_service`,
+//!   `settlement_service`:
 //!   which file answers which call.
 
 mod authorize_payment;
@@ -18,6 +19,7 @@ mod get_capture;
 mod get_payment;
 mod get_refund;
 mod get_sealing_keys;
+mod get_settlement_batch;
 mod increment_authorization;
 mod list_balance_entries;
 mod list_captures;
@@ -25,12 +27,15 @@ mod list_events;
 mod list_operations;
 mod list_payments;
 mod list_refunds;
+mod list_settlement_batches;
+mod list_settlement_notes;
 mod lookup_payment;
 pub(super) mod payment_service;
 pub mod perform;
 pub(super) mod refund_service;
 mod reverse_payment;
 pub(super) mod sealing_service;
+pub(super) mod settlement_service;
 mod verify_card;
 pub(super) mod views;
 mod void_payment;

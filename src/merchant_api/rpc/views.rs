@@ -11,8 +11,9 @@ use crate::merchant_api::pb;
 use crate::merchant_api::show::capture::capture;
 use crate::merchant_api::show::payment::{Beside, MOST_CAPTURES, Taken, payment, payments};
 use crate::merchant_api::show::refusal::not_readable;
+use crate::merchant_api::show::settlement::Settled;
 use crate::payment::capture::Capture;
-use crate::payment::ids::PaymentId;
+use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::operation::OperationKind;
 use crate::payment::record::{Authorization, Operation, Payment};
 use crate::payment::state::PaymentState;
@@ -63,7 +64,22 @@ impl PaymentViews {
         })
     }
 
-    /// A capture.
+    /// Captures, and where their money stands.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub(super) async fn captures(
+        &self,
+        found: Vec<(Capture, Operation)>,
+    ) -> Result<Vec<pb::Capture>, StoreError> {
+        let shown = found.into_iter().map(|(found, operation)| {
+            let shown = self.capture(found, &operation);
+            (operation.id, shown)
+        });
+        settled(&self.store, shown.collect()).await
+    }
+
+    /// A capture as it was told.
     pub(super) fn capture(&self, found: Capture, operation: &Operation) -> pb::Capture {
         let message = self.hosts.message(operation.host_id, operation.kind);
         let is_reversed = message.is_some_and(|it| it.unknown == UnknownRule::Reverse);
@@ -100,11 +116,36 @@ impl PaymentViews {
         };
         let one_only = found.iter().filter(takes_one).map(|payment| payment.id);
         let one_only: Vec<PaymentId> = one_only.collect();
+        let captures = self.store.newest_captures(&held, MOST_CAPTURES).await?;
         Ok(Beside {
             operations: self.store.operations_of_all(&one_only).await?,
             owed: self.store.owed_of(found).await?,
             releases: self.store.releases_of(found).await?,
-            captures: self.store.newest_captures(&held, MOST_CAPTURES).await?,
+            settlement: {
+                let operations = captures.iter().map(|(_, operation)| operation.id);
+                self.store
+                    .settlement_of(&operations.collect::<Vec<_>>())
+                    .await?
+            },
+            captures,
         })
     }
+}
+
+/// What operations carry out, each with where its money stands.
+///
+/// # Errors
+/// When the store can't be read.
+pub(super) async fn settled<T: Settled>(
+    store: &Store,
+    mut shown: Vec<(OperationId, T)>,
+) -> Result<Vec<T>, StoreError> {
+    let ids: Vec<OperationId> = shown.iter().map(|(id, _)| *id).collect();
+    let settlement = store.settlement_of(&ids).await?;
+    for (id, shown) in &mut shown {
+        if let Some(settlement) = settlement.get(id) {
+            shown.settle(settlement);
+        }
+    }
+    Ok(shown.into_iter().map(|(_, shown)| shown).collect())
 }

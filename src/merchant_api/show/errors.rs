@@ -47,6 +47,12 @@ pub(crate) fn refund_not_found() -> Status {
     ErrorAnswer::not_sent(Code::NotFound, "REFUND_NOT_FOUND", text).into_status()
 }
 
+/// No batch of this caller, likewise.
+pub(crate) fn batch_not_found() -> Status {
+    let text = "there is no such batch";
+    ErrorAnswer::not_sent(Code::NotFound, "BATCH_NOT_FOUND", text).into_status()
+}
+
 /// A call that is laid out and not built.
 pub(crate) fn not_built(call: &str) -> Status {
     ErrorAnswer::not_sent(
@@ -74,6 +80,7 @@ mod tests {
             (payment_not_found(), "NotFound PAYMENT_NOT_FOUND NOT_SENT"),
             (capture_not_found(), "NotFound CAPTURE_NOT_FOUND NOT_SENT"),
             (refund_not_found(), "NotFound REFUND_NOT_FOUND NOT_SENT"),
+            (batch_not_found(), "NotFound BATCH_NOT_FOUND NOT_SENT"),
             (
                 not_built("PaymentService/VerifyCard"),
                 "Unimplemented NOT_IMPLEMENTED NOT_SENT",

@@ -5,6 +5,7 @@
 //! - [`capture`]: a capture. [`increment`]: what became of an increment. [`refund`]: a refund. [`refusal`]: why a later
 //!   operation is refused.
 //! - [`verification`]: whether a card is good. [`event`]: what happened to a payment.
+//! - [`settlement`]: days and batches.
 //! - [`money`]: amounts. [`errors`]: errors of several calls.
 
 pub(super) mod balance;
@@ -19,4 +20,5 @@ pub(super) mod payment;
 pub(super) mod refund;
 pub(super) mod refusal;
 mod release;
+pub(super) mod settlement;
 pub(super) mod verification;

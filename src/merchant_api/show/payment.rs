@@ -6,16 +6,19 @@ use super::capture::capture;
 use super::money::money;
 use super::outcome::{decline, failure, pending, pending_reversal};
 use super::release::release;
+use super::settlement::Settled;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::operations::later::{is_repeat, numbers_of, numbers_of_authorization};
 use crate::payment::capture::Capture;
 use crate::payment::decline::Approval;
-use crate::payment::ids::PaymentId;
+use crate::payment::ids::{OperationId, PaymentId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::operation::{Open, OperationKind};
 use crate::payment::record::{Authorization, CardBrand, CardSummary, Operation, Payment};
+use crate::payment::settlement::ItemSettlement;
 use crate::payment::state::PaymentState;
+use crate::random::HashMap;
 
 /// The most captures that a payment shows.
 pub(crate) const MOST_CAPTURES: usize = 100;
@@ -29,6 +32,8 @@ pub(crate) struct Beside {
     pub(crate) releases: Vec<Operation>,
     /// Their captures, newest first.
     pub(crate) captures: Vec<(Capture, Operation)>,
+    /// Where the money of these stands.
+    pub(crate) settlement: HashMap<OperationId, ItemSettlement>,
     /// The operations of those whose host takes only one operation of some kind.
     pub(crate) operations: Vec<Operation>,
 }
@@ -55,6 +60,7 @@ pub(crate) fn payments(
         owed,
         releases,
         captures,
+        settlement,
         operations,
     } = beside;
     let mut earlier: BTreeMap<PaymentId, Vec<Operation>> = BTreeMap::new();
@@ -68,7 +74,7 @@ pub(crate) fn payments(
         of_payment.push(found);
     }
     let shown = |found: Payment| {
-        let id = found.id;
+        let (id, first) = (found.id, found.authorization.operation_id);
         let earlier = earlier.remove(&id).unwrap_or_default();
         let captures = captures_of.remove(&id).unwrap_or_default();
         let left = |(capture, operation): &(Capture, Operation)| {
@@ -82,15 +88,26 @@ pub(crate) fn payments(
             left.len() > 1 || left.iter().sum::<i64>() < found.amounts.refundable_minor();
         let captures = captures.into_iter().map(|(made, operation)| {
             let taken = taken(&found.authorization, operation.kind);
-            capture(made, &operation, taken.is_some_and(|it| it.is_reversed))
+            let is_reversed = taken.is_some_and(|it| it.is_reversed);
+            let mut shown = capture(made, &operation, is_reversed);
+            if let Some(settlement) = settlement.get(&operation.id) {
+                shown.settle(settlement);
+            }
+            shown
         });
         let captures = captures.collect();
         let mut shown = payment(found, &earlier, now, &taken);
         shown.captures = captures;
+        let mut forbid = |action: pb::PaymentAction| {
+            let forbidden = i32::from(action);
+            shown.allowed_actions.retain(|action| *action != forbidden);
+        };
         // Each is refunded by itself.
         if has_several {
-            let reverse = i32::from(pb::PaymentAction::Reverse);
-            shown.allowed_actions.retain(|action| *action != reverse);
+            forbid(pb::PaymentAction::Reverse);
+        }
+        if settlement.get(&first).is_some_and(|it| it.is_closed) {
+            forbid(pb::PaymentAction::Void);
         }
         shown.release = release(releases.iter().filter(|release| release.payment_id == id));
         let reversal = owed.iter().rfind(|owed| owed.payment_id == id);

@@ -201,6 +201,7 @@ fn later_refusal(refusal: &LaterRefusal) -> Status {
             "TOO_MANY_INCREMENTS",
             "authorize the rest as a new payment".to_owned(),
         ),
+        Why::InClearing => ("IN_CLEARING", instead_of(refusal)),
         Why::HoldExpired => ("HOLD_EXPIRED", "authorize a new payment".to_owned()),
         Why::NotSupported { .. } | Why::OnlyOne { .. } => (
             "NOT_SUPPORTED_BY_HOST",

@@ -90,6 +90,7 @@ fn the_oldest_capture_with_enough_left_is_refunded() {
             ways: ways(Travel::Once),
             captures: captures(),
             earlier: Vec::new(),
+            in_clearing: false,
         };
         let got = match refund_of(found, &command, NOW) {
             Err(refusal) => format!("{:?}", refusal.why),
@@ -197,6 +198,7 @@ fn voided(payment: Payment, travel: Option<Travel>) -> String {
         payment: Box::new(payment),
         captures: vec![(capture.clone(), operation)],
         earlier: Vec::new(),
+        in_clearing: false,
     };
     let plan = match void_of(found, NOW) {
         Err(refusal) => return format!("{:?}", refusal.why),
@@ -263,6 +265,7 @@ fn everything_is_given_back_that_can_be() {
             ways,
             captures: captures.clone(),
             earlier: Vec::new(),
+            in_clearing: false,
         };
         let got = match all_of(found(ways(Travel::Repeated)), NOW) {
             Err(refusal) => format!("{:?}", refusal.why),

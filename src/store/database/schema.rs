@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 16] = [
+const MIGRATIONS: [Migration; 17] = [
     Migration {
         version: 1,
         name: "payments",
@@ -108,10 +108,15 @@ const MIGRATIONS: [Migration; 16] = [
         name: "unknown_outcomes",
         text: include_str!("../../../migrations/0016_unknown_outcomes.sql"),
     },
+    Migration {
+        version: 17,
+        name: "business_days",
+        text: include_str!("../../../migrations/0017_business_days.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 16;
+pub(in crate::store) const NEEDED: i64 = 17;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -12,3 +12,4 @@ pub mod operations;
 pub mod owed;
 mod payments;
 mod refunds;
+mod settlement;

@@ -2,6 +2,7 @@
 
 pub(in crate::store) mod api_keys;
 pub(in crate::store) mod audit;
+pub(in crate::store) mod business_days;
 mod cancellations;
 pub(in crate::store) mod captures;
 pub(in crate::store) mod client_connections;
@@ -20,6 +21,7 @@ pub(in crate::store) mod payments;
 pub(in crate::store) mod quarantine;
 pub(in crate::store) mod refunds;
 pub(in crate::store) mod sequences;
+pub(in crate::store) mod settlement_items;
 mod stores;
 pub(in crate::store) mod text_buffer;
 pub(in crate::store) mod used_envelopes;

@@ -18,7 +18,7 @@ pub(in crate::store) const OPERATION_COLUMNS: &str = "operations.id, operations.
     operations.kind, operations.state, operations.original_id, operations.reason, operations.subject_id, \
     operations.host_id, \
     operations.amount_minor, operations.currency, operations.accepts_partial, operations.releases_minor, operations.mti, operations.stan, operations.rrn, \
-    operations.number_date, operations.business_date, operations.transmitted_at_ms, \
+    operations.number_date, operations.transmitted_at_ms, \
     operations.terminal_id, operations.deadline_ms, operations.node_id, operations.bank_us, \
     operations.attempts, operations.first_sent_ms, operations.last_sent_ms, \
     operations.next_attempt_ms, operations.sent, operations.kept, operations.created_at_ms, operations.updated_at_ms, \
@@ -29,9 +29,9 @@ pub(in crate::store) const NEW_OPERATIONS: ManyRows = ManyRows {
     name: "new operations",
     before: "INSERT INTO operations \
         (id, payment_id, kind, state, state_detail, open, original_id, reason, subject_id, host_id, amount_minor, \
-        currency, accepts_partial, releases_minor, mti, stan, rrn, number_date, business_date, transmitted_at_ms, terminal_id, \
+        currency, accepts_partial, releases_minor, mti, stan, rrn, number_date, transmitted_at_ms, terminal_id, \
         deadline_ms, node_id, sent, next_attempt_ms, created_at_ms, updated_at_ms, answer, attempts, version) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
+    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1)",
     after: "",
     returning: "",
 };
@@ -113,7 +113,6 @@ pub(in crate::store) fn new_operation_row(
         i64::from(operation.stan.get()).into(),
         operation.rrn.as_str().into(),
         texts.text(operation.number_date).into(),
-        optional(operation.business_date.map(|date| texts.text(date))),
         operation.transmitted_at.as_i64().into(),
         operation.terminal_id.as_str().into(),
         operation.deadline.as_i64().into(),
@@ -209,7 +208,6 @@ pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError>
         rrn: columns.parsed("rrn")?,
         transmitted_at: columns.moment("transmitted_at_ms")?,
         number_date: columns.parsed("number_date")?,
-        business_date: columns.optional_parsed("business_date")?,
         terminal_id: columns.text("terminal_id")?.to_owned(),
         deadline: columns.moment("deadline_ms")?,
         node_id: columns.parsed("node_id")?,

@@ -56,6 +56,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "explanations",
     "restorations",
     "unknown_outcomes",
+    "business_days",
 ];
 
 /// Makes a database as version 2 left it.

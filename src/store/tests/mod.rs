@@ -20,6 +20,7 @@ mod pruning;
 mod readers;
 mod recovery;
 mod responses;
+mod settlement;
 mod wire;
 
 /// Makes a test for each database from each function.

@@ -6,6 +6,7 @@
 //! - `transaction`: the statements of a batch, in which order they run; `positions`: what it writes last.
 
 pub(in crate::store) mod batch;
+mod items;
 mod positions;
 pub(in crate::store) mod queue;
 pub(in crate::store) mod rows;

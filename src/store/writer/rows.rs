@@ -18,6 +18,7 @@ use crate::store::tables::payments::{
     ADJUSTED_PAYMENTS, AUTHORIZED_PAYMENTS, MovedPayment, NEW_PAYMENTS,
 };
 use crate::store::tables::refunds::NEW_REFUNDS;
+use crate::store::tables::settlement_items::ItemRow;
 use crate::store::tables::used_envelopes::ENVELOPES;
 
 /// What a caller wants from the writer.
@@ -51,6 +52,8 @@ pub(in crate::store) struct ChangeRows {
     pub(in crate::store) capture_amount: Option<Vec<Value>>,
     pub(in crate::store) step: Option<StepRow>,
     pub(in crate::store) owed_step: Option<Vec<Value>>,
+    /// What it does to the items of the bank's days.
+    pub(in crate::store) item: Option<ItemRow>,
 }
 
 /// A payment that is adjusted.
@@ -151,6 +154,8 @@ pub(in crate::store) enum Refusal {
     PaymentRefused,
     /// The operation is at another version.
     OperationMoved,
+    /// What is voided belongs to a day that is closed.
+    DayClosed,
 }
 
 /// Why a change is left out.

@@ -13,6 +13,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::batch::Batch;
+use super::items::change_items;
 use super::positions::take_positions;
 use super::rows::{AdjustedRow, ChangeRows, LeftOut, PARTS, Queued, Refusal, Request, Written};
 use crate::random::{HashMap, HashSet};
@@ -138,6 +139,17 @@ impl Writing<'_, '_> {
             &self.moved,
         )
         .await?;
+        let stays = change_items(
+            self.engine,
+            self.transaction,
+            self.texts,
+            &changes,
+            changes.iter().any(|change| change.adjusted.is_some()),
+        );
+        for operation_id in stays.await? {
+            let refused = LeftOut::Refused(Refusal::DayClosed);
+            self.left_out.insert(operation_id, refused);
+        }
         let mut ran = ran.into_iter();
         let written = |queued: &Queued| match &queued.request {
             Request::Change(rows) => {
@@ -408,7 +420,7 @@ fn sort(rows: &mut [&[Value]]) {
 }
 
 /// The first column of each row.
-fn first_texts(engine: Engine, rows: &[AnyRow]) -> Result<HashSet<Arc<str>>, Fault> {
+pub(super) fn first_texts(engine: Engine, rows: &[AnyRow]) -> Result<HashSet<Arc<str>>, Fault> {
     rows.iter()
         .map(|row| {
             row.try_get::<String, _>(0)

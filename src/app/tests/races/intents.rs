@@ -218,6 +218,7 @@ fn planned<F: Flow<Basis = Found, Refusal = LaterRefusal>>(
         ways,
         captures,
         earlier,
+        in_clearing: false,
     };
     flow.plan(&MERCHANT, command, found, NOW)
 }

@@ -1,0 +1,34 @@
+//! SettlementAdminService: which file answers which call.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status, async_trait};
+
+use super::audited::Audited;
+use super::{cutover, list_business_days};
+use crate::admin_api::pb;
+use crate::admin_api::pb::settlement_admin_service_server::SettlementAdminService;
+use crate::settlement::BusinessDays;
+
+/// The service.
+pub(in crate::admin_api) struct SettlementAdminApi {
+    pub(in crate::admin_api) days: Arc<BusinessDays>,
+    pub(in crate::admin_api) audited: Audited,
+}
+
+#[async_trait]
+impl SettlementAdminService for SettlementAdminApi {
+    async fn list_business_days(
+        &self,
+        request: Request<pb::ListBusinessDaysRequest>,
+    ) -> Result<Response<pb::ListBusinessDaysResponse>, Status> {
+        list_business_days::call(&self.days, &request).await
+    }
+
+    async fn cutover(
+        &self,
+        request: Request<pb::CutoverRequest>,
+    ) -> Result<Response<pb::CutoverResponse>, Status> {
+        cutover::call(&self.days, &self.audited, request).await
+    }
+}

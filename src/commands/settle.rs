@@ -1,0 +1,200 @@
+//! `payswitch settle`: shows the bank's days, and ends one.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+
+use super::error::CommandError;
+use super::operators_door::{OperatorsDoor, Why, moment, pages, short, told};
+use super::output::{amount, print_line, table};
+use super::runtime::runtime;
+use crate::admin_api::pb;
+use crate::admin_api::pb::host_service_client::HostServiceClient;
+use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+
+/// What `payswitch settle` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    payswitch settle status\n  \
+    payswitch settle status acquirer --limit 30\n  \
+    payswitch settle cutover acquirer --reason 'the bank closes early today'\n  \
+    payswitch settle cutover acquirer --date 2026-11-27 --reason 'asked for by the bank'\n\n\
+    Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), or\n\
+    by cutover. What counts from then on is settled with the next day.\n\n\
+    Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+pub struct SettleArgs {
+    #[command(flatten)]
+    door: OperatorsDoor,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the days of the hosts, newest first, and what is settled with each.
+    Status {
+        /// Only of this host: the name of its profile.
+        host: Option<String>,
+        /// The most days of each host.
+        #[arg(long, value_name = "N", default_value_t = 7)]
+        limit: usize,
+    },
+    /// End the open day of a host now, and show its totals once its batches are made.
+    Cutover {
+        /// The host: the name of its profile.
+        host: String,
+        /// The date of the day; the one that is open when not given.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<String>,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
+type Client = SettlementAdminServiceClient<Channel>;
+
+/// Does what was asked.
+///
+/// # Errors
+/// When the gateway can't be reached, or refuses.
+pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
+    runtime()?.block_on(async {
+        let channel = arguments.door.connect().await?;
+        let mut client = Client::new(channel.clone());
+        let days = match arguments.action {
+            Action::Status { host, limit } => {
+                let hosts = match host {
+                    Some(host) => vec![host],
+                    None => hosts(channel).await?,
+                };
+                let mut days = Vec::new();
+                for host in hosts {
+                    days.extend(days_of(&mut client, &host, limit).await?);
+                }
+                days
+            }
+            Action::Cutover { host, date, why } => {
+                let date = match date {
+                    Some(date) => date,
+                    None => open_date(&mut client, &host).await?,
+                };
+                let request = pb::CutoverRequest {
+                    request_id: why.request_id()?,
+                    reason: why.reason,
+                    host_id: host,
+                    business_date: date,
+                };
+                let ended = client.cutover(request).await.map_err(told)?;
+                ended.into_inner().business_day.into_iter().collect()
+            }
+        };
+        show(&days, arguments.json)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn hosts(channel: Channel) -> Result<Vec<String>, CommandError> {
+    let mut client = HostServiceClient::new(channel);
+    let listed = client.list_hosts(pb::ListHostsRequest {}).await;
+    let hosts = listed.map_err(told)?.into_inner().hosts;
+    Ok(hosts.into_iter().map(|host| host.host_id).collect())
+}
+
+async fn days_of(
+    client: &mut Client,
+    host: &str,
+    limit: usize,
+) -> Result<Vec<pb::BusinessDay>, CommandError> {
+    pages(limit, async |page_size, page_token| {
+        let request = pb::ListBusinessDaysRequest {
+            host_id: host.to_owned(),
+            page_size,
+            page_token,
+        };
+        let page = client.list_business_days(request).await.map_err(told)?;
+        let page = page.into_inner();
+        Ok((page.business_days, page.next_page_token))
+    })
+    .await
+}
+
+async fn open_date(client: &mut Client, host: &str) -> Result<String, CommandError> {
+    let days = days_of(client, host, 1).await?;
+    let open = days
+        .into_iter()
+        .find(|day| day.state() == pb::BusinessDayState::Open);
+    let open = open.ok_or_else(|| format!("no day of the host {host} is open yet"))?;
+    Ok(open.business_date)
+}
+
+fn show(days: &[pb::BusinessDay], as_json: bool) -> Result<(), CommandError> {
+    let state = |day: &pb::BusinessDay| short(day.state().as_str_name(), "BUSINESS_DAY_STATE_");
+    let closed_by = |day: &pb::BusinessDay| match day.closed_by() {
+        pb::ClosedBy::Unspecified => "",
+        by => short(by.as_str_name(), "CLOSED_BY_"),
+    };
+    if as_json {
+        let mut rows: Vec<Value> = Vec::new();
+        for day in days {
+            let totals = day.totals.iter().map(|it| {
+                json!({
+                    "currency": it.currency,
+                    "batch_count": it.batch_count,
+                    "capture_count": it.capture_count,
+                    "captured_minor": it.captured_minor,
+                    "refund_count": it.refund_count,
+                    "refunded_minor": it.refunded_minor,
+                })
+            });
+            rows.push(json!({
+                "host_id": day.host_id,
+                "business_date": day.business_date,
+                "state": state(day),
+                "open_time": moment(day.open_time)?,
+                "close_time": moment(day.close_time)?,
+                "closed_by": closed_by(day),
+                "last_position": day.last_position,
+                "totals": totals.collect::<Vec<_>>(),
+            }));
+        }
+        return print_line!("{:#}", json!({ "business_days": rows }));
+    }
+    let mut table = table(&[
+        "host", "date", "state", "closes", "batches", "captures", "captured", "refunds",
+        "refunded", "net", "currency",
+    ]);
+    for day in days {
+        let closes = match closed_by(day) {
+            "" => moment(day.close_time)?,
+            by => format!("{} ({})", moment(day.close_time)?, by.to_lowercase()),
+        };
+        let first = [
+            day.host_id.clone(),
+            day.business_date.clone(),
+            state(day).to_owned(),
+            closes,
+        ];
+        if day.totals.is_empty() {
+            table.add_row(first.iter().map(String::as_str).chain(["0"]));
+        }
+        for it in &day.totals {
+            let money = |minor| amount(minor, &it.currency);
+            let net_minor = it.captured_minor.saturating_sub(it.refunded_minor);
+            table.add_row(first.iter().cloned().chain([
+                it.batch_count.to_string(),
+                it.capture_count.to_string(),
+                money(it.captured_minor),
+                it.refund_count.to_string(),
+                money(it.refunded_minor),
+                money(net_minor),
+                it.currency.clone(),
+            ]));
+        }
+    }
+    print_line!("{table}")
+}

@@ -1,0 +1,335 @@
+//! What is settled: captures and refunds that count, each in one of the bank's days.
+
+use ring::digest::{SHA256, digest};
+
+use super::ids::{BatchId, HostId, MerchantId, OperationId, SubjectId};
+use super::moment::{BusinessDate, UnixMillis};
+use super::money::Currency;
+use super::operation::{OperationKind, OperationState};
+use super::record::Operation;
+
+/// Which way the money of an item goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ItemKind {
+    /// To the merchant: a capture, or a sale.
+    Capture,
+    /// From the merchant: a refund.
+    Refund,
+}
+
+impl ItemKind {
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Capture, Self::Refund]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+
+    /// The name that the store uses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Capture => "CAPTURE",
+            Self::Refund => "REFUND",
+        }
+    }
+}
+
+/// What an operation does to the items of the days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemChange {
+    /// It is an item of the open day from now on.
+    Counts(ItemKind, SubjectId),
+    /// The sale that this operation carried out is being voided. It is no item any more, which it can't be of a day
+    /// that is closed.
+    Leaves(OperationId),
+    /// The void was refused. The sale is an item of the day that is open now.
+    Returns(OperationId),
+}
+
+impl ItemChange {
+    /// What `operation` does by being recorded as it is. What it did before is not done again: a state that counts, and
+    /// one that refuses, is an operation's last.
+    #[must_use]
+    pub fn of(operation: &Operation) -> Option<Self> {
+        use OperationKind as K;
+        use OperationState as S;
+        let counts = operation.state.counts();
+        match (operation.kind, operation.subject_id) {
+            (K::Capture | K::Sale, Some(subject)) if counts => {
+                Some(Self::Counts(ItemKind::Capture, subject))
+            }
+            (K::Refund, Some(subject)) if counts => Some(Self::Counts(ItemKind::Refund, subject)),
+            (K::Void, Some(_)) => match operation.state {
+                _ if operation.version == 1 => operation.original_id.map(Self::Leaves),
+                S::Declined { .. } | S::Rejected { .. } | S::Cancelled => {
+                    operation.original_id.map(Self::Returns)
+                }
+                S::Resolved { took_effect, .. } if !took_effect => {
+                    operation.original_id.map(Self::Returns)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// What one batch is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchKey {
+    /// The bank's date.
+    pub business_date: BusinessDate,
+    /// The host that settles.
+    pub host_id: HostId,
+    /// Whose money it is.
+    pub merchant_id: MerchantId,
+    /// In which currency.
+    pub currency: Currency,
+}
+
+impl BatchKey {
+    /// The batch's name: the same before and after its day is closed, on every node. It sorts by when the day was
+    /// opened.
+    #[must_use]
+    pub fn id(&self, opened_at: UnixMillis) -> BatchId {
+        let text = format!(
+            "{} {} {} {}",
+            self.host_id,
+            self.merchant_id,
+            self.currency.code(),
+            self.business_date
+        );
+        let mut bits = [0; 10];
+        for (bit, byte) in bits
+            .iter_mut()
+            .zip(digest(&SHA256, text.as_bytes()).as_ref())
+        {
+            *bit = *byte;
+        }
+        BatchId::from_parts(opened_at, bits)
+    }
+}
+
+/// What the items of a batch sum to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchTotals {
+    /// How many captures.
+    pub capture_count: i64,
+    /// Their sum, in minor units.
+    pub captured_minor: i64,
+    /// How many refunds.
+    pub refund_count: i64,
+    /// Their sum, in minor units.
+    pub refunded_minor: i64,
+}
+
+impl BatchTotals {
+    /// Captures less refunds, in minor units; negative where more is given back.
+    #[must_use]
+    pub const fn net_minor(&self) -> i64 {
+        self.captured_minor.saturating_sub(self.refunded_minor)
+    }
+}
+
+/// What is settled with a day in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayTotals {
+    /// The currency.
+    pub currency: Currency,
+    /// How many batches: one for each merchant.
+    pub batch_count: i64,
+    /// What their items sum to.
+    pub totals: BatchTotals,
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BatchState {
+    /// Its day is open.
+    Open,
+    /// Its day is closed, and its items don't change any more.
+    Closed,
+}
+
+impl BatchState {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Open, Self::Closed];
+
+    /// The name that the store and the API use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// Who closed a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClosedBy {
+    /// The host's time of cutover had come.
+    Clock,
+    /// An operator.
+    Operator,
+}
+
+impl ClosedBy {
+    /// The name that the store and the API use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clock => "CLOCK",
+            Self::Operator => "OPERATOR",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Clock, Self::Operator]
+            .into_iter()
+            .find(|by| by.name() == name)
+    }
+}
+
+/// A day of a host: what counts while it is open is settled under its date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusinessDay {
+    /// The host.
+    pub host_id: HostId,
+    /// The date.
+    pub date: BusinessDate,
+    /// When it was opened.
+    pub opened_at: UnixMillis,
+    /// When it was closed; none while it is open.
+    pub cut_at: Option<UnixMillis>,
+    /// The last position of an event that was taken then.
+    pub last_position: Option<i64>,
+    /// Who closed it.
+    pub closed_by: Option<ClosedBy>,
+    /// When its batches were made; none before.
+    pub batched_at: Option<UnixMillis>,
+}
+
+/// The end of one day and the beginning of the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cutover {
+    /// The host.
+    pub host_id: HostId,
+    /// The date of the day that ends.
+    pub date: BusinessDate,
+    /// The date of the day that begins, which is later.
+    pub next: BusinessDate,
+    /// When.
+    pub at: UnixMillis,
+    /// Who wants it.
+    pub by: ClosedBy,
+}
+
+/// What one merchant settles with one host for one business date in one currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementBatch {
+    /// Its name in the API.
+    pub id: BatchId,
+    /// What it is of.
+    pub key: BatchKey,
+    /// Where it stands.
+    pub state: BatchState,
+    /// What its items sum to.
+    pub totals: BatchTotals,
+    /// When its day was opened.
+    pub opened_at: UnixMillis,
+    /// When its day was closed; none while it is open.
+    pub closed_at: Option<UnixMillis>,
+}
+
+/// The day and batch of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemSettlement {
+    /// The date of its day.
+    pub business_date: BusinessDate,
+    /// Its batch.
+    pub batch_id: BatchId,
+    /// Whether the day is closed.
+    pub is_closed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ids::CaptureId;
+    use super::super::operation::ResolvedBy;
+    use super::super::samples::{self, NOW, approval};
+    use super::*;
+
+    #[test]
+    fn what_counts_is_an_item_and_a_void_takes_it_out_until_it_is_refused() {
+        let subject = SubjectId::Capture(CaptureId::from_parts(NOW, [1; 10]));
+        let sale = OperationId::from_parts(NOW, [2; 10]);
+        let approved = OperationState::Approved {
+            approval: approval(),
+            acknowledged: None,
+        };
+        let resolved = |took_effect| OperationState::Resolved {
+            by: ResolvedBy::Operator,
+            response_code: None,
+            took_effect,
+        };
+        let item = Some(ItemChange::Counts(ItemKind::Capture, subject));
+        let (leaves, returns) = (
+            Some(ItemChange::Leaves(sale)),
+            Some(ItemChange::Returns(sale)),
+        );
+        use OperationKind::{Authorization, Capture, Sale, Void};
+        for (kind, state, version, expected) in [
+            (Capture, OperationState::Queued, 1, None),
+            (Capture, OperationState::Recorded, 1, item),
+            (Capture, approved.clone(), 2, item),
+            (Sale, approved.clone(), 2, item),
+            (Sale, resolved(true), 3, item),
+            (Sale, resolved(false), 3, None),
+            (Authorization, approved.clone(), 2, None),
+            (Void, OperationState::Created, 1, leaves),
+            (Void, OperationState::Recorded, 1, leaves),
+            (Void, approved, 2, None),
+            (Void, resolved(true), 2, None),
+            (Void, resolved(false), 2, returns),
+            (Void, OperationState::Cancelled, 2, returns),
+        ] {
+            let operation = Operation {
+                kind,
+                state,
+                version,
+                subject_id: Some(subject),
+                original_id: Some(sale),
+                ..samples::operation()
+            };
+            assert_eq!(ItemChange::of(&operation), expected, "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_has_one_name() {
+        let key = BatchKey {
+            business_date: "2026-11-29".parse().unwrap(),
+            host_id: "acquirer".parse().unwrap(),
+            merchant_id: "demo-shop".parse().unwrap(),
+            currency: "EUR".parse().unwrap(),
+        };
+        let other = BatchKey {
+            currency: "USD".parse().unwrap(),
+            ..key.clone()
+        };
+        assert_eq!(key.id(NOW), key.id(NOW));
+        assert_ne!(key.id(NOW), other.id(NOW));
+        assert!(key.id(NOW) < other.id(NOW.plus_ms(1)));
+    }
+}

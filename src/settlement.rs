@@ -1,0 +1,300 @@
+//! The bank's days: each host has one that is open, and what counts meanwhile is settled under its date. A cutover ends
+//! it and begins the next; then its batches are made, of items that don't change any more.
+//!
+//! Every node does so. Of two that end the same day one is first, and both make the same batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::clock::Clock;
+use crate::hosts::Hosts;
+use crate::hosts::calendar::Calendar;
+use crate::payment::ids::HostId;
+use crate::payment::moment::{BusinessDate, UnixMillis};
+use crate::payment::settlement::{BusinessDay, ClosedBy, Cutover, DayTotals};
+use crate::store::Store;
+use crate::store::error::StoreError;
+
+/// Between two looks at the days.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The days of the hosts.
+pub struct BusinessDays {
+    store: Store,
+    hosts: Arc<Hosts>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A day, with what is settled with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledDay {
+    /// The day.
+    pub day: BusinessDay,
+    /// When it was closed, or will be; none of a host that has no profile any more.
+    pub ends_at: Option<UnixMillis>,
+    /// What is settled with it, by currency.
+    pub totals: Vec<DayTotals>,
+}
+
+/// Why a day is not closed.
+#[derive(Debug, thiserror::Error)]
+pub enum CutoverError {
+    /// The gateway has no profile of the host.
+    #[error("there is no host {0}")]
+    NoHost(HostId),
+    /// The day is not open, and was not.
+    #[error("the day {date} of host {host_id} is not open")]
+    OtherDay {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl BusinessDays {
+    /// The days of these hosts.
+    #[must_use]
+    pub fn new(store: Store, hosts: Arc<Hosts>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            hosts,
+            clock,
+        }
+    }
+
+    /// Opens days, ends those whose time has come and makes their batches, until `stop` is set. What fails is logged, and
+    /// tried again.
+    pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = self.look().await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "The bank's days could not be looked after");
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Opens the first days, ends the days whose time has come, and makes the batches of those that have ended.
+    ///
+    /// # Errors
+    /// When the store can't be read or written.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let open = self.store.open_days().await?;
+        for (host_id, calendar) in self.hosts.calendars() {
+            match open.iter().find(|day| day.host_id == host_id) {
+                None => {
+                    let date = calendar.date_at(now);
+                    self.store.open_first_day(&host_id, date, now).await?;
+                }
+                Some(day) if calendar.ends_at(day.date) <= now => {
+                    self.end(day, calendar, ClosedBy::Clock, now).await?;
+                }
+                Some(_) => {}
+            }
+        }
+        for day in self.store.days_without_batches().await? {
+            self.make_batches(&day).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the open day of a host at once, where it is that of `date`, and makes its batches. Asked again, after it was
+    /// ended, it does nothing but that.
+    ///
+    /// # Errors
+    /// [`CutoverError`].
+    pub async fn cut_over(
+        &self,
+        host_id: HostId,
+        date: BusinessDate,
+    ) -> Result<BusinessDay, CutoverError> {
+        let now = self.clock.now();
+        let calendar = self.calendar(host_id);
+        let calendar = calendar.ok_or(CutoverError::NoHost(host_id))?;
+        let open = self.store.open_days().await?;
+        let open = open.into_iter().find(|day| day.host_id == host_id);
+        if let Some(day) = open.as_ref().filter(|day| day.date == date) {
+            self.end(day, calendar, ClosedBy::Operator, now).await?;
+        }
+        let ended = self.store.business_day(&host_id, date).await?;
+        let Some(mut day) = ended.filter(|day| day.cut_at.is_some()) else {
+            return Err(CutoverError::OtherDay { host_id, date });
+        };
+        if day.batched_at.is_none() {
+            self.make_batches(&day).await?;
+            day.batched_at = Some(now);
+        }
+        Ok(day)
+    }
+
+    /// The days of a host, newest first, going on before `before`, each with what is settled with it; none where there is
+    /// no such host.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn days(
+        &self,
+        host_id: HostId,
+        limit: usize,
+        before: Option<BusinessDate>,
+    ) -> Result<Option<Vec<SettledDay>>, StoreError> {
+        let days = self.store.business_days(&host_id, limit, before).await?;
+        if days.is_empty() && self.calendar(host_id).is_none() {
+            return Ok(None);
+        }
+        let mut shown = Vec::with_capacity(days.len());
+        for day in days {
+            shown.push(self.settled(day).await?);
+        }
+        Ok(Some(shown))
+    }
+
+    /// A day, with what is settled with it.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn settled(&self, day: BusinessDay) -> Result<SettledDay, StoreError> {
+        let totals = self.store.totals_of_day(&day).await?;
+        let calendar = self.calendar(day.host_id);
+        let ends_at = calendar.map(|calendar| calendar.ends_at(day.date));
+        Ok(SettledDay {
+            ends_at: day.cut_at.or(ends_at),
+            totals,
+            day,
+        })
+    }
+
+    fn calendar(&self, host_id: HostId) -> Option<&Calendar> {
+        let mut calendars = self.hosts.calendars();
+        let found = calendars.find(|(known, _)| *known == host_id);
+        found.map(|(_, calendar)| calendar)
+    }
+
+    async fn end(
+        &self,
+        day: &BusinessDay,
+        calendar: &Calendar,
+        by: ClosedBy,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let cutover = Cutover {
+            host_id: day.host_id,
+            date: day.date,
+            next: calendar.date_after(day.date, now),
+            at: now,
+            by,
+        };
+        if self.store.cut_over(&cutover).await? {
+            tracing::info!(
+                host.id = %day.host_id, business_date = %day.date, next = %cutover.next,
+                by = by.name(), "A business day is closed"
+            );
+        }
+        Ok(())
+    }
+
+    async fn make_batches(&self, day: &BusinessDay) -> Result<(), StoreError> {
+        let batches = self.store.batches_of_day(day).await?;
+        let now = self.clock.now();
+        self.store.insert_batches(day, &batches, now).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::hosts::tests::bank::Bank;
+    use crate::net::Net;
+    use crate::random::Random;
+    use crate::store::testing::TestDatabase;
+
+    /// 2026-11-27T23:59:59Z; the days of the bank end at midnight in UTC.
+    const BEFORE_MIDNIGHT: UnixMillis = UnixMillis::new(1_795_823_999_000);
+    const DAY_MS: i64 = 86_400_000;
+
+    #[tokio::test]
+    async fn a_day_ends_by_the_clock_or_by_an_operator_and_the_next_one_has_not_ended() {
+        let database = TestDatabase::sqlite().await;
+        let store = database.open().await;
+        let clock = Arc::new(ManualClock::at(BEFORE_MIDNIGHT));
+        let profile = Bank::start().await.profile();
+        let host_id = profile.host_id;
+        let (notices, _noticed) = mpsc::channel(1);
+        let hosts = Hosts::start(
+            vec![profile],
+            None,
+            Net::SYSTEM,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Random::SYSTEM,
+            notices,
+        );
+        let days = BusinessDays::new(
+            store.clone(),
+            Arc::new(hosts.unwrap()),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        );
+        let shown = async || {
+            days.look().await.unwrap();
+            let found = days.days(host_id, 10, None).await.unwrap().unwrap();
+            let shown = found.iter().map(|SettledDay { day, ends_at, .. }| {
+                assert_eq!(day.cut_at.is_some(), day.batched_at.is_some());
+                assert!(day.opened_at <= ends_at.unwrap());
+                let by = day.closed_by.map_or("open", ClosedBy::name);
+                format!("{} {by}", day.date)
+            });
+            shown.collect::<Vec<_>>()
+        };
+        let friday = "2026-11-27 CLOCK".to_owned();
+        assert_eq!(shown().await, ["2026-11-27 open"]);
+        clock.advance_ms(999);
+        assert_eq!(shown().await, ["2026-11-27 open"]);
+        clock.advance_ms(1);
+        assert_eq!(
+            shown().await,
+            ["2026-11-28 open".to_owned(), friday.clone()]
+        );
+        // The gateway is down for a while. The dates in between never were.
+        clock.advance_ms(3 * DAY_MS);
+        let all = ["2026-12-01 open", "2026-11-28 CLOCK", &friday];
+        assert_eq!(shown().await, all);
+
+        let first = "2026-12-01".parse().unwrap();
+        let ended = days.cut_over(host_id, first).await.unwrap();
+        assert_eq!(ended.closed_by, Some(ClosedBy::Operator));
+        assert_eq!(days.cut_over(host_id, first).await.unwrap(), ended);
+        let all = [
+            "2026-12-02 open",
+            "2026-12-01 OPERATOR",
+            "2026-11-28 CLOCK",
+            &friday,
+        ];
+        assert_eq!(shown().await, all);
+        let never = days.cut_over(host_id, "2026-11-29".parse().unwrap()).await;
+        assert!(
+            matches!(never, Err(CutoverError::OtherDay { .. })),
+            "{never:?}"
+        );
+        let unknown = days.cut_over("other".parse().unwrap(), first).await;
+        assert!(
+            matches!(unknown, Err(CutoverError::NoHost(_))),
+            "{unknown:?}"
+        );
+        let days = days.days("other".parse().unwrap(), 10, None).await;
+        assert_eq!(days, Ok(None));
+        store.close().await;
+    }
+}

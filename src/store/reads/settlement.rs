@@ -1,0 +1,318 @@
+//! Reads what is settled: days, batches, and their items. The batches of a day without batches yet are what its items
+//! sum to.
+
+use std::cmp::Ordering;
+
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use crate::payment::ids::{BatchId, MerchantId, OperationId, SubjectId};
+use crate::payment::operation::OperationState;
+use crate::payment::settlement::{
+    BatchKey, BatchState, BatchTotals, BusinessDay, DayTotals, ItemKind, ItemSettlement,
+    SettlementBatch,
+};
+use crate::random::HashMap;
+use crate::store::Store;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::reads::by_ids::IDS;
+use crate::store::records::{BatchCursor, BatchFilter, ListOrder, MAX_PAGE_SIZE, SettlementItem};
+use crate::store::tables::business_days::business_day;
+use crate::store::tables::columns::Columns;
+
+/// What the items of a day sum to. The index has all that it needs.
+const SUMS: &str = "SELECT merchant_id, currency, \
+    SUM(CASE WHEN kind = 'CAPTURE' THEN 1 ELSE 0 END) AS capture_count, \
+    CAST(SUM(CASE WHEN kind = 'CAPTURE' THEN amount_minor ELSE 0 END) AS BIGINT) AS captured_minor, \
+    SUM(CASE WHEN kind = 'REFUND' THEN 1 ELSE 0 END) AS refund_count, \
+    CAST(SUM(CASE WHEN kind = 'REFUND' THEN amount_minor ELSE 0 END) AS BIGINT) AS refunded_minor \
+    FROM settlement_items WHERE host_id = $1 AND business_date = $2";
+
+impl Store {
+    /// The batches of a day, as its items sum to, by merchant and currency.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn batches_of_day(
+        &self,
+        day: &BusinessDay,
+    ) -> Result<Vec<SettlementBatch>, StoreError> {
+        let text = format!("{SUMS} GROUP BY merchant_id, currency ORDER BY merchant_id, currency");
+        let values = [day.host_id.as_str().into(), day.date.to_string().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(|row| summed_batch(day, row)).collect()
+    }
+
+    /// What is settled with a day, by currency.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn totals_of_day(&self, day: &BusinessDay) -> Result<Vec<DayTotals>, StoreError> {
+        let made = "SELECT currency, COUNT(*) AS batch_count, \
+            CAST(SUM(capture_count) AS BIGINT) AS capture_count, \
+            CAST(SUM(captured_minor) AS BIGINT) AS captured_minor, \
+            CAST(SUM(refund_count) AS BIGINT) AS refund_count, \
+            CAST(SUM(refunded_minor) AS BIGINT) AS refunded_minor FROM settlement_batches \
+            WHERE host_id = $1 AND business_date = $2 GROUP BY currency ORDER BY currency";
+        let text = match day.batched_at {
+            Some(_) => made.to_owned(),
+            None => format!("{SUMS} GROUP BY currency ORDER BY currency").replace(
+                "SELECT merchant_id,",
+                "SELECT COUNT(DISTINCT merchant_id) AS batch_count,",
+            ),
+        };
+        let values = [day.host_id.as_str().into(), day.date.to_string().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let day_totals = |row: &AnyRow| {
+            let columns = Columns::of(row, "settlement_batches", "currency")?;
+            Ok(DayTotals {
+                currency: columns.parsed("currency")?,
+                batch_count: columns.integer("batch_count")?,
+                totals: totals(&columns)?,
+            })
+        };
+        rows.iter().map(day_totals).collect()
+    }
+
+    /// A merchant's batches that are not made yet: of open days, and of those that were closed a moment ago.
+    async fn batches_not_made(
+        &self,
+        merchant: &MerchantId,
+    ) -> Result<Vec<SettlementBatch>, StoreError> {
+        let text = "SELECT * FROM business_days WHERE batched_at_ms IS NULL";
+        let mut found = Vec::new();
+        for row in &self.read(text, &[]).await? {
+            let day = business_day(row)?;
+            let text = format!("{SUMS} AND merchant_id = $3 GROUP BY merchant_id, currency");
+            let values = [
+                day.host_id.as_str().into(),
+                day.date.to_string().into(),
+                merchant.as_str().into(),
+            ];
+            for row in &self.read(AssertSqlSafe(text), &values).await? {
+                found.push(summed_batch(&day, row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A merchant's batch; another merchant's is as if it were not there.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn settlement_batch(
+        &self,
+        merchant: &MerchantId,
+        id: BatchId,
+    ) -> Result<Option<SettlementBatch>, StoreError> {
+        // First what is not made yet: what is made meanwhile is found by the second look.
+        let not_made = self.batches_not_made(merchant).await?;
+        let text = "SELECT * FROM settlement_batches WHERE id = $1 AND merchant_id = $2";
+        let values = [id.to_string().into(), merchant.as_str().into()];
+        match self.read(text, &values).await?.first() {
+            Some(row) => made_batch(row).map(Some),
+            None => Ok(not_made.into_iter().find(|batch| batch.id == id)),
+        }
+    }
+
+    /// A merchant's batches, by business date and id, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after
+    /// `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_settlement_batches(
+        &self,
+        merchant: &MerchantId,
+        filter: &BatchFilter,
+        order: ListOrder,
+        limit: usize,
+        after: Option<BatchCursor>,
+    ) -> Result<Vec<SettlementBatch>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
+        // First what is not made yet: what is made meanwhile is found by the second look.
+        let mut not_made = self.batches_not_made(merchant).await?;
+        let (direction, beyond, way) = match order {
+            ListOrder::NewestFirst => ("DESC", "<", Ordering::Less),
+            ListOrder::OldestFirst => ("ASC", ">", Ordering::Greater),
+        };
+        not_made.retain(|batch| {
+            let place = BatchCursor::of(batch);
+            filter.shows(batch) && after.is_none_or(|after| place.cmp(&after) == way)
+        });
+        let mut text = "SELECT * FROM settlement_batches WHERE merchant_id = $1".to_owned();
+        let mut values: Vec<Value> = vec![merchant.as_str().into()];
+        let date = filter.business_date.map(|date| date.to_string());
+        for (column, value) in [
+            ("state", filter.state.map(|state| state.name().into())),
+            ("host_id", filter.host_id.map(|host| host.as_str().into())),
+            ("business_date", date.map(Value::from)),
+            ("currency", filter.currency.map(|it| it.code().into())),
+        ] {
+            if let Some(value) = value {
+                values.push(value);
+                text.push_str(&format!(" AND {column} = ${}", values.len()));
+            }
+        }
+        if let Some(after) = after {
+            values.push(after.business_date.to_string().into());
+            values.push(after.id.to_string().into());
+            text.push_str(&format!(
+                " AND (business_date, id) {beyond} (${}, ${})",
+                values.len() - 1,
+                values.len()
+            ));
+        }
+        text.push_str(&format!(
+            " ORDER BY business_date {direction}, id {direction} LIMIT {limit}"
+        ));
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let made: Result<Vec<SettlementBatch>, StoreError> = rows.iter().map(made_batch).collect();
+        let mut found = made?;
+        not_made.retain(|batch| found.iter().all(|made| made.id != batch.id));
+        found.append(&mut not_made);
+        found.sort_by_key(BatchCursor::of);
+        if order == ListOrder::NewestFirst {
+            found.reverse();
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// The items of a batch, by the names of their captures and refunds, at most `limit` (1 to [`MAX_PAGE_SIZE`]),
+    /// going on after `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn settlement_items(
+        &self,
+        batch: &BatchKey,
+        limit: usize,
+        after: Option<SubjectId>,
+    ) -> Result<Vec<SettlementItem>, StoreError> {
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let text = "SELECT settlement_items.subject_id, settlement_items.payment_id, settlement_items.kind, \
+            settlement_items.amount_minor, settlement_items.currency, payments.merchant_reference, \
+            operations.rrn, operations.state FROM settlement_items \
+            JOIN payments ON payments.id = settlement_items.payment_id \
+            JOIN operations ON operations.id = settlement_items.operation_id \
+            WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
+            AND settlement_items.merchant_id = $3 AND settlement_items.currency = $4 \
+            AND settlement_items.subject_id > $5 ORDER BY settlement_items.subject_id LIMIT $6";
+        let values = [
+            batch.host_id.as_str().into(),
+            batch.business_date.to_string().into(),
+            batch.merchant_id.as_str().into(),
+            batch.currency.code().into(),
+            after
+                .map_or_else(String::new, |after| after.to_string())
+                .into(),
+            limit.into(),
+        ];
+        let rows = self.read(text, &values).await?;
+        rows.iter().map(item).collect()
+    }
+
+    /// How operations are settled, of those that are.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn settlement_of(
+        &self,
+        operations: &[OperationId],
+    ) -> Result<HashMap<OperationId, ItemSettlement>, StoreError> {
+        let text = format!(
+            "SELECT settlement_items.operation_id, settlement_items.merchant_id, settlement_items.host_id, \
+             settlement_items.currency, settlement_items.business_date, business_days.opened_at_ms, \
+             business_days.cut_at_ms FROM settlement_items JOIN business_days \
+             ON business_days.host_id = settlement_items.host_id \
+             AND business_days.business_date = settlement_items.business_date \
+             WHERE settlement_items.operation_id {IDS}"
+        );
+        let ids = operations.iter().map(ToString::to_string).collect();
+        let rows = self.of_ids(&text, ids).await?;
+        let settled = |row: &AnyRow| {
+            let columns = Columns::of(row, "settlement_items", "operation_id")?;
+            let key = BatchKey {
+                business_date: columns.parsed("business_date")?,
+                host_id: columns.parsed("host_id")?,
+                merchant_id: columns.parsed("merchant_id")?,
+                currency: columns.parsed("currency")?,
+            };
+            let settlement = ItemSettlement {
+                business_date: key.business_date,
+                batch_id: key.id(columns.moment("opened_at_ms")?),
+                is_closed: columns.optional_moment("cut_at_ms")?.is_some(),
+            };
+            Ok((columns.parsed("operation_id")?, settlement))
+        };
+        rows.iter().map(settled).collect()
+    }
+}
+
+fn summed_batch(day: &BusinessDay, row: &AnyRow) -> Result<SettlementBatch, StoreError> {
+    let columns = Columns::named(row, "settlement_items", day.date.to_string());
+    let key = BatchKey {
+        business_date: day.date,
+        host_id: day.host_id,
+        merchant_id: columns.parsed("merchant_id")?,
+        currency: columns.parsed("currency")?,
+    };
+    Ok(SettlementBatch {
+        id: key.id(day.opened_at),
+        key,
+        state: match day.cut_at {
+            None => BatchState::Open,
+            Some(_) => BatchState::Closed,
+        },
+        totals: totals(&columns)?,
+        opened_at: day.opened_at,
+        closed_at: day.cut_at,
+    })
+}
+
+fn totals(columns: &Columns<'_>) -> Result<BatchTotals, StoreError> {
+    Ok(BatchTotals {
+        capture_count: columns.integer("capture_count")?,
+        captured_minor: columns.integer("captured_minor")?,
+        refund_count: columns.integer("refund_count")?,
+        refunded_minor: columns.integer("refunded_minor")?,
+    })
+}
+
+fn made_batch(row: &AnyRow) -> Result<SettlementBatch, StoreError> {
+    let columns = Columns::of(row, "settlement_batches", "id")?;
+    let state = columns.text("state")?;
+    let state = BatchState::from_name(state)
+        .ok_or_else(|| columns.corrupt("state", state, "expected the state of a batch"))?;
+    Ok(SettlementBatch {
+        id: columns.parsed("id")?,
+        key: BatchKey {
+            business_date: columns.parsed("business_date")?,
+            host_id: columns.parsed("host_id")?,
+            merchant_id: columns.parsed("merchant_id")?,
+            currency: columns.parsed("currency")?,
+        },
+        state,
+        totals: totals(&columns)?,
+        opened_at: columns.moment("opened_at_ms")?,
+        closed_at: Some(columns.moment("closed_at_ms")?),
+    })
+}
+
+fn item(row: &AnyRow) -> Result<SettlementItem, StoreError> {
+    let columns = Columns::of(row, "settlement_items", "subject_id")?;
+    let kind = columns.text("kind")?;
+    let kind = ItemKind::from_name(kind)
+        .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))?;
+    let is_recorded = columns.text("state")? == OperationState::Recorded.name();
+    let rrn = columns.parsed("rrn")?;
+    Ok(SettlementItem {
+        subject_id: columns.parsed("subject_id")?,
+        payment_id: columns.parsed("payment_id")?,
+        kind,
+        amount: columns.money()?,
+        merchant_reference: columns.text("merchant_reference")?.to_owned(),
+        rrn: (!is_recorded).then_some(rrn),
+    })
+}
