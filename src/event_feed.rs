@@ -116,7 +116,7 @@ impl EventFeed {
             let watched = self.watched();
             watched.as_ref().is_some_and(|it| it.contains_key(merchant))
         };
-        let events = self.store.events_between(position + 1, last, wanted);
+        let events = self.store.events_between(position + 1, last, &wanted);
         let events = events.await?;
         let watched = self.watched();
         for (merchant, event) in events {

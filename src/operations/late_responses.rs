@@ -12,8 +12,7 @@ use crate::hosts::message::definition::UnknownRule;
 use crate::hosts::message::meaning::Meaning;
 use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
 use crate::payment::decline::{Decline, ResponseCode, UnknownReason};
-use crate::payment::ids::{HostId, OperationId, QuarantineId};
-use crate::payment::moment::UnixMillis;
+use crate::payment::ids::QuarantineId;
 use crate::payment::operation::{Open, OperationState};
 use crate::payment::reason::Reason;
 use crate::payment::record::Operation;
@@ -73,7 +72,20 @@ impl Operations {
                     %response_code,
                     "An answer came late or is unclear"
                 );
-                let late = late_response(host_id, operation_id, response_code, approval_code, at);
+                let late = LateResponse {
+                    operation_id,
+                    host_id,
+                    response_code,
+                    approval_code: Some(approval_code).filter(|code| !code.is_empty()),
+                    amount_differs: matches!(
+                        exchange,
+                        Exchange::Unclear {
+                            reason: UnknownReason::AmountDiffers,
+                            ..
+                        }
+                    ),
+                    received_at: at,
+                };
                 Box::pin(self.keep_late(late, &exchange)).await
             }
             HostNotice::Quarantined(quarantined) => {
@@ -298,7 +310,14 @@ impl Operations {
             },
             _ => Exchange::Unknown(UnknownReason::AnswerNotUnderstood),
         };
-        let late = late_response(host_id, operation.id, response_code, approval_code, at);
+        let late = LateResponse {
+            operation_id: operation.id,
+            host_id,
+            response_code,
+            approval_code: Some(approval_code).filter(|code| !code.is_empty()),
+            amount_differs: false,
+            received_at: at,
+        };
         Box::pin(self.keep_late(late, &exchange)).await
     }
 }
@@ -321,22 +340,6 @@ fn log_contradicted(operation: &Operation, response_code: ResponseCode) {
 fn refused(reason: impl ToString) -> StoreError {
     StoreError::Unavailable {
         reason: reason.to_string(),
-    }
-}
-
-fn late_response(
-    host_id: HostId,
-    operation_id: OperationId,
-    response_code: ResponseCode,
-    approval_code: String,
-    received_at: UnixMillis,
-) -> LateResponse {
-    LateResponse {
-        operation_id,
-        host_id,
-        response_code,
-        approval_code: Some(approval_code).filter(|code| !code.is_empty()),
-        received_at,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
+use crate::store::records::LateResponse;
 
 use super::machine::Operations;
 use super::outcome::Undecidable;
@@ -65,8 +66,24 @@ impl Operations {
     /// When it is not suspended, or the store can't be used.
     pub async fn retry_owed(&self, id: OperationId) -> Result<Operation, OwedRefusal> {
         let entry = self.owed(id).await?;
-        if !matches!(entry.operation.state, OperationState::Suspended { .. }) {
+        let OperationState::Suspended {
+            reason,
+            response_code,
+        } = &entry.operation.state
+        else {
             return Err(OwedRefusal::NotSuspended);
+        };
+        // The state that says so ends here.
+        if *reason == SuspendReason::AmountDiffers {
+            let answered = LateResponse {
+                operation_id: id,
+                host_id: entry.operation.host_id,
+                response_code: response_code.unwrap_or(ResponseCode::APPROVED),
+                approval_code: None,
+                amount_differs: true,
+                received_at: self.clock.now(),
+            };
+            self.store.record_late_response(answered).await?;
         }
         let step = retried(&entry, self.node_id, self.moment());
         Box::pin(self.record_step(entry, step))
@@ -183,10 +200,13 @@ impl Operations {
         if differs || original.approved_amount() != original.amount {
             return Ok(true);
         }
-        let late = self.store.late_response(original.id).await?;
+        let late = self.store.late_responses_of(&[original.id]).await?;
         let (host_id, kind) = (original.host_id, original.kind);
-        let meaning = late.and_then(|late| self.hosts.meaning(host_id, kind, late.response_code));
-        Ok(meaning == Some(Meaning::PARTLY_APPROVED))
+        let is_another = |late: &LateResponse| {
+            let meaning = self.hosts.meaning(host_id, kind, late.response_code);
+            late.amount_differs || meaning == Some(Meaning::PARTLY_APPROVED)
+        };
+        Ok(late.iter().any(is_another))
     }
 
     /// The approval as it came in time or late, where it did.

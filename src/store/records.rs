@@ -68,6 +68,8 @@ pub struct LateResponse {
     pub response_code: ResponseCode,
     /// DE 38, up to six characters.
     pub approval_code: Option<String>,
+    /// Whether it is over another amount than was asked for.
+    pub amount_differs: bool,
     /// When it came.
     pub received_at: UnixMillis,
 }

@@ -376,6 +376,7 @@ fn a_reversal_and_a_cancellation_have_their_places() {
         host_id: "acquirer".parse().unwrap(),
         response_code: ResponseCode::APPROVED,
         approval_code: Some("A1B2C3".into()),
+        amount_differs: false,
         received_at: NOW.plus_ms(5_000),
     }];
     let kinds: Vec<_> = timeline(&records)

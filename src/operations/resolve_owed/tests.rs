@@ -2,6 +2,7 @@
 //! operations agree afterwards.
 
 use super::*;
+use crate::hosts::exchange::Exchange;
 use crate::hosts::message::contents::Original;
 use crate::hosts::notice::HostNotice;
 use crate::hosts::tests::bank::Bank;
@@ -241,6 +242,54 @@ async fn the_reversal_of_a_capture_ends_as_the_operator_found_it() {
             .await
             .unwrap();
         assert_eq!(shown(&machine, &capture).await, expected);
+        machine.store.close().await;
+    }
+}
+
+/// What a bank has said of the amount holds also where the message was sent again since, or the answer came late.
+#[tokio::test]
+async fn what_the_bank_did_over_another_amount_does_not_stand() {
+    let differs = || UnknownReason::AmountDiffers;
+    let suspended = || OperationState::Suspended {
+        reason: SuspendReason::AmountDiffers,
+        response_code: None,
+    };
+    let unknown = || OperationState::Unknown {
+        reason: UnknownReason::NoAnswerInTime,
+    };
+    for (name, state, pending_minor) in [
+        ("another-again", suspended(), 0),
+        ("another-late", unknown(), 1000),
+    ] {
+        let (_folder, machine, payment, original) = authorized(name).await;
+        let asked = (OperationKind::Capture, state);
+        let event = (PaymentEvent::Captured, captured(1000, pending_minor));
+        let (_, capture) = asked_for(&machine, (payment, &original), asked, event).await;
+        match pending_minor {
+            0 => drop(machine.retry_owed(capture.id).await.unwrap()),
+            _ => {
+                let late = HostNotice::LateResponse {
+                    host_id: capture.host_id,
+                    operation_id: capture.id,
+                    response_code: ResponseCode::APPROVED,
+                    approval_code: String::new(),
+                    exchange: Exchange::Unclear {
+                        reason: differs(),
+                        response_code: Some(ResponseCode::APPROVED),
+                        kept: Vec::new(),
+                        bank_us: 0,
+                    },
+                    at: capture.deadline.plus_ms(1),
+                };
+                machine.keep(late).await;
+            }
+        }
+        let stands = machine.resolve_owed(capture.id, OwedResolution::Stands);
+        assert_eq!(stands.await, Err(OwedRefusal::AmountDiffers), "{name}");
+        let undone = machine.resolve_owed(capture.id, OwedResolution::Undone);
+        undone.await.unwrap();
+        let after = shown(&machine, &original).await;
+        assert_eq!(after, "AUTHORIZED RESOLVED 0 0", "{name}");
         machine.store.close().await;
     }
 }

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 17] = [
+const MIGRATIONS: [Migration; 18] = [
     Migration {
         version: 1,
         name: "payments",
@@ -113,10 +113,15 @@ const MIGRATIONS: [Migration; 17] = [
         name: "business_days",
         text: include_str!("../../../migrations/0017_business_days.sql"),
     },
+    Migration {
+        version: 18,
+        name: "late_amounts",
+        text: include_str!("../../../migrations/0018_late_amounts.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 17;
+pub(in crate::store) const NEEDED: i64 = 18;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -125,7 +125,7 @@ impl Store {
         &self,
         first: i64,
         last: i64,
-        wanted: impl Fn(&MerchantId) -> bool,
+        wanted: &(dyn Fn(&MerchantId) -> bool + Sync),
     ) -> Result<Vec<(MerchantId, Option<Event>)>, StoreError> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events \
@@ -147,7 +147,26 @@ impl Store {
             }
         }
         events.retain(|event| wanted(&event.merchant_id));
-        let events = self.with_subjects(events).await?;
+        let mut merchants: Vec<MerchantId> = events.iter().map(|it| it.merchant_id).collect();
+        merchants.sort_unstable();
+        merchants.dedup();
+        let events = match (self.with_subjects(events).await, &*merchants) {
+            (Ok(events), _) => events,
+            // A payment that can't be read holds up no other merchant either.
+            (Err(error @ StoreError::Corrupt { .. }), [merchant]) => {
+                tracing::error!(%error, "What an event is about can't be handed on");
+                return Ok(vec![(*merchant, None)]);
+            }
+            (Err(StoreError::Corrupt { .. }), _) => {
+                let mut apart = Vec::new();
+                for merchant in merchants {
+                    let of_it = |other: &MerchantId| *other == merchant;
+                    apart.extend(Box::pin(self.events_between(first, last, &of_it)).await?);
+                }
+                return Ok(apart);
+            }
+            (Err(error), _) => return Err(error),
+        };
         let with_merchant = |event: Event| (event.payment.merchant_id, Some(event));
         let events = events.into_iter().map(with_merchant);
         let unreadable = unreadable.into_iter().map(|merchant| (merchant, None));

@@ -17,7 +17,7 @@ impl Store {
     pub async fn record_late_response(&self, late: LateResponse) -> Result<bool, StoreError> {
         let statements = vec![Statement {
             text: "INSERT INTO late_responses (operation_id, host_id, response_code, \
-                approval_code, received_at_ms) VALUES ($1, $2, $3, $4, $5) \
+                approval_code, received_at_ms, amount_differs) VALUES ($1, $2, $3, $4, $5, $6) \
                 ON CONFLICT (operation_id, response_code) DO NOTHING",
             values: vec![
                 late.operation_id.to_string().into(),
@@ -25,6 +25,7 @@ impl Store {
                 late.response_code.as_str().into(),
                 late.approval_code.into(),
                 late.received_at.as_i64().into(),
+                i64::from(late.amount_differs).into(),
             ],
             returning: false,
         }];
@@ -57,6 +58,7 @@ impl Store {
                 host_id: columns.parsed("host_id")?,
                 response_code: columns.parsed("response_code")?,
                 approval_code: columns.optional_text("approval_code")?,
+                amount_differs: columns.flag("amount_differs")?,
                 received_at: columns.moment("received_at_ms")?,
             })
         };

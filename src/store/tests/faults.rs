@@ -288,6 +288,7 @@ async fn a_lot_that_is_halved_remembers_that_it_may_be_written() {
         host_id: "acquirer".parse().unwrap(),
         response_code: "05".parse().unwrap(),
         approval_code: None,
+        amount_differs: false,
         received_at: NOW,
     };
     plan.store(LOSE_CONFIRMATION_AND_A_TABLE, Ordering::SeqCst);

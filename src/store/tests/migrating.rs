@@ -57,6 +57,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "restorations",
     "unknown_outcomes",
     "business_days",
+    "late_amounts",
 ];
 
 /// Makes a database as version 2 left it.

@@ -38,6 +38,7 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
             host_id: "acquirer".parse().unwrap(),
             response_code: ResponseCode::APPROVED,
             approval_code: Some("LATE01".into()),
+            amount_differs: false,
             received_at: NOW.plus_ms(60_000),
         };
         assert_eq!(store.record_late_response(late).await.unwrap(), first);
@@ -63,6 +64,7 @@ async fn a_late_response_to_nothing_is_refused(database: TestDatabase) {
         host_id: "acquirer".parse().unwrap(),
         response_code: "05".parse().unwrap(),
         approval_code: None,
+        amount_differs: false,
         received_at: NOW,
     };
     fails!(store.record_late_response(late).await, Refused);
