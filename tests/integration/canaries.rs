@@ -154,6 +154,53 @@ fn nothing_secret_is_left_behind_in_clear() {
     });
 }
 
+/// The files of a database on PostgreSQL, and of its log since the payments.
+#[test]
+fn no_card_is_in_the_files_of_postgresql() {
+    run(async {
+        let folder = TempFolder::new("canaries-postgres");
+        let database = Database::fresh(Engine::Postgres, folder.path()).await;
+        let log_file = "SELECT pg_walfile_name(pg_current_wal_lsn())";
+        let first = database.text(log_file).await;
+        let url = database.url();
+        let demo = Demo::start(&folder, &["--no-tour", "--database-url", &url]).await;
+        let payments = demo.payments().await;
+        let cards = canaries();
+        let mut secrets = Secrets::default();
+        for (number, canary) in cards.iter().enumerate() {
+            secrets.add(&format!("card number {number}"), ways_of_pan(&canary.pan));
+            secrets.add(&format!("CVV {number}"), ways_of_cvv(&canary.cvv));
+        }
+        pay(&demo, &payments, &cards).await;
+        demo.terminate();
+        assert!(demo.ended().await.success());
+        database.execute("CHECKPOINT").await;
+        let cluster = PathBuf::from(database.text("SHOW data_directory").await);
+        let own = "SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()";
+        let own = cluster.join("base").join(database.text(own).await);
+        let last = database.text(log_file).await;
+        let segments = std::fs::read_dir(cluster.join("pg_wal")).expect("the log's files");
+        let segments = segments.map(|entry| entry.expect("an entry").path());
+        let of_the_payments = segments.filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            (&*first..=&*last).contains(&&*name)
+        });
+        let log = of_the_payments.map(|path| {
+            let read = std::fs::read(&path).expect("a segment of the log");
+            (path, read)
+        });
+        // The control: what may be there is found, so the search looks in the right places.
+        for files in [contents(&own, &[]), log.collect()] {
+            for canary in cards.iter().filter(|canary| canary.end.is_some()) {
+                let reference = canary.reference.as_bytes();
+                let lived = files.values().any(|file| find(file, reference).is_some());
+                assert!(lived, "{}", canary.reference);
+            }
+            secrets.assert_absent(&files);
+        }
+    });
+}
+
 /// A card that nobody has seen before, and how its payment ends; `None` where it is refused at the door.
 struct Canary {
     pan: String,

@@ -92,6 +92,15 @@ impl Database {
         number
     }
 
+    /// The one text that a statement gives.
+    pub(crate) async fn text(&self, text: &'static str) -> String {
+        let mut connection = connect(&self.url()).await;
+        let found = sqlx::query_scalar(text).fetch_one(&mut connection).await;
+        let found = found.unwrap_or_else(|error| panic!("{text}: {error}"));
+        connection.close().await.expect("a connection closes");
+        found
+    }
+
     /// Carries out a statement that gives no row.
     pub(crate) async fn execute(&self, text: &'static str) {
         let mut connection = connect(&self.url()).await;
