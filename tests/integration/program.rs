@@ -71,6 +71,7 @@ fn the_tour_comes_out_as_expected() {
         "EUR captured 100.00 - 100.00 100.00 ✓",
         "EUR refunded 20.00 - 20.00 20.00 ✓",
         "EUR captured less refunded 80.00 80.00 80.00 80.00 ✓",
+        "EUR settled with the bank's day 80.00 80.00 80.00 80.00 ✓",
         "JPY held 1250 - 1250 1250 ✓",
         "KWD held 1.250 - 1.250 1.250 ✓",
     ] {

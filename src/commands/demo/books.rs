@@ -14,6 +14,7 @@ use crate::commands::output::print_line;
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::balance_service_client::BalanceServiceClient;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
+use crate::merchant_api::pb::settlement_service_client::SettlementServiceClient;
 use crate::payment::money::{Currency, Money};
 
 /// Waits until every payment that had no answer in time is reversed, and shows its reversals at the acquirer. Gives
@@ -58,6 +59,7 @@ type Owed = BTreeMap<String, i64>;
 pub struct Opening {
     accounts: Accounts,
     owed: Owed,
+    settled: Owed,
 }
 
 /// What one party says of one currency, in minor units.
@@ -78,6 +80,8 @@ struct Books {
     merchant: BTreeMap<String, Sums>,
     /// By currency.
     owed: Owed,
+    /// By currency, from the merchant's batches: captures less refunds.
+    settled: Owed,
     /// By numeric currency.
     acquirer: BTreeMap<String, Sums>,
     /// By currency.
@@ -92,6 +96,7 @@ pub async fn open(stand: &Stand, connection: &Connection) -> Result<Opening, Com
     Ok(Opening {
         accounts: stand.banks.accounts().await?,
         owed: owed(connection).await?,
+        settled: settled(connection).await?,
     })
 }
 
@@ -151,7 +156,12 @@ async fn books(
     for (currency, minor) in &mut owed {
         *minor -= opening.owed.get(currency).copied().unwrap_or_default();
     }
+    let mut settled = settled(connection).await?;
+    for (currency, minor) in &mut settled {
+        *minor -= opening.settled.get(currency).copied().unwrap_or_default();
+    }
     Ok(Books {
+        settled,
         payments: by_card,
         accounts,
         merchant,
@@ -175,6 +185,28 @@ async fn owed(connection: &Connection) -> Result<Owed, CommandError> {
     Ok(pending
         .map(|pending| (pending.currency, pending.amount_minor))
         .collect())
+}
+
+/// What is settled with the merchant, whatever day it belongs to.
+async fn settled(connection: &Connection) -> Result<Owed, CommandError> {
+    let mut settlement = SettlementServiceClient::new(connection.clone());
+    let mut request = pb::ListSettlementBatchesRequest::default();
+    let mut settled = Owed::new();
+    loop {
+        let page = settlement.list_settlement_batches(request.clone()).await?;
+        let page = page.into_inner();
+        for net in page
+            .settlement_batches
+            .into_iter()
+            .filter_map(|it| it.net_total)
+        {
+            *settled.entry(net.currency).or_default() += net.amount_minor;
+        }
+        if page.next_page_token.is_empty() {
+            return Ok(settled);
+        }
+        request.page_token = page.next_page_token;
+    }
 }
 
 /// What the messages that the acquirer has answered with 00 come to, by numeric currency.
@@ -290,6 +322,13 @@ fn lines(books: &Books) -> Result<Vec<Line>, CommandError> {
             line(
                 "captured less refunded",
                 merchant.captured_minor - merchant.refunded_minor,
+                Some(owed_minor),
+                acquirer.captured_minor - acquirer.refunded_minor,
+                issuers.debited_minor - issuers.credited_minor,
+            ),
+            line(
+                "settled with the bank's day",
+                books.settled.get(code).copied().unwrap_or_default(),
                 Some(owed_minor),
                 acquirer.captured_minor - acquirer.refunded_minor,
                 issuers.debited_minor - issuers.credited_minor,
@@ -430,6 +469,7 @@ mod tests {
             accounts: [(key.clone(), account(issuer_holds_minor))].into(),
             merchant: [("EUR".to_owned(), sums)].into(),
             owed: [("EUR".to_owned(), ledger_minor)].into(),
+            settled: [("EUR".to_owned(), 100)].into(),
             acquirer: [("978".to_owned(), sums)].into(),
             issuers: [(
                 "EUR".to_owned(),
@@ -441,7 +481,7 @@ mod tests {
             .into(),
         };
         for (ledger_minor, issuer_holds_minor, differing) in
-            [(100, 40, 0), (101, 40, 1), (100, 39, 2)]
+            [(100, 40, 0), (101, 40, 2), (100, 39, 2)]
         {
             let lines = lines(&books(ledger_minor, issuer_holds_minor)).unwrap();
             let differ = lines.iter().filter(|line| !line.agrees()).count();
