@@ -9,7 +9,7 @@
 pub(crate) mod scene;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
@@ -30,6 +30,7 @@ use crate::database::Engine;
 use crate::demo::text;
 use crate::faults::{LOST, UNANSWERED, fault, times};
 use crate::harness::{Payments, TempFolder, now, within};
+use crate::settling::{Settlement, batches, notes};
 use scene::Scene;
 pub(crate) use scene::{program, succeed};
 use workers::{Random, load_on_and_on, pay_on_and_on};
@@ -111,7 +112,8 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
         let told = format!("{point}:{}", 1 + random.below(most));
         let mut gateway = scene.gateway("gateway", Some(&told)).await;
         addresses.send_replace(with(gateway.address));
-        let ended = tokio::time::timeout(COME_WITHIN, gateway.process.exit()).await;
+        let exit = tokio::time::timeout(COME_WITHIN, gateway.process.exit());
+        let ((), ended) = tokio::join!(scene.cut_over(), exit);
         addresses.send_replace(with(None));
         match ended {
             Ok(status) => {
@@ -163,6 +165,8 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
     .await;
     let owed = compare(&mut control, &all).await;
     assert_eq!(clients.pending().await, owed, "what the merchant is owed");
+    let settled = settled(&mut clients.settlement).await;
+    assert_eq!(settled, owed, "what is settled, in all days");
     scene.database.assert_books_are_whole().await;
     assert_eq!(scene.json(&["ledger", "verify"])["findings"], json!([]));
 }
@@ -298,6 +302,30 @@ async fn compare(
         assert!(total.exchanges > 0);
     }
     captured
+}
+
+/// What the batches of all days come to, by currency. Each is what its items are, and no item is in two.
+async fn settled(settlement: &mut Settlement) -> BTreeMap<String, i64> {
+    let mut settled: BTreeMap<String, i64> = BTreeMap::new();
+    let (mut items, mut days) = (BTreeSet::new(), BTreeSet::new());
+    for batch in batches(settlement).await {
+        let notes = notes(settlement, (&batch.batch_id, 100)).await;
+        let count = batch.payment_count + batch.refund_count;
+        assert_eq!(i64::try_from(notes.len()), Ok(count), "{batch:?}");
+        let mut net_minor = 0;
+        for note in notes {
+            net_minor += minor(&note.net);
+            assert!(items.insert(format!("{:?}", note.item)), "{note:?} twice");
+        }
+        let net = batch.net_total.expect("a net");
+        assert_eq!(net.amount_minor, net_minor);
+        *settled.entry(net.currency).or_default() += net_minor;
+        days.insert(batch.business_date);
+    }
+    println!("{} items are settled with {} days", items.len(), days.len());
+    assert!(days.len() > 1, "{days:?}");
+    settled.retain(|_, sum| *sum != 0);
+    settled
 }
 
 /// Every fortieth authorization, and every fortieth refund, in each of these ways: lost, answered in vain, answered

@@ -28,7 +28,7 @@ on_both_engines!(
     what_the_bank_has_not_taken_is_settled_with_a_later_day,
 );
 
-type Settlement = SettlementServiceClient<InterceptedService<Channel, ApiKey>>;
+pub(crate) type Settlement = SettlementServiceClient<InterceptedService<Channel, ApiKey>>;
 type Days = SettlementAdminServiceClient<Channel>;
 
 async fn settlement_of(switch: &Switch, api_key: &str) -> Settlement {
@@ -79,19 +79,27 @@ async fn batch(settlement: &mut Settlement, batch_id: &str) -> pb::SettlementBat
     answer.settlement_batch.expect("a batch")
 }
 
-async fn batches(settlement: &mut Settlement) -> Vec<pb::SettlementBatch> {
-    let request = pb::ListSettlementBatchesRequest::default();
+pub(crate) async fn batches(settlement: &mut Settlement) -> Vec<pb::SettlementBatch> {
+    let request = pb::ListSettlementBatchesRequest {
+        page_size: 100,
+        ..Default::default()
+    };
     let listed = settlement.list_settlement_batches(request).await;
-    listed.expect("the batches").into_inner().settlement_batches
+    let listed = listed.expect("the batches").into_inner();
+    assert_eq!(listed.next_page_token, "", "there are more");
+    listed.settlement_batches
 }
 
 /// The notes of a batch, page by page.
-async fn notes(settlement: &mut Settlement, batch_id: &str) -> Vec<pb::SettlementNote> {
+pub(crate) async fn notes(
+    settlement: &mut Settlement,
+    (batch_id, page_size): (&str, i32),
+) -> Vec<pb::SettlementNote> {
     let (mut notes, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = pb::ListSettlementNotesRequest {
             batch_id: batch_id.into(),
-            page_size: 2,
+            page_size,
             page_token,
         };
         let page = settlement.list_settlement_notes(request).await;
@@ -179,7 +187,7 @@ async fn a_day_is_closed_and_says_what_is_settled_with_it(engine: Engine) {
         ..open
     };
     assert_eq!(closed, expected);
-    let listed = notes(&mut settlement, &closed.batch_id).await;
+    let listed = notes(&mut settlement, (&closed.batch_id, 2)).await;
     let sum: i64 = listed.iter().map(|note| minor(&note.net)).sum();
     assert_eq!((listed.len(), sum), (5, 10_300));
     let of_refund = listed

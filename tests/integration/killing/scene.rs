@@ -14,6 +14,7 @@ use payswitch::net::Net;
 use pb::balance_service_client::BalanceServiceClient;
 use pb::event_service_client::EventServiceClient;
 use pb::refund_service_client::RefundServiceClient;
+use pb::settlement_service_client::SettlementServiceClient;
 use serde_json::Value;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -23,6 +24,7 @@ use crate::demo::{PROGRAM, Process};
 use crate::events::Events;
 use crate::harness::{Payments, TempFolder, eventually, with_key};
 use crate::refunding::Refunds;
+use crate::settling::Settlement;
 use crate::tools::output;
 
 const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
@@ -45,6 +47,7 @@ pub(crate) struct Clients {
     pub(crate) refunds: Refunds,
     pub(crate) events: Events,
     balances: BalanceServiceClient<InterceptedService<Channel, ApiKey>>,
+    pub(crate) settlement: Settlement,
 }
 
 impl Shop {
@@ -54,8 +57,10 @@ impl Shop {
         let key = ApiKey::new(&self.api_key).expect("an API key");
         let balances = BalanceServiceClient::new(key.clone().on(channel.clone()));
         let events = EventServiceClient::new(key.clone().on(channel.clone()));
+        let settlement = SettlementServiceClient::new(key.clone().on(channel.clone()));
         Some(Clients {
             events,
+            settlement,
             payments: with_key(channel.clone(), &self.api_key),
             refunds: RefundServiceClient::new(key.on(channel)),
             balances,
@@ -242,6 +247,16 @@ impl Scene {
             .env("PAYSWITCH_API_KEY", &self.api_key)
             .stderr(Stdio::null());
         command.into()
+    }
+
+    /// Ends the bank's day at the gateway that is killed, if it lives long enough.
+    pub(crate) async fn cut_over(&self) {
+        let arguments = ["settle", "cutover", "acquirer", "--reason", "a campaign"];
+        let arguments = [&arguments[..], &["--ready-file", "gateway.json"]].concat();
+        let mut command = program(&self.folder, &self.database, &arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let ended = tokio::process::Command::from(command).status().await;
+        ended.expect("a command that starts");
     }
 
     /// Whether the operators' API lists nothing that is owed.
