@@ -40,9 +40,9 @@ const SIZES: [usize; 26] = [
 ];
 
 /// The statements that the writer's connection keeps prepared: for each size twelve statements, five of them
-/// also with RETURNING, three that only guarded payments need, three of events and journals, and nine texts of
-/// several statements; and some others.
-pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 32 + 40;
+/// also with RETURNING, three that only guarded payments need, three of events and journals, four of settlement
+/// items, and nine texts of several statements; and some others.
+pub(in crate::store) const KEPT_PREPARED: usize = SIZES.len() * 36 + 40;
 
 /// The texts built so far.
 #[derive(Debug)]
