@@ -3,6 +3,7 @@
 //!
 //! Every node does so. Of two that end the same day one is first, and both make the same batches.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use crate::hosts::Hosts;
 use crate::hosts::calendar::Calendar;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::settlement::{BusinessDay, ClosedBy, Cutover, DayTotals};
+use crate::payment::settlement::{
+    BatchTotals, BusinessDay, ClosedBy, Cutover, DayTotals, SettlementBatch,
+};
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -103,14 +106,16 @@ impl BusinessDays {
                 Some(_) => {}
             }
         }
+        let mut failed = None;
         for day in self.store.days_without_batches().await? {
-            self.make_batches(&day).await?;
+            // One day that can't be summed holds up no other.
+            failed = self.make_batches(&day).await.err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Ends the open day of a host at once, where it is that of `date`, and makes its batches. Asked again, after it was
-    /// ended, it does nothing but that.
+    /// ended, it does nothing but that. Batches that can't be made now are made later.
     ///
     /// # Errors
     /// [`CutoverError`].
@@ -118,7 +123,7 @@ impl BusinessDays {
         &self,
         host_id: HostId,
         date: BusinessDate,
-    ) -> Result<BusinessDay, CutoverError> {
+    ) -> Result<SettledDay, CutoverError> {
         let now = self.clock.now();
         let calendar = self.calendar(host_id);
         let calendar = calendar.ok_or(CutoverError::NoHost(host_id))?;
@@ -131,11 +136,25 @@ impl BusinessDays {
         let Some(mut day) = ended.filter(|day| day.cut_at.is_some()) else {
             return Err(CutoverError::OtherDay { host_id, date });
         };
-        if day.batched_at.is_none() {
-            self.make_batches(&day).await?;
-            day.batched_at = Some(now);
-        }
-        Ok(day)
+        // It is closed, whatever becomes of the rest.
+        let made = match day.batched_at {
+            None => self.make_batches(&day).await,
+            Some(_) => Ok(()),
+        };
+        day.batched_at = day.batched_at.or(made.is_ok().then_some(now));
+        let settled = match made {
+            Ok(()) => self.settled(day.clone()).await,
+            Err(error) => Err(error),
+        };
+        Ok(settled.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, host.id = %host_id, business_date = %date, "A day is closed without batches");
+            SettledDay {
+                ends_at: day.cut_at,
+                totals: Vec::new(),
+                day,
+            }
+        }))
     }
 
     /// The days of a host, newest first, going on before `before`, each with what is settled with it; none where there is
@@ -160,12 +179,11 @@ impl BusinessDays {
         Ok(Some(shown))
     }
 
-    /// A day, with what is settled with it.
-    ///
-    /// # Errors
-    /// When the store can't be read.
-    pub async fn settled(&self, day: BusinessDay) -> Result<SettledDay, StoreError> {
-        let totals = self.store.totals_of_day(&day).await?;
+    async fn settled(&self, day: BusinessDay) -> Result<SettledDay, StoreError> {
+        let totals = match day.batched_at {
+            Some(_) => self.store.totals_of_batches(&day).await?,
+            None => summed(&self.store.batches_of_day(&day).await?),
+        };
         let calendar = self.calendar(day.host_id);
         let ends_at = calendar.map(|calendar| calendar.ends_at(day.date));
         Ok(SettledDay {
@@ -209,6 +227,21 @@ impl BusinessDays {
         let now = self.clock.now();
         self.store.insert_batches(day, &batches, now).await
     }
+}
+
+/// What batches sum to, by currency.
+fn summed(batches: &[SettlementBatch]) -> Vec<DayTotals> {
+    let mut sums: BTreeMap<&str, DayTotals> = BTreeMap::new();
+    for SettlementBatch { key, totals, .. } in batches {
+        let sum = sums.entry(key.currency.code()).or_insert(DayTotals {
+            currency: key.currency,
+            batch_count: 0,
+            totals: BatchTotals::default(),
+        });
+        sum.batch_count += 1;
+        sum.totals = sum.totals.plus(totals);
+    }
+    sums.into_values().collect()
 }
 
 #[cfg(test)]
@@ -274,7 +307,7 @@ mod tests {
 
         let first = "2026-12-01".parse().unwrap();
         let ended = days.cut_over(host_id, first).await.unwrap();
-        assert_eq!(ended.closed_by, Some(ClosedBy::Operator));
+        assert_eq!(ended.day.closed_by, Some(ClosedBy::Operator));
         assert_eq!(days.cut_over(host_id, first).await.unwrap(), ended);
         let all = [
             "2026-12-02 open",

@@ -19,8 +19,7 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
 #[command(after_help = "Examples:\n  \
     payswitch settle status\n  \
     payswitch settle status acquirer --limit 30\n  \
-    payswitch settle cutover acquirer --reason 'the bank closes early today'\n  \
-    payswitch settle cutover acquirer --date 2026-11-27 --reason 'asked for by the bank'\n\n\
+    payswitch settle cutover acquirer --date 2026-11-27 --reason 'the bank closes early today'\n\n\
     Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), or\n\
     by cutover. What counts from then on is settled with the next day.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage.")]
@@ -48,9 +47,9 @@ enum Action {
     Cutover {
         /// The host: the name of its profile.
         host: String,
-        /// The date of the day; the one that is open when not given.
+        /// The date of the day, so that the same command given twice ends no other.
         #[arg(long, value_name = "YYYY-MM-DD")]
-        date: Option<String>,
+        date: String,
         #[command(flatten)]
         why: Why,
     },
@@ -79,10 +78,6 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                 days
             }
             Action::Cutover { host, date, why } => {
-                let date = match date {
-                    Some(date) => date,
-                    None => open_date(&mut client, &host).await?,
-                };
                 let request = pb::CutoverRequest {
                     request_id: why.request_id()?,
                     reason: why.reason,
@@ -121,15 +116,6 @@ async fn days_of(
         Ok((page.business_days, page.next_page_token))
     })
     .await
-}
-
-async fn open_date(client: &mut Client, host: &str) -> Result<String, CommandError> {
-    let days = days_of(client, host, 1).await?;
-    let open = days
-        .into_iter()
-        .find(|day| day.state() == pb::BusinessDayState::Open);
-    let open = open.ok_or_else(|| format!("no day of the host {host} is open yet"))?;
-    Ok(open.business_date)
 }
 
 fn show(days: &[pb::BusinessDay], as_json: bool) -> Result<(), CommandError> {

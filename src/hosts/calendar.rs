@@ -43,10 +43,10 @@ impl Calendar {
     /// The business date that follows on `date` at a moment: the first later one that has not ended.
     #[must_use]
     pub fn date_after(&self, date: BusinessDate, now: UnixMillis) -> BusinessDate {
-        let date = civil(date);
         let today = self.local_date(now);
-        let from = today.yesterday().unwrap_or(today).max(date);
-        self.first_open(from.tomorrow().unwrap_or(from), now)
+        let yesterday = today.yesterday().unwrap_or(today);
+        let later = civil(date).tomorrow().unwrap_or(yesterday);
+        self.first_open(yesterday.max(later), now)
     }
 
     /// When the day of a date ends.
@@ -158,6 +158,10 @@ mod tests {
         let saturday = "2026-03-28".parse().unwrap();
         assert_eq!(calendar.ends_at(saturday), at("2026-03-29T01:30:00Z"));
         assert_eq!(calendar.date_at(at("2026-03-29T01:29:59Z")), saturday);
+        // The gateway was down for two days: what comes before the cutover is yesterday's.
+        let before = "2026-03-26".parse().unwrap();
+        let next = calendar.date_after(before, at("2026-03-29T00:00:00Z"));
+        assert_eq!(next, saturday);
         let midnight = Calendar::every_day(TimeZone::UTC);
         assert_eq!(midnight.ends_at(saturday), at("2026-03-29T00:00:00Z"));
         assert_eq!(midnight.date_at(at("2026-03-28T23:59:59Z")), saturday);

@@ -17,11 +17,11 @@ fn is_standing_increment(operation: &Operation) -> bool {
 /// The increments of which the bank holds something, oldest first. `all` are the payment's operations, oldest first.
 pub(crate) fn held_increments(all: &[Operation]) -> impl Iterator<Item = &Operation> {
     use OperationState::Resolved;
-    // But where an operator has found out that its bank has not released it.
-    let counts = |release: &Operation| !matches!(release.state, Resolved { took_effect, .. } if !took_effect);
+    // One that an operator found out not to be done gives nothing back.
+    let is_done = |release: &Operation| !matches!(release.state, Resolved { took_effect, .. } if !took_effect);
     let is_held = move |increment: &&Operation| {
         is_standing_increment(increment)
-            && released_minor(increment.id, all, counts)
+            && released_minor(increment.id, all, is_done)
                 < increment.approved_amount().amount_minor()
     };
     all.iter().filter(is_held)

@@ -176,6 +176,16 @@ impl VerificationId {
     }
 }
 
+impl BatchId {
+    /// When its day was opened, as the identifier says.
+    #[must_use]
+    pub fn opened_at(&self) -> UnixMillis {
+        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
+        let millis = i64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
+        UnixMillis::new(millis.saturating_add(i64::from(nanos / 1_000_000)))
+    }
+}
+
 /// The capture or refund that an operation carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubjectId {

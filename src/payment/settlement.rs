@@ -126,6 +126,17 @@ pub struct BatchTotals {
 }
 
 impl BatchTotals {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            capture_count: self.capture_count.saturating_add(other.capture_count),
+            captured_minor: self.captured_minor.saturating_add(other.captured_minor),
+            refund_count: self.refund_count.saturating_add(other.refund_count),
+            refunded_minor: self.refunded_minor.saturating_add(other.refunded_minor),
+        }
+    }
+
     /// Captures less refunds, in minor units; negative where more is given back.
     #[must_use]
     pub const fn net_minor(&self) -> i64 {

@@ -187,11 +187,17 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         .into_iter()
         .flatten()
         .chain(change.owes)
-        .find_map(|it| Some((it, ItemChange::of(it)?)))
-        .map(|(it, change)| {
-            let id = id_of(texts, it);
-            ItemRow::of(texts, change, (it, &id), &names)
-        });
+        .filter_map(|it| Some((it, ItemChange::of(it)?)))
+        .collect::<Vec<_>>();
+    let item = match &*item {
+        [] => None,
+        [one] => Some(*one),
+        _ => return Err(not_one_operation()),
+    };
+    let item = item.map(|(it, change)| {
+        let id = id_of(texts, it);
+        ItemRow::of(texts, change, (it, &id), &names)
+    });
     let owed_step = change.owed_step;
     let owed_step = owed_step.map(|owed| owed_step_row(texts, owed, &names.operation_id));
     Ok(ChangeRows {

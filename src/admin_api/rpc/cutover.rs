@@ -29,11 +29,7 @@ pub(super) async fn call(
     let days = Arc::clone(days);
     // Boxed: the way to the database makes it large.
     let effect = Box::pin(async move {
-        let day = days.cut_over(host_id, date).await.map_err(refusal)?;
-        let settled = days
-            .settled(day)
-            .await
-            .map_err(|error| refusal(error.into()))?;
+        let settled = days.cut_over(host_id, date).await.map_err(refusal)?;
         let business_day = Some(business_day(&settled));
         Ok((pb::CutoverResponse { business_day }, AuditOutcome::Done))
     });

@@ -3,7 +3,7 @@
 use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
-use crate::payment::ids::SubjectId;
+use crate::payment::ids::{BatchId, SubjectId};
 use crate::payment::settlement::{BatchState, ItemKind, ItemSettlement, SettlementBatch};
 use crate::store::records::SettlementItem;
 
@@ -32,7 +32,10 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
 }
 
 /// An item of a batch.
-pub(crate) fn note(batch: &SettlementBatch, item: SettlementItem) -> pb::SettlementNote {
+pub(crate) fn note(
+    (batch_id, batch): (BatchId, BatchState),
+    item: SettlementItem,
+) -> pb::SettlementNote {
     let signed = match item.kind {
         ItemKind::Capture => item.amount.amount_minor(),
         ItemKind::Refund => item.amount.amount_minor().saturating_neg(),
@@ -40,7 +43,7 @@ pub(crate) fn note(batch: &SettlementBatch, item: SettlementItem) -> pb::Settlem
     let amount = Some(money(signed, item.amount.currency()));
     let subject_id = item.subject_id.to_string();
     pb::SettlementNote {
-        batch_id: batch.id.to_string(),
+        batch_id: batch_id.to_string(),
         subject_id: item.payment_id.to_string(),
         merchant_reference: item.merchant_reference,
         rrn: item.rrn.map(|rrn| rrn.to_string()).unwrap_or_default(),
@@ -51,7 +54,7 @@ pub(crate) fn note(batch: &SettlementBatch, item: SettlementItem) -> pb::Settlem
             SubjectId::Capture(_) => pb::settlement_note::Item::CaptureId(subject_id),
             SubjectId::Refund(_) => pb::settlement_note::Item::RefundId(subject_id),
         }),
-        state: state(batch.state == BatchState::Closed).into(),
+        state: state(batch == BatchState::Closed).into(),
         ..pb::SettlementNote::default()
     }
 }

@@ -60,9 +60,10 @@ const POSTGRES_WRITER: &str = "SET synchronous_commit = on; SET statement_timeou
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; \
     SET statement_timeout = 4000; SET jit = off; SET client_min_messages = warning";
 
-/// Shorter than the writer's: nobody waits for it, and one statement must not delay a heartbeat for long.
+/// Shorter than the writer's: nobody waits for it, and one statement must not delay a heartbeat for long. A cutover
+/// holds the row of the positions, as writers do.
 const POSTGRES_HOUSEKEEPING: &str = "SET synchronous_commit = on; SET statement_timeout = 1500; \
-    SET lock_timeout = 1000; SET idle_in_transaction_session_timeout = 10000; \
+    SET lock_timeout = 1000; SET idle_in_transaction_session_timeout = 2000; \
     SET jit = off; SET client_min_messages = warning";
 
 /// A database that the settings name.

@@ -116,8 +116,7 @@ impl Store {
     }
 
     /// The events of all merchants that `wanted` names, from position `first` to `last`, both included, oldest first.
-    /// Of a merchant with one that can't be read none follows it, and none stands for it: it holds up no other
-    /// merchant.
+    /// After an event that can't be read its merchant gets None, and no later event; other merchants get theirs.
     ///
     /// # Errors
     /// When the database can't be read.
@@ -142,7 +141,8 @@ impl Store {
                 Err(error) => {
                     tracing::error!(%error, "An event can't be handed on");
                     let merchant = Columns::named(row, "events", String::new());
-                    unreadable.extend(merchant.parsed::<MerchantId>("merchant_id").ok());
+                    let merchant = merchant.parsed::<MerchantId>("merchant_id").ok();
+                    unreadable.extend(merchant.filter(&wanted));
                 }
             }
         }
@@ -150,22 +150,27 @@ impl Store {
         let mut merchants: Vec<MerchantId> = events.iter().map(|it| it.merchant_id).collect();
         merchants.sort_unstable();
         merchants.dedup();
-        let events = match (self.with_subjects(events).await, &*merchants) {
-            (Ok(events), _) => events,
+        let is_one = merchants.len() == 1;
+        let events = match self.with_subjects(events).await {
+            Ok(events) => events,
             // A payment that can't be read holds up no other merchant either.
-            (Err(error @ StoreError::Corrupt { .. }), [merchant]) => {
+            Err(error @ StoreError::Corrupt { .. }) if is_one => {
                 tracing::error!(%error, "What an event is about can't be handed on");
-                return Ok(vec![(*merchant, None)]);
+                unreadable.extend(merchants);
+                Vec::new()
             }
-            (Err(StoreError::Corrupt { .. }), _) => {
+            Err(StoreError::Corrupt { .. }) => {
                 let mut apart = Vec::new();
+                merchants.extend(unreadable);
+                merchants.sort_unstable();
+                merchants.dedup();
                 for merchant in merchants {
                     let of_it = |other: &MerchantId| *other == merchant;
                     apart.extend(Box::pin(self.events_between(first, last, &of_it)).await?);
                 }
                 return Ok(apart);
             }
-            (Err(error), _) => return Err(error),
+            Err(error) => return Err(error),
         };
         let with_merchant = |event: Event| (event.payment.merchant_id, Some(event));
         let events = events.into_iter().map(with_merchant);

@@ -7,6 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::payment::ids::{BatchId, MerchantId, OperationId, SubjectId};
+use crate::payment::money::Currency;
 use crate::payment::operation::OperationState;
 use crate::payment::settlement::{
     BatchKey, BatchState, BatchTotals, BusinessDay, DayTotals, ItemKind, ItemSettlement,
@@ -21,7 +22,7 @@ use crate::store::records::{BatchCursor, BatchFilter, ListOrder, MAX_PAGE_SIZE, 
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
 
-/// What the items of a day sum to. The index has all that it needs.
+/// What items sum to. The index has all that it needs.
 const SUMS: &str = "SELECT merchant_id, currency, \
     SUM(CASE WHEN kind = 'CAPTURE' THEN 1 ELSE 0 END) AS capture_count, \
     CAST(SUM(CASE WHEN kind = 'CAPTURE' THEN amount_minor ELSE 0 END) AS BIGINT) AS captured_minor, \
@@ -30,7 +31,8 @@ const SUMS: &str = "SELECT merchant_id, currency, \
     FROM settlement_items WHERE host_id = $1 AND business_date = $2";
 
 impl Store {
-    /// The batches of a day, as its items sum to, by merchant and currency.
+    /// The batches of a day, as its items sum to, by merchant and currency. Each merchant is read by itself, so that a
+    /// large day is many short reads.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -38,32 +40,42 @@ impl Store {
         &self,
         day: &BusinessDay,
     ) -> Result<Vec<SettlementBatch>, StoreError> {
-        let text = format!("{SUMS} GROUP BY merchant_id, currency ORDER BY merchant_id, currency");
-        let values = [day.host_id.as_str().into(), day.date.to_string().into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
-        rows.iter().map(|row| summed_batch(day, row)).collect()
+        let text = format!(
+            "{SUMS} AND merchant_id = (SELECT MIN(next.merchant_id) FROM settlement_items AS next \
+                WHERE next.host_id = $1 AND next.business_date = $2 AND next.merchant_id > $3) \
+             GROUP BY merchant_id, currency ORDER BY currency"
+        );
+        let (mut found, mut last) = (Vec::<SettlementBatch>::new(), String::new());
+        loop {
+            let values = [
+                day.host_id.as_str().into(),
+                day.date.to_string().into(),
+                last.as_str().into(),
+            ];
+            let rows = self.read(AssertSqlSafe(text.clone()), &values).await?;
+            for row in &rows {
+                found.push(summed_batch(day, row)?);
+            }
+            match found.last() {
+                Some(batch) if !rows.is_empty() => last = batch.key.merchant_id.to_string(),
+                _ => return Ok(found),
+            }
+        }
     }
 
-    /// What is settled with a day, by currency.
+    /// What the batches of a day sum to that are made, by currency.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
-    pub async fn totals_of_day(&self, day: &BusinessDay) -> Result<Vec<DayTotals>, StoreError> {
-        let made = "SELECT currency, COUNT(*) AS batch_count, \
+    pub async fn totals_of_batches(&self, day: &BusinessDay) -> Result<Vec<DayTotals>, StoreError> {
+        let text = "SELECT currency, COUNT(*) AS batch_count, \
             CAST(SUM(capture_count) AS BIGINT) AS capture_count, \
             CAST(SUM(captured_minor) AS BIGINT) AS captured_minor, \
             CAST(SUM(refund_count) AS BIGINT) AS refund_count, \
             CAST(SUM(refunded_minor) AS BIGINT) AS refunded_minor FROM settlement_batches \
             WHERE host_id = $1 AND business_date = $2 GROUP BY currency ORDER BY currency";
-        let text = match day.batched_at {
-            Some(_) => made.to_owned(),
-            None => format!("{SUMS} GROUP BY currency ORDER BY currency").replace(
-                "SELECT merchant_id,",
-                "SELECT COUNT(DISTINCT merchant_id) AS batch_count,",
-            ),
-        };
         let values = [day.host_id.as_str().into(), day.date.to_string().into()];
-        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let rows = self.read(text, &values).await?;
         let day_totals = |row: &AnyRow| {
             let columns = Columns::of(row, "settlement_batches", "currency")?;
             Ok(DayTotals {
@@ -75,26 +87,88 @@ impl Store {
         rows.iter().map(day_totals).collect()
     }
 
-    /// A merchant's batches that are not made yet: of open days, and of those that were closed a moment ago.
-    async fn batches_not_made(
+    /// The days whose batches are not made yet: those that are open, and those that were closed a moment ago.
+    async fn days_not_batched(&self) -> Result<Vec<BusinessDay>, StoreError> {
+        let text = "SELECT * FROM business_days WHERE batched_at_ms IS NULL";
+        let rows = self.read(text, &[]).await?;
+        rows.iter().map(business_day).collect()
+    }
+
+    /// A merchant's batches of a day, as its items sum to: of all currencies, or of one.
+    async fn sums_of(
+        &self,
+        day: &BusinessDay,
+        merchant: &MerchantId,
+        currency: Option<Currency>,
+    ) -> Result<Vec<SettlementBatch>, StoreError> {
+        let mut text = format!("{SUMS} AND merchant_id = $3");
+        let mut values: Vec<Value> = vec![
+            day.host_id.as_str().into(),
+            day.date.to_string().into(),
+            merchant.as_str().into(),
+        ];
+        if let Some(currency) = currency {
+            text.push_str(" AND currency = $4");
+            values.push(currency.code().into());
+        }
+        text.push_str(" GROUP BY merchant_id, currency");
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(|row| summed_batch(day, row)).collect()
+    }
+
+    /// The day and the key of a merchant's batch that is not made yet.
+    async fn key_not_made(
         &self,
         merchant: &MerchantId,
-    ) -> Result<Vec<SettlementBatch>, StoreError> {
-        let text = "SELECT * FROM business_days WHERE batched_at_ms IS NULL";
-        let mut found = Vec::new();
-        for row in &self.read(text, &[]).await? {
-            let day = business_day(row)?;
-            let text = format!("{SUMS} AND merchant_id = $3 GROUP BY merchant_id, currency");
-            let values = [
-                day.host_id.as_str().into(),
-                day.date.to_string().into(),
-                merchant.as_str().into(),
-            ];
-            for row in &self.read(AssertSqlSafe(text), &values).await? {
-                found.push(summed_batch(&day, row)?);
+        id: BatchId,
+    ) -> Result<Option<(BusinessDay, BatchKey)>, StoreError> {
+        for day in self.days_not_batched().await? {
+            if day.opened_at != id.opened_at() {
+                continue;
+            }
+            let mut last = String::new();
+            // Its currencies one by one: each is found at once, however many items the day has.
+            let text = "SELECT MIN(currency) AS currency FROM settlement_items WHERE host_id = $1 \
+                AND business_date = $2 AND merchant_id = $3 AND currency > $4";
+            loop {
+                let values = [
+                    day.host_id.as_str().into(),
+                    day.date.to_string().into(),
+                    merchant.as_str().into(),
+                    last.as_str().into(),
+                ];
+                let rows = self.read(text, &values).await?;
+                let currency = rows.first().map(|row| {
+                    Columns::named(row, "settlement_items", String::new())
+                        .optional_parsed::<Currency>("currency")
+                });
+                let Some(currency) = currency.transpose()?.flatten() else {
+                    break;
+                };
+                let key = BatchKey {
+                    business_date: day.date,
+                    host_id: day.host_id,
+                    merchant_id: *merchant,
+                    currency,
+                };
+                if key.id(day.opened_at) == id {
+                    return Ok(Some((day, key)));
+                }
+                last = currency.code().to_owned();
             }
         }
-        Ok(found)
+        Ok(None)
+    }
+
+    async fn batch_made(
+        &self,
+        merchant: &MerchantId,
+        id: BatchId,
+    ) -> Result<Option<SettlementBatch>, StoreError> {
+        let text = "SELECT * FROM settlement_batches WHERE id = $1 AND merchant_id = $2";
+        let values = [id.to_string().into(), merchant.as_str().into()];
+        let rows = self.read(text, &values).await?;
+        rows.first().map(made_batch).transpose()
     }
 
     /// A merchant's batch; another merchant's is as if it were not there.
@@ -106,14 +180,31 @@ impl Store {
         merchant: &MerchantId,
         id: BatchId,
     ) -> Result<Option<SettlementBatch>, StoreError> {
-        // First what is not made yet: what is made meanwhile is found by the second look.
-        let not_made = self.batches_not_made(merchant).await?;
-        let text = "SELECT * FROM settlement_batches WHERE id = $1 AND merchant_id = $2";
-        let values = [id.to_string().into(), merchant.as_str().into()];
-        match self.read(text, &values).await?.first() {
-            Some(row) => made_batch(row).map(Some),
-            None => Ok(not_made.into_iter().find(|batch| batch.id == id)),
+        if let Some(made) = self.batch_made(merchant, id).await? {
+            return Ok(Some(made));
         }
+        if let Some((day, key)) = self.key_not_made(merchant, id).await? {
+            let summed = self.sums_of(&day, merchant, Some(key.currency)).await?;
+            return Ok(summed.into_iter().next());
+        }
+        // It may have been made between the two looks.
+        self.batch_made(merchant, id).await
+    }
+
+    /// What a merchant's batch is of, and where it stands; another merchant's is as if it were not there.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn settlement_batch_key(
+        &self,
+        merchant: &MerchantId,
+        id: BatchId,
+    ) -> Result<Option<(BatchKey, BatchState)>, StoreError> {
+        if let Some((day, key)) = self.key_not_made(merchant, id).await? {
+            return Ok(Some((key, state_of(&day))));
+        }
+        let made = self.batch_made(merchant, id).await?;
+        Ok(made.map(|batch| (batch.key, batch.state)))
     }
 
     /// A merchant's batches, by business date and id, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after
@@ -131,7 +222,10 @@ impl Store {
     ) -> Result<Vec<SettlementBatch>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         // First what is not made yet: what is made meanwhile is found by the second look.
-        let mut not_made = self.batches_not_made(merchant).await?;
+        let mut not_made = Vec::new();
+        for day in self.days_not_batched().await? {
+            not_made.extend(self.sums_of(&day, merchant, filter.currency).await?);
+        }
         let (direction, beyond, way) = match order {
             ListOrder::NewestFirst => ("DESC", "<", Ordering::Less),
             ListOrder::OldestFirst => ("ASC", ">", Ordering::Greater),
@@ -261,14 +355,18 @@ fn summed_batch(day: &BusinessDay, row: &AnyRow) -> Result<SettlementBatch, Stor
     Ok(SettlementBatch {
         id: key.id(day.opened_at),
         key,
-        state: match day.cut_at {
-            None => BatchState::Open,
-            Some(_) => BatchState::Closed,
-        },
+        state: state_of(day),
         totals: totals(&columns)?,
         opened_at: day.opened_at,
         closed_at: day.cut_at,
     })
+}
+
+const fn state_of(day: &BusinessDay) -> BatchState {
+    match day.cut_at {
+        None => BatchState::Open,
+        Some(_) => BatchState::Closed,
+    }
 }
 
 fn totals(columns: &Columns<'_>) -> Result<BatchTotals, StoreError> {

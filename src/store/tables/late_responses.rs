@@ -10,7 +10,7 @@ use crate::store::records::LateResponse;
 
 impl Store {
     /// Records a response that came after the gateway had stopped waiting. No state changes. False when a late
-    /// response to this operation with this code was recorded before; that one stands.
+    /// response to this operation with this code was recorded before; that one stands, but for an amount that differs.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when there is no such operation.
@@ -18,7 +18,8 @@ impl Store {
         let statements = vec![Statement {
             text: "INSERT INTO late_responses (operation_id, host_id, response_code, \
                 approval_code, received_at_ms, amount_differs) VALUES ($1, $2, $3, $4, $5, $6) \
-                ON CONFLICT (operation_id, response_code) DO NOTHING",
+                ON CONFLICT (operation_id, response_code) DO UPDATE SET amount_differs = 1 \
+                WHERE excluded.amount_differs = 1 AND late_responses.amount_differs = 0",
             values: vec![
                 late.operation_id.to_string().into(),
                 late.host_id.as_str().into(),

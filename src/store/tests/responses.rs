@@ -41,7 +41,16 @@ async fn a_late_approval_leaves_exactly_one_reversal(database: TestDatabase) {
             amount_differs: false,
             received_at: NOW.plus_ms(60_000),
         };
-        assert_eq!(store.record_late_response(late).await.unwrap(), first);
+        let recorded = store.record_late_response(late.clone()).await;
+        assert_eq!(recorded.unwrap(), first);
+        let differs = LateResponse {
+            amount_differs: true,
+            ..late
+        };
+        let recorded = store.record_late_response(differs).await;
+        assert_eq!(recorded.unwrap(), first, "it is noted once");
+        let noted = store.late_response(operation_id).await.unwrap();
+        assert!(noted.unwrap().amount_differs);
     }
     assert_eq!(
         store.owed().await.len(),

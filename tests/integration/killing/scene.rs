@@ -251,8 +251,11 @@ impl Scene {
 
     /// Ends the bank's day at the gateway that is killed, if it lives long enough.
     pub(crate) async fn cut_over(&self) {
-        let arguments = ["settle", "cutover", "acquirer", "--reason", "a campaign"];
-        let arguments = [&arguments[..], &["--ready-file", "gateway.json"]].concat();
+        let open = "SELECT COALESCE(MAX(business_date), '2000-01-01') FROM business_days";
+        let open = self.database.text(open).await;
+        let arguments = ["settle", "cutover", "acquirer", "--date", &open];
+        let why = ["--reason", "a campaign", "--ready-file", "gateway.json"];
+        let arguments = [&arguments[..], &why].concat();
         let mut command = program(&self.folder, &self.database, &arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let ended = tokio::process::Command::from(command).status().await;
