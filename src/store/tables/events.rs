@@ -27,9 +27,10 @@ pub(in crate::store) const EVENTS: ManyRows = ManyRows {
         CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
     after: ") INSERT INTO events (stream, position, payment_id, payment_sequence, kind, at_ms, operation_id, \
         state_detail, amounts, merchant_id) \
-        SELECT 0, taken.next - {rows} + new.number, new.payment_id, new.payment_sequence, new.kind, \
-        new.at_ms, new.operation_id, new.state_detail, new.amounts, new.merchant_id FROM new CROSS JOIN \
-        /*SQLITE positions AS taken WHERE taken.stream = 0*//*POSTGRES taken*/",
+        SELECT 0, /*SQLITE (SELECT next FROM positions WHERE stream = 0)*//*POSTGRES taken.next*/ \
+        - {rows} + new.number, new.payment_id, new.payment_sequence, new.kind, \
+        new.at_ms, new.operation_id, new.state_detail, new.amounts, new.merchant_id FROM new \
+        /*POSTGRES CROSS JOIN taken*/",
     returning: "",
 };
 
