@@ -1,5 +1,5 @@
-//! Wipes what a computation leaves on the stack. A buffer can be wiped by whoever owns it; what libraries keep in
-//! variables of their own, a hash its last block for instance, can't.
+//! Wipes what a computation leaves on the stack, and the buffers of messages. A buffer can be wiped by whoever owns
+//! it; what libraries keep in variables of their own, a hash its last block for instance, can't.
 
 use std::hint::black_box;
 
@@ -17,8 +17,8 @@ pub fn wiped_after<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// As [`wiped_after`], for work that has no use for a public key: it goes less deep, and each payment does such
-/// work twice.
+/// As [`wiped_after`], for work that has no use for a public key, or has that wiped by itself: it goes less deep, and
+/// each payment does such work three times.
 pub fn wiped_after_shallow<T>(work: impl FnOnce() -> T) -> T {
     let done = apart(work);
     // Without optimization every frame is larger.
@@ -28,6 +28,21 @@ pub fn wiped_after_shallow<T>(work: impl FnOnce() -> T) -> T {
         wipe::<SHALLOW_BYTES>();
     }
     done
+}
+
+/// Overwrites bytes with zeros at memory's speed, for buffers that each payment passes through: `zeroize` writes one
+/// byte after the other.
+pub fn wipe_bytes(bytes: &mut [u8]) {
+    bytes.fill(0);
+    // Without this the compiler may leave the zeros out, because nothing reads them.
+    black_box(bytes);
+}
+
+/// Empties a buffer and overwrites all of its memory, as [`wipe_bytes`] does.
+pub fn wipe_buffer(buffer: &mut Vec<u8>) {
+    buffer.resize(buffer.capacity(), 0);
+    wipe_bytes(buffer);
+    buffer.clear();
 }
 
 /// A frame of its own, so that no variable of `work` lies in the caller's.
@@ -75,5 +90,17 @@ mod tests {
         };
         assert_eq!(left_at(apart(leave_on_the_stack)), SECRET);
         assert_eq!(left_at(wiped_after(leave_on_the_stack)), [0; SECRET.len()]);
+    }
+
+    #[test]
+    fn a_wiped_buffer_holds_nothing_of_what_it_held() {
+        let mut buffer = SECRET.to_vec();
+        buffer.truncate(4);
+        wipe_buffer(&mut buffer);
+        let address = u64::try_from(buffer.as_ptr().addr()).unwrap();
+        let mut left = [1; SECRET.len()];
+        let memory = File::open("/proc/self/mem").unwrap();
+        memory.read_exact_at(&mut left, address).unwrap();
+        assert_eq!((buffer.len(), left), (0, [0; SECRET.len()]));
     }
 }

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use iso8583::{MessageBuilder, Mti};
 use tokio::time::Instant;
-use zeroize::Zeroize;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::status::LineState;
 use crate::payment::decline::FailureReason;
+use crate::stack::wipe_bytes;
 
 use super::fault::LineFault;
 use super::network::{self, NetworkFunction};
@@ -115,7 +115,7 @@ impl<'a> Connection<'a> {
     /// Wipes what was read and what was to be written.
     fn wipe(&mut self) {
         self.outbound.wipe();
-        self.inbound.as_mut_slice().zeroize();
+        wipe_bytes(&mut self.inbound);
     }
 
     /// Opens the line for payments.

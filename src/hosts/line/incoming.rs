@@ -6,9 +6,9 @@ use std::sync::Arc;
 use iso8583::mti::{Class, Function};
 use iso8583::{DecodeError, Message};
 use tokio::time::Instant;
-use zeroize::Zeroize;
 
 use crate::payment::decline::UnknownReason;
+use crate::stack::wipe_bytes;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::answer::{approval_code_of, outcome_of, response_code_of};
@@ -48,7 +48,7 @@ impl Connection<'_> {
         let left = inbound.len().saturating_sub(start);
         inbound.copy_within(start.., 0);
         if let Some(consumed) = inbound.get_mut(left..) {
-            consumed.zeroize();
+            wipe_bytes(consumed);
         }
         inbound.truncate(left);
         self.inbound = inbound;

@@ -11,10 +11,10 @@ use std::time::Duration;
 use iso8583::{EncodeError, FrameWriteError, Framing};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
-use zeroize::Zeroize;
 
 use crate::fault_points::FaultPoint;
 use crate::hosts::message::match_key::RequestKey;
+use crate::stack::wipe_bytes;
 
 use super::socket::TakenBytes;
 
@@ -247,7 +247,7 @@ impl Outbound {
         });
         let left = self.bytes.len().saturating_sub(removed);
         if let Some(rest) = self.bytes.get_mut(left..) {
-            rest.zeroize();
+            wipe_bytes(rest);
         }
         self.bytes.truncate(left);
     }
@@ -295,7 +295,7 @@ impl Outbound {
 
     /// Overwrites everything with zeros, and forgets it.
     pub(super) fn wipe(&mut self) {
-        self.bytes.as_mut_slice().zeroize();
+        wipe_bytes(&mut self.bytes);
         self.bytes.clear();
         self.frames.clear();
         self.first_start = 0;

@@ -4,6 +4,7 @@ use iso8583::{FrameWriteError, MessageBuilder, Mti};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::payment::record::{Element, Operation};
+use crate::stack::wipe_buffer;
 
 use super::amount::AskedAmount;
 use super::contents::Outgoing;
@@ -63,7 +64,7 @@ impl Encoder {
                 })
         });
         let frame = framed.map(|()| Zeroizing::new(self.frame.as_slice().to_vec()));
-        self.frame.zeroize();
+        wipe_buffer(&mut self.frame);
         self.builder.clear(Mti::AUTHORIZATION_REQUEST);
         self.subelements.zeroize();
         frame
