@@ -140,7 +140,7 @@ impl Opener {
         binding: &Binding<'_>,
         now: UnixMillis,
     ) -> Result<Opened, SealedCardFault> {
-        stack::wiped_after(|| self.open_card(sealed.as_str(), binding, now))
+        stack::wiped_after_shallow(|| self.open_card(sealed.as_str(), binding, now))
     }
 
     /// Sets up a session key that `merchant_id` has sealed: the ticket under which it then seals
@@ -154,7 +154,7 @@ impl Opener {
         merchant_id: &MerchantId,
         now: UnixMillis,
     ) -> Result<SealingSession, SealedCardFault> {
-        stack::wiped_after(|| self.open_session_key(sealed, merchant_id, now))
+        stack::wiped_after_shallow(|| self.open_session_key(sealed, merchant_id, now))
     }
 
     fn open_card(

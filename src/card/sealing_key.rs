@@ -14,6 +14,8 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::RSAPublicKey;
 use zeroize::Zeroizing;
 
+use crate::stack;
+
 use super::header::Algorithm;
 use super::jwe::{CONTENT_KEY_BYTES, P256_BYTES, P256_POINT_BYTES, concat_kdf, encode};
 
@@ -230,13 +232,9 @@ impl SealingKey {
         let Private::P256(private) = &self.private else {
             return None;
         };
-        agreement::agree(
-            private,
-            UnparsedPublicKey::new(&ECDH_P256, point),
-            (),
-            |secret| concat_kdf(secret, "A256GCM", party_u, party_v).ok_or(()),
-        )
-        .ok()
+        let point = UnparsedPublicKey::new(&ECDH_P256, point);
+        let derive = |secret: &[u8]| concat_kdf(secret, "A256GCM", party_u, party_v).ok_or(());
+        stack::wiped_after(|| agreement::agree(private, point, (), derive)).ok()
     }
 
     /// RSA-OAEP-256: the content key in `encrypted_key`; `None` when this is no RSA key or it does
@@ -249,9 +247,10 @@ impl SealingKey {
             return None;
         };
         let mut room = Zeroizing::new(vec![0; private.min_output_size()]);
-        let decrypted = private
-            .decrypt(&OAEP_SHA256_MGF1SHA256, encrypted_key, &mut room, None)
-            .ok()?;
+        let decrypted = stack::wiped_after(|| {
+            private.decrypt(&OAEP_SHA256_MGF1SHA256, encrypted_key, &mut room, None)
+        })
+        .ok()?;
         let mut key = Zeroizing::new([0; CONTENT_KEY_BYTES]);
         (decrypted.len() == CONTENT_KEY_BYTES).then(|| key.copy_from_slice(decrypted))?;
         Some(key)
