@@ -110,7 +110,7 @@ impl Operations {
             }
             Begun::CommitUnknown(intent, reason) => {
                 let records = (intent.payment, intent.operation);
-                return self.not_sent_for_sure(records, &reason).await;
+                return Box::pin(self.not_sent_for_sure(records, &reason)).await;
             }
         };
         let asked_at = Instant::now();
@@ -164,7 +164,7 @@ impl Operations {
                 // A repetition is answered as before, whatever its envelope, its payment or the
                 // operator's settings have become since.
                 Err(refusal) => {
-                    let before = self.answered_before::<F>(call).await?;
+                    let before = Box::pin(self.answered_before::<F>(call)).await?;
                     return before
                         .map(Begun::Answered)
                         .ok_or(OperationError::Refused(refusal));
@@ -196,7 +196,7 @@ impl Operations {
                 Err(error) => return Err(not_recorded(error)),
                 Ok(Verdict::EnvelopeUsed) => return Err(OperationError::SealedCardUsed),
                 Ok(Verdict::RequestTaken) => {
-                    if let Some(answer) = self.answered_before::<F>(call).await? {
+                    if let Some(answer) = Box::pin(self.answered_before::<F>(call)).await? {
                         return Ok(Begun::Answered(answer));
                     }
                     // What stood in the way was refused itself, in the same batch. The way is free.
@@ -217,7 +217,8 @@ impl Operations {
         let found = match flow.payment_id(command) {
             None => None,
             Some(id) => {
-                let payment = self.store.payment(&call.merchant.id, id).await;
+                // Boxed, as all that is rare for an authorization: each would have room for it.
+                let payment = Box::pin(self.store.payment(&call.merchant.id, id)).await;
                 payment.map_err(not_recorded)?
             }
         };
@@ -226,13 +227,13 @@ impl Operations {
             Some(payment) => {
                 let captures = self.store.captures_of(payment.id, MOST_CAPTURES, None);
                 let captures = match flow.reads_captures(&payment) {
-                    true => captures.await.map_err(not_recorded)?,
+                    true => Box::pin(captures).await.map_err(not_recorded)?,
                     false => Vec::new(),
                 };
                 let ways = self.ways(&payment);
                 let earlier = match flow.reads_operations(&payment, &ways) {
                     true => {
-                        let earlier = self.store.operations_of(payment.id).await;
+                        let earlier = Box::pin(self.store.operations_of(payment.id)).await;
                         earlier.map_err(not_recorded)?
                     }
                     false => Vec::new(),
@@ -285,7 +286,7 @@ impl Operations {
         }
         let kept = match &card {
             Some(_) => None,
-            None => match self.kept_card(&intent.payment, &intent.operation).await {
+            None => match Box::pin(self.kept_card(&intent.payment, &intent.operation)).await {
                 Ok(kept) => kept,
                 Err(NoCard::Gone) => {
                     return Exchange::NotSent(FailureReason::MessageNotBuildable);

@@ -149,8 +149,11 @@ impl Operations {
         }
         log_owed(&outcome.operation, &owes);
         let (payment, operation) = (&outcome.payment, &outcome.operation);
-        let owed = self.owed_by(payment, operation, merchant, &owes, now).await;
-        let owed = owed.map_err(|error| not_told(&outcome, &error))?;
+        let owed = self.owed_by(payment, operation, merchant, &owes, now);
+        // Boxed, as all that is rare here: each payment would have room for it.
+        let owed = Box::pin(owed)
+            .await
+            .map_err(|error| not_told(&outcome, &error))?;
         outcome.owes.extend(owed);
         outcome.owes.iter().for_each(log_if_suspended);
         Ok(outcome)
@@ -171,7 +174,7 @@ impl Operations {
             // Another node took this process for dead and ended the operation: its word stands, and what
             // the bank said is a late response.
             Ok(Recorded::EndedBefore(payment, operation)) => {
-                self.keep_ended_before(&outcome.operation).await;
+                Box::pin(self.keep_ended_before(&outcome.operation)).await;
                 Ok(Told::Ended(payment, operation))
             }
             Ok(Recorded::Cancelled(payment, operation)) => Ok(Told::Cancelled(payment, operation)),
@@ -226,7 +229,7 @@ impl Operations {
         if let Verdict::Committed { payment: moved } = verdict {
             return Ok(Recorded::AsDecided { moved });
         }
-        let Some((payment, standing)) = self.store.told(operation.id).await? else {
+        let Some((payment, standing)) = Box::pin(self.store.told(operation.id)).await? else {
             return Ok(Recorded::NoIntent);
         };
         let refused = Recorded::refused(payment, standing);

@@ -56,12 +56,13 @@ impl Operations {
         if !undoes_increments(event) {
             return Ok(owed);
         }
-        let all = self.store.operations_of(payment.id).await?;
+        // Boxed, because it is rare, and every payment would have room for it.
+        let all = Box::pin(self.store.operations_of(payment.id)).await?;
         for increment in held_increments(&all) {
             let owes = undoing(increment);
             let original = Original::of(increment);
             let reversal = self.owed_operation(payment, original, merchant, &owes, now);
-            owed.push(reversal.await?);
+            owed.push(Box::pin(reversal).await?);
         }
         Ok(owed)
     }

@@ -227,7 +227,7 @@ impl Operations {
             owes => {
                 let merchant = Some(&*call.merchant);
                 let owed = self.owed_by(&payment, &operation, merchant, owes, now);
-                let owed = owed.await.map_err(not_recorded)?;
+                let owed = Box::pin(owed).await.map_err(not_recorded)?;
                 let is_built =
                     |owed: &Operation| !matches!(owed.state, OperationState::Suspended { .. });
                 if !owed.iter().all(is_built) {
@@ -266,13 +266,13 @@ impl Operations {
         let Some(id) = id else {
             return Ok(None);
         };
-        let found = self.store.operation(id).await?;
+        let found = Box::pin(self.store.operation(id)).await?;
         let named = match found {
             Some(Operation {
                 state: OperationState::Recorded,
                 original_id: Some(before),
                 ..
-            }) => self.store.operation(before).await?,
+            }) => Box::pin(self.store.operation(before)).await?,
             found => found,
         };
         Ok(named.map(Box::new))

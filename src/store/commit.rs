@@ -52,7 +52,8 @@ impl Store {
             Written::Committed(moved) => Verdict::Committed {
                 payment: moved.and_then(|moved| moved_payment(change, *moved)),
             },
-            Written::CommittedBefore => match self.told(operation.id).await {
+            // Boxed, because it is rare, and every payment would have room for it.
+            Written::CommittedBefore => match Box::pin(self.told(operation.id)).await {
                 Ok(told) => Verdict::Committed {
                     payment: told.and_then(|(payment, _)| unexpected(change, payment)),
                 },
@@ -68,12 +69,14 @@ impl Store {
             Written::Refused(Refusal::DayClosed) => Verdict::DayClosed,
             // The very same step may have been taken by an earlier call that was not told, or by a COMMIT
             // that was not confirmed.
-            Written::Refused(Refusal::OperationMoved) => match self.told(operation.id).await? {
-                Some((payment, standing)) if *standing == *operation => Verdict::Committed {
-                    payment: unexpected(change, payment),
-                },
-                _ => Verdict::OperationMoved,
-            },
+            Written::Refused(Refusal::OperationMoved) => {
+                match Box::pin(self.told(operation.id)).await? {
+                    Some((payment, standing)) if *standing == *operation => Verdict::Committed {
+                        payment: unexpected(change, payment),
+                    },
+                    _ => Verdict::OperationMoved,
+                }
+            }
             Written::Ran(_) => Verdict::Committed { payment: None },
         })
     }

@@ -117,7 +117,8 @@ impl Numbers {
                 )
             };
             let Some(number) = number else {
-                self.refill(&sequence, host, date).await?;
+                // Boxed, because it is rare, and every payment would have room for it.
+                Box::pin(self.refill(&sequence, host, date)).await?;
                 continue;
             };
             if low {

@@ -103,7 +103,8 @@ impl Gate {
                 let found = self
                     .authenticator
                     .authenticate(&head.headers, &connection, asked_at);
-                found.await.map_err(refuse)?
+                // Boxed, because it is rare, and every call would have room for it.
+                Box::pin(found).await.map_err(refuse)?
             }
         };
         let place = self.calls.take(&caller.merchant.id);
