@@ -9,13 +9,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::connection::NativeTransaction;
 use super::engine::{Engine, for_engine};
+use super::fault::{Fault, fault};
 use super::value::Value;
-use crate::random::HashMap;
+use crate::random::{HashMap, HashSet};
 
 /// A statement with a list of rows in it.
 #[derive(Debug)]
@@ -191,6 +192,20 @@ impl Texts {
         }
         Ok(ran)
     }
+}
+
+/// The first column of each row.
+pub(in crate::store) fn first_texts(
+    engine: Engine,
+    rows: &[AnyRow],
+) -> Result<HashSet<Arc<str>>, Fault> {
+    rows.iter()
+        .map(|row| {
+            row.try_get::<String, _>(0)
+                .map(Arc::from)
+                .map_err(|error| fault(engine, &error))
+        })
+        .collect()
 }
 
 /// How many of `rows` waiting rows the next statement takes.

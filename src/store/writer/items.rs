@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use super::rows::ChangeRows;
-use super::transaction::first_texts;
 use crate::random::HashSet;
 use crate::store::database::connection::NativeTransaction;
 use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
-use crate::store::database::many_rows::{ManyRows, Texts};
+use crate::store::database::many_rows::{ManyRows, Texts, first_texts};
 use crate::store::database::value::Value;
 use crate::store::tables::settlement_items::{
     FIRST_DAYS, HOLD_POSITIONS, ItemRow, LEAVING_ITEMS, NEW_ITEMS, RETURNING_ITEMS,

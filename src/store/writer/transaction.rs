@@ -9,9 +9,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
-
 use super::batch::Batch;
 use super::items::change_items;
 use super::positions::take_positions;
@@ -20,7 +17,7 @@ use crate::random::{HashMap, HashSet};
 use crate::store::database::connection::{NativeConnection, NativeTransaction};
 use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
-use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts};
+use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts, first_texts};
 use crate::store::database::value::Value;
 use crate::store::tables::captures::{CAPTURE_AMOUNTS, CAPTURE_REFUNDS, NEW_CAPTURES};
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
@@ -417,15 +414,4 @@ fn step_and_its_key(row: &[Value]) -> Option<(Arc<str>, Vec<Value>)> {
 /// By their keys, which come first: two nodes lock rows in the same order.
 fn sort(rows: &mut [&[Value]]) {
     rows.sort_by(|one, other| one.iter().take(3).cmp(other.iter().take(3)));
-}
-
-/// The first column of each row.
-pub(super) fn first_texts(engine: Engine, rows: &[AnyRow]) -> Result<HashSet<Arc<str>>, Fault> {
-    rows.iter()
-        .map(|row| {
-            row.try_get::<String, _>(0)
-                .map(Arc::from)
-                .map_err(|error| fault(engine, &error))
-        })
-        .collect()
 }
