@@ -11,7 +11,7 @@ use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::message::definition::{MessageProfile, Repeats};
 use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::without_effect;
-use crate::payment::custody::CustodyTimes;
+use crate::payment::custody::{CustodyEntry, CustodyTimes};
 use crate::payment::decline::{Decline, FailureReason, UnknownReason};
 use crate::payment::ids::NodeId;
 use crate::payment::merchant::Merchant;
@@ -32,8 +32,15 @@ use super::owe::log_suspended;
 use super::owed_step::{Beside, OwedStep, log_not_recorded};
 
 impl Operations {
-    /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it.
-    pub(super) async fn attempt(&self, entry: OwedEntry, merchant: &Merchant, window: &Semaphore) {
+    /// Sends an owed message once more, when one of the places of `window` is free, and records what came of it. `card`
+    /// is what was read of the payment's card before.
+    pub(super) async fn attempt(
+        &self,
+        entry: OwedEntry,
+        card: Option<CustodyEntry>,
+        merchant: &Merchant,
+        window: &Semaphore,
+    ) {
         // The place is taken before the attempt is recorded, so that an entry that moves during the wait is not sent. A
         // drain ends the wait.
         let place = tokio::select! {
@@ -67,7 +74,7 @@ impl Operations {
             // The entry stays due.
             Err(error) => return log_not_recorded(&entry, &error),
         }
-        let card = match self.kept_card(&entry.payment, operation).await {
+        let card = match self.kept_card(&entry.payment, operation, card).await {
             Ok(card) => card,
             Err(NoCard::Gone) => return self.suspend(entry, SuspendReason::NoCard, None).await,
             // The entry is due again a little later, so that other entries are sent meanwhile.

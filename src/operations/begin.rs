@@ -12,15 +12,18 @@ use crate::hosts::message::definition::Travel;
 use crate::payment::capture::MOST_CAPTURES;
 use crate::payment::decline::FailureReason;
 use crate::payment::ids::{OperationId, PaymentId};
+use crate::payment::merchant::Merchant;
 use crate::payment::operation::OperationKind;
 use crate::payment::record::Payment;
 use crate::store::change::Verdict;
 use crate::store::error::StoreError;
+use crate::store::reads::owed::OwedEntry;
+use crate::store::reads::payments::PaymentForLater;
 use crate::store::records::MAX_PAGE_SIZE;
 
 use super::call::{BANK_WITHIN, Call, Concluded, OperationError, not_recorded, random};
 use super::flow::{Basis as _, Flow, Found, Way, Ways};
-use super::intent::Intent;
+use super::intent::{Intent, Known};
 use super::kept_card::{NoCard, fields_of};
 use super::machine::{Closed, Operations};
 use super::outcome::Told;
@@ -81,7 +84,7 @@ impl Operations {
     }
 
     async fn run<F: Flow>(
-        &self,
+        self: &Arc<Self>,
         flow: &F,
         payment_id: PaymentId,
         call: Call,
@@ -95,14 +98,8 @@ impl Operations {
             .await?;
         let mut intent = match begun {
             Begun::Recorded(intent) if intent.travel == Travel::Once => intent,
-            // The intent is the promise: what is owed is sent by `owed`.
-            Begun::Recorded(intent) => {
-                return Ok(Concluded {
-                    payment: intent.payment,
-                    operation: intent.operation,
-                    bank_us: 0,
-                });
-            }
+            // The intent is the promise.
+            Begun::Recorded(intent) => return Ok(self.promised(*intent, &call.merchant)),
             Begun::Answered(answer) => return Ok(answer),
             // Where it is recorded, it counts.
             Begun::CommitUnknown(intent, _) if intent.travel != Travel::Once => {
@@ -117,7 +114,10 @@ impl Operations {
         let exchange = self.exchange(&call, &mut intent).await;
         let waited = asked_at.elapsed();
         let Intent {
-            payment, operation, ..
+            payment,
+            operation,
+            resource: mut made,
+            ..
         } = *intent;
         let merchant = Some(&*call.merchant);
         let mut records = (payment, operation);
@@ -136,6 +136,7 @@ impl Operations {
                     return Ok(Concluded {
                         payment,
                         operation,
+                        made: made.take(),
                         bank_us,
                     });
                 }
@@ -144,6 +145,33 @@ impl Operations {
             }
         }
         Err(OperationError::OutcomeNotRecorded { payment_id })
+    }
+
+    /// Tells what is promised, and has its message sent.
+    fn promised(self: &Arc<Self>, intent: Intent, merchant: &Arc<Merchant>) -> Concluded {
+        let Intent {
+            payment,
+            operation,
+            original,
+            kept_card,
+            resource,
+            ..
+        } = intent;
+        let original = original.filter(|it| Some(it.id) == operation.original_id);
+        if let Some(original) = original {
+            let entry = OwedEntry {
+                operation: (*operation).clone(),
+                original: *original,
+                payment: (*payment).clone(),
+            };
+            self.send_at_once(entry, kept_card, merchant);
+        }
+        Concluded {
+            payment,
+            operation,
+            made: resource,
+            bank_us: 0,
+        }
     }
 
     /// Plans and records the intent. When the payment was changed meanwhile, it is planned again: the flow
@@ -158,7 +186,7 @@ impl Operations {
     ) -> Result<Begun, OperationError<F::Refusal>> {
         for _ in 0..INTENT_ATTEMPTS {
             let now = self.clock.now();
-            let basis = self.basis(flow, payment_id, call, command).await?;
+            let (basis, known) = self.basis(flow, payment_id, call, command).await?;
             let plan = match flow.plan(&call.merchant, command, basis, now) {
                 Ok(plan) => plan,
                 // A repetition is answered as before, whatever its envelope, its payment or the
@@ -171,7 +199,7 @@ impl Operations {
                 }
             };
             let mut intent = match self
-                .intent::<F>(call, (payment_id, operation_id), plan, now)
+                .intent::<F>(call, (payment_id, operation_id), (plan, known), now)
                 .await?
             {
                 Some(intent) => intent,
@@ -213,18 +241,23 @@ impl Operations {
         payment_id: PaymentId,
         call: &Call,
         command: &F::Command,
-    ) -> Result<F::Basis, OperationError<F::Refusal>> {
+    ) -> Result<(F::Basis, Known), OperationError<F::Refusal>> {
         let found = match flow.payment_id(command) {
             None => None,
             Some(id) => {
                 // Boxed, as all that is rare for an authorization: each would have room for it.
-                let payment = Box::pin(self.store.payment(&call.merchant.id, id)).await;
-                payment.map_err(not_recorded)?
+                let found = Box::pin(self.store.payment_for_later(&call.merchant.id, id)).await;
+                found.map_err(not_recorded)?
             }
         };
+        let mut known = Known::default();
         let found = match found {
             None => None,
-            Some(payment) => {
+            Some(PaymentForLater {
+                payment,
+                authorization,
+                card,
+            }) => {
                 let captures = self.store.captures_of(payment.id, MOST_CAPTURES, None);
                 let captures = match flow.reads_captures(&payment) {
                     true => Box::pin(captures).await.map_err(not_recorded)?,
@@ -247,6 +280,10 @@ impl Operations {
                     }
                     false => false,
                 };
+                known.card = card;
+                known.operations.push(authorization);
+                let capturing = captures.iter().map(|(_, operation)| operation.clone());
+                known.operations.extend(capturing);
                 Some(Found {
                     in_clearing,
                     ways,
@@ -256,7 +293,9 @@ impl Operations {
                 })
             }
         };
-        F::Basis::of(found).ok_or(OperationError::PaymentNotFound { payment_id })
+        let basis = F::Basis::of(found);
+        let basis = basis.ok_or(OperationError::PaymentNotFound { payment_id })?;
+        Ok((basis, known))
     }
 
     fn ways(&self, payment: &Payment) -> Ways {
@@ -286,15 +325,19 @@ impl Operations {
         }
         let kept = match &card {
             Some(_) => None,
-            None => match Box::pin(self.kept_card(&intent.payment, &intent.operation)).await {
-                Ok(kept) => kept,
-                Err(NoCard::Gone) => {
-                    return Exchange::NotSent(FailureReason::MessageNotBuildable);
+            None => {
+                let known = intent.kept_card.take();
+                let kept = self.kept_card(&intent.payment, &intent.operation, known);
+                match Box::pin(kept).await {
+                    Ok(kept) => kept,
+                    Err(NoCard::Gone) => {
+                        return Exchange::NotSent(FailureReason::MessageNotBuildable);
+                    }
+                    Err(NoCard::NotNow) => {
+                        return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
+                    }
                 }
-                Err(NoCard::NotNow) => {
-                    return Exchange::NotSent(FailureReason::DeadlineBeforeSend);
-                }
-            },
+            }
         };
         let card = card.as_ref().map(|card| CardFields {
             pan: card.pan.digits(),
@@ -340,6 +383,7 @@ impl Operations {
         Ok(Some(Concluded {
             payment,
             operation,
+            made: None,
             bank_us: 0,
         }))
     }

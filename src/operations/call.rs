@@ -11,6 +11,8 @@ use crate::payment::record::{Operation, Payment};
 use crate::random::Random;
 use crate::store::error::StoreError;
 
+use super::resource::Resource;
+
 /// After this, counted from the call's arrival, no byte of its message is sent, and the bank's answer is
 /// late.
 pub(super) const BANK_WITHIN: Duration = Duration::from_millis(4_300);
@@ -35,6 +37,8 @@ pub struct Concluded {
     pub payment: Box<Payment>,
     /// The operation as it was then.
     pub operation: Box<Operation>,
+    /// What this very call made beside the operation; none where the request was answered before.
+    pub made: Option<Resource>,
     /// From the message's hand-over to the line until its answer, or until the gateway stopped
     /// waiting for one, in microseconds; 0 when no bank was asked.
     pub bank_us: u64,

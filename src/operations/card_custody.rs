@@ -14,7 +14,7 @@ use crate::card::fingerprint::Fingerprints;
 use crate::card::master_key::{MasterKey, MasterKeyError};
 use crate::card::pan::Card;
 use crate::clock::Clock;
-use crate::payment::custody::CustodyTimes;
+use crate::payment::custody::{CustodyEntry, CustodyTimes};
 use crate::payment::ids::{MerchantId, PaymentId};
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::random::Random;
@@ -128,8 +128,8 @@ impl CardCustody {
         })
     }
 
-    /// The card of a payment, for a message that may still have to be sent. `None` when its custody has ended, or
-    /// the payment is older than custody.
+    /// The card of a payment, for a message that may still have to be sent. `known` is what was read of it before.
+    /// `None` when its custody has ended, or the payment is older than custody.
     ///
     /// # Errors
     /// When the store can't be read; [`CustodyError::KeyGone`] when the data key is destroyed.
@@ -137,8 +137,13 @@ impl CardCustody {
         &self,
         merchant_id: &MerchantId,
         payment_id: PaymentId,
+        known: Option<CustodyEntry>,
     ) -> Result<Option<KeptCard>, CardCustodyError> {
-        let Some(entry) = self.store.custody_entry(payment_id).await? else {
+        let entry = match known {
+            Some(entry) => Some(entry),
+            None => self.store.custody_entry(payment_id).await?,
+        };
+        let Some(entry) = entry else {
             return Ok(None);
         };
         if !self.keys.has(entry.key_version) {

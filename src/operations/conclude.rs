@@ -99,6 +99,7 @@ impl Operations {
         Ok(Concluded {
             payment,
             operation,
+            made: None,
             bank_us: 0,
         })
     }

@@ -5,24 +5,21 @@ use crate::hosts::message::contents::{Original, Outgoing};
 use crate::hosts::message::definition::Travel;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
-use crate::payment::capture::Capture;
-use crate::payment::ids::{
-    CaptureId, MerchantId, NodeId, OperationId, PaymentId, RefundId, SubjectId,
-};
+use crate::payment::custody::CustodyEntry;
+use crate::payment::ids::{NodeId, OperationId, PaymentId};
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::{NumberDate, UnixMillis};
-use crate::payment::money::Money;
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
-use crate::payment::refund::Refund;
 use crate::store::change::{Change, EnvelopeUse, NewCard, PaymentChange, RequestClaim};
 use crate::store::error::StoreError;
 
 use super::call::{BANK_WITHIN, Call, OperationError, not_recorded, random};
 use super::card_custody::CardCustodyError;
-use super::flow::{Flow, NewPayment, NewResource, Plan, PlannedPayment};
+use super::flow::{Flow, NewPayment, Plan, PlannedPayment};
 use super::machine::Operations;
+use super::resource::Resource;
 
 /// What is recorded before a byte is sent.
 pub(crate) struct Intent {
@@ -38,61 +35,20 @@ pub(crate) struct Intent {
     /// The operation that it completes or undoes.
     pub(crate) original: Option<Box<Operation>>,
     pub(crate) card: Option<Card>,
+    /// The card of a recorded payment, as it was read with the payment.
+    pub(crate) kept_card: Option<CustodyEntry>,
     pub(crate) travel: Travel,
     pub(crate) resource: Option<Resource>,
     pub(crate) owes: Vec<Operation>,
 }
 
-/// What the operation makes beside itself.
-pub(crate) enum Resource {
-    Capture(Capture),
-    Refund(Refund),
-}
-
-impl Resource {
-    pub(crate) fn new(
-        new: &NewResource,
-        (payment_id, operation_id, merchant_id): (PaymentId, OperationId, MerchantId),
-        amount: Money,
-        (now, random): (UnixMillis, [u8; 10]),
-    ) -> Self {
-        match new {
-            NewResource::Capture {
-                is_final,
-                merchant_reference,
-            } => Self::Capture(Capture {
-                id: CaptureId::from_parts(now, random),
-                payment_id,
-                operation_id,
-                amount,
-                refunded_minor: 0,
-                is_final: *is_final,
-                is_voided: false,
-                merchant_reference: merchant_reference.clone(),
-                created_at: now,
-            }),
-            NewResource::Refund {
-                capture_id,
-                merchant_reference,
-            } => Self::Refund(Refund {
-                id: RefundId::from_parts(now, random),
-                merchant_id,
-                payment_id,
-                operation_id,
-                capture_id: *capture_id,
-                amount,
-                merchant_reference: merchant_reference.clone(),
-                created_at: now,
-            }),
-        }
-    }
-
-    fn subject_id(&self) -> SubjectId {
-        match self {
-            Self::Capture(capture) => SubjectId::Capture(capture.id),
-            Self::Refund(refund) => SubjectId::Refund(refund.id),
-        }
-    }
+/// What was read of a payment together with it, so that it need not be read again.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Operations of the payment that messages may name.
+    pub(super) operations: Vec<Operation>,
+    /// The payment's card.
+    pub(super) card: Option<CustodyEntry>,
 }
 
 impl Intent {
@@ -134,10 +90,10 @@ impl Operations {
         &self,
         call: &Call,
         (payment_id, operation_id): (PaymentId, OperationId),
-        plan: Plan,
+        (plan, known): (Plan, Known),
         now: UnixMillis,
     ) -> Result<Option<Box<Intent>>, OperationError<F::Refusal>> {
-        let original = self.original(plan.original_id).await;
+        let original = self.original(plan.original_id, &known.operations).await;
         let original = original.map_err(not_recorded)?;
         let number_date = NumberDate::of(now);
         let number = self
@@ -251,28 +207,34 @@ impl Operations {
             operation,
             original,
             card: plan.card,
+            kept_card: known.card,
             travel: plan.travel,
             resource,
             owes,
         })))
     }
 
-    /// The operation that a message names as its original. One that had no message itself completed another, which the
-    /// host knows.
+    /// The operation that a message names as its original, from those that are `known` or from the store. One that had
+    /// no message itself completed another, which the host knows.
     pub(super) async fn original(
         &self,
         id: Option<OperationId>,
+        known: &[Operation],
     ) -> Result<Option<Box<Operation>>, StoreError> {
+        let find = async |id| match known.iter().find(|it| it.id == id) {
+            Some(known) => Ok(Some(known.clone())),
+            None => self.store.operation(id).await,
+        };
         let Some(id) = id else {
             return Ok(None);
         };
-        let found = Box::pin(self.store.operation(id)).await?;
+        let found = find(id).await?;
         let named = match found {
             Some(Operation {
                 state: OperationState::Recorded,
                 original_id: Some(before),
                 ..
-            }) => Box::pin(self.store.operation(before)).await?,
+            }) => find(before).await?,
             found => found,
         };
         Ok(named.map(Box::new))

@@ -3,6 +3,7 @@
 use crate::card::custody::KeptCard;
 use crate::hosts::message::contents::CardFields;
 use crate::hosts::message::definition::MessageProfile;
+use crate::payment::custody::CustodyEntry;
 use crate::payment::record::{Operation, Payment};
 
 use super::card_custody::CardCustodyError;
@@ -17,7 +18,7 @@ pub(super) enum NoCard {
 }
 
 impl Operations {
-    /// The card in custody, where the message of an operation needs one.
+    /// The card in custody, where the message of an operation needs one. `known` is what was read of it before.
     ///
     /// # Errors
     /// When it needs one, and there is none.
@@ -25,12 +26,16 @@ impl Operations {
         &self,
         payment: &Payment,
         operation: &Operation,
+        known: Option<CustodyEntry>,
     ) -> Result<Option<KeptCard>, NoCard> {
         let message = self.hosts.message(operation.host_id, operation.kind);
         if !message.is_some_and(MessageProfile::needs_card) {
             return Ok(None);
         }
-        match self.custody.card_of(&payment.merchant_id, payment.id).await {
+        let card = self
+            .custody
+            .card_of(&payment.merchant_id, payment.id, known);
+        match card.await {
             Ok(Some(card)) => Ok(Some(card)),
             Ok(None) => Err(NoCard::Gone),
             Err(CardCustodyError::Store(error)) => {

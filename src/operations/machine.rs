@@ -20,6 +20,7 @@ use super::card_custody::CardCustody;
 use super::flow::FlowTable;
 use super::in_progress::InProgress;
 use super::node_liveness::NodeLiveness;
+use super::owed_queue::{OwedQueues, owed_queues};
 
 /// Everything that operations need, wired once.
 pub struct Operations {
@@ -38,6 +39,7 @@ pub struct Operations {
     /// The same places by the bank that a merchant's operations go to.
     places_of_hosts: Shares<HostId>,
     draining: AtomicBool,
+    pub(super) owed_queues: OwedQueues,
     /// Ends when the machine drains.
     pub(super) sending: CancellationToken,
 }
@@ -87,6 +89,7 @@ impl Operations {
             limit,
         } = parts;
         let node_id = store.node_id();
+        let owed_queues = owed_queues(&hosts, &flows);
         Self {
             store,
             numbers,
@@ -102,6 +105,7 @@ impl Operations {
             places: Shares::new(limit),
             places_of_hosts: Shares::new(limit),
             draining: AtomicBool::new(false),
+            owed_queues,
             sending: CancellationToken::new(),
         }
     }

@@ -8,10 +8,11 @@
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
 //! - `kept_card`: the card of a later message.
-//! - `intent`: the records that a plan makes. `begin`: records them, sends the message, waits for the bank.
+//! - `intent`: the records that a plan makes; [`resource`]: a capture or a refund among them. `begin`: records them, sends the message, waits for the bank.
 //! - [`cancel`]: cancels a request by its name.
 //! - [`conclude`]: records the end, and only then lets it be told.
-//! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host; `attempt`: sends
+//! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host, of which
+//!   `owed_queue` knows what is in hand; `attempt`: sends
 //!   one such message once, and records what came of it; [`resolve_owed`]: what operators do with it.
 //! - `hold`: what a bank holds, message by message, and which messages a release undoes. `increments`: what is owed
 //!   where an incremented payment is voided.
@@ -47,9 +48,11 @@ mod node_liveness;
 pub(crate) mod outcome;
 pub(crate) mod owe;
 mod owed;
+mod owed_queue;
 pub(crate) mod owed_step;
 mod recovery;
 pub mod resolve_owed;
+pub mod resource;
 
 #[cfg(test)]
 mod testing;

@@ -36,7 +36,7 @@ impl Operations {
         };
         for owes in &by_message(payment, &all, owes) {
             let other = owes.original_id.filter(|id| *id != owing.id);
-            let other = self.original(other).await?;
+            let other = self.original(other, &[]).await?;
             let original = Original::in_payment(other.as_deref().unwrap_or(owing), payment);
             owed.push(
                 self.owed_operation(payment, original, merchant, owes, now)

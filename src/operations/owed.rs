@@ -7,26 +7,24 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
-use crate::hosts::message::definition::Repeats;
+use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::{HostId, MerchantId, NodeId, OperationId};
 use crate::payment::merchant::Merchant;
-use crate::payment::operation::{OperationKind, SuspendReason};
+use crate::payment::operation::SuspendReason;
 use crate::random::HashSet;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::{OwedCount, OwedEntry};
 
 use super::call::BANK_WITHIN;
 use super::machine::Operations;
+use super::owed_queue::{IN_HAND, InHand, OwedQueue};
 
-/// The most entries of a host that are worked on at once, those that wait for the store and for the window included.
-const IN_HAND: usize = 512;
 /// Between two looks for entries that are due, where nothing is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Between two looks for entries of dead nodes.
@@ -37,84 +35,10 @@ const DEAD_AT_ONCE: usize = 100;
 const MERCHANTS: usize = 1_000;
 /// Between two lines of the log that say what is owed.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
-/// After a pause messages may leave at once that would have left in this time.
-const BURST: Duration = Duration::from_millis(100);
-
-/// The operations of one kind that are owed to one host, as their sender sees them.
-struct OwedQueue {
-    host_id: HostId,
-    kind: OperationKind,
-    repeats: Repeats,
-    in_hand: Mutex<HashSet<OperationId>>,
-    /// Told when an entry leaves the hand.
-    left: Notify,
-    /// The messages that wait for the host's answer.
-    window: Semaphore,
-}
-
-impl OwedQueue {
-    fn new((host_id, kind): (HostId, OperationKind), repeats: Repeats) -> Self {
-        Self {
-            host_id,
-            kind,
-            repeats,
-            in_hand: Mutex::default(),
-            left: Notify::new(),
-            window: Semaphore::new(repeats.window),
-        }
-    }
-
-    fn in_hand(&self) -> MutexGuard<'_, HashSet<OperationId>> {
-        // A panic elsewhere leaves a set that is still a set.
-        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn has_room(&self) -> bool {
-        self.in_hand().len() <= IN_HAND / 2
-    }
-}
-
-/// An entry is in hand for as long as this lives.
-struct InHand {
-    queue: Arc<OwedQueue>,
-    operation_id: OperationId,
-}
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        self.queue.in_hand().remove(&self.operation_id);
-        self.queue.left.notify_one();
-    }
-}
-
-/// When the next message may leave.
-struct Pace {
-    every: Duration,
-    next: Instant,
-}
-
-impl Pace {
-    fn new(per_second: u32) -> Self {
-        Self {
-            every: Duration::from_secs(1) / per_second.max(1),
-            next: Instant::now(),
-        }
-    }
-
-    /// Waits for the turn of one message.
-    async fn turn(&mut self) {
-        let now = Instant::now();
-        let earliest = now.checked_sub(BURST).unwrap_or(now);
-        let at = self.next.max(earliest);
-        self.next = at + self.every;
-        tokio::time::sleep_until(at).await;
-    }
-}
 
 /// What the sender of one host remembers between two pages.
 struct Sender {
     queue: Arc<OwedQueue>,
-    pace: Pace,
     merchants: BTreeMap<MerchantId, Arc<Merchant>>,
     /// The nodes that owed the host something at the last look, and at the one before as well: a node that has just
     /// started may not be known to live yet.
@@ -127,10 +51,9 @@ impl Operations {
     /// Sends what is owed to every host, until the machine drains: each kind of operation of a host has a task of its
     /// own, paced as its message says. Another task says in the log what is owed.
     pub fn send_owed(self: &Arc<Self>) {
-        for (host_id, kind, repeats) in self.repeated() {
+        for queue in self.owed_queues.values() {
             let sender = Sender {
-                queue: Arc::new(OwedQueue::new((host_id, kind), repeats)),
-                pace: Pace::new(repeats.per_second),
+                queue: Arc::clone(queue),
                 merchants: BTreeMap::new(),
                 owing: Vec::new(),
                 owing_before: Vec::new(),
@@ -141,31 +64,46 @@ impl Operations {
         tokio::spawn(Arc::clone(self).report_owed());
     }
 
-    /// What is repeated to which host, and how.
-    fn repeated(&self) -> impl Iterator<Item = (HostId, OperationKind, Repeats)> {
-        let of_host = |host_id| self.flows.owed_kinds().map(move |kind| (host_id, kind));
-        let repeats = |(host_id, kind)| {
-            let message = self.hosts.message(host_id, kind)?;
-            message
-                .is_repeated()
-                .then_some((host_id, kind, message.repeats))
+    /// Sends what has just become owed without reading it again, where its turn is now. Else its sender finds it in the
+    /// store.
+    pub(super) fn send_at_once(
+        self: &Arc<Self>,
+        entry: OwedEntry,
+        card: Option<CustodyEntry>,
+        merchant: &Arc<Merchant>,
+    ) {
+        let key = (entry.operation.host_id, entry.operation.kind);
+        let Some(queue) = self.owed_queues.get(&key) else {
+            return;
         };
-        self.hosts.ids().flat_map(of_host).filter_map(repeats)
+        if !queue.has_room() || !self.hosts.is_up(key.0) || !queue.pace().turn_now() {
+            return;
+        }
+        if let Some(hand) = queue.take(entry.operation.id) {
+            self.attempt_in_hand(hand, entry, card, Arc::clone(merchant));
+        }
     }
 
-    /// Whether a task sends operations of this kind to this host.
-    fn is_sent(&self, host_id: HostId, kind: OperationKind) -> bool {
-        self.repeated()
-            .any(|(host, repeated, _)| (host, repeated) == (host_id, kind))
+    /// Begins to send an entry that is in hand.
+    fn attempt_in_hand(
+        self: &Arc<Self>,
+        hand: InHand,
+        entry: OwedEntry,
+        card: Option<CustodyEntry>,
+        merchant: Arc<Merchant>,
+    ) {
+        let (machine, until_drained) = (Arc::clone(self), self.token());
+        tokio::spawn(async move {
+            let window = &hand.queue.window;
+            machine.attempt(entry, card, &merchant, window).await;
+            drop((hand, until_drained));
+        });
     }
 
     async fn send_owed_to_host<T>(self: Arc<Self>, mut sender: Sender, _until_drained: T) {
         let queue = Arc::clone(&sender.queue);
         while !self.sending.is_cancelled() {
             panics_alone(queue.host_id, self.send_page(&mut sender)).await;
-        }
-        while !queue.in_hand().is_empty() {
-            queue.left.notified().await;
         }
     }
 
@@ -262,33 +200,23 @@ impl Operations {
             if before.contains(&operation_id) {
                 continue;
             }
-            {
-                let mut in_hand = queue.in_hand();
-                if in_hand.len() >= IN_HAND || !in_hand.insert(operation_id) {
-                    continue;
-                }
-            }
-            let hand = InHand {
-                queue: Arc::clone(queue),
-                operation_id,
+            let Some(hand) = queue.take(operation_id) else {
+                continue;
             };
             let Some(merchant) = self.merchant_of(sender, &entry).await? else {
                 self.suspend(entry, SuspendReason::NotBuildable, None).await;
                 continue;
             };
             taken += 1;
+            let turn = hand.queue.pace().turn();
             tokio::select! {
-                () = sender.pace.turn() => {}
+                () = tokio::time::sleep_until(turn) => {}
                 () = self.sending.cancelled() => break,
             }
             if !self.hosts.is_up(sender.queue.host_id) {
                 break;
             }
-            let machine = Arc::clone(self);
-            tokio::spawn(async move {
-                machine.attempt(entry, &merchant, &hand.queue.window).await;
-                drop(hand);
-            });
+            self.attempt_in_hand(hand, entry, None, merchant);
         }
         Ok(taken)
     }
@@ -337,7 +265,7 @@ impl Operations {
             let oldest_s = (now - count.oldest.as_i64()) / 1000;
             let (owed, suspended) = (count.owed, count.suspended);
             let kind = count.kind.name();
-            if !self.is_sent(count.host_id, count.kind) {
+            if !self.owed_queues.contains_key(&(count.host_id, count.kind)) {
                 tracing::error!(host.id = %count.host_id, kind, owed, suspended, oldest_s, "Messages are owed to a bank, and nobody sends them: the configuration has no such host, or its profile no such message");
             } else if suspended > 0 {
                 tracing::warn!(host.id = %count.host_id, kind, owed, suspended, oldest_s, "Messages are owed to a bank, and an operator has to look at some");

@@ -387,7 +387,7 @@ impl Operations {
         let due = operations.iter().filter(|it| is_sent(&it.state));
         futures_util::future::join_all(due.map(async |owed| {
             let entry = self.store.owed_entry(owed.id).await.unwrap();
-            self.attempt(entry.unwrap(), merchant, &window).await;
+            self.attempt(entry.unwrap(), None, merchant, &window).await;
         }))
         .await;
     }

@@ -11,6 +11,7 @@ use crate::merchant_api::read::id::payment_id;
 use crate::merchant_api::read::money::optional_amount;
 use crate::merchant_api::read::text::REFERENCE;
 use crate::merchant_api::show::refusal::not_readable;
+use crate::operations::resource::Resource;
 use crate::payment::ids::SubjectId;
 
 /// Answers the call.
@@ -23,17 +24,21 @@ pub(super) async fn call(
     let merchant_id = call.merchant.id;
     let concluded = captures.perform(call, command).await?;
     let operation = concluded.operation;
-    let found = match operation.subject_id {
-        Some(SubjectId::Capture(id)) => views.store.capture(&merchant_id, id).await,
-        _ => Ok(None),
+    let capture = match (concluded.made, operation.subject_id) {
+        (Some(Resource::Capture(made)), _) => Some(made),
+        (_, Some(SubjectId::Capture(id))) => {
+            let found = views.store.capture(&merchant_id, id).await;
+            let found = found.map_err(|error| not_readable(&error))?;
+            found.map(|(found, _)| found)
+        }
+        _ => None,
     };
-    let found = found.map_err(|error| not_readable(&error))?;
     let capture_id = operation.subject_id.map(|id| id.to_string());
     let answer = pb::CapturePaymentResponse {
         payment: views.changed(concluded.payment).await?,
         capture_id: capture_id.unwrap_or_default(),
         // As it was when this request was answered first.
-        capture: found.map(|(found, _)| views.capture(found, &operation)),
+        capture: capture.map(|capture| views.capture(capture, &operation)),
     };
     Ok(answered(answer, concluded.bank_us))
 }

@@ -12,6 +12,7 @@ use crate::merchant_api::read::text::REFERENCE;
 use crate::merchant_api::show::refund::refund;
 use crate::merchant_api::show::refusal::not_readable;
 use crate::operations::giving_back::CreateRefund;
+use crate::operations::resource::Resource;
 use crate::payment::ids::SubjectId;
 use crate::store::Store;
 
@@ -25,13 +26,17 @@ pub(super) async fn call(
     let merchant_id = call.merchant.id;
     let concluded = refunds.perform(call, command).await?;
     let operation = concluded.operation;
-    let found = match operation.subject_id {
-        Some(SubjectId::Refund(id)) => store.refund(&merchant_id, id).await,
-        _ => Ok(None),
+    let found = match (concluded.made, operation.subject_id) {
+        (Some(Resource::Refund(made)), _) => Some(made),
+        (_, Some(SubjectId::Refund(id))) => {
+            let found = store.refund(&merchant_id, id).await;
+            let found = found.map_err(|error| not_readable(&error))?;
+            found.map(|(found, _)| found)
+        }
+        _ => None,
     };
-    let found = found.map_err(|error| not_readable(&error))?;
     // As it was when this request was answered first.
-    let shown = found.map(|(found, _)| refund(found, &operation));
+    let shown = found.map(|found| refund(found, &operation));
     let answer = pb::CreateRefundResponse { refund: shown };
     Ok(answered(answer, concluded.bank_us))
 }

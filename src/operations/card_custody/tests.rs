@@ -107,7 +107,10 @@ impl Stand {
     }
 
     async fn kept(&self, payment: &Payment) -> Option<String> {
-        let card = self.custody.card_of(&payment.merchant_id, payment.id).await;
+        let card = self
+            .custody
+            .card_of(&payment.merchant_id, payment.id, None)
+            .await;
         card.unwrap().map(|card| card.pan.digits().to_owned())
     }
 
@@ -158,7 +161,7 @@ async fn a_key_seals_for_a_day_and_is_destroyed_once_its_cards_have_ended() {
     let second = open(&stand.store, Arc::<ManualClock>::clone(&stand.clock)).await;
     assert!(
         second
-            .card_of(&payment.merchant_id, payment.id)
+            .card_of(&payment.merchant_id, payment.id, None)
             .await
             .unwrap()
             .is_some()
@@ -188,7 +191,7 @@ async fn a_key_seals_for_a_day_and_is_destroyed_once_its_cards_have_ended() {
     assert_eq!(destroyed, [1]);
     assert_eq!(stand.kept(&payment).await, None);
     let gone = second
-        .card_of(&payment.merchant_id, payment.id)
+        .card_of(&payment.merchant_id, payment.id, None)
         .await
         .unwrap();
     assert!(gone.is_none());

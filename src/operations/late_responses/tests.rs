@@ -209,7 +209,9 @@ async fn a_card_is_kept_for_a_second_reversal() {
         let all = [-1, 1].map(|ms| PaymentId::from_parts(payment.created_at.plus_ms(ms), [0; 10]));
         let looked_at = machine.store.end_custody(1, all.into(), later).await;
         assert!(looked_at.unwrap().next_end > later);
-        let card = machine.custody.card_of(&payment.merchant_id, payment.id);
+        let card = machine
+            .custody
+            .card_of(&payment.merchant_id, payment.id, None);
         card.await.unwrap().is_some()
     };
     let entry = sent(&machine, entry, 15_000).await;

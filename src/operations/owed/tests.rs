@@ -1,11 +1,14 @@
 //! What is owed when something is missing: a host, an attempt's end, a line, a step of the sender.
 
 use std::io;
+use std::sync::Mutex;
 
+use tokio::sync::Semaphore;
 use tracing::Level;
 
 use super::*;
 use crate::hosts::Hosts;
+use crate::hosts::message::definition::Repeats;
 use crate::hosts::tests::bank::Bank;
 use crate::operations::testing::{hosts_where, owing, owing_at, sent};
 use crate::payment::decline::UnknownReason;
@@ -76,7 +79,7 @@ async fn the_cap_holds_after_a_crash() {
     let entry = sent(&machine, entry, 0).await;
     let id = entry.operation.id;
     machine
-        .attempt(entry, &samples::merchant(), &Semaphore::new(1))
+        .attempt(entry, None, &samples::merchant(), &Semaphore::new(1))
         .await;
     let entry = machine.store.owed_entry(id).await.unwrap().unwrap();
     let suspended = OperationState::Suspended {
@@ -95,7 +98,7 @@ async fn an_attempt_that_was_not_sent_does_not_count() {
     let id = entry.operation.id;
     let before = machine.clock.now();
     machine
-        .attempt(entry, &samples::merchant(), &Semaphore::new(1))
+        .attempt(entry, None, &samples::merchant(), &Semaphore::new(1))
         .await;
     let entry = machine.store.owed_entry(id).await.unwrap().unwrap();
     let attempts = entry.operation.attempts;
@@ -114,10 +117,9 @@ async fn nothing_is_due_before_its_original_is_gone() {
     let hour = Duration::from_secs(3600);
     let (_folder, machine, entry) =
         repeated("farthest", |repeats| repeats.original_gone = hour).await;
-    let (host_id, kind, repeats) = machine.repeated().next().unwrap();
-    assert_eq!(host_id, entry.operation.host_id);
-    let queue = OwedQueue::new((host_id, kind), repeats);
-    assert!(machine.farthest(&queue) >= hour.saturating_add(BANK_WITHIN));
+    let queue = machine.owed_queues.values().next().unwrap();
+    assert_eq!(queue.host_id, entry.operation.host_id);
+    assert!(machine.farthest(queue) >= hour.saturating_add(BANK_WITHIN));
     machine.store.close().await;
 }
 

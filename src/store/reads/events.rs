@@ -14,11 +14,11 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::records::{MAX_PAGE_SIZE, RecordedEvent};
-use crate::store::tables::captures::CAPTURE_COLUMNS;
+use crate::store::tables::captures::{capture, select_captures};
 use crate::store::tables::columns::{Columns, first_integer};
 use crate::store::tables::events::{EVENT_COLUMNS, event};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
-use crate::store::tables::refunds::REFUND_COLUMNS;
+use crate::store::tables::refunds::{refund, select_refunds};
 
 /// Something that happened to a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,22 +239,19 @@ impl Store {
                 SubjectId::Refund(id) => refunds.push(id.to_string()),
             }
         }
-        let text = format!("SELECT {CAPTURE_COLUMNS} FROM captures WHERE id {IDS}");
+        let text = format!("{} WHERE captures.id {IDS}", select_captures());
         let rows = self.of_ids(&text, captures).await?;
-        let captures: HashMap<CaptureId, (Capture, Operation)> = self
-            .with_their_operations(&rows)
-            .await?
-            .into_iter()
-            .map(|found| (found.0.id, found))
+        let found = rows.iter().map(capture);
+        let captures: Result<HashMap<CaptureId, (Capture, Operation)>, StoreError> = found
+            .map(|found| found.map(|found| (found.0.id, found)))
             .collect();
-        let text = format!("SELECT {REFUND_COLUMNS} FROM refunds WHERE id {IDS}");
+        let text = format!("{} WHERE refunds.id {IDS}", select_refunds());
         let rows = self.of_ids(&text, refunds).await?;
-        let refunds: HashMap<RefundId, (Refund, Operation)> = self
-            .refunds_with_operations(&rows)
-            .await?
-            .into_iter()
-            .map(|found| (found.0.id, found))
+        let found = rows.iter().map(refund);
+        let refunds: Result<HashMap<RefundId, (Refund, Operation)>, StoreError> = found
+            .map(|found| found.map(|found| (found.0.id, found)))
             .collect();
+        let (captures, refunds) = (captures?, refunds?);
         let part = |subject: &SubjectId| match subject {
             SubjectId::Capture(id) => {
                 let found = captures.get(id)?.clone();

@@ -10,6 +10,6 @@ pub mod explain;
 pub mod ledger;
 pub mod operations;
 pub mod owed;
-mod payments;
+pub mod payments;
 mod refunds;
 mod settlement;

@@ -2,6 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 
+use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::{MerchantId, PaymentId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
@@ -10,7 +11,21 @@ use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
-use crate::store::tables::payments::{IS_PAYMENT, SELECT_PAYMENTS, payment};
+use crate::store::tables::operations::operation;
+use crate::store::tables::payments::{
+    IS_PAYMENT, SELECT_PAYMENTS, custody_entry, payment, select_with_authorizations,
+};
+
+/// A payment, and what a later message of it needs.
+#[derive(Debug)]
+pub struct PaymentForLater {
+    /// The payment.
+    pub payment: Payment,
+    /// The operation that authorizes it.
+    pub authorization: Operation,
+    /// Its card, where it is kept.
+    pub card: Option<CustodyEntry>,
+}
 
 impl Store {
     /// A merchant's payment; another merchant's is as if it were not there.
@@ -30,6 +45,31 @@ impl Store {
         rows.first().map(payment).transpose()
     }
 
+    /// As [`Store::payment`], with what a later message of it needs.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn payment_for_later(
+        &self,
+        merchant: &MerchantId,
+        id: PaymentId,
+    ) -> Result<Option<PaymentForLater>, StoreError> {
+        let text = format!(
+            "{} WHERE payments.id = $1 AND merchant_id = $2 AND {IS_PAYMENT}",
+            select_with_authorizations()
+        );
+        let values = [id.to_string().into(), merchant.as_str().into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        let found = |row| {
+            Ok(PaymentForLater {
+                payment: payment(row)?,
+                authorization: operation(row)?,
+                card: custody_entry(row)?,
+            })
+        };
+        rows.first().map(found).transpose()
+    }
+
     /// Payments whose hold ended before this moment and that do not say so yet, the longest over first, each with the
     /// operation that authorizes it; `limit` is 1 to [`MAX_PAGE_SIZE`].
     ///
@@ -42,15 +82,15 @@ impl Store {
     ) -> Result<Vec<(Payment, Operation)>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         let text = format!(
-            "{SELECT_PAYMENTS} WHERE expires_at_ms < $1 AND captured_pending_minor = 0 \
-                AND authorized_pending_minor = 0 ORDER BY expires_at_ms LIMIT {limit}"
+            "{} WHERE expires_at_ms < $1 AND captured_pending_minor = 0 \
+                AND authorized_pending_minor = 0 ORDER BY expires_at_ms LIMIT {limit}",
+            select_with_authorizations()
         );
         let rows = self
             .read(AssertSqlSafe(text), &[before.as_i64().into()])
             .await?;
-        let payments: Result<Vec<Payment>, _> = rows.iter().map(payment).collect();
-        self.with_operations(payments?, |payment| payment.authorization.operation_id)
-            .await
+        let with_authorization = |row| Ok((payment(row)?, operation(row)?));
+        rows.iter().map(with_authorization).collect()
     }
 
     /// A merchant's payments, `page_size` (1 to [`MAX_PAGE_SIZE`]) at a time, going on after `after`.

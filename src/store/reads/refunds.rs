@@ -1,7 +1,6 @@
 //! Refunds, each with the operation that says where it stands.
 
 use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
 
 use crate::payment::ids::{MerchantId, RefundId};
 use crate::payment::record::Operation;
@@ -10,7 +9,7 @@ use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::{ListOrder, MAX_PAGE_SIZE, RefundCursor, RefundFilter};
-use crate::store::tables::refunds::{REFUND_COLUMNS, refund};
+use crate::store::tables::refunds::{refund, select_refunds};
 
 impl Store {
     /// A merchant's refund; another merchant's is as if it were not there.
@@ -22,11 +21,13 @@ impl Store {
         merchant: &MerchantId,
         id: RefundId,
     ) -> Result<Option<(Refund, Operation)>, StoreError> {
-        let text =
-            format!("SELECT {REFUND_COLUMNS} FROM refunds WHERE id = $1 AND merchant_id = $2");
+        let text = format!(
+            "{} WHERE refunds.id = $1 AND merchant_id = $2",
+            select_refunds()
+        );
         let values = [id.to_string().into(), merchant.as_str().into()];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        Ok(self.refunds_with_operations(&rows).await?.pop())
+        rows.first().map(refund).transpose()
     }
 
     /// A merchant's refunds, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`.
@@ -41,12 +42,12 @@ impl Store {
         limit: usize,
         after: Option<RefundCursor>,
     ) -> Result<Vec<(Refund, Operation)>, StoreError> {
-        let mut text = format!("SELECT {REFUND_COLUMNS} FROM refunds WHERE merchant_id = $1");
+        let mut text = format!("{} WHERE merchant_id = $1", select_refunds());
         let mut values: Vec<Value> = vec![merchant.as_str().into()];
         let moment = |at: Option<crate::payment::moment::UnixMillis>| at.map(|at| at.as_i64());
         for (condition, value) in [
             (
-                "payment_id =",
+                "refunds.payment_id =",
                 filter.payment_id.map(|id| id.to_string().into()),
             ),
             (
@@ -54,11 +55,11 @@ impl Store {
                 filter.merchant_reference.as_deref().map(Value::from),
             ),
             (
-                "created_at_ms >=",
+                "refunds.created_at_ms >=",
                 moment(filter.created_from).map(Value::from),
             ),
             (
-                "created_at_ms <",
+                "refunds.created_at_ms <",
                 moment(filter.created_before).map(Value::from),
             ),
         ] {
@@ -75,25 +76,16 @@ impl Store {
             values.push(after.created_at.as_i64().into());
             values.push(after.id.to_string().into());
             text.push_str(&format!(
-                " AND (created_at_ms, id) {beyond} (${}, ${})",
+                " AND (refunds.created_at_ms, refunds.id) {beyond} (${}, ${})",
                 values.len() - 1,
                 values.len()
             ));
         }
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
         text.push_str(&format!(
-            " ORDER BY created_at_ms {direction}, id {direction} LIMIT {limit}"
+            " ORDER BY refunds.created_at_ms {direction}, refunds.id {direction} LIMIT {limit}"
         ));
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        self.refunds_with_operations(&rows).await
-    }
-
-    pub(super) async fn refunds_with_operations(
-        &self,
-        rows: &[AnyRow],
-    ) -> Result<Vec<(Refund, Operation)>, StoreError> {
-        let refunds: Result<Vec<Refund>, _> = rows.iter().map(refund).collect();
-        self.with_operations(refunds?, |refund| refund.operation_id)
-            .await
+        rows.iter().map(refund).collect()
     }
 }

@@ -5,18 +5,26 @@ use std::sync::Arc;
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
+use super::operations::{OPERATION_COLUMNS, operation};
 use super::text_buffer::TextBuffer;
 use crate::payment::capture::Capture;
+use crate::payment::record::Operation;
 use crate::payment::state::PaymentState;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 
-/// All columns of a capture, as [`capture`] reads them.
-pub(in crate::store) const CAPTURE_COLUMNS: &str = "captures.id, captures.payment_id, \
-    captures.operation_id, captures.amount_minor, captures.currency, captures.refunded_minor, \
-    captures.is_final, captures.merchant_reference, captures.created_at_ms, \
-    (SELECT state FROM payments WHERE payments.id = captures.payment_id) AS payment_state";
+/// Reads captures, each with its operation, as [`capture`] takes them. A condition follows.
+pub(in crate::store) fn select_captures() -> String {
+    format!(
+        "SELECT captures.id AS captures_id, captures.amount_minor AS captures_amount_minor, \
+            captures.refunded_minor, captures.is_final, captures.merchant_reference, \
+            captures.created_at_ms AS captures_created_at_ms, \
+            (SELECT state FROM payments WHERE payments.id = captures.payment_id) AS payment_state, \
+            {OPERATION_COLUMNS} \
+         FROM captures JOIN operations ON operations.id = captures.operation_id"
+    )
+}
 
 /// Of a new capture nothing is refunded.
 pub(in crate::store) const NEW_CAPTURES: ManyRows = ManyRows {
@@ -71,18 +79,20 @@ pub(in crate::store) fn new_capture_row(
     ]
 }
 
-/// A capture from a row with [`CAPTURE_COLUMNS`].
-pub(in crate::store) fn capture(row: &AnyRow) -> Result<Capture, StoreError> {
-    let columns = Columns::of(row, "captures", "id")?;
-    Ok(Capture {
-        id: columns.parsed("id")?,
-        payment_id: columns.parsed("payment_id")?,
-        operation_id: columns.parsed("operation_id")?,
-        amount: columns.money()?,
+/// A capture and its operation, from a row of [`select_captures`].
+pub(in crate::store) fn capture(row: &AnyRow) -> Result<(Capture, Operation), StoreError> {
+    let operation = operation(row)?;
+    let columns = Columns::of(row, "captures", "captures_id")?;
+    let capture = Capture {
+        id: columns.parsed("captures_id")?,
+        payment_id: operation.payment_id,
+        operation_id: operation.id,
+        amount: columns.minor("captures_amount_minor", operation.amount.currency())?,
         refunded_minor: columns.integer("refunded_minor")?,
         is_final: columns.integer("is_final")? != 0,
         is_voided: columns.text("payment_state")? == PaymentState::Voided.name(),
         merchant_reference: columns.optional_text("merchant_reference")?,
-        created_at: columns.moment("created_at_ms")?,
-    })
+        created_at: columns.moment("captures_created_at_ms")?,
+    };
+    Ok((capture, operation))
 }

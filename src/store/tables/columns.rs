@@ -10,11 +10,11 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::payment::moment::UnixMillis;
-use crate::payment::money::Money;
+use crate::payment::money::{Currency, Money};
 use crate::payment::reference::Stan;
 use crate::store::error::StoreError;
 
-/// A row of a table.
+/// A row of a table. A column that another table's in the same row would hide is named after its table: `payments_id`.
 pub(in crate::store) struct Columns<'r> {
     row: &'r AnyRow,
     table: &'static str,
@@ -44,9 +44,11 @@ impl<'r> Columns<'r> {
         got: &str,
         reason: impl Display,
     ) -> StoreError {
+        let own = column.strip_prefix(self.table);
+        let own = own.and_then(|own| own.strip_prefix('_'));
         StoreError::Corrupt {
             table: self.table,
-            column,
+            column: own.unwrap_or(column),
             row: self.key.clone(),
             got: got.chars().take(60).collect(),
             reason: reason.to_string(),
@@ -200,19 +202,31 @@ impl<'r> Columns<'r> {
     }
 
     /// Checks that the column `state`, which is searched, names the state of the column `state_detail`.
-    pub(in crate::store) fn same_state(&self, detailed: &str) -> Result<(), StoreError> {
-        let state = self.text("state")?;
-        if state == detailed {
+    pub(in crate::store) fn same_state(
+        &self,
+        column: &'static str,
+        detailed: &str,
+    ) -> Result<(), StoreError> {
+        let named = self.text(column)?;
+        if named == detailed {
             return Ok(());
         }
         let reason = format!("the column state_detail says {detailed}");
-        Err(self.corrupt("state", state, reason))
+        Err(self.corrupt(column, named, reason))
     }
 
     pub(in crate::store) fn money(&self) -> Result<Money, StoreError> {
-        let amount_minor = self.integer("amount_minor")?;
-        Money::new(amount_minor, self.parsed("currency")?)
-            .map_err(|error| self.corrupt("amount_minor", &amount_minor.to_string(), error))
+        self.minor("amount_minor", self.parsed("currency")?)
+    }
+
+    /// An amount of this currency.
+    pub(in crate::store) fn minor(
+        &self,
+        column: &'static str,
+        currency: Currency,
+    ) -> Result<Money, StoreError> {
+        let minor = self.integer(column)?;
+        Money::new(minor, currency).map_err(|error| self.corrupt(column, &minor.to_string(), error))
     }
 }
 

@@ -4,6 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::columns::{Columns, first_integer};
+use super::payments::custody_entry;
 use crate::payment::custody::CustodyEntry;
 use crate::payment::ids::PaymentId;
 use crate::payment::moment::UnixMillis;
@@ -155,19 +156,12 @@ impl Store {
     pub async fn custody_entry(&self, id: PaymentId) -> Result<Option<CustodyEntry>, StoreError> {
         let rows = self
             .read(
-                "SELECT id, custody, custody_key FROM payments WHERE id = $1 AND custody IS NOT NULL",
+                "SELECT id AS payments_id, custody, custody_key FROM payments WHERE id = $1",
                 &[id.to_string().into()],
             )
             .await?;
-        rows.first()
-            .map(|row| {
-                let columns = Columns::of(row, "payments", "id")?;
-                Ok(CustodyEntry {
-                    key_version: columns.integer("custody_key")?,
-                    sealed: columns.text("custody")?.to_owned(),
-                })
-            })
-            .transpose()
+        let entry = rows.first().map(custody_entry).transpose()?;
+        Ok(entry.flatten())
     }
 
     /// Destroys data keys: afterwards no file of the live database holds them, wrapped though they are, nor what an

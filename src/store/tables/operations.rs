@@ -190,7 +190,7 @@ fn elements(texts: &mut TextBuffer, elements: &[Element]) -> Result<Value, Store
 pub(in crate::store) fn operation(row: &AnyRow) -> Result<Operation, StoreError> {
     let columns = Columns::of(row, "operations", "id")?;
     let state: OperationState = columns.json("state_detail")?;
-    columns.same_state(state.name())?;
+    columns.same_state("state", state.name())?;
     Ok(Operation {
         id: columns.parsed("id")?,
         payment_id: columns.parsed("payment_id")?,

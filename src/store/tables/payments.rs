@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
+use super::operations::OPERATION_COLUMNS;
 use super::text_buffer::{Names, TextBuffer};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
-use crate::payment::custody::CustodyEnd;
+use crate::payment::custody::{CustodyEnd, CustodyEntry};
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Authorization, CardSummary, Payment};
 use crate::payment::state::PaymentState;
@@ -19,17 +20,26 @@ use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 
-/// Reads payments, each with the operation that authorizes it, as [`payment`] takes them. A condition on
-/// `payments` follows.
-pub(in crate::store) const SELECT_PAYMENTS: &str = "SELECT payments.id, payments.merchant_id, \
-    payments.merchant_reference, payments.customer_reference, payments.amount_minor, \
+/// Reads payments, each with what it shows of the operation that authorizes it, as [`payment`] takes them. A condition
+/// on `payments` follows.
+pub(in crate::store) const SELECT_PAYMENTS: &str = "SELECT payments.id AS payments_id, payments.merchant_id, \
+    payments.merchant_reference, payments.customer_reference, payments.amount_minor AS payments_amount_minor, \
     payments.currency, payments.authorized_minor, payments.authorized_pending_minor, \
     payments.captured_minor, payments.captured_pending_minor, payments.refunded_minor, \
-    payments.refunded_pending_minor, payments.disputed_minor, payments.released_minor, payments.state, \
-    payments.created_at_ms, payments.updated_at_ms, payments.version, payments.state_detail, \
-    payments.detail, payments.fingerprint, payments.operation_id, operations.kind, operations.host_id, operations.mti, operations.stan, \
+    payments.refunded_pending_minor, payments.disputed_minor, payments.released_minor, \
+    payments.state AS payments_state, payments.state_detail AS payments_state_detail, \
+    payments.created_at_ms AS payments_created_at_ms, payments.updated_at_ms AS payments_updated_at_ms, \
+    payments.version AS payments_version, payments.detail, payments.fingerprint, payments.operation_id, \
+    operations.kind, operations.host_id, operations.mti, operations.stan, \
     operations.rrn, operations.transmitted_at_ms, operations.terminal_id \
     FROM payments JOIN operations ON operations.id = payments.operation_id";
+
+/// As [`SELECT_PAYMENTS`], and all of the operation that authorizes each, as [`operation`](super::operations::operation)
+/// takes it, and its card in custody, as [`custody_entry`] does.
+pub(in crate::store) fn select_with_authorizations() -> String {
+    let more = format!("SELECT {OPERATION_COLUMNS}, payments.custody, payments.custody_key,");
+    SELECT_PAYMENTS.replacen("SELECT", &more, 1)
+}
 
 /// A condition on what [`SELECT_PAYMENTS`] reads: a verification has a row in `payments`, and is no payment.
 pub(in crate::store) const IS_PAYMENT: &str = "operations.kind <> 'VERIFICATION'";
@@ -317,16 +327,16 @@ fn amounts(columns: &Columns<'_>) -> Result<Amounts, StoreError> {
 
 /// A payment from a row of [`SELECT_PAYMENTS`].
 pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
-    let columns = Columns::of(row, "payments", "id")?;
+    let columns = Columns::of(row, "payments", "payments_id")?;
     let detail: PaymentDetail<'_> = columns.json("detail")?;
-    let state: PaymentState = columns.json("state_detail")?;
-    columns.same_state(state.name())?;
+    let state: PaymentState = columns.json("payments_state_detail")?;
+    columns.same_state("payments_state", state.name())?;
     Ok(Payment {
-        id: columns.parsed("id")?,
+        id: columns.parsed("payments_id")?,
         merchant_id: columns.parsed("merchant_id")?,
         merchant_reference: columns.text("merchant_reference")?.to_owned(),
         customer_reference: columns.optional_text("customer_reference")?,
-        amount: columns.money()?,
+        amount: columns.minor("payments_amount_minor", columns.parsed("currency")?)?,
         amounts: amounts(&columns)?,
         state,
         description: detail.description.map(Cow::into_owned),
@@ -342,8 +352,20 @@ pub(in crate::store) fn payment(row: &AnyRow) -> Result<Payment, StoreError> {
             transmitted_at: columns.moment("transmitted_at_ms")?,
             terminal_id: columns.text("terminal_id")?.to_owned(),
         },
-        created_at: columns.moment("created_at_ms")?,
-        updated_at: columns.moment("updated_at_ms")?,
-        version: columns.integer("version")?,
+        created_at: columns.moment("payments_created_at_ms")?,
+        updated_at: columns.moment("payments_updated_at_ms")?,
+        version: columns.integer("payments_version")?,
     })
+}
+
+/// The card in custody, from a row of [`select_with_authorizations`].
+pub(in crate::store) fn custody_entry(row: &AnyRow) -> Result<Option<CustodyEntry>, StoreError> {
+    let columns = Columns::of(row, "payments", "payments_id")?;
+    let Some(sealed) = columns.optional_text("custody")? else {
+        return Ok(None);
+    };
+    Ok(Some(CustodyEntry {
+        key_version: columns.integer("custody_key")?,
+        sealed,
+    }))
 }

@@ -5,16 +5,23 @@ use std::sync::Arc;
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
+use super::operations::{OPERATION_COLUMNS, operation};
 use super::text_buffer::TextBuffer;
+use crate::payment::record::Operation;
 use crate::payment::refund::Refund;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 
-/// All columns of a refund, as [`refund`] reads them.
-pub(in crate::store) const REFUND_COLUMNS: &str = "refunds.id, refunds.merchant_id, refunds.payment_id, \
-    refunds.operation_id, refunds.capture_id, refunds.amount_minor, refunds.currency, \
-    refunds.merchant_reference, refunds.created_at_ms";
+/// Reads refunds, each with its operation, as [`refund`] takes them. A condition follows.
+pub(in crate::store) fn select_refunds() -> String {
+    format!(
+        "SELECT refunds.id AS refunds_id, refunds.merchant_id, refunds.capture_id, \
+            refunds.amount_minor AS refunds_amount_minor, refunds.merchant_reference, \
+            refunds.created_at_ms AS refunds_created_at_ms, {OPERATION_COLUMNS} \
+         FROM refunds JOIN operations ON operations.id = refunds.operation_id"
+    )
+}
 
 /// A new refund.
 pub(in crate::store) const NEW_REFUNDS: ManyRows = ManyRows {
@@ -46,17 +53,19 @@ pub(in crate::store) fn new_refund_row(
     ]
 }
 
-/// A refund from a row with [`REFUND_COLUMNS`].
-pub(in crate::store) fn refund(row: &AnyRow) -> Result<Refund, StoreError> {
-    let columns = Columns::of(row, "refunds", "id")?;
-    Ok(Refund {
-        id: columns.parsed("id")?,
+/// A refund and its operation, from a row of [`select_refunds`].
+pub(in crate::store) fn refund(row: &AnyRow) -> Result<(Refund, Operation), StoreError> {
+    let operation = operation(row)?;
+    let columns = Columns::of(row, "refunds", "refunds_id")?;
+    let refund = Refund {
+        id: columns.parsed("refunds_id")?,
         merchant_id: columns.parsed("merchant_id")?,
-        payment_id: columns.parsed("payment_id")?,
-        operation_id: columns.parsed("operation_id")?,
+        payment_id: operation.payment_id,
+        operation_id: operation.id,
         capture_id: columns.parsed("capture_id")?,
-        amount: columns.money()?,
+        amount: columns.minor("refunds_amount_minor", operation.amount.currency())?,
         merchant_reference: columns.optional_text("merchant_reference")?,
-        created_at: columns.moment("created_at_ms")?,
-    })
+        created_at: columns.moment("refunds_created_at_ms")?,
+    };
+    Ok((refund, operation))
 }

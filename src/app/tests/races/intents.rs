@@ -17,8 +17,9 @@ use crate::hosts::message::definition::Travel;
 use crate::operations::cancel::{Cancelling, mark};
 use crate::operations::flow::{Flow, Found, Plan, PlannedPayment};
 use crate::operations::giving_back::CreateRefund;
-use crate::operations::intent::{Intent, Resource, planned_operation};
+use crate::operations::intent::{Intent, planned_operation};
 use crate::operations::later::LaterRefusal;
+use crate::operations::resource::Resource;
 use crate::payment::merchant::Merchant;
 use crate::payment::money::Money;
 use crate::payment::record::Payment;
@@ -118,6 +119,7 @@ impl World {
             operation: Box::new(operation),
             original: None,
             card: None,
+            kept_card: None,
             travel: plan.travel,
             resource,
             owes,
