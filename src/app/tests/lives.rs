@@ -301,12 +301,16 @@ impl<'a> Living<'a> {
         let refundable = left.map_or(0, |left| left.min(before.amounts.refundable_minor()));
         let capturable = before.amounts.capturable_minor() - captured - released;
         let is_raising = before.amounts.authorized_pending_minor + raised > 0;
+        let amounts = &before.amounts;
+        let is_releasing =
+            amounts.released_minor + released > 0 && amounts.captured_pending_minor + captured > 0;
         for (request, why) in refused {
             let has_room = match request {
                 Request::Capture(minor) => is_open && capturable >= minor.unwrap_or(1),
-                // What an increment on its way adds would be left.
+                // What an increment on its way adds would be left, and another last capture may release first.
                 Request::LastCapture(minor) => {
-                    is_open && !is_raising && capturable >= minor.unwrap_or(1)
+                    let is_in_the_way = is_raising || is_releasing;
+                    is_open && !is_in_the_way && capturable >= minor.unwrap_or(1)
                 }
                 Request::Increment(_) => is_open && before.amounts.captured_minor + captured == 0,
                 Request::Refund(minor) => {
