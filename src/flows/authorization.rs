@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::flow::{
-    Decision, Flow, NewPayment, NewResource, Owes, Plan, PlannedPayment, Subject,
-};
+use crate::operations::flow::{Decision, Flow, Subject};
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
+use crate::operations::plan::{NewPayment, NewResource, Owes, Plan, PlannedPayment};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, FailureReason, UnknownReason};
 use crate::payment::event::PaymentEvent;

@@ -1,8 +1,10 @@
 //! Cancelling an authorization that was approved, by the name of its request: its void.
 
-use crate::operations::flow::{Flow, Found, Plan};
+use crate::operations::basis::Found;
+use crate::operations::flow::Flow;
 use crate::operations::giving_back::void_of;
 use crate::operations::later::{LaterRefusal, Why};
+use crate::operations::plan::Plan;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;

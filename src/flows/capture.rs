@@ -3,13 +3,13 @@
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
 use crate::operations::acknowledgement::counts_unless_refused;
-use crate::operations::flow::{
-    Decision, Flow, Found, NewResource, OwedDecision, OwedFlow, OwedSubject, Owes, Plan, Subject,
-};
+use crate::operations::basis::Found;
+use crate::operations::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject, Subject};
 use crate::operations::later::{
     LaterRefusal, Why, amount_of, decided, no_repeat, numbers_of_authorization, way_of,
     way_of_release,
 };
+use crate::operations::plan::{NewResource, Owes, Plan};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::capture::MOST_CAPTURES;
@@ -166,7 +166,7 @@ impl OwedFlow for Capture {
 mod tests {
     use super::*;
     use crate::hosts::message::definition::UnknownRule;
-    use crate::operations::flow::{Way, Ways};
+    use crate::operations::basis::{Way, Ways};
     use crate::payment::decline::{
         Decline, DeclineAdvice, DeclineReason, FailureReason, UnknownReason,
     };

@@ -1,8 +1,10 @@
 //! An increment: the issuer is asked to hold more than it holds already.
 
 use crate::hosts::exchange::Exchange;
-use crate::operations::flow::{Decision, Flow, Found, Plan, Subject};
+use crate::operations::basis::Found;
+use crate::operations::flow::{Decision, Flow, Subject};
 use crate::operations::later::{LaterRefusal, Why, amount_of, decided, way_of};
+use crate::operations::plan::Plan;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
@@ -94,7 +96,7 @@ pub(crate) fn decide(exchange: &Exchange, subject: &Subject<'_>) -> Decision {
 mod tests {
     use super::*;
     use crate::hosts::message::definition::Travel;
-    use crate::operations::flow::{Way, Ways};
+    use crate::operations::basis::{Way, Ways};
     use crate::payment::record::{MOST_INCREMENTS, Payment};
     use crate::payment::samples::{self, NOW, approval, eur};
 

@@ -2,11 +2,11 @@
 
 use crate::hosts::exchange::Exchange;
 use crate::operations::acknowledgement::counts_unless_refused;
-use crate::operations::flow::{
-    Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
-};
+use crate::operations::basis::Found;
+use crate::operations::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject, Subject};
 use crate::operations::giving_back::{CreateRefund, refund_of};
 use crate::operations::later::{LaterRefusal, decided};
+use crate::operations::plan::Plan;
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;

@@ -1,9 +1,11 @@
 //! Undoing a payment, whatever became of it: the void of a hold, or the refund of what was captured and the release of
 //! the rest.
 
-use crate::operations::flow::{Flow, Found, Plan, Ways};
+use crate::operations::basis::{Found, Ways};
+use crate::operations::flow::Flow;
 use crate::operations::giving_back::all_of;
 use crate::operations::later::LaterRefusal;
+use crate::operations::plan::Plan;
 use crate::payment::ids::PaymentId;
 use crate::payment::merchant::Merchant;
 use crate::payment::moment::UnixMillis;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::definition::Travel;
-use crate::operations::flow::{Decision, Flow, NewPayment, Plan, PlannedPayment, Subject};
+use crate::operations::flow::{Decision, Flow, Subject};
 use crate::operations::new_card::{CardRefusal, NewCard, NewCards, PaymentMethod};
+use crate::operations::plan::{NewPayment, Plan, PlannedPayment};
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::UnknownReason;
 use crate::payment::ids::PaymentId;

@@ -2,11 +2,11 @@
 
 use crate::hosts::exchange::Exchange;
 use crate::operations::acknowledgement::{FinalAnswer, final_answer, suspend, without_approval};
-use crate::operations::flow::{
-    Decision, Flow, Found, OwedDecision, OwedFlow, OwedSubject, Plan, Subject,
-};
+use crate::operations::basis::Found;
+use crate::operations::flow::{Decision, Flow, OwedDecision, OwedFlow, OwedSubject, Subject};
 use crate::operations::giving_back::void_of;
 use crate::operations::later::LaterRefusal;
+use crate::operations::plan::Plan;
 use crate::payment::adjustment::given_back_by_void;
 use crate::payment::amounts::Amounts;
 use crate::payment::decline::{Approval, UnknownReason};

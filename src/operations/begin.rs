@@ -21,8 +21,9 @@ use crate::store::reads::owed::OwedEntry;
 use crate::store::reads::payments::PaymentForLater;
 use crate::store::records::MAX_PAGE_SIZE;
 
+use super::basis::{Basis as _, Found, Way, Ways};
 use super::call::{BANK_WITHIN, Call, Concluded, OperationError, not_recorded, random};
-use super::flow::{Basis as _, Flow, Found, Way, Ways};
+use super::flow::Flow;
 use super::intent::{Intent, Known};
 use super::kept_card::{NoCard, fields_of};
 use super::machine::{Closed, Operations};

@@ -19,10 +19,11 @@ use crate::store::error::StoreError;
 
 use super::call::{BANK_WITHIN, not_recorded};
 use super::call::{Concluded, OperationError};
-use super::flow::{Owes, Subject};
+use super::flow::Subject;
 use super::machine::Operations;
 use super::outcome::{Outcome, Told};
 use super::owe::log_if_suspended;
+use super::plan::Owes;
 
 /// How long an outcome is offered to a store that does not take it. After that it is remembered, and
 /// [`recovery`](super::recovery) records it.

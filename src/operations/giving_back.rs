@@ -16,12 +16,13 @@ use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::state::PaymentState;
 
-use super::flow::{Found, NewResource, Owes, Plan};
+use super::basis::Found;
 use super::hold::releases;
 use super::later::{
     LaterRefusal, Why, amount_of, no_repeat, numbers_of, numbers_of_authorization, way_of,
     way_of_release,
 };
+use super::plan::{NewResource, Owes, Plan};
 
 /// A request to refund, checked field by field.
 #[derive(Debug)]

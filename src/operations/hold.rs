@@ -7,7 +7,7 @@ use crate::payment::planted::{Mistake, planted};
 use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 
-use super::flow::Owes;
+use super::plan::Owes;
 
 /// Whether it is an increment that the bank has approved.
 fn is_standing_increment(operation: &Operation) -> bool {

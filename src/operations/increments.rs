@@ -9,10 +9,10 @@ use crate::payment::reason::Reason;
 use crate::payment::record::{Operation, Payment};
 use crate::store::error::StoreError;
 
-use super::flow::Owes;
 use super::hold::held_increments;
 use super::machine::Operations;
 use super::outcome::Outcome;
+use super::plan::Owes;
 
 impl Operations {
     /// Adds what is owed with an outcome by which a payment is voided. Its card is kept for that.

@@ -17,8 +17,9 @@ use crate::store::error::StoreError;
 
 use super::call::{BANK_WITHIN, Call, OperationError, not_recorded, random};
 use super::card_custody::CardCustodyError;
-use super::flow::{Flow, NewPayment, Plan, PlannedPayment};
+use super::flow::Flow;
 use super::machine::Operations;
+use super::plan::{NewPayment, Plan, PlannedPayment};
 use super::resource::Resource;
 
 /// What is recorded before a byte is sent.

@@ -21,13 +21,14 @@ use crate::store::error::StoreError;
 use crate::store::records::{LateResponse, QuarantinedResponse};
 
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
-use super::flow::{Owes, Subject};
+use super::flow::Subject;
 use super::late_answer::{
     Late, OwedAgain, contradicts, debts_ended, ends_an_attempt, resolution, would_be_late,
 };
 use super::machine::Operations;
 use super::outcome::Outcome;
 use super::owe::log_if_suspended;
+use super::plan::Owes;
 
 /// The most reports that are kept together.
 const AT_ONCE: usize = 128;

@@ -15,7 +15,9 @@ use crate::payment::record::MOST_INCREMENTS;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 
-use super::flow::{Decision, Found, Owes, Subject, Way};
+use super::basis::{Found, Way};
+use super::flow::{Decision, Subject};
+use super::plan::Owes;
 
 /// A later operation that is refused. Nothing was recorded or sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

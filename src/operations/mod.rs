@@ -1,6 +1,7 @@
 //! The one machine below every flow: it records what is intended, sends it, and records its end.
 //!
-//! - [`flow`]: what a flow is, and the table of flows by the kind of their operations.
+//! - [`flow`]: what a flow is, and the table of flows by the kind of their operations. [`basis`]: what it begins on.
+//!   [`plan`]: what it wants recorded.
 //! - [`new_card`]: a card that comes with a request. [`later`]: why a later operation of a recorded payment is refused.
 //! - [`giving_back`]: plans of what is given back to a cardholder, which several flows make.
 //! - [`acknowledgement`]: what a host's answer to a message that is repeated says.
@@ -8,7 +9,8 @@
 //! - [`machine`]: what the machine is made of; its limits, and its drain.
 //! - [`card_custody`]: keeps the card of a payment, sealed, for messages that may still have to be sent.
 //! - `kept_card`: the card of a later message.
-//! - `intent`: the records that a plan makes; [`resource`]: a capture or a refund among them. `begin`: records them, sends the message, waits for the bank.
+//! - `intent`: the records that a plan makes; [`resource`]: a capture or a refund among them. `begin`: records them,
+//!   sends the message, waits for the bank.
 //! - [`cancel`]: cancels a request by its name.
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host, of which
@@ -26,6 +28,7 @@
 
 pub mod acknowledgement;
 pub(crate) mod attempt;
+pub mod basis;
 mod begin;
 pub mod call;
 pub mod cancel;
@@ -50,6 +53,7 @@ pub(crate) mod owe;
 mod owed;
 mod owed_queue;
 pub(crate) mod owed_step;
+pub mod plan;
 mod recovery;
 pub mod resolve_owed;
 pub mod resource;

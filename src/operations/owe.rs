@@ -10,9 +10,9 @@ use crate::payment::operation::{OperationKind, OperationState, SuspendReason};
 use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::error::StoreError;
 
-use super::flow::Owes;
 use super::hold::by_message;
 use super::machine::Operations;
+use super::plan::Owes;
 
 impl Operations {
     /// What `owing`, an operation of `payment`, makes owed, as it is recorded first. `merchant` is the payment's, where

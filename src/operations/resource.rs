@@ -6,7 +6,7 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::money::Money;
 use crate::payment::refund::Refund;
 
-use super::flow::NewResource;
+use super::plan::NewResource;
 
 /// What an operation makes beside itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

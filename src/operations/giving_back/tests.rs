@@ -1,7 +1,7 @@
 //! What is given back, by what the payment holds and has captured.
 
 use super::*;
-use crate::operations::flow::{Way, Ways};
+use crate::operations::basis::{Way, Ways};
 use crate::payment::operation::ResolvedBy;
 use crate::payment::samples::{self, NOW, approval, eur};
 

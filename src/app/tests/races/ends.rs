@@ -13,12 +13,13 @@ use crate::hosts::message::definition::UnknownRule;
 use crate::operations::acknowledgement::without_approval;
 use crate::operations::attempt::{End, approved_in_time, ended, original_moved_alone};
 use crate::operations::conclude::{Recorded, answer_of, late_answer_of};
-use crate::operations::flow::{OwedDecision, OwedSubject, Owes, Subject, unfinished};
+use crate::operations::flow::{OwedDecision, OwedSubject, Subject, unfinished};
 use crate::operations::hold::held_increments;
 use crate::operations::increments::{undoes_increments, undoing};
 use crate::operations::late_answer::{Late, OwedAgain, debts_ended, ends_an_attempt, resolution};
 use crate::operations::outcome::Outcome;
 use crate::operations::owed_step::{Beside, OwedStep};
+use crate::operations::plan::Owes;
 use crate::operations::resolve_owed::{
     OwedResolution, by_operator, effect_of_asked_for, of_authorization, of_later_operation, retried,
 };

@@ -2,7 +2,7 @@
 
 use super::super::banks::Style;
 use crate::hosts::message::definition::{Travel, UnknownRule};
-use crate::operations::flow::{Way, Ways};
+use crate::operations::basis::{Way, Ways};
 use crate::payment::operation::OperationKind;
 
 /// What a merchant asks for, once it has paid.
