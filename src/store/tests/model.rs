@@ -5,19 +5,19 @@
 //! progress at once, and whichever ends second finds the payment's version moved.
 
 mod comparing;
+mod history;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use self::history::{Nodes, Step, steps};
 use super::make::{
     COMMITTED, Intent, NOW, Outcome, approved, claim, declined, intent, operation_at, unknown,
 };
-use super::wire::{LOSE_COMMIT, LOSE_CONFIRMATION, PASS, store_on_a_wire};
+use super::wire::store_on_a_wire;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
@@ -31,47 +31,6 @@ use crate::payment::samples::approval;
 use crate::store::Store;
 use crate::store::change::{Change, EnvelopeUse, PaymentChange, RequestClaim, Verdict};
 use crate::store::testing::{TestDatabase, events_after, unique};
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// The same request, `copies` times at once.
-    Request {
-        key: u8,
-        envelope: Option<u8>,
-        copies: usize,
-    },
-    /// One outcome of a payment, `copies` times at once.
-    Outcome { of: usize, kind: u8, copies: usize },
-    /// Captures of one payment at once, each asked for twice.
-    Captures { of: usize, amounts: Vec<i64> },
-    /// Ends of captures of one payment at once, each told twice: approved, refused, or one of each.
-    Ends { of: usize, ends: Vec<(bool, bool)> },
-}
-
-/// What the wire does with the first COMMIT of a step.
-const LOSSES: [u8; 4] = [PASS, PASS, LOSE_COMMIT, LOSE_CONFIRMATION];
-
-fn steps() -> impl Strategy<Value = Vec<(Step, u8)>> {
-    let request =
-        (0..6_u8, proptest::option::of(0..6_u8), 1..4_usize).prop_map(|(key, envelope, copies)| {
-            Step::Request {
-                key,
-                envelope,
-                copies,
-            }
-        });
-    let outcome = (0..6_usize, 0..5_u8, 1..4_usize).prop_map(|(of, kind, copies)| Step::Outcome {
-        of,
-        kind,
-        copies,
-    });
-    let captures = (0..2_usize, vec(1..700_i64, 1..4))
-        .prop_map(|(of, amounts)| Step::Captures { of, amounts });
-    let ends = (0..2_usize, vec(any::<(bool, bool)>(), 1..4))
-        .prop_map(|(of, ends)| Step::Ends { of, ends });
-    let step = prop_oneof![2 => request, 3 => outcome, 3 => captures, 3 => ends];
-    vec((step, prop::sample::select(LOSSES.as_slice())), 10..50)
-}
 
 /// A capture in progress.
 struct Capture {
@@ -101,38 +60,6 @@ struct Model {
     capture_answers: BTreeMap<String, Option<(Payment, Operation)>>,
     /// The position before its first event: another history has that one.
     last_position: i64,
-}
-
-/// The nodes of one database; on SQLite there is one.
-struct Nodes {
-    stores: Vec<Store>,
-    plan: Arc<AtomicU8>,
-}
-
-impl Nodes {
-    fn store(&self, number: usize) -> Store {
-        self.stores[number % self.stores.len()].clone()
-    }
-
-    fn first(&self) -> &Store {
-        &self.stores[0]
-    }
-
-    /// All at once, on alternating nodes; the results are in the same order.
-    async fn all<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-        &self,
-        work: impl Iterator<Item = impl FnOnce(Store) -> F>,
-    ) -> Vec<T> {
-        let tasks: Vec<_> = work
-            .enumerate()
-            .map(|(number, work)| tokio::spawn(work(self.store(number))))
-            .collect();
-        let mut results = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            results.push(task.await.unwrap());
-        }
-        results
-    }
 }
 
 impl Model {
