@@ -73,6 +73,7 @@ impl Operations {
         else {
             return Err(OwedRefusal::NotSuspended);
         };
+        let now = self.clock.now();
         // The state that says so ends here.
         if *reason == SuspendReason::AmountDiffers {
             let answered = LateResponse {
@@ -81,7 +82,7 @@ impl Operations {
                 response_code: response_code.unwrap_or(ResponseCode::APPROVED),
                 approval_code: None,
                 amount_differs: true,
-                received_at: self.clock.now(),
+                received_at: entry.operation.attempts.last_at.unwrap_or(now),
             };
             self.store.record_late_response(answered).await?;
         }

@@ -91,10 +91,7 @@ impl Conditions for PaymentFilter {
                 .customer_reference
                 .replace(value.take_value()?.into())
                 .is_none(),
-            ("currency", "=") => {
-                let currency = value.take(at, "an ISO 4217 code")?;
-                self.currency.replace(currency).is_none()
-            }
+            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
             ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
             ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
             _ => return Ok(None),
@@ -114,10 +111,7 @@ impl Conditions for EntryFilter {
         at: usize,
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
-            ("currency", "=") => {
-                let currency = value.take(at, "an ISO 4217 code")?;
-                self.currency.replace(currency).is_none()
-            }
+            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
             ("kind", "=") => {
                 let templates = templates_of(&value.take_value()?);
                 let templates =
@@ -126,13 +120,9 @@ impl Conditions for EntryFilter {
                 self.templates = templates?;
                 unset
             }
-            ("subject_id", "=") => {
-                let id = value.take(at, "the id of a payment")?;
-                self.payment_id.replace(id).is_none()
-            }
+            ("subject_id", "=") => value.set(&mut self.payment_id, at, "the id of a payment")?,
             ("business_date", "=") => {
-                let date = value.take(at, "a date as YYYY-MM-DD")?;
-                self.business_date.replace(date).is_none()
+                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
             }
             ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
             ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
@@ -152,10 +142,7 @@ impl Conditions for RefundFilter {
         at: usize,
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
-            ("payment_id", "=") => {
-                let id = value.take(at, "the id of a payment")?;
-                self.payment_id.replace(id).is_none()
-            }
+            ("payment_id", "=") => value.set(&mut self.payment_id, at, "the id of a payment")?,
             ("merchant_reference", "=") => self
                 .merchant_reference
                 .replace(value.take_value()?.into())
@@ -184,18 +171,11 @@ impl Conditions for BatchFilter {
                 let state = state.ok_or_else(|| value.fault_at(at, "the name of a batch state"));
                 self.state.replace(state?).is_none()
             }
-            ("host_id", "=") => {
-                let host = value.take(at, "the name of a host")?;
-                self.host_id.replace(host).is_none()
-            }
+            ("host_id", "=") => value.set(&mut self.host_id, at, "the name of a host")?,
             ("business_date", "=") => {
-                let date = value.take(at, "a date as YYYY-MM-DD")?;
-                self.business_date.replace(date).is_none()
+                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
             }
-            ("currency", "=") => {
-                let currency = value.take(at, "an ISO 4217 code")?;
-                self.currency.replace(currency).is_none()
-            }
+            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
             _ => return Ok(None),
         }))
     }
@@ -329,6 +309,16 @@ impl<'a> Cursor<'a> {
     fn take<T: FromStr>(&mut self, at: usize, expected: &'static str) -> Result<T, InvalidFilter> {
         let read = self.take_value()?.parse();
         read.map_err(|_| self.fault_at(at, expected))
+    }
+
+    /// Takes a value into its place. Whether it is the first one there.
+    fn set<T: FromStr>(
+        &mut self,
+        place: &mut Option<T>,
+        at: usize,
+        expected: &'static str,
+    ) -> Result<bool, InvalidFilter> {
+        Ok(place.replace(self.take(at, expected)?).is_none())
     }
 
     fn take_time(&mut self, at: usize) -> Result<UnixMillis, InvalidFilter> {

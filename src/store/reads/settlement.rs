@@ -221,15 +221,20 @@ impl Store {
         after: Option<BatchCursor>,
     ) -> Result<Vec<SettlementBatch>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
-        // First what is not made yet: what is made meanwhile is found by the second look.
-        let mut not_made = Vec::new();
-        for day in self.days_not_batched().await? {
-            not_made.extend(self.sums_of(&day, merchant, filter.currency).await?);
-        }
         let (direction, beyond, way) = match order {
             ListOrder::NewestFirst => ("DESC", "<", Ordering::Less),
             ListOrder::OldestFirst => ("ASC", ">", Ordering::Greater),
         };
+        // First what is not made yet: what is made meanwhile is found by the second look.
+        let mut not_made = Vec::new();
+        for day in self.days_not_batched().await? {
+            // What earlier pages have shown is not summed again.
+            let is_shown = |after: BatchCursor| day.date.cmp(&after.business_date) == way.reverse();
+            if after.is_some_and(is_shown) {
+                continue;
+            }
+            not_made.extend(self.sums_of(&day, merchant, filter.currency).await?);
+        }
         not_made.retain(|batch| {
             let place = BatchCursor::of(batch);
             filter.shows(batch) && after.is_none_or(|after| place.cmp(&after) == way)

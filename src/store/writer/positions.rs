@@ -20,13 +20,14 @@ use crate::store::tables::text_buffer::TextBuffer;
 
 /// Writes the events of all changes, then the journals. A payment stands in a batch once, so that its events
 /// come in the order of its versions. `moved` are the payments that were adjusted under their guard.
+/// Whether it has taken any position.
 pub(super) async fn take_positions(
     engine: Engine,
     transaction: &mut NativeTransaction<'_>,
     texts: &mut Texts,
     changes: &[&ChangeRows],
     moved: &HashMap<Arc<str>, MovedPayment>,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let adjusted: Vec<(&ChangeRows, &AdjustedRow)> = changes
         .iter()
         .filter_map(|change| Some((*change, change.adjusted.as_ref()?)))
@@ -58,7 +59,7 @@ pub(super) async fn take_positions(
         let ran = texts.run(transaction, statement, &rows, false).await;
         ran.map_err(|error| fault(engine, &error))?;
     }
-    Ok(())
+    Ok(!events.is_empty())
 }
 
 /// The events of payments that were adjusted under their guard, from what the database returned.

@@ -128,7 +128,7 @@ impl Writing<'_, '_> {
                 ran.push(results.map_err(|error| fault(self.engine, &error))?);
             }
         }
-        take_positions(
+        let holds_positions = take_positions(
             self.engine,
             self.transaction,
             self.texts,
@@ -141,7 +141,7 @@ impl Writing<'_, '_> {
             self.transaction,
             self.texts,
             &changes,
-            changes.iter().any(|change| change.adjusted.is_some()),
+            holds_positions,
         );
         for operation_id in stays.await? {
             let refused = LeftOut::Refused(Refusal::DayClosed);
