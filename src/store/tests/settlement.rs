@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
-use super::make::{COMMITTED, Intent, NOW, Outcome, approved, intent, operation_at, random};
+use super::make::{
+    COMMITTED, Intent, NOW, Outcome, approved, intent, operation_at, random, reversal_of,
+};
 use super::on_both;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
@@ -69,6 +71,30 @@ fn sold(intent: &Intent) -> Outcome {
     }
 }
 
+/// The approval of a hold, and a capture of it that is owed.
+fn captured(intent: &Intent) -> Outcome {
+    let outcome = approved(intent);
+    let capture = Operation {
+        kind: OperationKind::Capture,
+        subject_id: Some(SubjectId::Capture(CaptureId::from_parts(NOW, random()))),
+        ..reversal_of(&outcome.operation)
+    };
+    Outcome {
+        reversal: Some(capture),
+        ..outcome
+    }
+}
+
+/// The capture, acknowledged.
+fn acknowledged(outcome: &Outcome) -> Option<Operation> {
+    let queued = outcome.reversal.clone()?;
+    Some(Operation {
+        state: outcome.operation.state.clone(),
+        version: 2,
+        ..queued
+    })
+}
+
 impl Store {
     /// Closes the day of a number and opens the next one.
     async fn end_day(&self, number: u8) -> bool {
@@ -122,37 +148,49 @@ async fn what_counts_is_settled_with_one_day_whatever_is_closed_meanwhile(databa
         true => database.open().await,
         false => store.clone(),
     };
-    const SALES: usize = 400;
+    const SALES: usize = 200;
     const SELLERS: usize = 8;
     store.open_first_day(&host(), day(0), NOW).await.unwrap();
     let sales: Vec<Intent> = (0..SALES)
         .map(|number| sale(["shop", "bookshop"][number % 2]))
         .collect();
-    join_all(sales.iter().map(|sale| store.record_intent(sale))).await;
+    let holds: Vec<Intent> = (0..SALES).map(|_| intent("shop")).collect();
+    let intents = sales.iter().chain(&holds);
+    join_all(intents.map(|intent| store.record_intent(intent))).await;
+    let captured: Vec<Outcome> = holds.iter().map(captured).collect();
+    join_all(captured.iter().map(|outcome| store.record_outcome(outcome))).await;
+    let captures: Vec<Operation> = captured.iter().filter_map(acknowledged).collect();
     let (open, sellers) = (
         Arc::new(AtomicU8::new(0)),
         Arc::new(AtomicUsize::new(SELLERS)),
     );
-    let selling = sales
+    let both = sales
         .chunks(SALES / SELLERS)
-        .enumerate()
-        .map(|(number, sales)| {
-            let at = [&store, &other][number % 2].clone();
-            let (open, sellers) = (Arc::clone(&open), Arc::clone(&sellers));
-            let outcomes: Vec<Outcome> = sales.iter().map(sold).collect();
-            tokio::spawn(async move {
-                let mut recorded = Vec::new();
-                for outcome in outcomes {
-                    let before = open.load(Ordering::SeqCst);
-                    assert_eq!(at.record_outcome(&outcome).await, Ok(COMMITTED));
-                    // One more: its cutover may be committed already.
-                    let after = open.load(Ordering::SeqCst) + 1;
-                    recorded.push((outcome.operation, before..=after));
-                }
-                sellers.fetch_sub(1, Ordering::SeqCst);
-                recorded
-            })
-        });
+        .zip(captures.chunks(SALES / SELLERS));
+    let selling = both.enumerate().map(|(number, (sales, captures))| {
+        let at = [&store, &other][number % 2].clone();
+        let (open, sellers) = (Arc::clone(&open), Arc::clone(&sellers));
+        let pairs = sales.iter().map(sold).zip(captures.to_vec());
+        let pairs: Vec<(Outcome, Operation)> = pairs.collect();
+        tokio::spawn(async move {
+            let mut recorded = Vec::new();
+            for (sale, capture) in pairs {
+                let before = open.load(Ordering::SeqCst);
+                assert_eq!(at.record_outcome(&sale).await, Ok(COMMITTED));
+                // What it acknowledges counted before: it is no event, and takes no position.
+                let acknowledgement = Change {
+                    owed_step: Some(&capture),
+                    ..Change::default()
+                };
+                assert_eq!(at.commit(&acknowledgement).await, Ok(COMMITTED));
+                // One more: its cutover may be committed already.
+                let after = open.load(Ordering::SeqCst) + 1;
+                recorded.extend([sale.operation, capture].map(|it| (it, before..=after)));
+            }
+            sellers.fetch_sub(1, Ordering::SeqCst);
+            recorded
+        })
+    });
     let selling: Vec<_> = selling.collect();
     let mut closed = Vec::new();
     while sellers.load(Ordering::SeqCst) > 0 && closed.len() < 200 {
@@ -202,7 +240,7 @@ async fn what_counts_is_settled_with_one_day_whatever_is_closed_meanwhile(databa
             settled += items.len();
         }
     }
-    assert_eq!(settled, SALES);
+    assert_eq!(settled, 2 * SALES);
     store.close().await;
     other.close().await;
 }
