@@ -38,7 +38,8 @@ use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
-use crate::settlement::BusinessDays;
+use crate::settlement::agreement::Agreement;
+use crate::settlement::days::BusinessDays;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -155,9 +156,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         test_payment_methods: TestPaymentMethods::new(config.environment == Environment::Test),
         hosts: Arc::clone(&hosts),
     });
+    let numbers = Numbers::new(store.clone(), NUMBERS_AT_ONCE);
     let operations = Arc::new(Operations::new(OperationsParts {
         store: store.clone(),
-        numbers: Numbers::new(store.clone(), NUMBERS_AT_ONCE),
+        numbers: numbers.clone(),
         hosts: Arc::clone(&hosts),
         custody: Arc::clone(&custody),
         flows: flow_table(),
@@ -178,6 +180,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let days = Arc::new(BusinessDays::new(
         store.clone(),
         Arc::clone(&hosts),
+        Arc::clone(&clock),
+    ));
+    let agreement = Arc::new(Agreement::new(
+        store.clone(),
+        Arc::clone(&hosts),
+        numbers,
         Arc::clone(&clock),
     ));
     let (stop, stopping) = watch::channel(false);
@@ -206,6 +214,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             operations: Arc::clone(&operations),
             sealer: Arc::clone(&sealer),
             days: Arc::clone(&days),
+            agreement: Arc::clone(&agreement),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -228,6 +237,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
     tokio::spawn(days.look_until(stopping.clone()));
+    tokio::spawn(agreement.look_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));

@@ -24,17 +24,20 @@ pub enum FaultPoint {
     Queue,
     /// The bank has acknowledged what was owed; it is not recorded.
     Acknowledgement,
+    /// The exchange of totals with the bank has ended; nothing of it is recorded.
+    Totals,
 }
 
 impl FaultPoint {
     /// All of them, by the names that the variable has for them.
-    pub const NAMES: [(&'static str, FaultPoint); 6] = [
+    pub const NAMES: [(&'static str, FaultPoint); 7] = [
         ("intent", FaultPoint::Intent),
         ("send", FaultPoint::Send),
         ("answer", FaultPoint::Answer),
         ("outcome", FaultPoint::Outcome),
         ("queue", FaultPoint::Queue),
         ("acknowledgement", FaultPoint::Acknowledgement),
+        ("totals", FaultPoint::Totals),
     ];
 
     /// Ends the process if it was told to end here. In a build without debug assertions it does nothing.

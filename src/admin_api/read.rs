@@ -71,6 +71,7 @@ changes!(
     SetOperatorRoleRequest: "OperatorService.SetOperatorRole",
     SignOffHostRequest: "HostService.SignOffHost",
     SignOnHostRequest: "HostService.SignOnHost",
+    SubmitTotalsRequest: "SettlementAdminService.SubmitTotals",
 );
 
 /// Reads what every request that changes something says.

@@ -35,7 +35,8 @@ use crate::operations::card_custody::CardCustody;
 use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
-use crate::settlement::BusinessDays;
+use crate::settlement::agreement::Agreement;
+use crate::settlement::days::BusinessDays;
 use crate::store::Store;
 
 /// Client connections at once.
@@ -68,6 +69,8 @@ pub struct Dependencies {
     pub sealer: Arc<LedgerSealer>,
     /// The bank's days.
     pub days: Arc<BusinessDays>,
+    /// What agrees their totals with the banks.
+    pub agreement: Arc<Agreement>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -95,6 +98,7 @@ pub async fn serve(
         operations,
         sealer,
         days,
+        agreement,
         clock,
         random,
     } = dependencies;
@@ -134,6 +138,7 @@ pub async fn serve(
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let settlement = SettlementAdminServiceServer::new(SettlementAdminApi {
         days,
+        agreement,
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);

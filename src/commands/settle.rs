@@ -1,4 +1,4 @@
-//! `payswitch settle`: shows the bank's days, and ends one.
+//! `payswitch settle`: shows the bank's days and their totals, ends one, and goes on with what a host does not agree to.
 
 use std::process::ExitCode;
 
@@ -19,9 +19,12 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
 #[command(after_help = "Examples:\n  \
     payswitch settle status\n  \
     payswitch settle status acquirer --limit 30\n  \
-    payswitch settle cutover acquirer --date 2026-11-27 --reason 'the bank closes early today'\n\n\
-    Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), or\n\
-    by cutover. What counts from then on is settled with the next day.\n\n\
+    payswitch settle cutover acquirer --date 2026-11-27 --reason 'the bank closes early today'\n  \
+    payswitch settle totals acquirer --date 2026-11-27\n  \
+    payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n\n\
+    Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), when\n\
+    the host says so, or by cutover. What counts from then on is settled with the next day. The totals of a\n\
+    closed day are agreed with its host where the profile has [messages.totals].\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 pub struct SettleArgs {
     #[command(flatten)]
@@ -50,6 +53,30 @@ enum Action {
         /// The date of the day, so that the same command given twice ends no other.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Show the totals of a closed day, ours and the host's.
+    Totals {
+        /// The host: the name of its profile.
+        host: String,
+        /// The date of the day.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+        /// The most totals.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Send the totals of a closed day once more that the host did not agree to, or settle them as they are.
+    Submit {
+        /// The host: the name of its profile.
+        host: String,
+        /// The date of the day.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+        /// Settle the batches with our totals instead. Only an approver may.
+        #[arg(long)]
+        accept: bool,
         #[command(flatten)]
         why: Why,
     },
@@ -86,6 +113,32 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                 };
                 let ended = client.cutover(request).await.map_err(told)?;
                 ended.into_inner().business_day.into_iter().collect()
+            }
+            Action::Totals { host, date, limit } => {
+                let totals = totals_of(&mut client, &host, &date, limit).await?;
+                show_totals(&totals, arguments.json)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Action::Submit {
+                host,
+                date,
+                accept,
+                why,
+            } => {
+                let request = pb::SubmitTotalsRequest {
+                    request_id: why.request_id()?,
+                    reason: why.reason,
+                    host_id: host,
+                    business_date: date,
+                    accept,
+                };
+                let submitted = client.submit_totals(request).await.map_err(told)?;
+                let count = submitted.into_inner().totals_count;
+                match arguments.json {
+                    true => print_line!("{:#}", json!({ "totals_count": count }))?,
+                    false => print_line!("{count} totals that were stopped go on")?,
+                }
+                return Ok(ExitCode::SUCCESS);
             }
         };
         show(&days, arguments.json)?;
@@ -178,6 +231,88 @@ fn show(days: &[pb::BusinessDay], as_json: bool) -> Result<(), CommandError> {
                 it.refund_count.to_string(),
                 money(it.refunded_minor),
                 money(net_minor),
+                it.currency.clone(),
+            ]));
+        }
+    }
+    print_line!("{table}")
+}
+
+async fn totals_of(
+    client: &mut Client,
+    host: &str,
+    date: &str,
+    limit: usize,
+) -> Result<Vec<pb::Totals>, CommandError> {
+    pages(limit, async |page_size, page_token| {
+        let request = pb::ListTotalsRequest {
+            host_id: host.to_owned(),
+            business_date: date.to_owned(),
+            page_size,
+            page_token,
+        };
+        let page = client.list_totals(request).await.map_err(told)?;
+        let page = page.into_inner();
+        Ok((page.totals, page.next_page_token))
+    })
+    .await
+}
+
+fn show_totals(totals: &[pb::Totals], as_json: bool) -> Result<(), CommandError> {
+    let state = |it: &pb::Totals| short(it.state().as_str_name(), "TOTALS_STATE_");
+    if as_json {
+        let sums = |sums: &Option<pb::TotalsSums>| {
+            sums.as_ref().map(|it| {
+                json!({
+                    "capture_count": it.capture_count,
+                    "captured_minor": it.captured_minor,
+                    "refund_count": it.refund_count,
+                    "refunded_minor": it.refunded_minor,
+                })
+            })
+        };
+        let row = |it: &pb::Totals| -> Result<Value, CommandError> {
+            Ok(json!({
+                "merchant_id": it.merchant_id,
+                "terminal_id": it.terminal_id,
+                "currency": it.currency,
+                "state": state(it),
+                "ours": sums(&it.ours),
+                "theirs": sums(&it.theirs),
+                "sent": it.sent,
+                "stan": it.stan,
+                "next_send_time": moment(it.next_send_time)?,
+                "response_code": it.response_code,
+                "uploaded": it.uploaded,
+            }))
+        };
+        let rows: Result<Vec<Value>, CommandError> = totals.iter().map(row).collect();
+        return print_line!("{:#}", json!({ "totals": rows? }));
+    }
+    let mut table = table(&[
+        "merchant", "terminal", "state", "sent", "whose", "captures", "captured", "refunds",
+        "refunded", "net", "currency",
+    ]);
+    for it in totals {
+        let first = [
+            it.merchant_id.clone(),
+            it.terminal_id.clone(),
+            state(it).to_owned(),
+            it.sent.to_string(),
+        ];
+        let (ours, theirs) = (it.ours.iter(), it.theirs.iter());
+        let both = ours
+            .map(|sums| ("ours", sums))
+            .chain(theirs.map(|sums| ("the host's", sums)));
+        for (whose, sums) in both {
+            let money = |minor| amount(minor, &it.currency);
+            table.add_row(first.iter().cloned().chain([
+                whose.to_owned(),
+                sums.capture_count.to_string(),
+                money(sums.captured_minor),
+                sums.refund_count.to_string(),
+                money(sums.refunded_minor),
+                money(sums.captured_minor.saturating_sub(sums.refunded_minor)),
                 it.currency.clone(),
             ]));
         }

@@ -11,9 +11,24 @@ use crate::payment::moment::{BusinessDate, UnixMillis};
 /// The most days that are looked at for the next business date: longer than any row of holidays.
 const LOOKED_AT: i64 = 400;
 
+/// What ends the days of a host, and dates its items. (An operator may end a day at any host.)
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatedBy {
+    /// The time of day of the profile.
+    #[default]
+    Clock,
+    /// The host's own message: 0800 with DE 70 = 201, and the new date in DE 15.
+    Host,
+    /// The same; and where the answer to an operation has another date in DE 15 than the day that is open, the
+    /// difference is named.
+    De15,
+}
+
 /// When a host's days end, as its profile says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
+    pub(in crate::hosts) dated_by: DatedBy,
     pub(in crate::hosts) zone: TimeZone,
     /// The time of day of the cutover. Before noon, it is on the day after the business date.
     pub(in crate::hosts) cutover: Time,
@@ -26,6 +41,7 @@ impl Calendar {
     #[must_use]
     pub(in crate::hosts) fn every_day(zone: TimeZone) -> Self {
         Self {
+            dated_by: DatedBy::Clock,
             zone,
             cutover: Time::midnight(),
             weekend: Vec::new(),
@@ -49,10 +65,16 @@ impl Calendar {
         self.first_open(yesterday.max(later), now)
     }
 
-    /// When the day of a date ends.
+    /// When the day of a date ends by itself; none where the host ends it.
     #[must_use]
-    pub fn ends_at(&self, date: BusinessDate) -> UnixMillis {
-        self.end_of(civil(date))
+    pub fn ends_at(&self, date: BusinessDate) -> Option<UnixMillis> {
+        (self.dated_by == DatedBy::Clock).then(|| self.end_of(civil(date)))
+    }
+
+    /// Whether the host ends its days by a message.
+    #[must_use]
+    pub fn is_cut_by_host(&self) -> bool {
+        self.dated_by != DatedBy::Clock
     }
 
     fn end_of(&self, date: Date) -> UnixMillis {
@@ -116,6 +138,7 @@ mod tests {
 
     fn madrid() -> Calendar {
         Calendar {
+            dated_by: DatedBy::Clock,
             zone: time_zone("Europe/Madrid").unwrap(),
             cutover: time(23, 0, 0, 0),
             weekend: vec![Weekday::Saturday, Weekday::Sunday],
@@ -136,7 +159,7 @@ mod tests {
             assert_eq!(calendar.date_at(at(now)).to_string(), expected, "{now}");
         }
         let friday = "2026-11-27".parse().unwrap();
-        assert_eq!(calendar.ends_at(friday), at("2026-11-27T22:00:00Z"));
+        assert_eq!(calendar.ends_at(friday), Some(at("2026-11-27T22:00:00Z")));
         // An operator may end a day before its time; and a gateway may have been down for days.
         for (now, expected) in [
             ("2026-11-27T10:00:00Z", "2026-11-30"),
@@ -156,14 +179,14 @@ mod tests {
         };
         // On 2026-03-29 the clocks go from 2:00 to 3:00: what is left out comes an hour later.
         let saturday = "2026-03-28".parse().unwrap();
-        assert_eq!(calendar.ends_at(saturday), at("2026-03-29T01:30:00Z"));
+        assert_eq!(calendar.ends_at(saturday), Some(at("2026-03-29T01:30:00Z")));
         assert_eq!(calendar.date_at(at("2026-03-29T01:29:59Z")), saturday);
         // The gateway was down for two days: what comes before the cutover is yesterday's.
         let before = "2026-03-26".parse().unwrap();
         let next = calendar.date_after(before, at("2026-03-29T00:00:00Z"));
         assert_eq!(next, saturday);
         let midnight = Calendar::every_day(TimeZone::UTC);
-        assert_eq!(midnight.ends_at(saturday), at("2026-03-29T00:00:00Z"));
+        assert_eq!(midnight.ends_at(saturday), Some(at("2026-03-29T00:00:00Z")));
         assert_eq!(midnight.date_at(at("2026-03-28T23:59:59Z")), saturday);
     }
 }

@@ -8,11 +8,12 @@
 //! - [`exchange`]: the outcome of a request; [`notice`]: answers that decided nothing, and the quarantine.
 //! - [`service`]: a host is signed off and on by operators, and asked for an echo.
 //! - [`status`]: the state of each line.
+//! - [`totals`]: the totals of a business date are agreed with a host.
 //! - [`calendar`]: which dates are business dates of a host, and when each ends.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -40,6 +41,7 @@ pub mod profile;
 pub mod routing;
 pub mod service;
 pub mod status;
+pub mod totals;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -57,12 +59,15 @@ use message::error::MessageError;
 use message::match_key::ReceivedKey;
 use message::meaning::Meaning;
 use message::shown::ShownElement;
-use notice::HostNotice;
+use notice::{HostCutover, HostNotice};
 use profile::HostProfile;
 use profile::load;
 use profile::reading::ProfileError;
 use routing::{Route, RouteError};
 use status::{HostStatus, Load, StatusBoard};
+
+/// Cutovers of hosts that may wait to be recorded.
+const CUTOVERS: usize = 64;
 
 /// Why the lines can't be started.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +104,7 @@ pub struct Hosts {
     board: Arc<StatusBoard>,
     draining: AtomicBool,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
+    cutovers: Mutex<Option<mpsc::Receiver<HostCutover>>>,
     /// What a test says in the place of all hosts.
     #[cfg(test)]
     pub(crate) script: Option<tests::Script>,
@@ -144,6 +150,7 @@ impl Hosts {
             .collect();
         let board = Arc::new(StatusBoard::new(rows, clock.now()));
 
+        let (announce, cutovers) = mpsc::channel(CUTOVERS);
         let mut tasks = JoinSet::new();
         let mut hosts = Vec::with_capacity(checked.len());
         for (host, ((profile, tls), loads)) in checked.into_iter().zip(loads).enumerate() {
@@ -157,6 +164,7 @@ impl Hosts {
                     board: Arc::clone(&board),
                     clock: Arc::clone(&clock),
                     notices: notices.clone(),
+                    cutovers: announce.clone(),
                 };
                 let (handle, line) = line::open_line(
                     &profile,
@@ -177,6 +185,7 @@ impl Hosts {
             board,
             draining: AtomicBool::new(false),
             tasks: tokio::sync::Mutex::new(tasks),
+            cutovers: Mutex::new(Some(cutovers)),
             #[cfg(test)]
             script: None,
         })

@@ -3,9 +3,11 @@
 
 use std::fmt;
 
+use tokio::sync::oneshot;
+
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::{HostId, OperationId};
-use crate::payment::moment::UnixMillis;
+use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::reference::{Rrn, Stan};
 
 use super::exchange::Exchange;
@@ -33,6 +35,17 @@ pub enum HostNotice {
     },
     /// A message that matched nothing. Boxed, because it is rare and large.
     Quarantined(Box<Quarantined>),
+}
+
+/// A host has begun another date (0800 with DE 70 = 201). It is answered once that is recorded.
+#[derive(Debug)]
+pub struct HostCutover {
+    /// Which host.
+    pub host_id: HostId,
+    /// The date that it has begun.
+    pub next: BusinessDate,
+    /// Whether it is recorded, or is refused. Dropped, it is not answered, and the host says it again.
+    pub recorded: oneshot::Sender<bool>,
 }
 
 /// A message in the quarantine: everything that may be kept of it.

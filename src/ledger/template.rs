@@ -29,10 +29,6 @@ pub enum Template {
     Refund,
     /// A refund that counted was refused.
     RefundRefused,
-    /// The acquirer has settled a capture or a sale.
-    CaptureSettled,
-    /// The acquirer has settled a refund.
-    RefundSettled,
     /// A part is held back.
     Reserve,
     /// What was held back is given back.
@@ -53,7 +49,7 @@ pub enum Template {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 15] = [
         Self::Capture,
         Self::CaptureRefused,
         Self::Sale,
@@ -61,8 +57,6 @@ impl Template {
         Self::SaleVoided,
         Self::Refund,
         Self::RefundRefused,
-        Self::CaptureSettled,
-        Self::RefundSettled,
         Self::Reserve,
         Self::ReserveReleased,
         Self::Payout,
@@ -84,8 +78,6 @@ impl Template {
             Self::SaleVoided => ("sale_voided", A::PayablePending, A::Receivable),
             Self::Refund => ("refund", A::PayablePending, A::Receivable),
             Self::RefundRefused => ("refund_refused", A::Receivable, A::PayablePending),
-            Self::CaptureSettled => ("capture_settled", A::PayablePending, A::PayableAvailable),
-            Self::RefundSettled => ("refund_settled", A::PayableAvailable, A::PayablePending),
             Self::Reserve => ("reserve", A::PayableAvailable, A::Reserve),
             Self::ReserveReleased => ("reserve_released", A::Reserve, A::PayableAvailable),
             Self::Payout => ("payout", A::PayableAvailable, A::InTransit),
@@ -145,9 +137,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     Template::ALL
         .into_iter()
         .map(Template::name)
-        .chain([FEE, CORRECTION, EXCHANGE])
+        .chain([SETTLED, FEE, CORRECTION, EXCHANGE])
 }
 
+const SETTLED: &str = "settled";
 const FEE: &str = "fee";
 const CORRECTION: &str = "correction";
 const EXCHANGE: &str = "exchange";
@@ -207,6 +200,39 @@ impl Posting {
             (credit, currency, -amount_minor),
         ];
         self.journal(name, lines)
+    }
+
+    /// Makes the net of a batch available, in minor units: negative where more was given back than taken. Its fees are
+    /// taken of it; parts of 0 are left out. None where nothing moves.
+    ///
+    /// # Errors
+    /// When a sum has more than 64 bits.
+    pub fn settled(
+        &self,
+        currency: Currency,
+        net_minor: i64,
+        fees: &[(FeeKind, i64)],
+    ) -> Result<Option<Journal>, JournalError> {
+        let left = fees
+            .iter()
+            .try_fold(net_minor, |left, (_, minor)| left.checked_sub(*minor))
+            .ok_or(JournalError::Overflow { currency })?;
+        let fees = fees
+            .iter()
+            .map(|&(kind, minor)| (AccountKind::Fee(kind), minor.saturating_neg()));
+        let lines: Vec<_> = [
+            (AccountKind::PayablePending, net_minor),
+            (AccountKind::PayableAvailable, left.saturating_neg()),
+        ]
+        .into_iter()
+        .chain(fees)
+        .filter(|(_, minor)| *minor != 0)
+        .map(|(kind, minor)| (kind, currency, minor))
+        .collect();
+        match lines.is_empty() {
+            true => Ok(None),
+            false => self.journal(SETTLED, lines).map(Some),
+        }
     }
 
     /// Takes a fee from what is available: its parts, in minor units. A negative part is given back; parts of 0 are

@@ -300,7 +300,10 @@ pub(crate) fn ended(
         return None;
     }
     let now = moment.0;
-    let answered = |operation: &mut Operation| operation.bank_us = end.exchange.bank_us();
+    let answered = |operation: &mut Operation| {
+        operation.bank_us = end.exchange.bank_us();
+        operation.kept = end.exchange.kept().to_vec();
+    };
     let next_at = |at: UnixMillis| {
         let attempts = |attempts: &mut Attempts| attempts.next_at = Some(at);
         Ok(OwedStep::repeat(entry, node_id, now, attempts))

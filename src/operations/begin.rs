@@ -277,7 +277,7 @@ impl Operations {
                         let sale = payment.authorization.operation_id;
                         let settlement = self.store.settlement_of(&[sale]).await;
                         let settlement = settlement.map_err(not_recorded)?;
-                        settlement.get(&sale).is_some_and(|it| it.is_closed)
+                        settlement.get(&sale).is_some_and(|it| it.is_closed())
                     }
                     false => false,
                 };

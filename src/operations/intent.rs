@@ -188,7 +188,15 @@ impl Operations {
                 let is_built =
                     |owed: &Operation| !matches!(owed.state, OperationState::Suspended { .. });
                 if !owed.iter().all(is_built) {
-                    return Err(OperationError::NotBuildable { payment_id });
+                    // The payment was read before its captures. Where it has changed in between, they don't fit, and it
+                    // is planned again.
+                    let now_there = self.store.payment(&call.merchant.id, payment_id).await;
+                    let now_there = now_there.map_err(not_recorded)?;
+                    let read_at = payment.version - 1;
+                    return match now_there.filter(|it| it.version == read_at) {
+                        Some(_) => Err(OperationError::NotBuildable { payment_id }),
+                        None => Ok(None),
+                    };
                 }
                 owed
             }

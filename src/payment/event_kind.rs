@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::event::PaymentEvent;
 
-/// What kind of thing happened to a payment. The API has the same names, and one for all that happens to refunds.
+/// What kind of thing happened to a payment, or to a batch. The API has the same names, and one for all that happens to refunds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
@@ -50,6 +50,12 @@ pub enum EventKind {
     RefundFailed,
     /// A void was refused, or failed.
     VoidFailed,
+    /// Of a settlement batch: its day was closed.
+    BatchClosed,
+    /// Of a settlement batch: the host has confirmed it, and its money is available.
+    BatchSettled,
+    /// Of a settlement batch: its money is available, though the host's totals are others.
+    BatchDisputed,
 }
 
 impl EventKind {
@@ -91,6 +97,15 @@ impl EventKind {
         }
     }
 
+    /// Whether it happened to a settlement batch, and to no payment.
+    #[must_use]
+    pub const fn is_of_a_batch(self) -> bool {
+        matches!(
+            self,
+            Self::BatchClosed | Self::BatchSettled | Self::BatchDisputed
+        )
+    }
+
     /// Whether it happened to a capture or a refund, rather than to the whole payment.
     #[must_use]
     pub const fn is_of_a_part(self) -> bool {
@@ -129,6 +144,9 @@ impl EventKind {
             Self::RefundMade => "REFUND_MADE",
             Self::RefundFailed => "REFUND_FAILED",
             Self::VoidFailed => "VOID_FAILED",
+            Self::BatchClosed => "BATCH_CLOSED",
+            Self::BatchSettled => "BATCH_SETTLED",
+            Self::BatchDisputed => "BATCH_DISPUTED",
         }
     }
 }

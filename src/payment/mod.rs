@@ -15,7 +15,7 @@
 //! - [`adjustment`]: what an operation changes of its payment. [`event_kind`]: what merchants see of that.
 //! - [`capture`]: what is taken of what was authorized.
 //! - [`refund`]: what is given back of a capture.
-//! - [`settlement`]: what is settled, in days and batches.
+//! - [`settlement`]: what is settled, in days and batches. [`totals`]: what is agreed with the host.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
@@ -41,3 +41,4 @@ pub mod refund;
 pub(crate) mod samples;
 pub mod settlement;
 pub mod state;
+pub mod totals;

@@ -144,6 +144,39 @@ impl BusinessDate {
         let date = time::Date::from_calendar_date(year, month, day);
         Self(date.unwrap_or(time::Date::MAX))
     }
+
+    /// The date that a host names with MMDD, YYMMDD or YYYYMMDD: the one that is nearest to `near`, where it does not name
+    /// the century or the year. None where there is no such date.
+    #[must_use]
+    pub fn named(text: &str, near: Self) -> Option<Self> {
+        let is_number = text.bytes().all(|it| it.is_ascii_digit());
+        let number: u32 = text.parse().ok().filter(|_| is_number)?;
+        let month = u8::try_from(number / 100 % 100).ok()?;
+        let day = u8::try_from(number % 100).ok()?;
+        let year = i32::try_from(number / 10_000).ok()?;
+        let around = near.0.year();
+        // A 29th of February is eight years from the next at most.
+        let years: Vec<i32> = match text.len() {
+            4 => (around - 8..=around + 8).collect(),
+            6 => (-1..=1)
+                .map(|centuries| (around / 100 + centuries) * 100 + year)
+                .collect(),
+            8 => vec![year],
+            _ => return None,
+        };
+        let dates = years
+            .into_iter()
+            .filter_map(|year| Self::of_calendar(year, month, day));
+        dates.min_by_key(|date| (date.0 - near.0).abs())
+    }
+
+    /// The date, where the calendar has it.
+    #[must_use]
+    pub fn of_calendar(year: i32, month: u8, day: u8) -> Option<Self> {
+        let month = time::Month::try_from(month).ok()?;
+        let date = time::Date::from_calendar_date(year, month, day);
+        date.ok().map(Self)
+    }
 }
 
 impl NumberDate {
@@ -151,6 +184,13 @@ impl NumberDate {
     #[must_use]
     pub fn of(moment: UnixMillis) -> Self {
         Self(moment.utc().date())
+    }
+}
+
+/// The date of a calendar that nothing else is known of.
+impl From<NumberDate> for BusinessDate {
+    fn from(date: NumberDate) -> Self {
+        Self(date.0)
     }
 }
 
@@ -171,6 +211,30 @@ mod tests {
             "2026-11-20T00:00:00Z",
         ] {
             assert!(text.parse::<NumberDate>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_without_its_year_is_the_nearest_one() {
+        for (text, near, expected) in [
+            ("1129", "2026-11-29", Some("2026-11-29")),
+            ("1231", "2027-01-01", Some("2026-12-31")),
+            ("0101", "2026-12-31", Some("2027-01-01")),
+            ("0229", "2027-03-02", Some("2028-02-29")),
+            ("261130", "2026-11-29", Some("2026-11-30")),
+            ("991231", "2000-01-02", Some("1999-12-31")),
+            ("20261130", "2026-11-29", Some("2026-11-30")),
+            ("1131", "2026-11-29", None),
+            ("0000", "2026-11-29", None),
+            ("+129", "2026-11-29", None),
+            ("112", "2026-11-29", None),
+        ] {
+            let named = BusinessDate::named(text, near.parse().unwrap());
+            assert_eq!(
+                named.map(|date| date.to_string()).as_deref(),
+                expected,
+                "{text}"
+            );
         }
     }
 

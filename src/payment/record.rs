@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amounts::Amounts;
 use super::ids::{HostId, MerchantId, NodeId, OperationId, PaymentId, SubjectId};
-use super::moment::{NumberDate, UnixMillis};
+use super::moment::{BusinessDate, NumberDate, UnixMillis};
 use super::money::Money;
 use super::operation::{OperationKind, OperationState};
 use super::reason::Reason;
@@ -205,7 +205,18 @@ impl Payment {
     }
 }
 
+/// DE 15, settlement date: its name in [`Operation::kept`].
+const SETTLEMENT_DATE: &str = "15";
+
 impl Operation {
+    /// The date under which its host settles it, where the answer says so and the profile has that kept.
+    #[must_use]
+    pub fn settlement_date(&self) -> Option<BusinessDate> {
+        let mut kept = self.kept.iter();
+        let named = kept.find(|element| element.name == SETTLEMENT_DATE)?;
+        BusinessDate::named(&named.value, NumberDate::of(self.updated_at).into())
+    }
+
     /// What the host has approved of its amount: less, where it said so.
     #[must_use]
     pub fn approved_amount(&self) -> Money {

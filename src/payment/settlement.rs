@@ -1,6 +1,7 @@
 //! What is settled: captures and refunds that count, each in one of the bank's days.
 
 use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
 
 use super::ids::{BatchId, HostId, MerchantId, OperationId, SubjectId};
 use super::moment::{BusinessDate, UnixMillis};
@@ -113,7 +114,7 @@ impl BatchKey {
 }
 
 /// What the items of a batch sum to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchTotals {
     /// How many captures.
     pub capture_count: i64,
@@ -162,11 +163,23 @@ pub enum BatchState {
     Open,
     /// Its day is closed, and its items don't change any more.
     Closed,
+    /// Its totals were sent to the host.
+    Submitted,
+    /// The host has confirmed it; or it is one that confirms nothing.
+    Settled,
+    /// The host's totals are others, or it can't compare them.
+    Disputed,
 }
 
 impl BatchState {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Open, Self::Closed];
+    pub const ALL: [Self; 5] = [
+        Self::Open,
+        Self::Closed,
+        Self::Submitted,
+        Self::Settled,
+        Self::Disputed,
+    ];
 
     /// The name that the store and the API use.
     #[must_use]
@@ -174,6 +187,9 @@ impl BatchState {
         match self {
             Self::Open => "OPEN",
             Self::Closed => "CLOSED",
+            Self::Submitted => "SUBMITTED",
+            Self::Settled => "SETTLED",
+            Self::Disputed => "DISPUTED",
         }
     }
 
@@ -189,6 +205,8 @@ impl BatchState {
 pub enum ClosedBy {
     /// The host's time of cutover had come.
     Clock,
+    /// The host's own message.
+    Host,
     /// An operator.
     Operator,
 }
@@ -199,6 +217,7 @@ impl ClosedBy {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Clock => "CLOCK",
+            Self::Host => "HOST",
             Self::Operator => "OPERATOR",
         }
     }
@@ -206,7 +225,7 @@ impl ClosedBy {
     /// The one with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Clock, Self::Operator]
+        [Self::Clock, Self::Host, Self::Operator]
             .into_iter()
             .find(|by| by.name() == name)
     }
@@ -229,6 +248,8 @@ pub struct BusinessDay {
     pub closed_by: Option<ClosedBy>,
     /// When its batches were made; none before.
     pub batched_at: Option<UnixMillis>,
+    /// When all of them were funded; none before.
+    pub settled_at: Option<UnixMillis>,
 }
 
 /// The end of one day and the beginning of the next.
@@ -261,6 +282,12 @@ pub struct SettlementBatch {
     pub opened_at: UnixMillis,
     /// When its day was closed; none while it is open.
     pub closed_at: Option<UnixMillis>,
+    /// When its totals were first sent to the host; none where they were not.
+    pub submitted_at: Option<UnixMillis>,
+    /// When its money became available to the merchant; none before.
+    pub funded_at: Option<UnixMillis>,
+    /// What the host says it sums to; none where it says nothing of this batch alone.
+    pub bank_totals: Option<BatchTotals>,
 }
 
 /// The day and batch of an item.
@@ -270,8 +297,16 @@ pub struct ItemSettlement {
     pub business_date: BusinessDate,
     /// Its batch.
     pub batch_id: BatchId,
+    /// Where its batch stands.
+    pub batch_state: BatchState,
+}
+
+impl ItemSettlement {
     /// Whether the day is closed.
-    pub is_closed: bool,
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.batch_state != BatchState::Open
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 use crate::payment::settlement::{BatchState, ItemKind, SettlementBatch};
 use crate::payment::state::PaymentState;
+use crate::payment::totals::Totals;
 
 /// The most items on one page of any list, and the most payments that one reference finds.
 pub const MAX_PAGE_SIZE: usize = 1000;
@@ -470,6 +471,72 @@ impl FromStr for BatchCursor {
             got: text.chars().take(60).collect(),
         })
     }
+}
+
+/// Where a page of totals ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TotalsCursor {
+    pub(in crate::store) merchant_id: String,
+    pub(in crate::store) currency: String,
+    pub(in crate::store) terminal_id: String,
+}
+
+impl TotalsCursor {
+    /// The end of a page whose last totals are these.
+    #[must_use]
+    pub fn of(last: &Totals) -> Self {
+        let merchant = last.key.merchant_id;
+        Self {
+            merchant_id: merchant.map_or_else(String::new, |merchant| merchant.to_string()),
+            currency: last.key.currency.code().to_owned(),
+            terminal_id: last.key.terminal_id.clone(),
+        }
+    }
+}
+
+impl fmt::Display for TotalsCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            merchant_id,
+            currency,
+            terminal_id,
+        } = self;
+        write!(f, "{currency}/{merchant_id}/{terminal_id}")
+    }
+}
+
+impl FromStr for TotalsCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = || {
+            let (currency, rest) = text.split_once('/')?;
+            let (merchant_id, terminal_id) = rest.split_once('/')?;
+            Some(Self {
+                merchant_id: merchant_id.to_owned(),
+                currency: currency.to_owned(),
+                terminal_id: terminal_id.to_owned(),
+            })
+        };
+        parts().ok_or_else(|| InvalidCursor {
+            got: text.chars().take(60).collect(),
+        })
+    }
+}
+
+/// An item of a business date, as its host is told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadedItem {
+    /// The capture or refund.
+    pub subject_id: SubjectId,
+    /// Which of the two.
+    pub kind: ItemKind,
+    /// Its amount, in minor units, above 0.
+    pub amount_minor: i64,
+    /// DE 37.
+    pub rrn: Rrn,
+    /// DE 38 of the bank's approval; empty where there is none.
+    pub approval_code: String,
 }
 
 /// An item of a batch, with what its merchant and its bank know it by.

@@ -9,7 +9,7 @@ use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::business_day::business_day;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::{pb, read};
-use crate::settlement::{BusinessDays, CutoverError};
+use crate::settlement::days::{BusinessDays, CutoverError};
 
 /// Answers the call.
 pub(super) async fn call(

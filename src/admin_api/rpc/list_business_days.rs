@@ -9,7 +9,7 @@ use crate::admin_api::{gate, pb};
 use crate::grpc::page::{cut, page_size};
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
-use crate::settlement::BusinessDays;
+use crate::settlement::days::BusinessDays;
 use crate::store::records::OperatorRole;
 
 /// Answers the call.

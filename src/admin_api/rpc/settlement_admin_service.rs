@@ -5,14 +5,16 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::audited::Audited;
-use super::{cutover, list_business_days};
+use super::{cutover, list_business_days, list_totals, submit_totals};
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_server::SettlementAdminService;
-use crate::settlement::BusinessDays;
+use crate::settlement::agreement::Agreement;
+use crate::settlement::days::BusinessDays;
 
 /// The service.
 pub(in crate::admin_api) struct SettlementAdminApi {
     pub(in crate::admin_api) days: Arc<BusinessDays>,
+    pub(in crate::admin_api) agreement: Arc<Agreement>,
     pub(in crate::admin_api) audited: Audited,
 }
 
@@ -30,5 +32,19 @@ impl SettlementAdminService for SettlementAdminApi {
         request: Request<pb::CutoverRequest>,
     ) -> Result<Response<pb::CutoverResponse>, Status> {
         cutover::call(&self.days, &self.audited, request).await
+    }
+
+    async fn list_totals(
+        &self,
+        request: Request<pb::ListTotalsRequest>,
+    ) -> Result<Response<pb::ListTotalsResponse>, Status> {
+        list_totals::call(&self.agreement, &request).await
+    }
+
+    async fn submit_totals(
+        &self,
+        request: Request<pb::SubmitTotalsRequest>,
+    ) -> Result<Response<pb::SubmitTotalsResponse>, Status> {
+        submit_totals::call(&self.agreement, &self.audited, request).await
     }
 }

@@ -1,11 +1,13 @@
 //! The state of one connection, and what is sent on it. It does no I/O: the session reads and writes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use iso8583::{MessageBuilder, Mti};
 use tokio::time::Instant;
 
 use crate::hosts::exchange::Exchange;
+use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::status::LineState;
 use crate::payment::decline::FailureReason;
 use crate::stack::wipe_bytes;
@@ -14,6 +16,7 @@ use super::fault::LineFault;
 use super::network::{self, NetworkFunction};
 use super::orders::EchoRequest;
 use super::outbound::{Outbound, OutboundError, RequestTimes};
+use super::settlement::{AnnouncedCutover, SettlementRequest, WaitingForTotals};
 use super::socket::TakenBytes;
 use super::{Line, QueuedRequest};
 
@@ -69,6 +72,10 @@ pub(super) struct Connection<'a> {
     pub(super) builder: MessageBuilder,
     pub(super) phase: Phase,
     pub(super) network_request: Option<NetworkRequest>,
+    /// The messages of settlement that are not answered yet.
+    pub(super) settlement: Vec<WaitingForTotals>,
+    /// The cutover that the host has announced.
+    pub(super) announced: Option<AnnouncedCutover>,
     pub(super) last_received: Instant,
     /// When the first request was written since the host said anything.
     pub(super) unheard_since: Option<Instant>,
@@ -91,6 +98,8 @@ impl<'a> Connection<'a> {
             builder: MessageBuilder::new(Mti::NETWORK_REQUEST),
             phase: Phase::SigningOn,
             network_request: None,
+            settlement: Vec::new(),
+            announced: None,
             last_received: now,
             unheard_since: None,
             is_silent: false,
@@ -243,6 +252,58 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
+    /// Puts a message of settlement into what is to be written. One that can't be written is given up: whoever waits
+    /// for the answer sends it again.
+    pub(super) fn send_settlement(&mut self, request: SettlementRequest) {
+        if request.answer.is_closed() {
+            return;
+        }
+        let profile = Arc::clone(&self.line.profile);
+        self.builder.clear(request.mti);
+        self.builder.header(&profile.header);
+        for (de, value) in &request.elements {
+            self.builder.text(*de, value);
+        }
+        let written = self.outbound.write(&profile.framing, |out| {
+            profile.dialect.encode(&self.builder, out)
+        });
+        match written {
+            Ok(()) => self.settlement.push(WaitingForTotals::of(request)),
+            Err(error) => {
+                let detail = match error {
+                    OutboundError::Backlog => "too much waits to be written".to_owned(),
+                    OutboundError::Frame(error) => error.to_string(),
+                };
+                tracing::error!(
+                    host.id = %profile.host_id, mti = %request.mti, detail,
+                    "A message of settlement can't be written"
+                );
+            }
+        }
+    }
+
+    /// Answers the cutover that the host has announced: accepted, refused, or not at all.
+    ///
+    /// # Errors
+    /// When the answer can't be written.
+    pub(super) fn answer_cutover(&mut self, recorded: Option<bool>) -> Result<(), LineFault> {
+        let (Some(announced), Some(recorded)) = (self.announced.take(), recorded) else {
+            return Ok(());
+        };
+        let edition = Edition::of(self.line.profile.dialect.version());
+        self.builder.clear(announced.mti);
+        self.builder.header(&announced.header);
+        for (de, value) in &announced.elements {
+            self.builder.text(*de, value);
+        }
+        let code = match recorded {
+            true => edition.network_accepted,
+            false => edition.network_refused,
+        };
+        self.builder.text(39, code);
+        self.write_network(NetworkFunction::Cutover)
+    }
+
     /// Appends the message in the builder to what is to be written.
     ///
     /// # Errors
@@ -285,6 +346,7 @@ impl<'a> Connection<'a> {
             return Err(LineFault::NetworkTimeout(sent.function).into());
         }
         self.line.in_flight.expire(now);
+        self.settlement.retain(|waiting| !waiting.is_abandoned());
         if self.phase == Phase::SignedOff {
             return if self.is_idle() {
                 Err(Stop::SignedOff)

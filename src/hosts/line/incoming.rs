@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use iso8583::mti::{Class, Function};
 use iso8583::{DecodeError, Message};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::payment::decline::UnknownReason;
+use crate::payment::moment::{BusinessDate, NumberDate};
 use crate::stack::wipe_bytes;
 
 use crate::hosts::exchange::Exchange;
@@ -20,6 +22,7 @@ use super::connection::{Connection, NetworkRequest, Phase, Stop};
 use super::fault::LineFault;
 use super::in_flight::Match;
 use super::network::{self, NetworkFunction};
+use super::settlement::{self, AnnouncedCutover};
 
 impl Connection<'_> {
     /// Takes every whole frame out of what was read.
@@ -71,7 +74,9 @@ impl Connection<'_> {
         if message.mti().class() == Class::NetworkManagement {
             return self.receive_network_message(message);
         }
-        let unmatched = if message.mti().is_response() {
+        let unmatched = if settlement::is_of_settlement(message.mti()) {
+            self.receive_of_settlement(message)
+        } else if message.mti().is_response() {
             self.receive_response(message, now)
         } else {
             Some(QuarantineReason::UnexpectedRequest)
@@ -156,8 +161,60 @@ impl Connection<'_> {
         None
     }
 
+    /// Gives the answer to totals, or to an uploaded item, to whoever waits for it.
+    fn receive_of_settlement(&mut self, message: &Message<'_>) -> Option<QuarantineReason> {
+        if !message.mti().is_response() {
+            return Some(QuarantineReason::UnexpectedRequest);
+        }
+        let mut waiting = self.settlement.iter();
+        let Some(found) = waiting.position(|waiting| waiting.is_answered_by(message)) else {
+            return Some(QuarantineReason::NoMatch);
+        };
+        self.settlement.swap_remove(found).answered(message);
+        None
+    }
+
+    /// Has the cutover of the host recorded. It is answered then; where it says no date, at once.
+    fn receive_cutover(&mut self, message: &Message<'_>) -> Result<(), Stop> {
+        let Some(mti) = message
+            .mti()
+            .response()
+            .filter(|_| self.announced.is_none())
+        else {
+            // It is announced again while it is being recorded.
+            return Ok(());
+        };
+        let (answer, recorded) = oneshot::channel();
+        let announced = AnnouncedCutover {
+            mti,
+            header: message.header().to_vec(),
+            elements: network::echoed(message),
+            recorded,
+        };
+        let near = NumberDate::of(self.line.report.clock.now());
+        match network::cutover_date(message)
+            .and_then(|text| BusinessDate::named(&text, near.into()))
+        {
+            Some(next) => self.line.report.cutover(next, answer),
+            None => {
+                // It is refused below.
+                let _ = answer.send(false);
+            }
+        }
+        self.announced = Some(announced);
+        Ok(())
+    }
+
     fn receive_network_message(&mut self, message: &Message<'_>) -> Result<(), Stop> {
-        if let Some(function) = network::requested(message) {
+        let requested = network::requested(message);
+        if requested == Some(NetworkFunction::Cutover)
+            && self.line.profile.calendar.is_cut_by_host()
+        {
+            return self.receive_cutover(message);
+        }
+        // A host whose days end by the clock does not say so.
+        let requested = requested.filter(|function| *function != NetworkFunction::Cutover);
+        if let Some(function) = requested {
             network::build_confirmation(&mut self.builder, message);
             self.write_network(function)?;
             if function == NetworkFunction::SignOff {

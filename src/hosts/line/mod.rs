@@ -6,7 +6,7 @@
 //!   receives; `outbound`: the bytes to be written; `socket`: counts what the socket took; `network`: sign-on,
 //!   echo, sign-off.
 //! - `in_flight`: the requests that may still be answered; [`waiter`]: the sender that waits for one.
-//! - [`orders`]: what operators ask of the line.
+//! - [`orders`]: what operators ask of the line. `settlement`: totals, and the host's own cutover.
 //! - [`report`]: tells the status board, the store and the log what happens.
 
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use in_flight::InFlight;
 use network::NetworkStans;
 use orders::{ECHOES, EchoRequest, Order, Orders, told_to_stop};
 use report::Reporter;
+use settlement::{SETTLEMENT_QUEUE, SettlementRequest};
 use tls::HostTls;
 use waiter::Waiter;
 
@@ -41,6 +42,7 @@ pub mod orders;
 mod outbound;
 pub(super) mod report;
 mod session;
+pub(super) mod settlement;
 mod socket;
 pub mod tls;
 pub(super) mod waiter;
@@ -69,6 +71,7 @@ pub(super) struct LineHandle {
     pub(super) connection: Arc<AtomicU64>,
     pub(super) load: Load,
     pub(super) echoes: mpsc::Sender<EchoRequest>,
+    pub(super) settlement: mpsc::Sender<SettlementRequest>,
 }
 
 /// Both ends of a line that is yet to connect.
@@ -84,6 +87,7 @@ pub(super) fn open_line(
     // Each request in the queue holds a place on the line, so the queue never needs more room.
     let (sender, queue) = mpsc::channel(profile.in_flight_limit.max(1));
     let (ask_echo, echoes) = mpsc::channel(ECHOES);
+    let (settle, settlement) = mpsc::channel(SETTLEMENT_QUEUE);
     let open = Arc::new(AtomicBool::new(false));
     let connection = Arc::new(AtomicU64::new(0));
     let handle = LineHandle {
@@ -92,6 +96,7 @@ pub(super) fn open_line(
         connection: Arc::clone(&connection),
         load: load.clone(),
         echoes: ask_echo,
+        settlement: settle,
     };
     // Any start will do, so that lines differ; without randomness they don't.
     let first_stan = u32::from_le_bytes(random.bytes().unwrap_or_default());
@@ -105,7 +110,11 @@ pub(super) fn open_line(
         load,
         in_flight: InFlight::new(profile.in_flight_limit),
         network_stans: NetworkStans::starting_at(first_stan),
-        orders: Orders { order, echoes },
+        orders: Orders {
+            order,
+            echoes,
+            settlement,
+        },
         report,
         net: net.clone(),
         random: random.clone(),

@@ -1,4 +1,4 @@
-//! Network management: sign-on, sign-off, echo. 0800 and 0810 with the function in DE 70 (ISO 8583:1987, annex A,
+//! Network management: sign-on, sign-off, echo, and the host's cutover. 0800 and 0810 with the function in DE 70 (ISO 8583:1987, annex A,
 //! table A.11), or 1804 and 1814 with it in DE 24 (ISO 8583:1993).
 
 use iso8583::mti::{Class, Version};
@@ -17,6 +17,8 @@ pub(super) enum NetworkFunction {
     SignOn,
     SignOff,
     Echo,
+    /// The host's date has changed. Only hosts send it.
+    Cutover,
 }
 
 /// The data element that holds the function.
@@ -31,16 +33,18 @@ impl NetworkFunction {
             (Self::SignOn, Version::Iso1993) => 801,
             (Self::SignOff, Version::Iso1993) => 802,
             (Self::Echo, Version::Iso1993) => 831,
+            (Self::Cutover, Version::Iso1993) => 821,
             (Self::SignOn, _) => 1,
             (Self::SignOff, _) => 2,
             (Self::Echo, _) => 301,
+            (Self::Cutover, _) => 201,
         }
     }
 
     fn of(message: &Message<'_>) -> Option<Self> {
         let version = message.dialect().version();
         let code = message.number(function_element(version))?;
-        [Self::SignOn, Self::SignOff, Self::Echo]
+        [Self::SignOn, Self::SignOff, Self::Echo, Self::Cutover]
             .into_iter()
             .find(|function| function.code(version) == code)
     }
@@ -51,6 +55,7 @@ impl NetworkFunction {
             Self::SignOn => "sign-on",
             Self::SignOff => "sign-off",
             Self::Echo => "echo",
+            Self::Cutover => "cutover",
         }
     }
 }
@@ -121,12 +126,38 @@ pub(super) fn build_confirmation(builder: &mut MessageBuilder, request: &Message
     let version = request.dialect().version();
     builder.clear(request.mti().response().unwrap_or(Mti::NETWORK_RESPONSE));
     builder.header(request.header());
-    for de in [7, 11, 12, function_element(version)] {
-        if let Some(text) = request.text(de) {
-            builder.text(de, &text);
-        }
+    for (de, text) in echoed(request) {
+        builder.text(de, &text);
     }
     builder.text(39, Edition::of(version).network_accepted);
+}
+
+/// The elements of a request that its answer has too.
+pub(super) fn echoed(request: &Message<'_>) -> Vec<(u8, String)> {
+    let element = |de: u8| Some((de, request.text(de)?.into_owned()));
+    let version = request.dialect().version();
+    let [date, other] = date_elements(version);
+    [7, 11, 12, function_element(version), date, other]
+        .into_iter()
+        .filter_map(element)
+        .collect()
+}
+
+/// The elements that may hold the new date of a cutover: DE 15, settlement date; in 1993 also DE 28, date of
+/// reconciliation, which is a fee in 1987.
+fn date_elements(version: Version) -> [u8; 2] {
+    if version == Version::Iso1993 {
+        [28, 15]
+    } else {
+        [15, 15]
+    }
+}
+
+/// The new date of a cutover, as the host writes it.
+pub(super) fn cutover_date(request: &Message<'_>) -> Option<String> {
+    let dates = date_elements(request.dialect().version());
+    let text = dates.into_iter().find_map(|de| request.text(de));
+    text.map(std::borrow::Cow::into_owned)
 }
 
 /// Whether `message` answers the request that was sent.

@@ -1,4 +1,4 @@
-//! What operators ask of a line: to sign off until they want it again, and to send an echo.
+//! What operators ask of a line: to sign off until they want it again, and to send an echo; and what settlement asks of it.
 
 use std::time::Duration;
 
@@ -6,6 +6,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::payment::decline::ResponseCode;
+
+use super::settlement::SettlementRequest;
 
 /// Echoes that may be asked of a line at once.
 pub(in crate::hosts) const ECHOES: usize = 4;
@@ -67,10 +69,11 @@ impl EchoRequest {
     }
 }
 
-/// Echoes that are asked for, and the orders: a line's end of both.
+/// What is asked for, and the orders: a line's end of them.
 pub(super) struct Orders {
     pub(super) order: watch::Receiver<Order>,
     pub(super) echoes: mpsc::Receiver<EchoRequest>,
+    pub(super) settlement: mpsc::Receiver<SettlementRequest>,
 }
 
 /// Waits until the line is not to run any more: told so, or left alone.

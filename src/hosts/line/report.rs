@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use iso8583::{FramingError, Message, masked};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::OperationId;
+use crate::payment::moment::BusinessDate;
 
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::answer::{approval_code_of, response_code_of};
 use crate::hosts::message::match_key::{ReceivedKey, rrn_of, stan_of};
-use crate::hosts::notice::{HostNotice, QuarantineReason, Quarantined};
+use crate::hosts::notice::{HostCutover, HostNotice, QuarantineReason, Quarantined};
 use crate::hosts::profile::HostProfile;
 use crate::hosts::status::{LineState, StatusBoard};
 
@@ -28,6 +29,7 @@ pub(in crate::hosts) struct Reporter {
     pub(in crate::hosts) board: Arc<StatusBoard>,
     pub(in crate::hosts) clock: Arc<dyn Clock>,
     pub(in crate::hosts) notices: mpsc::Sender<HostNotice>,
+    pub(in crate::hosts) cutovers: mpsc::Sender<HostCutover>,
 }
 
 impl Reporter {
@@ -79,6 +81,18 @@ impl Reporter {
     pub(super) fn line_closed(&self) {
         self.state(LineState::Closed, None);
         tracing::info!(host.id = %self.profile.host_id, line = self.line, "the line is closed");
+    }
+
+    /// The host has begun another date. Where nobody can record it now, the host is not answered.
+    pub(super) fn cutover(&self, next: BusinessDate, recorded: oneshot::Sender<bool>) {
+        let cutover = HostCutover {
+            host_id: self.profile.host_id,
+            next,
+            recorded,
+        };
+        if self.cutovers.try_send(cutover).is_err() {
+            tracing::error!(host.id = %self.profile.host_id, %next, "a cutover of the host could not be recorded");
+        }
     }
 
     /// The answer to an operation decided nothing: its sender had given up, or it does

@@ -10,6 +10,7 @@ use super::connection::{Connection, Phase, Stop};
 use super::fault::LineFault;
 use super::orders::told_to_stop;
 use super::outbound::{Progress, SendError};
+use super::settlement::{MOST_WAITING, is_recorded};
 use super::socket::TakenBytes;
 use super::{Line, QueuedRequest};
 
@@ -132,6 +133,17 @@ impl<'a, S: AsyncRead + AsyncWrite> Session<'a, S> {
                     if connection.phase == Phase::Up && connection.network_request.is_none() =>
                 {
                     connection.echo(asked).map_err(Stop::Fault)
+                }
+                Some(request) = connection.line.orders.settlement.recv(),
+                    if connection.phase == Phase::Up
+                        && !connection.is_silent
+                        && connection.settlement.len() < MOST_WAITING =>
+                {
+                    connection.send_settlement(request);
+                    Ok(())
+                }
+                recorded = is_recorded(&mut connection.announced) => {
+                    connection.answer_cutover(recorded).map_err(Stop::Fault)
                 }
                 () = told_to_stop(&mut connection.line.orders.order), if !draining => {
                     if connection.phase == Phase::Up {

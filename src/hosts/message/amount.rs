@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 
+/// The greatest sum in a message: sixteen digits.
+const MAX_SUM_MINOR: i64 = 9_999_999_999_999_999;
+
 /// The amount that a request names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hosts) struct AskedAmount {
@@ -38,7 +41,7 @@ pub struct MinorDigits(BTreeMap<u16, u32>);
 /// An amount that the host can't be told exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected an amount that the host can read with {digits} minor digits in twelve places, got {amount_minor} minor units of {currency}"
+    "expected an amount that the host can read with {digits} minor digits in its places, got {amount_minor} minor units of {currency}"
 )]
 pub struct AmountNotExact {
     amount_minor: i64,
@@ -61,9 +64,41 @@ impl MinorDigits {
     /// # Errors
     /// When the amount has a part that the host's minor unit can't say, or too many digits.
     pub fn wire_amount(&self, amount: Money) -> Result<u64, AmountNotExact> {
-        let (minor, currency) = (amount.amount_minor(), amount.currency());
+        self.on_the_wire(amount.amount_minor(), amount.currency(), MAX_AMOUNT_MINOR)
+    }
+
+    /// A sum of amounts, in minor units: 0 to 9,999,999,999,999,999, as ISO 8583 has places for.
+    ///
+    /// # Errors
+    /// As [`wire_amount`](Self::wire_amount).
+    pub fn wire_sum(&self, sum_minor: i64, currency: Currency) -> Result<u64, AmountNotExact> {
+        self.on_the_wire(sum_minor, currency, MAX_SUM_MINOR)
+    }
+
+    /// The minor units of an amount that the host names; none where ISO 4217's minor unit can't say it.
+    #[must_use]
+    pub fn minor_of(&self, wire: i64, currency: Currency) -> Option<i64> {
+        let (digits, own) = (self.digits(currency), currency.minor_digits());
+        let factor = 10_i64.checked_pow(digits.abs_diff(own))?;
+        if digits >= own {
+            (wire % factor == 0).then_some(wire / factor)
+        } else {
+            wire.checked_mul(factor)
+        }
+    }
+
+    fn digits(&self, currency: Currency) -> u32 {
         let own = currency.minor_digits();
-        let digits = self.0.get(&currency.numeric()).copied().unwrap_or(own);
+        self.0.get(&currency.numeric()).copied().unwrap_or(own)
+    }
+
+    fn on_the_wire(
+        &self,
+        minor: i64,
+        currency: Currency,
+        most: i64,
+    ) -> Result<u64, AmountNotExact> {
+        let (digits, own) = (self.digits(currency), currency.minor_digits());
         let factor = 10_i64.checked_pow(digits.abs_diff(own));
         let converted = if digits >= own {
             factor.and_then(|factor| minor.checked_mul(factor))
@@ -73,7 +108,7 @@ impl MinorDigits {
                 .map(|factor| minor / factor)
         };
         converted
-            .filter(|converted| *converted <= MAX_AMOUNT_MINOR)
+            .filter(|converted| *converted <= most)
             .and_then(|converted| u64::try_from(converted).ok())
             .ok_or(AmountNotExact {
                 amount_minor: minor,

@@ -243,6 +243,16 @@ impl Messages {
         self.0.iter().find(|message| message.kind == kind)
     }
 
+    /// Has an element of every answer kept.
+    pub(in crate::hosts) fn keep_everywhere(&mut self, de: u8) {
+        let name = ElementName::of_de(de);
+        for message in &mut self.0 {
+            if !message.keep.contains(&name) {
+                message.keep.push(name.clone());
+            }
+        }
+    }
+
     /// Every message.
     pub fn iter(&self) -> impl Iterator<Item = &MessageProfile> {
         self.0.iter()

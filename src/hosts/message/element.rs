@@ -36,6 +36,16 @@ impl ElementName {
         })
     }
 
+    /// The name of a whole data element, 2 to 128.
+    #[must_use]
+    pub(in crate::hosts) fn of_de(de: u8) -> Self {
+        Self {
+            de,
+            tag: None,
+            text: de.to_string().into(),
+        }
+    }
+
     /// The name as records have it.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -9,6 +9,7 @@
 //! - [`match_key`]: the key under which an answer finds its request; `answer`: what the answer means;
 //!   [`response_codes`]: the [`meaning`] of DE 39, by the profile and the standard ([`standard_codes`]); `kept`:
 //!   the elements of an answer that later messages need.
+//! - [`totals`]: totals of a business date, and its items, as they are agreed with the host.
 //! - [`rrn`]: retrieval reference numbers in a host's own form. [`shown`]: elements for people.
 
 pub mod amount;
@@ -30,4 +31,5 @@ pub mod shown;
 pub mod source;
 pub mod standard_codes;
 pub mod subelements;
+pub mod totals;
 pub(super) mod values;

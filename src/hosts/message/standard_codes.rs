@@ -16,6 +16,8 @@ pub struct Edition {
     pub code_length: usize,
     /// The code by which a network management message is accepted.
     pub network_accepted: &'static str,
+    /// The code by which one is refused.
+    pub network_refused: &'static str,
     /// In the answer to a request. Whatever says that something was approved or completed, but not that the
     /// amount asked for was, is unclear.
     requests: &'static [Codes],
@@ -35,6 +37,7 @@ const fn declined(reason: R) -> Meaning {
 pub static ISO_1987: Edition = Edition {
     code_length: 2,
     network_accepted: "00",
+    network_refused: "12",
     requests: &[
         // Approved; honour with identification; VIP; update track 3.
         (Meaning::Approved, "00 08 11 16"),
@@ -92,6 +95,7 @@ pub static ISO_1987: Edition = Edition {
 pub static ISO_1993: Edition = Edition {
     code_length: 3,
     network_accepted: "800",
+    network_refused: "904",
     requests: &[
         // Approved; honour with identification; VIP; update track 3; account type chosen by the issuer;
         // update the chip.

@@ -11,7 +11,7 @@ use iso8583::mti::Version;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
-use crate::hosts::calendar::Calendar;
+use crate::hosts::calendar::{Calendar, DatedBy};
 use crate::hosts::message::amount::MinorDigits;
 use crate::hosts::message::local_clock::time_zone;
 use crate::hosts::message::name_location::{NAME_LOCATION, NameLocationLayout};
@@ -24,6 +24,7 @@ use super::file::{NameLocationFile, ProfileFile, SettlementFile, SubelementsFile
 use super::messages::messages;
 use super::reading::{LONGEST_WAIT, ProfileError, Reading};
 use super::toml_text::{write_inline, write_inline_key};
+use super::totals::totals;
 use super::{
     BackOff, HostProfile, MAX_IN_FLIGHT, MAX_LINES, MAX_REPLY_TIMEOUT, NetworkProfile, PemSource,
     SpkiPin, TlsProfile,
@@ -58,8 +59,13 @@ pub(super) fn checked(
     }
     let subelements = reading.subelements(raw.subelements.as_ref())?;
     reading.response_code_element(&dialect)?;
-    let messages = messages(reading, &raw, subelements, &dialect)?;
+    let mut messages = messages(reading, &raw, subelements, &dialect)?;
+    let totals = totals(reading, &raw.messages, &dialect)?;
     let time_zone = reading.time_zone(raw.time_zone.as_deref())?;
+    let calendar = reading.calendar(&raw.settlement, time_zone.as_ref())?;
+    if calendar.dated_by == DatedBy::De15 {
+        messages.keep_everywhere(SETTLEMENT_DATE);
+    }
     Ok(HostProfile {
         host_id: reading.host_id()?,
         tls: reading.tls(&raw)?,
@@ -90,7 +96,8 @@ pub(super) fn checked(
         header: reading.header(&raw.header, &dialect)?,
         dialect: Arc::new(dialect),
         framing: raw.framing,
-        calendar: reading.calendar(&raw.settlement, time_zone.as_ref())?,
+        calendar,
+        totals,
         time_zone,
         rrn: raw.rrn,
         minor_digits: reading.minor_digits(&raw.currency_minor_digits)?,
@@ -100,6 +107,9 @@ pub(super) fn checked(
         messages,
     })
 }
+
+/// DE 15, settlement date.
+const SETTLEMENT_DATE: u8 = 15;
 
 /// The days of the week, as profiles name them.
 const WEEKDAYS: [(&str, Weekday); 7] = [
@@ -187,6 +197,11 @@ impl Reading<'_> {
     ) -> Result<Calendar, ProfileError> {
         const KEY: &str = "settlement";
         let mut calendar = Calendar::every_day(zone.cloned().unwrap_or(TimeZone::UTC));
+        calendar.dated_by = raw.business_date.unwrap_or_default();
+        if calendar.is_cut_by_host() && raw.cutover.is_some() {
+            let expected = "no time of day, since the host ends its days by a message";
+            return Err(self.fault(format!("{KEY}.cutover"), expected, "one"));
+        }
         if let Some(text) = &raw.cutover {
             let time = Time::strptime("%H:%M", text).map_err(|_| {
                 let expected = "a time of day as HH:MM, such as \"23:00\"";

@@ -1,17 +1,21 @@
 //! A profile as it stands in its file: every key there is, and its default.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use iso8583::Framing;
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
+use crate::hosts::calendar::DatedBy;
 use crate::hosts::message::definition::{Style, UnknownRule};
 use crate::hosts::message::format::MacRule;
 use crate::hosts::message::name_location::CountryForm;
 use crate::hosts::message::rrn::RrnForm;
 use crate::payment::decline::{DeclineAdvice, DeclineReason};
 use crate::payment::reason::Reason;
+use crate::payment::totals::{OutOfBalance, TotalsLevel};
 
 use super::word::{optional_word, word};
 
@@ -72,13 +76,15 @@ pub(super) struct ProfileFile {
     pub(super) match_where_echoed: Option<Vec<u8>>,
     #[serde(default)]
     pub(super) response_codes: BTreeMap<String, toml::Value>,
-    pub(super) messages: BTreeMap<String, MessageFile>,
+    pub(super) messages: MessagesFile,
 }
 
 /// `[settlement]`: when the host's days end.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettlementFile {
+    #[serde(default, deserialize_with = "optional_word")]
+    pub(super) business_date: Option<DatedBy>,
     pub(super) cutover: Option<String>,
     #[serde(default)]
     pub(super) weekend: Vec<String>,
@@ -104,6 +110,72 @@ pub(super) struct NameLocationFile {
 pub(super) struct SubelementsFile {
     pub(super) tag_digits: u8,
     pub(super) length_digits: u8,
+}
+
+/// `[messages]`: how operations travel, and how a date is settled.
+pub(super) struct MessagesFile {
+    pub(super) totals: Option<TotalsFile>,
+    pub(super) upload: Option<UploadFile>,
+    pub(super) operations: BTreeMap<String, MessageFile>,
+}
+
+/// Read by hand, since serde's `flatten` loses the lines of errors.
+impl<'de> Deserialize<'de> for MessagesFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tables;
+
+        impl<'de> Visitor<'de> for Tables {
+            type Value = MessagesFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of messages")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut tables: A) -> Result<MessagesFile, A::Error> {
+                let mut file = MessagesFile {
+                    totals: None,
+                    upload: None,
+                    operations: BTreeMap::new(),
+                };
+                while let Some(name) = tables.next_key::<String>()? {
+                    match name.as_str() {
+                        "totals" => file.totals = Some(tables.next_value()?),
+                        "upload" => file.upload = Some(tables.next_value()?),
+                        _ => {
+                            file.operations.insert(name, tables.next_value()?);
+                        }
+                    }
+                }
+                Ok(file)
+            }
+        }
+
+        deserializer.deserialize_map(Tables)
+    }
+}
+
+/// `[messages.totals]`: the totals of a business date.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TotalsFile {
+    #[serde(deserialize_with = "word")]
+    pub(super) level: TotalsLevel,
+    #[serde(deserialize_with = "word")]
+    pub(super) out_of_balance: OutOfBalance,
+    pub(super) mti: String,
+    #[serde(default = "default_totals_first_ms")]
+    pub(super) first_ms: u64,
+    #[serde(default = "default_totals_longest_ms")]
+    pub(super) longest_ms: u64,
+    pub(super) fields: BTreeMap<String, toml::Value>,
+}
+
+/// `[messages.upload]`: one item of a date that is out of balance.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UploadFile {
+    pub(super) mti: String,
+    pub(super) fields: BTreeMap<String, toml::Value>,
 }
 
 /// `[messages.NAME]`: one message.
@@ -162,6 +234,12 @@ const fn yes() -> bool {
 }
 const fn one() -> usize {
     1
+}
+const fn default_totals_first_ms() -> u64 {
+    5000
+}
+const fn default_totals_longest_ms() -> u64 {
+    300_000
 }
 const fn default_in_flight_limit() -> usize {
     1000

@@ -45,10 +45,10 @@ pub(super) fn messages(
         subelements,
         dialect,
     };
-    let mut messages = Vec::with_capacity(raw.messages.len());
-    for (name, file) in &raw.messages {
+    let mut messages = Vec::with_capacity(raw.messages.operations.len());
+    for (name, file) in &raw.messages.operations {
         let kind = kind(name).ok_or_else(|| {
-            let expected = format!("one of {}", kind_names().join(", "));
+            let expected = format!("one of {}, totals, upload", kind_names().join(", "));
             reading.fault("messages", expected, name)
         })?;
         let check = Check {

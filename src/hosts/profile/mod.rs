@@ -2,7 +2,7 @@
 //! file; `hosts/acquirer.toml` is the template, with a comment on every key.
 //!
 //! - [`load`]: reads the files of a folder; `file`: the keys of a file; `checks`, `message`, `messages`,
-//!   `sources`, `answers`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`,
+//!   `sources`, `answers`, `totals`: their values, checked; [`reading`]: the errors, which name file and key; `toml_text`,
 //!   `word`: values of TOML as text, and as one of a few words.
 
 use std::fmt;
@@ -33,6 +33,7 @@ use super::message::format::{Format, MacRule};
 use super::message::name_location::NameLocationLayout;
 use super::message::rrn::RrnForm;
 use super::message::subelements::SubelementWidths;
+use super::message::totals::TotalsProfile;
 
 mod answers;
 mod checks;
@@ -43,6 +44,7 @@ mod messages;
 pub mod reading;
 mod sources;
 mod toml_text;
+mod totals;
 mod word;
 
 /// The most lines to one host.
@@ -185,6 +187,8 @@ pub struct HostProfile {
     pub mac: MacRule,
     /// How each kind of operation travels.
     pub messages: Messages,
+    /// How the totals of a business date are agreed; none where they are not.
+    pub totals: Option<TotalsProfile>,
 }
 
 impl HostProfile {

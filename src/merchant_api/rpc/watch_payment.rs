@@ -16,6 +16,7 @@ use crate::merchant_api::transport::gate;
 use crate::payment::ids::PaymentId;
 use crate::payment::record::Payment;
 use crate::payment::state::PaymentState;
+use crate::store::reads::events::Event;
 
 /// What is streamed.
 pub(super) type Changes = BoxStream<'static, Result<pb::WatchPaymentResponse, Status>>;
@@ -63,10 +64,13 @@ async fn next(
 ) -> Option<(Result<pb::WatchPaymentResponse, Status>, Option<Stream>)> {
     let mut stream = stream?;
     loop {
-        let payment = match stream.watcher.next().await {
-            Ok(Some(event)) if event.payment.id == stream.payment_id => event.payment.clone(),
-            Ok(_) => continue,
+        let event = match stream.watcher.next().await {
+            Ok(event) => event,
             Err(ended) => return Some((Err(ended), None)),
+        };
+        let payment = event.as_deref().and_then(Event::payment);
+        let Some(payment) = payment.filter(|it| it.id == stream.payment_id).cloned() else {
+            continue;
         };
         if payment.version > stream.version {
             stream.version = payment.version;

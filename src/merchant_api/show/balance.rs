@@ -21,7 +21,7 @@ const KINDS: [(Kind, &[&str]); 9] = [
         ],
     ),
     (Kind::Refund, &["refund", "refund_refused"]),
-    (Kind::Fee, &["fee"]),
+    (Kind::Fee, &["fee", "settled"]),
     (Kind::Payout, &["payout"]),
     (Kind::PayoutReturn, &["payout_returned"]),
     (Kind::Chargeback, &["chargeback", "chargeback_reversed"]),
@@ -97,12 +97,7 @@ mod tests {
     fn every_template_that_changes_what_is_owed_has_its_kind() {
         let kind = |name: &str| KINDS.iter().find(|(_, names)| names.contains(&name));
         for template in Template::ALL {
-            let only_between_or_beyond = [
-                Template::CaptureSettled,
-                Template::RefundSettled,
-                Template::PayoutCredited,
-                Template::ChargebackSettled,
-            ];
+            let only_between_or_beyond = [Template::PayoutCredited, Template::ChargebackSettled];
             let named = kind(template.name()).is_some();
             assert_ne!(
                 named,

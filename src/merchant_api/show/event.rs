@@ -1,6 +1,7 @@
 //! An event as the API shows it, and the names of its kinds.
 
 use super::refund::refund;
+use super::settlement::batch;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::merchant_api::read::cursor::Cursors;
@@ -8,10 +9,10 @@ use crate::payment::capture::Capture;
 use crate::payment::event_kind::EventKind;
 use crate::payment::operation::OperationState;
 use crate::payment::record::{Operation, Payment};
-use crate::store::reads::events::{Event, Part};
+use crate::store::reads::events::{Event, Part, Subject};
 
 /// The kinds of events that happen in this version, as they are recorded and as they are shown.
-pub(crate) const KINDS: [(EventKind, pb::EventKind); 21] = [
+pub(crate) const KINDS: [(EventKind, pb::EventKind); 24] = [
     (
         EventKind::PaymentAuthorized,
         pb::EventKind::PaymentAuthorized,
@@ -39,6 +40,9 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 21] = [
         pb::EventKind::PaymentIncremented,
     ),
     (EventKind::IncrementFailed, pb::EventKind::IncrementFailed),
+    (EventKind::BatchClosed, pb::EventKind::BatchClosed),
+    (EventKind::BatchSettled, pb::EventKind::BatchSettled),
+    (EventKind::BatchDisputed, pb::EventKind::BatchDisputed),
 ];
 
 /// An event with what it happened to, as that was right after.
@@ -50,25 +54,35 @@ pub(crate) fn event(
 ) -> pb::Event {
     let kind = KINDS.iter().find(|(kind, _)| *kind == event.kind);
     let kind = kind.map_or(pb::EventKind::Unspecified, |(_, shown)| *shown);
-    let subject = match &event.part {
-        Some(Part::Capture(found)) => {
+    let subject = match &event.subject {
+        Subject::Payment {
+            part: Some(Part::Capture(found)),
+            ..
+        } => {
             let (found, operation) = &**found;
             let shown = capture(found.clone(), &right_after(event, operation));
             pb::event::Subject::Capture(shown)
         }
-        Some(Part::Refund(found)) => {
+        Subject::Payment {
+            part: Some(Part::Refund(found)),
+            ..
+        } => {
             let (found, operation) = &**found;
             let shown = refund(found.clone(), &right_after(event, operation));
             pb::event::Subject::Refund(shown)
         }
-        None => pb::event::Subject::Payment(Box::new(payment(event.payment.clone()))),
+        Subject::Payment {
+            payment: after,
+            part: None,
+        } => pb::event::Subject::Payment(Box::new(payment((**after).clone()))),
+        Subject::Batch(found) => pb::event::Subject::SettlementBatch(batch(found)),
     };
     pb::Event {
         event_id: cursors.event_id(event.position, event.at).to_string(),
         cursor: cursors.write(event.position),
         kind: kind.into(),
         create_time: Some(timestamp(event.at)),
-        payment_sequence: event.payment.version,
+        payment_sequence: event.payment().map_or(0, |payment| payment.version),
         subject: Some(subject),
     }
 }

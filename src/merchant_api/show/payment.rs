@@ -106,7 +106,7 @@ pub(crate) fn payments(
         if has_several {
             forbid(pb::PaymentAction::Reverse);
         }
-        if settlement.get(&first).is_some_and(|it| it.is_closed) {
+        if settlement.get(&first).is_some_and(|it| it.is_closed()) {
             forbid(pb::PaymentAction::Void);
         }
         shown.release = release(releases.iter().filter(|release| release.payment_id == id));

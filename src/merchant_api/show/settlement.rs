@@ -7,7 +7,7 @@ use crate::payment::ids::{BatchId, SubjectId};
 use crate::payment::settlement::{BatchState, ItemKind, ItemSettlement, SettlementBatch};
 use crate::store::records::SettlementItem;
 
-/// A batch. What the bank says of it, and fees, are not known yet.
+/// A batch. Fees are not known yet.
 pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
     let (key, totals) = (&found.key, &found.totals);
     let shown = |amount_minor| Some(money(amount_minor, key.currency));
@@ -18,6 +18,9 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
         state: match found.state {
             BatchState::Open => pb::SettlementBatchState::Open,
             BatchState::Closed => pb::SettlementBatchState::Closed,
+            BatchState::Submitted => pb::SettlementBatchState::Submitted,
+            BatchState::Settled => pb::SettlementBatchState::Settled,
+            BatchState::Disputed => pb::SettlementBatchState::Disputed,
         }
         .into(),
         payment_count: totals.capture_count,
@@ -27,6 +30,20 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
         net_total: shown(totals.net_minor()),
         open_time: Some(timestamp(found.opened_at)),
         close_time: found.closed_at.map(timestamp),
+        submit_time: found.submitted_at.map(timestamp),
+        settle_time: found
+            .funded_at
+            .filter(|_| found.state == BatchState::Settled)
+            .map(timestamp),
+        bank_totals: found.bank_totals.map(|theirs| pb::BankTotals {
+            capture_count: theirs.capture_count,
+            captured_total: shown(theirs.captured_minor),
+            refund_count: theirs.refund_count,
+            refunded_total: shown(theirs.refunded_minor),
+            fee_total: None,
+            net_total: shown(theirs.net_minor()),
+            net_difference: shown(theirs.net_minor().saturating_sub(totals.net_minor())),
+        }),
         ..pb::SettlementBatch::default()
     }
 }
@@ -54,15 +71,19 @@ pub(crate) fn note(
             SubjectId::Capture(_) => pb::settlement_note::Item::CaptureId(subject_id),
             SubjectId::Refund(_) => pb::settlement_note::Item::RefundId(subject_id),
         }),
-        state: state(batch == BatchState::Closed).into(),
+        state: state(batch).into(),
         ..pb::SettlementNote::default()
     }
 }
 
-fn state(is_closed: bool) -> pb::SettlementState {
-    match is_closed {
-        true => pb::SettlementState::InClearing,
-        false => pb::SettlementState::Unsettled,
+/// Where the money of an item stands, whose batch stands there.
+fn state(batch: BatchState) -> pb::SettlementState {
+    match batch {
+        BatchState::Open => pb::SettlementState::Unsettled,
+        BatchState::Closed | BatchState::Submitted | BatchState::Disputed => {
+            pb::SettlementState::InClearing
+        }
+        BatchState::Settled => pb::SettlementState::Settled,
     }
 }
 
@@ -76,7 +97,7 @@ macro_rules! settled {
     ($shown:ty) => {
         impl Settled for $shown {
             fn settle(&mut self, settlement: &ItemSettlement) {
-                self.settlement_state = state(settlement.is_closed).into();
+                self.settlement_state = state(settlement.batch_state).into();
                 self.batch_id = settlement.batch_id.to_string();
                 self.business_date = settlement.business_date.to_string();
             }

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 18] = [
+const MIGRATIONS: [Migration; 19] = [
     Migration {
         version: 1,
         name: "payments",
@@ -118,10 +118,15 @@ const MIGRATIONS: [Migration; 18] = [
         name: "late_amounts",
         text: include_str!("../../../migrations/0018_late_amounts.sql"),
     },
+    Migration {
+        version: 19,
+        name: "totals",
+        text: include_str!("../../../migrations/0019_totals.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 18;
+pub(in crate::store) const NEEDED: i64 = 19;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -4,10 +4,13 @@ use sqlx::AssertSqlSafe;
 
 use crate::payment::capture::Capture;
 use crate::payment::event_kind::EventKind;
-use crate::payment::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, SubjectId};
+use crate::payment::ids::{
+    BatchId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, SubjectId,
+};
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::Refund;
+use crate::payment::settlement::{BatchState, SettlementBatch};
 use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::value::Value;
@@ -16,11 +19,12 @@ use crate::store::reads::by_ids::IDS;
 use crate::store::records::{MAX_PAGE_SIZE, RecordedEvent};
 use crate::store::tables::captures::{capture, select_captures};
 use crate::store::tables::columns::{Columns, first_integer};
-use crate::store::tables::events::{EVENT_COLUMNS, event};
+use crate::store::tables::events::{EVENT_COLUMNS, Recorded, recorded};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
 use crate::store::tables::refunds::{refund, select_refunds};
+use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch};
 
-/// Something that happened to a payment.
+/// Something that happened to a merchant's payment, or batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its place among all events of the store, from 1.
@@ -29,10 +33,42 @@ pub struct Event {
     pub kind: EventKind,
     /// When.
     pub at: UnixMillis,
-    /// The payment as it was right after.
-    pub payment: Payment,
-    /// The capture or refund that it happened to, as it is now, with the operation that carries it out.
-    pub part: Option<Part>,
+    /// What it happened to.
+    pub subject: Subject,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A payment.
+    Payment {
+        /// As it was right after.
+        payment: Box<Payment>,
+        /// The capture or refund that it happened to, as it is now, with the operation that carries it out.
+        part: Option<Part>,
+    },
+    /// A settlement batch, as it was right after.
+    Batch(Box<SettlementBatch>),
+}
+
+impl Event {
+    /// Whose event it is.
+    #[must_use]
+    pub fn merchant_id(&self) -> MerchantId {
+        match &self.subject {
+            Subject::Payment { payment, .. } => payment.merchant_id,
+            Subject::Batch(batch) => batch.key.merchant_id,
+        }
+    }
+
+    /// The payment as it was right after; none where it is of no payment.
+    #[must_use]
+    pub fn payment(&self) -> Option<&Payment> {
+        match &self.subject {
+            Subject::Payment { payment, .. } => Some(payment),
+            Subject::Batch(_) => None,
+        }
+    }
 }
 
 /// A part of a payment that an event is about.
@@ -86,7 +122,7 @@ impl Store {
              ORDER BY position LIMIT {limit}"
         );
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let events: Result<Vec<RecordedEvent>, _> = rows.iter().map(event).collect();
+        let events: Result<Vec<Recorded>, _> = rows.iter().map(recorded).collect();
         self.with_subjects(events?).await
     }
 
@@ -133,10 +169,10 @@ impl Store {
         let rows = self
             .read(AssertSqlSafe(text), &[first.into(), last.into()])
             .await?;
-        let (mut events, mut unreadable) = (Vec::<RecordedEvent>::new(), Vec::new());
+        let (mut events, mut unreadable) = (Vec::<Recorded>::new(), Vec::new());
         for row in &rows {
-            match event(row) {
-                Ok(event) if unreadable.contains(&event.merchant_id) => {}
+            match recorded(row) {
+                Ok(event) if unreadable.contains(&event.merchant_id()) => {}
                 Ok(event) => events.push(event),
                 Err(error) => {
                     tracing::error!(%error, "An event can't be handed on");
@@ -146,8 +182,8 @@ impl Store {
                 }
             }
         }
-        events.retain(|event| wanted(&event.merchant_id));
-        let mut merchants: Vec<MerchantId> = events.iter().map(|it| it.merchant_id).collect();
+        events.retain(|event| wanted(&event.merchant_id()));
+        let mut merchants: Vec<MerchantId> = events.iter().map(Recorded::merchant_id).collect();
         merchants.sort_unstable();
         merchants.dedup();
         let is_one = merchants.len() == 1;
@@ -172,15 +208,17 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        let with_merchant = |event: Event| (event.payment.merchant_id, Some(event));
+        let with_merchant = |event: Event| (event.merchant_id(), Some(event));
         let events = events.into_iter().map(with_merchant);
         let unreadable = unreadable.into_iter().map(|merchant| (merchant, None));
         Ok(events.chain(unreadable).collect())
     }
 
-    /// What never changes of a payment stands with it, and is read there.
-    async fn with_subjects(&self, events: Vec<RecordedEvent>) -> Result<Vec<Event>, StoreError> {
-        let mut ids: Vec<String> = events.iter().map(|it| it.payment_id.to_string()).collect();
+    /// What never changes of a payment or a batch stands with it, and is read there.
+    async fn with_subjects(&self, events: Vec<Recorded>) -> Result<Vec<Event>, StoreError> {
+        let mut ids: Vec<String> = of_payments(&events)
+            .map(|it| it.payment_id.to_string())
+            .collect();
         ids.sort_unstable();
         ids.dedup();
         let text = format!("{SELECT_PAYMENTS} WHERE payments.id {IDS}");
@@ -192,32 +230,67 @@ impl Store {
             .collect();
         let payments = payments?;
         let parts = self.parts_of(&events).await?;
-        let whole = |event: RecordedEvent| {
-            let payment = Payment {
-                state: event.state,
-                amounts: event.amounts,
-                version: event.version,
-                updated_at: event.at,
-                ..payments.get(&event.payment_id)?.clone()
-            };
-            Some(Event {
-                position: event.position,
-                kind: event.kind,
-                at: event.at,
-                payment,
-                part: parts.get(&event.operation_id).cloned(),
-            })
+        let batches = self.batches_of(&events).await?;
+        let whole = |event: Recorded| match event {
+            Recorded::OfPayment(event) => {
+                let payment = Payment {
+                    state: event.state,
+                    amounts: event.amounts,
+                    version: event.version,
+                    updated_at: event.at,
+                    ..payments.get(&event.payment_id)?.clone()
+                };
+                Some(Event {
+                    position: event.position,
+                    kind: event.kind,
+                    at: event.at,
+                    subject: Subject::Payment {
+                        payment: Box::new(payment),
+                        part: parts.get(&event.operation_id).cloned(),
+                    },
+                })
+            }
+            Recorded::OfBatch(event) => {
+                let batch = as_after(event.kind, batches.get(&event.batch_id)?);
+                Some(Event {
+                    position: event.position,
+                    kind: event.kind,
+                    at: event.at,
+                    subject: Subject::Batch(Box::new(batch)),
+                })
+            }
         };
         Ok(events.into_iter().filter_map(whole).collect())
+    }
+
+    /// The batches that events are about, as they are now.
+    async fn batches_of(
+        &self,
+        events: &[Recorded],
+    ) -> Result<HashMap<BatchId, SettlementBatch>, StoreError> {
+        let mut ids: Vec<String> = events
+            .iter()
+            .filter_map(|event| match event {
+                Recorded::OfBatch(event) => Some(event.batch_id.to_string()),
+                Recorded::OfPayment(_) => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let text = format!("{SELECT_BATCHES} WHERE batches.id {IDS}");
+        let rows = self.of_ids(&text, ids).await?;
+        let found = rows.iter().map(batch);
+        found
+            .map(|found| found.map(|found| (found.id, found)))
+            .collect()
     }
 
     /// The captures and refunds that events are about, by the operations that made the changes.
     async fn parts_of(
         &self,
-        events: &[RecordedEvent],
+        events: &[Recorded],
     ) -> Result<HashMap<OperationId, Part>, StoreError> {
-        let mut ids: Vec<String> = events
-            .iter()
+        let mut ids: Vec<String> = of_payments(events)
             .filter(|event| event.kind.is_of_a_part())
             .map(|event| event.operation_id.to_string())
             .collect();
@@ -263,5 +336,27 @@ impl Store {
             part(&subject).map(|part| (operation, part))
         };
         Ok(subjects.into_iter().filter_map(with_part).collect())
+    }
+}
+
+/// The events of payments among these.
+fn of_payments(events: &[Recorded]) -> impl Iterator<Item = &RecordedEvent> {
+    events.iter().filter_map(|event| match event {
+        Recorded::OfPayment(event) => Some(event),
+        Recorded::OfBatch(_) => None,
+    })
+}
+
+/// A batch as it was right after an event of this kind: its totals don't change.
+fn as_after(kind: EventKind, now: &SettlementBatch) -> SettlementBatch {
+    if kind != EventKind::BatchClosed {
+        return now.clone();
+    }
+    SettlementBatch {
+        state: BatchState::Closed,
+        submitted_at: None,
+        funded_at: None,
+        bank_totals: None,
+        ..now.clone()
     }
 }

@@ -10,17 +10,20 @@ use crate::payment::ids::{BatchId, MerchantId, OperationId, SubjectId};
 use crate::payment::money::Currency;
 use crate::payment::operation::OperationState;
 use crate::payment::settlement::{
-    BatchKey, BatchState, BatchTotals, BusinessDay, DayTotals, ItemKind, ItemSettlement,
-    SettlementBatch,
+    BatchKey, BatchState, BusinessDay, DayTotals, ItemKind, ItemSettlement, SettlementBatch,
 };
+use crate::payment::totals::TotalsKey;
 use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::{BatchCursor, BatchFilter, ListOrder, MAX_PAGE_SIZE, SettlementItem};
+use crate::store::records::{
+    BatchCursor, BatchFilter, ListOrder, MAX_PAGE_SIZE, SettlementItem, UploadedItem,
+};
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
+use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, totals};
 
 /// What items sum to. The index has all that it needs.
 const SUMS: &str = "SELECT merchant_id, currency, \
@@ -165,10 +168,10 @@ impl Store {
         merchant: &MerchantId,
         id: BatchId,
     ) -> Result<Option<SettlementBatch>, StoreError> {
-        let text = "SELECT * FROM settlement_batches WHERE id = $1 AND merchant_id = $2";
+        let text = format!("{SELECT_BATCHES} WHERE batches.id = $1 AND batches.merchant_id = $2");
         let values = [id.to_string().into(), merchant.as_str().into()];
-        let rows = self.read(text, &values).await?;
-        rows.first().map(made_batch).transpose()
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.first().map(batch).transpose()
     }
 
     /// A merchant's batch; another merchant's is as if it were not there.
@@ -239,7 +242,7 @@ impl Store {
             let place = BatchCursor::of(batch);
             filter.shows(batch) && after.is_none_or(|after| place.cmp(&after) == way)
         });
-        let mut text = "SELECT * FROM settlement_batches WHERE merchant_id = $1".to_owned();
+        let mut text = format!("{SELECT_BATCHES} WHERE batches.merchant_id = $1");
         let mut values: Vec<Value> = vec![merchant.as_str().into()];
         let date = filter.business_date.map(|date| date.to_string());
         for (column, value) in [
@@ -250,23 +253,23 @@ impl Store {
         ] {
             if let Some(value) = value {
                 values.push(value);
-                text.push_str(&format!(" AND {column} = ${}", values.len()));
+                text.push_str(&format!(" AND batches.{column} = ${}", values.len()));
             }
         }
         if let Some(after) = after {
             values.push(after.business_date.to_string().into());
             values.push(after.id.to_string().into());
             text.push_str(&format!(
-                " AND (business_date, id) {beyond} (${}, ${})",
+                " AND (batches.business_date, batches.id) {beyond} (${}, ${})",
                 values.len() - 1,
                 values.len()
             ));
         }
         text.push_str(&format!(
-            " ORDER BY business_date {direction}, id {direction} LIMIT {limit}"
+            " ORDER BY batches.business_date {direction}, batches.id {direction} LIMIT {limit}"
         ));
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let made: Result<Vec<SettlementBatch>, StoreError> = rows.iter().map(made_batch).collect();
+        let made: Result<Vec<SettlementBatch>, StoreError> = rows.iter().map(batch).collect();
         let mut found = made?;
         not_made.retain(|batch| found.iter().all(|made| made.id != batch.id));
         found.append(&mut not_made);
@@ -312,6 +315,41 @@ impl Store {
         rows.iter().map(item).collect()
     }
 
+    /// The items behind totals, by the names of their captures and refunds, going on after `after`; `limit` is 1 to
+    /// [`MAX_PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn items_to_upload(
+        &self,
+        of: &TotalsKey,
+        limit: usize,
+        after: Option<SubjectId>,
+    ) -> Result<Vec<UploadedItem>, StoreError> {
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let text = "SELECT settlement_items.subject_id, settlement_items.kind, settlement_items.amount_minor, \
+            operations.rrn, operations.state_detail FROM settlement_items \
+            JOIN operations ON operations.id = settlement_items.operation_id \
+            WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
+            AND settlement_items.currency = $3 AND $4 IN ('', settlement_items.merchant_id) \
+            AND $5 IN ('', operations.terminal_id) AND settlement_items.subject_id > $6 \
+            ORDER BY settlement_items.subject_id LIMIT $7";
+        let merchant = of.merchant_id.as_ref();
+        let values = [
+            of.host_id.as_str().into(),
+            of.business_date.to_string().into(),
+            of.currency.code().into(),
+            merchant.map_or("", |merchant| merchant.as_str()).into(),
+            of.terminal_id.as_str().into(),
+            after
+                .map_or_else(String::new, |after| after.to_string())
+                .into(),
+            limit.into(),
+        ];
+        let rows = self.read(text, &values).await?;
+        rows.iter().map(uploaded_item).collect()
+    }
+
     /// How operations are settled, of those that are.
     ///
     /// # Errors
@@ -323,9 +361,13 @@ impl Store {
         let text = format!(
             "SELECT settlement_items.operation_id, settlement_items.merchant_id, settlement_items.host_id, \
              settlement_items.currency, settlement_items.business_date, business_days.opened_at_ms, \
-             business_days.cut_at_ms FROM settlement_items JOIN business_days \
+             business_days.cut_at_ms, batches.state AS batch_state FROM settlement_items JOIN business_days \
              ON business_days.host_id = settlement_items.host_id \
              AND business_days.business_date = settlement_items.business_date \
+             LEFT JOIN settlement_batches AS batches ON batches.host_id = settlement_items.host_id \
+             AND batches.business_date = settlement_items.business_date \
+             AND batches.merchant_id = settlement_items.merchant_id \
+             AND batches.currency = settlement_items.currency \
              WHERE settlement_items.operation_id {IDS}"
         );
         let ids = operations.iter().map(ToString::to_string).collect();
@@ -338,10 +380,16 @@ impl Store {
                 merchant_id: columns.parsed("merchant_id")?,
                 currency: columns.parsed("currency")?,
             };
+            let made = columns.optional_text("batch_state")?;
+            let closed_at = columns.optional_moment("cut_at_ms")?;
             let settlement = ItemSettlement {
                 business_date: key.business_date,
                 batch_id: key.id(columns.moment("opened_at_ms")?),
-                is_closed: columns.optional_moment("cut_at_ms")?.is_some(),
+                batch_state: match (closed_at, made.as_deref().and_then(BatchState::from_name)) {
+                    (_, Some(state)) => state,
+                    (Some(_), None) => BatchState::Closed,
+                    (None, None) => BatchState::Open,
+                },
             };
             Ok((columns.parsed("operation_id")?, settlement))
         };
@@ -364,6 +412,9 @@ fn summed_batch(day: &BusinessDay, row: &AnyRow) -> Result<SettlementBatch, Stor
         totals: totals(&columns)?,
         opened_at: day.opened_at,
         closed_at: day.cut_at,
+        submitted_at: None,
+        funded_at: None,
+        bank_totals: None,
     })
 }
 
@@ -374,46 +425,35 @@ const fn state_of(day: &BusinessDay) -> BatchState {
     }
 }
 
-fn totals(columns: &Columns<'_>) -> Result<BatchTotals, StoreError> {
-    Ok(BatchTotals {
-        capture_count: columns.integer("capture_count")?,
-        captured_minor: columns.integer("captured_minor")?,
-        refund_count: columns.integer("refund_count")?,
-        refunded_minor: columns.integer("refunded_minor")?,
-    })
+fn item_kind(columns: &Columns<'_>) -> Result<ItemKind, StoreError> {
+    let kind = columns.text("kind")?;
+    ItemKind::from_name(kind)
+        .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))
 }
 
-fn made_batch(row: &AnyRow) -> Result<SettlementBatch, StoreError> {
-    let columns = Columns::of(row, "settlement_batches", "id")?;
-    let state = columns.text("state")?;
-    let state = BatchState::from_name(state)
-        .ok_or_else(|| columns.corrupt("state", state, "expected the state of a batch"))?;
-    Ok(SettlementBatch {
-        id: columns.parsed("id")?,
-        key: BatchKey {
-            business_date: columns.parsed("business_date")?,
-            host_id: columns.parsed("host_id")?,
-            merchant_id: columns.parsed("merchant_id")?,
-            currency: columns.parsed("currency")?,
+fn uploaded_item(row: &AnyRow) -> Result<UploadedItem, StoreError> {
+    let columns = Columns::of(row, "settlement_items", "subject_id")?;
+    let state: OperationState = columns.json("state_detail")?;
+    Ok(UploadedItem {
+        subject_id: columns.parsed("subject_id")?,
+        kind: item_kind(&columns)?,
+        amount_minor: columns.integer("amount_minor")?,
+        rrn: columns.parsed("rrn")?,
+        approval_code: match state {
+            OperationState::Approved { approval, .. } => approval.approval_code,
+            _ => String::new(),
         },
-        state,
-        totals: totals(&columns)?,
-        opened_at: columns.moment("opened_at_ms")?,
-        closed_at: Some(columns.moment("closed_at_ms")?),
     })
 }
 
 fn item(row: &AnyRow) -> Result<SettlementItem, StoreError> {
     let columns = Columns::of(row, "settlement_items", "subject_id")?;
-    let kind = columns.text("kind")?;
-    let kind = ItemKind::from_name(kind)
-        .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))?;
     let is_recorded = columns.text("state")? == OperationState::Recorded.name();
     let rrn = columns.parsed("rrn")?;
     Ok(SettlementItem {
         subject_id: columns.parsed("subject_id")?,
         payment_id: columns.parsed("payment_id")?,
-        kind,
+        kind: item_kind(&columns)?,
         amount: columns.money()?,
         merchant_reference: columns.text("merchant_reference")?.to_owned(),
         rrn: (!is_recorded).then_some(rrn),

@@ -1,4 +1,4 @@
-//! The bank's days, and the batches of those that are closed.
+//! The bank's days.
 
 use sqlx::any::AnyRow;
 
@@ -6,14 +6,11 @@ use super::columns::Columns;
 use super::settlement_items::HOLD_POSITIONS;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::settlement::{BusinessDay, ClosedBy, Cutover, SettlementBatch};
+use crate::payment::settlement::{BusinessDay, ClosedBy, Cutover};
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
 use crate::store::records::MAX_PAGE_SIZE;
-
-/// The batches that are written in one transaction, so that payments don't wait for more.
-const BATCHES_AT_ONCE: usize = 100;
 
 impl Store {
     /// Opens a host's first day, unless one is open.
@@ -111,25 +108,28 @@ impl Store {
         rows.iter().map(business_day).collect()
     }
 
-    /// Writes the batches of a day that is closed, and then that they are made. Two nodes may do so at once: they write
-    /// the same.
+    /// The days whose batches are made, and are not all funded.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn days_not_settled(&self) -> Result<Vec<BusinessDay>, StoreError> {
+        let text = "SELECT * FROM business_days WHERE batched_at_ms IS NOT NULL AND settled_at_ms IS NULL \
+            ORDER BY host_id, business_date";
+        let rows = self.read(text, &[]).await?;
+        rows.iter().map(business_day).collect()
+    }
+
+    /// Records that a day is settled, where all of its batches are funded: one without batches is at once. Whether it was
+    /// this that settled it.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn insert_batches(
-        &self,
-        day: &BusinessDay,
-        batches: &[SettlementBatch],
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let housekeeping = &self.inner.housekeeping;
-        for batches in batches.chunks(BATCHES_AT_ONCE) {
-            let statements = batches.iter().map(insert_batch).collect();
-            housekeeping.run(statements).await?;
-        }
-        let made = Statement {
-            text: "UPDATE business_days SET batched_at_ms = $3 \
-                WHERE host_id = $1 AND business_date = $2 AND batched_at_ms IS NULL",
+    pub async fn settle_day(&self, day: &BusinessDay, at: UnixMillis) -> Result<bool, StoreError> {
+        let settle = Statement {
+            text: "UPDATE business_days SET settled_at_ms = $3 WHERE host_id = $1 AND business_date = $2 \
+                AND batched_at_ms IS NOT NULL AND settled_at_ms IS NULL AND NOT EXISTS (SELECT 1 \
+                    FROM settlement_batches WHERE settlement_batches.host_id = $1 \
+                    AND settlement_batches.business_date = $2 AND funded_at_ms IS NULL)",
             values: vec![
                 day.host_id.as_str().into(),
                 day.date.to_string().into(),
@@ -137,11 +137,14 @@ impl Store {
             ],
             returning: false,
         };
-        housekeeping.run(vec![made]).await.map(drop)
+        let ran = self.inner.housekeeping.run(vec![settle]).await?;
+        Ok(ran
+            .first()
+            .is_some_and(|settled| settled.rows_affected == 1))
     }
 }
 
-fn hold_positions() -> Statement {
+pub(in crate::store) fn hold_positions() -> Statement {
     Statement {
         text: HOLD_POSITIONS,
         values: Vec::new(),
@@ -163,37 +166,15 @@ fn open_day(host: &HostId, date: BusinessDate, at: UnixMillis) -> Statement {
     }
 }
 
-fn insert_batch(batch: &SettlementBatch) -> Statement {
-    Statement {
-        text: "INSERT INTO settlement_batches (id, merchant_id, host_id, business_date, currency, \
-            state, capture_count, captured_minor, refund_count, refunded_minor, opened_at_ms, closed_at_ms) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
-        values: vec![
-            batch.id.to_string().into(),
-            batch.key.merchant_id.as_str().into(),
-            batch.key.host_id.as_str().into(),
-            batch.key.business_date.to_string().into(),
-            batch.key.currency.code().into(),
-            batch.state.name().into(),
-            batch.totals.capture_count.into(),
-            batch.totals.captured_minor.into(),
-            batch.totals.refund_count.into(),
-            batch.totals.refunded_minor.into(),
-            batch.opened_at.as_i64().into(),
-            batch.closed_at.unwrap_or(batch.opened_at).as_i64().into(),
-        ],
-        returning: false,
-    }
-}
-
 /// A day from its row.
 pub(in crate::store) fn business_day(row: &AnyRow) -> Result<BusinessDay, StoreError> {
     let columns = Columns::of(row, "business_days", "host_id")?;
     let closed_by = columns.optional_text("closed_by")?;
     let closed_by = closed_by
         .map(|by| {
-            ClosedBy::from_name(&by)
-                .ok_or_else(|| columns.corrupt("closed_by", &by, "expected CLOCK or OPERATOR"))
+            ClosedBy::from_name(&by).ok_or_else(|| {
+                columns.corrupt("closed_by", &by, "expected CLOCK, HOST or OPERATOR")
+            })
         })
         .transpose()?;
     Ok(BusinessDay {
@@ -204,5 +185,6 @@ pub(in crate::store) fn business_day(row: &AnyRow) -> Result<BusinessDay, StoreE
         last_position: columns.optional_integer("last_position")?,
         closed_by,
         batched_at: columns.optional_moment("batched_at_ms")?,
+        settled_at: columns.optional_moment("settled_at_ms")?,
     })
 }

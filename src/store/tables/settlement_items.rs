@@ -17,14 +17,15 @@ pub(in crate::store) const HOLD_POSITIONS: &str =
 /// Items of the days that are open. Of an operation there is one.
 pub(in crate::store) const NEW_ITEMS: ManyRows = ManyRows {
     name: "new settlement items",
-    before: "WITH new (operation_id, subject_id, payment_id, host_id, currency, kind, amount_minor, at_ms, date) \
-        AS (VALUES ",
+    before: "WITH new (operation_id, subject_id, payment_id, host_id, currency, kind, amount_minor, at_ms, date, \
+        bank_date) AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT))",
     after: ") INSERT INTO settlement_items (operation_id, subject_id, payment_id, merchant_id, host_id, currency, \
-        kind, amount_minor, business_date, at_ms) \
+        kind, amount_minor, business_date, at_ms, bank_date) \
         SELECT new.operation_id, new.subject_id, new.payment_id, payments.merchant_id, new.host_id, \
-        new.currency, new.kind, new.amount_minor, business_days.business_date, new.at_ms \
+        new.currency, new.kind, new.amount_minor, business_days.business_date, new.at_ms, \
+        CASE WHEN new.bank_date <> business_days.business_date THEN new.bank_date END \
         FROM new JOIN payments ON payments.id = new.payment_id \
         JOIN business_days ON business_days.host_id = new.host_id AND business_days.cut_at_ms IS NULL \
         WHERE 1 = 1 ON CONFLICT (operation_id) DO NOTHING",
@@ -98,6 +99,10 @@ impl ItemRow {
                 operation.approved_amount().amount_minor().into(),
                 operation.updated_at.as_i64().into(),
                 texts.text(NumberDate::of(operation.updated_at)).into(),
+                match operation.settlement_date() {
+                    Some(date) => texts.text(date).into(),
+                    None => None::<String>.into(),
+                },
             ]),
             ItemChange::Leaves(sale) => Self::Leaving(vec![texts.text(sale).into()]),
             ItemChange::Returns(sale) => Self::Returning(vec![texts.text(sale).into()]),

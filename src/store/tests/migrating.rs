@@ -58,6 +58,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "unknown_outcomes",
     "business_days",
     "late_amounts",
+    "totals",
 ];
 
 /// Makes a database as version 2 left it.

@@ -121,7 +121,7 @@ impl Store {
 
     async fn batch_up(&self, day: &BusinessDay) {
         let batches = self.batches_of_day(day).await.unwrap();
-        self.insert_batches(day, &batches, NOW).await.unwrap();
+        self.insert_batches(day, &batches, None, NOW).await.unwrap();
     }
 
     async fn all_batches(&self, merchant: &str) -> Vec<SettlementBatch> {
@@ -136,7 +136,7 @@ impl Store {
     async fn day_of(&self, operation: &Operation) -> Option<(BusinessDate, bool)> {
         let found = self.settlement_of(&[operation.id]).await.unwrap();
         let found = found.get(&operation.id)?;
-        Some((found.business_date, found.is_closed))
+        Some((found.business_date, found.is_closed()))
     }
 }
 

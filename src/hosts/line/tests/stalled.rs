@@ -64,6 +64,7 @@ fn detached_line_to(some_bank: &Bank) -> DetachedLine {
         board: Arc::new(StatusBoard::new(rows, known::NOW)),
         clock: Arc::new(ManualClock::at(known::NOW)),
         notices: sender,
+        cutovers: mpsc::channel(1).0,
     };
     let (drain, order) = watch::channel(Order::Run);
     let (net, random) = (&Net::SYSTEM, &Random::SYSTEM);

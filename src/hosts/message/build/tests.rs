@@ -249,7 +249,7 @@ fn a_message_is_not_built_without_what_it_names() {
     let error = Encoder::new().encode(authorization(&profile), profile.format(), full);
     assert_eq!(
         error.unwrap_err().to_string(),
-        "DE 4: expected an amount that the host can read with 0 minor digits in twelve places, got \
+        "DE 4: expected an amount that the host can read with 0 minor digits in its places, got \
          1250 minor units of EUR"
     );
     assert!(NamedSource::named("no_such_source").is_none());

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use iso8583::Dialect;
 
 use crate::hosts::message::source::{NamedSource, OriginalPart};
+use crate::hosts::message::totals::NamedTotal;
 use crate::hosts::profile::messages::kind_names;
+use crate::hosts::profile::word::words_of;
 
 use super::*;
 
@@ -77,6 +79,16 @@ fn the_reference_page_names_every_key_and_no_other() {
         ),
         ("response_codes", "key", names(["unlisted", "standard"])),
         ("messages.NAME", "key", keys_of::<MessageFile>()),
+        ("messages.totals", "key", keys_of::<TotalsFile>()),
+        (
+            "messages.totals",
+            "source",
+            words_of::<NamedTotal>()
+                .into_iter()
+                .chain(["business_date".to_owned()])
+                .collect(),
+        ),
+        ("messages.upload", "key", keys_of::<UploadFile>()),
         ("messages.NAME.repeats", "key", keys_of::<RepeatsFile>()),
         (
             "messages.NAME.reasons",

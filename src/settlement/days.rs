@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::hosts::Hosts;
 use crate::hosts::calendar::Calendar;
+use crate::hosts::notice::HostCutover;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement::{
@@ -36,7 +37,7 @@ pub struct BusinessDays {
 pub struct SettledDay {
     /// The day.
     pub day: BusinessDay,
-    /// When it was closed, or will be; none of a host that has no profile any more.
+    /// When it was closed, or will be by itself; none where the host ends it, or has no profile any more.
     pub ends_at: Option<UnixMillis>,
     /// What is settled with it, by currency.
     pub totals: Vec<DayTotals>,
@@ -72,19 +73,61 @@ impl BusinessDays {
         }
     }
 
-    /// Opens days, ends those whose time has come and makes their batches, until `stop` is set. What fails is logged, and
-    /// tried again.
+    /// Opens days, ends those whose time has come, or whose host says so, and makes their batches, until `stop` is set.
+    /// What fails is logged, and tried again.
     pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut cutovers = self.hosts.cutovers();
         loop {
             if let Err(error) = self.look().await {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "The bank's days could not be looked after");
             }
-            tokio::select! {
+            let announced = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(LOOK_EVERY) => {}
+                announced = next_of(&mut cutovers) => announced,
+                () = sleep(LOOK_EVERY) => None,
+            };
+            if let Some(cutover) = announced {
+                self.record_cutover(cutover).await;
             }
         }
+    }
+
+    /// Ends the day of a host that has begun another date; its batches are made at the next look. Where that can't be
+    /// recorded now, the host is not answered.
+    async fn record_cutover(&self, cutover: HostCutover) {
+        let HostCutover {
+            host_id,
+            next,
+            recorded,
+        } = cutover;
+        match self.begin_date(host_id, next).await {
+            // A host that does not wait for the answer any more says it again.
+            Ok(begun) => drop(recorded.send(begun)),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, host.id = %host_id, %next, "A cutover of the host could not be recorded");
+            }
+        }
+    }
+
+    /// Whether a date that a host has begun is open now: it ends the day before it. A date that has ended can't begin.
+    async fn begin_date(&self, host_id: HostId, next: BusinessDate) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let open = self.store.open_days().await?;
+        let Some(day) = open.into_iter().find(|day| day.host_id == host_id) else {
+            self.store.open_first_day(&host_id, next, now).await?;
+            return Ok(true);
+        };
+        if day.date < next {
+            self.end(&day, next, ClosedBy::Host, now).await?;
+        } else if day.date > next {
+            tracing::error!(
+                host.id = %host_id, open = %day.date, %next,
+                "A host has begun a date before the one that is open; it is refused"
+            );
+        }
+        Ok(day.date <= next)
     }
 
     /// Opens the first days, ends the days whose time has come, and makes the batches of those that have ended.
@@ -100,8 +143,13 @@ impl BusinessDays {
                     let date = calendar.date_at(now);
                     self.store.open_first_day(&host_id, date, now).await?;
                 }
-                Some(day) if calendar.ends_at(day.date) <= now => {
-                    self.end(day, calendar, ClosedBy::Clock, now).await?;
+                Some(day)
+                    if calendar
+                        .ends_at(day.date)
+                        .is_some_and(|ends_at| ends_at <= now) =>
+                {
+                    let next = calendar.date_after(day.date, now);
+                    self.end(day, next, ClosedBy::Clock, now).await?;
                 }
                 Some(_) => {}
             }
@@ -130,7 +178,8 @@ impl BusinessDays {
         let open = self.store.open_days().await?;
         let open = open.into_iter().find(|day| day.host_id == host_id);
         if let Some(day) = open.as_ref().filter(|day| day.date == date) {
-            self.end(day, calendar, ClosedBy::Operator, now).await?;
+            let next = calendar.date_after(date, now);
+            self.end(day, next, ClosedBy::Operator, now).await?;
         }
         let ended = self.store.business_day(&host_id, date).await?;
         let Some(mut day) = ended.filter(|day| day.cut_at.is_some()) else {
@@ -185,7 +234,7 @@ impl BusinessDays {
             None => summed(&self.store.batches_of_day(&day).await?),
         };
         let calendar = self.calendar(day.host_id);
-        let ends_at = calendar.map(|calendar| calendar.ends_at(day.date));
+        let ends_at = calendar.and_then(|calendar| calendar.ends_at(day.date));
         Ok(SettledDay {
             ends_at: day.cut_at.or(ends_at),
             totals,
@@ -202,14 +251,14 @@ impl BusinessDays {
     async fn end(
         &self,
         day: &BusinessDay,
-        calendar: &Calendar,
+        next: BusinessDate,
         by: ClosedBy,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let cutover = Cutover {
             host_id: day.host_id,
             date: day.date,
-            next: calendar.date_after(day.date, now),
+            next,
             at: now,
             by,
         };
@@ -225,7 +274,16 @@ impl BusinessDays {
     async fn make_batches(&self, day: &BusinessDay) -> Result<(), StoreError> {
         let batches = self.store.batches_of_day(day).await?;
         let now = self.clock.now();
-        self.store.insert_batches(day, &batches, now).await
+        let level = self.hosts.totals(day.host_id).map(|totals| totals.level);
+        self.store.insert_batches(day, &batches, level, now).await
+    }
+}
+
+/// The next cutover that a host announces; for ever nothing where somebody else gets them.
+async fn next_of(cutovers: &mut Option<mpsc::Receiver<HostCutover>>) -> Option<HostCutover> {
+    match cutovers {
+        Some(cutovers) => cutovers.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -246,8 +304,6 @@ fn summed(batches: &[SettlementBatch]) -> Vec<DayTotals> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
-
     use super::*;
     use crate::clock::ManualClock;
     use crate::hosts::tests::bank::Bank;

@@ -1,0 +1,159 @@
+//! Totals: what the items of a business date sum to, as they are agreed with a host.
+
+use super::decline::ResponseCode;
+use super::ids::{HostId, MerchantId, SubjectId};
+use super::moment::{BusinessDate, UnixMillis};
+use super::money::Currency;
+use super::reference::Stan;
+use super::settlement::BatchTotals;
+
+/// What one message of totals is about: all of a host's items of a date and currency, or those of one merchant, or of one
+/// terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TotalsLevel {
+    /// One merchant.
+    Merchant,
+    /// One terminal of a merchant.
+    Terminal,
+    /// The host.
+    Host,
+}
+
+/// What follows where a host's totals are others than ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutOfBalance {
+    /// The difference is named, and merchants are funded all the same.
+    Fund,
+    /// The items are uploaded, and the totals compared once more. Where they differ still, as `Stop`.
+    Upload,
+    /// Nothing, until an operator has looked.
+    Stop,
+}
+
+/// What totals are of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TotalsKey {
+    /// The host.
+    pub host_id: HostId,
+    /// The date.
+    pub business_date: BusinessDate,
+    /// The currency.
+    pub currency: Currency,
+    /// The merchant; none for all.
+    pub merchant_id: Option<MerchantId>,
+    /// The terminal; empty for all.
+    pub terminal_id: String,
+}
+
+/// Where totals stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TotalsState {
+    /// They are sent until the host answers.
+    Due,
+    /// The host's totals are others, and the items are being uploaded.
+    Uploading,
+    /// The host's totals are the same.
+    InBalance,
+    /// They are others, and merchants are funded all the same.
+    OutOfBalance,
+    /// They are others, or the host can't compare them: an operator has to look.
+    Stopped,
+}
+
+impl TotalsState {
+    const ALL: [Self; 5] = [
+        Self::Due,
+        Self::Uploading,
+        Self::InBalance,
+        Self::OutOfBalance,
+        Self::Stopped,
+    ];
+
+    /// The name that the store and the API use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Due => "DUE",
+            Self::Uploading => "UPLOADING",
+            Self::InBalance => "IN_BALANCE",
+            Self::OutOfBalance => "OUT_OF_BALANCE",
+            Self::Stopped => "STOPPED",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// Totals that are agreed with a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Totals {
+    /// What they are of.
+    pub key: TotalsKey,
+    /// DE 42 of the merchant, as it was when the day was closed; empty for all.
+    pub acceptor_id: String,
+    /// What its items sum to.
+    pub ours: BatchTotals,
+    /// What the host says instead, where it says so.
+    pub theirs: Option<BatchTotals>,
+    /// Where they stand.
+    pub state: TotalsState,
+    /// Whether the items were uploaded.
+    pub uploaded: bool,
+    /// The last item that was uploaded.
+    pub uploaded_to: Option<SubjectId>,
+    /// How often the message was sent.
+    pub sent: u32,
+    /// DE 11, once it was sent.
+    pub stan: Option<Stan>,
+    /// DE 7, once it was sent.
+    pub transmitted_at: Option<UnixMillis>,
+    /// When it is sent next; none where it is not.
+    pub next_at: Option<UnixMillis>,
+    /// DE 39 of a host that can't compare them.
+    pub response_code: Option<ResponseCode>,
+    /// How often the record has changed: the fence of its steps.
+    pub version: i64,
+}
+
+/// What becomes of totals.
+#[derive(Debug, Clone, Copy)]
+pub enum TotalsStep {
+    /// They are about to be sent, under these numbers where they have none.
+    Sent {
+        /// DE 11.
+        stan: Stan,
+        /// When they are sent again, unless the host answers.
+        next_at: UnixMillis,
+    },
+    /// The host has answered.
+    Answered {
+        /// Where they stand now.
+        state: TotalsState,
+        /// What the host says instead.
+        theirs: Option<BatchTotals>,
+        /// DE 39 of a host that can't compare them.
+        response_code: Option<ResponseCode>,
+    },
+    /// Items are about to be uploaded.
+    Uploading {
+        /// When they are uploaded again, unless the host takes all of them.
+        next_at: UnixMillis,
+    },
+    /// Items were uploaded up to this one. The rest follows at once.
+    UploadedTo {
+        /// The last one.
+        subject: SubjectId,
+    },
+    /// All items were uploaded: the totals are sent once more, under new numbers.
+    Uploaded,
+    /// An operator has them sent once more, under new numbers.
+    Again,
+    /// An operator settles what is out of balance with our totals.
+    Accepted,
+}

@@ -1,0 +1,434 @@
+//! After a day is closed: its totals are agreed with the host, then its batches are funded, then the day is settled.
+//!
+//! Every node does so. What is sent is recorded before, under numbers that stay the same; of two nodes that take the same
+//! turn one is first. A host that does not answer is sent the same totals as an advice, until it does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
+use crate::hosts::Hosts;
+use crate::hosts::message::totals::{
+    self as wire, Said, TotalsAnswer, TotalsMessage, TotalsProfile,
+};
+use crate::hosts::totals::TotalsExchange;
+use crate::ledger::journal::JournalError;
+use crate::ledger::template::Posting;
+use crate::payment::ids::HostId;
+use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
+use crate::payment::reference::Stan;
+use crate::payment::settlement::{BatchState, BusinessDay, SettlementBatch};
+use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::numbers::Numbers;
+use crate::store::records::{TotalsCursor, UploadedItem};
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The most totals that are sent at once.
+const TOTALS_AT_ONCE: usize = 16;
+/// The most items that are uploaded between two records of how far it has come.
+const ITEMS_AT_ONCE: usize = 16;
+/// The most batches of a day that are funded before the next look.
+const BATCHES_AT_ONCE: usize = 100;
+
+/// Agrees totals, and funds batches.
+pub struct Agreement {
+    store: Store,
+    hosts: Arc<Hosts>,
+    numbers: Numbers,
+    clock: Arc<dyn Clock>,
+}
+
+/// What an operator wants of totals that are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resubmit {
+    /// They are sent once more.
+    Again,
+    /// The batches are settled with our totals.
+    Accept,
+}
+
+/// Why there are no such totals.
+#[derive(Debug, thiserror::Error)]
+pub enum TotalsError {
+    /// The gateway has no profile of the host.
+    #[error("there is no host {0}")]
+    NoHost(HostId),
+    /// There is no such day, or it is open.
+    #[error("the day {date} of host {host_id} is not closed")]
+    NotClosed {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a look could not be finished.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Agreement {
+    /// The agreement of these hosts' days.
+    #[must_use]
+    pub fn new(store: Store, hosts: Arc<Hosts>, numbers: Numbers, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            hosts,
+            numbers,
+            clock,
+        }
+    }
+
+    /// Sends totals and funds batches until `stop` is set. What fails is logged, and tried again.
+    pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = self.look().await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "Days could not be settled");
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), LookError> {
+        let due = self
+            .store
+            .due_totals(self.clock.now(), TOTALS_AT_ONCE)
+            .await?;
+        for sent in join_all(due.into_iter().map(|totals| self.go_on(totals))).await {
+            sent?;
+        }
+        for day in self.store.days_not_settled().await? {
+            self.fund(&day).await?;
+            if self.store.settle_day(&day, self.clock.now()).await? {
+                tracing::info!(host.id = %day.host_id, business_date = %day.date, "A business day is settled");
+            }
+        }
+        Ok(())
+    }
+
+    /// The totals of a closed day, by merchant, currency and terminal, going on after `after`.
+    ///
+    /// # Errors
+    /// [`TotalsError`].
+    pub async fn totals(
+        &self,
+        host_id: HostId,
+        date: BusinessDate,
+        limit: usize,
+        after: Option<TotalsCursor>,
+    ) -> Result<Vec<Totals>, TotalsError> {
+        let day = self.closed_day(host_id, date).await?;
+        Ok(self.store.totals_of_day(&day, limit, after).await?)
+    }
+
+    /// Goes on with the totals of a closed day that are stopped. How many there are.
+    ///
+    /// # Errors
+    /// [`TotalsError`].
+    pub async fn resubmit(
+        &self,
+        host_id: HostId,
+        date: BusinessDate,
+        how: Resubmit,
+    ) -> Result<usize, TotalsError> {
+        let day = self.closed_day(host_id, date).await?;
+        let step = match how {
+            Resubmit::Again => TotalsStep::Again,
+            Resubmit::Accept => TotalsStep::Accepted,
+        };
+        let mut taken = 0;
+        for totals in self.store.stopped_totals(&day).await? {
+            let now = self.clock.now();
+            taken += usize::from(self.store.step_totals(&totals, step, now).await?);
+        }
+        Ok(taken)
+    }
+
+    async fn closed_day(
+        &self,
+        host_id: HostId,
+        date: BusinessDate,
+    ) -> Result<BusinessDay, TotalsError> {
+        let day = self.store.business_day(&host_id, date).await?;
+        match day.filter(|day| day.batched_at.is_some()) {
+            Some(day) => Ok(day),
+            None if self.hosts.ids().any(|known| known == host_id) => {
+                Err(TotalsError::NotClosed { host_id, date })
+            }
+            None => Err(TotalsError::NoHost(host_id)),
+        }
+    }
+
+    /// Sends totals, or the items behind them, and records what comes of it.
+    async fn go_on(&self, totals: Totals) -> Result<(), StoreError> {
+        let host_id = totals.key.host_id;
+        // Without a profile, or a line, the turn stays.
+        let Some(profile) = self
+            .hosts
+            .totals(host_id)
+            .filter(|_| self.hosts.is_up(host_id))
+        else {
+            return Ok(());
+        };
+        match totals.state {
+            TotalsState::Uploading => self.upload(totals, profile).await,
+            _ => self.send(totals, profile).await,
+        }
+    }
+
+    async fn number(&self, host_id: HostId, now: UnixMillis) -> Result<Stan, StoreError> {
+        let number = self.numbers.next(&host_id, NumberDate::of(now)).await?;
+        Ok(number.stan())
+    }
+
+    /// After this, unless the host answers, it is the totals' turn again.
+    fn next_turn(&self, totals: &Totals, profile: &TotalsProfile, now: UnixMillis) -> UnixMillis {
+        let doubled = 2_u32.saturating_pow(totals.sent.min(16));
+        let wait = profile.first.saturating_mul(doubled).min(profile.longest);
+        now.plus(wait.saturating_add(self.hosts.reply_timeout(totals.key.host_id)))
+    }
+
+    async fn send(&self, totals: Totals, profile: &TotalsProfile) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let stan = match totals.stan {
+            Some(stan) => stan,
+            None => self.number(totals.key.host_id, now).await?,
+        };
+        let next_at = self.next_turn(&totals, profile, now);
+        let step = TotalsStep::Sent { stan, next_at };
+        if !self.store.step_totals(&totals, step, now).await? {
+            return Ok(());
+        }
+        let totals = Totals {
+            stan: Some(stan),
+            transmitted_at: totals.transmitted_at.or(Some(now)),
+            version: totals.version + 1,
+            ..totals
+        };
+        let message = TotalsMessage {
+            says: Said::Totals(totals.ours),
+            ..message(&totals, stan, totals.sent)
+        };
+        let exchange = self.hosts.send_totals(totals.key.host_id, &message).await;
+        FaultPoint::Totals.pass();
+        let answer = match exchange {
+            Ok(TotalsExchange::Answered(answer)) => answer,
+            // It is sent again.
+            Ok(TotalsExchange::NotAnswered | TotalsExchange::NotSent) => return Ok(()),
+            Err(error) => {
+                log_not_buildable(&totals, &error);
+                TotalsAnswer::Refused {
+                    response_code: None,
+                }
+            }
+        };
+        let Some(step) = step_of(&answer, profile.out_of_balance, totals.uploaded) else {
+            return Ok(());
+        };
+        if self
+            .store
+            .step_totals(&totals, step, self.clock.now())
+            .await?
+        {
+            log_answer(&totals, &answer, step);
+        }
+        Ok(())
+    }
+
+    /// Uploads the next items of totals that are out of balance.
+    async fn upload(&self, totals: Totals, profile: &TotalsProfile) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let items = self
+            .store
+            .items_to_upload(&totals.key, ITEMS_AT_ONCE, totals.uploaded_to);
+        let items = items.await?;
+        let Some(last) = items.last().map(|item| item.subject_id) else {
+            return self
+                .store
+                .step_totals(&totals, TotalsStep::Uploaded, now)
+                .await
+                .map(drop);
+        };
+        // Nobody else uploads them meanwhile.
+        let next_at = self.next_turn(&totals, profile, now);
+        let step = TotalsStep::Uploading { next_at };
+        if !self.store.step_totals(&totals, step, now).await? {
+            return Ok(());
+        }
+        let totals = Totals {
+            version: totals.version + 1,
+            ..totals
+        };
+        let sent = join_all(
+            items
+                .iter()
+                .map(|item| self.upload_item(&totals, item, now)),
+        )
+        .await;
+        let mut all = true;
+        for taken in sent {
+            all &= taken?;
+        }
+        if all {
+            let now = self.clock.now();
+            let step = TotalsStep::UploadedTo { subject: last };
+            self.store.step_totals(&totals, step, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Uploads an item. Whether the host has taken it.
+    async fn upload_item(
+        &self,
+        totals: &Totals,
+        item: &UploadedItem,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let host_id = totals.key.host_id;
+        let stan = self.number(host_id, now).await?;
+        let message = TotalsMessage {
+            says: Said::Item {
+                kind: item.kind,
+                amount_minor: item.amount_minor,
+                rrn: &item.rrn,
+                approval_code: &item.approval_code,
+            },
+            transmitted_at: now,
+            ..message(totals, stan, 0)
+        };
+        match self.hosts.send_totals(host_id, &message).await {
+            Ok(TotalsExchange::Answered(TotalsAnswer::InBalance)) => Ok(true),
+            Ok(exchange) => {
+                tracing::warn!(
+                    host.id = %host_id, business_date = %totals.key.business_date, rrn = %item.rrn, ?exchange,
+                    "An item could not be uploaded; it is tried again"
+                );
+                Ok(false)
+            }
+            Err(error) => {
+                log_not_buildable(totals, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Funds the batches of a day whose time has come.
+    async fn fund(&self, day: &BusinessDay) -> Result<(), LookError> {
+        for (batch, state) in self.store.batches_to_fund(day, BATCHES_AT_ONCE).await? {
+            let now = self.clock.now();
+            let journal = Posting {
+                source: batch.id.to_string(),
+                merchant_id: batch.key.merchant_id,
+                host_id: batch.key.host_id,
+                at: now,
+            }
+            .settled(batch.key.currency, batch.totals.net_minor(), &[])?;
+            if self
+                .store
+                .fund_batch(&batch, state, journal.as_ref(), now)
+                .await?
+            {
+                log_funded(&batch, state);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a message of these totals has, whatever it says.
+fn message(totals: &Totals, stan: Stan, sent_before: u32) -> TotalsMessage<'_> {
+    fn some(text: &str) -> Option<&str> {
+        Some(text).filter(|text| !text.is_empty())
+    }
+    TotalsMessage {
+        business_date: totals.key.business_date,
+        currency: totals.key.currency,
+        acceptor_id: some(&totals.acceptor_id),
+        terminal_id: some(&totals.key.terminal_id),
+        stan,
+        transmitted_at: totals.transmitted_at.unwrap_or(UnixMillis::new(0)),
+        sent_before,
+        says: Said::Totals(totals.ours),
+    }
+}
+
+/// What an answer means; none where the totals are sent again.
+fn step_of(answer: &TotalsAnswer, policy: OutOfBalance, uploaded: bool) -> Option<TotalsStep> {
+    let step = |state| TotalsStep::Answered {
+        state,
+        theirs: None,
+        response_code: None,
+    };
+    Some(match *answer {
+        TotalsAnswer::Again => return None,
+        TotalsAnswer::InBalance => step(TotalsState::InBalance),
+        TotalsAnswer::OutOfBalance { theirs } => TotalsStep::Answered {
+            state: match policy {
+                OutOfBalance::Fund => TotalsState::OutOfBalance,
+                OutOfBalance::Upload if !uploaded => TotalsState::Uploading,
+                OutOfBalance::Upload | OutOfBalance::Stop => TotalsState::Stopped,
+            },
+            theirs,
+            response_code: None,
+        },
+        TotalsAnswer::Refused { response_code } => TotalsStep::Answered {
+            state: TotalsState::Stopped,
+            theirs: None,
+            response_code,
+        },
+    })
+}
+
+fn log_not_buildable(totals: &Totals, error: &wire::TotalsError) {
+    let key = &totals.key;
+    tracing::error!(
+        host.id = %key.host_id, business_date = %key.business_date, %error,
+        "A message of settlement can't be built"
+    );
+}
+
+/// An alarm, where they differ or can't be compared.
+fn log_answer(totals: &Totals, answer: &TotalsAnswer, step: TotalsStep) {
+    let key = &totals.key;
+    match answer {
+        TotalsAnswer::InBalance => tracing::info!(
+            host.id = %key.host_id, business_date = %key.business_date, currency = %key.currency,
+            merchant.id = key.merchant_id.map(tracing::field::display),
+            "Totals are agreed"
+        ),
+        _ => tracing::error!(
+            host.id = %key.host_id, business_date = %key.business_date, currency = %key.currency,
+            merchant.id = key.merchant_id.map(tracing::field::display),
+            ours = ?totals.ours, ?answer, ?step,
+            "Totals are not agreed"
+        ),
+    }
+}
+
+fn log_funded(batch: &SettlementBatch, state: BatchState) {
+    tracing::info!(
+        batch.id = %batch.id, merchant.id = %batch.key.merchant_id, state = state.name(),
+        net_minor = batch.totals.net_minor(), currency = %batch.key.currency,
+        "A batch is funded"
+    );
+}

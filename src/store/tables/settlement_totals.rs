@@ -1,0 +1,302 @@
+//! Totals that are agreed with hosts. A row goes on from version to version: of two nodes one is first.
+
+use sqlx::any::AnyRow;
+
+use super::columns::Columns;
+use super::text_buffer::TextBuffer;
+use crate::payment::moment::UnixMillis;
+use crate::payment::settlement::{BatchTotals, BusinessDay};
+use crate::payment::totals::{Totals, TotalsKey, TotalsLevel, TotalsState, TotalsStep};
+use crate::store::Store;
+use crate::store::database::connection::Statement;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::records::{MAX_PAGE_SIZE, TotalsCursor};
+
+/// The rows of a batch's totals, which `batches` are aliased to: of itself, of one of its terminals, or of all of the host.
+pub(in crate::store) const OF_BATCH: &str = "settlement_totals.host_id = batches.host_id \
+    AND settlement_totals.business_date = batches.business_date \
+    AND settlement_totals.currency = batches.currency \
+    AND settlement_totals.merchant_id IN ('', batches.merchant_id)";
+
+/// The rows of a closed day whose batches are made: by what one message is about.
+pub(in crate::store) fn insert_totals(
+    day: &BusinessDay,
+    level: TotalsLevel,
+    at: UnixMillis,
+) -> Statement {
+    const OF_MERCHANTS: &str = "INSERT INTO settlement_totals (host_id, business_date, currency, merchant_id, \
+        terminal_id, acceptor_id, capture_count, captured_minor, refund_count, refunded_minor, state, uploaded, sent, \
+        next_at_ms, version, updated_at_ms) \
+        SELECT batches.host_id, batches.business_date, batches.currency, batches.merchant_id, '', \
+        merchants.acceptor_id, batches.capture_count, batches.captured_minor, batches.refund_count, \
+        batches.refunded_minor, 'DUE', 0, 0, CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) \
+        FROM settlement_batches AS batches JOIN merchants ON merchants.id = batches.merchant_id \
+        WHERE batches.host_id = $1 AND batches.business_date = $2 ON CONFLICT DO NOTHING";
+    const OF_TERMINALS: &str = "INSERT INTO settlement_totals (host_id, business_date, currency, merchant_id, \
+        terminal_id, acceptor_id, capture_count, captured_minor, refund_count, refunded_minor, state, uploaded, sent, \
+        next_at_ms, version, updated_at_ms) \
+        SELECT items.host_id, items.business_date, items.currency, items.merchant_id, operations.terminal_id, \
+        merchants.acceptor_id, SUM(CASE WHEN items.kind = 'CAPTURE' THEN 1 ELSE 0 END), \
+        CAST(SUM(CASE WHEN items.kind = 'CAPTURE' THEN items.amount_minor ELSE 0 END) AS BIGINT), \
+        SUM(CASE WHEN items.kind = 'REFUND' THEN 1 ELSE 0 END), \
+        CAST(SUM(CASE WHEN items.kind = 'REFUND' THEN items.amount_minor ELSE 0 END) AS BIGINT), \
+        'DUE', 0, 0, CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) \
+        FROM settlement_items AS items JOIN operations ON operations.id = items.operation_id \
+        JOIN merchants ON merchants.id = items.merchant_id \
+        WHERE items.host_id = $1 AND items.business_date = $2 \
+        GROUP BY items.host_id, items.business_date, items.currency, items.merchant_id, operations.terminal_id, \
+        merchants.acceptor_id ON CONFLICT DO NOTHING";
+    const OF_HOST: &str = "INSERT INTO settlement_totals (host_id, business_date, currency, merchant_id, \
+        terminal_id, acceptor_id, capture_count, captured_minor, refund_count, refunded_minor, state, uploaded, sent, \
+        next_at_ms, version, updated_at_ms) \
+        SELECT host_id, business_date, currency, '', '', '', CAST(SUM(capture_count) AS BIGINT), \
+        CAST(SUM(captured_minor) AS BIGINT), CAST(SUM(refund_count) AS BIGINT), \
+        CAST(SUM(refunded_minor) AS BIGINT), 'DUE', 0, 0, CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) \
+        FROM settlement_batches WHERE host_id = $1 AND business_date = $2 \
+        GROUP BY host_id, business_date, currency ON CONFLICT DO NOTHING";
+    Statement {
+        text: match level {
+            TotalsLevel::Merchant => OF_MERCHANTS,
+            TotalsLevel::Terminal => OF_TERMINALS,
+            TotalsLevel::Host => OF_HOST,
+        },
+        values: vec![
+            day.host_id.as_str().into(),
+            day.date.to_string().into(),
+            at.as_i64().into(),
+        ],
+        returning: false,
+    }
+}
+
+impl Store {
+    /// The totals whose turn it is, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn due_totals(
+        &self,
+        now: UnixMillis,
+        limit: usize,
+    ) -> Result<Vec<Totals>, StoreError> {
+        let text =
+            "SELECT * FROM settlement_totals WHERE next_at_ms <= $1 ORDER BY next_at_ms LIMIT $2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self
+            .read(text, &[now.as_i64().into(), limit.into()])
+            .await?;
+        rows.iter().map(totals).collect()
+    }
+
+    /// The totals of a day, by merchant, currency and terminal, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after
+    /// `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn totals_of_day(
+        &self,
+        day: &BusinessDay,
+        limit: usize,
+        after: Option<TotalsCursor>,
+    ) -> Result<Vec<Totals>, StoreError> {
+        let text = "SELECT * FROM settlement_totals WHERE host_id = $1 AND business_date = $2 \
+            AND (merchant_id, currency, terminal_id) > ($3, $4, $5) \
+            ORDER BY merchant_id, currency, terminal_id LIMIT $6";
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let after = after.unwrap_or_default();
+        let values = [
+            day.host_id.as_str().into(),
+            day.date.to_string().into(),
+            after.merchant_id.into(),
+            after.currency.into(),
+            after.terminal_id.into(),
+            limit.into(),
+        ];
+        let rows = self.read(text, &values).await?;
+        rows.iter().map(totals).collect()
+    }
+
+    /// The totals of a day that are stopped.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn stopped_totals(&self, day: &BusinessDay) -> Result<Vec<Totals>, StoreError> {
+        let text = "SELECT * FROM settlement_totals WHERE host_id = $1 AND business_date = $2 \
+            AND state = 'STOPPED' ORDER BY merchant_id, currency, terminal_id";
+        let values = [day.host_id.as_str().into(), day.date.to_string().into()];
+        let rows = self.read(text, &values).await?;
+        rows.iter().map(totals).collect()
+    }
+
+    /// Records a step of totals, and what it means for their batches. Whether it was this that recorded it: another node
+    /// may have been first.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn step_totals(
+        &self,
+        totals: &Totals,
+        step: TotalsStep,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let mut values = key_values(&totals.key);
+        values.extend([totals.version.into(), at.as_i64().into()]);
+        let text = match step {
+            TotalsStep::Sent { stan, next_at } => {
+                values.extend([i64::from(u32::from(stan)).into(), next_at.as_i64().into()]);
+                "UPDATE settlement_totals SET sent = sent + 1, stan = COALESCE(stan, $8), \
+                    transmitted_at_ms = COALESCE(transmitted_at_ms, $7), next_at_ms = $9, \
+                    version = version + 1, updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 \
+                    AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
+            }
+            TotalsStep::Answered {
+                state,
+                theirs,
+                response_code,
+            } => {
+                let next_at = (state == TotalsState::Uploading).then(|| at.as_i64());
+                values.extend([
+                    Value::Static(state.name()),
+                    match theirs {
+                        Some(theirs) => TextBuffer::new().json(&theirs)?.into(),
+                        None => None::<String>.into(),
+                    },
+                    response_code.map(|code| code.to_string()).into(),
+                    next_at.into(),
+                ]);
+                "UPDATE settlement_totals SET state = $8, bank_totals = $9, response_code = $10, \
+                    next_at_ms = $11, version = version + 1, updated_at_ms = $7 WHERE host_id = $1 \
+                    AND business_date = $2 AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 \
+                    AND version = $6"
+            }
+            TotalsStep::Uploading { next_at } => {
+                values.push(next_at.as_i64().into());
+                "UPDATE settlement_totals SET next_at_ms = $8, version = version + 1, \
+                    updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
+                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
+            }
+            TotalsStep::UploadedTo { subject } => {
+                values.push(subject.to_string().into());
+                "UPDATE settlement_totals SET uploaded_to = $8, next_at_ms = $7, version = version + 1, \
+                    updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
+                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
+            }
+            TotalsStep::Uploaded => {
+                "UPDATE settlement_totals SET state = 'DUE', uploaded = 1, sent = 0, stan = NULL, \
+                    transmitted_at_ms = NULL, next_at_ms = $7, version = version + 1, updated_at_ms = $7 \
+                    WHERE host_id = $1 AND business_date = $2 AND currency = $3 AND merchant_id = $4 \
+                    AND terminal_id = $5 AND version = $6"
+            }
+            TotalsStep::Again => {
+                "UPDATE settlement_totals SET state = 'DUE', uploaded = 0, uploaded_to = NULL, sent = 0, \
+                    stan = NULL, transmitted_at_ms = NULL, bank_totals = NULL, response_code = NULL, \
+                    next_at_ms = $7, version = version + 1, updated_at_ms = $7 WHERE host_id = $1 \
+                    AND business_date = $2 AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 \
+                    AND version = $6 AND state = 'STOPPED'"
+            }
+            TotalsStep::Accepted => {
+                "UPDATE settlement_totals SET state = 'OUT_OF_BALANCE', version = version + 1, \
+                    updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
+                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6 AND state = 'STOPPED'"
+            }
+        };
+        let step_statement = Statement {
+            text,
+            values,
+            returning: false,
+        };
+        let batches = match step {
+            TotalsStep::Sent { .. } => Some(submitted(&totals.key, at)),
+            TotalsStep::Answered {
+                state: TotalsState::Stopped,
+                ..
+            } => Some(batches_are(&totals.key, "DISPUTED")),
+            TotalsStep::Again => Some(batches_are(&totals.key, "SUBMITTED")),
+            _ => None,
+        };
+        let statements = std::iter::once(step_statement).chain(batches).collect();
+        let ran = self.inner.housekeeping.run(statements).await?;
+        Ok(ran.first().is_some_and(|step| step.rows_affected == 1))
+    }
+}
+
+/// Host, date, currency, merchant and terminal: $1 to $5.
+fn key_values(key: &TotalsKey) -> Vec<Value> {
+    let merchant = key.merchant_id.as_ref();
+    vec![
+        key.host_id.as_str().into(),
+        key.business_date.to_string().into(),
+        key.currency.code().into(),
+        merchant.map_or("", |merchant| merchant.as_str()).into(),
+        key.terminal_id.as_str().into(),
+    ]
+}
+
+/// The batches of totals are submitted. Said again, it changes nothing.
+fn submitted(key: &TotalsKey, at: UnixMillis) -> Statement {
+    let mut values = key_values(key);
+    values.truncate(4);
+    values.push(at.as_i64().into());
+    Statement {
+        text: "UPDATE settlement_batches SET state = 'SUBMITTED', submitted_at_ms = $5 WHERE host_id = $1 \
+            AND business_date = $2 AND currency = $3 AND $4 IN ('', merchant_id) AND state = 'CLOSED'",
+        values,
+        returning: false,
+    }
+}
+
+/// The batches of totals have another state, unless they are funded.
+fn batches_are(key: &TotalsKey, state: &'static str) -> Statement {
+    let mut values = key_values(key);
+    values.truncate(4);
+    values.push(Value::Static(state));
+    Statement {
+        text: "UPDATE settlement_batches SET state = $5 WHERE host_id = $1 AND business_date = $2 \
+            AND currency = $3 AND $4 IN ('', merchant_id) AND funded_at_ms IS NULL",
+        values,
+        returning: false,
+    }
+}
+
+fn totals(row: &AnyRow) -> Result<Totals, StoreError> {
+    let columns = Columns::of(row, "settlement_totals", "host_id")?;
+    let merchant_id = columns.text("merchant_id")?;
+    let merchant_id = match merchant_id {
+        "" => None,
+        _ => Some(columns.parsed("merchant_id")?),
+    };
+    let state = columns.text("state")?;
+    let state = TotalsState::from_name(state)
+        .ok_or_else(|| columns.corrupt("state", state, "expected the state of totals"))?;
+    let stan = match columns.optional_integer("stan")? {
+        None => None,
+        Some(_) => Some(columns.stan("stan")?),
+    };
+    Ok(Totals {
+        key: TotalsKey {
+            host_id: columns.parsed("host_id")?,
+            business_date: columns.parsed("business_date")?,
+            currency: columns.parsed("currency")?,
+            merchant_id,
+            terminal_id: columns.text("terminal_id")?.to_owned(),
+        },
+        acceptor_id: columns.text("acceptor_id")?.to_owned(),
+        ours: BatchTotals {
+            capture_count: columns.integer("capture_count")?,
+            captured_minor: columns.integer("captured_minor")?,
+            refund_count: columns.integer("refund_count")?,
+            refunded_minor: columns.integer("refunded_minor")?,
+        },
+        theirs: columns.optional_json("bank_totals")?,
+        state,
+        uploaded: columns.flag("uploaded")?,
+        uploaded_to: columns.optional_parsed("uploaded_to")?,
+        sent: columns.number("sent")?,
+        stan,
+        transmitted_at: columns.optional_moment("transmitted_at_ms")?,
+        next_at: columns.optional_moment("next_at_ms")?,
+        response_code: columns.optional_parsed("response_code")?,
+        version: columns.integer("version")?,
+    })
+}
