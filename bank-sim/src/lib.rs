@@ -10,7 +10,8 @@
 //!   process of its own.
 //! - `host`: what a host has beside its connections, and what it decides.
 //! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo.
-//! - `acquirer`: forwards by BIN over its own links and relays the answers.
+//! - `acquirer`: forwards by BIN over its own links and relays the answers; [`settlement`]: what it books of them
+//!   for the end of the bank's day.
 //! - [`issuer`]: accounts, rules and holds; [`currency`]: how many decimals they have; [`response_code`]: what DE 39
 //!   can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
@@ -88,6 +89,7 @@ pub mod issuer;
 pub mod message_log;
 pub mod net;
 pub mod response_code;
+pub mod settlement;
 pub mod sim;
 pub mod test_cards;
 

@@ -56,6 +56,10 @@ impl BankMessage {
         self.mti
     }
 
+    pub(crate) fn set_mti(&mut self, mti: Mti) {
+        self.mti = mti;
+    }
+
     pub(crate) fn header(&self) -> &[u8] {
         &self.header
     }

@@ -1,5 +1,6 @@
 //! A running simulator: the handle to its hosts, which stops them and starts them again.
 
+mod settlement;
 pub mod start;
 
 use std::{
@@ -82,6 +83,12 @@ pub enum SimError {
         name: String,
         /// The names there are.
         known: String,
+    },
+    /// The host holds accounts and settles nothing.
+    #[error("`{name}` is an issuer; expected an acquirer")]
+    NoAcquirer {
+        /// The host.
+        name: String,
     },
 }
 

@@ -23,6 +23,7 @@ use crate::{
     issuer::{Issuer, ZonePinKey, books_of},
     message_log::LoggedHost,
     net::Net,
+    settlement::Settlement,
     tls,
 };
 
@@ -126,6 +127,11 @@ impl RunningSim {
         sim: &SimConfig,
     ) -> Result<(), SimError> {
         let name: Arc<str> = Arc::from(config.name.as_str());
+        let settlement = Arc::new(Settlement::new(
+            config.rules,
+            config.settlement_date,
+            self.clock.now_utc().date(),
+        ));
         let mut links = Vec::with_capacity(config.links.len());
         for link in &config.links {
             let issuer = sim.issuers.iter().find(|issuer| issuer.name == link.issuer);
@@ -137,6 +143,7 @@ impl RunningSim {
                 issuer_timeout: config.issuer_timeout(),
                 echo_idle: config.echo_idle_ms.map(Duration::from_millis),
                 echo_card_number: config.echo_card_number,
+                settlement: Arc::clone(&settlement),
                 target: self.link_target(config, link, issuer)?,
                 clock: Arc::clone(&self.clock),
                 net: self.net.clone(),
@@ -146,6 +153,7 @@ impl RunningSim {
             links,
             config.institution_id.clone(),
             sim.max_exchanges,
+            settlement,
             Arc::clone(&self.clock),
         );
         let host = Host {
