@@ -9,7 +9,8 @@
 //!   frames; `codec`: between bytes and messages, by our codec or by [`iso8583_rs_codec`], another project's in a
 //!   process of its own.
 //! - `host`: what a host has beside its connections, and what it decides.
-//! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo.
+//! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo; [`cutover`]: another business
+//!   date; `lines`: what a host sends by itself.
 //! - `acquirer`: forwards by BIN over its own links and relays the answers; [`settlement`]: what it books of them
 //!   for the end of the bank's day.
 //! - [`issuer`]: accounts, rules and holds; [`currency`]: how many decimals they have; [`response_code`]: what DE 39
@@ -71,6 +72,7 @@ mod codec;
 mod connection;
 mod host;
 mod line;
+mod lines;
 mod listener;
 mod message;
 mod network;
@@ -83,6 +85,7 @@ pub mod config;
 pub mod control;
 pub mod counters;
 pub mod currency;
+pub mod cutover;
 pub mod faults;
 pub mod iso8583_rs_codec;
 pub mod issuer;

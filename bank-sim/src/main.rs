@@ -3,6 +3,7 @@
 mod ask;
 mod cards;
 mod serve;
+mod settle;
 
 use std::{
     io::{self, Write},
@@ -20,7 +21,8 @@ use clap::{Parser, Subcommand};
         bank-sim serve --config bank-sim/bank-sim.toml\n  \
         bank-sim serve --config bank-sim/bank-sim.toml --show --ready-file /tmp/banks.json\n  \
         bank-sim accounts --host issuer-a --held\n  \
-        bank-sim fault drop-response --mti 0100 --every-nth 10\n\n\
+        bank-sim fault drop-response --mti 0100 --every-nth 10\n  \
+        bank-sim cutover\n\n\
         Logs go to standard error; RUST_LOG chooses them, as in RUST_LOG=bank_sim=debug."
 )]
 struct Arguments {
@@ -42,6 +44,8 @@ enum Command {
     Totals(ask::Totals),
     /// Makes banks misbehave.
     Fault(ask::FaultArguments),
+    /// Moves the acquirer's business date on.
+    Cutover(settle::Cutover),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Command::Messages(arguments) => ask::messages(&arguments),
         Command::Totals(arguments) => ask::totals(&arguments),
         Command::Fault(arguments) => ask::fault(&arguments),
+        Command::Cutover(arguments) => settle::cutover(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,6 +26,7 @@ use crate::{
     listener::listen,
     message_log::{LoggedMessage, MessageLog, MessageQuery},
     net::{Listener, Net},
+    settlement::SettlementError,
     tls::TlsError,
 };
 
@@ -83,6 +84,15 @@ pub enum SimError {
         name: String,
         /// The names there are.
         known: String,
+    },
+    /// The settlement books of an acquirer refuse something.
+    #[error("host `{host}`")]
+    Settlement {
+        /// The host.
+        host: String,
+        /// Why.
+        #[source]
+        source: SettlementError,
     },
     /// The host holds accounts and settles nothing.
     #[error("`{name}` is an issuer; expected an acquirer")]

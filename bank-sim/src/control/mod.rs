@@ -1,5 +1,5 @@
-//! The control API, `banksim.v1.ControlService`: shows the books and the messages, and makes hosts misbehave. On
-//! loopback only, without TLS; reflection is on.
+//! The control API, `banksim.v1.ControlService`: shows the books and the messages, makes hosts misbehave, and
+//! ends the bank's day. On loopback only, without TLS; reflection is on.
 //!
 //! - [`pb`]: the generated messages, and the client.
 //! - `show`: the books in those messages; `read`: a fault from one.
@@ -21,11 +21,13 @@ use tonic::{
 
 use self::pb::control_service_server::{ControlService, ControlServiceServer};
 use crate::{
+    cutover::cut_over,
     faults::{Faults, MAX_FAULTS},
     host::{Host, Role},
     issuer::Issuer,
     message_log::{MessageLog, MessageQuery},
     net::Listener,
+    settlement::{Settlement, SettlementError},
 };
 
 /// How many messages a page has, when the request does not say, and at most.
@@ -83,6 +85,18 @@ impl Controlled {
             })
     }
 
+    /// The acquirer of that name, or the only one, and its settlement books.
+    fn settlement(&self, name: &str) -> Result<(&Host, &Settlement), Status> {
+        let name = self.check_host(name)?;
+        let mut named = self
+            .hosts
+            .iter()
+            .filter(|(host, _)| name.is_none_or(|name| name == *host));
+        named
+            .find_map(|(_, host)| Some((&**host, host.acquirer()?.settlement())))
+            .ok_or_else(|| Status::failed_precondition("host: expected an acquirer"))
+    }
+
     /// Refuses the name of a host that there isn't; an empty one means any.
     fn check_host<'a>(&self, name: &'a str) -> Result<Option<&'a str>, Status> {
         if name.is_empty() {
@@ -96,6 +110,13 @@ impl Controlled {
             "no host is called {name:?}; there are {}",
             known.join(", ")
         )))
+    }
+}
+
+/// The status of what the settlement books refuse.
+fn refused(error: &SettlementError) -> Status {
+    match error {
+        SettlementError::NotLater { .. } => Status::failed_precondition(error.to_string()),
     }
 }
 
@@ -189,5 +210,17 @@ impl ControlService for Controlled {
         Ok(Response::new(pb::ClearFaultsResponse {
             cleared_count: i32::try_from(cleared).unwrap_or(i32::MAX),
         }))
+    }
+
+    async fn cutover(
+        &self,
+        request: Request<pb::CutoverRequest>,
+    ) -> Result<Response<pb::CutoverResponse>, Status> {
+        let request = request.into_inner();
+        let (host, settlement) = self.settlement(&request.host)?;
+        let next = read::date("next_date", &request.next_date).map_err(Status::invalid_argument)?;
+        let cutover = cut_over(host, settlement, next).await;
+        let cutover = cutover.map_err(|error| refused(&error))?;
+        Ok(Response::new(show::cutover(cutover)))
     }
 }

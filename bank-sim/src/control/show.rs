@@ -4,6 +4,7 @@ use prost_types::Timestamp;
 
 use super::pb;
 use crate::{
+    cutover::{Came, Cutover},
     issuer::{AccountSnapshot, Tally},
     message_log::{Direction, LoggedMessage},
     outcome::Effect,
@@ -65,6 +66,25 @@ pub(super) fn totals(host: &str, currency: String, tally: Tally) -> pb::Totals {
         exchanges: count(tally.exchanges),
         effects_more_than_once: count(tally.effects_more_than_once),
         effects_more_than_once_rrns: tally.effects_more_than_once_rrns,
+    }
+}
+
+pub(super) fn cutover(cutover: Cutover) -> pb::CutoverResponse {
+    let lines = cutover.lines.into_iter().map(|line| {
+        let (outcome, response_code) = match line.came {
+            Came::Answer(code) => (pb::LineOutcome::Answered, code),
+            Came::Nothing => (pb::LineOutcome::Silent, String::new()),
+            Came::End => (pb::LineOutcome::Ended, String::new()),
+        };
+        pb::CutoverLine {
+            peer: line.peer.to_string(),
+            outcome: outcome.into(),
+            response_code,
+        }
+    });
+    pb::CutoverResponse {
+        business_date: cutover.business_date.to_string(),
+        lines: lines.collect(),
     }
 }
 

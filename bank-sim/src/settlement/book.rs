@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use time::Date;
 
-use super::item::{Item, ItemKey, NewItem, Place, SettlementItem};
+use super::{
+    error::SettlementError,
+    item::{Item, ItemKey, NewItem, Place, SettlementItem},
+};
 use crate::{issuer::ExchangeKey, random::HashMap};
 
 /// The settlement items, and the date that new ones are booked under.
@@ -34,6 +37,17 @@ impl Book {
             exchanges: HashMap::default(),
             next_number: 0,
         }
+    }
+
+    /// Moves the date on, to the following one unless another is given; the new one.
+    pub(super) fn move_on(&mut self, next: Option<Date>) -> Result<Date, SettlementError> {
+        let business_date = self.business_date;
+        let got = next.or(business_date.next_day()).unwrap_or(business_date);
+        if got <= business_date {
+            return Err(SettlementError::NotLater { business_date, got });
+        }
+        self.business_date = got;
+        Ok(got)
     }
 
     /// The date that an item of this place is booked under now.

@@ -2,10 +2,11 @@
 //! approval of, and under which date.
 //!
 //! - `item`: what is booked; `read`: the item of a message; `book`: all items, without any I/O.
-//! - `date`: business dates as data elements.
+//! - `date`: business dates as elements and as text; `error`: what can't be done, and why.
 
 mod book;
-mod date;
+pub(crate) mod date;
+mod error;
 mod item;
 mod read;
 
@@ -14,7 +15,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use time::Date;
 
 use self::book::Book;
-pub use self::item::{ItemKind, SettlementItem};
+pub use self::{
+    error::SettlementError,
+    item::{ItemKind, SettlementItem},
+};
 use crate::{
     config::HostRules,
     issuer::{ExchangeKey, MessageKind, kept_minor},
@@ -84,6 +88,11 @@ impl Settlement {
         if self.tells_date {
             answer.set(15, date::element(date, request.is_of_1993()));
         }
+    }
+
+    /// Moves the business date on, to the following one unless another is given; the new one.
+    pub(crate) fn move_on(&self, next: Option<Date>) -> Result<Date, SettlementError> {
+        self.book().move_on(next)
     }
 
     /// The items of a date, or all: by acceptor, currency and RRN.

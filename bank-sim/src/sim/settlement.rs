@@ -3,7 +3,11 @@
 use time::Date;
 
 use super::{RunningSim, SimError};
-use crate::{acquirer::Acquirer, host::Role, settlement::SettlementItem};
+use crate::{
+    cutover::{Cutover, cut_over},
+    host::Host,
+    settlement::{Settlement, SettlementError, SettlementItem},
+};
 
 impl RunningSim {
     /// The settlement items that an acquirer has booked, of one business date or all, by acceptor, currency and RRN.
@@ -15,15 +19,34 @@ impl RunningSim {
         acquirer: &str,
         date: Option<Date>,
     ) -> Result<Vec<SettlementItem>, SimError> {
-        Ok(self.acquirer(acquirer)?.settlement().items(date))
+        Ok(self.settlement(acquirer)?.1.items(date))
     }
 
-    fn acquirer(&self, host: &str) -> Result<&Acquirer, SimError> {
-        match &self.running(host)?.host.role {
-            Role::Acquirer(acquirer) => Ok(acquirer),
-            Role::Issuer(_) => Err(SimError::NoAcquirer {
-                name: host.to_owned(),
-            }),
-        }
+    /// Moves the business date of an acquirer on, to the following one unless another is given, tells it on each line
+    /// that is signed on, and waits up to ten seconds for the answers.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`], [`SimError::Settlement`] when the date is not later
+    /// than the present one.
+    pub async fn cut_over(&self, acquirer: &str, next: Option<Date>) -> Result<Cutover, SimError> {
+        let (host, settlement) = self.settlement(acquirer)?;
+        cut_over(host, settlement, next)
+            .await
+            .map_err(refused(acquirer))
+    }
+
+    fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {
+        let host = &self.running(host)?.host;
+        let acquirer = host.acquirer().ok_or_else(|| SimError::NoAcquirer {
+            name: host.name.to_string(),
+        })?;
+        Ok((host, acquirer.settlement()))
+    }
+}
+
+fn refused(host: &str) -> impl Fn(SettlementError) -> SimError {
+    move |source| SimError::Settlement {
+        host: host.to_owned(),
+        source,
     }
 }

@@ -1,6 +1,7 @@
 //! The end of the bank's day, as a switch meets it on its line.
 
 mod booking;
+mod cutover;
 
 use bank_sim::settlement::{ItemKind, SettlementItem};
 use iso8583::{MessageBuilder, Mti};
