@@ -17,7 +17,7 @@ use crate::{
     iso8583_rs_codec::CodecError,
     line::{Line, LineError},
     lines::{ListedLine, OwnRequest},
-    message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES, Unreadable},
+    message::{BankMessage, Unreadable, echoed_des},
     message_log::Direction,
     net::Stream,
     network,
@@ -224,8 +224,7 @@ impl Connection {
         if message.mti().class() == Class::NetworkManagement {
             let code = network::decide(&message, &mut self.is_signed_on);
             self.listed.set_signed_on(self.is_signed_on);
-            let answer = message.answer(ECHOED_NETWORK_DES, code);
-            return Ok(answer.map_or(Outcome::Nothing, Outcome::Answer));
+            return Ok(Outcome::answer_with(&message, code));
         }
         if !self.is_signed_on {
             return Ok(Outcome::answer_with(&message, ResponseCode::INOPERATIVE));
@@ -276,10 +275,7 @@ impl Connection {
             .filter(|partial| partial.text(11).is_some())
             .and_then(|partial| {
                 self.host.counters.received(partial.mti());
-                let echoed = match partial.mti().class() {
-                    Class::NetworkManagement => ECHOED_NETWORK_DES,
-                    _ => ECHOED_DES,
-                };
+                let echoed = echoed_des(partial.mti().class());
                 partial.answer(echoed, ResponseCode::FORMAT_ERROR)
             });
         let Some(answer) = answer else {

@@ -59,6 +59,14 @@ impl fmt::Debug for Currency {
     }
 }
 
+/// The alphabetic code of a numeric one, or the numeric one of a currency that is none.
+pub(crate) fn code_of(numeric: u16) -> String {
+    Currency::from_numeric(numeric).map_or_else(
+        || format!("{numeric:03}"),
+        |currency| currency.code().to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,6 +46,10 @@ enum Command {
     Fault(ask::FaultArguments),
     /// Moves the acquirer's business date on.
     Cutover(settle::Cutover),
+    /// Lists what the acquirer has booked for settlement, in minor units.
+    Items(settle::Items),
+    /// Changes the booked amount of one settlement item, as a bank does that is wrong.
+    Misbook(settle::Misbook),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +65,8 @@ fn main() -> ExitCode {
         Command::Totals(arguments) => ask::totals(&arguments),
         Command::Fault(arguments) => ask::fault(&arguments),
         Command::Cutover(arguments) => settle::cutover(&arguments),
+        Command::Items(arguments) => settle::items(&arguments),
+        Command::Misbook(arguments) => settle::misbook(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `bank-sim cutover`: ends the day of banks that run.
+//! `bank-sim cutover|items|misbook`: ends the day of banks that run.
 
 use std::error::Error;
 
@@ -23,6 +23,44 @@ pub(crate) struct Cutover {
         hide_default_value = true
     )]
     date: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `items`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    bank-sim items --date 2026-11-30\n  \
+    bank-sim items acquirer --json")]
+pub(crate) struct Items {
+    /// The acquirer; the only one unless it is named.
+    #[arg(default_value = "", hide_default_value = true)]
+    host: String,
+    /// Only those of this date; all unless it is given.
+    #[arg(
+        long,
+        value_name = "YYYY-MM-DD",
+        default_value = "",
+        hide_default_value = true
+    )]
+    date: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `misbook`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    bank-sim misbook 633300000001 100\n  \
+    bank-sim misbook 633300000001 -- -100")]
+pub(crate) struct Misbook {
+    /// The RRN of the item; of several the one that was booked first.
+    rrn: String,
+    /// How much to add to its amount, in minor units.
+    delta_minor: i64,
+    /// The acquirer; the only one unless it is named.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    host: String,
     #[command(flatten)]
     asked: Asked,
 }
@@ -55,4 +93,63 @@ pub(crate) fn cutover(arguments: &Cutover) -> Result<(), Box<dyn Error>> {
         &arguments.asked,
         (["business_date", "line", "answer"], rows),
     )
+}
+
+pub(crate) fn items(arguments: &Items) -> Result<(), Box<dyn Error>> {
+    let request = pb::ListSettlementItemsRequest {
+        host: arguments.host.clone(),
+        business_date: arguments.date.clone(),
+    };
+    let items = ask(&arguments.asked, async |mut client| {
+        let mut parts = client.list_settlement_items(request).await?.into_inner();
+        let mut items = Vec::new();
+        while let Some(part) = parts.message().await? {
+            items.extend(part.items);
+        }
+        Ok(tonic::Response::new(items))
+    })?;
+    let rows = items.into_iter().map(|item| {
+        let kind = match item.kind() {
+            pb::ItemKind::Refund => "refund",
+            pb::ItemKind::Capture | pb::ItemKind::Unspecified => "capture",
+        };
+        [
+            item.acceptor,
+            item.terminal,
+            kind.to_owned(),
+            item.rrn,
+            item.approval_code,
+            item.card_masked,
+            item.currency,
+            item.amount.to_string(),
+            item.business_date,
+            item.reconciled_with,
+        ]
+    });
+    let columns = [
+        "acceptor",
+        "terminal",
+        "kind",
+        "rrn",
+        "approval",
+        "card",
+        "currency",
+        "amount",
+        "business_date",
+        "reconciled_with",
+    ];
+    print(&arguments.asked, (columns, rows.collect()))
+}
+
+pub(crate) fn misbook(arguments: &Misbook) -> Result<(), Box<dyn Error>> {
+    let request = pb::MisbookItemRequest {
+        host: arguments.host.clone(),
+        rrn: arguments.rrn.clone(),
+        delta_minor: arguments.delta_minor,
+    };
+    let answer = ask(&arguments.asked, async |mut client| {
+        client.misbook_item(request).await
+    })?;
+    let rows = vec![[arguments.rrn.clone(), answer.amount.to_string()]];
+    print(&arguments.asked, (["rrn", "amount"], rows))
 }

@@ -12,6 +12,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use iso8583::mti::Class;
 use tokio::sync::mpsc;
 
 pub(crate) use self::link::{Link, LinkSettings, LinkTarget};
@@ -106,8 +107,8 @@ impl Acquirer {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forwards a financial message of a line that is signed on; the issuer's answer comes through
-    /// `replies`. What can't be forwarded is answered at once:
+    /// Answers a message about totals of a line that is signed on, and forwards any other; the issuer's answer comes
+    /// through `replies`. What can't be forwarded is answered at once:
     ///
     /// - 12 for a message that these hosts do not know, 30 for one without what forwarding needs;
     /// - 14 for a card number that no BIN matches: a switch and its merchant can act on "invalid
@@ -120,6 +121,12 @@ impl Acquirer {
         request: BankMessage,
         replies: &mpsc::Sender<BankMessage>,
     ) -> Decided {
+        if matches!(
+            request.mti().class(),
+            Class::Reconciliation | Class::FileAction
+        ) {
+            return self.settlement.decide(&request);
+        }
         if let Some(refused) = refuse_as_nps(&request, self.rules) {
             return refused.into();
         }

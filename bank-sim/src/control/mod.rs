@@ -34,6 +34,12 @@ use crate::{
 const DEFAULT_PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1_000;
 
+/// How many settlement items one message of a stream has at most.
+const ITEMS_A_MESSAGE: usize = 1_000;
+
+/// The messages of a stream, all ready.
+type Parts<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
+
 /// What the control API looks into.
 #[derive(Debug)]
 pub(crate) struct Controlled {
@@ -117,6 +123,8 @@ impl Controlled {
 fn refused(error: &SettlementError) -> Status {
     match error {
         SettlementError::NotLater { .. } => Status::failed_precondition(error.to_string()),
+        SettlementError::UnknownItem { .. } => Status::not_found(error.to_string()),
+        SettlementError::Amount { .. } => Status::invalid_argument(error.to_string()),
     }
 }
 
@@ -222,5 +230,35 @@ impl ControlService for Controlled {
         let cutover = cut_over(host, settlement, next).await;
         let cutover = cutover.map_err(|error| refused(&error))?;
         Ok(Response::new(show::cutover(cutover)))
+    }
+
+    type ListSettlementItemsStream = Parts<pb::ListSettlementItemsResponse>;
+
+    async fn list_settlement_items(
+        &self,
+        request: Request<pb::ListSettlementItemsRequest>,
+    ) -> Result<Response<Self::ListSettlementItemsStream>, Status> {
+        let request = request.into_inner();
+        let (_, settlement) = self.settlement(&request.host)?;
+        let date = read::date("business_date", &request.business_date);
+        let items = settlement.items(date.map_err(Status::invalid_argument)?);
+        let parts = items.chunks(ITEMS_A_MESSAGE).map(|items| {
+            let items = items.iter().map(show::item).collect();
+            Ok(pb::ListSettlementItemsResponse { items })
+        });
+        let parts: Vec<_> = parts.collect();
+        Ok(Response::new(tokio_stream::iter(parts)))
+    }
+
+    async fn misbook_item(
+        &self,
+        request: Request<pb::MisbookItemRequest>,
+    ) -> Result<Response<pb::MisbookItemResponse>, Status> {
+        let request = request.into_inner();
+        let (_, settlement) = self.settlement(&request.host)?;
+        let amount = settlement.misbook(&request.rrn, request.delta_minor);
+        let amount = amount.map_err(|error| refused(&error))?;
+        tracing::info!(rrn = request.rrn, "a settlement item is booked wrongly");
+        Ok(Response::new(pb::MisbookItemResponse { amount }))
     }
 }

@@ -25,7 +25,6 @@ use std::{
 use self::{
     books::Books,
     card::Delivery,
-    element::FormatError,
     request::{CardRequest, Reversal},
 };
 pub use self::{
@@ -37,7 +36,7 @@ pub use self::{
 };
 pub(crate) use self::{
     card::masked,
-    element::{cvv2, digits, number, pan},
+    element::{FormatError, cvv2, digits, number, pan},
     nps::refuse as refuse_as_nps,
     opening::books_of,
     pin::ZonePinKey,

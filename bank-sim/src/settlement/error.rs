@@ -14,4 +14,20 @@ pub enum SettlementError {
         /// The date asked for.
         got: Date,
     },
+    /// There is no such item.
+    #[error("no settlement item has the RRN {rrn:?}")]
+    UnknownItem {
+        /// The RRN.
+        rrn: String,
+    },
+    /// An item cannot have such an amount.
+    #[error(
+        "expected an amount of 1 to 999999999999 minor units, got {amount_minor} and {delta_minor:+}"
+    )]
+    Amount {
+        /// The amount that the item has.
+        amount_minor: i64,
+        /// The change asked for.
+        delta_minor: i64,
+    },
 }

@@ -1,14 +1,19 @@
 //! The acquirer's part in the end of the bank's day: what it books of each capture and refund that it relays an
 //! approval of, and under which date.
 //!
-//! - `item`: what is booked; `read`: the item of a message; `book`: all items, without any I/O.
+//! - `item`: what is booked; `read`: items, and what else messages about them say; `book`: all items, without any I/O.
+//! - `totals`: sums as messages have them; `reconciliation`: the bank's sums beside the switch's, and what the switch
+//!   uploads when they differ; `answer`: what the bank says to both.
 //! - `date`: business dates as elements and as text; `error`: what can't be done, and why.
 
+mod answer;
 mod book;
 pub(crate) mod date;
 mod error;
 mod item;
 mod read;
+mod reconciliation;
+mod totals;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +28,7 @@ use crate::{
     config::HostRules,
     issuer::{ExchangeKey, MessageKind, kept_minor},
     message::BankMessage,
+    outcome::Decided,
 };
 
 /// What an acquirer books, and its business date.
@@ -35,12 +41,17 @@ pub(crate) struct Settlement {
 }
 
 impl Settlement {
-    /// Empty books.
-    pub(crate) fn new(rules: HostRules, tells_date: bool, business_date: Date) -> Self {
+    /// Empty books. `capacity` is the most items that uploads and files may add to.
+    pub(crate) fn new(
+        rules: HostRules,
+        tells_date: bool,
+        capacity: usize,
+        business_date: Date,
+    ) -> Self {
         Self {
             rules,
             tells_date,
-            book: Mutex::new(Book::new(business_date)),
+            book: Mutex::new(Book::new(capacity, business_date)),
         }
     }
 
@@ -88,6 +99,16 @@ impl Settlement {
         if self.tells_date {
             answer.set(15, date::element(date, request.is_of_1993()));
         }
+    }
+
+    /// Answers totals, or an item of a batch that is uploaded.
+    pub(crate) fn decide(&self, request: &BankMessage) -> Decided {
+        answer::decide(&mut self.book(), request, self.rules)
+    }
+
+    /// Changes the amount of the item that was booked first under this RRN; the new amount.
+    pub(crate) fn misbook(&self, rrn: &str, delta_minor: i64) -> Result<i64, SettlementError> {
+        self.book().misbook(rrn, delta_minor)
     }
 
     /// Moves the business date on, to the following one unless another is given; the new one.

@@ -35,6 +35,24 @@ impl RunningSim {
             .map_err(refused(acquirer))
     }
 
+    /// Changes the amount of the item that an acquirer booked first under this RRN, as a bank does that is wrong; the
+    /// new amount in minor units.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`], [`SimError::Settlement`] when there is no such item or
+    /// it can't have such an amount.
+    pub fn misbook_item(
+        &self,
+        acquirer: &str,
+        rrn: &str,
+        delta_minor: i64,
+    ) -> Result<i64, SimError> {
+        let (_, settlement) = self.settlement(acquirer)?;
+        settlement
+            .misbook(rrn, delta_minor)
+            .map_err(refused(acquirer))
+    }
+
     fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {
         let host = &self.running(host)?.host;
         let acquirer = host.acquirer().ok_or_else(|| SimError::NoAcquirer {

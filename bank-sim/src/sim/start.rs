@@ -131,6 +131,7 @@ impl RunningSim {
         let settlement = Arc::new(Settlement::new(
             config.rules,
             config.settlement_date,
+            sim.max_exchanges,
             self.clock.now_utc().date(),
         ));
         let mut links = Vec::with_capacity(config.links.len());

@@ -183,6 +183,7 @@ async fn assert_asked(directory: &Path) {
         "1"
     );
     assert_eq!(asked("fault clear").await[0]["cleared"], "1");
+    assert!(asked("items acquirer").await.is_empty());
     let day = asked("cutover --date 2999-12-31").await;
     assert_eq!(day[0]["business_date"], "2999-12-31");
 }
