@@ -48,6 +48,8 @@ enum Command {
     Cutover(settle::Cutover),
     /// Lists what the acquirer has booked for settlement, in minor units.
     Items(settle::Items),
+    /// Writes the settlement report of a date, in CSV.
+    Report(settle::Report),
     /// Changes the booked amount of one settlement item, as a bank does that is wrong.
     Misbook(settle::Misbook),
 }
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Fault(arguments) => ask::fault(&arguments),
         Command::Cutover(arguments) => settle::cutover(&arguments),
         Command::Items(arguments) => settle::items(&arguments),
+        Command::Report(arguments) => settle::report(&arguments),
         Command::Misbook(arguments) => settle::misbook(&arguments),
     };
     match result {

@@ -1,6 +1,10 @@
-//! `bank-sim cutover|items|misbook`: ends the day of banks that run.
+//! `bank-sim cutover|items|report|misbook`: ends the day of banks that run.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use bank_sim::control::pb;
 
@@ -44,6 +48,23 @@ pub(crate) struct Items {
         hide_default_value = true
     )]
     date: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    bank-sim report acquirer --date 2026-11-29 --out report.csv")]
+pub(crate) struct Report {
+    /// The acquirer.
+    host: String,
+    /// The date that the items are reconciled with or, without totals, booked under.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: String,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
     #[command(flatten)]
     asked: Asked,
 }
@@ -139,6 +160,32 @@ pub(crate) fn items(arguments: &Items) -> Result<(), Box<dyn Error>> {
         "reconciled_with",
     ];
     print(&arguments.asked, (columns, rows.collect()))
+}
+
+pub(crate) fn report(arguments: &Report) -> Result<(), Box<dyn Error>> {
+    let request = pb::WriteSettlementReportRequest {
+        host: arguments.host.clone(),
+        business_date: arguments.date.clone(),
+    };
+    let report = ask(&arguments.asked, async |mut client| {
+        let mut parts = client.write_settlement_report(request).await?.into_inner();
+        let mut report = Vec::new();
+        while let Some(part) = parts.message().await? {
+            report.extend(part.chunk);
+        }
+        Ok(tonic::Response::new(report))
+    })?;
+    write(&arguments.out, &report)?;
+    let rows = vec![[
+        arguments.out.display().to_string(),
+        report.len().to_string(),
+    ]];
+    print(&arguments.asked, (["file", "bytes"], rows))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    fs::write(path, bytes)
+        .map_err(|error| format!("`{}` can't be written: {error}", path.display()))
 }
 
 pub(crate) fn misbook(arguments: &Misbook) -> Result<(), Box<dyn Error>> {

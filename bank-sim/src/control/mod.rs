@@ -37,6 +37,9 @@ const LARGEST_PAGE: usize = 1_000;
 /// How many settlement items one message of a stream has at most.
 const ITEMS_A_MESSAGE: usize = 1_000;
 
+/// How many bytes of a file one message of a stream has at most.
+const CHUNK_BYTES: usize = 64 * 1024;
+
 /// The messages of a stream, all ready.
 type Parts<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
 
@@ -245,6 +248,27 @@ impl ControlService for Controlled {
         let parts = items.chunks(ITEMS_A_MESSAGE).map(|items| {
             let items = items.iter().map(show::item).collect();
             Ok(pb::ListSettlementItemsResponse { items })
+        });
+        let parts: Vec<_> = parts.collect();
+        Ok(Response::new(tokio_stream::iter(parts)))
+    }
+
+    type WriteSettlementReportStream = Parts<pb::WriteSettlementReportResponse>;
+
+    async fn write_settlement_report(
+        &self,
+        request: Request<pb::WriteSettlementReportRequest>,
+    ) -> Result<Response<Self::WriteSettlementReportStream>, Status> {
+        let request = request.into_inner();
+        let (_, settlement) = self.settlement(&request.host)?;
+        let date = read::date("business_date", &request.business_date);
+        let date = date.map_err(Status::invalid_argument)?;
+        let date = date.ok_or_else(|| Status::invalid_argument("business_date: expected one"))?;
+        let report = settlement.report(date);
+        let parts = report.chunks(CHUNK_BYTES).map(|chunk| {
+            Ok(pb::WriteSettlementReportResponse {
+                chunk: chunk.to_vec(),
+            })
         });
         let parts: Vec<_> = parts.collect();
         Ok(Response::new(tokio_stream::iter(parts)))

@@ -4,6 +4,7 @@
 //! - `item`: what is booked; `read`: items, and what else messages about them say; `book`: all items, without any I/O.
 //! - `totals`: sums as messages have them; `reconciliation`: the bank's sums beside the switch's, and what the switch
 //!   uploads when they differ; `answer`: what the bank says to both.
+//! - `report`: what the bank pays, as a file; `reference`: its reference of an item.
 //! - `date`: business dates as elements and as text; `error`: what can't be done, and why.
 
 mod answer;
@@ -13,6 +14,8 @@ mod error;
 mod item;
 mod read;
 mod reconciliation;
+mod reference;
+mod report;
 mod totals;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,33 +34,39 @@ use crate::{
     outcome::Decided,
 };
 
+/// How an acquirer books.
+#[derive(Debug)]
+pub(crate) struct SettlementSettings {
+    /// What the host wants of messages.
+    pub(crate) rules: HostRules,
+    /// Whether approvals tell the date that they are booked under.
+    pub(crate) tells_date: bool,
+    /// The most items that uploads and files may add to.
+    pub(crate) capacity: usize,
+    /// The acquirer's id.
+    pub(crate) institution_id: String,
+}
+
 /// What an acquirer books, and its business date.
 #[derive(Debug)]
 pub(crate) struct Settlement {
-    rules: HostRules,
-    /// Whether approvals tell the date that they are booked under.
-    tells_date: bool,
+    settings: SettlementSettings,
     book: Mutex<Book>,
 }
 
 impl Settlement {
-    /// Empty books. `capacity` is the most items that uploads and files may add to.
-    pub(crate) fn new(
-        rules: HostRules,
-        tells_date: bool,
-        capacity: usize,
-        business_date: Date,
-    ) -> Self {
+    /// Empty books.
+    pub(crate) fn new(settings: SettlementSettings, business_date: Date) -> Self {
+        let book = Book::new(settings.capacity, business_date);
         Self {
-            rules,
-            tells_date,
-            book: Mutex::new(Book::new(capacity, business_date)),
+            settings,
+            book: Mutex::new(book),
         }
     }
 
     /// What the host wants of messages.
     pub(crate) fn rules(&self) -> HostRules {
-        self.rules
+        self.settings.rules
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -72,7 +81,7 @@ impl Settlement {
         issuers: &BankMessage,
         answer: &mut BankMessage,
     ) {
-        let Some(kind) = MessageKind::at(request.mti(), self.rules) else {
+        let Some(kind) = MessageKind::at(request.mti(), self.rules()) else {
             return;
         };
         let place = read::place(request);
@@ -89,21 +98,21 @@ impl Settlement {
                 book.date_of(&place)
             }
             MessageKind::Financial | MessageKind::FinancialAdvice => {
-                let exchange = ExchangeKey::by(request, kind, self.rules);
-                match (exchange, read::item(request, issuers, self.rules)) {
+                let exchange = ExchangeKey::by(request, kind, self.rules());
+                match (exchange, read::item(request, issuers, self.rules())) {
                     (Ok(exchange), Some(item)) => self.book().book(exchange, place, item),
                     _ => self.book().date_of(&place),
                 }
             }
         };
-        if self.tells_date {
+        if self.settings.tells_date {
             answer.set(15, date::element(date, request.is_of_1993()));
         }
     }
 
     /// Answers totals, or an item of a batch that is uploaded.
     pub(crate) fn decide(&self, request: &BankMessage) -> Decided {
-        answer::decide(&mut self.book(), request, self.rules)
+        answer::decide(&mut self.book(), request, self.rules())
     }
 
     /// Changes the amount of the item that was booked first under this RRN; the new amount.
@@ -119,5 +128,11 @@ impl Settlement {
     /// The items of a date, or all: by acceptor, currency and RRN.
     pub(crate) fn items(&self, date: Option<Date>) -> Vec<SettlementItem> {
         self.book().items(date)
+    }
+
+    /// The report of a date, in CSV: what is reconciled with it, or with none and booked under it.
+    pub(crate) fn report(&self, date: Date) -> Vec<u8> {
+        let items = self.items(Some(date));
+        report::write(items, date, &self.settings.institution_id)
     }
 }

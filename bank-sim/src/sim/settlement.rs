@@ -53,6 +53,15 @@ impl RunningSim {
             .map_err(refused(acquirer))
     }
 
+    /// The settlement report of an acquirer for a date, in CSV: what totals have reconciled with it or, without totals,
+    /// what is booked under it. The same items give the same bytes.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`].
+    pub fn settlement_report(&self, acquirer: &str, date: Date) -> Result<Vec<u8>, SimError> {
+        Ok(self.settlement(acquirer)?.1.report(date))
+    }
+
     fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {
         let host = &self.running(host)?.host;
         let acquirer = host.acquirer().ok_or_else(|| SimError::NoAcquirer {

@@ -23,7 +23,7 @@ use crate::{
     issuer::{Issuer, ZonePinKey, books_of},
     message_log::LoggedHost,
     net::Net,
-    settlement::Settlement,
+    settlement::{Settlement, SettlementSettings},
     tls,
 };
 
@@ -128,12 +128,14 @@ impl RunningSim {
         sim: &SimConfig,
     ) -> Result<(), SimError> {
         let name: Arc<str> = Arc::from(config.name.as_str());
-        let settlement = Arc::new(Settlement::new(
-            config.rules,
-            config.settlement_date,
-            sim.max_exchanges,
-            self.clock.now_utc().date(),
-        ));
+        let settings = SettlementSettings {
+            rules: config.rules,
+            tells_date: config.settlement_date,
+            capacity: sim.max_exchanges,
+            institution_id: config.institution_id.clone(),
+        };
+        let today = self.clock.now_utc().date();
+        let settlement = Arc::new(Settlement::new(settings, today));
         let mut links = Vec::with_capacity(config.links.len());
         for link in &config.links {
             let issuer = sim.issuers.iter().find(|issuer| issuer.name == link.issuer);

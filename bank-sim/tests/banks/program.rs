@@ -184,6 +184,9 @@ async fn assert_asked(directory: &Path) {
     );
     assert_eq!(asked("fault clear").await[0]["cleared"], "1");
     assert!(asked("items acquirer").await.is_empty());
+    let report = asked("report acquirer --date 2026-11-29 --out report.csv").await;
+    let written = fs::read(directory.join("report.csv")).unwrap();
+    assert_eq!(report[0]["bytes"], written.len().to_string());
     let day = asked("cutover --date 2999-12-31").await;
     assert_eq!(day[0]["business_date"], "2999-12-31");
 }

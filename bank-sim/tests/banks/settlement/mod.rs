@@ -2,6 +2,7 @@
 
 mod booking;
 mod cutover;
+mod report;
 mod totals;
 mod upload;
 
