@@ -17,7 +17,7 @@ const DEFAULT_CONTROL: &str = "127.0.0.1:7000";
 
 /// Which banks to ask, and how to print what they say.
 #[derive(Debug, clap::Args)]
-struct Asked {
+pub(crate) struct Asked {
     /// Where their control API is.
     #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_CONTROL, global = true)]
     control: String,
@@ -134,7 +134,7 @@ enum FaultCommand {
 }
 
 /// A table: its columns, and its rows.
-type Table<const N: usize> = ([&'static str; N], Vec<[String; N]>);
+pub(crate) type Table<const N: usize> = ([&'static str; N], Vec<[String; N]>);
 
 pub(crate) fn accounts(arguments: &Accounts) -> Result<(), Box<dyn Error>> {
     let request = pb::ListAccountsRequest {
@@ -279,7 +279,8 @@ pub(crate) fn fault(arguments: &FaultArguments) -> Result<(), Box<dyn Error>> {
     print(&arguments.asked, (["faults"], rows))
 }
 
-fn ask<T>(
+/// Makes one call of the control API.
+pub(crate) fn ask<T>(
     asked: &Asked,
     call: impl AsyncFnOnce(ControlServiceClient<Channel>) -> Result<tonic::Response<T>, tonic::Status>,
 ) -> Result<T, Box<dyn Error>> {
@@ -309,7 +310,11 @@ fn ask<T>(
     })
 }
 
-fn print<const N: usize>(asked: &Asked, (columns, rows): Table<N>) -> Result<(), Box<dyn Error>> {
+/// Prints a table, or JSON if that was asked for.
+pub(crate) fn print<const N: usize>(
+    asked: &Asked,
+    (columns, rows): Table<N>,
+) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     if asked.json {
         let object = |row: [String; N]| {

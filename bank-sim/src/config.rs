@@ -173,6 +173,13 @@ pub struct AcquirerConfig {
     /// Whether its answers carry back DE 2, as those of many hosts do.
     #[serde(default)]
     pub echo_card_number: bool,
+    /// Whether its approvals tell the date that they are booked under, in DE 15.
+    #[serde(default)]
+    pub settlement_date: bool,
+    /// What it wants of messages. [`HostRules::Nps`] only with a dialect of 1987, and before issuers with the
+    /// standard rules: it forwards to them in their terms.
+    #[serde(default)]
+    pub rules: HostRules,
     /// How it proves itself to the switch.
     pub tls: ListenerTls,
     /// Its links to the issuers; `[[acquirer.link]]` in TOML.

@@ -1,11 +1,11 @@
 //! One connection of a host: what comes on it, what is answered, and what goes wrong with answers on demand.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use iso8583::{Mti, mti::Class};
 use thiserror::Error;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 use tokio_rustls::server::TlsStream;
@@ -16,7 +16,8 @@ use crate::{
     host::Host,
     iso8583_rs_codec::CodecError,
     line::{Line, LineError},
-    message::{BankMessage, ECHOED_DES, ECHOED_NETWORK_DES, Unreadable},
+    lines::{ListedLine, OwnRequest},
+    message::{BankMessage, Unreadable, echoed_des},
     message_log::Direction,
     net::Stream,
     network,
@@ -55,6 +56,11 @@ pub(crate) struct Connection {
     host: Arc<Host>,
     line: Line<TlsStream<Stream>>,
     is_signed_on: bool,
+    listed: ListedLine,
+    /// What the host sends by itself.
+    own_requests: mpsc::Receiver<OwnRequest>,
+    /// Where answers to the host's own requests go, by their message type and DE 11.
+    awaited: HashMap<(Mti, [u8; 6]), oneshot::Sender<BankMessage>>,
     /// What goes wrong with answers, by their message type and DE 11.
     faulty_answers: HashMap<(Mti, [u8; 6]), Misbehaviour>,
     /// Answers that come from elsewhere: from issuers, or after a reversal.
@@ -63,23 +69,27 @@ pub(crate) struct Connection {
     delayed: BTreeMap<(Instant, u64), BankMessage>,
     delayed_so_far: u64,
     last_traffic: Instant,
-    echoes_sent: u32,
+    last_stan: u32,
 }
 
 impl Connection {
-    pub(crate) fn new(host: Arc<Host>, stream: TlsStream<Stream>) -> Self {
+    pub(crate) fn new(host: Arc<Host>, stream: TlsStream<Stream>, peer: SocketAddr) -> Self {
+        let (listed, own_requests) = host.lines.list(peer);
         let (relay, relayed) = mpsc::channel(MAX_RELAYED_ANSWERS);
         Self {
             faulty_answers: HashMap::default(),
             line: Line::new(stream, host.framing),
             host,
             is_signed_on: false,
+            listed,
+            own_requests,
+            awaited: HashMap::default(),
             relay,
             relayed,
             delayed: BTreeMap::new(),
             delayed_so_far: 0,
             last_traffic: Instant::now(),
-            echoes_sent: 0,
+            last_stan: 0,
         }
     }
 
@@ -115,6 +125,9 @@ impl Connection {
             }
             () = sleep_until(next_echo.unwrap_or(now)), if next_echo.is_some() => {
                 answers.push(self.echo());
+            }
+            Some(request) = self.own_requests.recv() => {
+                answers.push(self.own_request(request));
             }
         }
         self.send(answers).await
@@ -183,6 +196,11 @@ impl Connection {
         };
         self.host.counters.received(message.mti());
         if !message.mti().is_request() {
+            let key = key_of(message.mti(), &message);
+            if let Some(awaited) = key.and_then(|key| self.awaited.remove(&key)) {
+                // Whoever waited may have given up.
+                let _ = awaited.send(message);
+            }
             return Ok(Outcome::Nothing);
         }
         match self.host.faults.strike(&self.host.name, &message) {
@@ -205,8 +223,8 @@ impl Connection {
         }
         if message.mti().class() == Class::NetworkManagement {
             let code = network::decide(&message, &mut self.is_signed_on);
-            let answer = message.answer(ECHOED_NETWORK_DES, code);
-            return Ok(answer.map_or(Outcome::Nothing, Outcome::Answer));
+            self.listed.set_signed_on(self.is_signed_on);
+            return Ok(Outcome::answer_with(&message, code));
         }
         if !self.is_signed_on {
             return Ok(Outcome::answer_with(&message, ResponseCode::INOPERATIVE));
@@ -257,10 +275,7 @@ impl Connection {
             .filter(|partial| partial.text(11).is_some())
             .and_then(|partial| {
                 self.host.counters.received(partial.mti());
-                let echoed = match partial.mti().class() {
-                    Class::NetworkManagement => ECHOED_NETWORK_DES,
-                    _ => ECHOED_DES,
-                };
+                let echoed = echoed_des(partial.mti().class());
                 partial.answer(echoed, ResponseCode::FORMAT_ERROR)
             });
         let Some(answer) = answer else {
@@ -294,21 +309,31 @@ impl Connection {
 
     /// An echo of the host's own; its answer is read like any other and never answered.
     fn echo(&mut self) -> BankMessage {
-        self.last_traffic = Instant::now();
-        self.echoes_sent = self.echoes_sent % 999_999 + 1;
         let sent_at = transmission_date_time(self.host.clock.now_utc());
-        let mut echo = if self.host.codec.is_of_1993() {
-            let mut echo = BankMessage::new(Mti::NETWORK_REQUEST_1993);
-            echo.set(24, network::ECHO_1993);
-            echo
-        } else {
-            let mut echo = BankMessage::new(Mti::NETWORK_REQUEST);
-            echo.set(70, network::ECHO);
-            echo
-        };
-        echo.set(7, sent_at);
-        echo.set(11, format!("{:06}", self.echoes_sent));
+        let is_of_1993 = self.host.codec.is_of_1993();
+        let mut echo = network::request(network::ECHO, is_of_1993, &sent_at);
+        echo.set(11, self.next_stan());
         echo
+    }
+
+    /// A request of the host's own, ready to be sent; its answer is awaited.
+    fn own_request(&mut self, request: OwnRequest) -> BankMessage {
+        let OwnRequest {
+            mut message,
+            answer,
+        } = request;
+        message.set(11, self.next_stan());
+        self.awaited.retain(|_, awaited| !awaited.is_closed());
+        if let Some(key) = key_of_answer(&message) {
+            self.awaited.insert(key, answer);
+        }
+        message
+    }
+
+    /// The STAN of the host's next request on this line.
+    fn next_stan(&mut self) -> String {
+        self.last_stan = self.last_stan % 999_999 + 1;
+        format!("{:06}", self.last_stan)
     }
 
     async fn send(&mut self, mut messages: Vec<BankMessage>) -> Result<(), ConnectionEnd> {
@@ -349,5 +374,9 @@ impl Connection {
 
 /// What tells the answer to a request.
 fn key_of_answer(request: &BankMessage) -> Option<(Mti, [u8; 6])> {
-    Some((request.mti().response()?, request.get(11)?.try_into().ok()?))
+    key_of(request.mti().response()?, request)
+}
+
+fn key_of(mti: Mti, message: &BankMessage) -> Option<(Mti, [u8; 6])> {
+    Some((mti, message.get(11)?.try_into().ok()?))
 }

@@ -59,9 +59,42 @@ impl fmt::Debug for Currency {
     }
 }
 
+/// An amount of minor units with so many decimals, as in `-1.250`; without a dot when there are none.
+pub(crate) fn decimal(minor: i64, exponent: u8) -> String {
+    let sign = if minor < 0 { "-" } else { "" };
+    let width = usize::from(exponent) + 1;
+    let digits = format!("{:0width$}", minor.unsigned_abs());
+    match digits.split_at_checked(digits.len().saturating_sub(usize::from(exponent))) {
+        Some((whole, decimals)) if exponent > 0 => format!("{sign}{whole}.{decimals}"),
+        _ => format!("{sign}{digits}"),
+    }
+}
+
+/// The alphabetic code of a numeric one, or the numeric one of a currency that is none.
+pub(crate) fn code_of(numeric: u16) -> String {
+    Currency::from_numeric(numeric).map_or_else(
+        || format!("{numeric:03}"),
+        |currency| currency.code().to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_amount_has_the_decimals_of_its_currency() {
+        for (minor, exponent, expected) in [
+            (0, 0, "0"),
+            (1_250, 0, "1250"),
+            (5, 2, "0.05"),
+            (-12_345, 2, "-123.45"),
+            (1_250, 3, "1.250"),
+            (i64::MIN, 4, "-922337203685477.5808"),
+        ] {
+            assert_eq!(decimal(minor, exponent), expected);
+        }
+    }
 
     #[test]
     fn decimals_are_those_of_iso_4217() {

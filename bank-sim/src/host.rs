@@ -19,6 +19,7 @@ use crate::{
     counters::Counters,
     faults::Faults,
     issuer::{ExchangeKey, Issuer, MessageKind},
+    lines::Lines,
     message::BankMessage,
     message_log::{LoggedHost, MessageLog},
     outcome::{Decided, Outcome},
@@ -48,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) echo_idle: Option<Duration>,
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) role: Role,
+    /// The lines that others have opened to it.
+    pub(crate) lines: Arc<Lines>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Arc<MessageLog>,
     pub(crate) faults: Arc<Faults>,
@@ -66,6 +69,14 @@ pub(crate) struct UntilReversed {
 }
 
 impl Host {
+    /// What decides for an acquirer; `None` for an issuer.
+    pub(crate) fn acquirer(&self) -> Option<&Acquirer> {
+        match &self.role {
+            Role::Acquirer(acquirer) => Some(acquirer),
+            Role::Issuer(_) => None,
+        }
+    }
+
     /// Decides about a financial message, and logs what became of it.
     pub(crate) fn decide(
         &self,

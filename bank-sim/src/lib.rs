@@ -9,15 +9,18 @@
 //!   frames; `codec`: between bytes and messages, by our codec or by [`iso8583_rs_codec`], another project's in a
 //!   process of its own.
 //! - `host`: what a host has beside its connections, and what it decides.
-//! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo.
-//! - `acquirer`: forwards by BIN over its own links and relays the answers.
+//! - `message`: a message apart from any dialect; `network`: sign-on, sign-off, echo; [`cutover`]: another business
+//!   date; `lines`: what a host sends by itself.
+//! - `acquirer`: forwards by BIN over its own links and relays the answers; [`settlement`]: what it books of them
+//!   for the end of the bank's day.
 //! - [`issuer`]: accounts, rules and holds; [`currency`]: how many decimals they have; [`response_code`]: what DE 39
 //!   can say.
 //! - [`test_cards`]: the cards and the amounts that provoke every answer.
 //! - [`faults`]: what a host does wrong when it is told to.
 //! - [`message_log`] and [`counters`]: what has passed. [`control`]: the API that shows it and the books, and adds
 //!   faults.
-//! - [`net`], [`clock`], `random`: sockets, time and hash seeds, which a simulation replaces.
+//! - [`net`], [`clock`], `random`: sockets, time and hash seeds, which a simulation replaces; `recent`: the keys that
+//!   came last.
 //!
 //! # What the hosts answer
 //!
@@ -33,6 +36,8 @@
 //! | 0400, 0420, 0421 | 0410, 0430: what DE 90 and DE 37 name is undone, down to the amount of DE 95 if it is there; captured money stays. 25 when it is unknown, 13 when DE 4 is not the original's |
 //! | an original whose reversal came first | 05 |
 //! | 0100 or 0200 again (same DE 7, 11, 37, 41) | 94, and nothing moves |
+//! | 0500, 0520, 0521 | 0510, 0530 from the acquirer: 00 with DE 66 = 1 when the totals are what it has booked, 2 and its own when they are not, 30 and 3 when something is missing |
+//! | 0320, 0321 | 0330 from the acquirer: the item counts in the next totals of its date |
 //! | a card number without a route, or that nobody issued | 14 |
 //! | an issuer that is not connected | 91 at once, from the acquirer |
 //! | an issuer that does not answer | nothing until the acquirer's time-out, then 91 |
@@ -40,9 +45,13 @@
 //! | bytes that are no message | 30 when MTI and DE 11 can be read; otherwise the line is dropped |
 //! | an answer | nothing, ever |
 //!
-//! The acquirer takes 1100, 1420, 1421 and 1804 of ISO 8583:1993 likewise.
+//! The acquirer takes the messages of ISO 8583:1993 likewise; there DE 39 = 500 or 501 says what DE 66 does. With the
+//! rules of NPS it takes 0120 in place of 0220. It books each capture and refund that it relays an approval of once,
+//! under its business date or, where totals of that date have been reconciled, under the next one; a reversal takes
+//! out what is not reconciled. A cutover moves the date on: 0800 with DE 70 = 201 and the date in DE 15.
 //!
-//! Answers carry the request's DE 3, 4, 7, 11, 12, 13, 32, 33, 37, 41, 42, 49 and 90, never its DE 2. The
+//! Answers carry the request's DE 3, 4, 7, 11, 12, 13, 32, 33, 37, 41, 42, 49 and 90 (those about totals DE 15 and 50
+//! too), never its DE 2. The
 //! acquirer answers 91 at its time-out without reversing at the issuer: a switch whose own time-out
 //! was earlier owes the reversal, and a simulator that made up for a forgotten one would hide it.
 //! PIN blocks pass the acquirer unchanged: one development key is shared by switch and issuers.
@@ -70,11 +79,13 @@ mod codec;
 mod connection;
 mod host;
 mod line;
+mod lines;
 mod listener;
 mod message;
 mod network;
 mod outcome;
 mod random;
+mod recent;
 mod tls;
 
 pub mod clock;
@@ -82,12 +93,14 @@ pub mod config;
 pub mod control;
 pub mod counters;
 pub mod currency;
+pub mod cutover;
 pub mod faults;
 pub mod iso8583_rs_codec;
 pub mod issuer;
 pub mod message_log;
 pub mod net;
 pub mod response_code;
+pub mod settlement;
 pub mod sim;
 pub mod test_cards;
 

@@ -80,7 +80,7 @@ async fn serve(host: Arc<Host>, stream: Stream, peer: SocketAddr) {
     };
     host.counters.with(|counters| counters.connections += 1);
     tracing::info!(host.id = %host.name, %peer, "a line was opened");
-    let mut connection = Connection::new(Arc::clone(&host), stream);
+    let mut connection = Connection::new(Arc::clone(&host), stream, peer);
     let ended = connection.run().await;
     connection.close(CLOSE_LIMIT).await;
     match ended {

@@ -3,6 +3,7 @@
 mod ask;
 mod cards;
 mod serve;
+mod settle;
 
 use std::{
     io::{self, Write},
@@ -20,7 +21,8 @@ use clap::{Parser, Subcommand};
         bank-sim serve --config bank-sim/bank-sim.toml\n  \
         bank-sim serve --config bank-sim/bank-sim.toml --show --ready-file /tmp/banks.json\n  \
         bank-sim accounts --host issuer-a --held\n  \
-        bank-sim fault drop-response --mti 0100 --every-nth 10\n\n\
+        bank-sim fault drop-response --mti 0100 --every-nth 10\n  \
+        bank-sim cutover\n\n\
         Logs go to standard error; RUST_LOG chooses them, as in RUST_LOG=bank_sim=debug."
 )]
 struct Arguments {
@@ -42,6 +44,14 @@ enum Command {
     Totals(ask::Totals),
     /// Makes banks misbehave.
     Fault(ask::FaultArguments),
+    /// Moves the acquirer's business date on.
+    Cutover(settle::Cutover),
+    /// Lists what the acquirer has booked for settlement, in minor units.
+    Items(settle::Items),
+    /// Writes the settlement report of a date, in CSV.
+    Report(settle::Report),
+    /// Changes the booked amount of one settlement item, as a bank does that is wrong.
+    Misbook(settle::Misbook),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +66,10 @@ fn main() -> ExitCode {
         Command::Messages(arguments) => ask::messages(&arguments),
         Command::Totals(arguments) => ask::totals(&arguments),
         Command::Fault(arguments) => ask::fault(&arguments),
+        Command::Cutover(arguments) => settle::cutover(&arguments),
+        Command::Items(arguments) => settle::items(&arguments),
+        Command::Report(arguments) => settle::report(&arguments),
+        Command::Misbook(arguments) => settle::misbook(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

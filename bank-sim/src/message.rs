@@ -5,7 +5,10 @@
 
 use std::fmt;
 
-use iso8583::{Mti, mti::Version};
+use iso8583::{
+    Mti,
+    mti::{Class, Version},
+};
 
 use crate::response_code::ResponseCode;
 
@@ -54,6 +57,10 @@ impl BankMessage {
 
     pub(crate) fn mti(&self) -> Mti {
         self.mti
+    }
+
+    pub(crate) fn set_mti(&mut self, mti: Mti) {
+        self.mti = mti;
     }
 
     pub(crate) fn header(&self) -> &[u8] {
@@ -201,6 +208,18 @@ pub(crate) const ECHOED_DES: &[u8] = &[3, 4, 7, 11, 12, 13, 24, 32, 33, 37, 41, 
 
 /// The data elements that an answer to a network management message carries back.
 pub(crate) const ECHOED_NETWORK_DES: &[u8] = &[7, 11, 12, 13, 24, 32, 33, 37, 70];
+
+/// The data elements that an answer about totals or an uploaded item carries back.
+const ECHOED_SETTLEMENT_DES: &[u8] = &[3, 4, 7, 11, 12, 13, 15, 24, 28, 32, 33, 37, 41, 42, 49, 50];
+
+/// The data elements that the answer to a message of this class carries back.
+pub(crate) fn echoed_des(class: Class) -> &'static [u8] {
+    match class {
+        Class::NetworkManagement => ECHOED_NETWORK_DES,
+        Class::Reconciliation | Class::FileAction => ECHOED_SETTLEMENT_DES,
+        _ => ECHOED_DES,
+    }
+}
 
 #[cfg(test)]
 mod tests {

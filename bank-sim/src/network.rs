@@ -1,4 +1,6 @@
-//! Network management: sign-on, sign-off, echo (0800 with DE 70; in ISO 8583:1993 1804 with DE 24).
+//! Network management: sign-on, sign-off, echo, cutover (0800 with DE 70; in ISO 8583:1993 1804 with DE 24).
+
+use iso8583::Mti;
 
 use crate::{message::BankMessage, response_code::ResponseCode};
 
@@ -8,8 +10,30 @@ pub(crate) const SIGN_ON: &str = "001";
 pub(crate) const SIGN_OFF: &str = "002";
 /// DE 70 of an echo test.
 pub(crate) const ECHO: &str = "301";
-/// DE 24 of an echo test, in 1993.
-pub(crate) const ECHO_1993: &str = "831";
+/// DE 70 of a cutover.
+pub(crate) const CUTOVER: &str = "201";
+/// DE 70, and DE 24 of 1993 that says the same.
+const FUNCTIONS: [(&str, &str); 4] = [
+    (SIGN_ON, "801"),
+    (SIGN_OFF, "802"),
+    (ECHO, "831"),
+    (CUTOVER, "821"),
+];
+
+/// A request of a host's own, without its STAN.
+pub(crate) fn request(function: &str, is_of_1993: bool, sent_at: &str) -> BankMessage {
+    let mut request;
+    if is_of_1993 {
+        let code = FUNCTIONS.iter().find(|(own, _)| *own == function);
+        request = BankMessage::new(Mti::NETWORK_REQUEST_1993);
+        request.set(24, code.map_or(function, |(_, code)| code));
+    } else {
+        request = BankMessage::new(Mti::NETWORK_REQUEST);
+        request.set(70, function);
+    }
+    request.set(7, sent_at);
+    request
+}
 
 /// Answers a network management request and changes whether this line is signed on.
 ///
@@ -36,10 +60,8 @@ pub(crate) fn function(request: &BankMessage) -> Option<&str> {
     if !request.is_of_1993() {
         return request.text(70);
     }
-    request.text(24).map(|function| match function {
-        "801" => SIGN_ON,
-        "802" => SIGN_OFF,
-        ECHO_1993 => ECHO,
-        other => other,
+    request.text(24).map(|code| {
+        let function = FUNCTIONS.iter().find(|(_, known)| *known == code);
+        function.map_or(code, |(function, _)| function)
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    message::{BankMessage, ECHOED_DES},
+    message::{BankMessage, echoed_des},
     response_code::ResponseCode,
 };
 
@@ -59,7 +59,7 @@ impl Outcome {
     /// The usual answer: the request's own data elements and DE 39.
     pub(crate) fn answer_with(request: &BankMessage, code: ResponseCode) -> Self {
         request
-            .answer(ECHOED_DES, code)
+            .answer(echoed_des(request.mti().class()), code)
             .map_or(Self::Nothing, Self::Answer)
     }
 }

@@ -89,6 +89,8 @@ impl ResponseCode {
         match (&self.0, class) {
             (b"00", Class::Reversal) => "400",
             (b"00", Class::NetworkManagement) => "800",
+            (b"00", Class::Reconciliation) => "500",
+            (b"00", Class::FileAction) => "300",
             (b"00" | b"85", _) => "000",
             (b"10", _) => "002",
             (b"03", _) => "109",

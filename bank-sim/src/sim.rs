@@ -1,5 +1,6 @@
 //! A running simulator: the handle to its hosts, which stops them and starts them again.
 
+mod settlement;
 pub mod start;
 
 use std::{
@@ -25,6 +26,7 @@ use crate::{
     listener::listen,
     message_log::{LoggedMessage, MessageLog, MessageQuery},
     net::{Listener, Net},
+    settlement::SettlementError,
     tls::TlsError,
 };
 
@@ -82,6 +84,21 @@ pub enum SimError {
         name: String,
         /// The names there are.
         known: String,
+    },
+    /// The settlement books of an acquirer refuse something.
+    #[error("host `{host}`")]
+    Settlement {
+        /// The host.
+        host: String,
+        /// Why.
+        #[source]
+        source: SettlementError,
+    },
+    /// The host holds accounts and settles nothing.
+    #[error("`{name}` is an issuer; expected an acquirer")]
+    NoAcquirer {
+        /// The host.
+        name: String,
     },
 }
 

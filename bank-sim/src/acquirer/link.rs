@@ -18,16 +18,20 @@ use super::in_flight::InFlight;
 use crate::{
     clock::Clock,
     codec::WireCodec,
+    config::HostRules,
     counters::{Counters, HostCounters},
     message::{BankMessage, ECHOED_DES},
     net::Net,
     response_code::ResponseCode,
+    settlement::Settlement,
 };
 
 /// How many requests may wait to be written; further ones are answered with 91.
 const MAX_QUEUED_REQUESTS: usize = 16_384;
 /// The data elements that the answer to the switch takes from the issuer's, besides DE 39.
 const RELAYED_DES: &[u8] = &[4, 38, 44, 48, 54, 55];
+/// What an answer of NPS takes: its DE 48 is laid out in another way.
+const RELAYED_DES_NPS: &[u8] = &[4, 38, 44, 54, 55];
 
 /// Everything a link needs to know.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(crate) struct LinkSettings {
     pub(crate) issuer_timeout: Duration,
     pub(crate) echo_idle: Option<Duration>,
     pub(crate) echo_card_number: bool,
+    /// Where approvals are booked.
+    pub(crate) settlement: Arc<Settlement>,
     /// `None` for a link that is down for good.
     pub(crate) target: Option<LinkTarget>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -188,9 +194,19 @@ impl Link {
         {
             answer.set(2, card_number);
         }
-        for de in RELAYED_DES {
-            if let Some(value) = issuers.and_then(|issuers| issuers.get(*de)) {
-                answer.set(*de, value);
+        if let Some(issuers) = issuers {
+            let relayed = match self.settings.settlement.rules() {
+                HostRules::Standard => RELAYED_DES,
+                HostRules::Nps => RELAYED_DES_NPS,
+            };
+            for de in relayed {
+                if let Some(value) = issuers.get(*de) {
+                    answer.set(*de, value);
+                }
+            }
+            if code.is_approved() {
+                let settlement = &self.settings.settlement;
+                settlement.approved(request, issuers, &mut answer);
             }
         }
         if replies.try_send(answer).is_err() {

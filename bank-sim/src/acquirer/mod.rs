@@ -2,6 +2,7 @@
 
 mod in_flight;
 mod link;
+mod nps;
 mod originals;
 mod session;
 mod upkeep;
@@ -11,6 +12,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use iso8583::mti::Class;
 use tokio::sync::mpsc;
 
 pub(crate) use self::link::{Link, LinkSettings, LinkTarget};
@@ -20,10 +22,12 @@ use self::{
 };
 use crate::{
     clock::{Clock, transmission_date_time},
-    issuer::{ExchangeKey, MessageKind, pan},
+    config::HostRules,
+    issuer::{ExchangeKey, MessageKind, pan, refuse_as_nps},
     message::BankMessage,
     outcome::{Decided, Effect, Outcome},
     response_code::ResponseCode,
+    settlement::Settlement,
 };
 
 /// Decides for the acquirer's connections.
@@ -34,6 +38,8 @@ pub(crate) struct Acquirer {
     links: Vec<Arc<Link>>,
     originals: Mutex<Originals>,
     institution_id: String,
+    rules: HostRules,
+    settlement: Arc<Settlement>,
     clock: Arc<dyn Clock>,
     /// Whether it was said that there is no room for further messages.
     said_full: AtomicBool,
@@ -65,6 +71,7 @@ impl Acquirer {
         links: Vec<Arc<Link>>,
         institution_id: String,
         max_exchanges: usize,
+        settlement: Arc<Settlement>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let mut routes: Vec<(String, usize)> = links
@@ -78,9 +85,16 @@ impl Acquirer {
             links,
             originals: Mutex::new(Originals::new(max_exchanges)),
             institution_id,
+            rules: settlement.rules(),
+            settlement,
             clock,
             said_full: AtomicBool::new(false),
         }
+    }
+
+    /// What it books for the end of the day.
+    pub(crate) fn settlement(&self) -> &Settlement {
+        &self.settlement
     }
 
     pub(crate) fn links(&self) -> &[Arc<Link>] {
@@ -93,8 +107,8 @@ impl Acquirer {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forwards a financial message of a line that is signed on; the issuer's answer comes through
-    /// `replies`. What can't be forwarded is answered at once:
+    /// Answers a message about totals of a line that is signed on, and forwards any other; the issuer's answer comes
+    /// through `replies`. What can't be forwarded is answered at once:
     ///
     /// - 12 for a message that these hosts do not know, 30 for one without what forwarding needs;
     /// - 14 for a card number that no BIN matches: a switch and its merchant can act on "invalid
@@ -107,6 +121,15 @@ impl Acquirer {
         request: BankMessage,
         replies: &mpsc::Sender<BankMessage>,
     ) -> Decided {
+        if matches!(
+            request.mti().class(),
+            Class::Reconciliation | Class::FileAction
+        ) {
+            return self.settlement.decide(&request);
+        }
+        if let Some(refused) = refuse_as_nps(&request, self.rules) {
+            return refused.into();
+        }
         let forwardable = match self.forwardable(&request) {
             Ok(forwardable) => forwardable,
             Err(Refused(code)) => {
@@ -144,15 +167,15 @@ impl Acquirer {
 
     fn forwardable(&self, request: &BankMessage) -> Result<Forwardable<'_>, Refused> {
         let format_error = |_| Refused(ResponseCode::FORMAT_ERROR);
-        let kind =
-            MessageKind::of(request.mti()).ok_or(Refused(ResponseCode::INVALID_TRANSACTION))?;
+        let kind = MessageKind::at(request.mti(), self.rules)
+            .ok_or(Refused(ResponseCode::INVALID_TRANSACTION))?;
         let pan = pan(request).map_err(format_error)?;
-        let own = ExchangeKey::of(request, kind).map_err(format_error)?;
+        let own = ExchangeKey::by(request, kind, self.rules).map_err(format_error)?;
         let original = match kind {
-            MessageKind::Reversal => Some(ExchangeKey::of_original(request).map_err(format_error)?),
-            _ if !ExchangeKey::has_original(request) => None,
-            _ => Some(ExchangeKey::of_original(request).map_err(format_error)?),
+            MessageKind::Reversal => ExchangeKey::of_original(request).map(Some),
+            _ => own.original_of(request, self.rules),
         };
+        let original = original.map_err(format_error)?;
         let link = self.route(pan).ok_or(Refused(ResponseCode::INVALID_CARD))?;
         if !link.is_ready() {
             return Err(Refused(ResponseCode::INOPERATIVE));
@@ -230,16 +253,18 @@ impl Acquirer {
     /// The message as it goes to the issuer: the acquirer's own DE 7 and 11, its id as forwarding
     /// institution (33) and, where the switch named none, as acquiring institution (32), DE 90 in
     /// the link's terms; everything else as it came, DE 37, 41 and 42 above all. Issuers speak the edition of
-    /// 1987.
+    /// 1987, and have the standard rules.
     fn outgoing(
         &self,
         request: &BankMessage,
         place: &PlaceOnLink,
         original: Option<ExchangeKey>,
     ) -> BankMessage {
-        let is_of_1993 = request.is_of_1993();
-        let mut message = if is_of_1993 {
+        let is_translated = request.is_of_1993() || self.rules == HostRules::Nps;
+        let mut message = if request.is_of_1993() {
             request.in_1987()
+        } else if self.rules == HostRules::Nps {
+            nps::in_standard_terms(request)
         } else {
             request.clone()
         };
@@ -256,7 +281,7 @@ impl Acquirer {
         };
         let on_link = place
             .original
-            .or_else(|| original.filter(|_| is_of_1993).map(as_named));
+            .or_else(|| original.filter(|_| is_translated).map(as_named));
         if let (Some(named), Some(original)) = (original, on_link) {
             let mut original_data = Vec::with_capacity(42);
             original_data.extend_from_slice(named.kind.mti().as_bytes());

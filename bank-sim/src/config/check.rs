@@ -1,6 +1,6 @@
 //! Checks of a configuration that its types cannot make.
 
-use super::{ConfigError, IssuerCodec, IssuerConfig, SimConfig};
+use super::{ConfigError, HostRules, IssuerCodec, IssuerConfig, SimConfig};
 use crate::currency::Currency;
 
 /// The dialect of an issuer that speaks through `iso8583_rs`.
@@ -69,6 +69,13 @@ impl SimConfig {
                 "institution_id",
                 "1 to 11 digits",
                 &acquirer.institution_id,
+            ));
+        }
+        if acquirer.rules == HostRules::Nps && !acquirer.dialect.starts_with("iso1987") {
+            return Err(invalid(
+                "rules",
+                "`standard`, or a dialect of 1987 too",
+                "nps",
             ));
         }
         let mut bins: Vec<&str> = acquirer

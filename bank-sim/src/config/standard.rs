@@ -60,6 +60,8 @@ impl SimConfig {
                 issuer_timeout_ms: issuer_timeout_ms(),
                 echo_idle_ms: None,
                 echo_card_number: false,
+                settlement_date: false,
+                rules: HostRules::default(),
                 tls: pki.acquirer.listener_tls(),
                 links,
             }),

@@ -1,5 +1,5 @@
-//! The control API, `banksim.v1.ControlService`: shows the books and the messages, and makes hosts misbehave. On
-//! loopback only, without TLS; reflection is on.
+//! The control API, `banksim.v1.ControlService`: shows the books and the messages, makes hosts misbehave, and
+//! ends the bank's day. On loopback only, without TLS; reflection is on.
 //!
 //! - [`pb`]: the generated messages, and the client.
 //! - `show`: the books in those messages; `read`: a fault from one.
@@ -21,16 +21,27 @@ use tonic::{
 
 use self::pb::control_service_server::{ControlService, ControlServiceServer};
 use crate::{
+    cutover::cut_over,
     faults::{Faults, MAX_FAULTS},
     host::{Host, Role},
     issuer::Issuer,
     message_log::{MessageLog, MessageQuery},
     net::Listener,
+    settlement::{Settlement, SettlementError},
 };
 
 /// How many messages a page has, when the request does not say, and at most.
 const DEFAULT_PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1_000;
+
+/// How many settlement items one message of a stream has at most.
+const ITEMS_A_MESSAGE: usize = 1_000;
+
+/// How many bytes of a file one message of a stream has at most.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The messages of a stream, all ready.
+type Parts<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
 
 /// What the control API looks into.
 #[derive(Debug)]
@@ -83,6 +94,18 @@ impl Controlled {
             })
     }
 
+    /// The acquirer of that name, or the only one, and its settlement books.
+    fn settlement(&self, name: &str) -> Result<(&Host, &Settlement), Status> {
+        let name = self.check_host(name)?;
+        let mut named = self
+            .hosts
+            .iter()
+            .filter(|(host, _)| name.is_none_or(|name| name == *host));
+        named
+            .find_map(|(_, host)| Some((&**host, host.acquirer()?.settlement())))
+            .ok_or_else(|| Status::failed_precondition("host: expected an acquirer"))
+    }
+
     /// Refuses the name of a host that there isn't; an empty one means any.
     fn check_host<'a>(&self, name: &'a str) -> Result<Option<&'a str>, Status> {
         if name.is_empty() {
@@ -96,6 +119,15 @@ impl Controlled {
             "no host is called {name:?}; there are {}",
             known.join(", ")
         )))
+    }
+}
+
+/// The status of what the settlement books refuse.
+fn refused(error: &SettlementError) -> Status {
+    match error {
+        SettlementError::NotLater { .. } => Status::failed_precondition(error.to_string()),
+        SettlementError::UnknownItem { .. } => Status::not_found(error.to_string()),
+        SettlementError::Amount { .. } => Status::invalid_argument(error.to_string()),
     }
 }
 
@@ -189,5 +221,68 @@ impl ControlService for Controlled {
         Ok(Response::new(pb::ClearFaultsResponse {
             cleared_count: i32::try_from(cleared).unwrap_or(i32::MAX),
         }))
+    }
+
+    async fn cutover(
+        &self,
+        request: Request<pb::CutoverRequest>,
+    ) -> Result<Response<pb::CutoverResponse>, Status> {
+        let request = request.into_inner();
+        let (host, settlement) = self.settlement(&request.host)?;
+        let next = read::date("next_date", &request.next_date).map_err(Status::invalid_argument)?;
+        let cutover = cut_over(host, settlement, next).await;
+        let cutover = cutover.map_err(|error| refused(&error))?;
+        Ok(Response::new(show::cutover(cutover)))
+    }
+
+    type ListSettlementItemsStream = Parts<pb::ListSettlementItemsResponse>;
+
+    async fn list_settlement_items(
+        &self,
+        request: Request<pb::ListSettlementItemsRequest>,
+    ) -> Result<Response<Self::ListSettlementItemsStream>, Status> {
+        let request = request.into_inner();
+        let (_, settlement) = self.settlement(&request.host)?;
+        let date = read::date("business_date", &request.business_date);
+        let items = settlement.items(date.map_err(Status::invalid_argument)?);
+        let parts = items.chunks(ITEMS_A_MESSAGE).map(|items| {
+            let items = items.iter().map(show::item).collect();
+            Ok(pb::ListSettlementItemsResponse { items })
+        });
+        let parts: Vec<_> = parts.collect();
+        Ok(Response::new(tokio_stream::iter(parts)))
+    }
+
+    type WriteSettlementReportStream = Parts<pb::WriteSettlementReportResponse>;
+
+    async fn write_settlement_report(
+        &self,
+        request: Request<pb::WriteSettlementReportRequest>,
+    ) -> Result<Response<Self::WriteSettlementReportStream>, Status> {
+        let request = request.into_inner();
+        let (_, settlement) = self.settlement(&request.host)?;
+        let date = read::date("business_date", &request.business_date);
+        let date = date.map_err(Status::invalid_argument)?;
+        let date = date.ok_or_else(|| Status::invalid_argument("business_date: expected one"))?;
+        let report = settlement.report(date);
+        let parts = report.chunks(CHUNK_BYTES).map(|chunk| {
+            Ok(pb::WriteSettlementReportResponse {
+                chunk: chunk.to_vec(),
+            })
+        });
+        let parts: Vec<_> = parts.collect();
+        Ok(Response::new(tokio_stream::iter(parts)))
+    }
+
+    async fn misbook_item(
+        &self,
+        request: Request<pb::MisbookItemRequest>,
+    ) -> Result<Response<pb::MisbookItemResponse>, Status> {
+        let request = request.into_inner();
+        let (_, settlement) = self.settlement(&request.host)?;
+        let amount = settlement.misbook(&request.rrn, request.delta_minor);
+        let amount = amount.map_err(|error| refused(&error))?;
+        tracing::info!(rrn = request.rrn, "a settlement item is booked wrongly");
+        Ok(Response::new(pb::MisbookItemResponse { amount }))
     }
 }

@@ -1,14 +1,29 @@
-//! A fault from its message; what is wrong with it is said with the field's name.
+//! Faults and dates from messages; what is wrong with one is said with the field's name.
 
 use std::time::Duration;
 
+use time::Date;
+
 use super::pb;
-use crate::faults::{Fault, Misbehaviour};
+use crate::{
+    faults::{Fault, Misbehaviour},
+    settlement::date,
+};
 
 /// The longest delay of an answer, in milliseconds.
 const LONGEST_DELAY_MS: i32 = 600_000;
 /// How many times more an answer is sent at most.
 const MOST_DUPLICATES: i32 = 100;
+
+/// A date; `None` when the field is empty.
+pub(super) fn date(field: &str, text: &str) -> Result<Option<Date>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let date = date::parse(text);
+    date.map(Some)
+        .ok_or_else(|| format!("{field}: expected YYYY-MM-DD, got {text:?}"))
+}
 
 pub(super) fn fault(fault: pb::Fault) -> Result<Fault, String> {
     let count = |field: &str, got: i32| {

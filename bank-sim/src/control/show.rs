@@ -4,9 +4,12 @@ use prost_types::Timestamp;
 
 use super::pb;
 use crate::{
+    currency,
+    cutover::{Came, Cutover},
     issuer::{AccountSnapshot, Tally},
     message_log::{Direction, LoggedMessage},
     outcome::Effect,
+    settlement::{ItemKind, SettlementItem},
 };
 
 pub(super) fn account(host: &str, account: AccountSnapshot) -> pb::Account {
@@ -65,6 +68,45 @@ pub(super) fn totals(host: &str, currency: String, tally: Tally) -> pb::Totals {
         exchanges: count(tally.exchanges),
         effects_more_than_once: count(tally.effects_more_than_once),
         effects_more_than_once_rrns: tally.effects_more_than_once_rrns,
+    }
+}
+
+pub(super) fn cutover(cutover: Cutover) -> pb::CutoverResponse {
+    let lines = cutover.lines.into_iter().map(|line| {
+        let (outcome, response_code) = match line.came {
+            Came::Answer(code) => (pb::LineOutcome::Answered, code),
+            Came::Nothing => (pb::LineOutcome::Silent, String::new()),
+            Came::End => (pb::LineOutcome::Ended, String::new()),
+        };
+        pb::CutoverLine {
+            peer: line.peer.to_string(),
+            outcome: outcome.into(),
+            response_code,
+        }
+    });
+    pb::CutoverResponse {
+        business_date: cutover.business_date.to_string(),
+        lines: lines.collect(),
+    }
+}
+
+pub(super) fn item(item: &SettlementItem) -> pb::SettlementItem {
+    let kind = match item.kind {
+        ItemKind::Capture => pb::ItemKind::Capture,
+        ItemKind::Refund => pb::ItemKind::Refund,
+    };
+    let reconciled_with = item.reconciled_with.map(|date| date.to_string());
+    pb::SettlementItem {
+        acceptor: item.acceptor.clone(),
+        terminal: item.terminal.clone(),
+        kind: kind.into(),
+        rrn: item.rrn.clone(),
+        approval_code: item.approval_code.clone(),
+        card_masked: item.card_masked.clone(),
+        currency: currency::code_of(item.currency_numeric),
+        amount: item.amount_minor,
+        business_date: item.business_date.to_string(),
+        reconciled_with: reconciled_with.unwrap_or_default(),
     }
 }
 

@@ -123,7 +123,7 @@ fn has_expired(expiry_yymm: [u8; 4], now: OffsetDateTime) -> bool {
 }
 
 /// BIN and last four: `411111******1111`.
-pub(super) fn masked(pan: &str) -> String {
+pub(crate) fn masked(pan: &str) -> String {
     let shown_at_the_end = pan.len().saturating_sub(4);
     pan.char_indices()
         .map(|(place, digit)| {

@@ -4,10 +4,7 @@
 use std::collections::VecDeque;
 
 use super::request::ExchangeKey;
-use crate::{
-    random::{HashMap, HashSet},
-    response_code::ResponseCode,
-};
+use crate::{random::HashMap, recent::Recent, response_code::ResponseCode};
 
 /// The most declined exchanges that an issuer remembers; beyond it the oldest is forgotten, and can no longer
 /// be recognised as a duplicate.
@@ -64,8 +61,8 @@ pub(crate) struct History {
     exchanges: HashMap<ExchangeKey, Remembered>,
     declined: VecDeque<ExchangeKey>,
     next_number: u64,
-    reversed_first: Recent,
-    reversals: Recent,
+    reversed_first: Recent<ExchangeKey>,
+    reversals: Recent<ExchangeKey>,
 }
 
 #[derive(Debug)]
@@ -82,8 +79,8 @@ impl History {
             exchanges: HashMap::default(),
             declined: VecDeque::new(),
             next_number: 0,
-            reversed_first: Recent::default(),
-            reversals: Recent::default(),
+            reversed_first: Recent::new(MAX_REMEMBERED_REVERSALS),
+            reversals: Recent::new(MAX_REMEMBERED_REVERSALS),
         }
     }
 
@@ -124,7 +121,7 @@ impl History {
     }
 
     pub(crate) fn was_reversed_first(&self, original: &ExchangeKey) -> bool {
-        self.reversed_first.keys.contains(original)
+        self.reversed_first.contains(original)
     }
 
     /// Remembers a reversal; whether it has not come before.
@@ -140,28 +137,5 @@ impl History {
             .into_iter()
             .map(|(key, known)| (key, &known.exchange))
             .collect()
-    }
-}
-
-/// The keys that came last.
-#[derive(Debug, Default)]
-struct Recent {
-    keys: HashSet<ExchangeKey>,
-    order: VecDeque<ExchangeKey>,
-}
-
-impl Recent {
-    /// Adds a key, and forgets the oldest when there are too many; whether it was not there.
-    fn is_new(&mut self, key: ExchangeKey) -> bool {
-        let is_new = self.keys.insert(key);
-        if is_new {
-            self.order.push_back(key);
-        }
-        if self.order.len() > MAX_REMEMBERED_REVERSALS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
-        }
-        is_new
     }
 }

@@ -2,6 +2,7 @@
 
 mod books;
 mod card;
+mod element;
 mod history;
 #[cfg(test)]
 mod money_tests;
@@ -24,7 +25,7 @@ use std::{
 use self::{
     books::Books,
     card::Delivery,
-    request::{CardRequest, FormatError, Reversal},
+    request::{CardRequest, Reversal},
 };
 pub use self::{
     books::snapshot::{AccountSnapshot, BooksSnapshot, SeenExchange},
@@ -34,9 +35,12 @@ pub use self::{
     tallies::Tally,
 };
 pub(crate) use self::{
+    card::masked,
+    element::{FormatError, cvv2, digits, number, pan},
+    nps::refuse as refuse_as_nps,
     opening::books_of,
     pin::ZonePinKey,
-    request::{ExchangeKey, pan},
+    request::{ExchangeKey, PaymentKind, kept_minor},
 };
 use crate::{
     clock::Clock,
@@ -156,10 +160,8 @@ impl Issuer {
     }
 
     fn reverse(&self, message: &BankMessage) -> Result<Decided, FormatError> {
-        if self.rules == HostRules::Nps
-            && let Err(fault) = nps::check(message)
-        {
-            return Ok(refused_by_nps(message, fault).into());
+        if let Some(refused) = nps::refuse(message, self.rules) {
+            return Ok(refused.into());
         }
         let reversal = Reversal::read(message, self.rules)?;
         let decision = self.books().reverse(&reversal);
@@ -181,26 +183,6 @@ fn cvv_result(request: &CardRequest, code: ResponseCode) -> Option<&'static str>
         ResponseCode::CVV_MISMATCH => "N",
         _ => "P",
     })
-}
-
-fn refused_by_nps(message: &BankMessage, fault: nps::Fault) -> Outcome {
-    let (code, de) = match fault {
-        nps::Fault::MessageType => (ResponseCode::INVALID_TRANSACTION, None),
-        nps::Fault::Element(de) => (ResponseCode::ACQUIRER_FORMAT_ERROR, Some(de)),
-        nps::Fault::Forbidden(de) => (ResponseCode::APPROVED, Some(de)),
-    };
-    tracing::warn!(
-        stan = message.text(11).unwrap_or("?"),
-        ?fault,
-        "a reversal was not executed"
-    );
-    let Some(mut answer) = message.answer(ECHOED_DES, code) else {
-        return Outcome::Nothing;
-    };
-    if let Some(de) = de {
-        answer.set(44, format!("A{de:03}"));
-    }
-    Outcome::Answer(answer)
 }
 
 fn log(name: &str, message: &BankMessage, response_code: ResponseCode, what: &str) {

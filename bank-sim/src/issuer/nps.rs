@@ -1,9 +1,14 @@
 //! The rules of a host like NPS for reversals: they go under the original's STAN and RRN, with the original's local
 //! time in DE 90, a reason in DE 39, and no repeat message type.
 
-use iso8583::Mti;
+use iso8583::{Mti, mti::Class};
 
-use crate::message::BankMessage;
+use crate::{
+    config::HostRules,
+    message::{BankMessage, ECHOED_DES},
+    outcome::Outcome,
+    response_code::ResponseCode,
+};
 
 /// What every reversal has.
 const MANDATORY: &[u8] = &[
@@ -16,7 +21,7 @@ const REASONS: &[&str] = &["68", "21", "22", "17"];
 
 /// Why a reversal is not executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+enum Fault {
     /// The message type is not known.
     MessageType,
     /// An element is missing or wrong: answered with CA, and the element in DE 44.
@@ -25,8 +30,33 @@ pub(super) enum Fault {
     Forbidden(u8),
 }
 
+/// The answer to a reversal that a host with these rules does not execute; `None` when it does.
+pub(crate) fn refuse(message: &BankMessage, rules: HostRules) -> Option<Outcome> {
+    if rules != HostRules::Nps || message.mti().class() != Class::Reversal {
+        return None;
+    }
+    let fault = check(message).err()?;
+    let (code, de) = match fault {
+        Fault::MessageType => (ResponseCode::INVALID_TRANSACTION, None),
+        Fault::Element(de) => (ResponseCode::ACQUIRER_FORMAT_ERROR, Some(de)),
+        Fault::Forbidden(de) => (ResponseCode::APPROVED, Some(de)),
+    };
+    tracing::warn!(
+        stan = message.text(11).unwrap_or("?"),
+        ?fault,
+        "a reversal was not executed"
+    );
+    let Some(mut answer) = message.answer(ECHOED_DES, code) else {
+        return Some(Outcome::Nothing);
+    };
+    if let Some(de) = de {
+        answer.set(44, format!("A{de:03}"));
+    }
+    Some(Outcome::Answer(answer))
+}
+
 /// Checks each element of a reversal.
-pub(super) fn check(reversal: &BankMessage) -> Result<(), Fault> {
+fn check(reversal: &BankMessage) -> Result<(), Fault> {
     if reversal.mti() != Mti::REVERSAL_ADVICE {
         return Err(Fault::MessageType);
     }

@@ -5,6 +5,7 @@ use iso8583::{
     mti::{Class, Function},
 };
 
+use super::element::{FormatError, cvv2, digits, exactly, number, pan, parsed};
 use crate::{config::HostRules, message::BankMessage};
 
 /// DE 3 at NPS of what completes a pre-authorization.
@@ -20,6 +21,18 @@ pub(crate) enum PaymentKind {
     Credit,
     /// Anything else, which these issuers do not permit.
     Other,
+}
+
+impl PaymentKind {
+    /// The kind of a processing code (DE 3) at a host with these rules.
+    pub(crate) fn of([first, second, ..]: [u8; 6], rules: HostRules) -> Self {
+        match [first, second] {
+            [b'0', b'0' | b'1' | b'9'] => Self::Debit,
+            PRE_AUTHORIZED if rules == HostRules::Nps => Self::Debit,
+            [b'2', b'0'] => Self::Credit,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The kind of financial message, from its MTI.
@@ -98,7 +111,11 @@ impl ExchangeKey {
     }
 
     /// The key of a message at a host with these rules: NPS goes by local time and date (DE 12 and 13).
-    fn by(message: &BankMessage, kind: MessageKind, rules: HostRules) -> Result<Self, FormatError> {
+    pub(crate) fn by(
+        message: &BankMessage,
+        kind: MessageKind,
+        rules: HostRules,
+    ) -> Result<Self, FormatError> {
         if rules == HostRules::Standard {
             return Self::of(message, kind);
         }
@@ -124,9 +141,23 @@ impl ExchangeKey {
         })
     }
 
-    /// Whether a message names an original.
-    pub(crate) fn has_original(message: &BankMessage) -> bool {
-        message.get(original_element(message)).is_some()
+    /// The original of a message with this key, if it has one: what DE 90 (in 1993 DE 56) names; at NPS what
+    /// completes a pre-authorization has the numbers and the time of it.
+    pub(crate) fn original_of(
+        self,
+        message: &BankMessage,
+        rules: HostRules,
+    ) -> Result<Option<Self>, FormatError> {
+        if message.get(original_element(message)).is_some() {
+            return Self::of_original(message).map(Some);
+        }
+        let completes = rules == HostRules::Nps
+            && self.kind != MessageKind::Authorization
+            && message
+                .get(3)
+                .is_some_and(|code| code.starts_with(&PRE_AUTHORIZED));
+        let kind = MessageKind::Authorization;
+        Ok(completes.then_some(Self { kind, ..self }))
     }
 
     /// The key of the original that DE 90 (in 1993 DE 56) names; the RRN (DE 37) and the terminal (DE 41) of the
@@ -171,14 +202,6 @@ fn original_element(message: &BankMessage) -> u8 {
     if message.is_of_1993() { 56 } else { 90 }
 }
 
-/// A data element that is missing or malformed: the message is answered with 30.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("DE {de}: expected {expected}")]
-pub(crate) struct FormatError {
-    pub(crate) de: u8,
-    pub(crate) expected: &'static str,
-}
-
 /// A card request, read and checked. Its `Debug` is left out, because it holds card data.
 pub(crate) struct CardRequest {
     pub(crate) key: ExchangeKey,
@@ -203,28 +226,12 @@ impl CardRequest {
         kind: MessageKind,
         rules: HostRules,
     ) -> Result<Self, FormatError> {
-        let processing_code: [u8; 6] = digits(message, 3)?;
-        let [first, second, ..] = processing_code;
+        let kind_of_payment = PaymentKind::of(digits(message, 3)?, rules);
         let key = ExchangeKey::by(message, kind, rules)?;
-        let may_name = kind != MessageKind::Reversal;
-        let original = if may_name && ExchangeKey::has_original(message) {
-            Some(ExchangeKey::of_original(message)?)
-        } else if rules == HostRules::Nps && [first, second] == PRE_AUTHORIZED {
-            // It has the numbers and the time of what it completes.
-            let kind = MessageKind::Authorization;
-            Some(ExchangeKey { kind, ..key })
-        } else {
-            None
-        };
         Ok(Self {
             key,
             pan: pan(message)?.to_owned(),
-            kind: match [first, second] {
-                [b'0', b'0' | b'1' | b'9'] => PaymentKind::Debit,
-                PRE_AUTHORIZED if rules == HostRules::Nps => PaymentKind::Debit,
-                [b'2', b'0'] => PaymentKind::Credit,
-                _ => PaymentKind::Other,
-            },
+            kind: kind_of_payment,
             amount_minor: number(message, 4, "12 digits")?,
             currency_numeric: number(message, 49, "3 digits")?,
             expiry_yymm: message.get(14).map(|_| digits(message, 14)).transpose()?,
@@ -238,7 +245,7 @@ impl CardRequest {
                     })
                 })
                 .transpose()?,
-            original,
+            original: key.original_of(message, rules)?,
         })
     }
 
@@ -273,105 +280,26 @@ impl Reversal {
     /// The first data element that is missing or malformed.
     pub(crate) fn read(message: &BankMessage, rules: HostRules) -> Result<Self, FormatError> {
         let amount = |_| number(message, 4, "12 digits");
-        let kept = |_| {
-            let actual = digits::<42>(message, 95)?;
-            let actual = actual.first_chunk::<12>().map(|text| text.as_slice());
-            actual.and_then(parsed).ok_or(FormatError {
-                de: 95,
-                expected: "42 digits",
-            })
-        };
         Ok(Self {
             key: ExchangeKey::by(message, MessageKind::Reversal, rules)?,
             original: ExchangeKey::of_original(message)?,
             pan: message.text(2).map(str::to_owned),
             amount_minor: message.get(4).map(amount).transpose()?,
-            kept_minor: message.get(95).map(kept).transpose()?,
+            kept_minor: kept_minor(message)?,
         })
     }
 }
 
-/// DE 2, 12 to 19 digits.
-pub(crate) fn pan(message: &BankMessage) -> Result<&str, FormatError> {
-    message
-        .text(2)
-        .filter(|pan| {
-            (12..=19).contains(&pan.len()) && pan.bytes().all(|byte| byte.is_ascii_digit())
-        })
-        .ok_or(FormatError {
-            de: 2,
-            expected: "12 to 19 digits",
-        })
-}
-
-/// The CVV2 of DE 48, which holds sub-elements of tag, length, and value.
-fn cvv2(message: &BankMessage, rules: HostRules) -> Result<Option<&str>, FormatError> {
-    let cvv2_tag = match rules {
-        HostRules::Standard => "92",
-        HostRules::Nps => "051",
-    };
-    // The digits of a tag, and of a length.
-    let width = cvv2_tag.len();
-    let malformed = FormatError {
-        de: 48,
-        expected: "sub-elements of tag, length and value",
-    };
-    let Some(bytes) = message.get(48) else {
+/// The amount that a reversal leaves, from DE 95 of 1987.
+pub(crate) fn kept_minor(reversal: &BankMessage) -> Result<Option<i64>, FormatError> {
+    if reversal.is_of_1993() || reversal.get(95).is_none() {
         return Ok(None);
-    };
-    let mut rest = str::from_utf8(bytes).map_err(|_| malformed)?;
-    while !rest.is_empty() {
-        let (tag, after_tag) = rest.split_at_checked(width).ok_or(malformed)?;
-        let (length, after_length) = after_tag.split_at_checked(width).ok_or(malformed)?;
-        if !length.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(malformed);
-        }
-        let length = length.parse::<usize>().map_err(|_| malformed)?;
-        let (value, after_value) = after_length.split_at_checked(length).ok_or(malformed)?;
-        if tag == cvv2_tag {
-            return Ok(Some(value));
-        }
-        rest = after_value;
     }
-    Ok(None)
-}
-
-fn number<T: std::str::FromStr>(
-    message: &BankMessage,
-    de: u8,
-    expected: &'static str,
-) -> Result<T, FormatError> {
-    message
-        .get(de)
-        .and_then(parsed)
-        .ok_or(FormatError { de, expected })
-}
-
-fn parsed<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
-    let text = str::from_utf8(digits).ok()?;
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number)
-}
-
-fn digits<const N: usize>(message: &BankMessage, de: u8) -> Result<[u8; N], FormatError> {
-    exactly(message, de).and_then(|bytes: [u8; N]| {
-        if bytes.iter().all(u8::is_ascii_digit) {
-            Ok(bytes)
-        } else {
-            Err(FormatError {
-                de,
-                expected: "digits",
-            })
-        }
-    })
-}
-
-fn exactly<const N: usize>(message: &BankMessage, de: u8) -> Result<[u8; N], FormatError> {
-    message
-        .get(de)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(FormatError {
-            de,
-            expected: "its fixed length",
-        })
+    let actual = digits::<42>(reversal, 95)?;
+    let actual = actual.first_chunk::<12>().map(|text| text.as_slice());
+    let kept = actual.and_then(parsed).ok_or(FormatError {
+        de: 95,
+        expected: "42 digits",
+    });
+    kept.map(Some)
 }

@@ -23,6 +23,7 @@ use crate::{
     issuer::{Issuer, ZonePinKey, books_of},
     message_log::LoggedHost,
     net::Net,
+    settlement::{Settlement, SettlementSettings},
     tls,
 };
 
@@ -110,6 +111,7 @@ impl RunningSim {
                 config.rules,
                 clock,
             ))),
+            lines: Arc::default(),
             counters: Arc::default(),
             log: Arc::clone(&self.log),
             faults: Arc::clone(&self.faults),
@@ -126,6 +128,14 @@ impl RunningSim {
         sim: &SimConfig,
     ) -> Result<(), SimError> {
         let name: Arc<str> = Arc::from(config.name.as_str());
+        let settings = SettlementSettings {
+            rules: config.rules,
+            tells_date: config.settlement_date,
+            capacity: sim.max_exchanges,
+            institution_id: config.institution_id.clone(),
+        };
+        let today = self.clock.now_utc().date();
+        let settlement = Arc::new(Settlement::new(settings, today));
         let mut links = Vec::with_capacity(config.links.len());
         for link in &config.links {
             let issuer = sim.issuers.iter().find(|issuer| issuer.name == link.issuer);
@@ -137,6 +147,7 @@ impl RunningSim {
                 issuer_timeout: config.issuer_timeout(),
                 echo_idle: config.echo_idle_ms.map(Duration::from_millis),
                 echo_card_number: config.echo_card_number,
+                settlement: Arc::clone(&settlement),
                 target: self.link_target(config, link, issuer)?,
                 clock: Arc::clone(&self.clock),
                 net: self.net.clone(),
@@ -146,6 +157,7 @@ impl RunningSim {
             links,
             config.institution_id.clone(),
             sim.max_exchanges,
+            settlement,
             Arc::clone(&self.clock),
         );
         let host = Host {
@@ -159,6 +171,7 @@ impl RunningSim {
                 source,
             })?,
             role: Role::Acquirer(acquirer),
+            lines: Arc::default(),
             counters: Arc::default(),
             log: Arc::clone(&self.log),
             faults: Arc::clone(&self.faults),

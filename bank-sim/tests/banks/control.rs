@@ -14,14 +14,14 @@ use crate::switch::Switch;
 
 const PAN: &str = "4111111111111111";
 
-async fn control(banks: &Banks) -> ControlServiceClient<Channel> {
+pub(crate) async fn control(banks: &Banks) -> ControlServiceClient<Channel> {
     let address = banks.sim.control_address().unwrap();
     ControlServiceClient::connect(format!("http://{address}"))
         .await
         .unwrap()
 }
 
-async fn inject(
+pub(crate) async fn inject(
     control: &mut ControlServiceClient<Channel>,
     host: &str,
     mti: &str,

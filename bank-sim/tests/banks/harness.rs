@@ -1,10 +1,15 @@
 //! Real hosts with a real PKI.
 
+use std::sync::Arc;
+
 use bank_sim::{
     BankSim, RunningSim, SimConfig,
+    clock::{Clock, FixedClock, SystemClock},
     config::standard::{StandardPki, StandardPorts},
     issuer::AccountSnapshot,
+    net::Net,
 };
+use time::macros::datetime;
 
 use crate::pki::HostPki;
 use crate::switch::{LIMIT, Switch};
@@ -22,6 +27,14 @@ impl Banks {
         Self::start_with(|_| {}).await
     }
 
+    /// As [`Banks::start_with`], at noon of 29 November 2026.
+    pub(crate) async fn start_on_29_november(change: impl FnOnce(&mut SimConfig)) -> Self {
+        let clock = Arc::new(FixedClock(datetime!(2026-11-29 12:00 UTC)));
+        let banks = Self::launch_at(clock, change).await;
+        assert!(banks.sim.wait_for_links(LIMIT).await, "the links came up");
+        banks
+    }
+
     /// Starts with changes to the standard configuration, and waits for the links.
     pub(crate) async fn start_with(change: impl FnOnce(&mut SimConfig)) -> Self {
         let banks = Self::launch(change).await;
@@ -31,6 +44,10 @@ impl Banks {
 
     /// Starts with changes to the standard configuration.
     pub(crate) async fn launch(change: impl FnOnce(&mut SimConfig)) -> Self {
+        Self::launch_at(Arc::new(SystemClock), change).await
+    }
+
+    async fn launch_at(clock: Arc<dyn Clock>, change: impl FnOnce(&mut SimConfig)) -> Self {
         let (acquirer, issuer_a, issuer_b) = (
             HostPki::new("acquirer"),
             HostPki::new("issuer-a"),
@@ -44,7 +61,9 @@ impl Banks {
         let mut config = SimConfig::standard(StandardPorts::ANY, pki);
         config.codec_program = Some(env!("CARGO_BIN_EXE_bank-sim").into());
         change(&mut config);
-        let sim = BankSim::start(config).await.unwrap();
+        let sim = BankSim::start_with(config, clock, Net::SYSTEM)
+            .await
+            .unwrap();
         Self {
             sim,
             acquirer,

@@ -21,4 +21,5 @@ mod lines;
 mod outages;
 mod postings;
 mod program;
+mod settlement;
 mod tls;

@@ -9,7 +9,7 @@ use crate::switch::{Switch, original_data};
 const A: (&str, &str) = ("issuer-a", "4111111111111111");
 const B: (&str, &str) = ("issuer-b", "5555555555554444");
 
-fn repeated(message: &MessageBuilder) -> MessageBuilder {
+pub(crate) fn repeated(message: &MessageBuilder) -> MessageBuilder {
     let mut repeat = message.clone();
     repeat.set_mti(message.mti().repeat().unwrap());
     repeat
@@ -98,7 +98,7 @@ async fn a_refund_credits_once() {
     assert_eq!(banks.balance(B.0, B.1, "EUR"), before + 30_00);
 }
 
-fn completion(
+pub(crate) fn completion(
     switch: &mut Switch,
     authorization: &MessageBuilder,
     amount_minor: u64,

@@ -183,6 +183,12 @@ async fn assert_asked(directory: &Path) {
         "1"
     );
     assert_eq!(asked("fault clear").await[0]["cleared"], "1");
+    assert!(asked("items acquirer").await.is_empty());
+    let report = asked("report acquirer --date 2026-11-29 --out report.csv").await;
+    let written = fs::read(directory.join("report.csv")).unwrap();
+    assert_eq!(report[0]["bytes"], written.len().to_string());
+    let day = asked("cutover --date 2999-12-31").await;
+    assert_eq!(day[0]["business_date"], "2999-12-31");
 }
 
 #[tokio::test]
@@ -191,7 +197,7 @@ async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_s
     let pki = write_sample(&directory.0);
     let mut child = serve(&directory.0).await;
     let pid = child.id().unwrap();
-    let _line = paying_switch(&directory.0, &pki, "TERM0001").await;
+    let first_line = paying_switch(&directory.0, &pki, "TERM0001").await;
     let codec = children_of(pid);
     let [codec] = codec[..] else {
         panic!("one codec process, got {codec:?}")
@@ -205,7 +211,9 @@ async fn the_sample_configuration_runs_survives_its_codecs_death_and_ends_on_a_s
     timeout(LIMIT, until_replaced)
         .await
         .expect("another codec process takes its place");
-    let _line = paying_switch(&directory.0, &pki, "TERM0002").await;
+    let second_line = paying_switch(&directory.0, &pki, "TERM0002").await;
+    // A cutover would wait for lines that say nothing.
+    drop((first_line, second_line));
     assert_asked(&directory.0).await;
     signal(pid, "-TERM").await;
     let status = timeout(LIMIT, child.wait()).await.unwrap().unwrap();

@@ -161,6 +161,44 @@ impl Switch {
         message
     }
 
+    /// Signs on as the edition of 1993 says it.
+    pub(crate) async fn sign_on_1993(&mut self) {
+        let stan = self.next_stan();
+        let mut request = MessageBuilder::new(Mti::NETWORK_REQUEST_1993);
+        request
+            .text(11, &stan)
+            .text(12, "261129120000")
+            .text(24, "801");
+        assert_eq!(self.ask(&request).await.mti_and_code(), "1814 800");
+    }
+
+    /// A payment of the edition of 1993 with the next STAN and an RRN made of it.
+    pub(crate) fn payment_of_1993(
+        &mut self,
+        mti: &str,
+        pan: &str,
+        amount_minor: u64,
+    ) -> MessageBuilder {
+        let stan = self.next_stan();
+        let mut message = MessageBuilder::new(mti.parse().unwrap());
+        message
+            .text(2, pan)
+            .text(3, "000000")
+            .number(4, amount_minor)
+            .text(11, &stan)
+            .text(12, "261129120000")
+            .text(14, "3012")
+            .text(22, "100850100110")
+            .text(24, "200")
+            .text(32, "123456")
+            .text(37, &format!("633312{stan}"))
+            .text(41, "TERM0001")
+            .text(42, "MERCHANT0000001")
+            .text(48, &cvv_element(pan))
+            .text(49, "978");
+        message
+    }
+
     pub(crate) fn authorization(&mut self, pan: &str, amount_minor: u64) -> MessageBuilder {
         self.payment(Mti::AUTHORIZATION_REQUEST, pan, amount_minor, "978")
     }

@@ -2,7 +2,7 @@
 
 use super::Books;
 use crate::{
-    currency::Currency,
+    currency::{Currency, code_of},
     issuer::{card, history::Standing, request::MessageKind, tallies::Tally},
     response_code::ResponseCode,
 };
@@ -92,13 +92,9 @@ impl Books {
 
     /// What was done, by ISO 4217 alphabetic code (or the numeric one of a currency that is none).
     pub(crate) fn tallies(&self) -> Vec<(String, Tally)> {
-        let code = |numeric| match Currency::from_numeric(numeric) {
-            Some(currency) => currency.code().to_owned(),
-            None => format!("{numeric:03}"),
-        };
         self.tallies
             .iter()
-            .map(|(numeric, tally)| (code(numeric), tally.clone()))
+            .map(|(numeric, tally)| (code_of(numeric), tally.clone()))
             .collect()
     }
 

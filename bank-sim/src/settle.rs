@@ -1,0 +1,202 @@
+//! `bank-sim cutover|items|report|misbook`: ends the day of banks that run.
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bank_sim::control::pb;
+
+use crate::ask::{Asked, ask, print};
+
+/// The arguments of `cutover`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    bank-sim cutover\n  \
+    bank-sim cutover acquirer --date 2026-12-01")]
+pub(crate) struct Cutover {
+    /// The acquirer; the only one unless it is named.
+    #[arg(default_value = "", hide_default_value = true)]
+    host: String,
+    /// The date to move on to; the following day unless it is given.
+    #[arg(
+        long,
+        value_name = "YYYY-MM-DD",
+        default_value = "",
+        hide_default_value = true
+    )]
+    date: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `items`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    bank-sim items --date 2026-11-30\n  \
+    bank-sim items acquirer --json")]
+pub(crate) struct Items {
+    /// The acquirer; the only one unless it is named.
+    #[arg(default_value = "", hide_default_value = true)]
+    host: String,
+    /// Only those of this date; all unless it is given.
+    #[arg(
+        long,
+        value_name = "YYYY-MM-DD",
+        default_value = "",
+        hide_default_value = true
+    )]
+    date: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    bank-sim report acquirer --date 2026-11-29 --out report.csv")]
+pub(crate) struct Report {
+    /// The acquirer.
+    host: String,
+    /// The date that the items are reconciled with or, without totals, booked under.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: String,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `misbook`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    bank-sim misbook 633300000001 100\n  \
+    bank-sim misbook 633300000001 -- -100")]
+pub(crate) struct Misbook {
+    /// The RRN of the item; of several the one that was booked first.
+    rrn: String,
+    /// How much to add to its amount, in minor units.
+    delta_minor: i64,
+    /// The acquirer; the only one unless it is named.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    host: String,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+pub(crate) fn cutover(arguments: &Cutover) -> Result<(), Box<dyn Error>> {
+    let request = pb::CutoverRequest {
+        host: arguments.host.clone(),
+        next_date: arguments.date.clone(),
+    };
+    let answer = ask(&arguments.asked, async |mut client| {
+        client.cutover(request).await
+    })?;
+    let date = &answer.business_date;
+    let mut rows: Vec<_> = answer
+        .lines
+        .iter()
+        .map(|line| {
+            let said = match line.outcome() {
+                pb::LineOutcome::Answered => line.response_code.as_str(),
+                pb::LineOutcome::Ended => "line ended",
+                pb::LineOutcome::Silent | pb::LineOutcome::Unspecified => "no answer",
+            };
+            [date.clone(), line.peer.clone(), said.to_owned()]
+        })
+        .collect();
+    if rows.is_empty() {
+        rows.push([date.clone(), String::new(), "no line".to_owned()]);
+    }
+    print(
+        &arguments.asked,
+        (["business_date", "line", "answer"], rows),
+    )
+}
+
+pub(crate) fn items(arguments: &Items) -> Result<(), Box<dyn Error>> {
+    let request = pb::ListSettlementItemsRequest {
+        host: arguments.host.clone(),
+        business_date: arguments.date.clone(),
+    };
+    let items = ask(&arguments.asked, async |mut client| {
+        let mut parts = client.list_settlement_items(request).await?.into_inner();
+        let mut items = Vec::new();
+        while let Some(part) = parts.message().await? {
+            items.extend(part.items);
+        }
+        Ok(tonic::Response::new(items))
+    })?;
+    let rows = items.into_iter().map(|item| {
+        let kind = match item.kind() {
+            pb::ItemKind::Refund => "refund",
+            pb::ItemKind::Capture | pb::ItemKind::Unspecified => "capture",
+        };
+        [
+            item.acceptor,
+            item.terminal,
+            kind.to_owned(),
+            item.rrn,
+            item.approval_code,
+            item.card_masked,
+            item.currency,
+            item.amount.to_string(),
+            item.business_date,
+            item.reconciled_with,
+        ]
+    });
+    let columns = [
+        "acceptor",
+        "terminal",
+        "kind",
+        "rrn",
+        "approval",
+        "card",
+        "currency",
+        "amount",
+        "business_date",
+        "reconciled_with",
+    ];
+    print(&arguments.asked, (columns, rows.collect()))
+}
+
+pub(crate) fn report(arguments: &Report) -> Result<(), Box<dyn Error>> {
+    let request = pb::WriteSettlementReportRequest {
+        host: arguments.host.clone(),
+        business_date: arguments.date.clone(),
+    };
+    let report = ask(&arguments.asked, async |mut client| {
+        let mut parts = client.write_settlement_report(request).await?.into_inner();
+        let mut report = Vec::new();
+        while let Some(part) = parts.message().await? {
+            report.extend(part.chunk);
+        }
+        Ok(tonic::Response::new(report))
+    })?;
+    write(&arguments.out, &report)?;
+    let rows = vec![[
+        arguments.out.display().to_string(),
+        report.len().to_string(),
+    ]];
+    print(&arguments.asked, (["file", "bytes"], rows))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    fs::write(path, bytes)
+        .map_err(|error| format!("`{}` can't be written: {error}", path.display()))
+}
+
+pub(crate) fn misbook(arguments: &Misbook) -> Result<(), Box<dyn Error>> {
+    let request = pb::MisbookItemRequest {
+        host: arguments.host.clone(),
+        rrn: arguments.rrn.clone(),
+        delta_minor: arguments.delta_minor,
+    };
+    let answer = ask(&arguments.asked, async |mut client| {
+        client.misbook_item(request).await
+    })?;
+    let rows = vec![[arguments.rrn.clone(), answer.amount.to_string()]];
+    print(&arguments.asked, (["rrn", "amount"], rows))
+}

@@ -1,0 +1,79 @@
+//! What a handle to a running simulator can do at the end of the bank's day.
+
+use time::Date;
+
+use super::{RunningSim, SimError};
+use crate::{
+    cutover::{Cutover, cut_over},
+    host::Host,
+    settlement::{Settlement, SettlementError, SettlementItem},
+};
+
+impl RunningSim {
+    /// The settlement items that an acquirer has booked, of one business date or all, by acceptor, currency and RRN.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`].
+    pub fn settlement_items(
+        &self,
+        acquirer: &str,
+        date: Option<Date>,
+    ) -> Result<Vec<SettlementItem>, SimError> {
+        Ok(self.settlement(acquirer)?.1.items(date))
+    }
+
+    /// Moves the business date of an acquirer on, to the following one unless another is given, tells it on each line
+    /// that is signed on, and waits up to ten seconds for the answers.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`], [`SimError::Settlement`] when the date is not later
+    /// than the present one.
+    pub async fn cut_over(&self, acquirer: &str, next: Option<Date>) -> Result<Cutover, SimError> {
+        let (host, settlement) = self.settlement(acquirer)?;
+        cut_over(host, settlement, next)
+            .await
+            .map_err(refused(acquirer))
+    }
+
+    /// Changes the amount of the item that an acquirer booked first under this RRN, as a bank does that is wrong; the
+    /// new amount in minor units.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`], [`SimError::Settlement`] when there is no such item or
+    /// it can't have such an amount.
+    pub fn misbook_item(
+        &self,
+        acquirer: &str,
+        rrn: &str,
+        delta_minor: i64,
+    ) -> Result<i64, SimError> {
+        let (_, settlement) = self.settlement(acquirer)?;
+        settlement
+            .misbook(rrn, delta_minor)
+            .map_err(refused(acquirer))
+    }
+
+    /// The settlement report of an acquirer for a date, in CSV: what totals have reconciled with it or, without totals,
+    /// what is booked under it. The same items give the same bytes.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`].
+    pub fn settlement_report(&self, acquirer: &str, date: Date) -> Result<Vec<u8>, SimError> {
+        Ok(self.settlement(acquirer)?.1.report(date))
+    }
+
+    fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {
+        let host = &self.running(host)?.host;
+        let acquirer = host.acquirer().ok_or_else(|| SimError::NoAcquirer {
+            name: host.name.to_string(),
+        })?;
+        Ok((host, acquirer.settlement()))
+    }
+}
+
+fn refused(host: &str) -> impl Fn(SettlementError) -> SimError {
+    move |source| SimError::Settlement {
+        host: host.to_owned(),
+        source,
+    }
+}
