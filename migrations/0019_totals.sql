@@ -3,6 +3,7 @@
 -- The date in the bank's answer (DE 15), where it is another than the day that was open; NULL where it is the same, or
 -- the bank names none.
 ALTER TABLE settlement_items ADD COLUMN bank_date TEXT;
+CREATE INDEX settlement_items_dated ON settlement_items (host_id, business_date) WHERE bank_date IS NOT NULL;
 -- When the totals of the batch were first sent; when its money became available to its merchant.
 ALTER TABLE settlement_batches ADD COLUMN submitted_at_ms BIGINT;
 ALTER TABLE settlement_batches ADD COLUMN funded_at_ms BIGINT;

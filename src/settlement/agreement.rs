@@ -313,6 +313,8 @@ impl Agreement {
                 rrn: &item.rrn,
                 approval_code: &item.approval_code,
             },
+            acceptor_id: Some(&item.acceptor_id),
+            terminal_id: Some(&item.terminal_id),
             transmitted_at: now,
             ..message(totals, stan, 0)
         };

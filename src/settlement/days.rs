@@ -25,6 +25,9 @@ use crate::store::error::StoreError;
 /// Between two looks at the days.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// The most items with another date that the log names of a day.
+const NAMED: usize = 100;
+
 /// The days of the hosts.
 pub struct BusinessDays {
     store: Store,
@@ -275,6 +278,14 @@ impl BusinessDays {
         let batches = self.store.batches_of_day(day).await?;
         let now = self.clock.now();
         let level = self.hosts.totals(day.host_id).map(|totals| totals.level);
+        let dated = self.store.dated_otherwise(&day.host_id, day.date, NAMED);
+        for item in dated.await? {
+            tracing::error!(
+                host.id = %day.host_id, business_date = %day.date, batch.id = %item.batch_id,
+                subject.id = %item.subject_id, bank_date = %item.bank_date,
+                "The bank settles an item under another date"
+            );
+        }
         self.store.insert_batches(day, &batches, level, now).await
     }
 }

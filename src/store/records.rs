@@ -473,6 +473,17 @@ impl FromStr for BatchCursor {
     }
 }
 
+/// An item that its bank settles under another date than the day that was open when it counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatedOtherwise {
+    /// The capture or refund.
+    pub subject_id: SubjectId,
+    /// Its batch.
+    pub batch_id: BatchId,
+    /// The date in the bank's answer.
+    pub bank_date: BusinessDate,
+}
+
 /// Where a page of totals ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TotalsCursor {
@@ -537,6 +548,10 @@ pub struct UploadedItem {
     pub rrn: Rrn,
     /// DE 38 of the bank's approval; empty where there is none.
     pub approval_code: String,
+    /// DE 41.
+    pub terminal_id: String,
+    /// DE 42 of its merchant.
+    pub acceptor_id: String,
 }
 
 /// An item of a batch, with what its merchant and its bank know it by.

@@ -26,6 +26,7 @@ mod sealing;
 mod settling;
 mod tools;
 
+mod agreeing;
 mod answers;
 mod authorizing;
 mod canaries;

@@ -29,14 +29,14 @@ on_both_engines!(
 );
 
 pub(crate) type Settlement = SettlementServiceClient<InterceptedService<Channel, ApiKey>>;
-type Days = SettlementAdminServiceClient<Channel>;
+pub(crate) type Days = SettlementAdminServiceClient<Channel>;
 
-async fn settlement_of(switch: &Switch, api_key: &str) -> Settlement {
+pub(crate) async fn settlement_of(switch: &Switch, api_key: &str) -> Settlement {
     let key = ApiKey::new(api_key).expect("an API key for a header");
     SettlementServiceClient::new(key.on(switch.connect(None).await))
 }
 
-async fn days(days: &mut Days) -> Vec<admin::BusinessDay> {
+pub(crate) async fn days(days: &mut Days) -> Vec<admin::BusinessDay> {
     let request = admin::ListBusinessDaysRequest {
         host_id: "acquirer".into(),
         ..Default::default()
@@ -45,7 +45,7 @@ async fn days(days: &mut Days) -> Vec<admin::BusinessDay> {
     listed.into_inner().business_days
 }
 
-async fn open_date(client: &mut Days) -> String {
+pub(crate) async fn open_date(client: &mut Days) -> String {
     eventually("an open day", async || {
         let day = days(client).await.into_iter().next()?;
         Some(day.business_date)
@@ -53,7 +53,7 @@ async fn open_date(client: &mut Days) -> String {
     .await
 }
 
-fn cutover_of(business_date: &str) -> admin::CutoverRequest {
+pub(crate) fn cutover_of(business_date: &str) -> admin::CutoverRequest {
     admin::CutoverRequest {
         request_id: format!("cutover-{}", unique()),
         reason: "the bank closes early today".into(),
@@ -62,7 +62,7 @@ fn cutover_of(business_date: &str) -> admin::CutoverRequest {
     }
 }
 
-async fn cut_over(
+pub(crate) async fn cut_over(
     days: &mut Days,
     request: admin::CutoverRequest,
 ) -> Result<admin::BusinessDay, Status> {
@@ -70,13 +70,22 @@ async fn cut_over(
     Ok(answer.business_day.expect("the day"))
 }
 
-async fn batch(settlement: &mut Settlement, batch_id: &str) -> pb::SettlementBatch {
+pub(crate) async fn batch(settlement: &mut Settlement, batch_id: &str) -> pb::SettlementBatch {
     let request = pb::GetSettlementBatchRequest {
         batch_id: batch_id.into(),
     };
     let answer = settlement.get_settlement_batch(request).await;
     let answer = answer.expect("the batch").into_inner();
     answer.settlement_batch.expect("a batch")
+}
+
+/// A batch, once its bank has agreed to it.
+pub(crate) async fn settled(settlement: &mut Settlement, batch_id: &str) -> pb::SettlementBatch {
+    eventually("the bank agrees", async || {
+        let found = batch(settlement, batch_id).await;
+        (found.state() == BatchState::Settled).then_some(found)
+    })
+    .await
 }
 
 pub(crate) async fn batches(settlement: &mut Settlement) -> Vec<pb::SettlementBatch> {
@@ -171,22 +180,35 @@ async fn a_day_is_closed_and_says_what_is_settled_with_it(engine: Engine) {
     assert_eq!((totals.batch_count, totals.captured_minor), (1, 10_700));
     let all = days(&mut client).await;
     let states: Vec<_> = all.iter().map(admin::BusinessDay::state).collect();
-    assert_eq!(
-        states,
-        [
-            admin::BusinessDayState::Open,
-            admin::BusinessDayState::Closed
-        ]
-    );
+    assert_eq!(states[0], admin::BusinessDayState::Open);
 
-    // What the day has does not change any more.
-    let closed = batch(&mut settlement, &open.batch_id).await;
+    // What the day has does not change any more, and its bank agrees.
+    let closed = settled(&mut settlement, &open.batch_id).await;
     let expected = pb::SettlementBatch {
-        state: BatchState::Closed.into(),
+        state: BatchState::Settled.into(),
         close_time: closed.close_time,
+        submit_time: closed.submit_time,
+        settle_time: closed.settle_time,
+        bank_totals: Some(pb::BankTotals {
+            capture_count: open.payment_count,
+            captured_total: open.captured_total.clone(),
+            refund_count: open.refund_count,
+            refunded_total: open.refunded_total.clone(),
+            net_total: open.net_total.clone(),
+            net_difference: Some(pb::Money {
+                amount_minor: 0,
+                currency: "EUR".into(),
+            }),
+            fee_total: None,
+        }),
         ..open
     };
     assert_eq!(closed, expected);
+    eventually("the day", async || {
+        let day = days(&mut client).await.swap_remove(1);
+        (day.state() == admin::BusinessDayState::Settled).then_some(())
+    })
+    .await;
     let listed = notes(&mut settlement, (&closed.batch_id, 2)).await;
     let sum: i64 = listed.iter().map(|note| minor(&note.net)).sum();
     assert_eq!((listed.len(), sum), (5, 10_300));
@@ -196,14 +218,14 @@ async fn a_day_is_closed_and_says_what_is_settled_with_it(engine: Engine) {
     let of_refund = of_refund.expect("the refund");
     assert_eq!(minor(&of_refund.amount), -400);
     assert_eq!(of_refund.subject_id, sold.payment_id);
-    assert_eq!(of_refund.state(), SettlementState::InClearing);
-    let in_clearing = get_refund(&mut refunds, &refund.refund_id).await;
-    assert_eq!(in_clearing.batch_id, closed.batch_id);
-    assert_eq!(in_clearing.settlement_state(), SettlementState::InClearing);
+    assert_eq!(of_refund.state(), SettlementState::Settled);
+    let of_batch = get_refund(&mut refunds, &refund.refund_id).await;
+    assert_eq!(of_batch.batch_id, closed.batch_id);
+    assert_eq!(of_batch.settlement_state(), SettlementState::Settled);
     let shown = found(&mut payments, &whole.payment_id).await;
     assert_eq!(
         shown.captures[0].settlement_state(),
-        SettlementState::InClearing
+        SettlementState::Settled
     );
     assert_eq!(
         actions(&shown),
@@ -228,12 +250,12 @@ async fn a_day_is_closed_and_says_what_is_settled_with_it(engine: Engine) {
     // What comes now is settled with the next day; and nobody else sees any of it.
     let later = try_refund(&mut refunds, refund_of(&whole, None)).await;
     let later = later.expect("a refund").refund_id;
-    let settled = eventually("the refund", async || {
+    let dated = eventually("the refund", async || {
         let refund = get_refund(&mut refunds, &later).await;
         (!refund.batch_id.is_empty()).then_some(refund)
     })
     .await;
-    assert_eq!(settled.business_date, all[0].business_date);
+    assert_eq!(dated.business_date, all[0].business_date);
     assert_eq!(batch(&mut settlement, &closed.batch_id).await, closed);
     let dates: Vec<_> = batches(&mut settlement).await;
     assert_eq!(dates.len(), 2);

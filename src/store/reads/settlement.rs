@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::payment::ids::{BatchId, MerchantId, OperationId, SubjectId};
+use crate::payment::ids::{BatchId, HostId, MerchantId, OperationId, SubjectId};
+use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::payment::operation::OperationState;
 use crate::payment::settlement::{
@@ -19,7 +20,8 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::records::{
-    BatchCursor, BatchFilter, ListOrder, MAX_PAGE_SIZE, SettlementItem, UploadedItem,
+    BatchCursor, BatchFilter, DatedOtherwise, ListOrder, MAX_PAGE_SIZE, SettlementItem,
+    UploadedItem,
 };
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
@@ -328,8 +330,9 @@ impl Store {
     ) -> Result<Vec<UploadedItem>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let text = "SELECT settlement_items.subject_id, settlement_items.kind, settlement_items.amount_minor, \
-            operations.rrn, operations.state_detail FROM settlement_items \
-            JOIN operations ON operations.id = settlement_items.operation_id \
+            operations.rrn, operations.state_detail, operations.terminal_id, merchants.acceptor_id \
+            FROM settlement_items JOIN operations ON operations.id = settlement_items.operation_id \
+            JOIN merchants ON merchants.id = settlement_items.merchant_id \
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
             AND settlement_items.currency = $3 AND $4 IN ('', settlement_items.merchant_id) \
             AND $5 IN ('', operations.terminal_id) AND settlement_items.subject_id > $6 \
@@ -348,6 +351,37 @@ impl Store {
         ];
         let rows = self.read(text, &values).await?;
         rows.iter().map(uploaded_item).collect()
+    }
+
+    /// The items of a day that their bank settles under another date, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn dated_otherwise(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+        limit: usize,
+    ) -> Result<Vec<DatedOtherwise>, StoreError> {
+        let text = "SELECT settlement_items.subject_id, settlement_items.bank_date, settlement_items.host_id, \
+            settlement_items.business_date, settlement_items.merchant_id, settlement_items.currency, \
+            business_days.opened_at_ms FROM settlement_items JOIN business_days \
+            ON business_days.host_id = settlement_items.host_id \
+            AND business_days.business_date = settlement_items.business_date \
+            WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
+            AND settlement_items.bank_date IS NOT NULL ORDER BY settlement_items.subject_id LIMIT $3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = [host.as_str().into(), date.to_string().into(), limit.into()];
+        let rows = self.read(text, &values).await?;
+        let dated = |row: &AnyRow| {
+            let columns = Columns::of(row, "settlement_items", "subject_id")?;
+            Ok(DatedOtherwise {
+                subject_id: columns.parsed("subject_id")?,
+                batch_id: item_batch(&columns)?.id(columns.moment("opened_at_ms")?),
+                bank_date: columns.parsed("bank_date")?,
+            })
+        };
+        rows.iter().map(dated).collect()
     }
 
     /// How operations are settled, of those that are.
@@ -374,12 +408,7 @@ impl Store {
         let rows = self.of_ids(&text, ids).await?;
         let settled = |row: &AnyRow| {
             let columns = Columns::of(row, "settlement_items", "operation_id")?;
-            let key = BatchKey {
-                business_date: columns.parsed("business_date")?,
-                host_id: columns.parsed("host_id")?,
-                merchant_id: columns.parsed("merchant_id")?,
-                currency: columns.parsed("currency")?,
-            };
+            let key = item_batch(&columns)?;
             let made = columns.optional_text("batch_state")?;
             let closed_at = columns.optional_moment("cut_at_ms")?;
             let settlement = ItemSettlement {
@@ -425,6 +454,16 @@ const fn state_of(day: &BusinessDay) -> BatchState {
     }
 }
 
+/// The batch of an item, from a row with its columns.
+fn item_batch(columns: &Columns<'_>) -> Result<BatchKey, StoreError> {
+    Ok(BatchKey {
+        business_date: columns.parsed("business_date")?,
+        host_id: columns.parsed("host_id")?,
+        merchant_id: columns.parsed("merchant_id")?,
+        currency: columns.parsed("currency")?,
+    })
+}
+
 fn item_kind(columns: &Columns<'_>) -> Result<ItemKind, StoreError> {
     let kind = columns.text("kind")?;
     ItemKind::from_name(kind)
@@ -443,6 +482,8 @@ fn uploaded_item(row: &AnyRow) -> Result<UploadedItem, StoreError> {
             OperationState::Approved { approval, .. } => approval.approval_code,
             _ => String::new(),
         },
+        terminal_id: columns.text("terminal_id")?.to_owned(),
+        acceptor_id: columns.text("acceptor_id")?.to_owned(),
     })
 }
 
