@@ -50,6 +50,8 @@ enum Command {
     Items(settle::Items),
     /// Writes the settlement report of a date, in CSV.
     Report(settle::Report),
+    /// Hands a clearing file to the acquirer.
+    Clearing(settle::Clearing),
     /// Changes the booked amount of one settlement item, as a bank does that is wrong.
     Misbook(settle::Misbook),
 }
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Cutover(arguments) => settle::cutover(&arguments),
         Command::Items(arguments) => settle::items(&arguments),
         Command::Report(arguments) => settle::report(&arguments),
+        Command::Clearing(arguments) => settle::clearing(&arguments),
         Command::Misbook(arguments) => settle::misbook(&arguments),
     };
     match result {

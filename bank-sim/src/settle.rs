@@ -1,4 +1,4 @@
-//! `bank-sim cutover|items|report|misbook`: ends the day of banks that run.
+//! `bank-sim cutover|items|report|clearing|misbook`: ends the day of banks that run.
 
 use std::{
     error::Error,
@@ -9,6 +9,9 @@ use std::{
 use bank_sim::control::pb;
 
 use crate::ask::{Asked, ask, print};
+
+/// How many bytes of a file go into one message.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The arguments of `cutover`.
 #[derive(Debug, clap::Args)]
@@ -65,6 +68,19 @@ pub(crate) struct Report {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `clearing`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    bank-sim clearing acquirer acquirer-2026-11-29-1.csv")]
+pub(crate) struct Clearing {
+    /// The acquirer.
+    host: String,
+    /// The file, in CSV.
+    file: PathBuf,
     #[command(flatten)]
     asked: Asked,
 }
@@ -181,6 +197,39 @@ pub(crate) fn report(arguments: &Report) -> Result<(), Box<dyn Error>> {
         report.len().to_string(),
     ]];
     print(&arguments.asked, (["file", "bytes"], rows))
+}
+
+pub(crate) fn clearing(arguments: &Clearing) -> Result<(), Box<dyn Error>> {
+    let path = &arguments.file;
+    let bytes =
+        fs::read(path).map_err(|error| format!("`{}` can't be read: {error}", path.display()))?;
+    let part = |chunk: &[u8]| pb::TakeClearingFileRequest {
+        host: arguments.host.clone(),
+        chunk: chunk.to_vec(),
+    };
+    let mut parts: Vec<_> = bytes.chunks(CHUNK_BYTES).map(part).collect();
+    if parts.is_empty() {
+        parts.push(part(&[]));
+    }
+    let answer = ask(&arguments.asked, async |mut client| {
+        client.take_clearing_file(tokio_stream::iter(parts)).await
+    })?;
+    let verdict = match answer.verdict() {
+        pb::ClearingVerdict::Accepted => "ACCEPTED",
+        pb::ClearingVerdict::Duplicate => "DUPLICATE",
+        pb::ClearingVerdict::Refused | pb::ClearingVerdict::Unspecified => {
+            let faults = answer.faults.iter();
+            let faults = faults.map(|fault| format!("\n  line {}: {}", fault.line, fault.problem));
+            let faults = faults.collect::<String>();
+            return Err(format!("REFUSED with {} faults:{faults}", answer.fault_count).into());
+        }
+    };
+    let rows = vec![[
+        verdict.to_owned(),
+        answer.item_count.to_string(),
+        answer.posted_count.to_string(),
+    ]];
+    print(&arguments.asked, (["verdict", "items", "posted"], rows))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

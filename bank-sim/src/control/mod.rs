@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 use tonic::{
-    Request, Response, Status,
+    Request, Response, Status, Streaming,
     transport::{
         Server,
         server::{Router, TcpIncoming},
@@ -23,7 +23,7 @@ use self::pb::control_service_server::{ControlService, ControlServiceServer};
 use crate::{
     cutover::cut_over,
     faults::{Faults, MAX_FAULTS},
-    host::{Host, Role},
+    host::Host,
     issuer::Issuer,
     message_log::{MessageLog, MessageQuery},
     net::Listener,
@@ -39,6 +39,9 @@ const ITEMS_A_MESSAGE: usize = 1_000;
 
 /// How many bytes of a file one message of a stream has at most.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// How many bytes a file may have that is sent to the banks.
+const MAX_FILE_BYTES: usize = 256 * 1024 * 1024;
 
 /// The messages of a stream, all ready.
 type Parts<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
@@ -88,10 +91,7 @@ impl Controlled {
     fn issuers(&self) -> impl Iterator<Item = (&str, &Issuer)> {
         self.hosts
             .iter()
-            .filter_map(|(name, host)| match &host.role {
-                Role::Issuer(issuer) => Some((name.as_str(), &**issuer)),
-                Role::Acquirer(_) => None,
-            })
+            .filter_map(|(name, host)| Some((name.as_str(), host.issuer()?)))
     }
 
     /// The acquirer of that name, or the only one, and its settlement books.
@@ -127,6 +127,7 @@ fn refused(error: &SettlementError) -> Status {
     match error {
         SettlementError::NotLater { .. } => Status::failed_precondition(error.to_string()),
         SettlementError::UnknownItem { .. } => Status::not_found(error.to_string()),
+        SettlementError::Full => Status::resource_exhausted(error.to_string()),
         SettlementError::Amount { .. } => Status::invalid_argument(error.to_string()),
     }
 }
@@ -272,6 +273,30 @@ impl ControlService for Controlled {
         });
         let parts: Vec<_> = parts.collect();
         Ok(Response::new(tokio_stream::iter(parts)))
+    }
+
+    async fn take_clearing_file(
+        &self,
+        request: Request<Streaming<pb::TakeClearingFileRequest>>,
+    ) -> Result<Response<pb::TakeClearingFileResponse>, Status> {
+        let mut parts = request.into_inner();
+        let (mut host, mut bytes) = (String::new(), Vec::new());
+        while let Some(part) = parts.message().await? {
+            if bytes.is_empty() && host.is_empty() {
+                host = part.host;
+            }
+            if bytes.len() + part.chunk.len() > MAX_FILE_BYTES {
+                return Err(Status::resource_exhausted(format!(
+                    "chunk: expected a file of at most {MAX_FILE_BYTES} bytes"
+                )));
+            }
+            bytes.extend(part.chunk);
+        }
+        let (_, settlement) = self.settlement(&host)?;
+        let issuers = self.issuers().map(|(_, issuer)| issuer);
+        let answer = settlement.take_clearing_file(&bytes, issuers);
+        let answer = answer.map_err(|error| refused(&error))?;
+        Ok(Response::new(show::clearing(answer)))
     }
 
     async fn misbook_item(

@@ -9,7 +9,7 @@ use crate::{
     issuer::{AccountSnapshot, Tally},
     message_log::{Direction, LoggedMessage},
     outcome::Effect,
-    settlement::{ItemKind, SettlementItem},
+    settlement::{ClearingAnswer, ItemKind, SettlementItem},
 };
 
 pub(super) fn account(host: &str, account: AccountSnapshot) -> pb::Account {
@@ -107,6 +107,37 @@ pub(super) fn item(item: &SettlementItem) -> pb::SettlementItem {
         amount: item.amount_minor,
         business_date: item.business_date.to_string(),
         reconciled_with: reconciled_with.unwrap_or_default(),
+    }
+}
+
+pub(super) fn clearing(answer: ClearingAnswer) -> pb::TakeClearingFileResponse {
+    use pb::ClearingVerdict as Verdict;
+    match answer {
+        ClearingAnswer::Accepted { items, posted } => pb::TakeClearingFileResponse {
+            verdict: Verdict::Accepted.into(),
+            item_count: count(items),
+            posted_count: count(posted),
+            ..pb::TakeClearingFileResponse::default()
+        },
+        ClearingAnswer::Duplicate => pb::TakeClearingFileResponse {
+            verdict: Verdict::Duplicate.into(),
+            ..pb::TakeClearingFileResponse::default()
+        },
+        ClearingAnswer::Refused {
+            faults,
+            fault_count,
+        } => {
+            let faults = faults.into_iter().map(|fault| pb::ClearingFault {
+                line: count(fault.line),
+                problem: fault.problem,
+            });
+            pb::TakeClearingFileResponse {
+                verdict: Verdict::Refused.into(),
+                faults: faults.collect(),
+                fault_count: count(fault_count),
+                ..pb::TakeClearingFileResponse::default()
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{RunningSim, SimError};
 use crate::{
     cutover::{Cutover, cut_over},
     host::Host,
-    settlement::{Settlement, SettlementError, SettlementItem},
+    settlement::{ClearingAnswer, Settlement, SettlementError, SettlementItem},
 };
 
 impl RunningSim {
@@ -60,6 +60,24 @@ impl RunningSim {
     /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`].
     pub fn settlement_report(&self, acquirer: &str, date: Date) -> Result<Vec<u8>, SimError> {
         Ok(self.settlement(acquirer)?.1.report(date))
+    }
+
+    /// Books the items of a clearing file at an acquirer, all or none; the same bytes are booked once. Where an issuer of
+    /// this simulator knows the authorization under the RRN and the terminal, its hold becomes a debit.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`], [`SimError::Settlement`] when there is no room.
+    pub fn take_clearing_file(
+        &self,
+        acquirer: &str,
+        bytes: &[u8],
+    ) -> Result<ClearingAnswer, SimError> {
+        let (_, settlement) = self.settlement(acquirer)?;
+        let issuers = self.hosts.values();
+        let issuers = issuers.filter_map(|running| running.host.issuer());
+        settlement
+            .take_clearing_file(bytes, issuers)
+            .map_err(refused(acquirer))
     }
 
     fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {

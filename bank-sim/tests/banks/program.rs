@@ -187,6 +187,19 @@ async fn assert_asked(directory: &Path) {
     let report = asked("report acquirer --date 2026-11-29 --out report.csv").await;
     let written = fs::read(directory.join("report.csv")).unwrap();
     assert_eq!(report[0]["bytes"], written.len().to_string());
+    let header =
+        "Record,Business Date,Acceptor,Terminal,Type,RRN,Approval Code,Amount,Currency,Reference";
+    fs::write(
+        directory.join("file.csv"),
+        format!("{header}\nT,2026-11-29,,,,,,0,,0\n"),
+    )
+    .unwrap();
+    for verdict in ["ACCEPTED", "DUPLICATE"] {
+        assert_eq!(
+            asked("clearing acquirer file.csv").await[0]["verdict"],
+            verdict
+        );
+    }
     let day = asked("cutover --date 2999-12-31").await;
     assert_eq!(day[0]["business_date"], "2999-12-31");
 }
