@@ -52,6 +52,8 @@ enum Command {
     Report(settle::Report),
     /// Hands a clearing file to the acquirer.
     Clearing(settle::Clearing),
+    /// Hands a payment order to the bank, and writes what became of it.
+    Pay(settle::Pay),
     /// Changes the booked amount of one settlement item, as a bank does that is wrong.
     Misbook(settle::Misbook),
 }
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Items(arguments) => settle::items(&arguments),
         Command::Report(arguments) => settle::report(&arguments),
         Command::Clearing(arguments) => settle::clearing(&arguments),
+        Command::Pay(arguments) => settle::pay(&arguments),
         Command::Misbook(arguments) => settle::misbook(&arguments),
     };
     match result {

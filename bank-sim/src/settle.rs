@@ -1,4 +1,4 @@
-//! `bank-sim cutover|items|report|clearing|misbook`: ends the day of banks that run.
+//! `bank-sim cutover|items|report|clearing|pay|misbook`: ends the day of banks that run.
 
 use std::{
     error::Error,
@@ -81,6 +81,20 @@ pub(crate) struct Clearing {
     host: String,
     /// The file, in CSV.
     file: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `pay`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    bank-sim pay pain001.xml --out camt054.xml")]
+pub(crate) struct Pay {
+    /// The order: pain.001.001.09.
+    file: PathBuf,
+    /// The file to write what became of it to: camt.054.001.08.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
     #[command(flatten)]
     asked: Asked,
 }
@@ -230,6 +244,53 @@ pub(crate) fn clearing(arguments: &Clearing) -> Result<(), Box<dyn Error>> {
         answer.posted_count.to_string(),
     ]];
     print(&arguments.asked, (["verdict", "items", "posted"], rows))
+}
+
+pub(crate) fn pay(arguments: &Pay) -> Result<(), Box<dyn Error>> {
+    let xml = read(&arguments.file)?;
+    let order = ask(&arguments.asked, async |mut client| {
+        let request = pb::SubmitPaymentOrderRequest { xml };
+        client.submit_payment_order(request).await
+    })?;
+    if order.verdict() != pb::OrderVerdict::Accepted {
+        return Err(format!("REFUSED with {}: {}", order.reason_code, order.reason).into());
+    }
+    let request = pb::GetAccountNotificationRequest {
+        message_id: order.message_id,
+    };
+    let notification = ask(&arguments.asked, async |mut client| {
+        client.get_account_notification(request).await
+    })?;
+    write(&arguments.out, &notification.xml)?;
+    let said = if order.duplicate {
+        "DUPLICATE"
+    } else {
+        "ACCEPTED"
+    };
+    let rows = order.transfers.into_iter().map(|transfer| {
+        let returned = Some(transfer.return_reason).filter(|reason| !reason.is_empty());
+        [
+            said.to_owned(),
+            transfer.end_to_end_id,
+            transfer.utr,
+            transfer.currency,
+            transfer.amount.to_string(),
+            returned.map_or("paid".to_owned(), |reason| format!("returned {reason}")),
+        ]
+    });
+    let columns = [
+        "order",
+        "end_to_end_id",
+        "utr",
+        "currency",
+        "amount",
+        "state",
+    ];
+    print(&arguments.asked, (columns, rows.collect()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("`{}` can't be read: {error}", path.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

@@ -27,6 +27,7 @@ use crate::{
     issuer::Issuer,
     message_log::{MessageLog, MessageQuery},
     net::Listener,
+    payouts::Payouts,
     settlement::{Settlement, SettlementError},
 };
 
@@ -43,6 +44,9 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// How many bytes a file may have that is sent to the banks.
 const MAX_FILE_BYTES: usize = 256 * 1024 * 1024;
 
+/// How many bytes one message may have that is sent to the banks: a payment order comes in one.
+const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+
 /// The messages of a stream, all ready.
 type Parts<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
 
@@ -52,6 +56,7 @@ pub(crate) struct Controlled {
     pub(crate) hosts: BTreeMap<String, Arc<Host>>,
     pub(crate) log: Arc<MessageLog>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) payouts: Arc<Payouts>,
 }
 
 /// Serves until told to stop.
@@ -81,10 +86,12 @@ fn router(controlled: Controlled) -> Result<Router, tonic_reflection::server::Er
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
     };
+    let service =
+        ControlServiceServer::new(controlled).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(Server::builder()
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .add_service(ControlServiceServer::new(controlled)))
+        .add_service(service))
 }
 
 impl Controlled {
@@ -309,5 +316,27 @@ impl ControlService for Controlled {
         let amount = amount.map_err(|error| refused(&error))?;
         tracing::info!(rrn = request.rrn, "a settlement item is booked wrongly");
         Ok(Response::new(pb::MisbookItemResponse { amount }))
+    }
+
+    async fn submit_payment_order(
+        &self,
+        request: Request<pb::SubmitPaymentOrderRequest>,
+    ) -> Result<Response<pb::SubmitPaymentOrderResponse>, Status> {
+        let answer = self.payouts.submit(&request.into_inner().xml);
+        Ok(Response::new(show::order(answer)))
+    }
+
+    async fn get_account_notification(
+        &self,
+        request: Request<pb::GetAccountNotificationRequest>,
+    ) -> Result<Response<pb::GetAccountNotificationResponse>, Status> {
+        let message_id = request.into_inner().message_id;
+        let xml = self.payouts.notification(&message_id);
+        let xml = xml.ok_or_else(|| {
+            Status::not_found(format!(
+                "no order was accepted with the MsgId {message_id:?}"
+            ))
+        })?;
+        Ok(Response::new(pb::GetAccountNotificationResponse { xml }))
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     issuer::{AccountSnapshot, Tally},
     message_log::{Direction, LoggedMessage},
     outcome::Effect,
+    payouts::OrderAnswer,
     settlement::{ClearingAnswer, ItemKind, SettlementItem},
 };
 
@@ -138,6 +139,37 @@ pub(super) fn clearing(answer: ClearingAnswer) -> pb::TakeClearingFileResponse {
                 ..pb::TakeClearingFileResponse::default()
             }
         }
+    }
+}
+
+pub(super) fn order(answer: OrderAnswer) -> pb::SubmitPaymentOrderResponse {
+    match answer {
+        OrderAnswer::Accepted {
+            message_id,
+            transfers,
+            is_duplicate,
+        } => {
+            let transfers = transfers.into_iter().map(|transfer| pb::Transfer {
+                end_to_end_id: transfer.end_to_end_id,
+                utr: transfer.utr,
+                currency: transfer.currency.code().to_owned(),
+                amount: transfer.amount_minor,
+                return_reason: transfer.return_reason.unwrap_or_default().to_owned(),
+            });
+            pb::SubmitPaymentOrderResponse {
+                verdict: pb::OrderVerdict::Accepted.into(),
+                message_id,
+                transfers: transfers.collect(),
+                duplicate: is_duplicate,
+                ..pb::SubmitPaymentOrderResponse::default()
+            }
+        }
+        OrderAnswer::Refused { code, reason } => pb::SubmitPaymentOrderResponse {
+            verdict: pb::OrderVerdict::Refused.into(),
+            reason_code: code.to_owned(),
+            reason,
+            ..pb::SubmitPaymentOrderResponse::default()
+        },
     }
 }
 

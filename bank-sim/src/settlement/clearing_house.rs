@@ -1,14 +1,15 @@
 //! A clearing file is taken: its items are booked, and the issuers of this simulator post them.
 
-use aws_lc_rs::digest;
-
 use super::{
     SettlementError,
     book::Book,
     clearing::{self, ClearingAnswer, Detail},
     item::ItemKind,
 };
-use crate::issuer::{ExchangeKey, Issuer, MessageKind, PaymentKind, Presented, Presentment};
+use crate::{
+    digest::sha256,
+    issuer::{ExchangeKey, Issuer, MessageKind, PaymentKind, Presented, Presentment},
+};
 
 /// Books a file, unless its bytes were accepted before.
 pub(super) fn take<'a>(
@@ -16,12 +17,8 @@ pub(super) fn take<'a>(
     bytes: &[u8],
     issuers: impl Iterator<Item = &'a Issuer>,
 ) -> Result<ClearingAnswer, SettlementError> {
-    let mut own_digest = [0; 32];
-    let digest = digest::digest(&digest::SHA256, bytes);
-    for (place, byte) in own_digest.iter_mut().zip(digest.as_ref()) {
-        *place = *byte;
-    }
-    if book.files.contains(&own_digest) {
+    let digest = sha256(bytes);
+    if book.files.contains(&digest) {
         return Ok(ClearingAnswer::Duplicate);
     }
     let file = match clearing::read(bytes) {
@@ -31,8 +28,8 @@ pub(super) fn take<'a>(
     if !book.has_room_for(file.details.len()) {
         return Err(SettlementError::Full);
     }
-    book.files.is_new(own_digest);
-    let presented = present(&file.details, &own_digest, issuers);
+    book.files.is_new(digest);
+    let presented = present(&file.details, &digest, issuers);
     let (mut items, mut posted) = (0, 0);
     for (detail, presented) in file.details.into_iter().zip(presented) {
         let Detail { place, mut item } = detail;

@@ -6,6 +6,7 @@ use super::{RunningSim, SimError};
 use crate::{
     cutover::{Cutover, cut_over},
     host::Host,
+    payouts::OrderAnswer,
     settlement::{ClearingAnswer, Settlement, SettlementError, SettlementItem},
 };
 
@@ -78,6 +79,18 @@ impl RunningSim {
         settlement
             .take_clearing_file(bytes, issuers)
             .map_err(refused(acquirer))
+    }
+
+    /// Hands a payment order (pain.001.001.09) to the bank that pays out.
+    #[must_use]
+    pub fn submit_payment_order(&self, xml: &[u8]) -> OrderAnswer {
+        self.payouts.submit(xml)
+    }
+
+    /// The notification (camt.054.001.08) of an order that was accepted, by its GrpHdr/MsgId.
+    #[must_use]
+    pub fn account_notification(&self, message_id: &str) -> Option<Vec<u8>> {
+        self.payouts.notification(message_id)
     }
 
     fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {
