@@ -13,23 +13,31 @@ use crate::ask::{Asked, ask, print};
 /// How many bytes of a file go into one message.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Which acquirer to ask.
+#[derive(Debug, clap::Args)]
+struct Host {
+    /// The acquirer; the only one unless it is named.
+    host: Option<String>,
+}
+
+impl Host {
+    /// Its name, empty for the only one.
+    fn name(&self) -> String {
+        self.host.clone().unwrap_or_default()
+    }
+}
+
 /// The arguments of `cutover`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     bank-sim cutover\n  \
     bank-sim cutover acquirer --date 2026-12-01")]
 pub(crate) struct Cutover {
-    /// The acquirer; the only one unless it is named.
-    #[arg(default_value = "", hide_default_value = true)]
-    host: String,
+    #[command(flatten)]
+    host: Host,
     /// The date to move on to; the following day unless it is given.
-    #[arg(
-        long,
-        value_name = "YYYY-MM-DD",
-        default_value = "",
-        hide_default_value = true
-    )]
-    date: String,
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<String>,
     #[command(flatten)]
     asked: Asked,
 }
@@ -40,17 +48,11 @@ pub(crate) struct Cutover {
     bank-sim items --date 2026-11-30\n  \
     bank-sim items acquirer --json")]
 pub(crate) struct Items {
-    /// The acquirer; the only one unless it is named.
-    #[arg(default_value = "", hide_default_value = true)]
-    host: String,
+    #[command(flatten)]
+    host: Host,
     /// Only those of this date; all unless it is given.
-    #[arg(
-        long,
-        value_name = "YYYY-MM-DD",
-        default_value = "",
-        hide_default_value = true
-    )]
-    date: String,
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<String>,
     #[command(flatten)]
     asked: Asked,
 }
@@ -103,23 +105,24 @@ pub(crate) struct Pay {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     bank-sim misbook 633300000001 100\n  \
-    bank-sim misbook 633300000001 -- -100")]
+    bank-sim misbook 633300000001 -100")]
 pub(crate) struct Misbook {
     /// The RRN of the item; of several the one that was booked first.
     rrn: String,
     /// How much to add to its amount, in minor units.
+    #[arg(allow_negative_numbers = true)]
     delta_minor: i64,
     /// The acquirer; the only one unless it is named.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    host: String,
+    #[arg(long)]
+    host: Option<String>,
     #[command(flatten)]
     asked: Asked,
 }
 
 pub(crate) fn cutover(arguments: &Cutover) -> Result<(), Box<dyn Error>> {
     let request = pb::CutoverRequest {
-        host: arguments.host.clone(),
-        next_date: arguments.date.clone(),
+        host: arguments.host.name(),
+        next_date: arguments.date.clone().unwrap_or_default(),
     };
     let answer = ask(&arguments.asked, async |mut client| {
         client.cutover(request).await
@@ -148,8 +151,8 @@ pub(crate) fn cutover(arguments: &Cutover) -> Result<(), Box<dyn Error>> {
 
 pub(crate) fn items(arguments: &Items) -> Result<(), Box<dyn Error>> {
     let request = pb::ListSettlementItemsRequest {
-        host: arguments.host.clone(),
-        business_date: arguments.date.clone(),
+        host: arguments.host.name(),
+        business_date: arguments.date.clone().unwrap_or_default(),
     };
     let items = ask(&arguments.asked, async |mut client| {
         let mut parts = client.list_settlement_items(request).await?.into_inner();
@@ -300,7 +303,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
 
 pub(crate) fn misbook(arguments: &Misbook) -> Result<(), Box<dyn Error>> {
     let request = pb::MisbookItemRequest {
-        host: arguments.host.clone(),
+        host: arguments.host.clone().unwrap_or_default(),
         rrn: arguments.rrn.clone(),
         delta_minor: arguments.delta_minor,
     };

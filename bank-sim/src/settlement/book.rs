@@ -6,7 +6,7 @@ use time::Date;
 
 use super::{
     error::SettlementError,
-    item::{Item, ItemKey, NewItem, Padded, Place, Scope, SettlementItem},
+    item::{Item, ItemKey, NewItem, Padded, Place, Scope, SettlementItem, UploadKey},
 };
 use crate::{issuer::ExchangeKey, random::HashMap, recent::Recent};
 
@@ -32,7 +32,7 @@ pub(super) struct Book {
     /// The last date of each scope and currency that has been reconciled: what comes later is of a later date.
     pub(super) closed: BTreeMap<(Scope, u16), Date>,
     /// The uploads that have had their effect.
-    pub(super) uploads: Recent<ExchangeKey>,
+    pub(super) uploads: Recent<UploadKey>,
     /// The digests of the clearing files that were accepted.
     pub(super) files: Recent<[u8; 32]>,
 }

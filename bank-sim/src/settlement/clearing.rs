@@ -152,7 +152,15 @@ struct Line<'a> {
     faults: &'a mut Faults,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    fn new(number: u64, record: &'a StringRecord, faults: &'a mut Faults) -> Self {
+        Self {
+            number,
+            record,
+            faults,
+        }
+    }
+
     fn text(&self, column: usize) -> &str {
         self.record.get(column).unwrap_or_default()
     }
@@ -207,12 +215,7 @@ impl Reading {
             Some("T") => self.trailer(line, record),
             Some("D") => self.detail(line, record),
             _ => {
-                let faults = &mut self.faults;
-                let mut line = Line {
-                    number: line,
-                    record,
-                    faults,
-                };
+                let mut line = Line::new(line, record, &mut self.faults);
                 line.read(RECORD, "D or T", |_| None::<()>);
             }
         }
@@ -220,12 +223,7 @@ impl Reading {
 
     fn detail(&mut self, number: u64, record: &StringRecord) {
         self.count += 1;
-        let faults = &mut self.faults;
-        let mut line = Line {
-            number,
-            record,
-            faults,
-        };
+        let mut line = Line::new(number, record, &mut self.faults);
         let date = line.date();
         let acceptor = line.read(ACCEPTOR, "1 to 15 characters", padded::<15>);
         let terminal = line.read(TERMINAL, "1 to 8 characters", padded::<8>);
@@ -284,12 +282,7 @@ impl Reading {
             _ => "",
         };
         let are_details_read = self.faults.count == 0;
-        let faults = &mut self.faults;
-        let mut line = Line {
-            number,
-            record,
-            faults,
-        };
+        let mut line = Line::new(number, record, &mut self.faults);
         let date = line.date();
         for (column, expected) in [
             (REFERENCE, count.as_str()),

@@ -90,6 +90,9 @@ impl Settlement {
         let Some(kind) = MessageKind::at(request.mti(), self.rules()) else {
             return;
         };
+        if kind == MessageKind::Authorization && !self.settings.tells_date {
+            return;
+        }
         let place = read::place(request);
         let date = match kind {
             MessageKind::Authorization => self.book().date_of(&place),
