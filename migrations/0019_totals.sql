@@ -27,6 +27,7 @@ CREATE TABLE settlement_totals (
     state             TEXT   NOT NULL, -- DUE, UPLOADING, IN_BALANCE, OUT_OF_BALANCE or STOPPED
     uploaded          BIGINT NOT NULL, -- 1: its items were uploaded
     uploaded_to       TEXT,            -- the last capture or refund that was uploaded
+    upload            TEXT,            -- JSON: DE 7 and DE 11 of the items that are being uploaded after it
     sent              BIGINT NOT NULL, -- how often the message was sent
     stan              BIGINT,          -- DE 11, the same however often it is sent
     transmitted_at_ms BIGINT,          -- DE 7, likewise

@@ -1,5 +1,7 @@
 //! Totals: what the items of a business date sum to, as they are agreed with a host.
 
+use serde::{Deserialize, Serialize};
+
 use super::decline::ResponseCode;
 use super::ids::{HostId, MerchantId, SubjectId};
 use super::moment::{BusinessDate, UnixMillis};
@@ -9,7 +11,7 @@ use super::settlement::BatchTotals;
 
 /// What one message of totals is about: all of a host's items of a date and currency, or those of one merchant, or of one
 /// terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TotalsLevel {
     /// One merchant.
@@ -21,7 +23,7 @@ pub enum TotalsLevel {
 }
 
 /// What follows where a host's totals are others than ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutOfBalance {
     /// The difference is named, and merchants are funded all the same.
@@ -90,6 +92,15 @@ impl TotalsState {
     }
 }
 
+/// The numbers of items that are being uploaded, so that an item that is sent again is the same to its host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadNumbers {
+    /// DE 7 of all of them.
+    pub transmitted_at: UnixMillis,
+    /// DE 11 of each.
+    pub stans: Vec<u32>,
+}
+
 /// Totals that are agreed with a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Totals {
@@ -107,6 +118,8 @@ pub struct Totals {
     pub uploaded: bool,
     /// The last item that was uploaded.
     pub uploaded_to: Option<SubjectId>,
+    /// The numbers of the items that are being uploaded after it.
+    pub upload: Option<UploadNumbers>,
     /// How often the message was sent.
     pub sent: u32,
     /// DE 11, once it was sent.
@@ -122,7 +135,7 @@ pub struct Totals {
 }
 
 /// What becomes of totals.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum TotalsStep {
     /// They are about to be sent, under these numbers where they have none.
     Sent {
@@ -144,6 +157,8 @@ pub enum TotalsStep {
     Uploading {
         /// When they are uploaded again, unless the host takes all of them.
         next_at: UnixMillis,
+        /// Under which numbers.
+        numbers: UploadNumbers,
     },
     /// Items were uploaded up to this one. The rest follows at once.
     UploadedTo {

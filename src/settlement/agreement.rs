@@ -23,7 +23,7 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
 use crate::payment::settlement::{BatchState, BusinessDay, SettlementBatch};
-use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep};
+use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep, UploadNumbers};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
@@ -159,7 +159,7 @@ impl Agreement {
         let mut taken = 0;
         for totals in self.store.stopped_totals(&day).await? {
             let now = self.clock.now();
-            taken += usize::from(self.store.step_totals(&totals, step, now).await?);
+            taken += usize::from(self.store.step_totals(&totals, &step, now).await?);
         }
         Ok(taken)
     }
@@ -216,7 +216,7 @@ impl Agreement {
         };
         let next_at = self.next_turn(&totals, profile, now);
         let step = TotalsStep::Sent { stan, next_at };
-        if !self.store.step_totals(&totals, step, now).await? {
+        if !self.store.step_totals(&totals, &step, now).await? {
             return Ok(());
         }
         let totals = Totals {
@@ -247,10 +247,10 @@ impl Agreement {
         };
         if self
             .store
-            .step_totals(&totals, step, self.clock.now())
+            .step_totals(&totals, &step, self.clock.now())
             .await?
         {
-            log_answer(&totals, &answer, step);
+            log_answer(&totals, &answer, &step);
         }
         Ok(())
     }
@@ -265,36 +265,54 @@ impl Agreement {
         let Some(last) = items.last().map(|item| item.subject_id) else {
             return self
                 .store
-                .step_totals(&totals, TotalsStep::Uploaded, now)
+                .step_totals(&totals, &TotalsStep::Uploaded, now)
                 .await
                 .map(drop);
         };
-        // Nobody else uploads them meanwhile.
-        let next_at = self.next_turn(&totals, profile, now);
-        let step = TotalsStep::Uploading { next_at };
-        if !self.store.step_totals(&totals, step, now).await? {
+        // Nobody else uploads them meanwhile; and what is sent again is the same to the host.
+        let numbers = match &totals.upload {
+            Some(numbers) => numbers.clone(),
+            None => self.upload_numbers(totals.key.host_id, now).await?,
+        };
+        let step = TotalsStep::Uploading {
+            next_at: self.next_turn(&totals, profile, now),
+            numbers: numbers.clone(),
+        };
+        if !self.store.step_totals(&totals, &step, now).await? {
             return Ok(());
         }
-        let totals = Totals {
-            version: totals.version + 1,
-            ..totals
-        };
-        let sent = join_all(
-            items
-                .iter()
-                .map(|item| self.upload_item(&totals, item, now)),
-        )
-        .await;
-        let mut all = true;
-        for taken in sent {
-            all &= taken?;
-        }
+        let sent_before = u32::from(totals.upload.is_some());
+        let at = numbers.transmitted_at;
+        let sent = items.iter().zip(&numbers.stans).map(|(item, stan)| {
+            let stan = Stan::try_from(*stan).ok();
+            self.upload_item(&totals, item, (stan, at), sent_before)
+        });
+        let all = join_all(sent).await.into_iter().all(|taken| taken);
         if all {
             let now = self.clock.now();
+            let totals = Totals {
+                version: totals.version + 1,
+                ..totals
+            };
             let step = TotalsStep::UploadedTo { subject: last };
-            self.store.step_totals(&totals, step, now).await?;
+            self.store.step_totals(&totals, &step, now).await?;
         }
         Ok(())
+    }
+
+    async fn upload_numbers(
+        &self,
+        host_id: HostId,
+        now: UnixMillis,
+    ) -> Result<UploadNumbers, StoreError> {
+        let mut stans = Vec::with_capacity(ITEMS_AT_ONCE);
+        for _ in 0..ITEMS_AT_ONCE {
+            stans.push(u32::from(self.number(host_id, now).await?));
+        }
+        Ok(UploadNumbers {
+            transmitted_at: now,
+            stans,
+        })
     }
 
     /// Uploads an item. Whether the host has taken it.
@@ -302,10 +320,12 @@ impl Agreement {
         &self,
         totals: &Totals,
         item: &UploadedItem,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let host_id = totals.key.host_id;
-        let stan = self.number(host_id, now).await?;
+        (stan, transmitted_at): (Option<Stan>, UnixMillis),
+        sent_before: u32,
+    ) -> bool {
+        let (host_id, Some(stan)) = (totals.key.host_id, stan) else {
+            return false;
+        };
         let message = TotalsMessage {
             says: Said::Item {
                 kind: item.kind,
@@ -315,23 +335,18 @@ impl Agreement {
             },
             acceptor_id: Some(&item.acceptor_id),
             terminal_id: Some(&item.terminal_id),
-            transmitted_at: now,
-            ..message(totals, stan, 0)
+            transmitted_at,
+            ..message(totals, stan, sent_before)
         };
         match self.hosts.send_totals(host_id, &message).await {
-            Ok(TotalsExchange::Answered(TotalsAnswer::InBalance)) => Ok(true),
-            Ok(exchange) => {
-                tracing::warn!(
-                    host.id = %host_id, business_date = %totals.key.business_date, rrn = %item.rrn, ?exchange,
-                    "An item could not be uploaded; it is tried again"
-                );
-                Ok(false)
-            }
-            Err(error) => {
-                log_not_buildable(totals, &error);
-                Ok(false)
-            }
+            Ok(TotalsExchange::Answered(TotalsAnswer::InBalance)) => return true,
+            Ok(exchange) => tracing::warn!(
+                host.id = %host_id, business_date = %totals.key.business_date, rrn = %item.rrn, ?exchange,
+                "An item could not be uploaded; it is sent again"
+            ),
+            Err(error) => log_not_buildable(totals, &error),
         }
+        false
     }
 
     /// Funds the batches of a day whose time has come.
@@ -410,7 +425,7 @@ fn log_not_buildable(totals: &Totals, error: &wire::TotalsError) {
 }
 
 /// An alarm, where they differ or can't be compared.
-fn log_answer(totals: &Totals, answer: &TotalsAnswer, step: TotalsStep) {
+fn log_answer(totals: &Totals, answer: &TotalsAnswer, step: &TotalsStep) {
     let key = &totals.key;
     match answer {
         TotalsAnswer::InBalance => tracing::info!(

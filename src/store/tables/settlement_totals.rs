@@ -137,14 +137,14 @@ impl Store {
     pub async fn step_totals(
         &self,
         totals: &Totals,
-        step: TotalsStep,
+        step: &TotalsStep,
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
         let mut values = key_values(&totals.key);
         values.extend([totals.version.into(), at.as_i64().into()]);
         let text = match step {
             TotalsStep::Sent { stan, next_at } => {
-                values.extend([i64::from(u32::from(stan)).into(), next_at.as_i64().into()]);
+                values.extend([i64::from(u32::from(*stan)).into(), next_at.as_i64().into()]);
                 "UPDATE settlement_totals SET sent = sent + 1, stan = COALESCE(stan, $8), \
                     transmitted_at_ms = COALESCE(transmitted_at_ms, $7), next_at_ms = $9, \
                     version = version + 1, updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 \
@@ -155,7 +155,7 @@ impl Store {
                 theirs,
                 response_code,
             } => {
-                let next_at = (state == TotalsState::Uploading).then(|| at.as_i64());
+                let next_at = (*state == TotalsState::Uploading).then(|| at.as_i64());
                 values.extend([
                     Value::Static(state.name()),
                     match theirs {
@@ -170,15 +170,16 @@ impl Store {
                     AND business_date = $2 AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 \
                     AND version = $6"
             }
-            TotalsStep::Uploading { next_at } => {
-                values.push(next_at.as_i64().into());
-                "UPDATE settlement_totals SET next_at_ms = $8, version = version + 1, \
+            TotalsStep::Uploading { next_at, numbers } => {
+                let numbers = TextBuffer::new().json(numbers)?;
+                values.extend([next_at.as_i64().into(), numbers.into()]);
+                "UPDATE settlement_totals SET next_at_ms = $8, upload = $9, version = version + 1, \
                     updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
                     AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
             }
             TotalsStep::UploadedTo { subject } => {
                 values.push(subject.to_string().into());
-                "UPDATE settlement_totals SET uploaded_to = $8, next_at_ms = $7, version = version + 1, \
+                "UPDATE settlement_totals SET uploaded_to = $8, upload = NULL, next_at_ms = $7, version = version + 1, \
                     updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
                     AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
             }
@@ -189,7 +190,7 @@ impl Store {
                     AND terminal_id = $5 AND version = $6"
             }
             TotalsStep::Again => {
-                "UPDATE settlement_totals SET state = 'DUE', uploaded = 0, uploaded_to = NULL, sent = 0, \
+                "UPDATE settlement_totals SET state = 'DUE', uploaded = 0, uploaded_to = NULL, upload = NULL, sent = 0, \
                     stan = NULL, transmitted_at_ms = NULL, bank_totals = NULL, response_code = NULL, \
                     next_at_ms = $7, version = version + 1, updated_at_ms = $7 WHERE host_id = $1 \
                     AND business_date = $2 AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 \
@@ -292,6 +293,7 @@ fn totals(row: &AnyRow) -> Result<Totals, StoreError> {
         state,
         uploaded: columns.flag("uploaded")?,
         uploaded_to: columns.optional_parsed("uploaded_to")?,
+        upload: columns.optional_json("upload")?,
         sent: columns.number("sent")?,
         stan,
         transmitted_at: columns.optional_moment("transmitted_at_ms")?,
