@@ -1,6 +1,7 @@
 //! `payswitch demo`: simulated banks and the gateway in one process on loopback.
 //!
 //! - [`folder`]: what is kept from one run to the next: master key, certificates, API key.
+//! - [`day`]: the end of the bank's day.
 //! - [`books`]: how payments without an answer end, and whether everybody's books agree.
 //! - [`life`]: captures, refunds and voids.
 //! - [`own_files`]: what in that folder is the demo's: it removes and adds to nothing else.
@@ -9,6 +10,7 @@
 
 pub mod banks;
 pub mod books;
+pub mod day;
 pub mod folder;
 pub mod life;
 pub mod own_files;
@@ -220,10 +222,11 @@ async fn take_tour(stand: &Stand) -> Result<Tour, CommandError> {
     let all = visited.iter().chain([&to_capture, &to_void]);
     let ids: Vec<&str> = all.map(|visit| visit.payment.payment_id.as_str()).collect();
     let differing = books::compare(stand, &connection, &opening, &ids).await?;
+    let not_agreed = day::end(stand, &connection).await?;
     let surprises = visited.iter().filter(|visit| !visit.as_expected()).count()
         + steps.iter().filter(|step| !step.as_expected()).count();
     Ok(Tour {
-        surprises: surprises + left + differing,
+        surprises: surprises + left + differing + not_agreed,
         held_payment_id: visited
             .first()
             .map(|visit| visit.payment.payment_id.clone()),

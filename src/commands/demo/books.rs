@@ -176,15 +176,14 @@ async fn owed(connection: &Connection) -> Result<Owed, CommandError> {
     let answer = balances
         .get_balances(pb::GetBalancesRequest::default())
         .await?;
-    // Nothing is settled yet: what is captured and not refunded is pending.
-    let pending = answer
-        .into_inner()
-        .balances
-        .into_iter()
-        .filter_map(|balance| balance.pending);
-    Ok(pending
-        .map(|pending| (pending.currency, pending.amount_minor))
-        .collect())
+    let mut owed = Owed::new();
+    for balance in answer.into_inner().balances {
+        // What is settled is available, and the rest is pending.
+        for part in [balance.pending, balance.available].into_iter().flatten() {
+            *owed.entry(part.currency).or_default() += part.amount_minor;
+        }
+    }
+    Ok(owed)
 }
 
 /// What is settled with the merchant, whatever day it belongs to.

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
 use super::banks::Banks;
@@ -22,7 +23,7 @@ use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
 use crate::config::store::shown_url;
-use crate::grpc::client;
+use crate::grpc::client::{self, ClientCertificate};
 use crate::grpc::tls::{self, ClientCertificates};
 use crate::hosts::profile::load;
 use crate::hosts::profile::{HostProfile, PemSource};
@@ -116,6 +117,21 @@ impl Stand {
         let ca = self.pki.gateway_root.certificate_pem().as_bytes();
         let channel = client::connect(self.gateway.merchant_api, SERVER_NAME, ca, None).await?;
         Ok(ApiKey::new(&self.api_key)?.on(channel))
+    }
+
+    /// A connection to the operators' API, as the demo's operator.
+    ///
+    /// # Errors
+    /// When the gateway can't be reached.
+    pub async fn connect_operator(&self) -> Result<Channel, CommandError> {
+        let address = self.gateway.admin_api.ok_or("there is no operators' API")?;
+        let ca = self.pki.operators_root.certificate_pem().as_bytes();
+        let key = self.pki.operator.key_pem();
+        let certificate = ClientCertificate {
+            chain: self.pki.operator.certificate_pem().as_bytes(),
+            key: &key,
+        };
+        Ok(client::connect(address, SERVER_NAME, ca, Some(&certificate)).await?)
     }
 
     /// What the ready file says.

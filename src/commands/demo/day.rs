@@ -1,0 +1,127 @@
+//! The end of the bank's day: an operator ends it, the bank agrees to its totals, and its money is available.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, Table};
+
+use super::stand::Stand;
+use super::tour::{Connection, look_until, short};
+use crate::admin_api::pb as admin;
+use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+use crate::commands::error::CommandError;
+use crate::commands::output::{amount, print_line};
+use crate::merchant_api::pb;
+use crate::merchant_api::pb::balance_service_client::BalanceServiceClient;
+use crate::merchant_api::pb::settlement_service_client::SettlementServiceClient;
+use crate::random::Random;
+
+const HOST: &str = "acquirer";
+
+/// Ends the open day, waits until the bank has agreed to its totals, and prints both sides. Gives how many of its batches
+/// are not agreed.
+///
+/// # Errors
+/// When the gateway can't be asked.
+pub async fn end(stand: &Stand, connection: &Connection) -> Result<usize, CommandError> {
+    let mut days = SettlementAdminServiceClient::new(stand.connect_operator().await?);
+    let request = admin::ListBusinessDaysRequest {
+        host_id: HOST.to_owned(),
+        page_size: 1,
+        page_token: String::new(),
+    };
+    let listed = days.list_business_days(request).await?.into_inner();
+    let Some(open) = listed.business_days.first() else {
+        return Err("the bank has no day that is open".into());
+    };
+    let date = open.business_date.clone();
+    let request = admin::CutoverRequest {
+        request_id: format!("demo-{:016x}", u64::from_be_bytes(Random::SYSTEM.bytes()?)),
+        reason: "the demo ends its day".to_owned(),
+        host_id: HOST.to_owned(),
+        business_date: date.clone(),
+    };
+    days.cutover(request).await?;
+    let batches = look_until(async || {
+        let batches = batches_of(connection, &date).await?;
+        let agreed = batches.iter().all(is_agreed);
+        Ok((batches, agreed))
+    })
+    .await?;
+    print_line!(
+        "\nThe bank's day {date} is ended. Its totals, as payswitch and the bank (0500, DE 66) have them:\n"
+    )?;
+    print_line!("{}", table(&batches))?;
+    let mut balances = BalanceServiceClient::new(connection.clone());
+    let request = pb::GetBalancesRequest::default();
+    for balance in balances.get_balances(request).await?.into_inner().balances {
+        let shown = |money: &Option<pb::Money>| shown(money.as_ref());
+        print_line!(
+            "available to the merchant: {}, pending: {}",
+            shown(&balance.available),
+            shown(&balance.pending)
+        )?;
+    }
+    Ok(batches.iter().filter(|batch| !is_agreed(batch)).count())
+}
+
+fn is_agreed(batch: &pb::SettlementBatch) -> bool {
+    batch.state() == pb::SettlementBatchState::Settled
+}
+
+async fn batches_of(
+    connection: &Connection,
+    date: &str,
+) -> Result<Vec<pb::SettlementBatch>, CommandError> {
+    let mut settlement = SettlementServiceClient::new(connection.clone());
+    let request = pb::ListSettlementBatchesRequest {
+        page_size: 100,
+        filter: format!("business_date = \"{date}\""),
+        ..pb::ListSettlementBatchesRequest::default()
+    };
+    let page = settlement.list_settlement_batches(request).await?;
+    Ok(page.into_inner().settlement_batches)
+}
+
+fn shown(money: Option<&pb::Money>) -> String {
+    money.map_or_else(String::new, |it| {
+        format!("{} {}", amount(it.amount_minor, &it.currency), it.currency)
+    })
+}
+
+fn table(batches: &[pb::SettlementBatch]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header([
+        "batch",
+        "captures",
+        "captured",
+        "refunds",
+        "refunded",
+        "net",
+        "the bank's net",
+        "state",
+        "",
+    ]);
+    for batch in batches {
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        let theirs = batch.bank_totals.as_ref();
+        let verdict = match is_agreed(batch) {
+            true => "✓",
+            false => "✗ not agreed",
+        };
+        table.add_row([
+            Cell::new(&batch.batch_id),
+            right(batch.payment_count.to_string()),
+            right(shown(batch.captured_total.as_ref())),
+            right(batch.refund_count.to_string()),
+            right(shown(batch.refunded_total.as_ref())),
+            right(shown(batch.net_total.as_ref())),
+            right(shown(theirs.and_then(|theirs| theirs.net_total.as_ref()))),
+            Cell::new(short(
+                batch.state().as_str_name(),
+                "SETTLEMENT_BATCH_STATE_",
+            )),
+            Cell::new(verdict),
+        ]);
+    }
+    table
+}
