@@ -402,3 +402,6 @@ fn date_text(date: BusinessDate, digits: usize) -> String {
         _ => format!("{year:04}{month:02}{day:02}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ mod readers;
 mod recovery;
 mod responses;
 mod settlement;
+mod totals;
 mod wire;
 
 /// Makes a test for each database from each function.

@@ -69,14 +69,18 @@ impl Shop {
 }
 
 impl Clients {
-    /// What the merchant is owed, by currency.
-    pub(crate) async fn pending(&mut self) -> BTreeMap<String, i64> {
+    /// What the merchant is owed, by currency: what is pending, and what is available.
+    pub(crate) async fn owed(&mut self) -> BTreeMap<String, i64> {
         let request = pb::GetBalancesRequest::default();
         let answer = self.balances.get_balances(request).await.expect("balances");
-        let balances = answer.into_inner().balances.into_iter();
-        let pending = balances.filter_map(|balance| balance.pending);
-        let pending = pending.map(|money| (money.currency, money.amount_minor));
-        pending.filter(|(_, minor)| *minor != 0).collect()
+        let mut owed = BTreeMap::new();
+        for balance in answer.into_inner().balances {
+            for part in [balance.pending, balance.available].into_iter().flatten() {
+                *owed.entry(part.currency).or_default() += part.amount_minor;
+            }
+        }
+        owed.retain(|_, minor| *minor != 0);
+        owed
     }
 }
 

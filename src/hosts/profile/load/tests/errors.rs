@@ -9,6 +9,26 @@ address = => adress =
     unknown field `adress`
 hold_days = 7 =>
     missing field `hold_days`
+business_date = "clock" => business_date = "moon"
+    unknown variant `moon`, expected one of `clock`, `host`, `de15`
+business_date = "clock" => business_date = "host"
+    settlement.cutover: expected no time of day, since the host ends its days
+level = "merchant" => level = "shop"
+    unknown variant `shop`, expected one of `merchant`, `terminal`, `host`
+out_of_balance = "fund" => out_of_balance = "upload"
+    messages.totals.out_of_balance: expected [messages.upload], got none
+mti = "0500" => mti = "0510"
+    messages.totals.mti: expected 0500 or 0520 … got "0510"
+97 = "net_amount" => 97 = "net"
+    messages.totals.fields.97: expected one of business_date, … got "net"
+97 = "net_amount" => 37 = "rrn"
+    messages.totals.fields.37: expected a source of totals, got one of a single item
+88 = "debits_amount" => 88 = { literal = "0" }
+    messages.totals.fields: expected an element with the source debits_amount, got none
+15 = "business_date" => 14 = "business_date"\n60 = "business_date"
+    messages.totals.fields.60: expected an element of 4, 6 or 8 digits for a date
+longest_ms = 60000 => longest = 60000
+    unknown field `longest`
 lines = 2 => lines = "two"
     lines … expected usize
 lines = 2 => lines = 65
