@@ -32,16 +32,16 @@ on_both!(
     batches_are_listed_before_and_after_they_are_made,
 );
 
-fn host() -> HostId {
+pub(super) fn host() -> HostId {
     "acquirer".parse().unwrap()
 }
 
-fn day(number: u8) -> BusinessDate {
+pub(super) fn day(number: u8) -> BusinessDate {
     BusinessDate::new(2026, 1 + number / 28, 1 + number % 28)
 }
 
 /// A sale of 12.50 EUR.
-fn sale(merchant: &str) -> Intent {
+pub(super) fn sale(merchant: &str) -> Intent {
     let mut intent = intent(merchant);
     let operation = &mut intent.operation;
     operation.kind = OperationKind::Sale;
@@ -51,7 +51,7 @@ fn sale(merchant: &str) -> Intent {
 }
 
 /// The sale, approved.
-fn sold(intent: &Intent) -> Outcome {
+pub(super) fn sold(intent: &Intent) -> Outcome {
     let outcome = approved(intent);
     let minor = intent.payment.amount.amount_minor();
     let adjustment = Adjustment {
@@ -97,7 +97,7 @@ fn acknowledged(outcome: &Outcome) -> Option<Operation> {
 
 impl Store {
     /// Closes the day of a number and opens the next one.
-    async fn end_day(&self, number: u8) -> bool {
+    pub(super) async fn end_day(&self, number: u8) -> bool {
         let cutover = Cutover {
             host_id: host(),
             date: day(number),
@@ -119,12 +119,12 @@ impl Store {
         Some((ended, sums))
     }
 
-    async fn batch_up(&self, day: &BusinessDay) {
+    pub(super) async fn batch_up(&self, day: &BusinessDay) {
         let batches = self.batches_of_day(day).await.unwrap();
         self.insert_batches(day, &batches, None, NOW).await.unwrap();
     }
 
-    async fn all_batches(&self, merchant: &str) -> Vec<SettlementBatch> {
+    pub(super) async fn all_batches(&self, merchant: &str) -> Vec<SettlementBatch> {
         let merchant: MerchantId = merchant.parse().unwrap();
         let filter = BatchFilter::default();
         let listed =
