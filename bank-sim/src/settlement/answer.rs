@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::HostRules,
-    issuer::{ExchangeKey, FormatError, MessageKind, number},
+    issuer::{FormatError, number},
     message::BankMessage,
     outcome::{Decided, Outcome},
     response_code::ResponseCode,
@@ -93,14 +93,13 @@ fn upload(
     rules: HostRules,
 ) -> Result<Decided, FormatError> {
     let date = business_date(book, request)?;
-    let upload = ExchangeKey::by(request, MessageKind::FinancialAdvice, rules)?;
-    let place = read::place_named(request)?;
     let item = read::uploaded_item(request, rules)?;
-    if book.is_full() {
+    let upload = read::upload_key(request, item.rrn)?;
+    if !book.has_room_for(1) {
         let code = ResponseCode::SYSTEM_MALFUNCTION;
         return Ok(Outcome::answer_with(request, code).into());
     }
-    let is_new = book.upload(upload, place, item, date);
+    let is_new = book.upload(upload, item, date);
     let mut decided = Decided::from(Outcome::answer_with(request, ResponseCode::APPROVED));
     decided.is_repeat = !is_new;
     Ok(decided)

@@ -56,6 +56,11 @@ impl<const N: usize> Padded<N> {
         Self(padded)
     }
 
+    /// The text with the blanks.
+    pub(super) fn bytes(&self) -> [u8; N] {
+        self.0
+    }
+
     /// The text without the blanks.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0).trim_end().to_owned()
@@ -69,7 +74,7 @@ impl<const N: usize> fmt::Debug for Padded<N> {
 }
 
 /// Where a payment was made, and in which currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     /// DE 42.
     pub(super) acceptor: Padded<15>,
@@ -165,6 +170,16 @@ impl ItemKey {
             currency_numeric: self.currency_numeric,
         }
     }
+}
+
+/// What tells an upload from all others; a repeat has the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct UploadKey {
+    pub(super) stan: [u8; 6],
+    /// DE 7, or in 1993 the same places of DE 12.
+    pub(super) transmitted: [u8; 10],
+    pub(super) rrn: Padded<12>,
+    pub(super) place: Place,
 }
 
 /// The part of a new item that its place does not say.

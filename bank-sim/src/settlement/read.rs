@@ -1,6 +1,6 @@
 //! The items that messages make, and where they were made.
 
-use super::item::{ItemKind, NewItem, Padded, Place};
+use super::item::{ItemKind, NewItem, Padded, Place, UploadKey};
 use crate::{
     config::HostRules,
     issuer::{FormatError, PaymentKind, digits, masked, number, pan},
@@ -16,13 +16,24 @@ pub(super) fn place(message: &BankMessage) -> Place {
     }
 }
 
-/// Where an item was made that a switch uploads: all of it must be said.
-pub(super) fn place_named(message: &BankMessage) -> Result<Place, FormatError> {
+/// What tells an upload from all others. It must say all of where the item was made.
+pub(super) fn upload_key(message: &BankMessage, rrn: Padded<12>) -> Result<UploadKey, FormatError> {
     number::<u16>(message, 49, "3 digits")?;
     for de in [41, 42] {
         required(message, de)?;
     }
-    Ok(place(message))
+    let transmitted = if message.is_of_1993() && message.get(7).is_none() {
+        let [_, _, date_time @ ..]: [u8; 12] = digits(message, 12)?;
+        date_time
+    } else {
+        digits(message, 7)?
+    };
+    Ok(UploadKey {
+        stan: digits(message, 11)?,
+        transmitted,
+        rrn,
+        place: place(message),
+    })
 }
 
 /// The item of a sale, a capture or a refund that an issuer approved, perhaps for less than it asked for. `None` when

@@ -6,11 +6,9 @@ use time::Date;
 
 use super::{
     book::Book,
-    item::{Item, ItemKey, NewItem, Place, Scope},
+    item::{Item, ItemKey, NewItem, Scope, UploadKey},
     totals::Totals,
 };
-use crate::issuer::ExchangeKey;
-
 /// Whether an item counts in the totals of a date: it was reconciled with it, or with none and is not of a later one.
 fn counts(item: &Item, date: Date) -> bool {
     match item.reconciled_with {
@@ -75,16 +73,11 @@ impl Book {
     /// Takes an uploaded item of a date: the bank's own with the same place, RRN and kind takes the amount, and one that
     /// the bank does not have is added. Of several (parts of one authorization) the one that has the same approval code
     /// or the same amount is meant, and none that was uploaded already. Whether the upload is new.
-    pub(super) fn upload(
-        &mut self,
-        upload: ExchangeKey,
-        place: Place,
-        new: NewItem,
-        date: Date,
-    ) -> bool {
+    pub(super) fn upload(&mut self, upload: UploadKey, new: NewItem, date: Date) -> bool {
         if !self.uploads.is_new(upload) {
             return false;
         }
+        let place = upload.place;
         let own = self
             .items
             .range(ItemKey::of_rrn(place, new.rrn, new.kind))

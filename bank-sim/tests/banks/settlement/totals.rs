@@ -263,8 +263,8 @@ async fn the_edition_of_1993_says_it_in_de_39() {
         item.text(de, &sale.text_of(de).unwrap());
     }
     item.number(4, 29_00)
+        .text(7, "1129230000")
         .text(11, "000900")
-        .text(12, "261129230000")
         .text(15, "261129");
     for _ in 0..2 {
         assert_eq!(switch.ask(&item).await.mti_and_code(), "1330 300");
