@@ -40,6 +40,8 @@ use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::days::BusinessDays;
+use crate::settlement::host_files::HostFiles;
+use crate::settlement::report_imports::ReportImports;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -90,6 +92,13 @@ pub struct Running {
 /// When a part can't be started; what was started before it is stopped.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let (net, random) = (Net::SYSTEM, Random::SYSTEM);
+    let files = HostFiles::read(
+        parts
+            .profiles
+            .iter()
+            .map(|profile| (profile.host_id, &profile.files)),
+    )?;
+    let files = Arc::new(files);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let listen = config.merchant_api.listen;
@@ -177,6 +186,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             );
         }
     }
+    let folder = config.settlement.folder_beside(&config.store.url);
+    let imports = Arc::new(ReportImports::new(
+        store.clone(),
+        Arc::clone(&hosts),
+        Arc::clone(&files),
+        Arc::clone(&clock),
+        random.clone(),
+        folder,
+    ));
     let days = Arc::new(BusinessDays::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -185,6 +203,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let agreement = Arc::new(Agreement::new(
         store.clone(),
         Arc::clone(&hosts),
+        files,
         numbers,
         Arc::clone(&clock),
     ));
@@ -215,6 +234,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             sealer: Arc::clone(&sealer),
             days: Arc::clone(&days),
             agreement: Arc::clone(&agreement),
+            imports: Arc::clone(&imports),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -238,6 +258,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(events.hand_on_until(stopping.clone()));
     tokio::spawn(days.look_until(stopping.clone()));
     tokio::spawn(agreement.look_until(stopping.clone()));
+    tokio::spawn(imports.go_on());
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));

@@ -75,6 +75,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bank_sim", &["commands"]),
     ("clap", &["main", "commands"]),
     ("figment", &["config"]),
+    ("csv", &["settlement"]),
+    ("csv_core", &["settlement"]),
 ];
 
 /// Bytes as hexadecimal digits: no message, and one helper is enough.

@@ -33,7 +33,10 @@ use crate::store::records::{OperatorRecord, OperatorRole};
 /// Calls at once, over all connections and services.
 const CONCURRENT_CALLS: usize = 64;
 /// How long any call may take: longer than the lines of a host are waited for.
-pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+/// The end of the name of the call that reads a file, and how long that may take.
+const LONG_CALL: &str = "ImportReport";
+const LONG_CALL_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// How long looking the operator up may take.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -100,6 +103,14 @@ impl Gate {
         };
         let Ok(answer) = inner.call(request).await;
         with_reason(answer)
+    }
+}
+
+/// How long a call may take, by the end of its path.
+pub(super) fn answered_within(call: &str) -> Duration {
+    match call.ends_with(LONG_CALL) {
+        true => LONG_CALL_WITHIN,
+        false => ANSWERED_WITHIN,
     }
 }
 
@@ -176,11 +187,10 @@ where
         let gate = Arc::clone(&self.gate);
         Box::pin(async move {
             let called = Called::of(&request);
+            let limit = answered_within(&called.call);
             let (within, too_late): (_, fn() -> Status) = match caller_deadline(request.headers()) {
-                Some(within) if within < ANSWERED_WITHIN => {
-                    (within, status::caller_deadline_exceeded)
-                }
-                _ => (ANSWERED_WITHIN, status::not_answered_in_time),
+                Some(within) if within < limit => (within, status::caller_deadline_exceeded),
+                _ => (limit, status::not_answered_in_time),
             };
             let answer = timeout_at(called.at + within, gate.answer(&mut inner, request))
                 .await

@@ -1,6 +1,7 @@
 //! Reading requests. The wire format stops here: what passes has been checked field by field, and a request
 //! that does not pass is told everything that is wrong with it at once.
 
+use iso8583::hex;
 use prost::Message;
 
 use crate::admin_api::pb;
@@ -13,6 +14,14 @@ use crate::store::records::OperatorRole;
 
 /// Why something is done.
 const REASON: Shape = Shape {
+    min: 1,
+    max: 200,
+    allows: |c| !c.is_control(),
+    expected: "1 to 200 characters, none of them a control character",
+};
+
+/// The name of a file.
+const FILE_NAME: Shape = Shape {
     min: 1,
     max: 200,
     allows: |c| !c.is_control(),
@@ -65,6 +74,7 @@ changes!(
     CutoverRequest: "SettlementAdminService.Cutover",
     DestroyExpiredDataKeysRequest: "CustodyService.DestroyExpiredDataKeys",
     EchoHostRequest: "HostService.EchoHost",
+    ReportFile: "SettlementAdminService.ImportReport",
     ResolveOwedRequest: "OwedService.ResolveOwed",
     RetryOwedRequest: "OwedService.RetryOwed",
     RotateDataKeyRequest: "CustodyService.RotateDataKey",
@@ -97,6 +107,21 @@ pub(super) fn business_date(findings: &mut Findings, text: &str) -> Option<Busin
     }
     let read = text.parse().map_err(|_| length_of(text));
     findings.keep("business_date", "YYYY-MM-DD", read)
+}
+
+/// Reads the name of a file, for people.
+pub(super) fn file_name(findings: &mut Findings, text: &str) -> Option<String> {
+    FILE_NAME.read(findings, "name", text.to_owned())
+}
+
+/// Reads the hash of a file, which may be left out.
+pub(super) fn sha256(findings: &mut Findings, text: &str) -> Option<Option<[u8; 32]>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let read = hex::decode_lower(text).ok_or_else(|| length_of(text));
+    let read = findings.keep("sha256", "64 hexadecimal digits in lower case", read);
+    read.map(Some)
 }
 
 /// Reads the id of an operation.

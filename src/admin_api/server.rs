@@ -37,10 +37,13 @@ use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::days::BusinessDays;
+use crate::settlement::report_imports::ReportImports;
 use crate::store::Store;
 
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
+/// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
+const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.
 const SERVICES: [&str; 8] = [
     HOST_SERVICE,
@@ -71,6 +74,8 @@ pub struct Dependencies {
     pub days: Arc<BusinessDays>,
     /// What agrees their totals with the banks.
     pub agreement: Arc<Agreement>,
+    /// What takes in their reports.
+    pub imports: Arc<ReportImports>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -99,6 +104,7 @@ pub async fn serve(
         sealer,
         days,
         agreement,
+        imports,
         clock,
         random,
     } = dependencies;
@@ -139,9 +145,10 @@ pub async fn serve(
     let settlement = SettlementAdminServiceServer::new(SettlementAdminApi {
         days,
         agreement,
+        imports,
         audited: audited.clone(),
     })
-    .max_decoding_message_size(MAX_REQUEST_BYTES);
+    .max_decoding_message_size(MAX_CHUNK_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =

@@ -20,6 +20,7 @@ use crate::ledger_seals::restoring::OlderDatabase;
 use crate::ledger_seals::sealer::SealingError;
 use crate::operations::card_custody::CardCustodyError;
 use crate::random::{NoEntropy, Random};
+use crate::settlement::host_files::HostFilesError;
 use crate::store::error::StoreError;
 
 /// The gateway could not be started; nothing of it runs.
@@ -46,6 +47,9 @@ pub enum StartError {
     /// A host profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// The formats of a host's files.
+    #[error(transparent)]
+    Files(#[from] HostFilesError),
     /// The lines to the banks.
     #[error(transparent)]
     Hosts(#[from] HostsError),

@@ -1,5 +1,7 @@
 //! `payswitch settle`: shows the bank's days and their totals, ends one, and goes on with what a host does not agree to.
 
+mod report;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -21,10 +23,13 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle status acquirer --limit 30\n  \
     payswitch settle cutover acquirer --date 2026-11-27 --reason 'the bank closes early today'\n  \
     payswitch settle totals acquirer --date 2026-11-27\n  \
-    payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n\n\
+    payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n  \
+    payswitch settle import acquirer report.csv --reason 'the report of Friday'\n  \
+    payswitch settle differences acquirer --date 2026-11-27\n\n\
     Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), when\n\
     the host says so, or by cutover. What counts from then on is settled with the next day. The totals of a\n\
-    closed day are agreed with its host where the profile has [messages.totals].\n\n\
+    closed day are agreed with its host where the profile has [messages.totals]. Its report is taken in\n\
+    where the profile has [settlement.report]: all of it, or, where a line of it is wrong, nothing.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 pub struct SettleArgs {
     #[command(flatten)]
@@ -74,11 +79,25 @@ enum Action {
         /// The date of the day.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: String,
-        /// Settle the batches with our totals instead. Only an approver may.
+        /// Settle the batches with our totals instead, and accept what the day's report has otherwise. Only an approver
+        /// may.
         #[arg(long)]
         accept: bool,
         #[command(flatten)]
         why: Why,
+    },
+    /// Take in the host's report of a closed day.
+    Import(report::ImportArgs),
+    /// Show what the host's report of a closed day has otherwise.
+    Differences {
+        /// The host: the name of its profile.
+        host: String,
+        /// The date of the day.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+        /// The most differences.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
     },
 }
 
@@ -133,11 +152,26 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                     accept,
                 };
                 let submitted = client.submit_totals(request).await.map_err(told)?;
-                let count = submitted.into_inner().totals_count;
+                let submitted = submitted.into_inner();
+                let (count, differences) =
+                    (submitted.totals_count, submitted.difference_count);
                 match arguments.json {
-                    true => print_line!("{:#}", json!({ "totals_count": count }))?,
-                    false => print_line!("{count} totals that were stopped go on")?,
+                    true => print_line!(
+                        "{:#}",
+                        json!({ "totals_count": count, "difference_count": differences })
+                    )?,
+                    false => print_line!(
+                        "{count} totals that were stopped go on, {differences} differences are accepted"
+                    )?,
                 }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Action::Import(given) => {
+                return report::import(&mut client, given, arguments.json).await;
+            }
+            Action::Differences { host, date, limit } => {
+                let found = report::differences_of(&mut client, &host, &date, limit).await?;
+                report::show_differences(&found, arguments.json)?;
                 return Ok(ExitCode::SUCCESS);
             }
         };

@@ -4,6 +4,7 @@
 //! - [`hosts`]: where the host profiles are.
 //! - [`card`]: the keys that open sealed cards, and how long cards are kept.
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
+//! - [`settlement`]: where files for banks go.
 //! - [`environment`]: whether this is a test environment. [`ledger`]: where the ledger's seals go.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
@@ -14,6 +15,7 @@ pub mod hosts;
 pub mod ledger;
 mod load;
 pub mod merchant_api;
+pub mod settlement;
 pub mod store;
 mod variables;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub admin_api: Option<admin_api::AdminApiConfig>,
     /// The ledger's seals.
     pub ledger: ledger::LedgerConfig,
+    /// Files for banks, and from them.
+    pub settlement: settlement::SettlementConfig,
 }
 
 /// The configuration can't be used.

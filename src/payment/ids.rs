@@ -142,6 +142,11 @@ prefixed_id!(
     "bat_"
 );
 prefixed_id!(
+    /// Names one file of a bank that was taken in.
+    ImportId,
+    "imp_"
+);
+prefixed_id!(
     /// Names one running gateway process, from its start to its end.
     NodeId,
     "node_"

@@ -291,7 +291,7 @@ pub struct SettlementBatch {
 }
 
 /// The day and batch of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemSettlement {
     /// The date of its day.
     pub business_date: BusinessDate,
@@ -299,6 +299,10 @@ pub struct ItemSettlement {
     pub batch_id: BatchId,
     /// Where its batch stands.
     pub batch_state: BatchState,
+    /// The acquirer's reference (ARN), once a report has named it.
+    pub acquirer_reference: Option<String>,
+    /// Whether the bank does not settle it, as its report says.
+    pub is_rejected: bool,
 }
 
 impl ItemSettlement {

@@ -10,6 +10,8 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::host_files::HostFiles;
+use super::report_imports::report_rule;
 use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
@@ -23,6 +25,7 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
 use crate::payment::settlement::{BatchState, BusinessDay, SettlementBatch};
+use crate::payment::settlement_import::Difference;
 use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep, UploadNumbers};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -42,8 +45,18 @@ const BATCHES_AT_ONCE: usize = 100;
 pub struct Agreement {
     store: Store,
     hosts: Arc<Hosts>,
+    files: Arc<HostFiles>,
     numbers: Numbers,
     clock: Arc<dyn Clock>,
+}
+
+/// What went on of what was stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resubmitted {
+    /// How many totals.
+    pub totals: u64,
+    /// How many differences of the day's report were accepted.
+    pub differences: u64,
 }
 
 /// What an operator wants of totals that are stopped.
@@ -51,7 +64,7 @@ pub struct Agreement {
 pub enum Resubmit {
     /// They are sent once more.
     Again,
-    /// The batches are settled with our totals.
+    /// The batches are settled with our totals, whatever the host says.
     Accept,
 }
 
@@ -86,10 +99,17 @@ enum LookError {
 impl Agreement {
     /// The agreement of these hosts' days.
     #[must_use]
-    pub fn new(store: Store, hosts: Arc<Hosts>, numbers: Numbers, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        store: Store,
+        hosts: Arc<Hosts>,
+        files: Arc<HostFiles>,
+        numbers: Numbers,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             store,
             hosts,
+            files,
             numbers,
             clock,
         }
@@ -141,7 +161,24 @@ impl Agreement {
         Ok(self.store.totals_of_day(&day, limit, after).await?)
     }
 
-    /// Goes on with the totals of a closed day that are stopped. How many there are.
+    /// What the report of a closed day has otherwise, each with its name, by their names, going on after `after`.
+    ///
+    /// # Errors
+    /// [`TotalsError`].
+    pub async fn differences(
+        &self,
+        host_id: HostId,
+        date: BusinessDate,
+        limit: usize,
+        after: &str,
+    ) -> Result<Vec<(String, Difference)>, TotalsError> {
+        self.closed_day(host_id, date).await?;
+        let found = self.store.differences_of_day(&host_id, date, limit, after);
+        Ok(found.await?)
+    }
+
+    /// Goes on with the totals of a closed day that are stopped. To accept them is to accept what the day's report has
+    /// otherwise too.
     ///
     /// # Errors
     /// [`TotalsError`].
@@ -150,16 +187,21 @@ impl Agreement {
         host_id: HostId,
         date: BusinessDate,
         how: Resubmit,
-    ) -> Result<usize, TotalsError> {
+    ) -> Result<Resubmitted, TotalsError> {
         let day = self.closed_day(host_id, date).await?;
         let step = match how {
             Resubmit::Again => TotalsStep::Again,
             Resubmit::Accept => TotalsStep::Accepted,
         };
-        let mut taken = 0;
+        let mut taken = Resubmitted::default();
         for totals in self.store.stopped_totals(&day).await? {
             let now = self.clock.now();
-            taken += usize::from(self.store.step_totals(&totals, &step, now).await?);
+            taken.totals += u64::from(self.store.step_totals(&totals, &step, now).await?);
+        }
+        if how == Resubmit::Accept {
+            let now = self.clock.now();
+            let accepted = self.store.accept_differences(&host_id, date, now);
+            taken.differences = accepted.await?;
         }
         Ok(taken)
     }
@@ -351,7 +393,9 @@ impl Agreement {
 
     /// Funds the batches of a day whose time has come.
     async fn fund(&self, day: &BusinessDay) -> Result<(), LookError> {
-        for (batch, state) in self.store.batches_to_fund(day, BATCHES_AT_ONCE).await? {
+        let reports = report_rule(&self.hosts, &self.files, day.host_id);
+        let fundable = self.store.batches_to_fund(day, BATCHES_AT_ONCE, reports);
+        for (batch, state) in fundable.await? {
             let now = self.clock.now();
             let journal = Posting {
                 source: batch.id.to_string(),

@@ -15,6 +15,7 @@ use crate::payment::money::{Currency, Money};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
 use crate::payment::settlement::{BatchState, ItemKind, SettlementBatch};
+use crate::payment::settlement_import::{DifferenceKind, ReportedItem};
 use crate::payment::state::PaymentState;
 use crate::payment::totals::Totals;
 
@@ -569,4 +570,41 @@ pub struct SettlementItem {
     pub merchant_reference: String,
     /// DE 37; none of what travels in no message.
     pub rrn: Option<Rrn>,
+    /// The interchange as the bank reports it, in minor units.
+    pub interchange_minor: Option<i64>,
+    /// The scheme's fee, likewise.
+    pub scheme_fee_minor: Option<i64>,
+    /// The bank's commission, likewise.
+    pub commission_minor: Option<i64>,
+    /// Why the bank does not settle it.
+    pub reject_code: Option<String>,
+}
+
+/// How many differences of one kind a report shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DifferenceCount {
+    /// The kind.
+    pub kind: DifferenceKind,
+    /// How many.
+    pub count: i64,
+}
+
+/// A place among the items of a day; before all of them by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemPlace {
+    pub(in crate::store) merchant_id: String,
+    pub(in crate::store) currency: String,
+    pub(in crate::store) subject_id: String,
+}
+
+impl ItemPlace {
+    /// That of an item.
+    #[must_use]
+    pub fn of(item: &ReportedItem) -> Self {
+        Self {
+            merchant_id: item.merchant_id.to_string(),
+            currency: item.currency.code().to_owned(),
+            subject_id: item.subject_id.to_string(),
+        }
+    }
 }

@@ -61,6 +61,7 @@ mod refusing_cards;
 mod refusing_requests;
 mod releasing;
 mod replayed_cards;
+mod reporting;
 mod restoring;
 mod reversals;
 mod reversing;

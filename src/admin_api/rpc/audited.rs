@@ -10,7 +10,7 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 use tracing::error;
 
-use crate::admin_api::gate::{self, ANSWERED_WITHIN};
+use crate::admin_api::gate;
 use crate::admin_api::read::{self, Asked, Changes};
 use crate::admin_api::records::{self, AuditOutcome, OperatorChanged};
 use crate::admin_api::show::errors::{Refusal, end_not_recorded, in_progress, request_id_reused};
@@ -224,7 +224,8 @@ impl Audited {
         }
         let Some(outcome) = &earlier.outcome else {
             let age_ms = row.at.as_i64().saturating_sub(earlier.at.as_i64());
-            let may_run = u128::try_from(age_ms).is_ok_and(|ms| ms < ANSWERED_WITHIN.as_millis());
+            let limit = gate::answered_within(&row.action).as_millis();
+            let may_run = u128::try_from(age_ms).is_ok_and(|ms| ms < limit);
             return Err(if may_run {
                 in_progress()
             } else {

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::audited::Audited;
-use super::{cutover, list_business_days, list_totals, submit_totals};
+use super::{
+    cutover, import_report, list_business_days, list_differences, list_totals, submit_totals,
+};
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_server::SettlementAdminService;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::days::BusinessDays;
+use crate::settlement::report_imports::ReportImports;
 
 /// The service.
 pub(in crate::admin_api) struct SettlementAdminApi {
     pub(in crate::admin_api) days: Arc<BusinessDays>,
     pub(in crate::admin_api) agreement: Arc<Agreement>,
+    pub(in crate::admin_api) imports: Arc<ReportImports>,
     pub(in crate::admin_api) audited: Audited,
 }
 
@@ -46,5 +50,19 @@ impl SettlementAdminService for SettlementAdminApi {
         request: Request<pb::SubmitTotalsRequest>,
     ) -> Result<Response<pb::SubmitTotalsResponse>, Status> {
         submit_totals::call(&self.agreement, &self.audited, request).await
+    }
+
+    async fn import_report(
+        &self,
+        request: Request<Streaming<pb::ImportReportRequest>>,
+    ) -> Result<Response<pb::ImportReportResponse>, Status> {
+        import_report::call(&self.imports, &self.audited, request).await
+    }
+
+    async fn list_differences(
+        &self,
+        request: Request<pb::ListDifferencesRequest>,
+    ) -> Result<Response<pb::ListDifferencesResponse>, Status> {
+        list_differences::call(&self.agreement, &request).await
     }
 }

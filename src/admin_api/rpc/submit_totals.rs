@@ -43,11 +43,11 @@ pub(super) async fn call(
     let effect = Box::pin(async move {
         let taken = agreement.resubmit(host_id, date, how).await;
         let taken = taken.map_err(|error| refusal(&error))?;
-        let totals_count = i32::try_from(taken).unwrap_or(i32::MAX);
-        Ok((
-            pb::SubmitTotalsResponse { totals_count },
-            AuditOutcome::Done,
-        ))
+        let answer = pb::SubmitTotalsResponse {
+            totals_count: i32::try_from(taken.totals).unwrap_or(i32::MAX),
+            difference_count: i64::try_from(taken.differences).unwrap_or(i64::MAX),
+        };
+        Ok((answer, AuditOutcome::Done))
     });
     audited.perform(call, effect).await
 }

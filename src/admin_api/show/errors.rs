@@ -61,10 +61,20 @@ pub(in crate::admin_api) enum Refusal {
     OwedMoved,
     /// The day that is to be ended is not open.
     OtherDayOpen,
+    /// The host sends no reports.
+    ReportsNotTaken,
+    /// Nothing says which date a report is about.
+    ReportDateMissing,
+    /// Another report of the date is applied.
+    ReportApplied,
+    /// A report can't be amended any more.
+    BatchesFunded,
+    /// Not all of a file came.
+    FileIncomplete,
 }
 
 impl Refusal {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 18] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -78,6 +88,11 @@ impl Refusal {
         Self::AmountDiffers,
         Self::OwedMoved,
         Self::OtherDayOpen,
+        Self::ReportsNotTaken,
+        Self::ReportDateMissing,
+        Self::ReportApplied,
+        Self::BatchesFunded,
+        Self::FileIncomplete,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -102,6 +117,11 @@ impl Refusal {
             Self::AmountDiffers => "AMOUNT_DIFFERS",
             Self::OwedMoved => "OWED_MOVED",
             Self::OtherDayOpen => "OTHER_DAY_OPEN",
+            Self::ReportsNotTaken => "REPORTS_NOT_TAKEN",
+            Self::ReportDateMissing => "REPORT_DATE_MISSING",
+            Self::ReportApplied => "REPORT_APPLIED",
+            Self::BatchesFunded => "BATCHES_FUNDED",
+            Self::FileIncomplete => "FILE_INCOMPLETE",
         }
     }
 
@@ -132,6 +152,27 @@ impl Refusal {
             Self::OtherDayOpen => (
                 Code::FailedPrecondition,
                 "the day of this date is not open: ListBusinessDays shows which one is",
+            ),
+            Self::ReportsNotTaken => (
+                Code::FailedPrecondition,
+                "the profile of this host has no [settlement.report]: its reports can't be read",
+            ),
+            Self::ReportDateMissing => (
+                Code::FailedPrecondition,
+                "the report has no lines, so it does not say its date: say it",
+            ),
+            Self::ReportApplied => (
+                Code::FailedPrecondition,
+                "another report of this date is applied: to put this one in its place, say that it amends it",
+            ),
+            Self::BatchesFunded => (
+                Code::FailedPrecondition,
+                "batches of this date are funded: its report can't be amended any more",
+            ),
+            Self::FileIncomplete => (
+                Code::FailedPrecondition,
+                "not all of the file came, or another one than was named: nothing of it is applied; send it again \
+                 under a new request_id",
             ),
             Self::NotDone => {
                 let text = "the database did not do it, or not all of it; do it again under a new request_id";

@@ -3,7 +3,7 @@
 //! - [`host`]: hosts and their lines. [`operator`]: operators. [`audit`]: entries of the audit trail.
 //!   [`data_key`]: data keys of cards in custody.
 //!   [`explanation`]: a payment explained. [`owed`]: what is owed to banks. [`ledger`]: balances, journals, and what is
-//!   not as it was sealed.
+//!   not as it was sealed. [`report`]: what banks report.
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;
@@ -15,3 +15,4 @@ pub(super) mod host;
 pub(super) mod ledger;
 pub(super) mod operator;
 pub(super) mod owed;
+pub(super) mod report;

@@ -27,7 +27,7 @@ use super::toml_text::{write_inline, write_inline_key};
 use super::totals::totals;
 use super::{
     BackOff, HostProfile, MAX_IN_FLIGHT, MAX_LINES, MAX_REPLY_TIMEOUT, NetworkProfile, PemSource,
-    SpkiPin, TlsProfile,
+    SettlementTables, SpkiPin, TlsProfile,
 };
 
 /// The profile that the file stands for.
@@ -97,6 +97,10 @@ pub(super) fn checked(
         dialect: Arc::new(dialect),
         framing: raw.framing,
         calendar,
+        files: SettlementTables {
+            clearing_file: raw.settlement.clearing_file,
+            report: raw.settlement.report,
+        },
         totals,
         time_zone,
         rrn: raw.rrn,

@@ -90,6 +90,8 @@ pub(super) struct SettlementFile {
     pub(super) weekend: Vec<String>,
     #[serde(default)]
     pub(super) holidays: Vec<String>,
+    pub(super) clearing_file: Option<toml::Table>,
+    pub(super) report: Option<toml::Table>,
 }
 
 /// `[acceptor_name_location]`: the widths of DE 43.

@@ -189,6 +189,17 @@ pub struct HostProfile {
     pub messages: Messages,
     /// How the totals of a business date are agreed; none where they are not.
     pub totals: Option<TotalsProfile>,
+    /// The files that go to the bank and come from it at the end of its day.
+    pub files: SettlementTables,
+}
+
+/// The formats of a bank's files, as they stand in its profile: settlement knows what they mean, and checks them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SettlementTables {
+    /// `[settlement.clearing_file]`.
+    pub clearing_file: Option<toml::Table>,
+    /// `[settlement.report]`.
+    pub report: Option<toml::Table>,
 }
 
 impl HostProfile {

@@ -58,6 +58,7 @@ pub(crate) fn note(
         ItemKind::Refund => item.amount.amount_minor().saturating_neg(),
     };
     let amount = Some(money(signed, item.amount.currency()));
+    let fee = |minor: Option<i64>| minor.map(|minor| money(minor, item.amount.currency()));
     let subject_id = item.subject_id.to_string();
     pb::SettlementNote {
         batch_id: batch_id.to_string(),
@@ -71,14 +72,19 @@ pub(crate) fn note(
             SubjectId::Capture(_) => pb::settlement_note::Item::CaptureId(subject_id),
             SubjectId::Refund(_) => pb::settlement_note::Item::RefundId(subject_id),
         }),
-        state: state(batch).into(),
+        interchange: fee(item.interchange_minor),
+        scheme_fee: fee(item.scheme_fee_minor),
+        commission: fee(item.commission_minor),
+        state: state(batch, item.reject_code.is_some()).into(),
+        reject_code: item.reject_code.unwrap_or_default(),
         ..pb::SettlementNote::default()
     }
 }
 
-/// Where the money of an item stands, whose batch stands there.
-fn state(batch: BatchState) -> pb::SettlementState {
+/// Where the money of an item stands, whose batch stands there; or which the bank does not settle.
+fn state(batch: BatchState, is_rejected: bool) -> pb::SettlementState {
     match batch {
+        _ if is_rejected => pb::SettlementState::SettlementRejected,
         BatchState::Open => pb::SettlementState::Unsettled,
         BatchState::Closed | BatchState::Submitted | BatchState::Disputed => {
             pb::SettlementState::InClearing
@@ -93,19 +99,22 @@ pub(crate) trait Settled {
     fn settle(&mut self, settlement: &ItemSettlement);
 }
 
-macro_rules! settled {
-    ($shown:ty) => {
-        impl Settled for $shown {
-            fn settle(&mut self, settlement: &ItemSettlement) {
-                self.settlement_state = state(settlement.batch_state).into();
-                self.batch_id = settlement.batch_id.to_string();
-                self.business_date = settlement.business_date.to_string();
-            }
-        }
-    };
+impl Settled for pb::Capture {
+    fn settle(&mut self, settlement: &ItemSettlement) {
+        self.settlement_state = state(settlement.batch_state, settlement.is_rejected).into();
+        self.batch_id = settlement.batch_id.to_string();
+        self.business_date = settlement.business_date.to_string();
+    }
 }
-settled!(pb::Capture);
-settled!(pb::Refund);
+
+impl Settled for pb::Refund {
+    fn settle(&mut self, settlement: &ItemSettlement) {
+        self.settlement_state = state(settlement.batch_state, settlement.is_rejected).into();
+        self.batch_id = settlement.batch_id.to_string();
+        self.business_date = settlement.business_date.to_string();
+        self.acquirer_reference = settlement.acquirer_reference.clone().unwrap_or_default();
+    }
+}
 
 impl Settled for pb::Operation {
     fn settle(&mut self, settlement: &ItemSettlement) {

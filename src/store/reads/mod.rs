@@ -12,4 +12,5 @@ pub mod operations;
 pub mod owed;
 pub mod payments;
 mod refunds;
+mod reports;
 mod settlement;

@@ -297,7 +297,8 @@ impl Store {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let text = "SELECT settlement_items.subject_id, settlement_items.payment_id, settlement_items.kind, \
             settlement_items.amount_minor, settlement_items.currency, payments.merchant_reference, \
-            operations.rrn, operations.state FROM settlement_items \
+            operations.rrn, operations.state, settlement_items.interchange_minor, settlement_items.scheme_fee_minor, \
+            settlement_items.commission_minor, settlement_items.reject_code FROM settlement_items \
             JOIN payments ON payments.id = settlement_items.payment_id \
             JOIN operations ON operations.id = settlement_items.operation_id \
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
@@ -394,7 +395,7 @@ impl Store {
     ) -> Result<HashMap<OperationId, ItemSettlement>, StoreError> {
         let text = format!(
             "SELECT settlement_items.operation_id, settlement_items.merchant_id, settlement_items.host_id, \
-             settlement_items.currency, settlement_items.business_date, business_days.opened_at_ms, \
+             settlement_items.acquirer_reference, settlement_items.reject_code, settlement_items.currency, settlement_items.business_date, business_days.opened_at_ms, \
              business_days.cut_at_ms, batches.state AS batch_state FROM settlement_items JOIN business_days \
              ON business_days.host_id = settlement_items.host_id \
              AND business_days.business_date = settlement_items.business_date \
@@ -419,6 +420,8 @@ impl Store {
                     (Some(_), None) => BatchState::Closed,
                     (None, None) => BatchState::Open,
                 },
+                acquirer_reference: columns.optional_text("acquirer_reference")?,
+                is_rejected: columns.optional_text("reject_code")?.is_some(),
             };
             Ok((columns.parsed("operation_id")?, settlement))
         };
@@ -498,5 +501,9 @@ fn item(row: &AnyRow) -> Result<SettlementItem, StoreError> {
         amount: columns.money()?,
         merchant_reference: columns.text("merchant_reference")?.to_owned(),
         rrn: (!is_recorded).then_some(rrn),
+        interchange_minor: columns.optional_integer("interchange_minor")?,
+        scheme_fee_minor: columns.optional_integer("scheme_fee_minor")?,
+        commission_minor: columns.optional_integer("commission_minor")?,
+        reject_code: columns.optional_text("reject_code")?,
     })
 }

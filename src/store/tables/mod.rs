@@ -22,6 +22,8 @@ pub(in crate::store) mod quarantine;
 pub(in crate::store) mod refunds;
 pub(in crate::store) mod sequences;
 pub(in crate::store) mod settlement_batches;
+mod settlement_differences;
+mod settlement_imports;
 pub(in crate::store) mod settlement_items;
 pub(in crate::store) mod settlement_totals;
 mod stores;

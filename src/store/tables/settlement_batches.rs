@@ -13,6 +13,7 @@ use crate::ledger::journal::Journal;
 use crate::payment::event_kind::EventKind;
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement::{BatchKey, BatchState, BatchTotals, BusinessDay, SettlementBatch};
+use crate::payment::settlement_import::ReportRule;
 use crate::payment::totals::TotalsLevel;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -64,7 +65,8 @@ impl Store {
     }
 
     /// The batches of a day that can be funded now, with the state that they have from then on: the host has agreed, or
-    /// wants no totals, or ours stand although it does not agree.
+    /// wants no totals, or ours stand although it does not agree. Of a host that sends `reports`, that of the day is
+    /// applied, and its differences hold no batch back, or are accepted.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -72,15 +74,26 @@ impl Store {
         &self,
         day: &BusinessDay,
         limit: usize,
+        reports: Option<ReportRule>,
     ) -> Result<Vec<(SettlementBatch, BatchState)>, StoreError> {
         let text = format!(
             "SELECT found.*, CAST(CASE WHEN EXISTS (SELECT 1 FROM settlement_totals WHERE settlement_totals.state = 'OUT_OF_BALANCE' \
              AND settlement_totals.host_id = found.host_id AND settlement_totals.business_date = found.business_date \
              AND settlement_totals.currency = found.currency \
-             AND settlement_totals.merchant_id IN ('', found.merchant_id)) THEN 1 ELSE 0 END AS BIGINT) AS differs \
+             AND settlement_totals.merchant_id IN ('', found.merchant_id)) \
+             OR EXISTS (SELECT 1 FROM settlement_differences AS differences WHERE differences.host_id = found.host_id \
+             AND differences.business_date = found.business_date AND differences.merchant_id = found.merchant_id \
+             AND differences.currency = found.currency) THEN 1 ELSE 0 END AS BIGINT) AS differs \
              FROM ({SELECT_BATCHES} WHERE batches.host_id = $1 AND batches.business_date = $2 \
              AND batches.funded_at_ms IS NULL AND NOT EXISTS (SELECT 1 FROM settlement_totals WHERE {OF_BATCH} \
              AND settlement_totals.state NOT IN ('IN_BALANCE', 'OUT_OF_BALANCE')) \
+             AND (CAST($4 AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM settlement_imports AS imports \
+             WHERE imports.host_id = batches.host_id AND imports.business_date = batches.business_date \
+             AND imports.kind = 'REPORT' AND imports.state = 'DONE')) \
+             AND (CAST($5 AS BIGINT) = 0 OR NOT EXISTS (SELECT 1 FROM settlement_differences AS differences \
+             WHERE differences.host_id = batches.host_id AND differences.business_date = batches.business_date \
+             AND differences.merchant_id = batches.merchant_id AND differences.currency = batches.currency \
+             AND differences.accepted_at_ms IS NULL)) \
              ORDER BY batches.id LIMIT $3) AS found"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -88,6 +101,8 @@ impl Store {
             day.host_id.as_str().into(),
             day.date.to_string().into(),
             limit.into(),
+            i64::from(reports.is_some()).into(),
+            i64::from(reports == Some(ReportRule::DifferencesHold)).into(),
         ];
         let rows = self.read(AssertSqlSafe(text), &values).await?;
         let fundable = |row: &AnyRow| {

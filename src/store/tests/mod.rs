@@ -19,6 +19,7 @@ mod payments;
 mod pruning;
 mod readers;
 mod recovery;
+mod reports;
 mod responses;
 mod settlement;
 mod totals;

@@ -119,12 +119,12 @@ impl Store {
         Some((ended, sums))
     }
 
-    async fn batch_up(&self, day: &BusinessDay) {
+    pub(super) async fn batch_up(&self, day: &BusinessDay) {
         let batches = self.batches_of_day(day).await.unwrap();
         self.insert_batches(day, &batches, None, NOW).await.unwrap();
     }
 
-    async fn all_batches(&self, merchant: &str) -> Vec<SettlementBatch> {
+    pub(super) async fn all_batches(&self, merchant: &str) -> Vec<SettlementBatch> {
         let merchant: MerchantId = merchant.parse().unwrap();
         let filter = BatchFilter::default();
         let listed =

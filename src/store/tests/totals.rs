@@ -68,7 +68,7 @@ fn answered(state: TotalsState) -> TotalsStep {
 }
 
 async fn fundable(store: &Store, day: &BusinessDay) -> Vec<(String, BatchState)> {
-    let found = store.batches_to_fund(day, 10).await.unwrap();
+    let found = store.batches_to_fund(day, 10, None).await.unwrap();
     let named = |(batch, state): (SettlementBatch, _)| (batch.key.merchant_id.to_string(), state);
     let mut named: Vec<_> = found.into_iter().map(named).collect();
     named.sort_by(|one, other| one.0.cmp(&other.0));
@@ -254,7 +254,7 @@ async fn a_batch_is_funded_once_whoever_does_it(database: TestDatabase) {
     assert!(store.step_totals(&totals, &agreed, NOW).await.unwrap());
     let funding = [&store, &other, &store, &other].map(|store| async {
         let mut funded = 0;
-        for (batch, state) in store.batches_to_fund(&ended, 10).await.unwrap() {
+        for (batch, state) in store.batches_to_fund(&ended, 10, None).await.unwrap() {
             let journal = Posting {
                 source: batch.id.to_string(),
                 merchant_id: batch.key.merchant_id,

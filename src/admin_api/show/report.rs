@@ -1,0 +1,104 @@
+//! What banks report.
+
+use iso8583::hex;
+
+use crate::admin_api::pb;
+use crate::grpc::time::timestamp;
+use crate::payment::settlement_import::{Difference, DifferenceKind, ImportState};
+use crate::settlement::report::fault::ReportError;
+use crate::settlement::report_imports::Imported;
+use crate::store::records::DifferenceCount;
+
+/// A report that is applied.
+pub(in crate::admin_api) fn imported(done: &Imported) -> pb::ImportReportResponse {
+    let import = &done.import;
+    let state = match import.state {
+        ImportState::Received => pb::SettlementImportState::Received,
+        ImportState::Applying => pb::SettlementImportState::Applying,
+        ImportState::Done => pb::SettlementImportState::Done,
+        ImportState::Amended => pb::SettlementImportState::Amended,
+    };
+    let count = |found: &DifferenceCount| pb::DifferenceCount {
+        kind: kind(found.kind).into(),
+        count: found.count,
+    };
+    let shown = pb::SettlementImport {
+        import_id: import.id.to_string(),
+        host_id: import.host_id.to_string(),
+        name: import.name.clone(),
+        sha256: hex::encode_lower(&import.sha256),
+        business_date: import.business_date.to_string(),
+        line_count: import.lines,
+        state: state.into(),
+        matched_count: import.matched,
+        differences: done.differences.iter().map(count).collect(),
+        operator: import.operator.clone(),
+        create_time: Some(timestamp(import.at)),
+    };
+    pb::ImportReportResponse {
+        settlement_import: Some(shown),
+        was_there: done.was_there,
+        ..pb::ImportReportResponse::default()
+    }
+}
+
+/// A report that is not applied, since something is wrong with what it says; none where it could not be read.
+pub(in crate::admin_api) fn faulty(error: &ReportError) -> Option<pb::ImportReportResponse> {
+    let (faults, fault_count) = match error {
+        ReportError::Read { .. } => return None,
+        ReportError::Header { expected, got } => {
+            let header = pb::ReportFault {
+                line: 1,
+                column: String::new(),
+                expected: expected.clone(),
+                got: got.clone(),
+            };
+            (vec![header], 1)
+        }
+        ReportError::Faults(faults) => {
+            let shown = faults.first.iter().map(|fault| pb::ReportFault {
+                line: i64::try_from(fault.line).unwrap_or(i64::MAX),
+                column: fault.column.clone().unwrap_or_default(),
+                expected: fault.expected.clone(),
+                got: fault.got.clone(),
+            });
+            let count = i64::try_from(faults.count).unwrap_or(i64::MAX);
+            (shown.collect(), count)
+        }
+    };
+    Some(pb::ImportReportResponse {
+        faults,
+        fault_count,
+        ..pb::ImportReportResponse::default()
+    })
+}
+
+/// What a report has otherwise.
+pub(in crate::admin_api) fn difference(found: &Difference) -> pb::Difference {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let shown = |value: Option<String>| value.unwrap_or_default();
+    pb::Difference {
+        kind: kind(found.kind).into(),
+        merchant_id: shown(found.merchant_id.map(|merchant| merchant.to_string())),
+        currency: found.currency.code().to_owned(),
+        operation_id: shown(found.operation_id.map(|operation| operation.to_string())),
+        subject_id: shown(found.subject_id.map(|subject| subject.to_string())),
+        rrn: text(&found.rrn),
+        ours: text(&found.ours),
+        theirs: text(&found.theirs),
+        line: found.line.unwrap_or(0),
+        accept_time: found.accepted_at.map(timestamp),
+    }
+}
+
+const fn kind(kind: DifferenceKind) -> pb::DifferenceKind {
+    match kind {
+        DifferenceKind::AmountDiffers => pb::DifferenceKind::AmountDiffers,
+        DifferenceKind::NotInReport => pb::DifferenceKind::NotInReport,
+        DifferenceKind::UnexpectedLine => pb::DifferenceKind::UnexpectedLine,
+        DifferenceKind::Rejected => pb::DifferenceKind::Rejected,
+        DifferenceKind::DateDiffers => pb::DifferenceKind::DateDiffers,
+        DifferenceKind::DuplicateLine => pb::DifferenceKind::DuplicateLine,
+        DifferenceKind::CurrencyDiffers => pb::DifferenceKind::CurrencyDiffers,
+    }
+}

@@ -1,0 +1,276 @@
+//! `payswitch settle import` and `differences`: the reports of banks.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use iso8583::hex;
+use pb::import_report_request::Part;
+use ring::digest::{Context, SHA256};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Client;
+use crate::admin_api::pb;
+use crate::commands::error::CommandError;
+use crate::commands::operators_door::{Why, moment, pages, short, told};
+use crate::commands::output::{amount, print_line, table};
+
+/// The bytes of a chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What `payswitch settle import` takes.
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The host: the name of its profile.
+    host: String,
+    /// The report.
+    file: PathBuf,
+    /// The date that it is about, where it has no lines.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<String>,
+    /// Put it in the place of another report of the date, while no batch of the date is funded.
+    #[arg(long)]
+    amends: bool,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// Takes in a report, and shows what became of it.
+pub(super) async fn import(
+    client: &mut Client,
+    given: ImportArgs,
+    as_json: bool,
+) -> Result<ExitCode, CommandError> {
+    let path = given.file.clone();
+    let unreadable = |error: std::io::Error| format!("{}: {error}", given.file.display());
+    let sha256 = sha256_of(&path).map_err(unreadable)?;
+    let file = std::fs::File::open(&path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let name = given.file.file_name().unwrap_or_default();
+    let first = pb::ReportFile {
+        request_id: given.why.request_id()?,
+        reason: given.why.reason.clone(),
+        host_id: given.host.clone(),
+        name: name.to_string_lossy().into_owned(),
+        business_date: given.date.clone().unwrap_or_default(),
+        sha256,
+        amends: given.amends,
+    };
+    let bar = bar(length);
+    let (parts, sent) = mpsc::channel(4);
+    let progress = bar.clone();
+    let reading = tokio::task::spawn_blocking(move || send(first, file, &parts, &progress));
+    let answer = client.import_report(ReceiverStream::new(sent)).await;
+    bar.finish_and_clear();
+    // Where the gateway has refused, the rest of the file is not read.
+    let read = reading.await?;
+    let answer = answer.map_err(told)?.into_inner();
+    read.map_err(unreadable)?;
+    show(&answer, as_json)?;
+    Ok(match answer.fault_count {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// The hash of a file as hexadecimal digits.
+fn sha256_of(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut hash, mut buffer) = (Context::new(&SHA256), vec![0; CHUNK_BYTES]);
+    loop {
+        let count = file.read(&mut buffer)?;
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
+            return Ok(hex::encode_lower(hash.finish().as_ref()));
+        };
+        hash.update(read);
+    }
+}
+
+/// Sends the file in chunks; what the gateway does not take any more is not read.
+fn send(
+    first: pb::ReportFile,
+    mut file: std::fs::File,
+    parts: &mpsc::Sender<pb::ImportReportRequest>,
+    bar: &ProgressBar,
+) -> std::io::Result<()> {
+    let part = |part| pb::ImportReportRequest { part: Some(part) };
+    let mut is_taken = parts.blocking_send(part(Part::File(first))).is_ok();
+    let mut buffer = vec![0; CHUNK_BYTES];
+    while is_taken {
+        let count = file.read(&mut buffer)?;
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
+            break;
+        };
+        is_taken = parts
+            .blocking_send(part(Part::Chunk(read.to_vec())))
+            .is_ok();
+        bar.inc(u64::try_from(count).unwrap_or(0));
+    }
+    bar.set_message("being checked and applied");
+    Ok(())
+}
+
+/// A progress bar on standard error, which shows nothing when that is no terminal.
+fn bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    // The template is a constant; without one the bar only looks plainer.
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn kind(number: i32) -> &'static str {
+    let kind = pb::DifferenceKind::try_from(number).unwrap_or_default();
+    short(kind.as_str_name(), "DIFFERENCE_KIND_")
+}
+
+fn show(answer: &pb::ImportReportResponse, as_json: bool) -> Result<(), CommandError> {
+    let import = answer.settlement_import.as_ref();
+    let state =
+        |it: &pb::SettlementImport| short(it.state().as_str_name(), "SETTLEMENT_IMPORT_STATE_");
+    if as_json {
+        let import = import.map(|it| -> Result<Value, CommandError> {
+            let differences = it.differences.iter();
+            let differences = differences.map(|it| (kind(it.kind).to_owned(), it.count.into()));
+            Ok(json!({
+                "import_id": it.import_id,
+                "host_id": it.host_id,
+                "name": it.name,
+                "sha256": it.sha256,
+                "business_date": it.business_date,
+                "line_count": it.line_count,
+                "state": state(it),
+                "matched_count": it.matched_count,
+                "differences": differences.collect::<serde_json::Map<_, _>>(),
+                "operator": it.operator,
+                "create_time": moment(it.create_time)?,
+            }))
+        });
+        let faults = answer.faults.iter().map(|it| {
+            json!({
+                "line": it.line,
+                "column": it.column,
+                "expected": it.expected,
+                "got": it.got,
+            })
+        });
+        let shown = json!({
+            "settlement_import": import.transpose()?,
+            "was_there": answer.was_there,
+            "faults": faults.collect::<Vec<_>>(),
+            "fault_count": answer.fault_count,
+        });
+        return print_line!("{shown:#}");
+    }
+    for fault in &answer.faults {
+        let column = match fault.column.as_str() {
+            "" => String::new(),
+            column => format!("{column}: "),
+        };
+        let (expected, got) = (&fault.expected, &fault.got);
+        print_line!(
+            "line {}: {column}expected {expected}, got {got:?}",
+            fault.line
+        )?;
+    }
+    if answer.fault_count > 0 {
+        let count = answer.fault_count;
+        return print_line!("{count} lines are wrong; nothing of the report is applied");
+    }
+    let Some(import) = import else {
+        return Ok(());
+    };
+    let before = if answer.was_there { "was before" } else { "is" };
+    print_line!(
+        "The report of {} {before} {}: {} lines, {} of them with an item",
+        import.business_date,
+        state(import),
+        import.line_count,
+        import.matched_count
+    )?;
+    for found in &import.differences {
+        print_line!("{:>8} {}", found.count, kind(found.kind))?;
+    }
+    Ok(())
+}
+
+/// What a report has otherwise.
+pub(super) async fn differences_of(
+    client: &mut Client,
+    host: &str,
+    date: &str,
+    limit: usize,
+) -> Result<Vec<pb::Difference>, CommandError> {
+    pages(limit, async |page_size, page_token| {
+        let request = pb::ListDifferencesRequest {
+            host_id: host.to_owned(),
+            business_date: date.to_owned(),
+            page_size,
+            page_token,
+        };
+        let page = client.list_differences(request).await.map_err(told)?;
+        let page = page.into_inner();
+        Ok((page.differences, page.next_page_token))
+    })
+    .await
+}
+
+/// Shows them.
+pub(super) fn show_differences(
+    found: &[pb::Difference],
+    as_json: bool,
+) -> Result<(), CommandError> {
+    if as_json {
+        let row = |it: &pb::Difference| -> Result<Value, CommandError> {
+            Ok(json!({
+                "kind": kind(it.kind),
+                "merchant_id": it.merchant_id,
+                "currency": it.currency,
+                "operation_id": it.operation_id,
+                "subject_id": it.subject_id,
+                "rrn": it.rrn,
+                "ours": it.ours,
+                "theirs": it.theirs,
+                "line": it.line,
+                "accept_time": moment(it.accept_time)?,
+            }))
+        };
+        let rows: Result<Vec<Value>, CommandError> = found.iter().map(row).collect();
+        return print_line!("{:#}", json!({ "differences": rows? }));
+    }
+    let mut table = table(&[
+        "kind", "merchant", "subject", "rrn", "line", "ours", "theirs", "currency", "accepted",
+    ]);
+    for it in found {
+        // Minor units for people; dates, currencies and the bank's codes stay as they are.
+        let shown = |text: &str| match text.parse() {
+            Ok(minor) => amount(minor, &it.currency),
+            Err(_) => text.to_owned(),
+        };
+        let theirs = match it.kind() {
+            pb::DifferenceKind::Rejected => it.theirs.clone(),
+            _ => shown(&it.theirs),
+        };
+        let line = match it.line {
+            0 => String::new(),
+            line => line.to_string(),
+        };
+        table.add_row([
+            kind(it.kind).to_owned(),
+            it.merchant_id.clone(),
+            it.subject_id.clone(),
+            it.rrn.clone(),
+            line,
+            shown(&it.ours),
+            theirs,
+            it.currency.clone(),
+            moment(it.accept_time)?,
+        ]);
+    }
+    print_line!("{table}")
+}

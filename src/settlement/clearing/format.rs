@@ -1,0 +1,80 @@
+//! The format of a host's clearing files, as its profile has it.
+
+use serde::{Deserialize, Deserializer};
+
+use super::csv_layout::CsvLayout;
+use super::file_name::{FileHeader, FileName};
+use super::nps_layout::NpsLayout;
+use crate::settlement::format_error::{FormatError, Reading};
+
+const READING: Reading = Reading("settlement.clearing_file");
+
+/// What a host's clearing files look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClearingFormat {
+    /// Their names.
+    pub name: FileName,
+    /// What is in them.
+    pub layout: Layout,
+}
+
+/// The kinds of clearing files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    /// Columns with names.
+    Csv(CsvLayout),
+    /// The records of a national card switch.
+    Nps(NpsLayout),
+}
+
+#[derive(Clone, Copy)]
+enum LayoutKind {
+    Csv,
+    Nps,
+}
+
+const KINDS: [(&str, LayoutKind); 2] = [("csv", LayoutKind::Csv), ("nps", LayoutKind::Nps)];
+
+impl ClearingFormat {
+    /// Reads the table `[settlement.clearing_file]` of a profile.
+    ///
+    /// # Errors
+    /// The first fault that it has, with its key, what was expected and what came.
+    pub fn from_table(mut table: toml::Table) -> Result<Self, FormatError> {
+        let kind = take_text(&mut table, "format")?;
+        let name = take_text(&mut table, "name")?;
+        let name = FileName::read(READING, &name)?;
+        let layout = match READING.word("format", &kind, &KINDS)? {
+            LayoutKind::Csv => Layout::Csv(CsvLayout::read(READING, table)?),
+            LayoutKind::Nps => Layout::Nps(NpsLayout::read(READING, table)?),
+        };
+        Ok(Self { name, layout })
+    }
+
+    /// The name of a file.
+    #[must_use]
+    pub fn file_name(&self, header: &FileHeader) -> String {
+        self.name.of(header)
+    }
+}
+
+/// As [`ClearingFormat::from_table`] does.
+impl<'de> Deserialize<'de> for ClearingFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = toml::Table::deserialize(deserializer)?;
+        Self::from_table(table).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that both kinds have.
+fn take_text(table: &mut toml::Table, key: &str) -> Result<String, FormatError> {
+    let got = match table.remove(key) {
+        Some(toml::Value::String(text)) => return Ok(text),
+        Some(other) => format!("a value of type {}", other.type_str()),
+        None => "none".to_owned(),
+    };
+    Err(READING.fault(key, "a text", got))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! The formats of the files of each host: read from its profile when the gateway starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::clearing::format::ClearingFormat;
+use super::format_error::FormatError;
+use super::report::format::ReportFormat;
+use crate::hosts::profile::SettlementTables;
+use crate::payment::ids::HostId;
+
+/// The formats of a host's files.
+#[derive(Debug, Clone, Default)]
+struct HostFormats {
+    clearing: Option<Arc<ClearingFormat>>,
+    report: Option<Arc<ReportFormat>>,
+}
+
+/// The formats of all hosts' files.
+#[derive(Debug, Clone, Default)]
+pub struct HostFiles(BTreeMap<HostId, HostFormats>);
+
+/// The formats in a profile can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{host_id}.toml: {source}")]
+pub struct HostFilesError {
+    /// The host, which its profile is named after.
+    pub host_id: HostId,
+    /// The key, what was expected and what came.
+    #[source]
+    pub source: FormatError,
+}
+
+impl HostFiles {
+    /// Reads the formats of these profiles.
+    ///
+    /// # Errors
+    /// The first fault: its file, its key, what was expected and what came.
+    pub fn read<'t>(
+        profiles: impl Iterator<Item = (HostId, &'t SettlementTables)>,
+    ) -> Result<Self, HostFilesError> {
+        let read = |(host_id, tables): (HostId, &SettlementTables)| {
+            let failed = |source| HostFilesError { host_id, source };
+            let clearing = tables.clearing_file.clone().map(ClearingFormat::from_table);
+            let report = tables.report.clone().map(ReportFormat::from_table);
+            let formats = HostFormats {
+                clearing: clearing.transpose().map_err(failed)?.map(Arc::new),
+                report: report.transpose().map_err(failed)?.map(Arc::new),
+            };
+            Ok((host_id, formats))
+        };
+        profiles.map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The format of a host's clearing files; none where it takes none.
+    #[must_use]
+    pub fn clearing(&self, host: HostId) -> Option<&Arc<ClearingFormat>> {
+        self.0.get(&host)?.clearing.as_ref()
+    }
+
+    /// The format of a host's reports; none where it sends none.
+    #[must_use]
+    pub fn report(&self, host: HostId) -> Option<&Arc<ReportFormat>> {
+        self.0.get(&host)?.report.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_file() {
+        let tables = SettlementTables {
+            report: Some(toml::toml! { separator = ",,"
+            business_date = "Date"
+            acceptor = "Acceptor"
+            currency = "Currency"
+            rrn = "RRN"
+            gross_debit = "Debit"
+            gross_credit = "Credit"
+            type = { column = "Type", capture = ["SALE"] } }),
+            clearing_file: None,
+        };
+        let host: HostId = "acquirer".parse().unwrap();
+        let error = HostFiles::read([(host, &tables)].into_iter()).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("acquirer.toml: settlement.report.separator: expected"),
+            "{error}"
+        );
+        let none = SettlementTables::default();
+        let files = HostFiles::read([(host, &none)].into_iter()).unwrap();
+        assert!(files.report(host).is_none() && files.clearing(host).is_none());
+    }
+}

@@ -1,0 +1,261 @@
+use super::*;
+use crate::payment::ids::ImportId;
+use crate::payment::ids::{CaptureId, RefundId, SubjectId};
+use crate::payment::moment::UnixMillis;
+
+const NOW: UnixMillis = UnixMillis::new(1_796_000_000_000);
+
+fn rrn(number: u8) -> Rrn {
+    format!("6333000000{number:02}").parse().unwrap()
+}
+
+/// An item of 10.00 EUR of the day, found by its own RRN.
+fn item(number: u8) -> ReportedItem {
+    ReportedItem {
+        operation_id: OperationId::from_parts(NOW, [number; 10]),
+        subject_id: SubjectId::Capture(CaptureId::from_parts(NOW, [number; 10])),
+        merchant_id: "shop".parse().unwrap(),
+        currency: "EUR".parse().unwrap(),
+        kind: ItemKind::Capture,
+        amount_minor: 1_000,
+        business_date: "2026-11-29".parse().unwrap(),
+        own_rrn: rrn(number),
+        found_by: rrn(number),
+        settled_by: None,
+    }
+}
+
+/// What the bank says of it.
+fn line(number: u8) -> ReportLine {
+    ReportLine {
+        number: u64::from(number) + 100,
+        business_date: "2026-11-29".parse().unwrap(),
+        acceptor: "SHOP0000000001".into(),
+        kind: ReportKind::Capture,
+        rrn: Some(rrn(number)),
+        acquirer_reference: Some("74000006333000000000012".into()),
+        approval_code: None,
+        currency: "EUR".parse().unwrap(),
+        gross_minor: 1_000,
+        interchange_minor: Some(2),
+        scheme_fee_minor: Some(1),
+        commission_minor: None,
+        net_minor: Some(997),
+        reject_code: None,
+    }
+}
+
+fn compared(lines: &[ReportLine], items: &[ReportedItem]) -> AppliedLines {
+    let merchants = [("SHOP0000000001".to_owned(), "shop".parse().unwrap())];
+    let of = ReportOf {
+        host_id: "acquirer".parse().unwrap(),
+        business_date: "2026-11-29".parse().unwrap(),
+        merchants: &merchants,
+    };
+    compare(of, lines, items.to_vec())
+}
+
+/// The differences as text.
+fn differences(lines: &[ReportLine], items: &[ReportedItem]) -> Vec<String> {
+    let found = compared(lines, items).differences;
+    let shown = found.iter().map(|it| {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+        let merchant = it.merchant_id.map_or("-".into(), |it| it.to_string());
+        format!(
+            "{} {} {} {merchant} {} {} {}",
+            it.line.unwrap_or(0),
+            it.kind.name(),
+            it.business_date,
+            it.operation_id.map_or("line", |_| "item"),
+            text(&it.ours),
+            text(&it.theirs)
+        )
+    });
+    shown.collect()
+}
+
+#[test]
+fn a_line_that_is_as_its_item_is_says_what_the_bank_takes() {
+    let applied = compared(&[line(1)], &[item(1)]);
+    assert_eq!((applied.lines, applied.matched), (1, 1));
+    assert_eq!(applied.differences, []);
+    let expected = ItemReport {
+        operation_id: item(1).operation_id,
+        acquirer_reference: Some("74000006333000000000012".into()),
+        interchange_minor: Some(2),
+        scheme_fee_minor: Some(1),
+        commission_minor: None,
+        bank_minor: Some(1_000),
+        reject_code: None,
+    };
+    assert_eq!(applied.items, [expected]);
+}
+
+#[test]
+fn what_is_otherwise_is_named_with_both_values() {
+    let import = ImportId::from_parts(NOW, [9; 10]);
+    let (date, other): (BusinessDate, BusinessDate) =
+        ("2026-11-29".parse().unwrap(), "2026-11-28".parse().unwrap());
+    let refunded = ReportedItem {
+        kind: ItemKind::Refund,
+        subject_id: SubjectId::Refund(RefundId::from_parts(NOW, [1; 10])),
+        ..item(1)
+    };
+    let refund = |gross_minor| ReportLine {
+        kind: ReportKind::Refund,
+        gross_minor,
+        ..line(1)
+    };
+    for (line, item, expected) in [
+        (
+            ReportLine {
+                gross_minor: 1_010,
+                ..line(1)
+            },
+            item(1),
+            "101 AMOUNT_DIFFERS 2026-11-29 shop item 1000 1010",
+        ),
+        (
+            ReportLine {
+                currency: "USD".parse().unwrap(),
+                ..line(1)
+            },
+            item(1),
+            "101 CURRENCY_DIFFERS 2026-11-29 shop item EUR USD",
+        ),
+        (
+            ReportLine {
+                business_date: other,
+                ..line(1)
+            },
+            item(1),
+            "101 DATE_DIFFERS 2026-11-29 shop item 2026-11-29 2026-11-28",
+        ),
+        (
+            line(1),
+            ReportedItem {
+                business_date: other,
+                ..item(1)
+            },
+            "101 DATE_DIFFERS 2026-11-28 shop item 2026-11-28 2026-11-29",
+        ),
+        (
+            ReportLine {
+                business_date: other,
+                ..line(1)
+            },
+            ReportedItem {
+                business_date: other,
+                ..item(1)
+            },
+            "101 DATE_DIFFERS 2026-11-28 shop item 2026-11-28 2026-11-29",
+        ),
+        (
+            ReportLine {
+                reject_code: Some("E12".into()),
+                gross_minor: 0,
+                ..line(1)
+            },
+            item(1),
+            "101 REJECTED 2026-11-29 shop item 1000 E12",
+        ),
+        (
+            line(1),
+            ReportedItem {
+                settled_by: Some(import),
+                ..item(1)
+            },
+            "101 DUPLICATE_LINE 2026-11-29 shop item 1000 1000",
+        ),
+        (
+            refund(-900),
+            refunded.clone(),
+            "101 AMOUNT_DIFFERS 2026-11-29 shop item 1000 900",
+        ),
+        (
+            refund(1_000),
+            refunded.clone(),
+            "101 AMOUNT_DIFFERS 2026-11-29 shop item 1000 -1000",
+        ),
+        // A capture is no refund.
+        (
+            line(1),
+            refunded,
+            "101 UNEXPECTED_LINE 2026-11-29 shop line - 1000",
+        ),
+        (
+            ReportLine {
+                kind: ReportKind::Chargeback,
+                gross_minor: -1_000,
+                ..line(1)
+            },
+            item(1),
+            "101 UNEXPECTED_LINE 2026-11-29 shop line - -1000",
+        ),
+        (
+            ReportLine {
+                acceptor: "OTHER".into(),
+                ..line(2)
+            },
+            item(1),
+            "102 UNEXPECTED_LINE 2026-11-29 - line - 1000",
+        ),
+    ] {
+        assert_eq!(differences(&[line], &[item]), [expected]);
+    }
+    let of = ReportOf {
+        host_id: "acquirer".parse().unwrap(),
+        business_date: date,
+        merchants: &[],
+    };
+    let missing = not_in_report(of, &item(1));
+    assert_eq!(missing.kind, DifferenceKind::NotInReport);
+    assert_eq!(
+        (missing.ours.as_deref(), missing.line),
+        (Some("1000"), None)
+    );
+}
+
+/// Three captures of one authorization: the bank knows them by its RRN, and only the amounts tell them apart.
+#[test]
+fn captures_with_one_rrn_are_told_apart_by_their_amounts() {
+    let part = |number, amount_minor| ReportedItem {
+        found_by: rrn(1),
+        amount_minor,
+        ..item(number)
+    };
+    let items = [part(2, 600), part(3, 150), part(4, 250)];
+    let said = |number, gross_minor| ReportLine {
+        rrn: Some(rrn(1)),
+        gross_minor,
+        ..line(number)
+    };
+    // The bank has 6.10 for 6.00, and says so first.
+    let lines = [said(11, 610), said(12, 250), said(13, 150)];
+    assert_eq!(
+        differences(&lines, &items),
+        ["111 AMOUNT_DIFFERS 2026-11-29 shop item 600 610"]
+    );
+    // One more than there are.
+    let lines = [said(11, 600), said(12, 250), said(13, 150), said(14, 150)];
+    assert_eq!(
+        differences(&lines, &items),
+        ["114 DUPLICATE_LINE 2026-11-29 shop item 600 150"]
+    );
+    // One with an RRN of its own is no other one.
+    let own = [ReportLine {
+        gross_minor: 150,
+        ..line(2)
+    }];
+    let of_payment = [
+        part(3, 150),
+        ReportedItem {
+            amount_minor: 600,
+            ..item(2)
+        },
+    ];
+    assert_eq!(
+        differences(&own, &of_payment),
+        ["102 AMOUNT_DIFFERS 2026-11-29 shop item 600 150"]
+    );
+}

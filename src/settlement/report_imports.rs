@@ -1,0 +1,455 @@
+//! Takes in the reports of banks: the whole file is read and checked first; then it is applied, some lines at a time. What
+//! a crash interrupts goes on when the gateway starts, or when the same file comes again, on whichever node.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+
+use super::host_files::HostFiles;
+use super::report::comparison::{ReportOf, compare, not_in_report};
+use super::report::fault::ReportError;
+use super::report::format::ReportFormat;
+use super::report::line::ReportLine;
+use super::report::reader::ReportReader;
+use super::spool::{Spool, SpoolError};
+use crate::clock::Clock;
+use crate::hosts::Hosts;
+use crate::payment::ids::{HostId, ImportId};
+use crate::payment::moment::BusinessDate;
+use crate::payment::settlement_import::{AppliedLines, ImportState, ReportRule, SettlementImport};
+use crate::payment::totals::OutOfBalance;
+use crate::random::Random;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::records::{DifferenceCount, ItemPlace};
+
+/// The lines that are applied in one transaction, so that payments don't wait for more.
+const LINES_AT_ONCE: usize = 250;
+/// How often other nodes may be first with the same lines.
+const ATTEMPTS: u32 = 5;
+
+/// A report that an operator gives.
+#[derive(Debug, Clone)]
+pub struct GivenReport {
+    /// Whose it is.
+    pub host_id: HostId,
+    /// The file's name, for people.
+    pub name: String,
+    /// The date that it is about; none for that of its first line.
+    pub business_date: Option<BusinessDate>,
+    /// The SHA-256 of the file, where it was said before the file came.
+    pub sha256: Option<[u8; 32]>,
+    /// Whether it takes the place of one that was applied.
+    pub amends: bool,
+    /// Who gives it.
+    pub operator: String,
+}
+
+/// A report that was applied, now or before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// How it is recorded.
+    pub import: SettlementImport,
+    /// Whether it was applied before.
+    pub was_there: bool,
+    /// What it has otherwise.
+    pub differences: Vec<DifferenceCount>,
+}
+
+/// Why a report is not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The gateway has no profile of the host.
+    #[error("there is no host {0}")]
+    NoHost(HostId),
+    /// The host's profile has no `[settlement.report]`.
+    #[error("the profile of host {0} has no [settlement.report]")]
+    NoReports(HostId),
+    /// The day is open, or its batches are not made yet, or there is none.
+    #[error("the day {date} of host {host_id} is not closed")]
+    NotClosed {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
+    /// The report has no line to take its date from.
+    #[error("expected a date, since the report has no lines")]
+    NoDate,
+    /// Another hash was said than the file has.
+    #[error("the file is not the one that was named: its SHA-256 is another")]
+    OtherFile,
+    /// Another file of the date was taken in before.
+    #[error("the report of {date} of host {host_id} is another file")]
+    AnotherReport {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
+    /// A report can't be amended any more: money was made available by it.
+    #[error("batches of the day {date} of host {host_id} are funded")]
+    Funded {
+        /// The host.
+        host_id: HostId,
+        /// The date.
+        date: BusinessDate,
+    },
+    /// As many reports are being taken in as may be at once.
+    #[error("other reports are being taken in")]
+    Busy,
+    /// What the file says is wrong.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The file could not be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The file could not be read again, or this process ends.
+    #[error("the import was interrupted: {0}")]
+    Interrupted(String),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What differences mean at a host; none where it sends no reports. It is what its profile says of totals that differ.
+#[must_use]
+pub fn report_rule(hosts: &Hosts, files: &HostFiles, host_id: HostId) -> Option<ReportRule> {
+    files.report(host_id)?;
+    let totals = hosts.totals(host_id);
+    Some(match totals.map(|totals| totals.out_of_balance) {
+        Some(OutOfBalance::Fund) => ReportRule::DifferencesPass,
+        Some(OutOfBalance::Upload | OutOfBalance::Stop) | None => ReportRule::DifferencesHold,
+    })
+}
+
+/// Takes in reports.
+pub struct ReportImports {
+    store: Store,
+    hosts: Arc<Hosts>,
+    files: Arc<HostFiles>,
+    clock: Arc<dyn Clock>,
+    random: Random,
+    folder: PathBuf,
+    room: Semaphore,
+}
+
+/// What the first reading of a report finds.
+struct Checked {
+    lines: i64,
+    first_date: Option<BusinessDate>,
+}
+
+/// Reports that are taken in at once.
+const AT_ONCE: usize = 2;
+
+impl ReportImports {
+    /// Takes in reports of these hosts; files lie in `folder` meanwhile.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        hosts: Arc<Hosts>,
+        files: Arc<HostFiles>,
+        clock: Arc<dyn Clock>,
+        random: Random,
+        folder: PathBuf,
+    ) -> Self {
+        Self {
+            store,
+            hosts,
+            files,
+            clock,
+            random,
+            folder,
+            room: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Takes in a report that comes in `chunks`. The same file again changes nothing, and goes on with what was
+    /// interrupted.
+    ///
+    /// # Errors
+    /// [`ImportError`].
+    pub async fn take_in<E: std::fmt::Display>(
+        &self,
+        given: GivenReport,
+        chunks: impl Stream<Item = Result<Vec<u8>, E>> + Unpin,
+    ) -> Result<Imported, ImportError> {
+        let _room = self.room.try_acquire().map_err(|_| ImportError::Busy)?;
+        let host_id = given.host_id;
+        let format = self.format(host_id)?;
+        let now = self.clock.now();
+        let random = self.random.bytes_for_name();
+        let random = random.map_err(|error| ImportError::Interrupted(error.to_string()))?;
+        let id = ImportId::from_parts(now, random);
+        let spool = Spool::write(&self.folder, id, chunks).await?;
+        let sha256 = spool.sha256();
+        if given.sha256.is_some_and(|said| said != sha256) {
+            return Err(ImportError::OtherFile);
+        }
+        if let Some(before) = self.store.import_of_file(&host_id, &sha256).await? {
+            let was_there = matches!(before.state, ImportState::Done | ImportState::Amended);
+            let import = self.apply(before, format, &spool).await?;
+            return self.imported(import, was_there).await;
+        }
+        let spool = Arc::new(spool);
+        let checked = check(Arc::clone(&format), Arc::clone(&spool)).await?;
+        let date = given.business_date.or(checked.first_date);
+        let date = date.ok_or(ImportError::NoDate)?;
+        let day = self.store.business_day(&host_id, date).await?;
+        if day.is_none_or(|day| day.batched_at.is_none()) {
+            return Err(ImportError::NotClosed { host_id, date });
+        }
+        let import = SettlementImport {
+            id,
+            host_id,
+            name: given.name,
+            sha256,
+            business_date: date,
+            lines: checked.lines,
+            state: ImportState::Received,
+            applied_to: 0,
+            matched: 0,
+            clears: false,
+            operator: given.operator,
+            at: now,
+        };
+        if !self.store.insert_import(&import, given.amends).await? {
+            return Err(match given.amends {
+                true => ImportError::Funded { host_id, date },
+                false => ImportError::AnotherReport { host_id, date },
+            });
+        }
+        let mut spool = Arc::into_inner(spool)
+            .ok_or_else(|| ImportError::Interrupted("the file is being read".to_owned()))?;
+        // From here on a crash leaves the file, and what starts next goes on with it.
+        spool.keep(true);
+        let recorded = self.recorded(&import).await?;
+        let applied = self.apply(recorded, format, &spool).await?;
+        spool.keep(false);
+        self.imported(applied, false).await
+    }
+
+    /// Goes on with what an earlier run of this gateway has left. What fails is logged: the same file given again goes on
+    /// with it too.
+    pub async fn go_on(self: Arc<Self>) {
+        let left = match Spool::left_in(&self.folder).await {
+            Ok(left) => left,
+            Err(error) => {
+                tracing::error!(%error, folder = %self.folder.display(), "Reports that are left can't be read");
+                return;
+            }
+        };
+        for (id, mut spool) in left {
+            match self.go_on_with(id, &spool).await {
+                Ok(()) => {}
+                Err(error) => {
+                    spool.keep(true);
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, import.id = %id, file = %spool.path().display(), "A report could not be applied");
+                }
+            }
+        }
+    }
+
+    async fn go_on_with(&self, id: ImportId, spool: &Spool) -> Result<(), ImportError> {
+        let Some(import) = self.store.import(id).await? else {
+            // It was never recorded: nothing of it is applied.
+            return Ok(());
+        };
+        let format = self.format(import.host_id)?;
+        let import = self.apply(import, format, spool).await?;
+        tracing::info!(import.id = %id, state = import.state.name(), "A report that was interrupted is applied");
+        Ok(())
+    }
+
+    fn format(&self, host_id: HostId) -> Result<Arc<ReportFormat>, ImportError> {
+        if let Some(format) = self.files.report(host_id) {
+            return Ok(Arc::clone(format));
+        }
+        Err(match self.hosts.ids().any(|known| known == host_id) {
+            true => ImportError::NoReports(host_id),
+            false => ImportError::NoHost(host_id),
+        })
+    }
+
+    async fn imported(
+        &self,
+        import: SettlementImport,
+        was_there: bool,
+    ) -> Result<Imported, ImportError> {
+        Ok(Imported {
+            differences: self.store.difference_counts(&import).await?,
+            import,
+            was_there,
+        })
+    }
+
+    async fn recorded(&self, import: &SettlementImport) -> Result<SettlementImport, ImportError> {
+        let recorded = self.store.import(import.id).await?;
+        recorded.ok_or_else(|| ImportError::Interrupted("its record is gone".to_owned()))
+    }
+
+    /// Applies what is not applied yet.
+    async fn apply(
+        &self,
+        mut import: SettlementImport,
+        format: Arc<ReportFormat>,
+        spool: &Spool,
+    ) -> Result<SettlementImport, ImportError> {
+        if matches!(import.state, ImportState::Done | ImportState::Amended) {
+            return Ok(import);
+        }
+        while import.clears {
+            self.store.clear_amended(&import).await?;
+            import = self.recorded(&import).await?;
+        }
+        let file = spool.open();
+        let file = file.map_err(|error| ImportError::Interrupted(error.to_string()))?;
+        let (chunks, mut read) = mpsc::channel(2);
+        let reading = spawn_blocking(move || hand_out(&format, file, &chunks));
+        let mut position = 0_i64;
+        while let Some(lines) = read.recv().await {
+            position = self.apply_chunk(&mut import, position, &lines).await?;
+        }
+        let reading = reading.await;
+        reading.map_err(|error| ImportError::Interrupted(error.to_string()))??;
+        self.add_what_is_missing(&import).await?;
+        let rule = report_rule(&self.hosts, &self.files, import.host_id);
+        let finished = self.store.finish_import(&import, rule);
+        let is_first = finished.await?;
+        let import = self.recorded(&import).await?;
+        if is_first {
+            tracing::info!(
+                import.id = %import.id, host.id = %import.host_id, business_date = %import.business_date,
+                lines = import.lines, matched = import.matched, "A report is applied"
+            );
+        }
+        Ok(import)
+    }
+
+    /// Applies those of these lines that are not applied yet. They come after the first `position` lines; gives how many
+    /// have come with them.
+    async fn apply_chunk(
+        &self,
+        import: &mut SettlementImport,
+        position: i64,
+        lines: &[ReportLine],
+    ) -> Result<i64, ImportError> {
+        let end = position.saturating_add(i64::try_from(lines.len()).unwrap_or(i64::MAX));
+        for _ in 0..ATTEMPTS {
+            let skipped = import.applied_to.saturating_sub(position);
+            let skipped = usize::try_from(skipped).unwrap_or(0);
+            let Some(left) = lines.get(skipped..).filter(|left| !left.is_empty()) else {
+                return Ok(end);
+            };
+            let of_date = self.comparison(import, left).await?;
+            let now = self.clock.now();
+            if self.store.apply_lines(import, &of_date, now).await? {
+                import.applied_to = end;
+                import.matched = import.matched.saturating_add(of_date.matched);
+                return Ok(end);
+            }
+            *import = self.recorded(import).await?;
+            if import.state == ImportState::Amended {
+                break;
+            }
+        }
+        let amended = "another report came in its place, or another node applies it";
+        Err(ImportError::Interrupted(amended.to_owned()))
+    }
+
+    async fn comparison(
+        &self,
+        import: &SettlementImport,
+        lines: &[ReportLine],
+    ) -> Result<AppliedLines, ImportError> {
+        let mut rrns: Vec<_> = lines.iter().filter_map(|line| line.rrn).collect();
+        rrns.sort_unstable();
+        rrns.dedup();
+        let mut acceptors: Vec<_> = lines.iter().map(|line| line.acceptor.clone()).collect();
+        acceptors.sort_unstable();
+        acceptors.dedup();
+        let host = &import.host_id;
+        let items = self.store.items_of_rrns(host, &rrns).await?;
+        let merchants = self.store.merchants_of_acceptors(host, acceptors).await?;
+        let of = ReportOf {
+            host_id: import.host_id,
+            business_date: import.business_date,
+            merchants: &merchants,
+        };
+        Ok(compare(of, lines, items))
+    }
+
+    /// The items of the day that the report does not have.
+    async fn add_what_is_missing(&self, import: &SettlementImport) -> Result<(), ImportError> {
+        let of = ReportOf {
+            host_id: import.host_id,
+            business_date: import.business_date,
+            merchants: &[],
+        };
+        let mut after = ItemPlace::default();
+        loop {
+            let (host, date) = (&import.host_id, import.business_date);
+            let items = self.store.items_of_day(host, date, LINES_AT_ONCE, &after);
+            let items = items.await?;
+            let Some(last) = items.last() else {
+                return Ok(());
+            };
+            after = ItemPlace::of(last);
+            let missing = items.iter().filter(|item| item.settled_by.is_none());
+            let missing: Vec<_> = missing.map(|item| not_in_report(of, item)).collect();
+            if !missing.is_empty() {
+                let now = self.clock.now();
+                self.store.add_differences(import, &missing, now).await?;
+            }
+        }
+    }
+}
+
+/// Reads a report to its end, so that nothing of it counts where anything is wrong.
+async fn check(format: Arc<ReportFormat>, spool: Arc<Spool>) -> Result<Checked, ImportError> {
+    let checking = spawn_blocking(move || {
+        let file = spool.open();
+        let file = file.map_err(|error| ImportError::Interrupted(error.to_string()))?;
+        let mut checked = Checked {
+            lines: 0,
+            first_date: None,
+        };
+        let mut failed = None;
+        for line in ReportReader::new(&format, file)? {
+            match line {
+                Ok(line) => {
+                    checked.lines = checked.lines.saturating_add(1);
+                    checked.first_date = checked.first_date.or(Some(line.business_date));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(checked),
+        }
+    });
+    let checked = checking.await;
+    checked.map_err(|error| ImportError::Interrupted(error.to_string()))?
+}
+
+/// Reads a report that was checked, and hands its lines out. Nobody may want them any more.
+fn hand_out(
+    format: &ReportFormat,
+    file: std::fs::File,
+    chunks: &mpsc::Sender<Vec<ReportLine>>,
+) -> Result<(), ImportError> {
+    let mut lines = ReportReader::new(format, file)?;
+    loop {
+        let chunk: Result<Vec<_>, _> = lines.by_ref().take(LINES_AT_ONCE).collect();
+        let chunk = chunk?;
+        if chunk.is_empty() || chunks.blocking_send(chunk).is_err() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Reads what the lines of a bank's report are compared with.
+
+use sqlx::any::AnyRow;
+
+use crate::payment::ids::{HostId, MerchantId};
+use crate::payment::moment::BusinessDate;
+use crate::payment::reference::Rrn;
+use crate::payment::settlement::ItemKind;
+use crate::payment::settlement_import::ReportedItem;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::reads::by_ids::IDS;
+use crate::store::records::{ItemPlace, MAX_PAGE_SIZE};
+use crate::store::tables::columns::Columns;
+
+/// What [`reported_item`] needs.
+const ITEM: &str = "items.operation_id, items.subject_id, items.merchant_id, items.currency, items.kind, \
+    items.amount_minor, items.business_date, items.settled_by, own.rrn AS own_rrn";
+
+impl Store {
+    /// The items of a host whose payments have an operation with one of these RRNs, in a day each: once for each RRN by
+    /// which it is found. A bank may know a capture by the RRN of its authorization.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn items_of_rrns(
+        &self,
+        host: &HostId,
+        rrns: &[Rrn],
+    ) -> Result<Vec<ReportedItem>, StoreError> {
+        let text = format!(
+            "SELECT DISTINCT found.rrn AS found_by, items.host_id, {ITEM} FROM operations AS found \
+             JOIN settlement_items AS items ON items.payment_id = found.payment_id AND items.host_id = found.host_id \
+             JOIN operations AS own ON own.id = items.operation_id \
+             WHERE items.business_date IS NOT NULL AND found.rrn {IDS}"
+        );
+        let rrns = rrns.iter().map(ToString::to_string).collect();
+        let rows = self.of_ids(&text, rrns).await?;
+        let of_host = |row: &&AnyRow| {
+            Columns::of(row, "settlement_items", "operation_id")
+                .and_then(|columns| Ok(columns.text("host_id")? == host.as_str()))
+                .unwrap_or(true)
+        };
+        rows.iter().filter(of_host).map(reported_item).collect()
+    }
+
+    /// The items of a day, by merchant, currency and name of their capture or refund, at most `limit` (1 to
+    /// [`MAX_PAGE_SIZE`]), going on after `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn items_of_day(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+        limit: usize,
+        after: &ItemPlace,
+    ) -> Result<Vec<ReportedItem>, StoreError> {
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        let text = format!(
+            "SELECT own.rrn AS found_by, {ITEM} FROM settlement_items AS items \
+             JOIN operations AS own ON own.id = items.operation_id \
+             WHERE items.host_id = $1 AND items.business_date = $2 \
+             AND (items.merchant_id, items.currency, items.subject_id) > ($3, $4, $5) \
+             ORDER BY items.merchant_id, items.currency, items.subject_id LIMIT $6"
+        );
+        let values = [
+            host.as_str().into(),
+            date.to_string().into(),
+            after.merchant_id.as_str().into(),
+            after.currency.as_str().into(),
+            after.subject_id.as_str().into(),
+            limit.into(),
+        ];
+        let rows = self.read(sqlx::AssertSqlSafe(text), &values).await?;
+        rows.iter().map(reported_item).collect()
+    }
+
+    /// The merchants of a host that have one of these acceptors (DE 42), each with its own.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn merchants_of_acceptors(
+        &self,
+        host: &HostId,
+        acceptors: Vec<String>,
+    ) -> Result<Vec<(String, MerchantId)>, StoreError> {
+        let text =
+            format!("SELECT id, acceptor_id, acquirer FROM merchants WHERE acceptor_id {IDS}");
+        let rows = self.of_ids(&text, acceptors).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let columns = Columns::of(row, "merchants", "id")?;
+            if columns.text("acquirer")? == host.as_str() {
+                found.push((
+                    columns.text("acceptor_id")?.trim_end().to_owned(),
+                    columns.parsed("id")?,
+                ));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn reported_item(row: &AnyRow) -> Result<ReportedItem, StoreError> {
+    let columns = Columns::of(row, "settlement_items", "operation_id")?;
+    let kind = columns.text("kind")?;
+    Ok(ReportedItem {
+        operation_id: columns.parsed("operation_id")?,
+        subject_id: columns.parsed("subject_id")?,
+        merchant_id: columns.parsed("merchant_id")?,
+        currency: columns.parsed("currency")?,
+        kind: ItemKind::from_name(kind)
+            .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))?,
+        amount_minor: columns.integer("amount_minor")?,
+        business_date: columns.parsed("business_date")?,
+        own_rrn: columns.parsed("own_rrn")?,
+        found_by: columns.parsed("found_by")?,
+        settled_by: columns.optional_parsed("settled_by")?,
+    })
+}

@@ -1,0 +1,331 @@
+//! Reports that were taken in. A report is applied some lines at a time; each time its row is held first and says how far
+//! it has come, so that of two nodes one is first, and nothing is applied twice.
+
+use iso8583::hex;
+use sqlx::any::AnyRow;
+
+use super::business_days::hold_positions;
+use super::columns::Columns;
+use crate::payment::ids::{HostId, ImportId};
+use crate::payment::moment::{BusinessDate, UnixMillis};
+use crate::payment::settlement_import::{
+    AppliedLines, Difference, ImportState, ItemReport, ReportRule, SettlementImport,
+};
+use crate::store::Store;
+use crate::store::database::connection::Statement;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+
+impl Store {
+    /// Records a report, unless one of its date is there. With `amends` that one is amended, as long as no batch of the
+    /// date is funded. Whether it was recorded.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn insert_import(
+        &self,
+        import: &SettlementImport,
+        amends: bool,
+    ) -> Result<bool, StoreError> {
+        let host: Value = import.host_id.as_str().into();
+        let date: Value = import.business_date.to_string().into();
+        let mut statements = Vec::with_capacity(3);
+        if amends {
+            // Batches are funded behind the row of the positions.
+            statements.push(hold_positions());
+            statements.push(Statement {
+                text: "UPDATE settlement_imports SET state = 'AMENDED' WHERE host_id = $1 AND business_date = $2 \
+                    AND kind = 'REPORT' AND NOT EXISTS (SELECT 1 FROM settlement_imports AS same \
+                        WHERE same.host_id = $1 AND same.sha256 = $3) \
+                    AND NOT EXISTS (SELECT 1 FROM settlement_batches \
+                        WHERE settlement_batches.host_id = $1 AND settlement_batches.business_date = $2 \
+                        AND funded_at_ms IS NOT NULL)",
+                values: vec![host.clone(), date.clone(), hex::encode_lower(&import.sha256).into()],
+                returning: false,
+            });
+        }
+        statements.push(Statement {
+            text: "INSERT INTO settlement_imports (id, host_id, kind, name, sha256, business_date, lines, state, \
+                applied_to, matched, clears, operator, at_ms) \
+                SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), 'REPORT', CAST($4 AS TEXT), CAST($5 AS TEXT), \
+                CAST($3 AS TEXT), CAST($6 AS BIGINT), 'RECEIVED', 0, 0, CASE WHEN EXISTS (SELECT 1 \
+                    FROM settlement_imports AS before WHERE before.host_id = $2 AND before.business_date = $3) \
+                    THEN 1 ELSE 0 END, CAST($7 AS TEXT), CAST($8 AS BIGINT) \
+                WHERE NOT EXISTS (SELECT 1 FROM settlement_imports AS before WHERE before.host_id = $2 \
+                    AND before.business_date = $3 AND before.kind = 'REPORT' AND before.state <> 'AMENDED') \
+                ON CONFLICT DO NOTHING",
+            values: vec![
+                import.id.to_string().into(),
+                host,
+                date,
+                import.name.as_str().into(),
+                hex::encode_lower(&import.sha256).into(),
+                import.lines.into(),
+                import.operator.as_str().into(),
+                import.at.as_i64().into(),
+            ],
+            returning: false,
+        });
+        let ran = self.inner.housekeeping.run(statements).await?;
+        Ok(ran.last().is_some_and(|insert| insert.rows_affected == 1))
+    }
+
+    /// A report by its name.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn import(&self, id: ImportId) -> Result<Option<SettlementImport>, StoreError> {
+        let text = "SELECT * FROM settlement_imports WHERE id = $1";
+        let rows = self.read(text, &[id.to_string().into()]).await?;
+        rows.first().map(import).transpose()
+    }
+
+    /// The report of a host whose file has this hash.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn import_of_file(
+        &self,
+        host: &HostId,
+        sha256: &[u8; 32],
+    ) -> Result<Option<SettlementImport>, StoreError> {
+        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND sha256 = $2";
+        let values = [host.as_str().into(), hex::encode_lower(sha256).into()];
+        let rows = self.read(text, &values).await?;
+        rows.first().map(import).transpose()
+    }
+
+    /// The report of a date that stands.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn import_of_date(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+    ) -> Result<Option<SettlementImport>, StoreError> {
+        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND business_date = $2 \
+            AND kind = 'REPORT' AND state <> 'AMENDED'";
+        let values = [host.as_str().into(), date.to_string().into()];
+        let rows = self.read(text, &values).await?;
+        rows.first().map(import).transpose()
+    }
+
+    /// Clears some of what amended reports of the date have left. Whether nothing is left.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn clear_amended(&self, import: &SettlementImport) -> Result<bool, StoreError> {
+        let id: Value = import.id.to_string().into();
+        let of_date = vec![
+            import.host_id.as_str().into(),
+            import.business_date.to_string().into(),
+            id.clone(),
+        ];
+        let clear = |text| Statement {
+            text,
+            values: of_date.clone(),
+            returning: false,
+        };
+        let statements = vec![
+            hold(import),
+            clear(
+                "DELETE FROM settlement_differences WHERE id IN (SELECT differences.id \
+                FROM settlement_differences AS differences JOIN settlement_imports AS amended \
+                ON amended.id = differences.import_id WHERE amended.host_id = $1 AND amended.business_date = $2 \
+                AND amended.state = 'AMENDED' LIMIT 500) AND EXISTS (SELECT 1 FROM settlement_imports \
+                    WHERE settlement_imports.id = $3 AND clears = 1)",
+            ),
+            clear(
+                "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, \
+                scheme_fee_minor = NULL, commission_minor = NULL, bank_minor = NULL, reject_code = NULL, \
+                settled_by = NULL WHERE operation_id IN (SELECT items.operation_id FROM settlement_imports AS amended \
+                JOIN settlement_items AS items ON items.settled_by = amended.id WHERE amended.host_id = $1 \
+                AND amended.business_date = $2 AND amended.state = 'AMENDED' LIMIT 500) \
+                AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)",
+            ),
+            Statement {
+                text: "UPDATE settlement_imports SET clears = 0 WHERE id = $1 AND NOT EXISTS (SELECT 1 \
+                    FROM settlement_imports AS amended JOIN settlement_items ON settlement_items.settled_by = amended.id \
+                    WHERE amended.host_id = $2 AND amended.business_date = $3 AND amended.state = 'AMENDED') \
+                    AND NOT EXISTS (SELECT 1 FROM settlement_imports AS amended JOIN settlement_differences \
+                    ON settlement_differences.import_id = amended.id WHERE amended.host_id = $2 \
+                    AND amended.business_date = $3 AND amended.state = 'AMENDED')",
+                values: vec![
+                    id,
+                    import.host_id.as_str().into(),
+                    import.business_date.to_string().into(),
+                ],
+                returning: false,
+            },
+        ];
+        let ran = self.inner.housekeeping.run(statements).await?;
+        Ok(ran.last().is_some_and(|cleared| cleared.rows_affected == 1))
+    }
+
+    /// Applies the next lines of a report, which has come to `import.applied_to`. Whether it was this that applied them:
+    /// another node may have been first.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn apply_lines(
+        &self,
+        import: &SettlementImport,
+        applied: &AppliedLines,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let mut statements = vec![hold(import)];
+        statements.extend(applied.items.iter().map(|item| settle_item(import, item)));
+        let differences = applied.differences.iter();
+        statements.extend(differences.map(|found| insert_difference(import, found, at)));
+        statements.push(Statement {
+            text: "UPDATE settlement_imports SET state = 'APPLYING', applied_to = applied_to + $3, \
+                matched = matched + $4 WHERE id = $1 AND applied_to = $2 AND clears = 0 \
+                AND state IN ('RECEIVED', 'APPLYING')",
+            values: vec![
+                import.id.to_string().into(),
+                import.applied_to.into(),
+                applied.lines.into(),
+                applied.matched.into(),
+            ],
+            returning: false,
+        });
+        let ran = self.inner.housekeeping.run(statements).await?;
+        Ok(ran.last().is_some_and(|applied| applied.rows_affected == 1))
+    }
+
+    /// Records that all of a report is applied. A batch that its differences hold back is disputed.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn finish_import(
+        &self,
+        import: &SettlementImport,
+        rule: Option<ReportRule>,
+    ) -> Result<bool, StoreError> {
+        let mut statements = vec![hold(import)];
+        if rule != Some(ReportRule::DifferencesPass) {
+            statements.push(Statement {
+                text: "UPDATE settlement_batches SET state = 'DISPUTED' WHERE host_id = $1 AND business_date = $2 \
+                    AND funded_at_ms IS NULL AND EXISTS (SELECT 1 FROM settlement_differences AS differences \
+                        WHERE differences.host_id = settlement_batches.host_id \
+                        AND differences.business_date = settlement_batches.business_date \
+                        AND differences.merchant_id = settlement_batches.merchant_id \
+                        AND differences.currency = settlement_batches.currency)",
+                values: vec![
+                    import.host_id.as_str().into(),
+                    import.business_date.to_string().into(),
+                ],
+                returning: false,
+            });
+        }
+        statements.push(Statement {
+            text: "UPDATE settlement_imports SET state = 'DONE' WHERE id = $1 AND applied_to = lines AND clears = 0 \
+                AND state IN ('RECEIVED', 'APPLYING')",
+            values: vec![import.id.to_string().into()],
+            returning: false,
+        });
+        let ran = self.inner.housekeeping.run(statements).await?;
+        Ok(ran.last().is_some_and(|done| done.rows_affected == 1))
+    }
+
+    /// Records what a report has otherwise and no line of it tells.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn add_differences(
+        &self,
+        import: &SettlementImport,
+        differences: &[Difference],
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let insert = differences
+            .iter()
+            .map(|found| insert_difference(import, found, at));
+        let statements = std::iter::once(hold(import)).chain(insert).collect();
+        self.inner.housekeeping.run(statements).await.map(drop)
+    }
+}
+
+/// Holds the row of an import until the COMMIT.
+fn hold(import: &SettlementImport) -> Statement {
+    Statement {
+        text: "UPDATE settlement_imports SET applied_to = applied_to WHERE id = $1",
+        values: vec![import.id.to_string().into()],
+        returning: false,
+    }
+}
+
+fn settle_item(import: &SettlementImport, item: &ItemReport) -> Statement {
+    Statement {
+        text: "UPDATE settlement_items SET acquirer_reference = $4, interchange_minor = $5, scheme_fee_minor = $6, \
+            commission_minor = $7, bank_minor = $8, reject_code = $9, settled_by = $1 WHERE operation_id = $3 \
+            AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $1 AND applied_to = $2 \
+                AND clears = 0 AND state IN ('RECEIVED', 'APPLYING'))",
+        values: vec![
+            import.id.to_string().into(),
+            import.applied_to.into(),
+            item.operation_id.to_string().into(),
+            item.acquirer_reference.clone().into(),
+            item.interchange_minor.into(),
+            item.scheme_fee_minor.into(),
+            item.commission_minor.into(),
+            item.bank_minor.into(),
+            item.reject_code.clone().into(),
+        ],
+        returning: false,
+    }
+}
+
+fn insert_difference(import: &SettlementImport, found: &Difference, at: UnixMillis) -> Statement {
+    let text = |value: Option<String>| Value::from(value);
+    Statement {
+        text: "INSERT INTO settlement_differences (id, import_id, kind, host_id, business_date, merchant_id, currency, \
+            operation_id, subject_id, rrn, ours, theirs, line, found_at_ms) SELECT CAST($3 AS TEXT), CAST($1 AS TEXT), \
+            CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), \
+            CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT), CAST($13 AS TEXT), \
+            CAST($14 AS BIGINT), CAST($15 AS BIGINT) WHERE EXISTS (SELECT 1 FROM settlement_imports \
+                WHERE settlement_imports.id = $1 AND applied_to = $2 AND clears = 0 \
+                AND state IN ('RECEIVED', 'APPLYING')) ON CONFLICT DO NOTHING",
+        values: vec![
+            import.id.to_string().into(),
+            import.applied_to.into(),
+            found.id(import.id).into(),
+            found.kind.name().into(),
+            found.host_id.as_str().into(),
+            found.business_date.to_string().into(),
+            text(found.merchant_id.map(|merchant| merchant.to_string())),
+            found.currency.code().into(),
+            text(found.operation_id.map(|operation| operation.to_string())),
+            text(found.subject_id.map(|subject| subject.to_string())),
+            found.rrn.clone().into(),
+            found.ours.clone().into(),
+            found.theirs.clone().into(),
+            found.line.into(),
+            at.as_i64().into(),
+        ],
+        returning: false,
+    }
+}
+
+fn import(row: &AnyRow) -> Result<SettlementImport, StoreError> {
+    let columns = Columns::of(row, "settlement_imports", "id")?;
+    let state = columns.text("state")?;
+    let state = ImportState::from_name(state)
+        .ok_or_else(|| columns.corrupt("state", state, "expected the state of an import"))?;
+    let id: ImportId = columns.parsed("id")?;
+    Ok(SettlementImport {
+        id,
+        host_id: columns.parsed("host_id")?,
+        name: columns.text("name")?.to_owned(),
+        sha256: columns.hash("sha256")?,
+        business_date: columns.parsed("business_date")?,
+        lines: columns.integer("lines")?,
+        state,
+        applied_to: columns.integer("applied_to")?,
+        matched: columns.integer("matched")?,
+        clears: columns.flag("clears")?,
+        operator: columns.text("operator")?.to_owned(),
+        at: columns.moment("at_ms")?,
+    })
+}

@@ -1,0 +1,271 @@
+//! Reports of banks: applied once, whoever applies them and whatever is interrupted.
+
+use super::make::NOW;
+use super::on_both;
+use super::settlement::{day, host, sale, sold};
+use crate::ledger::template::Posting;
+use crate::payment::ids::{ImportId, MerchantId, OperationId};
+use crate::payment::settlement::{BatchState, BusinessDay, ItemKind};
+use crate::payment::settlement_import::{
+    AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, ReportRule, SettlementImport,
+};
+use crate::store::Store;
+use crate::store::records::{DifferenceCount, ItemPlace};
+use crate::store::testing::TestDatabase;
+
+on_both!(
+    a_report_is_applied_once_and_its_batches_are_funded,
+    differences_hold_batches_back_until_they_are_accepted,
+    an_amended_report_takes_the_place_of_the_first,
+);
+
+fn import(number: u8, lines: i64) -> SettlementImport {
+    SettlementImport {
+        id: ImportId::from_parts(NOW, [number; 10]),
+        host_id: host(),
+        name: format!("report-{number}.csv"),
+        sha256: [number; 32],
+        business_date: day(1),
+        lines,
+        state: ImportState::Received,
+        applied_to: 0,
+        matched: 0,
+        clears: false,
+        operator: "alice".into(),
+        at: NOW,
+    }
+}
+
+fn settled(operation_id: OperationId) -> ItemReport {
+    ItemReport {
+        operation_id,
+        acquirer_reference: Some("74000006333000000000012".into()),
+        interchange_minor: Some(3),
+        scheme_fee_minor: Some(1),
+        commission_minor: Some(0),
+        bank_minor: Some(1_250),
+        reject_code: None,
+    }
+}
+
+/// A line that settles an item; with another amount, it is a difference.
+fn line_of(operation_id: OperationId, bank_minor: i64) -> AppliedLines {
+    let difference = Difference {
+        kind: DifferenceKind::AmountDiffers,
+        host_id: host(),
+        business_date: day(1),
+        merchant_id: "shop".parse().ok(),
+        currency: "EUR".parse().unwrap(),
+        operation_id: Some(operation_id),
+        subject_id: None,
+        rrn: None,
+        ours: Some("1250".into()),
+        theirs: Some(bank_minor.to_string()),
+        line: Some(2),
+        accepted_at: None,
+    };
+    AppliedLines {
+        lines: 1,
+        matched: 1,
+        items: vec![settled(operation_id)],
+        differences: Vec::from_iter((bank_minor != 1_250).then_some(difference)),
+    }
+}
+
+impl Store {
+    /// Sales of a day that is closed and has its batches.
+    async fn closed_day_of(&self, sales: usize) -> (BusinessDay, Vec<OperationId>) {
+        self.open_first_day(&host(), day(1), NOW).await.unwrap();
+        let mut operations = Vec::new();
+        for _ in 0..sales {
+            let sale = sale("shop");
+            self.record_intent(&sale).await.unwrap();
+            self.record_outcome(&sold(&sale)).await.unwrap();
+            operations.push(sale.operation.id);
+        }
+        assert!(self.end_day(1).await);
+        let closed = self.business_day(&host(), day(1)).await.unwrap().unwrap();
+        self.batch_up(&closed).await;
+        let closed = self.business_day(&host(), day(1)).await.unwrap();
+        (closed.unwrap(), operations)
+    }
+
+    async fn fundable(&self, day: &BusinessDay, rule: ReportRule) -> Vec<BatchState> {
+        let found = self.batches_to_fund(day, 10, Some(rule)).await.unwrap();
+        found.into_iter().map(|(_, state)| state).collect()
+    }
+
+    async fn batch_state(&self) -> BatchState {
+        self.all_batches("shop").await[0].state
+    }
+}
+
+async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatabase) {
+    let store = database.open().await;
+    let (closed, sales) = store.closed_day_of(3).await;
+    let fundable = async || store.fundable(&closed, ReportRule::DifferencesHold).await;
+    assert_eq!(fundable().await, [], "without a report");
+    let found = store.batches_to_fund(&closed, 10, None).await.unwrap();
+    assert_eq!(found.len(), 1, "of a host that sends none");
+
+    let given = import(1, 3);
+    assert!(store.insert_import(&given, false).await.unwrap());
+    assert!(!store.insert_import(&given, false).await.unwrap(), "once");
+    assert!(!store.insert_import(&import(2, 3), false).await.unwrap());
+    let read = store.import_of_file(&host(), &[1; 32]).await.unwrap();
+    assert_eq!(read.as_ref(), Some(&given));
+    assert_eq!(store.import_of_date(&host(), day(1)).await.unwrap(), read);
+
+    // Two nodes apply the same lines; one is first. What one of them knows no more is not applied.
+    let apply = async |given: &SettlementImport, sale: usize| {
+        let line = line_of(sales[sale], 1_250);
+        store.apply_lines(given, &line, NOW).await.unwrap()
+    };
+    assert!(apply(&given, 0).await);
+    assert!(!apply(&given, 0).await);
+    let mut behind = given.clone();
+    assert!(!store.finish_import(&given, None).await.unwrap());
+    behind.applied_to = 1;
+    assert!(apply(&behind, 1).await);
+    assert!(!apply(&behind, 2).await, "the second line is applied");
+    let (of, first) = (host(), ItemPlace::default());
+    let items = store.items_of_day(&of, day(1), 10, &first);
+    let items = items.await.unwrap();
+    let settled_by: Vec<_> = sales
+        .iter()
+        .map(|sale| items.iter().find(|item| item.operation_id == *sale))
+        .map(|item| item.unwrap().settled_by)
+        .collect();
+    assert_eq!(settled_by, [Some(given.id), Some(given.id), None]);
+    assert_eq!(fundable().await, []);
+    behind.applied_to = 2;
+    assert!(apply(&behind, 2).await);
+    let done = store.finish_import(&given, Some(ReportRule::DifferencesHold));
+    assert!(done.await.unwrap());
+    let again = store.finish_import(&given, Some(ReportRule::DifferencesHold));
+    assert!(!again.await.unwrap());
+    let read = store.import(given.id).await.unwrap().unwrap();
+    assert_eq!((read.state, read.matched), (ImportState::Done, 3));
+    assert_eq!(fundable().await, [BatchState::Settled]);
+
+    let batch = &store.all_batches("shop").await[0];
+    let notes = store.settlement_items(&batch.key, 10, None).await.unwrap();
+    let fees = notes.iter().map(|note| note.interchange_minor);
+    assert_eq!(fees.collect::<Vec<_>>(), [Some(3); 3]);
+    let settlement = store.settlement_of(&sales).await.unwrap();
+    let arn = settlement[&sales[0]].acquirer_reference.as_deref();
+    assert_eq!(arn, Some("74000006333000000000012"));
+
+    // Lines are matched by the RRN of any operation of the payment, and merchants by their acceptor.
+    let found = store.items_of_rrns(&host(), &[items[0].own_rrn]).await;
+    let found = found.unwrap();
+    assert!(
+        found
+            .iter()
+            .any(|it| it.operation_id == items[0].operation_id)
+    );
+    assert!(found.iter().all(|it| it.kind == ItemKind::Capture));
+    let other = "other".parse().unwrap();
+    let found = store.items_of_rrns(&other, &[items[0].own_rrn]).await;
+    assert_eq!(found, Ok(vec![]));
+    store.close().await;
+}
+
+async fn differences_hold_batches_back_until_they_are_accepted(database: TestDatabase) {
+    let store = database.open().await;
+    let (closed, sales) = store.closed_day_of(1).await;
+    let given = import(1, 1);
+    assert!(store.insert_import(&given, false).await.unwrap());
+    let line = line_of(sales[0], 1_251);
+    assert!(store.apply_lines(&given, &line, NOW).await.unwrap());
+    let done = store.finish_import(&given, Some(ReportRule::DifferencesHold));
+    assert!(done.await.unwrap());
+    let applied = store.import(given.id).await.unwrap().unwrap();
+    // What is found again is not there twice.
+    let again = store.add_differences(&applied, &line.differences, NOW);
+    again.await.unwrap();
+    let counts = store.difference_counts(&applied).await.unwrap();
+    let expected = DifferenceCount {
+        kind: DifferenceKind::AmountDiffers,
+        count: 1,
+    };
+    assert_eq!(counts, [expected]);
+    let listed = store.differences_of_day(&host(), day(1), 10, "").await;
+    let listed = listed.unwrap();
+    assert_eq!(listed[0].1, line.differences[0]);
+    let of = host();
+    let after = store.differences_of_day(&of, day(1), 10, &listed[0].0);
+    assert_eq!(after.await, Ok(vec![]));
+
+    assert_eq!(store.batch_state().await, BatchState::Disputed);
+    let passing = store.fundable(&closed, ReportRule::DifferencesPass).await;
+    assert_eq!(passing, [BatchState::Disputed]);
+    let held = store.fundable(&closed, ReportRule::DifferencesHold).await;
+    assert_eq!(held, []);
+    let accept = async || {
+        store
+            .accept_differences(&host(), day(1), NOW)
+            .await
+            .unwrap()
+    };
+    assert_eq!(accept().await, 1);
+    assert_eq!(accept().await, 0);
+    let held = store.fundable(&closed, ReportRule::DifferencesHold).await;
+    assert_eq!(held, [BatchState::Disputed]);
+    store.close().await;
+}
+
+async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) {
+    let store = database.open().await;
+    let (closed, sales) = store.closed_day_of(1).await;
+    let first = import(1, 1);
+    assert!(store.insert_import(&first, false).await.unwrap());
+    let line = line_of(sales[0], 1_251);
+    assert!(store.apply_lines(&first, &line, NOW).await.unwrap());
+
+    let second = import(2, 1);
+    assert!(!store.insert_import(&second, false).await.unwrap());
+    assert!(store.insert_import(&second, true).await.unwrap());
+    let recorded = store.import(second.id).await.unwrap().unwrap();
+    assert!(recorded.clears);
+    let line = line_of(sales[0], 1_250);
+    assert!(!store.apply_lines(&second, &line, NOW).await.unwrap());
+    // The first one can't go on.
+    let mut behind = first.clone();
+    behind.applied_to = 1;
+    assert!(!store.apply_lines(&behind, &line, NOW).await.unwrap());
+    assert!(store.clear_amended(&recorded).await.unwrap());
+    let found = store.differences_of_day(&host(), day(1), 10, "").await;
+    assert_eq!(found, Ok(vec![]));
+    let (of, first) = (host(), ItemPlace::default());
+    let items = store.items_of_day(&of, day(1), 10, &first);
+    assert_eq!(items.await.unwrap()[0].settled_by, None);
+    assert!(store.apply_lines(&second, &line, NOW).await.unwrap());
+    let rule = ReportRule::DifferencesHold;
+    assert!(store.finish_import(&second, Some(rule)).await.unwrap());
+
+    // Money that was made available by a report is not taken back by another one.
+    let [(batch, state)] = &store
+        .batches_to_fund(&closed, 10, Some(rule))
+        .await
+        .unwrap()[..]
+    else {
+        panic!("one batch");
+    };
+    assert_eq!(*state, BatchState::Settled);
+    let merchant: MerchantId = "shop".parse().unwrap();
+    let journal = Posting {
+        source: batch.id.to_string(),
+        merchant_id: merchant,
+        host_id: host(),
+        at: NOW,
+    }
+    .settled(batch.key.currency, batch.totals.net_minor(), &[])
+    .unwrap();
+    let funded = store.fund_batch(batch, *state, journal.as_ref(), NOW).await;
+    assert_eq!(funded, Ok(true));
+    assert!(!store.insert_import(&import(3, 1), true).await.unwrap());
+    let stands = store.import_of_date(&host(), day(1)).await.unwrap();
+    assert_eq!(stands.unwrap().id, second.id);
+    store.close().await;
+}

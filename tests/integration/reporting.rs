@@ -1,0 +1,271 @@
+//! The bank's settlement report: taken in as a whole or not at all, compared with what is settled, to the cent.
+
+use bank_sim::control::pb::{MisbookItemRequest, WriteSettlementReportRequest};
+use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::import_report_request::Part;
+use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+use payswitch::grpc::client::error_reason;
+use payswitch::merchant_api::pb;
+use pb::settlement_note::Item;
+use pb::{CaptureState, SettlementBatchState as BatchState, SettlementState};
+use tonic::Status;
+
+use crate::capturing::{capture, ended, minor, of};
+use crate::database::Engine;
+use crate::faults::control;
+use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with, unique};
+use crate::operators::operator;
+use crate::refunding::{get_refund, refund_of, refunds_of, try_refund};
+use crate::sales::sale;
+use crate::settling::{
+    Days, Settlement, batches, cut_over, cutover_of, notes, open_date, settlement_of,
+};
+
+on_both_engines!(
+    a_report_settles_what_it_confirms,
+    a_wrong_booking_is_one_difference_with_both_amounts,
+);
+
+/// The template with its `[settlement.report]`, which is commented out there.
+fn with_report() -> String {
+    let template = include_str!("../../hosts/acquirer.toml");
+    let (before, after) = template
+        .split_once("# [settlement.report]\n")
+        .expect("the report in the template");
+    let (report, after) = after.split_once("\n\n").expect("its end");
+    let report = report.replace("# ", "");
+    format!("{before}[settlement.report]\n{report}\n\n{after}")
+}
+
+/// The bank's own report of a date.
+async fn report_of(switch: &Switch, business_date: &str) -> Vec<u8> {
+    let mut control = control(&switch.banks).await;
+    let request = WriteSettlementReportRequest {
+        business_date: business_date.into(),
+        ..Default::default()
+    };
+    let written = control.write_settlement_report(request).await;
+    let mut written = written.expect("a report").into_inner();
+    let mut report = Vec::new();
+    while let Some(part) = written.message().await.expect("its next bytes") {
+        report.extend(part.chunk);
+    }
+    report
+}
+
+async fn import(
+    days: &mut Days,
+    report: &[u8],
+    change: impl FnOnce(&mut admin::ReportFile),
+) -> Result<admin::ImportReportResponse, Status> {
+    let mut file = admin::ReportFile {
+        request_id: format!("import-{}", unique()),
+        reason: "the bank's report".into(),
+        host_id: "acquirer".into(),
+        name: "report.csv".into(),
+        ..Default::default()
+    };
+    change(&mut file);
+    let chunks = report.chunks(100).map(|chunk| Part::Chunk(chunk.to_vec()));
+    let parts = std::iter::once(Part::File(file)).chain(chunks);
+    let parts = parts.map(|part| admin::ImportReportRequest { part: Some(part) });
+    let parts = tokio_stream::iter(parts.collect::<Vec<_>>());
+    days.import_report(parts)
+        .await
+        .map(tonic::Response::into_inner)
+}
+
+async fn differences(days: &mut Days, business_date: &str) -> Vec<admin::Difference> {
+    let request = admin::ListDifferencesRequest {
+        host_id: "acquirer".into(),
+        business_date: business_date.into(),
+        ..Default::default()
+    };
+    let listed = days.list_differences(request).await;
+    listed.expect("the differences").into_inner().differences
+}
+
+/// Waits until the bank has answered the totals of a day.
+async fn agreed(days: &mut Days, business_date: &str) -> admin::TotalsState {
+    eventually("totals that are agreed", async || {
+        let request = admin::ListTotalsRequest {
+            host_id: "acquirer".into(),
+            business_date: business_date.into(),
+            ..Default::default()
+        };
+        let listed = days.list_totals(request).await.expect("the totals");
+        let state = listed.into_inner().totals.first()?.state();
+        (state != admin::TotalsState::Due).then_some(state)
+    })
+    .await
+}
+
+async fn only_batch(settlement: &mut Settlement, state: BatchState) -> pb::SettlementBatch {
+    eventually("the batch's state", async || {
+        let [batch] = &batches(settlement).await[..] else {
+            return None;
+        };
+        (batch.state() == state).then(|| batch.clone())
+    })
+    .await
+}
+
+async fn a_report_settles_what_it_confirms(engine: Engine) {
+    let switch = Switch::start_with(engine, Some(with_report())).await;
+    let mut payments = switch.payments().await;
+    let mut refunds = refunds_of(&switch).await;
+    let mut settlement = settlement_of(&switch, &switch.api_key).await;
+    let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
+    let today = open_date(&mut client).await;
+    // A capture in two parts, which the bank knows by one RRN; a sale, and a refund of a part of it.
+    let held = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
+    for part in [6_000, 1_500] {
+        let (_, told) = capture(&mut payments, of(&held, part)).await;
+        ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
+    }
+    let sold = authorize(&mut payments, sale("pm_test_visa", 2_500)).await;
+    let refund = try_refund(&mut refunds, refund_of(&sold, 400)).await;
+    let refund = refund.expect("a refund").refund_id;
+    eventually("the refund in its batch", async || {
+        let refund = get_refund(&mut refunds, &refund).await;
+        (!refund.batch_id.is_empty()).then_some(())
+    })
+    .await;
+    let refused = import(&mut client, b"", |file| {
+        file.business_date.clone_from(&today)
+    })
+    .await;
+    let refused = refused.expect("it has faults");
+    assert_eq!((refused.fault_count, refused.faults[0].line), (1, 1));
+    cut_over(&mut client, cutover_of(&today))
+        .await
+        .expect("a day");
+    assert_eq!(
+        agreed(&mut client, &today).await,
+        admin::TotalsState::InBalance
+    );
+    let report = report_of(&switch, &today).await;
+
+    // One wrong line: it is named, and nothing has changed.
+    let text = String::from_utf8(report.clone()).expect("a text");
+    assert_eq!(text.lines().count(), 1 + 4 + 1, "{text}");
+    let damaged = text.replacen(",25.00,", ",2x5.00,", 1);
+    let wrong = text.lines().position(|line| line.contains(",25.00,"));
+    let answer = import(&mut client, damaged.as_bytes(), |_| {}).await;
+    let answer = answer.expect("an answer");
+    assert_eq!((answer.settlement_import, answer.fault_count), (None, 1));
+    let fault = &answer.faults[0];
+    assert_eq!(usize::try_from(fault.line).ok(), wrong.map(|line| line + 1));
+    assert_eq!(
+        (fault.column.as_str(), fault.got.as_str()),
+        ("Gross Credit", "2x5.00")
+    );
+    // Not all of it.
+    let cut = import(&mut client, &report, |file| file.sha256 = "00".repeat(32)).await;
+    let reason = error_reason(&cut.expect_err("another file"));
+    assert_eq!(reason.as_deref(), Some("FILE_INCOMPLETE"));
+    assert_eq!(differences(&mut client, &today).await, []);
+    let waiting = only_batch(&mut settlement, BatchState::Submitted).await;
+    let before = notes(&mut settlement, (&waiting.batch_id, 100)).await;
+    assert!(before.iter().all(|note| note.interchange.is_none()));
+
+    // The report itself: everything is confirmed, and the money is available.
+    let answer = import(&mut client, &report, |_| {})
+        .await
+        .expect("an answer");
+    let done = answer.settlement_import.expect("it is applied");
+    assert_eq!((done.line_count, done.matched_count), (4, 4));
+    assert_eq!(done.state(), admin::SettlementImportState::Done);
+    assert_eq!((answer.was_there, &done.differences[..]), (false, &[][..]));
+    let settled = only_batch(&mut settlement, BatchState::Settled).await;
+    assert!(settled.settle_time.is_some());
+    let notes = notes(&mut settlement, (&settled.batch_id, 100)).await;
+    for note in &notes {
+        assert_eq!(note.state(), SettlementState::Settled);
+        // 0.20 % and 0.05 %, and nothing of refunds.
+        let (interchange, scheme_fee) = match note.item {
+            Some(Item::RefundId(_)) => (0, 0),
+            _ => match minor(&note.amount) {
+                6_000 => (12, 3),
+                // Half to even: 0.75 and 1.25 of a cent.
+                1_500 => (3, 1),
+                _ => (5, 1),
+            },
+        };
+        assert_eq!(minor(&note.interchange), interchange, "{note:?}");
+        assert_eq!(minor(&note.scheme_fee), scheme_fee, "{note:?}");
+        assert_eq!(minor(&note.commission), 0);
+    }
+    assert_eq!(notes.len(), 4);
+    let refund = get_refund(&mut refunds, &refund).await;
+    assert_eq!(refund.acquirer_reference.len(), 23, "{refund:?}");
+
+    // The same file again; and another one of the date.
+    let again = import(&mut client, &report, |_| {})
+        .await
+        .expect("an answer");
+    let expected = admin::ImportReportResponse {
+        settlement_import: Some(done),
+        was_there: true,
+        ..Default::default()
+    };
+    assert_eq!(again, expected);
+    let other = text.replace('\n', "\r\n");
+    for (amends, expected) in [(false, "REPORT_APPLIED"), (true, "BATCHES_FUNDED")] {
+        let refused = import(&mut client, other.as_bytes(), |file| file.amends = amends).await;
+        match refused {
+            Err(status) => assert_eq!(error_reason(&status).as_deref(), Some(expected)),
+            Ok(answer) => panic!("{answer:?}"),
+        }
+    }
+}
+
+async fn a_wrong_booking_is_one_difference_with_both_amounts(engine: Engine) {
+    let switch = Switch::start_with(engine, Some(with_report())).await;
+    let mut payments = switch.payments().await;
+    let mut settlement = settlement_of(&switch, &switch.api_key).await;
+    let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
+    let today = open_date(&mut client).await;
+    let mut sold = Vec::new();
+    for amount in [2_500, 700, 1_100] {
+        sold.push(authorize(&mut payments, sale("pm_test_visa", amount)).await);
+    }
+    let misbooked = MisbookItemRequest {
+        rrn: sold[1].rrn().to_owned(),
+        delta_minor: 10,
+        ..Default::default()
+    };
+    let misbooked = control(&switch.banks).await.misbook_item(misbooked).await;
+    assert_eq!(
+        misbooked.expect("it is booked wrongly").into_inner().amount,
+        710
+    );
+    eventually("the items", async || {
+        let [open] = &batches(&mut settlement).await[..] else {
+            return None;
+        };
+        (open.payment_count == 3).then_some(())
+    })
+    .await;
+    cut_over(&mut client, cutover_of(&today))
+        .await
+        .expect("a day");
+    let agreed = agreed(&mut client, &today).await;
+    assert_eq!(agreed, admin::TotalsState::OutOfBalance);
+    let report = report_of(&switch, &today).await;
+    let answer = import(&mut client, &report, |_| {})
+        .await
+        .expect("an answer");
+    let done = answer.settlement_import.expect("it is applied");
+    assert_eq!((done.line_count, done.matched_count), (3, 3));
+    let [found] = &differences(&mut client, &today).await[..] else {
+        panic!("one difference");
+    };
+    assert_eq!(found.kind(), admin::DifferenceKind::AmountDiffers);
+    assert_eq!((found.ours.as_str(), found.theirs.as_str()), ("700", "710"));
+    assert_eq!(found.rrn, sold[1].rrn());
+    assert_eq!(found.merchant_id, switch.merchant_id.to_string());
+    // The profile funds what is out of balance.
+    let disputed = only_batch(&mut settlement, BatchState::Disputed).await;
+    assert_eq!(minor(&disputed.captured_total), 4_300);
+}
