@@ -102,9 +102,12 @@ impl Database {
     }
 
     /// Carries out a statement that gives no row.
-    pub(crate) async fn execute(&self, text: &'static str) {
+    pub(crate) async fn execute(&self, text: impl Into<String>) {
+        let text: String = text.into();
         let mut connection = connect(&self.url()).await;
-        let done = sqlx::query(text).execute(&mut connection).await;
+        let done = sqlx::query(AssertSqlSafe(text.clone()))
+            .execute(&mut connection)
+            .await;
         done.unwrap_or_else(|error| panic!("{text}: {error}"));
         connection.close().await.expect("a connection closes");
     }

@@ -44,6 +44,7 @@ mod idempotency;
 mod incrementing;
 mod killing;
 mod killing_increments;
+mod large_days;
 mod leaving_callers;
 mod ledger;
 mod loading;
