@@ -30,6 +30,9 @@ ALTER TABLE settlement_items ADD COLUMN reject_code TEXT;  -- why the bank does 
 ALTER TABLE settlement_items ADD COLUMN settled_by TEXT;   -- the import
 CREATE INDEX settlement_items_settled_by ON settlement_items (settled_by) WHERE settled_by IS NOT NULL;
 
+-- The report by which the batch is funded; NULL before it is applied.
+ALTER TABLE settlement_batches ADD COLUMN report_id TEXT;
+
 -- What a bank's report has otherwise than payswitch.
 CREATE TABLE settlement_differences (
     id             TEXT   NOT NULL PRIMARY KEY, -- what it is of, so that nothing is found twice

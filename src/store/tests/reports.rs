@@ -9,7 +9,7 @@ use super::on_both;
 use super::settlement::{day, host, sale, sold};
 use crate::ledger::template::Posting;
 use crate::payment::ids::{ImportId, MerchantId, OperationId};
-use crate::payment::settlement::{BatchState, BusinessDay, ItemKind};
+use crate::payment::settlement::{BatchState, BusinessDay, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{
     AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, ReportRule, ReportedItem,
     SettlementImport,
@@ -270,8 +270,14 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
     }
     .settled(batch.key.currency, batch.totals.net_minor(), &[])
     .unwrap();
-    let funded = store.fund_batch(batch, *state, journal.as_ref(), NOW).await;
-    assert_eq!(funded, Ok(true));
+    let behind = SettlementBatch {
+        report_id: Some(first.id),
+        ..batch.clone()
+    };
+    let funded = store.fund_batch(&behind, *state, journal.as_ref(), NOW);
+    assert_eq!(funded.await, Ok(false), "as the first one said");
+    let funded = store.fund_batch(batch, *state, journal.as_ref(), NOW);
+    assert_eq!(funded.await, Ok(true));
     assert!(!store.insert_import(&import(3, 1), true).await.unwrap());
     let stands = store.import_of_date(&host(), day(1)).await.unwrap();
     assert_eq!(stands.unwrap().id, second.id);
