@@ -1,4 +1,4 @@
--- What banks report of a closed day, and the differences that it shows.
+-- The files of a closed day: what is claimed from a bank, what it reports, and the differences that this shows.
 
 -- Files that were taken in. One that is not DONE is gone on with when the same file comes again.
 CREATE TABLE settlement_imports (
@@ -30,6 +30,9 @@ ALTER TABLE settlement_items ADD COLUMN reject_code TEXT;  -- why the bank does 
 ALTER TABLE settlement_items ADD COLUMN settled_by TEXT;   -- the import
 CREATE INDEX settlement_items_settled_by ON settlement_items (settled_by) WHERE settled_by IS NOT NULL;
 
+-- The report by which the batch is funded; NULL before it is applied.
+ALTER TABLE settlement_batches ADD COLUMN report_id TEXT;
+
 -- What a bank's report has otherwise than payswitch.
 CREATE TABLE settlement_differences (
     id             TEXT   NOT NULL PRIMARY KEY, -- what it is of, so that nothing is found twice
@@ -50,3 +53,17 @@ CREATE TABLE settlement_differences (
 );
 CREATE INDEX settlement_differences_batch ON settlement_differences (host_id, business_date, merchant_id, currency);
 CREATE INDEX settlement_differences_import ON settlement_differences (import_id, id);
+
+-- The files that claim what a bank learns of by file. Each lies in the gateway's folder of files before it is here.
+CREATE TABLE settlement_files (
+    host_id       TEXT   NOT NULL,
+    business_date TEXT   NOT NULL,
+    cycle         BIGINT NOT NULL, -- which file of the date, from 1
+    name          TEXT   NOT NULL,
+    sha256        TEXT   NOT NULL, -- of its bytes, as hexadecimal digits
+    bytes         BIGINT NOT NULL, -- how many it has
+    item_count    BIGINT NOT NULL,
+    sums          TEXT   NOT NULL, -- JSON: currency, count and sum in minor units, for each currency
+    written_at_ms BIGINT NOT NULL,
+    PRIMARY KEY (host_id, business_date, cycle)
+) /*SQLITE WITHOUT ROWID */;

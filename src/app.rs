@@ -39,6 +39,7 @@ use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
+use crate::settlement::clearing_files::ClearingFiles;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::host_files::HostFiles;
 use crate::settlement::report_imports::ReportImports;
@@ -193,8 +194,14 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         Arc::clone(&files),
         Arc::clone(&clock),
         random.clone(),
-        folder,
+        folder.clone(),
     ));
+    let clearing = ClearingFiles::new(
+        store.clone(),
+        Arc::clone(&files),
+        Arc::clone(&clock),
+        folder,
+    );
     let days = Arc::new(BusinessDays::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -204,6 +211,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         store.clone(),
         Arc::clone(&hosts),
         files,
+        clearing,
         numbers,
         Arc::clone(&clock),
     ));

@@ -1,5 +1,6 @@
 //! `payswitch settle`: shows the bank's days and their totals, ends one, and goes on with what a host does not agree to.
 
+mod files;
 mod report;
 
 use std::process::ExitCode;
@@ -25,7 +26,8 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle totals acquirer --date 2026-11-27\n  \
     payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n  \
     payswitch settle import acquirer report.csv --reason 'the report of Friday'\n  \
-    payswitch settle differences acquirer --date 2026-11-27\n\n\
+    payswitch settle differences acquirer --date 2026-11-27\n  \
+    payswitch settle files acquirer --date 2026-11-27\n\n\
     Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), when\n\
     the host says so, or by cutover. What counts from then on is settled with the next day. The totals of a\n\
     closed day are agreed with its host where the profile has [messages.totals]. Its report is taken in\n\
@@ -86,6 +88,14 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
+    /// Show the clearing files of a day.
+    Files {
+        /// The host: the name of its profile.
+        host: String,
+        /// The date of the day.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+    },
     /// Take in the host's report of a closed day.
     Import(report::ImportArgs),
     /// Show what the host's report of a closed day has otherwise.
@@ -100,6 +110,9 @@ enum Action {
         limit: usize,
     },
 }
+
+/// The days that are looked through for one.
+const MOST_DAYS: usize = 4_000;
 
 type Client = SettlementAdminServiceClient<Channel>;
 
@@ -164,6 +177,13 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                         "{count} totals that were stopped go on, {differences} differences are accepted"
                     )?,
                 }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Action::Files { host, date } => {
+                let days = days_of(&mut client, &host, MOST_DAYS).await?;
+                let day = days.into_iter().find(|day| day.business_date == date);
+                let day = day.ok_or_else(|| format!("the host {host} has no day {date}"))?;
+                files::show(&day.files, arguments.json)?;
                 return Ok(ExitCode::SUCCESS);
             }
             Action::Import(given) => {
@@ -233,15 +253,18 @@ fn show(days: &[pb::BusinessDay], as_json: bool) -> Result<(), CommandError> {
                 "closed_by": closed_by(day),
                 "last_position": day.last_position,
                 "totals": totals.collect::<Vec<_>>(),
+                "files": files::rows(&day.files)?,
             }));
         }
         return print_line!("{:#}", json!({ "business_days": rows }));
     }
     let mut table = table(&[
         "host", "date", "state", "closes", "batches", "captures", "captured", "refunds",
-        "refunded", "net", "currency",
+        "refunded", "net", "currency", "file",
     ]);
     for day in days {
+        let files: Vec<&str> = day.files.iter().map(|file| file.name.as_str()).collect();
+        let files = files.join(", ");
         let closes = match closed_by(day) {
             "" => moment(day.close_time)?,
             by => format!("{} ({})", moment(day.close_time)?, by.to_lowercase()),
@@ -253,7 +276,8 @@ fn show(days: &[pb::BusinessDay], as_json: bool) -> Result<(), CommandError> {
             closes,
         ];
         if day.totals.is_empty() {
-            table.add_row(first.iter().map(String::as_str).chain(["0"]));
+            let nothing = ["0", "", "", "", "", "", "", &files];
+            table.add_row(first.iter().map(String::as_str).chain(nothing));
         }
         for it in &day.totals {
             let money = |minor| amount(minor, &it.currency);
@@ -266,6 +290,7 @@ fn show(days: &[pb::BusinessDay], as_json: bool) -> Result<(), CommandError> {
                 money(it.refunded_minor),
                 money(net_minor),
                 it.currency.clone(),
+                files.clone(),
             ]));
         }
     }

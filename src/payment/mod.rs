@@ -16,7 +16,7 @@
 //! - [`capture`]: what is taken of what was authorized.
 //! - [`refund`]: what is given back of a capture.
 //! - [`settlement`]: what is settled, in days and batches. [`totals`]: what is agreed with the host.
-//!   [`settlement_import`]: what its report says, and where that is otherwise.
+//!   [`settlement_file`]: what a file claims. [`settlement_import`]: what the host reports, and where that is otherwise.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
@@ -41,6 +41,7 @@ pub mod refund;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod settlement;
+pub mod settlement_file;
 pub mod settlement_import;
 pub mod state;
 pub mod totals;

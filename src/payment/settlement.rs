@@ -3,7 +3,7 @@
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::ids::{BatchId, HostId, MerchantId, OperationId, SubjectId};
+use super::ids::{BatchId, HostId, ImportId, MerchantId, OperationId, SubjectId};
 use super::moment::{BusinessDate, UnixMillis};
 use super::money::Currency;
 use super::operation::{OperationKind, OperationState};
@@ -288,6 +288,8 @@ pub struct SettlementBatch {
     pub funded_at: Option<UnixMillis>,
     /// What the host says it sums to; none where it says nothing of this batch alone.
     pub bank_totals: Option<BatchTotals>,
+    /// The report of its day, once that is applied.
+    pub report_id: Option<ImportId>,
 }
 
 /// The day and batch of an item.

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::clearing_files::ClearingFiles;
 use super::host_files::HostFiles;
 use super::report_imports::report_rule;
 use crate::clock::Clock;
@@ -46,6 +47,7 @@ pub struct Agreement {
     store: Store,
     hosts: Arc<Hosts>,
     files: Arc<HostFiles>,
+    clearing: ClearingFiles,
     numbers: Numbers,
     clock: Arc<dyn Clock>,
 }
@@ -103,6 +105,7 @@ impl Agreement {
         store: Store,
         hosts: Arc<Hosts>,
         files: Arc<HostFiles>,
+        clearing: ClearingFiles,
         numbers: Numbers,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -110,6 +113,7 @@ impl Agreement {
             store,
             hosts,
             files,
+            clearing,
             numbers,
             clock,
         }
@@ -138,6 +142,15 @@ impl Agreement {
             sent?;
         }
         for day in self.store.days_not_settled().await? {
+            let submits = self.hosts.totals(day.host_id).is_none();
+            if let Err(error) = self.clearing.ensure(&day, submits).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error, host.id = %day.host_id, business_date = %day.date,
+                    "A clearing file could not be written; its day is not settled without it"
+                );
+                continue;
+            }
             self.fund(&day).await?;
             if self.store.settle_day(&day, self.clock.now()).await? {
                 tracing::info!(host.id = %day.host_id, business_date = %day.date, "A business day is settled");

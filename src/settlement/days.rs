@@ -19,6 +19,7 @@ use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement::{
     BatchTotals, BusinessDay, ClosedBy, Cutover, DayTotals, SettlementBatch,
 };
+use crate::payment::settlement_file::SettlementFile;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -44,6 +45,8 @@ pub struct SettledDay {
     pub ends_at: Option<UnixMillis>,
     /// What is settled with it, by currency.
     pub totals: Vec<DayTotals>,
+    /// The clearing files of it.
+    pub files: Vec<SettlementFile>,
 }
 
 /// Why a day is not closed.
@@ -204,6 +207,7 @@ impl BusinessDays {
             SettledDay {
                 ends_at: day.cut_at,
                 totals: Vec::new(),
+                files: Vec::new(),
                 day,
             }
         }))
@@ -241,6 +245,7 @@ impl BusinessDays {
         Ok(SettledDay {
             ends_at: day.cut_at.or(ends_at),
             totals,
+            files: self.store.settlement_files(&day.host_id, day.date).await?,
             day,
         })
     }

@@ -69,6 +69,28 @@ impl HostFiles {
 mod tests {
     use super::*;
 
+    /// What the profiles that come with the project say of files can be used.
+    #[test]
+    fn the_examples_are_read() {
+        for (text, host) in [
+            (include_str!("../../hosts/examples/nps.toml"), "nps"),
+            (
+                include_str!("../../hosts/examples/dual-message.toml"),
+                "dual-message",
+            ),
+        ] {
+            let profile: toml::Table = toml::from_str(text).unwrap();
+            let file = profile["settlement"]["clearing_file"].as_table();
+            let tables = SettlementTables {
+                clearing_file: file.cloned(),
+                report: None,
+            };
+            let host: HostId = host.parse().unwrap();
+            let files = HostFiles::read([(host, &tables)].into_iter()).unwrap();
+            assert!(files.clearing(host).is_some());
+        }
+    }
+
     #[test]
     fn a_wrong_key_is_named_with_its_file() {
         let tables = SettlementTables {

@@ -1,8 +1,11 @@
 //! The bank's days, and their totals.
 
+use iso8583::hex;
+
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
 use crate::payment::settlement::{BatchTotals, ClosedBy, DayTotals};
+use crate::payment::settlement_file::{FileSum, SettlementFile};
 use crate::payment::totals::{Totals, TotalsState};
 use crate::settlement::days::SettledDay;
 
@@ -30,6 +33,24 @@ pub(in crate::admin_api) fn business_day(settled: &SettledDay) -> pb::BusinessDa
         closed_by: closed_by.into(),
         last_position: day.last_position.unwrap_or(0),
         totals: settled.totals.iter().map(day_totals).collect(),
+        files: settled.files.iter().map(file).collect(),
+    }
+}
+
+fn file(found: &SettlementFile) -> pb::SettlementFile {
+    let sum = |sum: &FileSum| pb::FileSum {
+        currency: sum.currency.code().to_owned(),
+        item_count: sum.count,
+        sum_minor: sum.sum_minor,
+    };
+    pb::SettlementFile {
+        cycle: i32::try_from(found.cycle).unwrap_or(i32::MAX),
+        name: found.name.clone(),
+        sha256: hex::encode_lower(&found.sha256),
+        byte_count: found.bytes,
+        item_count: found.item_count,
+        sums: found.sums.iter().map(sum).collect(),
+        write_time: Some(timestamp(found.written_at)),
     }
 }
 

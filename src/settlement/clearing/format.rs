@@ -14,8 +14,24 @@ const READING: Reading = Reading("settlement.clearing_file");
 pub struct ClearingFormat {
     /// Their names.
     pub name: FileName,
-    /// What is in them.
+    /// What they claim.
+    pub claims: Claims,
+    /// How that is written.
     pub layout: Layout,
+}
+
+/// What a bank's files claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claims {
+    /// What no message has told the bank.
+    Untold,
+    /// Everything that is settled with it.
+    All,
+}
+
+impl Claims {
+    /// The words of a profile.
+    const WORDS: [(&'static str, Self); 2] = [("untold", Self::Untold), ("all", Self::All)];
 }
 
 /// The kinds of clearing files.
@@ -44,11 +60,19 @@ impl ClearingFormat {
         let kind = take_text(&mut table, "format")?;
         let name = take_text(&mut table, "name")?;
         let name = FileName::read(READING, &name)?;
+        let claims = match table.contains_key("claims") {
+            true => READING.word("claims", &take_text(&mut table, "claims")?, &Claims::WORDS)?,
+            false => Claims::Untold,
+        };
         let layout = match READING.word("format", &kind, &KINDS)? {
             LayoutKind::Csv => Layout::Csv(CsvLayout::read(READING, table)?),
             LayoutKind::Nps => Layout::Nps(NpsLayout::read(READING, table)?),
         };
-        Ok(Self { name, layout })
+        Ok(Self {
+            name,
+            claims,
+            layout,
+        })
     }
 
     /// The name of a file.

@@ -447,6 +447,7 @@ fn summed_batch(day: &BusinessDay, row: &AnyRow) -> Result<SettlementBatch, Stor
         submitted_at: None,
         funded_at: None,
         bank_totals: None,
+        report_id: None,
     })
 }
 

@@ -23,6 +23,7 @@ pub(in crate::store) mod refunds;
 pub(in crate::store) mod sequences;
 pub(in crate::store) mod settlement_batches;
 mod settlement_differences;
+mod settlement_files;
 mod settlement_imports;
 pub(in crate::store) mod settlement_items;
 pub(in crate::store) mod settlement_totals;

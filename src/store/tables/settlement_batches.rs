@@ -87,9 +87,7 @@ impl Store {
              FROM ({SELECT_BATCHES} WHERE batches.host_id = $1 AND batches.business_date = $2 \
              AND batches.funded_at_ms IS NULL AND NOT EXISTS (SELECT 1 FROM settlement_totals WHERE {OF_BATCH} \
              AND settlement_totals.state NOT IN ('IN_BALANCE', 'OUT_OF_BALANCE')) \
-             AND (CAST($4 AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM settlement_imports AS imports \
-             WHERE imports.host_id = batches.host_id AND imports.business_date = batches.business_date \
-             AND imports.kind = 'REPORT' AND imports.state = 'DONE')) \
+             AND (CAST($4 AS BIGINT) = 0 OR batches.report_id IS NOT NULL) \
              AND (CAST($5 AS BIGINT) = 0 OR NOT EXISTS (SELECT 1 FROM settlement_differences AS differences \
              WHERE differences.host_id = batches.host_id AND differences.business_date = batches.business_date \
              AND differences.merchant_id = batches.merchant_id AND differences.currency = batches.currency \
@@ -116,8 +114,8 @@ impl Store {
         rows.iter().map(fundable).collect()
     }
 
-    /// Funds a batch: its money becomes available to its merchant. `journal` is none where no money moves. Another node may
-    /// have been first; then nothing is written.
+    /// Funds a batch as it was read: its money becomes available to its merchant. `journal` is none where no money moves.
+    /// Another node may have been first, or another report may have come; then nothing is written.
     ///
     /// # Errors
     /// When the database is not available.
@@ -129,6 +127,8 @@ impl Store {
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
         let id: Value = batch.id.to_string().into();
+        let report = batch.report_id.map(|report| report.to_string());
+        let report: Value = report.unwrap_or_default().into();
         let kind = match state {
             BatchState::Disputed => EventKind::BatchDisputed,
             _ => EventKind::BatchSettled,
@@ -137,8 +137,8 @@ impl Store {
             hold_positions(),
             Statement {
                 text: "UPDATE positions SET next = next + 1 WHERE stream = 0 AND EXISTS (SELECT 1 \
-                    FROM settlement_batches WHERE id = $1 AND funded_at_ms IS NULL)",
-                values: vec![id.clone()],
+                    FROM settlement_batches WHERE id = $1 AND funded_at_ms IS NULL AND COALESCE(report_id, '') = $2)",
+                values: vec![id.clone(), report.clone()],
                 returning: false,
             },
             Statement {
@@ -146,8 +146,13 @@ impl Store {
                     state_detail, amounts, merchant_id) \
                     SELECT 0, positions.next - 1, 0, CAST($2 AS TEXT), CAST($3 AS BIGINT), batches.id, '', '', batches.merchant_id \
                     FROM settlement_batches AS batches, positions WHERE positions.stream = 0 \
-                    AND batches.id = $1 AND batches.funded_at_ms IS NULL",
-                values: vec![id.clone(), Value::Static(kind.name()), at.as_i64().into()],
+                    AND batches.id = $1 AND batches.funded_at_ms IS NULL AND COALESCE(batches.report_id, '') = $4",
+                values: vec![
+                    id.clone(),
+                    Value::Static(kind.name()),
+                    at.as_i64().into(),
+                    report.clone(),
+                ],
                 returning: false,
             },
         ];
@@ -155,23 +160,25 @@ impl Store {
             let rows = JournalRows::of(&mut TextBuffer::new(), journal);
             let mut values = vec![id.clone()];
             values.extend(rows.journal);
+            values.push(report.clone());
             statements.push(Statement {
                 text: "INSERT INTO journals (stream, position, id, at_ms, content_sha256, business_date) \
                     SELECT 0, positions.next - 1, CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS TEXT), batches.business_date \
                     FROM settlement_batches AS batches, positions WHERE positions.stream = 0 \
-                    AND batches.id = $1 AND batches.funded_at_ms IS NULL",
+                    AND batches.id = $1 AND batches.funded_at_ms IS NULL AND COALESCE(batches.report_id, '') = $5",
                 values,
                 returning: false,
             });
             for line in rows.lines {
                 let mut values = vec![id.clone()];
                 values.extend(line);
+                values.push(report.clone());
                 statements.push(Statement {
                     text: "INSERT INTO ledger_lines (stream, position, n, account, merchant_id, host_id, \
                         currency, amount_minor) SELECT 0, positions.next - 1, CAST($2 AS BIGINT), CAST($3 AS TEXT), \
                         CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS BIGINT) \
                         FROM settlement_batches AS batches, positions WHERE positions.stream = 0 \
-                        AND batches.id = $1 AND batches.funded_at_ms IS NULL",
+                        AND batches.id = $1 AND batches.funded_at_ms IS NULL AND COALESCE(batches.report_id, '') = $8",
                     values,
                     returning: false,
                 });
@@ -179,8 +186,8 @@ impl Store {
         }
         statements.push(Statement {
             text: "UPDATE settlement_batches SET state = $2, funded_at_ms = $3 WHERE id = $1 \
-                AND funded_at_ms IS NULL",
-            values: vec![id, Value::Static(state.name()), at.as_i64().into()],
+                AND funded_at_ms IS NULL AND COALESCE(report_id, '') = $4",
+            values: vec![id, Value::Static(state.name()), at.as_i64().into(), report],
             returning: false,
         });
         let ran = self.inner.housekeeping.run(statements).await?;
@@ -272,5 +279,6 @@ pub(in crate::store) fn batch(row: &AnyRow) -> Result<SettlementBatch, StoreErro
         submitted_at: columns.optional_moment("submitted_at_ms")?,
         funded_at: columns.optional_moment("funded_at_ms")?,
         bank_totals,
+        report_id: columns.optional_parsed("report_id")?,
     })
 }

@@ -43,6 +43,16 @@ impl Store {
                 values: vec![host.clone(), date.clone(), hex::encode_lower(&import.sha256).into()],
                 returning: false,
             });
+            // No batch is funded by it any more.
+            statements.push(Statement {
+                text: "UPDATE settlement_batches SET report_id = NULL, state = CASE WHEN state <> 'DISPUTED' THEN state \
+                    WHEN submitted_at_ms IS NULL THEN 'CLOSED' ELSE 'SUBMITTED' END WHERE host_id = $1 \
+                    AND business_date = $2 AND report_id IS NOT NULL AND funded_at_ms IS NULL \
+                    AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = report_id \
+                        AND settlement_imports.state = 'AMENDED')",
+                values: vec![host.clone(), date.clone()],
+                returning: false,
+            });
         }
         statements.push(Statement {
             text: "INSERT INTO settlement_imports (id, host_id, kind, name, sha256, business_date, lines, state, \
@@ -203,22 +213,28 @@ impl Store {
         import: &SettlementImport,
         rule: Option<ReportRule>,
     ) -> Result<bool, StoreError> {
-        let mut statements = vec![hold(import)];
-        if rule != Some(ReportRule::DifferencesPass) {
-            statements.push(Statement {
-                text: "UPDATE settlement_batches SET state = 'DISPUTED' WHERE host_id = $1 AND business_date = $2 \
-                    AND funded_at_ms IS NULL AND EXISTS (SELECT 1 FROM settlement_differences AS differences \
+        let holds = rule != Some(ReportRule::DifferencesPass);
+        let mut statements = vec![
+            hold(import),
+            Statement {
+                text: "UPDATE settlement_batches SET report_id = $3, state = CASE WHEN CAST($4 AS BIGINT) = 1 \
+                    AND EXISTS (SELECT 1 FROM settlement_differences AS differences \
                         WHERE differences.host_id = settlement_batches.host_id \
                         AND differences.business_date = settlement_batches.business_date \
                         AND differences.merchant_id = settlement_batches.merchant_id \
-                        AND differences.currency = settlement_batches.currency)",
+                        AND differences.currency = settlement_batches.currency) THEN 'DISPUTED' ELSE state END \
+                    WHERE host_id = $1 AND business_date = $2 AND funded_at_ms IS NULL \
+                    AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 \
+                        AND applied_to = lines AND clears = 0 AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))",
                 values: vec![
                     import.host_id.as_str().into(),
                     import.business_date.to_string().into(),
+                    import.id.to_string().into(),
+                    i64::from(holds).into(),
                 ],
                 returning: false,
-            });
-        }
+            },
+        ];
         statements.push(Statement {
             text: "UPDATE settlement_imports SET state = 'DONE' WHERE id = $1 AND applied_to = lines AND clears = 0 \
                 AND state IN ('RECEIVED', 'APPLYING')",

@@ -1,13 +1,18 @@
 //! Reports of banks: applied once, whoever applies them and whatever is interrupted.
 
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
 use super::make::NOW;
 use super::on_both;
 use super::settlement::{day, host, sale, sold};
 use crate::ledger::template::Posting;
 use crate::payment::ids::{ImportId, MerchantId, OperationId};
-use crate::payment::settlement::{BatchState, BusinessDay, ItemKind};
+use crate::payment::settlement::{BatchState, BusinessDay, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{
-    AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, ReportRule, SettlementImport,
+    AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, ReportRule, ReportedItem,
+    SettlementImport,
 };
 use crate::store::Store;
 use crate::store::records::{DifferenceCount, ItemPlace};
@@ -95,6 +100,12 @@ impl Store {
         found.into_iter().map(|(_, state)| state).collect()
     }
 
+    async fn day_items(&self) -> Vec<ReportedItem> {
+        let (host, first) = (host(), ItemPlace::default());
+        let items = self.items_of_day(&host, day(1), 10, &first);
+        items.await.unwrap()
+    }
+
     async fn batch_state(&self) -> BatchState {
         self.all_batches("shop").await[0].state
     }
@@ -128,9 +139,7 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
     behind.applied_to = 1;
     assert!(apply(&behind, 1).await);
     assert!(!apply(&behind, 2).await, "the second line is applied");
-    let (of, first) = (host(), ItemPlace::default());
-    let items = store.items_of_day(&of, day(1), 10, &first);
-    let items = items.await.unwrap();
+    let items = store.day_items().await;
     let settled_by: Vec<_> = sales
         .iter()
         .map(|sale| items.iter().find(|item| item.operation_id == *sale))
@@ -193,9 +202,10 @@ async fn differences_hold_batches_back_until_they_are_accepted(database: TestDat
     let listed = store.differences_of_day(&host(), day(1), 10, "").await;
     let listed = listed.unwrap();
     assert_eq!(listed[0].1, line.differences[0]);
-    let of = host();
-    let after = store.differences_of_day(&of, day(1), 10, &listed[0].0);
-    assert_eq!(after.await, Ok(vec![]));
+    let after = store
+        .differences_of_day(&host(), day(1), 10, &listed[0].0)
+        .await;
+    assert_eq!(after, Ok(vec![]));
 
     assert_eq!(store.batch_state().await, BatchState::Disputed);
     let passing = store.fundable(&closed, ReportRule::DifferencesPass).await;
@@ -237,9 +247,7 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
     assert!(store.clear_amended(&recorded).await.unwrap());
     let found = store.differences_of_day(&host(), day(1), 10, "").await;
     assert_eq!(found, Ok(vec![]));
-    let (of, first) = (host(), ItemPlace::default());
-    let items = store.items_of_day(&of, day(1), 10, &first);
-    assert_eq!(items.await.unwrap()[0].settled_by, None);
+    assert_eq!(store.day_items().await[0].settled_by, None);
     assert!(store.apply_lines(&second, &line, NOW).await.unwrap());
     let rule = ReportRule::DifferencesHold;
     assert!(store.finish_import(&second, Some(rule)).await.unwrap());
@@ -262,10 +270,65 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
     }
     .settled(batch.key.currency, batch.totals.net_minor(), &[])
     .unwrap();
-    let funded = store.fund_batch(batch, *state, journal.as_ref(), NOW).await;
-    assert_eq!(funded, Ok(true));
+    let behind = SettlementBatch {
+        report_id: Some(first.id),
+        ..batch.clone()
+    };
+    let funded = store.fund_batch(&behind, *state, journal.as_ref(), NOW);
+    assert_eq!(funded.await, Ok(false), "as the first one said");
+    let funded = store.fund_batch(batch, *state, journal.as_ref(), NOW);
+    assert_eq!(funded.await, Ok(true));
     assert!(!store.insert_import(&import(3, 1), true).await.unwrap());
     let stands = store.import_of_date(&host(), day(1)).await.unwrap();
     assert_eq!(stands.unwrap().id, second.id);
     store.close().await;
+}
+
+/// Run by hand: how long the database takes to apply a report of 100,000 lines.
+/// `cargo test --release -p payswitch --lib -- --ignored --nocapture a_large_report`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it takes minutes, and measures"]
+async fn a_large_report_is_applied_in_short_transactions() {
+    const SALES: usize = 100_000;
+    for database in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
+        let engine = database.engine();
+        let store = database.open().await;
+        store.open_first_day(&host(), day(1), NOW).await.unwrap();
+        let mut sales = Vec::with_capacity(SALES);
+        for _ in 0..SALES / 1_000 {
+            let intents: Vec<_> = (0..1_000).map(|_| sale("shop")).collect();
+            join_all(intents.iter().map(|sale| store.record_intent(sale))).await;
+            let outcomes: Vec<_> = intents.iter().map(sold).collect();
+            join_all(outcomes.iter().map(|sold| store.record_outcome(sold))).await;
+            sales.extend(intents.iter().map(|sale| sale.operation.rrn));
+        }
+        assert!(store.end_day(1).await);
+        let closed = store.business_day(&host(), day(1)).await.unwrap().unwrap();
+        store.batch_up(&closed).await;
+        let mut given = import(1, i64::try_from(SALES).unwrap());
+        assert!(store.insert_import(&given, false).await.unwrap());
+        let (started, mut longest) = (Instant::now(), Duration::ZERO);
+        for rrns in sales.chunks(250) {
+            let chunk = Instant::now();
+            let mut items = store.items_of_rrns(&host(), rrns).await.unwrap();
+            items.dedup_by_key(|item| item.operation_id);
+            assert_eq!(items.len(), rrns.len());
+            let lines = i64::try_from(rrns.len()).unwrap();
+            let applied = AppliedLines {
+                lines,
+                matched: lines,
+                items: items.iter().map(|it| settled(it.operation_id)).collect(),
+                differences: Vec::new(),
+            };
+            assert!(store.apply_lines(&given, &applied, NOW).await.unwrap());
+            given.applied_to += lines;
+            longest = longest.max(chunk.elapsed());
+        }
+        assert!(store.finish_import(&given, None).await.unwrap());
+        let took = started.elapsed();
+        tracing::info!(?engine, ?took, ?longest, "A large report is applied");
+        assert!(longest < Duration::from_secs(2), "{engine:?}: {longest:?}");
+        assert!(took < Duration::from_secs(300), "{engine:?}: {took:?}");
+        store.close().await;
+    }
 }
