@@ -75,6 +75,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bank_sim", &["commands"]),
     ("clap", &["main", "commands"]),
     ("figment", &["config"]),
+    ("quick_xml", &["settlement"]),
+    ("krilla", &["settlement"]),
+    ("skrifa", &["settlement"]),
 ];
 
 /// Bytes as hexadecimal digits: no message, and one helper is enough.
