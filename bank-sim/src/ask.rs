@@ -15,6 +15,9 @@ use tonic::transport::Channel;
 /// Where the banks of `bank-sim.toml` are asked.
 const DEFAULT_CONTROL: &str = "127.0.0.1:7000";
 
+/// How many bytes one answer may have: a notification comes in one.
+const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
+
 /// Which banks to ask, and how to print what they say.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Asked {
@@ -302,7 +305,8 @@ pub(crate) fn ask<T>(
             .await
             .map_err(|error| {
                 format!("the control API at {address} can't be reached ({error}); --control or --ready-file names another")
-            })?;
+            })?
+            .max_decoding_message_size(MAX_ANSWER_BYTES);
         match call(client).await {
             Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(status.message().into()),

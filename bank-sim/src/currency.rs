@@ -70,6 +70,33 @@ pub(crate) fn decimal(minor: i64, exponent: u8) -> String {
     }
 }
 
+/// The most digits that an amount is read with.
+const MAX_AMOUNT_DIGITS: usize = 18;
+
+/// The minor units of an amount that is not negative, written with digits and at most one dot. Decimals that the
+/// currency does not have must be 0.
+pub(crate) fn minor_of(text: &str, exponent: u8) -> Option<i64> {
+    let (whole, decimals) = match text.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(decimals) {
+        return None;
+    }
+    let exponent = usize::from(exponent);
+    let (kept, dropped) = decimals
+        .split_at_checked(exponent)
+        .unwrap_or((decimals, ""));
+    let minor = format!("{whole}{kept:0<exponent$}");
+    let is_exact = dropped.bytes().all(|byte| byte == b'0');
+    if !is_exact || minor.trim_start_matches('0').len() > MAX_AMOUNT_DIGITS {
+        return None;
+    }
+    minor.parse().ok()
+}
+
 /// The alphabetic code of a numeric one, or the numeric one of a currency that is none.
 pub(crate) fn code_of(numeric: u16) -> String {
     Currency::from_numeric(numeric).map_or_else(
@@ -93,6 +120,35 @@ mod tests {
             (i64::MIN, 4, "-922337203685477.5808"),
         ] {
             assert_eq!(decimal(minor, exponent), expected);
+        }
+    }
+
+    #[test]
+    fn an_amount_is_read_exactly_or_not_at_all() {
+        for (text, exponent, expected) in [
+            ("149.87", 2, Some(14_987)),
+            ("149.8", 2, Some(14_980)),
+            ("149", 2, Some(14_900)),
+            ("000000000000149.87", 2, Some(14_987)),
+            ("149.00", 0, Some(149)),
+            ("1.250", 3, Some(1_250)),
+            ("9999999999999999.99", 2, Some(999_999_999_999_999_999)),
+            ("10000000000000000.00", 2, None),
+            ("149.50", 0, None),
+            ("1e2", 2, None),
+            ("1,25", 2, None),
+            ("+5", 2, None),
+            ("-5", 2, None),
+            (" 5", 2, None),
+            ("5.", 2, None),
+            (".5", 2, None),
+            ("", 2, None),
+        ] {
+            assert_eq!(
+                minor_of(text, exponent),
+                expected,
+                "{text:?} with {exponent}"
+            );
         }
     }
 

@@ -69,6 +69,14 @@ pub(crate) struct UntilReversed {
 }
 
 impl Host {
+    /// What decides for an issuer; `None` for an acquirer.
+    pub(crate) fn issuer(&self) -> Option<&Issuer> {
+        match &self.role {
+            Role::Acquirer(_) => None,
+            Role::Issuer(issuer) => Some(issuer),
+        }
+    }
+
     /// What decides for an acquirer; `None` for an issuer.
     pub(crate) fn acquirer(&self) -> Option<&Acquirer> {
         match &self.role {

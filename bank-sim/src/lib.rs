@@ -19,8 +19,9 @@
 //! - [`faults`]: what a host does wrong when it is told to.
 //! - [`message_log`] and [`counters`]: what has passed. [`control`]: the API that shows it and the books, and adds
 //!   faults.
+//! - [`payouts`]: the bank that takes payment orders and tells what became of them.
 //! - [`net`], [`clock`], `random`: sockets, time and hash seeds, which a simulation replaces; `recent`: the keys that
-//!   came last.
+//!   came last; `digest`: by which a file is known again.
 //!
 //! # What the hosts answer
 //!
@@ -77,6 +78,7 @@
 mod acquirer;
 mod codec;
 mod connection;
+mod digest;
 mod host;
 mod line;
 mod lines;
@@ -99,6 +101,7 @@ pub mod iso8583_rs_codec;
 pub mod issuer;
 pub mod message_log;
 pub mod net;
+pub mod payouts;
 pub mod response_code;
 pub mod settlement;
 pub mod sim;

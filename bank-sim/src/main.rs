@@ -50,6 +50,10 @@ enum Command {
     Items(settle::Items),
     /// Writes the settlement report of a date, in CSV.
     Report(settle::Report),
+    /// Hands a clearing file to the acquirer.
+    Clearing(settle::Clearing),
+    /// Hands a payment order to the bank, and writes what became of it.
+    Pay(settle::Pay),
     /// Changes the booked amount of one settlement item, as a bank does that is wrong.
     Misbook(settle::Misbook),
 }
@@ -69,6 +73,8 @@ fn main() -> ExitCode {
         Command::Cutover(arguments) => settle::cutover(&arguments),
         Command::Items(arguments) => settle::items(&arguments),
         Command::Report(arguments) => settle::report(&arguments),
+        Command::Clearing(arguments) => settle::clearing(&arguments),
+        Command::Pay(arguments) => settle::pay(&arguments),
         Command::Misbook(arguments) => settle::misbook(&arguments),
     };
     match result {

@@ -1,4 +1,4 @@
-//! `bank-sim cutover|items|report|misbook`: ends the day of banks that run.
+//! `bank-sim cutover|items|report|clearing|pay|misbook`: ends the day of banks that run.
 
 use std::{
     error::Error,
@@ -9,6 +9,9 @@ use std::{
 use bank_sim::control::pb;
 
 use crate::ask::{Asked, ask, print};
+
+/// How many bytes of a file go into one message.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The arguments of `cutover`.
 #[derive(Debug, clap::Args)]
@@ -63,6 +66,33 @@ pub(crate) struct Report {
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: String,
     /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `clearing`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    bank-sim clearing acquirer acquirer-2026-11-29-1.csv")]
+pub(crate) struct Clearing {
+    /// The acquirer.
+    host: String,
+    /// The file, in CSV.
+    file: PathBuf,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// The arguments of `pay`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    bank-sim pay pain001.xml --out camt054.xml")]
+pub(crate) struct Pay {
+    /// The order: pain.001.001.09.
+    file: PathBuf,
+    /// The file to write what became of it to: camt.054.001.08.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -181,6 +211,86 @@ pub(crate) fn report(arguments: &Report) -> Result<(), Box<dyn Error>> {
         report.len().to_string(),
     ]];
     print(&arguments.asked, (["file", "bytes"], rows))
+}
+
+pub(crate) fn clearing(arguments: &Clearing) -> Result<(), Box<dyn Error>> {
+    let path = &arguments.file;
+    let bytes =
+        fs::read(path).map_err(|error| format!("`{}` can't be read: {error}", path.display()))?;
+    let part = |chunk: &[u8]| pb::TakeClearingFileRequest {
+        host: arguments.host.clone(),
+        chunk: chunk.to_vec(),
+    };
+    let mut parts: Vec<_> = bytes.chunks(CHUNK_BYTES).map(part).collect();
+    if parts.is_empty() {
+        parts.push(part(&[]));
+    }
+    let answer = ask(&arguments.asked, async |mut client| {
+        client.take_clearing_file(tokio_stream::iter(parts)).await
+    })?;
+    let verdict = match answer.verdict() {
+        pb::ClearingVerdict::Accepted => "ACCEPTED",
+        pb::ClearingVerdict::Duplicate => "DUPLICATE",
+        pb::ClearingVerdict::Refused | pb::ClearingVerdict::Unspecified => {
+            let faults = answer.faults.iter();
+            let faults = faults.map(|fault| format!("\n  line {}: {}", fault.line, fault.problem));
+            let faults = faults.collect::<String>();
+            return Err(format!("REFUSED with {} faults:{faults}", answer.fault_count).into());
+        }
+    };
+    let rows = vec![[
+        verdict.to_owned(),
+        answer.item_count.to_string(),
+        answer.posted_count.to_string(),
+    ]];
+    print(&arguments.asked, (["verdict", "items", "posted"], rows))
+}
+
+pub(crate) fn pay(arguments: &Pay) -> Result<(), Box<dyn Error>> {
+    let xml = read(&arguments.file)?;
+    let order = ask(&arguments.asked, async |mut client| {
+        let request = pb::SubmitPaymentOrderRequest { xml };
+        client.submit_payment_order(request).await
+    })?;
+    if order.verdict() != pb::OrderVerdict::Accepted {
+        return Err(format!("REFUSED with {}: {}", order.reason_code, order.reason).into());
+    }
+    let request = pb::GetAccountNotificationRequest {
+        message_id: order.message_id,
+    };
+    let notification = ask(&arguments.asked, async |mut client| {
+        client.get_account_notification(request).await
+    })?;
+    write(&arguments.out, &notification.xml)?;
+    let said = if order.duplicate {
+        "DUPLICATE"
+    } else {
+        "ACCEPTED"
+    };
+    let rows = order.transfers.into_iter().map(|transfer| {
+        let returned = Some(transfer.return_reason).filter(|reason| !reason.is_empty());
+        [
+            said.to_owned(),
+            transfer.end_to_end_id,
+            transfer.utr,
+            transfer.currency,
+            transfer.amount.to_string(),
+            returned.map_or("paid".to_owned(), |reason| format!("returned {reason}")),
+        ]
+    });
+    let columns = [
+        "order",
+        "end_to_end_id",
+        "utr",
+        "currency",
+        "amount",
+        "state",
+    ];
+    print(&arguments.asked, (columns, rows.collect()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("`{}` can't be read: {error}", path.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

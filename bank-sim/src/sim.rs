@@ -26,6 +26,7 @@ use crate::{
     listener::listen,
     message_log::{LoggedMessage, MessageLog, MessageQuery},
     net::{Listener, Net},
+    payouts::Payouts,
     settlement::SettlementError,
     tls::TlsError,
 };
@@ -106,6 +107,7 @@ pub enum SimError {
 pub struct RunningSim {
     log: Arc<MessageLog>,
     faults: Arc<Faults>,
+    payouts: Arc<Payouts>,
     /// Where the control API listens, and its task.
     control: Option<(SocketAddr, Tasks)>,
     clock: Arc<dyn Clock>,

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 use tonic::{
-    Request, Response, Status,
+    Request, Response, Status, Streaming,
     transport::{
         Server,
         server::{Router, TcpIncoming},
@@ -23,10 +23,11 @@ use self::pb::control_service_server::{ControlService, ControlServiceServer};
 use crate::{
     cutover::cut_over,
     faults::{Faults, MAX_FAULTS},
-    host::{Host, Role},
+    host::Host,
     issuer::Issuer,
     message_log::{MessageLog, MessageQuery},
     net::Listener,
+    payouts::Payouts,
     settlement::{Settlement, SettlementError},
 };
 
@@ -40,6 +41,12 @@ const ITEMS_A_MESSAGE: usize = 1_000;
 /// How many bytes of a file one message of a stream has at most.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// How many bytes a file may have that is sent to the banks.
+const MAX_FILE_BYTES: usize = 256 * 1024 * 1024;
+
+/// How many bytes one message may have that is sent to the banks: a payment order comes in one.
+const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+
 /// The messages of a stream, all ready.
 type Parts<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
 
@@ -49,6 +56,7 @@ pub(crate) struct Controlled {
     pub(crate) hosts: BTreeMap<String, Arc<Host>>,
     pub(crate) log: Arc<MessageLog>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) payouts: Arc<Payouts>,
 }
 
 /// Serves until told to stop.
@@ -78,20 +86,19 @@ fn router(controlled: Controlled) -> Result<Router, tonic_reflection::server::Er
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
     };
+    let service =
+        ControlServiceServer::new(controlled).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(Server::builder()
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .add_service(ControlServiceServer::new(controlled)))
+        .add_service(service))
 }
 
 impl Controlled {
     fn issuers(&self) -> impl Iterator<Item = (&str, &Issuer)> {
         self.hosts
             .iter()
-            .filter_map(|(name, host)| match &host.role {
-                Role::Issuer(issuer) => Some((name.as_str(), &**issuer)),
-                Role::Acquirer(_) => None,
-            })
+            .filter_map(|(name, host)| Some((name.as_str(), host.issuer()?)))
     }
 
     /// The acquirer of that name, or the only one, and its settlement books.
@@ -127,6 +134,7 @@ fn refused(error: &SettlementError) -> Status {
     match error {
         SettlementError::NotLater { .. } => Status::failed_precondition(error.to_string()),
         SettlementError::UnknownItem { .. } => Status::not_found(error.to_string()),
+        SettlementError::Full => Status::resource_exhausted(error.to_string()),
         SettlementError::Amount { .. } => Status::invalid_argument(error.to_string()),
     }
 }
@@ -274,6 +282,30 @@ impl ControlService for Controlled {
         Ok(Response::new(tokio_stream::iter(parts)))
     }
 
+    async fn take_clearing_file(
+        &self,
+        request: Request<Streaming<pb::TakeClearingFileRequest>>,
+    ) -> Result<Response<pb::TakeClearingFileResponse>, Status> {
+        let mut parts = request.into_inner();
+        let (mut host, mut bytes) = (String::new(), Vec::new());
+        while let Some(part) = parts.message().await? {
+            if bytes.is_empty() && host.is_empty() {
+                host = part.host;
+            }
+            if bytes.len() + part.chunk.len() > MAX_FILE_BYTES {
+                return Err(Status::resource_exhausted(format!(
+                    "chunk: expected a file of at most {MAX_FILE_BYTES} bytes"
+                )));
+            }
+            bytes.extend(part.chunk);
+        }
+        let (_, settlement) = self.settlement(&host)?;
+        let issuers = self.issuers().map(|(_, issuer)| issuer);
+        let answer = settlement.take_clearing_file(&bytes, issuers);
+        let answer = answer.map_err(|error| refused(&error))?;
+        Ok(Response::new(show::clearing(answer)))
+    }
+
     async fn misbook_item(
         &self,
         request: Request<pb::MisbookItemRequest>,
@@ -284,5 +316,27 @@ impl ControlService for Controlled {
         let amount = amount.map_err(|error| refused(&error))?;
         tracing::info!(rrn = request.rrn, "a settlement item is booked wrongly");
         Ok(Response::new(pb::MisbookItemResponse { amount }))
+    }
+
+    async fn submit_payment_order(
+        &self,
+        request: Request<pb::SubmitPaymentOrderRequest>,
+    ) -> Result<Response<pb::SubmitPaymentOrderResponse>, Status> {
+        let answer = self.payouts.submit(&request.into_inner().xml);
+        Ok(Response::new(show::order(answer)))
+    }
+
+    async fn get_account_notification(
+        &self,
+        request: Request<pb::GetAccountNotificationRequest>,
+    ) -> Result<Response<pb::GetAccountNotificationResponse>, Status> {
+        let message_id = request.into_inner().message_id;
+        let xml = self.payouts.notification(&message_id);
+        let xml = xml.ok_or_else(|| {
+            Status::not_found(format!(
+                "no order was accepted with the MsgId {message_id:?}"
+            ))
+        })?;
+        Ok(Response::new(pb::GetAccountNotificationResponse { xml }))
     }
 }

@@ -9,7 +9,8 @@ use crate::{
     issuer::{AccountSnapshot, Tally},
     message_log::{Direction, LoggedMessage},
     outcome::Effect,
-    settlement::{ItemKind, SettlementItem},
+    payouts::OrderAnswer,
+    settlement::{ClearingAnswer, ItemKind, SettlementItem},
 };
 
 pub(super) fn account(host: &str, account: AccountSnapshot) -> pb::Account {
@@ -107,6 +108,68 @@ pub(super) fn item(item: &SettlementItem) -> pb::SettlementItem {
         amount: item.amount_minor,
         business_date: item.business_date.to_string(),
         reconciled_with: reconciled_with.unwrap_or_default(),
+    }
+}
+
+pub(super) fn clearing(answer: ClearingAnswer) -> pb::TakeClearingFileResponse {
+    use pb::ClearingVerdict as Verdict;
+    match answer {
+        ClearingAnswer::Accepted { items, posted } => pb::TakeClearingFileResponse {
+            verdict: Verdict::Accepted.into(),
+            item_count: count(items),
+            posted_count: count(posted),
+            ..pb::TakeClearingFileResponse::default()
+        },
+        ClearingAnswer::Duplicate => pb::TakeClearingFileResponse {
+            verdict: Verdict::Duplicate.into(),
+            ..pb::TakeClearingFileResponse::default()
+        },
+        ClearingAnswer::Refused {
+            faults,
+            fault_count,
+        } => {
+            let faults = faults.into_iter().map(|fault| pb::ClearingFault {
+                line: count(fault.line),
+                problem: fault.problem,
+            });
+            pb::TakeClearingFileResponse {
+                verdict: Verdict::Refused.into(),
+                faults: faults.collect(),
+                fault_count: count(fault_count),
+                ..pb::TakeClearingFileResponse::default()
+            }
+        }
+    }
+}
+
+pub(super) fn order(answer: OrderAnswer) -> pb::SubmitPaymentOrderResponse {
+    match answer {
+        OrderAnswer::Accepted {
+            message_id,
+            transfers,
+            is_duplicate,
+        } => {
+            let transfers = transfers.into_iter().map(|transfer| pb::Transfer {
+                end_to_end_id: transfer.end_to_end_id,
+                utr: transfer.utr,
+                currency: transfer.currency.code().to_owned(),
+                amount: transfer.amount_minor,
+                return_reason: transfer.return_reason.unwrap_or_default().to_owned(),
+            });
+            pb::SubmitPaymentOrderResponse {
+                verdict: pb::OrderVerdict::Accepted.into(),
+                message_id,
+                transfers: transfers.collect(),
+                duplicate: is_duplicate,
+                ..pb::SubmitPaymentOrderResponse::default()
+            }
+        }
+        OrderAnswer::Refused { code, reason } => pb::SubmitPaymentOrderResponse {
+            verdict: pb::OrderVerdict::Refused.into(),
+            reason_code: code.to_owned(),
+            reason,
+            ..pb::SubmitPaymentOrderResponse::default()
+        },
     }
 }
 

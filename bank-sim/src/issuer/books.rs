@@ -450,7 +450,11 @@ impl Books {
         code
     }
 
-    fn card(&self, index: Option<u32>) -> Option<&Card> {
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(super) fn card(&self, index: Option<u32>) -> Option<&Card> {
         self.cards.get(usize::try_from(index?).ok()?)
     }
 

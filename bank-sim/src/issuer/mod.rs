@@ -9,6 +9,7 @@ mod money_tests;
 mod nps;
 mod opening;
 mod pin;
+mod presentment;
 mod request;
 #[cfg(test)]
 mod rules_tests;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     nps::refuse as refuse_as_nps,
     opening::books_of,
     pin::ZonePinKey,
+    presentment::{Presented, Presentment},
     request::{ExchangeKey, PaymentKind, kept_minor},
 };
 use crate::{
@@ -98,6 +100,12 @@ impl Issuer {
     /// What was done, by ISO 4217 code.
     pub(crate) fn tallies(&self) -> Vec<(String, Tally)> {
         self.books().tallies()
+    }
+
+    /// Posts what a clearing file tells, as far as the books know the payments.
+    pub(crate) fn present(&self, presentments: &[Presentment]) -> Vec<Presented> {
+        let now = self.clock.now_utc();
+        self.books().present(presentments, now)
     }
 
     /// Decides about a financial message of a line that is signed on.

@@ -96,7 +96,7 @@ fn upload(
     let upload = ExchangeKey::by(request, MessageKind::FinancialAdvice, rules)?;
     let place = read::place_named(request)?;
     let item = read::uploaded_item(request, rules)?;
-    if book.is_full() {
+    if !book.has_room_for(1) {
         let code = ResponseCode::SYSTEM_MALFUNCTION;
         return Ok(Outcome::answer_with(request, code).into());
     }

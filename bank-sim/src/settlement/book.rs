@@ -16,6 +16,9 @@ const MAX_AMOUNT_MINOR: i64 = 999_999_999_999;
 /// The most uploads that are known again as repeats.
 const MAX_REMEMBERED_UPLOADS: usize = 100_000;
 
+/// The most clearing files that are known again as duplicates.
+const MAX_REMEMBERED_FILES: usize = 100_000;
+
 /// The settlement items, and the date that new ones are booked under.
 #[derive(Debug)]
 pub(super) struct Book {
@@ -30,6 +33,8 @@ pub(super) struct Book {
     pub(super) closed: BTreeMap<(Scope, u16), Date>,
     /// The uploads that have had their effect.
     pub(super) uploads: Recent<ExchangeKey>,
+    /// The digests of the clearing files that were accepted.
+    pub(super) files: Recent<[u8; 32]>,
 }
 
 /// What the books know of an exchange.
@@ -51,6 +56,7 @@ impl Book {
             next_number: 0,
             closed: BTreeMap::new(),
             uploads: Recent::new(MAX_REMEMBERED_UPLOADS),
+            files: Recent::new(MAX_REMEMBERED_FILES),
         }
     }
 
@@ -73,6 +79,11 @@ impl Book {
     /// The date that an item of this place is booked under now: after the last one that its scopes were reconciled
     /// for.
     pub(super) fn date_of(&self, place: &Place) -> Date {
+        self.open_date(place, self.business_date)
+    }
+
+    /// A date, or where it has been reconciled the first later one that has not.
+    fn open_date(&self, place: &Place, date: Date) -> Date {
         let Place {
             acceptor,
             terminal,
@@ -86,7 +97,7 @@ impl Book {
         scopes
             .iter()
             .filter_map(|scope| self.closed.get(&(*scope, currency_numeric))?.next_day())
-            .fold(self.business_date, Date::max)
+            .fold(date, Date::max)
     }
 
     /// Books an exchange, unless it is booked already; the date that it is booked under. The key is the exchange's
@@ -105,6 +116,14 @@ impl Book {
             self.items.insert(key, Item::new(item, amount_minor, date));
         }
         date
+    }
+
+    /// Books an item of a clearing file under the file's date.
+    pub(super) fn book_detail(&mut self, place: Place, item: NewItem, date: Date) {
+        let date = self.open_date(&place, date);
+        let amount_minor = item.amount_minor;
+        let key = self.new_key(place, &item);
+        self.items.insert(key, Item::new(item, amount_minor, date));
     }
 
     /// Takes an exchange out of the books, down to the amount that stays. An item that is reconciled stays as it is.
@@ -155,9 +174,9 @@ impl Book {
             .collect()
     }
 
-    /// Whether nothing may be added to what the acquirer has forwarded.
-    pub(super) fn is_full(&self) -> bool {
-        self.items.len() >= self.capacity
+    /// Whether there is room for so many items that the acquirer has not forwarded.
+    pub(super) fn has_room_for(&self, more: usize) -> bool {
+        self.items.len().saturating_add(more) <= self.capacity
     }
 
     pub(super) fn new_key(&mut self, place: Place, item: &NewItem) -> ItemKey {

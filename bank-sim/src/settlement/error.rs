@@ -20,6 +20,9 @@ pub enum SettlementError {
         /// The RRN.
         rrn: String,
     },
+    /// There is no room for more items (`max_exchanges`).
+    #[error("there is no room for so many items (`max_exchanges`)")]
+    Full,
     /// An item cannot have such an amount.
     #[error(
         "expected an amount of 1 to 999999999999 minor units, got {amount_minor} and {delta_minor:+}"

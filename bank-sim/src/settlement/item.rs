@@ -56,6 +56,11 @@ impl<const N: usize> Padded<N> {
         Self(padded)
     }
 
+    /// The text with the blanks.
+    pub(super) fn bytes(&self) -> [u8; N] {
+        self.0
+    }
+
     /// The text without the blanks.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0).trim_end().to_owned()

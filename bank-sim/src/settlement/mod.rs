@@ -4,11 +4,16 @@
 //! - `item`: what is booked; `read`: items, and what else messages about them say; `book`: all items, without any I/O.
 //! - `totals`: sums as messages have them; `reconciliation`: the bank's sums beside the switch's, and what the switch
 //!   uploads when they differ; `answer`: what the bank says to both.
+//! - `clearing`: a file of items; `clearing_house`: such a file is taken.
 //! - `report`: what the bank pays, as a file; `reference`: its reference of an item.
 //! - `date`: business dates as elements and as text; `error`: what can't be done, and why.
 
 mod answer;
 mod book;
+mod clearing;
+mod clearing_house;
+#[cfg(test)]
+mod clearing_tests;
 pub(crate) mod date;
 mod error;
 mod item;
@@ -24,12 +29,13 @@ use time::Date;
 
 use self::book::Book;
 pub use self::{
+    clearing::{ClearingAnswer, ClearingFault, MAX_LISTED_FAULTS},
     error::SettlementError,
     item::{ItemKind, SettlementItem},
 };
 use crate::{
     config::HostRules,
-    issuer::{ExchangeKey, MessageKind, kept_minor},
+    issuer::{ExchangeKey, Issuer, MessageKind, kept_minor},
     message::BankMessage,
     outcome::Decided,
 };
@@ -113,6 +119,16 @@ impl Settlement {
     /// Answers totals, or an item of a batch that is uploaded.
     pub(crate) fn decide(&self, request: &BankMessage) -> Decided {
         answer::decide(&mut self.book(), request, self.rules())
+    }
+
+    /// Books the items of a clearing file, all or none, unless the same bytes were accepted before. The issuers post
+    /// what they know of.
+    pub(crate) fn take_clearing_file<'a>(
+        &self,
+        bytes: &[u8],
+        issuers: impl Iterator<Item = &'a Issuer>,
+    ) -> Result<ClearingAnswer, SettlementError> {
+        clearing_house::take(&mut self.book(), bytes, issuers)
     }
 
     /// Changes the amount of the item that was booked first under this RRN; the new amount.

@@ -6,7 +6,8 @@ use super::{RunningSim, SimError};
 use crate::{
     cutover::{Cutover, cut_over},
     host::Host,
-    settlement::{Settlement, SettlementError, SettlementItem},
+    payouts::OrderAnswer,
+    settlement::{ClearingAnswer, Settlement, SettlementError, SettlementItem},
 };
 
 impl RunningSim {
@@ -60,6 +61,36 @@ impl RunningSim {
     /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`].
     pub fn settlement_report(&self, acquirer: &str, date: Date) -> Result<Vec<u8>, SimError> {
         Ok(self.settlement(acquirer)?.1.report(date))
+    }
+
+    /// Books the items of a clearing file at an acquirer, all or none; the same bytes are booked once. Where an issuer of
+    /// this simulator knows the authorization under the RRN and the terminal, its hold becomes a debit.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`], [`SimError::Settlement`] when there is no room.
+    pub fn take_clearing_file(
+        &self,
+        acquirer: &str,
+        bytes: &[u8],
+    ) -> Result<ClearingAnswer, SimError> {
+        let (_, settlement) = self.settlement(acquirer)?;
+        let issuers = self.hosts.values();
+        let issuers = issuers.filter_map(|running| running.host.issuer());
+        settlement
+            .take_clearing_file(bytes, issuers)
+            .map_err(refused(acquirer))
+    }
+
+    /// Hands a payment order (pain.001.001.09) to the bank that pays out.
+    #[must_use]
+    pub fn submit_payment_order(&self, xml: &[u8]) -> OrderAnswer {
+        self.payouts.submit(xml)
+    }
+
+    /// The notification (camt.054.001.08) of an order that was accepted, by its GrpHdr/MsgId.
+    #[must_use]
+    pub fn account_notification(&self, message_id: &str) -> Option<Vec<u8>> {
+        self.payouts.notification(message_id)
     }
 
     fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {

@@ -23,6 +23,7 @@ use crate::{
     issuer::{Issuer, ZonePinKey, books_of},
     message_log::LoggedHost,
     net::Net,
+    payouts::Payouts,
     settlement::{Settlement, SettlementSettings},
     tls,
 };
@@ -54,6 +55,7 @@ impl BankSim {
         let mut sim = RunningSim {
             log: Arc::default(),
             faults: Arc::new(Faults::default()),
+            payouts: Arc::new(Payouts::new(Arc::clone(&clock))),
             control: None,
             clock,
             net,
@@ -238,6 +240,7 @@ impl RunningSim {
                 .collect(),
             log: Arc::clone(&self.log),
             faults: Arc::clone(&self.faults),
+            payouts: Arc::clone(&self.payouts),
         };
         let (stop, stopped) = watch::channel(false);
         let serving = control::serve(controlled, listener, stopped);

@@ -22,6 +22,18 @@ use crate::switch::{BINARY_2, LIMIT, Switch};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bank-sim");
 
+/// A payment order of one transfer.
+const ORDER: &str = "\
+    <Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.001.001.09\"><CstmrCdtTrfInitn>\
+    <GrpHdr><MsgId>MSG-1</MsgId><CreDtTm>2026-11-29T18:00:00Z</CreDtTm><NbOfTxs>1</NbOfTxs>\
+    <CtrlSum>149.87</CtrlSum></GrpHdr><PmtInf><PmtInfId>PMT-1</PmtInfId><PmtMtd>TRF</PmtMtd>\
+    <ReqdExctnDt><Dt>2026-11-30</Dt></ReqdExctnDt><Dbtr><Nm>Switch</Nm></Dbtr>\
+    <DbtrAcct><Id><Othr><Id>4711</Id></Othr></Id></DbtrAcct><DbtrAgt/>\
+    <CdtTrfTxInf><PmtId><EndToEndId>po_1</EndToEndId></PmtId>\
+    <Amt><InstdAmt Ccy=\"EUR\">149.87</InstdAmt></Amt><CdtrAgt/><Cdtr><Nm>Shop</Nm></Cdtr>\
+    <CdtrAcct><Id><Othr><Id>4712</Id></Othr></Id></CdtrAcct></CdtTrfTxInf></PmtInf>\
+    </CstmrCdtTrfInitn></Document>";
+
 /// A directory that is gone at the end of the test.
 struct Directory(PathBuf);
 
@@ -187,6 +199,29 @@ async fn assert_asked(directory: &Path) {
     let report = asked("report acquirer --date 2026-11-29 --out report.csv").await;
     let written = fs::read(directory.join("report.csv")).unwrap();
     assert_eq!(report[0]["bytes"], written.len().to_string());
+    let header =
+        "Record,Business Date,Acceptor,Terminal,Type,RRN,Approval Code,Amount,Currency,Reference";
+    fs::write(
+        directory.join("file.csv"),
+        format!("{header}\nT,2026-11-29,,,,,,0,,0\n"),
+    )
+    .unwrap();
+    for verdict in ["ACCEPTED", "DUPLICATE"] {
+        assert_eq!(
+            asked("clearing acquirer file.csv").await[0]["verdict"],
+            verdict
+        );
+    }
+    fs::write(directory.join("order.xml"), ORDER).unwrap();
+    for said in ["ACCEPTED", "DUPLICATE"] {
+        let paid = asked("pay order.xml --out told.xml").await;
+        assert_eq!(
+            (&paid[0]["order"], &paid[0]["state"]),
+            (&said.into(), &"paid".into())
+        );
+    }
+    let told = fs::read_to_string(directory.join("told.xml")).unwrap();
+    assert!(told.contains("<EndToEndId>po_1</EndToEndId>"));
     let day = asked("cutover --date 2999-12-31").await;
     assert_eq!(day[0]["business_date"], "2999-12-31");
 }

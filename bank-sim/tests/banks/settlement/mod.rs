@@ -1,6 +1,7 @@
 //! The end of the bank's day, as a switch meets it on its line.
 
 mod booking;
+mod clearing;
 mod cutover;
 mod report;
 mod totals;
