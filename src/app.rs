@@ -40,6 +40,7 @@ use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::days::BusinessDays;
+use crate::settlement::merchant_terms::MerchantTerms;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -188,6 +189,13 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         numbers,
         Arc::clone(&clock),
     ));
+    let account_hours = u64::from(config.settlement.account_change_hours);
+    let terms = Arc::new(MerchantTerms::new(
+        store.clone(),
+        Arc::clone(&clock),
+        random.clone(),
+        Duration::from_hours(account_hours),
+    ));
     let (stop, stopping) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let dependencies = Dependencies {
@@ -215,6 +223,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             sealer: Arc::clone(&sealer),
             days: Arc::clone(&days),
             agreement: Arc::clone(&agreement),
+            terms,
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };

@@ -13,6 +13,7 @@ use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CU
 use super::pb::explain_service_server::{ExplainServiceServer, SERVICE_NAME as EXPLAIN_SERVICE};
 use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SERVICE};
 use super::pb::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
+use super::pb::merchant_service_server::{MerchantServiceServer, SERVICE_NAME as MERCHANT_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
 use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SERVICE};
 use super::pb::settlement_admin_service_server::{
@@ -24,6 +25,7 @@ use super::rpc::custody_service::CustodyApi;
 use super::rpc::explain_service::ExplainApi;
 use super::rpc::host_service::HostApi;
 use super::rpc::ledger_service::LedgerApi;
+use super::rpc::merchant_service::MerchantApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
@@ -37,12 +39,13 @@ use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::days::BusinessDays;
+use crate::settlement::merchant_terms::MerchantTerms;
 use crate::store::Store;
 
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
 /// The services that are served.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -51,6 +54,7 @@ const SERVICES: [&str; 8] = [
     LEDGER_SERVICE,
     EXPLAIN_SERVICE,
     SETTLEMENT_ADMIN_SERVICE,
+    MERCHANT_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -71,6 +75,8 @@ pub struct Dependencies {
     pub days: Arc<BusinessDays>,
     /// What agrees their totals with the banks.
     pub agreement: Arc<Agreement>,
+    /// The terms of merchants.
+    pub terms: Arc<MerchantTerms>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -99,6 +105,7 @@ pub async fn serve(
         sealer,
         days,
         agreement,
+        terms,
         clock,
         random,
     } = dependencies;
@@ -142,6 +149,11 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let merchants = MerchantServiceServer::new(MerchantApi {
+        terms,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -154,7 +166,8 @@ pub async fn serve(
             .add_service(gate.before(owed))
             .add_service(gate.before(ledger))
             .add_service(gate.before(explain))
-            .add_service(gate.before(settlement)),
+            .add_service(gate.before(settlement))
+            .add_service(gate.before(merchants)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

@@ -20,6 +20,7 @@ pub mod hosts;
 pub mod ledger;
 pub mod load;
 pub mod merchant;
+pub mod merchant_terms;
 pub mod migrate;
 pub mod moment;
 pub mod operator;

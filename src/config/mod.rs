@@ -5,6 +5,7 @@
 //! - [`card`]: the keys that open sealed cards, and how long cards are kept.
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
 //! - [`environment`]: whether this is a test environment. [`ledger`]: where the ledger's seals go.
+//! - [`settlement`]: where files for banks go, and which account pays merchants.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
 pub mod admin_api;
@@ -14,6 +15,7 @@ pub mod hosts;
 pub mod ledger;
 mod load;
 pub mod merchant_api;
+pub mod settlement;
 pub mod store;
 mod variables;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub admin_api: Option<admin_api::AdminApiConfig>,
     /// The ledger's seals.
     pub ledger: ledger::LedgerConfig,
+    /// The end of the bank's day.
+    pub settlement: settlement::SettlementConfig,
 }
 
 /// The configuration can't be used.
@@ -102,6 +106,14 @@ impl Config {
                     got: value.to_string(),
                 });
             }
+        }
+        let hours = self.settlement.account_change_hours;
+        if hours > 720 {
+            return Err(ConfigError::OutOfRange {
+                key: "settlement.account_change_hours",
+                expected: "0 to 720",
+                got: hours.to_string(),
+            });
         }
         Ok(())
     }

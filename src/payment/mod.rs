@@ -16,6 +16,7 @@
 //! - [`capture`]: what is taken of what was authorized.
 //! - [`refund`]: what is given back of a capture.
 //! - [`settlement`]: what is settled, in days and batches. [`totals`]: what is agreed with the host.
+//! - [`payout`]: where a payout stands.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
@@ -32,6 +33,7 @@ pub mod merchant;
 pub mod moment;
 pub mod money;
 pub mod operation;
+pub mod payout;
 pub(crate) mod planted;
 pub mod reason;
 pub mod record;

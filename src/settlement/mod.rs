@@ -5,6 +5,7 @@
 //! - [`rounding`]: fractions of minor units, and shares of a total.
 //! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
 //! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day, and the states of a payout.
+//! - [`merchant_terms`]: both plans of each merchant, and the account that its payouts go to ([`payout_account`]).
 //! - [`decimal`]: amounts as files write them. [`bank_account`]: where money goes to.
 //! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them.
 //! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF.
@@ -16,8 +17,10 @@ pub mod days;
 pub mod decimal;
 pub mod fee_plan;
 pub mod fees;
+pub mod merchant_terms;
 pub mod pain001;
 pub mod payout;
+pub mod payout_account;
 pub mod payout_plan;
 pub mod rounding;
 pub mod statement;

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
 use crate::operations::resolve_owed::OwedRefusal;
+use crate::settlement::merchant_terms::TermsError;
 use crate::store::records::OperatorRole;
 
 /// A call that needs a higher role.
@@ -61,10 +62,20 @@ pub(in crate::admin_api) enum Refusal {
     OwedMoved,
     /// The day that is to be ended is not open.
     OtherDayOpen,
+    /// There is no such merchant.
+    MerchantNotFound,
+    /// Another change of the merchant's account has not ended.
+    AccountChangeOpen,
+    /// The merchant has no such change of its account.
+    AccountChangeNotFound,
+    /// The change of the account is in a state in which this can't be.
+    AccountChangeEnded,
+    /// Another operator than the one who asked must confirm.
+    FourEyes,
 }
 
 impl Refusal {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 18] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -78,6 +89,11 @@ impl Refusal {
         Self::AmountDiffers,
         Self::OwedMoved,
         Self::OtherDayOpen,
+        Self::MerchantNotFound,
+        Self::AccountChangeOpen,
+        Self::AccountChangeNotFound,
+        Self::AccountChangeEnded,
+        Self::FourEyes,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -102,6 +118,11 @@ impl Refusal {
             Self::AmountDiffers => "AMOUNT_DIFFERS",
             Self::OwedMoved => "OWED_MOVED",
             Self::OtherDayOpen => "OTHER_DAY_OPEN",
+            Self::MerchantNotFound => "MERCHANT_NOT_FOUND",
+            Self::AccountChangeOpen => "ACCOUNT_CHANGE_OPEN",
+            Self::AccountChangeNotFound => "ACCOUNT_CHANGE_NOT_FOUND",
+            Self::AccountChangeEnded => "ACCOUNT_CHANGE_ENDED",
+            Self::FourEyes => "FOUR_EYES",
         }
     }
 
@@ -133,6 +154,23 @@ impl Refusal {
                 Code::FailedPrecondition,
                 "the day of this date is not open: ListBusinessDays shows which one is",
             ),
+            Self::MerchantNotFound => (Code::NotFound, "there is no merchant of this name"),
+            Self::AccountChangeOpen => (
+                Code::FailedPrecondition,
+                "the merchant's account is being changed already: confirm or cancel that change first",
+            ),
+            Self::AccountChangeNotFound => (
+                Code::NotFound,
+                "the merchant has no such change of its account: ListPayoutAccountChanges shows them",
+            ),
+            Self::AccountChangeEnded => (
+                Code::FailedPrecondition,
+                "the change of the account is in another state: ListPayoutAccountChanges shows in which",
+            ),
+            Self::FourEyes => (
+                Code::FailedPrecondition,
+                "you asked for this change: another operator must confirm it",
+            ),
             Self::NotDone => {
                 let text = "the database did not do it, or not all of it; do it again under a new request_id";
                 return ErrorAnswer::new(Code::Unavailable, self.reason(), Outcome::Unknown, text)
@@ -161,6 +199,20 @@ impl Refusal {
             ),
         };
         ErrorAnswer::not_sent(code, self.reason(), message).into_status()
+    }
+}
+
+impl From<TermsError> for Refusal {
+    fn from(error: TermsError) -> Self {
+        match error {
+            TermsError::NoMerchant(_) => Self::MerchantNotFound,
+            TermsError::ChangeOpen(_) => Self::AccountChangeOpen,
+            TermsError::NoChange(_) => Self::AccountChangeNotFound,
+            TermsError::ChangeEnded { .. } => Self::AccountChangeEnded,
+            TermsError::FourEyes => Self::FourEyes,
+            TermsError::Entropy(error) => Self::not_done(&error),
+            TermsError::Store(error) => Self::not_done(&error),
+        }
     }
 }
 
@@ -255,6 +307,18 @@ mod tests {
             (
                 Refusal::LastApprover.status(),
                 "FailedPrecondition LAST_APPROVER NOT_SENT",
+            ),
+            (
+                Refusal::MerchantNotFound.status(),
+                "NotFound MERCHANT_NOT_FOUND NOT_SENT",
+            ),
+            (
+                Refusal::AccountChangeNotFound.status(),
+                "NotFound ACCOUNT_CHANGE_NOT_FOUND NOT_SENT",
+            ),
+            (
+                Refusal::FourEyes.status(),
+                "FailedPrecondition FOUR_EYES NOT_SENT",
             ),
             (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
             (

@@ -13,5 +13,6 @@ pub(super) mod errors;
 pub(super) mod explanation;
 pub(super) mod host;
 pub(super) mod ledger;
+pub(super) mod merchant_terms;
 pub(super) mod operator;
 pub(super) mod owed;

@@ -33,14 +33,18 @@ pub enum TextFault {
 
 /// Which rules hold for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextKind {
+pub(in crate::settlement) enum TextKind {
     /// A name, or a text for people.
     Prose,
     /// A reference, which banks compare.
     Reference,
 }
 
-pub(super) fn check_text(text: &str, most: usize, kind: TextKind) -> Result<(), TextFault> {
+pub(in crate::settlement) fn check_text(
+    text: &str,
+    most: usize,
+    kind: TextKind,
+) -> Result<(), TextFault> {
     let got = text.chars().count();
     if !(1..=most).contains(&got) {
         return Err(TextFault::Length { most, got });

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 19] = [
+const MIGRATIONS: [Migration; 20] = [
     Migration {
         version: 1,
         name: "payments",
@@ -123,10 +123,15 @@ const MIGRATIONS: [Migration; 19] = [
         name: "totals",
         text: include_str!("../../../migrations/0019_totals.sql"),
     },
+    Migration {
+        version: 20,
+        name: "merchant_money",
+        text: include_str!("../../../migrations/0021_merchant_money.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 19;
+pub(in crate::store) const NEEDED: i64 = 20;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -59,6 +59,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "business_days",
     "late_amounts",
     "totals",
+    "merchant_money",
 ];
 
 /// Makes a database as version 2 left it.
