@@ -39,6 +39,7 @@ use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
+use crate::settlement::charging::Charging;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::merchant_terms::MerchantTerms;
 use crate::store::Store;
@@ -189,6 +190,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         numbers,
         Arc::clone(&clock),
     ));
+    let charging = Arc::new(Charging::new(store.clone(), Arc::clone(&clock)));
     let account_hours = u64::from(config.settlement.account_change_hours);
     let terms = Arc::new(MerchantTerms::new(
         store.clone(),
@@ -246,6 +248,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
     tokio::spawn(days.look_until(stopping.clone()));
+    tokio::spawn(charging.look_until(stopping.clone()));
     tokio::spawn(agreement.look_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));

@@ -17,12 +17,13 @@ use crate::hosts::message::totals::{
     self as wire, Said, TotalsAnswer, TotalsMessage, TotalsProfile,
 };
 use crate::hosts::totals::TotalsExchange;
+use crate::ledger::account::FeeKind;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::Posting;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
-use crate::payment::settlement::{BatchState, BusinessDay, SettlementBatch};
+use crate::payment::settlement::{BatchState, BusinessDay, ItemFees, SettlementBatch};
 use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -336,13 +337,18 @@ impl Agreement {
     async fn fund(&self, day: &BusinessDay) -> Result<(), LookError> {
         for (batch, state) in self.store.batches_to_fund(day, BATCHES_AT_ONCE).await? {
             let now = self.clock.now();
+            let fees = batch.fees.unwrap_or_default();
             let journal = Posting {
                 source: batch.id.to_string(),
                 merchant_id: batch.key.merchant_id,
                 host_id: batch.key.host_id,
                 at: now,
             }
-            .settled(batch.key.currency, batch.totals.net_minor(), &[])?;
+            .settled(
+                batch.key.currency,
+                batch.totals.net_minor(),
+                &fee_lines(&fees),
+            )?;
             if self
                 .store
                 .fund_batch(&batch, state, journal.as_ref(), now)
@@ -353,6 +359,16 @@ impl Agreement {
         }
         Ok(())
     }
+}
+
+/// The lines of a batch's fees.
+fn fee_lines(fees: &ItemFees) -> [(FeeKind, i64); 4] {
+    [
+        (FeeKind::Interchange, fees.interchange),
+        (FeeKind::Scheme, fees.scheme),
+        (FeeKind::Markup, fees.markup),
+        (FeeKind::Tax, fees.tax),
+    ]
 }
 
 /// What a message of these totals has, whatever it says.

@@ -6,7 +6,7 @@ use std::num::NonZero;
 
 use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
 use crate::payment::record::CardBrand;
-use crate::payment::settlement::ItemKind;
+use crate::payment::settlement::{ItemFees, ItemKind};
 
 use super::fee_plan::{FeePlan, FeeRule, Origin, Pricing, RefundFee};
 use super::rounding::{half_even, per_million};
@@ -40,35 +40,6 @@ pub struct RefundedCapture {
     pub refunded_before_minor: i64,
     /// What the capture cost.
     pub fees: ItemFees,
-}
-
-/// What an item costs, in minor units of its currency. A negative part is given back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ItemFees {
-    /// The issuer's share.
-    pub interchange: i64,
-    /// The card scheme's share.
-    pub scheme: i64,
-    /// The acquirer's and payswitch's share.
-    pub markup: i64,
-    /// The tax on these three.
-    pub tax: i64,
-}
-
-impl ItemFees {
-    /// Interchange, scheme fee and markup.
-    #[must_use]
-    pub const fn before_tax(&self) -> i64 {
-        self.interchange
-            .saturating_add(self.scheme)
-            .saturating_add(self.markup)
-    }
-
-    /// All that the merchant pays.
-    #[must_use]
-    pub const fn total(&self) -> i64 {
-        self.before_tax().saturating_add(self.tax)
-    }
 }
 
 /// Why an item can't be charged.

@@ -4,6 +4,7 @@
 //! - [`agreement`]: totals are agreed with the host, and batches are funded.
 //! - [`rounding`]: fractions of minor units, and shares of a total.
 //! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
+//! - [`charging`]: the fees of each batch, before it is funded.
 //! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day, and the states of a payout.
 //! - [`merchant_terms`]: both plans of each merchant, and the account that its payouts go to ([`payout_account`]).
 //! - [`decimal`]: amounts as files write them. [`bank_account`]: where money goes to.
@@ -13,6 +14,7 @@
 pub mod agreement;
 pub mod bank_account;
 pub mod camt054;
+pub mod charging;
 pub mod days;
 pub mod decimal;
 pub mod fee_plan;

@@ -10,7 +10,7 @@ use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::payout::PayoutState;
 use crate::payment::record::CardBrand;
-use crate::payment::settlement::{BatchKey, ItemKind};
+use crate::payment::settlement::{BatchKey, ItemFees, ItemKind};
 
 /// An account as it is kept: JSON. Its number is not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,41 +113,6 @@ pub struct AccountChange {
     pub effective_at: Option<UnixMillis>,
 }
 
-/// What an item, or all of a batch, costs, in minor units. A negative part is given back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FeeParts {
-    /// The issuer's share.
-    pub interchange: i64,
-    /// The card scheme's share.
-    pub scheme: i64,
-    /// The acquirer's and payswitch's share.
-    pub markup: i64,
-    /// The tax on these three.
-    pub tax: i64,
-}
-
-impl FeeParts {
-    /// All parts together.
-    #[must_use]
-    pub const fn total(&self) -> i64 {
-        self.interchange
-            .saturating_add(self.scheme)
-            .saturating_add(self.markup)
-            .saturating_add(self.tax)
-    }
-
-    /// Both together.
-    #[must_use]
-    pub const fn plus(&self, other: &Self) -> Self {
-        Self {
-            interchange: self.interchange.saturating_add(other.interchange),
-            scheme: self.scheme.saturating_add(other.scheme),
-            markup: self.markup.saturating_add(other.markup),
-            tax: self.tax.saturating_add(other.tax),
-        }
-    }
-}
-
 /// A batch whose fees are not all computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeeBatch {
@@ -180,15 +145,21 @@ pub struct ItemToCharge {
     pub brand: CardBrand,
 }
 
-/// What was settled of a payment before an item of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SettledBefore {
-    /// What its captures sum to, in minor units.
-    pub captured_minor: i64,
-    /// What they cost.
-    pub fees: FeeParts,
-    /// What its refunds sum to, in minor units.
-    pub refunded_minor: i64,
+/// An item of a payment that is settled, or will be with the same day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledItem {
+    /// The capture or refund.
+    pub subject_id: SubjectId,
+    /// Its payment.
+    pub payment_id: PaymentId,
+    /// Which way its money goes.
+    pub kind: ItemKind,
+    /// The date that it is settled with.
+    pub business_date: BusinessDate,
+    /// Its amount, above 0.
+    pub amount: Money,
+    /// What it costs; none before that is computed, and where its merchant had no plan.
+    pub fees: Option<ItemFees>,
 }
 
 /// A payout.

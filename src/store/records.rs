@@ -14,7 +14,7 @@ use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
-use crate::payment::settlement::{BatchState, ItemKind, SettlementBatch};
+use crate::payment::settlement::{BatchState, ItemFees, ItemKind, SettlementBatch};
 use crate::payment::state::PaymentState;
 use crate::payment::totals::Totals;
 
@@ -554,4 +554,6 @@ pub struct SettlementItem {
     pub merchant_reference: String,
     /// DE 37; none of what travels in no message.
     pub rrn: Option<Rrn>,
+    /// What it costs; none before that is computed, and where its merchant had no plan then.
+    pub fees: Option<ItemFees>,
 }

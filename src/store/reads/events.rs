@@ -357,6 +357,7 @@ fn as_after(kind: EventKind, now: &SettlementBatch) -> SettlementBatch {
         submitted_at: None,
         funded_at: None,
         bank_totals: None,
+        fees: None,
         ..now.clone()
     }
 }

@@ -10,7 +10,7 @@ use crate::payment::ids::{BatchId, MerchantId, OperationId, SubjectId};
 use crate::payment::money::Currency;
 use crate::payment::operation::OperationState;
 use crate::payment::settlement::{
-    BatchKey, BatchState, BusinessDay, DayTotals, ItemKind, ItemSettlement, SettlementBatch,
+    BatchKey, BatchState, BusinessDay, DayTotals, ItemFees, ItemSettlement, SettlementBatch,
 };
 use crate::payment::totals::TotalsKey;
 use crate::random::HashMap;
@@ -23,7 +23,8 @@ use crate::store::records::{
 };
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
-use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, totals};
+use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, item_fees, totals};
+use crate::store::tables::settlement_items::item_kind;
 
 /// What items sum to. The index has all that it needs.
 const SUMS: &str = "SELECT merchant_id, currency, \
@@ -194,7 +195,7 @@ impl Store {
         self.batch_made(merchant, id).await
     }
 
-    /// What a merchant's batch is of, and where it stands; another merchant's is as if it were not there.
+    /// What a merchant's batch is of, where it stands and what it costs, where that is computed; another merchant's is as if it were not there.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -202,12 +203,12 @@ impl Store {
         &self,
         merchant: &MerchantId,
         id: BatchId,
-    ) -> Result<Option<(BatchKey, BatchState)>, StoreError> {
+    ) -> Result<Option<(BatchKey, BatchState, Option<ItemFees>)>, StoreError> {
         if let Some((day, key)) = self.key_not_made(merchant, id).await? {
-            return Ok(Some((key, state_of(&day))));
+            return Ok(Some((key, state_of(&day), None)));
         }
         let made = self.batch_made(merchant, id).await?;
-        Ok(made.map(|batch| (batch.key, batch.state)))
+        Ok(made.map(|batch| (batch.key, batch.state, batch.fees)))
     }
 
     /// A merchant's batches, by business date and id, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after
@@ -295,8 +296,9 @@ impl Store {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let text = "SELECT settlement_items.subject_id, settlement_items.payment_id, settlement_items.kind, \
             settlement_items.amount_minor, settlement_items.currency, payments.merchant_reference, \
-            operations.rrn, operations.state FROM settlement_items \
-            JOIN payments ON payments.id = settlement_items.payment_id \
+            operations.rrn, operations.state, settlement_items.fee_interchange_minor, \
+            settlement_items.fee_scheme_minor, settlement_items.fee_markup_minor, settlement_items.fee_tax_minor \
+            FROM settlement_items JOIN payments ON payments.id = settlement_items.payment_id \
             JOIN operations ON operations.id = settlement_items.operation_id \
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
             AND settlement_items.merchant_id = $3 AND settlement_items.currency = $4 \
@@ -415,6 +417,7 @@ fn summed_batch(day: &BusinessDay, row: &AnyRow) -> Result<SettlementBatch, Stor
         submitted_at: None,
         funded_at: None,
         bank_totals: None,
+        fees: None,
     })
 }
 
@@ -423,12 +426,6 @@ const fn state_of(day: &BusinessDay) -> BatchState {
         None => BatchState::Open,
         Some(_) => BatchState::Closed,
     }
-}
-
-fn item_kind(columns: &Columns<'_>) -> Result<ItemKind, StoreError> {
-    let kind = columns.text("kind")?;
-    ItemKind::from_name(kind)
-        .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))
 }
 
 fn uploaded_item(row: &AnyRow) -> Result<UploadedItem, StoreError> {
@@ -457,5 +454,6 @@ fn item(row: &AnyRow) -> Result<SettlementItem, StoreError> {
         amount: columns.money()?,
         merchant_reference: columns.text("merchant_reference")?.to_owned(),
         rrn: (!is_recorded).then_some(rrn),
+        fees: item_fees(&columns)?,
     })
 }
