@@ -73,7 +73,7 @@ CREATE TABLE payouts (
     ended_at_ms            BIGINT,
     version                BIGINT NOT NULL
 ) /*SQLITE WITHOUT ROWID */;
-CREATE INDEX payouts_newest ON payouts (merchant_id, created_at_ms, id);
+CREATE INDEX payouts_newest ON payouts (merchant_id, id);
 CREATE INDEX payouts_of_host ON payouts (merchant_id, host_id, currency, made_position);
 CREATE INDEX payouts_created ON payouts (host_id, id) WHERE order_id IS NULL;
 CREATE INDEX payouts_ordered ON payouts (order_id, id) WHERE order_id IS NOT NULL;

@@ -42,6 +42,8 @@ use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::merchant_terms::MerchantTerms;
+use crate::settlement::payout_account::PayoutAccount;
+use crate::settlement::payouts::{PayoutParts, Payouts};
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -93,6 +95,11 @@ pub struct Running {
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let (net, random) = (Net::SYSTEM, Random::SYSTEM);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let debtor = config.settlement.payouts.as_ref();
+    let debtor = debtor
+        .map(|it| PayoutAccount::new(&it.name, &it.iban, &it.other, &it.bic))
+        .transpose()
+        .map_err(StartError::PayingAccount)?;
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let listen = config.merchant_api.listen;
     let door = Bound::bind(&net, listen, parts.merchant_api_tls).await;
@@ -198,6 +205,14 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         random.clone(),
         Duration::from_hours(account_hours),
     ));
+    let payouts = Arc::new(Payouts::new(PayoutParts {
+        store: store.clone(),
+        hosts: Arc::clone(&hosts),
+        clock: Arc::clone(&clock),
+        random: random.clone(),
+        folder: config.settlement.folder(&config.store),
+        debtor,
+    }));
     let (stop, stopping) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let dependencies = Dependencies {
@@ -226,6 +241,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             days: Arc::clone(&days),
             agreement: Arc::clone(&agreement),
             terms,
+            payouts: Arc::clone(&payouts),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -250,6 +266,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(days.look_until(stopping.clone()));
     tokio::spawn(charging.look_until(stopping.clone()));
     tokio::spawn(agreement.look_until(stopping.clone()));
+    tokio::spawn(payouts.look_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));

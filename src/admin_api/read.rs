@@ -69,6 +69,8 @@ changes!(
     CutoverRequest: "SettlementAdminService.Cutover",
     DestroyExpiredDataKeysRequest: "CustodyService.DestroyExpiredDataKeys",
     EchoHostRequest: "HostService.EchoHost",
+    MakePayoutsRequest: "PayoutAdminService.MakePayouts",
+    NotifyPayoutsRequest: "PayoutAdminService.NotifyPayouts",
     ProposePayoutAccountRequest: "MerchantService.ProposePayoutAccount",
     ResolveOwedRequest: "OwedService.ResolveOwed",
     RetryOwedRequest: "OwedService.RetryOwed",

@@ -16,6 +16,9 @@ use super::pb::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDG
 use super::pb::merchant_service_server::{MerchantServiceServer, SERVICE_NAME as MERCHANT_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
 use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SERVICE};
+use super::pb::payout_admin_service_server::{
+    PayoutAdminServiceServer, SERVICE_NAME as PAYOUT_ADMIN_SERVICE,
+};
 use super::pb::settlement_admin_service_server::{
     SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
 };
@@ -28,6 +31,7 @@ use super::rpc::ledger_service::LedgerApi;
 use super::rpc::merchant_service::MerchantApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
+use super::rpc::payout_admin_service::PayoutAdminApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
@@ -40,12 +44,14 @@ use crate::random::Random;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::merchant_terms::MerchantTerms;
+use crate::settlement::payout_notices::PayoutNotices;
+use crate::settlement::payouts::Payouts;
 use crate::store::Store;
 
 /// Client connections at once.
 const CONNECTIONS: usize = 64;
 /// The services that are served.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -55,6 +61,7 @@ const SERVICES: [&str; 9] = [
     EXPLAIN_SERVICE,
     SETTLEMENT_ADMIN_SERVICE,
     MERCHANT_SERVICE,
+    PAYOUT_ADMIN_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -77,6 +84,8 @@ pub struct Dependencies {
     pub agreement: Arc<Agreement>,
     /// The terms of merchants.
     pub terms: Arc<MerchantTerms>,
+    /// Payouts.
+    pub payouts: Arc<Payouts>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -106,6 +115,7 @@ pub async fn serve(
         days,
         agreement,
         terms,
+        payouts,
         clock,
         random,
     } = dependencies;
@@ -135,6 +145,13 @@ pub async fn serve(
     let ledger = LedgerServiceServer::new(LedgerApi {
         store: store.clone(),
         sealer,
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let payouts = PayoutAdminServiceServer::new(PayoutAdminApi {
+        payouts,
+        notices: Arc::new(PayoutNotices::new(store.clone(), Arc::clone(&clock))),
+        hosts: Arc::clone(&bank_hosts),
+        audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
     let explain = ExplainServiceServer::new(ExplainApi {
@@ -167,7 +184,8 @@ pub async fn serve(
             .add_service(gate.before(ledger))
             .add_service(gate.before(explain))
             .add_service(gate.before(settlement))
-            .add_service(gate.before(merchants)),
+            .add_service(gate.before(merchants))
+            .add_service(gate.before(payouts)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

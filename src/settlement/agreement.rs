@@ -18,7 +18,7 @@ use crate::hosts::message::totals::{
 };
 use crate::hosts::totals::TotalsExchange;
 use crate::ledger::account::FeeKind;
-use crate::ledger::journal::JournalError;
+use crate::ledger::journal::{Journal, JournalError};
 use crate::ledger::template::Posting;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
@@ -337,18 +337,7 @@ impl Agreement {
     async fn fund(&self, day: &BusinessDay) -> Result<(), LookError> {
         for (batch, state) in self.store.batches_to_fund(day, BATCHES_AT_ONCE).await? {
             let now = self.clock.now();
-            let fees = batch.fees.unwrap_or_default();
-            let journal = Posting {
-                source: batch.id.to_string(),
-                merchant_id: batch.key.merchant_id,
-                host_id: batch.key.host_id,
-                at: now,
-            }
-            .settled(
-                batch.key.currency,
-                batch.totals.net_minor(),
-                &fee_lines(&fees),
-            )?;
+            let journal = settled_journal(&batch, now)?;
             if self
                 .store
                 .fund_batch(&batch, state, journal.as_ref(), now)
@@ -359,6 +348,22 @@ impl Agreement {
         }
         Ok(())
     }
+}
+
+/// The journal of the funding of a batch: its fees are taken of it. None where nothing moves.
+pub(super) fn settled_journal(
+    batch: &SettlementBatch,
+    at: UnixMillis,
+) -> Result<Option<Journal>, JournalError> {
+    let key = &batch.key;
+    let posting = Posting {
+        source: batch.id.to_string(),
+        merchant_id: key.merchant_id,
+        host_id: key.host_id,
+        at,
+    };
+    let fees = fee_lines(&batch.fees.unwrap_or_default());
+    posting.settled(key.currency, batch.totals.net_minor(), &fees)
 }
 
 /// The lines of a batch's fees.

@@ -5,7 +5,8 @@
 //! - [`rounding`]: fractions of minor units, and shares of a total.
 //! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
 //! - [`charging`]: the fees of each batch, before it is funded.
-//! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day, and the states of a payout.
+//! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day. [`payouts`]: payouts are made
+//!   and ordered ([`durable_file`]). [`payout_notices`]: what the bank says became of them.
 //! - [`merchant_terms`]: both plans of each merchant, and the account that its payouts go to ([`payout_account`]).
 //! - [`decimal`]: amounts as files write them. [`bank_account`]: where money goes to.
 //! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them.
@@ -17,12 +18,17 @@ pub mod camt054;
 pub mod charging;
 pub mod days;
 pub mod decimal;
+pub mod durable_file;
 pub mod fee_plan;
 pub mod fees;
 pub mod merchant_terms;
 pub mod pain001;
 pub mod payout;
 pub mod payout_account;
+pub mod payout_notices;
 pub mod payout_plan;
+pub mod payouts;
 pub mod rounding;
 pub mod statement;
+#[cfg(test)]
+mod tests;

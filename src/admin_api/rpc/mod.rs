@@ -1,7 +1,8 @@
 //! The calls: each file reads its request, does it or looks it up, and shows the answer.
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
-//!   `explain_service`, `settlement_admin_service`, `merchant_service`: which file answers which call.
+//!   `explain_service`, `settlement_admin_service`, `merchant_service`,
+//!   `payout_admin_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -31,9 +32,12 @@ mod list_operators;
 mod list_owed;
 mod list_payout_account_changes;
 mod list_totals;
+mod make_payouts;
 pub(super) mod merchant_service;
+mod notify_payouts;
 pub(super) mod operator_service;
 pub(super) mod owed_service;
+pub(super) mod payout_admin_service;
 mod propose_payout_account;
 mod resolve_owed;
 mod retry_owed;

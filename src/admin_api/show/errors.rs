@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
 use crate::operations::resolve_owed::OwedRefusal;
 use crate::settlement::merchant_terms::TermsError;
+use crate::settlement::payouts::PayoutsError;
 use crate::store::records::OperatorRole;
 
 /// A call that needs a higher role.
@@ -72,10 +73,12 @@ pub(in crate::admin_api) enum Refusal {
     AccountChangeEnded,
     /// Another operator than the one who asked must confirm.
     FourEyes,
+    /// The configuration names no account that pays.
+    PayoutsNotConfigured,
 }
 
 impl Refusal {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -94,6 +97,7 @@ impl Refusal {
         Self::AccountChangeNotFound,
         Self::AccountChangeEnded,
         Self::FourEyes,
+        Self::PayoutsNotConfigured,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -123,6 +127,7 @@ impl Refusal {
             Self::AccountChangeNotFound => "ACCOUNT_CHANGE_NOT_FOUND",
             Self::AccountChangeEnded => "ACCOUNT_CHANGE_ENDED",
             Self::FourEyes => "FOUR_EYES",
+            Self::PayoutsNotConfigured => "PAYOUTS_NOT_CONFIGURED",
         }
     }
 
@@ -166,6 +171,10 @@ impl Refusal {
             Self::AccountChangeEnded => (
                 Code::FailedPrecondition,
                 "the change of the account is in another state: ListPayoutAccountChanges shows in which",
+            ),
+            Self::PayoutsNotConfigured => (
+                Code::FailedPrecondition,
+                "no account pays: the configuration has no section settlement.payouts",
             ),
             Self::FourEyes => (
                 Code::FailedPrecondition,
@@ -212,6 +221,16 @@ impl From<TermsError> for Refusal {
             TermsError::FourEyes => Self::FourEyes,
             TermsError::Entropy(error) => Self::not_done(&error),
             TermsError::Store(error) => Self::not_done(&error),
+        }
+    }
+}
+
+impl From<PayoutsError> for Refusal {
+    fn from(error: PayoutsError) -> Self {
+        match error {
+            PayoutsError::NoHost(_) => Self::HostNotFound,
+            PayoutsError::NoDebtor => Self::PayoutsNotConfigured,
+            error => Self::not_done(&error),
         }
     }
 }
@@ -319,6 +338,10 @@ mod tests {
             (
                 Refusal::FourEyes.status(),
                 "FailedPrecondition FOUR_EYES NOT_SENT",
+            ),
+            (
+                Refusal::PayoutsNotConfigured.status(),
+                "FailedPrecondition PAYOUTS_NOT_CONFIGURED NOT_SENT",
             ),
             (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
             (

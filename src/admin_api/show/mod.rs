@@ -16,3 +16,4 @@ pub(super) mod ledger;
 pub(super) mod merchant_terms;
 pub(super) mod operator;
 pub(super) mod owed;
+pub(super) mod payouts;

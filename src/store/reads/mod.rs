@@ -11,5 +11,6 @@ pub mod ledger;
 pub mod operations;
 pub mod owed;
 pub mod payments;
+mod payouts;
 mod refunds;
 mod settlement;
