@@ -33,6 +33,7 @@ pub mod runtime;
 pub mod seal;
 pub mod serve;
 pub mod settle;
+pub mod settle_payouts;
 
 #[derive(Debug, Parser)]
 #[command(

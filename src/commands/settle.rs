@@ -1,5 +1,7 @@
-//! `payswitch settle`: shows the bank's days and their totals, ends one, and goes on with what a host does not agree to.
+//! `payswitch settle`: shows the bank's days and their totals, ends one, goes on with what a host does not agree to, and
+//! pays merchants out.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -10,6 +12,7 @@ use super::error::CommandError;
 use super::operators_door::{OperatorsDoor, Why, moment, pages, short, told};
 use super::output::{amount, print_line, table};
 use super::runtime::runtime;
+use super::settle_payouts;
 use crate::admin_api::pb;
 use crate::admin_api::pb::host_service_client::HostServiceClient;
 use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
@@ -21,7 +24,9 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle status acquirer --limit 30\n  \
     payswitch settle cutover acquirer --date 2026-11-27 --reason 'the bank closes early today'\n  \
     payswitch settle totals acquirer --date 2026-11-27\n  \
-    payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n\n\
+    payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n  \
+    payswitch settle payout acquirer --now --reason 'agreed by telephone'\n  \
+    payswitch settle notify acquirer camt054.xml --reason 'statement of 2026-11-30'\n\n\
     Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), when\n\
     the host says so, or by cutover. What counts from then on is settled with the next day. The totals of a\n\
     closed day are agreed with its host where the profile has [messages.totals].\n\n\
@@ -77,6 +82,25 @@ enum Action {
         /// Settle the batches with our totals instead. Only an approver may.
         #[arg(long)]
         accept: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Make the payouts of a host now that are due, and write their order.
+    Payout {
+        /// The host: the name of its profile.
+        host: String,
+        /// Pay today, whatever the plans say of days. Only an approver may.
+        #[arg(long)]
+        now: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take a file (camt.054) in which the bank says what became of payouts.
+    Notify {
+        /// The host: the name of its profile.
+        host: String,
+        /// The file.
+        file: PathBuf,
         #[command(flatten)]
         why: Why,
     },
@@ -139,6 +163,12 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                     false => print_line!("{count} totals that were stopped go on")?,
                 }
                 return Ok(ExitCode::SUCCESS);
+            }
+            Action::Payout { host, now, why } => {
+                return settle_payouts::make(channel, host, now, why, arguments.json).await;
+            }
+            Action::Notify { host, file, why } => {
+                return settle_payouts::notify(channel, host, &file, why, arguments.json).await;
             }
         };
         show(&days, arguments.json)?;

@@ -18,20 +18,25 @@ pub struct NotWritten {
 }
 
 /// Writes a file under a temporary name, renames it, and waits until the disk has both; makes the folder where there is
-/// none. The same file again takes the place of the one before.
+/// none. The same file again takes the place of the one before. `mark` is in the temporary name, and another one with each
+/// call: two nodes may write the same file at once.
 ///
 /// # Errors
 /// [`NotWritten`]; then the file is not there, or is the one before.
-pub fn write_durably(folder: &Path, name: &str, contents: &[u8]) -> Result<(), NotWritten> {
+pub fn write_durably(
+    folder: &Path,
+    name: &str,
+    mark: &str,
+    contents: &[u8],
+) -> Result<(), NotWritten> {
     let path = folder.join(name);
-    write(folder, &path, contents).map_err(|source| NotWritten { path, source })
+    write(folder, &path, mark, contents).map_err(|source| NotWritten { path, source })
 }
 
-fn write(folder: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
+fn write(folder: &Path, path: &Path, mark: &str, contents: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut temporary = path.as_os_str().to_owned();
-    // Of two nodes with one folder each writes its own.
-    temporary.push(format!(".{}.new", std::process::id()));
+    temporary.push(format!(".{mark}.new"));
     let temporary = PathBuf::from(temporary);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -55,7 +60,7 @@ mod tests {
     fn a_file_takes_the_place_of_the_one_before_and_leaves_nothing_else() {
         let folder = std::env::temp_dir().join(format!("payswitch-durable-{}", std::process::id()));
         for contents in ["one", "another"] {
-            write_durably(&folder, "order.xml", contents.as_bytes()).unwrap();
+            write_durably(&folder, "order.xml", "1", contents.as_bytes()).unwrap();
             assert_eq!(
                 fs::read_to_string(folder.join("order.xml")).unwrap(),
                 contents
@@ -64,7 +69,7 @@ mod tests {
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::remove_dir_all(&folder).unwrap();
         fs::write(&folder, "").unwrap();
-        assert!(write_durably(&folder, "order.xml", b"").is_err());
+        assert!(write_durably(&folder, "order.xml", "1", b"").is_err());
         fs::remove_file(&folder).unwrap();
     }
 }

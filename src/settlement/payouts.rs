@@ -325,9 +325,10 @@ impl Payouts {
         let payouts = store.payouts_of_order(order.id).await?;
         let message = payment_order(order, &payouts)?;
         let (folder, name) = (folder.clone(), order.file_name.clone());
+        let mark = hex::encode_lower(&self.parts.random.bytes_for_name::<8>()?);
         let write = move || -> Result<String, PayoutsError> {
             let bytes = to_pain001(&message)?;
-            write_durably(&folder, &name, &bytes)?;
+            write_durably(&folder, &name, &mark, &bytes)?;
             Ok(hex::encode_lower(digest(&SHA256, &bytes).as_ref()))
         };
         let written = tokio::task::spawn_blocking(write).await;

@@ -29,9 +29,9 @@ on_both_engines!(
 );
 
 pub(crate) type Settlement = SettlementServiceClient<InterceptedService<Channel, ApiKey>>;
-type Days = SettlementAdminServiceClient<Channel>;
+pub(crate) type Days = SettlementAdminServiceClient<Channel>;
 
-async fn settlement_of(switch: &Switch, api_key: &str) -> Settlement {
+pub(crate) async fn settlement_of(switch: &Switch, api_key: &str) -> Settlement {
     let key = ApiKey::new(api_key).expect("an API key for a header");
     SettlementServiceClient::new(key.on(switch.connect(None).await))
 }
@@ -45,7 +45,7 @@ async fn days(days: &mut Days) -> Vec<admin::BusinessDay> {
     listed.into_inner().business_days
 }
 
-async fn open_date(client: &mut Days) -> String {
+pub(crate) async fn open_date(client: &mut Days) -> String {
     eventually("an open day", async || {
         let day = days(client).await.into_iter().next()?;
         Some(day.business_date)
@@ -53,7 +53,7 @@ async fn open_date(client: &mut Days) -> String {
     .await
 }
 
-fn cutover_of(business_date: &str) -> admin::CutoverRequest {
+pub(crate) fn cutover_of(business_date: &str) -> admin::CutoverRequest {
     admin::CutoverRequest {
         request_id: format!("cutover-{}", unique()),
         reason: "the bank closes early today".into(),
@@ -62,7 +62,7 @@ fn cutover_of(business_date: &str) -> admin::CutoverRequest {
     }
 }
 
-async fn cut_over(
+pub(crate) async fn cut_over(
     days: &mut Days,
     request: admin::CutoverRequest,
 ) -> Result<admin::BusinessDay, Status> {

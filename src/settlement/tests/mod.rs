@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, ManualClock};
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::capture::Capture;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{
@@ -24,7 +25,7 @@ use crate::payment::settlement::{BusinessDay, ClosedBy, Cutover};
 use crate::settlement::agreement::settled_journal;
 use crate::settlement::charging::Charging;
 use crate::store::Store;
-use crate::store::change::{Change, OperationStep, PaymentChange};
+use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::testing::{TestDatabase, unique};
 
 /// Makes a test for each database from each function.
@@ -45,6 +46,8 @@ macro_rules! on_both {
     };
 }
 use on_both;
+
+const COMMITTED: Verdict = Verdict::Committed { payment: None };
 
 fn host() -> HostId {
     "acquirer".parse().unwrap()
@@ -87,23 +90,29 @@ impl Scene {
 
     /// A sale that counts in the open day.
     async fn sale(&self, amount: Money, brand: CardBrand) -> Payment {
+        let capture_id = CaptureId::from_parts(NOW, random());
         let operation = Operation {
             kind: OperationKind::Sale,
             amount,
-            subject_id: Some(SubjectId::Capture(CaptureId::from_parts(NOW, random()))),
+            subject_id: Some(SubjectId::Capture(capture_id)),
             ..operation(PaymentId::from_parts(NOW, random()))
         };
         let mut payment = samples::payment_of(&operation);
         payment.card.brand = brand;
+        let capture = Capture {
+            id: capture_id,
+            ..samples::capture_of(&operation)
+        };
         let begun = Change {
             payment: Some(PaymentChange::New {
                 payment: &payment,
                 card: None,
             }),
+            new_capture: Some(&capture),
             new_operation: Some(&operation),
             ..Change::default()
         };
-        self.store.commit(&begun).await.unwrap();
+        assert_eq!(self.store.commit(&begun).await, Ok(COMMITTED));
         let minor = amount.amount_minor();
         let change = Amounts {
             authorized_minor: minor,
@@ -139,7 +148,7 @@ impl Scene {
             new_operation: Some(&operation),
             ..Change::default()
         };
-        self.store.commit(&begun).await.unwrap();
+        assert_eq!(self.store.commit(&begun).await, Ok(COMMITTED));
         let counts = Amounts {
             refunded_pending_minor: -minor,
             ..Amounts::ZERO
@@ -176,7 +185,7 @@ impl Scene {
             }),
             ..Change::default()
         };
-        self.store.commit(&change).await.unwrap();
+        assert_eq!(self.store.commit(&change).await, Ok(COMMITTED));
         after
     }
 

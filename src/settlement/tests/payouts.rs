@@ -88,14 +88,10 @@ impl Scene {
 
     /// Sells, and funds the day of a number.
     async fn settle(&self, number: u8, minor: i64) {
-        self.scene_sale(minor).await;
+        self.sale(eur(minor), CardBrand::Visa).await;
         let ended = self.end_day(number).await;
         self.charging().look().await.unwrap();
         assert_eq!(self.fund(&ended).await, 1);
-    }
-
-    async fn scene_sale(&self, minor: i64) {
-        self.sale(eur(minor), CardBrand::Visa).await;
     }
 
     async fn all_payouts(&self) -> Vec<Payout> {
@@ -220,6 +216,7 @@ async fn an_order_is_the_same_bytes_however_often_it_is_written(database: TestDa
     assert_eq!(payout.order_id, Some(order.id));
 
     // Another payout comes meanwhile: it is in an order of its own.
+    scene.clock.advance_ms(1);
     scene.settle(2, 700).await;
     let (first, second) = (
         scene.payouts(one.clone()).await,
@@ -256,6 +253,7 @@ async fn the_bank_says_what_became_of_a_payout(database: TestDatabase) {
     let payouts = scene.payouts(folder.clone()).await;
     scene.settle(1, 10_000).await;
     payouts.pay(host(), When::AsPlanned).await.unwrap();
+    scene.clock.advance_ms(1);
     scene.settle(2, 2_000).await;
     payouts.pay(host(), When::Now).await.unwrap();
     let ids: Vec<_> = scene
