@@ -10,9 +10,10 @@ const PACKAGES: [(&str, &str); 2] = [
     ("payswitch/admin/v1", "payswitch.admin.v1"),
 ];
 
-/// Messages that carry sealed cards, passcodes or secrets. Their `Debug` is written by hand, in
-/// `src/merchant_api/pb.rs`, and shows nothing of them.
-const WITHOUT_DEBUG: [&str; 7] = [
+/// Messages that carry sealed cards, passcodes, secrets or account numbers. Their `Debug` is written by hand, in
+/// `src/merchant_api/pb.rs` and `src/admin_api/pb.rs`, and shows nothing of them.
+const WITHOUT_DEBUG: [&str; 8] = [
+    ".payswitch.admin.v1.ProposePayoutAccountRequest",
     ".payswitch.v1.AuthorizePaymentRequest",
     ".payswitch.v1.VerifyCardRequest",
     ".payswitch.v1.CreateCardTokenRequest",

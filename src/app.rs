@@ -39,9 +39,13 @@ use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
+use crate::settlement::charging::Charging;
 use crate::settlement::clearing_files::ClearingFiles;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::host_files::HostFiles;
+use crate::settlement::merchant_terms::MerchantTerms;
+use crate::settlement::payout_account::PayoutAccount;
+use crate::settlement::payouts::{PayoutParts, Payouts};
 use crate::settlement::report_imports::ReportImports;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
@@ -101,6 +105,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     )?;
     let files = Arc::new(files);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let debtor = config.settlement.payouts.as_ref();
+    let debtor = debtor
+        .map(|it| PayoutAccount::new(&it.name, &it.iban, &it.other, &it.bic))
+        .transpose()
+        .map_err(StartError::PayingAccount)?;
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let listen = config.merchant_api.listen;
     let door = Bound::bind(&net, listen, parts.merchant_api_tls).await;
@@ -187,7 +196,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             );
         }
     }
-    let folder = config.settlement.folder_beside(&config.store.url);
+    let folder = config.settlement.folder(&config.store);
     let imports = Arc::new(ReportImports::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -215,6 +224,22 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         numbers,
         Arc::clone(&clock),
     ));
+    let charging = Arc::new(Charging::new(store.clone(), Arc::clone(&clock)));
+    let account_hours = u64::from(config.settlement.account_change_hours);
+    let terms = Arc::new(MerchantTerms::new(
+        store.clone(),
+        Arc::clone(&clock),
+        random.clone(),
+        Duration::from_hours(account_hours),
+    ));
+    let payouts = Arc::new(Payouts::new(PayoutParts {
+        store: store.clone(),
+        hosts: Arc::clone(&hosts),
+        clock: Arc::clone(&clock),
+        random: random.clone(),
+        folder: config.settlement.folder(&config.store),
+        debtor,
+    }));
     let (stop, stopping) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let dependencies = Dependencies {
@@ -243,6 +268,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             days: Arc::clone(&days),
             agreement: Arc::clone(&agreement),
             imports: Arc::clone(&imports),
+            terms,
+            payouts: Arc::clone(&payouts),
             clock: Arc::clone(&dependencies.clock),
             random: dependencies.random.clone(),
         };
@@ -265,8 +292,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(Arc::clone(&sealer).seal_until(stopping.clone()));
     tokio::spawn(events.hand_on_until(stopping.clone()));
     tokio::spawn(days.look_until(stopping.clone()));
+    tokio::spawn(charging.look_until(stopping.clone()));
     tokio::spawn(agreement.look_until(stopping.clone()));
     tokio::spawn(imports.go_on());
+    tokio::spawn(payouts.look_until(stopping.clone()));
     operations.send_owed();
     tokio::spawn(Arc::clone(&operations).recover_until(stopping));
     let keeping_notices = tokio::spawn(Arc::clone(&operations).keep_notices(noticed));

@@ -26,11 +26,17 @@ pub enum FaultPoint {
     Acknowledgement,
     /// The exchange of totals with the bank has ended; nothing of it is recorded.
     Totals,
+    /// A file for a bank is written under its temporary name.
+    FileWritten,
+    /// It has its name; the folder may not know that yet.
+    FileRenamed,
+    /// It is there for good; that is not recorded.
+    FileRecorded,
 }
 
 impl FaultPoint {
     /// All of them, by the names that the variable has for them.
-    pub const NAMES: [(&'static str, FaultPoint); 7] = [
+    pub const NAMES: [(&'static str, FaultPoint); 10] = [
         ("intent", FaultPoint::Intent),
         ("send", FaultPoint::Send),
         ("answer", FaultPoint::Answer),
@@ -38,6 +44,9 @@ impl FaultPoint {
         ("queue", FaultPoint::Queue),
         ("acknowledgement", FaultPoint::Acknowledgement),
         ("totals", FaultPoint::Totals),
+        ("file_written", FaultPoint::FileWritten),
+        ("file_renamed", FaultPoint::FileRenamed),
+        ("file_recorded", FaultPoint::FileRecorded),
     ];
 
     /// Ends the process if it was told to end here. In a build without debug assertions it does nothing.

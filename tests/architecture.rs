@@ -77,6 +77,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("figment", &["config"]),
     ("csv", &["settlement"]),
     ("csv_core", &["settlement"]),
+    ("quick_xml", &["settlement"]),
+    ("krilla", &["settlement"]),
+    ("skrifa", &["settlement"]),
 ];
 
 /// Bytes as hexadecimal digits: no message, and one helper is enough.

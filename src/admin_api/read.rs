@@ -8,7 +8,9 @@ use crate::admin_api::pb;
 use crate::grpc::body_hash::body_hash;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::{HostId, MerchantId, OperationId, OperatorName, PaymentId};
+use crate::payment::ids::{
+    AccountChangeId, HostId, MerchantId, OperationId, OperatorName, PaymentId,
+};
 use crate::payment::moment::BusinessDate;
 use crate::store::records::OperatorRole;
 
@@ -70,14 +72,21 @@ macro_rules! changes {
 changes!(
     ActivateOperatorRequest: "OperatorService.ActivateOperator",
     AddOperatorRequest: "OperatorService.AddOperator",
+    CancelPayoutAccountRequest: "MerchantService.CancelPayoutAccount",
+    ConfirmPayoutAccountRequest: "MerchantService.ConfirmPayoutAccount",
     DeactivateOperatorRequest: "OperatorService.DeactivateOperator",
     CutoverRequest: "SettlementAdminService.Cutover",
     DestroyExpiredDataKeysRequest: "CustodyService.DestroyExpiredDataKeys",
     EchoHostRequest: "HostService.EchoHost",
     ReportFile: "SettlementAdminService.ImportReport",
+    MakePayoutsRequest: "PayoutAdminService.MakePayouts",
+    NotifyPayoutsRequest: "PayoutAdminService.NotifyPayouts",
+    ProposePayoutAccountRequest: "MerchantService.ProposePayoutAccount",
     ResolveOwedRequest: "OwedService.ResolveOwed",
     RetryOwedRequest: "OwedService.RetryOwed",
     RotateDataKeyRequest: "CustodyService.RotateDataKey",
+    SetFeePlanRequest: "MerchantService.SetFeePlan",
+    SetPayoutPlanRequest: "MerchantService.SetPayoutPlan",
     SetOperatorRoleRequest: "OperatorService.SetOperatorRole",
     SignOffHostRequest: "HostService.SignOffHost",
     SignOnHostRequest: "HostService.SignOnHost",
@@ -136,6 +145,15 @@ pub(super) fn operation_id(findings: &mut Findings, text: &str) -> Option<Operat
 /// Reads the name of a merchant.
 pub(super) fn merchant_id(findings: &mut Findings, text: &str) -> Option<MerchantId> {
     name(findings, "merchant_id", text)
+}
+
+/// Reads the id of a change of an account.
+pub(super) fn account_change_id(findings: &mut Findings, text: &str) -> Option<AccountChangeId> {
+    if !findings.no_clear_card("account_change_id", text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    findings.keep("account_change_id", "\"acc_\" and 26 characters", read)
 }
 
 /// Reads the id of a payment.

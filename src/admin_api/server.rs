@@ -13,8 +13,12 @@ use super::pb::custody_service_server::{CustodyServiceServer, SERVICE_NAME as CU
 use super::pb::explain_service_server::{ExplainServiceServer, SERVICE_NAME as EXPLAIN_SERVICE};
 use super::pb::host_service_server::{HostServiceServer, SERVICE_NAME as HOST_SERVICE};
 use super::pb::ledger_service_server::{LedgerServiceServer, SERVICE_NAME as LEDGER_SERVICE};
+use super::pb::merchant_service_server::{MerchantServiceServer, SERVICE_NAME as MERCHANT_SERVICE};
 use super::pb::operator_service_server::{OperatorServiceServer, SERVICE_NAME as OPERATOR_SERVICE};
 use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SERVICE};
+use super::pb::payout_admin_service_server::{
+    PayoutAdminServiceServer, SERVICE_NAME as PAYOUT_ADMIN_SERVICE,
+};
 use super::pb::settlement_admin_service_server::{
     SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
 };
@@ -24,8 +28,10 @@ use super::rpc::custody_service::CustodyApi;
 use super::rpc::explain_service::ExplainApi;
 use super::rpc::host_service::HostApi;
 use super::rpc::ledger_service::LedgerApi;
+use super::rpc::merchant_service::MerchantApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
+use super::rpc::payout_admin_service::PayoutAdminApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
@@ -37,6 +43,9 @@ use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::days::BusinessDays;
+use crate::settlement::merchant_terms::MerchantTerms;
+use crate::settlement::payout_notices::PayoutNotices;
+use crate::settlement::payouts::Payouts;
 use crate::settlement::report_imports::ReportImports;
 use crate::store::Store;
 
@@ -45,7 +54,7 @@ const CONNECTIONS: usize = 64;
 /// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
 const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 10] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -54,6 +63,8 @@ const SERVICES: [&str; 8] = [
     LEDGER_SERVICE,
     EXPLAIN_SERVICE,
     SETTLEMENT_ADMIN_SERVICE,
+    MERCHANT_SERVICE,
+    PAYOUT_ADMIN_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -76,6 +87,10 @@ pub struct Dependencies {
     pub agreement: Arc<Agreement>,
     /// What takes in their reports.
     pub imports: Arc<ReportImports>,
+    /// The terms of merchants.
+    pub terms: Arc<MerchantTerms>,
+    /// Payouts.
+    pub payouts: Arc<Payouts>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names connections and audit rows.
@@ -105,6 +120,8 @@ pub async fn serve(
         days,
         agreement,
         imports,
+        terms,
+        payouts,
         clock,
         random,
     } = dependencies;
@@ -136,6 +153,13 @@ pub async fn serve(
         sealer,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let payouts = PayoutAdminServiceServer::new(PayoutAdminApi {
+        payouts,
+        notices: Arc::new(PayoutNotices::new(store.clone(), Arc::clone(&clock))),
+        hosts: Arc::clone(&bank_hosts),
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let explain = ExplainServiceServer::new(ExplainApi {
         store: store.clone(),
         hosts: bank_hosts,
@@ -149,6 +173,11 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_CHUNK_BYTES);
+    let merchants = MerchantServiceServer::new(MerchantApi {
+        terms,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -161,7 +190,9 @@ pub async fn serve(
             .add_service(gate.before(owed))
             .add_service(gate.before(ledger))
             .add_service(gate.before(explain))
-            .add_service(gate.before(settlement)),
+            .add_service(gate.before(settlement))
+            .add_service(gate.before(merchants))
+            .add_service(gate.before(payouts)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

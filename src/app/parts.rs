@@ -21,6 +21,7 @@ use crate::ledger_seals::sealer::SealingError;
 use crate::operations::card_custody::CardCustodyError;
 use crate::random::{NoEntropy, Random};
 use crate::settlement::host_files::HostFilesError;
+use crate::settlement::payout_account::PayoutAccountError;
 use crate::store::error::StoreError;
 
 /// The gateway could not be started; nothing of it runs.
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The operators' API's listener.
     #[error("the operators' API can't be opened")]
     AdminApi(#[source] ServeError),
+    /// The account that payouts are paid from.
+    #[error("settlement.payouts can't be used")]
+    PayingAccount(#[source] PayoutAccountError),
     /// The operating system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),

@@ -1,4 +1,4 @@
-//! `payswitch merchant`: adds merchants and their API keys, and stops them.
+//! `payswitch merchant`: adds merchants and their API keys, stops them, and sets their terms.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use comfy_table::Table;
 
 use super::error::CommandError;
+use super::merchant_terms::{self, AccountArgs, PlanArgs, TermsArgs};
 use super::moment::second;
 use super::output::{print_line, table};
 use super::runtime::runtime;
@@ -33,7 +34,14 @@ use crate::store::records::ApiKeyRecord;
     payswitch merchant key demo-shop --label 'shop backend'\n  \
     payswitch merchant keys demo-shop\n  \
     payswitch merchant deactivate demo-shop\n  \
-    payswitch merchant list")]
+    payswitch merchant list\n  \
+    payswitch merchant terms demo-shop\n  \
+    payswitch merchant fees demo-shop --file fees.toml --reason 'contract of 2026-11-01'\n  \
+    payswitch merchant payouts demo-shop --file payouts.toml --reason 'contract of 2026-11-01'\n  \
+    payswitch merchant account demo-shop --iban DE89370400440532013000 --name 'Demo Shop GmbH' \\\n      \
+    --reason 'letter of 2026-11-20'\n  \
+    payswitch merchant account demo-shop --confirm acc_06e... --reason 'checked by telephone'\n\n\
+    terms, fees, payouts and account ask a running gateway, as an operator; the others need the configuration.")]
 pub struct MerchantArgs {
     /// The configuration file; without it, the defaults and the environment.
     #[arg(long, value_name = "FILE", global = true)]
@@ -76,6 +84,14 @@ enum Action {
     },
     /// List the merchants.
     List,
+    /// Show what a merchant pays, when it is paid, and the changes of its account.
+    Terms(TermsArgs),
+    /// Set what a merchant pays.
+    Fees(PlanArgs),
+    /// Set when a merchant is paid.
+    Payouts(PlanArgs),
+    /// Ask for another account that a merchant's payouts go to, confirm that as another operator, or cancel it.
+    Account(AccountArgs),
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +166,13 @@ fn time_zone(text: &str) -> Result<String, String> {
 /// # Errors
 /// When the configuration or the database can't be used, or the merchant is unknown or known already.
 pub fn run(arguments: MerchantArgs) -> Result<ExitCode, CommandError> {
+    match arguments.action {
+        Action::Terms(arguments) => return merchant_terms::show(arguments),
+        Action::Fees(arguments) => return merchant_terms::set_fees(arguments),
+        Action::Payouts(arguments) => return merchant_terms::set_payouts(arguments),
+        Action::Account(arguments) => return merchant_terms::change_account(arguments),
+        _ => {}
+    }
     let config = Config::load(arguments.config.as_deref())?;
     runtime()?.block_on(async {
         let store = Store::open(&config.store, Arc::new(SystemClock), &Random::SYSTEM).await?;
@@ -223,6 +246,8 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
             print_line!("{merchant} may take payments")?;
         }
         Action::List => print_line!("{}", merchant_table(&store.list_merchants().await?))?,
+        // These ask a gateway.
+        Action::Terms(_) | Action::Fees(_) | Action::Payouts(_) | Action::Account(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

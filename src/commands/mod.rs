@@ -20,6 +20,7 @@ pub mod hosts;
 pub mod ledger;
 pub mod load;
 pub mod merchant;
+pub mod merchant_terms;
 pub mod migrate;
 pub mod moment;
 pub mod operator;
@@ -32,6 +33,7 @@ pub mod runtime;
 pub mod seal;
 pub mod serve;
 pub mod settle;
+pub mod settle_payouts;
 
 #[derive(Debug, Parser)]
 #[command(

@@ -1,8 +1,10 @@
-//! `payswitch settle`: shows the bank's days and their totals, ends one, and goes on with what a host does not agree to.
+//! `payswitch settle`: shows the bank's days and their totals, ends one, goes on with what a host does not agree to, and
+//! pays merchants out.
 
 mod files;
 mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -13,6 +15,7 @@ use super::error::CommandError;
 use super::operators_door::{OperatorsDoor, Why, moment, pages, short, told};
 use super::output::{amount, print_line, table};
 use super::runtime::runtime;
+use super::settle_payouts;
 use crate::admin_api::pb;
 use crate::admin_api::pb::host_service_client::HostServiceClient;
 use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
@@ -27,7 +30,9 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n  \
     payswitch settle import acquirer report.csv --reason 'the report of Friday'\n  \
     payswitch settle differences acquirer --date 2026-11-27\n  \
-    payswitch settle files acquirer --date 2026-11-27\n\n\
+    payswitch settle files acquirer --date 2026-11-27\n  \
+    payswitch settle payout acquirer --now --reason 'agreed by telephone'\n  \
+    payswitch settle notify acquirer camt054.xml --reason 'statement of 2026-11-30'\n\n\
     Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), when\n\
     the host says so, or by cutover. What counts from then on is settled with the next day. The totals of a\n\
     closed day are agreed with its host where the profile has [messages.totals]. Its report is taken in\n\
@@ -108,6 +113,25 @@ enum Action {
         /// The most differences.
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
+    },
+    /// Make the payouts of a host now that are due, and write their order.
+    Payout {
+        /// The host: the name of its profile.
+        host: String,
+        /// Pay today, whatever the plans say of days. Only an approver may.
+        #[arg(long)]
+        now: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take a file (camt.054) in which the bank says what became of payouts.
+    Notify {
+        /// The host: the name of its profile.
+        host: String,
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -193,6 +217,12 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                 let found = report::differences_of(&mut client, &host, &date, limit).await?;
                 report::show_differences(&found, arguments.json)?;
                 return Ok(ExitCode::SUCCESS);
+            }
+            Action::Payout { host, now, why } => {
+                return settle_payouts::make(channel, host, now, why, arguments.json).await;
+            }
+            Action::Notify { host, file, why } => {
+                return settle_payouts::notify(channel, host, &file, why, arguments.json).await;
             }
         };
         show(&days, arguments.json)?;

@@ -4,8 +4,8 @@
 //! - [`hosts`]: where the host profiles are.
 //! - [`card`]: the keys that open sealed cards, and how long cards are kept.
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
-//! - [`settlement`]: where files for banks go.
 //! - [`environment`]: whether this is a test environment. [`ledger`]: where the ledger's seals go.
+//! - [`settlement`]: where files for banks go, and which account pays merchants.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
 pub mod admin_api;
@@ -45,7 +45,7 @@ pub struct Config {
     pub admin_api: Option<admin_api::AdminApiConfig>,
     /// The ledger's seals.
     pub ledger: ledger::LedgerConfig,
-    /// Files for banks, and from them.
+    /// The end of the bank's day.
     pub settlement: settlement::SettlementConfig,
 }
 
@@ -106,6 +106,14 @@ impl Config {
                     got: value.to_string(),
                 });
             }
+        }
+        let hours = self.settlement.account_change_hours;
+        if hours > 720 {
+            return Err(ConfigError::OutOfRange {
+                key: "settlement.account_change_hours",
+                expected: "0 to 720",
+                got: hours.to_string(),
+            });
         }
         Ok(())
     }

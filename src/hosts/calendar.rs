@@ -65,6 +65,19 @@ impl Calendar {
         self.first_open(yesterday.max(later), now)
     }
 
+    /// The date at a moment, where the host is.
+    #[must_use]
+    pub fn today(&self, now: UnixMillis) -> BusinessDate {
+        business_date(self.local_date(now))
+    }
+
+    /// Whether banks work on a date.
+    #[must_use]
+    pub fn is_business_day(&self, date: BusinessDate) -> bool {
+        let date = civil(date);
+        !self.weekend.contains(&date.weekday()) && !self.holidays.contains(&date)
+    }
+
     /// When the day of a date ends by itself; none where the host ends it.
     #[must_use]
     pub fn ends_at(&self, date: BusinessDate) -> Option<UnixMillis> {
@@ -96,11 +109,8 @@ impl Calendar {
 
     /// The first business date from `from` on that has not ended.
     fn first_open(&self, from: Date, now: UnixMillis) -> BusinessDate {
-        let is_open = |date: &Date| {
-            !self.weekend.contains(&date.weekday())
-                && !self.holidays.contains(date)
-                && now < self.end_of(*date)
-        };
+        let is_open =
+            |date: &Date| self.is_business_day(business_date(*date)) && now < self.end_of(*date);
         let dates = (0..LOOKED_AT).map(|days| from.saturating_add(Span::new().days(days)));
         business_date(dates.into_iter().find(is_open).unwrap_or(from))
     }

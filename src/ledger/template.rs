@@ -235,6 +235,38 @@ impl Posting {
         }
     }
 
+    /// Pays out `amount_minor` minor units of what is available. Of the rest `reserve_minor` are held back, and
+    /// `released_minor` that were held back are given back: both 0 or more.
+    ///
+    /// # Errors
+    /// When the amount is not above 0, or a sum has more than 64 bits.
+    pub fn payout(
+        &self,
+        currency: Currency,
+        amount_minor: i64,
+        reserve_minor: i64,
+        released_minor: i64,
+    ) -> Result<Journal, JournalError> {
+        if amount_minor <= 0 {
+            return Err(JournalError::Amount {
+                got_minor: amount_minor,
+            });
+        }
+        let reserved = released_minor.checked_sub(reserve_minor);
+        let taken = reserved.and_then(|reserved| amount_minor.checked_sub(reserved));
+        let (Some(reserved), Some(taken)) = (reserved, taken) else {
+            return Err(JournalError::Overflow { currency });
+        };
+        let lines = [
+            (AccountKind::PayableAvailable, taken),
+            (AccountKind::Reserve, reserved),
+            (AccountKind::InTransit, -amount_minor),
+        ];
+        let lines = lines.into_iter().filter(|(_, minor)| *minor != 0);
+        let lines = lines.map(|(kind, minor)| (kind, currency, minor));
+        self.journal(Template::Payout.name(), lines)
+    }
+
     /// Takes a fee from what is available: its parts, in minor units. A negative part is given back; parts of 0 are
     /// left out.
     ///

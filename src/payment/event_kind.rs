@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::event::PaymentEvent;
 
-/// What kind of thing happened to a payment, or to a batch. The API has the same names, and one for all that happens to refunds.
+/// What kind of thing happened to a payment, a batch or a payout. The API has the same names, and one for all that happens to refunds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
@@ -56,6 +56,12 @@ pub enum EventKind {
     BatchSettled,
     /// Of a settlement batch: its money is available, though the host's totals are others.
     BatchDisputed,
+    /// Of a payout: it was made.
+    PayoutMade,
+    /// Of a payout: it is on the merchant's account.
+    PayoutPaid,
+    /// Of a payout: the merchant's bank has returned it.
+    PayoutReturned,
 }
 
 impl EventKind {
@@ -106,6 +112,15 @@ impl EventKind {
         )
     }
 
+    /// Whether it happened to a payout, and to no payment.
+    #[must_use]
+    pub const fn is_of_a_payout(self) -> bool {
+        matches!(
+            self,
+            Self::PayoutMade | Self::PayoutPaid | Self::PayoutReturned
+        )
+    }
+
     /// Whether it happened to a capture or a refund, rather than to the whole payment.
     #[must_use]
     pub const fn is_of_a_part(self) -> bool {
@@ -147,6 +162,9 @@ impl EventKind {
             Self::BatchClosed => "BATCH_CLOSED",
             Self::BatchSettled => "BATCH_SETTLED",
             Self::BatchDisputed => "BATCH_DISPUTED",
+            Self::PayoutMade => "PAYOUT_MADE",
+            Self::PayoutPaid => "PAYOUT_PAID",
+            Self::PayoutReturned => "PAYOUT_RETURNED",
         }
     }
 }

@@ -147,6 +147,21 @@ prefixed_id!(
     "imp_"
 );
 prefixed_id!(
+    /// Names one payout to a merchant.
+    PayoutId,
+    "out_"
+);
+prefixed_id!(
+    /// Names one order to a bank to make payouts.
+    OrderId,
+    "ord_"
+);
+prefixed_id!(
+    /// Names one change of the account that a merchant's payouts go to.
+    AccountChangeId,
+    "acc_"
+);
+prefixed_id!(
     /// Names one running gateway process, from its start to its end.
     NodeId,
     "node_"

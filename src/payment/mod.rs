@@ -17,6 +17,7 @@
 //! - [`refund`]: what is given back of a capture.
 //! - [`settlement`]: what is settled, in days and batches. [`totals`]: what is agreed with the host.
 //!   [`settlement_file`]: what a file claims. [`settlement_import`]: what the host reports, and where that is otherwise.
+//! - [`payout`]: where a payout stands.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
@@ -33,6 +34,7 @@ pub mod merchant;
 pub mod moment;
 pub mod money;
 pub mod operation;
+pub mod payout;
 pub(crate) mod planted;
 pub mod reason;
 pub mod record;

@@ -156,6 +156,46 @@ pub struct DayTotals {
     pub totals: BatchTotals,
 }
 
+/// What an item costs, in minor units of its currency. A negative part is given back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ItemFees {
+    /// The issuer's share.
+    pub interchange: i64,
+    /// The card scheme's share.
+    pub scheme: i64,
+    /// The acquirer's and payswitch's share.
+    pub markup: i64,
+    /// The tax on these three.
+    pub tax: i64,
+}
+
+impl ItemFees {
+    /// Interchange, scheme fee and markup.
+    #[must_use]
+    pub const fn before_tax(&self) -> i64 {
+        self.interchange
+            .saturating_add(self.scheme)
+            .saturating_add(self.markup)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            interchange: self.interchange.saturating_add(other.interchange),
+            scheme: self.scheme.saturating_add(other.scheme),
+            markup: self.markup.saturating_add(other.markup),
+            tax: self.tax.saturating_add(other.tax),
+        }
+    }
+
+    /// All that the merchant pays.
+    #[must_use]
+    pub const fn total(&self) -> i64 {
+        self.before_tax().saturating_add(self.tax)
+    }
+}
+
 /// Where a batch stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BatchState {
@@ -290,6 +330,8 @@ pub struct SettlementBatch {
     pub bank_totals: Option<BatchTotals>,
     /// The report of its day, once that is applied.
     pub report_id: Option<ImportId>,
+    /// What its items cost the merchant; none before that is computed.
+    pub fees: Option<ItemFees>,
 }
 
 /// The day and batch of an item.

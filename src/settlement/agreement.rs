@@ -20,12 +20,13 @@ use crate::hosts::message::totals::{
     self as wire, Said, TotalsAnswer, TotalsMessage, TotalsProfile,
 };
 use crate::hosts::totals::TotalsExchange;
-use crate::ledger::journal::JournalError;
+use crate::ledger::account::FeeKind;
+use crate::ledger::journal::{Journal, JournalError};
 use crate::ledger::template::Posting;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
-use crate::payment::settlement::{BatchState, BusinessDay, SettlementBatch};
+use crate::payment::settlement::{BatchState, BusinessDay, ItemFees, SettlementBatch};
 use crate::payment::settlement_import::Difference;
 use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep, UploadNumbers};
 use crate::store::Store;
@@ -410,13 +411,7 @@ impl Agreement {
         let fundable = self.store.batches_to_fund(day, BATCHES_AT_ONCE, reports);
         for (batch, state) in fundable.await? {
             let now = self.clock.now();
-            let journal = Posting {
-                source: batch.id.to_string(),
-                merchant_id: batch.key.merchant_id,
-                host_id: batch.key.host_id,
-                at: now,
-            }
-            .settled(batch.key.currency, batch.totals.net_minor(), &[])?;
+            let journal = settled_journal(&batch, now)?;
             if self
                 .store
                 .fund_batch(&batch, state, journal.as_ref(), now)
@@ -427,6 +422,32 @@ impl Agreement {
         }
         Ok(())
     }
+}
+
+/// The journal of the funding of a batch: its fees are taken of it. None where nothing moves.
+pub(super) fn settled_journal(
+    batch: &SettlementBatch,
+    at: UnixMillis,
+) -> Result<Option<Journal>, JournalError> {
+    let key = &batch.key;
+    let posting = Posting {
+        source: batch.id.to_string(),
+        merchant_id: key.merchant_id,
+        host_id: key.host_id,
+        at,
+    };
+    let fees = fee_lines(&batch.fees.unwrap_or_default());
+    posting.settled(key.currency, batch.totals.net_minor(), &fees)
+}
+
+/// The lines of a batch's fees.
+fn fee_lines(fees: &ItemFees) -> [(FeeKind, i64); 4] {
+    [
+        (FeeKind::Interchange, fees.interchange),
+        (FeeKind::Scheme, fees.scheme),
+        (FeeKind::Markup, fees.markup),
+        (FeeKind::Tax, fees.tax),
+    ]
 }
 
 /// What a message of these totals has, whatever it says.

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::hashing::{HashingReader, HashingWriter};
+use crate::fault_points::FaultPoint;
 
 /// How often the temporary file is opened again, where another process has just given it its name.
 const MOST_OPENS: u32 = 5;
@@ -132,6 +133,7 @@ impl TemporaryFile {
         let (bytes, sha256) = (out.bytes(), out.sha256());
         drop(out);
         self.file.sync_all().map_err(failed_to_write)?;
+        FaultPoint::FileWritten.pass();
         let was_there = match File::open(&path) {
             Ok(there) => {
                 let same = has_bytes(&there, bytes, sha256);
@@ -146,6 +148,7 @@ impl TemporaryFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let renamed = fs::rename(&self.path, &path);
                 renamed.map_err(|source| failed(&path, "renamed", source))?;
+                FaultPoint::FileRenamed.pass();
                 false
             }
             Err(source) => return Err(failed(&path, "read", source)),

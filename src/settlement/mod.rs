@@ -8,18 +8,44 @@
 //! - [`host_files`]: the formats of the files of each host.
 //! - [`durable_file`], [`hashing`]: files that are whole or not there, and their SHA-256.
 //! - [`format_error`], [`amount_form`], `lines`, `shown`: what the two kinds of files have in common.
+//! - [`rounding`]: fractions of minor units, and shares of a total.
+//! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
+//! - [`charging`]: the fees of each batch, before it is funded.
+//! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day. [`payouts`]: payouts are made
+//!   and ordered ([`durable_file`]). [`payout_notices`]: what the bank says became of them.
+//! - [`merchant_terms`]: both plans of each merchant, and the account that its payouts go to ([`payout_account`]).
+//! - [`decimal`]: amounts as files write them. [`bank_account`]: where money goes to.
+//! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them.
+//! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF.
 
 pub mod agreement;
 pub mod amount_form;
+pub mod bank_account;
+pub mod camt054;
+pub mod charging;
 pub mod clearing;
 pub mod clearing_files;
 pub mod days;
+pub mod decimal;
 pub mod durable_file;
+pub mod fee_plan;
+pub mod fees;
 pub mod format_error;
 pub mod hashing;
 pub mod host_files;
 mod lines;
+pub mod merchant_terms;
+pub mod pain001;
+pub mod payout;
+pub mod payout_account;
+pub mod payout_notices;
+pub mod payout_plan;
+pub mod payouts;
 pub mod report;
 pub mod report_imports;
+pub mod rounding;
 mod shown;
 pub mod spool;
+pub mod statement;
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! - `writer`: the group-commit writer: the queue, the batch, its transaction.
 //! - `tables`: one file for each table: its columns, its rows as records, what reads and writes it.
 //! - [`reads`]: what reads payments, their operations, what is owed, and what merchants were told.
+//! - [`merchant_money`]: what is kept of merchants' terms, fees and payouts.
 //! - [`change`]: what the writer knows: a change of the records; `commit`: its way to the writer.
 //! - [`numbers`]: blocks of STANs and RRNs, handed out from memory.
 //! - `connection_log`: client connections, recorded in the background.
@@ -17,6 +18,7 @@ mod connection_log;
 pub mod database;
 pub mod error;
 mod housekeeping;
+pub mod merchant_money;
 pub mod numbers;
 pub mod reads;
 pub mod records;

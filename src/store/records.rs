@@ -14,7 +14,7 @@ use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::record::{Operation, Payment};
 use crate::payment::reference::{Rrn, Stan};
-use crate::payment::settlement::{BatchState, ItemKind, SettlementBatch};
+use crate::payment::settlement::{BatchState, ItemFees, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{DifferenceKind, ReportedItem};
 use crate::payment::state::PaymentState;
 use crate::payment::totals::Totals;
@@ -578,6 +578,8 @@ pub struct SettlementItem {
     pub commission_minor: Option<i64>,
     /// Why the bank does not settle it.
     pub reject_code: Option<String>,
+    /// What it costs; none before that is computed, and where its merchant had no plan then.
+    pub fees: Option<ItemFees>,
 }
 
 /// How many differences of one kind a report shows.

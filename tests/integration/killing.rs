@@ -95,7 +95,10 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
     for at in std::iter::once(None).chain(surviving.iter().copied().map(Some)) {
         loads.spawn(load_on_and_on(scene.lives(at), known.clone()));
     }
-    let mut hits: BTreeMap<&str, usize> = FaultPoint::NAMES.map(|(name, _)| (name, 0)).into();
+    // No merchant of the scene is paid out, so that no file is written.
+    let points = FaultPoint::NAMES.into_iter().map(|(name, _)| (name, 0));
+    let points = points.filter(|(name, _)| !name.starts_with("file_"));
+    let mut hits: BTreeMap<&str, usize> = points.collect();
     let mut elsewhere = 0;
     while let Some(fewest) = hits.values().min().filter(|fewest| **fewest < kills) {
         let least: Vec<&str> = hits

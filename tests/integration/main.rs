@@ -54,6 +54,7 @@ mod operators;
 mod ordering;
 mod other_hosts;
 mod partial_approvals;
+mod paying_out;
 mod program;
 mod refunding;
 mod refusing_callers;

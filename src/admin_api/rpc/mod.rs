@@ -1,13 +1,16 @@
 //! The calls: each file reads its request, does it or looks it up, and shows the answer.
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
-//!   `explain_service`, `settlement_admin_service`: which file answers which call.
+//!   `explain_service`, `settlement_admin_service`, `merchant_service`,
+//!   `payout_admin_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
 mod add_operator;
 pub(super) mod audit_service;
 pub(super) mod audited;
+mod cancel_payout_account;
+mod confirm_payout_account;
 pub(super) mod custody_service;
 mod cutover;
 mod deactivate_operator;
@@ -15,6 +18,7 @@ mod destroy_expired_data_keys;
 mod echo_host;
 mod explain_payment;
 pub(super) mod explain_service;
+mod get_merchant_terms;
 mod get_owed;
 pub(super) mod host_service;
 mod import_report;
@@ -28,13 +32,21 @@ mod list_hosts;
 mod list_journals;
 mod list_operators;
 mod list_owed;
+mod list_payout_account_changes;
 mod list_totals;
+mod make_payouts;
+pub(super) mod merchant_service;
+mod notify_payouts;
 pub(super) mod operator_service;
 pub(super) mod owed_service;
+pub(super) mod payout_admin_service;
+mod propose_payout_account;
 mod resolve_owed;
 mod retry_owed;
 mod rotate_data_key;
+mod set_fee_plan;
 mod set_operator_role;
+mod set_payout_plan;
 pub(super) mod settlement_admin_service;
 mod sign_off_host;
 mod sign_on_host;

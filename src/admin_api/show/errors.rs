@@ -6,6 +6,8 @@ use tonic::{Code, Status};
 
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
 use crate::operations::resolve_owed::OwedRefusal;
+use crate::settlement::merchant_terms::TermsError;
+use crate::settlement::payouts::PayoutsError;
 use crate::store::records::OperatorRole;
 
 /// A call that needs a higher role.
@@ -71,10 +73,22 @@ pub(in crate::admin_api) enum Refusal {
     BatchesFunded,
     /// Not all of a file came.
     FileIncomplete,
+    /// There is no such merchant.
+    MerchantNotFound,
+    /// Another change of the merchant's account has not ended.
+    AccountChangeOpen,
+    /// The merchant has no such change of its account.
+    AccountChangeNotFound,
+    /// The change of the account is in a state in which this can't be.
+    AccountChangeEnded,
+    /// Another operator than the one who asked must confirm.
+    FourEyes,
+    /// The configuration names no account that pays.
+    PayoutsNotConfigured,
 }
 
 impl Refusal {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 24] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -93,6 +107,12 @@ impl Refusal {
         Self::ReportApplied,
         Self::BatchesFunded,
         Self::FileIncomplete,
+        Self::MerchantNotFound,
+        Self::AccountChangeOpen,
+        Self::AccountChangeNotFound,
+        Self::AccountChangeEnded,
+        Self::FourEyes,
+        Self::PayoutsNotConfigured,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -122,6 +142,12 @@ impl Refusal {
             Self::ReportApplied => "REPORT_APPLIED",
             Self::BatchesFunded => "BATCHES_FUNDED",
             Self::FileIncomplete => "FILE_INCOMPLETE",
+            Self::MerchantNotFound => "MERCHANT_NOT_FOUND",
+            Self::AccountChangeOpen => "ACCOUNT_CHANGE_OPEN",
+            Self::AccountChangeNotFound => "ACCOUNT_CHANGE_NOT_FOUND",
+            Self::AccountChangeEnded => "ACCOUNT_CHANGE_ENDED",
+            Self::FourEyes => "FOUR_EYES",
+            Self::PayoutsNotConfigured => "PAYOUTS_NOT_CONFIGURED",
         }
     }
 
@@ -174,6 +200,27 @@ impl Refusal {
                 "not all of the file came, or another one than was named: nothing of it is applied; send it again \
                  under a new request_id",
             ),
+            Self::MerchantNotFound => (Code::NotFound, "there is no merchant of this name"),
+            Self::AccountChangeOpen => (
+                Code::FailedPrecondition,
+                "the merchant's account is being changed already: confirm or cancel that change first",
+            ),
+            Self::AccountChangeNotFound => (
+                Code::NotFound,
+                "the merchant has no such change of its account: ListPayoutAccountChanges shows them",
+            ),
+            Self::AccountChangeEnded => (
+                Code::FailedPrecondition,
+                "the change of the account is in another state: ListPayoutAccountChanges shows in which",
+            ),
+            Self::PayoutsNotConfigured => (
+                Code::FailedPrecondition,
+                "no account pays: the configuration has no section settlement.payouts",
+            ),
+            Self::FourEyes => (
+                Code::FailedPrecondition,
+                "you asked for this change: another operator must confirm it",
+            ),
             Self::NotDone => {
                 let text = "the database did not do it, or not all of it; do it again under a new request_id";
                 return ErrorAnswer::new(Code::Unavailable, self.reason(), Outcome::Unknown, text)
@@ -202,6 +249,30 @@ impl Refusal {
             ),
         };
         ErrorAnswer::not_sent(code, self.reason(), message).into_status()
+    }
+}
+
+impl From<TermsError> for Refusal {
+    fn from(error: TermsError) -> Self {
+        match error {
+            TermsError::NoMerchant(_) => Self::MerchantNotFound,
+            TermsError::ChangeOpen(_) => Self::AccountChangeOpen,
+            TermsError::NoChange(_) => Self::AccountChangeNotFound,
+            TermsError::ChangeEnded { .. } => Self::AccountChangeEnded,
+            TermsError::FourEyes => Self::FourEyes,
+            TermsError::Entropy(error) => Self::not_done(&error),
+            TermsError::Store(error) => Self::not_done(&error),
+        }
+    }
+}
+
+impl From<PayoutsError> for Refusal {
+    fn from(error: PayoutsError) -> Self {
+        match error {
+            PayoutsError::NoHost(_) => Self::HostNotFound,
+            PayoutsError::NoDebtor => Self::PayoutsNotConfigured,
+            error => Self::not_done(&error),
+        }
     }
 }
 
@@ -296,6 +367,22 @@ mod tests {
             (
                 Refusal::LastApprover.status(),
                 "FailedPrecondition LAST_APPROVER NOT_SENT",
+            ),
+            (
+                Refusal::MerchantNotFound.status(),
+                "NotFound MERCHANT_NOT_FOUND NOT_SENT",
+            ),
+            (
+                Refusal::AccountChangeNotFound.status(),
+                "NotFound ACCOUNT_CHANGE_NOT_FOUND NOT_SENT",
+            ),
+            (
+                Refusal::FourEyes.status(),
+                "FailedPrecondition FOUR_EYES NOT_SENT",
+            ),
+            (
+                Refusal::PayoutsNotConfigured.status(),
+                "FailedPrecondition PAYOUTS_NOT_CONFIGURED NOT_SENT",
             ),
             (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
             (

@@ -13,6 +13,8 @@ pub(super) mod errors;
 pub(super) mod explanation;
 pub(super) mod host;
 pub(super) mod ledger;
+pub(super) mod merchant_terms;
 pub(super) mod operator;
 pub(super) mod owed;
+pub(super) mod payouts;
 pub(super) mod report;

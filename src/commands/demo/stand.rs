@@ -22,6 +22,7 @@ use crate::commands::error::CommandError;
 use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
+use crate::config::settlement::{PayoutsConfig, SettlementConfig};
 use crate::config::store::shown_url;
 use crate::grpc::client::{self, ClientCertificate};
 use crate::grpc::tls::{self, ClientCertificates};
@@ -221,6 +222,17 @@ fn config(data: &Path, options: &StandOptions) -> Config {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, options.admin_port)),
         ..AdminApiConfig::default()
     });
+    config.settlement = SettlementConfig {
+        folder: Some(data.join("settlement")),
+        // Nobody waits a day for a demo.
+        account_change_hours: 0,
+        payouts: Some(PayoutsConfig {
+            name: "Demo Acquirer".into(),
+            iban: "DE75512108001245126199".into(),
+            bic: "SOLADEST600".into(),
+            ..PayoutsConfig::default()
+        }),
+    };
     config
 }
 

@@ -9,7 +9,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::grpc::violations::Findings;
 use crate::merchant_api::show::balance::templates_of;
 use crate::payment::moment::UnixMillis;
+use crate::payment::payout::PayoutState;
 use crate::payment::settlement::BatchState;
+use crate::store::merchant_money::PayoutFilter;
 use crate::store::reads::balances::EntryFilter;
 use crate::store::records::{BatchFilter, PaymentFilter, RefundFilter};
 
@@ -176,6 +178,36 @@ impl Conditions for BatchFilter {
                 value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
             }
             ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Conditions for PayoutFilter {
+    const EXPECTED_FIELD: &'static str = "one of state, currency, create_time";
+
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter> {
+        Ok(Some(match (field, operator) {
+            ("state", "=") => {
+                let state = PayoutState::from_name(&value.take_value()?);
+                let state = state.ok_or_else(|| value.fault_at(at, "the name of a payout state"));
+                self.state.replace(state?).is_none()
+            }
+            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
+            ("create_time", ">=") => {
+                let time = value.take_time(at)?;
+                self.created_from.replace(time).is_none()
+            }
+            ("create_time", "<") => {
+                let time = value.take_time(at)?;
+                self.created_before.replace(time).is_none()
+            }
             _ => return Ok(None),
         }))
     }

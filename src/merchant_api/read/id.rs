@@ -1,9 +1,9 @@
-//! Ids of payments, captures, refunds and batches.
+//! Ids of payments, captures, refunds, batches and payouts.
 
 use std::str::FromStr;
 
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::{BatchId, CaptureId, PaymentId, RefundId};
+use crate::payment::ids::{BatchId, CaptureId, PaymentId, PayoutId, RefundId};
 
 /// Reads a payment id.
 pub(crate) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
@@ -29,6 +29,11 @@ pub(crate) fn optional_capture_id(
 /// Reads the id of a batch.
 pub(crate) fn batch_id(findings: &mut Findings, text: &str) -> Option<BatchId> {
     id(findings, "batch_id", "\"bat_\" and 26 characters", text)
+}
+
+/// Reads the id of a payout.
+pub(crate) fn payout_id(findings: &mut Findings, text: &str) -> Option<PayoutId> {
+    id(findings, "payout_id", "\"out_\" and 26 characters", text)
 }
 
 /// Reads a refund id.

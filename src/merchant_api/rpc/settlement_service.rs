@@ -2,10 +2,11 @@
 
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{get_settlement_batch, list_settlement_batches, list_settlement_notes};
+use super::{
+    get_payout, get_settlement_batch, list_payouts, list_settlement_batches, list_settlement_notes,
+};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::settlement_service_server::SettlementService;
-use crate::merchant_api::show::errors;
 use crate::merchant_api::transport::gate;
 use crate::payment::ids::MerchantId;
 use crate::shares::{Place, Shares};
@@ -55,15 +56,17 @@ impl SettlementService for SettlementApi {
 
     async fn get_payout(
         &self,
-        _request: Request<pb::GetPayoutRequest>,
+        request: Request<pb::GetPayoutRequest>,
     ) -> Result<Response<pb::GetPayoutResponse>, Status> {
-        Err(errors::not_built("SettlementService/GetPayout"))
+        let _turn = self.turn(&request).await?;
+        get_payout::call(&self.store, request).await
     }
 
     async fn list_payouts(
         &self,
-        _request: Request<pb::ListPayoutsRequest>,
+        request: Request<pb::ListPayoutsRequest>,
     ) -> Result<Response<pb::ListPayoutsResponse>, Status> {
-        Err(errors::not_built("SettlementService/ListPayouts"))
+        let _turn = self.turn(&request).await?;
+        list_payouts::call(&self.store, request).await
     }
 }

@@ -74,7 +74,12 @@ pub(crate) fn balance_entry(entry: BalanceEntry) -> pb::BalanceEntry {
         .rsplit_once(':')
         .map_or("", |(_, name)| name);
     let kind = KINDS.iter().find(|(_, names)| names.contains(&template));
-    let subject_id = entry.payment_id.map(|id| id.to_string());
+    // A payout is the source of its journals.
+    let payout = || {
+        let source = entry.journal_id.split(':').next()?;
+        source.starts_with("out_").then(|| source.to_owned())
+    };
+    let subject_id = entry.payment_id.map(|id| id.to_string()).or_else(payout);
     pb::BalanceEntry {
         entry_id: entry.journal_id.clone(),
         amount: Some(money(entry.amount_minor, entry.currency)),

@@ -53,6 +53,12 @@ pub(crate) fn batch_not_found() -> Status {
     ErrorAnswer::not_sent(Code::NotFound, "BATCH_NOT_FOUND", text).into_status()
 }
 
+/// No payout of this caller, likewise.
+pub(crate) fn payout_not_found() -> Status {
+    let text = "there is no such payout";
+    ErrorAnswer::not_sent(Code::NotFound, "PAYOUT_NOT_FOUND", text).into_status()
+}
+
 /// A call that is laid out and not built.
 pub(crate) fn not_built(call: &str) -> Status {
     ErrorAnswer::not_sent(
@@ -81,6 +87,7 @@ mod tests {
             (capture_not_found(), "NotFound CAPTURE_NOT_FOUND NOT_SENT"),
             (refund_not_found(), "NotFound REFUND_NOT_FOUND NOT_SENT"),
             (batch_not_found(), "NotFound BATCH_NOT_FOUND NOT_SENT"),
+            (payout_not_found(), "NotFound PAYOUT_NOT_FOUND NOT_SENT"),
             (
                 not_built("PaymentService/VerifyCard"),
                 "Unimplemented NOT_IMPLEMENTED NOT_SENT",

@@ -1,5 +1,6 @@
 //! An event as the API shows it, and the names of its kinds.
 
+use super::payout::payout;
 use super::refund::refund;
 use super::settlement::batch;
 use crate::grpc::time::timestamp;
@@ -12,7 +13,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::reads::events::{Event, Part, Subject};
 
 /// The kinds of events that happen in this version, as they are recorded and as they are shown.
-pub(crate) const KINDS: [(EventKind, pb::EventKind); 24] = [
+pub(crate) const KINDS: [(EventKind, pb::EventKind); 27] = [
     (
         EventKind::PaymentAuthorized,
         pb::EventKind::PaymentAuthorized,
@@ -43,6 +44,9 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 24] = [
     (EventKind::BatchClosed, pb::EventKind::BatchClosed),
     (EventKind::BatchSettled, pb::EventKind::BatchSettled),
     (EventKind::BatchDisputed, pb::EventKind::BatchDisputed),
+    (EventKind::PayoutMade, pb::EventKind::PayoutMade),
+    (EventKind::PayoutPaid, pb::EventKind::PayoutPaid),
+    (EventKind::PayoutReturned, pb::EventKind::PayoutReturned),
 ];
 
 /// An event with what it happened to, as that was right after.
@@ -76,6 +80,7 @@ pub(crate) fn event(
             part: None,
         } => pb::event::Subject::Payment(Box::new(payment((**after).clone()))),
         Subject::Batch(found) => pb::event::Subject::SettlementBatch(batch(found)),
+        Subject::Payout(found) => pb::event::Subject::Payout(payout(found)),
     };
     pb::Event {
         event_id: cursors.event_id(event.position, event.at).to_string(),

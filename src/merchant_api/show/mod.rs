@@ -17,6 +17,7 @@ pub(super) mod money;
 pub(super) mod operation;
 mod outcome;
 pub(super) mod payment;
+pub(super) mod payout;
 pub(super) mod refund;
 pub(super) mod refusal;
 mod release;

@@ -4,13 +4,14 @@ use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::ids::{BatchId, SubjectId};
-use crate::payment::settlement::{BatchState, ItemKind, ItemSettlement, SettlementBatch};
+use crate::payment::settlement::{BatchState, ItemFees, ItemKind, ItemSettlement, SettlementBatch};
 use crate::store::records::SettlementItem;
 
-/// A batch. Fees are not known yet.
+/// A batch. Its net is without fees until they are computed.
 pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
     let (key, totals) = (&found.key, &found.totals);
     let shown = |amount_minor| Some(money(amount_minor, key.currency));
+    let fee_minor = found.fees.map_or(0, |fees| fees.total());
     pb::SettlementBatch {
         batch_id: found.id.to_string(),
         host_id: key.host_id.to_string(),
@@ -27,7 +28,8 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
         captured_total: shown(totals.captured_minor),
         refund_count: totals.refund_count,
         refunded_total: shown(totals.refunded_minor),
-        net_total: shown(totals.net_minor()),
+        fee_total: found.fees.and_then(|fees| shown(fees.total())),
+        net_total: shown(totals.net_minor().saturating_sub(fee_minor)),
         open_time: Some(timestamp(found.opened_at)),
         close_time: found.closed_at.map(timestamp),
         submit_time: found.submitted_at.map(timestamp),
@@ -48,17 +50,22 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
     }
 }
 
-/// An item of a batch.
+/// An item of a batch that is told by its name, state and fees.
 pub(crate) fn note(
-    (batch_id, batch): (BatchId, BatchState),
+    (batch_id, batch, batch_fees): (BatchId, BatchState, Option<ItemFees>),
     item: SettlementItem,
 ) -> pb::SettlementNote {
     let signed = match item.kind {
         ItemKind::Capture => item.amount.amount_minor(),
         ItemKind::Refund => item.amount.amount_minor().saturating_neg(),
     };
-    let amount = Some(money(signed, item.amount.currency()));
-    let fee = |minor: Option<i64>| minor.map(|minor| money(minor, item.amount.currency()));
+    let shown = |minor| Some(money(minor, item.amount.currency()));
+    let amount = shown(signed);
+    // An item without fees in a batch whose fees are computed costs nothing.
+    let fees = batch_fees.map(|_| item.fees.unwrap_or_default());
+    let fee_minor = fees.map_or(0, |fees| fees.total());
+    // What the bank has reported of an item that has no fees of its own.
+    let reported = |minor: Option<i64>| minor.filter(|_| item.fees.is_none()).and_then(shown);
     let subject_id = item.subject_id.to_string();
     pb::SettlementNote {
         batch_id: batch_id.to_string(),
@@ -66,15 +73,20 @@ pub(crate) fn note(
         merchant_reference: item.merchant_reference,
         rrn: item.rrn.map(|rrn| rrn.to_string()).unwrap_or_default(),
         amount: amount.clone(),
-        gross: amount.clone(),
-        net: amount,
+        gross: amount,
+        fee: fees.and_then(|_| shown(fee_minor)),
+        interchange: reported(item.interchange_minor)
+            .or_else(|| fees.and_then(|fees| shown(fees.interchange))),
+        scheme_fee: reported(item.scheme_fee_minor)
+            .or_else(|| fees.and_then(|fees| shown(fees.scheme))),
+        commission: reported(item.commission_minor),
+        markup: fees.and_then(|fees| shown(fees.markup)),
+        tax: fees.and_then(|fees| shown(fees.tax)),
+        net: shown(signed.saturating_sub(fee_minor)),
         item: Some(match item.subject_id {
             SubjectId::Capture(_) => pb::settlement_note::Item::CaptureId(subject_id),
             SubjectId::Refund(_) => pb::settlement_note::Item::RefundId(subject_id),
         }),
-        interchange: fee(item.interchange_minor),
-        scheme_fee: fee(item.scheme_fee_minor),
-        commission: fee(item.commission_minor),
         state: state(batch, item.reject_code.is_some()).into(),
         reject_code: item.reject_code.unwrap_or_default(),
         ..pb::SettlementNote::default()

@@ -5,9 +5,10 @@ use sqlx::AssertSqlSafe;
 use crate::payment::capture::Capture;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{
-    BatchId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, SubjectId,
+    BatchId, CaptureId, MerchantId, OperationId, PaymentId, PayoutId, RefundId, SubjectId,
 };
 use crate::payment::moment::UnixMillis;
+use crate::payment::payout::PayoutState;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::Refund;
 use crate::payment::settlement::{BatchState, SettlementBatch};
@@ -15,16 +16,18 @@ use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
+use crate::store::merchant_money::Payout;
 use crate::store::reads::by_ids::IDS;
 use crate::store::records::{MAX_PAGE_SIZE, RecordedEvent};
 use crate::store::tables::captures::{capture, select_captures};
 use crate::store::tables::columns::{Columns, first_integer};
 use crate::store::tables::events::{EVENT_COLUMNS, Recorded, recorded};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
+use crate::store::tables::payouts::payout;
 use crate::store::tables::refunds::{refund, select_refunds};
 use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch};
 
-/// Something that happened to a merchant's payment, or batch.
+/// Something that happened to a merchant's payment, batch or payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its place among all events of the store, from 1.
@@ -49,6 +52,8 @@ pub enum Subject {
     },
     /// A settlement batch, as it was right after.
     Batch(Box<SettlementBatch>),
+    /// A payout, as it was right after.
+    Payout(Box<Payout>),
 }
 
 impl Event {
@@ -58,6 +63,7 @@ impl Event {
         match &self.subject {
             Subject::Payment { payment, .. } => payment.merchant_id,
             Subject::Batch(batch) => batch.key.merchant_id,
+            Subject::Payout(payout) => payout.merchant_id,
         }
     }
 
@@ -66,7 +72,7 @@ impl Event {
     pub fn payment(&self) -> Option<&Payment> {
         match &self.subject {
             Subject::Payment { payment, .. } => Some(payment),
-            Subject::Batch(_) => None,
+            Subject::Batch(_) | Subject::Payout(_) => None,
         }
     }
 }
@@ -231,6 +237,7 @@ impl Store {
         let payments = payments?;
         let parts = self.parts_of(&events).await?;
         let batches = self.batches_of(&events).await?;
+        let payouts = self.payouts_of(&events).await?;
         let whole = |event: Recorded| match event {
             Recorded::OfPayment(event) => {
                 let payment = Payment {
@@ -259,6 +266,15 @@ impl Store {
                     subject: Subject::Batch(Box::new(batch)),
                 })
             }
+            Recorded::OfPayout(event) => {
+                let payout = payout_after(event.kind, payouts.get(&event.payout_id)?);
+                Some(Event {
+                    position: event.position,
+                    kind: event.kind,
+                    at: event.at,
+                    subject: Subject::Payout(Box::new(payout)),
+                })
+            }
         };
         Ok(events.into_iter().filter_map(whole).collect())
     }
@@ -272,7 +288,7 @@ impl Store {
             .iter()
             .filter_map(|event| match event {
                 Recorded::OfBatch(event) => Some(event.batch_id.to_string()),
-                Recorded::OfPayment(_) => None,
+                Recorded::OfPayment(_) | Recorded::OfPayout(_) => None,
             })
             .collect();
         ids.sort_unstable();
@@ -280,6 +296,28 @@ impl Store {
         let text = format!("{SELECT_BATCHES} WHERE batches.id {IDS}");
         let rows = self.of_ids(&text, ids).await?;
         let found = rows.iter().map(batch);
+        found
+            .map(|found| found.map(|found| (found.id, found)))
+            .collect()
+    }
+
+    /// The payouts that events are about, as they are now.
+    async fn payouts_of(
+        &self,
+        events: &[Recorded],
+    ) -> Result<HashMap<PayoutId, Payout>, StoreError> {
+        let mut ids: Vec<String> = events
+            .iter()
+            .filter_map(|event| match event {
+                Recorded::OfPayout(event) => Some(event.payout_id.to_string()),
+                Recorded::OfPayment(_) | Recorded::OfBatch(_) => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let text = format!("SELECT * FROM payouts WHERE id {IDS}");
+        let rows = self.of_ids(&text, ids).await?;
+        let found = rows.iter().map(payout);
         found
             .map(|found| found.map(|found| (found.id, found)))
             .collect()
@@ -343,7 +381,7 @@ impl Store {
 fn of_payments(events: &[Recorded]) -> impl Iterator<Item = &RecordedEvent> {
     events.iter().filter_map(|event| match event {
         Recorded::OfPayment(event) => Some(event),
-        Recorded::OfBatch(_) => None,
+        Recorded::OfBatch(_) | Recorded::OfPayout(_) => None,
     })
 }
 
@@ -357,6 +395,22 @@ fn as_after(kind: EventKind, now: &SettlementBatch) -> SettlementBatch {
         submitted_at: None,
         funded_at: None,
         bank_totals: None,
+        fees: None,
+        ..now.clone()
+    }
+}
+
+/// A payout as it was right after an event of this kind.
+fn payout_after(kind: EventKind, now: &Payout) -> Payout {
+    if kind != EventKind::PayoutMade {
+        return now.clone();
+    }
+    Payout {
+        state: PayoutState::Created,
+        bank_reference: None,
+        return_reason: None,
+        sent_at: None,
+        ended_at: None,
         ..now.clone()
     }
 }

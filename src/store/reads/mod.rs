@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod operations;
 pub mod owed;
 pub mod payments;
+mod payouts;
 mod refunds;
 mod reports;
 mod settlement;

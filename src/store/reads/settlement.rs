@@ -11,7 +11,7 @@ use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::payment::operation::OperationState;
 use crate::payment::settlement::{
-    BatchKey, BatchState, BusinessDay, DayTotals, ItemKind, ItemSettlement, SettlementBatch,
+    BatchKey, BatchState, BusinessDay, DayTotals, ItemFees, ItemSettlement, SettlementBatch,
 };
 use crate::payment::totals::TotalsKey;
 use crate::random::HashMap;
@@ -25,7 +25,8 @@ use crate::store::records::{
 };
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
-use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, totals};
+use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, item_fees, totals};
+use crate::store::tables::settlement_items::item_kind;
 
 /// What items sum to. The index has all that it needs.
 const SUMS: &str = "SELECT merchant_id, currency, \
@@ -196,7 +197,7 @@ impl Store {
         self.batch_made(merchant, id).await
     }
 
-    /// What a merchant's batch is of, and where it stands; another merchant's is as if it were not there.
+    /// What a merchant's batch is of, where it stands and what it costs, where that is computed; another merchant's is as if it were not there.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -204,12 +205,12 @@ impl Store {
         &self,
         merchant: &MerchantId,
         id: BatchId,
-    ) -> Result<Option<(BatchKey, BatchState)>, StoreError> {
+    ) -> Result<Option<(BatchKey, BatchState, Option<ItemFees>)>, StoreError> {
         if let Some((day, key)) = self.key_not_made(merchant, id).await? {
-            return Ok(Some((key, state_of(&day))));
+            return Ok(Some((key, state_of(&day), None)));
         }
         let made = self.batch_made(merchant, id).await?;
-        Ok(made.map(|batch| (batch.key, batch.state)))
+        Ok(made.map(|batch| (batch.key, batch.state, batch.fees)))
     }
 
     /// A merchant's batches, by business date and id, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after
@@ -298,8 +299,9 @@ impl Store {
         let text = "SELECT settlement_items.subject_id, settlement_items.payment_id, settlement_items.kind, \
             settlement_items.amount_minor, settlement_items.currency, payments.merchant_reference, \
             operations.rrn, operations.state, settlement_items.interchange_minor, settlement_items.scheme_fee_minor, \
-            settlement_items.commission_minor, settlement_items.reject_code FROM settlement_items \
-            JOIN payments ON payments.id = settlement_items.payment_id \
+            settlement_items.commission_minor, settlement_items.reject_code, settlement_items.fee_interchange_minor, \
+            settlement_items.fee_scheme_minor, settlement_items.fee_markup_minor, settlement_items.fee_tax_minor \
+            FROM settlement_items JOIN payments ON payments.id = settlement_items.payment_id \
             JOIN operations ON operations.id = settlement_items.operation_id \
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
             AND settlement_items.merchant_id = $3 AND settlement_items.currency = $4 \
@@ -448,6 +450,7 @@ fn summed_batch(day: &BusinessDay, row: &AnyRow) -> Result<SettlementBatch, Stor
         funded_at: None,
         bank_totals: None,
         report_id: None,
+        fees: None,
     })
 }
 
@@ -466,12 +469,6 @@ fn item_batch(columns: &Columns<'_>) -> Result<BatchKey, StoreError> {
         merchant_id: columns.parsed("merchant_id")?,
         currency: columns.parsed("currency")?,
     })
-}
-
-fn item_kind(columns: &Columns<'_>) -> Result<ItemKind, StoreError> {
-    let kind = columns.text("kind")?;
-    ItemKind::from_name(kind)
-        .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))
 }
 
 fn uploaded_item(row: &AnyRow) -> Result<UploadedItem, StoreError> {
@@ -506,5 +503,6 @@ fn item(row: &AnyRow) -> Result<SettlementItem, StoreError> {
         scheme_fee_minor: columns.optional_integer("scheme_fee_minor")?,
         commission_minor: columns.optional_integer("commission_minor")?,
         reject_code: columns.optional_text("reject_code")?,
+        fees: item_fees(&columns)?,
     })
 }

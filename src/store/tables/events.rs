@@ -1,4 +1,4 @@
-//! Events: one row for each change of a payment or a batch that its merchant can see, in the order of the commits.
+//! Events: one row for each change of a payment, a batch or a payout that its merchant can see, in the order of the commits.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::text_buffer::TextBuffer;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::event_kind::EventKind;
-use crate::payment::ids::{BatchId, MerchantId};
+use crate::payment::ids::{BatchId, MerchantId, PayoutId};
 use crate::payment::moment::UnixMillis;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
@@ -86,10 +86,11 @@ pub(in crate::store) fn event(row: &AnyRow) -> Result<RecordedEvent, StoreError>
     })
 }
 
-/// An event, of a payment or of a batch.
+/// An event, of a payment, a batch or a payout.
 pub(in crate::store) enum Recorded {
     OfPayment(RecordedEvent),
     OfBatch(BatchEvent),
+    OfPayout(PayoutEvent),
 }
 
 /// Something that happened to a batch.
@@ -101,22 +102,41 @@ pub(in crate::store) struct BatchEvent {
     pub(in crate::store) batch_id: BatchId,
 }
 
+/// Something that happened to a payout.
+pub(in crate::store) struct PayoutEvent {
+    pub(in crate::store) position: i64,
+    pub(in crate::store) merchant_id: MerchantId,
+    pub(in crate::store) kind: EventKind,
+    pub(in crate::store) at: UnixMillis,
+    pub(in crate::store) payout_id: PayoutId,
+}
+
 impl Recorded {
     /// Whose event it is.
     pub(in crate::store) fn merchant_id(&self) -> MerchantId {
         match self {
             Self::OfPayment(event) => event.merchant_id,
             Self::OfBatch(event) => event.merchant_id,
+            Self::OfPayout(event) => event.merchant_id,
         }
     }
 }
 
-/// An event of either kind from a row with [`EVENT_COLUMNS`]. Where it is of a batch, the batch stands in the place of the
+/// An event of either kind from a row with [`EVENT_COLUMNS`]. Where it is of a batch or a payout, that stands in the place of the
 /// operation.
 pub(in crate::store) fn recorded(row: &AnyRow) -> Result<Recorded, StoreError> {
     let position = Columns::named(row, "events", String::new()).integer("position")?;
     let columns = Columns::named(row, "events", position.to_string());
     let kind: EventKind = columns.variant("kind")?;
+    if kind.is_of_a_payout() {
+        return Ok(Recorded::OfPayout(PayoutEvent {
+            position,
+            merchant_id: columns.parsed("merchant_id")?,
+            kind,
+            at: columns.moment("at_ms")?,
+            payout_id: columns.parsed("operation_id")?,
+        }));
+    }
     if !kind.is_of_a_batch() {
         return event(row).map(Recorded::OfPayment);
     }

@@ -13,7 +13,7 @@ use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::{CustodyEnd, CustodyEntry};
 use crate::payment::moment::UnixMillis;
-use crate::payment::record::{Authorization, CardSummary, Payment};
+use crate::payment::record::{Authorization, CardBrand, CardSummary, Payment};
 use crate::payment::state::PaymentState;
 use crate::store::change::NewCard;
 use crate::store::database::many_rows::ManyRows;
@@ -323,6 +323,12 @@ fn amounts(columns: &Columns<'_>) -> Result<Amounts, StoreError> {
         disputed_minor: columns.integer("disputed_minor")?,
         released_minor: columns.integer("released_minor")?,
     })
+}
+
+/// The brand of a payment's card, from a row with the column `detail`.
+pub(in crate::store) fn card_brand(columns: &Columns<'_>) -> Result<CardBrand, StoreError> {
+    let detail: PaymentDetail<'_> = columns.json("detail")?;
+    Ok(detail.card.brand)
 }
 
 /// A payment from a row of [`SELECT_PAYMENTS`].

@@ -12,7 +12,9 @@ use super::text_buffer::TextBuffer;
 use crate::ledger::journal::Journal;
 use crate::payment::event_kind::EventKind;
 use crate::payment::moment::UnixMillis;
-use crate::payment::settlement::{BatchKey, BatchState, BatchTotals, BusinessDay, SettlementBatch};
+use crate::payment::settlement::{
+    BatchKey, BatchState, BatchTotals, BusinessDay, ItemFees, SettlementBatch,
+};
 use crate::payment::settlement_import::ReportRule;
 use crate::payment::totals::TotalsLevel;
 use crate::store::Store;
@@ -64,9 +66,9 @@ impl Store {
         housekeeping.run(statements).await.map(drop)
     }
 
-    /// The batches of a day that can be funded now, with the state that they have from then on: the host has agreed, or
-    /// wants no totals, or ours stand although it does not agree. Of a host that sends `reports`, that of the day is
-    /// applied, and its differences hold no batch back, or are accepted.
+    /// The batches of a day that can be funded now, with the state that they have from then on: their fees are computed, and
+    /// the host has agreed, or wants no totals, or ours stand although it does not agree. Of a host that sends `reports`,
+    /// that of the day is applied, and its differences hold no batch back, or are accepted.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -85,7 +87,7 @@ impl Store {
              AND differences.business_date = found.business_date AND differences.merchant_id = found.merchant_id \
              AND differences.currency = found.currency) THEN 1 ELSE 0 END AS BIGINT) AS differs \
              FROM ({SELECT_BATCHES} WHERE batches.host_id = $1 AND batches.business_date = $2 \
-             AND batches.funded_at_ms IS NULL AND NOT EXISTS (SELECT 1 FROM settlement_totals WHERE {OF_BATCH} \
+             AND batches.funded_at_ms IS NULL AND batches.fees_at_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM settlement_totals WHERE {OF_BATCH} \
              AND settlement_totals.state NOT IN ('IN_BALANCE', 'OUT_OF_BALANCE')) \
              AND (CAST($4 AS BIGINT) = 0 OR batches.report_id IS NOT NULL) \
              AND (CAST($5 AS BIGINT) = 0 OR NOT EXISTS (SELECT 1 FROM settlement_differences AS differences \
@@ -251,6 +253,19 @@ pub(in crate::store) fn totals(columns: &Columns<'_>) -> Result<BatchTotals, Sto
     })
 }
 
+/// What an item, or all of a batch, costs, from a row with these columns; none where it is not computed.
+pub(in crate::store) fn item_fees(columns: &Columns<'_>) -> Result<Option<ItemFees>, StoreError> {
+    let Some(interchange) = columns.optional_integer("fee_interchange_minor")? else {
+        return Ok(None);
+    };
+    Ok(Some(ItemFees {
+        interchange,
+        scheme: columns.integer("fee_scheme_minor")?,
+        markup: columns.integer("fee_markup_minor")?,
+        tax: columns.integer("fee_tax_minor")?,
+    }))
+}
+
 /// A batch from a row of [`SELECT_BATCHES`].
 pub(in crate::store) fn batch(row: &AnyRow) -> Result<SettlementBatch, StoreError> {
     let columns = Columns::of(row, "settlement_batches", "id")?;
@@ -280,5 +295,9 @@ pub(in crate::store) fn batch(row: &AnyRow) -> Result<SettlementBatch, StoreErro
         funded_at: columns.optional_moment("funded_at_ms")?,
         bank_totals,
         report_id: columns.optional_parsed("report_id")?,
+        fees: match columns.optional_moment("fees_at_ms")? {
+            Some(_) => item_fees(&columns)?,
+            None => None,
+        },
     })
 }

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use super::columns::Columns;
 use super::text_buffer::{Names, TextBuffer};
 use crate::payment::moment::NumberDate;
 use crate::payment::record::Operation;
-use crate::payment::settlement::ItemChange;
+use crate::payment::settlement::{ItemChange, ItemKind};
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
+use crate::store::error::StoreError;
 
 /// Holds the row of the positions until the COMMIT, where nothing takes one.
 pub(in crate::store) const HOLD_POSITIONS: &str =
@@ -108,4 +110,11 @@ impl ItemRow {
             ItemChange::Returns(sale) => Self::Returning(vec![texts.text(sale).into()]),
         }
     }
+}
+
+/// Which way the money of an item goes, from a row with the column `kind`.
+pub(in crate::store) fn item_kind(columns: &Columns<'_>) -> Result<ItemKind, StoreError> {
+    let kind = columns.text("kind")?;
+    ItemKind::from_name(kind)
+        .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))
 }

@@ -60,6 +60,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "late_amounts",
     "totals",
     "reports",
+    "merchant_money",
 ];
 
 /// Makes a database as version 2 left it.

@@ -91,6 +91,7 @@ impl Store {
         assert!(self.end_day(1).await);
         let closed = self.business_day(&host(), day(1)).await.unwrap().unwrap();
         self.batch_up(&closed).await;
+        self.charge_nothing().await;
         let closed = self.business_day(&host(), day(1)).await.unwrap();
         (closed.unwrap(), operations)
     }

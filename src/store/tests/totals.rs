@@ -51,6 +51,7 @@ async fn closed_day(store: &Store, number: u8, level: TotalsLevel) -> BusinessDa
         let made = store.insert_batches(&ended, &batches, Some(level), NOW);
         made.await.unwrap();
     }
+    store.charge_nothing().await;
     let made = store.business_day(&host(), day(number)).await.unwrap();
     made.unwrap()
 }
@@ -287,7 +288,7 @@ async fn a_batch_is_funded_once_whoever_does_it(database: TestDatabase) {
     assert_eq!(positions, (1..=last).collect::<Vec<_>>());
     let of_batches = events.iter().filter_map(|event| match &event.subject {
         Subject::Batch(batch) => Some((event.kind, event.position, batch)),
-        Subject::Payment { .. } => None,
+        Subject::Payment { .. } | Subject::Payout(_) => None,
     });
     let of_batches: Vec<_> = of_batches.collect();
     let kinds: Vec<EventKind> = of_batches.iter().map(|(kind, _, _)| *kind).collect();

@@ -1,0 +1,143 @@
+//! `payswitch settle payout` and `payswitch settle notify`: payouts are made, and the bank says what became of them.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+use tonic::transport::Channel;
+
+use super::error::CommandError;
+use super::operators_door::{Why, short, told};
+use super::output::{amount, print_line, table};
+use crate::admin_api::pb;
+use crate::admin_api::pb::payout_admin_service_client::PayoutAdminServiceClient;
+
+/// How much of a file is in one message.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Makes the payouts of a host, and shows what was done for each merchant.
+///
+/// # Errors
+/// When the gateway can't be reached, or refuses.
+pub async fn make(
+    channel: Channel,
+    host_id: String,
+    now: bool,
+    why: Why,
+    as_json: bool,
+) -> Result<ExitCode, CommandError> {
+    let request = pb::MakePayoutsRequest {
+        request_id: why.request_id()?,
+        reason: why.reason,
+        host_id,
+        now,
+    };
+    let mut client = PayoutAdminServiceClient::new(channel);
+    let made = client.make_payouts(request).await.map_err(told)?;
+    let decisions = made.into_inner().decisions;
+    let kind = |it: &pb::PayoutDecision| short(it.kind().as_str_name(), "PAYOUT_DECISION_KIND_");
+    if as_json {
+        let rows = decisions.iter().map(|it| {
+            json!({
+                "merchant_id": it.merchant_id,
+                "currency": it.currency,
+                "decision": kind(it),
+                "amount_minor": it.amount_minor,
+                "reserve_minor": it.reserve_minor,
+                "payout_id": it.payout_id,
+            })
+        });
+        print_line!("{:#}", json!({ "decisions": rows.collect::<Vec<_>>() }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = table(&[
+        "merchant",
+        "decision",
+        "amount",
+        "held back",
+        "currency",
+        "payout",
+    ]);
+    for it in &decisions {
+        table.add_row([
+            it.merchant_id.clone(),
+            kind(it).to_owned(),
+            amount(it.amount_minor, &it.currency),
+            amount(it.reserve_minor, &it.currency),
+            it.currency.clone(),
+            it.payout_id.clone(),
+        ]);
+    }
+    print_line!("{table}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends a notification of a bank, and shows what came of it. It has failed where a booking fits no payout.
+///
+/// # Errors
+/// When the file can't be read, or the gateway can't be reached, or refuses.
+pub async fn notify(
+    channel: Channel,
+    host_id: String,
+    file: &Path,
+    why: Why,
+    as_json: bool,
+) -> Result<ExitCode, CommandError> {
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let first = pb::NotifyPayoutsRequest {
+        request_id: why.request_id()?,
+        reason: why.reason,
+        host_id,
+        data: Vec::new(),
+    };
+    let parts: Vec<pb::NotifyPayoutsRequest> = bytes
+        .chunks(CHUNK_BYTES)
+        .map(|chunk| pb::NotifyPayoutsRequest {
+            data: chunk.to_vec(),
+            ..pb::NotifyPayoutsRequest::default()
+        })
+        .collect();
+    let messages = futures_util::stream::iter(std::iter::once(first).chain(parts));
+    let mut client = PayoutAdminServiceClient::new(channel);
+    let notified = client.notify_payouts(messages).await.map_err(told)?;
+    let notified = notified.into_inner();
+    let kind =
+        |it: &pb::NotificationProblem| short(it.kind().as_str_name(), "NOTIFICATION_PROBLEM_KIND_");
+    let (paid, returned) = (&notified.paid_payout_ids, &notified.returned_payout_ids);
+    if as_json {
+        let problems = notified.problems.iter().map(|it| {
+            json!({ "kind": kind(it), "reference": it.reference, "line": it.line, "text": it.text })
+        });
+        print_line!(
+            "{:#}",
+            json!({
+                "paid_payout_ids": paid,
+                "returned_payout_ids": returned,
+                "known_count": notified.known_count,
+                "problems": problems.collect::<Vec<_>>(),
+                "problem_count": notified.problem_count,
+            })
+        )?;
+    } else {
+        print_line!(
+            "{} paid, {} returned, {} known before, {} that fit no payout",
+            paid.len(),
+            returned.len(),
+            notified.known_count,
+            notified.problem_count
+        )?;
+        for it in &notified.problems {
+            print_line!(
+                "line {}: {} {:?}: {}",
+                it.line,
+                kind(it),
+                it.reference,
+                it.text
+            )?;
+        }
+    }
+    Ok(match notified.problem_count {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}

@@ -1,0 +1,255 @@
+//! The fees of a day: after its batches are made, each item is charged by its merchant's plan as it is then. Only then is
+//! a batch funded.
+//!
+//! Every node does so, some items in each transaction, and goes on where another one, or an earlier run, has come to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::fee_plan::{FeePlan, Origin, RefundFee};
+use super::fees::{FeeError, FeeItem, RefundedCapture, fee_of};
+use crate::clock::Clock;
+use crate::payment::ids::{OperationId, PaymentId, SubjectId};
+use crate::payment::money::Money;
+use crate::payment::settlement::{ItemFees, ItemKind};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::merchant_money::{FeeBatch, ItemToCharge, SettledItem};
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The most batches that are read at once.
+const BATCHES_AT_ONCE: usize = 100;
+/// The most items that are charged in one transaction.
+const ITEMS_AT_ONCE: usize = 500;
+
+/// Charges what is settled.
+pub struct Charging {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why a batch can't be charged. It waits, and is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ChargingError {
+    /// The merchant's plan is for no such item. Another plan ends it.
+    #[error("{subject}: {fault}")]
+    Fee {
+        /// The capture or refund.
+        subject: SubjectId,
+        /// Why it has no fee.
+        fault: FeeError,
+    },
+    /// The plan that is kept does not read.
+    #[error("the plan of terms {version} does not read: {fault}")]
+    Plan {
+        /// The version of the terms.
+        version: i64,
+        /// Why not.
+        fault: serde_json::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Charging {
+    /// Charges what is settled in this store.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Charges batches until `stop` is set. What fails is logged, and tried again.
+    pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = self.look().await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "Fees could not be computed");
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Charges the batches that are not charged. One that can't be holds up no other merchant's.
+    ///
+    /// # Errors
+    /// When the store can't be read or written.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let batches = self.store.batches_without_fees(BATCHES_AT_ONCE, after);
+            let batches = batches.await?;
+            let Some(last) = batches.last() else {
+                return Ok(());
+            };
+            after = Some((last.key.business_date, last.id));
+            for batch in batches {
+                let (id, merchant) = (batch.id, batch.key.merchant_id);
+                match self.charge(batch).await {
+                    Ok(()) => {}
+                    Err(ChargingError::Store(error)) => return Err(error),
+                    Err(error) => tracing::error!(
+                        batch.id = %id, merchant.id = %merchant, %error,
+                        "The fees of a batch can't be computed; it is not funded until its merchant has another plan"
+                    ),
+                }
+            }
+        }
+    }
+
+    /// Charges a batch to its end.
+    ///
+    /// # Errors
+    /// [`ChargingError`].
+    pub async fn charge(&self, batch: FeeBatch) -> Result<(), ChargingError> {
+        let id = batch.id;
+        let mut next = Some(batch);
+        while let Some(batch) = next {
+            match self.charge_next(&batch).await {
+                // Another plan may be for it.
+                Err(ChargingError::Fee { .. }) if self.begin(&batch).await? => {}
+                charged => charged?,
+            }
+            next = self.store.batch_without_fees(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins the fees of a batch by the terms of its merchant as they are now. Whether these are others than those that
+    /// it had.
+    async fn begin(&self, batch: &FeeBatch) -> Result<bool, StoreError> {
+        let terms = self.store.merchant_terms(&batch.key.merchant_id).await?;
+        let plan = terms.as_ref().and_then(|terms| terms.fee_plan.as_deref());
+        let version = terms.as_ref().map_or(0, |terms| terms.version);
+        if batch.terms_version == Some(version) {
+            return Ok(false);
+        }
+        self.store.begin_fees(batch, version, plan).await?;
+        Ok(true)
+    }
+
+    /// Takes one step: begins, charges the next items, or ends.
+    async fn charge_next(&self, batch: &FeeBatch) -> Result<(), ChargingError> {
+        let Some(version) = batch.terms_version else {
+            self.begin(batch).await?;
+            return Ok(());
+        };
+        let now = self.clock.now();
+        // Without a plan nothing is charged.
+        let Some(plan) = &batch.plan else {
+            return Ok(self.store.end_fees(batch, now).await?);
+        };
+        let plan: FeePlan =
+            serde_json::from_str(plan).map_err(|fault| ChargingError::Plan { version, fault })?;
+        let mut items = self.store.items_to_charge(batch, ITEMS_AT_ONCE).await?;
+        // Refunds may give back what captures cost: these are recorded before.
+        let kind = items.first().map(|item| item.kind);
+        items.retain(|item| Some(item.kind) == kind);
+        let Some(last) = items.last() else {
+            return Ok(self.store.end_fees(batch, now).await?);
+        };
+        let charged = self.fees(batch, &plan, &items).await?;
+        let to = last.subject_id;
+        Ok(self.store.charge_items(batch, to, &charged).await?)
+    }
+
+    async fn fees(
+        &self,
+        batch: &FeeBatch,
+        plan: &FeePlan,
+        items: &[ItemToCharge],
+    ) -> Result<Vec<(OperationId, ItemFees)>, ChargingError> {
+        let gives_back = plan.terms().refunds == RefundFee::GiveBack;
+        let mut refunded: Vec<PaymentId> = items
+            .iter()
+            .filter(|item| gives_back && item.kind == ItemKind::Refund)
+            .map(|item| item.payment_id)
+            .collect();
+        refunded.sort_unstable();
+        refunded.dedup();
+        let settled = match refunded.is_empty() {
+            true => Vec::new(),
+            false => self.store.settled_items_of(&refunded).await?,
+        };
+        let mut charged = Vec::with_capacity(items.len());
+        for item in items {
+            let given_back = item.kind == ItemKind::Refund && gives_back;
+            let refunded = given_back
+                .then(|| capture_of(batch, item, &settled))
+                .flatten();
+            let fees = match given_back && refunded.is_none() {
+                // What was captured is settled later, or was before there were fees.
+                true => ItemFees::default(),
+                false => fee_of(plan, &fee_item(item, refunded)).map_err(|fault| {
+                    let subject = item.subject_id;
+                    ChargingError::Fee { subject, fault }
+                })?,
+            };
+            charged.push((item.operation_id, fees));
+        }
+        Ok(charged)
+    }
+}
+
+fn fee_item(item: &ItemToCharge, refunded: Option<RefundedCapture>) -> FeeItem {
+    let (bank_interchange, bank_scheme_fee) = bank_figures(item);
+    FeeItem {
+        kind: item.kind,
+        brand: item.brand,
+        // Nothing is known of where a card was issued.
+        origin: Origin::Domestic,
+        amount: item.amount,
+        bank_interchange,
+        bank_scheme_fee,
+        refunded,
+    }
+}
+
+/// Interchange and scheme fee of an item as the bank's report names them, in minor units: none is read yet.
+const fn bank_figures(_item: &ItemToCharge) -> (Option<i64>, Option<i64>) {
+    (None, None)
+}
+
+/// What a refund gives back of: the captures of its payment that are settled, together, less the refunds before it. None
+/// where they don't cover it.
+fn capture_of(
+    batch: &FeeBatch,
+    refund: &ItemToCharge,
+    settled: &[SettledItem],
+) -> Option<RefundedCapture> {
+    let date = batch.key.business_date;
+    let of_payment = settled
+        .iter()
+        .filter(|item| item.payment_id == refund.payment_id);
+    let (mut captured_minor, mut refunded_before_minor) = (0_i64, 0_i64);
+    let mut fees = ItemFees::default();
+    for item in of_payment {
+        let minor = item.amount.amount_minor();
+        match item.kind {
+            ItemKind::Capture if item.business_date <= date => {
+                captured_minor = captured_minor.checked_add(minor)?;
+                fees = fees.plus(&item.fees.unwrap_or_default());
+            }
+            ItemKind::Refund
+                if (item.business_date, item.subject_id) < (date, refund.subject_id) =>
+            {
+                refunded_before_minor = refunded_before_minor.checked_add(minor)?;
+            }
+            _ => {}
+        }
+    }
+    let after = refunded_before_minor.checked_add(refund.amount.amount_minor())?;
+    (after <= captured_minor).then_some(())?;
+    Some(RefundedCapture {
+        amount: Money::new(captured_minor, refund.amount.currency()).ok()?,
+        refunded_before_minor,
+        fees,
+    })
+}

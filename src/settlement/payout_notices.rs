@@ -1,0 +1,223 @@
+//! What a bank says became of payouts: camt.054. The whole file is read before anything of it counts, and it counts once.
+
+use std::sync::Arc;
+
+use super::camt054::booking::Booking;
+use super::camt054::error::Camt054Error;
+use super::camt054::read_camt054;
+use super::pain001::payout_id;
+use crate::clock::Clock;
+use crate::ledger::journal::JournalError;
+use crate::ledger::template::{Posting, Template};
+use crate::payment::ids::{HostId, PayoutId};
+use crate::payment::payout::PayoutState;
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::merchant_money::{Payout, PayoutEnd};
+
+/// The reason of a payout that came back without one.
+const NO_REASON: &str = "NOT GIVEN";
+
+/// Takes what banks say became of payouts.
+pub struct PayoutNotices {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+/// What came of a notification.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notified {
+    /// Payouts that are on their merchants' accounts, as of now.
+    pub paid: Vec<PayoutId>,
+    /// Payouts that came back, as of now.
+    pub returned: Vec<PayoutId>,
+    /// How many bookings say what was known before.
+    pub known: usize,
+    /// Bookings that fit no payout. Nothing of them counts.
+    pub problems: Vec<Problem>,
+}
+
+/// A booking that fits no payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub kind: ProblemKind,
+    /// The reference that it has; empty where it has none.
+    pub reference: String,
+    /// The line where it begins, from 1.
+    pub line: u64,
+    /// What was expected and what came.
+    pub text: String,
+}
+
+/// What is wrong with a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProblemKind {
+    /// Its reference is that of no payout of this host.
+    UnknownReference,
+    /// The amount is not that of the payout.
+    AmountDiffers,
+    /// The payout was not sent, or has ended otherwise.
+    OtherState,
+}
+
+impl ProblemKind {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownReference => "UNKNOWN_REFERENCE",
+            Self::AmountDiffers => "AMOUNT_DIFFERS",
+            Self::OtherState => "OTHER_STATE",
+        }
+    }
+}
+
+/// Why a notification counts for nothing, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum NoticeError {
+    /// The file does not read.
+    #[error(transparent)]
+    File(#[from] Camt054Error),
+    /// A journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store: what was recorded stands, and the same file again goes on.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The program stops.
+    #[error("the file was not read, because the program stops")]
+    Stopping,
+}
+
+/// What became of one booking.
+enum Taken {
+    Paid(PayoutId),
+    Returned(PayoutId),
+    Known,
+    Problem(ProblemKind, String),
+}
+
+impl PayoutNotices {
+    /// Takes them for the payouts in this store.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Reads a notification to its end.
+    ///
+    /// # Errors
+    /// When it does not read: then nothing of it counts.
+    pub async fn read(file: Vec<u8>) -> Result<Vec<Booking>, NoticeError> {
+        let read = move || read_camt054(&*file).collect::<Result<Vec<Booking>, Camt054Error>>();
+        let bookings = tokio::task::spawn_blocking(read).await;
+        Ok(bookings.map_err(|_| NoticeError::Stopping)??)
+    }
+
+    /// Takes the bookings of a notification of the bank of this host. The same ones again change nothing.
+    ///
+    /// # Errors
+    /// When the store can't be read or written: what was recorded stands, and the same again goes on.
+    pub async fn notify(
+        &self,
+        host_id: HostId,
+        bookings: &[Booking],
+    ) -> Result<Notified, NoticeError> {
+        let mut notified = Notified::default();
+        for booking in bookings.iter().filter(|booking| booking.is_booked()) {
+            match self.take(host_id, booking).await? {
+                Taken::Paid(id) => notified.paid.push(id),
+                Taken::Returned(id) => notified.returned.push(id),
+                Taken::Known => notified.known += 1,
+                Taken::Problem(kind, text) => notified.problems.push(Problem {
+                    kind,
+                    reference: booking.end_to_end_id.clone().unwrap_or_default(),
+                    line: booking.position.line,
+                    text,
+                }),
+            }
+        }
+        for problem in &notified.problems {
+            tracing::error!(
+                host.id = %host_id, kind = problem.kind.name(), reference = problem.reference,
+                line = problem.line, problem.text, "A booking of the bank fits no payout"
+            );
+        }
+        Ok(notified)
+    }
+
+    async fn take(&self, host_id: HostId, booking: &Booking) -> Result<Taken, NoticeError> {
+        let reference = booking.end_to_end_id.as_deref().unwrap_or_default();
+        let found = match payout_id(reference).parse() {
+            Ok(id) => self.store.payout_by_id(id).await?,
+            Err(_) => None,
+        };
+        let Some(payout) = found.filter(|payout| payout.host_id == host_id) else {
+            let text = format!("expected the reference of a payout of {host_id}, got another one");
+            return Ok(Taken::Problem(ProblemKind::UnknownReference, text));
+        };
+        if payout.amount != booking.amount {
+            let text = format!("expected {}, got {}", payout.amount, booking.amount);
+            return Ok(Taken::Problem(ProblemKind::AmountDiffers, text));
+        }
+        let end = end_of(booking);
+        match (payout.state, &end) {
+            (PayoutState::Sent, _) => self.end(&payout, &end, booking).await,
+            (PayoutState::Paid, PayoutEnd::Credited)
+            | (PayoutState::Returned, PayoutEnd::Returned(_)) => Ok(Taken::Known),
+            (state, _) => {
+                let said = match end {
+                    PayoutEnd::Credited => "was paid",
+                    PayoutEnd::Returned(_) => "came back",
+                };
+                let text = format!(
+                    "expected a payout that is SENT, got that one {said} that is {}",
+                    state.name()
+                );
+                Ok(Taken::Problem(ProblemKind::OtherState, text))
+            }
+        }
+    }
+
+    async fn end(
+        &self,
+        payout: &Payout,
+        end: &PayoutEnd,
+        booking: &Booking,
+    ) -> Result<Taken, NoticeError> {
+        let now = self.clock.now();
+        let (template, taken) = match end {
+            PayoutEnd::Credited => (Template::PayoutCredited, Taken::Paid(payout.id)),
+            PayoutEnd::Returned(_) => (Template::PayoutReturned, Taken::Returned(payout.id)),
+        };
+        let posting = Posting {
+            source: payout.id.to_string(),
+            merchant_id: payout.merchant_id,
+            host_id: payout.host_id,
+            at: now,
+        };
+        let amount = payout.amount;
+        let journal = posting.movement(template, amount.currency(), amount.amount_minor())?;
+        let bank_reference = booking.servicer_reference.as_deref();
+        self.store
+            .end_payout(payout.id, end, bank_reference, &journal, now)
+            .await?;
+        tracing::info!(
+            payout.id = %payout.id, merchant.id = %payout.merchant_id, bank_reference, ?end,
+            "The bank has told what became of a payout"
+        );
+        Ok(taken)
+    }
+}
+
+/// What a booking on the account that pays says: a debit is a payout that was paid, a credit one that came back.
+fn end_of(booking: &Booking) -> PayoutEnd {
+    match booking.is_credit {
+        false => PayoutEnd::Credited,
+        true => {
+            let reason = booking.return_reason.clone();
+            PayoutEnd::Returned(reason.unwrap_or_else(|| NO_REASON.to_owned()))
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Payouts. What happens to one is an event of its merchant, and a journal at the position of that event.
+
+use sqlx::any::AnyRow;
+
+use super::business_days::hold_positions;
+use super::columns::Columns;
+use super::journals::JournalRows;
+use super::text_buffer::TextBuffer;
+use crate::ledger::journal::Journal;
+use crate::payment::event_kind::EventKind;
+use crate::payment::ids::PayoutId;
+use crate::payment::moment::UnixMillis;
+use crate::payment::payout::PayoutState;
+use crate::store::Store;
+use crate::store::database::connection::Statement;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::merchant_money::{AccountText, Payout, PayoutEnd};
+
+impl Store {
+    /// Makes a payout out of what its merchant had up to `position`: nothing is written where something moved since, or the
+    /// payout is there. What was due of earlier reserves is given back with it. Whether it is there now.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn make_payout(
+        &self,
+        payout: &Payout,
+        journal: &Journal,
+        position: i64,
+    ) -> Result<bool, StoreError> {
+        let id: Value = payout.id.to_string().into();
+        let currency = payout.amount.currency();
+        let reserve_until = payout.reserve_until.map(|date| date.to_string());
+        let insert = Statement {
+            text: "INSERT INTO payouts (id, merchant_id, host_id, currency, amount_minor, reserve_minor, \
+                reserve_until, reserve_released_minor, state, made_on, arrival_date, account, destination, \
+                made_position, created_at_ms, version) \
+                SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT), \
+                CAST($6 AS BIGINT), CAST($7 AS TEXT), CAST($8 AS BIGINT), 'CREATED', CAST($9 AS TEXT), \
+                CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT), positions.next, CAST($13 AS BIGINT), 1 \
+                FROM positions WHERE positions.stream = 0 AND NOT EXISTS (SELECT 1 FROM ledger_lines \
+                    WHERE ledger_lines.merchant_id = $2 AND ledger_lines.stream = 0 AND ledger_lines.position > $14 \
+                    AND ledger_lines.host_id = $3 AND ledger_lines.currency = $4 \
+                    AND ledger_lines.account IN ('PAYABLE_AVAILABLE', 'RESERVE')) ON CONFLICT DO NOTHING",
+            values: vec![
+                id.clone(),
+                payout.merchant_id.as_str().into(),
+                payout.host_id.as_str().into(),
+                currency.code().into(),
+                payout.amount.amount_minor().into(),
+                payout.reserve_minor.into(),
+                reserve_until.into(),
+                payout.reserve_released_minor.into(),
+                payout.made_on.to_string().into(),
+                payout.arrival_date.to_string().into(),
+                payout.account.0.as_str().into(),
+                payout.destination.as_str().into(),
+                payout.created_at.as_i64().into(),
+                position.into(),
+            ],
+            returning: false,
+        };
+        let release = Statement {
+            text: "UPDATE payouts SET reserve_released_by = $1 WHERE merchant_id = $2 AND host_id = $3 \
+                AND currency = $4 AND reserve_minor > 0 AND reserve_released_by IS NULL AND reserve_until <= $5 \
+                AND id <> $1 AND EXISTS (SELECT 1 FROM payouts AS made JOIN positions \
+                    ON positions.stream = 0 AND made.made_position = positions.next WHERE made.id = $1)",
+            values: vec![
+                id.clone(),
+                payout.merchant_id.as_str().into(),
+                payout.host_id.as_str().into(),
+                currency.code().into(),
+                payout.made_on.to_string().into(),
+            ],
+            returning: false,
+        };
+        let mut statements = vec![hold_positions(), insert, release];
+        let at = payout.created_at;
+        statements.extend(at_next_position(&id, EventKind::PayoutMade, journal, at));
+        self.inner.housekeeping.run(statements).await?;
+        // It may have run twice.
+        Ok(self.payout_by_id(payout.id).await?.is_some())
+    }
+
+    /// Records what became of a payout that was sent. Nothing is written where it was not sent, or has ended.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn end_payout(
+        &self,
+        id: PayoutId,
+        end: &PayoutEnd,
+        bank_reference: Option<&str>,
+        journal: &Journal,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let (kind, state, reason) = match end {
+            PayoutEnd::Credited => (EventKind::PayoutPaid, PayoutState::Paid, None),
+            PayoutEnd::Returned(reason) => (
+                EventKind::PayoutReturned,
+                PayoutState::Returned,
+                Some(reason.clone()),
+            ),
+        };
+        let id: Value = id.to_string().into();
+        let ended = Statement {
+            text: "UPDATE payouts SET state = $2, return_reason = $3, bank_reference = $4, ended_at_ms = $5, \
+                ended_position = (SELECT next FROM positions WHERE stream = 0), version = version + 1 \
+                WHERE id = $1 AND state = 'SENT'",
+            values: vec![
+                id.clone(),
+                Value::Static(state.name()),
+                reason.into(),
+                bank_reference.map(str::to_owned).into(),
+                at.as_i64().into(),
+            ],
+            returning: false,
+        };
+        let mut statements = vec![hold_positions(), ended];
+        statements.extend(at_next_position(&id, kind, journal, at));
+        self.inner.housekeeping.run(statements).await.map(drop)
+    }
+}
+
+/// The event and the journal of a payout that has just been made or ended at the next position; then that is taken.
+fn at_next_position(
+    id: &Value,
+    kind: EventKind,
+    journal: &Journal,
+    at: UnixMillis,
+) -> Vec<Statement> {
+    let rows = JournalRows::of(&mut TextBuffer::new(), journal);
+    let mut statements = vec![Statement {
+        text: "INSERT INTO events (stream, position, payment_sequence, kind, at_ms, operation_id, state_detail, \
+            amounts, merchant_id) \
+            SELECT 0, positions.next, 0, CAST($2 AS TEXT), CAST($3 AS BIGINT), payouts.id, '', '', \
+            payouts.merchant_id FROM payouts JOIN positions ON positions.stream = 0 \
+            AND positions.next IN (payouts.made_position, payouts.ended_position) WHERE payouts.id = $1",
+        values: vec![id.clone(), Value::Static(kind.name()), at.as_i64().into()],
+        returning: false,
+    }];
+    let mut values = vec![id.clone()];
+    values.extend(rows.journal);
+    statements.push(Statement {
+        text: "INSERT INTO journals (stream, position, id, at_ms, content_sha256, business_date) \
+            SELECT 0, positions.next, CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS TEXT), payouts.made_on \
+            FROM payouts JOIN positions ON positions.stream = 0 \
+            AND positions.next IN (payouts.made_position, payouts.ended_position) WHERE payouts.id = $1",
+        values,
+        returning: false,
+    });
+    for line in rows.lines {
+        let mut values = vec![id.clone()];
+        values.extend(line);
+        statements.push(Statement {
+            text: "INSERT INTO ledger_lines (stream, position, n, account, merchant_id, host_id, currency, \
+                amount_minor) SELECT 0, positions.next, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT), \
+                CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS BIGINT) \
+                FROM payouts JOIN positions ON positions.stream = 0 \
+                AND positions.next IN (payouts.made_position, payouts.ended_position) WHERE payouts.id = $1",
+            values,
+            returning: false,
+        });
+    }
+    statements.push(Statement {
+        text: "UPDATE positions SET next = next + 1 WHERE stream = 0 AND EXISTS (SELECT 1 FROM payouts \
+            WHERE payouts.id = $1 AND positions.next IN (payouts.made_position, payouts.ended_position))",
+        values: vec![id.clone()],
+        returning: false,
+    });
+    statements
+}
+
+/// A payout from its row.
+pub(in crate::store) fn payout(row: &AnyRow) -> Result<Payout, StoreError> {
+    let columns = Columns::of(row, "payouts", "id")?;
+    let state = columns.text("state")?;
+    let state = PayoutState::from_name(state)
+        .ok_or_else(|| columns.corrupt("state", state, "expected the state of a payout"))?;
+    Ok(Payout {
+        id: columns.parsed("id")?,
+        merchant_id: columns.parsed("merchant_id")?,
+        host_id: columns.parsed("host_id")?,
+        amount: columns.money()?,
+        reserve_minor: columns.integer("reserve_minor")?,
+        reserve_until: columns.optional_parsed("reserve_until")?,
+        reserve_released_minor: columns.integer("reserve_released_minor")?,
+        state,
+        made_on: columns.parsed("made_on")?,
+        arrival_date: columns.parsed("arrival_date")?,
+        account: AccountText(columns.text("account")?.to_owned()),
+        destination: columns.text("destination")?.to_owned(),
+        order_id: columns.optional_parsed("order_id")?,
+        bank_reference: columns.optional_text("bank_reference")?,
+        return_reason: columns.optional_text("return_reason")?,
+        created_at: columns.moment("created_at_ms")?,
+        sent_at: columns.optional_moment("sent_at_ms")?,
+        ended_at: columns.optional_moment("ended_at_ms")?,
+    })
+}
