@@ -29,6 +29,7 @@ on_both_engines!(
     a_report_settles_what_it_confirms,
     a_wrong_booking_is_one_difference_with_both_amounts,
     a_clearing_file_claims_what_no_message_tells,
+    a_report_that_a_crash_interrupts_goes_on_at_the_start,
 );
 
 /// The template with its `[settlement.report]`, which is commented out there.
@@ -369,4 +370,49 @@ async fn a_clearing_file_claims_what_no_message_tells(engine: Engine) {
         (taken.verdict(), taken.item_count),
         (ClearingVerdict::Accepted, 2)
     );
+}
+
+/// A gateway that dies once a report is recorded leaves the file; the next one applies it.
+async fn a_report_that_a_crash_interrupts_goes_on_at_the_start(engine: Engine) {
+    const ID: &str = "imp_06e9x3w8k1z7h4n2m5q0r8t6va";
+    let mut switch = Switch::start_with(engine, Some(with_report())).await;
+    let mut payments = switch.payments().await;
+    let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
+    let today = open_date(&mut client).await;
+    authorize(&mut payments, sale("pm_test_visa", 2_500)).await;
+    cut_over(&mut client, cutover_of(&today))
+        .await
+        .expect("a day");
+    assert_eq!(
+        agreed(&mut client, &today).await,
+        admin::TotalsState::InBalance
+    );
+    let report = report_of(&switch, &today).await;
+    switch.stop_gateway().await;
+    let folder = switch.data().join("settlement").join("imports");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let left = folder.join(ID);
+    std::fs::write(&left, &report).expect("the file");
+    std::fs::write(folder.join(ID.replace("06e9", "06e8")), b"never recorded").expect("a file");
+    let recorded = "INSERT INTO settlement_imports (id, host_id, kind, name, sha256, business_date, lines, state, \
+        applied_to, matched, clears, operator, at_ms) SELECT 'imp_06e9x3w8k1z7h4n2m5q0r8t6va', host_id, 'REPORT', \
+        'report.csv', '00', business_date, 1, 'RECEIVED', 0, 0, 0, 'alice', 0 FROM business_days \
+        WHERE batched_at_ms IS NOT NULL";
+    switch.database.execute(recorded).await;
+    let hash = "UPDATE settlement_imports SET \
+        sha256 = '0000000000000000000000000000000000000000000000000000000000000000'";
+    switch.database.execute(hash).await;
+    switch.start_gateway().await;
+    let mut settlement = settlement_of(&switch, &switch.api_key).await;
+    only_batch(&mut settlement, BatchState::Settled).await;
+    eventually("an empty folder", async || {
+        let left = std::fs::read_dir(&folder).expect("the folder").count();
+        (left == 0).then_some(())
+    })
+    .await;
+    let done = switch
+        .database
+        .text("SELECT state FROM settlement_imports")
+        .await;
+    assert_eq!(done, "DONE");
 }

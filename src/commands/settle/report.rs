@@ -12,15 +12,18 @@ use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 
-use super::Client;
 use crate::admin_api::pb;
+use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use crate::commands::error::CommandError;
 use crate::commands::operators_door::{Why, moment, pages, short, told};
 use crate::commands::output::{amount, print_line, table};
 
 /// The bytes of a chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+type Client = SettlementAdminServiceClient<Channel>;
 
 /// What `payswitch settle import` takes.
 #[derive(Debug, Args)]
