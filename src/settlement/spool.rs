@@ -15,12 +15,14 @@ const FOLDER: &str = "imports";
 /// The largest file.
 pub const MOST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-/// A file on the disk. It is removed when it is dropped, unless it is kept.
+/// A file on the disk, which nobody else takes. It is removed when it is dropped, unless it is kept.
 #[derive(Debug)]
 pub struct Spool {
     path: PathBuf,
     sha256: [u8; 32],
     is_kept: bool,
+    /// Has the file locked, so that a gateway that starts with the same folder leaves it alone.
+    _lock: std::fs::File,
 }
 
 /// Why a file can't be taken in.
@@ -66,11 +68,7 @@ impl Spool {
         #[cfg(unix)]
         options.mode(0o600);
         let mut file = options.open(&path).await.map_err(failed(&path))?;
-        let mut spool = Self {
-            path: path.clone(),
-            sha256: [0; 32],
-            is_kept: false,
-        };
+        let mut spool = Self::locked(path.clone()).map_err(failed(&path))?;
         let (mut hash, mut bytes) = (Context::new(&SHA256), 0_u64);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| SpoolError::Cut(error.to_string()))?;
@@ -88,7 +86,19 @@ impl Spool {
         Ok(spool)
     }
 
-    /// The files that an earlier run of the gateway has left, each with the name of its import.
+    fn locked(path: PathBuf) -> io::Result<Self> {
+        let lock = std::fs::File::open(&path)?;
+        lock.try_lock()?;
+        Ok(Self {
+            path,
+            sha256: [0; 32],
+            is_kept: false,
+            _lock: lock,
+        })
+    }
+
+    /// The files that an earlier run of the gateway has left, each with the name of its import; without those that
+    /// another process has.
     ///
     /// # Errors
     /// When the folder is there and can't be read.
@@ -102,12 +112,11 @@ impl Spool {
         let mut found = Vec::new();
         while let Some(entry) = entries.next_entry().await? {
             let name = entry.file_name();
-            if let Some(id) = name.to_str().and_then(|name| name.parse().ok()) {
-                let spool = Self {
-                    path: entry.path(),
-                    sha256: [0; 32],
-                    is_kept: false,
-                };
+            let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            // One that can't be locked is somebody's.
+            if let Ok(spool) = Self::locked(entry.path()) {
                 found.push((id, spool));
             }
         }
@@ -146,5 +155,37 @@ impl Drop for Spool {
             // What can't be removed now is when the gateway starts.
             drop(std::fs::remove_file(&self.path));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::moment::UnixMillis;
+
+    #[tokio::test]
+    async fn a_file_that_is_in_use_is_not_left_by_anybody() {
+        let folder = std::env::temp_dir().join(format!("payswitch-spool-{}", std::process::id()));
+        let id = |number| ImportId::from_parts(UnixMillis::new(1_796_000_000_000), [number; 10]);
+        let chunks = |last: Result<Vec<u8>, String>| {
+            futures_util::stream::iter([Ok(b"ab".to_vec()), Ok(b"c".to_vec()), last])
+        };
+        let cut = Spool::write(&folder, id(1), chunks(Err("reset".into()))).await;
+        assert!(matches!(cut, Err(SpoolError::Cut(_))), "{cut:?}");
+        let mut spool = Spool::write(&folder, id(2), chunks(Ok(Vec::new())))
+            .await
+            .unwrap();
+        let whole = ring::digest::digest(&SHA256, b"abc");
+        assert_eq!(&spool.sha256()[..], whole.as_ref());
+        assert!(Spool::left_in(&folder).await.unwrap().is_empty());
+        // As a crash leaves it.
+        spool.keep(true);
+        drop(spool);
+        let left = Spool::left_in(&folder).await.unwrap();
+        let names: Vec<_> = left.iter().map(|(id, _)| *id).collect();
+        assert_eq!(names, [id(2)]);
+        drop(left);
+        assert!(Spool::left_in(&folder).await.unwrap().is_empty());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

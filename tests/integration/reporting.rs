@@ -15,6 +15,7 @@ use tonic::Status;
 
 use crate::capturing::{capture, ended, minor, of};
 use crate::database::Engine;
+use crate::demo::PROGRAM;
 use crate::faults::control;
 use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with, unique};
 use crate::operators::operator;
@@ -79,6 +80,37 @@ async fn import(
     days.import_report(parts)
         .await
         .map(tonic::Response::into_inner)
+}
+
+/// Gives a report to the program, as an operator does: its exit code and what it says.
+async fn import_by_program(switch: &Switch, report: &[u8]) -> (Option<i32>, String) {
+    let file = |name: &str, bytes: &[u8]| {
+        let path = switch.data().join(name);
+        std::fs::write(&path, bytes).expect("a file for the program");
+        path
+    };
+    let identity = &switch.pki.operator;
+    let ca = switch.pki.operators_root.certificate_pem();
+    let address = switch.gateway().admin_api.expect("a door for operators");
+    let run = tokio::process::Command::new(PROGRAM)
+        .args(["settle", "import", "acquirer"])
+        .arg(file("given.csv", report))
+        .args(["--reason", "the bank's report", "--admin-api"])
+        .arg(address.to_string())
+        .arg("--ca")
+        .arg(file("operators-ca.pem", ca.as_bytes()))
+        .arg("--certificate")
+        .arg(file("operator.pem", identity.certificate_pem().as_bytes()))
+        .arg("--key")
+        .arg(file("operator.key", &identity.key_pem()))
+        .output()
+        .await;
+    let run = run.expect("the program runs");
+    let told = [run.stdout, run.stderr].concat();
+    (
+        run.status.code(),
+        String::from_utf8_lossy(&told).into_owned(),
+    )
 }
 
 async fn differences(days: &mut Days, business_date: &str) -> Vec<admin::Difference> {
@@ -166,6 +198,11 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
         (fault.column.as_str(), fault.got.as_str()),
         ("Gross Credit", "2x5.00")
     );
+    let (code, told) = import_by_program(&switch, damaged.as_bytes()).await;
+    let named = format!("line {}: Gross Credit: expected an amount", fault.line);
+    assert!(told.contains(&named), "{told}");
+    assert!(told.contains("nothing of the report is applied"), "{told}");
+    assert_eq!(code, Some(1));
     // Not all of it.
     let cut = import(&mut client, &report, |file| file.sha256 = "00".repeat(32)).await;
     let reason = error_reason(&cut.expect_err("another file"));
@@ -207,6 +244,10 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
     assert_eq!(refund.acquirer_reference.len(), 23, "{refund:?}");
 
     // The same file again; and another one of the date.
+    let (code, told) = import_by_program(&switch, &report).await;
+    let confirmed = "was before DONE: 4 lines, 4 of them with an item";
+    assert!(told.contains(confirmed), "{told}");
+    assert_eq!(code, Some(0));
     let again = import(&mut client, &report, |_| {})
         .await
         .expect("an answer");
