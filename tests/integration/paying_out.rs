@@ -8,6 +8,7 @@ use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::client::ApiKey;
 use payswitch::merchant_api::pb;
 use payswitch::payment::ids::MerchantId;
+use payswitch::payment::merchant::Merchant;
 use pb::balance_service_client::BalanceServiceClient;
 use tonic::transport::Channel;
 
@@ -72,6 +73,8 @@ impl Shop {
             merchant_id: merchant_id.clone(),
             name: "Shop Ltd".into(),
             iban: iban.into(),
+            // The simulated bank wants the creditor's bank named.
+            bic: "COBADEFFXXX".into(),
             ..Default::default()
         };
         let change = client
@@ -155,7 +158,12 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     let switch = Switch::start(engine).await;
     let (id, key) = (switch.merchant_id, switch.api_key.clone());
     let mut paid = Shop::with(&switch, id, key, IBAN).await;
-    let (id, key) = switch.add_merchant("other-shop", |_| {}).await;
+    // Totals are agreed with the bank by acceptor.
+    let unlike = |merchant: &mut Merchant| {
+        merchant.acceptor_id = "OTHERSHOP000001".into();
+        merchant.terminal_id = "WEB00002".into();
+    };
+    let (id, key) = switch.add_merchant("other-shop", unlike).await;
     let mut returned = Shop::with(&switch, id, key, CLOSED_IBAN).await;
     let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
     let today = open_date(&mut days).await;
