@@ -12,6 +12,7 @@ use crate::payment::ids::{
     AccountChangeId, HostId, MerchantId, OperationId, OperatorName, PaymentId,
 };
 use crate::payment::moment::BusinessDate;
+use crate::payment::money::Currency;
 use crate::store::records::OperatorRole;
 
 /// Why something is done.
@@ -111,11 +112,29 @@ pub(super) fn host_id(findings: &mut Findings, text: &str) -> Option<HostId> {
 
 /// Reads a business date.
 pub(super) fn business_date(findings: &mut Findings, text: &str) -> Option<BusinessDate> {
-    if !findings.no_clear_card("business_date", text) {
+    date(findings, "business_date", text)
+}
+
+/// Reads a date.
+pub(super) fn date(
+    findings: &mut Findings,
+    field: &'static str,
+    text: &str,
+) -> Option<BusinessDate> {
+    if !findings.no_clear_card(field, text) {
         return None;
     }
     let read = text.parse().map_err(|_| length_of(text));
-    findings.keep("business_date", "YYYY-MM-DD", read)
+    findings.keep(field, "YYYY-MM-DD", read)
+}
+
+/// Reads a currency.
+pub(super) fn currency(findings: &mut Findings, text: &str) -> Option<Currency> {
+    if !findings.no_clear_card("currency", text) {
+        return None;
+    }
+    let read = text.parse().map_err(|_| length_of(text));
+    findings.keep("currency", "an ISO 4217 code", read)
 }
 
 /// Reads the name of a file, for people.

@@ -22,6 +22,9 @@ use super::pb::payout_admin_service_server::{
 use super::pb::settlement_admin_service_server::{
     SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
 };
+use super::pb::statement_service_server::{
+    SERVICE_NAME as STATEMENT_SERVICE, StatementServiceServer,
+};
 use super::rpc::audit_service::AuditApi;
 use super::rpc::audited::Audited;
 use super::rpc::custody_service::CustodyApi;
@@ -33,6 +36,7 @@ use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
 use super::rpc::payout_admin_service::PayoutAdminApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
+use super::rpc::statement_service::StatementApi;
 use crate::clock::Clock;
 use crate::grpc::server::{Bound, Door, MAX_REQUEST_BYTES, ServeError};
 use crate::hosts::Hosts;
@@ -54,7 +58,7 @@ const CONNECTIONS: usize = 64;
 /// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
 const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -65,6 +69,7 @@ const SERVICES: [&str; 10] = [
     SETTLEMENT_ADMIN_SERVICE,
     MERCHANT_SERVICE,
     PAYOUT_ADMIN_SERVICE,
+    STATEMENT_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -178,6 +183,10 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let statements = StatementServiceServer::new(StatementApi {
+        store: store.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let operators = OperatorServiceServer::new(OperatorApi { audited })
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let audit =
@@ -192,7 +201,8 @@ pub async fn serve(
             .add_service(gate.before(explain))
             .add_service(gate.before(settlement))
             .add_service(gate.before(merchants))
-            .add_service(gate.before(payouts)),
+            .add_service(gate.before(payouts))
+            .add_service(gate.before(statements)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

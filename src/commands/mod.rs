@@ -34,6 +34,7 @@ pub mod seal;
 pub mod serve;
 pub mod settle;
 pub mod settle_payouts;
+pub mod statement;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -76,6 +77,8 @@ enum Command {
     Ledger(ledger::LedgerArgs),
     /// Show the bank's days and what is settled with each, and end one.
     Settle(settle::SettleArgs),
+    /// Write the statement of a merchant as CSV or PDF.
+    Statement(statement::StatementArgs),
     /// Show who changed what, when and why.
     Audit(audit::AuditArgs),
     /// Show the data keys of cards in custody, make a new one, destroy those that have ended.
@@ -121,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(*arguments),
         Command::Ledger(arguments) => ledger::run(arguments),
         Command::Settle(arguments) => settle::run(arguments),
+        Command::Statement(arguments) => statement::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),
         Command::Certs(arguments) => certs::run(arguments),

@@ -16,7 +16,7 @@
 //! - [`merchant_terms`]: both plans of each merchant, and the account that its payouts go to ([`payout_account`]).
 //! - [`decimal`]: amounts as files write them. [`bank_account`]: where money goes to.
 //! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them.
-//! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF.
+//! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF. [`statements`]: from the ledger.
 
 pub mod agreement;
 pub mod amount_form;
@@ -47,5 +47,6 @@ pub mod rounding;
 mod shown;
 pub mod spool;
 pub mod statement;
+pub mod statements;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
 //!   `explain_service`, `settlement_admin_service`, `merchant_service`,
-//!   `payout_admin_service`: which file answers which call.
+//!   `payout_admin_service`, `statement_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -50,5 +50,7 @@ mod set_payout_plan;
 pub(super) mod settlement_admin_service;
 mod sign_off_host;
 mod sign_on_host;
+pub(super) mod statement_service;
 mod submit_totals;
 mod verify_ledger;
+mod write_statement;

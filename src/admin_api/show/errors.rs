@@ -85,10 +85,12 @@ pub(in crate::admin_api) enum Refusal {
     FourEyes,
     /// The configuration names no account that pays.
     PayoutsNotConfigured,
+    /// A statement has more lines than are written.
+    StatementTooLong,
 }
 
 impl Refusal {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -113,6 +115,7 @@ impl Refusal {
         Self::AccountChangeEnded,
         Self::FourEyes,
         Self::PayoutsNotConfigured,
+        Self::StatementTooLong,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -148,6 +151,7 @@ impl Refusal {
             Self::AccountChangeEnded => "ACCOUNT_CHANGE_ENDED",
             Self::FourEyes => "FOUR_EYES",
             Self::PayoutsNotConfigured => "PAYOUTS_NOT_CONFIGURED",
+            Self::StatementTooLong => "STATEMENT_TOO_LONG",
         }
     }
 
@@ -212,6 +216,10 @@ impl Refusal {
             Self::AccountChangeEnded => (
                 Code::FailedPrecondition,
                 "the change of the account is in another state: ListPayoutAccountChanges shows in which",
+            ),
+            Self::StatementTooLong => (
+                Code::FailedPrecondition,
+                "the statement has more than 200,000 lines: ask for fewer days",
             ),
             Self::PayoutsNotConfigured => (
                 Code::FailedPrecondition,

@@ -2,6 +2,7 @@
 
 mod charging;
 mod payouts;
+mod statements;
 mod terms;
 
 use std::sync::Arc;

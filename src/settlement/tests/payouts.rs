@@ -38,7 +38,7 @@ on_both!(
 
 impl Scene {
     /// A merchant that is paid every day.
-    async fn payable(database: TestDatabase, plan: &str) -> Self {
+    pub(super) async fn payable(database: TestDatabase, plan: &str) -> Self {
         let scene = Self::new(database).await;
         let store = &scene.store;
         store
@@ -63,7 +63,7 @@ impl Scene {
         scene
     }
 
-    async fn payouts(&self, folder: PathBuf) -> Payouts {
+    pub(super) async fn payouts(&self, folder: PathBuf) -> Payouts {
         let mut profile = Bank::start().await.profile();
         profile.host_id = host();
         let (notices, _noticed) = mpsc::channel(1);
@@ -113,14 +113,14 @@ impl Scene {
         notices.notify(host(), &bookings).await.unwrap()
     }
 
-    async fn eur(&self, kind: AccountKind) -> i64 {
+    pub(super) async fn eur(&self, kind: AccountKind) -> i64 {
         let balances = self.store.balances(&shop()).await.unwrap();
         let of_kind = balances.iter().filter(|it| it.kind == kind);
         of_kind.map(|it| -it.amount_minor).sum()
     }
 }
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     std::env::temp_dir().join(format!(
         "payswitch-payouts-{}-{}",
         std::process::id(),

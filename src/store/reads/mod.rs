@@ -15,3 +15,4 @@ mod payouts;
 mod refunds;
 mod reports;
 mod settlement;
+pub mod statements;
