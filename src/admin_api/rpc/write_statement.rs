@@ -11,6 +11,7 @@ use crate::admin_api::{gate, pb};
 use crate::grpc::status::of_invalid_request;
 use crate::grpc::violations::Findings;
 use crate::settlement::statement::Period;
+use crate::settlement::statement::pdf::PdfError;
 use crate::settlement::statements::{Format, StatementError, statement_of, written};
 use crate::store::Store;
 use crate::store::records::OperatorRole;
@@ -56,7 +57,9 @@ pub(super) async fn call(
     let file = Box::pin(file).await;
     let file = file.map_err(|error| match error {
         StatementError::NoMerchant(_) => Refusal::MerchantNotFound.status(),
-        StatementError::TooLong => Refusal::StatementTooLong.status(),
+        StatementError::TooLong | StatementError::Pdf(PdfError::TooManyLines { .. }) => {
+            Refusal::StatementTooLong.status()
+        }
         error => Refusal::not_done(&error).status(),
     })?;
     let parts: Vec<Result<pb::WriteStatementResponse, Status>> = file

@@ -219,7 +219,7 @@ impl Refusal {
             ),
             Self::StatementTooLong => (
                 Code::FailedPrecondition,
-                "the statement has more than 200,000 lines: ask for fewer days",
+                "the statement has more lines than are written, 10,000 in a PDF and 200,000 in CSV: ask for fewer days",
             ),
             Self::PayoutsNotConfigured => (
                 Code::FailedPrecondition,

@@ -14,13 +14,12 @@ use krilla::paint::Fill;
 use krilla::surface::Surface;
 use krilla::{Document, SerializeSettings};
 
-use self::face::Faces;
-pub use self::face::UnreadableFont;
+use self::face::{Faces, UnreadableFont};
 use self::layout::Mark;
 use self::paper::{PAGE_HEIGHT, PAGE_WIDTH};
 use super::Statement;
 
-mod face;
+pub mod face;
 mod layout;
 mod paper;
 mod table;

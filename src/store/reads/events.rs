@@ -239,7 +239,7 @@ impl Store {
         let batches = self.batches_of(&events).await?;
         let payouts = self.payouts_of(&events).await?;
         let whole = |event: Recorded| match event {
-            Recorded::OfPayment(event) => {
+            Recorded::Payment(event) => {
                 let payment = Payment {
                     state: event.state,
                     amounts: event.amounts,
@@ -257,7 +257,7 @@ impl Store {
                     },
                 })
             }
-            Recorded::OfBatch(event) => {
+            Recorded::Batch(event) => {
                 let batch = as_after(event.kind, batches.get(&event.batch_id)?);
                 Some(Event {
                     position: event.position,
@@ -266,7 +266,7 @@ impl Store {
                     subject: Subject::Batch(Box::new(batch)),
                 })
             }
-            Recorded::OfPayout(event) => {
+            Recorded::Payout(event) => {
                 let payout = payout_after(event.kind, payouts.get(&event.payout_id)?);
                 Some(Event {
                     position: event.position,
@@ -287,8 +287,8 @@ impl Store {
         let mut ids: Vec<String> = events
             .iter()
             .filter_map(|event| match event {
-                Recorded::OfBatch(event) => Some(event.batch_id.to_string()),
-                Recorded::OfPayment(_) | Recorded::OfPayout(_) => None,
+                Recorded::Batch(event) => Some(event.batch_id.to_string()),
+                Recorded::Payment(_) | Recorded::Payout(_) => None,
             })
             .collect();
         ids.sort_unstable();
@@ -309,8 +309,8 @@ impl Store {
         let mut ids: Vec<String> = events
             .iter()
             .filter_map(|event| match event {
-                Recorded::OfPayout(event) => Some(event.payout_id.to_string()),
-                Recorded::OfPayment(_) | Recorded::OfBatch(_) => None,
+                Recorded::Payout(event) => Some(event.payout_id.to_string()),
+                Recorded::Payment(_) | Recorded::Batch(_) => None,
             })
             .collect();
         ids.sort_unstable();
@@ -380,8 +380,8 @@ impl Store {
 /// The events of payments among these.
 fn of_payments(events: &[Recorded]) -> impl Iterator<Item = &RecordedEvent> {
     events.iter().filter_map(|event| match event {
-        Recorded::OfPayment(event) => Some(event),
-        Recorded::OfBatch(_) | Recorded::OfPayout(_) => None,
+        Recorded::Payment(event) => Some(event),
+        Recorded::Batch(_) | Recorded::Payout(_) => None,
     })
 }
 

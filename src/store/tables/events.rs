@@ -88,9 +88,9 @@ pub(in crate::store) fn event(row: &AnyRow) -> Result<RecordedEvent, StoreError>
 
 /// An event, of a payment, a batch or a payout.
 pub(in crate::store) enum Recorded {
-    OfPayment(RecordedEvent),
-    OfBatch(BatchEvent),
-    OfPayout(PayoutEvent),
+    Payment(RecordedEvent),
+    Batch(BatchEvent),
+    Payout(PayoutEvent),
 }
 
 /// Something that happened to a batch.
@@ -115,9 +115,9 @@ impl Recorded {
     /// Whose event it is.
     pub(in crate::store) fn merchant_id(&self) -> MerchantId {
         match self {
-            Self::OfPayment(event) => event.merchant_id,
-            Self::OfBatch(event) => event.merchant_id,
-            Self::OfPayout(event) => event.merchant_id,
+            Self::Payment(event) => event.merchant_id,
+            Self::Batch(event) => event.merchant_id,
+            Self::Payout(event) => event.merchant_id,
         }
     }
 }
@@ -129,7 +129,7 @@ pub(in crate::store) fn recorded(row: &AnyRow) -> Result<Recorded, StoreError> {
     let columns = Columns::named(row, "events", position.to_string());
     let kind: EventKind = columns.variant("kind")?;
     if kind.is_of_a_payout() {
-        return Ok(Recorded::OfPayout(PayoutEvent {
+        return Ok(Recorded::Payout(PayoutEvent {
             position,
             merchant_id: columns.parsed("merchant_id")?,
             kind,
@@ -138,9 +138,9 @@ pub(in crate::store) fn recorded(row: &AnyRow) -> Result<Recorded, StoreError> {
         }));
     }
     if !kind.is_of_a_batch() {
-        return event(row).map(Recorded::OfPayment);
+        return event(row).map(Recorded::Payment);
     }
-    Ok(Recorded::OfBatch(BatchEvent {
+    Ok(Recorded::Batch(BatchEvent {
         position,
         merchant_id: columns.parsed("merchant_id")?,
         kind,
