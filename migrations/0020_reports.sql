@@ -52,6 +52,7 @@ CREATE TABLE settlement_differences (
     accepted_at_ms BIGINT           -- when an approver accepted it; NULL before
 );
 CREATE INDEX settlement_differences_batch ON settlement_differences (host_id, business_date, merchant_id, currency);
+CREATE INDEX settlement_differences_day ON settlement_differences (host_id, business_date, id);
 CREATE INDEX settlement_differences_import ON settlement_differences (import_id, id);
 
 -- The files that claim what a bank learns of by file. Each lies in the gateway's folder of files before it is here.

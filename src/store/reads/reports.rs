@@ -28,11 +28,12 @@ impl Store {
         host: &HostId,
         rrns: &[Rrn],
     ) -> Result<Vec<ReportedItem>, StoreError> {
+        // The date and the host are no conditions that an index could have: the payment's few items are looked at.
         let text = format!(
             "SELECT DISTINCT found.rrn AS found_by, items.host_id, {ITEM} FROM operations AS found \
-             JOIN settlement_items AS items ON items.payment_id = found.payment_id AND items.host_id = found.host_id \
+             JOIN settlement_items AS items ON items.payment_id = found.payment_id \
              JOIN operations AS own ON own.id = items.operation_id \
-             WHERE items.business_date IS NOT NULL AND found.rrn {IDS}"
+             WHERE COALESCE(items.business_date, '') <> '' AND found.rrn {IDS}"
         );
         let rrns = rrns.iter().map(ToString::to_string).collect();
         let rows = self.of_ids(&text, rrns).await?;
