@@ -31,6 +31,7 @@ on_both_engines!(
     a_wrong_booking_is_one_difference_with_both_amounts,
     a_clearing_file_claims_what_no_message_tells,
     a_report_that_a_crash_interrupts_goes_on_at_the_start,
+    differences_hold_batches_until_a_report_is_amended_or_they_are_accepted,
 );
 
 /// The template with its `[settlement.report]`, which is commented out there.
@@ -277,16 +278,7 @@ async fn a_wrong_booking_is_one_difference_with_both_amounts(engine: Engine) {
     for amount in [2_500, 700, 1_100] {
         sold.push(authorize(&mut payments, sale("pm_test_visa", amount)).await);
     }
-    let misbooked = MisbookItemRequest {
-        rrn: sold[1].rrn().to_owned(),
-        delta_minor: 10,
-        ..Default::default()
-    };
-    let misbooked = control(&switch.banks).await.misbook_item(misbooked).await;
-    assert_eq!(
-        misbooked.expect("it is booked wrongly").into_inner().amount,
-        710
-    );
+    assert_eq!(misbook(&switch, &sold[1], 10).await, 710);
     eventually("the items", async || {
         let [open] = &batches(&mut settlement).await[..] else {
             return None;
@@ -315,6 +307,17 @@ async fn a_wrong_booking_is_one_difference_with_both_amounts(engine: Engine) {
     // The profile funds what is out of balance.
     let disputed = only_batch(&mut settlement, BatchState::Disputed).await;
     assert_eq!(minor(&disputed.captured_total), 4_300);
+}
+
+/// The bank books so much more for a payment. What it has now.
+async fn misbook(switch: &Switch, payment: &pb::Payment, delta_minor: i64) -> i64 {
+    let request = MisbookItemRequest {
+        rrn: payment.rrn().to_owned(),
+        delta_minor,
+        ..Default::default()
+    };
+    let misbooked = control(&switch.banks).await.misbook_item(request).await;
+    misbooked.expect("it is booked wrongly").into_inner().amount
 }
 
 async fn file_of(days: &mut Days, business_date: &str) -> admin::SettlementFile {
@@ -456,4 +459,76 @@ async fn a_report_that_a_crash_interrupts_goes_on_at_the_start(engine: Engine) {
         .text("SELECT state FROM settlement_imports")
         .await;
     assert_eq!(done, "DONE");
+}
+
+/// Where the profile stops what is out of balance, no money is available before the bank has corrected its report, or an
+/// approver takes it as it is.
+async fn differences_hold_batches_until_a_report_is_amended_or_they_are_accepted(engine: Engine) {
+    let (funds, stops) = ("out_of_balance = \"fund\"", "out_of_balance = \"stop\"");
+    let profile = with_report();
+    assert!(profile.contains(funds));
+    let switch = Switch::start_with(engine, Some(profile.replace(funds, stops))).await;
+    let mut payments = switch.payments().await;
+    let mut settlement = settlement_of(&switch, &switch.api_key).await;
+    let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
+    for is_amended in [true, false] {
+        let today = open_date(&mut client).await;
+        let sold = authorize(&mut payments, sale("pm_test_visa", 2_500)).await;
+        cut_over(&mut client, cutover_of(&today))
+            .await
+            .expect("a day");
+        assert_eq!(
+            agreed(&mut client, &today).await,
+            admin::TotalsState::InBalance
+        );
+        misbook(&switch, &sold, 5).await;
+        let wrong = report_of(&switch, &today).await;
+        import(&mut client, &wrong, |_| {})
+            .await
+            .expect("an answer");
+        let batch = async |settlement: &mut Settlement| {
+            let mut batches = batches(settlement).await.into_iter();
+            let batch = batches.find(|batch| batch.business_date == today);
+            batch.expect("the batch of the day").state()
+        };
+        assert_eq!(batch(&mut settlement).await, BatchState::Disputed);
+        let expected = if is_amended {
+            misbook(&switch, &sold, -5).await;
+            let right = report_of(&switch, &today).await;
+            let refused = import(&mut client, &right, |_| {}).await;
+            let reason = error_reason(&refused.expect_err("another one is applied"));
+            assert_eq!(reason.as_deref(), Some("REPORT_APPLIED"));
+            let amended = import(&mut client, &right, |file| file.amends = true).await;
+            let amended = amended.expect("an answer").settlement_import;
+            assert_eq!(amended.expect("it is applied").differences, []);
+            assert_eq!(differences(&mut client, &today).await, []);
+            BatchState::Settled
+        } else {
+            let request = admin::SubmitTotalsRequest {
+                request_id: format!("accept-{}", unique()),
+                reason: "the bank pays the five cents back".into(),
+                host_id: "acquirer".into(),
+                business_date: today.clone(),
+                accept: true,
+            };
+            let accepted = client.submit_totals(request).await;
+            let accepted = accepted.expect("it is accepted").into_inner();
+            assert_eq!((accepted.totals_count, accepted.difference_count), (0, 1));
+            let found = differences(&mut client, &today).await;
+            assert!(found[0].accept_time.is_some(), "{found:?}");
+            BatchState::Disputed
+        };
+        eventually("a day that is settled", async || {
+            let request = admin::ListBusinessDaysRequest {
+                host_id: "acquirer".into(),
+                ..Default::default()
+            };
+            let listed = client.list_business_days(request).await.expect("the days");
+            let mut days = listed.into_inner().business_days.into_iter();
+            let day = days.find(|day| day.business_date == today)?;
+            (day.state() == admin::BusinessDayState::Settled).then_some(())
+        })
+        .await;
+        assert_eq!(batch(&mut settlement).await, expected);
+    }
 }
