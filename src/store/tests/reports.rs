@@ -290,10 +290,6 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
 /// `cargo test --release -p payswitch --lib -- --ignored --nocapture a_large_report`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it takes minutes, and measures"]
-#[expect(
-    clippy::print_stderr,
-    reason = "it is run by hand for what it measures"
-)]
 async fn a_large_report_is_applied_in_short_transactions() {
     const SALES: usize = 100_000;
     for database in [TestDatabase::sqlite().await, TestDatabase::postgres().await] {
