@@ -216,6 +216,9 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         Arc::clone(&hosts),
         Arc::clone(&clock),
     ));
+    let reporting = hosts.ids().filter(|host| files.report(*host).is_some());
+    let charging = Charging::new(store.clone(), Arc::clone(&clock), reporting.collect());
+    let charging = Arc::new(charging);
     let agreement = Arc::new(Agreement::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -224,7 +227,6 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         numbers,
         Arc::clone(&clock),
     ));
-    let charging = Arc::new(Charging::new(store.clone(), Arc::clone(&clock)));
     let account_hours = u64::from(config.settlement.account_change_hours);
     let terms = Arc::new(MerchantTerms::new(
         store.clone(),

@@ -1,5 +1,5 @@
-//! The fees of a day: after its batches are made, each item is charged by its merchant's plan as it is then. Only then is
-//! a batch funded.
+//! The fees of a day: after its batches are made, and its report is applied where its host sends one, each item is charged
+//! by its merchant's plan as it is then. Only then is a batch funded.
 //!
 //! Every node does so, some items in each transaction, and goes on where another one, or an earlier run, has come to.
 
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::fee_plan::{FeePlan, Origin, RefundFee};
 use super::fees::{FeeError, FeeItem, RefundedCapture, fee_of};
 use crate::clock::Clock;
-use crate::payment::ids::{OperationId, PaymentId, SubjectId};
+use crate::payment::ids::{HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::money::Money;
 use crate::payment::settlement::{ItemFees, ItemKind};
 use crate::store::Store;
@@ -30,6 +30,8 @@ const ITEMS_AT_ONCE: usize = 500;
 pub struct Charging {
     store: Store,
     clock: Arc<dyn Clock>,
+    /// The hosts whose reports name fees: their batches wait for them.
+    reporting: Vec<HostId>,
 }
 
 /// Why a batch can't be charged. It waits, and is tried again.
@@ -57,10 +59,15 @@ pub enum ChargingError {
 }
 
 impl Charging {
-    /// Charges what is settled in this store.
+    /// Charges what is settled in this store. `reporting` are the hosts that send reports: their batches are charged once
+    /// that of their day is applied, because it may name fees.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, reporting: Vec<HostId>) -> Self {
+        Self {
+            store,
+            clock,
+            reporting,
+        }
     }
 
     /// Charges batches until `stop` is set. What fails is logged, and tried again.
@@ -91,6 +98,9 @@ impl Charging {
             };
             after = Some((last.key.business_date, last.id));
             for batch in batches {
+                if self.reporting.contains(&batch.key.host_id) && !batch.reported {
+                    continue;
+                }
                 let (id, merchant) = (batch.id, batch.key.merchant_id);
                 match self.charge(batch).await {
                     Ok(()) => {}
@@ -199,22 +209,16 @@ impl Charging {
 }
 
 fn fee_item(item: &ItemToCharge, refunded: Option<RefundedCapture>) -> FeeItem {
-    let (bank_interchange, bank_scheme_fee) = bank_figures(item);
     FeeItem {
         kind: item.kind,
         brand: item.brand,
         // Nothing is known of where a card was issued.
         origin: Origin::Domestic,
         amount: item.amount,
-        bank_interchange,
-        bank_scheme_fee,
+        bank_interchange: item.bank_interchange_minor,
+        bank_scheme_fee: item.bank_scheme_fee_minor,
         refunded,
     }
-}
-
-/// Interchange and scheme fee of an item as the bank's report names them, in minor units: none is read yet.
-const fn bank_figures(_item: &ItemToCharge) -> (Option<i64>, Option<i64>) {
-    (None, None)
 }
 
 /// What a refund gives back of: the captures of its payment that are settled, together, less the refunds before it. None

@@ -126,6 +126,8 @@ pub struct FeeBatch {
     pub plan: Option<String>,
     /// The last item that is computed.
     pub computed_to: Option<SubjectId>,
+    /// Whether the bank's report of its day is applied.
+    pub reported: bool,
 }
 
 /// An item whose fees are to be computed.
@@ -143,6 +145,10 @@ pub struct ItemToCharge {
     pub amount: Money,
     /// The card's brand.
     pub brand: CardBrand,
+    /// The interchange as the bank reports it, in minor units.
+    pub bank_interchange_minor: Option<i64>,
+    /// The scheme's fee, likewise.
+    pub bank_scheme_fee_minor: Option<i64>,
 }
 
 /// An item of a payment that is settled, or will be with the same day.

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use payswitch::merchant_api::pb;
 use pb::SettlementBatchState as BatchState;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::capturing::minor;
 use crate::database::Engine;

@@ -86,7 +86,7 @@ impl Scene {
     }
 
     fn charging(&self) -> Charging {
-        Charging::new(self.store.clone(), self.clock())
+        Charging::new(self.store.clone(), self.clock(), Vec::new())
     }
 
     /// A sale that counts in the open day.

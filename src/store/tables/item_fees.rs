@@ -96,8 +96,8 @@ impl Store {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let text = "SELECT settlement_items.operation_id, settlement_items.subject_id, \
             settlement_items.payment_id, settlement_items.kind, settlement_items.amount_minor, \
-            settlement_items.currency, payments.detail FROM settlement_items \
-            JOIN payments ON payments.id = settlement_items.payment_id \
+            settlement_items.currency, settlement_items.interchange_minor, settlement_items.scheme_fee_minor, \
+            payments.detail FROM settlement_items JOIN payments ON payments.id = settlement_items.payment_id \
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
             AND settlement_items.merchant_id = $3 AND settlement_items.currency = $4 \
             AND settlement_items.subject_id > $5 ORDER BY settlement_items.subject_id LIMIT $6";
@@ -123,6 +123,8 @@ impl Store {
                 kind: item_kind(&columns)?,
                 amount: columns.money()?,
                 brand: card_brand(&columns)?,
+                bank_interchange_minor: columns.optional_integer("interchange_minor")?,
+                bank_scheme_fee_minor: columns.optional_integer("scheme_fee_minor")?,
             })
         };
         rows.iter().map(item).collect()
@@ -244,5 +246,6 @@ fn fee_batch(row: &AnyRow) -> Result<FeeBatch, StoreError> {
         terms_version: columns.optional_integer("fee_terms_version")?,
         plan: columns.optional_text("fee_plan")?,
         computed_to: columns.optional_parsed("fees_to")?,
+        reported: columns.optional_text("report_id")?.is_some(),
     })
 }

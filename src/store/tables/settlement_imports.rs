@@ -45,7 +45,8 @@ impl Store {
             });
             // No batch is funded by it any more.
             statements.push(Statement {
-                text: "UPDATE settlement_batches SET report_id = NULL, state = CASE WHEN state <> 'DISPUTED' THEN state \
+                text: "UPDATE settlement_batches SET report_id = NULL, fees_at_ms = NULL, fees_to = NULL, \
+                    fee_terms_version = NULL, fee_plan = NULL, state = CASE WHEN state <> 'DISPUTED' THEN state \
                     WHEN submitted_at_ms IS NULL THEN 'CLOSED' ELSE 'SUBMITTED' END WHERE host_id = $1 \
                     AND business_date = $2 AND report_id IS NOT NULL AND funded_at_ms IS NULL \
                     AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = report_id \

@@ -6,9 +6,9 @@ use crate::payment::settlement::BatchTotals;
 
 const OURS: BatchTotals = BatchTotals {
     capture_count: 3,
-    captured_minor: 107_00,
+    captured_minor: 10_700,
     refund_count: 1,
-    refunded_minor: 4_00,
+    refunded_minor: 400,
 };
 
 fn message(says: Said<'_>, sent_before: u32) -> TotalsMessage<'_> {
@@ -46,7 +46,7 @@ fn totals_are_a_request_and_then_an_advice_with_the_same_elements() {
         assert_eq!(got, (mti.to_owned(), said.to_owned()));
     }
     let more_refunded = BatchTotals {
-        refunded_minor: 200_00,
+        refunded_minor: 20_000,
         ..OURS
     };
     let (_, said) = written(&profile, &message(Said::Totals(more_refunded), 0));
@@ -104,7 +104,7 @@ fn each_edition_says_in_its_own_place_whether_totals_are_the_same() {
     let out = |theirs| TotalsAnswer::OutOfBalance { theirs };
     // What the host reversed within the date is taken off.
     let differing = Some(BatchTotals {
-        captured_minor: 107_01,
+        captured_minor: 10_701,
         ..OURS
     });
     let refused = |code: &str| TotalsAnswer::Refused {
