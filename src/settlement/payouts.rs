@@ -332,7 +332,11 @@ impl Payouts {
             Ok(hex::encode_lower(&written.sha256))
         };
         let written = tokio::task::spawn_blocking(write).await;
-        let sha256 = written.map_err(|_| PayoutsError::Stopping)??;
+        let sha256 = match written.map_err(|_| PayoutsError::Stopping)? {
+            // Another gateway writes the same file at this moment, and records it.
+            Err(PayoutsError::File(DurableFileError::Busy { .. })) => return Ok(()),
+            written => written?,
+        };
         FaultPoint::FileRecorded.pass();
         let now = self.parts.clock.now();
         store.send_order(order.id, &sha256, now).await?;
