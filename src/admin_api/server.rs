@@ -158,9 +158,10 @@ pub async fn serve(
         sealer,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let notices = PayoutNotices::new(store.clone(), Arc::clone(&clock), payouts.paying_account());
     let payouts = PayoutAdminServiceServer::new(PayoutAdminApi {
         payouts,
-        notices: Arc::new(PayoutNotices::new(store.clone(), Arc::clone(&clock))),
+        notices: Arc::new(notices),
         hosts: Arc::clone(&bank_hosts),
         audited: audited.clone(),
     })

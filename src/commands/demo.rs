@@ -4,6 +4,7 @@
 //! - [`day`]: the end of the bank's day.
 //! - [`books`]: how payments without an answer end, and whether everybody's books agree.
 //! - [`life`]: captures, refunds and voids.
+//! - [`payout`]: fees, a payout, a statement.
 //! - [`own_files`]: what in that folder is the demo's: it removes and adds to nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
@@ -14,6 +15,7 @@ pub mod day;
 pub mod folder;
 pub mod life;
 pub mod own_files;
+pub mod payout;
 pub mod stand;
 pub mod tour;
 
@@ -153,7 +155,7 @@ async fn show_around(
         Some(Tour::default())
     } else {
         tokio::select! {
-            tour = take_tour(stand) => Some(tour?),
+            tour = take_tour(stand, &arguments.data) => Some(tour?),
             () = stop.received() => None,
         }
     };
@@ -182,7 +184,7 @@ struct Tour {
     held_payment_id: Option<String>,
 }
 
-async fn take_tour(stand: &Stand) -> Result<Tour, CommandError> {
+async fn take_tour(stand: &Stand, data: &Path) -> Result<Tour, CommandError> {
     let jwks = std::fs::read_to_string(&stand.jwks_path)?;
     let recipient = Recipient::from_jwks(&jwks, Algorithm::EcdhEs, &Random::SYSTEM)?;
     print_line!(
@@ -222,11 +224,13 @@ async fn take_tour(stand: &Stand) -> Result<Tour, CommandError> {
     let all = visited.iter().chain([&to_capture, &to_void]);
     let ids: Vec<&str> = all.map(|visit| visit.payment.payment_id.as_str()).collect();
     let differing = books::compare(stand, &connection, &opening, &ids).await?;
+    payout::agree_terms(stand).await?;
     let not_agreed = day::end(stand, &connection).await?;
+    let not_paid = payout::pay_out(stand, data, &connection).await?;
     let surprises = visited.iter().filter(|visit| !visit.as_expected()).count()
         + steps.iter().filter(|step| !step.as_expected()).count();
     Ok(Tour {
-        surprises: surprises + left + differing + not_agreed,
+        surprises: surprises + left + differing + not_agreed + not_paid,
         held_payment_id: visited
             .first()
             .map(|visit| visit.payment.payment_id.clone()),

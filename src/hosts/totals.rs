@@ -12,7 +12,7 @@ use super::host::Host;
 use super::line::LineHandle;
 use super::line::settlement::SettlementRequest;
 use super::message::totals::{
-    TotalsAnswer, TotalsError, TotalsFormat, TotalsMessage, TotalsProfile,
+    Said, TotalsAnswer, TotalsError, TotalsFormat, TotalsMessage, TotalsProfile,
 };
 use super::notice::HostCutover;
 use crate::payment::ids::HostId;
@@ -72,14 +72,19 @@ impl Host {
         };
         let (mti, elements) = totals.elements(message, &format)?;
         let (answer, answered) = oneshot::channel();
-        let (of_host, currency) = (profile.clone(), message.currency);
+        let of_host = profile.clone();
+        let ours = match message.says {
+            Said::Totals(totals) => Some(totals),
+            Said::Item { .. } => None,
+        };
+        let asked = (ours, message.currency);
         let read = Box::new(move |message: &iso8583::Message<'_>| {
             let refused = TotalsAnswer::Refused {
                 response_code: None,
             };
             let totals = of_host.totals.as_ref();
             totals.map_or(refused, |totals| {
-                totals.answer(message, currency, &of_host.minor_digits)
+                totals.answer(message, asked, &of_host.minor_digits)
             })
         });
         let request = SettlementRequest {

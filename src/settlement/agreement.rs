@@ -134,28 +134,47 @@ impl Agreement {
         }
     }
 
+    /// Both at once: a host that is silent holds up no other's day.
     async fn look(&self) -> Result<(), LookError> {
-        let due = self
-            .store
-            .due_totals(self.clock.now(), TOTALS_AT_ONCE)
-            .await?;
-        for sent in join_all(due.into_iter().map(|totals| self.go_on(totals))).await {
-            sent?;
-        }
+        let (sent, settled) = tokio::join!(self.send_due(), self.settle_days());
+        sent.and(settled)
+    }
+
+    /// Sends the totals of each host whose turn it is. One host holds up no other.
+    async fn send_due(&self) -> Result<(), LookError> {
+        let up = self.hosts.ids().filter(|host| self.hosts.is_up(*host));
+        let sending = up.map(|host| async move {
+            let now = self.clock.now();
+            let due = self.store.due_totals(&host, now, TOTALS_AT_ONCE).await?;
+            let sent = join_all(due.into_iter().map(|totals| self.go_on(totals))).await;
+            sent.into_iter().collect::<Result<(), StoreError>>()
+        });
+        let sent = join_all(sending).await;
+        Ok(sent.into_iter().collect::<Result<(), StoreError>>()?)
+    }
+
+    /// Funds the batches of closed days. One day holds up no other.
+    async fn settle_days(&self) -> Result<(), LookError> {
+        let mut failed = None;
         for day in self.store.days_not_settled().await? {
-            let submits = self.hosts.totals(day.host_id).is_none();
-            if let Err(error) = self.clearing.ensure(&day, submits).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(
-                    error, host.id = %day.host_id, business_date = %day.date,
-                    "A clearing file could not be written; its day is not settled without it"
-                );
-                continue;
-            }
-            self.fund(&day).await?;
-            if self.store.settle_day(&day, self.clock.now()).await? {
-                tracing::info!(host.id = %day.host_id, business_date = %day.date, "A business day is settled");
-            }
+            failed = self.settle_day(&day).await.err().or(failed);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn settle_day(&self, day: &BusinessDay) -> Result<(), LookError> {
+        let submits = self.hosts.totals(day.host_id).is_none();
+        if let Err(error) = self.clearing.ensure(day, submits).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                error, host.id = %day.host_id, business_date = %day.date,
+                "A clearing file could not be written; its day is not settled without it"
+            );
+            return Ok(());
+        }
+        self.fund(day).await?;
+        if self.store.settle_day(day, self.clock.now()).await? {
+            tracing::info!(host.id = %day.host_id, business_date = %day.date, "A business day is settled");
         }
         Ok(())
     }
@@ -191,8 +210,8 @@ impl Agreement {
         Ok(found.await?)
     }
 
-    /// Goes on with the totals of a closed day that are stopped. To accept them is to accept what the day's report has
-    /// otherwise too.
+    /// Goes on with the totals of a closed day that are stopped, or whose items are being uploaded. To accept them is to
+    /// accept what the day's report has otherwise too; and it takes those that the host has not answered twice.
     ///
     /// # Errors
     /// [`TotalsError`].
@@ -208,7 +227,7 @@ impl Agreement {
             Resubmit::Accept => TotalsStep::Accepted,
         };
         let mut taken = Resubmitted::default();
-        for totals in self.store.stopped_totals(&day).await? {
+        for totals in self.store.open_totals(&day).await? {
             let now = self.clock.now();
             taken.totals += u64::from(self.store.step_totals(&totals, &step, now).await?);
         }

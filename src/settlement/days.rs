@@ -15,7 +15,7 @@ use crate::hosts::Hosts;
 use crate::hosts::calendar::Calendar;
 use crate::hosts::notice::HostCutover;
 use crate::payment::ids::HostId;
-use crate::payment::moment::{BusinessDate, UnixMillis};
+use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::settlement::{
     BatchTotals, BusinessDay, ClosedBy, Cutover, DayTotals, SettlementBatch,
 };
@@ -25,6 +25,9 @@ use crate::store::error::StoreError;
 
 /// Between two looks at the days.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A host's next date is no farther from its open one, or from today: longer than any row of holidays.
+const FARTHEST: time::Duration = time::Duration::days(31);
 
 /// The most items with another date that the log names of a day.
 const NAMED: usize = 100;
@@ -125,6 +128,15 @@ impl BusinessDays {
             self.store.open_first_day(&host_id, next, now).await?;
             return Ok(true);
         };
+        let today = BusinessDate::from(NumberDate::of(now));
+        let from = day.date.max(today).date();
+        if next.date() - from > FARTHEST {
+            tracing::error!(
+                host.id = %host_id, open = %day.date, %next,
+                "A host has begun a date that is too far away; it is refused"
+            );
+            return Ok(false);
+        }
         if day.date < next {
             self.end(&day, next, ClosedBy::Host, now).await?;
         } else if day.date > next {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bank_account::AccountNumber;
 use super::camt054::booking::Booking;
 use super::camt054::error::Camt054Error;
 use super::camt054::read_camt054;
@@ -22,6 +23,7 @@ const NO_REASON: &str = "NOT GIVEN";
 pub struct PayoutNotices {
     store: Store,
     clock: Arc<dyn Clock>,
+    paying: Option<AccountNumber>,
 }
 
 /// What came of a notification.
@@ -99,10 +101,15 @@ enum Taken {
 }
 
 impl PayoutNotices {
-    /// Takes them for the payouts in this store.
+    /// Takes them for the payouts in this store, which are paid from the account `paying`. What is booked on another one,
+    /// a merchant's own for instance, says nothing of them.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, paying: Option<AccountNumber>) -> Self {
+        Self {
+            store,
+            clock,
+            paying,
+        }
     }
 
     /// Reads a notification to its end.
@@ -148,6 +155,10 @@ impl PayoutNotices {
     }
 
     async fn take(&self, host_id: HostId, booking: &Booking) -> Result<Taken, NoticeError> {
+        if self.paying.as_ref() != Some(&booking.account) {
+            let text = "expected a booking on the account that pays, got one on another".to_owned();
+            return Ok(Taken::Problem(ProblemKind::UnknownReference, text));
+        }
         let reference = booking.end_to_end_id.as_deref().unwrap_or_default();
         let found = match payout_id(reference).parse() {
             Ok(id) => self.store.payout_by_id(id).await?,

@@ -11,6 +11,7 @@ use iso8583::hex;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::bank_account::AccountNumber;
 use super::durable_file::{DurableFileError, write_durably};
 use super::pain001::{
     MOST_TRANSFERS, PaymentOrder, PaymentOrderError, Transfer, end_to_end_id, to_pain001,
@@ -145,12 +146,19 @@ impl Payouts {
         }
     }
 
+    /// The account that payouts are paid from.
+    #[must_use]
+    pub fn paying_account(&self) -> Option<AccountNumber> {
+        let debtor = self.parts.debtor.as_ref()?;
+        Some(debtor.party().account.number().clone())
+    }
+
     async fn look(&self) -> Result<(), PayoutsError> {
         if self.parts.debtor.is_none() {
             return Ok(());
         }
-        self.send_orders().await?;
-        let mut failed = None;
+        // An order that can't be written holds up no payout.
+        let mut failed = self.send_orders().await.err();
         let hosts: Vec<HostId> = self.parts.hosts.ids().collect();
         for host_id in hosts {
             // One host holds up no other.

@@ -193,7 +193,6 @@ async fn a_silent_bank_is_told_until_it_answers(engine: Engine) {
     inject(&switch, fault("0500", UNANSWERED)).await;
     inject(&switch, fault("0520", LOST)).await;
     inject(&switch, fault("0521", with_code("91"))).await;
-    inject(&switch, fault("0521", change(66, "3"))).await;
     cut_over(&mut client, cutover_of(&today))
         .await
         .expect("a day");

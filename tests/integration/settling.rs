@@ -182,10 +182,21 @@ async fn a_day_is_closed_and_says_what_is_settled_with_it(engine: Engine) {
     let states: Vec<_> = all.iter().map(admin::BusinessDay::state).collect();
     assert_eq!(states[0], admin::BusinessDayState::Open);
 
-    // What the day has does not change any more, and its bank agrees.
-    let closed = settled(&mut settlement, &open.batch_id).await;
+    // What the day has does not change any more, and its bank agrees. No terms
+    // are set, so its fees are none.
+    settled(&mut settlement, &open.batch_id).await;
+    let closed = eventually("its fees", async || {
+        let found = batch(&mut settlement, &open.batch_id).await;
+        found.fee_total.is_some().then_some(found)
+    })
+    .await;
+    let no_money = Some(pb::Money {
+        amount_minor: 0,
+        currency: "EUR".into(),
+    });
     let expected = pb::SettlementBatch {
         state: BatchState::Settled.into(),
+        fee_total: no_money.clone(),
         close_time: closed.close_time,
         submit_time: closed.submit_time,
         settle_time: closed.settle_time,
@@ -195,10 +206,7 @@ async fn a_day_is_closed_and_says_what_is_settled_with_it(engine: Engine) {
             refund_count: open.refund_count,
             refunded_total: open.refunded_total.clone(),
             net_total: open.net_total.clone(),
-            net_difference: Some(pb::Money {
-                amount_minor: 0,
-                currency: "EUR".into(),
-            }),
+            net_difference: no_money,
             fee_total: None,
         }),
         ..open

@@ -14,7 +14,8 @@ use crate::merchant_api::pb::balance_service_client::BalanceServiceClient;
 use crate::merchant_api::pb::settlement_service_client::SettlementServiceClient;
 use crate::random::Random;
 
-const HOST: &str = "acquirer";
+/// The host whose day it is.
+pub(super) const HOST: &str = "acquirer";
 
 /// Ends the open day, waits until the bank has agreed to its totals, and prints both sides. Gives how many of its batches
 /// are not agreed.
@@ -34,7 +35,7 @@ pub async fn end(stand: &Stand, connection: &Connection) -> Result<usize, Comman
     };
     let date = open.business_date.clone();
     let request = admin::CutoverRequest {
-        request_id: format!("demo-{:016x}", u64::from_be_bytes(Random::SYSTEM.bytes()?)),
+        request_id: request_id()?,
         reason: "the demo ends its day".to_owned(),
         host_id: HOST.to_owned(),
         business_date: date.clone(),
@@ -55,12 +56,21 @@ pub async fn end(stand: &Stand, connection: &Connection) -> Result<usize, Comman
     for balance in balances.get_balances(request).await?.into_inner().balances {
         let shown = |money: &Option<pb::Money>| shown(money.as_ref());
         print_line!(
-            "available to the merchant: {}, pending: {}",
+            "available to the merchant, less fees: {}; pending: {}",
             shown(&balance.available),
             shown(&balance.pending)
         )?;
     }
     Ok(batches.iter().filter(|batch| !is_agreed(batch)).count())
+}
+
+/// A name for a request of the demo's operator.
+///
+/// # Errors
+/// When the operating system gives no randomness.
+pub(super) fn request_id() -> Result<String, CommandError> {
+    let number = u64::from_be_bytes(Random::SYSTEM.bytes()?);
+    Ok(format!("demo-{number:016x}"))
 }
 
 fn is_agreed(batch: &pb::SettlementBatch) -> bool {
@@ -81,7 +91,8 @@ async fn batches_of(
     Ok(page.into_inner().settlement_batches)
 }
 
-fn shown(money: Option<&pb::Money>) -> String {
+/// An amount and its currency.
+pub(super) fn shown(money: Option<&pb::Money>) -> String {
     money.map_or_else(String::new, |it| {
         format!("{} {}", amount(it.amount_minor, &it.currency), it.currency)
     })
@@ -92,12 +103,11 @@ fn table(batches: &[pb::SettlementBatch]) -> Table {
     table.load_style(NOTHING);
     table.set_header([
         "batch",
-        "captures",
         "captured",
-        "refunds",
         "refunded",
-        "net",
         "the bank's net",
+        "fees",
+        "net",
         "state",
         "",
     ]);
@@ -108,14 +118,14 @@ fn table(batches: &[pb::SettlementBatch]) -> Table {
             true => "✓",
             false => "✗ not agreed",
         };
+        let money = |money: &Option<pb::Money>| right(shown(money.as_ref()));
         table.add_row([
             Cell::new(&batch.batch_id),
-            right(batch.payment_count.to_string()),
-            right(shown(batch.captured_total.as_ref())),
-            right(batch.refund_count.to_string()),
-            right(shown(batch.refunded_total.as_ref())),
-            right(shown(batch.net_total.as_ref())),
+            money(&batch.captured_total),
+            money(&batch.refunded_total),
             right(shown(theirs.and_then(|theirs| theirs.net_total.as_ref()))),
+            money(&batch.fee_total),
+            money(&batch.net_total),
             Cell::new(short(
                 batch.state().as_str_name(),
                 "SETTLEMENT_BATCH_STATE_",

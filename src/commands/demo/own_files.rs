@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{OperatorFiles, master_key_path};
 
-/// The folders that the demo makes; they hold keys and certificates.
-const FOLDERS: [&str; 2] = ["keys", "certs"];
+/// The folders that the demo makes; they hold keys and certificates, and what settlement writes.
+const FOLDERS: [&str; 3] = ["keys", "certs", "settlement"];
 /// The files that the demo makes; what SQLite puts beside the database begins with its name.
 const FILES: [&str; 4] = ["api-key.pem", "jwks.json", "payswitch.log", "ready.json"];
 const DATABASE: &str = "payswitch.db";
 /// What a gateway locks while it runs.
 const LOCK: &str = "payswitch.db.lock";
 /// How the files in [`FOLDERS`] end.
-const ENDINGS: [&str; 2] = ["pem", "key"];
-/// How deep folders lie within [`FOLDERS`]: `keys/retiring`, `certs/HOST`.
+const ENDINGS: [&str; 4] = ["pem", "key", "xml", "pdf"];
+/// How deep folders lie within [`FOLDERS`]: `keys/retiring`, `certs/HOST`, `settlement/imports`.
 const DEEPEST: u32 = 2;
 
 /// Why a folder is left as it is.

@@ -216,7 +216,6 @@ fn config(data: &Path, options: &StandOptions) -> Config {
     config.card.sealing_keys = data.join("keys");
     config.card.jwks_path = data.join("jwks.json");
     config.environment = Environment::Test;
-    config.settlement.folder = Some(data.join("settlement"));
     config.merchant_api.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     config.admin_api = Some(AdminApiConfig {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, options.admin_port)),

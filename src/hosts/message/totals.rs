@@ -275,7 +275,7 @@ impl TotalsProfile {
     pub(in crate::hosts) fn answer(
         &self,
         message: &Message<'_>,
-        currency: Currency,
+        (ours, currency): (Option<BatchTotals>, Currency),
         minor_digits: &MinorDigits,
     ) -> TotalsAnswer {
         let response_code = response_code_of(message);
@@ -285,8 +285,10 @@ impl TotalsProfile {
         };
         let is_1993 = message.dialect().version() == Version::Iso1993;
         if message.mti().class() != iso8583::mti::Class::Reconciliation {
+            // An item that was sent again may be there already.
             let accepted =
-                response_code.is_some_and(|code| matches!(code.as_str(), "00" | "000" | "300"));
+                |code: ResponseCode| matches!(code.as_str(), "00" | "94" | "000" | "300" | "913");
+            let accepted = response_code.is_some_and(accepted);
             return if accepted {
                 TotalsAnswer::InBalance
             } else {
@@ -295,16 +297,19 @@ impl TotalsProfile {
         }
         let code = response_code.as_ref().map(ResponseCode::as_str);
         let verdict = message.text(66);
-        match (verdict.as_deref(), code) {
-            (_, Some(IN_BALANCE_1993)) if is_1993 => TotalsAnswer::InBalance,
-            (_, Some(OUT_OF_BALANCE_1993)) if is_1993 => TotalsAnswer::OutOfBalance {
-                theirs: self.theirs(message, currency, minor_digits),
-            },
-            (Some(IN_BALANCE), _) if !is_1993 => TotalsAnswer::InBalance,
-            (Some(OUT_OF_BALANCE), _) if !is_1993 => TotalsAnswer::OutOfBalance {
-                theirs: self.theirs(message, currency, minor_digits),
-            },
-            _ => refused,
+        let is_in_balance = match (verdict.as_deref(), code) {
+            (_, Some(IN_BALANCE_1993)) if is_1993 => true,
+            (_, Some(OUT_OF_BALANCE_1993)) if is_1993 => false,
+            (Some(IN_BALANCE), None | Some("00")) if !is_1993 => true,
+            (Some(OUT_OF_BALANCE), _) if !is_1993 => false,
+            _ => return refused,
+        };
+        let theirs = self.theirs(message, currency, minor_digits);
+        // A host that says the one and shows the other does not agree.
+        let says_otherwise = theirs.is_some() && theirs != ours;
+        match is_in_balance && !says_otherwise {
+            true => TotalsAnswer::InBalance,
+            false => TotalsAnswer::OutOfBalance { theirs },
         }
     }
 

@@ -109,7 +109,8 @@ impl Scene {
              </Ntfctn></BkToCstmrDbtCdtNtfctn></Document>"
         );
         let bookings = PayoutNotices::read(file.into_bytes()).await.unwrap();
-        let notices = PayoutNotices::new(self.store.clone(), self.clock());
+        let notices =
+            PayoutNotices::new(self.store.clone(), self.clock(), "12345678901".parse().ok());
         notices.notify(host(), &bookings).await.unwrap()
     }
 

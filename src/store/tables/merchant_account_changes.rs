@@ -2,6 +2,7 @@
 
 use sqlx::any::AnyRow;
 
+use super::business_days::hold_positions;
 use super::columns::Columns;
 use crate::payment::ids::{AccountChangeId, MerchantId};
 use crate::payment::moment::UnixMillis;
@@ -75,7 +76,10 @@ impl Store {
             returning: false,
         };
         let housekeeping = &self.inner.housekeeping;
-        housekeeping.run(vec![cancel]).await.map(drop)
+        housekeeping
+            .run(vec![hold_positions(), cancel])
+            .await
+            .map(drop)
     }
 
     /// Makes the accounts so whose time has come: from now on payouts go there.
@@ -109,7 +113,9 @@ impl Store {
             returning: false,
         };
         let housekeeping = &self.inner.housekeeping;
-        housekeeping.run(vec![take, taken]).await.map(drop)
+        // What is cancelled meanwhile is before it or after it.
+        let statements = vec![hold_positions(), take, taken];
+        housekeeping.run(statements).await.map(drop)
     }
 
     /// A change.

@@ -61,9 +61,11 @@ impl Store {
             ],
             returning: false,
         };
-        let totals = level.map(|level| insert_totals(day, level, at));
-        let statements = totals.into_iter().chain([made]).collect();
-        housekeeping.run(statements).await.map(drop)
+        let totals = level.map(|level| insert_totals(day, level, batches, at));
+        for statement in totals.into_iter().flatten() {
+            housekeeping.run(vec![statement]).await?;
+        }
+        housekeeping.run(vec![made]).await.map(drop)
     }
 
     /// The batches of a day that can be funded now, with the state that they have from then on: their fees are computed, and

@@ -218,7 +218,8 @@ impl Store {
         let mut statements = vec![
             hold(import),
             Statement {
-                text: "UPDATE settlement_batches SET report_id = $3, state = CASE WHEN CAST($4 AS BIGINT) = 1 \
+                text: "UPDATE settlement_batches SET report_id = $3, fees_at_ms = NULL, fees_to = NULL, \
+                    fee_terms_version = NULL, fee_plan = NULL, state = CASE WHEN CAST($4 AS BIGINT) = 1 \
                     AND EXISTS (SELECT 1 FROM settlement_differences AS differences \
                         WHERE differences.host_id = settlement_batches.host_id \
                         AND differences.business_date = settlement_batches.business_date \

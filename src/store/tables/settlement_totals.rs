@@ -4,8 +4,9 @@ use sqlx::any::AnyRow;
 
 use super::columns::Columns;
 use super::text_buffer::TextBuffer;
+use crate::payment::ids::HostId;
 use crate::payment::moment::UnixMillis;
-use crate::payment::settlement::{BatchTotals, BusinessDay};
+use crate::payment::settlement::{BatchTotals, BusinessDay, SettlementBatch};
 use crate::payment::totals::{Totals, TotalsKey, TotalsLevel, TotalsState, TotalsStep};
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -19,12 +20,14 @@ pub(in crate::store) const OF_BATCH: &str = "settlement_totals.host_id = batches
     AND settlement_totals.currency = batches.currency \
     AND settlement_totals.merchant_id IN ('', batches.merchant_id)";
 
-/// The rows of a closed day whose batches are made: by what one message is about.
+/// The rows of a closed day whose batches are made: by what one message is about. Those of terminals are summed batch by
+/// batch, so that a large day is many short statements.
 pub(in crate::store) fn insert_totals(
     day: &BusinessDay,
     level: TotalsLevel,
+    batches: &[SettlementBatch],
     at: UnixMillis,
-) -> Statement {
+) -> Vec<Statement> {
     const OF_MERCHANTS: &str = "INSERT INTO settlement_totals (host_id, business_date, currency, merchant_id, \
         terminal_id, acceptor_id, capture_count, captured_minor, refund_count, refunded_minor, state, uploaded, sent, \
         next_at_ms, version, updated_at_ms) \
@@ -44,7 +47,7 @@ pub(in crate::store) fn insert_totals(
         'DUE', 0, 0, CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) \
         FROM settlement_items AS items JOIN operations ON operations.id = items.operation_id \
         JOIN merchants ON merchants.id = items.merchant_id \
-        WHERE items.host_id = $1 AND items.business_date = $2 \
+        WHERE items.host_id = $1 AND items.business_date = $2 AND items.merchant_id = $4 AND items.currency = $5 \
         GROUP BY items.host_id, items.business_date, items.currency, items.merchant_id, operations.terminal_id, \
         merchants.acceptor_id ON CONFLICT DO NOTHING";
     const OF_HOST: &str = "INSERT INTO settlement_totals (host_id, business_date, currency, merchant_id, \
@@ -55,37 +58,47 @@ pub(in crate::store) fn insert_totals(
         CAST(SUM(refunded_minor) AS BIGINT), 'DUE', 0, 0, CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) \
         FROM settlement_batches WHERE host_id = $1 AND business_date = $2 \
         GROUP BY host_id, business_date, currency ON CONFLICT DO NOTHING";
-    Statement {
-        text: match level {
-            TotalsLevel::Merchant => OF_MERCHANTS,
-            TotalsLevel::Terminal => OF_TERMINALS,
-            TotalsLevel::Host => OF_HOST,
-        },
-        values: vec![
+    let of_day = || -> Vec<Value> {
+        vec![
             day.host_id.as_str().into(),
             day.date.to_string().into(),
             at.as_i64().into(),
-        ],
+        ]
+    };
+    let insert = |text, values| Statement {
+        text,
+        values,
         returning: false,
+    };
+    let of_batch = |batch: &SettlementBatch| {
+        let mut values = of_day();
+        values.push(batch.key.merchant_id.as_str().into());
+        values.push(batch.key.currency.code().into());
+        insert(OF_TERMINALS, values)
+    };
+    match level {
+        TotalsLevel::Merchant => vec![insert(OF_MERCHANTS, of_day())],
+        TotalsLevel::Terminal => batches.iter().map(of_batch).collect(),
+        TotalsLevel::Host => vec![insert(OF_HOST, of_day())],
     }
 }
 
 impl Store {
-    /// The totals whose turn it is, at most `limit`.
+    /// The totals of a host whose turn it is, at most `limit`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn due_totals(
         &self,
+        host: &HostId,
         now: UnixMillis,
         limit: usize,
     ) -> Result<Vec<Totals>, StoreError> {
-        let text =
-            "SELECT * FROM settlement_totals WHERE next_at_ms <= $1 ORDER BY next_at_ms LIMIT $2";
+        let text = "SELECT * FROM settlement_totals WHERE host_id = $1 AND next_at_ms <= $2 \
+            ORDER BY next_at_ms LIMIT $3";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self
-            .read(text, &[now.as_i64().into(), limit.into()])
-            .await?;
+        let values = [host.as_str().into(), now.as_i64().into(), limit.into()];
+        let rows = self.read(text, &values).await?;
         rows.iter().map(totals).collect()
     }
 
@@ -117,13 +130,13 @@ impl Store {
         rows.iter().map(totals).collect()
     }
 
-    /// The totals of a day that are stopped.
+    /// The totals of a day that are not agreed: an operator may end them.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
-    pub async fn stopped_totals(&self, day: &BusinessDay) -> Result<Vec<Totals>, StoreError> {
+    pub async fn open_totals(&self, day: &BusinessDay) -> Result<Vec<Totals>, StoreError> {
         let text = "SELECT * FROM settlement_totals WHERE host_id = $1 AND business_date = $2 \
-            AND state = 'STOPPED' ORDER BY merchant_id, currency, terminal_id";
+            AND state IN ('DUE', 'UPLOADING', 'STOPPED') ORDER BY merchant_id, currency, terminal_id";
         let values = [day.host_id.as_str().into(), day.date.to_string().into()];
         let rows = self.read(text, &values).await?;
         rows.iter().map(totals).collect()
@@ -194,12 +207,13 @@ impl Store {
                     stan = NULL, transmitted_at_ms = NULL, bank_totals = NULL, response_code = NULL, \
                     next_at_ms = $7, version = version + 1, updated_at_ms = $7 WHERE host_id = $1 \
                     AND business_date = $2 AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 \
-                    AND version = $6 AND state = 'STOPPED'"
+                    AND version = $6 AND state IN ('STOPPED', 'UPLOADING')"
             }
             TotalsStep::Accepted => {
-                "UPDATE settlement_totals SET state = 'OUT_OF_BALANCE', version = version + 1, \
+                "UPDATE settlement_totals SET state = 'OUT_OF_BALANCE', next_at_ms = NULL, version = version + 1, \
                     updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
-                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6 AND state = 'STOPPED'"
+                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6 \
+                    AND (state IN ('UPLOADING', 'STOPPED') OR state = 'DUE' AND sent > 1)"
             }
         };
         let step_statement = Statement {
@@ -208,12 +222,12 @@ impl Store {
             returning: false,
         };
         let batches = match step {
-            TotalsStep::Sent { .. } => Some(submitted(&totals.key, at)),
+            TotalsStep::Sent { .. } => Some(submitted(totals, at)),
             TotalsStep::Answered {
                 state: TotalsState::Stopped,
                 ..
-            } => Some(batches_are(&totals.key, "DISPUTED")),
-            TotalsStep::Again => Some(batches_are(&totals.key, "SUBMITTED")),
+            } => Some(batches_are(totals, "DISPUTED")),
+            TotalsStep::Again => Some(batches_are(totals, "SUBMITTED")),
             _ => None,
         };
         let statements = std::iter::once(step_statement).chain(batches).collect();
@@ -234,27 +248,41 @@ fn key_values(key: &TotalsKey) -> Vec<Value> {
     ]
 }
 
+/// Whether these totals have taken the step from their version: $1 to $5 are their key, $6 is the version after it.
+macro_rules! stepped {
+    () => {
+        "AND EXISTS (SELECT 1 FROM settlement_totals WHERE settlement_totals.host_id = $1 \
+         AND settlement_totals.business_date = $2 AND settlement_totals.currency = $3 \
+         AND settlement_totals.merchant_id = $4 AND settlement_totals.terminal_id = $5 \
+         AND settlement_totals.version = $6)"
+    };
+}
+
 /// The batches of totals are submitted. Said again, it changes nothing.
-fn submitted(key: &TotalsKey, at: UnixMillis) -> Statement {
-    let mut values = key_values(key);
-    values.truncate(4);
-    values.push(at.as_i64().into());
+fn submitted(totals: &Totals, at: UnixMillis) -> Statement {
+    let mut values = key_values(&totals.key);
+    values.extend([(totals.version + 1).into(), at.as_i64().into()]);
     Statement {
-        text: "UPDATE settlement_batches SET state = 'SUBMITTED', submitted_at_ms = $5 WHERE host_id = $1 \
-            AND business_date = $2 AND currency = $3 AND $4 IN ('', merchant_id) AND state = 'CLOSED'",
+        text: concat!(
+            "UPDATE settlement_batches SET state = 'SUBMITTED', submitted_at_ms = $7 WHERE host_id = $1 \
+             AND business_date = $2 AND currency = $3 AND $4 IN ('', merchant_id) AND state = 'CLOSED' ",
+            stepped!()
+        ),
         values,
         returning: false,
     }
 }
 
 /// The batches of totals have another state, unless they are funded.
-fn batches_are(key: &TotalsKey, state: &'static str) -> Statement {
-    let mut values = key_values(key);
-    values.truncate(4);
-    values.push(Value::Static(state));
+fn batches_are(totals: &Totals, state: &'static str) -> Statement {
+    let mut values = key_values(&totals.key);
+    values.extend([(totals.version + 1).into(), Value::Static(state)]);
     Statement {
-        text: "UPDATE settlement_batches SET state = $5 WHERE host_id = $1 AND business_date = $2 \
-            AND currency = $3 AND $4 IN ('', merchant_id) AND funded_at_ms IS NULL",
+        text: concat!(
+            "UPDATE settlement_batches SET state = $7 WHERE host_id = $1 AND business_date = $2 \
+             AND currency = $3 AND $4 IN ('', merchant_id) AND funded_at_ms IS NULL ",
+            stepped!()
+        ),
         values,
         returning: false,
     }

@@ -97,7 +97,9 @@ impl Store {
         (closed.unwrap(), operations)
     }
 
+    /// What can be funded, once what a report brought has its fees.
     async fn fundable(&self, day: &BusinessDay, rule: ReportRule) -> Vec<BatchState> {
+        self.charge_nothing().await;
         let found = self.batches_to_fund(day, 10, Some(rule)).await.unwrap();
         found.into_iter().map(|(_, state)| state).collect()
     }
@@ -254,6 +256,10 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
     let rule = ReportRule::DifferencesHold;
     assert!(store.finish_import(&second, Some(rule)).await.unwrap());
 
+    // Its fees are computed anew.
+    let funded = store.batches_to_fund(&closed, 10, Some(rule)).await;
+    assert_eq!(funded, Ok(vec![]));
+    store.charge_nothing().await;
     // Money that was made available by a report is not taken back by another one.
     let [(batch, state)] = &store
         .batches_to_fund(&closed, 10, Some(rule))

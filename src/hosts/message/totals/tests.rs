@@ -84,7 +84,11 @@ fn answered(dialect: &str, mti: &str, elements: &[(u8, &str)]) -> TotalsAnswer {
     let mut bytes = Vec::new();
     dialect.encode(&builder, &mut bytes).unwrap();
     let message = dialect.decode(&bytes).unwrap();
-    profile.answer(&message, "EUR".parse().unwrap(), &MinorDigits::default())
+    profile.answer(
+        &message,
+        (Some(OURS), "EUR".parse().unwrap()),
+        &MinorDigits::default(),
+    )
 }
 
 #[test]
@@ -117,6 +121,8 @@ fn each_edition_says_in_its_own_place_whether_totals_are_the_same() {
             vec![(39, "00"), (66, "1")],
             TotalsAnswer::InBalance,
         ),
+        (old, "0510", with(&[(39, "00"), (66, "1")]), out(differing)),
+        (old, "0510", vec![(39, "94"), (66, "1")], refused("94")),
         (old, "0530", with(&[(39, "00"), (66, "2")]), out(differing)),
         (old, "0510", vec![(39, "00"), (66, "2")], out(None)),
         (old, "0510", vec![(39, "00"), (66, "3")], refused("00")),
@@ -127,6 +133,7 @@ fn each_edition_says_in_its_own_place_whether_totals_are_the_same() {
         (new, "1510", vec![(39, "904")], refused("904")),
         (new, "1530", vec![(39, "907")], TotalsAnswer::Again),
         (old, "0330", vec![(39, "00")], TotalsAnswer::InBalance),
+        (old, "0330", vec![(39, "94")], TotalsAnswer::InBalance),
         (old, "0330", vec![(39, "30")], refused("30")),
     ] {
         let got = answered(dialect, mti, &elements);
