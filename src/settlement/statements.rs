@@ -154,7 +154,10 @@ fn lines_of(movement: &Movement) -> Vec<StatementLine> {
     let line = |kind, net_minor: i64, fees_minor: i64| StatementLine {
         date: BusinessDate::new(1970, 1, 1),
         kind,
-        reference: source.to_owned(),
+        reference: match movement.subject_id {
+            Some(subject) => subject.to_string(),
+            None => source.to_owned(),
+        },
         description: match movement.payment_id {
             Some(payment) => format!("{template} of {payment}"),
             None => template.to_owned(),

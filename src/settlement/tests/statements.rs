@@ -60,6 +60,12 @@ async fn a_statement_ends_where_the_next_one_begins(database: TestDatabase) {
         (first.opening_minor(), nets(&first)),
         (0, expected.to_vec())
     );
+    // What the merchant knows them by.
+    let references = first.lines().iter().map(|line| line.reference.as_str());
+    let named = references.zip(["cap_", "ref_", "bat_"]);
+    for (reference, prefix) in named {
+        assert!(reference.starts_with(prefix), "{reference}");
+    }
     let second = of(1, 1).await;
     let expected = [(LineKind::Reserve, -890), (LineKind::Payout, -8_010)];
     assert_eq!(

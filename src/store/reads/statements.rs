@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyRow;
 
-use crate::payment::ids::{MerchantId, PaymentId};
+use crate::payment::ids::{MerchantId, PaymentId, SubjectId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::money::Currency;
 use crate::store::Store;
@@ -19,6 +19,8 @@ pub struct Movement {
     pub journal_id: String,
     /// The payment that it is about, if any.
     pub payment_id: Option<PaymentId>,
+    /// The capture or refund that it is about, if any.
+    pub subject_id: Option<SubjectId>,
     /// When.
     pub at: UnixMillis,
     /// What is owed more, pending or available, in minor units; negative where it is less.
@@ -71,7 +73,7 @@ impl Store {
     ) -> Result<Vec<Movement>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let text = "SELECT journals.position, journals.id, journals.at_ms, events.payment_id, \
-            CAST(SUM(CASE WHEN ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE') \
+            operations.subject_id, CAST(SUM(CASE WHEN ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE') \
                 THEN -ledger_lines.amount_minor ELSE 0 END) AS BIGINT) AS owed_minor, \
             CAST(SUM(CASE WHEN ledger_lines.account = 'RESERVE' \
                 THEN -ledger_lines.amount_minor ELSE 0 END) AS BIGINT) AS reserved_minor, \
@@ -79,9 +81,10 @@ impl Store {
                 THEN -ledger_lines.amount_minor ELSE 0 END) AS BIGINT) AS fee_minor \
             FROM ledger_lines JOIN journals ON journals.stream = 0 AND journals.position = ledger_lines.position \
             LEFT JOIN events ON events.stream = 0 AND events.position = ledger_lines.position \
+            LEFT JOIN operations ON operations.id = events.operation_id \
             WHERE ledger_lines.merchant_id = $1 AND ledger_lines.stream = 0 AND ledger_lines.currency = $2 \
             AND journals.at_ms >= $3 AND journals.at_ms < $4 AND ledger_lines.position > $5 \
-            GROUP BY journals.position, journals.id, journals.at_ms, events.payment_id \
+            GROUP BY journals.position, journals.id, journals.at_ms, events.payment_id, operations.subject_id \
             HAVING SUM(CASE WHEN ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE') \
                 THEN ledger_lines.amount_minor ELSE 0 END) <> 0 \
             ORDER BY journals.position LIMIT $6";
@@ -100,6 +103,7 @@ impl Store {
                 position: columns.integer("position")?,
                 journal_id: columns.text("id")?.to_owned(),
                 payment_id: columns.optional_parsed("payment_id")?,
+                subject_id: columns.optional_parsed("subject_id")?,
                 at: columns.moment("at_ms")?,
                 owed_minor: columns.integer("owed_minor")?,
                 reserved_minor: columns.integer("reserved_minor")?,
