@@ -13,6 +13,7 @@ use bank_sim::control::pb as pb_banks;
 use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::{GetTotalsRequest, ListAccountsRequest, ListMessagesRequest};
 use bank_sim::message_log::{Direction, LoggedMessage, MessageQuery};
+use bank_sim::payouts::OrderAnswer;
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
 use bank_sim::{BankSim, RunningSim, SimConfig};
 use iso8583::mti::Class;
@@ -100,6 +101,22 @@ impl Banks {
             return Err("the simulated acquirer could not sign on to its issuers".into());
         }
         Ok(Self(banks))
+    }
+
+    /// Makes the payments of an order, and says so: a file of the bank.
+    ///
+    /// # Errors
+    /// When the order is refused.
+    pub fn pay(&self, order: &[u8]) -> Result<Vec<u8>, CommandError> {
+        match self.submit_payment_order(order) {
+            OrderAnswer::Accepted { message_id, .. } => {
+                let notice = self.account_notification(&message_id);
+                Ok(notice.ok_or("the bank says nothing of the order")?)
+            }
+            OrderAnswer::Refused { code, reason } => {
+                Err(format!("the bank refuses the order: {code}, {reason}").into())
+            }
+        }
     }
 
     /// The messages of a payment at each hop, in the order in which they passed: a heading, and its elements with

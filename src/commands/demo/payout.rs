@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use bank_sim::payouts::OrderAnswer;
-
 use super::day::{HOST, request_id, shown};
 use super::stand::Stand;
 use super::tour::{Connection, short};
@@ -98,17 +96,12 @@ pub async fn pay_out(
     let mut surprises = 0;
     for decision in made.decisions.iter().filter(|it| !it.payout_id.is_empty()) {
         let order = order_of(&data.join(FOLDER), &decision.payout_id)?;
-        let xml = std::fs::read(&order)?;
-        let OrderAnswer::Accepted { message_id, .. } = stand.banks.submit_payment_order(&xml)
-        else {
-            return Err("the bank refuses the order".into());
-        };
-        let told = stand.banks.account_notification(&message_id);
+        let data = stand.banks.pay(&std::fs::read(&order)?)?;
         let notification = admin::NotifyPayoutsRequest {
             request_id: request_id()?,
             reason: REASON.to_owned(),
             host_id: HOST.to_owned(),
-            data: told.ok_or("the bank says nothing of the order")?,
+            data,
         };
         payouts
             .notify_payouts(tokio_stream::iter([notification]))
