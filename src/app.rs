@@ -42,6 +42,7 @@ use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
 use crate::settlement::clearing_files::ClearingFiles;
 use crate::settlement::days::BusinessDays;
+use crate::settlement::funding::Funding;
 use crate::settlement::host_files::HostFiles;
 use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payout_account::PayoutAccount;
@@ -222,11 +223,16 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let agreement = Arc::new(Agreement::new(
         store.clone(),
         Arc::clone(&hosts),
-        files,
-        clearing,
         numbers,
         Arc::clone(&clock),
     ));
+    let funding = Funding::new(
+        store.clone(),
+        Arc::clone(&hosts),
+        files,
+        clearing,
+        Arc::clone(&clock),
+    );
     let account_hours = u64::from(config.settlement.account_change_hours);
     let terms = Arc::new(MerchantTerms::new(
         store.clone(),
@@ -296,6 +302,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     tokio::spawn(days.look_until(stopping.clone()));
     tokio::spawn(charging.look_until(stopping.clone()));
     tokio::spawn(agreement.look_until(stopping.clone()));
+    tokio::spawn(funding.look_until(stopping.clone()));
     tokio::spawn(imports.go_on());
     tokio::spawn(payouts.look_until(stopping.clone()));
     operations.send_owed();

@@ -28,7 +28,7 @@ use crate::grpc::status::{self, ErrorAnswer, with_reason};
 use crate::grpc::tls::{CertificateIdentity, Party};
 use crate::payment::ids::OperatorName;
 use crate::store::Store;
-use crate::store::records::{OperatorRecord, OperatorRole};
+use crate::store::records::callers::{OperatorRecord, OperatorRole};
 
 /// Calls at once, over all connections and services.
 const CONCURRENT_CALLS: usize = 64;

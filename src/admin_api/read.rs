@@ -13,7 +13,7 @@ use crate::payment::ids::{
 };
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Why something is done.
 const REASON: Shape = Shape {

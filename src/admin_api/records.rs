@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditRecord, OperatorRecord};
+use crate::store::records::callers::{AuditRecord, OperatorRecord};
 
 /// The name under which the audit trail keeps what was done on the database itself. No operator has it.
 pub const COMMAND_LINE: &str = "command-line";

@@ -12,7 +12,7 @@ use crate::hosts::status::{HostStatus, LineState, LineStatus};
 use crate::payment::decline::ResponseCode;
 use crate::payment::ids::HostId;
 use crate::payment::moment::UnixMillis;
-use crate::store::records::{OperatorRecord, OperatorRole};
+use crate::store::records::callers::{OperatorRecord, OperatorRole};
 
 /// When everything happens.
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_763_757_000_123);

@@ -20,7 +20,7 @@ use crate::payment::moment::UnixMillis;
 use crate::random::{NoEntropy, Random};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
+use crate::store::records::callers::{AuditRecord, OperatorRecord, OperatorRole};
 
 /// What API keys are hashed under.
 pub(super) fn pepper(master_key: &MasterKey) -> Result<Pepper, MasterKeyError> {

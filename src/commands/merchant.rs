@@ -23,7 +23,7 @@ use crate::payment::merchant::Merchant;
 use crate::random::Random;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::ApiKeyRecord;
+use crate::store::records::callers::ApiKeyRecord;
 
 /// What `payswitch merchant` takes.
 #[derive(Debug, Args)]

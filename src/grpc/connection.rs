@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::net::Stream;
 use crate::payment::ids::ConnectionId;
 use crate::payment::moment::UnixMillis;
-use crate::store::records::ClientConnection;
+use crate::store::records::callers::ClientConnection;
 
 /// How long a client may take from the TLS handshake to the first byte of HTTP/2.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);

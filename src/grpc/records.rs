@@ -4,7 +4,7 @@ use crate::payment::ids::ConnectionId;
 use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::ClientConnection;
+use crate::store::records::callers::ClientConnection;
 
 /// The records can't be read or written.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -9,7 +9,8 @@ use crate::ledger::seal::{Hash, Seal};
 use crate::payment::ids::HostId;
 use crate::payment::moment::{NumberDate, UnixMillis};
 use crate::payment::reference::after_restores;
-use crate::store::records::{AuditRecord, NextNumber, StoreIdentity};
+use crate::store::records::callers::AuditRecord;
+use crate::store::records::{NextNumber, StoreIdentity};
 
 /// The most days whose numbers are listed, the last ones.
 const LISTED_DAYS: u16 = 366;

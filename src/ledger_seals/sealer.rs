@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::ledger::seal::{Hash, MerkleTree, Seal, SealKey, Sealed, leaf};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 /// Between two seals.
 const SEAL_EVERY: Duration = Duration::from_secs(60);

@@ -12,7 +12,8 @@ use crate::ledger::seal::{Hash, MerkleTree, Seal, leaf};
 use crate::payment::moment::UnixMillis;
 use crate::store::error::StoreError;
 use crate::store::reads::ledger::LedgerPart;
-use crate::store::records::{KeptSeal, MAX_PAGE_SIZE};
+use crate::store::records::KeptSeal;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 /// One call looks at no further seal once it has looked at so many positions.
 const ENOUGH_POSITIONS: i64 = 20_000;

@@ -19,7 +19,7 @@ use crate::store::change::Verdict;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 use crate::store::reads::payments::PaymentForLater;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 use super::basis::{Basis as _, Found, Way, Ways};
 use super::call::{BANK_WITHIN, Call, Concluded, OperationError, not_recorded, random};

@@ -22,7 +22,8 @@ use crate::stack;
 use crate::store::Store;
 use crate::store::change::NewCard;
 use crate::store::error::StoreError;
-use crate::store::records::{CustodyKey, MAX_PAGE_SIZE};
+use crate::store::records::CustodyKey;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 /// Between two looks at the keys.
 const LOOK_EVERY: Duration = Duration::from_secs(10);

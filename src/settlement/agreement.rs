@@ -1,4 +1,4 @@
-//! After a day is closed: its totals are agreed with the host, then its batches are funded, then the day is settled.
+//! After a day is closed, its totals are agreed with the host.
 //!
 //! Every node does so. What is sent is recorded before, under numbers that stay the same; of two nodes that take the same
 //! turn one is first. A host that does not answer is sent the same totals as an advice, until it does.
@@ -10,9 +10,6 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::clearing_files::ClearingFiles;
-use super::host_files::HostFiles;
-use super::report_imports::report_rule;
 use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
@@ -20,19 +17,16 @@ use crate::hosts::message::totals::{
     self as wire, Said, TotalsAnswer, TotalsMessage, TotalsProfile,
 };
 use crate::hosts::totals::TotalsExchange;
-use crate::ledger::account::FeeKind;
-use crate::ledger::journal::{Journal, JournalError};
-use crate::ledger::template::Posting;
 use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
-use crate::payment::settlement::{BatchState, BusinessDay, ItemFees, SettlementBatch};
+use crate::payment::settlement::BusinessDay;
 use crate::payment::settlement_import::Difference;
 use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep, UploadNumbers};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
-use crate::store::records::{TotalsCursor, UploadedItem};
+use crate::store::records::settlement::{TotalsCursor, UploadedItem};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -40,15 +34,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TOTALS_AT_ONCE: usize = 16;
 /// The most items that are uploaded between two records of how far it has come.
 const ITEMS_AT_ONCE: usize = 16;
-/// The most batches of a day that are funded before the next look.
-const BATCHES_AT_ONCE: usize = 100;
 
-/// Agrees totals, and funds batches.
+/// Agrees totals.
 pub struct Agreement {
     store: Store,
     hosts: Arc<Hosts>,
-    files: Arc<HostFiles>,
-    clearing: ClearingFiles,
     numbers: Numbers,
     clock: Arc<dyn Clock>,
 }
@@ -90,42 +80,24 @@ pub enum TotalsError {
     Store(#[from] StoreError),
 }
 
-/// Why a look could not be finished.
-#[derive(Debug, thiserror::Error)]
-enum LookError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-}
-
 impl Agreement {
     /// The agreement of these hosts' days.
     #[must_use]
-    pub fn new(
-        store: Store,
-        hosts: Arc<Hosts>,
-        files: Arc<HostFiles>,
-        clearing: ClearingFiles,
-        numbers: Numbers,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(store: Store, hosts: Arc<Hosts>, numbers: Numbers, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
             hosts,
-            files,
-            clearing,
             numbers,
             clock,
         }
     }
 
-    /// Sends totals and funds batches until `stop` is set. What fails is logged, and tried again.
+    /// Sends totals until `stop` is set. What fails is logged, and tried again.
     pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         loop {
-            if let Err(error) = self.look().await {
+            if let Err(error) = self.send_due().await {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "Days could not be settled");
+                tracing::error!(error, "Totals could not be sent");
             }
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -134,14 +106,8 @@ impl Agreement {
         }
     }
 
-    /// Both at once: a host that is silent holds up no other's day.
-    async fn look(&self) -> Result<(), LookError> {
-        let (sent, settled) = tokio::join!(self.send_due(), self.settle_days());
-        sent.and(settled)
-    }
-
     /// Sends the totals of each host whose turn it is. One host holds up no other.
-    async fn send_due(&self) -> Result<(), LookError> {
+    async fn send_due(&self) -> Result<(), StoreError> {
         let up = self.hosts.ids().filter(|host| self.hosts.is_up(*host));
         let sending = up.map(|host| async move {
             let now = self.clock.now();
@@ -149,34 +115,7 @@ impl Agreement {
             let sent = join_all(due.into_iter().map(|totals| self.go_on(totals))).await;
             sent.into_iter().collect::<Result<(), StoreError>>()
         });
-        let sent = join_all(sending).await;
-        Ok(sent.into_iter().collect::<Result<(), StoreError>>()?)
-    }
-
-    /// Funds the batches of closed days. One day holds up no other.
-    async fn settle_days(&self) -> Result<(), LookError> {
-        let mut failed = None;
-        for day in self.store.days_not_settled().await? {
-            failed = self.settle_day(&day).await.err().or(failed);
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    async fn settle_day(&self, day: &BusinessDay) -> Result<(), LookError> {
-        let submits = self.hosts.totals(day.host_id).is_none();
-        if let Err(error) = self.clearing.ensure(day, submits).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(
-                error, host.id = %day.host_id, business_date = %day.date,
-                "A clearing file could not be written; its day is not settled without it"
-            );
-            return Ok(());
-        }
-        self.fund(day).await?;
-        if self.store.settle_day(day, self.clock.now()).await? {
-            tracing::info!(host.id = %day.host_id, business_date = %day.date, "A business day is settled");
-        }
-        Ok(())
+        join_all(sending).await.into_iter().collect()
     }
 
     /// The totals of a closed day, by merchant, currency and terminal, going on after `after`.
@@ -423,50 +362,6 @@ impl Agreement {
         }
         false
     }
-
-    /// Funds the batches of a day whose time has come.
-    async fn fund(&self, day: &BusinessDay) -> Result<(), LookError> {
-        let reports = report_rule(&self.hosts, &self.files, day.host_id);
-        let fundable = self.store.batches_to_fund(day, BATCHES_AT_ONCE, reports);
-        for (batch, state) in fundable.await? {
-            let now = self.clock.now();
-            let journal = settled_journal(&batch, now)?;
-            if self
-                .store
-                .fund_batch(&batch, state, journal.as_ref(), now)
-                .await?
-            {
-                log_funded(&batch, state);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The journal of the funding of a batch: its fees are taken of it. None where nothing moves.
-pub(super) fn settled_journal(
-    batch: &SettlementBatch,
-    at: UnixMillis,
-) -> Result<Option<Journal>, JournalError> {
-    let key = &batch.key;
-    let posting = Posting {
-        source: batch.id.to_string(),
-        merchant_id: key.merchant_id,
-        host_id: key.host_id,
-        at,
-    };
-    let fees = fee_lines(&batch.fees.unwrap_or_default());
-    posting.settled(key.currency, batch.totals.net_minor(), &fees)
-}
-
-/// The lines of a batch's fees.
-fn fee_lines(fees: &ItemFees) -> [(FeeKind, i64); 4] {
-    [
-        (FeeKind::Interchange, fees.interchange),
-        (FeeKind::Scheme, fees.scheme),
-        (FeeKind::Markup, fees.markup),
-        (FeeKind::Tax, fees.tax),
-    ]
 }
 
 /// What a message of these totals has, whatever it says.
@@ -537,12 +432,4 @@ fn log_answer(totals: &Totals, answer: &TotalsAnswer, step: &TotalsStep) {
             "Totals are not agreed"
         ),
     }
-}
-
-fn log_funded(batch: &SettlementBatch, state: BatchState) {
-    tracing::info!(
-        batch.id = %batch.id, merchant.id = %batch.key.merchant_id, state = state.name(),
-        net_minor = batch.totals.net_minor(), currency = %batch.key.currency,
-        "A batch is funded"
-    );
 }

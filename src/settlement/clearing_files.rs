@@ -22,7 +22,7 @@ use crate::payment::settlement::{BusinessDay, ItemKind};
 use crate::payment::settlement_file::{ClearedItem, FileSum, SettlementFile};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::ItemPlace;
+use crate::store::records::settlement::ItemPlace;
 
 /// The items that are read at once.
 const ITEMS_AT_ONCE: usize = 500;

@@ -1,7 +1,7 @@
 //! The end of the bank's day.
 //!
 //! - [`days`]: each host has one day that is open; a cutover ends it, and its batches are made.
-//! - [`agreement`]: totals are agreed with the host, and batches are funded.
+//! - [`agreement`]: totals are agreed with the host. [`funding`]: batches are funded, and the day is settled.
 //! - [`clearing`]: the clearing file, which claims captures and refunds, and the bank's answer to it.
 //!   [`clearing_files`]: writes that of a day.
 //! - [`report`]: the bank's settlement report. [`report_imports`]: takes one in, from its [`spool`].
@@ -31,6 +31,7 @@ pub mod durable_file;
 pub mod fee_plan;
 pub mod fees;
 pub mod format_error;
+pub mod funding;
 pub mod hashing;
 pub mod host_files;
 mod lines;

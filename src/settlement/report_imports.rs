@@ -24,7 +24,7 @@ use crate::payment::totals::OutOfBalance;
 use crate::random::Random;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::{DifferenceCount, ItemPlace};
+use crate::store::records::settlement::{DifferenceCount, ItemPlace};
 
 /// The lines that are applied in one transaction, so that payments don't wait for more.
 const LINES_AT_ONCE: usize = 250;

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::database::connection::Statement;
 use super::error::StoreError;
 use super::housekeeping::Housekeeping;
-use super::records::ClientConnection;
+use super::records::callers::ClientConnection;
 use crate::payment::ids::{ConnectionId, NodeId};
 use crate::payment::moment::UnixMillis;
 

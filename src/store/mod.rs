@@ -44,7 +44,7 @@ use self::database::schema::{self, MigrationReport, WATCH_NODES_FOR};
 use self::database::value::Value;
 use self::error::StoreError;
 use self::housekeeping::Housekeeping;
-use self::records::MAX_PAGE_SIZE;
+use self::records::lists::MAX_PAGE_SIZE;
 use self::retention::{PRUNE_EVERY, prune};
 use self::writer::Writer;
 use crate::clock::Clock;

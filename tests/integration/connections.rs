@@ -8,7 +8,7 @@ use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::merchant_api::pb;
 use payswitch::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use payswitch::net::{Net, Stream};
-use payswitch::store::records::ConnectionRecord;
+use payswitch::store::records::callers::ConnectionRecord;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;

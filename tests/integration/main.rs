@@ -32,6 +32,7 @@ mod authorizing;
 mod canaries;
 mod cancelling;
 mod capturing;
+mod claiming;
 mod clients;
 mod codecs;
 mod connections;

@@ -1,9 +1,6 @@
-//! Files at the end of the bank's day. The clearing file: written once, the same bytes after a crash. The settlement
-//! report: taken in as a whole or not at all, compared with what is settled, to the cent.
+//! The bank's settlement report: taken in as a whole or not at all, compared with what is settled, to the cent.
 
-use bank_sim::control::pb::{
-    ClearingVerdict, MisbookItemRequest, TakeClearingFileRequest, WriteSettlementReportRequest,
-};
+use bank_sim::control::pb::{MisbookItemRequest, WriteSettlementReportRequest};
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::import_report_request::Part;
 use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
@@ -24,12 +21,10 @@ use crate::sales::sale;
 use crate::settling::{
     Days, Settlement, batches, cut_over, cutover_of, notes, open_date, settlement_of,
 };
-use crate::styles::dual_message;
 
 on_both_engines!(
     a_report_settles_what_it_confirms,
     a_wrong_booking_is_one_difference_with_both_amounts,
-    a_clearing_file_claims_what_no_message_tells,
     a_report_that_a_crash_interrupts_goes_on_at_the_start,
     differences_hold_batches_until_a_report_is_amended_or_they_are_accepted,
 );
@@ -139,7 +134,11 @@ async fn agreed(days: &mut Days, business_date: &str) -> admin::TotalsState {
     .await
 }
 
-async fn only_batch(settlement: &mut Settlement, state: BatchState) -> pb::SettlementBatch {
+/// The only batch, once it has this state.
+pub(crate) async fn only_batch(
+    settlement: &mut Settlement,
+    state: BatchState,
+) -> pb::SettlementBatch {
     eventually("the batch's state", async || {
         let [batch] = &batches(settlement).await[..] else {
             return None;
@@ -320,102 +319,6 @@ async fn misbook(switch: &Switch, payment: &pb::Payment, delta_minor: i64) -> i6
     };
     let misbooked = control(&switch.banks).await.misbook_item(request).await;
     misbooked.expect("it is booked wrongly").into_inner().amount
-}
-
-async fn file_of(days: &mut Days, business_date: &str) -> admin::SettlementFile {
-    eventually("the clearing file", async || {
-        let request = admin::ListBusinessDaysRequest {
-            host_id: "acquirer".into(),
-            ..Default::default()
-        };
-        let listed = days.list_business_days(request).await.expect("the days");
-        let mut found = listed.into_inner().business_days.into_iter();
-        let day = found.find(|day| day.business_date == business_date);
-        day?.files.into_iter().next()
-    })
-    .await
-}
-
-/// A host that learns of captures and refunds by file: it is written once, a crash before its record makes the same bytes,
-/// and the bank books what it claims.
-async fn a_clearing_file_claims_what_no_message_tells(engine: Engine) {
-    let mut switch = Switch::start_with(engine, Some(dual_message())).await;
-    let mut payments = switch.payments().await;
-    let mut refunds = refunds_of(&switch).await;
-    let mut settlement = settlement_of(&switch, &switch.api_key).await;
-    let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
-    let today = open_date(&mut client).await;
-    let held = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    capture(&mut payments, of(&held, 6_000)).await;
-    let refund = try_refund(&mut refunds, refund_of(&held, 2_000)).await;
-    refund.expect("a refund");
-    let ended_day = cut_over(&mut client, cutover_of(&today)).await;
-    assert_eq!(ended_day.expect("a day").totals.len(), 1);
-    let file = file_of(&mut client, &today).await;
-    assert_eq!(file.name, format!("acquirer-{today}-1.csv"));
-    assert_eq!((file.item_count, file.sums[0].sum_minor), (2, 8_000));
-    let settled = only_batch(&mut settlement, BatchState::Settled).await;
-    assert!(settled.submit_time.is_some(), "it is submitted by its file");
-    let folder = switch.data().join("settlement");
-    let path = folder.join(&file.name);
-    let bytes = std::fs::read(&path).expect("the file");
-    assert_eq!(i64::try_from(bytes.len()), Ok(file.byte_count));
-    let text = String::from_utf8(bytes.clone()).expect("a text");
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 1 + 2 + 1, "{text}");
-    assert!(
-        lines[1].contains(&format!(",SALE,{},", held.rrn())),
-        "{text}"
-    );
-    assert!(
-        lines[2].contains(&format!(",REFUND,{},", held.rrn())),
-        "{text}"
-    );
-    assert_eq!(lines[3], format!("T,{today},,,,,,8000,EUR,2"));
-
-    // A crash after the rename and before the record; one before the rename, which leaves a part under another name.
-    for removes in [false, true] {
-        switch.stop_gateway().await;
-        let forget = "DELETE FROM settlement_files";
-        switch.database.execute(forget).await;
-        let reopen =
-            "UPDATE business_days SET settled_at_ms = NULL WHERE batched_at_ms IS NOT NULL";
-        switch.database.execute(reopen).await;
-        if removes {
-            std::fs::remove_file(&path).expect("the file is removed");
-            let part = folder.join(format!(".{}.new", file.name));
-            std::fs::write(part, &bytes[..10]).expect("a part of it");
-        }
-        switch.start_gateway().await;
-        let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
-        let again = file_of(&mut client, &today).await;
-        let write_time = again.write_time;
-        assert_eq!(
-            again,
-            admin::SettlementFile {
-                write_time,
-                ..file.clone()
-            }
-        );
-        assert_eq!(std::fs::read(&path).expect("the file"), bytes);
-        assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 1);
-    }
-
-    let chunks = bytes.chunks(50).map(|chunk| TakeClearingFileRequest {
-        chunk: chunk.to_vec(),
-        ..Default::default()
-    });
-    let chunks = tokio_stream::iter(chunks.collect::<Vec<_>>());
-    let taken = control(&switch.banks)
-        .await
-        .take_clearing_file(chunks)
-        .await;
-    let taken = taken.expect("an answer").into_inner();
-    assert_eq!(taken.faults, []);
-    assert_eq!(
-        (taken.verdict(), taken.item_count),
-        (ClearingVerdict::Accepted, 2)
-    );
 }
 
 /// A gateway that dies once a report is recorded leaves the file; the next one applies it.

@@ -20,7 +20,7 @@ use crate::grpc::violations::Findings;
 use crate::payment::ids::{AuditId, OperatorName};
 use crate::random::Random;
 use crate::store::Store;
-use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
+use crate::store::records::callers::{AuditRecord, OperatorRecord, OperatorRole};
 
 /// The role that a change needs where it says nothing else.
 const LEAST_ROLE: OperatorRole = OperatorRole::Operator;

@@ -9,7 +9,7 @@ use crate::admin_api::pb;
 use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::errors::Refusal;
 use crate::operations::card_custody::CardCustody;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(

@@ -31,7 +31,7 @@ use crate::payment::record::Payment;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::explain::{PaymentName, PaymentRecords};
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Payments that are listed at most where several fit.
 const MOST_CANDIDATES: usize = 100;

@@ -8,7 +8,7 @@ use crate::admin_api::{gate, pb, read};
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
 use crate::store::Store;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(

@@ -6,7 +6,7 @@ use crate::admin_api::gate;
 use crate::admin_api::lines::HostLines;
 use crate::admin_api::pb;
 use crate::admin_api::show::host::host;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) fn call(

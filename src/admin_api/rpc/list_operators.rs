@@ -6,7 +6,7 @@ use crate::admin_api::show::operator::operator;
 use crate::admin_api::{gate, pb};
 use crate::grpc::status::of_unavailable;
 use crate::store::Store;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(

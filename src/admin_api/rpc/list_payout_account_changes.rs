@@ -10,7 +10,7 @@ use crate::grpc::page::{cut, page_size};
 use crate::grpc::status::of_invalid_request;
 use crate::grpc::violations::Findings;
 use crate::settlement::merchant_terms::MerchantTerms;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(

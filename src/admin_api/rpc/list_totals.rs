@@ -10,7 +10,8 @@ use crate::grpc::page::{cut, page_size};
 use crate::grpc::status::{of_invalid_request, of_unavailable};
 use crate::grpc::violations::Findings;
 use crate::settlement::agreement::{Agreement, TotalsError};
-use crate::store::records::{OperatorRole, TotalsCursor};
+use crate::store::records::callers::OperatorRole;
+use crate::store::records::settlement::TotalsCursor;
 
 /// Answers the call.
 pub(super) async fn call(

@@ -10,7 +10,7 @@ use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::payouts::decision;
 use crate::admin_api::{pb, read};
 use crate::settlement::payouts::{Payouts, When};
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(

@@ -12,7 +12,7 @@ use crate::admin_api::{gate, pb, read};
 use crate::grpc::status::of_invalid_request;
 use crate::grpc::violations::Findings;
 use crate::settlement::payout_notices::{NoticeError, PayoutNotices};
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// The largest file, in bytes.
 const MAX_FILE_BYTES: usize = 32 * 1024 * 1024;

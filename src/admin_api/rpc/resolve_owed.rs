@@ -11,7 +11,7 @@ use crate::admin_api::show::owed::owed;
 use crate::admin_api::{pb, read};
 use crate::operations::machine::Operations;
 use crate::operations::resolve_owed::OwedResolution;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(

@@ -6,7 +6,7 @@ use super::audited::{Audited, read_call, to_change};
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::operator::operator;
 use crate::admin_api::{pb, read};
-use crate::store::records::OperatorRecord;
+use crate::store::records::callers::OperatorRecord;
 
 /// Answers the call.
 pub(super) async fn call(

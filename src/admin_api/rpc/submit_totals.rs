@@ -9,7 +9,7 @@ use super::list_totals::refusal;
 use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::{pb, read};
 use crate::settlement::agreement::{Agreement, Resubmit};
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.
 pub(super) async fn call(

@@ -14,7 +14,7 @@ use crate::settlement::statement::Period;
 use crate::settlement::statement::pdf::PdfError;
 use crate::settlement::statements::{Format, StatementError, statement_of, written};
 use crate::store::Store;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// The bytes of a part.
 const PART_BYTES: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 use crate::admin_api::pb;
 use crate::admin_api::records::AuditOutcome;
 use crate::grpc::time::timestamp;
-use crate::store::records::AuditRecord;
+use crate::store::records::callers::AuditRecord;
 
 /// A row, without its answer.
 pub(in crate::admin_api) fn entry(row: AuditRecord) -> pb::AuditEntry {

@@ -8,7 +8,7 @@ use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
 use crate::operations::resolve_owed::OwedRefusal;
 use crate::settlement::merchant_terms::TermsError;
 use crate::settlement::payouts::PayoutsError;
-use crate::store::records::OperatorRole;
+use crate::store::records::callers::OperatorRole;
 
 /// A call that needs a higher role.
 pub(in crate::admin_api) fn role_too_low(role: OperatorRole, least: OperatorRole) -> Status {

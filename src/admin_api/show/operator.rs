@@ -2,7 +2,7 @@
 
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
-use crate::store::records::{OperatorRecord, OperatorRole};
+use crate::store::records::callers::{OperatorRecord, OperatorRole};
 
 /// An operator.
 pub(in crate::admin_api) fn operator(operator: &OperatorRecord) -> pb::Operator {

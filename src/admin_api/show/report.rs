@@ -7,7 +7,7 @@ use crate::grpc::time::timestamp;
 use crate::payment::settlement_import::{Difference, DifferenceKind, ImportState};
 use crate::settlement::report::fault::ReportError;
 use crate::settlement::report_imports::Imported;
-use crate::store::records::DifferenceCount;
+use crate::store::records::settlement::DifferenceCount;
 
 /// A report that is applied.
 pub(in crate::admin_api) fn imported(done: &Imported) -> pb::ImportReportResponse {

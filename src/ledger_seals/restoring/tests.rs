@@ -3,7 +3,7 @@ use crate::payment::ids::{AuditId, HostId};
 use crate::payment::moment::NumberDate;
 use crate::payment::reference::after_restores;
 use crate::payment::samples::NOW;
-use crate::store::records::AuditRecord;
+use crate::store::records::callers::AuditRecord;
 use crate::store::testing::TestDatabase;
 
 use super::super::tests::{Path, captured, sealed_twice, sealer, verify};

@@ -13,7 +13,8 @@ use crate::payment::payout::PayoutState;
 use crate::payment::settlement::BatchState;
 use crate::store::merchant_money::PayoutFilter;
 use crate::store::reads::balances::EntryFilter;
-use crate::store::records::{BatchFilter, PaymentFilter, RefundFilter};
+use crate::store::records::lists::{PaymentFilter, RefundFilter};
+use crate::store::records::settlement::BatchFilter;
 
 /// The longest filter, in bytes.
 const MAX_FILTER_LENGTH: usize = 500;

@@ -9,7 +9,7 @@ use super::page_token::PageTokens;
 use crate::grpc::page::page_size;
 use crate::grpc::violations::{Findings, InvalidRequest};
 use crate::payment::ids::PaymentId;
-use crate::store::records::ListOrder;
+use crate::store::records::lists::ListOrder;
 
 /// A page of a list with a filter and an order. A place in the list is an `A`.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! In which order a list comes.
 
 use crate::grpc::violations::{Findings, length_of};
-use crate::store::records::ListOrder;
+use crate::store::records::lists::ListOrder;
 
 /// Reads an order by `field`; the last first when it is empty.
 pub(crate) fn order_by(findings: &mut Findings, field: &str, text: &str) -> Option<ListOrder> {

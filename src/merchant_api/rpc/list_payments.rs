@@ -8,7 +8,7 @@ use crate::grpc::violations::InvalidRequest;
 use crate::merchant_api::pb;
 use crate::merchant_api::read::list::FilteredList;
 use crate::merchant_api::transport::gate;
-use crate::store::records::{PaymentCursor, PaymentFilter};
+use crate::store::records::lists::{PaymentCursor, PaymentFilter};
 
 type List = FilteredList<PaymentFilter, PaymentCursor>;
 
@@ -52,7 +52,7 @@ mod tests {
     use crate::grpc::testing::violated_fields;
     use crate::payment::ids::PaymentId;
     use crate::payment::moment::UnixMillis;
-    use crate::store::records::ListOrder;
+    use crate::store::records::lists::ListOrder;
 
     #[test]
     fn a_list_is_read() {

@@ -10,7 +10,7 @@ use crate::merchant_api::read::list::FilteredList;
 use crate::merchant_api::show::refund::refund;
 use crate::merchant_api::transport::gate;
 use crate::store::Store;
-use crate::store::records::{RefundCursor, RefundFilter};
+use crate::store::records::lists::{RefundCursor, RefundFilter};
 
 type List = FilteredList<RefundFilter, RefundCursor>;
 

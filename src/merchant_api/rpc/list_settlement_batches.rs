@@ -9,7 +9,7 @@ use crate::merchant_api::read::list::FilteredList;
 use crate::merchant_api::show::settlement::batch;
 use crate::merchant_api::transport::gate;
 use crate::store::Store;
-use crate::store::records::{BatchCursor, BatchFilter};
+use crate::store::records::settlement::{BatchCursor, BatchFilter};
 
 type List = FilteredList<BatchFilter, BatchCursor>;
 

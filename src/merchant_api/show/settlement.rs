@@ -5,7 +5,7 @@ use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::ids::{BatchId, SubjectId};
 use crate::payment::settlement::{BatchState, ItemFees, ItemKind, ItemSettlement, SettlementBatch};
-use crate::store::records::SettlementItem;
+use crate::store::records::settlement::SettlementItem;
 
 /// A batch. Its net is without fees until they are computed.
 pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {

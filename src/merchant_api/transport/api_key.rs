@@ -15,7 +15,7 @@ use crate::config::environment::Environment;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::random::{NoEntropy, Random};
-use crate::store::records::ApiKeyRecord;
+use crate::store::records::callers::ApiKeyRecord;
 
 const TEST_PREFIX: &str = "sk_test_";
 const LIVE_PREFIX: &str = "sk_live_";

@@ -12,7 +12,8 @@ use crate::payment::samples::{NOW, eur};
 use crate::payment::settlement::{ItemFees, ItemKind, SettlementBatch};
 use crate::store::Store;
 use crate::store::merchant_money::Plan;
-use crate::store::records::{BatchFilter, ListOrder, SettlementItem};
+use crate::store::records::lists::ListOrder;
+use crate::store::records::settlement::{BatchFilter, SettlementItem};
 use crate::store::testing::TestDatabase;
 
 on_both!(

@@ -24,7 +24,7 @@ use crate::settlement::payout_account::PayoutAccount;
 use crate::settlement::payout_notices::{Notified, PayoutNotices, ProblemKind};
 use crate::settlement::payouts::{PayoutParts, Payouts, PayoutsError, When};
 use crate::store::merchant_money::{AccountChange, AccountChangeState, Payout, PayoutFilter, Plan};
-use crate::store::records::ListOrder;
+use crate::store::records::lists::ListOrder;
 use crate::store::testing::{TestDatabase, unique};
 
 const DAY_MS: i64 = 86_400_000;

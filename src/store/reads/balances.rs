@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
 use crate::store::tables::columns::{Columns, first_integer};
 
 /// What is booked on an account.

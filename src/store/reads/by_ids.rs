@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 /// Stands in a text for the names of the rows that are read.
 pub(in crate::store) const IDS: &str = "IN (ids)";

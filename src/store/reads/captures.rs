@@ -8,7 +8,7 @@ use crate::payment::record::Operation;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::tables::captures::{capture, select_captures};
 
 impl Store {

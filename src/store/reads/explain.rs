@@ -14,9 +14,9 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::reads::ledger::KeptJournal;
-use crate::store::records::{
-    AuditRecord, LateResponse, MAX_PAGE_SIZE, QuarantinedResponse, RecordedEvent,
-};
+use crate::store::records::callers::AuditRecord;
+use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::{LateResponse, QuarantinedResponse, RecordedEvent};
 use crate::store::tables::audit::audit;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::events::{EVENT_COLUMNS, event};

@@ -14,7 +14,7 @@ use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 
 /// A journal as it is kept.

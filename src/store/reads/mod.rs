@@ -15,4 +15,5 @@ mod payouts;
 mod refunds;
 mod reports;
 mod settlement;
+mod settlement_items;
 pub mod statements;

@@ -10,7 +10,7 @@ use crate::payment::reference::{Rrn, Stan};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::operations::{OPERATION_COLUMNS, operation};
 use crate::store::tables::payments::{SELECT_PAYMENTS, payment};

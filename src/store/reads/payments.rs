@@ -10,7 +10,7 @@ use crate::payment::reference::Rrn;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, Page, PaymentCursor, PaymentFilter};
 use crate::store::tables::operations::operation;
 use crate::store::tables::payments::{
     IS_PAYMENT, SELECT_PAYMENTS, custody_entry, payment, select_with_authorizations,

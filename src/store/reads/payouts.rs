@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::merchant_money::{PayableBalance, Payout, PayoutFilter};
-use crate::store::records::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
 use crate::store::tables::columns::Columns;
 use crate::store::tables::payouts::payout;
 

@@ -8,7 +8,7 @@ use crate::payment::refund::Refund;
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{ListOrder, MAX_PAGE_SIZE, RefundCursor, RefundFilter};
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE, RefundCursor, RefundFilter};
 use crate::store::tables::refunds::{refund, select_refunds};
 
 impl Store {

@@ -10,7 +10,8 @@ use crate::payment::settlement_import::ReportedItem;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::{ItemPlace, MAX_PAGE_SIZE};
+use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::settlement::ItemPlace;
 use crate::store::tables::columns::Columns;
 
 /// What [`reported_item`] needs.

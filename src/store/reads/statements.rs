@@ -7,7 +7,7 @@ use crate::payment::moment::UnixMillis;
 use crate::payment::money::Currency;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::tables::columns::Columns;
 
 /// What a journal changed of what a merchant is owed in one currency, and what it held back and charged.

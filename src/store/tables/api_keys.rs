@@ -8,7 +8,7 @@ use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::records::ApiKeyRecord;
+use crate::store::records::callers::ApiKeyRecord;
 
 impl Store {
     /// Adds an API key.

@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::AuditRecord;
+use crate::store::records::callers::AuditRecord;
 
 impl Store {
     /// Records what an operator did or is about to do.
@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// What operators did, newest first, from `after` on; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
+    /// [`MAX_PAGE_SIZE`](crate::store::records::lists::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

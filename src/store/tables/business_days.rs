@@ -10,7 +10,7 @@ use crate::payment::settlement::{BusinessDay, ClosedBy, Cutover};
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 impl Store {
     /// Opens a host's first day, unless one is open.

@@ -8,7 +8,7 @@ use crate::payment::moment::UnixMillis;
 use crate::store::Store;
 use crate::store::connection_log::Event;
 use crate::store::error::StoreError;
-use crate::store::records::{ClientConnection, ConnectionRecord};
+use crate::store::records::callers::{ClientConnection, ConnectionRecord};
 
 impl Store {
     /// Records that a client connected. It returns at once; the row appears a little later.
@@ -50,7 +50,7 @@ impl Store {
     }
 
     /// Client connections, newest first, going on after `after`; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
+    /// [`MAX_PAGE_SIZE`](crate::store::records::lists::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

@@ -14,7 +14,8 @@ use crate::store::database::engine::{Engine, for_engine};
 use crate::store::database::fault::reading_error;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{CardsCounted, CustodyKey, MAX_PAGE_SIZE};
+use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::{CardsCounted, CustodyKey};
 
 /// How many payments are looked at in one go.
 const LOOKED_AT: i64 = 1_000;

@@ -16,7 +16,7 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::merchant_money::{FeeBatch, ItemToCharge, SettledItem};
 use crate::store::reads::by_ids::IDS;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 impl Store {
     /// The batches whose fees are not all computed, oldest first of each merchant, host and currency: none before those

@@ -7,7 +7,8 @@ use crate::ledger::seal::Seal;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::records::{KeptSeal, MAX_PAGE_SIZE};
+use crate::store::records::KeptSeal;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 impl Store {
     /// The seal with the highest number.

@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
 use crate::store::merchant_money::{AccountChange, AccountChangeState, AccountText};
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 impl Store {
     /// Records a change that an operator asks for. Whether it is recorded: a merchant has one that is open.

@@ -6,7 +6,7 @@ use super::columns::Columns;
 use crate::payment::ids::NodeId;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::MAX_PAGE_SIZE;
+use crate::store::records::lists::MAX_PAGE_SIZE;
 
 impl Store {
     /// The heartbeat of each process that has not stopped in order, the one that was seen last first; at most

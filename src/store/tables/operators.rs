@@ -7,7 +7,7 @@ use super::columns::Columns;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
+use crate::store::records::callers::{AuditRecord, OperatorRecord, OperatorRole};
 
 impl Store {
     /// Adds the first operator.

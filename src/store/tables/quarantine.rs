@@ -41,7 +41,7 @@ impl Store {
     }
 
     /// The quarantine, newest first, going on after `after`; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`](crate::store::records::MAX_PAGE_SIZE).
+    /// [`MAX_PAGE_SIZE`](crate::store::records::lists::MAX_PAGE_SIZE).
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

@@ -9,7 +9,8 @@ use crate::payment::settlement_import::{Difference, DifferenceKind, SettlementIm
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::records::{DifferenceCount, MAX_PAGE_SIZE};
+use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::settlement::DifferenceCount;
 
 impl Store {
     /// The differences of a host's batches of a date, each with its name, by their names, at most `limit` (1 to

@@ -15,7 +15,8 @@ use crate::payment::settlement_file::{ClearedItem, SettlementFile};
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
-use crate::store::records::{ItemPlace, MAX_PAGE_SIZE};
+use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::settlement::ItemPlace;
 
 /// What is kept of a card, among what is kept of its payment.
 #[derive(serde::Deserialize)]

@@ -12,7 +12,8 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{MAX_PAGE_SIZE, TotalsCursor};
+use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::settlement::TotalsCursor;
 
 /// The rows of a batch's totals, which `batches` are aliased to: of itself, of one of its terminals, or of all of the host.
 pub(in crate::store) const OF_BATCH: &str = "settlement_totals.host_id = batches.host_id \

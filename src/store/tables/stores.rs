@@ -8,7 +8,8 @@ use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditRecord, NextNumber, StoreIdentity};
+use crate::store::records::callers::AuditRecord;
+use crate::store::records::{NextNumber, StoreIdentity};
 
 impl Store {
     /// Which store this is.

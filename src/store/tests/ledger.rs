@@ -13,7 +13,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, Verdict};
 use crate::store::reads::balances::{BalanceEntry, EntryFilter};
-use crate::store::records::ListOrder;
+use crate::store::records::lists::ListOrder;
 use crate::store::testing::TestDatabase;
 
 on_both!(

@@ -8,7 +8,7 @@ use crate::config::store::StoreConfig;
 use crate::net::Net;
 use crate::payment::ids::ConnectionId;
 use crate::store::error::StoreError;
-use crate::store::records::ClientConnection;
+use crate::store::records::callers::ClientConnection;
 use crate::store::testing::{TestDatabase, migrate, open};
 
 on_both!(

@@ -5,7 +5,7 @@ use super::on_both;
 use crate::payment::ids::{MerchantId, PaymentId};
 use crate::payment::money::Money;
 use crate::store::Store;
-use crate::store::records::{ListOrder, PaymentCursor, PaymentFilter};
+use crate::store::records::lists::{ListOrder, PaymentCursor, PaymentFilter};
 use crate::store::testing::TestDatabase;
 
 on_both!(pages_hold_each_payment_once, filters_find_what_they_say);

@@ -2,7 +2,7 @@
 
 use super::make::{NOW, merchant};
 use super::{fails, on_both};
-use crate::store::records::ApiKeyRecord;
+use crate::store::records::callers::ApiKeyRecord;
 use crate::store::testing::TestDatabase;
 
 on_both!(

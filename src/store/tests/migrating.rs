@@ -17,7 +17,7 @@ use crate::store::change::Verdict;
 use crate::store::database::engine::{Engine, for_engine};
 use crate::store::database::schema::{self, MigrationReport};
 use crate::store::error::StoreError;
-use crate::store::records::{ListOrder, PaymentFilter};
+use crate::store::records::lists::{ListOrder, PaymentFilter};
 use crate::store::testing::{TestDatabase, migrate, open};
 
 on_both!(another_schema_is_refused, a_changed_migration_is_refused,);

@@ -14,7 +14,7 @@ use crate::payment::ids::{ConnectionId, NodeId};
 use crate::store::Store;
 use crate::store::database::schema;
 use crate::store::error::StoreError;
-use crate::store::records::ClientConnection;
+use crate::store::records::callers::ClientConnection;
 use crate::store::testing::{TestDatabase, migrate};
 
 on_both!(

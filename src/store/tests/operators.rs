@@ -4,7 +4,7 @@ use super::make::{NOW, random};
 use super::{fails, on_both};
 use crate::payment::ids::AuditId;
 use crate::store::error::StoreError;
-use crate::store::records::{AuditRecord, OperatorRecord, OperatorRole};
+use crate::store::records::callers::{AuditRecord, OperatorRecord, OperatorRole};
 use crate::store::testing::{TestDatabase, unique};
 
 on_both!(

@@ -4,7 +4,8 @@ use super::make::{METHOD, NOW, intent, intent_at, random};
 use super::on_both;
 use crate::payment::ids::{ConnectionId, QuarantineId};
 use crate::payment::moment::UnixMillis;
-use crate::store::records::{ClientConnection, QuarantinedResponse};
+use crate::store::records::QuarantinedResponse;
+use crate::store::records::callers::ClientConnection;
 use crate::store::retention::prune;
 use crate::store::testing::TestDatabase;
 

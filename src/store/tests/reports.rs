@@ -16,7 +16,7 @@ use crate::payment::settlement_import::{
     SettlementImport,
 };
 use crate::store::Store;
-use crate::store::records::{DifferenceCount, ItemPlace};
+use crate::store::records::settlement::{DifferenceCount, ItemPlace};
 use crate::store::testing::TestDatabase;
 
 on_both!(

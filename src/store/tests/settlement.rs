@@ -23,7 +23,8 @@ use crate::payment::settlement::{BatchState, BusinessDay, ClosedBy, Cutover, Set
 use crate::random::HashSet;
 use crate::store::Store;
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
-use crate::store::records::{BatchCursor, BatchFilter, ListOrder};
+use crate::store::records::lists::ListOrder;
+use crate::store::records::settlement::{BatchCursor, BatchFilter};
 use crate::store::testing::TestDatabase;
 
 on_both!(

@@ -23,7 +23,7 @@ use crate::admin_api::testing::{Lines, NOW, operator};
 use crate::clock::ManualClock;
 use crate::grpc::body_hash::body_hash;
 use crate::operations::card_custody::tests::open as card_custody;
-use crate::store::records::OperatorRole::{Approver, Operator, Viewer};
+use crate::store::records::callers::OperatorRole::{Approver, Operator, Viewer};
 use crate::store::testing::TestDatabase;
 
 struct Setting {

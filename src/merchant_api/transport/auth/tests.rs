@@ -17,7 +17,7 @@ use crate::merchant_api::transport::api_key::NewApiKey;
 use crate::payment::ids::ConnectionId;
 use crate::payment::moment::UnixMillis;
 use crate::random::Random;
-use crate::store::records::ClientConnection;
+use crate::store::records::callers::ClientConnection;
 
 /// Knows two merchants, each with a key, and counts how often it is asked.
 struct Directory {

@@ -15,7 +15,7 @@ use crate::merchant_api::testing::merchant;
 use crate::merchant_api::transport::api_key::Pepper;
 use crate::payment::ids::{ConnectionId, MerchantId};
 use crate::payment::moment::UnixMillis;
-use crate::store::records::ClientConnection;
+use crate::store::records::callers::ClientConnection;
 
 /// Notes when it was asked.
 #[derive(Default)]

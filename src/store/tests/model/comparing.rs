@@ -10,7 +10,7 @@ use crate::ledger::template::journal_of;
 use crate::payment::event_kind::EventKind;
 use crate::payment::record::Payment;
 use crate::store::Store;
-use crate::store::records::{ListOrder, PaymentFilter};
+use crate::store::records::lists::{ListOrder, PaymentFilter};
 use crate::store::testing::events_after;
 use crate::store::tests::make::METHOD;
 

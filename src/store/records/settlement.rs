@@ -1,0 +1,217 @@
+//! What is settled: batches, their items, and where lists of them go on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::lists::InvalidCursor;
+use crate::payment::ids::{BatchId, HostId, PaymentId, SubjectId};
+use crate::payment::moment::BusinessDate;
+use crate::payment::money::{Currency, Money};
+use crate::payment::reference::Rrn;
+use crate::payment::settlement::{BatchState, ItemFees, ItemKind, SettlementBatch};
+use crate::payment::settlement_import::{DifferenceKind, ReportedItem};
+use crate::payment::totals::Totals;
+
+/// Which batches a list shows. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchFilter {
+    /// In this state.
+    pub state: Option<BatchState>,
+    /// With this host.
+    pub host_id: Option<HostId>,
+    /// Of this business date.
+    pub business_date: Option<BusinessDate>,
+    /// In this currency.
+    pub currency: Option<Currency>,
+}
+
+impl BatchFilter {
+    /// Whether it shows this one.
+    #[must_use]
+    pub fn shows(&self, batch: &SettlementBatch) -> bool {
+        let key = &batch.key;
+        self.state.is_none_or(|it| it == batch.state)
+            && self.host_id.is_none_or(|it| it == key.host_id)
+            && self.business_date.is_none_or(|it| it == key.business_date)
+            && self.currency.is_none_or(|it| it == key.currency)
+    }
+}
+
+/// The place of a batch in a list: after it the list goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchCursor {
+    /// The batch's date.
+    pub business_date: BusinessDate,
+    /// The batch.
+    pub id: BatchId,
+}
+
+impl BatchCursor {
+    /// The place of this one.
+    #[must_use]
+    pub const fn of(batch: &SettlementBatch) -> Self {
+        Self {
+            business_date: batch.key.business_date,
+            id: batch.id,
+        }
+    }
+}
+
+impl fmt::Display for BatchCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.business_date, self.id)
+    }
+}
+
+impl FromStr for BatchCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.split_once('.').and_then(|(date, id)| {
+            Some(Self {
+                business_date: date.parse().ok()?,
+                id: id.parse().ok()?,
+            })
+        });
+        parsed.ok_or_else(|| InvalidCursor {
+            got: text.chars().take(60).collect(),
+        })
+    }
+}
+
+/// An item that its bank settles under another date than the day that was open when it counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatedOtherwise {
+    /// The capture or refund.
+    pub subject_id: SubjectId,
+    /// Its batch.
+    pub batch_id: BatchId,
+    /// The date in the bank's answer.
+    pub bank_date: BusinessDate,
+}
+
+/// Where a page of totals ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TotalsCursor {
+    pub(in crate::store) merchant_id: String,
+    pub(in crate::store) currency: String,
+    pub(in crate::store) terminal_id: String,
+}
+
+impl TotalsCursor {
+    /// The end of a page whose last totals are these.
+    #[must_use]
+    pub fn of(last: &Totals) -> Self {
+        let merchant = last.key.merchant_id;
+        Self {
+            merchant_id: merchant.map_or_else(String::new, |merchant| merchant.to_string()),
+            currency: last.key.currency.code().to_owned(),
+            terminal_id: last.key.terminal_id.clone(),
+        }
+    }
+}
+
+impl fmt::Display for TotalsCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            merchant_id,
+            currency,
+            terminal_id,
+        } = self;
+        write!(f, "{currency}/{merchant_id}/{terminal_id}")
+    }
+}
+
+impl FromStr for TotalsCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = || {
+            let (currency, rest) = text.split_once('/')?;
+            let (merchant_id, terminal_id) = rest.split_once('/')?;
+            Some(Self {
+                merchant_id: merchant_id.to_owned(),
+                currency: currency.to_owned(),
+                terminal_id: terminal_id.to_owned(),
+            })
+        };
+        parts().ok_or_else(|| InvalidCursor {
+            got: text.chars().take(60).collect(),
+        })
+    }
+}
+
+/// An item of a business date, as its host is told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadedItem {
+    /// The capture or refund.
+    pub subject_id: SubjectId,
+    /// Which of the two.
+    pub kind: ItemKind,
+    /// Its amount, in minor units, above 0.
+    pub amount_minor: i64,
+    /// DE 37.
+    pub rrn: Rrn,
+    /// DE 38 of the bank's approval; empty where there is none.
+    pub approval_code: String,
+    /// DE 41.
+    pub terminal_id: String,
+    /// DE 42 of its merchant.
+    pub acceptor_id: String,
+}
+
+/// An item of a batch, with what its merchant and its bank know it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlementItem {
+    /// The capture or refund.
+    pub subject_id: SubjectId,
+    /// Its payment.
+    pub payment_id: PaymentId,
+    /// Which of the two.
+    pub kind: ItemKind,
+    /// Its amount, above zero.
+    pub amount: Money,
+    /// The merchant's own reference of the order.
+    pub merchant_reference: String,
+    /// DE 37; none of what travels in no message.
+    pub rrn: Option<Rrn>,
+    /// The interchange as the bank reports it, in minor units.
+    pub interchange_minor: Option<i64>,
+    /// The scheme's fee, likewise.
+    pub scheme_fee_minor: Option<i64>,
+    /// The bank's commission, likewise.
+    pub commission_minor: Option<i64>,
+    /// Why the bank does not settle it.
+    pub reject_code: Option<String>,
+    /// What it costs; none before that is computed, and where its merchant had no plan then.
+    pub fees: Option<ItemFees>,
+}
+
+/// How many differences of one kind a report shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DifferenceCount {
+    /// The kind.
+    pub kind: DifferenceKind,
+    /// How many.
+    pub count: i64,
+}
+
+/// A place among the items of a day; before all of them by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemPlace {
+    pub(in crate::store) merchant_id: String,
+    pub(in crate::store) currency: String,
+    pub(in crate::store) subject_id: String,
+}
+
+impl ItemPlace {
+    /// That of an item.
+    #[must_use]
+    pub fn of(item: &ReportedItem) -> Self {
+        Self {
+            merchant_id: item.merchant_id.to_string(),
+            currency: item.currency.code().to_owned(),
+            subject_id: item.subject_id.to_string(),
+        }
+    }
+}
