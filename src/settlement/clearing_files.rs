@@ -52,21 +52,20 @@ pub enum ClearingFileError {
     /// The file.
     #[error(transparent)]
     File(#[from] DurableFileError<ContentError>),
-    /// The folder can't be made.
-    #[error("`{path}` can't be made")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
     /// It is larger than its record can say, or this process ends.
     #[error("the file was not written to its end")]
     Interrupted,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ClearingFileError {
+    /// Whether another gateway writes the file at this moment, and records it.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        matches!(self, Self::File(DurableFileError::Busy { .. }))
+    }
 }
 
 /// What comes to the writer: items, and at last that there are no more.
@@ -129,11 +128,6 @@ impl ClearingFiles {
             business_date: day.date,
             cycle: Cycle::new(1).ok_or(ClearingFileError::Interrupted)?,
         };
-        let made = tokio::fs::create_dir_all(&self.folder).await;
-        made.map_err(|source| ClearingFileError::Folder {
-            path: self.folder.clone(),
-            source,
-        })?;
         let name = format.file_name(&header);
         let (handed, items) = mpsc::channel(2);
         let all = format.claims == Claims::All;

@@ -52,7 +52,7 @@ pub enum DurableFileError<E> {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// "opened", "written", "read", "renamed" or "synced".
+        /// "made", "opened", "written", "read", "renamed" or "synced".
         action: &'static str,
         /// What the system says.
         #[source]
@@ -63,7 +63,7 @@ pub enum DurableFileError<E> {
     Content(E),
 }
 
-/// Writes the file `name` in `dir`: first under another name (`.NAME.new`), to the disk, and then under its own. It waits
+/// Writes the file `name` in `dir`, which is made where it is missing: first under another name (`.NAME.new`), to the disk, and then under its own. It waits
 /// for the disk. Only the owner may read the file, since it may hold card numbers.
 ///
 /// A file with the same bytes that is there already is as good, so the same call can be made again after a crash. What a
@@ -80,6 +80,7 @@ pub fn write_durably<T, E>(
         let got = name.to_owned();
         return Err(DurableFileError::Name { got });
     }
+    fs::create_dir_all(dir).map_err(|source| failed(dir, "made", source))?;
     let temporary = TemporaryFile::open(dir.join(format!(".{name}.new")))?;
     let written = temporary.write_to(dir, dir.join(name), write);
     // It has its own name now, or it is of no use any more. Where it stays, it is replaced next time.

@@ -89,6 +89,9 @@ impl Funding {
     async fn settle_day(&self, day: &BusinessDay) -> Result<(), FundingError> {
         let submits = self.hosts.totals(day.host_id).is_none();
         if let Err(error) = self.clearing.ensure(day, submits).await {
+            if error.is_busy() {
+                return Ok(());
+            }
             let error = &error as &dyn std::error::Error;
             tracing::error!(
                 error, host.id = %day.host_id, business_date = %day.date,

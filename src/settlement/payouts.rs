@@ -334,8 +334,6 @@ impl Payouts {
         let (folder, name) = (folder.clone(), order.file_name.clone());
         let write = move || -> Result<String, PayoutsError> {
             let bytes = to_pain001(&message)?;
-            let made = std::fs::create_dir_all(&folder);
-            made.map_err(DurableFileError::Content)?;
             let written = write_durably(&folder, &name, |out| out.write_all(&bytes))?;
             Ok(hex::encode_lower(&written.sha256))
         };

@@ -79,6 +79,8 @@ impl Spool {
             hash.update(&chunk);
             file.write_all(&chunk).await.map_err(failed(&path))?;
         }
+        // The error of the last write is told here, and by nothing after it.
+        file.flush().await.map_err(failed(&path))?;
         file.sync_all().await.map_err(failed(&path))?;
         for (byte, of_digest) in spool.sha256.iter_mut().zip(hash.finish().as_ref()) {
             *byte = *of_digest;

@@ -106,6 +106,13 @@ impl NpsLayout {
             }
         };
         let sales = KindWords::new("05", "08");
+        let transaction_codes = codes("transaction_codes", raw.transaction_codes, sales, 2)?;
+        // Captures come first in a file, and its batches by their codes.
+        if transaction_codes.capture > transaction_codes.refund {
+            let expected = "a code that is not below that of captures";
+            let got = format!("{:?}", transaction_codes.refund);
+            return Err(reading.fault("transaction_codes.refund", expected, got));
+        }
         let processing = KindWords::new("000000", "200000");
         let acquirer_id = digits(reading, "acquirer_id".into(), raw.acquirer_id, 1..=11)?;
         let mut fields = default_fields(&acquirer_id);
@@ -117,7 +124,7 @@ impl NpsLayout {
             acquirer_id,
             file_type: reading.word("file_type", &raw.file_type, &FILE_TYPES)?,
             mode: reading.word("mode", &raw.mode, &MODES)?,
-            transaction_codes: codes("transaction_codes", raw.transaction_codes, sales, 2)?,
+            transaction_codes,
             processing_codes: codes("processing_codes", raw.processing_codes, processing, 6)?,
             pad_amounts: raw.pad_amounts.unwrap_or(false),
             fields,

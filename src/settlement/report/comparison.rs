@@ -228,6 +228,8 @@ fn unexpected(
         (Some((_, merchant)), None) => Some(*merchant),
         _ => None,
     };
+    // Beside an item the amount has the item's sign.
+    let theirs = item.map_or(line.gross_minor, |_| bank_minor(line));
     Difference {
         kind,
         host_id: of.host_id,
@@ -238,7 +240,7 @@ fn unexpected(
         subject_id: item.map(|item| item.subject_id),
         rrn: line.rrn.map(|rrn| rrn.to_string()),
         ours: item.map(|item| item.amount_minor.to_string()),
-        theirs: Some(line.gross_minor.to_string()),
+        theirs: Some(theirs.to_string()),
         line: i64::try_from(line.number).ok(),
         accepted_at: None,
     }

@@ -171,6 +171,8 @@ mode = "T" => mode = "T"\nseparator = "^"
     unknown field `separator`
 mode = "T" => mode = "T"\ntransaction_codes = { capture = "5", refund = "08" }
     settlement.clearing_file.transaction_codes.capture: expected 2 digits, got "5"
+mode = "T" => mode = "T"\ntransaction_codes = { capture = "25", refund = "08" }
+    settlement.clearing_file.transaction_codes.refund: expected a code that is not below that of captures, got "08"
 mode = "T" => mode = "T"\nprocessing_codes = { capture = "000000", refund = "20" }
     settlement.clearing_file.processing_codes.refund: expected 6 digits, got "20"
 14 = "amount" => 46 = "amount"

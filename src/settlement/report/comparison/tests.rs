@@ -168,6 +168,14 @@ fn what_is_otherwise_is_named_with_both_values() {
             "101 DUPLICATE_LINE 2026-11-29 shop item 1000 1000",
         ),
         (
+            refund(-1_000),
+            ReportedItem {
+                settled_by: Some(import),
+                ..refunded.clone()
+            },
+            "101 DUPLICATE_LINE 2026-11-29 shop item 1000 1000",
+        ),
+        (
             refund(-900),
             refunded.clone(),
             "101 AMOUNT_DIFFERS 2026-11-29 shop item 1000 900",
