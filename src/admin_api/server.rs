@@ -158,7 +158,7 @@ pub async fn serve(
         sealer,
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let notices = PayoutNotices::new(store.clone(), Arc::clone(&clock), payouts.paying_account());
+    let notices = PayoutNotices::new(store.clone(), Arc::clone(&clock));
     let payouts = PayoutAdminServiceServer::new(PayoutAdminApi {
         payouts,
         notices: Arc::new(notices),

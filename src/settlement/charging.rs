@@ -13,7 +13,6 @@ use super::fee_plan::{FeePlan, Origin, RefundFee};
 use super::fees::{FeeError, FeeItem, RefundedCapture, fee_of};
 use crate::clock::Clock;
 use crate::payment::ids::{HostId, OperationId, PaymentId, SubjectId};
-use crate::payment::money::Money;
 use crate::payment::settlement::{ItemFees, ItemKind};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -24,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The most batches that are read at once.
 const BATCHES_AT_ONCE: usize = 100;
 /// The most items that are charged in one transaction.
-const ITEMS_AT_ONCE: usize = 500;
+const ITEMS_AT_ONCE: usize = 100;
 
 /// Charges what is settled.
 pub struct Charging {
@@ -221,39 +220,113 @@ fn fee_item(item: &ItemToCharge, refunded: Option<RefundedCapture>) -> FeeItem {
     }
 }
 
-/// What a refund gives back of: the captures of its payment that are settled, together, less the refunds before it. None
-/// where they don't cover it.
+/// What a refund gives back of: its capture, if it is settled, less the refunds of that before it. None where it does not
+/// cover it.
 fn capture_of(
     batch: &FeeBatch,
     refund: &ItemToCharge,
     settled: &[SettledItem],
 ) -> Option<RefundedCapture> {
     let date = batch.key.business_date;
-    let of_payment = settled
-        .iter()
-        .filter(|item| item.payment_id == refund.payment_id);
-    let (mut captured_minor, mut refunded_before_minor) = (0_i64, 0_i64);
-    let mut fees = ItemFees::default();
-    for item in of_payment {
-        let minor = item.amount.amount_minor();
-        match item.kind {
-            ItemKind::Capture if item.business_date <= date => {
-                captured_minor = captured_minor.checked_add(minor)?;
-                fees = fees.plus(&item.fees.unwrap_or_default());
-            }
-            ItemKind::Refund
-                if (item.business_date, item.subject_id) < (date, refund.subject_id) =>
-            {
-                refunded_before_minor = refunded_before_minor.checked_add(minor)?;
-            }
-            _ => {}
-        }
+    let is_it = |item: &&SettledItem| {
+        Some(item.operation_id) == refund.original_id && item.business_date <= date
+    };
+    let capture = settled.iter().find(is_it)?;
+    let mut refunded_before_minor = 0_i64;
+    for other in settled.iter().filter(|item| {
+        item.original_id == refund.original_id
+            && item.kind == ItemKind::Refund
+            && (item.business_date, item.subject_id) < (date, refund.subject_id)
+    }) {
+        refunded_before_minor = refunded_before_minor.checked_add(other.amount.amount_minor())?;
     }
     let after = refunded_before_minor.checked_add(refund.amount.amount_minor())?;
-    (after <= captured_minor).then_some(())?;
+    (after <= capture.amount.amount_minor()).then_some(())?;
     Some(RefundedCapture {
-        amount: Money::new(captured_minor, refund.amount.currency()).ok()?,
+        amount: capture.amount,
         refunded_before_minor,
-        fees,
+        fees: capture.fees.unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::ids::{BatchId, CaptureId, RefundId};
+    use crate::payment::moment::BusinessDate;
+    use crate::payment::record::CardBrand;
+    use crate::payment::samples::{NOW, eur};
+    use crate::payment::settlement::BatchKey;
+
+    fn operation(number: u8) -> OperationId {
+        OperationId::from_parts(NOW, [number; 10])
+    }
+
+    /// An item of a day, which has cost something where it is a capture.
+    fn item(number: u8, capture: Option<u8>, day: u8, minor: i64) -> SettledItem {
+        let subject_id = match capture {
+            None => SubjectId::Capture(CaptureId::from_parts(NOW, [number; 10])),
+            Some(_) => SubjectId::Refund(RefundId::from_parts(NOW, [number; 10])),
+        };
+        let fees = ItemFees {
+            markup: minor / 100,
+            ..ItemFees::default()
+        };
+        SettledItem {
+            operation_id: operation(number),
+            original_id: capture.map(operation),
+            subject_id,
+            kind: match capture {
+                None => ItemKind::Capture,
+                Some(_) => ItemKind::Refund,
+            },
+            business_date: BusinessDate::new(2026, 11, day),
+            amount: eur(minor),
+            fees: capture.is_none().then_some(fees),
+        }
+    }
+
+    #[test]
+    fn a_refund_gives_back_of_its_own_capture() {
+        let settled = [
+            item(1, None, 1, 1_000),
+            item(2, None, 1, 10_000),
+            item(3, Some(2), 2, 4_000),
+            item(4, Some(1), 2, 1_000),
+            item(5, None, 3, 500),
+        ];
+        let of = |capture: u8, minor: i64| {
+            let key = BatchKey {
+                business_date: BusinessDate::new(2026, 11, 2),
+                host_id: "acquirer".parse().unwrap(),
+                merchant_id: "shop".parse().unwrap(),
+                currency: "EUR".parse().unwrap(),
+            };
+            let batch = FeeBatch {
+                id: BatchId::from_parts(NOW, [0; 10]),
+                key,
+                terms_version: None,
+                plan: None,
+                computed_to: None,
+                reported: false,
+            };
+            let refund = ItemToCharge {
+                operation_id: operation(9),
+                original_id: Some(operation(capture)),
+                subject_id: SubjectId::Refund(RefundId::from_parts(NOW, [9; 10])),
+                payment_id: PaymentId::from_parts(NOW, [0; 10]),
+                kind: ItemKind::Refund,
+                amount: eur(minor),
+                brand: CardBrand::Visa,
+                bank_interchange_minor: None,
+                bank_scheme_fee_minor: None,
+            };
+            capture_of(&batch, &refund, &settled)
+                .map(|it| (it.amount, it.refunded_before_minor, it.fees.total()))
+        };
+        assert_eq!(of(2, 6_000), Some((eur(10_000), 4_000, 100)));
+        assert_eq!(of(2, 6_001), None, "more than was captured");
+        assert_eq!(of(1, 1), None, "all of it came back before");
+        assert_eq!(of(5, 500), None, "it is settled later");
+    }
 }

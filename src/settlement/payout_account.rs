@@ -121,7 +121,13 @@ impl PayoutAccount {
     /// What may be shown of its number.
     #[must_use]
     pub fn masked(&self) -> String {
-        self.0.account.number().masked()
+        self.number().masked()
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> &AccountNumber {
+        self.0.account.number()
     }
 
     /// Whose it is.

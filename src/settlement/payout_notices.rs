@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::bank_account::AccountNumber;
 use super::camt054::booking::Booking;
 use super::camt054::error::Camt054Error;
 use super::camt054::read_camt054;
 use super::pain001::payout_id;
+use super::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::clock::Clock;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::{Posting, Template};
@@ -23,7 +23,6 @@ const NO_REASON: &str = "NOT GIVEN";
 pub struct PayoutNotices {
     store: Store,
     clock: Arc<dyn Clock>,
-    paying: Option<AccountNumber>,
 }
 
 /// What came of a notification.
@@ -81,6 +80,9 @@ pub enum NoticeError {
     /// The file does not read.
     #[error(transparent)]
     File(#[from] Camt054Error),
+    /// The account that an order is paid from can't be read.
+    #[error(transparent)]
+    Account(#[from] PayoutAccountError),
     /// A journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -101,15 +103,10 @@ enum Taken {
 }
 
 impl PayoutNotices {
-    /// Takes them for the payouts in this store, which are paid from the account `paying`. What is booked on another one,
-    /// a merchant's own for instance, says nothing of them.
+    /// Takes them for the payouts in this store.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>, paying: Option<AccountNumber>) -> Self {
-        Self {
-            store,
-            clock,
-            paying,
-        }
+    pub const fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
     }
 
     /// Reads a notification to its end.
@@ -155,10 +152,6 @@ impl PayoutNotices {
     }
 
     async fn take(&self, host_id: HostId, booking: &Booking) -> Result<Taken, NoticeError> {
-        if self.paying.as_ref() != Some(&booking.account) {
-            let text = "expected a booking on the account that pays, got one on another".to_owned();
-            return Ok(Taken::Problem(ProblemKind::UnknownReference, text));
-        }
         let reference = booking.end_to_end_id.as_deref().unwrap_or_default();
         let found = match payout_id(reference).parse() {
             Ok(id) => self.store.payout_by_id(id).await?,
@@ -168,6 +161,10 @@ impl PayoutNotices {
             let text = format!("expected the reference of a payout of {host_id}, got another one");
             return Ok(Taken::Problem(ProblemKind::UnknownReference, text));
         };
+        if !self.is_paid_from(&payout, booking).await? {
+            let text = "expected a booking on the account that pays, got one on another".to_owned();
+            return Ok(Taken::Problem(ProblemKind::UnknownReference, text));
+        }
         if payout.amount != booking.amount {
             let text = format!("expected {}, got {}", payout.amount, booking.amount);
             return Ok(Taken::Problem(ProblemKind::AmountDiffers, text));
@@ -189,6 +186,19 @@ impl PayoutNotices {
                 Ok(Taken::Problem(ProblemKind::OtherState, text))
             }
         }
+    }
+
+    /// Whether a booking is on the account that its payout is ordered from. What is booked on another one, a merchant's own
+    /// for instance, says nothing of it.
+    async fn is_paid_from(&self, payout: &Payout, booking: &Booking) -> Result<bool, NoticeError> {
+        // One that is in no order yet is in another state than the bank says.
+        let Some(order) = payout.order_id else {
+            return Ok(true);
+        };
+        let order = self.store.payment_order(order).await?;
+        let debtor = order.map(|order| PayoutAccount::from_text(&order.debtor));
+        let is_it = |debtor: PayoutAccount| *debtor.number() == booking.account;
+        Ok(debtor.transpose()?.is_some_and(is_it))
     }
 
     async fn end(

@@ -11,7 +11,6 @@ use iso8583::hex;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::bank_account::AccountNumber;
 use super::durable_file::{DurableFileError, write_durably};
 use super::pain001::{
     MOST_TRANSFERS, PaymentOrder, PaymentOrderError, Transfer, end_to_end_id, to_pain001,
@@ -144,13 +143,6 @@ impl Payouts {
                 () = sleep(LOOK_EVERY) => {}
             }
         }
-    }
-
-    /// The account that payouts are paid from.
-    #[must_use]
-    pub fn paying_account(&self) -> Option<AccountNumber> {
-        let debtor = self.parts.debtor.as_ref()?;
-        Some(debtor.party().account.number().clone())
     }
 
     async fn look(&self) -> Result<(), PayoutsError> {

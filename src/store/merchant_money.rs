@@ -135,6 +135,8 @@ pub struct FeeBatch {
 pub struct ItemToCharge {
     /// The operation that it is.
     pub operation_id: OperationId,
+    /// Of a refund: the operation of its capture.
+    pub original_id: Option<OperationId>,
     /// The capture or refund.
     pub subject_id: SubjectId,
     /// Its payment.
@@ -154,10 +156,12 @@ pub struct ItemToCharge {
 /// An item of a payment that is settled, or will be with the same day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledItem {
+    /// The operation that it is.
+    pub operation_id: OperationId,
+    /// Of a refund: the operation of its capture.
+    pub original_id: Option<OperationId>,
     /// The capture or refund.
     pub subject_id: SubjectId,
-    /// Its payment.
-    pub payment_id: PaymentId,
     /// Which way its money goes.
     pub kind: ItemKind,
     /// The date that it is settled with.

@@ -103,14 +103,17 @@ impl Scene {
     }
 
     async fn notify(&self, bookings: &str) -> Notified {
+        self.notify_on("12345678901", bookings).await
+    }
+
+    async fn notify_on(&self, account: &str, bookings: &str) -> Notified {
         let file = format!(
             "<?xml version=\"1.0\"?><Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.054.001.08\">\
-             <BkToCstmrDbtCdtNtfctn><Ntfctn><Acct><Id><Othr><Id>12345678901</Id></Othr></Id></Acct>{bookings}\
+             <BkToCstmrDbtCdtNtfctn><Ntfctn><Acct><Id><Othr><Id>{account}</Id></Othr></Id></Acct>{bookings}\
              </Ntfctn></BkToCstmrDbtCdtNtfctn></Document>"
         );
         let bookings = PayoutNotices::read(file.into_bytes()).await.unwrap();
-        let notices =
-            PayoutNotices::new(self.store.clone(), self.clock(), "12345678901".parse().ok());
+        let notices = PayoutNotices::new(self.store.clone(), self.clock());
         notices.notify(host(), &bookings).await.unwrap()
     }
 
@@ -279,6 +282,9 @@ async fn the_bank_says_what_became_of_a_payout(database: TestDatabase) {
         kinds,
         [ProblemKind::UnknownReference, ProblemKind::AmountDiffers]
     );
+    let elsewhere = booking(&reference(0), "100.00", None);
+    let notified = scene.notify_on("98765432100", &elsewhere).await;
+    assert_eq!(notified.problems[0].kind, ProblemKind::UnknownReference);
     assert_eq!(scene.eur(AccountKind::InTransit).await, 12_000);
 
     let file = [

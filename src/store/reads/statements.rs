@@ -58,7 +58,7 @@ impl Store {
         Ok(rows.first().map(owed).transpose()?.unwrap_or(0))
     }
 
-    /// What changed what a merchant is owed in a currency from one moment on and before another one, in the order of the
+    /// What changed what a merchant is owed in a currency, or what is held back of it, from one moment on and before another one, in the order of the
     /// ledger, going on after the position `after`; `limit` is 1 to [`MAX_PAGE_SIZE`].
     ///
     /// # Errors
@@ -87,6 +87,7 @@ impl Store {
             GROUP BY journals.position, journals.id, journals.at_ms, events.payment_id, operations.subject_id \
             HAVING SUM(CASE WHEN ledger_lines.account IN ('PAYABLE_PENDING', 'PAYABLE_AVAILABLE') \
                 THEN ledger_lines.amount_minor ELSE 0 END) <> 0 \
+            OR SUM(CASE WHEN ledger_lines.account = 'RESERVE' THEN ledger_lines.amount_minor ELSE 0 END) <> 0 \
             ORDER BY journals.position LIMIT $6";
         let values = [
             merchant.as_str().into(),

@@ -97,7 +97,9 @@ impl Store {
         let text = "SELECT settlement_items.operation_id, settlement_items.subject_id, \
             settlement_items.payment_id, settlement_items.kind, settlement_items.amount_minor, \
             settlement_items.currency, settlement_items.interchange_minor, settlement_items.scheme_fee_minor, \
-            payments.detail FROM settlement_items JOIN payments ON payments.id = settlement_items.payment_id \
+            payments.detail, operations.original_id FROM settlement_items \
+            JOIN payments ON payments.id = settlement_items.payment_id \
+            JOIN operations ON operations.id = settlement_items.operation_id \
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
             AND settlement_items.merchant_id = $3 AND settlement_items.currency = $4 \
             AND settlement_items.subject_id > $5 ORDER BY settlement_items.subject_id LIMIT $6";
@@ -118,6 +120,7 @@ impl Store {
             let columns = Columns::of(row, "settlement_items", "subject_id")?;
             Ok(ItemToCharge {
                 operation_id: columns.parsed("operation_id")?,
+                original_id: columns.optional_parsed("original_id")?,
                 subject_id: columns.parsed("subject_id")?,
                 payment_id: columns.parsed("payment_id")?,
                 kind: item_kind(&columns)?,
@@ -139,17 +142,20 @@ impl Store {
         payments: &[PaymentId],
     ) -> Result<Vec<SettledItem>, StoreError> {
         let text = format!(
-            "SELECT subject_id, payment_id, kind, business_date, amount_minor, currency, fee_interchange_minor, \
-             fee_scheme_minor, fee_markup_minor, fee_tax_minor FROM settlement_items \
-             WHERE business_date IS NOT NULL AND payment_id {IDS}"
+            "SELECT items.operation_id, items.subject_id, items.kind, items.business_date, items.amount_minor, \
+             items.currency, items.fee_interchange_minor, items.fee_scheme_minor, items.fee_markup_minor, \
+             items.fee_tax_minor, operations.original_id FROM settlement_items AS items \
+             JOIN operations ON operations.id = items.operation_id \
+             WHERE items.business_date IS NOT NULL AND items.payment_id {IDS}"
         );
         let ids = payments.iter().map(ToString::to_string).collect();
         let rows = self.of_ids(&text, ids).await?;
         let item = |row: &AnyRow| {
             let columns = Columns::of(row, "settlement_items", "subject_id")?;
             Ok(SettledItem {
+                operation_id: columns.parsed("operation_id")?,
+                original_id: columns.optional_parsed("original_id")?,
                 subject_id: columns.parsed("subject_id")?,
-                payment_id: columns.parsed("payment_id")?,
                 kind: item_kind(&columns)?,
                 business_date: columns.parsed("business_date")?,
                 amount: columns.money()?,

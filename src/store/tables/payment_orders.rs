@@ -67,6 +67,19 @@ impl Store {
         rows.iter().map(order).collect()
     }
 
+    /// An order.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn payment_order(
+        &self,
+        id: OrderId,
+    ) -> Result<Option<PaymentOrderRecord>, StoreError> {
+        let text = "SELECT * FROM payment_orders WHERE id = $1";
+        let rows = self.read(text, &[id.to_string().into()]).await?;
+        rows.first().map(order).transpose()
+    }
+
     /// The payouts of an order, by their names.
     ///
     /// # Errors
