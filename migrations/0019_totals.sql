@@ -38,4 +38,4 @@ CREATE TABLE settlement_totals (
     updated_at_ms     BIGINT NOT NULL,
     PRIMARY KEY (host_id, business_date, currency, merchant_id, terminal_id)
 ) /*SQLITE WITHOUT ROWID */;
-CREATE INDEX settlement_totals_due ON settlement_totals (next_at_ms) WHERE next_at_ms IS NOT NULL;
+CREATE INDEX settlement_totals_due ON settlement_totals (host_id, next_at_ms) WHERE next_at_ms IS NOT NULL;

@@ -34,8 +34,8 @@ use crate::store::records::callers::{OperatorRecord, OperatorRole};
 const CONCURRENT_CALLS: usize = 64;
 /// How long any call may take: longer than the lines of a host are waited for.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
-/// The end of the name of the call that reads a file, and how long that may take.
-const LONG_CALL: &str = "ImportReport";
+/// The ends of the names of the calls that read or write files, and how long these may take.
+const LONG_CALLS: [&str; 3] = ["ImportReport", "NotifyPayouts", "MakePayouts"];
 const LONG_CALL_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// How long looking the operator up may take.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
@@ -108,7 +108,7 @@ impl Gate {
 
 /// How long a call may take, by the end of its path.
 pub(super) fn answered_within(call: &str) -> Duration {
-    match call.ends_with(LONG_CALL) {
+    match LONG_CALLS.iter().any(|long| call.ends_with(long)) {
         true => LONG_CALL_WITHIN,
         false => ANSWERED_WITHIN,
     }

@@ -165,7 +165,7 @@ pub async fn serve(
         hosts: Arc::clone(&bank_hosts),
         audited: audited.clone(),
     })
-    .max_decoding_message_size(MAX_REQUEST_BYTES);
+    .max_decoding_message_size(MAX_CHUNK_BYTES);
     let explain = ExplainServiceServer::new(ExplainApi {
         store: store.clone(),
         hosts: bank_hosts,

@@ -108,11 +108,14 @@ impl Agreement {
 
     /// Sends the totals of each host whose turn it is. One host holds up no other.
     async fn send_due(&self) -> Result<(), StoreError> {
+        // Without a profile, or a line, the turn stays.
         let up = self.hosts.ids().filter(|host| self.hosts.is_up(*host));
-        let sending = up.map(|host| async move {
+        let told = up.filter_map(|host| Some((host, self.hosts.totals(host)?)));
+        let sending = told.map(|(host, profile)| async move {
             let now = self.clock.now();
             let due = self.store.due_totals(&host, now, TOTALS_AT_ONCE).await?;
-            let sent = join_all(due.into_iter().map(|totals| self.go_on(totals))).await;
+            let sent = due.into_iter().map(|totals| self.go_on(totals, profile));
+            let sent = join_all(sent).await;
             sent.into_iter().collect::<Result<(), StoreError>>()
         });
         join_all(sending).await.into_iter().collect()
@@ -194,16 +197,7 @@ impl Agreement {
     }
 
     /// Sends totals, or the items behind them, and records what comes of it.
-    async fn go_on(&self, totals: Totals) -> Result<(), StoreError> {
-        let host_id = totals.key.host_id;
-        // Without a profile, or a line, the turn stays.
-        let Some(profile) = self
-            .hosts
-            .totals(host_id)
-            .filter(|_| self.hosts.is_up(host_id))
-        else {
-            return Ok(());
-        };
+    async fn go_on(&self, totals: Totals, profile: &TotalsProfile) -> Result<(), StoreError> {
         match totals.state {
             TotalsState::Uploading => self.upload(totals, profile).await,
             _ => self.send(totals, profile).await,

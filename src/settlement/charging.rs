@@ -90,16 +90,14 @@ impl Charging {
     pub async fn look(&self) -> Result<(), StoreError> {
         let mut after = None;
         loop {
-            let batches = self.store.batches_without_fees(BATCHES_AT_ONCE, after);
+            let (store, reporting) = (&self.store, &self.reporting);
+            let batches = store.batches_without_fees(reporting, BATCHES_AT_ONCE, after);
             let batches = batches.await?;
             let Some(last) = batches.last() else {
                 return Ok(());
             };
             after = Some((last.key.business_date, last.id));
             for batch in batches {
-                if self.reporting.contains(&batch.key.host_id) && !batch.reported {
-                    continue;
-                }
                 let (id, merchant) = (batch.id, batch.key.merchant_id);
                 match self.charge(batch).await {
                     Ok(()) => {}
@@ -308,7 +306,6 @@ mod tests {
                 terms_version: None,
                 plan: None,
                 computed_to: None,
-                reported: false,
             };
             let refund = ItemToCharge {
                 operation_id: operation(9),

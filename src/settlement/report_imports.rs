@@ -27,7 +27,7 @@ use crate::store::error::StoreError;
 use crate::store::records::settlement::{DifferenceCount, ItemPlace};
 
 /// The lines that are applied in one transaction, so that payments don't wait for more.
-const LINES_AT_ONCE: usize = 250;
+const LINES_AT_ONCE: usize = 100;
 /// How often other nodes may be first with the same lines.
 const ATTEMPTS: u32 = 5;
 
@@ -327,6 +327,12 @@ impl ReportImports {
                 import.id = %import.id, host.id = %import.host_id, business_date = %import.business_date,
                 lines = import.lines, matched = import.matched, "A report is applied"
             );
+            for differing in self.store.difference_counts(&import).await? {
+                tracing::error!(
+                    import.id = %import.id, host.id = %import.host_id, business_date = %import.business_date,
+                    kind = differing.kind.name(), count = differing.count, "A report has something otherwise"
+                );
+            }
         }
         Ok(import)
     }

@@ -126,8 +126,6 @@ pub struct FeeBatch {
     pub plan: Option<String>,
     /// The last item that is computed.
     pub computed_to: Option<SubjectId>,
-    /// Whether the bank's report of its day is applied.
-    pub reported: bool,
 }
 
 /// An item whose fees are to be computed.

@@ -145,10 +145,15 @@ async fn notify(
         host_id: "acquirer".into(),
         data: Vec::new(),
     };
-    let parts = file.chunks(500).map(|chunk| admin::NotifyPayoutsRequest {
-        data: chunk.to_vec(),
-        ..Default::default()
-    });
+    // More than one part, and each as large as it may be.
+    let comment = format!("<!--{}-->", " ".repeat(50_000));
+    let file = [file, comment.as_bytes(), comment.as_bytes()].concat();
+    let parts = file
+        .chunks(64 * 1024)
+        .map(|chunk| admin::NotifyPayoutsRequest {
+            data: chunk.to_vec(),
+            ..Default::default()
+        });
     let messages: Vec<_> = std::iter::once(first).chain(parts).collect();
     let notified = client.notify_payouts(tokio_stream::iter(messages)).await;
     notified.expect("what came of it").into_inner()

@@ -79,7 +79,7 @@ fn refusal(error: &ImportError) -> Refusal {
     match error {
         ImportError::NoHost(_) => Refusal::HostNotFound,
         ImportError::NoReports(_) => Refusal::ReportsNotTaken,
-        ImportError::NotClosed { .. } => Refusal::OtherDayOpen,
+        ImportError::NotClosed { .. } => Refusal::DayNotClosed,
         ImportError::NoDate => Refusal::ReportDateMissing,
         ImportError::AnotherReport { .. } => Refusal::ReportApplied,
         ImportError::Funded { .. } => Refusal::BatchesFunded,

@@ -43,7 +43,7 @@ pub(super) async fn call(
 pub(super) fn refusal(error: &TotalsError) -> Refusal {
     match error {
         TotalsError::NoHost(_) => Refusal::HostNotFound,
-        TotalsError::NotClosed { .. } => Refusal::OtherDayOpen,
+        TotalsError::NotClosed { .. } => Refusal::DayNotClosed,
         TotalsError::Store(error) => Refusal::not_done(error),
     }
 }

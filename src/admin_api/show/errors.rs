@@ -63,6 +63,8 @@ pub(in crate::admin_api) enum Refusal {
     OwedMoved,
     /// The day that is to be ended is not open.
     OtherDayOpen,
+    /// There is no such day, or it is not closed.
+    DayNotClosed,
     /// The host sends no reports.
     ReportsNotTaken,
     /// Nothing says which date a report is about.
@@ -90,7 +92,7 @@ pub(in crate::admin_api) enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -104,6 +106,7 @@ impl Refusal {
         Self::AmountDiffers,
         Self::OwedMoved,
         Self::OtherDayOpen,
+        Self::DayNotClosed,
         Self::ReportsNotTaken,
         Self::ReportDateMissing,
         Self::ReportApplied,
@@ -140,6 +143,7 @@ impl Refusal {
             Self::AmountDiffers => "AMOUNT_DIFFERS",
             Self::OwedMoved => "OWED_MOVED",
             Self::OtherDayOpen => "OTHER_DAY_OPEN",
+            Self::DayNotClosed => "DAY_NOT_CLOSED",
             Self::ReportsNotTaken => "REPORTS_NOT_TAKEN",
             Self::ReportDateMissing => "REPORT_DATE_MISSING",
             Self::ReportApplied => "REPORT_APPLIED",
@@ -182,6 +186,10 @@ impl Refusal {
             Self::OtherDayOpen => (
                 Code::FailedPrecondition,
                 "the day of this date is not open: ListBusinessDays shows which one is",
+            ),
+            Self::DayNotClosed => (
+                Code::FailedPrecondition,
+                "there is no day of this date, or it is not closed yet: ListBusinessDays shows them",
             ),
             Self::ReportsNotTaken => (
                 Code::FailedPrecondition,

@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{OperatorFiles, master_key_path};
 
-/// The folders that the demo makes; they hold keys and certificates, and what settlement writes.
-const FOLDERS: [&str; 3] = ["keys", "certs", "settlement"];
+/// The folders that the demo makes, and how the files in them end: keys and certificates, and what settlement writes.
+const FOLDERS: [(&str, &[&str]); 3] = [
+    ("keys", &["pem", "key"]),
+    ("certs", &["pem", "key"]),
+    ("settlement", &["xml", "pdf", "csv", "new"]),
+];
+/// How reports begin that are being read, in `settlement/imports`.
+const IMPORT: &str = "imp_";
 /// The files that the demo makes; what SQLite puts beside the database begins with its name.
 const FILES: [&str; 4] = ["api-key.pem", "jwks.json", "payswitch.log", "ready.json"];
 const DATABASE: &str = "payswitch.db";
 /// What a gateway locks while it runs.
 const LOCK: &str = "payswitch.db.lock";
-/// How the files in [`FOLDERS`] end.
-const ENDINGS: [&str; 4] = ["pem", "key", "xml", "pdf"];
 /// How deep folders lie within [`FOLDERS`]: `keys/retiring`, `certs/HOST`, `settlement/imports`.
 const DEEPEST: u32 = 2;
 
@@ -119,8 +123,9 @@ fn first_foreign(data: &Path, ready_file: Option<&Path>) -> io::Result<Option<Pa
         let own_file = FILES.contains(&name)
             || name.starts_with(DATABASE)
             || ready_file.is_some_and(|ready| ready == path);
-        if kind.is_dir() && FOLDERS.contains(&name) {
-            if let Some(foreign) = first_not_a_key(&path, DEEPEST)? {
+        let folder = FOLDERS.iter().find(|(folder, _)| *folder == name);
+        if let Some((_, endings)) = folder.filter(|_| kind.is_dir()) {
+            if let Some(foreign) = first_not_own(&path, endings, DEEPEST)? {
                 return Ok(Some(foreign));
             }
         } else if !(kind.is_file() && own_file) {
@@ -130,13 +135,15 @@ fn first_foreign(data: &Path, ready_file: Option<&Path>) -> io::Result<Option<Pa
     Ok(None)
 }
 
-fn first_not_a_key(folder: &Path, deepest: u32) -> io::Result<Option<PathBuf>> {
+fn first_not_own(folder: &Path, endings: &[&str], deepest: u32) -> io::Result<Option<PathBuf>> {
     for (path, kind) in entries(folder)? {
         let foreign = if kind.is_dir() && deepest > 1 {
-            first_not_a_key(&path, deepest - 1)?
+            first_not_own(&path, endings, deepest - 1)?
         } else {
             let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-            let own = kind.is_file() && ENDINGS.contains(&ending);
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            let is_import = folder.ends_with("settlement/imports") && name.starts_with(IMPORT);
+            let own = kind.is_file() && (endings.contains(&ending) || is_import);
             (!own).then_some(path)
         };
         if foreign.is_some() {
@@ -188,6 +195,9 @@ mod tests {
             "certs/gateway-ca.pem",
             "certs/acquirer-client.key",
             "certs/acquirer/ca.pem",
+            "settlement/statement-2026-11-29.pdf",
+            "settlement/.acquirer-1.xml.new",
+            "settlement/imports/imp_06e9x3w8k1z7h4n2m5q0r8t6va",
             "payswitch.db",
             "payswitch.db-wal",
             "payswitch.db.lock",
@@ -230,6 +240,8 @@ mod tests {
             ("thesis.tex", "payswitch.db"),
             ("src/main.rs", "keys/p256.pem"),
             ("keys/notes.txt", "keys/p256.pem"),
+            ("keys/contract.pdf", "keys/p256.pem"),
+            ("settlement/notes.txt", "settlement/a.xml"),
             ("certs/a/b/c.pem", "certs/a/b.pem"),
             ("keys.d/p256.pem", "api-key.pem"),
         ] {

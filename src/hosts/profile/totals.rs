@@ -111,6 +111,10 @@ fn mapping(
     for (de, value) in fields {
         let key = format!("{table}.fields.{de}");
         let de = parse_de(de).ok_or_else(|| reading.fault(&key, "a DE of 2 to 128", de))?;
+        if sources.iter().any(|(there, _)| *there == de) {
+            let got = format!("a second source for DE {de}");
+            return Err(reading.fault(key, "each DE once", got));
+        }
         let Some(field) = dialect.field(de) else {
             return Err(reading.fault(key, "an element that the dialect has", de));
         };

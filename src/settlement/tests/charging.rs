@@ -157,7 +157,7 @@ async fn a_batch_that_was_begun_is_charged_by_the_same_plan(database: TestDataba
     }
     let ended = scene.end_day(1).await;
     let batch = store
-        .batches_without_fees(10, None)
+        .batches_without_fees(&[], 10, None)
         .await
         .unwrap()
         .remove(0);

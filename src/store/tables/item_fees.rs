@@ -1,13 +1,14 @@
 //! The fees of what is settled: computed batch by batch, some items in each transaction, and summed on the batch as it
 //! goes on.
 
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
 use super::payments::card_brand;
 use super::settlement_batches::item_fees;
 use super::settlement_items::item_kind;
-use crate::payment::ids::{BatchId, OperationId, PaymentId, SubjectId};
+use crate::payment::ids::{BatchId, HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement::{BatchKey, ItemFees};
 use crate::store::Store;
@@ -20,29 +21,42 @@ use crate::store::records::lists::MAX_PAGE_SIZE;
 
 impl Store {
     /// The batches whose fees are not all computed, oldest first of each merchant, host and currency: none before those
-    /// of its earlier days are. At most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`.
+    /// of its earlier days are, and none of the hosts `reporting` before their report is applied. At most `limit` (1 to
+    /// [`MAX_PAGE_SIZE`]), going on after `after`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
     pub async fn batches_without_fees(
         &self,
+        reporting: &[HostId],
         limit: usize,
         after: Option<(BusinessDate, BatchId)>,
     ) -> Result<Vec<FeeBatch>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let text = "SELECT batches.* FROM settlement_batches AS batches WHERE batches.fees_at_ms IS NULL \
+        let mut text = "SELECT batches.* FROM settlement_batches AS batches WHERE batches.fees_at_ms IS NULL \
             AND (batches.business_date, batches.id) > ($1, $2) AND NOT EXISTS (SELECT 1 \
                 FROM settlement_batches AS earlier WHERE earlier.fees_at_ms IS NULL \
                 AND earlier.host_id = batches.host_id AND earlier.merchant_id = batches.merchant_id \
-                AND earlier.currency = batches.currency AND earlier.business_date < batches.business_date) \
-            ORDER BY batches.business_date, batches.id LIMIT $3";
+                AND earlier.currency = batches.currency AND earlier.business_date < batches.business_date) "
+            .to_owned();
         let (date, id) = after.map_or_else(
             || (String::new(), String::new()),
             |(date, id)| (date.to_string(), id.to_string()),
         );
-        let rows = self
-            .read(text, &[date.into(), id.into(), limit.into()])
-            .await?;
+        let mut values: Vec<Value> = vec![date.into(), id.into(), limit.into()];
+        if !reporting.is_empty() {
+            let places: Vec<String> = (4..)
+                .take(reporting.len())
+                .map(|it| format!("${it}"))
+                .collect();
+            values.extend(reporting.iter().map(|host| Value::from(host.as_str())));
+            text.push_str(&format!(
+                "AND (batches.report_id IS NOT NULL OR batches.host_id NOT IN ({})) ",
+                places.join(", ")
+            ));
+        }
+        text.push_str("ORDER BY batches.business_date, batches.id LIMIT $3");
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.iter().map(fee_batch).collect()
     }
 
@@ -252,6 +266,5 @@ fn fee_batch(row: &AnyRow) -> Result<FeeBatch, StoreError> {
         terms_version: columns.optional_integer("fee_terms_version")?,
         plan: columns.optional_text("fee_plan")?,
         computed_to: columns.optional_parsed("fees_to")?,
-        reported: columns.optional_text("report_id")?.is_some(),
     })
 }

@@ -215,7 +215,9 @@ impl Store {
         rule: Option<ReportRule>,
     ) -> Result<bool, StoreError> {
         let holds = rule != Some(ReportRule::DifferencesPass);
+        // A batch that is being funded meanwhile is before it or after it.
         let mut statements = vec![
+            hold_positions(),
             hold(import),
             Statement {
                 text: "UPDATE settlement_batches SET report_id = $3, fees_at_ms = NULL, fees_to = NULL, \

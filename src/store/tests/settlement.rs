@@ -123,7 +123,7 @@ impl Store {
     /// No merchant has a plan: no batch costs anything.
     pub(super) async fn charge_nothing(&self) {
         loop {
-            let batches = self.batches_without_fees(100, None).await.unwrap();
+            let batches = self.batches_without_fees(&[], 100, None).await.unwrap();
             if batches.is_empty() {
                 return;
             }

@@ -21,6 +21,8 @@ mti = "0500" => mti = "0510"
     messages.totals.mti: expected 0500 or 0520 … got "0510"
 97 = "net_amount" => 97 = "net"
     messages.totals.fields.97: expected one of business_date, … got "net"
+97 = "net_amount" => 97 = "net_amount"\n097 = "net_amount"
+    messages.totals.fields.97: expected each DE once, got a second source for DE 97
 97 = "net_amount" => 37 = "rrn"
     messages.totals.fields.37: expected a source of totals, got one of a single item
 88 = "debits_amount" => 88 = { literal = "0" }
