@@ -5,7 +5,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 
 use super::error::CommandError;
 use crate::card::key_files::{Existing, KeyFileError, write_private_file};
-use crate::payment::money::Currency;
+use crate::payment::money::Decimal;
 
 /// Prints a line on standard output, which may be a closed pipe or a full disk: an error like any other.
 macro_rules! print_line {
@@ -46,15 +46,7 @@ pub fn table(columns: &[&str]) -> Table {
 /// An amount for people: `-12.50`; in minor units where the currency is not known.
 #[must_use]
 pub fn amount(amount_minor: i64, currency: &str) -> String {
-    let digits = currency.parse().map_or(0, Currency::minor_digits);
-    let scale = 10_u64.pow(digits);
-    let sign = if amount_minor < 0 { "-" } else { "" };
-    let (major, minor) = (
-        amount_minor.unsigned_abs() / scale,
-        amount_minor.unsigned_abs() % scale,
-    );
-    match usize::try_from(digits) {
-        Ok(width @ 1..) => format!("{sign}{major}.{minor:0width$}"),
-        _ => format!("{sign}{major}"),
-    }
+    let currency = currency.parse();
+    let shown = currency.map(|currency| Decimal::of_minor(amount_minor, currency).to_string());
+    shown.unwrap_or_else(|_| amount_minor.to_string())
 }

@@ -139,14 +139,40 @@ impl Money {
 /// Shows `12.50 EUR`, `1250 JPY`, `1.250 KWD`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.currency.minor_digits();
-        let scale = 10_i64.pow(digits);
-        let (major, minor) = (self.amount_minor / scale, self.amount_minor % scale);
-        if digits == 0 {
-            write!(f, "{major} {}", self.currency)
-        } else {
-            let width = usize::try_from(digits).unwrap_or(0);
-            write!(f, "{major}.{minor:0width$} {}", self.currency)
+        let amount = Decimal::of_minor(self.amount_minor, self.currency);
+        write!(f, "{amount} {}", self.currency)
+    }
+}
+
+/// A number of units that shows as a decimal: `149.87`, `-0.05`, `100`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal {
+    /// Units of the last place.
+    pub units: i128,
+    /// Places after the dot; without any there is no dot.
+    pub places: u32,
+}
+
+impl Decimal {
+    /// An amount in minor units of a currency, below 0 too.
+    #[must_use]
+    pub fn of_minor(minor: i64, currency: Currency) -> Self {
+        Self {
+            units: i128::from(minor),
+            places: currency.minor_digits(),
+        }
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = self.units.unsigned_abs();
+        let scale = 10_u128.saturating_pow(self.places);
+        let sign = if self.units < 0 { "-" } else { "" };
+        let (whole, decimals) = (units / scale, units % scale);
+        match usize::try_from(self.places) {
+            Ok(places) if places > 0 => write!(f, "{sign}{whole}.{decimals:0places$}"),
+            _ => write!(f, "{sign}{whole}"),
         }
     }
 }
@@ -154,6 +180,23 @@ impl fmt::Display for Money {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_have_the_digits_of_their_currency() {
+        for (minor, code, shown) in [
+            (0, "EUR", "0.00"),
+            (-5, "EUR", "-0.05"),
+            (-1250, "EUR", "-12.50"),
+            (-1250, "JPY", "-1250"),
+            (1250, "KWD", "1.250"),
+            (12_345, "UYW", "1.2345"),
+            (i64::MAX, "EUR", "92233720368547758.07"),
+            (i64::MIN, "EUR", "-92233720368547758.08"),
+        ] {
+            let decimal = Decimal::of_minor(minor, code.parse().unwrap());
+            assert_eq!(decimal.to_string(), shown);
+        }
+    }
 
     #[test]
     fn currencies_know_their_codes_and_digits() {

@@ -1,6 +1,6 @@
-//! Amounts in files: decimals such as `149.87`, read and written exactly.
+//! Amounts in files: decimals such as `149.87`, or minor units, read and written exactly.
 
-use std::fmt;
+use crate::payment::money::Decimal;
 
 /// The most digits of an amount, without leading zeros: what 64 bits hold.
 pub const MOST_DIGITS: usize = 18;
@@ -104,28 +104,6 @@ fn number(digits: impl Iterator<Item = u8>) -> Result<i64, InvalidAmount> {
             .filter(|next| *next < LIMIT)
             .ok_or(InvalidAmount::TooLong)
     })
-}
-
-/// A number of minor units that shows as a decimal with as many places: `149.87`, `-0.05`, `100`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decimal {
-    /// Units of the last place.
-    pub units: i128,
-    /// Places after the dot; without any there is no dot.
-    pub places: u32,
-}
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = self.units.unsigned_abs();
-        let scale = 10_u128.saturating_pow(self.places);
-        let sign = if self.units < 0 { "-" } else { "" };
-        let (whole, decimals) = (units / scale, units % scale);
-        match usize::try_from(self.places) {
-            Ok(places) if places > 0 => write!(f, "{sign}{whole}.{decimals:0places$}"),
-            _ => write!(f, "{sign}{whole}"),
-        }
-    }
 }
 
 #[cfg(test)]

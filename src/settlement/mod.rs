@@ -8,13 +8,13 @@
 //! - [`host_files`]: the formats of the files of each host.
 //! - [`durable_file`], [`hashing`]: files that are whole or not there, and their SHA-256.
 //! - [`format_error`], [`amount_form`], `lines`, `shown`: what the two kinds of files have in common.
-//! - [`rounding`]: fractions of minor units, and shares of a total.
+//! - [`rounding`]: fractions of minor units.
 //! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
 //! - [`charging`]: the fees of each batch, before it is funded.
 //! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day. [`payouts`]: payouts are made
 //!   and ordered ([`durable_file`]). [`payout_notices`]: what the bank says became of them.
 //! - [`merchant_terms`]: both plans of each merchant, and the account that its payouts go to ([`payout_account`]).
-//! - [`decimal`]: amounts as files write them. [`bank_account`]: where money goes to.
+//! - [`bank_account`]: where money goes to.
 //! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them.
 //! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF. [`statements`]: from the ledger.
 
@@ -26,7 +26,6 @@ pub mod charging;
 pub mod clearing;
 pub mod clearing_files;
 pub mod days;
-pub mod decimal;
 pub mod durable_file;
 pub mod fee_plan;
 pub mod fees;

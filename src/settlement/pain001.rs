@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::money::Money;
+use crate::payment::money::{Decimal, Money};
 
 use self::text::{TextFault, TextKind, check_text};
 use self::xml::Xml;
 use super::bank_account::{BankAccount, Bic};
-use super::decimal::decimal_text;
 
 pub mod text;
 mod xml;
@@ -304,10 +303,14 @@ fn control_sum<'a>(
     let digits = digits.unwrap_or(0);
     // So few amounts of twelve digits, and of four decimals at most, are far below 128 bits.
     let units = transfers.into_iter().map(|transfer| {
-        let scale = 10_u128.pow(digits - digits_of(transfer));
-        u128::from(transfer.amount.amount_minor().unsigned_abs()) * scale
+        let scale = 10_i128.pow(digits - digits_of(transfer));
+        i128::from(transfer.amount.amount_minor()) * scale
     });
-    let sum = decimal_text(units.sum(), digits);
+    let sum = Decimal {
+        units: units.sum(),
+        places: digits,
+    }
+    .to_string();
     match sum.bytes().filter(u8::is_ascii_digit).count() {
         ..=MAX_SUM_DIGITS => Ok(sum),
         _ => Err(PaymentOrderError::ControlSum { got: sum }),
@@ -348,7 +351,6 @@ fn write_payment(xml: &mut Xml, id: &str, transfers: &[&Transfer], sum: &str) {
 fn write_transfer(xml: &mut Xml, transfer: &Transfer) {
     let amount = transfer.amount;
     let currency = amount.currency();
-    let units = u128::from(amount.amount_minor().unsigned_abs());
     xml.group("CdtTrfTxInf", |xml| {
         xml.group("PmtId", |xml| {
             if let Some(instruction_id) = &transfer.instruction_id {
@@ -358,7 +360,7 @@ fn write_transfer(xml: &mut Xml, transfer: &Transfer) {
         });
         xml.path(
             &format!("Amt/InstdAmt Ccy=\"{currency}\""),
-            &decimal_text(units, currency.minor_digits()),
+            &Decimal::of_minor(amount.amount_minor(), currency).to_string(),
         );
         // The creditor's bank is left out where it is not known: an IBAN tells it.
         if let Some(bank) = &transfer.creditor.bank {

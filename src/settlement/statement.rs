@@ -9,7 +9,6 @@ use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 
 pub mod csv;
-mod decimal;
 pub mod pdf;
 
 /// The longest reference of a line, in characters.

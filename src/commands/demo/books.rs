@@ -15,7 +15,7 @@ use crate::merchant_api::pb;
 use crate::merchant_api::pb::balance_service_client::BalanceServiceClient;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::merchant_api::pb::settlement_service_client::SettlementServiceClient;
-use crate::payment::money::{Currency, Money};
+use crate::payment::money::{Currency, Decimal};
 
 /// Waits until every payment that had no answer in time is reversed, and shows its reversals at the acquirer. Gives
 /// how many were not.
@@ -389,13 +389,7 @@ fn table(lines: &[Line]) -> Table {
 impl Line {
     /// An amount without its currency; below zero too.
     fn amount(&self, minor: i64) -> String {
-        let sign = if minor < 0 { "-" } else { "" };
-        let amount = i64::try_from(minor.unsigned_abs())
-            .ok()
-            .and_then(|minor| Money::new(minor, self.currency).ok());
-        let shown = amount.map_or_else(|| minor.to_string(), |amount| amount.to_string());
-        let number = shown.split(' ').next().unwrap_or_default();
-        format!("{sign}{number}")
+        Decimal::of_minor(minor, self.currency).to_string()
     }
 }
 

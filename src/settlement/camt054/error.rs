@@ -1,7 +1,6 @@
 //! What can be wrong with a notification.
 
 use crate::payment::money::Currency;
-use crate::settlement::decimal::InvalidDecimal;
 
 use super::limits::{MAX_DEPTH, MAX_EVENT_BYTES, MAX_FILE_BYTES};
 use super::source::Position;
@@ -91,18 +90,9 @@ pub enum Camt054Fault {
         /// The element, or attribute.
         element: String,
         /// What it may have.
-        expected: &'static str,
+        expected: String,
         /// What it has, cut to 40 characters.
         got: String,
-    },
-    /// A text is no amount.
-    #[error("{element}: {source}")]
-    Amount {
-        /// The element.
-        element: String,
-        /// Why.
-        #[source]
-        source: InvalidDecimal,
     },
     /// An amount is in another currency than its account or entry.
     #[error("{element}: expected the currency {expected}, got {got}")]

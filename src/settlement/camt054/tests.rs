@@ -6,7 +6,6 @@ use super::source::Position;
 use super::*;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Money;
-use crate::settlement::decimal::InvalidDecimal;
 
 mod bounds;
 mod faults;

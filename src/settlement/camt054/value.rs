@@ -1,8 +1,8 @@
 //! Texts of elements, read as what they mean.
 
 use crate::payment::moment::BusinessDate;
-use crate::payment::money::{Currency, Money};
-use crate::settlement::decimal::read_decimal;
+use crate::payment::money::{Currency, MAX_AMOUNT_MINOR, Money};
+use crate::settlement::amount_form::minor_of_decimal;
 
 use super::booking::EntryStatus;
 use super::error::Camt054Fault;
@@ -20,10 +20,10 @@ pub(super) struct Value<'a> {
 }
 
 impl Value<'_> {
-    fn fault(self, expected: &'static str) -> Camt054Fault {
+    fn fault(self, expected: impl Into<String>) -> Camt054Fault {
         Camt054Fault::Value {
             element: self.element.to_owned(),
-            expected,
+            expected: expected.into(),
             got: self.text.chars().take(MAX_SHOWN).collect(),
         }
     }
@@ -108,9 +108,12 @@ impl Value<'_> {
             text: currency.unwrap_or(""),
         }
         .parsed("an ISO 4217 currency code of three capital letters")?;
-        read_decimal(self.text, currency).map_err(|source| Camt054Fault::Amount {
-            element: self.element.to_owned(),
-            source,
+        let minor = minor_of_decimal(self.text, currency.minor_digits());
+        let minor = minor.map_err(|invalid| self.fault(invalid.to_string()))?;
+        Money::new(minor, currency).map_err(|_| {
+            self.fault(format!(
+                "at most {MAX_AMOUNT_MINOR} minor units of {currency}"
+            ))
         })
     }
 

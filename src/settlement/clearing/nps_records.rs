@@ -7,7 +7,7 @@ use super::error::ClearingError;
 use super::file_name::{FileHeader, compact};
 use super::nps_layout::{Content, FIELDS, NpsLayout, SEPARATOR};
 use super::value::{Forms, ItemAmount, Row, Unfit, hundredths};
-use crate::settlement::amount_form::Decimal;
+use crate::payment::money::Decimal;
 use crate::settlement::format_error::DateForm;
 
 /// The longest total, with its dot.

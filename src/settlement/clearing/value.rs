@@ -6,9 +6,10 @@ use serde::Deserialize;
 
 use super::file_name::{FileHeader, compact};
 use super::item::ClearingItem;
+use crate::payment::money::Decimal;
 use crate::payment::money::Money;
 use crate::payment::settlement::ItemKind;
-use crate::settlement::amount_form::{AmountForm, Decimal};
+use crate::settlement::amount_form::AmountForm;
 use crate::settlement::format_error::{DateForm, FormatError, Reading};
 
 /// The longest literal.

@@ -3,9 +3,9 @@
 //! A header, the opening balance, the lines, the closing balance. Amounts are decimals in major units with a
 //! point. The rows of the two balances have no other amount.
 
-use super::decimal::decimal;
 use super::{Statement, StatementLine};
 use crate::payment::moment::BusinessDate;
+use crate::payment::money::Decimal;
 
 /// The names of the columns.
 pub const HEADER: [&str; 9] = [
@@ -53,10 +53,10 @@ fn line_row(statement: &Statement, line: &StatementLine) -> [String; 9] {
         without_formula(&line.reference),
         without_formula(&line.description),
         currency.to_string(),
-        decimal(line.gross_minor, currency),
-        decimal(line.fees_minor, currency),
-        decimal(line.net_minor, currency),
-        decimal(line.balance_minor, currency),
+        Decimal::of_minor(line.gross_minor, currency).to_string(),
+        Decimal::of_minor(line.fees_minor, currency).to_string(),
+        Decimal::of_minor(line.net_minor, currency).to_string(),
+        Decimal::of_minor(line.balance_minor, currency).to_string(),
     ]
 }
 
@@ -77,7 +77,7 @@ fn balance_row(
         none(),
         none(),
         none(),
-        decimal(balance_minor, currency),
+        Decimal::of_minor(balance_minor, currency).to_string(),
     ]
 }
 

@@ -30,31 +30,31 @@ fn what_is_wrong_in_an_entry_is_refused_where_it_stands() {
         (
             "149.80",
             "1e2",
-            "Amt: expected digits, with at most one dot between them, got \"1e2\"",
+            "Amt: expected an amount such as 149.87 (digits and a dot; no sign, space, comma or exponent), got \"1e2\"",
             "<Amt Ccy=\"EU",
         ),
         (
             "149.80",
             "1,25",
-            "Amt: expected digits, with at most one dot between them, got \"1,25\"",
+            "Amt: expected an amount such as 149.87 (digits and a dot; no sign, space, comma or exponent), got \"1,25\"",
             "<Amt Ccy=\"EU",
         ),
         (
             "149.80",
             "-5",
-            "Amt: expected digits, with at most one dot between them, got \"-5\"",
+            "Amt: expected an amount such as 149.87 (digits and a dot; no sign, space, comma or exponent), got \"-5\"",
             "<Amt Ccy=\"EU",
         ),
         (
             "149.80",
             "",
-            "Amt: expected digits, with at most one dot between them, got \"\"",
+            "Amt: expected an amount such as 149.87 (digits and a dot; no sign, space, comma or exponent), got \"\"",
             "<Amt Ccy=\"EU",
         ),
         (
             "149.80",
             "149.801",
-            "Amt: expected at most 2 decimals that are not 0 for EUR, got \"149.801\"",
+            "Amt: expected at most 2 decimals that are not zero, got \"149.801\"",
             "<Amt Ccy=\"EU",
         ),
         (
@@ -227,7 +227,7 @@ fn transactions_are_what_their_entry_says() {
         ),
         (
             vec![first.replace("100", "1,00")],
-            "NtryDtls/TxDtls/Amt: expected digits, with at most one dot between them, got \"1,00\""
+            "NtryDtls/TxDtls/Amt: expected an amount such as 149.87 (digits and a dot; no sign, space, comma or exponent), got \"1,00\""
                 .to_owned(),
             "<Amt Ccy=\"EU",
         ),
@@ -323,13 +323,7 @@ fn an_error_is_the_last_that_is_read() {
     let mut reader = read_camt054(file.as_bytes());
     assert!(reader.next().unwrap().is_ok());
     let error = reader.next().unwrap().unwrap_err();
-    assert!(matches!(
-        error.fault,
-        Camt054Fault::Amount {
-            source: InvalidDecimal::Form { .. },
-            ..
-        }
-    ));
+    assert!(matches!(error.fault, Camt054Fault::Value { .. }));
     assert!(reader.next().is_none());
     let shown = error.to_string();
     assert!(shown.starts_with("line 6, column "), "{shown}");

@@ -4,7 +4,7 @@ use super::face::{Face, Faces, Weight};
 use super::paper::{BODY_SIZE, CONTENT_WIDTH};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
-use crate::settlement::statement::decimal::decimal;
+use crate::payment::money::Decimal;
 use crate::settlement::statement::{LineKind, Statement, StatementLine};
 
 /// Between two columns.
@@ -116,7 +116,7 @@ fn balance_texts(date: BusinessDate, name: &str, minor: i64, currency: Currency)
         none(),
         none(),
         none(),
-        decimal(minor, currency),
+        Decimal::of_minor(minor, currency).to_string(),
     ];
     (Weight::Bold, texts)
 }
@@ -128,10 +128,10 @@ fn line_texts(line: &StatementLine, currency: Currency, faces: &Faces) -> Texts 
         kind_text(line.kind),
         face.legible(&line.reference),
         face.legible(&line.description),
-        decimal(line.gross_minor, currency),
-        decimal(line.fees_minor, currency),
-        decimal(line.net_minor, currency),
-        decimal(line.balance_minor, currency),
+        Decimal::of_minor(line.gross_minor, currency).to_string(),
+        Decimal::of_minor(line.fees_minor, currency).to_string(),
+        Decimal::of_minor(line.net_minor, currency).to_string(),
+        Decimal::of_minor(line.balance_minor, currency).to_string(),
     ];
     (Weight::Regular, texts)
 }

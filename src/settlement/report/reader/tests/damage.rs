@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::payment::money::Currency;
-use crate::settlement::amount_form::Decimal;
+use crate::payment::money::Decimal;
 
 /// A line as the bank has it.
 #[derive(Debug, Clone)]
