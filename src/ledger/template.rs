@@ -43,13 +43,11 @@ pub enum Template {
     Chargeback,
     /// The issuer gave it back.
     ChargebackReversed,
-    /// The acquirer has deducted chargebacks from what it pays.
-    ChargebackSettled,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Capture,
         Self::CaptureRefused,
         Self::Sale,
@@ -64,7 +62,6 @@ impl Template {
         Self::PayoutReturned,
         Self::Chargeback,
         Self::ChargebackReversed,
-        Self::ChargebackSettled,
     ];
 
     /// Its name, the account that is debited and the one that is credited.
@@ -87,7 +84,6 @@ impl Template {
             Self::ChargebackReversed => {
                 ("chargeback_reversed", A::Chargebacks, A::PayableAvailable)
             }
-            Self::ChargebackSettled => ("chargeback_settled", A::Chargebacks, A::Receivable),
         }
     }
 
@@ -203,7 +199,8 @@ impl Posting {
     }
 
     /// Makes the net of a batch available, in minor units: negative where more was given back than taken. Its fees are
-    /// taken of it; parts of 0 are left out. None where nothing moves.
+    /// taken of it; what was charged back, which the merchant was debited for before, the acquirer deducts. Parts of 0 are
+    /// left out. None where nothing moves.
     ///
     /// # Errors
     /// When a sum has more than 64 bits.
@@ -211,6 +208,7 @@ impl Posting {
         &self,
         currency: Currency,
         net_minor: i64,
+        charged_back_minor: i64,
         fees: &[(FeeKind, i64)],
     ) -> Result<Option<Journal>, JournalError> {
         let left = fees
@@ -223,6 +221,8 @@ impl Posting {
         let lines: Vec<_> = [
             (AccountKind::PayablePending, net_minor),
             (AccountKind::PayableAvailable, left.saturating_neg()),
+            (AccountKind::Chargebacks, charged_back_minor),
+            (AccountKind::Receivable, charged_back_minor.saturating_neg()),
         ]
         .into_iter()
         .chain(fees)

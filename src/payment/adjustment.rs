@@ -83,7 +83,9 @@ pub fn without_effect(operation: &Operation) -> Option<(PaymentEvent, Amounts)> 
         | OperationKind::Sale
         | OperationKind::Reversal
         | OperationKind::Release
-        | OperationKind::Inquiry => None,
+        | OperationKind::Inquiry
+        | OperationKind::Chargeback
+        | OperationKind::ChargebackReversal => None,
     }
 }
 

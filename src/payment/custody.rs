@@ -77,7 +77,9 @@ impl CustodyTimes {
             | E::IncrementRefused
             | E::VoidRefused
             | E::ReleaseStarted
-            | E::Released => CustodyEnd::Unchanged,
+            | E::Released
+            | E::ChargedBack
+            | E::ChargebackReversed => CustodyEnd::Unchanged,
         }
     }
 

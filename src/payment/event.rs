@@ -81,6 +81,10 @@ pub enum PaymentEvent {
     ReversalConfirmed,
     /// The bank approved after a reversal that may have undone nothing: another reversal is owed.
     ReversalOwedAgain,
+    /// The issuer has taken captured money back.
+    ChargedBack,
+    /// The issuer has given back what it took.
+    ChargebackReversed,
 }
 
 impl PaymentEvent {
@@ -120,6 +124,8 @@ impl PaymentEvent {
             Self::FoundToStand { .. } | Self::Sold(_) => &["AUTHORIZING", "REVERSING"],
             Self::ReversalConfirmed => &["AUTHORIZING", "REVERSING", "REVERSED"],
             Self::ReversalOwedAgain => &["REVERSED"],
+            // Of a capture that is settled: it is neither refused nor voided any more.
+            Self::ChargedBack | Self::ChargebackReversed => &["PARTIALLY_CAPTURED", "CAPTURED"],
         }
     }
 
@@ -158,6 +164,8 @@ impl PaymentEvent {
             Self::ReversalStarted => "ReversalStarted",
             Self::ReversalConfirmed => "ReversalConfirmed",
             Self::ReversalOwedAgain => "ReversalOwedAgain",
+            Self::ChargedBack => "ChargedBack",
+            Self::ChargebackReversed => "ChargebackReversed",
         }
     }
 }

@@ -50,6 +50,10 @@ pub enum EventKind {
     RefundFailed,
     /// A void was refused, or failed.
     VoidFailed,
+    /// The issuer has taken captured money back.
+    Chargeback,
+    /// The issuer has given back what it took.
+    ChargebackReversed,
     /// Of a settlement batch: its day was closed.
     BatchClosed,
     /// Of a settlement batch: the host has confirmed it, and its money is available.
@@ -100,6 +104,8 @@ impl EventKind {
             PaymentEvent::ReversalConfirmed | PaymentEvent::ReversalOwedAgain => {
                 Self::PaymentReversed
             }
+            PaymentEvent::ChargedBack => Self::Chargeback,
+            PaymentEvent::ChargebackReversed => Self::ChargebackReversed,
         }
     }
 
@@ -159,6 +165,8 @@ impl EventKind {
             Self::RefundMade => "REFUND_MADE",
             Self::RefundFailed => "REFUND_FAILED",
             Self::VoidFailed => "VOID_FAILED",
+            Self::Chargeback => "CHARGEBACK",
+            Self::ChargebackReversed => "CHARGEBACK_REVERSED",
             Self::BatchClosed => "BATCH_CLOSED",
             Self::BatchSettled => "BATCH_SETTLED",
             Self::BatchDisputed => "BATCH_DISPUTED",

@@ -137,6 +137,11 @@ prefixed_id!(
     "ref_"
 );
 prefixed_id!(
+    /// Names one chargeback of a payment, or what gives one back.
+    ChargebackId,
+    "cbk_"
+);
+prefixed_id!(
     /// Names what one merchant settles with one host for one business date in one currency.
     BatchId,
     "bat_"
@@ -206,13 +211,15 @@ impl BatchId {
     }
 }
 
-/// The capture or refund that an operation carries out.
+/// The capture, refund or chargeback that an operation carries out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubjectId {
     /// A capture.
     Capture(CaptureId),
     /// A refund.
     Refund(RefundId),
+    /// A chargeback, or what gives one back.
+    Chargeback(ChargebackId),
 }
 
 impl fmt::Display for SubjectId {
@@ -220,6 +227,7 @@ impl fmt::Display for SubjectId {
         match self {
             Self::Capture(id) => id.fmt(f),
             Self::Refund(id) => id.fmt(f),
+            Self::Chargeback(id) => id.fmt(f),
         }
     }
 }
@@ -228,9 +236,10 @@ impl FromStr for SubjectId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse() {
-            Ok(id) => Ok(Self::Capture(id)),
-            Err(_) => text.parse().map(Self::Refund),
+        match text.split_once('_') {
+            Some(("cap", _)) => text.parse().map(Self::Capture),
+            Some(("cbk", _)) => text.parse().map(Self::Chargeback),
+            _ => text.parse().map(Self::Refund),
         }
     }
 }
@@ -326,7 +335,9 @@ mod tests {
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
         let capture = SubjectId::Capture(CaptureId::from_parts(UnixMillis::new(1), [7; 10]));
         let refund = SubjectId::Refund(RefundId::from_parts(UnixMillis::new(1), [7; 10]));
-        for subject in [capture, refund] {
+        let chargeback =
+            SubjectId::Chargeback(ChargebackId::from_parts(UnixMillis::new(1), [7; 10]));
+        for subject in [capture, refund, chargeback] {
             assert_eq!(subject.to_string().parse(), Ok(subject));
         }
     }

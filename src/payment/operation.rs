@@ -30,6 +30,10 @@ pub enum OperationKind {
     Release,
     /// Ask what happened.
     Inquiry,
+    /// 0422: the issuer takes captured money back. No message of it is known here: the bank's report says it.
+    Chargeback,
+    /// The issuer gives back what a chargeback took.
+    ChargebackReversal,
 }
 
 impl OperationKind {
@@ -47,6 +51,8 @@ impl OperationKind {
             Self::Void => "VOID",
             Self::Release => "RELEASE",
             Self::Inquiry => "INQUIRY",
+            Self::Chargeback => "CHARGEBACK",
+            Self::ChargebackReversal => "CHARGEBACK_REVERSAL",
         }
     }
 }

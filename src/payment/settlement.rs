@@ -1,4 +1,4 @@
-//! What is settled: captures and refunds that count, each in one of the bank's days.
+//! What is settled: captures, refunds and chargebacks, each in one of the bank's days.
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -16,15 +16,30 @@ pub enum ItemKind {
     Capture,
     /// From the merchant: a refund.
     Refund,
+    /// From the merchant: a chargeback.
+    Chargeback,
+    /// To the merchant: a chargeback that is given back.
+    ChargebackReversal,
 }
 
 impl ItemKind {
     /// The one with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Capture, Self::Refund]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        [
+            Self::Capture,
+            Self::Refund,
+            Self::Chargeback,
+            Self::ChargebackReversal,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+
+    /// Whether its money goes to the merchant.
+    #[must_use]
+    pub const fn is_credit(self) -> bool {
+        matches!(self, Self::Capture | Self::ChargebackReversal)
     }
 
     /// The name that the store uses.
@@ -33,6 +48,8 @@ impl ItemKind {
         match self {
             Self::Capture => "CAPTURE",
             Self::Refund => "REFUND",
+            Self::Chargeback => "CHARGEBACK",
+            Self::ChargebackReversal => "CHARGEBACK_REVERSAL",
         }
     }
 }
@@ -62,6 +79,10 @@ impl ItemChange {
                 Some(Self::Counts(ItemKind::Capture, subject))
             }
             (K::Refund, Some(subject)) if counts => Some(Self::Counts(ItemKind::Refund, subject)),
+            (K::Chargeback, Some(subject)) => Some(Self::Counts(ItemKind::Chargeback, subject)),
+            (K::ChargebackReversal, Some(subject)) => {
+                Some(Self::Counts(ItemKind::ChargebackReversal, subject))
+            }
             (K::Void, Some(_)) => match operation.state {
                 _ if operation.version == 1 => operation.original_id.map(Self::Leaves),
                 S::Declined { .. } | S::Rejected { .. } | S::Cancelled => {
@@ -113,7 +134,7 @@ impl BatchKey {
     }
 }
 
-/// What the items of a batch sum to.
+/// What the captures and refunds of a batch sum to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchTotals {
     /// How many captures.
@@ -143,6 +164,15 @@ impl BatchTotals {
     pub const fn net_minor(&self) -> i64 {
         self.captured_minor.saturating_sub(self.refunded_minor)
     }
+}
+
+/// What issuers have taken back, less what they gave back of it. Totals that are agreed with a bank leave it out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChargedBack {
+    /// How many chargebacks, and how many were given back.
+    pub count: i64,
+    /// Their sum, in minor units; negative where more was given back than taken.
+    pub minor: i64,
 }
 
 /// What is settled with a day in one currency.
@@ -316,8 +346,10 @@ pub struct SettlementBatch {
     pub key: BatchKey,
     /// Where it stands.
     pub state: BatchState,
-    /// What its items sum to.
+    /// What its captures and refunds sum to.
     pub totals: BatchTotals,
+    /// What its chargebacks sum to.
+    pub charged_back: ChargedBack,
     /// When its day was opened.
     pub opened_at: UnixMillis,
     /// When its day was closed; none while it is open.
@@ -332,6 +364,16 @@ pub struct SettlementBatch {
     pub report_id: Option<ImportId>,
     /// What its items cost the merchant; none before that is computed.
     pub fees: Option<ItemFees>,
+}
+
+impl SettlementBatch {
+    /// Captures less refunds and chargebacks, in minor units, before fees.
+    #[must_use]
+    pub const fn net_minor(&self) -> i64 {
+        self.totals
+            .net_minor()
+            .saturating_sub(self.charged_back.minor)
+    }
 }
 
 /// The day and batch of an item.

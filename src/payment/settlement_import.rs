@@ -1,6 +1,6 @@
 //! What a bank reports of a closed day, and where that is otherwise than here.
 
-use super::ids::{HostId, ImportId, MerchantId, OperationId, SubjectId};
+use super::ids::{HostId, ImportId, MerchantId, OperationId, PaymentId, SubjectId};
 use super::moment::{BusinessDate, UnixMillis};
 use super::money::Currency;
 use super::reference::Rrn;
@@ -93,13 +93,15 @@ pub enum DifferenceKind {
     NotInReport,
     /// The bank does not settle an item.
     Rejected,
-    /// The bank settles what is no item: a chargeback, for instance.
+    /// The bank settles what is no item.
     UnexpectedLine,
+    /// A chargeback is above what is left of its payment.
+    AboveCaptured,
 }
 
 impl DifferenceKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AmountDiffers,
         Self::CurrencyDiffers,
         Self::DateDiffers,
@@ -107,6 +109,7 @@ impl DifferenceKind {
         Self::NotInReport,
         Self::Rejected,
         Self::UnexpectedLine,
+        Self::AboveCaptured,
     ];
 
     /// The name that the store and the API use.
@@ -120,6 +123,7 @@ impl DifferenceKind {
             Self::NotInReport => "NOT_IN_REPORT",
             Self::Rejected => "REJECTED",
             Self::UnexpectedLine => "UNEXPECTED_LINE",
+            Self::AboveCaptured => "ABOVE_CAPTURED",
         }
     }
 
@@ -178,8 +182,10 @@ impl Difference {
 pub struct ReportedItem {
     /// Its operation.
     pub operation_id: OperationId,
-    /// Its capture or refund.
+    /// Its capture, refund or chargeback.
     pub subject_id: SubjectId,
+    /// Of which payment it is.
+    pub payment_id: PaymentId,
     /// Whose it is.
     pub merchant_id: MerchantId,
     /// Its currency.
@@ -196,6 +202,8 @@ pub struct ReportedItem {
     pub found_by: Rrn,
     /// The import that has settled it; none before.
     pub settled_by: Option<ImportId>,
+    /// Of a chargeback: what refunds and chargebacks leave of the captures of its payment now, in minor units.
+    pub left_minor: Option<i64>,
 }
 
 /// What a line says of an item.

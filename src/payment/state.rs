@@ -246,6 +246,10 @@ pub fn apply(
         | (S::Authorized { .. }, E::IncrementStarted | E::IncrementUnknown)
         | (S::PartiallyCaptured { .. }, E::IncrementUnknown)
         | (S::Captured { .. }, E::RefundStarted | E::Refunded | E::RefundRefused)
+        | (
+            S::PartiallyCaptured { .. } | S::Captured { .. },
+            E::ChargedBack | E::ChargebackReversed,
+        )
         // Its capture may have been refused since, and its hold voided.
         | (
             S::Authorized { .. }

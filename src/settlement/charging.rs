@@ -158,7 +158,9 @@ impl Charging {
         let mut items = self.store.items_to_charge(batch, ITEMS_AT_ONCE).await?;
         // Refunds may give back what captures cost: these are recorded before.
         let kind = items.first().map(|item| item.kind);
-        items.retain(|item| Some(item.kind) == kind);
+        let alike = items.iter().take_while(|item| Some(item.kind) == kind);
+        let alike = alike.count();
+        items.truncate(alike);
         let Some(last) = items.last() else {
             return Ok(self.store.end_fees(batch, now).await?);
         };

@@ -138,7 +138,8 @@ pub(super) fn settled_journal(
         at,
     };
     let fees = fee_lines(&batch.fees.unwrap_or_default());
-    posting.settled(key.currency, batch.totals.net_minor(), &fees)
+    let (net, charged_back) = (batch.totals.net_minor(), batch.charged_back.minor);
+    posting.settled(key.currency, net, charged_back, &fees)
 }
 
 /// The lines of a batch's fees.
@@ -154,7 +155,7 @@ fn fee_lines(fees: &ItemFees) -> [(FeeKind, i64); 4] {
 fn log_funded(batch: &SettlementBatch, state: BatchState) {
     tracing::info!(
         batch.id = %batch.id, merchant.id = %batch.key.merchant_id, state = state.name(),
-        net_minor = batch.totals.net_minor(), currency = %batch.key.currency,
+        net_minor = batch.net_minor(), currency = %batch.key.currency,
         "A batch is funded"
     );
 }

@@ -22,6 +22,7 @@ pub mod agreement;
 pub mod amount_form;
 pub mod bank_account;
 pub mod camt054;
+pub mod chargebacks;
 pub mod charging;
 pub mod clearing;
 pub mod clearing_files;

@@ -8,8 +8,9 @@ use futures_util::Stream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use super::chargebacks::{ChargebackError, Chargebacks, Recorded};
 use super::host_files::HostFiles;
-use super::report::comparison::{ReportOf, compare, not_in_report};
+use super::report::comparison::{NewChargeback, ReportOf, compare, not_in_report};
 use super::report::fault::ReportError;
 use super::report::format::ReportFormat;
 use super::report::line::ReportLine;
@@ -110,6 +111,9 @@ pub enum ImportError {
     /// The file could not be read again, or this process ends.
     #[error("the import was interrupted: {0}")]
     Interrupted(String),
+    /// A chargeback could not be recorded.
+    #[error(transparent)]
+    Chargeback(#[from] ChargebackError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -133,6 +137,7 @@ pub struct ReportImports {
     files: Arc<HostFiles>,
     clock: Arc<dyn Clock>,
     random: Random,
+    chargebacks: Chargebacks,
     folder: PathBuf,
     room: Semaphore,
 }
@@ -157,12 +162,14 @@ impl ReportImports {
         random: Random,
         folder: PathBuf,
     ) -> Self {
+        let chargebacks = Chargebacks::new(store.clone(), Arc::clone(&clock), random.clone());
         Self {
             store,
             hosts,
             files,
             clock,
             random,
+            chargebacks,
             folder,
             room: Semaphore::new(AT_ONCE),
         }
@@ -352,7 +359,7 @@ impl ReportImports {
             let Some(left) = lines.get(skipped..).filter(|left| !left.is_empty()) else {
                 return Ok(end);
             };
-            let of_date = self.comparison(import, left).await?;
+            let of_date = self.with_chargebacks(import, left).await?;
             let now = self.clock.now();
             if self.store.apply_lines(import, &of_date, now).await? {
                 import.applied_to = end;
@@ -368,11 +375,29 @@ impl ReportImports {
         Err(ImportError::Interrupted(amended.to_owned()))
     }
 
-    async fn comparison(
+    /// What these lines come to, once their chargebacks are recorded.
+    async fn with_chargebacks(
         &self,
         import: &SettlementImport,
         lines: &[ReportLine],
     ) -> Result<AppliedLines, ImportError> {
+        let mut was_known = false;
+        loop {
+            let (applied, chargebacks) = self.comparison(import, lines).await?;
+            match self.chargebacks.record(import, &chargebacks).await? {
+                Recorded::Now => {}
+                // Another node has recorded them meanwhile, and may have applied the lines too.
+                Recorded::Before if !was_known => was_known = true,
+                Recorded::Before | Recorded::Nothing => return Ok(applied),
+            }
+        }
+    }
+
+    async fn comparison(
+        &self,
+        import: &SettlementImport,
+        lines: &[ReportLine],
+    ) -> Result<(AppliedLines, Vec<NewChargeback>), ImportError> {
         let mut rrns: Vec<_> = lines.iter().filter_map(|line| line.rrn).collect();
         rrns.sort_unstable();
         rrns.dedup();

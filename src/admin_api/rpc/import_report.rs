@@ -90,6 +90,7 @@ fn refusal(error: &ImportError) -> Refusal {
         | ImportError::Report(_)
         | ImportError::Spool(SpoolError::File { .. })
         | ImportError::Interrupted(_)
+        | ImportError::Chargeback(_)
         | ImportError::Store(_) => Refusal::not_done(error),
     }
 }

@@ -100,5 +100,6 @@ const fn kind(kind: DifferenceKind) -> pb::DifferenceKind {
         DifferenceKind::DateDiffers => pb::DifferenceKind::DateDiffers,
         DifferenceKind::DuplicateLine => pb::DifferenceKind::DuplicateLine,
         DifferenceKind::CurrencyDiffers => pb::DifferenceKind::CurrencyDiffers,
+        DifferenceKind::AboveCaptured => pb::DifferenceKind::AboveCaptured,
     }
 }

@@ -143,26 +143,25 @@ fn what_is_undone_leaves_every_account_at_zero() {
     }
 }
 
-/// 100 captured, 30 refunded, settled with 2 of fees, 3 of fees later, 10 held back and released, 20 charged back, the rest
+/// 100 captured, 30 refunded, 20 charged back, settled with 2 of fees, 3 of fees later, 10 held back and released, the rest
 /// paid out.
 #[test]
 fn a_life_that_ends_leaves_the_fees() {
     use AccountKind as A;
     use Template as T;
     let mut balances = Balances::default();
-    for (template, amount_minor) in [(T::Capture, 100), (T::Refund, 30)] {
+    for (template, amount_minor) in [(T::Capture, 100), (T::Refund, 30), (T::Chargeback, 20)] {
         balances.post(&posting().movement(template, eur(), amount_minor).unwrap());
     }
     let fees = [(FeeKind::Markup, 2), (FeeKind::Tax, 0)];
-    let settled = posting().settled(eur(), 70, &fees).unwrap().unwrap();
+    let settled = posting().settled(eur(), 70, 20, &fees).unwrap().unwrap();
     balances.post(&settled);
     assert_eq!(balances.of(A::PayablePending), 0);
-    assert_eq!(balances.of(A::PayableAvailable), -68);
+    assert_eq!(balances.of(A::Chargebacks), 0);
+    assert_eq!(balances.of(A::PayableAvailable), -48);
     let steps = [
         (T::Reserve, 10),
         (T::ReserveReleased, 10),
-        (T::Chargeback, 20),
-        (T::ChargebackSettled, 20),
         (T::Payout, 45),
         (T::PayoutReturned, 45),
         (T::Payout, 45),
@@ -193,7 +192,7 @@ fn what_moves_nothing_is_no_journal() {
     let zero = Err(JournalError::Zero { currency: eur() });
     assert_eq!(posting.fee(eur(), &[(FeeKind::Tax, 0)]), zero);
     assert_eq!(posting.correction(AccountKind::Receivable, eur(), 0), zero);
-    assert_eq!(posting.settled(eur(), 0, &[(FeeKind::Tax, 0)]), Ok(None));
+    assert_eq!(posting.settled(eur(), 0, 0, &[(FeeKind::Tax, 0)]), Ok(None));
 }
 
 /// A random change of a payment: which one, and how much.

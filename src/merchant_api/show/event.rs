@@ -13,7 +13,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::reads::events::{Event, Part, Subject};
 
 /// The kinds of events that happen in this version, as they are recorded and as they are shown.
-pub(crate) const KINDS: [(EventKind, pb::EventKind); 27] = [
+pub(crate) const KINDS: [(EventKind, pb::EventKind); 29] = [
     (
         EventKind::PaymentAuthorized,
         pb::EventKind::PaymentAuthorized,
@@ -35,6 +35,11 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 27] = [
     (EventKind::RefundMade, pb::EventKind::RefundUpdated),
     (EventKind::RefundFailed, pb::EventKind::RefundUpdated),
     (EventKind::VoidFailed, pb::EventKind::VoidFailed),
+    (EventKind::Chargeback, pb::EventKind::Chargeback),
+    (
+        EventKind::ChargebackReversed,
+        pb::EventKind::ChargebackReversed,
+    ),
     (EventKind::IncrementPending, pb::EventKind::IncrementPending),
     (
         EventKind::PaymentIncremented,

@@ -65,6 +65,8 @@ fn show_kind(kind: OperationKind) -> pb::OperationKind {
         OperationKind::Void => pb::OperationKind::Void,
         OperationKind::Release => pb::OperationKind::Release,
         OperationKind::Inquiry => pb::OperationKind::Inquiry,
+        OperationKind::Chargeback => pb::OperationKind::Chargeback,
+        OperationKind::ChargebackReversal => pb::OperationKind::ChargebackReversal,
     }
 }
 

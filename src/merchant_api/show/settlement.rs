@@ -4,7 +4,7 @@ use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::ids::{BatchId, SubjectId};
-use crate::payment::settlement::{BatchState, ItemFees, ItemKind, ItemSettlement, SettlementBatch};
+use crate::payment::settlement::{BatchState, ItemFees, ItemSettlement, SettlementBatch};
 use crate::store::records::settlement::SettlementItem;
 
 /// A batch. Its net is without fees until they are computed.
@@ -29,7 +29,9 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
         refund_count: totals.refund_count,
         refunded_total: shown(totals.refunded_minor),
         fee_total: found.fees.and_then(|fees| shown(fees.total())),
-        net_total: shown(totals.net_minor().saturating_sub(fee_minor)),
+        net_total: shown(found.net_minor().saturating_sub(fee_minor)),
+        chargeback_count: found.charged_back.count,
+        chargeback_total: shown(found.charged_back.minor),
         open_time: Some(timestamp(found.opened_at)),
         close_time: found.closed_at.map(timestamp),
         submit_time: found.submitted_at.map(timestamp),
@@ -55,9 +57,9 @@ pub(crate) fn note(
     (batch_id, batch, batch_fees): (BatchId, BatchState, Option<ItemFees>),
     item: SettlementItem,
 ) -> pb::SettlementNote {
-    let signed = match item.kind {
-        ItemKind::Capture => item.amount.amount_minor(),
-        ItemKind::Refund => item.amount.amount_minor().saturating_neg(),
+    let signed = match item.kind.is_credit() {
+        true => item.amount.amount_minor(),
+        false => item.amount.amount_minor().saturating_neg(),
     };
     let shown = |minor| Some(money(minor, item.amount.currency()));
     let amount = shown(signed);
@@ -86,6 +88,7 @@ pub(crate) fn note(
         item: Some(match item.subject_id {
             SubjectId::Capture(_) => pb::settlement_note::Item::CaptureId(subject_id),
             SubjectId::Refund(_) => pb::settlement_note::Item::RefundId(subject_id),
+            SubjectId::Chargeback(_) => pb::settlement_note::Item::ChargebackId(subject_id),
         }),
         state: state(batch, item.reject_code.is_some()).into(),
         reject_code: item.reject_code.unwrap_or_default(),

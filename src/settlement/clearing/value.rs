@@ -131,9 +131,9 @@ impl KindWords {
     /// The word for items of this kind.
     #[must_use]
     pub fn of(&self, kind: ItemKind) -> &str {
-        match kind {
-            ItemKind::Capture => &self.capture,
-            ItemKind::Refund => &self.refund,
+        match kind.is_credit() {
+            true => &self.capture,
+            false => &self.refund,
         }
     }
 }

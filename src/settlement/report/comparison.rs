@@ -1,11 +1,13 @@
 //! The lines of a report compared with the items of its day.
 //!
-//! A bank may know several captures by one RRN, that of their authorization. Then the amount says which is which.
+//! A bank may know several captures by one RRN, that of their authorization. Then the amount says which is which. A
+//! chargeback that is no item yet is first recorded as one, and then compared as every other line.
 
 use super::format::ReportKind;
 use super::line::ReportLine;
 use crate::payment::ids::{HostId, MerchantId, OperationId};
 use crate::payment::moment::BusinessDate;
+use crate::payment::money::Money;
 use crate::payment::reference::Rrn;
 use crate::payment::settlement::ItemKind;
 use crate::payment::settlement_import::{
@@ -22,6 +24,19 @@ pub struct ReportOf<'a> {
     pub business_date: BusinessDate,
     /// The host's merchants of each acceptor that the lines name.
     pub merchants: &'a [(String, MerchantId)],
+}
+
+/// A chargeback, or one that is given back, that a line has and that is no item yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChargeback {
+    /// The number of the line.
+    pub line: u64,
+    /// Chargeback, or chargeback reversal.
+    pub kind: ItemKind,
+    /// The item that it takes back: a capture, or a chargeback.
+    pub original: ReportedItem,
+    /// How much, above 0.
+    pub amount: Money,
 }
 
 /// An item that lines may be about.
@@ -53,9 +68,14 @@ impl Candidates {
         Self { all, by_rrn }
     }
 
-    /// The places of the items that a line may be about: those with its own RRN, or else those of the payment.
+    /// The places of the items that a line may be about.
     fn of_line(&self, line: &ReportLine) -> Vec<usize> {
-        let (Some(kind), Some(rrn)) = (item_kind(line.kind), line.rrn) else {
+        self.of_kind(line, item_kind(line.kind))
+    }
+
+    /// The places of the items of a kind with the RRN of a line: those with it as their own, or else those of the payment.
+    fn of_kind(&self, line: &ReportLine, kind: ItemKind) -> Vec<usize> {
+        let Some(rrn) = line.rrn else {
             return Vec::new();
         };
         let places = self.by_rrn.get(&rrn).into_iter().flatten().copied();
@@ -71,6 +91,32 @@ impl Candidates {
         self.all.get(place).map(|candidate| &candidate.item)
     }
 
+    /// What a line takes back that is no item yet: of the captures, or the chargebacks, that it may mean, the one that is
+    /// most like it. None of other lines, and where there is none in its currency.
+    fn to_take_back(&self, line: &ReportLine) -> Option<NewChargeback> {
+        let kind = item_kind(line.kind);
+        let of = match kind {
+            ItemKind::Chargeback => ItemKind::Capture,
+            ItemKind::ChargebackReversal => ItemKind::Chargeback,
+            ItemKind::Capture | ItemKind::Refund => return None,
+        };
+        let minor = bank_minor(line);
+        if line.reject_code.is_some() || minor <= 0 {
+            return None;
+        }
+        let places = self.of_kind(line, of);
+        let items = places.into_iter().filter_map(|place| self.item(place));
+        let original = items
+            .filter(|item| item.currency == line.currency)
+            .min_by_key(|item| (item.amount_minor != minor, item.amount_minor < minor))?;
+        Some(NewChargeback {
+            line: line.number,
+            kind,
+            original: original.clone(),
+            amount: Money::new(minor, line.currency).ok()?,
+        })
+    }
+
     /// Takes the best of these places that no line has settled yet; with `exact`, only one without a difference.
     fn take(
         &mut self,
@@ -79,11 +125,14 @@ impl Candidates {
         places: &[usize],
         exact: bool,
     ) -> Option<usize> {
+        // An issuer takes back as often as it wants: another amount is another chargeback. It is of the day that was open
+        // when it was recorded.
+        let takes_back = is_taken_back(item_kind(line.kind));
         let distance = |item: &ReportedItem| {
             (
                 item.currency != line.currency,
                 item.amount_minor != bank_minor(line),
-                item.business_date != of.business_date,
+                item.business_date != of.business_date && !takes_back,
             )
         };
         let free = places.iter().copied().filter_map(|place| {
@@ -91,7 +140,7 @@ impl Candidates {
             (!candidate.is_settled).then(|| (distance(&candidate.item), place))
         });
         let (far, place) = free.min()?;
-        if exact && far != (false, false, false) {
+        if (exact || takes_back) && far != (false, false, false) {
             return None;
         }
         self.all.get_mut(place)?.is_settled = true;
@@ -99,10 +148,14 @@ impl Candidates {
     }
 }
 
-/// What `lines` come to. `items` are those that [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by
-/// their RRNs.
+/// What `lines` come to, and the chargebacks of them that are no items yet, which are differences as long as they are not.
+/// `items` are those that [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by their RRNs.
 #[must_use]
-pub fn compare(of: ReportOf<'_>, lines: &[ReportLine], items: Vec<ReportedItem>) -> AppliedLines {
+pub fn compare(
+    of: ReportOf<'_>,
+    lines: &[ReportLine],
+    items: Vec<ReportedItem>,
+) -> (AppliedLines, Vec<NewChargeback>) {
     let mut candidates = Candidates::of(items);
     let places: Vec<Vec<usize>> = lines.iter().map(|line| candidates.of_line(line)).collect();
     // First what is the same on both sides, so that a line with another amount does not take the item of a later one.
@@ -114,12 +167,13 @@ pub fn compare(of: ReportOf<'_>, lines: &[ReportLine], items: Vec<ReportedItem>)
         lines: i64::try_from(lines.len()).unwrap_or(i64::MAX),
         ..AppliedLines::default()
     };
+    let mut new = Vec::new();
     for ((line, places), taken) in lines.iter().zip(&places).zip(taken) {
         let place = taken.or_else(|| candidates.take(line, of, places, false));
-        match (
-            place.and_then(|place| candidates.item(place)),
-            places.first(),
-        ) {
+        let known = places
+            .first()
+            .filter(|_| !is_taken_back(item_kind(line.kind)));
+        match (place.and_then(|place| candidates.item(place)), known) {
             (Some(item), _) => settle(of, line, item, &mut applied),
             (None, Some(settled)) => {
                 let item = candidates.item(*settled);
@@ -129,10 +183,11 @@ pub fn compare(of: ReportOf<'_>, lines: &[ReportLine], items: Vec<ReportedItem>)
             (None, None) => {
                 let difference = unexpected(of, line, None, DifferenceKind::UnexpectedLine);
                 applied.differences.push(difference);
+                new.extend(candidates.to_take_back(line));
             }
         }
     }
-    applied
+    (applied, new)
 }
 
 /// An item of the day that no line of the report is about.
@@ -185,15 +240,23 @@ fn settle(of: ReportOf<'_>, line: &ReportLine, item: &ReportedItem, applied: &mu
             theirs.to_string(),
         );
     }
-    let is_of_date =
-        (line.business_date, item.business_date) == (of.business_date, of.business_date);
+    if let Some(over) = item.left_minor.filter(|left| *left < 0) {
+        let before = item.amount_minor.saturating_add(over).max(0);
+        let theirs = item.amount_minor.to_string();
+        differs(DifferenceKind::AboveCaptured, before.to_string(), theirs);
+    }
+    let item_date = match is_taken_back(item.kind) {
+        true => of.business_date,
+        false => item.business_date,
+    };
+    let is_of_date = (line.business_date, item_date) == (of.business_date, of.business_date);
     if !is_of_date {
         // Where both agree, it stands in the report of another date.
-        let theirs = match line.business_date == item.business_date {
+        let theirs = match line.business_date == item_date {
             true => of.business_date,
             false => line.business_date,
         };
-        let ours = item.business_date.to_string();
+        let ours = item_date.to_string();
         differs(DifferenceKind::DateDiffers, ours, theirs.to_string());
     }
 }
@@ -246,12 +309,17 @@ fn unexpected(
     }
 }
 
-const fn item_kind(kind: ReportKind) -> Option<ItemKind> {
+const fn item_kind(kind: ReportKind) -> ItemKind {
     match kind {
-        ReportKind::Capture => Some(ItemKind::Capture),
-        ReportKind::Refund => Some(ItemKind::Refund),
-        ReportKind::Chargeback | ReportKind::ChargebackReversal => None,
+        ReportKind::Capture => ItemKind::Capture,
+        ReportKind::Refund => ItemKind::Refund,
+        ReportKind::Chargeback => ItemKind::Chargeback,
+        ReportKind::ChargebackReversal => ItemKind::ChargebackReversal,
     }
+}
+
+const fn is_taken_back(kind: ItemKind) -> bool {
+    matches!(kind, ItemKind::Chargeback | ItemKind::ChargebackReversal)
 }
 
 /// The amount of a line as an item has it: above 0 where the money goes the way of its kind.

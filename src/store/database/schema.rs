@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 21] = [
+const MIGRATIONS: [Migration; 22] = [
     Migration {
         version: 1,
         name: "payments",
@@ -133,10 +133,15 @@ const MIGRATIONS: [Migration; 21] = [
         name: "merchant_money",
         text: include_str!("../../../migrations/0021_merchant_money.sql"),
     },
+    Migration {
+        version: 22,
+        name: "chargebacks",
+        text: include_str!("../../../migrations/0022_chargebacks.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 21;
+pub(in crate::store) const NEEDED: i64 = 22;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -349,6 +349,7 @@ impl Store {
             match subject {
                 SubjectId::Capture(id) => captures.push(id.to_string()),
                 SubjectId::Refund(id) => refunds.push(id.to_string()),
+                SubjectId::Chargeback(_) => {}
             }
         }
         let text = format!("{} WHERE captures.id {IDS}", select_captures());
@@ -370,6 +371,8 @@ impl Store {
                 Some(Part::Capture(Box::new(found)))
             }
             SubjectId::Refund(id) => Some(Part::Refund(Box::new(refunds.get(id)?.clone()))),
+            // It happens to the whole payment.
+            SubjectId::Chargeback(_) => None,
         };
         let with_part = |(operation, subject): (OperationId, SubjectId)| {
             part(&subject).map(|part| (operation, part))

@@ -5,7 +5,6 @@ use sqlx::any::AnyRow;
 use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::reference::Rrn;
-use crate::payment::settlement::ItemKind;
 use crate::payment::settlement_import::ReportedItem;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -13,10 +12,13 @@ use crate::store::reads::by_ids::IDS;
 use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::records::settlement::ItemPlace;
 use crate::store::tables::columns::Columns;
+use crate::store::tables::settlement_items::item_kind;
 
 /// What [`reported_item`] needs.
 const ITEM: &str = "items.operation_id, items.subject_id, items.merchant_id, items.currency, items.kind, \
-    items.amount_minor, items.business_date, items.settled_by, own.rrn AS own_rrn";
+    items.amount_minor, items.business_date, items.settled_by, own.rrn AS own_rrn, items.payment_id, \
+    CASE WHEN items.kind = 'CHARGEBACK' THEN (SELECT captured_minor - captured_pending_minor - refunded_minor \
+        - disputed_minor FROM payments WHERE payments.id = items.payment_id) END AS left_minor";
 
 impl Store {
     /// The items of a host whose payments have an operation with one of these RRNs, in a day each: once for each RRN by
@@ -106,18 +108,18 @@ impl Store {
 
 fn reported_item(row: &AnyRow) -> Result<ReportedItem, StoreError> {
     let columns = Columns::of(row, "settlement_items", "operation_id")?;
-    let kind = columns.text("kind")?;
     Ok(ReportedItem {
         operation_id: columns.parsed("operation_id")?,
         subject_id: columns.parsed("subject_id")?,
         merchant_id: columns.parsed("merchant_id")?,
         currency: columns.parsed("currency")?,
-        kind: ItemKind::from_name(kind)
-            .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))?,
+        payment_id: columns.parsed("payment_id")?,
+        kind: item_kind(&columns)?,
         amount_minor: columns.integer("amount_minor")?,
         business_date: columns.parsed("business_date")?,
         own_rrn: columns.parsed("own_rrn")?,
         found_by: columns.parsed("found_by")?,
         settled_by: columns.optional_parsed("settled_by")?,
+        left_minor: columns.optional_integer("left_minor")?,
     })
 }

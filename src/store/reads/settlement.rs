@@ -17,14 +17,17 @@ use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
 use crate::store::records::settlement::{BatchCursor, BatchFilter};
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
-use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, totals};
+use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, charged_back, totals};
 
 /// What items sum to. The index has all that it needs.
 const SUMS: &str = "SELECT merchant_id, currency, \
     SUM(CASE WHEN kind = 'CAPTURE' THEN 1 ELSE 0 END) AS capture_count, \
     CAST(SUM(CASE WHEN kind = 'CAPTURE' THEN amount_minor ELSE 0 END) AS BIGINT) AS captured_minor, \
     SUM(CASE WHEN kind = 'REFUND' THEN 1 ELSE 0 END) AS refund_count, \
-    CAST(SUM(CASE WHEN kind = 'REFUND' THEN amount_minor ELSE 0 END) AS BIGINT) AS refunded_minor \
+    CAST(SUM(CASE WHEN kind = 'REFUND' THEN amount_minor ELSE 0 END) AS BIGINT) AS refunded_minor, \
+    SUM(CASE WHEN kind IN ('CHARGEBACK', 'CHARGEBACK_REVERSAL') THEN 1 ELSE 0 END) AS chargeback_count, \
+    CAST(SUM(CASE WHEN kind = 'CHARGEBACK' THEN amount_minor WHEN kind = 'CHARGEBACK_REVERSAL' THEN -amount_minor \
+        ELSE 0 END) AS BIGINT) AS charged_back_minor \
     FROM settlement_items WHERE host_id = $1 AND business_date = $2";
 
 impl Store {
@@ -290,6 +293,7 @@ fn summed_batch(day: &BusinessDay, row: &AnyRow) -> Result<SettlementBatch, Stor
         key,
         state: state_of(day),
         totals: totals(&columns)?,
+        charged_back: charged_back(&columns)?,
         opened_at: day.opened_at,
         closed_at: day.cut_at,
         submitted_at: None,

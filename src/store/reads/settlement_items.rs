@@ -73,6 +73,7 @@ impl Store {
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
             AND settlement_items.currency = $3 AND $4 IN ('', settlement_items.merchant_id) \
             AND $5 IN ('', operations.terminal_id) AND settlement_items.subject_id > $6 \
+            AND settlement_items.kind IN ('CAPTURE', 'REFUND') \
             ORDER BY settlement_items.subject_id LIMIT $7";
         let merchant = of.merchant_id.as_ref();
         let values = [

@@ -13,7 +13,7 @@ use crate::ledger::journal::Journal;
 use crate::payment::event_kind::EventKind;
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement::{
-    BatchKey, BatchState, BatchTotals, BusinessDay, ItemFees, SettlementBatch,
+    BatchKey, BatchState, BatchTotals, BusinessDay, ChargedBack, ItemFees, SettlementBatch,
 };
 use crate::payment::settlement_import::ReportRule;
 use crate::payment::totals::TotalsLevel;
@@ -224,8 +224,9 @@ fn insert_batch(batch: &SettlementBatch, at: UnixMillis) -> [Statement; 3] {
     };
     let insert = Statement {
         text: "INSERT INTO settlement_batches (id, merchant_id, host_id, business_date, currency, \
-            state, capture_count, captured_minor, refund_count, refunded_minor, opened_at_ms, closed_at_ms) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+            state, capture_count, captured_minor, refund_count, refunded_minor, opened_at_ms, closed_at_ms, \
+            chargeback_count, charged_back_minor) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
         values: vec![
             id,
             merchant,
@@ -239,19 +240,29 @@ fn insert_batch(batch: &SettlementBatch, at: UnixMillis) -> [Statement; 3] {
             batch.totals.refunded_minor.into(),
             batch.opened_at.as_i64().into(),
             batch.closed_at.unwrap_or(batch.opened_at).as_i64().into(),
+            batch.charged_back.count.into(),
+            batch.charged_back.minor.into(),
         ],
         returning: false,
     };
     [take, event, insert]
 }
 
-/// What the items of a batch sum to, from a row with these columns.
+/// What the captures and refunds of a batch sum to, from a row with these columns.
 pub(in crate::store) fn totals(columns: &Columns<'_>) -> Result<BatchTotals, StoreError> {
     Ok(BatchTotals {
         capture_count: columns.integer("capture_count")?,
         captured_minor: columns.integer("captured_minor")?,
         refund_count: columns.integer("refund_count")?,
         refunded_minor: columns.integer("refunded_minor")?,
+    })
+}
+
+/// What the chargebacks of a batch sum to, from a row with these columns.
+pub(in crate::store) fn charged_back(columns: &Columns<'_>) -> Result<ChargedBack, StoreError> {
+    Ok(ChargedBack {
+        count: columns.integer("chargeback_count")?,
+        minor: columns.integer("charged_back_minor")?,
     })
 }
 
@@ -291,6 +302,7 @@ pub(in crate::store) fn batch(row: &AnyRow) -> Result<SettlementBatch, StoreErro
         },
         state,
         totals: ours,
+        charged_back: charged_back(&columns)?,
         opened_at: columns.moment("opened_at_ms")?,
         closed_at: Some(columns.moment("closed_at_ms")?),
         submitted_at: columns.optional_moment("submitted_at_ms")?,

@@ -116,5 +116,5 @@ impl ItemRow {
 pub(in crate::store) fn item_kind(columns: &Columns<'_>) -> Result<ItemKind, StoreError> {
     let kind = columns.text("kind")?;
     ItemKind::from_name(kind)
-        .ok_or_else(|| columns.corrupt("kind", kind, "expected CAPTURE or REFUND"))
+        .ok_or_else(|| columns.corrupt("kind", kind, "expected the kind of an item"))
 }

@@ -36,7 +36,8 @@ pub(in crate::store) fn insert_totals(
         merchants.acceptor_id, batches.capture_count, batches.captured_minor, batches.refund_count, \
         batches.refunded_minor, 'DUE', 0, 0, CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) \
         FROM settlement_batches AS batches JOIN merchants ON merchants.id = batches.merchant_id \
-        WHERE batches.host_id = $1 AND batches.business_date = $2 ON CONFLICT DO NOTHING";
+        WHERE batches.host_id = $1 AND batches.business_date = $2 \
+        AND batches.capture_count + batches.refund_count > 0 ON CONFLICT DO NOTHING";
     const OF_TERMINALS: &str = "INSERT INTO settlement_totals (host_id, business_date, currency, merchant_id, \
         terminal_id, acceptor_id, capture_count, captured_minor, refund_count, refunded_minor, state, uploaded, sent, \
         next_at_ms, version, updated_at_ms) \
@@ -49,6 +50,7 @@ pub(in crate::store) fn insert_totals(
         FROM settlement_items AS items JOIN operations ON operations.id = items.operation_id \
         JOIN merchants ON merchants.id = items.merchant_id \
         WHERE items.host_id = $1 AND items.business_date = $2 AND items.merchant_id = $4 AND items.currency = $5 \
+        AND items.kind IN ('CAPTURE', 'REFUND') \
         GROUP BY items.host_id, items.business_date, items.currency, items.merchant_id, operations.terminal_id, \
         merchants.acceptor_id ON CONFLICT DO NOTHING";
     const OF_HOST: &str = "INSERT INTO settlement_totals (host_id, business_date, currency, merchant_id, \
@@ -57,7 +59,7 @@ pub(in crate::store) fn insert_totals(
         SELECT host_id, business_date, currency, '', '', '', CAST(SUM(capture_count) AS BIGINT), \
         CAST(SUM(captured_minor) AS BIGINT), CAST(SUM(refund_count) AS BIGINT), \
         CAST(SUM(refunded_minor) AS BIGINT), 'DUE', 0, 0, CAST($3 AS BIGINT), 1, CAST($3 AS BIGINT) \
-        FROM settlement_batches WHERE host_id = $1 AND business_date = $2 \
+        FROM settlement_batches WHERE host_id = $1 AND business_date = $2 AND capture_count + refund_count > 0 \
         GROUP BY host_id, business_date, currency ON CONFLICT DO NOTHING";
     let of_day = || -> Vec<Value> {
         vec![

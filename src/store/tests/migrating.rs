@@ -61,6 +61,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "totals",
     "reports",
     "merchant_money",
+    "chargebacks",
 ];
 
 /// Makes a database as version 2 left it.

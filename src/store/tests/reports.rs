@@ -276,7 +276,7 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
         host_id: host(),
         at: NOW,
     }
-    .settled(batch.key.currency, batch.totals.net_minor(), &[])
+    .settled(batch.key.currency, batch.totals.net_minor(), 0, &[])
     .unwrap();
     let behind = SettlementBatch {
         report_id: Some(first.id),

@@ -266,7 +266,7 @@ async fn a_batch_is_funded_once_whoever_does_it(database: TestDatabase) {
                 host_id: batch.key.host_id,
                 at: NOW,
             };
-            let journal = journal.settled(batch.key.currency, batch.totals.net_minor(), &[]);
+            let journal = journal.settled(batch.key.currency, batch.totals.net_minor(), 0, &[]);
             let journal = journal.unwrap();
             let done = store.fund_batch(&batch, state, journal.as_ref(), NOW).await;
             funded += usize::from(done.unwrap());

@@ -38,7 +38,7 @@ fn item(kind: ItemKind, minor: i64, currency: &str) -> ClearingItem<'static> {
         kind,
         subject_id: match kind {
             ItemKind::Capture => SubjectId::Capture(CaptureId::from_parts(now, [7; 10])),
-            ItemKind::Refund => SubjectId::Refund(RefundId::from_parts(now, [8; 10])),
+            _ => SubjectId::Refund(RefundId::from_parts(now, [8; 10])),
         },
         amount: Money::new(minor, currency.parse().unwrap()).unwrap(),
         acceptor_id: "DEMOSHOP0000001",

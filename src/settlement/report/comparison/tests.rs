@@ -1,6 +1,6 @@
 use super::*;
 use crate::payment::ids::ImportId;
-use crate::payment::ids::{CaptureId, RefundId, SubjectId};
+use crate::payment::ids::{CaptureId, ChargebackId, PaymentId, RefundId, SubjectId};
 use crate::payment::moment::UnixMillis;
 
 const NOW: UnixMillis = UnixMillis::new(1_796_000_000_000);
@@ -22,6 +22,8 @@ fn item(number: u8) -> ReportedItem {
         own_rrn: rrn(number),
         found_by: rrn(number),
         settled_by: None,
+        payment_id: PaymentId::from_parts(NOW, [1; 10]),
+        left_minor: None,
     }
 }
 
@@ -46,6 +48,13 @@ fn line(number: u8) -> ReportLine {
 }
 
 fn compared(lines: &[ReportLine], items: &[ReportedItem]) -> AppliedLines {
+    with_chargebacks(lines, items).0
+}
+
+fn with_chargebacks(
+    lines: &[ReportLine],
+    items: &[ReportedItem],
+) -> (AppliedLines, Vec<NewChargeback>) {
     let merchants = [("SHOP0000000001".to_owned(), "shop".parse().unwrap())];
     let of = ReportOf {
         host_id: "acquirer".parse().unwrap(),
@@ -265,5 +274,87 @@ fn captures_with_one_rrn_are_told_apart_by_their_amounts() {
     assert_eq!(
         differences(&own, &of_payment),
         ["102 AMOUNT_DIFFERS 2026-11-29 shop item 600 150"]
+    );
+}
+
+/// What is no item yet says of which item it is; what is one is compared as every other line, whatever its date.
+#[test]
+fn a_chargeback_is_of_the_item_that_is_most_like_it() {
+    let import = ImportId::from_parts(NOW, [9; 10]);
+    let taken_back = |number, gross_minor: i64| ReportLine {
+        kind: match gross_minor {
+            ..0 => ReportKind::Chargeback,
+            _ => ReportKind::ChargebackReversal,
+        },
+        rrn: Some(rrn(1)),
+        gross_minor,
+        ..line(number)
+    };
+    let captured = |number, amount_minor| ReportedItem {
+        found_by: rrn(1),
+        amount_minor,
+        settled_by: Some(import),
+        ..item(number)
+    };
+    let charged_back = |number, amount_minor| ReportedItem {
+        kind: ItemKind::Chargeback,
+        subject_id: SubjectId::Chargeback(ChargebackId::from_parts(NOW, [number; 10])),
+        business_date: "2026-12-01".parse().unwrap(),
+        own_rrn: rrn(1),
+        left_minor: Some(0),
+        ..captured(number, amount_minor)
+    };
+    let dollars = ReportedItem {
+        currency: "USD".parse().unwrap(),
+        ..captured(2, 600)
+    };
+    // The captures of 6.00 and 2.50; what is taken back, and of which of them.
+    let captures = [captured(2, 600), captured(3, 250)];
+    for (line, items, expected) in [
+        (taken_back(9, -600), captures.to_vec(), Some((2, 600))),
+        (taken_back(9, -250), captures.to_vec(), Some((3, 250))),
+        (taken_back(9, -100), captures.to_vec(), Some((2, 100))),
+        (taken_back(9, -400), captures.to_vec(), Some((2, 400))),
+        (taken_back(9, -400), vec![dollars], None),
+        (taken_back(9, 0), captures.to_vec(), None),
+        // Nothing was taken back.
+        (taken_back(9, 600), captures.to_vec(), None),
+        (
+            taken_back(9, 600),
+            vec![charged_back(4, 600)],
+            Some((4, 600)),
+        ),
+        // One is settled, so this is another one.
+        (
+            taken_back(9, -600),
+            vec![captured(2, 600), charged_back(4, 600)],
+            Some((2, 600)),
+        ),
+    ] {
+        let (applied, new) = with_chargebacks(std::slice::from_ref(&line), &items);
+        let found = new
+            .first()
+            .map(|new| (new.original.operation_id, new.amount.amount_minor()));
+        let expected = expected
+            .map(|(number, minor): (u8, i64)| (OperationId::from_parts(NOW, [number; 10]), minor));
+        assert_eq!(found, expected, "{line:?}");
+        assert_eq!(applied.matched, 0, "{line:?}");
+    }
+    let free = ReportedItem {
+        settled_by: None,
+        ..charged_back(4, 600)
+    };
+    let (applied, new) = with_chargebacks(&[taken_back(9, -600)], std::slice::from_ref(&free));
+    assert_eq!(
+        (applied.matched, applied.differences, new),
+        (1, vec![], vec![])
+    );
+    let above = ReportedItem {
+        left_minor: Some(-100),
+        ..free
+    };
+    assert_eq!(
+        differences(&[taken_back(9, -600)], &[above]),
+        ["109 ABOVE_CAPTURED 2026-12-01 shop item 500 600"]
     );
 }
