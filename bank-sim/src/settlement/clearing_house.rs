@@ -82,6 +82,7 @@ fn presentment(index: usize, detail: &Detail, digest: &[u8; 32]) -> Presentment 
             ItemKind::Capture => PaymentKind::Debit,
             ItemKind::Refund => PaymentKind::Credit,
         },
+        is_from_hold: detail.item.kind == ItemKind::Capture,
         amount_minor: detail.item.amount_minor,
         currency_numeric: detail.place.currency_numeric,
     }
