@@ -165,6 +165,8 @@ pub(crate) fn items(arguments: &Items) -> Result<(), Box<dyn Error>> {
     let rows = items.into_iter().map(|item| {
         let kind = match item.kind() {
             pb::ItemKind::Refund => "refund",
+            pb::ItemKind::Chargeback => "chargeback",
+            pb::ItemKind::ChargebackReversed => "chargeback_reversed",
             pb::ItemKind::Capture | pb::ItemKind::Unspecified => "capture",
         };
         [
