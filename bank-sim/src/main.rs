@@ -56,6 +56,8 @@ enum Command {
     Pay(settle::Pay),
     /// Changes the booked amount of one settlement item, as a bank does that is wrong.
     Misbook(settle::Misbook),
+    /// Charges a capture back, or gives the money back, so that it stands in the settlement report.
+    Dispute(settle::Dispute),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Clearing(arguments) => settle::clearing(&arguments),
         Command::Pay(arguments) => settle::pay(&arguments),
         Command::Misbook(arguments) => settle::misbook(&arguments),
+        Command::Dispute(arguments) => settle::dispute(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `bank-sim cutover|items|report|clearing|pay|misbook`: ends the day of banks that run.
+//! `bank-sim cutover|items|report|clearing|pay|misbook|dispute`: ends the day of banks that run.
 
 use std::{
     error::Error,
@@ -119,6 +119,28 @@ pub(crate) struct Misbook {
     asked: Asked,
 }
 
+/// The arguments of `dispute`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    bank-sim dispute 633300000001\n  \
+    bank-sim dispute 633300000001 1250\n  \
+    bank-sim dispute 633300000001 1250 --gives-back")]
+pub(crate) struct Dispute {
+    /// The RRN of the capture; of several the one that was booked first.
+    rrn: String,
+    /// How much, in minor units; the whole capture unless it is given.
+    #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+    amount_minor: Option<i64>,
+    /// Gives back what was charged back.
+    #[arg(long)]
+    gives_back: bool,
+    /// The acquirer; the only one unless it is named.
+    #[arg(long)]
+    host: Option<String>,
+    #[command(flatten)]
+    asked: Asked,
+}
+
 pub(crate) fn cutover(arguments: &Cutover) -> Result<(), Box<dyn Error>> {
     let request = pb::CutoverRequest {
         host: arguments.host.name(),
@@ -165,6 +187,8 @@ pub(crate) fn items(arguments: &Items) -> Result<(), Box<dyn Error>> {
     let rows = items.into_iter().map(|item| {
         let kind = match item.kind() {
             pb::ItemKind::Refund => "refund",
+            pb::ItemKind::Chargeback => "chargeback",
+            pb::ItemKind::ChargebackReversed => "chargeback_reversed",
             pb::ItemKind::Capture | pb::ItemKind::Unspecified => "capture",
         };
         [
@@ -312,4 +336,25 @@ pub(crate) fn misbook(arguments: &Misbook) -> Result<(), Box<dyn Error>> {
     })?;
     let rows = vec![[arguments.rrn.clone(), answer.amount.to_string()]];
     print(&arguments.asked, (["rrn", "amount"], rows))
+}
+
+pub(crate) fn dispute(arguments: &Dispute) -> Result<(), Box<dyn Error>> {
+    let request = pb::DisputeItemRequest {
+        host: arguments.host.clone().unwrap_or_default(),
+        rrn: arguments.rrn.clone(),
+        amount: arguments.amount_minor.unwrap_or_default(),
+        gives_back: arguments.gives_back,
+    };
+    let answer = ask(&arguments.asked, async |mut client| {
+        client.dispute_item(request).await
+    })?;
+    let rows = vec![[
+        arguments.rrn.clone(),
+        answer.business_date,
+        answer.currency,
+        answer.amount.to_string(),
+        answer.posted.to_string(),
+    ]];
+    let columns = ["rrn", "business_date", "currency", "amount", "posted"];
+    print(&arguments.asked, (columns, rows))
 }

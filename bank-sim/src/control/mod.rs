@@ -28,7 +28,7 @@ use crate::{
     message_log::{MessageLog, MessageQuery},
     net::Listener,
     payouts::Payouts,
-    settlement::{Settlement, SettlementError},
+    settlement::{Dispute, Settlement, SettlementError},
 };
 
 /// How many messages a page has, when the request does not say, and at most.
@@ -133,9 +133,13 @@ impl Controlled {
 fn refused(error: &SettlementError) -> Status {
     match error {
         SettlementError::NotLater { .. } => Status::failed_precondition(error.to_string()),
-        SettlementError::UnknownItem { .. } => Status::not_found(error.to_string()),
+        SettlementError::UnknownItem { .. } | SettlementError::UnknownCapture { .. } => {
+            Status::not_found(error.to_string())
+        }
         SettlementError::Full => Status::resource_exhausted(error.to_string()),
-        SettlementError::Amount { .. } => Status::invalid_argument(error.to_string()),
+        SettlementError::Amount { .. } | SettlementError::DisputeAmount { .. } => {
+            Status::invalid_argument(error.to_string())
+        }
     }
 }
 
@@ -316,6 +320,28 @@ impl ControlService for Controlled {
         let amount = amount.map_err(|error| refused(&error))?;
         tracing::info!(rrn = request.rrn, "a settlement item is booked wrongly");
         Ok(Response::new(pb::MisbookItemResponse { amount }))
+    }
+
+    async fn dispute_item(
+        &self,
+        request: Request<pb::DisputeItemRequest>,
+    ) -> Result<Response<pb::DisputeItemResponse>, Status> {
+        let request = request.into_inner();
+        let (_, settlement) = self.settlement(&request.host)?;
+        let dispute = Dispute {
+            rrn: request.rrn,
+            amount_minor: Some(request.amount).filter(|minor| *minor != 0),
+            gives_back: request.gives_back,
+        };
+        let issuers = self.issuers().map(|(_, issuer)| issuer);
+        let booked = settlement.dispute(&dispute, issuers);
+        let booked = booked.map_err(|error| refused(&error))?;
+        tracing::info!(
+            rrn = dispute.rrn,
+            gives_back = dispute.gives_back,
+            "a dispute is booked"
+        );
+        Ok(Response::new(show::dispute(booked)))
     }
 
     async fn submit_payment_order(

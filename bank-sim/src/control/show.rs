@@ -10,7 +10,7 @@ use crate::{
     message_log::{Direction, LoggedMessage},
     outcome::Effect,
     payouts::OrderAnswer,
-    settlement::{ClearingAnswer, ItemKind, SettlementItem},
+    settlement::{BookedDispute, ClearingAnswer, ItemKind, SettlementItem},
 };
 
 pub(super) fn account(host: &str, account: AccountSnapshot) -> pb::Account {
@@ -95,6 +95,8 @@ pub(super) fn item(item: &SettlementItem) -> pb::SettlementItem {
     let kind = match item.kind {
         ItemKind::Capture => pb::ItemKind::Capture,
         ItemKind::Refund => pb::ItemKind::Refund,
+        ItemKind::Chargeback => pb::ItemKind::Chargeback,
+        ItemKind::ChargebackReversed => pb::ItemKind::ChargebackReversed,
     };
     let reconciled_with = item.reconciled_with.map(|date| date.to_string());
     pb::SettlementItem {
@@ -108,6 +110,15 @@ pub(super) fn item(item: &SettlementItem) -> pb::SettlementItem {
         amount: item.amount_minor,
         business_date: item.business_date.to_string(),
         reconciled_with: reconciled_with.unwrap_or_default(),
+    }
+}
+
+pub(super) fn dispute(booked: BookedDispute) -> pb::DisputeItemResponse {
+    pb::DisputeItemResponse {
+        business_date: booked.business_date.to_string(),
+        amount: booked.amount_minor,
+        currency: currency::code_of(booked.currency_numeric),
+        posted: booked.is_posted,
     }
 }
 

@@ -102,7 +102,7 @@ impl Issuer {
         self.books().tallies()
     }
 
-    /// Posts what a clearing file tells, as far as the books know the payments.
+    /// Posts what no message asks for, as far as the books know the payments.
     pub(crate) fn present(&self, presentments: &[Presentment]) -> Vec<Presented> {
         let now = self.clock.now_utc();
         self.books().present(presentments, now)

@@ -1,4 +1,4 @@
-//! Captures and refunds that reach an issuer by a clearing file: no message asks for them.
+//! Captures, refunds and disputes that no message asks an issuer for: a clearing file tells them, or an operator.
 
 use time::OffsetDateTime;
 
@@ -9,12 +9,15 @@ use super::{
 };
 use crate::{outcome::Effect, random::HashMap};
 
-/// One capture or refund of a clearing file.
+/// One capture, refund or dispute.
 #[derive(Debug)]
 pub(crate) struct Presentment {
-    /// RRN and terminal are those of the authorization, or of what is refunded; the rest is the file's.
+    /// RRN and terminal are those of the authorization, or of what is refunded or disputed; the rest only tells it
+    /// from others.
     pub(crate) key: ExchangeKey,
     pub(crate) kind: PaymentKind,
+    /// Whether it is posted against the hold of its authorization, and not without one.
+    pub(crate) is_from_hold: bool,
     pub(crate) amount_minor: i64,
     pub(crate) currency_numeric: u16,
 }
@@ -29,8 +32,8 @@ pub(crate) struct Presented {
 }
 
 impl Books {
-    /// Posts what a clearing file tells, as far as the books know the payment: a capture against the hold of its
-    /// authorization, a refund on its card.
+    /// Posts what is presented, as far as the books know the payment: a capture against the hold of its authorization,
+    /// a refund or a dispute on its card.
     pub(super) fn present(
         &mut self,
         presentments: &[Presentment],
@@ -53,8 +56,7 @@ impl Books {
             };
             let masked_pan = Some(card.masked_pan.clone());
             let is_hold = original.kind == MessageKind::Authorization;
-            let is_debit = presentment.kind == PaymentKind::Debit;
-            let is_posted = (is_hold || !is_debit) && {
+            let is_posted = (is_hold || !presentment.is_from_hold) && {
                 let request = CardRequest {
                     key: presentment.key,
                     pan: card.pan.clone(),
@@ -64,7 +66,7 @@ impl Books {
                     expiry_yymm: None,
                     cvv2: None,
                     pin_block: None,
-                    original: is_debit.then_some(original),
+                    original: presentment.is_from_hold.then_some(original),
                 };
                 self.decide(&request, now).effect != Effect::None
             };

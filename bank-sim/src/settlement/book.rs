@@ -11,7 +11,7 @@ use super::{
 use crate::{issuer::ExchangeKey, random::HashMap, recent::Recent};
 
 /// The largest amount that DE 4 can say.
-const MAX_AMOUNT_MINOR: i64 = 999_999_999_999;
+pub(super) const MAX_AMOUNT_MINOR: i64 = 999_999_999_999;
 
 /// The most uploads that are known again as repeats.
 const MAX_REMEMBERED_UPLOADS: usize = 100_000;

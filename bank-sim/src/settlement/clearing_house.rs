@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     digest::sha256,
-    issuer::{ExchangeKey, Issuer, MessageKind, PaymentKind, Presented, Presentment},
+    issuer::{ExchangeKey, Issuer, MessageKind, Presented, Presentment},
 };
 
 /// Books a file, unless its bytes were accepted before.
@@ -78,10 +78,8 @@ fn presentment(index: usize, detail: &Detail, digest: &[u8; 32]) -> Presentment 
             rrn: detail.item.rrn.bytes(),
             terminal: detail.place.terminal.bytes(),
         },
-        kind: match detail.item.kind {
-            ItemKind::Capture => PaymentKind::Debit,
-            ItemKind::Refund => PaymentKind::Credit,
-        },
+        kind: detail.item.kind.payment_kind(),
+        is_from_hold: detail.item.kind == ItemKind::Capture,
         amount_minor: detail.item.amount_minor,
         currency_numeric: detail.place.currency_numeric,
     }

@@ -20,6 +20,12 @@ pub enum SettlementError {
         /// The RRN.
         rrn: String,
     },
+    /// There is no such capture to dispute.
+    #[error("no capture has the RRN {rrn:?}")]
+    UnknownCapture {
+        /// The RRN.
+        rrn: String,
+    },
     /// There is no room for more items (`max_exchanges`).
     #[error("there is no room for so many items (`max_exchanges`)")]
     Full,
@@ -32,5 +38,11 @@ pub enum SettlementError {
         amount_minor: i64,
         /// The change asked for.
         delta_minor: i64,
+    },
+    /// A dispute cannot have such an amount.
+    #[error("expected an amount of 1 to 999999999999 minor units, got {amount_minor}")]
+    DisputeAmount {
+        /// The amount asked for.
+        amount_minor: i64,
     },
 }

@@ -1,8 +1,10 @@
-//! One capture or refund in the acquirer's books.
+//! One capture, refund or dispute in the acquirer's books.
 
 use std::{fmt, ops::RangeInclusive};
 
 use time::Date;
+
+use crate::issuer::PaymentKind;
 
 /// Whether the cardholder pays or is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +13,37 @@ pub enum ItemKind {
     Capture,
     /// A return of goods.
     Refund,
+    /// The issuer takes a capture back.
+    Chargeback,
+    /// The issuer gives back what it had charged back.
+    ChargebackReversed,
+}
+
+impl ItemKind {
+    /// Whether the cardholder pays; otherwise the cardholder is paid.
+    pub(super) fn cardholder_pays(self) -> bool {
+        match self {
+            Self::Capture | Self::ChargebackReversed => true,
+            Self::Refund | Self::Chargeback => false,
+        }
+    }
+
+    /// What it is to the cardholder's account.
+    pub(super) fn payment_kind(self) -> PaymentKind {
+        if self.cardholder_pays() {
+            PaymentKind::Debit
+        } else {
+            PaymentKind::Credit
+        }
+    }
+
+    /// Whether totals compare it. No message tells a switch of a dispute, so its totals cannot have it.
+    pub(super) fn counts_in_totals(self) -> bool {
+        match self {
+            Self::Capture | Self::Refund => true,
+            Self::Chargeback | Self::ChargebackReversed => false,
+        }
+    }
 }
 
 /// A settlement item as the books have it at one moment.
@@ -142,7 +175,7 @@ impl ItemKey {
             acceptor: last.0,
             currency_numeric: last.1,
             rrn: Padded::LAST,
-            kind: ItemKind::Refund,
+            kind: ItemKind::ChargebackReversed,
             terminal: Padded::LAST,
             number: u64::MAX,
         };

@@ -1,10 +1,11 @@
 //! The acquirer's part in the end of the bank's day: what it books of each capture and refund that it relays an
-//! approval of, and under which date.
+//! approval of, what it books of disputes, and under which date.
 //!
 //! - `item`: what is booked; `read`: items, and what else messages about them say; `book`: all items, without any I/O.
 //! - `totals`: sums as messages have them; `reconciliation`: the bank's sums beside the switch's, and what the switch
 //!   uploads when they differ; `answer`: what the bank says to both.
 //! - `clearing`: a file of items; `clearing_house`: such a file is taken.
+//! - `dispute`: a capture is charged back, or given back.
 //! - `report`: what the bank pays, as a file; `reference`: its reference of an item.
 //! - `date`: business dates as elements and as text; `error`: what can't be done, and why.
 
@@ -15,6 +16,9 @@ mod clearing_house;
 #[cfg(test)]
 mod clearing_tests;
 pub(crate) mod date;
+mod dispute;
+#[cfg(test)]
+mod dispute_tests;
 mod error;
 mod item;
 mod read;
@@ -30,6 +34,7 @@ use time::Date;
 use self::book::Book;
 pub use self::{
     clearing::{ClearingAnswer, ClearingFault, MAX_LISTED_FAULTS},
+    dispute::{BookedDispute, Dispute},
     error::SettlementError,
     item::{ItemKind, SettlementItem},
 };
@@ -137,6 +142,15 @@ impl Settlement {
     /// Changes the amount of the item that was booked first under this RRN; the new amount.
     pub(crate) fn misbook(&self, rrn: &str, delta_minor: i64) -> Result<i64, SettlementError> {
         self.book().misbook(rrn, delta_minor)
+    }
+
+    /// Books a dispute under the date that is open. The issuer that knows the payment posts it.
+    pub(crate) fn dispute<'a>(
+        &self,
+        dispute: &Dispute,
+        issuers: impl Iterator<Item = &'a Issuer>,
+    ) -> Result<BookedDispute, SettlementError> {
+        dispute::take(&mut self.book(), dispute, issuers)
     }
 
     /// Moves the business date on, to the following one unless another is given; the new one.

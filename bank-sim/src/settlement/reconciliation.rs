@@ -9,12 +9,15 @@ use super::{
     item::{Item, ItemKey, NewItem, Scope, UploadKey},
     totals::Totals,
 };
+
 /// Whether an item counts in the totals of a date: it was reconciled with it, or with none and is not of a later one.
-fn counts(item: &Item, date: Date) -> bool {
-    match item.reconciled_with {
-        Some(reconciled) => reconciled == date,
-        None => item.business_date <= date,
-    }
+/// A dispute counts in none.
+fn counts(key: &ItemKey, item: &Item, date: Date) -> bool {
+    key.kind.counts_in_totals()
+        && match item.reconciled_with {
+            Some(reconciled) => reconciled == date,
+            None => item.business_date <= date,
+        }
 }
 
 impl Book {
@@ -27,7 +30,7 @@ impl Book {
         let mut totals = Totals::default();
         let around = ItemKey::around(scope, currency_numeric);
         for (key, item) in self.items.range_mut(around) {
-            if scope.has(key, currency_numeric) && counts(item, date) {
+            if scope.has(key, currency_numeric) && counts(key, item, date) {
                 item.reconciled_with = Some(date);
                 item.is_uploaded = false;
                 totals.add(key.kind, item.amount_minor);
@@ -43,7 +46,7 @@ impl Book {
         let mut others = Vec::new();
         let around = ItemKey::around(scope, currency_numeric);
         for (key, item) in self.items.range(around) {
-            if scope.has(key, currency_numeric) && counts(item, date) {
+            if scope.has(key, currency_numeric) && counts(key, item, date) {
                 if item.is_uploaded {
                     uploaders.insert(key.acceptor);
                 } else {

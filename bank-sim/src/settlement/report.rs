@@ -43,7 +43,7 @@ const WHOLE: i64 = 10_000;
 /// How many decimals a currency has that ISO 4217 does not know.
 const USUAL_EXPONENT: u8 = 2;
 
-/// What one item comes to, in minor units: a capture is paid to the acceptor, a refund is taken back.
+/// What one item comes to, in minor units. Only captures cost fees.
 struct Money {
     gross: i64,
     interchange: i64,
@@ -54,7 +54,7 @@ impl Money {
     fn of(item: &SettlementItem) -> Self {
         let (interchange, scheme_fee) = match item.kind {
             ItemKind::Capture => (INTERCHANGE, SCHEME_FEE),
-            ItemKind::Refund => (0, 0),
+            ItemKind::Refund | ItemKind::Chargeback | ItemKind::ChargebackReversed => (0, 0),
         };
         Self {
             gross: item.amount_minor,
@@ -100,9 +100,10 @@ impl Sums {
     }
 
     fn add(&mut self, kind: ItemKind, money: &Money) {
-        let (gross, net) = match kind {
-            ItemKind::Capture => (&mut self.gross_credit, &mut self.net_credit),
-            ItemKind::Refund => (&mut self.gross_debit, &mut self.net_debit),
+        let (gross, net) = if kind.cardholder_pays() {
+            (&mut self.gross_credit, &mut self.net_credit)
+        } else {
+            (&mut self.gross_debit, &mut self.net_debit)
         };
         *gross = gross.saturating_add(money.gross);
         *net = net.saturating_add(money.net());
@@ -173,16 +174,21 @@ fn line(
     (code, exponent): (&str, u8),
 ) -> [String; 18] {
     let amount = |minor| decimal(minor, exponent);
-    // Debit, then credit; the other of the two is empty.
-    let by_side = |minor| match item.kind {
-        ItemKind::Capture => [String::new(), amount(minor)],
-        ItemKind::Refund => [amount(minor), String::new()],
+    // Debit, then credit; the other of the two is empty. The acceptor is paid what the cardholder pays.
+    let by_side = |minor| {
+        if item.kind.cardholder_pays() {
+            [String::new(), amount(minor)]
+        } else {
+            [amount(minor), String::new()]
+        }
     };
     let [gross_debit, gross_credit] = by_side(money.gross);
     let [net_debit, net_credit] = by_side(money.net());
     let kind = match item.kind {
         ItemKind::Capture => "SALE",
         ItemKind::Refund => "REFUND",
+        ItemKind::Chargeback => "CHARGEBACK",
+        ItemKind::ChargebackReversed => "CHARGEBACK_REVERSED",
     };
     [
         date.to_string(),

@@ -26,9 +26,10 @@ pub(super) struct Totals {
 
 impl Totals {
     pub(super) fn add(&mut self, kind: ItemKind, amount_minor: i64) {
-        let (sum, net_minor) = match kind {
-            ItemKind::Capture => (&mut self.debits, -amount_minor),
-            ItemKind::Refund => (&mut self.credits, amount_minor),
+        let (sum, net_minor) = if kind.cardholder_pays() {
+            (&mut self.debits, -amount_minor)
+        } else {
+            (&mut self.credits, amount_minor)
         };
         sum.count = sum.count.saturating_add(1);
         sum.amount_minor = sum.amount_minor.saturating_add(amount_minor);

@@ -6,8 +6,11 @@ use super::{RunningSim, SimError};
 use crate::{
     cutover::{Cutover, cut_over},
     host::Host,
+    issuer::Issuer,
     payouts::OrderAnswer,
-    settlement::{ClearingAnswer, Settlement, SettlementError, SettlementItem},
+    settlement::{
+        BookedDispute, ClearingAnswer, Dispute, Settlement, SettlementError, SettlementItem,
+    },
 };
 
 impl RunningSim {
@@ -54,6 +57,23 @@ impl RunningSim {
             .map_err(refused(acquirer))
     }
 
+    /// Books that a capture of an acquirer is charged back or given back. It stands in the settlement report, and counts
+    /// in no totals. Where an issuer of this simulator knows the payment, it credits or debits the card.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownHost`] and [`SimError::NoAcquirer`], [`SimError::Settlement`] when there is no such capture,
+    /// no room, or the dispute can't have such an amount.
+    pub fn dispute_item(
+        &self,
+        acquirer: &str,
+        dispute: &Dispute,
+    ) -> Result<BookedDispute, SimError> {
+        let (_, settlement) = self.settlement(acquirer)?;
+        settlement
+            .dispute(dispute, self.issuers())
+            .map_err(refused(acquirer))
+    }
+
     /// The settlement report of an acquirer for a date, in CSV: what totals have reconciled with it or, without totals,
     /// what is booked under it. The same items give the same bytes.
     ///
@@ -74,10 +94,8 @@ impl RunningSim {
         bytes: &[u8],
     ) -> Result<ClearingAnswer, SimError> {
         let (_, settlement) = self.settlement(acquirer)?;
-        let issuers = self.hosts.values();
-        let issuers = issuers.filter_map(|running| running.host.issuer());
         settlement
-            .take_clearing_file(bytes, issuers)
+            .take_clearing_file(bytes, self.issuers())
             .map_err(refused(acquirer))
     }
 
@@ -91,6 +109,11 @@ impl RunningSim {
     #[must_use]
     pub fn account_notification(&self, message_id: &str) -> Option<Vec<u8>> {
         self.payouts.notification(message_id)
+    }
+
+    fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        let hosts = self.hosts.values();
+        hosts.filter_map(|running| running.host.issuer())
     }
 
     fn settlement(&self, host: &str) -> Result<(&Host, &Settlement), SimError> {

@@ -1,7 +1,10 @@
 //! Captures and refunds that travel by file only.
 
 use bank_sim::control::pb::{self, ClearingVerdict as Verdict};
-use bank_sim::settlement::ItemKind::{Capture, Refund};
+use bank_sim::settlement::{
+    Dispute,
+    ItemKind::{Capture, Refund},
+};
 
 use super::{PAN, TODAY, booked, items};
 use crate::control::control;
@@ -69,4 +72,15 @@ async fn a_file_is_booked_once_and_makes_debits_of_holds() {
     let report = banks.sim.settlement_report("acquirer", TODAY).unwrap();
     let report = String::from_utf8(report).unwrap();
     assert!(report.contains("\n<END>,3,20.00,57.50,"), "{report}");
+    // A capture that came by file is credited to the card too, where an issuer knows the card.
+    for (rrn, is_posted) in [(&*rrn, true), ("633399999999", false)] {
+        let dispute = Dispute {
+            rrn: rrn.to_owned(),
+            amount_minor: None,
+            gives_back: false,
+        };
+        let booked = banks.sim.dispute_item("acquirer", &dispute).unwrap();
+        assert_eq!(booked.is_posted, is_posted, "{rrn}");
+    }
+    assert_eq!(banks.balance("issuer-a", PAN, "EUR"), before + 20_00);
 }

@@ -3,6 +3,7 @@
 mod booking;
 mod clearing;
 mod cutover;
+mod dispute;
 mod report;
 mod totals;
 mod upload;
