@@ -75,7 +75,7 @@ enum Command {
     Explain(Box<explain::ExplainArgs>),
     /// Show balances and journals, and check the ledger against its seals.
     Ledger(ledger::LedgerArgs),
-    /// Show the bank's days and what is settled with each, and end one.
+    /// Show the bank's days, end one, agree its totals, take in the bank's files, pay merchants out.
     Settle(settle::SettleArgs),
     /// Write the statement of a merchant as CSV or PDF.
     Statement(statement::StatementArgs),

@@ -71,7 +71,7 @@ pub fn run(arguments: StatementArgs) -> Result<ExitCode, CommandError> {
         while let Some(part) = parts.message().await.map_err(told)? {
             file.extend(part.data);
         }
-        // It is there as a whole or not at all.
+        // Written once all parts have come: an answer that breaks off leaves no file.
         std::fs::write(&out, &file).map_err(|error| format!("{}: {error}", out.display()))?;
         print_line!("{} ({} bytes)", out.display(), file.len())?;
         Ok(ExitCode::SUCCESS)
