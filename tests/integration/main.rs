@@ -32,6 +32,7 @@ mod authorizing;
 mod canaries;
 mod cancelling;
 mod capturing;
+mod charging_back;
 mod claiming;
 mod clients;
 mod codecs;

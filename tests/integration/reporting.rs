@@ -30,7 +30,7 @@ on_both_engines!(
 );
 
 /// The template with its `[settlement.report]`, which is commented out there.
-fn with_report() -> String {
+pub(crate) fn with_report() -> String {
     let template = include_str!("../../hosts/acquirer.toml");
     let (before, after) = template
         .split_once("# [settlement.report]\n")
@@ -41,7 +41,7 @@ fn with_report() -> String {
 }
 
 /// The bank's own report of a date.
-async fn report_of(switch: &Switch, business_date: &str) -> Vec<u8> {
+pub(crate) async fn report_of(switch: &Switch, business_date: &str) -> Vec<u8> {
     let mut control = control(&switch.banks).await;
     let request = WriteSettlementReportRequest {
         business_date: business_date.into(),
@@ -56,7 +56,7 @@ async fn report_of(switch: &Switch, business_date: &str) -> Vec<u8> {
     report
 }
 
-async fn import(
+pub(crate) async fn import(
     days: &mut Days,
     report: &[u8],
     change: impl FnOnce(&mut admin::ReportFile),
@@ -109,7 +109,7 @@ async fn import_by_program(switch: &Switch, report: &[u8]) -> (Option<i32>, Stri
     )
 }
 
-async fn differences(days: &mut Days, business_date: &str) -> Vec<admin::Difference> {
+pub(crate) async fn differences(days: &mut Days, business_date: &str) -> Vec<admin::Difference> {
     let request = admin::ListDifferencesRequest {
         host_id: "acquirer".into(),
         business_date: business_date.into(),
@@ -120,7 +120,7 @@ async fn differences(days: &mut Days, business_date: &str) -> Vec<admin::Differe
 }
 
 /// Waits until the bank has answered the totals of a day.
-async fn agreed(days: &mut Days, business_date: &str) -> admin::TotalsState {
+pub(crate) async fn agreed(days: &mut Days, business_date: &str) -> admin::TotalsState {
     eventually("totals that are agreed", async || {
         let request = admin::ListTotalsRequest {
             host_id: "acquirer".into(),

@@ -1,5 +1,6 @@
 //! Merchants' money, on both databases.
 
+mod chargebacks;
 mod charging;
 mod payouts;
 mod statements;

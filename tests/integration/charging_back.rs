@@ -1,0 +1,113 @@
+//! What issuers take back: the bank's report says it, and it reaches the payment, the ledger, the merchant and the batch of
+//! the day that is open.
+
+use bank_sim::control::pb::DisputeItemRequest;
+use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+use payswitch::merchant_api::pb;
+use pb::EventKind as Kind;
+use pb::SettlementBatchState as BatchState;
+use pb::settlement_note::Item;
+
+use crate::capturing::minor;
+use crate::database::Engine;
+use crate::events::{all, events_of};
+use crate::faults::control;
+use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines};
+use crate::operators::operator;
+use crate::reporting::{agreed, differences, import, report_of, with_report};
+use crate::sales::sale;
+use crate::settling::{batches, cut_over, cutover_of, notes, open_date, settlement_of};
+
+on_both_engines!(a_chargeback_of_a_report_is_taken_from_the_merchant_once);
+
+/// The issuer takes back so much of a sale, or gives it back.
+async fn dispute(switch: &Switch, payment: &pb::Payment, amount: i64, gives_back: bool) {
+    let request = DisputeItemRequest {
+        rrn: payment.rrn().to_owned(),
+        amount,
+        gives_back,
+        ..Default::default()
+    };
+    let booked = control(&switch.banks).await.dispute_item(request).await;
+    booked.expect("it is booked");
+}
+
+async fn disputed(payments: &mut Payments, payment: &pb::Payment) -> i64 {
+    let request = pb::GetPaymentRequest {
+        payment_id: payment.payment_id.clone(),
+    };
+    let found = payments.get_payment(request).await.expect("the payment");
+    minor(
+        &found
+            .into_inner()
+            .payment
+            .expect("a payment")
+            .disputed_amount,
+    )
+}
+
+async fn a_chargeback_of_a_report_is_taken_from_the_merchant_once(engine: Engine) {
+    let switch = Switch::start_with(engine, Some(with_report())).await;
+    let mut payments = switch.payments().await;
+    let mut settlement = settlement_of(&switch, &switch.api_key).await;
+    let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
+    let today = open_date(&mut client).await;
+    let sold = authorize(&mut payments, sale("pm_test_visa", 2_500)).await;
+    let other = authorize(&mut payments, sale("pm_test_visa", 1_000)).await;
+    dispute(&switch, &sold, 0, false).await;
+    dispute(&switch, &other, 600, false).await;
+    dispute(&switch, &other, 600, true).await;
+    eventually("both sales in the batch", async || {
+        let open = batches(&mut settlement).await;
+        (open.first()?.payment_count == 2).then_some(())
+    })
+    .await;
+    cut_over(&mut client, cutover_of(&today))
+        .await
+        .expect("a day");
+    // The totals are of captures and refunds alone.
+    let state = agreed(&mut client, &today).await;
+    assert_eq!(state, admin::TotalsState::InBalance);
+    let report = report_of(&switch, &today).await;
+    for was_there in [false, true] {
+        let answer = import(&mut client, &report, |_| {}).await;
+        let answer = answer.expect("an answer");
+        let done = answer.settlement_import.expect("it is applied");
+        assert_eq!((done.line_count, done.matched_count), (5, 5));
+        assert_eq!(answer.was_there, was_there);
+        assert_eq!(differences(&mut client, &today).await, []);
+        assert_eq!(disputed(&mut payments, &sold).await, 2_500);
+        assert_eq!(disputed(&mut payments, &other).await, 0);
+    }
+    let mut events = events_of(&switch, switch.gateway()).await;
+    let told = all(&mut events, 100).await;
+    let told: Vec<Kind> = told.iter().map(pb::Event::kind).collect();
+    let count = |kind| told.iter().filter(|it| **it == kind).count();
+    assert_eq!(count(Kind::Chargeback), 2, "{told:?}");
+    assert_eq!(count(Kind::ChargebackReversed), 1, "{told:?}");
+
+    // They are settled with the day that is open now.
+    let open = eventually("the day of the chargebacks", async || {
+        let found = batches(&mut settlement).await;
+        found
+            .into_iter()
+            .find(|batch| batch.state() == BatchState::Open)
+    })
+    .await;
+    assert_eq!(
+        (open.chargeback_count, minor(&open.chargeback_total)),
+        (3, 2_500)
+    );
+    assert_eq!(minor(&open.net_total), -2_500);
+    let mut amounts: Vec<i64> = notes(&mut settlement, (&open.batch_id, 100))
+        .await
+        .iter()
+        .map(|note| {
+            assert!(matches!(note.item, Some(Item::ChargebackId(_))), "{note:?}");
+            minor(&note.amount)
+        })
+        .collect();
+    amounts.sort_unstable();
+    assert_eq!(amounts, [-2_500, -600, 600]);
+}
