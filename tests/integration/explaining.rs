@@ -1,7 +1,5 @@
 //! One payment explained: everything that is recorded of it, in order, by whatever names it, and no card number.
 
-use std::process::Command;
-
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::explain_service_client::ExplainServiceClient;
 use payswitch::grpc::client::error_reason;
@@ -13,7 +11,7 @@ use tonic::{Code, Status};
 
 use crate::capturing::{capture, ended, of};
 use crate::database::Engine;
-use crate::demo::PROGRAM;
+use crate::demo::as_operator;
 use crate::faults::{UNANSWERED, fault_of, inject};
 use crate::harness::{Switch, authorize, on_both_engines, pay_with};
 use crate::operators::operator;
@@ -38,29 +36,8 @@ async fn explain(
 
 /// `payswitch explain` as the operator of the switch: its exit code and what it printed.
 fn printed(switch: &Switch, arguments: &[&str]) -> (Option<i32>, String) {
-    let file = |name: &str, text: &[u8]| {
-        let path = switch.data().join(name);
-        std::fs::write(&path, text).expect("a file");
-        path
-    };
-    let address = switch.gateway().admin_api.expect("a door for operators");
-    let operator = &switch.pki.operator;
-    let mut command = Command::new(PROGRAM);
-    command
-        .arg("explain")
-        .args(arguments)
-        .args(["--admin-api", &address.to_string()])
-        .arg("--ca")
-        .arg(file(
-            "ca.pem",
-            switch.pki.operators_root.certificate_pem().as_bytes(),
-        ))
-        .arg("--certificate")
-        .arg(file("operator.pem", operator.certificate_pem().as_bytes()))
-        .arg("--key")
-        .arg(file("operator.key", &operator.key_pem()))
-        .env_remove("RUST_LOG");
-    let output = output(&mut command);
+    let arguments = [&["explain"], arguments].concat();
+    let output = output(&mut as_operator(switch, &arguments));
     let both = [output.stdout, output.stderr].concat();
     (
         output.status.code(),
