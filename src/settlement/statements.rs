@@ -151,6 +151,10 @@ fn lines_of(movement: &Movement) -> Vec<StatementLine> {
         "correction" => LineKind::Correction,
         _ => LineKind::Capture,
     };
+    let what = match template {
+        "settled" => "fees of the batch".to_owned(),
+        _ => template.replace('_', " "),
+    };
     let line = |kind, net_minor: i64, fees_minor: i64| StatementLine {
         date: BusinessDate::new(1970, 1, 1),
         kind,
@@ -159,8 +163,8 @@ fn lines_of(movement: &Movement) -> Vec<StatementLine> {
             None => source.to_owned(),
         },
         description: match movement.payment_id {
-            Some(payment) => format!("{template} of {payment}"),
-            None => template.to_owned(),
+            Some(payment) => format!("{what} of {payment}"),
+            None => what.clone(),
         },
         gross_minor: net_minor.saturating_add(fees_minor),
         fees_minor,

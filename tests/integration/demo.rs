@@ -11,10 +11,34 @@ use payswitch::grpc::client;
 use payswitch::random::Random;
 use serde_json::Value;
 
-use crate::harness::{Payments, TempFolder, eventually, unique, with_key};
+use crate::harness::{Payments, Switch, TempFolder, eventually, unique, with_key};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_payswitch");
+
+/// The program as the operator of a switch starts it.
+pub(crate) fn as_operator(switch: &Switch, arguments: &[&str]) -> Command {
+    let file = |name: &str, bytes: &[u8]| {
+        let path = switch.data().join(name);
+        std::fs::write(&path, bytes).expect("a file for the program");
+        path
+    };
+    let address = switch.gateway().admin_api.expect("a door for operators");
+    let operator = &switch.pki.operator;
+    let ca = switch.pki.operators_root.certificate_pem();
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .args(["--admin-api", &address.to_string()])
+        .arg("--ca")
+        .arg(file("operators-ca.pem", ca.as_bytes()))
+        .arg("--certificate")
+        .arg(file("operator.pem", operator.certificate_pem().as_bytes()))
+        .arg("--key")
+        .arg(file("operator.key", &operator.key_pem()))
+        .env_remove("RUST_LOG");
+    command
+}
 
 /// Between two looks whether a program has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -1,7 +1,6 @@
 //! One payment explained: everything that is recorded of it, in order, by whatever names it, and no card number.
 
-use std::process::Command;
-
+use bank_sim::control::pb as banks;
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::explain_service_client::ExplainServiceClient;
 use payswitch::grpc::client::error_reason;
@@ -13,8 +12,8 @@ use tonic::{Code, Status};
 
 use crate::capturing::{capture, ended, of};
 use crate::database::Engine;
-use crate::demo::PROGRAM;
-use crate::faults::{UNANSWERED, fault_of, inject};
+use crate::demo::as_operator;
+use crate::faults::{UNANSWERED, control, fault_of, inject};
 use crate::harness::{Switch, authorize, on_both_engines, pay_with};
 use crate::operators::operator;
 use crate::refunding::{refund_of, refunds_of, try_refund};
@@ -38,34 +37,52 @@ async fn explain(
 
 /// `payswitch explain` as the operator of the switch: its exit code and what it printed.
 fn printed(switch: &Switch, arguments: &[&str]) -> (Option<i32>, String) {
-    let file = |name: &str, text: &[u8]| {
-        let path = switch.data().join(name);
-        std::fs::write(&path, text).expect("a file");
-        path
-    };
-    let address = switch.gateway().admin_api.expect("a door for operators");
-    let operator = &switch.pki.operator;
-    let mut command = Command::new(PROGRAM);
-    command
-        .arg("explain")
-        .args(arguments)
-        .args(["--admin-api", &address.to_string()])
-        .arg("--ca")
-        .arg(file(
-            "ca.pem",
-            switch.pki.operators_root.certificate_pem().as_bytes(),
-        ))
-        .arg("--certificate")
-        .arg(file("operator.pem", operator.certificate_pem().as_bytes()))
-        .arg("--key")
-        .arg(file("operator.key", &operator.key_pem()))
-        .env_remove("RUST_LOG");
-    let output = output(&mut command);
+    let arguments = [&["explain"], arguments].concat();
+    let output = output(&mut as_operator(switch, &arguments));
     let both = [output.stdout, output.stderr].concat();
     (
         output.status.code(),
         String::from_utf8(both).expect("UTF-8"),
     )
+}
+
+/// What `payswitch explain` says was sent for this amount is in the acquirer's own record of messages, and the issuer has
+/// debited as much, or credited it where the amount is below zero.
+pub(crate) async fn is_at_the_bank(switch: &Switch, subject: &str, amount_minor: i64) {
+    let (code, text) = printed(switch, &[subject, "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+    let explained: Value = serde_json::from_str(&text).expect("JSON");
+    let amount = format!("{:012}", amount_minor.abs());
+    let element = |entry: &Value, number: &str| {
+        let elements = entry["elements"].as_array().expect("elements");
+        let found = elements.iter().find(|it| it["number"] == number);
+        found.map(|it| it["value_masked"].as_str().expect("a text").to_owned())
+    };
+    let entries = explained["explanation"]["entries"].as_array();
+    let sent = entries.expect("entries").iter().filter(|entry| {
+        entry["kind"] == "MESSAGE" && element(entry, "4").as_ref() == Some(&amount)
+    });
+    let sent: Vec<_> = sent.collect();
+    assert_eq!(sent.len(), 1, "one message of {amount}: {text}");
+    let [rrn, stan] = ["37", "11"].map(|number| element(sent[0], number).expect("a number"));
+    let request = banks::ListMessagesRequest {
+        rrn,
+        ..Default::default()
+    };
+    let messages = control(&switch.banks).await.list_messages(request).await;
+    let mut messages = messages.expect("messages").into_inner().messages;
+    messages.retain(|it| it.elements.get(&4) == Some(&amount));
+    let received = messages.iter().filter(|it| {
+        it.host == "acquirer" && it.direction() == banks::Direction::Received && it.stan == stan
+    });
+    assert_eq!(received.count(), 1, "{subject}: {messages:?}");
+    let effects = messages.iter().map(banks::Message::effect);
+    let moved = effects.filter(|it| *it != banks::Effect::None);
+    let expected = match amount_minor {
+        1.. => banks::Effect::Debited,
+        _ => banks::Effect::Credited,
+    };
+    assert_eq!(moved.collect::<Vec<_>>(), [expected], "{subject}");
 }
 
 async fn a_payment_is_explained_by_whatever_names_it(engine: Engine) {

@@ -40,7 +40,11 @@ async fn pending(switch: &Switch, api_key: &str) -> Vec<(i64, String)> {
 }
 
 /// Kind, amount and subject of each entry, oldest first, read in pages of two.
-async fn entries(switch: &Switch, api_key: &str, filter: &str) -> Vec<(Kind, i64, String)> {
+pub(crate) async fn entries(
+    switch: &Switch,
+    api_key: &str,
+    filter: &str,
+) -> Vec<(Kind, i64, String)> {
     let mut client = BalanceServiceClient::new(switch.connect(None).await);
     let mut all = Vec::new();
     let mut page_token = String::new();

@@ -3,7 +3,7 @@
 //!
 //! - [`harness`]: a gateway with its banks; [`gateway`], [`demo`]: the program itself, running;
 //!   [`database`]: SQLite and PostgreSQL; [`sealing`]: sealed cards, good and bad; [`refused`]: what an error says;
-//!   [`faults`]: what banks do wrong; [`tools`]: clients and codecs that others wrote.
+//!   [`faults`]: what banks do wrong; [`tools`]: clients, codecs and readers that others wrote.
 //! - Then one file for each flow.
 
 #![expect(
@@ -58,6 +58,7 @@ mod other_hosts;
 mod partial_approvals;
 mod paying_out;
 mod program;
+mod readers;
 mod refunding;
 mod refusing_callers;
 mod refusing_captures;

@@ -1,5 +1,7 @@
 //! Merchants are paid: what is settled less fees, by an order that a bank takes, and as the bank says it became.
 
+use std::path::{Path, PathBuf};
+
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::merchant_service_client::MerchantServiceClient;
 use payswitch::admin_api::pb::payout_admin_service_client::PayoutAdminServiceClient;
@@ -25,18 +27,19 @@ use crate::settling::{Settlement, batches, cut_over, cutover_of, notes, open_dat
 on_both_engines!(what_is_settled_is_paid_out_and_may_come_back);
 
 /// Of a published example, and one whose account the simulated bank has closed.
-const IBAN: &str = "DE89370400440532013000";
-const CLOSED_IBAN: &str = "DE94370400440532010000";
+pub(crate) const IBAN: &str = "DE89370400440532013000";
+pub(crate) const CLOSED_IBAN: &str = "DE94370400440532010000";
 
-struct Shop {
-    id: MerchantId,
-    key: String,
-    settlement: Settlement,
+/// A merchant that is paid.
+pub(crate) struct Shop {
+    pub(crate) id: MerchantId,
+    pub(crate) key: String,
+    pub(crate) settlement: Settlement,
 }
 
 impl Shop {
     /// A merchant that pays one percent, is paid each day, and has an account.
-    async fn with(switch: &Switch, id: MerchantId, key: String, iban: &str) -> Self {
+    pub(crate) async fn with(switch: &Switch, id: MerchantId, key: String, iban: &str) -> Self {
         let mut client = MerchantServiceClient::new(operator(switch).await);
         let (reason, merchant_id) = ("contract".to_owned(), id.to_string());
         let fees = admin::SetFeePlanRequest {
@@ -110,7 +113,7 @@ impl Shop {
         }
     }
 
-    async fn payout(&mut self, payout_id: &str) -> pb::Payout {
+    pub(crate) async fn payout(&mut self, payout_id: &str) -> pb::Payout {
         let request = pb::GetPayoutRequest {
             payout_id: payout_id.into(),
         };
@@ -123,7 +126,7 @@ impl Shop {
     }
 
     /// What is pending, available and in transit.
-    async fn balance(&self, switch: &Switch) -> [i64; 3] {
+    pub(crate) async fn balance(&self, switch: &Switch) -> [i64; 3] {
         let key = ApiKey::new(&self.key).expect("an API key");
         let mut client = BalanceServiceClient::new(key.on(switch.connect(None).await));
         let found = client.get_balances(pb::GetBalancesRequest::default()).await;
@@ -135,7 +138,7 @@ impl Shop {
     }
 }
 
-async fn notify(
+pub(crate) async fn notify(
     client: &mut PayoutAdminServiceClient<Channel>,
     file: &[u8],
 ) -> admin::NotifyPayoutsResponse {
@@ -159,16 +162,55 @@ async fn notify(
     notified.expect("what came of it").into_inner()
 }
 
+/// Totals are agreed with the bank by acceptor.
+pub(crate) fn other_acceptor(merchant: &mut Merchant) {
+    merchant.acceptor_id = "OTHERSHOP000001".into();
+    merchant.terminal_id = "WEB00002".into();
+}
+
+/// All that is available is to be paid now.
+pub(crate) fn payouts_now() -> admin::MakePayoutsRequest {
+    admin::MakePayoutsRequest {
+        request_id: format!("payouts-{}", unique()),
+        reason: "agreed by telephone".into(),
+        host_id: "acquirer".into(),
+        now: true,
+    }
+}
+
+/// The only order that was written for the bank.
+pub(crate) fn order_for_bank(switch: &Switch) -> PathBuf {
+    let folder = switch.data().join("settlement");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("its folder").collect();
+    let [Ok(file)] = &files[..] else {
+        panic!("one file, not {files:?}");
+    };
+    file.path()
+}
+
+/// The bank takes an order: its answer, and the notification of what became of it.
+pub(crate) async fn taken_by_bank(
+    switch: &Switch,
+    order: &Path,
+) -> (banks::SubmitPaymentOrderResponse, Vec<u8>) {
+    let xml = std::fs::read(order).expect("the order");
+    let mut bank = control(&switch.banks).await;
+    let request = banks::SubmitPaymentOrderRequest { xml };
+    let taken = bank.submit_payment_order(request).await.expect("an answer");
+    let taken = taken.into_inner();
+    assert_eq!(taken.verdict(), banks::OrderVerdict::Accepted, "{taken:?}");
+    let request = banks::GetAccountNotificationRequest {
+        message_id: taken.message_id.clone(),
+    };
+    let told = bank.get_account_notification(request).await;
+    (taken, told.expect("a notification").into_inner().xml)
+}
+
 async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     let switch = Switch::start(engine).await;
     let (id, key) = (switch.merchant_id, switch.api_key.clone());
     let mut paid = Shop::with(&switch, id, key, IBAN).await;
-    // Totals are agreed with the bank by acceptor.
-    let unlike = |merchant: &mut Merchant| {
-        merchant.acceptor_id = "OTHERSHOP000001".into();
-        merchant.terminal_id = "WEB00002".into();
-    };
-    let (id, key) = switch.add_merchant("other-shop", unlike).await;
+    let (id, key) = switch.add_merchant("other-shop", other_acceptor).await;
     let mut returned = Shop::with(&switch, id, key, CLOSED_IBAN).await;
     let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
     let today = open_date(&mut days).await;
@@ -196,12 +238,7 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     }
 
     let mut client = PayoutAdminServiceClient::new(operator(&switch).await);
-    let request = admin::MakePayoutsRequest {
-        request_id: format!("payouts-{}", unique()),
-        reason: "agreed by telephone".into(),
-        host_id: "acquirer".into(),
-        now: true,
-    };
+    let request = payouts_now();
     let made = client.make_payouts(request.clone()).await.expect("payouts");
     let made = made.into_inner().decisions;
     let again = client.make_payouts(request).await.expect("the same answer");
@@ -216,23 +253,7 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     assert_eq!(paid.payout(&first).await.state(), pb::PayoutState::Sent);
     assert_eq!(paid.balance(&switch).await, [0, 0, 9_900]);
 
-    // The bank takes the order.
-    let folder = switch.data().join("settlement");
-    let files: Vec<_> = std::fs::read_dir(folder).expect("its folder").collect();
-    let [Ok(file)] = &files[..] else {
-        panic!("one file, not {files:?}");
-    };
-    let xml = std::fs::read(file.path()).expect("the order");
-    let mut bank = control(&switch.banks).await;
-    let request = banks::SubmitPaymentOrderRequest { xml };
-    let taken = bank.submit_payment_order(request).await.expect("an answer");
-    let taken = taken.into_inner();
-    assert_eq!(taken.verdict(), banks::OrderVerdict::Accepted, "{taken:?}");
-    let message_id = taken.message_id;
-    let request = banks::GetAccountNotificationRequest { message_id };
-    let told = bank.get_account_notification(request).await;
-    let told = told.expect("a notification").into_inner().xml;
-
+    let (taken, told) = taken_by_bank(&switch, &order_for_bank(&switch)).await;
     let mut damaged = told.clone();
     damaged.truncate(told.len() - 20);
     let request = admin::NotifyPayoutsRequest {

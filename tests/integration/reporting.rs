@@ -12,7 +12,7 @@ use tonic::Status;
 
 use crate::capturing::{capture, ended, minor, of};
 use crate::database::Engine;
-use crate::demo::PROGRAM;
+use crate::demo::as_operator;
 use crate::faults::control;
 use crate::harness::{Switch, authorize, eventually, on_both_engines, pay_with, unique};
 use crate::operators::operator;
@@ -80,27 +80,13 @@ pub(crate) async fn import(
 
 /// Gives a report to the program, as an operator does: its exit code and what it says.
 async fn import_by_program(switch: &Switch, report: &[u8]) -> (Option<i32>, String) {
-    let file = |name: &str, bytes: &[u8]| {
-        let path = switch.data().join(name);
-        std::fs::write(&path, bytes).expect("a file for the program");
-        path
-    };
-    let identity = &switch.pki.operator;
-    let ca = switch.pki.operators_root.certificate_pem();
-    let address = switch.gateway().admin_api.expect("a door for operators");
-    let run = tokio::process::Command::new(PROGRAM)
-        .args(["settle", "import", "acquirer"])
-        .arg(file("given.csv", report))
-        .args(["--reason", "the bank's report", "--admin-api"])
-        .arg(address.to_string())
-        .arg("--ca")
-        .arg(file("operators-ca.pem", ca.as_bytes()))
-        .arg("--certificate")
-        .arg(file("operator.pem", identity.certificate_pem().as_bytes()))
-        .arg("--key")
-        .arg(file("operator.key", &identity.key_pem()))
-        .output()
-        .await;
+    let given = switch.data().join("given.csv");
+    std::fs::write(&given, report).expect("a file for the program");
+    let given = given.to_str().expect("a path in UTF-8");
+    let arguments = ["settle", "import", "acquirer", given];
+    let mut command = as_operator(switch, &arguments);
+    command.args(["--reason", "the bank's report"]);
+    let run = tokio::process::Command::from(command).output().await;
     let run = run.expect("the program runs");
     let told = [run.stdout, run.stderr].concat();
     (

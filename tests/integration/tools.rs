@@ -1,4 +1,4 @@
-//! Clients, linters and codecs that others wrote, as `scripts/test` installs them.
+//! Clients, linters, codecs and readers that others wrote, as `scripts/test` installs them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -66,6 +66,18 @@ async fn a_statement_ends_where_the_next_one_begins(database: TestDatabase) {
     for (reference, prefix) in named {
         assert!(reference.starts_with(prefix), "{reference}");
     }
+    let descriptions = |statement: &Statement| {
+        let lines = statement.lines().iter();
+        lines
+            .map(|line| line.description.clone())
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        format!("sale of {}", sold.id),
+        format!("refund of {}", sold.id),
+        "fees of the batch".to_owned(),
+    ];
+    assert_eq!(descriptions(&first), expected);
     let second = of(1, 1).await;
     let expected = [(LineKind::Reserve, -890), (LineKind::Payout, -8_010)];
     assert_eq!(
