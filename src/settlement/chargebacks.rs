@@ -22,7 +22,7 @@ use crate::store::error::StoreError;
 
 /// How often a chargeback is decided again where its payment was changed meanwhile.
 const ATTEMPTS: u32 = 5;
-/// The name of the line of the report in [`Operation::kept`], by which it is known again.
+/// The name of the line of the report in [`Operation::sent`], by which it is known again.
 const LINE: &str = "line";
 /// ISO 8583:1987, 4.1: the chargeback advice of an issuer.
 const ADVICE: &str = "0422";
@@ -106,7 +106,7 @@ impl Chargebacks {
             let payment = self.store.payment(&item.merchant_id, item.payment_id);
             let payment = payment.await?;
             let operations = self.store.operations_of(item.payment_id).await?;
-            if operations.iter().any(|it| it.kept.contains(line)) {
+            if operations.iter().any(|it| it.sent.contains(line)) {
                 return Ok(Recorded::Before);
             }
             let original = operations.iter().find(|it| it.id == item.operation_id);
@@ -166,8 +166,8 @@ impl Chargebacks {
             deadline: now,
             bank_us: None,
             attempts: Attempts::default(),
-            sent: Vec::new(),
-            kept: vec![line.clone()],
+            sent: vec![line.clone()],
+            kept: Vec::new(),
             created_at: now,
             updated_at: now,
             version: 1,
