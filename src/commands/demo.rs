@@ -39,7 +39,7 @@ use crate::telemetry::{self, LogFormat};
 
 use banks::{lives, stops};
 use folder::ready_file_path;
-use stand::{SERVER_NAME, Stand, StandOptions};
+use stand::{SERVER_NAME, Stand, StandOptions, reporting_profile};
 use tour::Visited;
 
 /// How long the tour waits for the answer that comes late.
@@ -100,7 +100,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         admin_port: arguments.admin_port,
         database_url: arguments.database_url.clone(),
         codec_program: None,
-        acquirer_profile: None,
+        acquirer_profile: Some(reporting_profile()),
     };
     let mut stop = StopSignal::listen()?;
     let ready_file = arguments.ready_file.clone();
@@ -225,7 +225,7 @@ async fn take_tour(stand: &Stand, data: &Path) -> Result<Tour, CommandError> {
     let ids: Vec<&str> = all.map(|visit| visit.payment.payment_id.as_str()).collect();
     let differing = books::compare(stand, &connection, &opening, &ids).await?;
     payout::agree_terms(stand).await?;
-    let not_agreed = day::end(stand, &connection).await?;
+    let not_agreed = day::end(stand, data, &connection).await?;
     let not_paid = payout::pay_out(stand, data, &connection).await?;
     let surprises = visited.iter().filter(|visit| !visit.as_expected()).count()
         + steps.iter().filter(|step| !step.as_expected()).count();

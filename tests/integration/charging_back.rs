@@ -4,6 +4,7 @@
 use bank_sim::control::pb::DisputeItemRequest;
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+use payswitch::commands::demo::stand::reporting_profile;
 use payswitch::merchant_api::pb;
 use pb::EventKind as Kind;
 use pb::SettlementBatchState as BatchState;
@@ -15,7 +16,7 @@ use crate::events::{all, events_of};
 use crate::faults::control;
 use crate::harness::{Payments, Switch, authorize, eventually, on_both_engines};
 use crate::operators::operator;
-use crate::reporting::{agreed, differences, import, report_of, with_report};
+use crate::reporting::{agreed, differences, import, report_of};
 use crate::sales::sale;
 use crate::settling::{batches, cut_over, cutover_of, notes, open_date, settlement_of};
 
@@ -48,7 +49,7 @@ async fn disputed(payments: &mut Payments, payment: &pb::Payment) -> i64 {
 }
 
 async fn a_chargeback_of_a_report_is_taken_from_the_merchant_once(engine: Engine) {
-    let switch = Switch::start_with(engine, Some(with_report())).await;
+    let switch = Switch::start_with(engine, Some(reporting_profile())).await;
     let mut payments = switch.payments().await;
     let mut settlement = settlement_of(&switch, &switch.api_key).await;
     let mut client = SettlementAdminServiceClient::new(operator(&switch).await);

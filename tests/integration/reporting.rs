@@ -4,6 +4,7 @@ use bank_sim::control::pb::{MisbookItemRequest, WriteSettlementReportRequest};
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::import_report_request::Part;
 use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+use payswitch::commands::demo::stand::reporting_profile;
 use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
 use pb::settlement_note::Item;
@@ -28,17 +29,6 @@ on_both_engines!(
     a_report_that_a_crash_interrupts_goes_on_at_the_start,
     differences_hold_batches_until_a_report_is_amended_or_they_are_accepted,
 );
-
-/// The template with its `[settlement.report]`, which is commented out there.
-pub(crate) fn with_report() -> String {
-    let template = include_str!("../../hosts/acquirer.toml");
-    let (before, after) = template
-        .split_once("# [settlement.report]\n")
-        .expect("the report in the template");
-    let (report, after) = after.split_once("\n\n").expect("its end");
-    let report = report.replace("# ", "");
-    format!("{before}[settlement.report]\n{report}\n\n{after}")
-}
 
 /// The bank's own report of a date.
 pub(crate) async fn report_of(switch: &Switch, business_date: &str) -> Vec<u8> {
@@ -135,7 +125,7 @@ pub(crate) async fn only_batch(
 }
 
 async fn a_report_settles_what_it_confirms(engine: Engine) {
-    let switch = Switch::start_with(engine, Some(with_report())).await;
+    let switch = Switch::start_with(engine, Some(reporting_profile())).await;
     let mut payments = switch.payments().await;
     let mut refunds = refunds_of(&switch).await;
     let mut settlement = settlement_of(&switch, &switch.api_key).await;
@@ -256,7 +246,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
 }
 
 async fn a_wrong_booking_is_one_difference_with_both_amounts(engine: Engine) {
-    let switch = Switch::start_with(engine, Some(with_report())).await;
+    let switch = Switch::start_with(engine, Some(reporting_profile())).await;
     let mut payments = switch.payments().await;
     let mut settlement = settlement_of(&switch, &switch.api_key).await;
     let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
@@ -310,7 +300,7 @@ async fn misbook(switch: &Switch, payment: &pb::Payment, delta_minor: i64) -> i6
 /// A gateway that dies once a report is recorded leaves the file; the next one applies it.
 async fn a_report_that_a_crash_interrupts_goes_on_at_the_start(engine: Engine) {
     const ID: &str = "imp_06e9x3w8k1z7h4n2m5q0r8t6va";
-    let mut switch = Switch::start_with(engine, Some(with_report())).await;
+    let mut switch = Switch::start_with(engine, Some(reporting_profile())).await;
     let mut payments = switch.payments().await;
     let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
     let today = open_date(&mut client).await;
@@ -356,7 +346,7 @@ async fn a_report_that_a_crash_interrupts_goes_on_at_the_start(engine: Engine) {
 /// approver takes it as it is.
 async fn differences_hold_batches_until_a_report_is_amended_or_they_are_accepted(engine: Engine) {
     let (funds, stops) = ("out_of_balance = \"fund\"", "out_of_balance = \"stop\"");
-    let profile = with_report();
+    let profile = reporting_profile();
     assert!(profile.contains(funds));
     let switch = Switch::start_with(engine, Some(profile.replace(funds, stops))).await;
     let mut payments = switch.payments().await;

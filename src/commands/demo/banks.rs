@@ -17,6 +17,7 @@ use bank_sim::payouts::OrderAnswer;
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
 use bank_sim::{BankSim, RunningSim, SimConfig};
 use iso8583::mti::Class;
+use time::format_description::well_known::Iso8601;
 use tonic::transport::Channel;
 
 use super::tour::Stop;
@@ -117,6 +118,15 @@ impl Banks {
                 Err(format!("the bank refuses the order: {code}, {reason}").into())
             }
         }
+    }
+
+    /// The acquirer's settlement report of a date: a file of the bank.
+    ///
+    /// # Errors
+    /// When there is no such date, or the report can't be written.
+    pub fn report(&self, acquirer: &str, date: &str) -> Result<Vec<u8>, CommandError> {
+        let date = time::Date::parse(date, &Iso8601::DATE)?;
+        Ok(self.settlement_report(acquirer, date)?)
     }
 
     /// The messages of a payment at each hop, in the order in which they passed: a heading, and its elements with

@@ -1,11 +1,17 @@
-//! The end of the bank's day: an operator ends it, the bank agrees to its totals, and its money is available.
+//! The end of the bank's day: an operator ends it, the bank agrees to its totals and reports what it settles, and its money
+//! is available.
+
+use std::path::Path;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
+use tonic::transport::Channel;
 
+use super::payout::FOLDER;
 use super::stand::Stand;
 use super::tour::{Connection, look_until, short};
 use crate::admin_api::pb as admin;
+use crate::admin_api::pb::import_report_request::Part;
 use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use crate::commands::error::CommandError;
 use crate::commands::output::{amount, print_line};
@@ -17,12 +23,16 @@ use crate::random::Random;
 /// The host whose day it is.
 pub(super) const HOST: &str = "acquirer";
 
-/// Ends the open day, waits until the bank has agreed to its totals, and prints both sides. Gives how many of its batches
-/// are not agreed.
+/// Ends the open day, waits until the bank has agreed to its totals, takes in its report, and prints both sides. Gives how
+/// many of its batches are not settled, and how many kinds of differences the report has.
 ///
 /// # Errors
 /// When the gateway can't be asked.
-pub async fn end(stand: &Stand, connection: &Connection) -> Result<usize, CommandError> {
+pub async fn end(
+    stand: &Stand,
+    data: &Path,
+    connection: &Connection,
+) -> Result<usize, CommandError> {
     let mut days = SettlementAdminServiceClient::new(stand.connect_operator().await?);
     let request = admin::ListBusinessDaysRequest {
         host_id: HOST.to_owned(),
@@ -41,16 +51,36 @@ pub async fn end(stand: &Stand, connection: &Connection) -> Result<usize, Comman
         business_date: date.clone(),
     };
     days.cutover(request).await?;
+    // The bank's report is of what it has agreed to.
+    look_until(async || {
+        let batches = batches_of(connection, &date).await?;
+        let agreed = batches.iter().all(|batch| batch.bank_totals.is_some());
+        Ok(((), agreed))
+    })
+    .await?;
+    let report = stand.banks.report(HOST, &date)?;
+    let folder = data.join(FOLDER);
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("{HOST}-{date}.report.csv"));
+    std::fs::write(&path, &report)?;
+    let imported = import(&mut days, &path, report).await?;
     let batches = look_until(async || {
         let batches = batches_of(connection, &date).await?;
-        let agreed = batches.iter().all(is_agreed);
-        Ok((batches, agreed))
+        let settled = batches.iter().all(is_settled);
+        Ok((batches, settled))
     })
     .await?;
     print_line!(
         "\nThe bank's day {date} is ended. Its totals, as payswitch and the bank (0500, DE 66) have them:\n"
     )?;
     print_line!("{}", table(&batches))?;
+    print_line!(
+        "the bank's report: {} lines, {} of them with an item, {} differences ({})",
+        imported.line_count,
+        imported.matched_count,
+        imported.differences.iter().map(|it| it.count).sum::<i64>(),
+        path.display()
+    )?;
     let mut balances = BalanceServiceClient::new(connection.clone());
     let request = pb::GetBalancesRequest::default();
     for balance in balances.get_balances(request).await?.into_inner().balances {
@@ -61,7 +91,8 @@ pub async fn end(stand: &Stand, connection: &Connection) -> Result<usize, Comman
             shown(&balance.pending)
         )?;
     }
-    Ok(batches.iter().filter(|batch| !is_agreed(batch)).count())
+    let left = batches.iter().filter(|batch| !is_settled(batch)).count();
+    Ok(left + imported.differences.len())
 }
 
 /// A name for a request of the demo's operator.
@@ -73,7 +104,28 @@ pub(super) fn request_id() -> Result<String, CommandError> {
     Ok(format!("demo-{number:016x}"))
 }
 
-fn is_agreed(batch: &pb::SettlementBatch) -> bool {
+/// Takes in the bank's report.
+async fn import(
+    days: &mut SettlementAdminServiceClient<Channel>,
+    path: &Path,
+    report: Vec<u8>,
+) -> Result<admin::SettlementImport, CommandError> {
+    let name = path.file_name().unwrap_or_default();
+    let file = Part::File(admin::ReportFile {
+        request_id: request_id()?,
+        reason: "the demo's report".to_owned(),
+        host_id: HOST.to_owned(),
+        name: name.to_string_lossy().into_owned(),
+        ..admin::ReportFile::default()
+    });
+    let part = |part| admin::ImportReportRequest { part: Some(part) };
+    let parts = [part(file), part(Part::Chunk(report))];
+    let answer = days.import_report(tokio_stream::iter(parts)).await?;
+    let imported = answer.into_inner().settlement_import;
+    Ok(imported.ok_or("the bank's report can't be read")?)
+}
+
+fn is_settled(batch: &pb::SettlementBatch) -> bool {
     batch.state() == pb::SettlementBatchState::Settled
 }
 
@@ -114,9 +166,9 @@ fn table(batches: &[pb::SettlementBatch]) -> Table {
     for batch in batches {
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         let theirs = batch.bank_totals.as_ref();
-        let verdict = match is_agreed(batch) {
+        let verdict = match is_settled(batch) {
             true => "✓",
-            false => "✗ not agreed",
+            false => "✗ not settled",
         };
         let money = |money: &Option<pb::Money>| right(shown(money.as_ref()));
         table.add_row([

@@ -25,7 +25,7 @@ const PAYOUTS: &str = r#"{"schedule":"daily"}"#;
 const IBAN: &str = "DE89370400440532013000";
 const BIC: &str = "COBADEFFXXX";
 /// Where the demo's gateway writes files for banks.
-const FOLDER: &str = "settlement";
+pub(super) const FOLDER: &str = "settlement";
 
 /// Gives the merchant its plans and an account, unless it has them.
 ///

@@ -34,6 +34,22 @@ use crate::store::Store;
 
 /// The profile that the demo's acquirer link starts from: the one that `serve` reads too.
 const ACQUIRER_PROFILE: &str = include_str!("../../../hosts/acquirer.toml");
+/// The same with its `[settlement.report]`, which is commented out there.
+#[must_use]
+pub fn reporting_profile() -> String {
+    let mut is_report = false;
+    let lines = ACQUIRER_PROFILE.lines().map(|line| {
+        is_report = match line {
+            "# [settlement.report]" => true,
+            "" => false,
+            _ => is_report,
+        };
+        let uncommented = line.strip_prefix("# ").filter(|_| is_report);
+        uncommented.unwrap_or(line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The name in the gateway's certificate that clients check.
 pub const SERVER_NAME: &str = "localhost";
 
