@@ -9,7 +9,7 @@ use crate::grpc::body_hash::body_hash;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, length_of};
 use crate::payment::ids::{
-    AccountChangeId, HostId, MerchantId, OperationId, OperatorName, PaymentId,
+    AccountChangeId, HostId, MerchantId, OperationId, OperatorName, OrderId, PaymentId,
 };
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
@@ -83,6 +83,7 @@ changes!(
     MakePayoutsRequest: "PayoutAdminService.MakePayouts",
     NotifyPayoutsRequest: "PayoutAdminService.NotifyPayouts",
     ProposePayoutAccountRequest: "MerchantService.ProposePayoutAccount",
+    RefuseOrderRequest: "PayoutAdminService.RefuseOrder",
     ResolveOwedRequest: "OwedService.ResolveOwed",
     RetryOwedRequest: "OwedService.RetryOwed",
     RotateDataKeyRequest: "CustodyService.RotateDataKey",
@@ -121,20 +122,12 @@ pub(super) fn date(
     field: &'static str,
     text: &str,
 ) -> Option<BusinessDate> {
-    if !findings.no_clear_card(field, text) {
-        return None;
-    }
-    let read = text.parse().map_err(|_| length_of(text));
-    findings.keep(field, "YYYY-MM-DD", read)
+    parsed(findings, field, "YYYY-MM-DD", text)
 }
 
 /// Reads a currency.
 pub(super) fn currency(findings: &mut Findings, text: &str) -> Option<Currency> {
-    if !findings.no_clear_card("currency", text) {
-        return None;
-    }
-    let read = text.parse().map_err(|_| length_of(text));
-    findings.keep("currency", "an ISO 4217 code", read)
+    parsed(findings, "currency", "an ISO 4217 code", text)
 }
 
 /// Reads the name of a file, for people.
@@ -154,11 +147,7 @@ pub(super) fn sha256(findings: &mut Findings, text: &str) -> Option<Option<[u8; 
 
 /// Reads the id of an operation.
 pub(super) fn operation_id(findings: &mut Findings, text: &str) -> Option<OperationId> {
-    if !findings.no_clear_card("operation_id", text) {
-        return None;
-    }
-    let read = text.parse().map_err(|_| length_of(text));
-    findings.keep("operation_id", "\"op_\" and 26 characters", read)
+    parsed(findings, "operation_id", "\"op_\" and 26 characters", text)
 }
 
 /// Reads the name of a merchant.
@@ -168,20 +157,28 @@ pub(super) fn merchant_id(findings: &mut Findings, text: &str) -> Option<Merchan
 
 /// Reads the id of a change of an account.
 pub(super) fn account_change_id(findings: &mut Findings, text: &str) -> Option<AccountChangeId> {
-    if !findings.no_clear_card("account_change_id", text) {
-        return None;
-    }
-    let read = text.parse().map_err(|_| length_of(text));
-    findings.keep("account_change_id", "\"acc_\" and 26 characters", read)
+    parsed(
+        findings,
+        "account_change_id",
+        "\"acc_\" and 26 characters",
+        text,
+    )
+}
+
+/// Reads the id of an order to a bank: its own, or the message id that the bank knows.
+pub(super) fn order_id(findings: &mut Findings, text: &str) -> Option<OrderId> {
+    let id = text.replacen("ord-", "ord_", 1);
+    parsed(
+        findings,
+        "order_id",
+        "\"ord_\" or \"ord-\", and 26 characters",
+        &id,
+    )
 }
 
 /// Reads the id of a payment.
 pub(super) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
-    if !findings.no_clear_card("payment_id", text) {
-        return None;
-    }
-    let read = text.parse().map_err(|_| length_of(text));
-    findings.keep("payment_id", "\"pay_\" and 26 characters", read)
+    parsed(findings, "payment_id", "\"pay_\" and 26 characters", text)
 }
 
 /// Reads the name of an operator.
@@ -189,16 +186,26 @@ pub(super) fn operator_name(findings: &mut Findings, text: &str) -> Option<Opera
     name(findings, "name", text)
 }
 
-fn name<T: std::str::FromStr>(
+/// Reads what must not be the number of a card.
+fn parsed<T: std::str::FromStr>(
     findings: &mut Findings,
     field: &'static str,
+    expected: &'static str,
     text: &str,
 ) -> Option<T> {
     if !findings.no_clear_card(field, text) {
         return None;
     }
     let read = text.parse().map_err(|_| length_of(text));
-    findings.keep(field, "1 to 40 characters of a-z 0-9 - _", read)
+    findings.keep(field, expected, read)
+}
+
+fn name<T: std::str::FromStr>(
+    findings: &mut Findings,
+    field: &'static str,
+    text: &str,
+) -> Option<T> {
+    parsed(findings, field, "1 to 40 characters of a-z 0-9 - _", text)
 }
 
 /// Reads the token of a page, which names the last item of the page before: `Some(None)` for the first page.

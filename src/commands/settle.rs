@@ -32,7 +32,8 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle differences acquirer --date 2026-11-27\n  \
     payswitch settle files acquirer --date 2026-11-27\n  \
     payswitch settle payout acquirer --now --reason 'agreed by telephone'\n  \
-    payswitch settle notify acquirer camt054.xml --reason 'statement of 2026-11-30'\n\n\
+    payswitch settle notify acquirer camt054.xml --reason 'statement of 2026-11-30'\n  \
+    payswitch settle refused acquirer ord-01m8m2jpccf1pa3hmjwht9qbt8 --reason 'AM04, told by telephone'\n\n\
     Each host has one day that is open. It ends at the time that the host's profile says ([settlement]), when\n\
     the host says so, or by cutover. What counts from then on is settled with the next day. The totals of a\n\
     closed day are agreed with its host where the profile has [messages.totals]. Its report is taken in\n\
@@ -133,6 +134,15 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
+    /// Record that the bank has refused an order whole: its amounts are available again. Only an approver may.
+    Refused {
+        /// The host: the name of its profile.
+        host: String,
+        /// The order: the message id of its file.
+        order: String,
+        #[command(flatten)]
+        why: Why,
+    },
 }
 
 /// The days that are looked through for one.
@@ -223,6 +233,9 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
             }
             Action::Notify { host, file, why } => {
                 return settle_payouts::notify(channel, host, &file, why, arguments.json).await;
+            }
+            Action::Refused { host, order, why } => {
+                return settle_payouts::refuse(channel, host, order, why, arguments.json).await;
             }
         };
         show(&days, arguments.json)?;

@@ -1,4 +1,4 @@
-//! `payswitch settle payout` and `payswitch settle notify`: payouts are made, and the bank says what became of them.
+//! `payswitch settle payout`, `notify` and `refused`: payouts are made, and the bank says what became of them.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -69,6 +69,33 @@ pub async fn make(
         ]);
     }
     print_line!("{table}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Records that the bank has refused an order.
+///
+/// # Errors
+/// When the gateway can't be reached, or refuses.
+pub async fn refuse(
+    channel: Channel,
+    host_id: String,
+    order_id: String,
+    why: Why,
+    as_json: bool,
+) -> Result<ExitCode, CommandError> {
+    let request = pb::RefuseOrderRequest {
+        request_id: why.request_id()?,
+        reason: why.reason,
+        host_id,
+        order_id,
+    };
+    let mut client = PayoutAdminServiceClient::new(channel);
+    let refused = client.refuse_order(request).await.map_err(told)?;
+    let failed = refused.into_inner().failed_payout_ids;
+    match as_json {
+        true => print_line!("{:#}", json!({ "failed_payout_ids": failed }))?,
+        false => print_line!("{} payouts are FAILED: {}", failed.len(), failed.join(", "))?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

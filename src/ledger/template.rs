@@ -37,8 +37,10 @@ pub enum Template {
     Payout,
     /// The merchant's bank has credited a payout.
     PayoutCredited,
-    /// The merchant's bank has returned a payout.
+    /// The merchant's bank has returned a payout, or the bank has refused it.
     PayoutReturned,
+    /// The merchant's bank has returned a payout that it had credited.
+    PayoutGivenBack,
     /// The issuer took money back.
     Chargeback,
     /// The issuer gave it back.
@@ -47,7 +49,7 @@ pub enum Template {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Capture,
         Self::CaptureRefused,
         Self::Sale,
@@ -60,6 +62,7 @@ impl Template {
         Self::Payout,
         Self::PayoutCredited,
         Self::PayoutReturned,
+        Self::PayoutGivenBack,
         Self::Chargeback,
         Self::ChargebackReversed,
     ];
@@ -80,6 +83,7 @@ impl Template {
             Self::Payout => ("payout", A::PayableAvailable, A::InTransit),
             Self::PayoutCredited => ("payout_credited", A::InTransit, A::Receivable),
             Self::PayoutReturned => ("payout_returned", A::InTransit, A::PayableAvailable),
+            Self::PayoutGivenBack => ("payout_given_back", A::Receivable, A::PayableAvailable),
             Self::Chargeback => ("chargeback", A::PayableAvailable, A::Chargebacks),
             Self::ChargebackReversed => {
                 ("chargeback_reversed", A::Chargebacks, A::PayableAvailable)

@@ -66,6 +66,8 @@ pub enum EventKind {
     PayoutPaid,
     /// Of a payout: the merchant's bank has returned it.
     PayoutReturned,
+    /// Of a payout: the bank has refused it.
+    PayoutFailed,
 }
 
 impl EventKind {
@@ -123,7 +125,7 @@ impl EventKind {
     pub const fn is_of_a_payout(self) -> bool {
         matches!(
             self,
-            Self::PayoutMade | Self::PayoutPaid | Self::PayoutReturned
+            Self::PayoutMade | Self::PayoutPaid | Self::PayoutReturned | Self::PayoutFailed
         )
     }
 
@@ -173,6 +175,7 @@ impl EventKind {
             Self::PayoutMade => "PAYOUT_MADE",
             Self::PayoutPaid => "PAYOUT_PAID",
             Self::PayoutReturned => "PAYOUT_RETURNED",
+            Self::PayoutFailed => "PAYOUT_FAILED",
         }
     }
 }

@@ -7,11 +7,11 @@ pub enum PayoutState {
     Created,
     /// Sent to the bank.
     Sent,
-    /// Credited to the merchant's account. Final.
+    /// Credited to the merchant's account. It may still come back.
     Paid,
     /// Returned by the bank; the amount is available again. Final.
     Returned,
-    /// Never sent, or refused by the bank at once; the amount is available again. Final.
+    /// Refused by the bank at once; the amount is available again. Final.
     Failed,
 }
 
@@ -53,7 +53,7 @@ pub enum PayoutEvent {
     Credited,
     /// The bank has booked that it came back.
     Returned,
-    /// The bank has refused the order, or nobody will send it.
+    /// The bank has refused the order that it is in.
     Refused,
 }
 
@@ -75,7 +75,7 @@ pub struct IllegalPayoutTransition {
 /// Where a payout stands after an event.
 ///
 /// # Errors
-/// When the event can't happen there. A state that is final stays: a return of what was credited needs a correction.
+/// When the event can't happen there. A state that is final stays.
 pub const fn apply(
     state: PayoutState,
     event: PayoutEvent,
@@ -84,12 +84,14 @@ pub const fn apply(
     use PayoutState as S;
     Ok(match (state, event) {
         (S::Created, E::Sent) => S::Sent,
-        (S::Created | S::Sent, E::Refused) => S::Failed,
+        (S::Sent, E::Refused) => S::Failed,
         (S::Sent, E::Credited) => S::Paid,
-        (S::Sent, E::Returned) => S::Returned,
-        (S::Created, E::Credited | E::Returned)
+        // A bank books what it pays at once, and that it came back days later.
+        (S::Sent | S::Paid, E::Returned) => S::Returned,
+        (S::Created, _)
         | (S::Sent, E::Sent)
-        | (S::Paid | S::Returned | S::Failed, _) => {
+        | (S::Paid, E::Sent | E::Credited | E::Refused)
+        | (S::Returned | S::Failed, _) => {
             return Err(IllegalPayoutTransition { state, event });
         }
     })
@@ -107,10 +109,10 @@ mod tests {
         use PayoutState as S;
         let allowed = BTreeMap::from([
             (("CREATED", "Sent"), S::Sent),
-            (("CREATED", "Refused"), S::Failed),
             (("SENT", "Credited"), S::Paid),
             (("SENT", "Returned"), S::Returned),
             (("SENT", "Refused"), S::Failed),
+            (("PAID", "Returned"), S::Returned),
         ]);
         for state in S::ALL {
             assert_eq!(S::from_name(state.name()), Some(state));
@@ -121,7 +123,7 @@ mod tests {
                 assert_eq!(apply(state, event), expected);
             }
         }
-        let refused = apply(S::Paid, E::Returned).unwrap_err().to_string();
-        assert_eq!(refused, "expected no Returned of a payout that is PAID");
+        let refused = apply(S::Paid, E::Refused).unwrap_err().to_string();
+        assert_eq!(refused, "expected no Refused of a payout that is PAID");
     }
 }

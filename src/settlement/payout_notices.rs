@@ -1,4 +1,5 @@
 //! What a bank says became of payouts: camt.054. The whole file is read before anything of it counts, and it counts once.
+//! What it says in no file, that it refuses an order, an operator tells.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use super::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::clock::Clock;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::{Posting, Template};
-use crate::payment::ids::{HostId, PayoutId};
-use crate::payment::payout::PayoutState;
+use crate::payment::ids::{HostId, OrderId, PayoutId};
+use crate::payment::payout::{IllegalPayoutTransition, PayoutEvent, PayoutState, apply};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::merchant_money::{Payout, PayoutEnd};
@@ -80,6 +81,15 @@ pub enum NoticeError {
     /// The file does not read.
     #[error(transparent)]
     File(#[from] Camt054Error),
+    /// There is no such order of the host.
+    #[error("there is no order {0} of this host")]
+    NoOrder(OrderId),
+    /// A payout of an order that was refused is not one that was sent.
+    #[error(transparent)]
+    OtherState(#[from] IllegalPayoutTransition),
+    /// A payout was ended otherwise at this moment.
+    #[error("the payout {0} has ended otherwise at this moment")]
+    Moved(PayoutId),
     /// The account that an order is paid from can't be read.
     #[error(transparent)]
     Account(#[from] PayoutAccountError),
@@ -169,23 +179,83 @@ impl PayoutNotices {
             let text = format!("expected {}, got {}", payout.amount, booking.amount);
             return Ok(Taken::Problem(ProblemKind::AmountDiffers, text));
         }
-        let end = end_of(booking);
-        match (payout.state, &end) {
-            (PayoutState::Sent, _) => self.end(&payout, &end, booking).await,
-            (PayoutState::Paid, PayoutEnd::Credited)
-            | (PayoutState::Returned, PayoutEnd::Returned(_)) => Ok(Taken::Known),
-            (state, _) => {
-                let said = match end {
-                    PayoutEnd::Credited => "was paid",
-                    PayoutEnd::Returned(_) => "came back",
-                };
-                let text = format!(
-                    "expected a payout that is SENT, got that one {said} that is {}",
-                    state.name()
-                );
-                Ok(Taken::Problem(ProblemKind::OtherState, text))
+        // On the account that pays a debit is a payout that was paid, and a credit one that came back.
+        let (event, reason) = match booking.is_credit {
+            false => (PayoutEvent::Credited, None),
+            true => {
+                let reason = booking.return_reason.clone();
+                let reason = reason.unwrap_or_else(|| NO_REASON.to_owned());
+                (PayoutEvent::Returned, Some(reason))
+            }
+        };
+        // What came back was paid before, whichever of the two was told first.
+        let is_known = match event {
+            PayoutEvent::Credited => {
+                matches!(payout.state, PayoutState::Paid | PayoutState::Returned)
+            }
+            _ => payout.state == PayoutState::Returned,
+        };
+        if is_known {
+            return Ok(Taken::Known);
+        }
+        let after = match apply(payout.state, event) {
+            Ok(after) => after,
+            Err(fault) => return Ok(Taken::Problem(ProblemKind::OtherState, fault.to_string())),
+        };
+        let end = PayoutEnd {
+            before: payout.state,
+            after,
+            reason,
+            bank_reference: booking.servicer_reference.clone(),
+            at: self.clock.now(),
+        };
+        match (self.end(&payout, end).await?, after) {
+            (false, _) => {
+                let text = "expected a payout that nothing else ends at this moment, got one that \
+                            was: give the file again";
+                Ok(Taken::Problem(ProblemKind::OtherState, text.to_owned()))
+            }
+            (true, PayoutState::Paid) => Ok(Taken::Paid(payout.id)),
+            (true, _) => Ok(Taken::Returned(payout.id)),
+        }
+    }
+
+    /// Ends the payouts of an order that the bank has refused whole: their amounts are available again. Those that ended
+    /// so before are told too.
+    ///
+    /// # Errors
+    /// When there is no such order of the host, or one of its payouts was not sent, or has ended otherwise: then nothing
+    /// is done. When the store can't be read or written: what was recorded stands, and the same again goes on.
+    pub async fn refuse(
+        &self,
+        host_id: HostId,
+        order_id: OrderId,
+        reason: &str,
+    ) -> Result<Vec<PayoutId>, NoticeError> {
+        let order = self.store.payment_order(order_id).await?;
+        if order.is_none_or(|order| order.host_id != host_id) {
+            return Err(NoticeError::NoOrder(order_id));
+        }
+        let payouts = self.store.payouts_of_order(order_id).await?;
+        let mut left = Vec::with_capacity(payouts.len());
+        for payout in &payouts {
+            if payout.state != PayoutState::Failed {
+                left.push((payout, apply(payout.state, PayoutEvent::Refused)?));
             }
         }
+        for (payout, after) in left {
+            let end = PayoutEnd {
+                before: payout.state,
+                after,
+                reason: Some(reason.to_owned()),
+                bank_reference: None,
+                at: self.clock.now(),
+            };
+            if !self.end(payout, end).await? {
+                return Err(NoticeError::Moved(payout.id));
+            }
+        }
+        Ok(payouts.iter().map(|payout| payout.id).collect())
     }
 
     /// Whether a booking is on the account that its payout is ordered from. What is booked on another one, a merchant's own
@@ -201,44 +271,26 @@ impl PayoutNotices {
         Ok(debtor.transpose()?.is_some_and(is_it))
     }
 
-    async fn end(
-        &self,
-        payout: &Payout,
-        end: &PayoutEnd,
-        booking: &Booking,
-    ) -> Result<Taken, NoticeError> {
-        let now = self.clock.now();
-        let (template, taken) = match end {
-            PayoutEnd::Credited => (Template::PayoutCredited, Taken::Paid(payout.id)),
-            PayoutEnd::Returned(_) => (Template::PayoutReturned, Taken::Returned(payout.id)),
+    /// Records what became of a payout. Whether it stands there now.
+    async fn end(&self, payout: &Payout, end: PayoutEnd) -> Result<bool, NoticeError> {
+        let template = match (end.before, end.after) {
+            (_, PayoutState::Paid) => Template::PayoutCredited,
+            (PayoutState::Paid, _) => Template::PayoutGivenBack,
+            _ => Template::PayoutReturned,
         };
         let posting = Posting {
             source: payout.id.to_string(),
             merchant_id: payout.merchant_id,
             host_id: payout.host_id,
-            at: now,
+            at: end.at,
         };
         let amount = payout.amount;
         let journal = posting.movement(template, amount.currency(), amount.amount_minor())?;
-        let bank_reference = booking.servicer_reference.as_deref();
-        self.store
-            .end_payout(payout.id, end, bank_reference, &journal, now)
-            .await?;
+        let stands = self.store.end_payout(payout.id, &end, &journal).await?;
         tracing::info!(
-            payout.id = %payout.id, merchant.id = %payout.merchant_id, bank_reference, ?end,
+            payout.id = %payout.id, merchant.id = %payout.merchant_id, stands, ?end,
             "The bank has told what became of a payout"
         );
-        Ok(taken)
-    }
-}
-
-/// What a booking on the account that pays says: a debit is a payout that was paid, a credit one that came back.
-fn end_of(booking: &Booking) -> PayoutEnd {
-    match booking.is_credit {
-        false => PayoutEnd::Credited,
-        true => {
-            let reason = booking.return_reason.clone();
-            PayoutEnd::Returned(reason.unwrap_or_else(|| NO_REASON.to_owned()))
-        }
+        Ok(stands)
     }
 }

@@ -144,7 +144,7 @@ fn lines_of(movement: &Movement) -> Vec<StatementLine> {
         "refund" | "refund_refused" => LineKind::Refund,
         "settled" | "fee" => LineKind::Fee,
         "payout" => LineKind::Payout,
-        "payout_returned" => LineKind::PayoutReturn,
+        "payout_returned" | "payout_given_back" => LineKind::PayoutReturn,
         "reserve" => LineKind::Reserve,
         "reserve_released" => LineKind::ReserveRelease,
         "chargeback" | "chargeback_reversed" => LineKind::Chargeback,

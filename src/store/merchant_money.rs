@@ -241,13 +241,19 @@ pub struct PaymentOrderRecord {
     pub created_at: UnixMillis,
 }
 
-/// What a bank says became of a payout.
+/// What became of a payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PayoutEnd {
-    /// It is on the merchant's account.
-    Credited,
-    /// It came back, for this reason.
-    Returned(String),
+pub struct PayoutEnd {
+    /// Where it stood before.
+    pub before: PayoutState,
+    /// Where it stands now: PAID, RETURNED or FAILED.
+    pub after: PayoutState,
+    /// Why it came back or was refused.
+    pub reason: Option<String>,
+    /// The bank's own reference.
+    pub bank_reference: Option<String>,
+    /// When.
+    pub at: UnixMillis,
 }
 
 /// Which payouts a list shows. Empty means all.

@@ -41,6 +41,7 @@ pub(super) mod operator_service;
 pub(super) mod owed_service;
 pub(super) mod payout_admin_service;
 mod propose_payout_account;
+mod refuse_order;
 mod resolve_owed;
 mod retry_owed;
 mod rotate_data_key;

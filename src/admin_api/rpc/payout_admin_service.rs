@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::audited::Audited;
-use super::{make_payouts, notify_payouts};
+use super::{make_payouts, notify_payouts, refuse_order};
 use crate::admin_api::pb;
 use crate::admin_api::pb::payout_admin_service_server::PayoutAdminService;
 use crate::hosts::Hosts;
@@ -35,5 +35,12 @@ impl PayoutAdminService for PayoutAdminApi {
     ) -> Result<Response<pb::NotifyPayoutsResponse>, Status> {
         let is_host = |name: &str| self.hosts.ids().any(|host| host.as_str() == name);
         notify_payouts::call(&self.notices, is_host, &self.audited, request).await
+    }
+
+    async fn refuse_order(
+        &self,
+        request: Request<pb::RefuseOrderRequest>,
+    ) -> Result<Response<pb::RefuseOrderResponse>, Status> {
+        refuse_order::call(&self.notices, &self.audited, request).await
     }
 }

@@ -87,12 +87,16 @@ pub(in crate::admin_api) enum Refusal {
     FourEyes,
     /// The configuration names no account that pays.
     PayoutsNotConfigured,
+    /// The host has no such order.
+    OrderNotFound,
+    /// A payout of an order was not sent, or has ended.
+    OrderNotRefusable,
     /// A statement has more lines than are written.
     StatementTooLong,
 }
 
 impl Refusal {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 28] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -118,6 +122,8 @@ impl Refusal {
         Self::AccountChangeEnded,
         Self::FourEyes,
         Self::PayoutsNotConfigured,
+        Self::OrderNotFound,
+        Self::OrderNotRefusable,
         Self::StatementTooLong,
     ];
 
@@ -155,6 +161,8 @@ impl Refusal {
             Self::AccountChangeEnded => "ACCOUNT_CHANGE_ENDED",
             Self::FourEyes => "FOUR_EYES",
             Self::PayoutsNotConfigured => "PAYOUTS_NOT_CONFIGURED",
+            Self::OrderNotFound => "ORDER_NOT_FOUND",
+            Self::OrderNotRefusable => "ORDER_NOT_REFUSABLE",
             Self::StatementTooLong => "STATEMENT_TOO_LONG",
         }
     }
@@ -224,6 +232,11 @@ impl Refusal {
             Self::AccountChangeEnded => (
                 Code::FailedPrecondition,
                 "the change of the account is in another state: ListPayoutAccountChanges shows in which",
+            ),
+            Self::OrderNotFound => (Code::NotFound, "the host has no such order"),
+            Self::OrderNotRefusable => (
+                Code::FailedPrecondition,
+                "a payout of this order was not sent, was paid or came back: an order is refused whole or not at all",
             ),
             Self::StatementTooLong => (
                 Code::FailedPrecondition,

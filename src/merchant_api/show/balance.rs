@@ -23,7 +23,10 @@ const KINDS: [(Kind, &[&str]); 9] = [
     (Kind::Refund, &["refund", "refund_refused"]),
     (Kind::Fee, &["fee", "settled"]),
     (Kind::Payout, &["payout"]),
-    (Kind::PayoutReturn, &["payout_returned"]),
+    (
+        Kind::PayoutReturn,
+        &["payout_returned", "payout_given_back"],
+    ),
     (Kind::Chargeback, &["chargeback", "chargeback_reversed"]),
     (Kind::Correction, &["correction"]),
     (Kind::Reserve, &["reserve"]),

@@ -13,7 +13,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::reads::events::{Event, Part, Subject};
 
 /// The kinds of events that happen in this version, as they are recorded and as they are shown.
-pub(crate) const KINDS: [(EventKind, pb::EventKind); 29] = [
+pub(crate) const KINDS: [(EventKind, pb::EventKind); 30] = [
     (
         EventKind::PaymentAuthorized,
         pb::EventKind::PaymentAuthorized,
@@ -52,6 +52,7 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 29] = [
     (EventKind::PayoutMade, pb::EventKind::PayoutMade),
     (EventKind::PayoutPaid, pb::EventKind::PayoutPaid),
     (EventKind::PayoutReturned, pb::EventKind::PayoutReturned),
+    (EventKind::PayoutFailed, pb::EventKind::PayoutFailed),
 ];
 
 /// An event with what it happened to, as that was right after.

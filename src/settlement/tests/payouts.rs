@@ -14,6 +14,7 @@ use crate::hosts::Hosts;
 use crate::hosts::tests::bank::Bank;
 use crate::ledger::account::{AccountKind, FeeKind};
 use crate::net::Net;
+use crate::payment::ids::OrderId;
 use crate::payment::payout::PayoutState;
 use crate::payment::record::CardBrand;
 use crate::payment::samples::{NOW, eur};
@@ -21,7 +22,7 @@ use crate::random::Random;
 use crate::settlement::pain001::end_to_end_id;
 use crate::settlement::payout::PayoutDecision;
 use crate::settlement::payout_account::PayoutAccount;
-use crate::settlement::payout_notices::{Notified, PayoutNotices, ProblemKind};
+use crate::settlement::payout_notices::{NoticeError, Notified, PayoutNotices, ProblemKind};
 use crate::settlement::payouts::{PayoutParts, Payouts, PayoutsError, When};
 use crate::store::merchant_money::{AccountChange, AccountChangeState, Payout, PayoutFilter, Plan};
 use crate::store::records::lists::ListOrder;
@@ -306,17 +307,55 @@ async fn the_bank_says_what_became_of_a_payout(database: TestDatabase) {
         known,
         "the same file again changes nothing"
     );
-    let other = scene
-        .notify(&booking(&reference(0), "100.00", Some("AC04")))
-        .await;
-    assert_eq!(other.problems[0].kind, ProblemKind::OtherState);
-
     let ended = scene.all_payouts().await;
     assert_eq!(ended[0].state, PayoutState::Paid);
     assert_eq!(ended[0].bank_reference.as_deref(), Some("UTR7"));
     assert_eq!(ended[1].state, PayoutState::Returned);
     assert_eq!(ended[1].return_reason.as_deref(), Some("AC04"));
     assert_eq!(scene.eur(AccountKind::PayableAvailable).await, 2_000);
+    assert_eq!(scene.eur(AccountKind::InTransit).await, 0);
+    // Days later it comes back after all.
+    let back = booking(&reference(0), "100.00", Some("AC04"));
+    let notified = scene.notify(&back).await;
+    assert_eq!(&notified.returned[..], &ids[..1]);
+    for again in [&back, &file] {
+        assert_eq!(scene.notify(again).await.problems, []);
+    }
+    let ended = scene.all_payouts().await;
+    assert_eq!(ended[0].state, PayoutState::Returned);
+    assert_eq!(ended[0].bank_reference.as_deref(), Some("UTR7"));
+    assert_eq!(scene.eur(AccountKind::PayableAvailable).await, 12_000);
+    assert_eq!(scene.eur(AccountKind::Receivable).await, -12_000);
+    // An order is refused whole, or not at all.
+    let notices = PayoutNotices::new(scene.store.clone(), scene.clock());
+    let refuse = |order| notices.refuse(host(), order, "AM04");
+    let taken = refuse(ended[0].order_id.unwrap()).await;
+    assert!(
+        matches!(taken, Err(NoticeError::OtherState(_))),
+        "{taken:?}"
+    );
+    let nobodys = OrderId::from_parts(NOW, super::random());
+    let unknown = refuse(nobodys).await;
+    assert!(
+        matches!(unknown, Err(NoticeError::NoOrder(_))),
+        "{unknown:?}"
+    );
+    scene.clock.advance_ms(1);
+    payouts.pay(host(), When::Now).await.unwrap();
+    let last = scene.all_payouts().await.remove(2);
+    for _ in 0..2 {
+        let failed = refuse(last.order_id.unwrap()).await;
+        assert_eq!(failed.unwrap(), [last.id]);
+    }
+    let late = booking(&end_to_end_id(&last.id.to_string()), "120.00", None);
+    assert_eq!(
+        scene.notify(&late).await.problems[0].kind,
+        ProblemKind::OtherState
+    );
+    let failed = scene.all_payouts().await.remove(2);
+    assert_eq!(failed.state, PayoutState::Failed);
+    assert_eq!(failed.return_reason.as_deref(), Some("AM04"));
+    assert_eq!(scene.eur(AccountKind::PayableAvailable).await, 12_000);
     assert_eq!(scene.eur(AccountKind::InTransit).await, 0);
     let events = scene.store.events_of(&shop(), None, 0, 100).await.unwrap();
     let kinds: Vec<&str> = events.iter().map(|event| event.kind.name()).collect();
@@ -330,7 +369,10 @@ async fn the_bank_says_what_became_of_a_payout(database: TestDatabase) {
             "PAYOUT_MADE",
             "PAYOUT_MADE",
             "PAYOUT_PAID",
-            "PAYOUT_RETURNED"
+            "PAYOUT_RETURNED",
+            "PAYOUT_RETURNED",
+            "PAYOUT_MADE",
+            "PAYOUT_FAILED"
         ]
     );
     std::fs::remove_dir_all(&folder).unwrap();

@@ -406,6 +406,13 @@ fn as_after(kind: EventKind, now: &SettlementBatch) -> SettlementBatch {
 
 /// A payout as it was right after an event of this kind.
 fn payout_after(kind: EventKind, now: &Payout) -> Payout {
+    if kind == EventKind::PayoutPaid {
+        return Payout {
+            state: PayoutState::Paid,
+            return_reason: None,
+            ..now.clone()
+        };
+    }
     if kind != EventKind::PayoutMade {
         return now.clone();
     }

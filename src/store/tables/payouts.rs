@@ -83,43 +83,43 @@ impl Store {
         Ok(self.payout_by_id(payout.id).await?.is_some())
     }
 
-    /// Records what became of a payout that was sent. Nothing is written where it was not sent, or has ended.
+    /// Records what became of a payout. Nothing is written where it does not stand any more where it stood before. Whether
+    /// it stands now where it is to; another node may have been first.
     ///
     /// # Errors
     /// When the database is not available.
     pub async fn end_payout(
         &self,
-        id: PayoutId,
+        payout_id: PayoutId,
         end: &PayoutEnd,
-        bank_reference: Option<&str>,
         journal: &Journal,
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let (kind, state, reason) = match end {
-            PayoutEnd::Credited => (EventKind::PayoutPaid, PayoutState::Paid, None),
-            PayoutEnd::Returned(reason) => (
-                EventKind::PayoutReturned,
-                PayoutState::Returned,
-                Some(reason.clone()),
-            ),
+    ) -> Result<bool, StoreError> {
+        let kind = match end.after {
+            PayoutState::Paid => EventKind::PayoutPaid,
+            PayoutState::Failed => EventKind::PayoutFailed,
+            _ => EventKind::PayoutReturned,
         };
-        let id: Value = id.to_string().into();
+        let id: Value = payout_id.to_string().into();
         let ended = Statement {
-            text: "UPDATE payouts SET state = $2, return_reason = $3, bank_reference = $4, ended_at_ms = $5, \
-                ended_position = (SELECT next FROM positions WHERE stream = 0), version = version + 1 \
-                WHERE id = $1 AND state = 'SENT'",
+            text: "UPDATE payouts SET state = $2, return_reason = $3, bank_reference = COALESCE(bank_reference, $4), \
+                ended_at_ms = $5, ended_position = (SELECT next FROM positions WHERE stream = 0), \
+                version = version + 1 WHERE id = $1 AND state = $6",
             values: vec![
                 id.clone(),
-                Value::Static(state.name()),
-                reason.into(),
-                bank_reference.map(str::to_owned).into(),
-                at.as_i64().into(),
+                Value::Static(end.after.name()),
+                end.reason.clone().into(),
+                end.bank_reference.clone().into(),
+                end.at.as_i64().into(),
+                Value::Static(end.before.name()),
             ],
             returning: false,
         };
         let mut statements = vec![hold_positions(), ended];
-        statements.extend(at_next_position(&id, kind, journal, at));
-        self.inner.housekeeping.run(statements).await.map(drop)
+        statements.extend(at_next_position(&id, kind, journal, end.at));
+        self.inner.housekeeping.run(statements).await?;
+        // It may have run twice.
+        let now = self.payout_by_id(payout_id).await?;
+        Ok(now.is_some_and(|now| now.state == end.after))
     }
 }
 
