@@ -80,7 +80,7 @@ pub fn write_durably<T, E>(
         let got = name.to_owned();
         return Err(DurableFileError::Name { got });
     }
-    fs::create_dir_all(dir).map_err(|source| failed(dir, "made", source))?;
+    make_folder(dir).map_err(|source| failed(dir, "made", source))?;
     let temporary = TemporaryFile::open(dir.join(format!(".{name}.new")))?;
     let written = temporary.write_to(dir, dir.join(name), write);
     // It has its own name now, or it is of no use any more. Where it stays, it is replaced next time.
@@ -208,6 +208,22 @@ fn close_to_others(file: &File) -> io::Result<()> {
 #[cfg(not(unix))]
 fn close_to_others(_file: &File) -> io::Result<()> {
     Ok(())
+}
+
+/// Makes a folder that is missing, with those above it, each for good.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    make_folder(above)?;
+    match fs::create_dir(dir) {
+        // Another process was first.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        made => made?,
+    }
+    sync_folder(above)
 }
 
 /// A new name is on the disk when its folder is.
