@@ -128,13 +128,15 @@ impl TemporaryFile {
     ) -> Result<DurableFile<T>, DurableFileError<E>> {
         let failed_to_write = |source| failed(&self.path, "written", source);
         self.file.set_len(0).map_err(failed_to_write)?;
+        FaultPoint::FileOpened.pass();
         let mut out = HashingWriter::new(BufWriter::new(&self.file));
         let content = write(&mut out).map_err(DurableFileError::Content)?;
         out.flush().map_err(failed_to_write)?;
         let (bytes, sha256) = (out.bytes(), out.sha256());
         drop(out);
-        self.file.sync_all().map_err(failed_to_write)?;
         FaultPoint::FileWritten.pass();
+        self.file.sync_all().map_err(failed_to_write)?;
+        FaultPoint::FileSynced.pass();
         let was_there = match File::open(&path) {
             Ok(there) => {
                 let same = has_bytes(&there, bytes, sha256);
@@ -155,6 +157,7 @@ impl TemporaryFile {
             Err(source) => return Err(failed(&path, "read", source)),
         };
         sync_folder(dir).map_err(|source| failed(dir, "synced", source))?;
+        FaultPoint::FileKept.pass();
         Ok(DurableFile {
             path,
             bytes,

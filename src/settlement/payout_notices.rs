@@ -8,6 +8,7 @@ use super::camt054::read_camt054;
 use super::pain001::payout_id;
 use super::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::{Posting, Template};
 use crate::payment::ids::{HostId, PayoutId};
@@ -224,6 +225,7 @@ impl PayoutNotices {
         self.store
             .end_payout(payout.id, end, bank_reference, &journal, now)
             .await?;
+        FaultPoint::PayoutEnded.pass();
         tracing::info!(
             payout.id = %payout.id, merchant.id = %payout.merchant_id, bank_reference, ?end,
             "The bank has told what became of a payout"

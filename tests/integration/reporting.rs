@@ -1,5 +1,6 @@
 //! The bank's settlement report: taken in as a whole or not at all, compared with what is settled, to the cent.
 
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::{MisbookItemRequest, WriteSettlementReportRequest};
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::import_report_request::Part;
@@ -9,6 +10,7 @@ use payswitch::merchant_api::pb;
 use pb::settlement_note::Item;
 use pb::{CaptureState, SettlementBatchState as BatchState, SettlementState};
 use tonic::Status;
+use tonic::transport::Channel;
 
 use crate::capturing::{capture, ended, minor, of};
 use crate::database::Engine;
@@ -30,7 +32,7 @@ on_both_engines!(
 );
 
 /// The template with its `[settlement.report]`, which is commented out there.
-fn with_report() -> String {
+pub(crate) fn with_report() -> String {
     let template = include_str!("../../hosts/acquirer.toml");
     let (before, after) = template
         .split_once("# [settlement.report]\n")
@@ -42,7 +44,14 @@ fn with_report() -> String {
 
 /// The bank's own report of a date.
 async fn report_of(switch: &Switch, business_date: &str) -> Vec<u8> {
-    let mut control = control(&switch.banks).await;
+    report_from(control(&switch.banks).await, business_date).await
+}
+
+/// The same, of banks that stand alone.
+pub(crate) async fn report_from(
+    mut control: ControlServiceClient<Channel>,
+    business_date: &str,
+) -> Vec<u8> {
     let request = WriteSettlementReportRequest {
         business_date: business_date.into(),
         ..Default::default()
