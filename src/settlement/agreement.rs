@@ -227,6 +227,7 @@ impl Agreement {
         if !self.store.step_totals(&totals, &step, now).await? {
             return Ok(());
         }
+        FaultPoint::TotalsIntent.pass();
         let totals = Totals {
             stan: Some(stan),
             transmitted_at: totals.transmitted_at.or(Some(now)),
@@ -258,6 +259,7 @@ impl Agreement {
             .step_totals(&totals, &step, self.clock.now())
             .await?
         {
+            FaultPoint::TotalsRecorded.pass();
             log_answer(&totals, &answer, &step);
         }
         Ok(())
@@ -289,6 +291,7 @@ impl Agreement {
         if !self.store.step_totals(&totals, &step, now).await? {
             return Ok(());
         }
+        FaultPoint::UploadIntent.pass();
         let sent_before = u32::from(totals.upload.is_some());
         let at = numbers.transmitted_at;
         let sent = items.iter().zip(&numbers.stans).map(|(item, stan)| {
@@ -296,6 +299,7 @@ impl Agreement {
             self.upload_item(&totals, item, (stan, at), sent_before)
         });
         let all = join_all(sent).await.into_iter().all(|taken| taken);
+        FaultPoint::Upload.pass();
         if all {
             let now = self.clock.now();
             let totals = Totals {
@@ -304,6 +308,7 @@ impl Agreement {
             };
             let step = TotalsStep::UploadedTo { subject: last };
             self.store.step_totals(&totals, &step, now).await?;
+            FaultPoint::UploadRecorded.pass();
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::fee_plan::{FeePlan, Origin, RefundFee};
 use super::fees::{FeeError, FeeItem, RefundedCapture, fee_of};
 use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
 use crate::payment::ids::{HostId, OperationId, PaymentId, SubjectId};
 use crate::payment::settlement::{ItemFees, ItemKind};
 use crate::store::Store;
@@ -126,6 +127,7 @@ impl Charging {
             }
             next = self.store.batch_without_fees(id).await?;
         }
+        FaultPoint::FeesRecorded.pass();
         Ok(())
     }
 
@@ -166,7 +168,9 @@ impl Charging {
         };
         let charged = self.fees(batch, &plan, &items).await?;
         let to = last.subject_id;
-        Ok(self.store.charge_items(batch, to, &charged).await?)
+        self.store.charge_items(batch, to, &charged).await?;
+        FaultPoint::Fees.pass();
+        Ok(())
     }
 
     async fn fees(

@@ -16,6 +16,7 @@ use super::clearing::writer::{ClearingWriter, ControlTotals};
 use super::durable_file::{DurableFile, DurableFileError, write_durably};
 use super::host_files::HostFiles;
 use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
 use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
 use crate::payment::settlement::{BusinessDay, ItemKind};
@@ -106,6 +107,7 @@ impl ClearingFiles {
         }
         let file = self.write(Arc::clone(format), day).await?;
         if self.store.record_settlement_file(&file, submits).await? {
+            FaultPoint::FileRecorded.pass();
             tracing::info!(
                 host.id = %file.host_id, business_date = %file.business_date, file = file.name,
                 items = file.item_count, "A clearing file is written"

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::hosts::calendar::Calendar;
 use crate::hosts::notice::HostCutover;
@@ -282,7 +283,9 @@ impl BusinessDays {
             at: now,
             by,
         };
+        FaultPoint::Cutover.pass();
         if self.store.cut_over(&cutover).await? {
+            FaultPoint::CutoverRecorded.pass();
             tracing::info!(
                 host.id = %day.host_id, business_date = %day.date, next = %cutover.next,
                 by = by.name(), "A business day is closed"
@@ -303,7 +306,10 @@ impl BusinessDays {
                 "The bank settles an item under another date"
             );
         }
-        self.store.insert_batches(day, &batches, level, now).await
+        let inserted = self.store.insert_batches(day, &batches, level, now);
+        inserted.await?;
+        FaultPoint::BatchesRecorded.pass();
+        Ok(())
     }
 }
 

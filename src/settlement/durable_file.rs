@@ -80,7 +80,7 @@ pub fn write_durably<T, E>(
         let got = name.to_owned();
         return Err(DurableFileError::Name { got });
     }
-    fs::create_dir_all(dir).map_err(|source| failed(dir, "made", source))?;
+    make_folder(dir).map_err(|source| failed(dir, "made", source))?;
     let temporary = TemporaryFile::open(dir.join(format!(".{name}.new")))?;
     let written = temporary.write_to(dir, dir.join(name), write);
     // It has its own name now, or it is of no use any more. Where it stays, it is replaced next time.
@@ -128,13 +128,15 @@ impl TemporaryFile {
     ) -> Result<DurableFile<T>, DurableFileError<E>> {
         let failed_to_write = |source| failed(&self.path, "written", source);
         self.file.set_len(0).map_err(failed_to_write)?;
+        FaultPoint::FileOpened.pass();
         let mut out = HashingWriter::new(BufWriter::new(&self.file));
         let content = write(&mut out).map_err(DurableFileError::Content)?;
         out.flush().map_err(failed_to_write)?;
         let (bytes, sha256) = (out.bytes(), out.sha256());
         drop(out);
-        self.file.sync_all().map_err(failed_to_write)?;
         FaultPoint::FileWritten.pass();
+        self.file.sync_all().map_err(failed_to_write)?;
+        FaultPoint::FileSynced.pass();
         let was_there = match File::open(&path) {
             Ok(there) => {
                 let same = has_bytes(&there, bytes, sha256);
@@ -155,6 +157,7 @@ impl TemporaryFile {
             Err(source) => return Err(failed(&path, "read", source)),
         };
         sync_folder(dir).map_err(|source| failed(dir, "synced", source))?;
+        FaultPoint::FileKept.pass();
         Ok(DurableFile {
             path,
             bytes,
@@ -208,6 +211,22 @@ fn close_to_others(file: &File) -> io::Result<()> {
 #[cfg(not(unix))]
 fn close_to_others(_file: &File) -> io::Result<()> {
     Ok(())
+}
+
+/// Makes a folder that is missing, with those above it, each for good.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    make_folder(above)?;
+    match fs::create_dir(dir) {
+        // Another process was first.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        made => made?,
+    }
+    sync_folder(above)
 }
 
 /// A new name is on the disk when its folder is.

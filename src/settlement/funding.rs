@@ -12,6 +12,7 @@ use super::clearing_files::ClearingFiles;
 use super::host_files::HostFiles;
 use super::report_imports::report_rule;
 use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::ledger::account::FeeKind;
 use crate::ledger::journal::{Journal, JournalError};
@@ -101,6 +102,7 @@ impl Funding {
         }
         self.fund(day).await?;
         if self.store.settle_day(day, self.clock.now()).await? {
+            FaultPoint::DaySettled.pass();
             tracing::info!(host.id = %day.host_id, business_date = %day.date, "A business day is settled");
         }
         Ok(())
@@ -118,6 +120,7 @@ impl Funding {
                 .fund_batch(&batch, state, journal.as_ref(), now)
                 .await?
             {
+                FaultPoint::Funded.pass();
                 log_funded(&batch, state);
             }
         }

@@ -9,6 +9,7 @@ use super::camt054::read_camt054;
 use super::pain001::payout_id;
 use super::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::{Posting, Template};
 use crate::payment::ids::{HostId, OrderId, PayoutId};
@@ -287,6 +288,7 @@ impl PayoutNotices {
         let amount = payout.amount;
         let journal = posting.movement(template, amount.currency(), amount.amount_minor())?;
         let stands = self.store.end_payout(payout.id, &end, &journal).await?;
+        FaultPoint::PayoutEnded.pass();
         tracing::info!(
             payout.id = %payout.id, merchant.id = %payout.merchant_id, stands, ?end,
             "The bank has told what became of a payout"

@@ -284,6 +284,7 @@ impl Payouts {
             .make_payout(&payout, &journal, balance.position)
             .await?
         {
+            FaultPoint::PayoutMade.pass();
             tracing::info!(
                 payout.id = %id, merchant.id = %merchant_id, host.id = %host_id, amount_minor = paid_minor,
                 %currency, reserve_minor, "A payout is made"
@@ -320,6 +321,7 @@ impl Payouts {
     }
 
     pub(super) async fn send(&self, order: &PaymentOrderRecord) -> Result<(), PayoutsError> {
+        FaultPoint::OrderMade.pass();
         let PayoutParts { store, folder, .. } = &self.parts;
         let payouts = store.payouts_of_order(order.id).await?;
         let message = payment_order(order, &payouts)?;
@@ -335,9 +337,9 @@ impl Payouts {
             Err(PayoutsError::File(DurableFileError::Busy { .. })) => return Ok(()),
             written => written?,
         };
-        FaultPoint::FileRecorded.pass();
         let now = self.parts.clock.now();
         store.send_order(order.id, &sha256, now).await?;
+        FaultPoint::FileRecorded.pass();
         tracing::info!(
             host.id = %order.host_id, file = order.file_name, payouts = payouts.len(), sha256,
             "A payment order is written"

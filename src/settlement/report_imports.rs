@@ -17,6 +17,7 @@ use super::report::line::ReportLine;
 use super::report::reader::ReportReader;
 use super::spool::{Spool, SpoolError};
 use crate::clock::Clock;
+use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::BusinessDate;
@@ -193,6 +194,7 @@ impl ReportImports {
         let random = random.map_err(|error| ImportError::Interrupted(error.to_string()))?;
         let id = ImportId::from_parts(now, random);
         let spool = Spool::write(&self.folder, id, chunks).await?;
+        FaultPoint::ReportKept.pass();
         let sha256 = spool.sha256();
         if given.sha256.is_some_and(|said| said != sha256) {
             return Err(ImportError::OtherFile);
@@ -233,6 +235,7 @@ impl ReportImports {
         let mut spool = Arc::into_inner(spool)
             .ok_or_else(|| ImportError::Interrupted("the file is being read".to_owned()))?;
         // From here on a crash leaves the file, and what starts next goes on with it.
+        FaultPoint::ReportRecorded.pass();
         spool.keep(true);
         let recorded = self.recorded(&import).await?;
         let applied = self.apply(recorded, format, &spool).await?;
@@ -325,11 +328,13 @@ impl ReportImports {
         let reading = reading.await;
         reading.map_err(|error| ImportError::Interrupted(error.to_string()))??;
         self.add_what_is_missing(&import).await?;
+        FaultPoint::ReportApplied.pass();
         let rule = report_rule(&self.hosts, &self.files, import.host_id);
         let finished = self.store.finish_import(&import, rule);
         let is_first = finished.await?;
         let import = self.recorded(&import).await?;
         if is_first {
+            FaultPoint::ReportDone.pass();
             tracing::info!(
                 import.id = %import.id, host.id = %import.host_id, business_date = %import.business_date,
                 lines = import.lines, matched = import.matched, "A report is applied"
@@ -362,6 +367,7 @@ impl ReportImports {
             let of_date = self.with_chargebacks(import, left).await?;
             let now = self.clock.now();
             if self.store.apply_lines(import, &of_date, now).await? {
+                FaultPoint::ReportLines.pass();
                 import.applied_to = end;
                 import.matched = import.matched.saturating_add(of_date.matched);
                 return Ok(end);

@@ -40,7 +40,7 @@ fn out_of_balance(policy: &str) -> String {
     text.replace("first_ms = 2000", "first_ms = 100")
 }
 
-const UPLOAD: &str = r#"
+pub(crate) const UPLOAD: &str = r#"
 [messages.upload]
 mti = "0320"
 

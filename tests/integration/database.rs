@@ -93,9 +93,12 @@ impl Database {
     }
 
     /// The one text that a statement gives.
-    pub(crate) async fn text(&self, text: &'static str) -> String {
+    pub(crate) async fn text(&self, text: impl Into<String>) -> String {
+        let text: String = text.into();
         let mut connection = connect(&self.url()).await;
-        let found = sqlx::query_scalar(text).fetch_one(&mut connection).await;
+        let found = sqlx::query_scalar(AssertSqlSafe(text.clone()))
+            .fetch_one(&mut connection)
+            .await;
         let found = found.unwrap_or_else(|error| panic!("{text}: {error}"));
         connection.close().await.expect("a connection closes");
         found
@@ -135,11 +138,11 @@ impl Database {
                     GROUP BY position, currency HAVING SUM(amount_minor) <> 0) AS off_balance",
             ),
             (
-                "minor units that payments have and the ledger has not",
+                "minor units that payments have, and ledger and payouts have not",
                 "SELECT CAST((SELECT COALESCE(SUM(captured_minor - captured_pending_minor \
                         - refunded_minor + refunded_pending_minor), 0) FROM payments) \
-                    - (SELECT COALESCE(SUM(amount_minor), 0) FROM ledger_lines \
-                        WHERE account = 'RECEIVABLE') AS BIGINT)",
+                    - (SELECT COALESCE(SUM(amount_minor), 0) FROM ledger_lines WHERE account = 'RECEIVABLE') \
+                    - (SELECT COALESCE(SUM(amount_minor), 0) FROM payouts WHERE state = 'PAID') AS BIGINT)",
             ),
         ] {
             assert_eq!(self.number(text.into()).await, 0, "{what}");

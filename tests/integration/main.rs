@@ -45,6 +45,7 @@ mod flooding;
 mod idempotency;
 mod incrementing;
 mod killing;
+mod killing_days;
 mod killing_increments;
 mod large_days;
 mod leaving_callers;

@@ -1,5 +1,6 @@
 //! The bank's settlement report: taken in as a whole or not at all, compared with what is settled, to the cent.
 
+use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::{MisbookItemRequest, WriteSettlementReportRequest};
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::import_report_request::Part;
@@ -10,6 +11,7 @@ use payswitch::merchant_api::pb;
 use pb::settlement_note::Item;
 use pb::{CaptureState, SettlementBatchState as BatchState, SettlementState};
 use tonic::Status;
+use tonic::transport::Channel;
 
 use crate::capturing::{capture, ended, minor, of};
 use crate::database::Engine;
@@ -32,7 +34,14 @@ on_both_engines!(
 
 /// The bank's own report of a date.
 pub(crate) async fn report_of(switch: &Switch, business_date: &str) -> Vec<u8> {
-    let mut control = control(&switch.banks).await;
+    report_from(control(&switch.banks).await, business_date).await
+}
+
+/// The same, of banks that stand alone.
+pub(crate) async fn report_from(
+    mut control: ControlServiceClient<Channel>,
+    business_date: &str,
+) -> Vec<u8> {
     let request = WriteSettlementReportRequest {
         business_date: business_date.into(),
         ..Default::default()

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use iso8583::{MessageBuilder, Mti};
 use tokio::time::Instant;
 
+use crate::fault_points::FaultPoint;
 use crate::hosts::exchange::Exchange;
 use crate::hosts::message::standard_codes::Edition;
 use crate::hosts::status::LineState;
@@ -264,7 +265,8 @@ impl<'a> Connection<'a> {
         for (de, value) in &request.elements {
             self.builder.text(*de, value);
         }
-        let written = self.outbound.write(&profile.framing, |out| {
+        let sent = Some(FaultPoint::TotalsSend);
+        let written = self.outbound.write(&profile.framing, sent, |out| {
             profile.dialect.encode(&self.builder, out)
         });
         match written {
@@ -310,7 +312,7 @@ impl<'a> Connection<'a> {
     /// When too much waits to be written, or the message can't be encoded.
     pub(super) fn write_network(&mut self, function: NetworkFunction) -> Result<(), LineFault> {
         let profile = &self.line.profile;
-        let written = self.outbound.write(&profile.framing, |out| {
+        let written = self.outbound.write(&profile.framing, None, |out| {
             profile.dialect.encode(&self.builder, out)
         });
         match written {

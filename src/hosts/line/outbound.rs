@@ -47,8 +47,10 @@ pub(super) struct RequestTimes {
 #[derive(Debug)]
 struct Frame {
     end: usize,
-    /// None for network management.
+    /// None for network management and settlement.
     request: Option<RequestTimes>,
+    /// Where a test may end the process once the socket has taken it.
+    sent: Option<FaultPoint>,
 }
 
 /// Frames on their way to a socket. They hold PANs.
@@ -122,16 +124,18 @@ impl Outbound {
         self.frames.push_back(Frame {
             end: self.bytes.len(),
             request: Some(request),
+            sent: Some(FaultPoint::Send),
         });
     }
 
-    /// Frames the bytes that `encode` appends, and adds them.
+    /// Frames the bytes that `encode` appends, and adds them; `sent` is passed once the socket has taken them.
     ///
     /// # Errors
     /// When too much waits already, or they can't be encoded or framed. Nothing was added then.
     pub(super) fn write(
         &mut self,
         framing: &Framing,
+        sent: Option<FaultPoint>,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<(), OutboundError> {
         if self.bytes.len() > WRITE_BYTES_LIMIT {
@@ -146,6 +150,7 @@ impl Outbound {
         self.frames.push_back(Frame {
             end: self.bytes.len(),
             request: None,
+            sent,
         });
         Ok(())
     }
@@ -191,8 +196,8 @@ impl Outbound {
                 while let Some(frame) = self.frames.pop_front_if(|frame| frame.end <= self.flushed)
                 {
                     self.first_start = frame.end;
-                    if frame.request.is_some() {
-                        FaultPoint::Send.pass();
+                    if let Some(sent) = frame.sent {
+                        sent.pass();
                     }
                 }
             }

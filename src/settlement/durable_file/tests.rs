@@ -45,6 +45,15 @@ fn only(content: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_folder_that_is_missing_is_made_with_those_above_it() {
+    let folder = Folder::new();
+    let below = folder.0.join("files").join("of-banks");
+    let write = || write_durably(&below, "a.csv", |out| out.write_all(b"one"));
+    assert!(!write().unwrap().was_there);
+    assert!(write().unwrap().was_there);
+}
+
+#[test]
 fn the_same_bytes_again_are_as_good_and_other_bytes_are_refused() {
     let folder = Folder::new();
     let first = folder.write("one").unwrap();

@@ -9,6 +9,7 @@ use super::columns::Columns;
 use super::journals::JournalRows;
 use super::settlement_totals::{OF_BATCH, insert_totals};
 use super::text_buffer::TextBuffer;
+use crate::fault_points::FaultPoint;
 use crate::ledger::journal::Journal;
 use crate::payment::event_kind::EventKind;
 use crate::payment::moment::UnixMillis;
@@ -65,6 +66,7 @@ impl Store {
         for statement in totals.into_iter().flatten() {
             housekeeping.run(vec![statement]).await?;
         }
+        FaultPoint::Batches.pass();
         housekeeping.run(vec![made]).await.map(drop)
     }
 

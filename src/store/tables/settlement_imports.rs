@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 
 impl Store {
     /// Records a report, unless one of its date is there. With `amends` that one is amended, as long as no batch of the
-    /// date is funded. Whether it was recorded.
+    /// date is funded. Whether it is recorded now.
     ///
     /// # Errors
     /// When the database is not available.
@@ -77,8 +77,9 @@ impl Store {
             ],
             returning: false,
         });
-        let ran = self.inner.housekeeping.run(statements).await?;
-        Ok(ran.last().is_some_and(|insert| insert.rows_affected == 1))
+        self.inner.housekeeping.run(statements).await?;
+        // It may have run twice.
+        Ok(self.import(import.id).await?.is_some())
     }
 
     /// A report by its name.

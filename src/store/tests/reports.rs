@@ -1,5 +1,6 @@
 //! Reports of banks: applied once, whoever applies them and whatever is interrupted.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use super::make::NOW;
 use super::on_both;
 use super::settlement::{day, host, sale, sold};
+use super::wire::{LOSE_CONFIRMATION, PASS, store_on_a_wire};
 use crate::ledger::template::Posting;
 use crate::payment::ids::{ImportId, MerchantId, OperationId};
 use crate::payment::settlement::{BatchState, BusinessDay, ItemKind, SettlementBatch};
@@ -125,7 +127,8 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
 
     let given = import(1, 3);
     assert!(store.insert_import(&given, false).await.unwrap());
-    assert!(!store.insert_import(&given, false).await.unwrap(), "once");
+    let again = store.insert_import(&given, false).await;
+    assert_eq!(again, Ok(true), "the very same one");
     assert!(!store.insert_import(&import(2, 3), false).await.unwrap());
     let read = store.import_of_file(&host(), &[1; 32]).await.unwrap();
     assert_eq!(read.as_ref(), Some(&given));
@@ -182,6 +185,20 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
     let found = store.items_of_rrns(&other, &[items[0].own_rrn]).await;
     assert_eq!(found, Ok(vec![]));
     store.close().await;
+}
+
+/// Its operator is not told that another report is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_whose_commit_is_not_confirmed_is_recorded() {
+    let database = TestDatabase::postgres().await;
+    let (store, plan) = store_on_a_wire(&database).await;
+    for (given, amends) in [(import(1, 3), false), (import(2, 3), true)] {
+        plan.store(LOSE_CONFIRMATION, Ordering::SeqCst);
+        assert_eq!(store.insert_import(&given, amends).await, Ok(true));
+        assert_eq!(plan.load(Ordering::SeqCst), PASS, "the wire broke");
+    }
+    let standing = store.import_of_date(&host(), day(1)).await.unwrap();
+    assert_eq!(standing.unwrap().id, import(2, 3).id);
 }
 
 async fn differences_hold_batches_back_until_they_are_accepted(database: TestDatabase) {

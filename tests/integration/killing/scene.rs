@@ -33,6 +33,9 @@ const MASTER_KEY: &str = "cGF5c3dpdGNoIG1hc3RlciBrZXkgb2YgdGhlIHRlc3Q=";
 const LIVES_PER_S: &str = "20";
 const LIVES_FOR: &str = "5s";
 
+/// The account that merchants are paid from.
+const IBAN: &str = "DE75512108001245126199";
+
 /// How the merchant reaches a gateway.
 #[derive(Clone)]
 pub(crate) struct Shop {
@@ -104,6 +107,11 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn set(engine: Engine, folder: &TempFolder) -> Self {
+        Self::set_with(engine, folder, include_str!("../../../hosts/acquirer.toml")).await
+    }
+
+    /// The same, where the gateway has another profile of the acquirer.
+    pub(crate) async fn set_with(engine: Engine, folder: &TempFolder, profile: &str) -> Self {
         let path = folder.path().to_owned();
         let database = Database::fresh(engine, &path).await;
         let at = |name: &str| path.join(name);
@@ -144,7 +152,6 @@ impl Scene {
         let acquirer = ready["hosts"]["acquirer"]["address"]
             .as_str()
             .expect("an address");
-        let profile = include_str!("../../../hosts/acquirer.toml");
         let profile = replaced(profile, &[("127.0.0.1:7001", acquirer)]);
         std::fs::write(at("hosts/acquirer.toml"), profile).expect("a profile");
         let succeed = |arguments: &[&str]| succeed(&mut program(&path, &database, arguments));
@@ -208,6 +215,9 @@ impl Scene {
         let _ = std::fs::remove_file(self.at(&ready_file));
         let serve = ["serve", "--ready-file", &ready_file];
         let mut command = program(&self.folder, &self.database, &serve);
+        for (key, value) in [("NAME", "Acquirer"), ("IBAN", IBAN), ("BIC", "SOLADEST600")] {
+            command.env(format!("PAYSWITCH_SETTLEMENT__PAYOUTS__{key}"), value);
+        }
         let log = File::options()
             .create(true)
             .append(true)
@@ -253,17 +263,26 @@ impl Scene {
         command.into()
     }
 
+    /// What a command of the operators prints at the gateway that is killed, or why it has failed.
+    pub(crate) async fn ask(&self, command: &[&str]) -> Result<Value, String> {
+        let arguments = [command, &["--json", "--ready-file", "gateway.json"]].concat();
+        let mut command: tokio::process::Command =
+            program(&self.folder, &self.database, &arguments).into();
+        let asked = command.output().await.expect("a command that starts");
+        match asked.status.success() {
+            true => Ok(serde_json::from_slice(&asked.stdout).expect("JSON")),
+            false => Err(String::from_utf8_lossy(&asked.stderr).into_owned()),
+        }
+    }
+
     /// Ends the bank's day at the gateway that is killed, if it lives long enough.
     pub(crate) async fn cut_over(&self) {
         let open = "SELECT COALESCE(MAX(business_date), '2000-01-01') FROM business_days";
         let open = self.database.text(open).await;
-        let arguments = ["settle", "cutover", "acquirer", "--date", &open];
-        let why = ["--reason", "a campaign", "--ready-file", "gateway.json"];
-        let arguments = [&arguments[..], &why].concat();
-        let mut command = program(&self.folder, &self.database, &arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let ended = tokio::process::Command::from(command).status().await;
-        ended.expect("a command that starts");
+        let cutover = ["settle", "cutover", "acquirer", "--date", &open];
+        let why = ["--reason", "a campaign"];
+        // It may have died meanwhile.
+        drop(self.ask(&[&cutover[..], &why].concat()).await);
     }
 
     /// Whether the operators' API lists nothing that is owed.
