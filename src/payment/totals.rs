@@ -172,3 +172,159 @@ pub enum TotalsStep {
     /// An operator settles what is out of balance with our totals.
     Accepted,
 }
+
+impl Totals {
+    /// The totals after a step, one version on; none where the step has no place in their state.
+    #[must_use]
+    pub fn after(&self, step: &TotalsStep, at: UnixMillis) -> Option<Self> {
+        use TotalsState::{Due, OutOfBalance, Stopped, Uploading};
+        let next = Self {
+            version: self.version.checked_add(1)?,
+            ..self.clone()
+        };
+        // Sent under new numbers.
+        let due = Self {
+            state: Due,
+            sent: 0,
+            stan: None,
+            transmitted_at: None,
+            next_at: Some(at),
+            ..next.clone()
+        };
+        Some(match (step, self.state) {
+            (TotalsStep::Sent { stan, next_at }, Due) => Self {
+                sent: self.sent.saturating_add(1),
+                stan: self.stan.or(Some(*stan)),
+                transmitted_at: self.transmitted_at.or(Some(at)),
+                next_at: Some(*next_at),
+                ..next
+            },
+            (
+                TotalsStep::Answered {
+                    state,
+                    theirs,
+                    response_code,
+                },
+                Due,
+            ) => Self {
+                state: *state,
+                theirs: *theirs,
+                response_code: *response_code,
+                next_at: (*state == Uploading).then_some(at),
+                ..next
+            },
+            (TotalsStep::Uploading { next_at, numbers }, Uploading) => Self {
+                next_at: Some(*next_at),
+                upload: Some(numbers.clone()),
+                ..next
+            },
+            (TotalsStep::UploadedTo { subject }, Uploading) => Self {
+                uploaded_to: Some(*subject),
+                upload: None,
+                next_at: Some(at),
+                ..next
+            },
+            (TotalsStep::Uploaded, Uploading) => Self {
+                uploaded: true,
+                ..due
+            },
+            (TotalsStep::Again, Stopped | Uploading) => Self {
+                uploaded: false,
+                uploaded_to: None,
+                upload: None,
+                theirs: None,
+                response_code: None,
+                ..due
+            },
+            (TotalsStep::Accepted, Uploading | Stopped) => Self {
+                state: OutOfBalance,
+                next_at: None,
+                ..next
+            },
+            // What was sent more than once, a silent host has had time to answer.
+            (TotalsStep::Accepted, Due) if self.sent > 1 => Self {
+                state: OutOfBalance,
+                next_at: None,
+                ..next
+            },
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ids::CaptureId;
+    use super::super::reference::SequenceNumber;
+    use super::super::samples::NOW;
+    use super::*;
+
+    /// One column a step, in the order of `steps`.
+    #[test]
+    fn every_state_meets_every_step() {
+        use TotalsState as S;
+        let stan = SequenceNumber::new(7).unwrap().stan();
+        let steps = [
+            TotalsStep::Sent { stan, next_at: NOW },
+            TotalsStep::Answered {
+                state: S::Uploading,
+                theirs: Some(BatchTotals::default()),
+                response_code: None,
+            },
+            TotalsStep::Uploading {
+                next_at: NOW,
+                numbers: UploadNumbers {
+                    transmitted_at: NOW,
+                    stans: vec![8],
+                },
+            },
+            TotalsStep::UploadedTo {
+                subject: SubjectId::Capture(CaptureId::from_parts(NOW, [1; 10])),
+            },
+            TotalsStep::Uploaded,
+            TotalsStep::Again,
+            TotalsStep::Accepted,
+        ];
+        // Sent Answered Uploading UploadedTo Uploaded Again Accepted
+        for (state, sent, row) in [
+            (S::Due, 1, "DUE UPLOADING . . . . ."),
+            (S::Due, 2, "DUE UPLOADING . . . . OUT_OF_BALANCE"),
+            (
+                S::Uploading,
+                1,
+                ". . UPLOADING UPLOADING DUE DUE OUT_OF_BALANCE",
+            ),
+            (S::Stopped, 1, ". . . . . DUE OUT_OF_BALANCE"),
+            (S::InBalance, 1, ". . . . . . ."),
+            (S::OutOfBalance, 1, ". . . . . . ."),
+        ] {
+            let totals = Totals {
+                key: TotalsKey {
+                    host_id: "acquirer".parse().unwrap(),
+                    business_date: BusinessDate::new(2026, 11, 29),
+                    currency: "EUR".parse().unwrap(),
+                    merchant_id: None,
+                    terminal_id: String::new(),
+                },
+                acceptor_id: String::new(),
+                ours: BatchTotals::default(),
+                theirs: None,
+                state,
+                uploaded: false,
+                uploaded_to: None,
+                upload: None,
+                sent,
+                stan: Some(stan),
+                transmitted_at: Some(NOW),
+                next_at: Some(NOW),
+                response_code: None,
+                version: 3,
+            };
+            let after = steps.iter().map(|step| totals.after(step, NOW));
+            let names: Vec<&str> = after
+                .map(|after| after.map_or(".", |after| after.state.name()))
+                .collect();
+            assert_eq!(names.join(" "), row, "{state:?} sent {sent}");
+        }
+    }
+}

@@ -171,7 +171,8 @@ impl Agreement {
         let mut taken = Resubmitted::default();
         for totals in self.store.open_totals(&day).await? {
             let now = self.clock.now();
-            taken.totals += u64::from(self.store.step_totals(&totals, &step, now).await?);
+            let taken_step = self.store.step_totals(&totals, &step, now).await?;
+            taken.totals += u64::from(taken_step.is_some());
         }
         if how == Resubmit::Accept {
             let now = self.clock.now();
@@ -224,19 +225,14 @@ impl Agreement {
         };
         let next_at = self.next_turn(&totals, profile, now);
         let step = TotalsStep::Sent { stan, next_at };
-        if !self.store.step_totals(&totals, &step, now).await? {
+        let sent_before = totals.sent;
+        let Some(totals) = self.store.step_totals(&totals, &step, now).await? else {
             return Ok(());
-        }
-        FaultPoint::TotalsIntent.pass();
-        let totals = Totals {
-            stan: Some(stan),
-            transmitted_at: totals.transmitted_at.or(Some(now)),
-            version: totals.version + 1,
-            ..totals
         };
+        FaultPoint::TotalsIntent.pass();
         let message = TotalsMessage {
             says: Said::Totals(totals.ours),
-            ..message(&totals, stan, totals.sent)
+            ..message(&totals, stan, sent_before)
         };
         let exchange = self.hosts.send_totals(totals.key.host_id, &message).await;
         FaultPoint::Totals.pass();
@@ -258,6 +254,7 @@ impl Agreement {
             .store
             .step_totals(&totals, &step, self.clock.now())
             .await?
+            .is_some()
         {
             FaultPoint::TotalsRecorded.pass();
             log_answer(&totals, &answer, &step);
@@ -288,11 +285,11 @@ impl Agreement {
             next_at: self.next_turn(&totals, profile, now),
             numbers: numbers.clone(),
         };
-        if !self.store.step_totals(&totals, &step, now).await? {
-            return Ok(());
-        }
-        FaultPoint::UploadIntent.pass();
         let sent_before = u32::from(totals.upload.is_some());
+        let Some(totals) = self.store.step_totals(&totals, &step, now).await? else {
+            return Ok(());
+        };
+        FaultPoint::UploadIntent.pass();
         let at = numbers.transmitted_at;
         let sent = items.iter().zip(&numbers.stans).map(|(item, stan)| {
             let stan = Stan::try_from(*stan).ok();
@@ -302,10 +299,6 @@ impl Agreement {
         FaultPoint::Upload.pass();
         if all {
             let now = self.clock.now();
-            let totals = Totals {
-                version: totals.version + 1,
-                ..totals
-            };
             let step = TotalsStep::UploadedTo { subject: last };
             self.store.step_totals(&totals, &step, now).await?;
             FaultPoint::UploadRecorded.pass();

@@ -199,7 +199,10 @@ impl ReportImports {
         if given.sha256.is_some_and(|said| said != sha256) {
             return Err(ImportError::OtherFile);
         }
-        if let Some(before) = self.store.import_of_file(&host_id, &sha256).await? {
+        let before = self
+            .store
+            .import_of_file(&host_id, &sha256, given.business_date);
+        if let Some(before) = before.await? {
             let was_there = matches!(before.state, ImportState::Done | ImportState::Amended);
             let import = self.apply(before, format, &spool).await?;
             return self.imported(import, was_there).await;

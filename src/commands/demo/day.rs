@@ -7,7 +7,6 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use tonic::transport::Channel;
 
-use super::payout::FOLDER;
 use super::stand::Stand;
 use super::tour::{Connection, look_until, short};
 use crate::admin_api::pb as admin;
@@ -20,6 +19,8 @@ use crate::merchant_api::pb::balance_service_client::BalanceServiceClient;
 use crate::merchant_api::pb::settlement_service_client::SettlementServiceClient;
 use crate::random::Random;
 
+/// Where the demo's gateway writes files for banks, and theirs lie.
+pub(super) const FOLDER: &str = "settlement";
 /// The host whose day it is.
 pub(super) const HOST: &str = "acquirer";
 

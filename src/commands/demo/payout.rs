@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::day::{HOST, request_id, shown};
+use super::day::{FOLDER, HOST, request_id, shown};
 use super::stand::Stand;
 use super::tour::{Connection, short};
 use crate::admin_api::pb as admin;
@@ -24,8 +24,6 @@ const PAYOUTS: &str = r#"{"schedule":"daily"}"#;
 /// Of a published example.
 const IBAN: &str = "DE89370400440532013000";
 const BIC: &str = "COBADEFFXXX";
-/// Where the demo's gateway writes files for banks.
-pub(super) const FOLDER: &str = "settlement";
 
 /// Gives the merchant its plans and an account, unless it has them.
 ///

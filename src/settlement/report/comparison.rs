@@ -26,6 +26,18 @@ pub struct ReportOf<'a> {
     pub merchants: &'a [(String, MerchantId)],
 }
 
+impl<'a> ReportOf<'a> {
+    /// The merchants whose acceptor a line names.
+    fn merchants_of(self, line: &ReportLine) -> impl Iterator<Item = MerchantId> + use<'a, '_> {
+        let acceptor = line.acceptor.trim_end();
+        let named = self
+            .merchants
+            .iter()
+            .filter(move |(known, _)| known == acceptor);
+        named.map(|(_, merchant)| *merchant)
+    }
+}
+
 /// A chargeback, or one that is given back, that a line has and that is no item yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewChargeback {
@@ -46,14 +58,15 @@ struct Candidate {
 }
 
 /// The items that lines may be about.
-struct Candidates {
+struct Candidates<'a> {
+    of: ReportOf<'a>,
     all: Vec<Candidate>,
     /// Where those of an RRN are.
     by_rrn: HashMap<Rrn, Vec<usize>>,
 }
 
-impl Candidates {
-    fn of(items: Vec<ReportedItem>) -> Self {
+impl<'a> Candidates<'a> {
+    fn of(of: ReportOf<'a>, items: Vec<ReportedItem>) -> Self {
         let mut all: Vec<Candidate> = Vec::with_capacity(items.len());
         let mut places: HashMap<OperationId, usize> = HashMap::default();
         let mut by_rrn: HashMap<Rrn, Vec<usize>> = HashMap::default();
@@ -65,7 +78,7 @@ impl Candidates {
                 all.push(Candidate { item, is_settled });
             }
         }
-        Self { all, by_rrn }
+        Self { of, all, by_rrn }
     }
 
     /// The places of the items that a line may be about.
@@ -74,13 +87,18 @@ impl Candidates {
     }
 
     /// The places of the items of a kind with the RRN of a line: those with it as their own, or else those of the payment.
+    /// Where the line names the acceptor of other merchants, the item is another's.
     fn of_kind(&self, line: &ReportLine, kind: ItemKind) -> Vec<usize> {
         let Some(rrn) = line.rrn else {
             return Vec::new();
         };
         let places = self.by_rrn.get(&rrn).into_iter().flatten().copied();
+        let merchants: Vec<MerchantId> = self.of.merchants_of(line).collect();
+        let is_theirs = |item: &ReportedItem| {
+            item.kind == kind && (merchants.is_empty() || merchants.contains(&item.merchant_id))
+        };
         let of_kind: Vec<usize> = places
-            .filter(|place| self.item(*place).is_some_and(|item| item.kind == kind))
+            .filter(|place| self.item(*place).is_some_and(is_theirs))
             .collect();
         let is_own = |place: &usize| self.item(*place).is_some_and(|item| item.own_rrn == rrn);
         let own: Vec<usize> = of_kind.iter().copied().filter(is_own).collect();
@@ -118,13 +136,8 @@ impl Candidates {
     }
 
     /// Takes the best of these places that no line has settled yet; with `exact`, only one without a difference.
-    fn take(
-        &mut self,
-        line: &ReportLine,
-        of: ReportOf<'_>,
-        places: &[usize],
-        exact: bool,
-    ) -> Option<usize> {
+    fn take(&mut self, line: &ReportLine, places: &[usize], exact: bool) -> Option<usize> {
+        let of = self.of;
         // An issuer takes back as often as it wants: another amount is another chargeback. It is of the day that was open
         // when it was recorded.
         let takes_back = is_taken_back(item_kind(line.kind));
@@ -156,12 +169,12 @@ pub fn compare(
     lines: &[ReportLine],
     items: Vec<ReportedItem>,
 ) -> (AppliedLines, Vec<NewChargeback>) {
-    let mut candidates = Candidates::of(items);
+    let mut candidates = Candidates::of(of, items);
     let places: Vec<Vec<usize>> = lines.iter().map(|line| candidates.of_line(line)).collect();
     // First what is the same on both sides, so that a line with another amount does not take the item of a later one.
     let mut taken: Vec<Option<usize>> = Vec::with_capacity(lines.len());
     for (line, places) in lines.iter().zip(&places) {
-        taken.push(candidates.take(line, of, places, true));
+        taken.push(candidates.take(line, places, true));
     }
     let mut applied = AppliedLines {
         lines: i64::try_from(lines.len()).unwrap_or(i64::MAX),
@@ -169,7 +182,7 @@ pub fn compare(
     };
     let mut new = Vec::new();
     for ((line, places), taken) in lines.iter().zip(&places).zip(taken) {
-        let place = taken.or_else(|| candidates.take(line, of, places, false));
+        let place = taken.or_else(|| candidates.take(line, places, false));
         let known = places
             .first()
             .filter(|_| !is_taken_back(item_kind(line.kind)));
@@ -285,10 +298,9 @@ fn unexpected(
     item: Option<&ReportedItem>,
     kind: DifferenceKind,
 ) -> Difference {
-    let acceptor = line.acceptor.trim_end();
-    let mut merchants = of.merchants.iter().filter(|(known, _)| known == acceptor);
+    let mut merchants = of.merchants_of(line);
     let merchant_id = match (merchants.next(), merchants.next()) {
-        (Some((_, merchant)), None) => Some(*merchant),
+        (Some(merchant), None) => Some(merchant),
         _ => None,
     };
     // Beside an item the amount has the item's sign.

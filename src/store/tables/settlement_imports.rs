@@ -36,7 +36,7 @@ impl Store {
             statements.push(Statement {
                 text: "UPDATE settlement_imports SET state = 'AMENDED' WHERE host_id = $1 AND business_date = $2 \
                     AND kind = 'REPORT' AND NOT EXISTS (SELECT 1 FROM settlement_imports AS same \
-                        WHERE same.host_id = $1 AND same.sha256 = $3) \
+                        WHERE same.host_id = $1 AND same.sha256 = $3 AND same.business_date = $2) \
                     AND NOT EXISTS (SELECT 1 FROM settlement_batches \
                         WHERE settlement_batches.host_id = $1 AND settlement_batches.business_date = $2 \
                         AND funded_at_ms IS NOT NULL)",
@@ -92,7 +92,8 @@ impl Store {
         rows.first().map(import).transpose()
     }
 
-    /// The report of a host whose file has this hash.
+    /// The report of a host whose file has this hash: that of a date, or the only one there is. Of days without lines there
+    /// may be several.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -100,25 +101,13 @@ impl Store {
         &self,
         host: &HostId,
         sha256: &[u8; 32],
+        date: Option<BusinessDate>,
     ) -> Result<Option<SettlementImport>, StoreError> {
-        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND sha256 = $2";
-        let values = [host.as_str().into(), hex::encode_lower(sha256).into()];
-        let rows = self.read(text, &values).await?;
-        rows.first().map(import).transpose()
-    }
-
-    /// The report of a date that stands.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn import_of_date(
-        &self,
-        host: &HostId,
-        date: BusinessDate,
-    ) -> Result<Option<SettlementImport>, StoreError> {
-        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND business_date = $2 \
-            AND kind = 'REPORT' AND state <> 'AMENDED'";
-        let values = [host.as_str().into(), date.to_string().into()];
+        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND sha256 = $2 \
+            AND ($3 = business_date OR $3 = '' AND lines > 0)";
+        let date = date.map_or_else(String::new, |date| date.to_string());
+        let sha256 = hex::encode_lower(sha256);
+        let values = [host.as_str().into(), sha256.into(), date.into()];
         let rows = self.read(text, &values).await?;
         rows.first().map(import).transpose()
     }

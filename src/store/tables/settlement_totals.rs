@@ -145,8 +145,8 @@ impl Store {
         rows.iter().map(totals).collect()
     }
 
-    /// Records a step of totals, and what it means for their batches. Whether it was this that recorded it: another node
-    /// may have been first.
+    /// Records a step of totals, and what it means for their batches. The totals after it;
+    /// none where another node was first, or the step has no place in their state.
     ///
     /// # Errors
     /// When the database is not available.
@@ -155,72 +155,38 @@ impl Store {
         totals: &Totals,
         step: &TotalsStep,
         at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let mut values = key_values(&totals.key);
-        values.extend([totals.version.into(), at.as_i64().into()]);
-        let text = match step {
-            TotalsStep::Sent { stan, next_at } => {
-                values.extend([i64::from(u32::from(*stan)).into(), next_at.as_i64().into()]);
-                "UPDATE settlement_totals SET sent = sent + 1, stan = COALESCE(stan, $8), \
-                    transmitted_at_ms = COALESCE(transmitted_at_ms, $7), next_at_ms = $9, \
-                    version = version + 1, updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 \
-                    AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
-            }
-            TotalsStep::Answered {
-                state,
-                theirs,
-                response_code,
-            } => {
-                let next_at = (*state == TotalsState::Uploading).then(|| at.as_i64());
-                values.extend([
-                    Value::Static(state.name()),
-                    match theirs {
-                        Some(theirs) => TextBuffer::new().json(&theirs)?.into(),
-                        None => None::<String>.into(),
-                    },
-                    response_code.map(|code| code.to_string()).into(),
-                    next_at.into(),
-                ]);
-                "UPDATE settlement_totals SET state = $8, bank_totals = $9, response_code = $10, \
-                    next_at_ms = $11, version = version + 1, updated_at_ms = $7 WHERE host_id = $1 \
-                    AND business_date = $2 AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 \
-                    AND version = $6"
-            }
-            TotalsStep::Uploading { next_at, numbers } => {
-                let numbers = TextBuffer::new().json(numbers)?;
-                values.extend([next_at.as_i64().into(), numbers.into()]);
-                "UPDATE settlement_totals SET next_at_ms = $8, upload = $9, version = version + 1, \
-                    updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
-                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
-            }
-            TotalsStep::UploadedTo { subject } => {
-                values.push(subject.to_string().into());
-                "UPDATE settlement_totals SET uploaded_to = $8, upload = NULL, next_at_ms = $7, version = version + 1, \
-                    updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
-                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6"
-            }
-            TotalsStep::Uploaded => {
-                "UPDATE settlement_totals SET state = 'DUE', uploaded = 1, sent = 0, stan = NULL, \
-                    transmitted_at_ms = NULL, next_at_ms = $7, version = version + 1, updated_at_ms = $7 \
-                    WHERE host_id = $1 AND business_date = $2 AND currency = $3 AND merchant_id = $4 \
-                    AND terminal_id = $5 AND version = $6"
-            }
-            TotalsStep::Again => {
-                "UPDATE settlement_totals SET state = 'DUE', uploaded = 0, uploaded_to = NULL, upload = NULL, sent = 0, \
-                    stan = NULL, transmitted_at_ms = NULL, bank_totals = NULL, response_code = NULL, \
-                    next_at_ms = $7, version = version + 1, updated_at_ms = $7 WHERE host_id = $1 \
-                    AND business_date = $2 AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 \
-                    AND version = $6 AND state IN ('STOPPED', 'UPLOADING')"
-            }
-            TotalsStep::Accepted => {
-                "UPDATE settlement_totals SET state = 'OUT_OF_BALANCE', next_at_ms = NULL, version = version + 1, \
-                    updated_at_ms = $7 WHERE host_id = $1 AND business_date = $2 AND currency = $3 \
-                    AND merchant_id = $4 AND terminal_id = $5 AND version = $6 \
-                    AND (state IN ('UPLOADING', 'STOPPED') OR state = 'DUE' AND sent > 1)"
-            }
+    ) -> Result<Option<Totals>, StoreError> {
+        let Some(after) = totals.after(step, at) else {
+            return Ok(None);
         };
+        let moment = |at: Option<UnixMillis>| Value::from(at.map(UnixMillis::as_i64));
+        let mut texts = TextBuffer::new();
+        let mut values = key_values(&totals.key);
+        values.extend([
+            totals.version.into(),
+            Value::Static(after.state.name()),
+            match &after.theirs {
+                Some(theirs) => texts.json(theirs)?.into(),
+                None => None::<String>.into(),
+            },
+            after.response_code.map(|code| code.to_string()).into(),
+            i64::from(after.uploaded).into(),
+            after.uploaded_to.map(|subject| subject.to_string()).into(),
+            match &after.upload {
+                Some(numbers) => texts.json(numbers)?.into(),
+                None => None::<String>.into(),
+            },
+            i64::from(after.sent).into(),
+            after.stan.map(|stan| i64::from(u32::from(stan))).into(),
+            moment(after.transmitted_at),
+            moment(after.next_at),
+            at.as_i64().into(),
+        ]);
         let step_statement = Statement {
-            text,
+            text: "UPDATE settlement_totals SET state = $7, bank_totals = $8, response_code = $9, uploaded = $10, \
+                uploaded_to = $11, upload = $12, sent = $13, stan = $14, transmitted_at_ms = $15, next_at_ms = $16, \
+                version = version + 1, updated_at_ms = $17 WHERE host_id = $1 AND business_date = $2 \
+                AND currency = $3 AND merchant_id = $4 AND terminal_id = $5 AND version = $6",
             values,
             returning: false,
         };
@@ -235,7 +201,8 @@ impl Store {
         };
         let statements = std::iter::once(step_statement).chain(batches).collect();
         let ran = self.inner.housekeeping.run(statements).await?;
-        Ok(ran.first().is_some_and(|step| step.rows_affected == 1))
+        let is_first = ran.first().is_some_and(|step| step.rows_affected == 1);
+        Ok(is_first.then_some(after))
     }
 }
 

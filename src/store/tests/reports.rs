@@ -130,7 +130,9 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
     let again = store.insert_import(&given, false).await;
     assert_eq!(again, Ok(true), "the very same one");
     assert!(!store.insert_import(&import(2, 3), false).await.unwrap());
-    let read = store.import_of_file(&host(), &[1; 32]).await.unwrap();
+    let other = store.import_of_file(&host(), &[1; 32], Some(day(2))).await;
+    assert_eq!(other, Ok(None));
+    let read = store.import_of_file(&host(), &[1; 32], None).await.unwrap();
     assert_eq!(read.as_ref(), Some(&given));
     assert_eq!(store.import_of_date(&host(), day(1)).await.unwrap(), read);
 

@@ -217,6 +217,15 @@ fn what_is_otherwise_is_named_with_both_values() {
             item(1),
             "102 UNEXPECTED_LINE 2026-11-29 - line - 1000",
         ),
+        // The acceptor of the shop, and the item of somebody else.
+        (
+            line(1),
+            ReportedItem {
+                merchant_id: "bookshop".parse().unwrap(),
+                ..item(1)
+            },
+            "101 UNEXPECTED_LINE 2026-11-29 shop line - 1000",
+        ),
     ] {
         assert_eq!(differences(&[line], &[item]), [expected]);
     }
