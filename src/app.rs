@@ -40,6 +40,7 @@ use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
+use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::clearing_files::ClearingFiles;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::funding::Funding;
@@ -206,6 +207,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         random.clone(),
         folder.clone(),
     ));
+    let answers = Arc::new(ClearingAnswers::new(
+        store.clone(),
+        Arc::clone(&hosts),
+        Arc::clone(&files),
+        Arc::clone(&clock),
+    ));
     let clearing = ClearingFiles::new(
         store.clone(),
         Arc::clone(&files),
@@ -276,6 +283,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             days: Arc::clone(&days),
             agreement: Arc::clone(&agreement),
             imports: Arc::clone(&imports),
+            answers,
             terms,
             payouts: Arc::clone(&payouts),
             clock: Arc::clone(&dependencies.clock),

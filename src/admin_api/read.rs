@@ -79,6 +79,7 @@ changes!(
     CutoverRequest: "SettlementAdminService.Cutover",
     DestroyExpiredDataKeysRequest: "CustodyService.DestroyExpiredDataKeys",
     EchoHostRequest: "HostService.EchoHost",
+    AnswerFile: "SettlementAdminService.TakeClearingAnswer",
     ReportFile: "SettlementAdminService.ImportReport",
     MakePayoutsRequest: "PayoutAdminService.MakePayouts",
     NotifyPayoutsRequest: "PayoutAdminService.NotifyPayouts",

@@ -46,6 +46,7 @@ use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::settlement::agreement::Agreement;
+use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payout_notices::PayoutNotices;
@@ -92,6 +93,8 @@ pub struct Dependencies {
     pub agreement: Arc<Agreement>,
     /// What takes in their reports.
     pub imports: Arc<ReportImports>,
+    /// What takes in their answers to clearing files.
+    pub answers: Arc<ClearingAnswers>,
     /// The terms of merchants.
     pub terms: Arc<MerchantTerms>,
     /// Payouts.
@@ -125,6 +128,7 @@ pub async fn serve(
         days,
         agreement,
         imports,
+        answers,
         terms,
         payouts,
         clock,
@@ -176,6 +180,7 @@ pub async fn serve(
         days,
         agreement,
         imports,
+        answers,
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_CHUNK_BYTES);

@@ -1,6 +1,7 @@
 //! `payswitch settle`: shows the bank's days and their totals, ends one, goes on with what a host does not agree to, and
 //! pays merchants out.
 
+mod answer;
 mod files;
 mod report;
 
@@ -31,6 +32,7 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle import acquirer report.csv --reason 'the report of Friday'\n  \
     payswitch settle differences acquirer --date 2026-11-27\n  \
     payswitch settle files acquirer --date 2026-11-27\n  \
+    payswitch settle answer acquirer answer.txt --reason 'the answer of Friday'\n  \
     payswitch settle payout acquirer --now --reason 'agreed by telephone'\n  \
     payswitch settle notify acquirer camt054.xml --reason 'statement of 2026-11-30'\n  \
     payswitch settle refused acquirer ord-01m8m2jpccf1pa3hmjwht9qbt8 --reason 'AM04, told by telephone'\n\n\
@@ -87,20 +89,29 @@ enum Action {
         /// The date of the day.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: String,
-        /// Settle the batches with our totals instead, and accept what the day's report has otherwise. Only an approver
-        /// may.
+        /// Settle the batches with our totals instead, and accept what the day's report has otherwise and what the host
+        /// does not say of its clearing file. Only an approver may.
         #[arg(long)]
         accept: bool,
         #[command(flatten)]
         why: Why,
     },
-    /// Show the clearing files of a day.
+    /// Show the clearing files of a day, and what the host has answered to them.
     Files {
         /// The host: the name of its profile.
         host: String,
         /// The date of the day.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: String,
+    },
+    /// Take in what the host answers to a clearing file.
+    Answer {
+        /// The host: the name of its profile.
+        host: String,
+        /// The answer.
+        file: PathBuf,
+        #[command(flatten)]
+        why: Why,
     },
     /// Take in the host's report of a closed day.
     Import(report::ImportArgs),
@@ -200,15 +211,23 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                 };
                 let submitted = client.submit_totals(request).await.map_err(told)?;
                 let submitted = submitted.into_inner();
-                let (count, differences) =
-                    (submitted.totals_count, submitted.difference_count);
+                let (count, differences, files) = (
+                    submitted.totals_count,
+                    submitted.difference_count,
+                    submitted.file_count,
+                );
                 match arguments.json {
                     true => print_line!(
                         "{:#}",
-                        json!({ "totals_count": count, "difference_count": differences })
+                        json!({
+                            "totals_count": count,
+                            "difference_count": differences,
+                            "file_count": files,
+                        })
                     )?,
                     false => print_line!(
-                        "{count} totals that were stopped go on, {differences} differences are accepted"
+                        "{count} totals that were stopped go on, {differences} differences are accepted, \
+                         {files} clearing files count as they are"
                     )?,
                 }
                 return Ok(ExitCode::SUCCESS);
@@ -219,6 +238,9 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
                 let day = day.ok_or_else(|| format!("the host {host} has no day {date}"))?;
                 files::show(&day.files, arguments.json)?;
                 return Ok(ExitCode::SUCCESS);
+            }
+            Action::Answer { host, file, why } => {
+                return answer::take(&mut client, host, &file, why, arguments.json).await;
             }
             Action::Import(given) => {
                 return report::import(&mut client, given, arguments.json).await;

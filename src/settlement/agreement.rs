@@ -50,6 +50,8 @@ pub struct Resubmitted {
     pub totals: u64,
     /// How many differences of the day's report were accepted.
     pub differences: u64,
+    /// How many clearing files of the day count as they are.
+    pub files: u64,
 }
 
 /// What an operator wants of totals that are stopped.
@@ -153,7 +155,8 @@ impl Agreement {
     }
 
     /// Goes on with the totals of a closed day that are stopped, or whose items are being uploaded. To accept them is to
-    /// accept what the day's report has otherwise too; and it takes those that the host has not answered twice.
+    /// accept what the day's report has otherwise, too, and to let its clearing file count as it is; and it takes those
+    /// that the host has not answered twice.
     ///
     /// # Errors
     /// [`TotalsError`].
@@ -178,6 +181,7 @@ impl Agreement {
             let now = self.clock.now();
             let accepted = self.store.accept_differences(&host_id, date, now);
             taken.differences = accepted.await?;
+            taken.files = self.store.accept_files(&host_id, date, now).await?;
         }
         Ok(taken)
     }

@@ -133,6 +133,7 @@ impl ClearingFiles {
         let name = format.file_name(&header);
         let (handed, items) = mpsc::channel(2);
         let all = format.claims == Claims::All;
+        let is_answered = format.answered_member().is_some();
         let (folder, file_name) = (self.folder.clone(), name.clone());
         let writing = spawn_blocking(move || {
             write_durably(&folder, &file_name, |out| {
@@ -144,13 +145,13 @@ impl ClearingFiles {
         drop(handed);
         let written = writing.await.map_err(|_| ClearingFileError::Interrupted)?;
         read?;
-        self.written(day, name, written?)
+        self.written(day, (name, is_answered), written?)
     }
 
     fn written(
         &self,
         day: &BusinessDay,
-        name: String,
+        (name, is_answered): (String, bool),
         file: DurableFile<ControlTotals>,
     ) -> Result<SettlementFile, ClearingFileError> {
         let number =
@@ -172,6 +173,10 @@ impl ClearingFiles {
             item_count: number(file.content.count)?,
             sums: sums.collect::<Result<_, ClearingFileError>>()?,
             written_at: self.clock.now(),
+            // An empty one claims nothing.
+            awaits_answer: is_answered && file.content.count > 0,
+            answer: None,
+            accepted_at: None,
         })
     }
 

@@ -4,6 +4,14 @@ use std::io::{self, Read, Write};
 
 use ring::digest::{Context, SHA256};
 
+/// The SHA-256 of these bytes.
+#[must_use]
+pub fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    hash.update(bytes);
+    finished(&hash)
+}
+
 /// Passes on what it reads, and remembers the SHA-256 of all of it.
 pub struct HashingReader<R> {
     from: R,
@@ -107,6 +115,7 @@ mod tests {
         io::copy(&mut reader, &mut writer).unwrap();
         let whole = ring::digest::digest(&SHA256, &bytes);
         assert_eq!(&reader.sha256()[..], whole.as_ref());
+        assert_eq!(sha256_of(&bytes), reader.sha256());
         assert_eq!(writer.sha256(), reader.sha256());
         assert_eq!(writer.bytes(), 30_000);
         assert_eq!(writer.into_inner(), bytes);

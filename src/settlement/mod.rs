@@ -3,7 +3,7 @@
 //! - [`days`]: each host has one day that is open; a cutover ends it, and its batches are made.
 //! - [`agreement`]: totals are agreed with the host. [`funding`]: batches are funded, and the day is settled.
 //! - [`clearing`]: the clearing file, which claims captures and refunds, and the bank's answer to it.
-//!   [`clearing_files`]: writes that of a day.
+//!   [`clearing_files`]: writes that of a day. [`clearing_answers`]: takes the answer in.
 //! - [`report`]: the bank's settlement report. [`report_imports`]: takes one in, from its [`spool`].
 //! - [`host_files`]: the formats of the files of each host.
 //! - [`durable_file`], [`hashing`]: files that are whole or not there, and their SHA-256.
@@ -25,6 +25,7 @@ pub mod camt054;
 pub mod chargebacks;
 pub mod charging;
 pub mod clearing;
+pub mod clearing_answers;
 pub mod clearing_files;
 pub mod days;
 pub mod durable_file;

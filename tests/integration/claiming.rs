@@ -3,9 +3,11 @@
 use bank_sim::control::pb::{ClearingVerdict, TakeClearingFileRequest};
 use payswitch::admin_api::pb as admin;
 use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+use payswitch::grpc::client::error_reason;
 use payswitch::merchant_api::pb;
 use pb::SettlementBatchState as BatchState;
 
+use crate::answered_files::give;
 use crate::capturing::{capture, of};
 use crate::database::Engine;
 use crate::faults::control;
@@ -18,7 +20,7 @@ use crate::styles::dual_message;
 
 on_both_engines!(a_clearing_file_claims_what_no_message_tells);
 
-async fn file_of(days: &mut Days, business_date: &str) -> admin::SettlementFile {
+pub(crate) async fn file_of(days: &mut Days, business_date: &str) -> admin::SettlementFile {
     eventually("the clearing file", async || {
         let request = admin::ListBusinessDaysRequest {
             host_id: "acquirer".into(),
@@ -112,4 +114,10 @@ async fn a_clearing_file_claims_what_no_message_tells(engine: Engine) {
         (taken.verdict(), taken.item_count),
         (ClearingVerdict::Accepted, 2)
     );
+
+    // Nobody answers to a file of this kind with another one.
+    let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
+    let answered = give(&mut client, "1644^605", |_| {}).await;
+    let reason = error_reason(&answered.expect_err("a CSV"));
+    assert_eq!(reason.as_deref(), Some("ANSWERS_NOT_TAKEN"));
 }

@@ -27,6 +27,7 @@ mod settling;
 mod tools;
 
 mod agreeing;
+mod answered_files;
 mod answers;
 mod authorizing;
 mod canaries;

@@ -53,5 +53,6 @@ mod sign_off_host;
 mod sign_on_host;
 pub(super) mod statement_service;
 mod submit_totals;
+mod take_clearing_answer;
 mod verify_ledger;
 mod write_statement;

@@ -7,10 +7,12 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::audited::Audited;
 use super::{
     cutover, import_report, list_business_days, list_differences, list_totals, submit_totals,
+    take_clearing_answer,
 };
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_server::SettlementAdminService;
 use crate::settlement::agreement::Agreement;
+use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::report_imports::ReportImports;
 
@@ -19,6 +21,7 @@ pub(in crate::admin_api) struct SettlementAdminApi {
     pub(in crate::admin_api) days: Arc<BusinessDays>,
     pub(in crate::admin_api) agreement: Arc<Agreement>,
     pub(in crate::admin_api) imports: Arc<ReportImports>,
+    pub(in crate::admin_api) answers: Arc<ClearingAnswers>,
     pub(in crate::admin_api) audited: Audited,
 }
 
@@ -57,6 +60,13 @@ impl SettlementAdminService for SettlementAdminApi {
         request: Request<Streaming<pb::ImportReportRequest>>,
     ) -> Result<Response<pb::ImportReportResponse>, Status> {
         import_report::call(&self.imports, &self.audited, request).await
+    }
+
+    async fn take_clearing_answer(
+        &self,
+        request: Request<Streaming<pb::TakeClearingAnswerRequest>>,
+    ) -> Result<Response<pb::TakeClearingAnswerResponse>, Status> {
+        take_clearing_answer::call(&self.answers, &self.audited, request).await
     }
 
     async fn list_differences(

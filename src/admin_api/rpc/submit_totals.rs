@@ -46,6 +46,7 @@ pub(super) async fn call(
         let answer = pb::SubmitTotalsResponse {
             totals_count: i32::try_from(taken.totals).unwrap_or(i32::MAX),
             difference_count: i64::try_from(taken.differences).unwrap_or(i64::MAX),
+            file_count: i32::try_from(taken.files).unwrap_or(i32::MAX),
         };
         Ok((answer, AuditOutcome::Done))
     });

@@ -5,7 +5,9 @@ use iso8583::hex;
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
 use crate::payment::settlement::{BatchTotals, ClosedBy, DayTotals};
-use crate::payment::settlement_file::{FileSum, SettlementFile};
+use crate::payment::settlement_file::{
+    FileAnswer, FileSum, FileVerdict, Rejection, SettlementFile, TakenSum,
+};
 use crate::payment::totals::{Totals, TotalsState};
 use crate::settlement::days::SettledDay;
 
@@ -37,7 +39,8 @@ pub(in crate::admin_api) fn business_day(settled: &SettledDay) -> pb::BusinessDa
     }
 }
 
-fn file(found: &SettlementFile) -> pb::SettlementFile {
+/// A clearing file.
+pub(in crate::admin_api) fn file(found: &SettlementFile) -> pb::SettlementFile {
     let sum = |sum: &FileSum| pb::FileSum {
         currency: sum.currency.code().to_owned(),
         item_count: sum.count,
@@ -51,6 +54,48 @@ fn file(found: &SettlementFile) -> pb::SettlementFile {
         item_count: found.item_count,
         sums: found.sums.iter().map(sum).collect(),
         write_time: Some(timestamp(found.written_at)),
+        answer: found.answer.as_ref().map(answer),
+        awaits_answer: found.awaits_answer,
+        accept_time: found.accepted_at.map(timestamp),
+    }
+}
+
+fn answer(found: &FileAnswer) -> pb::FileAnswer {
+    let sum = |sum: &TakenSum| pb::TakenSum {
+        currency: sum.currency.code().to_owned(),
+        transaction_code: sum.transaction_code.clone(),
+        item_count: sum.count,
+        sum_minor: sum.sum_minor,
+    };
+    let rejection = |it: &Rejection| {
+        let record = it.record.as_ref();
+        let rrn = record.and_then(|record| record.rrn);
+        pb::FileRejection {
+            record: record.map(|record| record.mti.clone()).unwrap_or_default(),
+            rrn: rrn.map(|rrn| rrn.to_string()).unwrap_or_default(),
+            field: it.field.clone(),
+            value: it.value.clone(),
+            error: it.error.clone(),
+        }
+    };
+    let shown = pb::FileAnswer {
+        agrees: found.agrees,
+        sha256: hex::encode_lower(&found.sha256),
+        answer_time: Some(timestamp(found.answered_at)),
+        ..pb::FileAnswer::default()
+    };
+    match &found.verdict {
+        FileVerdict::Accepted { taken } => pb::FileAnswer {
+            state: pb::FileAnswerState::Accepted.into(),
+            taken: taken.iter().map(sum).collect(),
+            ..shown
+        },
+        FileVerdict::Rejected { rejections, count } => pb::FileAnswer {
+            state: pb::FileAnswerState::Rejected.into(),
+            rejections: rejections.iter().map(rejection).collect(),
+            rejection_count: *count,
+            ..shown
+        },
     }
 }
 

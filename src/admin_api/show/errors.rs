@@ -73,6 +73,10 @@ pub(in crate::admin_api) enum Refusal {
     ReportApplied,
     /// A report can't be amended any more.
     BatchesFunded,
+    /// The host answers to no clearing files.
+    AnswersNotTaken,
+    /// An answer is about no clearing file that was written.
+    ClearingFileNotFound,
     /// Not all of a file came.
     FileIncomplete,
     /// There is no such merchant.
@@ -115,6 +119,8 @@ impl Refusal {
         Self::ReportDateMissing,
         Self::ReportApplied,
         Self::BatchesFunded,
+        Self::AnswersNotTaken,
+        Self::ClearingFileNotFound,
         Self::FileIncomplete,
         Self::MerchantNotFound,
         Self::AccountChangeOpen,
@@ -154,6 +160,8 @@ impl Refusal {
             Self::ReportDateMissing => "REPORT_DATE_MISSING",
             Self::ReportApplied => "REPORT_APPLIED",
             Self::BatchesFunded => "BATCHES_FUNDED",
+            Self::AnswersNotTaken => "ANSWERS_NOT_TAKEN",
+            Self::ClearingFileNotFound => "CLEARING_FILE_NOT_FOUND",
             Self::FileIncomplete => "FILE_INCOMPLETE",
             Self::MerchantNotFound => "MERCHANT_NOT_FOUND",
             Self::AccountChangeOpen => "ACCOUNT_CHANGE_OPEN",
@@ -214,6 +222,14 @@ impl Refusal {
             Self::BatchesFunded => (
                 Code::FailedPrecondition,
                 "batches of this date are funded: its report can't be amended any more",
+            ),
+            Self::AnswersNotTaken => (
+                Code::FailedPrecondition,
+                "the profile of this host has no clearing files of a kind that is answered (\"nps\")",
+            ),
+            Self::ClearingFileNotFound => (
+                Code::NotFound,
+                "no clearing file of this member, date and cycle was written: ListBusinessDays shows them",
             ),
             Self::FileIncomplete => (
                 Code::FailedPrecondition,
@@ -396,6 +412,14 @@ mod tests {
             (
                 Refusal::LastApprover.status(),
                 "FailedPrecondition LAST_APPROVER NOT_SENT",
+            ),
+            (
+                Refusal::AnswersNotTaken.status(),
+                "FailedPrecondition ANSWERS_NOT_TAKEN NOT_SENT",
+            ),
+            (
+                Refusal::ClearingFileNotFound.status(),
+                "NotFound CLEARING_FILE_NOT_FOUND NOT_SENT",
             ),
             (
                 Refusal::MerchantNotFound.status(),

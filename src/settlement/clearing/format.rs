@@ -75,6 +75,15 @@ impl ClearingFormat {
         })
     }
 
+    /// The number under which a bank that answers to its files knows the member; none where it does not answer.
+    #[must_use]
+    pub fn answered_member(&self) -> Option<&str> {
+        match &self.layout {
+            Layout::Csv(_) => None,
+            Layout::Nps(layout) => Some(&layout.member_id),
+        }
+    }
+
     /// The name of a file.
     #[must_use]
     pub fn file_name(&self, header: &FileHeader) -> String {

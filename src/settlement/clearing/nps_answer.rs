@@ -3,24 +3,27 @@
 
 use std::io::{self, Read};
 
-use super::file_name::{Cycle, FileHeader, compact};
-use super::nps_layout::{NpsLayout, SEPARATOR};
+use super::file_name::Cycle;
+use super::nps_layout::SEPARATOR;
+use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
-use crate::payment::reference::Rrn;
+use crate::payment::settlement_file::{FileVerdict, RejectedRecord, Rejection, TakenSum};
 use crate::settlement::amount_form::minor_of_decimal;
 use crate::settlement::lines::{Line, Lines};
 use crate::settlement::shown::shown;
 
-/// The most rejections that are kept, and the most lines of a summary.
+/// The most rejections that are kept.
+pub const MOST_REJECTIONS: usize = 100;
+/// The most lines of a summary.
 pub const MOST_LINES: usize = 1_000;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NpsAnswer {
-    /// Nothing of the file was taken.
-    Rejected(FileReject),
-    /// All of it was taken.
-    Accepted(SettlementSummary),
+pub struct NpsAnswer {
+    /// The file that it is about.
+    pub file: NpsFileId,
+    /// What the switch says of it. Nothing of a file that is rejected was taken.
+    pub verdict: FileVerdict,
 }
 
 /// How the switch knows a file.
@@ -28,90 +31,26 @@ pub enum NpsAnswer {
 pub struct NpsFileId {
     /// The member's number.
     pub member_id: String,
-    /// The date of the file: `YYYYMMDD`.
-    pub date: String,
+    /// The date of the file.
+    pub business_date: BusinessDate,
     /// Which file of that date.
     pub cycle: Cycle,
 }
 
-impl NpsFileId {
-    /// How the switch knows the file of this header.
-    #[must_use]
-    pub fn of(layout: &NpsLayout, header: &FileHeader) -> Self {
-        Self {
-            member_id: layout.member_id.clone(),
-            date: compact(header.business_date).to_string(),
-            cycle: header.cycle,
-        }
-    }
-}
-
-/// A file that was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileReject {
-    /// The file.
-    pub file: NpsFileId,
-    /// The reasons; the first [`MOST_LINES`].
-    pub rejections: Vec<Rejection>,
-    /// How many reasons there are.
-    pub count: u64,
-}
-
-impl FileReject {
+impl NpsAnswer {
     /// Whether the switch has had a file of this name before. It says nothing of whether that one was taken.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
         let is_id = |rejection: &Rejection| rejection.field.eq_ignore_ascii_case("File ID");
         let says_so =
             |rejection: &Rejection| rejection.error.to_ascii_lowercase().contains("duplicate");
-        self.rejections.iter().any(|it| is_id(it) && says_so(it))
+        match &self.verdict {
+            FileVerdict::Accepted { .. } => false,
+            FileVerdict::Rejected { rejections, .. } => {
+                rejections.iter().any(|it| is_id(it) && says_so(it))
+            }
+        }
     }
-}
-
-/// One reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    /// The record that it is about, where one was copied in front of it.
-    pub record: Option<RejectedRecord>,
-    /// The field, in the switch's words.
-    pub field: String,
-    /// What it held, cut, and without card numbers.
-    pub value: String,
-    /// What is wrong with it, in the switch's words.
-    pub error: String,
-}
-
-/// A record of the file that was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RejectedRecord {
-    /// Its kind: `1240` for an item.
-    pub mti: String,
-    /// The RRN of an item.
-    pub rrn: Option<Rrn>,
-}
-
-/// What was taken of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettlementSummary {
-    /// The file.
-    pub file: NpsFileId,
-    /// What was taken, by currency and transaction code.
-    pub lines: Vec<SummaryLine>,
-    /// How many items.
-    pub count: u64,
-}
-
-/// What was taken of one currency and transaction code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SummaryLine {
-    /// The currency in which it is settled.
-    pub currency: Currency,
-    /// The transaction code, such as `05`.
-    pub transaction_code: String,
-    /// The sum in minor units.
-    pub sum_minor: i64,
-    /// How many items.
-    pub count: u64,
 }
 
 /// Why a file is no answer that can be understood.
@@ -151,28 +90,29 @@ pub fn read_answer(from: impl Read) -> Result<NpsAnswer, NpsAnswerError> {
         }
         _ => None,
     };
-    match found {
-        Some((true, file)) => rejected(records, file).map(NpsAnswer::Rejected),
-        Some((false, file)) => accepted(records, file).map(NpsAnswer::Accepted),
-        None => Err(records.fault(header, &line)),
-    }
+    let Some((is_reject, file)) = found else {
+        return Err(records.fault(header, &line));
+    };
+    let verdict = match is_reject {
+        true => rejected(records)?,
+        false => accepted(records)?,
+    };
+    Ok(NpsAnswer { file, verdict })
 }
 
 fn file_id(member_id: &str, date: &str, cycle: &str) -> Option<NpsFileId> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     let fits = is_number(member_id) && is_number(date) && is_number(cycle) && date.len() == 8;
+    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
     Some(NpsFileId {
         member_id: member_id.to_owned(),
-        date: date.to_owned(),
+        business_date: format!("{year}-{month}-{day}").parse().ok()?,
         cycle: cycle.parse().ok().and_then(Cycle::new).filter(|_| fits)?,
     })
 }
 
-fn rejected<R: Read>(
-    mut records: Records<R>,
-    file: NpsFileId,
-) -> Result<FileReject, NpsAnswerError> {
-    let (mut rejections, mut count) = (Vec::new(), 0_u64);
+fn rejected<R: Read>(mut records: Records<R>) -> Result<FileVerdict, NpsAnswerError> {
+    let (mut rejections, mut count) = (Vec::new(), 0_i64);
     let mut record = None;
     loop {
         let Some(line) = records.next()? else {
@@ -190,7 +130,7 @@ fn rejected<R: Read>(
             }
             [field, value, error] => {
                 count = count.saturating_add(1);
-                if rejections.len() < MOST_LINES {
+                if rejections.len() < MOST_REJECTIONS {
                     rejections.push(Rejection {
                         record: record.clone(),
                         field: shown(field),
@@ -203,19 +143,12 @@ fn rejected<R: Read>(
         }
     }
     records.end()?;
-    Ok(FileReject {
-        file,
-        rejections,
-        count,
-    })
+    Ok(FileVerdict::Rejected { rejections, count })
 }
 
-fn accepted<R: Read>(
-    mut records: Records<R>,
-    file: NpsFileId,
-) -> Result<SettlementSummary, NpsAnswerError> {
+fn accepted<R: Read>(mut records: Records<R>) -> Result<FileVerdict, NpsAnswerError> {
     let mut lines = Vec::new();
-    let (mut hundredths, mut items) = (0_i64, 0_u64);
+    let (mut hundredths, mut items) = (0_i64, 0_i64);
     loop {
         let Some(line) = records.next()? else {
             return Err(records.fault("a trailer, 1644^605", "the end of the file"));
@@ -228,7 +161,7 @@ fn accepted<R: Read>(
             }
             break;
         }
-        let sequence = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+        let sequence = i64::try_from(lines.len()).unwrap_or(i64::MAX);
         let read = summary_line(&fields, sequence.saturating_add(1));
         let sums = read.and_then(|(line, amount)| {
             let sums = (
@@ -246,15 +179,11 @@ fn accepted<R: Read>(
         (hundredths, items) = sums;
     }
     records.end()?;
-    Ok(SettlementSummary {
-        file,
-        lines,
-        count: items,
-    })
+    Ok(FileVerdict::Accepted { taken: lines })
 }
 
 /// A line of a summary, and its amount in hundredths.
-fn summary_line(fields: &[&str], expected_sequence: u64) -> Option<(SummaryLine, i64)> {
+fn summary_line(fields: &[&str], expected_sequence: i64) -> Option<(TakenSum, i64)> {
     let [currency, sequence, code, amount, count] = *fields else {
         return None;
     };
@@ -265,7 +194,7 @@ fn summary_line(fields: &[&str], expected_sequence: u64) -> Option<(SummaryLine,
     let currency = currency.parse().ok()?;
     let currency = iso_currency::Currency::from_numeric(currency)?;
     let currency: Currency = currency.code().parse().ok()?;
-    let line = SummaryLine {
+    let line = TakenSum {
         currency,
         transaction_code: code.to_owned(),
         sum_minor: minor_of_decimal(amount, currency.minor_digits()).ok()?,
@@ -275,7 +204,7 @@ fn summary_line(fields: &[&str], expected_sequence: u64) -> Option<(SummaryLine,
 }
 
 /// A number of digits alone: no sign.
-fn number(text: &str) -> Option<u64> {
+fn number(text: &str) -> Option<i64> {
     let is_number = text.bytes().all(|it| it.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)
 }

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 22] = [
+const MIGRATIONS: [Migration; 23] = [
     Migration {
         version: 1,
         name: "payments",
@@ -138,10 +138,15 @@ const MIGRATIONS: [Migration; 22] = [
         name: "chargebacks",
         text: include_str!("../../../migrations/0022_chargebacks.sql"),
     },
+    Migration {
+        version: 23,
+        name: "clearing_answers",
+        text: include_str!("../../../migrations/0023_clearing_answers.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 22;
+pub(in crate::store) const NEEDED: i64 = 23;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -72,7 +72,8 @@ impl Store {
 
     /// The batches of a day that can be funded now, with the state that they have from then on: their fees are computed, and
     /// the host has agreed, or wants no totals, or ours stand although it does not agree. Of a host that sends `reports`,
-    /// that of the day is applied, and its differences hold no batch back, or are accepted.
+    /// that of the day is applied, and its differences hold no batch back, or are accepted. Of a host that answers to its
+    /// clearing files, it has taken what that of the day claims, or the file counts as it is.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -89,7 +90,10 @@ impl Store {
              AND settlement_totals.merchant_id IN ('', found.merchant_id)) \
              OR EXISTS (SELECT 1 FROM settlement_differences AS differences WHERE differences.host_id = found.host_id \
              AND differences.business_date = found.business_date AND differences.merchant_id = found.merchant_id \
-             AND differences.currency = found.currency) THEN 1 ELSE 0 END AS BIGINT) AS differs \
+             AND differences.currency = found.currency) \
+             OR EXISTS (SELECT 1 FROM settlement_files AS files WHERE files.host_id = found.host_id \
+             AND files.business_date = found.business_date AND files.awaits_answer = 1 \
+             AND COALESCE(files.answer_agrees, 0) = 0) THEN 1 ELSE 0 END AS BIGINT) AS differs \
              FROM ({SELECT_BATCHES} WHERE batches.host_id = $1 AND batches.business_date = $2 \
              AND batches.funded_at_ms IS NULL AND batches.fees_at_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM settlement_totals WHERE {OF_BATCH} \
              AND settlement_totals.state NOT IN ('IN_BALANCE', 'OUT_OF_BALANCE')) \
@@ -98,6 +102,9 @@ impl Store {
              WHERE differences.host_id = batches.host_id AND differences.business_date = batches.business_date \
              AND differences.merchant_id = batches.merchant_id AND differences.currency = batches.currency \
              AND differences.accepted_at_ms IS NULL)) \
+             AND NOT EXISTS (SELECT 1 FROM settlement_files AS files WHERE files.host_id = batches.host_id \
+             AND files.business_date = batches.business_date AND files.awaits_answer = 1 \
+             AND COALESCE(files.answer_agrees, 0) = 0 AND files.accepted_at_ms IS NULL) \
              ORDER BY batches.id LIMIT $3) AS found"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -1,17 +1,18 @@
-//! Clearing files that are on the disk, and what they claim.
+//! Clearing files that are on the disk, what they claim, and what banks answer to them.
 
 use iso8583::hex;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::business_days::hold_positions;
 use super::columns::Columns;
 use super::text_buffer::TextBuffer;
 use crate::payment::ids::HostId;
-use crate::payment::moment::BusinessDate;
+use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::operation::OperationState;
 use crate::payment::record::CardSummary;
 use crate::payment::settlement::ItemKind;
-use crate::payment::settlement_file::{ClearedItem, SettlementFile};
+use crate::payment::settlement_file::{ClearedItem, FileAnswer, FileVerdict, SettlementFile};
 use crate::store::Store;
 use crate::store::database::connection::Statement;
 use crate::store::error::StoreError;
@@ -37,7 +38,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let insert = Statement {
             text: "INSERT INTO settlement_files (host_id, business_date, cycle, name, sha256, bytes, item_count, sums, \
-                written_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+                written_at_ms, awaits_answer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
             values: vec![
                 file.host_id.as_str().into(),
                 file.business_date.to_string().into(),
@@ -48,6 +49,7 @@ impl Store {
                 file.item_count.into(),
                 TextBuffer::new().json(&file.sums)?.into(),
                 file.written_at.as_i64().into(),
+                i64::from(file.awaits_answer).into(),
             ],
             returning: false,
         };
@@ -79,6 +81,84 @@ impl Store {
         let values = [host.as_str().into(), date.to_string().into()];
         let rows = self.read(text, &values).await?;
         rows.iter().map(file).collect()
+    }
+
+    /// Records what the bank has answered to a file as it was read. Where it does not agree, the batches of the day that
+    /// are not funded are disputed, and what an approver has let count before counts no more. Another answer may have come
+    /// meanwhile; then nothing is written.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn record_answer(
+        &self,
+        file: &SettlementFile,
+        answer: &FileAnswer,
+    ) -> Result<bool, StoreError> {
+        let sha256 = hex::encode_lower(&answer.sha256);
+        let before = file.answer.as_ref();
+        let before = before.map(|before| hex::encode_lower(&before.sha256));
+        let mut text = TextBuffer::new();
+        let record = Statement {
+            // Twice is as once.
+            text: "UPDATE settlement_files SET answer_state = $4, answer_agrees = $5, answer = $6, answer_sha256 = $7, \
+                answers_before = $8, answered_at_ms = $9, accepted_at_ms = NULL WHERE host_id = $1 \
+                AND business_date = $2 AND cycle = $3 AND COALESCE(answer_sha256, '') IN ($7, $10)",
+            values: vec![
+                file.host_id.as_str().into(),
+                file.business_date.to_string().into(),
+                file.cycle.into(),
+                answer.verdict.name().into(),
+                i64::from(answer.agrees).into(),
+                text.json(&answer.verdict)?.into(),
+                sha256.as_str().into(),
+                text.json(&answer.before)?.into(),
+                answer.answered_at.as_i64().into(),
+                before.unwrap_or_default().into(),
+            ],
+            returning: false,
+        };
+        let dispute = Statement {
+            text: "UPDATE settlement_batches SET state = 'DISPUTED' WHERE host_id = $1 AND business_date = $2 \
+                AND funded_at_ms IS NULL AND EXISTS (SELECT 1 FROM settlement_files AS files WHERE files.host_id = $1 \
+                AND files.business_date = $2 AND files.cycle = $3 AND files.awaits_answer = 1 \
+                AND files.answer_agrees = 0 AND files.answer_sha256 = $4)",
+            values: vec![
+                file.host_id.as_str().into(),
+                file.business_date.to_string().into(),
+                file.cycle.into(),
+                sha256.into(),
+            ],
+            returning: false,
+        };
+        // A batch that is being funded meanwhile is before it or after it.
+        let statements = vec![hold_positions(), record, dispute];
+        let ran = self.inner.housekeeping.run(statements).await?;
+        Ok(ran.get(1).is_some_and(|record| record.rows_affected == 1))
+    }
+
+    /// Lets the files of a host's day count as they are that the bank has not taken, or not as they claim: their batches
+    /// are funded all the same. How many there were.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn accept_files(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+        at: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        let accept = Statement {
+            text: "UPDATE settlement_files SET accepted_at_ms = $3 WHERE host_id = $1 AND business_date = $2 \
+                AND awaits_answer = 1 AND COALESCE(answer_agrees, 0) = 0 AND accepted_at_ms IS NULL",
+            values: vec![
+                host.as_str().into(),
+                date.to_string().into(),
+                at.as_i64().into(),
+            ],
+            returning: false,
+        };
+        let ran = self.inner.housekeeping.run(vec![accept]).await?;
+        Ok(ran.first().map_or(0, |accepted| accepted.rows_affected))
     }
 
     /// The captures or the refunds of a day that no message has told its host, or all of them, by merchant, currency and
@@ -164,5 +244,26 @@ fn file(row: &AnyRow) -> Result<SettlementFile, StoreError> {
         item_count: columns.integer("item_count")?,
         sums: columns.json("sums")?,
         written_at: columns.moment("written_at_ms")?,
+        awaits_answer: columns.flag("awaits_answer")?,
+        answer: answer(&columns)?,
+        accepted_at: columns.optional_moment("accepted_at_ms")?,
     })
+}
+
+fn answer(columns: &Columns<'_>) -> Result<Option<FileAnswer>, StoreError> {
+    let Some(verdict) = columns.optional_json::<FileVerdict>("answer")? else {
+        return Ok(None);
+    };
+    let state = columns.text("answer_state")?;
+    if state != verdict.name() {
+        let reason = format!("the column answer says {}", verdict.name());
+        return Err(columns.corrupt("answer_state", state, reason));
+    }
+    Ok(Some(FileAnswer {
+        verdict,
+        agrees: columns.flag("answer_agrees")?,
+        sha256: columns.hash("answer_sha256")?,
+        before: columns.json("answers_before")?,
+        answered_at: columns.moment("answered_at_ms")?,
+    }))
 }

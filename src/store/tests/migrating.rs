@@ -62,6 +62,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "reports",
     "merchant_money",
     "chargebacks",
+    "clearing_answers",
 ];
 
 /// Makes a database as version 2 left it.

@@ -1,5 +1,6 @@
 //! Every function of the store, on both databases.
 
+mod clearing_answers;
 mod custody;
 mod events;
 mod faults;

@@ -82,7 +82,7 @@ fn line_of(operation_id: OperationId, bank_minor: i64) -> AppliedLines {
 
 impl Store {
     /// Sales of a day that is closed and has its batches.
-    async fn closed_day_of(&self, sales: usize) -> (BusinessDay, Vec<OperationId>) {
+    pub(super) async fn closed_day_of(&self, sales: usize) -> (BusinessDay, Vec<OperationId>) {
         self.open_first_day(&host(), day(1), NOW).await.unwrap();
         let mut operations = Vec::new();
         for _ in 0..sales {

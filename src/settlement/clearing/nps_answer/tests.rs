@@ -20,7 +20,7 @@ fn read(text: &str) -> Result<NpsAnswer, String> {
 fn file() -> NpsFileId {
     NpsFileId {
         member_id: "00000004567".into(),
-        date: "20240402".into(),
+        business_date: "2024-04-02".parse().unwrap(),
         cycle: Cycle::new(1).unwrap(),
     }
 }
@@ -31,9 +31,7 @@ fn a_reject_says_which_field_of_which_item_is_wrong() {
         "{HEADER}{DETAIL}Forwarding ID^0000000928A^Value should be numeric\n\
          PAN^4111111111111111^Not on file\n1644^699^2^500.00^2\n"
     );
-    let Ok(NpsAnswer::Rejected(reject)) = read(&text) else {
-        panic!("{:?}", read(&text));
-    };
+    let reject = read(&text).unwrap();
     let rejection = |field: &str, value: &str, error: &str| Rejection {
         record: Some(RejectedRecord {
             mti: "1240".into(),
@@ -46,13 +44,15 @@ fn a_reject_says_which_field_of_which_item_is_wrong() {
     assert!(!reject.is_duplicate());
     assert_eq!(
         reject,
-        FileReject {
+        NpsAnswer {
             file: file(),
-            rejections: vec![
-                rejection("Forwarding ID", "0000000928A", "Value should be numeric"),
-                rejection("PAN", "************1111", "Not on file"),
-            ],
-            count: 2,
+            verdict: FileVerdict::Rejected {
+                rejections: vec![
+                    rejection("Forwarding ID", "0000000928A", "Value should be numeric"),
+                    rejection("PAN", "************1111", "Not on file"),
+                ],
+                count: 2,
+            },
         }
     );
 }
@@ -63,22 +63,24 @@ fn a_file_that_was_sent_before_is_a_duplicate() {
         "{HEADER}1644^601^O^00000004567^20240402^1^I^T\r\n\r\n\
          File ID^00000004567202404021^Duplicate File ID\r\n1644^699^2^300.00^2"
     );
-    let Ok(NpsAnswer::Rejected(reject)) = read(&text) else {
-        panic!("{:?}", read(&text));
-    };
+    let reject = read(&text).unwrap();
     assert!(reject.is_duplicate());
-    let record = reject.rejections[0].record.clone().unwrap();
+    let FileVerdict::Rejected { rejections, .. } = reject.verdict else {
+        panic!("{:?}", reject.verdict);
+    };
+    let record = rejections[0].record.clone().unwrap();
     assert_eq!((&*record.mti, record.rrn), ("1644", None));
 }
 
 #[test]
 fn a_summary_says_what_was_taken() {
-    let Ok(NpsAnswer::Accepted(summary)) = read(SUMMARY) else {
-        panic!("{:?}", read(SUMMARY));
+    let summary = read(SUMMARY).unwrap();
+    assert_eq!(summary.file, file());
+    let FileVerdict::Accepted { taken } = summary.verdict else {
+        panic!("{:?}", summary.verdict);
     };
-    assert_eq!((&summary.file, summary.count), (&file(), 117));
-    let shown = summary.lines.iter().map(|line| {
-        let SummaryLine {
+    let shown = taken.iter().map(|line| {
+        let TakenSum {
             currency,
             transaction_code,
             sum_minor,
@@ -109,6 +111,7 @@ fn other_answers_are_refused() {
         ),
         (summary("^605^", "^601^"), "line 1: expected 1644^699 or"),
         (summary("^20240402^", "^2024-04-02^"), "line 1:"),
+        (summary("^20240402^", "^20240431^"), "line 1:"),
         (summary("^1^I^T", "^0^I^T"), "line 1:"),
         (summary("^1^I^T", "^1^I"), "line 1:"),
         (summary("356^1", "999^1"), "line 2: expected currency"),
