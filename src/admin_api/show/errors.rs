@@ -100,7 +100,7 @@ pub(in crate::admin_api) enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 30] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
