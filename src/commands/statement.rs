@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::json;
 
 use super::error::CommandError;
 use super::operators_door::{OperatorsDoor, told};
@@ -11,6 +14,9 @@ use super::output::print_line;
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::statement_service_client::StatementServiceClient;
+
+/// Between two turns of the sign that the gateway is working.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What `payswitch statement` takes.
 #[derive(Debug, Args)]
@@ -35,6 +41,9 @@ pub struct StatementArgs {
     /// The file to write: .csv or .pdf.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     door: OperatorsDoor,
 }
@@ -68,12 +77,27 @@ pub fn run(arguments: StatementArgs) -> Result<ExitCode, CommandError> {
         };
         let parts = client.write_statement(request).await.map_err(told)?;
         let (mut parts, mut file) = (parts.into_inner(), Vec::new());
+        // It shows nothing where standard error is no terminal.
+        let progress = ProgressBar::new_spinner();
+        progress.set_message("the statement is being written");
+        progress.enable_steady_tick(TICK);
         while let Some(part) = parts.message().await.map_err(told)? {
             file.extend(part.data);
+            progress.set_message(format!("{} bytes have come", file.len()));
         }
-        // Written once all parts have come: an answer that breaks off leaves no file.
-        std::fs::write(&out, &file).map_err(|error| format!("{}: {error}", out.display()))?;
-        print_line!("{} ({} bytes)", out.display(), file.len())?;
+        progress.finish_and_clear();
+        // Named once all of it is there: an answer that breaks off, and a full disk, leave no statement.
+        let mut new = out.clone().into_os_string();
+        new.push(".new");
+        let written = std::fs::write(&new, &file).and_then(|()| std::fs::rename(&new, &out));
+        written.map_err(|error| format!("{}: {error}", out.display()))?;
+        match arguments.json {
+            true => print_line!(
+                "{:#}",
+                json!({ "file": out.display().to_string(), "bytes": file.len() })
+            )?,
+            false => print_line!("{} ({} bytes)", out.display(), file.len())?,
+        }
         Ok(ExitCode::SUCCESS)
     })
 }

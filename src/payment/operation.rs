@@ -30,7 +30,7 @@ pub enum OperationKind {
     Release,
     /// Ask what happened.
     Inquiry,
-    /// 0422: the issuer takes captured money back. No message of it is known here: the bank's report says it.
+    /// 0422: the issuer takes captured money back. The bank's report says it, and no message of a profile.
     Chargeback,
     /// The issuer gives back what a chargeback took.
     ChargebackReversal,
@@ -54,6 +54,12 @@ impl OperationKind {
             Self::Chargeback => "CHARGEBACK",
             Self::ChargebackReversal => "CHARGEBACK_REVERSAL",
         }
+    }
+
+    /// Whether it travels by messages. What issuers take back is told by a report alone.
+    #[must_use]
+    pub const fn has_messages(self) -> bool {
+        !matches!(self, Self::Chargeback | Self::ChargebackReversal)
     }
 }
 

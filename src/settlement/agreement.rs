@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
+use super::looking::look_until;
 use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
@@ -95,17 +95,11 @@ impl Agreement {
     }
 
     /// Sends totals until `stop` is set. What fails is logged, and tried again.
-    pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        loop {
-            if let Err(error) = self.send_due().await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "Totals could not be sent");
-            }
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(LOOK_EVERY) => {}
-            }
-        }
+    pub async fn look_until(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        look_until(stop, LOOK_EVERY, "Totals could not be sent", || {
+            self.send_due()
+        })
+        .await;
     }
 
     /// Sends the totals of each host whose turn it is. One host holds up no other.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use super::fee_plan::{FeePlan, Origin, RefundFee};
 use super::fees::{FeeError, FeeItem, RefundedCapture, fee_of};
+use super::looking::look_until;
 use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
 use crate::payment::ids::{HostId, OperationId, PaymentId, SubjectId};
@@ -71,17 +71,11 @@ impl Charging {
     }
 
     /// Charges batches until `stop` is set. What fails is logged, and tried again.
-    pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        loop {
-            if let Err(error) = self.look().await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "Fees could not be computed");
-            }
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(LOOK_EVERY) => {}
-            }
-        }
+    pub async fn look_until(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        look_until(stop, LOOK_EVERY, "Fees could not be computed", || {
+            self.look()
+        })
+        .await;
     }
 
     /// Charges the batches that are not charged. One that can't be holds up no other merchant's.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use super::clearing_files::ClearingFiles;
 use super::host_files::HostFiles;
+use super::looking::look_until;
 use super::report_imports::report_rule;
 use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
@@ -65,17 +65,11 @@ impl Funding {
     }
 
     /// Funds batches until `stop` is set. What fails is logged, and tried again.
-    pub async fn look_until(self, mut stop: watch::Receiver<bool>) {
-        loop {
-            if let Err(error) = self.settle_days().await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "Days could not be settled");
-            }
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(LOOK_EVERY) => {}
-            }
-        }
+    pub async fn look_until(self, stop: watch::Receiver<bool>) {
+        look_until(stop, LOOK_EVERY, "Days could not be settled", || {
+            self.settle_days()
+        })
+        .await;
     }
 
     /// Funds the batches of closed days. One day holds up no other.

@@ -7,7 +7,8 @@
 //! - [`report`]: the bank's settlement report. [`report_imports`]: takes one in, from its [`spool`].
 //! - [`host_files`]: the formats of the files of each host.
 //! - [`durable_file`], [`hashing`]: files that are whole or not there, and their SHA-256.
-//! - [`format_error`], [`amount_form`], `lines`, `shown`: what the two kinds of files have in common.
+//! - [`format_error`], [`amount_form`], `lines`, `shown`: what the two kinds of files have in common. `looking`: what is
+//!   looked after again and again.
 //! - [`rounding`]: fractions of minor units.
 //! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
 //! - [`charging`]: the fees of each batch, before it is funded.
@@ -36,6 +37,7 @@ pub mod funding;
 pub mod hashing;
 pub mod host_files;
 mod lines;
+mod looking;
 pub mod merchant_terms;
 pub mod pain001;
 pub mod payout;

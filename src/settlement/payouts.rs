@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use iso8583::hex;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use super::durable_file::{DurableFileError, write_durably};
+use super::looking::look_until;
 use super::pain001::{
     MOST_TRANSFERS, PaymentOrder, PaymentOrderError, Transfer, end_to_end_id, to_pain001,
 };
@@ -132,17 +132,11 @@ impl Payouts {
     }
 
     /// Makes and orders payouts as planned until `stop` is set. What fails is logged, and tried again.
-    pub async fn look_until(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        loop {
-            if let Err(error) = self.look().await {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "Payouts could not be made");
-            }
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(LOOK_EVERY) => {}
-            }
-        }
+    pub async fn look_until(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        look_until(stop, LOOK_EVERY, "Payouts could not be made", || {
+            self.look()
+        })
+        .await;
     }
 
     async fn look(&self) -> Result<(), PayoutsError> {

@@ -94,13 +94,15 @@ fn kind(name: &str) -> Option<OperationKind> {
     }
     let upper = name.to_uppercase();
     let name: StrDeserializer<'_, serde::de::value::Error> = upper.as_str().into_deserializer();
-    OperationKind::deserialize(name).ok()
+    let kind = OperationKind::deserialize(name).ok();
+    kind.filter(|kind| kind.has_messages())
 }
 
 /// Every name of a kind, as profiles write them.
 pub(super) fn kind_names() -> Vec<String> {
     let names = words_of::<OperationKind>();
-    names.iter().map(|name| name.to_lowercase()).collect()
+    let names = names.iter().map(|name| name.to_lowercase());
+    names.filter(|name| kind(name).is_some()).collect()
 }
 
 /// What one message asks of another.
