@@ -72,12 +72,6 @@ impl<W> HashingWriter<W> {
     pub fn sha256(&self) -> [u8; 32] {
         finished(&self.hash)
     }
-
-    /// What it writes to.
-    #[must_use]
-    pub fn into_inner(self) -> W {
-        self.to
-    }
 }
 
 impl<W: Write> Write for HashingWriter<W> {
@@ -118,6 +112,6 @@ mod tests {
         assert_eq!(sha256_of(&bytes), reader.sha256());
         assert_eq!(writer.sha256(), reader.sha256());
         assert_eq!(writer.bytes(), 30_000);
-        assert_eq!(writer.into_inner(), bytes);
+        assert_eq!(writer.to, bytes);
     }
 }

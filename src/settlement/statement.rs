@@ -42,19 +42,6 @@ pub enum LineKind {
 }
 
 impl LineKind {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Capture,
-        Self::Refund,
-        Self::Fee,
-        Self::Reserve,
-        Self::ReserveRelease,
-        Self::Payout,
-        Self::PayoutReturn,
-        Self::Chargeback,
-        Self::Correction,
-    ];
-
     /// The name in the CSV.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -69,12 +56,6 @@ impl LineKind {
             Self::Chargeback => "CHARGEBACK",
             Self::Correction => "CORRECTION",
         }
-    }
-
-    /// The one with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -74,7 +74,7 @@ const BY_FILE: &[(&str, Step)] = &[
 ];
 
 /// A gateway that ends at its point does so within this.
-const COME_WITHIN: Duration = Duration::from_secs(20);
+const COME_WITHIN: Duration = Duration::from_secs(60);
 
 mod sqlite {
     use super::{Bank, Engine, run};

@@ -6,7 +6,7 @@ use super::fault::{Fault, Faults, ReportError};
 use super::fields::{Fields, Splitter};
 use super::format::{Field, ReportFormat};
 use super::line::{ReportLine, RowReader};
-use super::totals::{CurrencyTotals, Totals};
+use super::totals::Totals;
 use crate::settlement::lines::{Line, Lines};
 use crate::settlement::shown::shown;
 
@@ -21,7 +21,6 @@ pub struct ReportReader<'f, R> {
     body: Body<'f>,
     faults: Faults,
     is_done: bool,
-    is_whole: bool,
 }
 
 /// What follows the names of the columns.
@@ -43,26 +42,6 @@ enum Step {
     /// A line that says nothing, or is wrong.
     Nothing,
     End,
-}
-
-/// A whole report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Its lines, without those of kinds that are left out.
-    pub lines: Vec<ReportLine>,
-    /// What they sum to, by the letters of the currencies.
-    pub totals: Vec<CurrencyTotals>,
-}
-
-/// Reads a whole report into memory.
-///
-/// # Errors
-/// When anything of it is wrong.
-pub fn read_report(format: &ReportFormat, from: impl Read) -> Result<Report, ReportError> {
-    let mut reader = ReportReader::new(format, from)?;
-    let lines = reader.by_ref().collect::<Result<_, _>>()?;
-    let totals = reader.body.totals.by_currency;
-    Ok(Report { lines, totals })
 }
 
 impl<'f, R: Read> ReportReader<'f, R> {
@@ -117,14 +96,7 @@ impl<'f, R: Read> ReportReader<'f, R> {
             },
             faults: Faults::default(),
             is_done: false,
-            is_whole: false,
         })
-    }
-
-    /// What the lines sum to, by the letters of the currencies; none before the last one has come without an error.
-    #[must_use]
-    pub fn totals(&self) -> Option<&[CurrencyTotals]> {
-        self.is_whole.then_some(&*self.body.totals.by_currency)
     }
 
     fn step(&mut self) -> Result<Step, ReportError> {
@@ -183,7 +155,6 @@ impl<'f, R: Read> ReportReader<'f, R> {
         if self.faults.count > 0 {
             return Err(ReportError::Faults(std::mem::take(&mut self.faults)));
         }
-        self.is_whole = true;
         Ok(())
     }
 }

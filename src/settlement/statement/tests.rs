@@ -74,13 +74,6 @@ fn a_period_has_a_day_at_least() {
     );
 }
 
-#[test]
-fn kinds_read_back_by_name() {
-    for kind in LineKind::ALL {
-        assert_eq!(LineKind::from_name(kind.name()), Some(kind));
-    }
-}
-
 proptest! {
     #[test]
     fn lines_that_add_up_make_a_statement_and_a_changed_amount_makes_none(

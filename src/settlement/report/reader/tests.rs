@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::super::fault::MOST_FAULTS;
 use super::super::format::ReportKind;
+use super::super::totals::CurrencyTotals;
 use super::*;
 use crate::settlement::amount_form::AmountForm;
 
@@ -37,6 +38,20 @@ const REFUND: &str = "2026-11-29,DEMOSHOP0000001,WEB00001,REFUND,633300000002,,,
 
 fn format(text: &str) -> ReportFormat {
     ReportFormat::from_table(toml::from_str(text).unwrap()).unwrap()
+}
+
+/// A whole report: its lines, and what they sum to.
+#[derive(Debug, PartialEq)]
+struct Report {
+    lines: Vec<ReportLine>,
+    totals: Vec<CurrencyTotals>,
+}
+
+fn read_report(format: &ReportFormat, from: impl Read) -> Result<Report, ReportError> {
+    let mut reader = ReportReader::new(format, from)?;
+    let lines = reader.by_ref().collect::<Result<_, _>>()?;
+    let totals = reader.body.totals.by_currency;
+    Ok(Report { lines, totals })
 }
 
 fn read(text: impl AsRef<[u8]>) -> Result<Report, ReportError> {
