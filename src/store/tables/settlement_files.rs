@@ -136,8 +136,8 @@ impl Store {
         Ok(ran.get(1).is_some_and(|record| record.rows_affected == 1))
     }
 
-    /// Lets the files of a host's day count as they are that the bank has not taken, or not as they claim: their batches
-    /// are funded all the same. How many there were.
+    /// Lets the files of a host's day count as they are that the bank has not taken as they claim, with `unanswered` those too
+    /// that it has not answered: their batches are funded all the same. How many there were.
     ///
     /// # Errors
     /// When the database is not available.
@@ -145,15 +145,18 @@ impl Store {
         &self,
         host: &HostId,
         date: BusinessDate,
+        unanswered: bool,
         at: UnixMillis,
     ) -> Result<u64, StoreError> {
         let accept = Statement {
             text: "UPDATE settlement_files SET accepted_at_ms = $3 WHERE host_id = $1 AND business_date = $2 \
-                AND awaits_answer = 1 AND COALESCE(answer_agrees, 0) = 0 AND accepted_at_ms IS NULL",
+                AND awaits_answer = 1 AND COALESCE(answer_agrees, 0) = 0 AND accepted_at_ms IS NULL \
+                AND (answer_state IS NOT NULL OR CAST($4 AS BIGINT) = 1)",
             values: vec![
                 host.as_str().into(),
                 date.to_string().into(),
                 at.as_i64().into(),
+                i64::from(unanswered).into(),
             ],
             returning: false,
         };

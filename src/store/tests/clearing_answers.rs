@@ -134,7 +134,14 @@ async fn a_file_counts_as_it_is_until_another_answer_comes(database: TestDatabas
     store.closed_day_of(1).await;
     let recorded = store.record_settlement_file(&claimed(true), true).await;
     assert!(recorded.unwrap());
-    let accept = async || store.accept_files(&host(), day(1), NOW).await.unwrap();
+    let accept = async || {
+        store
+            .accept_files(&host(), day(1), true, NOW)
+            .await
+            .unwrap()
+    };
+    let unanswered = store.accept_files(&host(), day(1), false, NOW).await;
+    assert_eq!(unanswered, Ok(0), "nobody has said that it needs no answer");
     // One that is not answered, one that is rejected, and one of which something else was taken.
     for answer in [None, Some(rejected(1)), Some(taken(2, 1_251))] {
         if let Some(answer) = answer {
@@ -155,7 +162,7 @@ async fn a_file_that_nobody_answers_holds_nothing_back(database: TestDatabase) {
     let recorded = store.record_settlement_file(&claimed(false), true).await;
     assert!(recorded.unwrap());
     assert_eq!(store.fundable_now().await, [BatchState::Settled]);
-    assert_eq!(store.accept_files(&host(), day(1), NOW).await, Ok(0));
+    assert_eq!(store.accept_files(&host(), day(1), true, NOW).await, Ok(0));
     store.close().await;
 }
 
