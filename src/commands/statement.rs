@@ -90,7 +90,11 @@ pub fn run(arguments: StatementArgs) -> Result<ExitCode, CommandError> {
         let mut new = out.clone().into_os_string();
         new.push(".new");
         let written = std::fs::write(&new, &file).and_then(|()| std::fs::rename(&new, &out));
-        written.map_err(|error| format!("{}: {error}", out.display()))?;
+        written.map_err(|error| {
+            // What is there of it is of no use; the error says why it is not whole.
+            let _ = std::fs::remove_file(&new);
+            format!("{}: {error}", out.display())
+        })?;
         match arguments.json {
             true => print_line!(
                 "{:#}",

@@ -24,7 +24,7 @@ use crate::store::error::StoreError;
 const ATTEMPTS: u32 = 5;
 /// The name of the line of the report in [`Operation::sent`], by which it is known again.
 const LINE: &str = "line";
-/// ISO 8583:1987, 4.1: the chargeback advice of an issuer.
+/// The message that an issuer charges back with, where it sends one: class 4, an advice of the issuer (x4x2).
 const ADVICE: &str = "0422";
 
 /// Records chargebacks.
