@@ -38,6 +38,8 @@ use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
+use crate::reconciliation::discrepancies::Discrepancies;
+use crate::reconciliation::report_imports::ReportImports;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
 use crate::settlement::clearing_answers::ClearingAnswers;
@@ -48,7 +50,6 @@ use crate::settlement::host_files::HostFiles;
 use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payout_account::PayoutAccount;
 use crate::settlement::payouts::{PayoutParts, Payouts};
-use crate::settlement::report_imports::ReportImports;
 use crate::store::Store;
 use crate::store::numbers::Numbers;
 
@@ -207,6 +208,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         random.clone(),
         folder.clone(),
     ));
+    let discrepancies = Arc::new(Discrepancies::new(
+        store.clone(),
+        Arc::clone(&clock),
+        i64::from(config.reconciliation.alone_minor),
+    ));
     let answers = Arc::new(ClearingAnswers::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -284,6 +290,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             agreement: Arc::clone(&agreement),
             imports: Arc::clone(&imports),
             answers,
+            discrepancies,
             terms,
             payouts: Arc::clone(&payouts),
             clock: Arc::clone(&dependencies.clock),

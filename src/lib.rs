@@ -42,6 +42,7 @@ pub mod net;
 pub mod operations;
 pub mod payment;
 pub mod random;
+pub mod reconciliation;
 pub mod settlement;
 pub mod shares;
 pub mod stack;

@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("doors", &["merchant_api", "admin_api"]),
     ("door frame", &["grpc"]),
     ("flows", &["flows"]),
+    ("reconciliation", &["reconciliation"]),
     (
         "operations",
         &["operations", "ledger_seals", "event_feed", "settlement"],

@@ -9,7 +9,7 @@ use crate::grpc::body_hash::body_hash;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, length_of};
 use crate::payment::ids::{
-    AccountChangeId, HostId, MerchantId, OperationId, OperatorName, OrderId, PaymentId,
+    AccountChangeId, HostId, ImportId, MerchantId, OperationId, OperatorName, OrderId, PaymentId,
 };
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
@@ -85,6 +85,7 @@ changes!(
     NotifyPayoutsRequest: "PayoutAdminService.NotifyPayouts",
     ProposePayoutAccountRequest: "MerchantService.ProposePayoutAccount",
     RefuseOrderRequest: "PayoutAdminService.RefuseOrder",
+    ResolveDiscrepancyRequest: "ReconciliationAdminService.ResolveDiscrepancy",
     ResolveOwedRequest: "OwedService.ResolveOwed",
     RetryOwedRequest: "OwedService.RetryOwed",
     RotateDataKeyRequest: "CustodyService.RotateDataKey",
@@ -175,6 +176,22 @@ pub(super) fn order_id(findings: &mut Findings, text: &str) -> Option<OrderId> {
         "\"ord_\" or \"ord-\", and 26 characters",
         &id,
     )
+}
+
+/// Reads the id of a discrepancy. What an older version has found has another one than today.
+pub(super) fn discrepancy_id(findings: &mut Findings, text: &str) -> Option<String> {
+    const ID: Shape = Shape {
+        min: 1,
+        max: 100,
+        allows: |c| c.is_ascii_graphic(),
+        expected: "the id of a discrepancy, 1 to 100 characters",
+    };
+    ID.read(findings, "discrepancy_id", text.to_owned())
+}
+
+/// Reads the id of a report.
+pub(super) fn import_id(findings: &mut Findings, text: &str) -> Option<ImportId> {
+    parsed(findings, "import_id", "\"imp_\" and 26 characters", text)
 }
 
 /// Reads the id of a payment.

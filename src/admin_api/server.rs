@@ -19,6 +19,9 @@ use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SER
 use super::pb::payout_admin_service_server::{
     PayoutAdminServiceServer, SERVICE_NAME as PAYOUT_ADMIN_SERVICE,
 };
+use super::pb::reconciliation_admin_service_server::{
+    ReconciliationAdminServiceServer, SERVICE_NAME as RECONCILIATION_ADMIN_SERVICE,
+};
 use super::pb::settlement_admin_service_server::{
     SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
 };
@@ -35,6 +38,7 @@ use super::rpc::merchant_service::MerchantApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
 use super::rpc::payout_admin_service::PayoutAdminApi;
+use super::rpc::reconciliation_admin_service::ReconciliationAdminApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
 use super::rpc::statement_service::StatementApi;
 use crate::clock::Clock;
@@ -45,13 +49,14 @@ use crate::operations::card_custody::CardCustody;
 use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
+use crate::reconciliation::discrepancies::Discrepancies;
+use crate::reconciliation::report_imports::ReportImports;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
 use crate::settlement::merchant_terms::MerchantTerms;
 use crate::settlement::payout_notices::PayoutNotices;
 use crate::settlement::payouts::Payouts;
-use crate::settlement::report_imports::ReportImports;
 use crate::store::Store;
 
 /// Client connections at once.
@@ -59,7 +64,7 @@ const CONNECTIONS: usize = 64;
 /// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
 const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -71,6 +76,7 @@ const SERVICES: [&str; 11] = [
     MERCHANT_SERVICE,
     PAYOUT_ADMIN_SERVICE,
     STATEMENT_SERVICE,
+    RECONCILIATION_ADMIN_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -95,6 +101,8 @@ pub struct Dependencies {
     pub imports: Arc<ReportImports>,
     /// What takes in their answers to clearing files.
     pub answers: Arc<ClearingAnswers>,
+    /// What is done about what they have otherwise.
+    pub discrepancies: Arc<Discrepancies>,
     /// The terms of merchants.
     pub terms: Arc<MerchantTerms>,
     /// Payouts.
@@ -129,6 +137,7 @@ pub async fn serve(
         agreement,
         imports,
         answers,
+        discrepancies,
         terms,
         payouts,
         clock,
@@ -184,6 +193,11 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_CHUNK_BYTES);
+    let reconciliation = ReconciliationAdminServiceServer::new(ReconciliationAdminApi {
+        discrepancies,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let merchants = MerchantServiceServer::new(MerchantApi {
         terms,
         audited: audited.clone(),
@@ -208,7 +222,8 @@ pub async fn serve(
             .add_service(gate.before(settlement))
             .add_service(gate.before(merchants))
             .add_service(gate.before(payouts))
-            .add_service(gate.before(statements)),
+            .add_service(gate.before(statements))
+            .add_service(gate.before(reconciliation)),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,
         connections: CONNECTIONS,

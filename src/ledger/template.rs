@@ -134,15 +134,20 @@ impl Template {
 
 /// The names of all templates: of those that move one amount, and of the others.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    Template::ALL
-        .into_iter()
-        .map(Template::name)
-        .chain([SETTLED, FEE, CORRECTION, EXCHANGE])
+    Template::ALL.into_iter().map(Template::name).chain([
+        SETTLED,
+        FEE,
+        CORRECTION,
+        CORRECTION_OF_MERCHANT,
+        EXCHANGE,
+    ])
 }
 
 const SETTLED: &str = "settled";
 const FEE: &str = "fee";
 const CORRECTION: &str = "correction";
+/// The name of [`Posting::correction_of_merchant`] in a journal's id.
+pub const CORRECTION_OF_MERCHANT: &str = "correction_of_merchant";
 const EXCHANGE: &str = "exchange";
 
 /// What a journal is about.
@@ -309,6 +314,25 @@ impl Posting {
             amount_minor.saturating_neg(),
         );
         self.journal(CORRECTION, [(kind, currency, amount_minor), other])
+    }
+
+    /// Corrects what the acquirer owes, and with it what the merchant is owed, by a signed amount: both are more where it is
+    /// positive.
+    ///
+    /// # Errors
+    /// When the amount is 0.
+    pub fn correction_of_merchant(
+        &self,
+        currency: Currency,
+        amount_minor: i64,
+    ) -> Result<Journal, JournalError> {
+        let owed = (
+            AccountKind::PayableAvailable,
+            currency,
+            amount_minor.saturating_neg(),
+        );
+        let receivable = (AccountKind::Receivable, currency, amount_minor);
+        self.journal(CORRECTION_OF_MERCHANT, [receivable, owed])
     }
 
     /// Exchanges what the acquirer owes: it pays `into` for `from`, each an amount in minor units.

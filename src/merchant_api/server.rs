@@ -9,6 +9,9 @@ use super::pb;
 use super::pb::balance_service_server::{BalanceServiceServer, SERVICE_NAME as BALANCE_SERVICE};
 use super::pb::event_service_server::{EventServiceServer, SERVICE_NAME as EVENT_SERVICE};
 use super::pb::payment_service_server::{PaymentServiceServer, SERVICE_NAME as PAYMENT_SERVICE};
+use super::pb::reconciliation_service_server::{
+    ReconciliationServiceServer, SERVICE_NAME as RECONCILIATION_SERVICE,
+};
 use super::pb::refund_service_server::{RefundServiceServer, SERVICE_NAME as REFUND_SERVICE};
 use super::pb::sealing_service_server::{SERVICE_NAME as SEALING_SERVICE, SealingServiceServer};
 use super::pb::settlement_service_server::{
@@ -19,6 +22,7 @@ use super::rpc::balance_service::BalancesApi;
 use super::rpc::event_service::EventsApi;
 use super::rpc::payment_service::PaymentsApi;
 use super::rpc::perform::Performer;
+use super::rpc::reconciliation_service::ReconciliationApi;
 use super::rpc::refund_service::RefundsApi;
 use super::rpc::sealing_service::SealingApi;
 use super::rpc::settlement_service::SettlementApi;
@@ -52,13 +56,14 @@ use crate::store::Store;
 /// Payments or lists that are read for one merchant at once; its further calls wait for these.
 const READS_PER_MERCHANT: usize = 2;
 /// The services of the API that are served.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     PAYMENT_SERVICE,
     REFUND_SERVICE,
     SEALING_SERVICE,
     BALANCE_SERVICE,
     EVENT_SERVICE,
     SETTLEMENT_SERVICE,
+    RECONCILIATION_SERVICE,
 ];
 
 /// What the merchant API needs of the other modules.
@@ -132,6 +137,11 @@ pub async fn serve(
         reads: reads.clone(),
     })
     .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let reconciliation = ReconciliationServiceServer::new(ReconciliationApi {
+        store: store.clone(),
+        reads: reads.clone(),
+    })
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let views = Arc::new(PaymentViews {
         store: store.clone(),
         hosts,
@@ -180,6 +190,7 @@ pub async fn serve(
             .add_service(Timed::new(gate.before(sealing)))
             .add_service(Timed::new(gate.before(balances)))
             .add_service(Timed::new(gate.before(settlement)))
+            .add_service(Timed::new(gate.before(reconciliation)))
             .add_service(Timed::new(gate.before(events))),
         services: &SERVICES,
         descriptors: pb::FILE_DESCRIPTOR_SET,

@@ -68,6 +68,8 @@ pub enum EventKind {
     PayoutReturned,
     /// Of a payout: the bank has refused it.
     PayoutFailed,
+    /// Of a discrepancy: something was done about it.
+    DiscrepancyUpdated,
 }
 
 impl EventKind {
@@ -176,6 +178,7 @@ impl EventKind {
             Self::PayoutPaid => "PAYOUT_PAID",
             Self::PayoutReturned => "PAYOUT_RETURNED",
             Self::PayoutFailed => "PAYOUT_FAILED",
+            Self::DiscrepancyUpdated => "DISCREPANCY_UPDATED",
         }
     }
 }

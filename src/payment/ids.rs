@@ -152,6 +152,11 @@ prefixed_id!(
     "imp_"
 );
 prefixed_id!(
+    /// Names one thing that a bank has otherwise.
+    DiscrepancyId,
+    "dis_"
+);
+prefixed_id!(
     /// Names one payout to a merchant.
     PayoutId,
     "out_"

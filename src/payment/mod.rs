@@ -27,6 +27,7 @@ pub mod amounts;
 pub mod capture;
 pub mod custody;
 pub mod decline;
+pub mod discrepancy;
 pub mod event;
 pub mod event_kind;
 pub mod ids;

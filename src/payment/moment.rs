@@ -93,7 +93,8 @@ pub struct InvalidDate {
 macro_rules! calendar_date {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
         pub struct $name(time::Date);
 
         impl $name {
@@ -108,6 +109,20 @@ macro_rules! calendar_date {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let (year, month, day) = self.0.to_calendar_date();
                 write!(f, "{year:04}-{:02}-{day:02}", u8::from(month))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidDate;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(date: $name) -> Self {
+                date.to_string()
             }
         }
 
@@ -168,6 +183,19 @@ impl BusinessDate {
             .into_iter()
             .filter_map(|year| Self::of_calendar(year, month, day));
         dates.min_by_key(|date| (date.0 - near.0).abs())
+    }
+
+    /// How many days `other` is after this one; negative where it is before.
+    #[must_use]
+    pub fn days_until(self, other: Self) -> i64 {
+        (other.0 - self.0).whole_days()
+    }
+
+    /// The date that is so many days before this one.
+    #[must_use]
+    pub fn days_before(self, days: u16) -> Self {
+        let before = self.0.checked_sub(time::Duration::days(i64::from(days)));
+        Self(before.unwrap_or(time::Date::MIN))
     }
 
     /// The date, where the calendar has it.

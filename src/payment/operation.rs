@@ -241,6 +241,15 @@ pub struct IllegalTransition {
 }
 
 impl OperationState {
+    /// What the host approved it with.
+    #[must_use]
+    pub const fn approval(&self) -> Option<&Approval> {
+        match self {
+            Self::Approved { approval, .. } => Some(approval),
+            _ => None,
+        }
+    }
+
     /// The name that the store uses.
     #[must_use]
     pub fn name(&self) -> &'static str {

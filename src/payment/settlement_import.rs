@@ -1,6 +1,11 @@
 //! What a bank reports of a closed day, and where that is otherwise than here.
 
-use super::ids::{HostId, ImportId, MerchantId, OperationId, PaymentId, SubjectId};
+use std::fmt;
+use std::str::FromStr;
+
+use ring::digest::{SHA256, digest};
+
+use super::ids::{DiscrepancyId, HostId, ImportId, MerchantId, OperationId, PaymentId, SubjectId};
 use super::moment::{BusinessDate, UnixMillis};
 use super::money::Currency;
 use super::reference::Rrn;
@@ -97,11 +102,19 @@ pub enum DifferenceKind {
     UnexpectedLine,
     /// A chargeback is above what is left of its payment.
     AboveCaptured,
+    /// The bank takes what it should give, or gives what it should take.
+    SignDiffers,
+    /// The bank settles in the report of a later day what it left out.
+    LatePresentment,
+    /// The bank has another RRN or approval code.
+    ReferenceDiffers,
+    /// A line may be about several items, or several lines about one.
+    Ambiguous,
 }
 
 impl DifferenceKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::AmountDiffers,
         Self::CurrencyDiffers,
         Self::DateDiffers,
@@ -110,6 +123,10 @@ impl DifferenceKind {
         Self::Rejected,
         Self::UnexpectedLine,
         Self::AboveCaptured,
+        Self::SignDiffers,
+        Self::LatePresentment,
+        Self::ReferenceDiffers,
+        Self::Ambiguous,
     ];
 
     /// The name that the store and the API use.
@@ -124,6 +141,10 @@ impl DifferenceKind {
             Self::Rejected => "REJECTED",
             Self::UnexpectedLine => "UNEXPECTED_LINE",
             Self::AboveCaptured => "ABOVE_CAPTURED",
+            Self::SignDiffers => "SIGN_DIFFERS",
+            Self::LatePresentment => "LATE_PRESENTMENT",
+            Self::ReferenceDiffers => "REFERENCE_DIFFERS",
+            Self::Ambiguous => "AMBIGUOUS",
         }
     }
 
@@ -131,6 +152,32 @@ impl DifferenceKind {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The name of a discrepancy of this kind, from whichever books it comes.
+    #[must_use]
+    pub const fn discrepancy_name(self) -> &'static str {
+        match self {
+            Self::NotInReport => "MISSING_AT_BANK",
+            Self::UnexpectedLine => "UNKNOWN_TO_PAYSWITCH",
+            Self::DuplicateLine => "DUPLICATE_AT_BANK",
+            Self::Rejected => "OUTCOME_DIFFERS",
+            Self::AmountDiffers
+            | Self::CurrencyDiffers
+            | Self::DateDiffers
+            | Self::AboveCaptured
+            | Self::SignDiffers
+            | Self::LatePresentment
+            | Self::ReferenceDiffers
+            | Self::Ambiguous => self.name(),
+        }
+    }
+
+    /// The one with this name of a discrepancy.
+    #[must_use]
+    pub fn from_discrepancy_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.discrepancy_name() == name)
     }
 }
 
@@ -159,21 +206,75 @@ pub struct Difference {
     pub theirs: Option<String>,
     /// The number of the report's line; none of what it does not have.
     pub line: Option<i64>,
-    /// When an approver accepted it.
+    /// When an approver accepted it, or it was corrected.
     pub accepted_at: Option<UnixMillis>,
+    /// The rule that found it.
+    pub rule: Option<String>,
+    /// What the line may be about, where that is not decided.
+    pub candidates: Vec<LikeItem>,
 }
 
+/// A capture or refund that a line may be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LikeItem {
+    /// It.
+    pub subject_id: SubjectId,
+    /// The RRN of its message.
+    pub rrn: Rrn,
+}
+
+impl fmt::Display for LikeItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.subject_id, self.rrn)
+    }
+}
+
+impl FromStr for LikeItem {
+    type Err = InvalidLikeItem;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once(':');
+        let read = parts.and_then(|(subject, rrn)| {
+            Some(Self {
+                subject_id: subject.parse().ok()?,
+                rrn: rrn.parse().ok()?,
+            })
+        });
+        read.ok_or(InvalidLikeItem)
+    }
+}
+
+/// A text that names no capture or refund with its RRN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the id of a capture or refund, a colon and an RRN")]
+pub struct InvalidLikeItem;
+
 impl Difference {
-    /// Its name: what it is of, so that the same thing is not found twice.
+    /// Its name: what it is of, so that the same thing is not found twice. It sorts by when the report was given.
     #[must_use]
-    pub fn id(&self, import: ImportId) -> String {
+    pub fn id(&self, import: &SettlementImport) -> DiscrepancyId {
         // An item is settled with one line; of a line without an item there is one difference.
-        match (self.kind, self.operation_id, self.line) {
-            (DifferenceKind::DuplicateLine | DifferenceKind::UnexpectedLine, _, Some(line))
-            | (_, None, Some(line)) => format!("{import}.{line:010x}.{}", self.kind.name()),
-            (_, Some(operation), _) => format!("{import}.{operation}.{}", self.kind.name()),
-            (_, None, None) => format!("{import}.{}", self.kind.name()),
+        let of = match (self.kind, self.operation_id, self.line) {
+            (
+                DifferenceKind::DuplicateLine
+                | DifferenceKind::UnexpectedLine
+                | DifferenceKind::Ambiguous,
+                _,
+                Some(line),
+            )
+            | (_, None, Some(line)) => line.to_string(),
+            (_, Some(operation), _) => operation.to_string(),
+            (_, None, None) => String::new(),
+        };
+        let text = format!("{} {of} {}", import.id, self.kind.name());
+        let mut bits = [0; 10];
+        for (bit, byte) in bits
+            .iter_mut()
+            .zip(digest(&SHA256, text.as_bytes()).as_ref())
+        {
+            *bit = *byte;
         }
+        DiscrepancyId::from_parts(import.at, bits)
     }
 }
 
@@ -200,6 +301,12 @@ pub struct ReportedItem {
     pub own_rrn: Rrn,
     /// The RRN of its payment by which it was found.
     pub found_by: Rrn,
+    /// The approval codes by which its bank may know it: its own, and that of the operation that it is of.
+    pub approval_codes: Vec<String>,
+    /// The acquirer's reference (ARN), where a report has said it.
+    pub acquirer_reference: Option<String>,
+    /// The merchant's own reference, where it was asked for.
+    pub merchant_reference: Option<String>,
     /// The import that has settled it; none before.
     pub settled_by: Option<ImportId>,
     /// Of a chargeback: what refunds and chargebacks leave of the captures of its payment now, in minor units.
@@ -211,6 +318,8 @@ pub struct ReportedItem {
 pub struct ItemReport {
     /// The item's operation.
     pub operation_id: OperationId,
+    /// The number of the line; of several, the first.
+    pub line: i64,
     /// The acquirer's reference (ARN).
     pub acquirer_reference: Option<String>,
     /// The interchange, in minor units.
@@ -225,11 +334,80 @@ pub struct ItemReport {
     pub reject_code: Option<String>,
 }
 
+/// Where a line of a report stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LineState {
+    /// Its item is looked for when all lines have come.
+    Open,
+    /// It is about an item, with others or alone.
+    Matched,
+    /// It is about an item that another line has settled.
+    OnceMore,
+    /// It may be about several items, or other lines about its item.
+    Ambiguous,
+    /// It is about nothing that payswitch has.
+    Unknown,
+}
+
+impl LineState {
+    const ALL: [Self; 5] = [
+        Self::Open,
+        Self::Matched,
+        Self::OnceMore,
+        Self::Ambiguous,
+        Self::Unknown,
+    ];
+
+    /// The name that the store and the API use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Matched => "MATCHED",
+            Self::OnceMore => "ONCE_MORE",
+            Self::Ambiguous => "AMBIGUOUS",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// What came of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineOutcome {
+    /// Its number.
+    pub number: i64,
+    /// Where it stands.
+    pub state: LineState,
+    /// Whose item it is about; of several, the first.
+    pub operation_id: Option<OperationId>,
+    /// The rule that says so.
+    pub rule: Option<String>,
+}
+
+/// A line as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLine {
+    /// Its number.
+    pub number: i64,
+    /// The acceptor (DE 42) that it names.
+    pub acceptor: String,
+    /// Its currency.
+    pub currency: Currency,
+    /// What it says, as JSON.
+    pub said: String,
+}
+
 /// What some lines of a report come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AppliedLines {
-    /// How many lines.
-    pub lines: i64,
+    /// What came of each of them.
+    pub lines: Vec<LineOutcome>,
     /// How many of them have an item.
     pub matched: i64,
     /// What they say of items.

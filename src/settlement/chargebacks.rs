@@ -3,18 +3,20 @@
 
 use std::sync::Arc;
 
-use super::report::comparison::NewChargeback;
+use super::report::format::ReportKind;
+use super::report::line::ReportLine;
 use crate::clock::Clock;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyEnd;
 use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{ChargebackId, OperationId, SubjectId};
+use crate::payment::money::Money;
 use crate::payment::operation::{OperationKind, OperationState};
 use crate::payment::record::{Attempts, Element, Operation};
 use crate::payment::reference::Mti;
 use crate::payment::settlement::ItemKind;
-use crate::payment::settlement_import::SettlementImport;
+use crate::payment::settlement_import::{ReportedItem, SettlementImport};
 use crate::random::{NoEntropy, Random};
 use crate::store::Store;
 use crate::store::change::{Change, PaymentChange, Verdict};
@@ -26,6 +28,60 @@ const ATTEMPTS: u32 = 5;
 const LINE: &str = "line";
 /// The message that an issuer charges back with, where it sends one: class 4, an advice of the issuer (x4x2).
 const ADVICE: &str = "0422";
+
+/// A chargeback, or one that is given back, that a line has and that is no item yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChargeback {
+    /// The number of the line.
+    pub line: u64,
+    /// Chargeback, or chargeback reversal.
+    pub kind: ItemKind,
+    /// The item that it takes back: a capture, or a chargeback.
+    pub original: ReportedItem,
+    /// How much, above 0.
+    pub amount: Money,
+}
+
+/// What a line takes back that is no item yet: of the captures, or the chargebacks, that it may mean by its RRN, the one
+/// that is most like it. None of other lines, and where there is none in its currency.
+#[must_use]
+pub fn to_take_back<'i>(
+    line: &ReportLine,
+    items: impl Iterator<Item = &'i ReportedItem>,
+) -> Option<NewChargeback> {
+    let (kind, of, minor) = match line.kind {
+        ReportKind::Chargeback => (
+            ItemKind::Chargeback,
+            ItemKind::Capture,
+            line.gross_minor.checked_neg()?,
+        ),
+        ReportKind::ChargebackReversal => (
+            ItemKind::ChargebackReversal,
+            ItemKind::Chargeback,
+            line.gross_minor,
+        ),
+        ReportKind::Capture | ReportKind::Refund => return None,
+    };
+    if line.reject_code.is_some() || minor <= 0 {
+        return None;
+    }
+    let rrn = line.known_rrn()?;
+    let of_kind: Vec<&ReportedItem> = items
+        .filter(|item| item.kind == of && (item.found_by == rrn || item.own_rrn == rrn))
+        .collect();
+    let has_own = of_kind.iter().any(|item| item.own_rrn == rrn);
+    let original = of_kind
+        .into_iter()
+        .filter(|item| item.own_rrn == rrn || !has_own)
+        .filter(|item| item.currency == line.currency)
+        .min_by_key(|item| (item.amount_minor != minor, item.amount_minor < minor))?;
+    Some(NewChargeback {
+        line: line.number,
+        kind,
+        original: original.clone(),
+        amount: Money::new(minor, line.currency).ok()?,
+    })
+}
 
 /// Records chargebacks.
 pub struct Chargebacks {

@@ -10,15 +10,17 @@ use tokio::sync::watch;
 use super::clearing_files::ClearingFiles;
 use super::host_files::HostFiles;
 use super::looking::look_until;
-use super::report_imports::report_rule;
 use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::ledger::account::FeeKind;
 use crate::ledger::journal::{Journal, JournalError};
 use crate::ledger::template::Posting;
+use crate::payment::ids::HostId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement::{BatchState, BusinessDay, ItemFees, SettlementBatch};
+use crate::payment::settlement_import::ReportRule;
+use crate::payment::totals::OutOfBalance;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -155,4 +157,15 @@ fn log_funded(batch: &SettlementBatch, state: BatchState) {
         net_minor = batch.net_minor(), currency = %batch.key.currency,
         "A batch is funded"
     );
+}
+
+/// What differences mean at a host; none where it sends no reports. It is what its profile says of totals that differ.
+#[must_use]
+pub fn report_rule(hosts: &Hosts, files: &HostFiles, host_id: HostId) -> Option<ReportRule> {
+    files.report(host_id)?;
+    let totals = hosts.totals(host_id);
+    Some(match totals.map(|totals| totals.out_of_balance) {
+        Some(OutOfBalance::Fund) => ReportRule::DifferencesPass,
+        Some(OutOfBalance::Upload | OutOfBalance::Stop) | None => ReportRule::DifferencesHold,
+    })
 }

@@ -4,7 +4,7 @@
 //! - [`agreement`]: totals are agreed with the host. [`funding`]: batches are funded, and the day is settled.
 //! - [`clearing`]: the clearing file, which claims captures and refunds, and the bank's answer to it.
 //!   [`clearing_files`]: writes that of a day. [`clearing_answers`]: takes the answer in.
-//! - [`report`]: the bank's settlement report. [`report_imports`]: takes one in, from its [`spool`].
+//! - [`report`]: the bank's settlement report. [`spool`]: a file on its way in.
 //! - [`host_files`]: the formats of the files of each host.
 //! - [`durable_file`], [`hashing`]: files that are whole or not there, and their SHA-256.
 //! - [`format_error`], [`amount_form`], `lines`, `shown`: what the two kinds of files have in common. `looking`: what is
@@ -46,7 +46,6 @@ pub mod payout_notices;
 pub mod payout_plan;
 pub mod payouts;
 pub mod report;
-pub mod report_imports;
 pub mod rounding;
 mod shown;
 pub mod spool;

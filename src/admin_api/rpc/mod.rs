@@ -2,7 +2,7 @@
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
 //!   `explain_service`, `settlement_admin_service`, `merchant_service`,
-//!   `payout_admin_service`, `statement_service`: which file answers which call.
+//!   `payout_admin_service`, `statement_service`, `reconciliation_admin_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -18,6 +18,7 @@ mod destroy_expired_data_keys;
 mod echo_host;
 mod explain_payment;
 pub(super) mod explain_service;
+mod get_discrepancy;
 mod get_merchant_terms;
 mod get_owed;
 pub(super) mod host_service;
@@ -28,11 +29,13 @@ mod list_audit_entries;
 mod list_business_days;
 mod list_data_keys;
 mod list_differences;
+mod list_discrepancies;
 mod list_hosts;
 mod list_journals;
 mod list_operators;
 mod list_owed;
 mod list_payout_account_changes;
+mod list_report_lines;
 mod list_totals;
 mod make_payouts;
 pub(super) mod merchant_service;
@@ -41,7 +44,9 @@ pub(super) mod operator_service;
 pub(super) mod owed_service;
 pub(super) mod payout_admin_service;
 mod propose_payout_account;
+pub(super) mod reconciliation_admin_service;
 mod refuse_order;
+mod resolve_discrepancy;
 mod resolve_owed;
 mod retry_owed;
 mod rotate_data_key;

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_server::SettlementAdminService;
+use crate::reconciliation::report_imports::ReportImports;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
-use crate::settlement::report_imports::ReportImports;
 
 /// The service.
 pub(in crate::admin_api) struct SettlementAdminApi {

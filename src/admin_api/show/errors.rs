@@ -6,6 +6,8 @@ use tonic::{Code, Status};
 
 use crate::grpc::status::{ErrorAnswer, Outcome, RETRY_IN_PROGRESS};
 use crate::operations::resolve_owed::OwedRefusal;
+use crate::payment::discrepancy::StepRefused;
+use crate::reconciliation::discrepancies::DiscrepancyError;
 use crate::settlement::merchant_terms::TermsError;
 use crate::settlement::payouts::PayoutsError;
 use crate::store::records::callers::OperatorRole;
@@ -97,10 +99,18 @@ pub(in crate::admin_api) enum Refusal {
     OrderNotRefusable,
     /// A statement has more lines than are written.
     StatementTooLong,
+    /// There is no such discrepancy.
+    DiscrepancyNotFound,
+    /// A discrepancy is in a state in which this can't be.
+    DiscrepancyState,
+    /// A discrepancy has no amount, or no merchant, that a journal could correct.
+    NotCorrectable,
+    /// A line and a capture or refund don't go together.
+    NoMatch,
 }
 
 impl Refusal {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 34] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -131,6 +141,10 @@ impl Refusal {
         Self::OrderNotFound,
         Self::OrderNotRefusable,
         Self::StatementTooLong,
+        Self::DiscrepancyNotFound,
+        Self::DiscrepancyState,
+        Self::NotCorrectable,
+        Self::NoMatch,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -172,6 +186,10 @@ impl Refusal {
             Self::OrderNotFound => "ORDER_NOT_FOUND",
             Self::OrderNotRefusable => "ORDER_NOT_REFUSABLE",
             Self::StatementTooLong => "STATEMENT_TOO_LONG",
+            Self::DiscrepancyNotFound => "DISCREPANCY_NOT_FOUND",
+            Self::DiscrepancyState => "DISCREPANCY_STATE",
+            Self::NotCorrectable => "NOT_CORRECTABLE",
+            Self::NoMatch => "NO_MATCH",
         }
     }
 
@@ -258,6 +276,20 @@ impl Refusal {
                 Code::FailedPrecondition,
                 "the statement has more lines than are written, 10,000 in a PDF and 200,000 in CSV: ask for fewer days",
             ),
+            Self::DiscrepancyNotFound => (Code::NotFound, "there is no such discrepancy"),
+            Self::DiscrepancyState => (
+                Code::FailedPrecondition,
+                "the discrepancy is in another state: GetDiscrepancy shows in which; reopen it first, or have it approved",
+            ),
+            Self::NotCorrectable => (
+                Code::FailedPrecondition,
+                "a journal can't correct this: both sides have no amounts of a known merchant that differ",
+            ),
+            Self::NoMatch => (
+                Code::FailedPrecondition,
+                "the line is decided, or this capture or refund is not of its host, merchant, amount and currency, or \
+                 has a line already",
+            ),
             Self::PayoutsNotConfigured => (
                 Code::FailedPrecondition,
                 "no account pays: the configuration has no section settlement.payouts",
@@ -307,6 +339,21 @@ impl From<TermsError> for Refusal {
             TermsError::FourEyes => Self::FourEyes,
             TermsError::Entropy(error) => Self::not_done(&error),
             TermsError::Store(error) => Self::not_done(&error),
+        }
+    }
+}
+
+impl From<DiscrepancyError> for Refusal {
+    fn from(error: DiscrepancyError) -> Self {
+        match error {
+            DiscrepancyError::NotFound(_) => Self::DiscrepancyNotFound,
+            DiscrepancyError::Refused(StepRefused::State(_)) => Self::DiscrepancyState,
+            DiscrepancyError::Refused(StepRefused::SamePerson) => Self::FourEyes,
+            DiscrepancyError::Refused(StepRefused::NoAmount | StepRefused::NoMerchant) => {
+                Self::NotCorrectable
+            }
+            DiscrepancyError::NoMatch { .. } => Self::NoMatch,
+            error => Self::not_done(&error),
         }
     }
 }

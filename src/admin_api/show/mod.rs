@@ -3,12 +3,13 @@
 //! - [`host`]: hosts and their lines. [`operator`]: operators. [`audit`]: entries of the audit trail.
 //!   [`data_key`]: data keys of cards in custody.
 //!   [`explanation`]: a payment explained. [`owed`]: what is owed to banks. [`ledger`]: balances, journals, and what is
-//!   not as it was sealed. [`report`]: what banks report.
+//!   not as it was sealed. [`report`]: what banks report. [`discrepancy`]: what they have otherwise.
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;
 pub(super) mod business_day;
 pub(super) mod data_key;
+pub(super) mod discrepancy;
 pub(super) mod errors;
 pub(super) mod explanation;
 pub(super) mod host;

@@ -5,8 +5,8 @@ use iso8583::hex;
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
 use crate::payment::settlement_import::{Difference, DifferenceKind, ImportState};
+use crate::reconciliation::report_imports::Imported;
 use crate::settlement::report::fault::ReportError;
-use crate::settlement::report_imports::Imported;
 use crate::store::records::settlement::DifferenceCount;
 
 /// A report that is applied.
@@ -101,5 +101,9 @@ const fn kind(kind: DifferenceKind) -> pb::DifferenceKind {
         DifferenceKind::DuplicateLine => pb::DifferenceKind::DuplicateLine,
         DifferenceKind::CurrencyDiffers => pb::DifferenceKind::CurrencyDiffers,
         DifferenceKind::AboveCaptured => pb::DifferenceKind::AboveCaptured,
+        DifferenceKind::SignDiffers => pb::DifferenceKind::SignDiffers,
+        DifferenceKind::LatePresentment => pb::DifferenceKind::LatePresentment,
+        DifferenceKind::ReferenceDiffers => pb::DifferenceKind::ReferenceDiffers,
+        DifferenceKind::Ambiguous => pb::DifferenceKind::Ambiguous,
     }
 }

@@ -54,7 +54,7 @@ fn names_differ() {
     let mut names: Vec<&str> = names().collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), Template::ALL.len() + 4);
+    assert_eq!(names.len(), Template::ALL.len() + 5);
 }
 
 #[test]
@@ -250,7 +250,7 @@ proptest! {
     /// Whatever is posted, each currency sums to zero.
     #[test]
     fn every_currency_sums_to_zero(
-        posted in vec((0..Template::ALL.len() + 3, any::<bool>(), 1..1_000_000_i64), 1..60),
+        posted in vec((0..Template::ALL.len() + 4, any::<bool>(), 1..1_000_000_i64), 1..60),
     ) {
         let usd: Currency = "USD".parse().unwrap();
         let mut balances = Balances::default();
@@ -265,6 +265,9 @@ proptest! {
                 }
                 None if which == Template::ALL.len() + 1 => {
                     posting.correction(AccountKind::PayableAvailable, currency, -minor)
+                }
+                None if which == Template::ALL.len() + 2 => {
+                    posting.correction_of_merchant(currency, -minor)
                 }
                 None => posting.exchange((currency, minor), (other, minor * 2)),
             };

@@ -8,13 +8,16 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::grpc::violations::Findings;
 use crate::merchant_api::show::balance::templates_of;
+use crate::merchant_api::show::discrepancy::import_of;
+use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::moment::UnixMillis;
 use crate::payment::payout::PayoutState;
 use crate::payment::settlement::BatchState;
+use crate::payment::settlement_import::DifferenceKind;
 use crate::store::merchant_money::PayoutFilter;
 use crate::store::reads::balances::EntryFilter;
 use crate::store::records::lists::{PaymentFilter, RefundFilter};
-use crate::store::records::settlement::BatchFilter;
+use crate::store::records::settlement::{BatchFilter, DiscrepancyFilter, RunFilter};
 
 /// The longest filter, in bytes.
 const MAX_FILTER_LENGTH: usize = 500;
@@ -208,6 +211,69 @@ impl Conditions for PayoutFilter {
             ("create_time", "<") => {
                 let time = value.take_time(at)?;
                 self.created_before.replace(time).is_none()
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Conditions for DiscrepancyFilter {
+    const EXPECTED_FIELD: &'static str = "one of kind, state, run_id, subject_id, create_time";
+
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter> {
+        Ok(Some(match (field, operator) {
+            ("kind", "=") => {
+                let kind = DifferenceKind::from_discrepancy_name(&value.take_value()?);
+                let kind = kind.ok_or_else(|| value.fault_at(at, "the name of a discrepancy kind"));
+                self.kind.replace(kind?).is_none()
+            }
+            ("state", "=") => {
+                let state = DiscrepancyState::from_name(&value.take_value()?);
+                let expected = "the name of a discrepancy state";
+                let state = state.ok_or_else(|| value.fault_at(at, expected));
+                self.state.replace(state?).is_none()
+            }
+            ("run_id", "=") => {
+                let import = import_of(&value.take_value()?);
+                let import = import.ok_or_else(|| value.fault_at(at, "the id of a run"));
+                self.import_id.replace(import?).is_none()
+            }
+            ("subject_id", "=") => {
+                value.set(&mut self.subject_id, at, "the id of a capture or refund")?
+            }
+            ("create_time", ">=") => {
+                let time = value.take_time(at)?;
+                self.found_from.replace(time).is_none()
+            }
+            ("create_time", "<") => {
+                let time = value.take_time(at)?;
+                self.found_before.replace(time).is_none()
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Conditions for RunFilter {
+    const EXPECTED_FIELD: &'static str = "one of host_id, business_date";
+
+    fn take(
+        &mut self,
+        field: &str,
+        operator: &str,
+        value: &mut Cursor<'_>,
+        at: usize,
+    ) -> Result<Option<bool>, InvalidFilter> {
+        Ok(Some(match (field, operator) {
+            ("host_id", "=") => value.set(&mut self.host_id, at, "the name of a host")?,
+            ("business_date", "=") => {
+                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
             }
             _ => return Ok(None),
         }))

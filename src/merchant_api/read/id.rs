@@ -1,9 +1,10 @@
-//! Ids of payments, captures, refunds, batches and payouts.
+//! Ids of payments, captures, refunds, batches, payouts and discrepancies.
 
 use std::str::FromStr;
 
 use crate::grpc::violations::{Findings, length_of};
-use crate::payment::ids::{BatchId, CaptureId, PaymentId, PayoutId, RefundId};
+use crate::merchant_api::show::discrepancy::import_of;
+use crate::payment::ids::{BatchId, CaptureId, ImportId, PaymentId, PayoutId, RefundId};
 
 /// Reads a payment id.
 pub(crate) fn payment_id(findings: &mut Findings, text: &str) -> Option<PaymentId> {
@@ -34,6 +35,28 @@ pub(crate) fn batch_id(findings: &mut Findings, text: &str) -> Option<BatchId> {
 /// Reads the id of a payout.
 pub(crate) fn payout_id(findings: &mut Findings, text: &str) -> Option<PayoutId> {
     id(findings, "payout_id", "\"out_\" and 26 characters", text)
+}
+
+/// Reads the id of a discrepancy. What an older version has found has another one than today.
+pub(crate) fn discrepancy_id(findings: &mut Findings, text: &str) -> Option<String> {
+    let expected = "the id of a discrepancy, 1 to 100 characters";
+    if !findings.no_clear_card("discrepancy_id", text) {
+        return None;
+    }
+    let is_id = (1..=100).contains(&text.len());
+    let read = is_id
+        .then(|| text.to_owned())
+        .ok_or_else(|| length_of(text));
+    findings.keep("discrepancy_id", expected, read)
+}
+
+/// Reads the id of a comparison with a report.
+pub(crate) fn run_id(findings: &mut Findings, text: &str) -> Option<ImportId> {
+    if !findings.no_clear_card("run_id", text) {
+        return None;
+    }
+    let read = import_of(text).ok_or_else(|| length_of(text));
+    findings.keep("run_id", "\"rec_\" and 26 characters", read)
 }
 
 /// Reads a refund id.

@@ -59,6 +59,18 @@ pub(crate) fn payout_not_found() -> Status {
     ErrorAnswer::not_sent(Code::NotFound, "PAYOUT_NOT_FOUND", text).into_status()
 }
 
+/// No discrepancy of this caller, likewise.
+pub(crate) fn discrepancy_not_found() -> Status {
+    let text = "there is no such discrepancy";
+    ErrorAnswer::not_sent(Code::NotFound, "DISCREPANCY_NOT_FOUND", text).into_status()
+}
+
+/// No comparison that covered this caller, likewise.
+pub(crate) fn run_not_found() -> Status {
+    let text = "there is no such reconciliation run";
+    ErrorAnswer::not_sent(Code::NotFound, "RUN_NOT_FOUND", text).into_status()
+}
+
 /// A call that is laid out and not built.
 pub(crate) fn not_built(call: &str) -> Status {
     ErrorAnswer::not_sent(
@@ -88,6 +100,11 @@ mod tests {
             (refund_not_found(), "NotFound REFUND_NOT_FOUND NOT_SENT"),
             (batch_not_found(), "NotFound BATCH_NOT_FOUND NOT_SENT"),
             (payout_not_found(), "NotFound PAYOUT_NOT_FOUND NOT_SENT"),
+            (
+                discrepancy_not_found(),
+                "NotFound DISCREPANCY_NOT_FOUND NOT_SENT",
+            ),
+            (run_not_found(), "NotFound RUN_NOT_FOUND NOT_SENT"),
             (
                 not_built("PaymentService/VerifyCard"),
                 "Unimplemented NOT_IMPLEMENTED NOT_SENT",

@@ -1,5 +1,6 @@
 //! An event as the API shows it, and the names of its kinds.
 
+use super::discrepancy::discrepancy;
 use super::payout::payout;
 use super::refund::refund;
 use super::settlement::batch;
@@ -13,7 +14,7 @@ use crate::payment::record::{Operation, Payment};
 use crate::store::reads::events::{Event, Part, Subject};
 
 /// The kinds of events that happen in this version, as they are recorded and as they are shown.
-pub(crate) const KINDS: [(EventKind, pb::EventKind); 30] = [
+pub(crate) const KINDS: [(EventKind, pb::EventKind); 31] = [
     (
         EventKind::PaymentAuthorized,
         pb::EventKind::PaymentAuthorized,
@@ -53,6 +54,10 @@ pub(crate) const KINDS: [(EventKind, pb::EventKind); 30] = [
     (EventKind::PayoutPaid, pb::EventKind::PayoutPaid),
     (EventKind::PayoutReturned, pb::EventKind::PayoutReturned),
     (EventKind::PayoutFailed, pb::EventKind::PayoutFailed),
+    (
+        EventKind::DiscrepancyUpdated,
+        pb::EventKind::DiscrepancyUpdated,
+    ),
 ];
 
 /// An event with what it happened to, as that was right after.
@@ -87,6 +92,9 @@ pub(crate) fn event(
         } => pb::event::Subject::Payment(Box::new(payment((**after).clone()))),
         Subject::Batch(found) => pb::event::Subject::SettlementBatch(batch(found)),
         Subject::Payout(found) => pb::event::Subject::Payout(payout(found)),
+        Subject::Discrepancy {
+            discrepancy: found, ..
+        } => pb::event::Subject::Discrepancy(discrepancy(found)),
     };
     pb::Event {
         event_id: cursors.event_id(event.position, event.at).to_string(),

@@ -5,11 +5,12 @@
 //! - [`capture`]: a capture. [`increment`]: what became of an increment. [`refund`]: a refund. [`refusal`]: why a later
 //!   operation is refused.
 //! - [`verification`]: whether a card is good. [`event`]: what happened to a payment.
-//! - [`settlement`]: days and batches.
+//! - [`settlement`]: days and batches. [`discrepancy`]: what a bank has otherwise.
 //! - [`money`]: amounts. [`errors`]: errors of several calls.
 
 pub(super) mod balance;
 pub(super) mod capture;
+pub(super) mod discrepancy;
 pub(super) mod errors;
 pub(super) mod event;
 pub(super) mod increment;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::settlement::amount_form::AmountForm;
 use crate::settlement::format_error::{DateForm, FormatError, Reading};
@@ -13,7 +13,7 @@ const READING: Reading = Reading("settlement.report");
 const MOST_NAME: usize = 100;
 
 /// What a line of a report is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReportKind {
     /// A capture or a sale.
     Capture,
@@ -40,6 +40,8 @@ pub enum Field {
     AcquirerReference,
     /// The approval code (DE 38).
     ApprovalCode,
+    /// The merchant's own reference.
+    MerchantReference,
     /// The currency of the gross amounts.
     Currency,
     /// What the merchant owes, before fees.
@@ -64,13 +66,14 @@ pub enum Field {
 
 impl Field {
     /// All of them, with their keys.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::BusinessDate, "business_date"),
         (Self::Acceptor, "acceptor"),
         (Self::Type, "type.column"),
         (Self::Rrn, "rrn"),
         (Self::AcquirerReference, "acquirer_reference"),
         (Self::ApprovalCode, "approval_code"),
+        (Self::MerchantReference, "merchant_reference"),
         (Self::Currency, "currency"),
         (Self::GrossDebit, "gross_debit"),
         (Self::GrossCredit, "gross_credit"),
@@ -116,6 +119,7 @@ struct ReportFile {
     rrn: Option<String>,
     acquirer_reference: Option<String>,
     approval_code: Option<String>,
+    merchant_reference: Option<String>,
     currency: String,
     gross_debit: String,
     gross_credit: String,
@@ -231,6 +235,7 @@ fn columns(raw: ReportFile) -> Result<BTreeMap<Field, String>, FormatError> {
             Field::Rrn => raw.rrn.as_ref(),
             Field::AcquirerReference => raw.acquirer_reference.as_ref(),
             Field::ApprovalCode => raw.approval_code.as_ref(),
+            Field::MerchantReference => raw.merchant_reference.as_ref(),
             Field::Currency => Some(&raw.currency),
             Field::GrossDebit => Some(&raw.gross_debit),
             Field::GrossCredit => Some(&raw.gross_credit),

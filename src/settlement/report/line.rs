@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::fault::Fault;
 use super::fields::Fields;
 use super::format::{Field, ReportFormat, ReportKind};
@@ -11,7 +13,7 @@ use crate::payment::reference::Rrn;
 use crate::settlement::format_error::DateForm;
 
 /// What the bank settles of one capture, refund or chargeback. Amounts are minor units of `currency`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportLine {
     /// The number of the line: 2 is that of the first one after the column names.
     pub number: u64,
@@ -21,12 +23,14 @@ pub struct ReportLine {
     pub acceptor: String,
     /// What it is about.
     pub kind: ReportKind,
-    /// The RRN (DE 37). It or the acquirer's reference is there.
-    pub rrn: Option<Rrn>,
+    /// The RRN (DE 37), as it came. It or the acquirer's reference is there.
+    pub rrn: Option<String>,
     /// The acquirer's reference (ARN).
     pub acquirer_reference: Option<String>,
     /// The approval code (DE 38).
     pub approval_code: Option<String>,
+    /// The merchant's own reference.
+    pub merchant_reference: Option<String>,
     /// The currency.
     pub currency: Currency,
     /// To the merchant, before fees; negative where it is from the merchant.
@@ -41,6 +45,50 @@ pub struct ReportLine {
     pub net_minor: Option<i64>,
     /// Why the bank does not settle it.
     pub reject_code: Option<String>,
+}
+
+impl ReportLine {
+    /// Its RRN, with as many zeros in front as it has, where a table has lost or added some; none where it can't be one.
+    #[must_use]
+    pub fn known_rrn(&self) -> Option<Rrn> {
+        let rrn = self.rrn.as_deref()?;
+        let without = rrn.trim_start_matches('0');
+        let whole = if rrn.len() > 12 { without } else { rrn };
+        format!("{whole:0>12}").parse().ok()
+    }
+}
+
+impl ReportLine {
+    /// What it says, by the names of its fields.
+    #[must_use]
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let kind = match self.kind {
+            ReportKind::Capture => "capture",
+            ReportKind::Refund => "refund",
+            ReportKind::Chargeback => "chargeback",
+            ReportKind::ChargebackReversal => "chargeback_reversal",
+        };
+        let minor = |minor: Option<i64>| minor.map(|minor| minor.to_string());
+        let said = [
+            ("type", Some(kind.to_owned())),
+            ("business_date", Some(self.business_date.to_string())),
+            ("acceptor", Some(self.acceptor.clone())),
+            ("currency", Some(self.currency.code().to_owned())),
+            ("gross_minor", minor(Some(self.gross_minor))),
+            ("rrn", self.rrn.clone()),
+            ("acquirer_reference", self.acquirer_reference.clone()),
+            ("approval_code", self.approval_code.clone()),
+            ("merchant_reference", self.merchant_reference.clone()),
+            ("interchange_minor", minor(self.interchange_minor)),
+            ("scheme_fee_minor", minor(self.scheme_fee_minor)),
+            ("commission_minor", minor(self.commission_minor)),
+            ("net_minor", minor(self.net_minor)),
+            ("reject_code", self.reject_code.clone()),
+        ];
+        let said = said.into_iter();
+        said.filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
 }
 
 /// An amount in its two columns. One of them is zero.
@@ -70,6 +118,7 @@ pub(super) struct Row {
 /// The longest texts.
 const MOST_ACCEPTOR: usize = 64;
 const MOST_CODE: usize = 40;
+const MOST_REFERENCE: usize = 100;
 
 /// A line that is being read.
 pub(super) struct RowReader<'a> {
@@ -112,9 +161,6 @@ impl<'a> RowReader<'a> {
         net: Option<Sides>,
     ) -> Result<ReportLine, Fault> {
         let rrn = self.text(Field::Rrn, MOST_CODE)?;
-        let rrn =
-            rrn.map(|text| self.parsed(Field::Rrn, "an RRN of twelve letters or digits", text));
-        let rrn: Option<Rrn> = rrn.transpose()?;
         let acquirer_reference = self.text(Field::AcquirerReference, MOST_CODE)?;
         if rrn.is_none() && acquirer_reference.is_none() {
             let column = match self.format.column(Field::Rrn) {
@@ -137,9 +183,10 @@ impl<'a> RowReader<'a> {
                 acceptor.unwrap_or_default().to_owned()
             },
             kind,
-            rrn,
+            rrn: owned(rrn),
             acquirer_reference: owned(acquirer_reference),
             approval_code: owned(self.text(Field::ApprovalCode, MOST_CODE)?),
+            merchant_reference: owned(self.text(Field::MerchantReference, MOST_REFERENCE)?),
             currency,
             gross_minor: gross.signed(),
             interchange_minor: self.amount(Field::Interchange, currency)?,

@@ -3,11 +3,9 @@
 //!
 //! - [`mod@format`]: the columns by name, and the bank's words.
 //! - [`reader`]: reads a report, a line at a time, all or nothing; [`mod@line`], one line of it.
-//! - [`comparison`]: its lines compared with the items of the day.
 //! - [`fault`]: what is wrong with it. [`totals`]: its lines summed up, and compared with its last line.
 //! - `fields`: a line taken apart.
 
-pub mod comparison;
 pub mod fault;
 mod fields;
 pub mod format;

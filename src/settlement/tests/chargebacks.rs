@@ -6,8 +6,8 @@ use crate::payment::samples::eur;
 use crate::payment::settlement::{ChargedBack, ItemKind};
 use crate::payment::settlement_import::{ImportState, ReportedItem, SettlementImport};
 use crate::random::Random;
+use crate::settlement::chargebacks::NewChargeback;
 use crate::settlement::chargebacks::{Chargebacks, Recorded};
-use crate::settlement::report::comparison::NewChargeback;
 
 on_both!(a_line_takes_back_once_and_what_is_left_out_is_known);
 

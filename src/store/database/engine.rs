@@ -1,7 +1,7 @@
 //! The two databases, and the words of SQL that are for one of them only.
 
 /// Which database it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::store) enum Engine {
     Sqlite,
     Postgres,

@@ -7,12 +7,12 @@
 //! used, so that the prepared statements stay in the connection's cache.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::connection::NativeTransaction;
+use super::connection::{NativeTransaction, Statement};
 use super::engine::{Engine, for_engine};
 use super::fault::{Fault, fault};
 use super::value::Value;
@@ -32,6 +32,36 @@ pub(in crate::store) struct ManyRows {
     pub(in crate::store) after: &'static str,
     /// The clause that returns the written rows; empty when no caller asks for them.
     pub(in crate::store) returning: &'static str,
+}
+
+impl ManyRows {
+    /// The statements that write `rows` beside the writer's own.
+    pub(in crate::store) fn statements(
+        &'static self,
+        engine: Engine,
+        mut rows: Vec<Vec<Value>>,
+    ) -> Vec<Statement> {
+        let mut statements = Vec::new();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows_per_statement(rows.len()));
+            statements.push(Statement {
+                text: self.lasting_text(engine, rows.len()),
+                values: rows.into_iter().flatten().collect(),
+                returning: false,
+            });
+            rows = rest;
+        }
+        statements
+    }
+
+    /// The text for so many rows. It stays: there is one for each of [`SIZES`].
+    fn lasting_text(&'static self, engine: Engine, rows: usize) -> &'static str {
+        type Built = HashMap<(&'static str, usize, Engine), &'static str>;
+        static BUILT: LazyLock<Mutex<Built>> = LazyLock::new(Mutex::default);
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = || &*many_rows_text(engine, self, rows, false).leak();
+        built.entry((self.name, rows, engine)).or_insert_with(text)
+    }
 }
 
 /// The numbers of rows that statements are built for: enough that most batches need one statement, since

@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use crate::payment::capture::Capture;
+use crate::payment::discrepancy::Discrepancy;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{
     BatchId, CaptureId, MerchantId, OperationId, PaymentId, PayoutId, RefundId, SubjectId,
@@ -27,6 +28,7 @@ use crate::store::tables::payments::{SELECT_PAYMENTS, payment};
 use crate::store::tables::payouts::payout;
 use crate::store::tables::refunds::{refund, select_refunds};
 use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch};
+use crate::store::tables::settlement_differences::{SELECT_DISCREPANCIES, discrepancy};
 
 /// Something that happened to a merchant's payment, batch or payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,13 @@ pub enum Subject {
     Batch(Box<SettlementBatch>),
     /// A payout, as it was right after.
     Payout(Box<Payout>),
+    /// A discrepancy, as it is now but for its state, which is that right after.
+    Discrepancy {
+        /// Whose it is.
+        merchant_id: MerchantId,
+        /// The discrepancy.
+        discrepancy: Box<Discrepancy>,
+    },
 }
 
 impl Event {
@@ -65,6 +74,7 @@ impl Event {
             Subject::Payment { payment, .. } => payment.merchant_id,
             Subject::Batch(batch) => batch.key.merchant_id,
             Subject::Payout(payout) => payout.merchant_id,
+            Subject::Discrepancy { merchant_id, .. } => *merchant_id,
         }
     }
 
@@ -73,7 +83,7 @@ impl Event {
     pub fn payment(&self) -> Option<&Payment> {
         match &self.subject {
             Subject::Payment { payment, .. } => Some(payment),
-            Subject::Batch(_) | Subject::Payout(_) => None,
+            Subject::Batch(_) | Subject::Payout(_) | Subject::Discrepancy { .. } => None,
         }
     }
 }
@@ -239,6 +249,7 @@ impl Store {
         let parts = self.parts_of(&events).await?;
         let batches = self.batches_of(&events).await?;
         let payouts = self.payouts_of(&events).await?;
+        let discrepancies = self.discrepancies_of(&events).await?;
         let whole = |event: Recorded| match event {
             Recorded::Payment(event) => {
                 let payment = Payment {
@@ -276,6 +287,23 @@ impl Store {
                     subject: Subject::Payout(Box::new(payout)),
                 })
             }
+            Recorded::Discrepancy(event) => {
+                let now = discrepancies.get(&event.discrepancy_id)?;
+                let discrepancy = Discrepancy {
+                    state: event.state,
+                    updated_at: event.at,
+                    ..now.clone()
+                };
+                Some(Event {
+                    position: event.position,
+                    kind: event.kind,
+                    at: event.at,
+                    subject: Subject::Discrepancy {
+                        merchant_id: event.merchant_id,
+                        discrepancy: Box::new(discrepancy),
+                    },
+                })
+            }
         };
         Ok(events.into_iter().filter_map(whole).collect())
     }
@@ -289,7 +317,7 @@ impl Store {
             .iter()
             .filter_map(|event| match event {
                 Recorded::Batch(event) => Some(event.batch_id.to_string()),
-                Recorded::Payment(_) | Recorded::Payout(_) => None,
+                Recorded::Payment(_) | Recorded::Payout(_) | Recorded::Discrepancy(_) => None,
             })
             .collect();
         ids.sort_unstable();
@@ -311,7 +339,7 @@ impl Store {
             .iter()
             .filter_map(|event| match event {
                 Recorded::Payout(event) => Some(event.payout_id.to_string()),
-                Recorded::Payment(_) | Recorded::Batch(_) => None,
+                Recorded::Payment(_) | Recorded::Batch(_) | Recorded::Discrepancy(_) => None,
             })
             .collect();
         ids.sort_unstable();
@@ -321,6 +349,28 @@ impl Store {
         let found = rows.iter().map(payout);
         found
             .map(|found| found.map(|found| (found.id, found)))
+            .collect()
+    }
+
+    /// The discrepancies that events are about, as they are now.
+    async fn discrepancies_of(
+        &self,
+        events: &[Recorded],
+    ) -> Result<HashMap<String, Discrepancy>, StoreError> {
+        let mut ids: Vec<String> = events
+            .iter()
+            .filter_map(|event| match event {
+                Recorded::Discrepancy(event) => Some(event.discrepancy_id.clone()),
+                Recorded::Payment(_) | Recorded::Batch(_) | Recorded::Payout(_) => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let text = format!("{SELECT_DISCREPANCIES} WHERE id {IDS}");
+        let rows = self.of_ids(&text, ids).await?;
+        let found = rows.iter().map(discrepancy);
+        found
+            .map(|found| found.map(|found| (found.id.clone(), found)))
             .collect()
     }
 
@@ -385,7 +435,7 @@ impl Store {
 fn of_payments(events: &[Recorded]) -> impl Iterator<Item = &RecordedEvent> {
     events.iter().filter_map(|event| match event {
         Recorded::Payment(event) => Some(event),
-        Recorded::Batch(_) | Recorded::Payout(_) => None,
+        Recorded::Batch(_) | Recorded::Payout(_) | Recorded::Discrepancy(_) => None,
     })
 }
 

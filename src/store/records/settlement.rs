@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::lists::InvalidCursor;
-use crate::payment::ids::{BatchId, HostId, PaymentId, SubjectId};
-use crate::payment::moment::BusinessDate;
+use crate::payment::discrepancy::DiscrepancyState;
+use crate::payment::ids::{BatchId, HostId, ImportId, PaymentId, SubjectId};
+use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::reference::Rrn;
 use crate::payment::settlement::{BatchState, ItemFees, ItemKind, SettlementBatch};
-use crate::payment::settlement_import::{DifferenceKind, ReportedItem};
+use crate::payment::settlement_import::{DifferenceKind, LineOutcome, ReportedItem};
 use crate::payment::totals::Totals;
 
 /// Which batches a list shows. Empty means all.
@@ -214,4 +215,68 @@ impl ItemPlace {
             subject_id: item.subject_id.to_string(),
         }
     }
+}
+
+/// Which discrepancies a list shows. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DiscrepancyFilter {
+    /// Those that have not ended.
+    pub is_open: bool,
+    /// Of this host.
+    pub host_id: Option<HostId>,
+    /// Of this date.
+    pub business_date: Option<BusinessDate>,
+    /// Of this kind.
+    pub kind: Option<DifferenceKind>,
+    /// In this state.
+    pub state: Option<DiscrepancyState>,
+    /// Of this report.
+    pub import_id: Option<ImportId>,
+    /// Of this capture or refund.
+    pub subject_id: Option<SubjectId>,
+    /// Found at this moment or later.
+    pub found_from: Option<UnixMillis>,
+    /// Found before this moment.
+    pub found_before: Option<UnixMillis>,
+}
+
+/// A comparison with a bank's report, as a merchant sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRun {
+    /// The report.
+    pub import_id: ImportId,
+    /// Whose it is.
+    pub host_id: HostId,
+    /// Of which date.
+    pub business_date: BusinessDate,
+    /// How many of the merchant's captures and refunds of the day a line of it settles.
+    pub matched: i64,
+    /// How many of its discrepancies are the merchant's.
+    pub discrepancies: i64,
+    /// When it was taken in.
+    pub at: UnixMillis,
+}
+
+/// Which comparisons a list shows. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// This one.
+    pub import_id: Option<ImportId>,
+    /// With this host.
+    pub host_id: Option<HostId>,
+    /// Of this date.
+    pub business_date: Option<BusinessDate>,
+}
+
+/// A line of a report, with an item that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptReportLine {
+    /// What it says, as JSON.
+    pub said: String,
+    /// What came of it.
+    pub outcome: LineOutcome,
+    /// The capture, refund or chargeback.
+    pub subject_id: Option<SubjectId>,
+    /// The RRN of that.
+    pub item_rrn: Option<Rrn>,
 }

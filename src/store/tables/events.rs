@@ -1,4 +1,4 @@
-//! Events: one row for each change of a payment, a batch or a payout that its merchant can see, in the order of the commits.
+//! Events: one row for each change of a payment, or something else, that its merchant can see, in the order of the commits.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use super::columns::Columns;
 use super::text_buffer::TextBuffer;
 use crate::payment::adjustment::Adjustment;
 use crate::payment::amounts::Amounts;
+use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{BatchId, MerchantId, PayoutId};
 use crate::payment::moment::UnixMillis;
@@ -86,11 +87,24 @@ pub(in crate::store) fn event(row: &AnyRow) -> Result<RecordedEvent, StoreError>
     })
 }
 
-/// An event, of a payment, a batch or a payout.
+/// An event, of a payment, a batch, a payout or a discrepancy.
 pub(in crate::store) enum Recorded {
     Payment(RecordedEvent),
     Batch(BatchEvent),
     Payout(PayoutEvent),
+    Discrepancy(DiscrepancyEvent),
+}
+
+/// Something that was done about a discrepancy.
+pub(in crate::store) struct DiscrepancyEvent {
+    pub(in crate::store) position: i64,
+    pub(in crate::store) merchant_id: MerchantId,
+    pub(in crate::store) kind: EventKind,
+    pub(in crate::store) at: UnixMillis,
+    /// Its name: of what an older version has found it is another one than today.
+    pub(in crate::store) discrepancy_id: String,
+    /// The state after it.
+    pub(in crate::store) state: DiscrepancyState,
 }
 
 /// Something that happened to a batch.
@@ -118,16 +132,29 @@ impl Recorded {
             Self::Payment(event) => event.merchant_id,
             Self::Batch(event) => event.merchant_id,
             Self::Payout(event) => event.merchant_id,
+            Self::Discrepancy(event) => event.merchant_id,
         }
     }
 }
 
-/// An event of either kind from a row with [`EVENT_COLUMNS`]. Where it is of a batch or a payout, that stands in the place of the
-/// operation.
+/// An event of either kind from a row with [`EVENT_COLUMNS`]. Where it is of no payment, what it is of stands in the place of
+/// the operation.
 pub(in crate::store) fn recorded(row: &AnyRow) -> Result<Recorded, StoreError> {
     let position = Columns::named(row, "events", String::new()).integer("position")?;
     let columns = Columns::named(row, "events", position.to_string());
     let kind: EventKind = columns.variant("kind")?;
+    if kind == EventKind::DiscrepancyUpdated {
+        let state = columns.text("state_detail")?;
+        let corrupt = || columns.corrupt("state_detail", state, "expected a discrepancy's state");
+        return Ok(Recorded::Discrepancy(DiscrepancyEvent {
+            position,
+            merchant_id: columns.parsed("merchant_id")?,
+            kind,
+            at: columns.moment("at_ms")?,
+            discrepancy_id: columns.text("operation_id")?.to_owned(),
+            state: DiscrepancyState::from_name(state).ok_or_else(corrupt)?,
+        }));
+    }
     if kind.is_of_a_payout() {
         return Ok(Recorded::Payout(PayoutEvent {
             position,

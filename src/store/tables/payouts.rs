@@ -4,12 +4,10 @@ use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
-use super::journals::JournalRows;
-use super::text_buffer::TextBuffer;
+use super::journals::{NextPosition, next_position};
 use crate::ledger::journal::Journal;
 use crate::payment::event_kind::EventKind;
 use crate::payment::ids::PayoutId;
-use crate::payment::moment::UnixMillis;
 use crate::payment::payout::PayoutState;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -77,7 +75,8 @@ impl Store {
         };
         let mut statements = vec![hold_positions(), insert, release];
         let at = payout.created_at;
-        statements.extend(at_next_position(&id, EventKind::PayoutMade, journal, at));
+        let event = (EventKind::PayoutMade, "", at);
+        statements.extend(AT_NEXT_POSITION.statements(&id, event, Some(journal)));
         self.inner.housekeeping.run(statements).await?;
         // It may have run twice.
         Ok(self.payout_by_id(payout.id).await?.is_some())
@@ -115,7 +114,8 @@ impl Store {
             returning: false,
         };
         let mut statements = vec![hold_positions(), ended];
-        statements.extend(at_next_position(&id, kind, journal, end.at));
+        let event = (kind, "", end.at);
+        statements.extend(AT_NEXT_POSITION.statements(&id, event, Some(journal)));
         self.inner.housekeeping.run(statements).await?;
         // It may have run twice.
         let now = self.payout_by_id(payout_id).await?;
@@ -123,54 +123,14 @@ impl Store {
     }
 }
 
-/// The event and the journal of a payout that has just been made or ended at the next position; then that is taken.
-fn at_next_position(
-    id: &Value,
-    kind: EventKind,
-    journal: &Journal,
-    at: UnixMillis,
-) -> Vec<Statement> {
-    let rows = JournalRows::of(&mut TextBuffer::new(), journal);
-    let mut statements = vec![Statement {
-        text: "INSERT INTO events (stream, position, payment_sequence, kind, at_ms, operation_id, state_detail, \
-            amounts, merchant_id) \
-            SELECT 0, positions.next, 0, CAST($2 AS TEXT), CAST($3 AS BIGINT), payouts.id, '', '', \
-            payouts.merchant_id FROM payouts JOIN positions ON positions.stream = 0 \
-            AND positions.next IN (payouts.made_position, payouts.ended_position) WHERE payouts.id = $1",
-        values: vec![id.clone(), Value::Static(kind.name()), at.as_i64().into()],
-        returning: false,
-    }];
-    let mut values = vec![id.clone()];
-    values.extend(rows.journal);
-    statements.push(Statement {
-        text: "INSERT INTO journals (stream, position, id, at_ms, content_sha256, business_date) \
-            SELECT 0, positions.next, CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS TEXT), payouts.made_on \
-            FROM payouts JOIN positions ON positions.stream = 0 \
-            AND positions.next IN (payouts.made_position, payouts.ended_position) WHERE payouts.id = $1",
-        values,
-        returning: false,
-    });
-    for line in rows.lines {
-        let mut values = vec![id.clone()];
-        values.extend(line);
-        statements.push(Statement {
-            text: "INSERT INTO ledger_lines (stream, position, n, account, merchant_id, host_id, currency, \
-                amount_minor) SELECT 0, positions.next, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT), \
-                CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS BIGINT) \
-                FROM payouts JOIN positions ON positions.stream = 0 \
-                AND positions.next IN (payouts.made_position, payouts.ended_position) WHERE payouts.id = $1",
-            values,
-            returning: false,
-        });
-    }
-    statements.push(Statement {
-        text: "UPDATE positions SET next = next + 1 WHERE stream = 0 AND EXISTS (SELECT 1 FROM payouts \
-            WHERE payouts.id = $1 AND positions.next IN (payouts.made_position, payouts.ended_position))",
-        values: vec![id.clone()],
-        returning: false,
-    });
-    statements
-}
+/// The event and the journal of a payout that has just been made or ended.
+const AT_NEXT_POSITION: NextPosition = next_position!(
+    from: "payouts JOIN positions ON positions.stream = 0 \
+        AND positions.next IN (payouts.made_position, payouts.ended_position) WHERE payouts.id = $1",
+    id: "payouts.id",
+    merchant: "payouts.merchant_id",
+    date: "payouts.made_on"
+);
 
 /// A payout from its row.
 pub(in crate::store) fn payout(row: &AnyRow) -> Result<Payout, StoreError> {

@@ -1,16 +1,30 @@
-//! What the reports of banks have otherwise.
+//! What the reports of banks have otherwise, and what is done about it. Each step is an event of the merchant, and what
+//! corrects one a journal at the position of that event.
 
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::business_days::hold_positions;
 use super::columns::Columns;
-use crate::payment::ids::HostId;
+use super::journals::{NextPosition, next_position};
+use crate::ledger::journal::Journal;
+use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, DiscrepancyState, Stepped};
+use crate::payment::event_kind::EventKind;
+use crate::payment::ids::{HostId, MerchantId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
-use crate::payment::settlement_import::{Difference, DifferenceKind, SettlementImport};
+use crate::payment::settlement_import::{
+    Difference, DifferenceKind, InvalidLikeItem, LikeItem, SettlementImport,
+};
 use crate::store::Store;
 use crate::store::database::connection::Statement;
+use crate::store::database::value::Value;
 use crate::store::error::StoreError;
-use crate::store::records::lists::MAX_PAGE_SIZE;
-use crate::store::records::settlement::DifferenceCount;
+use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
+use crate::store::records::settlement::{DifferenceCount, DiscrepancyFilter};
+
+/// Discrepancies, as [`discrepancy`] reads them.
+pub(in crate::store) const SELECT_DISCREPANCIES: &str = "SELECT settlement_differences.*, (SELECT operations.rrn \
+    FROM operations WHERE operations.id = settlement_differences.operation_id) AS item_rrn FROM settlement_differences";
 
 impl Store {
     /// The differences of a host's batches of a date, each with its name, by their names, at most `limit` (1 to
@@ -71,7 +85,8 @@ impl Store {
         at: UnixMillis,
     ) -> Result<u64, StoreError> {
         let accept = Statement {
-            text: "UPDATE settlement_differences SET accepted_at_ms = $3 WHERE host_id = $1 AND business_date = $2 \
+            text: "UPDATE settlement_differences SET accepted_at_ms = $3, state = 'ACCEPTED', updated_at_ms = $3, \
+                version = version + 1, proposal = NULL WHERE host_id = $1 AND business_date = $2 \
                 AND accepted_at_ms IS NULL",
             values: vec![
                 host.as_str().into(),
@@ -83,12 +98,218 @@ impl Store {
         let ran = self.inner.housekeeping.run(vec![accept]).await?;
         Ok(ran.first().map_or(0, |accepted| accepted.rows_affected))
     }
+
+    /// A discrepancy by its name: of a merchant, or of whomever.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn discrepancy(
+        &self,
+        id: &str,
+        merchant: Option<&MerchantId>,
+    ) -> Result<Option<Discrepancy>, StoreError> {
+        let text =
+            "SELECT * FROM settlement_differences WHERE id = $1 AND ($2 = '' OR merchant_id = $2)";
+        let merchant = merchant.map_or("", |merchant| merchant.as_str());
+        let values = [id.into(), merchant.into()];
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.first().map(discrepancy).transpose()
+    }
+
+    /// What was done about a discrepancy, oldest first.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn discrepancy_changes(
+        &self,
+        id: &str,
+    ) -> Result<Vec<DiscrepancyChange>, StoreError> {
+        let text = "SELECT * FROM difference_changes WHERE difference_id = $1 ORDER BY version";
+        let rows = self.read(text, &[id.into()]).await?;
+        let change = |row: &AnyRow| {
+            let columns = Columns::of(row, "difference_changes", "difference_id")?;
+            Ok(DiscrepancyChange {
+                at: columns.moment("at_ms")?,
+                state: state(&columns)?,
+                actor: columns.text("actor")?.to_owned(),
+                reason: columns.text("reason")?.to_owned(),
+            })
+        };
+        rows.iter().map(change).collect()
+    }
+
+    /// Discrepancies by their names, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after `after`: of a merchant, or of
+    /// all.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn list_discrepancies(
+        &self,
+        merchant: Option<&MerchantId>,
+        filter: &DiscrepancyFilter,
+        order: ListOrder,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Vec<Discrepancy>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE_SIZE);
+        let (beyond, direction) = match order {
+            ListOrder::NewestFirst => ("<", "DESC"),
+            ListOrder::OldestFirst => (">", "ASC"),
+        };
+        let mut text = format!("{SELECT_DISCREPANCIES} WHERE 1 = 1");
+        if filter.is_open {
+            text.push_str(" AND state NOT IN ('ACCEPTED', 'CORRECTED')");
+        }
+        let mut values: Vec<Value> = Vec::new();
+        let import = filter.import_id.map(|it| it.to_string());
+        let subject = filter.subject_id.map(|it| it.to_string());
+        let date = filter.business_date.map(|it| it.to_string());
+        for (condition, value) in [
+            ("merchant_id =", merchant.map(|it| it.as_str().into())),
+            ("host_id =", filter.host_id.map(|it| it.as_str().into())),
+            ("business_date =", date.map(Into::into)),
+            ("kind =", filter.kind.map(|it| it.name().into())),
+            ("state =", filter.state.map(|it| it.name().into())),
+            ("import_id =", import.map(Into::into)),
+            ("subject_id =", subject.map(Into::into)),
+            (
+                "found_at_ms >=",
+                filter.found_from.map(|it| it.as_i64().into()),
+            ),
+            (
+                "found_at_ms <",
+                filter.found_before.map(|it| it.as_i64().into()),
+            ),
+            (&*format!("id {beyond}"), after.map(Into::into)),
+        ] {
+            if let Some(value) = value {
+                values.push(value);
+                text.push_str(&format!(" AND {condition} ${}", values.len()));
+            }
+        }
+        text.push_str(&format!(" ORDER BY id {direction} LIMIT {limit}"));
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
+        rows.iter().map(discrepancy).collect()
+    }
+
+    /// Records a step. Nothing is written where the discrepancy is not as `before` any more. Whether it is recorded.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn change_discrepancy(
+        &self,
+        before: &Discrepancy,
+        after: &Stepped,
+        change: &DiscrepancyChange,
+        journal: Option<&Journal>,
+    ) -> Result<bool, StoreError> {
+        let id: Value = before.id.as_str().into();
+        let proposal = after.proposal.as_ref().map(serde_json::to_string);
+        let proposal = proposal.transpose().map_err(|error| StoreError::Invalid {
+            expected: "a proposal that can be written as JSON",
+            got: error.to_string(),
+        })?;
+        let correction = match (journal, after.undoes) {
+            (Some(journal), false) => Some(journal.id().to_owned()),
+            _ => None,
+        };
+        let at: Value = change.at.as_i64().into();
+        let statements = [
+            Statement {
+                text: "UPDATE settlement_differences SET state = $3, owner = $4, proposal = $5, correction = $6, \
+                    updated_at_ms = $7, accepted_at_ms = CASE WHEN CAST($8 AS BIGINT) = 1 THEN $7 END, \
+                    position = (SELECT next FROM positions WHERE stream = 0), version = version + 1 \
+                    WHERE id = $1 AND version = $2",
+                values: vec![
+                    id.clone(),
+                    before.version.into(),
+                    Value::Static(after.state.name()),
+                    after.owner.map(|owner| owner.to_string()).into(),
+                    proposal.into(),
+                    correction.into(),
+                    at.clone(),
+                    i64::from(after.state.is_final()).into(),
+                ],
+                returning: false,
+            },
+            Statement {
+                text: "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
+                    SELECT CAST($1 AS TEXT), version, CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS TEXT), \
+                    CAST($6 AS TEXT) FROM settlement_differences JOIN positions ON positions.stream = 0 \
+                    AND positions.next = position WHERE id = $1 AND version = $2 + 1 ON CONFLICT DO NOTHING",
+                values: vec![
+                    id.clone(),
+                    before.version.into(),
+                    at,
+                    Value::Static(change.state.name()),
+                    change.actor.as_str().into(),
+                    change.reason.as_str().into(),
+                ],
+                returning: false,
+            },
+        ];
+        let mut all = vec![hold_positions()];
+        all.extend(statements);
+        let event = (EventKind::DiscrepancyUpdated, after.state.name(), change.at);
+        all.extend(AT_NEXT_POSITION.statements(&id, event, journal));
+        self.inner.housekeeping.run(all).await?;
+        // It may have run twice, and another one's step may be at the same version.
+        let changes = self.discrepancy_changes(&before.id).await?;
+        Ok(changes.contains(change))
+    }
+}
+
+/// The event and the journal of a discrepancy that has just been changed. Without a merchant it has none.
+const AT_NEXT_POSITION: NextPosition = next_position!(
+    from: "settlement_differences JOIN positions ON positions.stream = 0 \
+        AND positions.next = settlement_differences.position \
+        WHERE settlement_differences.id = $1 AND settlement_differences.merchant_id IS NOT NULL",
+    id: "settlement_differences.id",
+    merchant: "settlement_differences.merchant_id",
+    date: "settlement_differences.business_date"
+);
+
+fn state(columns: &Columns<'_>) -> Result<DiscrepancyState, StoreError> {
+    let state = columns.text("state")?;
+    DiscrepancyState::from_name(state)
+        .ok_or_else(|| columns.corrupt("state", state, "expected the state of a discrepancy"))
+}
+
+/// A discrepancy from its row.
+pub(in crate::store) fn discrepancy(row: &AnyRow) -> Result<Discrepancy, StoreError> {
+    let columns = Columns::of(row, "settlement_differences", "id")?;
+    let (id, found) = difference(row)?;
+    Ok(Discrepancy {
+        id,
+        import_id: columns.parsed("import_id")?,
+        item_rrn: columns.optional_parsed("item_rrn")?,
+        found,
+        found_at: columns.moment("found_at_ms")?,
+        state: state(&columns)?,
+        owner: columns.optional_parsed("owner")?,
+        due_at: columns.optional_moment("due_at_ms")?,
+        updated_at: columns.moment("updated_at_ms")?,
+        version: columns.integer("version")?,
+        proposal: columns.optional_json("proposal")?,
+        correction: columns.optional_text("correction")?,
+    })
 }
 
 fn kind(columns: &Columns<'_>) -> Result<DifferenceKind, StoreError> {
     let kind = columns.text("kind")?;
     DifferenceKind::from_name(kind)
         .ok_or_else(|| columns.corrupt("kind", kind, "expected the kind of a difference"))
+}
+
+fn candidates(columns: &Columns<'_>) -> Result<Vec<LikeItem>, StoreError> {
+    let text = columns.optional_text("candidates")?.unwrap_or_default();
+    let read = text.split_whitespace().map(|item| {
+        let parsed = item.parse();
+        parsed.map_err(|error: InvalidLikeItem| {
+            columns.corrupt("candidates", item, &error.to_string())
+        })
+    });
+    read.collect()
 }
 
 fn difference(row: &AnyRow) -> Result<(String, Difference), StoreError> {
@@ -106,6 +327,8 @@ fn difference(row: &AnyRow) -> Result<(String, Difference), StoreError> {
         theirs: columns.optional_text("theirs")?,
         line: columns.optional_integer("line")?,
         accepted_at: columns.optional_moment("accepted_at_ms")?,
+        rule: columns.optional_text("rule")?,
+        candidates: candidates(&columns)?,
     };
     Ok((columns.text("id")?.to_owned(), found))
 }

@@ -6,10 +6,13 @@ use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
+use super::report_lines::{
+    DECIDED_LINES, NEW_LINES, SETTLED_ITEMS, decided_line, new_line, settled_item,
+};
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement_import::{
-    AppliedLines, Difference, ImportState, ItemReport, ReportRule, SettlementImport,
+    AppliedLines, Difference, ImportState, KeptLine, ReportRule, SettlementImport,
 };
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -140,7 +143,7 @@ impl Store {
             clear(
                 "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, \
                 scheme_fee_minor = NULL, commission_minor = NULL, bank_minor = NULL, reject_code = NULL, \
-                settled_by = NULL WHERE operation_id IN (SELECT items.operation_id FROM settlement_imports AS amended \
+                settled_by = NULL, settled_line = NULL WHERE operation_id IN (SELECT items.operation_id FROM settlement_imports AS amended \
                 JOIN settlement_items AS items ON items.settled_by = amended.id WHERE amended.host_id = $1 \
                 AND amended.business_date = $2 AND amended.state = 'AMENDED' LIMIT 500) \
                 AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)",
@@ -172,11 +175,17 @@ impl Store {
     pub async fn apply_lines(
         &self,
         import: &SettlementImport,
+        kept: &[KeptLine],
         applied: &AppliedLines,
         at: UnixMillis,
     ) -> Result<bool, StoreError> {
+        let engine = self.inner.housekeeping.database.engine;
         let mut statements = vec![hold(import)];
-        statements.extend(applied.items.iter().map(|item| settle_item(import, item)));
+        let lines = kept.iter().zip(&applied.lines);
+        let lines = lines.map(|(kept, outcome)| new_line(import, kept, outcome));
+        statements.extend(NEW_LINES.statements(engine, lines.collect()));
+        let items = applied.items.iter().map(|item| settled_item(import, item));
+        statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
         let differences = applied.differences.iter();
         statements.extend(differences.map(|found| insert_difference(import, found, at)));
         statements.push(Statement {
@@ -186,13 +195,49 @@ impl Store {
             values: vec![
                 import.id.to_string().into(),
                 import.applied_to.into(),
-                applied.lines.into(),
+                i64::try_from(kept.len()).unwrap_or(i64::MAX).into(),
                 applied.matched.into(),
             ],
             returning: false,
         });
         let ran = self.inner.housekeeping.run(statements).await?;
         Ok(ran.last().is_some_and(|applied| applied.rows_affected == 1))
+    }
+
+    /// Records what came of lines that were open, once all have come: what is recorded already stays.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn decide_lines(
+        &self,
+        import: &SettlementImport,
+        applied: &AppliedLines,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let engine = self.inner.housekeeping.database.engine;
+        let mut statements = vec![hold(import)];
+        let items = applied.items.iter().map(|item| settled_item(import, item));
+        statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
+        let differences = applied.differences.iter();
+        statements.extend(differences.map(|found| insert_difference(import, found, at)));
+        let lines = applied.lines.iter().map(|line| decided_line(import, line));
+        statements.extend(DECIDED_LINES.statements(engine, lines.collect()));
+        self.inner.housekeeping.run(statements).await.map(drop)
+    }
+
+    /// Counts the lines of a report that have an item.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn count_matched(&self, import: &SettlementImport) -> Result<(), StoreError> {
+        let count = Statement {
+            text: "UPDATE settlement_imports SET matched = (SELECT COUNT(*) FROM report_lines \
+                WHERE report_lines.import_id = settlement_imports.id AND report_lines.state = 'MATCHED') \
+                WHERE id = $1 AND applied_to = lines AND clears = 0 AND state IN ('RECEIVED', 'APPLYING')",
+            values: vec![import.id.to_string().into()],
+            returning: false,
+        };
+        self.inner.housekeeping.run(vec![count]).await.map(drop)
     }
 
     /// Records that all of a report is applied. A batch that its differences hold back is disputed.
@@ -257,6 +302,9 @@ impl Store {
     }
 }
 
+/// By when a difference should be decided: two days after it was found, in milliseconds.
+const DUE_AFTER_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
+
 /// Holds the row of an import until the COMMIT.
 fn hold(import: &SettlementImport) -> Statement {
     Statement {
@@ -266,41 +314,23 @@ fn hold(import: &SettlementImport) -> Statement {
     }
 }
 
-fn settle_item(import: &SettlementImport, item: &ItemReport) -> Statement {
-    Statement {
-        text: "UPDATE settlement_items SET acquirer_reference = $4, interchange_minor = $5, scheme_fee_minor = $6, \
-            commission_minor = $7, bank_minor = $8, reject_code = $9, settled_by = $1 WHERE operation_id = $3 \
-            AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $1 AND applied_to = $2 \
-                AND clears = 0 AND state IN ('RECEIVED', 'APPLYING'))",
-        values: vec![
-            import.id.to_string().into(),
-            import.applied_to.into(),
-            item.operation_id.to_string().into(),
-            item.acquirer_reference.clone().into(),
-            item.interchange_minor.into(),
-            item.scheme_fee_minor.into(),
-            item.commission_minor.into(),
-            item.bank_minor.into(),
-            item.reject_code.clone().into(),
-        ],
-        returning: false,
-    }
-}
-
 fn insert_difference(import: &SettlementImport, found: &Difference, at: UnixMillis) -> Statement {
     let text = |value: Option<String>| Value::from(value);
+    let candidates: Vec<String> = found.candidates.iter().map(ToString::to_string).collect();
+    let candidates = (!candidates.is_empty()).then(|| candidates.join(" "));
     Statement {
         text: "INSERT INTO settlement_differences (id, import_id, kind, host_id, business_date, merchant_id, currency, \
-            operation_id, subject_id, rrn, ours, theirs, line, found_at_ms) SELECT CAST($3 AS TEXT), CAST($1 AS TEXT), \
+            operation_id, subject_id, rrn, ours, theirs, line, found_at_ms, rule, candidates, due_at_ms, updated_at_ms) SELECT CAST($3 AS TEXT), CAST($1 AS TEXT), \
             CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), \
             CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT), CAST($13 AS TEXT), \
-            CAST($14 AS BIGINT), CAST($15 AS BIGINT) WHERE EXISTS (SELECT 1 FROM settlement_imports \
+            CAST($14 AS BIGINT), CAST($15 AS BIGINT), CAST($16 AS TEXT), CAST($17 AS TEXT), CAST($18 AS BIGINT), \
+            CAST($15 AS BIGINT) WHERE EXISTS (SELECT 1 FROM settlement_imports \
                 WHERE settlement_imports.id = $1 AND applied_to = $2 AND clears = 0 \
                 AND state IN ('RECEIVED', 'APPLYING')) ON CONFLICT DO NOTHING",
         values: vec![
             import.id.to_string().into(),
             import.applied_to.into(),
-            found.id(import.id).into(),
+            found.id(import).to_string().into(),
             found.kind.name().into(),
             found.host_id.as_str().into(),
             found.business_date.to_string().into(),
@@ -313,6 +343,9 @@ fn insert_difference(import: &SettlementImport, found: &Difference, at: UnixMill
             found.theirs.clone().into(),
             found.line.into(),
             at.as_i64().into(),
+            found.rule.clone().into(),
+            text(candidates),
+            at.plus_ms(DUE_AFTER_MS).as_i64().into(),
         ],
         returning: false,
     }

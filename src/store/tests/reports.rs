@@ -14,14 +14,15 @@ use crate::ledger::template::Posting;
 use crate::payment::ids::{ImportId, MerchantId, OperationId};
 use crate::payment::settlement::{BatchState, BusinessDay, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{
-    AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, ReportRule, ReportedItem,
-    SettlementImport,
+    AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, KeptLine, LineOutcome,
+    LineState, ReportRule, ReportedItem, SettlementImport,
 };
 use crate::store::Store;
 use crate::store::records::settlement::{DifferenceCount, ItemPlace};
 use crate::store::testing::TestDatabase;
 
 on_both!(
+    lines_that_are_open_are_decided_once,
     a_report_is_applied_once_and_its_batches_are_funded,
     differences_hold_batches_back_until_they_are_accepted,
     an_amended_report_takes_the_place_of_the_first,
@@ -47,6 +48,7 @@ fn import(number: u8, lines: i64) -> SettlementImport {
 fn settled(operation_id: OperationId) -> ItemReport {
     ItemReport {
         operation_id,
+        line: 2,
         acquirer_reference: Some("74000006333000000000012".into()),
         interchange_minor: Some(3),
         scheme_fee_minor: Some(1),
@@ -54,6 +56,26 @@ fn settled(operation_id: OperationId) -> ItemReport {
         bank_minor: Some(1_250),
         reject_code: None,
     }
+}
+
+fn outcome(number: i64, state: LineState) -> LineOutcome {
+    LineOutcome {
+        number,
+        state,
+        operation_id: None,
+        rule: None,
+    }
+}
+
+/// Lines as they came, from this number on.
+fn kept(from: i64, count: i64) -> Vec<KeptLine> {
+    let kept = (from..from + count).map(|number| KeptLine {
+        number,
+        acceptor: "SHOP0000000001".into(),
+        currency: "EUR".parse().unwrap(),
+        said: format!("{{\"number\":{number}}}"),
+    });
+    kept.collect()
 }
 
 /// A line that settles an item; with another amount, it is a difference.
@@ -71,9 +93,11 @@ fn line_of(operation_id: OperationId, bank_minor: i64) -> AppliedLines {
         theirs: Some(bank_minor.to_string()),
         line: Some(2),
         accepted_at: None,
+        rule: Some("rrn".into()),
+        candidates: Vec::new(),
     };
     AppliedLines {
-        lines: 1,
+        lines: vec![outcome(2, LineState::Matched)],
         matched: 1,
         items: vec![settled(operation_id)],
         differences: Vec::from_iter((bank_minor != 1_250).then_some(difference)),
@@ -108,7 +132,7 @@ impl Store {
 
     async fn day_items(&self) -> Vec<ReportedItem> {
         let (host, first) = (host(), ItemPlace::default());
-        let items = self.items_of_day(&host, day(1), 10, &first);
+        let items = self.unsettled_items_of_day(&host, day(1), 10, &first);
         items.await.unwrap()
     }
 
@@ -138,7 +162,8 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
     // Two nodes apply the same lines; one is first. What one of them knows no more is not applied.
     let apply = async |given: &SettlementImport, sale: usize| {
         let line = line_of(sales[sale], 1_250);
-        store.apply_lines(given, &line, NOW).await.unwrap()
+        let kept = kept(2 + given.applied_to, 1);
+        store.apply_lines(given, &kept, &line, NOW).await.unwrap()
     };
     assert!(apply(&given, 0).await);
     assert!(!apply(&given, 0).await);
@@ -148,12 +173,8 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
     assert!(apply(&behind, 1).await);
     assert!(!apply(&behind, 2).await, "the second line is applied");
     let items = store.day_items().await;
-    let settled_by: Vec<_> = sales
-        .iter()
-        .map(|sale| items.iter().find(|item| item.operation_id == *sale))
-        .map(|item| item.unwrap().settled_by)
-        .collect();
-    assert_eq!(settled_by, [Some(given.id), Some(given.id), None]);
+    let unsettled: Vec<_> = items.iter().map(|item| item.operation_id).collect();
+    assert_eq!(unsettled, [sales[2]]);
     assert_eq!(fundable().await, []);
     behind.applied_to = 2;
     assert!(apply(&behind, 2).await);
@@ -188,6 +209,54 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
     store.close().await;
 }
 
+/// What is decided stays, also where another node decides the same lines.
+async fn lines_that_are_open_are_decided_once(database: TestDatabase) {
+    let store = database.open().await;
+    let (_, sales) = store.closed_day_of(2).await;
+    let mut given = import(1, 2);
+    assert!(store.insert_import(&given, false).await.unwrap());
+    let come = AppliedLines {
+        lines: vec![outcome(2, LineState::Open), outcome(3, LineState::Open)],
+        ..AppliedLines::default()
+    };
+    let come = store.apply_lines(&given, &kept(2, 2), &come, NOW).await;
+    assert_eq!(come, Ok(true));
+    given.applied_to = 2;
+    let said = store.open_lines(given.id, 10).await.unwrap();
+    assert_eq!(said, [r#"{"number":2}"#, r#"{"number":3}"#]);
+
+    let merchants = ["shop".parse().unwrap()];
+    let days = (day(1), day(1));
+    let open = store.open_items(&host(), &merchants, days, 10).await;
+    let open = open.unwrap();
+    assert_eq!(open.len(), 2);
+    assert!(open.iter().all(|item| item.merchant_reference.is_some()));
+    assert!(open.iter().all(|item| !item.approval_codes.is_empty()));
+    let matched = line_of(sales[0], 1_251);
+    store.decide_lines(&given, &matched, NOW).await.unwrap();
+    let otherwise = AppliedLines {
+        lines: vec![outcome(2, LineState::Unknown)],
+        items: vec![ItemReport {
+            bank_minor: Some(1),
+            ..settled(sales[0])
+        }],
+        ..AppliedLines::default()
+    };
+    store.decide_lines(&given, &otherwise, NOW).await.unwrap();
+    let (said, line) = store.report_line(given.id, 2).await.unwrap().unwrap();
+    assert_eq!(
+        (&*said, line.state),
+        (r#"{"number":2}"#, LineState::Matched)
+    );
+    let open = store.open_items(&host(), &merchants, days, 10).await;
+    assert_eq!(open.unwrap().len(), 1);
+    assert_eq!(store.open_lines(given.id, 10).await.unwrap().len(), 1);
+    store.count_matched(&given).await.unwrap();
+    let counted = store.import(given.id).await.unwrap().unwrap();
+    assert_eq!(counted.matched, 1);
+    store.close().await;
+}
+
 /// Its operator is not told that another report is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_whose_commit_is_not_confirmed_is_recorded() {
@@ -208,7 +277,12 @@ async fn differences_hold_batches_back_until_they_are_accepted(database: TestDat
     let given = import(1, 1);
     assert!(store.insert_import(&given, false).await.unwrap());
     let line = line_of(sales[0], 1_251);
-    assert!(store.apply_lines(&given, &line, NOW).await.unwrap());
+    assert!(
+        store
+            .apply_lines(&given, &kept(2, 1), &line, NOW)
+            .await
+            .unwrap()
+    );
     let done = store.finish_import(&given, Some(ReportRule::DifferencesHold));
     assert!(done.await.unwrap());
     let applied = store.import(given.id).await.unwrap().unwrap();
@@ -253,7 +327,12 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
     let first = import(1, 1);
     assert!(store.insert_import(&first, false).await.unwrap());
     let line = line_of(sales[0], 1_251);
-    assert!(store.apply_lines(&first, &line, NOW).await.unwrap());
+    assert!(
+        store
+            .apply_lines(&first, &kept(2, 1), &line, NOW)
+            .await
+            .unwrap()
+    );
 
     let second = import(2, 1);
     assert!(!store.insert_import(&second, false).await.unwrap());
@@ -261,16 +340,31 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
     let recorded = store.import(second.id).await.unwrap().unwrap();
     assert!(recorded.clears);
     let line = line_of(sales[0], 1_250);
-    assert!(!store.apply_lines(&second, &line, NOW).await.unwrap());
+    assert!(
+        !store
+            .apply_lines(&second, &kept(2, 1), &line, NOW)
+            .await
+            .unwrap()
+    );
     // The first one can't go on.
     let mut behind = first.clone();
     behind.applied_to = 1;
-    assert!(!store.apply_lines(&behind, &line, NOW).await.unwrap());
+    assert!(
+        !store
+            .apply_lines(&behind, &kept(2, 1), &line, NOW)
+            .await
+            .unwrap()
+    );
     assert!(store.clear_amended(&recorded).await.unwrap());
     let found = store.differences_of_day(&host(), day(1), 10, "").await;
     assert_eq!(found, Ok(vec![]));
-    assert_eq!(store.day_items().await[0].settled_by, None);
-    assert!(store.apply_lines(&second, &line, NOW).await.unwrap());
+    assert_eq!(store.day_items().await.len(), 1);
+    assert!(
+        store
+            .apply_lines(&second, &kept(2, 1), &line, NOW)
+            .await
+            .unwrap()
+    );
     let rule = ReportRule::DifferencesHold;
     assert!(store.finish_import(&second, Some(rule)).await.unwrap());
 
@@ -340,13 +434,22 @@ async fn a_large_report_is_applied_in_short_transactions() {
             items.dedup_by_key(|item| item.operation_id);
             assert_eq!(items.len(), rrns.len());
             let lines = i64::try_from(rrns.len()).unwrap();
+            let kept = kept(2 + given.applied_to, lines);
+            let matched = kept
+                .iter()
+                .map(|kept| outcome(kept.number, LineState::Matched));
             let applied = AppliedLines {
-                lines,
+                lines: matched.collect(),
                 matched: lines,
                 items: items.iter().map(|it| settled(it.operation_id)).collect(),
                 differences: Vec::new(),
             };
-            assert!(store.apply_lines(&given, &applied, NOW).await.unwrap());
+            assert!(
+                store
+                    .apply_lines(&given, &kept, &applied, NOW)
+                    .await
+                    .unwrap()
+            );
             given.applied_to += lines;
             longest = longest.max(chunk.elapsed());
         }

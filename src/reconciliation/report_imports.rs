@@ -8,28 +8,37 @@ use futures_util::Stream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-use super::chargebacks::{ChargebackError, Chargebacks, Recorded};
-use super::host_files::HostFiles;
-use super::report::comparison::{NewChargeback, ReportOf, compare, not_in_report};
-use super::report::fault::ReportError;
-use super::report::format::ReportFormat;
-use super::report::line::ReportLine;
-use super::report::reader::ReportReader;
-use super::spool::{Spool, SpoolError};
+use super::candidates::ReportOf;
+use super::findings::{as_they_come, not_in_report, of_open_lines};
+use super::rules::MatchRules;
 use crate::clock::Clock;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
-use crate::payment::ids::{HostId, ImportId};
+use crate::payment::ids::{HostId, ImportId, MerchantId};
 use crate::payment::moment::BusinessDate;
-use crate::payment::settlement_import::{AppliedLines, ImportState, ReportRule, SettlementImport};
-use crate::payment::totals::OutOfBalance;
+use crate::payment::reference::Rrn;
+use crate::payment::settlement_import::{
+    AppliedLines, ImportState, KeptLine, ReportedItem, SettlementImport,
+};
 use crate::random::Random;
+use crate::settlement::chargebacks::{ChargebackError, Chargebacks, NewChargeback, Recorded};
+use crate::settlement::funding::report_rule;
+use crate::settlement::host_files::HostFiles;
+use crate::settlement::report::fault::ReportError;
+use crate::settlement::report::format::ReportFormat;
+use crate::settlement::report::line::ReportLine;
+use crate::settlement::report::reader::ReportReader;
+use crate::settlement::spool::{Spool, SpoolError};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::settlement::{DifferenceCount, ItemPlace};
 
 /// The lines that are applied in one transaction, so that payments don't wait for more.
-const LINES_AT_ONCE: usize = 100;
+const LINES_AT_ONCE: usize = 256;
+/// The open lines of one merchant, and its open items, that are looked at together.
+const OPEN_AT_ONCE: usize = 20_000;
+/// How many days before the report an item may be that it brings late.
+const LATE_DAYS: u16 = 30;
 /// How often other nodes may be first with the same lines.
 const ATTEMPTS: u32 = 5;
 
@@ -120,17 +129,6 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// What differences mean at a host; none where it sends no reports. It is what its profile says of totals that differ.
-#[must_use]
-pub fn report_rule(hosts: &Hosts, files: &HostFiles, host_id: HostId) -> Option<ReportRule> {
-    files.report(host_id)?;
-    let totals = hosts.totals(host_id);
-    Some(match totals.map(|totals| totals.out_of_balance) {
-        Some(OutOfBalance::Fund) => ReportRule::DifferencesPass,
-        Some(OutOfBalance::Upload | OutOfBalance::Stop) | None => ReportRule::DifferencesHold,
-    })
-}
-
 /// Takes in reports.
 pub struct ReportImports {
     store: Store,
@@ -140,6 +138,7 @@ pub struct ReportImports {
     random: Random,
     chargebacks: Chargebacks,
     folder: PathBuf,
+    rules: MatchRules,
     room: Semaphore,
 }
 
@@ -172,6 +171,7 @@ impl ReportImports {
             random,
             chargebacks,
             folder,
+            rules: MatchRules::standard(),
             room: Semaphore::new(AT_ONCE),
         }
     }
@@ -330,7 +330,9 @@ impl ReportImports {
         }
         let reading = reading.await;
         reading.map_err(|error| ImportError::Interrupted(error.to_string()))??;
+        self.decide_open_lines(&import).await?;
         self.add_what_is_missing(&import).await?;
+        self.store.count_matched(&import).await?;
         FaultPoint::ReportApplied.pass();
         let rule = report_rule(&self.hosts, &self.files, import.host_id);
         let finished = self.store.finish_import(&import, rule);
@@ -369,7 +371,8 @@ impl ReportImports {
             };
             let of_date = self.with_chargebacks(import, left).await?;
             let now = self.clock.now();
-            if self.store.apply_lines(import, &of_date, now).await? {
+            let kept = left.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
+            if self.store.apply_lines(import, &kept, &of_date, now).await? {
                 FaultPoint::ReportLines.pass();
                 import.applied_to = end;
                 import.matched = import.matched.saturating_add(of_date.matched);
@@ -407,47 +410,106 @@ impl ReportImports {
         import: &SettlementImport,
         lines: &[ReportLine],
     ) -> Result<(AppliedLines, Vec<NewChargeback>), ImportError> {
-        let mut rrns: Vec<_> = lines.iter().filter_map(|line| line.rrn).collect();
+        let items = self.items_of(import, lines).await?;
+        let merchants = self.merchants_of(import, lines).await?;
+        let of = of(import, &merchants);
+        Ok(as_they_come(of, &self.rules, lines, items))
+    }
+
+    /// The items that the RRNs of lines name.
+    async fn items_of(
+        &self,
+        import: &SettlementImport,
+        lines: &[ReportLine],
+    ) -> Result<Vec<ReportedItem>, StoreError> {
+        let mut rrns: Vec<Rrn> = lines.iter().filter_map(ReportLine::known_rrn).collect();
         rrns.sort_unstable();
         rrns.dedup();
+        self.store.items_of_rrns(&import.host_id, &rrns).await
+    }
+
+    async fn merchants_of(
+        &self,
+        import: &SettlementImport,
+        lines: &[ReportLine],
+    ) -> Result<Vec<(String, MerchantId)>, StoreError> {
         let mut acceptors: Vec<_> = lines.iter().map(|line| line.acceptor.clone()).collect();
         acceptors.sort_unstable();
         acceptors.dedup();
         let host = &import.host_id;
-        let items = self.store.items_of_rrns(host, &rrns).await?;
-        let merchants = self.store.merchants_of_acceptors(host, acceptors).await?;
-        let of = ReportOf {
-            host_id: import.host_id,
-            business_date: import.business_date,
-            merchants: &merchants,
-        };
-        Ok(compare(of, lines, items))
+        self.store.merchants_of_acceptors(host, acceptors).await
+    }
+
+    /// Decides what the lines are that were open when they came, one acceptor after the other.
+    async fn decide_open_lines(&self, import: &SettlementImport) -> Result<(), ImportError> {
+        let mut looked_at = 0;
+        loop {
+            let said = self.store.open_lines(import.id, OPEN_AT_ONCE).await?;
+            let lines = said.iter().map(|said| serde_json::from_str(said));
+            let lines: Vec<ReportLine> = lines
+                .collect::<Result<_, _>>()
+                .map_err(|error| ImportError::Interrupted(error.to_string()))?;
+            // Every line is decided, unless another file came in the place of this one.
+            if lines.is_empty() || looked_at > import.lines {
+                return Ok(());
+            }
+            looked_at = looked_at.saturating_add(i64::try_from(lines.len()).unwrap_or(i64::MAX));
+            let merchants = self.merchants_of(import, &lines).await?;
+            let ids: Vec<MerchantId> = merchants.iter().map(|(_, merchant)| *merchant).collect();
+            let mut items = self.items_of(import, &lines).await?;
+            let date = import.business_date;
+            let days = (date.days_before(LATE_DAYS), date);
+            let open = self
+                .store
+                .open_items(&import.host_id, &ids, days, OPEN_AT_ONCE);
+            items.extend(open.await?);
+            let of = of(import, &merchants);
+            for part in of_open_lines(of, &self.rules, &lines, items, LINES_AT_ONCE) {
+                let now = self.clock.now();
+                self.store.decide_lines(import, &part, now).await?;
+                FaultPoint::ReportLines.pass();
+            }
+        }
     }
 
     /// The items of the day that the report does not have.
     async fn add_what_is_missing(&self, import: &SettlementImport) -> Result<(), ImportError> {
-        let of = ReportOf {
-            host_id: import.host_id,
-            business_date: import.business_date,
-            merchants: &[],
-        };
+        let of = of(import, &[]);
         let mut after = ItemPlace::default();
         loop {
             let (host, date) = (&import.host_id, import.business_date);
-            let items = self.store.items_of_day(host, date, LINES_AT_ONCE, &after);
+            let items = self
+                .store
+                .unsettled_items_of_day(host, date, LINES_AT_ONCE, &after);
             let items = items.await?;
             let Some(last) = items.last() else {
                 return Ok(());
             };
             after = ItemPlace::of(last);
-            let missing = items.iter().filter(|item| item.settled_by.is_none());
-            let missing: Vec<_> = missing.map(|item| not_in_report(of, item)).collect();
-            if !missing.is_empty() {
-                let now = self.clock.now();
-                self.store.add_differences(import, &missing, now).await?;
-            }
+            let missing: Vec<_> = items.iter().map(|item| not_in_report(of, item)).collect();
+            let now = self.clock.now();
+            self.store.add_differences(import, &missing, now).await?;
         }
     }
+}
+
+fn of<'a>(import: &SettlementImport, merchants: &'a [(String, MerchantId)]) -> ReportOf<'a> {
+    ReportOf {
+        host_id: import.host_id,
+        business_date: import.business_date,
+        merchants,
+    }
+}
+
+/// A line as it is kept.
+fn kept(line: &ReportLine) -> Result<KeptLine, ImportError> {
+    let said = serde_json::to_string(line);
+    Ok(KeptLine {
+        number: i64::try_from(line.number).unwrap_or(i64::MAX),
+        acceptor: line.acceptor.clone(),
+        currency: line.currency,
+        said: said.map_err(|error| ImportError::Interrupted(error.to_string()))?,
+    })
 }
 
 /// Reads a report to its end, so that nothing of it counts where anything is wrong.

@@ -1,0 +1,87 @@
+//! ResolveDiscrepancy: does something about a discrepancy.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::audited::{Audited, read_call};
+use crate::admin_api::records::AuditOutcome;
+use crate::admin_api::show::discrepancy::followed;
+use crate::admin_api::show::errors::Refusal;
+use crate::admin_api::{pb, read};
+use crate::grpc::violations::{Findings, length_of};
+use crate::payment::discrepancy::{Bearer, Ending, Step};
+use crate::reconciliation::discrepancies::Discrepancies;
+use crate::store::records::callers::OperatorRole;
+use pb::resolve_discrepancy_request::Step as Asked;
+
+/// Answers the call.
+pub(super) async fn call(
+    discrepancies: &Arc<Discrepancies>,
+    audited: &Audited,
+    request: Request<pb::ResolveDiscrepancyRequest>,
+) -> Result<Response<pb::ResolveDiscrepancyResponse>, Status> {
+    let (mut call, (id, step)) = read_call(
+        request,
+        |findings, request| {
+            let id = read::discrepancy_id(findings, &request.discrepancy_id);
+            id.zip(step(findings, request))
+        },
+        |(id, step)| format!("{id} {}", named(step)),
+    )?;
+    if step == Step::Approve {
+        call.least_role = OperatorRole::Approver;
+    }
+    let discrepancies = Arc::clone(discrepancies);
+    let (by, reason) = (call.caller.name.to_string(), call.asked.reason.clone());
+    let effect = Box::pin(async move {
+        let resolved = discrepancies.step(&id, &step, (&by, &reason)).await;
+        let resolved = resolved.map_err(Refusal::from)?;
+        let answer = pb::ResolveDiscrepancyResponse {
+            discrepancy: Some(followed(&resolved)),
+        };
+        Ok((answer, AuditOutcome::Done))
+    });
+    audited.perform(call, effect).await
+}
+
+fn step(findings: &mut Findings, request: &pb::ResolveDiscrepancyRequest) -> Option<Step> {
+    let expected = "exactly one step: assign, ask_bank, accept, correct, approve, reopen or match";
+    let read = match &request.step {
+        Some(Asked::Assign(name)) => {
+            return read::operator_name(findings, name).map(Step::Assign);
+        }
+        Some(Asked::Match(subject)) => {
+            let subject = subject.parse().map_err(|_| length_of(subject));
+            let expected = "the id of a capture or refund";
+            return findings.keep("match", expected, subject).map(Step::Found);
+        }
+        Some(Asked::AskBank(true)) => Ok(Step::AskBank),
+        Some(Asked::Accept(true)) => Ok(Step::End(Ending::Accept)),
+        Some(Asked::Approve(true)) => Ok(Step::Approve),
+        Some(Asked::Reopen(true)) => Ok(Step::Reopen),
+        Some(Asked::Correct(bearer)) => match pb::CorrectionBearer::try_from(*bearer) {
+            Ok(pb::CorrectionBearer::Merchant) => Ok(Step::End(Ending::Correct(Bearer::Merchant))),
+            Ok(pb::CorrectionBearer::House) => Ok(Step::End(Ending::Correct(Bearer::House))),
+            Ok(pb::CorrectionBearer::Unspecified) | Err(_) => Err("nobody who bears it".to_owned()),
+        },
+        Some(_) => Err("a step that is false".to_owned()),
+        None => Err("none".to_owned()),
+    };
+    findings.keep("step", expected, read)
+}
+
+/// A step, for the audit trail.
+fn named(step: &Step) -> String {
+    match step {
+        Step::Assign(name) => format!("ASSIGN {name}"),
+        Step::AskBank => "ASK_BANK".to_owned(),
+        Step::End(Ending::Accept) | Step::Propose(Ending::Accept) => "ACCEPT".to_owned(),
+        Step::End(Ending::Correct(bearer)) | Step::Propose(Ending::Correct(bearer)) => {
+            format!("CORRECT {bearer:?}").to_uppercase()
+        }
+        Step::Approve => "APPROVE".to_owned(),
+        Step::Reopen => "REOPEN".to_owned(),
+        Step::Found(subject) => format!("MATCH {subject}"),
+    }
+}

@@ -1,0 +1,298 @@
+//! The items that lines may be about, found by what both say.
+
+use super::rules::{Key, MatchRule, With};
+use crate::payment::ids::{HostId, MerchantId, OperationId};
+use crate::payment::moment::BusinessDate;
+use crate::payment::reference::Rrn;
+use crate::payment::settlement::ItemKind;
+use crate::payment::settlement_import::ReportedItem;
+use crate::random::{HashMap, HashSet};
+use crate::settlement::report::format::ReportKind;
+use crate::settlement::report::line::ReportLine;
+
+/// Whose report it is, and of which date.
+#[derive(Debug, Clone, Copy)]
+pub struct ReportOf<'a> {
+    /// The host.
+    pub host_id: HostId,
+    /// The date.
+    pub business_date: BusinessDate,
+    /// The host's merchants of each acceptor that the lines name.
+    pub merchants: &'a [(String, MerchantId)],
+}
+
+impl<'a> ReportOf<'a> {
+    /// The merchants whose acceptor a line names.
+    pub(super) fn merchants_of(
+        self,
+        line: &ReportLine,
+    ) -> impl Iterator<Item = MerchantId> + use<'a, '_> {
+        let acceptor = line.acceptor.trim_end();
+        let named = self
+            .merchants
+            .iter()
+            .filter(move |(known, _)| known == acceptor);
+        named.map(|(_, merchant)| *merchant)
+    }
+}
+
+/// What a line and an item say of the same thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Same,
+    Otherwise,
+    /// One of the two does not say it.
+    Nothing,
+}
+
+impl Said {
+    pub(super) const fn of(is_same: bool) -> Self {
+        match is_same {
+            true => Self::Same,
+            false => Self::Otherwise,
+        }
+    }
+}
+
+/// By what items are looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Found {
+    Rrn(Rrn),
+    Approval(String),
+    Acquirer(String),
+    Merchant(String),
+    Amount(i64),
+}
+
+/// An item that lines may be about.
+struct Candidate {
+    item: ReportedItem,
+    /// The RRNs by which the bank may know it.
+    rrns: Vec<Rrn>,
+    is_settled: bool,
+}
+
+/// The items that lines may be about, each at a place.
+pub(super) struct Candidates<'a> {
+    pub(super) of: ReportOf<'a>,
+    all: Vec<Candidate>,
+    by: HashMap<Found, Vec<usize>>,
+    /// The RRNs of the items' own messages: with one of them, only that item is meant, and not others of its payment.
+    own: HashSet<(Rrn, ItemKind)>,
+}
+
+impl<'a> Candidates<'a> {
+    pub(super) fn of(of: ReportOf<'a>, items: Vec<ReportedItem>) -> Self {
+        let mut candidates = Self {
+            of,
+            all: Vec::with_capacity(items.len()),
+            by: HashMap::default(),
+            own: HashSet::default(),
+        };
+        let mut places: HashMap<OperationId, usize> = HashMap::default();
+        for item in items {
+            let all = &mut candidates.all;
+            let place = *places.entry(item.operation_id).or_insert(all.len());
+            if place == all.len() {
+                candidates.own.insert((item.own_rrn, item.kind));
+                all.push(Candidate {
+                    is_settled: item.settled_by.is_some(),
+                    rrns: vec![item.own_rrn],
+                    item: item.clone(),
+                });
+                candidates.find(Found::Rrn(item.own_rrn), place);
+                for code in &item.approval_codes {
+                    candidates.find(Found::Approval(code.clone()), place);
+                }
+                if let Some(reference) = &item.acquirer_reference {
+                    candidates.find(Found::Acquirer(reference.clone()), place);
+                }
+                if let Some(reference) = &item.merchant_reference {
+                    candidates.find(Found::Merchant(reference.clone()), place);
+                }
+                candidates.find(Found::Amount(item.amount_minor), place);
+            }
+            let candidate = candidates.all.get_mut(place);
+            let rrns = candidate.map(|candidate| &mut candidate.rrns);
+            if let Some(rrns) = rrns.filter(|rrns| !rrns.contains(&item.found_by)) {
+                rrns.push(item.found_by);
+                candidates.find(Found::Rrn(item.found_by), place);
+            }
+        }
+        candidates
+    }
+
+    fn find(&mut self, by: Found, place: usize) {
+        let places = self.by.entry(by).or_default();
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+    }
+
+    pub(super) fn item(&self, place: usize) -> Option<&ReportedItem> {
+        self.all.get(place).map(|candidate| &candidate.item)
+    }
+
+    pub(super) fn is_open(&self, place: usize) -> bool {
+        self.all.get(place).is_some_and(|it| !it.is_settled)
+    }
+
+    pub(super) fn settle(&mut self, place: usize) {
+        if let Some(candidate) = self.all.get_mut(place) {
+            candidate.is_settled = true;
+        }
+    }
+
+    /// The places of the items that fit a line by a rule, leaving out what it says of `without`.
+    pub(super) fn that_fit(
+        &self,
+        rule: &MatchRule,
+        line: &ReportLine,
+        without: Option<Key>,
+    ) -> Vec<usize> {
+        // Those with the rarest of what both have.
+        let references = [
+            Key::Rrn,
+            Key::AcquirerReference,
+            Key::ApprovalCode,
+            Key::MerchantReference,
+        ];
+        let key = references.into_iter().find(|key| rule.wants(*key));
+        let found = match key.unwrap_or(Key::Amount) {
+            Key::Rrn => line.known_rrn().map(Found::Rrn),
+            Key::ApprovalCode => line.approval_code.clone().map(Found::Approval),
+            Key::AcquirerReference => line.acquirer_reference.clone().map(Found::Acquirer),
+            Key::MerchantReference => line.merchant_reference.clone().map(Found::Merchant),
+            _ => Some(Found::Amount(bank_minor(line))),
+        };
+        let places = found.and_then(|found| self.by.get(&found));
+        let fits = |place: &usize| {
+            let is_wanted = self.is_open(*place) == (rule.with == With::Open);
+            is_wanted && self.fits(rule, line, *place, without)
+        };
+        places.into_iter().flatten().copied().filter(fits).collect()
+    }
+
+    /// The places of the open items with this amount.
+    pub(super) fn open_with_amount(&self, amount_minor: i64) -> impl Iterator<Item = usize> + '_ {
+        let places = self.by.get(&Found::Amount(amount_minor));
+        let places = places.into_iter().flatten().copied();
+        places.filter(|place| self.is_open(*place))
+    }
+
+    fn fits(
+        &self,
+        rule: &MatchRule,
+        line: &ReportLine,
+        place: usize,
+        without: Option<Key>,
+    ) -> bool {
+        let Some(candidate) = self.all.get(place) else {
+            return false;
+        };
+        let item = &candidate.item;
+        let mut merchants = self.of.merchants_of(line).peekable();
+        let is_theirs = match merchants.peek() {
+            // An RRN is of one payment, whoever the acceptor is.
+            None => rule.wants(Key::Rrn),
+            Some(_) => merchants.any(|merchant| merchant == item.merchant_id),
+        };
+        let kind = item_kind(line.kind);
+        if !is_theirs || kind != item.kind {
+            return false;
+        }
+        // An issuer takes back as often as it wants: another amount is another chargeback.
+        if is_taken_back(kind) && rule.stage > 1 {
+            return false;
+        }
+        let keys = [
+            Key::Rrn,
+            Key::ApprovalCode,
+            Key::AcquirerReference,
+            Key::MerchantReference,
+            Key::Amount,
+            Key::Currency,
+            Key::Date,
+        ];
+        keys.into_iter()
+            .filter(|key| Some(*key) != without)
+            .all(|key| {
+                let said = match key {
+                    Key::Amount if rule.tolerance_minor > 0 => {
+                        let apart = item.amount_minor.abs_diff(bank_minor(line));
+                        Said::of(apart <= rule.tolerance_minor)
+                    }
+                    _ => self.said(line, place, key),
+                };
+                match (rule.wants(key), rule.allows(key)) {
+                    (true, _) => said == Said::Same,
+                    (_, true) if key == Key::Date && rule.days > 0 => {
+                        let apart = item.business_date.days_until(line.business_date);
+                        apart.unsigned_abs() <= u64::from(rule.days)
+                    }
+                    (_, true) => true,
+                    _ => said != Said::Otherwise,
+                }
+            })
+    }
+
+    /// What a line and an item say of the same thing.
+    pub(super) fn said(&self, line: &ReportLine, place: usize, key: Key) -> Said {
+        let Some(candidate) = self.all.get(place) else {
+            return Said::Nothing;
+        };
+        let item = &candidate.item;
+        let both = |theirs: &Option<String>, ours: &Option<String>| match (theirs, ours) {
+            (Some(theirs), Some(ours)) => Said::of(theirs.trim() == ours.trim()),
+            _ => Said::Nothing,
+        };
+        match key {
+            Key::Rrn => match (&line.rrn, line.known_rrn()) {
+                (None, _) => Said::Nothing,
+                (Some(_), None) => Said::Otherwise,
+                (Some(_), Some(rrn)) => {
+                    let is_of_another = rrn != item.own_rrn && self.own.contains(&(rrn, item.kind));
+                    Said::of(candidate.rrns.contains(&rrn) && !is_of_another)
+                }
+            },
+            Key::ApprovalCode => match &line.approval_code {
+                Some(code) if !item.approval_codes.is_empty() => {
+                    let code = code.trim();
+                    Said::of(item.approval_codes.iter().any(|ours| ours.trim() == code))
+                }
+                _ => Said::Nothing,
+            },
+            Key::AcquirerReference => both(&line.acquirer_reference, &item.acquirer_reference),
+            Key::MerchantReference => both(&line.merchant_reference, &item.merchant_reference),
+            Key::Amount => Said::of(bank_minor(line) == item.amount_minor),
+            Key::Currency => Said::of(line.currency == item.currency),
+            // What is taken back is of the day that was open when it was recorded.
+            Key::Date if is_taken_back(item.kind) => Said::Same,
+            Key::Date => {
+                let date = self.of.business_date;
+                Said::of((line.business_date, item.business_date) == (date, date))
+            }
+        }
+    }
+}
+
+pub(super) const fn item_kind(kind: ReportKind) -> ItemKind {
+    match kind {
+        ReportKind::Capture => ItemKind::Capture,
+        ReportKind::Refund => ItemKind::Refund,
+        ReportKind::Chargeback => ItemKind::Chargeback,
+        ReportKind::ChargebackReversal => ItemKind::ChargebackReversal,
+    }
+}
+
+pub(super) const fn is_taken_back(kind: ItemKind) -> bool {
+    matches!(kind, ItemKind::Chargeback | ItemKind::ChargebackReversal)
+}
+
+/// The amount of a line as an item has it: above 0 where the money goes the way of its kind.
+pub(super) const fn bank_minor(line: &ReportLine) -> i64 {
+    match line.kind {
+        ReportKind::Refund | ReportKind::Chargeback => line.gross_minor.saturating_neg(),
+        ReportKind::Capture | ReportKind::ChargebackReversal => line.gross_minor,
+    }
+}

@@ -1,0 +1,360 @@
+//! What comes of lines that were compared with items: what they say of them, and what is otherwise.
+
+use super::candidates::{Candidates, ReportOf, Said, bank_minor, is_taken_back};
+use super::matching::{Match, Matching, Unmatched};
+use super::rules::{Key, MatchRules};
+use crate::payment::money::Currency;
+use crate::payment::settlement_import::{
+    AppliedLines, Difference, DifferenceKind, ItemReport, LikeItem, LineOutcome, LineState,
+    ReportedItem,
+};
+use crate::settlement::chargebacks::{NewChargeback, to_take_back};
+use crate::settlement::report::line::ReportLine;
+
+/// What lines come to by the rules of the first stage, and the chargebacks of them that are no items yet. What these rules
+/// don't find is open. `items` are those that [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by their
+/// RRNs.
+#[must_use]
+pub fn as_they_come(
+    of: ReportOf<'_>,
+    rules: &MatchRules,
+    lines: &[ReportLine],
+    items: Vec<ReportedItem>,
+) -> (AppliedLines, Vec<NewChargeback>) {
+    let found = items.clone();
+    let groups = groups(&Matching::of(of, rules, true, lines, items));
+    let mut applied = groups.into_iter().fold(AppliedLines::default(), and);
+    applied.lines.sort_by_key(|line| line.number);
+    let is_open = |(_, outcome): &(&ReportLine, &LineOutcome)| outcome.state == LineState::Open;
+    let open = lines.iter().zip(&applied.lines).filter(is_open);
+    let new = open.filter_map(|(line, _)| {
+        let theirs: Vec<_> = of.merchants_of(line).collect();
+        let is_theirs =
+            |item: &&ReportedItem| theirs.is_empty() || theirs.contains(&item.merchant_id);
+        to_take_back(line, found.iter().filter(is_theirs))
+    });
+    let new = new.collect();
+    (applied, new)
+}
+
+/// What lines come to that were left open, by the rules of the later stages. `items` are what they may be: found by their
+/// RRNs, or open.
+///
+/// It is in parts of about `at_once` lines, for a transaction each. Where a crash leaves the last of them out, the lines of
+/// these come to the same when they are looked at once more: what belongs together is in one part, and what is ambiguous,
+/// which hangs on all other lines, in the first.
+#[must_use]
+pub fn of_open_lines(
+    of: ReportOf<'_>,
+    rules: &MatchRules,
+    lines: &[ReportLine],
+    items: Vec<ReportedItem>,
+    at_once: usize,
+) -> Vec<AppliedLines> {
+    let is_ambiguous = |group: &AppliedLines| {
+        let mut states = group.lines.iter().map(|line| line.state);
+        states.any(|state| state == LineState::Ambiguous)
+    };
+    let is_matched = |group: &AppliedLines| group.matched > 0;
+    let mut groups = groups(&Matching::of(of, rules, false, lines, items));
+    groups.sort_by_key(|group| (!is_ambiguous(group), is_matched(group)));
+    let mut parts: Vec<AppliedLines> = Vec::new();
+    for group in groups {
+        let with_last = parts.pop_if(|last| {
+            let is_whole = !is_ambiguous(&group) && last.lines.len() >= at_once;
+            !is_whole
+        });
+        parts.push(and(with_last.unwrap_or_default(), group));
+    }
+    parts
+}
+
+fn and(mut one: AppliedLines, other: AppliedLines) -> AppliedLines {
+    one.lines.extend(other.lines);
+    one.matched = one.matched.saturating_add(other.matched);
+    one.items.extend(other.items);
+    one.differences.extend(other.differences);
+    one
+}
+
+/// An item of the day that no line of the report is about.
+#[must_use]
+pub fn not_in_report(of: ReportOf<'_>, item: &ReportedItem) -> Difference {
+    Difference {
+        ours: Some(item.amount_minor.to_string()),
+        ..of_item(of, item, DifferenceKind::NotInReport)
+    }
+}
+
+/// What each match comes to, and each line that has none.
+fn groups(matching: &Matching<'_>) -> Vec<AppliedLines> {
+    let matches = matching.matches.iter();
+    let mut groups: Vec<AppliedLines> = matches.map(|it| settled(matching, it)).collect();
+    for (line, unmatched) in matching.lines.iter().zip(&matching.unmatched) {
+        let Some(unmatched) = unmatched else {
+            continue;
+        };
+        let mut group = AppliedLines::default();
+        let (state, item, rule) = outcome(matching, line, unmatched, &mut group);
+        group.lines.push(LineOutcome {
+            number: number(line),
+            state,
+            operation_id: item.and_then(|item| matching.operation(item)),
+            rule,
+        });
+        groups.push(group);
+    }
+    groups
+}
+
+/// Where a line stands that has no match, and what that means.
+fn outcome(
+    matching: &Matching<'_>,
+    line: &ReportLine,
+    unmatched: &Unmatched,
+    applied: &mut AppliedLines,
+) -> (LineState, Option<usize>, Option<String>) {
+    let candidates = &matching.candidates;
+    let of = candidates.of;
+    let shown = |items: &[usize]| -> Vec<LikeItem> {
+        let items = items.iter().filter_map(|item| candidates.item(*item));
+        let like = items.map(|item| LikeItem {
+            subject_id: item.subject_id,
+            rrn: item.own_rrn,
+        });
+        like.collect()
+    };
+    let (state, kind, item, like, rule) = match unmatched {
+        Unmatched::Open => return (LineState::Open, None, None),
+        Unmatched::OnceMore { rule, item } => (
+            LineState::OnceMore,
+            DifferenceKind::DuplicateLine,
+            Some(*item),
+            Vec::new(),
+            rule,
+        ),
+        Unmatched::Ambiguous { rule, items, .. } => (
+            LineState::Ambiguous,
+            DifferenceKind::Ambiguous,
+            None,
+            shown(items),
+            rule,
+        ),
+        Unmatched::Unknown { rule, items } => (
+            LineState::Unknown,
+            DifferenceKind::UnexpectedLine,
+            None,
+            shown(items),
+            rule,
+        ),
+    };
+    let rule = Some(rule.clone()).filter(|rule| !rule.is_empty());
+    let known = item.and_then(|item| candidates.item(item));
+    applied.differences.push(Difference {
+        rule: rule.clone(),
+        candidates: like,
+        ..unexpected(of, line, known, kind)
+    });
+    (state, item, rule)
+}
+
+/// What matched lines say of their items, and what they have otherwise.
+fn settled(matching: &Matching<'_>, matched: &Match) -> AppliedLines {
+    let mut applied = AppliedLines::default();
+    let candidates = &matching.candidates;
+    let lines = matched
+        .lines
+        .iter()
+        .filter_map(|line| matching.lines.get(*line));
+    let lines: Vec<&ReportLine> = lines.collect();
+    let Some(first) = lines.first() else {
+        return applied;
+    };
+    let item = matched
+        .items
+        .first()
+        .and_then(|item| matching.operation(*item));
+    applied.lines.extend(lines.iter().map(|line| LineOutcome {
+        number: number(line),
+        state: LineState::Matched,
+        operation_id: item,
+        rule: Some(matched.rule.clone()),
+    }));
+    let is_single = matches!((&*matched.lines, &*matched.items), ([_], [_]));
+    let is_first = |place: usize| matched.items.first() == Some(&place);
+    for place in &matched.items {
+        let Some(item) = candidates.item(*place) else {
+            continue;
+        };
+        let is_same_currency = first.currency == item.currency;
+        // Of one line for several items, the first of them has its fees.
+        let fee = |of: fn(&ReportLine) -> Option<i64>| {
+            let sum = lines
+                .iter()
+                .map(|line| of(line))
+                .try_fold(0_i64, |sum, fee| sum.checked_add(fee?));
+            let sum = sum.filter(|_| is_same_currency);
+            sum.map(|sum| if is_first(*place) { sum } else { 0 })
+        };
+        let bank_minor = match is_single {
+            true => bank_minor(first),
+            false => item.amount_minor,
+        };
+        applied.items.push(ItemReport {
+            operation_id: item.operation_id,
+            line: number(first),
+            acquirer_reference: first.acquirer_reference.clone(),
+            interchange_minor: fee(|line| line.interchange_minor),
+            scheme_fee_minor: fee(|line| line.scheme_fee_minor),
+            commission_minor: fee(|line| line.commission_minor),
+            bank_minor: is_same_currency.then_some(bank_minor),
+            reject_code: first.reject_code.clone(),
+        });
+        let found = otherwise(candidates, first, *place, item, is_single);
+        applied
+            .differences
+            .extend(found.into_iter().map(|found| Difference {
+                rule: Some(matched.rule.clone()),
+                ..found
+            }));
+    }
+    applied.matched = i64::try_from(lines.len()).unwrap_or(i64::MAX);
+    applied
+}
+
+/// What a line has otherwise than its item.
+fn otherwise(
+    candidates: &Candidates<'_>,
+    line: &ReportLine,
+    place: usize,
+    item: &ReportedItem,
+    is_single: bool,
+) -> Vec<Difference> {
+    let of = candidates.of;
+    let mut found = Vec::new();
+    let mut differs = |kind, ours: String, theirs: String| {
+        found.push(Difference {
+            ours: Some(ours),
+            theirs: Some(theirs),
+            line: Some(number(line)),
+            rrn: line.rrn.clone(),
+            ..of_item(of, item, kind)
+        });
+    };
+    let (ours, theirs) = (item.amount_minor, bank_minor(line));
+    if let Some(code) = &line.reject_code {
+        differs(DifferenceKind::Rejected, ours.to_string(), code.clone());
+    } else if line.currency != item.currency {
+        let (ours, theirs) = (code(item.currency), code(line.currency));
+        differs(DifferenceKind::CurrencyDiffers, ours, theirs);
+    } else if is_single && theirs != ours {
+        let kind = match ours.checked_neg() == Some(theirs) {
+            true => DifferenceKind::SignDiffers,
+            false => DifferenceKind::AmountDiffers,
+        };
+        differs(kind, ours.to_string(), theirs.to_string());
+    }
+    let rrn = candidates.said(line, place, Key::Rrn);
+    // It is found by an RRN whose zeros are lost; but it is not the RRN.
+    let is_whole = line
+        .rrn
+        .as_ref()
+        .is_none_or(|rrn| rrn.len() == item.own_rrn.as_str().len());
+    let code = candidates.said(line, place, Key::ApprovalCode);
+    if is_single && (rrn == Said::Otherwise || !is_whole) {
+        let theirs = line.rrn.clone().unwrap_or_default();
+        differs(
+            DifferenceKind::ReferenceDiffers,
+            item.found_by.to_string(),
+            theirs,
+        );
+    } else if is_single && code == Said::Otherwise {
+        let ours = item.approval_codes.first().cloned().unwrap_or_default();
+        let theirs = line.approval_code.clone().unwrap_or_default();
+        differs(DifferenceKind::ReferenceDiffers, ours, theirs);
+    }
+    if let Some(over) = item.left_minor.filter(|left| *left < 0) {
+        let before = item.amount_minor.saturating_add(over).max(0);
+        let theirs = item.amount_minor.to_string();
+        differs(DifferenceKind::AboveCaptured, before.to_string(), theirs);
+    }
+    let item_date = match is_taken_back(item.kind) {
+        true => of.business_date,
+        false => item.business_date,
+    };
+    if (line.business_date, item_date) != (of.business_date, of.business_date) {
+        // Where both agree, it stands in the report of another date.
+        let agree = line.business_date == item_date;
+        let (kind, theirs) = match agree {
+            true if of.business_date > item_date => {
+                (DifferenceKind::LatePresentment, of.business_date)
+            }
+            true => (DifferenceKind::DateDiffers, of.business_date),
+            false => (DifferenceKind::DateDiffers, line.business_date),
+        };
+        differs(kind, item_date.to_string(), theirs.to_string());
+    }
+    found
+}
+
+fn code(currency: Currency) -> String {
+    currency.code().to_owned()
+}
+
+fn number(line: &ReportLine) -> i64 {
+    i64::try_from(line.number).unwrap_or(i64::MAX)
+}
+
+fn of_item(of: ReportOf<'_>, item: &ReportedItem, kind: DifferenceKind) -> Difference {
+    Difference {
+        kind,
+        host_id: of.host_id,
+        business_date: item.business_date,
+        merchant_id: Some(item.merchant_id),
+        currency: item.currency,
+        operation_id: Some(item.operation_id),
+        subject_id: Some(item.subject_id),
+        rrn: None,
+        ours: None,
+        theirs: None,
+        line: None,
+        accepted_at: None,
+        rule: None,
+        candidates: Vec::new(),
+    }
+}
+
+/// A line that settles nothing of ours; or once more an item that is settled.
+fn unexpected(
+    of: ReportOf<'_>,
+    line: &ReportLine,
+    item: Option<&ReportedItem>,
+    kind: DifferenceKind,
+) -> Difference {
+    let mut merchants = of.merchants_of(line);
+    let merchant_id = match (merchants.next(), merchants.next()) {
+        (Some(merchant), None) => Some(merchant),
+        _ => None,
+    };
+    // Beside an item the amount has the item's sign.
+    let theirs = item.map_or(line.gross_minor, |_| bank_minor(line));
+    Difference {
+        kind,
+        host_id: of.host_id,
+        business_date: of.business_date,
+        merchant_id: item.map(|item| item.merchant_id).or(merchant_id),
+        currency: line.currency,
+        operation_id: item.map(|item| item.operation_id),
+        subject_id: item.map(|item| item.subject_id),
+        rrn: line.rrn.clone(),
+        ours: item.map(|item| item.amount_minor.to_string()),
+        theirs: Some(theirs.to_string()),
+        line: Some(number(line)),
+        accepted_at: None,
+        rule: None,
+        candidates: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! The lines of banks' reports, as they came, and what they say of items.
+
+use sqlx::any::AnyRow;
+
+use super::columns::Columns;
+use crate::payment::ids::ImportId;
+use crate::payment::settlement_import::{
+    ItemReport, KeptLine, LineOutcome, LineState, SettlementImport,
+};
+use crate::store::Store;
+use crate::store::database::connection::Statement;
+use crate::store::database::many_rows::ManyRows;
+use crate::store::database::value::Value;
+use crate::store::error::StoreError;
+use crate::store::records::lists::MAX_PAGE_SIZE;
+use crate::store::records::settlement::KeptReportLine;
+
+/// Lines that have come.
+pub(super) const NEW_LINES: ManyRows = ManyRows {
+    name: "new report lines",
+    before: "INSERT INTO report_lines (import_id, line, acceptor, currency, said, state, operation_id, rule) VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
+        CAST(? AS TEXT), CAST(? AS TEXT))",
+    after: " ON CONFLICT DO NOTHING",
+    returning: "",
+};
+
+/// Lines that were open.
+pub(super) const DECIDED_LINES: ManyRows = ManyRows {
+    name: "decided report lines",
+    before: "WITH decided (import_id, line, state, operation_id, rule) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
+    after: ") UPDATE report_lines SET state = decided.state, operation_id = decided.operation_id, rule = decided.rule \
+        FROM decided WHERE report_lines.import_id = decided.import_id AND report_lines.line = decided.line \
+        AND report_lines.state = 'OPEN'",
+    returning: "",
+};
+
+/// What lines say of items that no line has settled, as long as their import has come as far as it was read.
+pub(super) const SETTLED_ITEMS: ManyRows = ManyRows {
+    name: "settled items",
+    before: "WITH said (operation_id, import_id, applied_to, line, acquirer_reference, interchange_minor, \
+        scheme_fee_minor, commission_minor, bank_minor, reject_code) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+    after: ") UPDATE settlement_items SET acquirer_reference = said.acquirer_reference, \
+        interchange_minor = said.interchange_minor, scheme_fee_minor = said.scheme_fee_minor, \
+        commission_minor = said.commission_minor, bank_minor = said.bank_minor, reject_code = said.reject_code, \
+        settled_by = said.import_id, settled_line = said.line FROM said \
+        WHERE settlement_items.operation_id = said.operation_id AND settlement_items.settled_by IS NULL \
+        AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
+            AND settlement_imports.applied_to = said.applied_to AND settlement_imports.clears = 0 \
+            AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))",
+    returning: "",
+};
+
+pub(super) fn new_line(
+    import: &SettlementImport,
+    kept: &KeptLine,
+    outcome: &LineOutcome,
+) -> Vec<Value> {
+    vec![
+        import.id.to_string().into(),
+        kept.number.into(),
+        kept.acceptor.as_str().into(),
+        kept.currency.code().into(),
+        kept.said.as_str().into(),
+        outcome.state.name().into(),
+        outcome.operation_id.map(|it| it.to_string()).into(),
+        outcome.rule.clone().into(),
+    ]
+}
+
+pub(super) fn decided_line(import: &SettlementImport, outcome: &LineOutcome) -> Vec<Value> {
+    vec![
+        import.id.to_string().into(),
+        outcome.number.into(),
+        outcome.state.name().into(),
+        outcome.operation_id.map(|it| it.to_string()).into(),
+        outcome.rule.clone().into(),
+    ]
+}
+
+pub(super) fn settled_item(import: &SettlementImport, item: &ItemReport) -> Vec<Value> {
+    vec![
+        item.operation_id.to_string().into(),
+        import.id.to_string().into(),
+        import.applied_to.into(),
+        item.line.into(),
+        item.acquirer_reference.clone().into(),
+        item.interchange_minor.into(),
+        item.scheme_fee_minor.into(),
+        item.commission_minor.into(),
+        item.bank_minor.into(),
+        item.reject_code.clone().into(),
+    ]
+}
+
+impl Store {
+    /// What the next open lines of a report say, as JSON: those of one acceptor, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn open_lines(
+        &self,
+        import: ImportId,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let text = "SELECT line, said FROM report_lines WHERE import_id = $1 AND state = 'OPEN' \
+            AND acceptor = (SELECT MIN(acceptor) FROM report_lines WHERE import_id = $1 AND state = 'OPEN') \
+            ORDER BY line LIMIT $2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = [import.to_string().into(), limit.into()];
+        let rows = self.read(text, &values).await?;
+        let said = |row: &AnyRow| {
+            let columns = Columns::named(row, "report_lines", String::new());
+            Ok(columns.text("said")?.to_owned())
+        };
+        rows.iter().map(said).collect()
+    }
+
+    /// Records that a line that was not decided is about this item, by a rule with this name. Whether it is now: another
+    /// line may have settled the item.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn settle_by_hand(
+        &self,
+        import: ImportId,
+        item: &ItemReport,
+        rule: &str,
+    ) -> Result<bool, StoreError> {
+        let (operation, import): (Value, Value) = (
+            item.operation_id.to_string().into(),
+            import.to_string().into(),
+        );
+        let settle = Statement {
+            text: "UPDATE settlement_items SET acquirer_reference = $4, interchange_minor = $5, scheme_fee_minor = $6, \
+                commission_minor = $7, bank_minor = $8, reject_code = $9, settled_by = $2, settled_line = $3 \
+                WHERE operation_id = $1 AND settled_by IS NULL AND EXISTS (SELECT 1 FROM report_lines \
+                    WHERE report_lines.import_id = $2 AND report_lines.line = $3 \
+                    AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN'))",
+            values: vec![
+                operation.clone(),
+                import.clone(),
+                item.line.into(),
+                item.acquirer_reference.clone().into(),
+                item.interchange_minor.into(),
+                item.scheme_fee_minor.into(),
+                item.commission_minor.into(),
+                item.bank_minor.into(),
+                item.reject_code.clone().into(),
+            ],
+            returning: false,
+        };
+        let line = Statement {
+            text: "UPDATE report_lines SET state = 'MATCHED', operation_id = $1, rule = $4 WHERE import_id = $2 \
+                AND line = $3 AND state IN ('AMBIGUOUS', 'UNKNOWN') AND EXISTS (SELECT 1 FROM settlement_items \
+                    WHERE settlement_items.operation_id = $1 AND settled_by = $2 AND settled_line = $3)",
+            values: vec![
+                operation.clone(),
+                import.clone(),
+                item.line.into(),
+                rule.into(),
+            ],
+            returning: false,
+        };
+        self.inner.housekeeping.run(vec![settle, line]).await?;
+        let text = "SELECT 1 FROM settlement_items WHERE operation_id = $1 AND settled_by = $2 AND settled_line = $3";
+        let values = [operation, import, item.line.into()];
+        let settled = self.read(text, &values).await?;
+        Ok(!settled.is_empty())
+    }
+
+    /// A line of a report as JSON, with what came of it.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the row is corrupt.
+    pub async fn report_line(
+        &self,
+        import: ImportId,
+        number: i64,
+    ) -> Result<Option<(String, LineOutcome)>, StoreError> {
+        let text = "SELECT * FROM report_lines WHERE import_id = $1 AND line = $2";
+        let values = [import.to_string().into(), number.into()];
+        let rows = self.read(text, &values).await?;
+        rows.first().map(kept_line).transpose()
+    }
+}
+
+impl Store {
+    /// Lines of a report, in the order of the file, each with the items that it is about: those of at most `limit` lines
+    /// (1 to [`MAX_PAGE_SIZE`]) after `after`.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn report_lines(
+        &self,
+        import: ImportId,
+        limit: usize,
+        after: i64,
+    ) -> Result<Vec<KeptReportLine>, StoreError> {
+        let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
+        // Of several lines that are one item, the first one settles it.
+        let text = "SELECT lines.line, lines.said, lines.state, lines.operation_id, lines.rule, own.rrn, \
+            COALESCE(items.subject_id, named.subject_id) AS subject_id FROM (SELECT * FROM report_lines \
+                WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT $3) AS lines \
+            LEFT JOIN settlement_items AS items ON items.settled_by = $1 AND items.settled_line = lines.line \
+            LEFT JOIN settlement_items AS named ON named.operation_id = lines.operation_id \
+            LEFT JOIN operations AS own ON own.id = COALESCE(items.operation_id, lines.operation_id) \
+            ORDER BY lines.line, subject_id";
+        let values = [import.to_string().into(), after.into(), limit.into()];
+        let rows = self.read(text, &values).await?;
+        let line = |row: &AnyRow| {
+            let (said, outcome) = kept_line(row)?;
+            let columns = Columns::named(row, "report_lines", outcome.number.to_string());
+            Ok(KeptReportLine {
+                said,
+                outcome,
+                subject_id: columns.optional_parsed("subject_id")?,
+                item_rrn: columns.optional_parsed("rrn")?,
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+}
+
+fn kept_line(row: &AnyRow) -> Result<(String, LineOutcome), StoreError> {
+    let number = Columns::named(row, "report_lines", String::new()).integer("line")?;
+    let columns = Columns::named(row, "report_lines", number.to_string());
+    let state = columns.text("state")?;
+    let outcome = LineOutcome {
+        number,
+        state: LineState::from_name(state)
+            .ok_or_else(|| columns.corrupt("state", state, "expected the state of a line"))?,
+        operation_id: columns.optional_parsed("operation_id")?,
+        rule: columns.optional_text("rule")?,
+    };
+    Ok((columns.text("said")?.to_owned(), outcome))
+}
