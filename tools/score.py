@@ -2,8 +2,8 @@
 """Scores what payswitch has found in a report with seeded errors against the key that `seed_errors.py` has written.
 
 It prints which kinds of errors were found as what (a confusion matrix), the share of the expected findings that are there
-(recall), the share of the pairs of a line and an item that are right (precision), and the share of the lines without an error
-that were matched without a person.
+(recall), the share of the pairs of a line and an item that are right (precision), and the share of the lines without an
+error that were matched without a person.
 """
 
 import argparse
@@ -25,8 +25,8 @@ others are left out.
   the file        {"import": "DONE"}, once; or "REFUSED" (nothing of it counts), or "REPEATED" (it was there before)
 
   kind        the name of a DiscrepancyKind, without DISCREPANCY_KIND_
-  rrn         the RRN by which payswitch knows the item, as in a report that is right: for REFERENCE_DIFFERS it is not what the
-              line says. Null where there is no item (UNKNOWN_TO_PAYSWITCH), or none for sure (AMBIGUOUS)
+  rrn         the RRN by which payswitch knows the item, as in a report that is right: for REFERENCE_DIFFERS it is not what
+              the line says. Null where there is no item (UNKNOWN_TO_PAYSWITCH), or none for sure (AMBIGUOUS)
   line        the number of the line in the file, from 1, which has the names of the columns. Null where there is no line
               (MISSING_AT_BANK)
   own_minor, bank_minor

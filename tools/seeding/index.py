@@ -118,7 +118,8 @@ class Index:
             if rrn in repeated:
                 self.shared.setdefault(rrn, set()).add(self.amount(place))
                 same = (rrn, self.group[place], self.amount(place))
-                with_twin.update({rrn} if same in seen else ())
+                if same in seen:
+                    with_twin.add(rrn)
                 seen.add(same)
         # A chargeback is known from the report alone; and of two equal lines nobody can say which is wrong.
         untouched = self._charged_back | with_twin

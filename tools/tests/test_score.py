@@ -197,7 +197,8 @@ class Score(unittest.TestCase):
 
     def test_lines_that_are_no_findings(self):
         path, said = self.folder / "no.jsonl", io.StringIO()
-        for line in ('{"line": 1}', '{"import": "MAYBE"}', "[", "[]", '{"line": "2", "rrn": "1"}', '{"kind": "A", "line": "2"}'):
+        texts = ('{"line": 1}', '{"import": "MAYBE"}', '{"line": "2", "rrn": "1"}', '{"kind": "A", "line": "2"}')
+        for line in ("[", "[]", *texts):
             path.write_text(line)
             with contextlib.redirect_stderr(said):
                 self.assertEqual(score.main(["--key", str(self.key), "--found", str(path)]), 2, line)
