@@ -1,0 +1,7 @@
+"""Compares findings with a key.
+
+findings  the JSON lines that payswitch prints
+books     which line and which item belong to which error, and what was found of each
+expected  whether an expected finding is there
+result    the numbers, and how they are shown
+"""
