@@ -354,7 +354,11 @@ fn show_all(found: Option<pb::Discrepancy>, as_json: bool) -> Result<(), Command
 }
 
 fn as_value(one: &pb::Discrepancy) -> Result<Value, CommandError> {
-    let minor = |value: &str| value.parse::<i64>().ok();
+    let has_amounts = !matches!(
+        one.kind.as_str(),
+        "CURRENCY_DIFFERS" | "DATE_DIFFERS" | "LATE_PRESENTMENT" | "REFERENCE_DIFFERS"
+    );
+    let minor = |value: &str| value.parse::<i64>().ok().filter(|_| has_amounts);
     let history: Result<Vec<Value>, CommandError> = (one.history.iter())
         .map(|done| {
             Ok(json!({
@@ -363,7 +367,10 @@ fn as_value(one: &pb::Discrepancy) -> Result<Value, CommandError> {
         })
         .collect();
     let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
-    let like = one.candidates.iter().filter_map(|like| like.split_once(':'));
+    let like = one
+        .candidates
+        .iter()
+        .filter_map(|like| like.split_once(':'));
     let (subjects, rrns): (Vec<&str>, Vec<&str>) = like.unzip();
     Ok(json!({
         "discrepancy_id": one.discrepancy_id,
@@ -380,7 +387,7 @@ fn as_value(one: &pb::Discrepancy) -> Result<Value, CommandError> {
         "ours": one.ours,
         "theirs": one.theirs,
         "own_minor": minor(&one.ours),
-        "bank_minor": minor(&one.theirs),
+        "bank_minor": minor(&one.theirs).filter(|_| one.kind != "OUTCOME_DIFFERS"),
         "line": Some(one.line).filter(|line| *line > 0),
         "file": one.file,
         "line_fields": one.line_fields,

@@ -40,8 +40,6 @@ pub(super) enum Unmatched {
     Ambiguous {
         rule: String,
         decides: bool,
-        /// Whether a later stage may still tell.
-        is_final: bool,
         items: Vec<usize>,
     },
     /// Nothing of ours. These items are like it in some things.
@@ -121,18 +119,15 @@ impl<'a> Matching<'a> {
         self.one_to_one(&single);
     }
 
-    /// The lines that have no match, and may still get one.
+    /// The lines that have no match, and may still get one: what fits several by a rule that decides stays so, for weaker
+    /// rules would only guess.
     fn left(&self) -> Vec<usize> {
         let is_left = |place: &usize| {
             let unmatched = self.unmatched.get(*place);
             matches!(
                 unmatched,
                 Some(Some(
-                    Unmatched::Open
-                        | Unmatched::Ambiguous {
-                            is_final: false,
-                            ..
-                        }
+                    Unmatched::Open | Unmatched::Ambiguous { decides: false, .. }
                 ))
             )
         };
@@ -172,8 +167,6 @@ impl<'a> Matching<'a> {
         let ambiguous = Unmatched::Ambiguous {
             rule: rule.name.clone(),
             decides: rule.decides,
-            // Several sums are right: a rule that takes one item alone would be wrong about the amount.
-            is_final: !rule.is_one_to_one(),
             items,
         };
         self.says(line, Some(ambiguous));
@@ -414,23 +407,20 @@ impl<'a> Matching<'a> {
                 Some(Some(Unmatched::Ambiguous {
                     rule,
                     decides,
-                    is_final,
                     items,
                 })) => {
                     let is_open = |item: &&usize| self.candidates.is_open(**item);
                     let open: Vec<usize> = items.iter().filter(is_open).copied().collect();
-                    let (rule, decides, is_final) = (rule.clone(), *decides, *is_final);
+                    let (rule, decides) = (rule.clone(), *decides);
                     match open.len() {
                         2.. => Unmatched::Ambiguous {
                             rule,
                             decides,
-                            is_final,
                             items: open,
                         },
                         1 if decides => Unmatched::Ambiguous {
                             rule,
                             decides,
-                            is_final,
                             items: open,
                         },
                         _ => Unmatched::Unknown { rule, items: open },

@@ -61,6 +61,7 @@ mod partial_approvals;
 mod paying_out;
 mod program;
 mod readers;
+mod reconciling;
 mod refunding;
 mod refusing_callers;
 mod refusing_captures;
