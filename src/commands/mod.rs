@@ -63,7 +63,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Begin a new epoch after the database was restored from a backup, and list what may have been paid meanwhile.
     Restored(restored::RestoredArgs),
-    /// Add merchants and their API keys.
+    /// Add merchants and their API keys, set their terms, their names, and the accounts that payouts go to.
     Merchant(Box<merchant::MerchantArgs>),
     /// Show the bank hosts and their lines, sign them off and on, send echoes.
     Hosts(hosts::HostsArgs),

@@ -377,7 +377,8 @@ fn plan_and_account(
         merchant_id: terms.merchant_id,
         fault,
     })?;
-    Ok(Some((plan, PayoutAccount::from_text(account)?)))
+    let account = PayoutAccount::from_text(account)?.made_out_to(&terms.legal_name)?;
+    Ok(Some((plan, account)))
 }
 
 /// The same plan with a payout every day.

@@ -63,6 +63,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "merchant_money",
     "chargebacks",
     "clearing_answers",
+    "legal_names",
 ];
 
 /// Makes a database as version 2 left it.
