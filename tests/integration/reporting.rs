@@ -94,6 +94,18 @@ async fn import_by_program(switch: &Switch, report: &[u8]) -> (Option<i32>, Stri
     )
 }
 
+/// What the program shows of the report of a date.
+async fn report_by_program(switch: &Switch, business_date: &str) -> String {
+    let command = as_operator(
+        switch,
+        &["settle", "report", "acquirer", "--date", business_date],
+    );
+    let run = tokio::process::Command::from(command).output().await;
+    let run = run.expect("the program runs");
+    assert!(run.status.success(), "{run:?}");
+    String::from_utf8(run.stdout).expect("UTF-8")
+}
+
 pub(crate) async fn differences(days: &mut Days, business_date: &str) -> Vec<admin::Difference> {
     let request = admin::ListDifferencesRequest {
         host_id: "acquirer".into(),
@@ -229,6 +241,30 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
     assert_eq!(notes.len(), 4);
     let refund = get_refund(&mut refunds, &refund).await;
     assert_eq!(refund.acquirer_reference.len(), 23, "{refund:?}");
+
+    // What it has said is shown.
+    let asked = admin::GetDayReportRequest {
+        host_id: "acquirer".into(),
+        business_date: today.clone(),
+    };
+    let said = client.get_day_report(asked).await.expect("the report");
+    let said = said.into_inner();
+    assert_eq!(said.settlement_import.as_ref(), Some(&done));
+    let [fees] = &said.fees[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!((fees.item_count, fees.rejected_count), (4, 0));
+    assert_eq!((fees.interchange_minor, fees.scheme_fee_minor), (20, 5));
+    let shown = report_by_program(&switch, &today).await;
+    for part in [
+        done.import_id.as_str(),
+        "DONE",
+        "0.20",
+        "0.05",
+        "no differences",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
 
     // The same file again; and another one of the date.
     let (code, told) = import_by_program(&switch, &report).await;

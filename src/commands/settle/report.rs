@@ -127,33 +127,40 @@ fn bar(length: u64) -> ProgressBar {
     bar
 }
 
-fn kind(number: i32) -> &'static str {
+/// The state of a report.
+pub(super) fn state(import: &pb::SettlementImport) -> &'static str {
+    short(import.state().as_str_name(), "SETTLEMENT_IMPORT_STATE_")
+}
+
+/// A report as JSON.
+pub(super) fn import_json(import: &pb::SettlementImport) -> Result<Value, CommandError> {
+    let differences = import.differences.iter();
+    let differences = differences.map(|it| (kind(it.kind).to_owned(), it.count.into()));
+    Ok(json!({
+        "import_id": import.import_id,
+        "host_id": import.host_id,
+        "name": import.name,
+        "sha256": import.sha256,
+        "business_date": import.business_date,
+        "line_count": import.line_count,
+        "state": state(import),
+        "matched_count": import.matched_count,
+        "differences": differences.collect::<serde_json::Map<_, _>>(),
+        "operator": import.operator,
+        "create_time": moment(import.create_time)?,
+    }))
+}
+
+/// The name of a kind of difference.
+pub(super) fn kind(number: i32) -> &'static str {
     let kind = pb::DifferenceKind::try_from(number).unwrap_or_default();
     short(kind.as_str_name(), "DIFFERENCE_KIND_")
 }
 
 fn show(answer: &pb::ImportReportResponse, as_json: bool) -> Result<(), CommandError> {
     let import = answer.settlement_import.as_ref();
-    let state =
-        |it: &pb::SettlementImport| short(it.state().as_str_name(), "SETTLEMENT_IMPORT_STATE_");
     if as_json {
-        let import = import.map(|it| -> Result<Value, CommandError> {
-            let differences = it.differences.iter();
-            let differences = differences.map(|it| (kind(it.kind).to_owned(), it.count.into()));
-            Ok(json!({
-                "import_id": it.import_id,
-                "host_id": it.host_id,
-                "name": it.name,
-                "sha256": it.sha256,
-                "business_date": it.business_date,
-                "line_count": it.line_count,
-                "state": state(it),
-                "matched_count": it.matched_count,
-                "differences": differences.collect::<serde_json::Map<_, _>>(),
-                "operator": it.operator,
-                "create_time": moment(it.create_time)?,
-            }))
-        });
+        let import = import.map(import_json);
         let faults = answer.faults.iter().map(|it| {
             json!({
                 "line": it.line,

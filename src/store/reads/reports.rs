@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyRow;
 
-use crate::payment::ids::{HostId, MerchantId};
+use crate::payment::ids::{HostId, ImportId, MerchantId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::reference::Rrn;
 use crate::payment::settlement_import::ReportedItem;
@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::records::lists::MAX_PAGE_SIZE;
-use crate::store::records::settlement::ItemPlace;
+use crate::store::records::settlement::{ItemPlace, ReportedFees};
 use crate::store::tables::columns::Columns;
 use crate::store::tables::settlement_items::item_kind;
 
@@ -78,6 +78,31 @@ impl Store {
         ];
         let rows = self.read(sqlx::AssertSqlSafe(text), &values).await?;
         rows.iter().map(reported_item).collect()
+    }
+
+    /// What a report says of items, by currency.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn reported_fees(&self, import: ImportId) -> Result<Vec<ReportedFees>, StoreError> {
+        let text = "SELECT currency, COUNT(*) AS items, COUNT(reject_code) AS rejected, \
+            CAST(COALESCE(SUM(interchange_minor), 0) AS BIGINT) AS interchange_minor, \
+            CAST(COALESCE(SUM(scheme_fee_minor), 0) AS BIGINT) AS scheme_fee_minor, \
+            CAST(COALESCE(SUM(commission_minor), 0) AS BIGINT) AS commission_minor \
+            FROM settlement_items WHERE settled_by = $1 GROUP BY currency ORDER BY currency";
+        let rows = self.read(text, &[import.to_string().into()]).await?;
+        let fees = |row: &AnyRow| {
+            let columns = Columns::of(row, "settlement_items", "currency")?;
+            Ok(ReportedFees {
+                currency: columns.parsed("currency")?,
+                items: columns.integer("items")?,
+                rejected: columns.integer("rejected")?,
+                interchange_minor: columns.integer("interchange_minor")?,
+                scheme_fee_minor: columns.integer("scheme_fee_minor")?,
+                commission_minor: columns.integer("commission_minor")?,
+            })
+        };
+        rows.iter().map(fees).collect()
     }
 
     /// The merchants of a host that have one of these acceptors (DE 42), each with its own.

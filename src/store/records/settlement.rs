@@ -196,6 +196,23 @@ pub struct DifferenceCount {
     pub count: i64,
 }
 
+/// What a report says of the items of one currency. A fee that it does not name counts as 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedFees {
+    /// The currency.
+    pub currency: Currency,
+    /// How many items it has.
+    pub items: i64,
+    /// How many of them the bank does not settle.
+    pub rejected: i64,
+    /// The interchange of all of them, in minor units.
+    pub interchange_minor: i64,
+    /// The fees of the schemes, in minor units.
+    pub scheme_fee_minor: i64,
+    /// The bank's commission, in minor units.
+    pub commission_minor: i64,
+}
+
 /// A place among the items of a day; before all of them by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemPlace {
