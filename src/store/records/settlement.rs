@@ -8,7 +8,7 @@ use crate::payment::ids::{BatchId, HostId, PaymentId, SubjectId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::{Currency, Money};
 use crate::payment::reference::Rrn;
-use crate::payment::settlement::{BatchState, ItemFees, ItemKind, SettlementBatch};
+use crate::payment::settlement::{BatchKey, BatchState, ItemFees, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{DifferenceKind, ReportedItem};
 use crate::payment::totals::Totals;
 
@@ -184,6 +184,19 @@ pub struct SettlementItem {
     /// Why the bank does not settle it.
     pub reject_code: Option<String>,
     /// What it costs; none before that is computed, and where its merchant had no plan then.
+    pub fees: Option<ItemFees>,
+}
+
+/// A batch, as far as the notes of its items need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotedBatch {
+    /// What it is of.
+    pub key: BatchKey,
+    /// Where it stands.
+    pub state: BatchState,
+    /// Whether it is funded: its money is available.
+    pub is_funded: bool,
+    /// What its items cost; none before that is computed.
     pub fees: Option<ItemFees>,
 }
 
