@@ -31,6 +31,7 @@ pub mod ready_file;
 pub mod restored;
 pub mod runtime;
 pub mod seal;
+pub mod sent_file;
 pub mod serve;
 pub mod settle;
 pub mod settle_payouts;

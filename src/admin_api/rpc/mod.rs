@@ -57,4 +57,5 @@ pub(super) mod statement_service;
 mod submit_totals;
 mod take_clearing_answer;
 mod verify_ledger;
+mod whole_file;
 mod write_statement;
