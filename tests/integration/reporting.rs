@@ -152,9 +152,9 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
     let mut settlement = settlement_of(&switch, &switch.api_key).await;
     let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
     let today = open_date(&mut client).await;
-    // A capture in two parts, which the bank knows by one RRN; a sale, and a refund of a part of it.
+    // A capture in three parts, which the bank knows by one RRN, two of them equal; a sale, and a refund of a part of it.
     let held = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    for part in [6_000, 1_500] {
+    for part in [6_000, 1_500, 1_500] {
         let (_, told) = capture(&mut payments, of(&held, part)).await;
         ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
     }
@@ -183,7 +183,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
 
     // One wrong line: it is named, and nothing has changed.
     let text = String::from_utf8(report.clone()).expect("a text");
-    assert_eq!(text.lines().count(), 1 + 4 + 1, "{text}");
+    assert_eq!(text.lines().count(), 1 + 5 + 1, "{text}");
     let damaged = text.replacen(",25.00,", ",2x5.00,", 1);
     let wrong = text.lines().position(|line| line.contains(",25.00,"));
     let answer = import(&mut client, damaged.as_bytes(), |_| {}).await;
@@ -216,7 +216,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
         .await
         .expect("an answer");
     let done = answer.settlement_import.expect("it is applied");
-    assert_eq!((done.line_count, done.matched_count), (4, 4));
+    assert_eq!((done.line_count, done.matched_count), (5, 5));
     assert_eq!(done.state(), admin::SettlementImportState::Done);
     assert_eq!((answer.was_there, &done.differences[..]), (false, &[][..]));
     let settled = only_batch(&mut settlement, BatchState::Settled).await;
@@ -238,7 +238,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
         assert_eq!(minor(&note.scheme_fee), scheme_fee, "{note:?}");
         assert_eq!(minor(&note.commission), 0);
     }
-    assert_eq!(notes.len(), 4);
+    assert_eq!(notes.len(), 5);
     let refund = get_refund(&mut refunds, &refund).await;
     assert_eq!(refund.acquirer_reference.len(), 23, "{refund:?}");
 
@@ -253,14 +253,14 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
     let [fees] = &said.fees[..] else {
         panic!("{said:?}");
     };
-    assert_eq!((fees.item_count, fees.rejected_count), (4, 0));
-    assert_eq!((fees.interchange_minor, fees.scheme_fee_minor), (20, 5));
+    assert_eq!((fees.item_count, fees.rejected_count), (5, 0));
+    assert_eq!((fees.interchange_minor, fees.scheme_fee_minor), (23, 6));
     let shown = report_by_program(&switch, &today).await;
     for part in [
         done.import_id.as_str(),
         "DONE",
-        "0.20",
-        "0.05",
+        "0.23",
+        "0.06",
         "no differences",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
@@ -268,7 +268,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
 
     // The same file again; and another one of the date.
     let (code, told) = import_by_program(&switch, &report).await;
-    let confirmed = "was before DONE: 4 lines, 4 of them with an item";
+    let confirmed = "was before DONE: 5 lines, 5 of them with an item";
     assert!(told.contains(confirmed), "{told}");
     assert_eq!(code, Some(0));
     let again = import(&mut client, &report, |_| {})
