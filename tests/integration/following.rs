@@ -128,7 +128,7 @@ async fn lines_of_a_statement_lead_to_the_banks_report(engine: Engine) {
             "sale",
             &[
                 "of 100.00 EUR",
-                "It costs 1.25 EUR",
+                "It costs 1.00 EUR",
                 "interchange 0.20 EUR, scheme fee 0.05 EUR",
             ][..],
         ),
