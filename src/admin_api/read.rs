@@ -91,6 +91,7 @@ changes!(
     RotateDataKeyRequest: "CustodyService.RotateDataKey",
     SetFeePlanRequest: "MerchantService.SetFeePlan",
     SetPayoutPlanRequest: "MerchantService.SetPayoutPlan",
+    SetMerchantDetailsRequest: "MerchantService.SetMerchantDetails",
     SetOperatorRoleRequest: "OperatorService.SetOperatorRole",
     SignOffHostRequest: "HostService.SignOffHost",
     SignOnHostRequest: "HostService.SignOnHost",

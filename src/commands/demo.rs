@@ -1,6 +1,7 @@
 //! `payswitch demo`: simulated banks and the gateway in one process on loopback.
 //!
 //! - [`folder`]: what is kept from one run to the next: master key, certificates, API key.
+//! - [`claim`]: a bank that learns by file takes a clearing file.
 //! - [`day`]: the end of the bank's day.
 //! - [`books`]: how payments without an answer end, and whether everybody's books agree.
 //! - [`life`]: captures, refunds and voids.
@@ -11,6 +12,7 @@
 
 pub mod banks;
 pub mod books;
+pub mod claim;
 pub mod day;
 pub mod folder;
 pub mod life;
@@ -101,6 +103,7 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         database_url: arguments.database_url.clone(),
         codec_program: None,
         acquirer_profile: Some(reporting_profile()),
+        with_file_host: true,
     };
     let mut stop = StopSignal::listen()?;
     let ready_file = arguments.ready_file.clone();
@@ -227,10 +230,11 @@ async fn take_tour(stand: &Stand, data: &Path) -> Result<Tour, CommandError> {
     payout::agree_terms(stand).await?;
     let not_agreed = day::end(stand, data, &connection).await?;
     let not_paid = payout::pay_out(stand, data, &connection).await?;
+    let not_claimed = claim::by_file(stand, data).await?;
     let surprises = visited.iter().filter(|visit| !visit.as_expected()).count()
         + steps.iter().filter(|step| !step.as_expected()).count();
     Ok(Tour {
-        surprises: surprises + left + differing + not_agreed + not_paid,
+        surprises: surprises + left + differing + not_agreed + not_paid + not_claimed,
         held_payment_id: visited
             .first()
             .map(|visit| visit.payment.payment_id.clone()),

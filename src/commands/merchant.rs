@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use comfy_table::Table;
 
 use super::error::CommandError;
-use super::merchant_terms::{self, AccountArgs, PlanArgs, TermsArgs};
+use super::merchant_terms::{self, AccountArgs, DetailsArgs, PlanArgs, TermsArgs};
 use super::moment::second;
 use super::output::{print_line, table};
 use super::runtime::runtime;
@@ -36,12 +36,13 @@ use crate::store::records::callers::ApiKeyRecord;
     payswitch merchant deactivate demo-shop\n  \
     payswitch merchant list\n  \
     payswitch merchant terms demo-shop\n  \
+    payswitch merchant details demo-shop --legal-name 'Demo Shop GmbH' --reason 'register of 2026-11-20'\n  \
     payswitch merchant fees demo-shop --file fees.toml --reason 'contract of 2026-11-01'\n  \
     payswitch merchant payouts demo-shop --file payouts.toml --reason 'contract of 2026-11-01'\n  \
     payswitch merchant account demo-shop --iban DE89370400440532013000 --name 'Demo Shop GmbH' \\\n      \
     --reason 'letter of 2026-11-20'\n  \
     payswitch merchant account demo-shop --confirm acc_06e... --reason 'checked by telephone'\n\n\
-    terms, fees, payouts and account ask a running gateway, as an operator; the others need the configuration.")]
+    terms, details, fees, payouts and account ask a running gateway, as an operator; the others need the configuration.")]
 pub struct MerchantArgs {
     /// The configuration file; without it, the defaults and the environment.
     #[arg(long, value_name = "FILE", global = true)]
@@ -84,8 +85,10 @@ enum Action {
     },
     /// List the merchants.
     List,
-    /// Show what a merchant pays, when it is paid, and the changes of its account.
+    /// Show what a merchant pays, when it is paid, how it is named, and the changes of its account.
     Terms(TermsArgs),
+    /// Set a merchant's legal name and its time zone.
+    Details(DetailsArgs),
     /// Set what a merchant pays.
     Fees(PlanArgs),
     /// Set when a merchant is paid.
@@ -168,6 +171,7 @@ fn time_zone(text: &str) -> Result<String, String> {
 pub fn run(arguments: MerchantArgs) -> Result<ExitCode, CommandError> {
     match arguments.action {
         Action::Terms(arguments) => return merchant_terms::show(arguments),
+        Action::Details(arguments) => return merchant_terms::set_details(arguments),
         Action::Fees(arguments) => return merchant_terms::set_fees(arguments),
         Action::Payouts(arguments) => return merchant_terms::set_payouts(arguments),
         Action::Account(arguments) => return merchant_terms::change_account(arguments),
@@ -247,7 +251,11 @@ async fn act(store: &Store, config: &Config, action: Action) -> Result<ExitCode,
         }
         Action::List => print_line!("{}", merchant_table(&store.list_merchants().await?))?,
         // These ask a gateway.
-        Action::Terms(_) | Action::Fees(_) | Action::Payouts(_) | Action::Account(_) => {}
+        Action::Terms(_)
+        | Action::Details(_)
+        | Action::Fees(_)
+        | Action::Payouts(_)
+        | Action::Account(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

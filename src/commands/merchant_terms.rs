@@ -1,4 +1,4 @@
-//! `payswitch merchant terms`, `fees`, `payouts` and `account`: the terms of a merchant, through the operators' API.
+//! `payswitch merchant terms`, `details`, `fees`, `payouts` and `account`: the terms of a merchant, through the operators' API.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +41,26 @@ pub struct PlanArgs {
     /// The plan, as TOML (docs/settlement.md).
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    door: OperatorsDoor,
+}
+
+/// What `payswitch merchant details` takes.
+#[derive(Debug, Args)]
+pub struct DetailsArgs {
+    /// The merchant.
+    merchant: String,
+    /// Its name in payment orders and on statements: 1 to 70 characters that every bank takes.
+    #[arg(long, value_name = "NAME", required_unless_present = "time_zone")]
+    legal_name: Option<String>,
+    /// The IANA time zone of its clock, for instance Europe/Madrid: of DE 12 and DE 13, and of its statements.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -167,6 +187,25 @@ pub fn set_payouts(arguments: PlanArgs) -> Result<ExitCode, CommandError> {
     })
 }
 
+/// Sets a merchant's legal name, its time zone, or both.
+///
+/// # Errors
+/// When the gateway can't be reached, or refuses.
+pub fn set_details(arguments: DetailsArgs) -> Result<ExitCode, CommandError> {
+    runtime()?.block_on(async {
+        let mut client = Client::new(arguments.door.connect().await?);
+        let request = pb::SetMerchantDetailsRequest {
+            request_id: arguments.why.request_id()?,
+            reason: arguments.why.reason,
+            merchant_id: arguments.merchant,
+            legal_name: arguments.legal_name.unwrap_or_default(),
+            time_zone: arguments.time_zone.unwrap_or_default(),
+        };
+        let set = client.set_merchant_details(request).await.map_err(told)?;
+        show_set(set.into_inner().merchant_terms, arguments.json)
+    })
+}
+
 /// Asks for another account, confirms it, or cancels it.
 ///
 /// # Errors
@@ -249,6 +288,7 @@ fn terms_json(terms: &pb::MerchantTerms) -> Result<Value, CommandError> {
         "merchant_id": terms.merchant_id,
         "version": terms.version,
         "legal_name": terms.legal_name,
+        "time_zone": terms.time_zone,
         "fee_plan": plan(&terms.fee_plan_json)?,
         "payout_plan": plan(&terms.payout_plan_json)?,
         "account": terms.account.as_ref().map(account_json),
@@ -285,10 +325,19 @@ fn show_terms(terms: &pb::MerchantTerms) -> Result<(), CommandError> {
         text => text.to_owned(),
     };
     let mut table = table(&[
-        "merchant", "version", "fees", "payouts", "account", "holder",
+        "merchant",
+        "legal name",
+        "time zone",
+        "version",
+        "fees",
+        "payouts",
+        "account",
+        "holder",
     ]);
     table.add_row([
         terms.merchant_id.clone(),
+        or_none(&terms.legal_name),
+        terms.time_zone.clone(),
         terms.version.to_string(),
         or_none(&terms.fee_plan_json),
         or_none(&terms.payout_plan_json),

@@ -32,6 +32,7 @@ pub mod reconcile;
 pub mod restored;
 pub mod runtime;
 pub mod seal;
+pub mod sent_file;
 pub mod serve;
 pub mod settle;
 pub mod settle_payouts;
@@ -64,7 +65,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Begin a new epoch after the database was restored from a backup, and list what may have been paid meanwhile.
     Restored(restored::RestoredArgs),
-    /// Add merchants and their API keys.
+    /// Add merchants and their API keys, set their terms, their names, and the accounts that payouts go to.
     Merchant(Box<merchant::MerchantArgs>),
     /// Show the bank hosts and their lines, sign them off and on, send echoes.
     Hosts(hosts::HostsArgs),

@@ -2,6 +2,7 @@
 //! pays merchants out.
 
 mod answer;
+mod day_report;
 mod files;
 mod report;
 
@@ -30,6 +31,7 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
     payswitch settle totals acquirer --date 2026-11-27\n  \
     payswitch settle submit acquirer --date 2026-11-27 --reason 'the bank has corrected its books'\n  \
     payswitch settle import acquirer report.csv --reason 'the report of Friday'\n  \
+    payswitch settle report acquirer --date 2026-11-27\n  \
     payswitch settle differences acquirer --date 2026-11-27\n  \
     payswitch settle files acquirer --date 2026-11-27\n  \
     payswitch settle answer acquirer answer.txt --reason 'the answer of Friday'\n  \
@@ -115,6 +117,14 @@ enum Action {
     },
     /// Take in the host's report of a closed day.
     Import(report::ImportArgs),
+    /// Show what the host's report of a closed day has said: lines, differences by kind, and fees.
+    Report {
+        /// The host: the name of its profile.
+        host: String,
+        /// The date of the day.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+    },
     /// Show what the host's report of a closed day has otherwise.
     Differences {
         /// The host: the name of its profile.
@@ -244,6 +254,10 @@ pub fn run(arguments: SettleArgs) -> Result<ExitCode, CommandError> {
             }
             Action::Import(given) => {
                 return report::import(&mut client, given, arguments.json).await;
+            }
+            Action::Report { host, date } => {
+                day_report::show(&mut client, host, date, arguments.json).await?;
+                return Ok(ExitCode::SUCCESS);
             }
             Action::Differences { host, date, limit } => {
                 let found = report::differences_of(&mut client, &host, &date, limit).await?;

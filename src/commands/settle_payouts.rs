@@ -9,11 +9,9 @@ use tonic::transport::Channel;
 use super::error::CommandError;
 use super::operators_door::{Why, short, told};
 use super::output::{amount, print_line, table};
+use super::sent_file::SentFile;
 use crate::admin_api::pb;
 use crate::admin_api::pb::payout_admin_service_client::PayoutAdminServiceClient;
-
-/// How much of a file is in one message.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Makes the payouts of a host, and shows what was done for each merchant.
 ///
@@ -110,24 +108,19 @@ pub async fn notify(
     why: Why,
     as_json: bool,
 ) -> Result<ExitCode, CommandError> {
-    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let first = pb::NotifyPayoutsRequest {
         request_id: why.request_id()?,
         reason: why.reason,
         host_id,
         data: Vec::new(),
     };
-    let parts: Vec<pb::NotifyPayoutsRequest> = bytes
-        .chunks(CHUNK_BYTES)
-        .map(|chunk| pb::NotifyPayoutsRequest {
-            data: chunk.to_vec(),
-            ..pb::NotifyPayoutsRequest::default()
-        })
-        .collect();
-    let messages = futures_util::stream::iter(std::iter::once(first).chain(parts));
+    let chunk = |data| pb::NotifyPayoutsRequest {
+        data,
+        ..pb::NotifyPayoutsRequest::default()
+    };
     let mut client = PayoutAdminServiceClient::new(channel);
-    let notified = client.notify_payouts(messages).await.map_err(told)?;
-    let notified = notified.into_inner();
+    let call = async |parts| client.notify_payouts(parts).await;
+    let notified = SentFile::at(file).send(first, chunk, call).await?;
     let kind =
         |it: &pb::NotificationProblem| short(it.kind().as_str_name(), "NOTIFICATION_PROBLEM_KIND_");
     let (paid, returned) = (&notified.paid_payout_ids, &notified.returned_payout_ids);

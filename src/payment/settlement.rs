@@ -385,6 +385,8 @@ pub struct ItemSettlement {
     pub batch_id: BatchId,
     /// Where its batch stands.
     pub batch_state: BatchState,
+    /// Whether its batch is funded: its money is available.
+    pub is_funded: bool,
     /// The acquirer's reference (ARN), once a report has named it.
     pub acquirer_reference: Option<String>,
     /// Whether the bank does not settle it, as its report says.

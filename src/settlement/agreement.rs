@@ -21,12 +21,14 @@ use crate::payment::ids::HostId;
 use crate::payment::moment::{BusinessDate, NumberDate, UnixMillis};
 use crate::payment::reference::Stan;
 use crate::payment::settlement::BusinessDay;
-use crate::payment::settlement_import::Difference;
+use crate::payment::settlement_import::{Difference, SettlementImport};
 use crate::payment::totals::{OutOfBalance, Totals, TotalsState, TotalsStep, UploadNumbers};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::numbers::Numbers;
-use crate::store::records::settlement::{TotalsCursor, UploadedItem};
+use crate::store::records::settlement::{
+    DifferenceCount, ReportedFees, TotalsCursor, UploadedItem,
+};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -52,6 +54,17 @@ pub struct Resubmitted {
     pub differences: u64,
     /// How many clearing files of the day count as they are.
     pub files: u64,
+}
+
+/// What the report of a day has said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayReport {
+    /// The report.
+    pub import: SettlementImport,
+    /// What it has otherwise.
+    pub differences: Vec<DifferenceCount>,
+    /// What it says of items, by currency.
+    pub fees: Vec<ReportedFees>,
 }
 
 /// What an operator wants of totals that are stopped.
@@ -146,6 +159,26 @@ impl Agreement {
         self.closed_day(host_id, date).await?;
         let found = self.store.differences_of_day(&host_id, date, limit, after);
         Ok(found.await?)
+    }
+
+    /// What the report of a closed day has said; none where none was taken in.
+    ///
+    /// # Errors
+    /// [`TotalsError`].
+    pub async fn report(
+        &self,
+        host_id: HostId,
+        date: BusinessDate,
+    ) -> Result<Option<DayReport>, TotalsError> {
+        self.closed_day(host_id, date).await?;
+        let Some(import) = self.store.report_of_day(&host_id, date).await? else {
+            return Ok(None);
+        };
+        Ok(Some(DayReport {
+            differences: self.store.difference_counts(&import).await?,
+            fees: self.store.reported_fees(import.id).await?,
+            import,
+        }))
     }
 
     /// Goes on with the totals of a closed day that are stopped, or whose items are being uploaded. To accept them is to

@@ -416,8 +416,22 @@ mod tests {
             matches!(unknown, Err(CutoverError::NoHost(_))),
             "{unknown:?}"
         );
-        let days = days.days("other".parse().unwrap(), 10, None).await;
-        assert_eq!(days, Ok(None));
+        let none = days.days("other".parse().unwrap(), 10, None).await;
+        assert_eq!(none, Ok(None));
+
+        // A host begins the date that is open or a later one, at most 31 days away; what is refused changes nothing.
+        let begins = async |date: &str| days.begin_date(host_id, date.parse().unwrap()).await;
+        for (date, begun) in [
+            ("2026-12-01", false),
+            ("2026-11-01", false),
+            ("2027-01-03", false),
+            ("2026-12-02", true),
+        ] {
+            assert_eq!(begins(date).await, Ok(begun), "{date}");
+            assert_eq!(shown().await, all);
+        }
+        assert_eq!(begins("2027-01-02").await, Ok(true));
+        assert_eq!(shown().await[..2], ["2027-01-02 open", "2026-12-02 HOST"]);
         store.close().await;
     }
 }

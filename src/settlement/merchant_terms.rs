@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fee_plan::FeePlan;
+use super::merchant_details::MerchantDetails;
 use super::payout_account::PayoutAccount;
 use super::payout_plan::PayoutPlan;
 use crate::clock::Clock;
 use crate::payment::ids::{AccountChangeId, MerchantId};
+use crate::payment::merchant::Merchant;
 use crate::random::{NoEntropy, Random};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -20,6 +22,15 @@ pub struct MerchantTerms {
     random: Random,
     /// How long after its confirmation an account is used.
     account_wait: Duration,
+}
+
+/// The terms of a merchant, as they are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Whose they are.
+    pub merchant: Merchant,
+    /// What was agreed; none where nobody has set anything.
+    pub agreed: Option<TermsRecord>,
 }
 
 /// Why terms are not as they were asked for.
@@ -70,14 +81,38 @@ impl MerchantTerms {
         }
     }
 
-    /// The terms of a merchant; none where nobody has set any.
+    /// The terms of a merchant.
     ///
     /// # Errors
     /// When there is no such merchant, or the store can't be read.
-    pub async fn terms(&self, merchant: &MerchantId) -> Result<Option<TermsRecord>, TermsError> {
-        self.expect_merchant(merchant).await?;
+    pub async fn terms(&self, merchant: &MerchantId) -> Result<Terms, TermsError> {
         self.store.apply_account_changes(self.clock.now()).await?;
-        Ok(self.store.merchant_terms(merchant).await?)
+        self.found(merchant).await
+    }
+
+    async fn found(&self, merchant: &MerchantId) -> Result<Terms, TermsError> {
+        Ok(Terms {
+            merchant: self.expect_merchant(merchant).await?,
+            agreed: self.store.merchant_terms(merchant).await?,
+        })
+    }
+
+    /// Sets a merchant's legal name, its time zone, or both.
+    ///
+    /// # Errors
+    /// When banks don't take the name, there is no such zone or no such merchant, or the store can't be written.
+    pub async fn set_details(
+        &self,
+        merchant: &MerchantId,
+        details: &MerchantDetails,
+    ) -> Result<Terms, TermsError> {
+        self.expect_merchant(merchant).await?;
+        let (legal_name, zone) = (details.legal_name(), details.time_zone());
+        let set = (legal_name, zone);
+        self.store
+            .set_merchant_details(merchant, set, self.clock.now())
+            .await?;
+        self.found(merchant).await
     }
 
     /// Sets what a merchant pays, of batches whose fees are computed from now on.
@@ -88,7 +123,7 @@ impl MerchantTerms {
         &self,
         merchant: &MerchantId,
         plan: &FeePlan,
-    ) -> Result<Option<TermsRecord>, TermsError> {
+    ) -> Result<Terms, TermsError> {
         let plan = serde_json::to_string(plan).unwrap_or_default();
         self.set(merchant, Plan::Fees(&plan)).await
     }
@@ -101,21 +136,17 @@ impl MerchantTerms {
         &self,
         merchant: &MerchantId,
         plan: &PayoutPlan,
-    ) -> Result<Option<TermsRecord>, TermsError> {
+    ) -> Result<Terms, TermsError> {
         let plan = serde_json::to_string(plan).unwrap_or_default();
         self.set(merchant, Plan::Payouts(&plan)).await
     }
 
-    async fn set(
-        &self,
-        merchant: &MerchantId,
-        plan: Plan<'_>,
-    ) -> Result<Option<TermsRecord>, TermsError> {
+    async fn set(&self, merchant: &MerchantId, plan: Plan<'_>) -> Result<Terms, TermsError> {
         self.expect_merchant(merchant).await?;
         self.store
             .set_plan(merchant, plan, self.clock.now())
             .await?;
-        Ok(self.store.merchant_terms(merchant).await?)
+        self.found(merchant).await
     }
 
     /// Asks for another account of a merchant.
@@ -225,10 +256,8 @@ impl MerchantTerms {
             .ok_or(TermsError::NoChange(id))
     }
 
-    async fn expect_merchant(&self, merchant: &MerchantId) -> Result<(), TermsError> {
-        match self.store.merchant(merchant).await? {
-            Some(_) => Ok(()),
-            None => Err(TermsError::NoMerchant(*merchant)),
-        }
+    async fn expect_merchant(&self, merchant: &MerchantId) -> Result<Merchant, TermsError> {
+        let found = self.store.merchant(merchant).await?;
+        found.ok_or(TermsError::NoMerchant(*merchant))
     }
 }

@@ -14,7 +14,8 @@
 //! - [`charging`]: the fees of each batch, before it is funded.
 //! - [`payout_plan`]: when and what a merchant is paid. [`payout`]: the decision of one day. [`payouts`]: payouts are made
 //!   and ordered ([`durable_file`]). [`payout_notices`]: what the bank says became of them.
-//! - [`merchant_terms`]: both plans of each merchant, and the account that its payouts go to ([`payout_account`]).
+//! - [`merchant_terms`]: both plans of each merchant, its name and time zone ([`merchant_details`]), and the account that
+//!   its payouts go to ([`payout_account`]).
 //! - [`bank_account`]: where money goes to.
 //! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them.
 //! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF. [`statements`]: from the ledger.
@@ -38,6 +39,7 @@ pub mod hashing;
 pub mod host_files;
 mod lines;
 mod looking;
+pub mod merchant_details;
 pub mod merchant_terms;
 pub mod pain001;
 pub mod payout;

@@ -47,14 +47,10 @@ pub struct Party {
 pub struct Transfer {
     /// The payout's id: letters, digits and `_`, 1 to 35. The bank knows it as [`end_to_end_id`].
     pub payout_id: String,
-    /// A reference for the debtor's bank alone: 1 to 35 characters.
-    pub instruction_id: Option<String>,
     /// What is paid; more than 0.
     pub amount: Money,
     /// The day on which the bank is to execute it.
     pub execution_date: BusinessDate,
-    /// Who pays.
-    pub debtor: Party,
     /// Who is paid.
     pub creditor: Party,
     /// A text to the creditor: 1 to 140 characters.
@@ -71,6 +67,8 @@ pub struct PaymentOrder {
     pub created_at: UnixMillis,
     /// Who orders: 1 to 70 characters.
     pub initiating_party: String,
+    /// Who pays.
+    pub debtor: Party,
     /// The transfers: 1 to [`MOST_TRANSFERS`].
     pub transfers: Vec<Transfer>,
 }
@@ -120,16 +118,6 @@ pub enum PaymentOrderError {
         /// The year.
         got: i32,
     },
-    /// One account of a debtor has two names, or two banks.
-    #[error(
-        "Dbtr of {payout_id}: expected the name and bank that the account has in {other_payout_id}, got another"
-    )]
-    DebtorDiffers {
-        /// The payout.
-        payout_id: String,
-        /// The one that has the other name or bank.
-        other_payout_id: String,
-    },
     /// A sum is longer than the standard allows.
     #[error("CtrlSum: expected at most {MAX_SUM_DIGITS} digits, got {got}")]
     ControlSum {
@@ -154,8 +142,8 @@ pub fn payout_id(end_to_end_id: &str) -> String {
     end_to_end_id.replace('-', "_")
 }
 
-/// What is paid together: on one day, from one account, in one currency.
-type Payments<'a> = BTreeMap<(BusinessDate, &'a BankAccount, &'static str), Vec<&'a Transfer>>;
+/// What is paid together: on one day, in one currency.
+type Payments<'a> = BTreeMap<(BusinessDate, &'static str), Vec<&'a Transfer>>;
 
 /// The order as a file.
 ///
@@ -163,7 +151,7 @@ type Payments<'a> = BTreeMap<(BusinessDate, &'a BankAccount, &'static str), Vec<
 /// [`PaymentOrderError`], the first that there is.
 pub fn to_pain001(order: &PaymentOrder) -> Result<Vec<u8>, PaymentOrderError> {
     check(order)?;
-    let payments = payments(order)?;
+    let payments = payments(order);
     let sums: Vec<_> = payments
         .values()
         .map(|transfers| control_sum(transfers.iter().copied()))
@@ -182,7 +170,7 @@ pub fn to_pain001(order: &PaymentOrder) -> Result<Vec<u8>, PaymentOrderError> {
             for (number, (transfers, sum)) in (1_u32..).zip(payments.values().zip(&sums)) {
                 let message_id: String = order.message_id.chars().take(MESSAGE_ID_PART).collect();
                 let id = format!("{message_id}-{number:04}");
-                write_payment(xml, &id, transfers, sum);
+                write_payment(xml, &id, (&order.debtor, transfers), sum);
             }
         });
     });
@@ -198,6 +186,8 @@ fn check(order: &PaymentOrder) -> Result<(), PaymentOrderError> {
     let own = Checked { payout_id: None };
     own.text("GrpHdr/MsgId", &order.message_id, MAX_REFERENCE, Reference)?;
     own.text("InitgPty/Nm", &order.initiating_party, MAX_NAME, Prose)?;
+    own.text("Dbtr/Nm", &order.debtor.name, MAX_NAME, Prose)?;
+    own.account("DbtrAcct/Id/Othr/Id", &order.debtor.account)?;
     check_year("CreDtTm", order.created_at.utc().year())?;
     let mut ids = BTreeSet::new();
     for transfer in &order.transfers {
@@ -222,11 +212,6 @@ fn check_transfer(transfer: &Transfer) -> Result<(), PaymentOrderError> {
         payout_id: Some(id),
     };
     checked.text("EndToEndId", &end_to_end_id(id), MAX_REFERENCE, Reference)?;
-    if let Some(instruction_id) = &transfer.instruction_id {
-        checked.text("InstrId", instruction_id, MAX_REFERENCE, Reference)?;
-    }
-    checked.text("Dbtr/Nm", &transfer.debtor.name, MAX_NAME, Prose)?;
-    checked.account("DbtrAcct/Id/Othr/Id", &transfer.debtor.account)?;
     checked.text("Cdtr/Nm", &transfer.creditor.name, MAX_NAME, Prose)?;
     checked.account("CdtrAcct/Id/Othr/Id", &transfer.creditor.account)?;
     if let Some(remittance) = &transfer.remittance {
@@ -272,26 +257,17 @@ fn check_year(field: &'static str, got: i32) -> Result<(), PaymentOrderError> {
     }
 }
 
-fn payments(order: &PaymentOrder) -> Result<Payments<'_>, PaymentOrderError> {
+fn payments(order: &PaymentOrder) -> Payments<'_> {
     let mut payments = Payments::new();
     for transfer in &order.transfers {
         let currency = transfer.amount.currency().code();
-        let key = (transfer.execution_date, &transfer.debtor.account, currency);
+        let key = (transfer.execution_date, currency);
         payments.entry(key).or_default().push(transfer);
     }
     for transfers in payments.values_mut() {
         transfers.sort_unstable_by(|one, other| one.payout_id.cmp(&other.payout_id));
-        let Some((first, rest)) = transfers.split_first() else {
-            continue;
-        };
-        if let Some(other) = rest.iter().find(|other| other.debtor != first.debtor) {
-            return Err(PaymentOrderError::DebtorDiffers {
-                payout_id: other.payout_id.clone(),
-                other_payout_id: first.payout_id.clone(),
-            });
-        }
     }
-    Ok(payments)
+    payments
 }
 
 /// The sum of the amounts in major units, of whichever currencies, as the standard wants it.
@@ -324,11 +300,10 @@ fn date_time(moment: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-fn write_payment(xml: &mut Xml, id: &str, transfers: &[&Transfer], sum: &str) {
+fn write_payment(xml: &mut Xml, id: &str, (debtor, transfers): (&Party, &[&Transfer]), sum: &str) {
     let Some(first) = transfers.first() else {
         return;
     };
-    let debtor = &first.debtor;
     xml.group("PmtInf", |xml| {
         xml.leaf("PmtInfId", id);
         xml.leaf("PmtMtd", "TRF");
@@ -352,12 +327,7 @@ fn write_transfer(xml: &mut Xml, transfer: &Transfer) {
     let amount = transfer.amount;
     let currency = amount.currency();
     xml.group("CdtTrfTxInf", |xml| {
-        xml.group("PmtId", |xml| {
-            if let Some(instruction_id) = &transfer.instruction_id {
-                xml.leaf("InstrId", instruction_id);
-            }
-            xml.leaf("EndToEndId", &end_to_end_id(&transfer.payout_id));
-        });
+        xml.path("PmtId/EndToEndId", &end_to_end_id(&transfer.payout_id));
         xml.path(
             &format!("Amt/InstdAmt Ccy=\"{currency}\""),
             &Decimal::of_minor(amount.amount_minor(), currency).to_string(),

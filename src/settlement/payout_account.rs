@@ -88,6 +88,22 @@ impl PayoutAccount {
         }))
     }
 
+    /// The same account, where payments to it are made out to `legal_name`; its holder where that is empty.
+    ///
+    /// # Errors
+    /// When banks don't take the name.
+    pub fn made_out_to(self, legal_name: &str) -> Result<Self, PayoutAccountError> {
+        if legal_name.is_empty() {
+            return Ok(self);
+        }
+        check_text(legal_name, MAX_NAME, TextKind::Prose)
+            .map_err(|fault| PayoutAccountError::Text { key: "name", fault })?;
+        Ok(Self(Party {
+            name: legal_name.to_owned(),
+            ..self.0
+        }))
+    }
+
     /// The account that is kept as this text.
     ///
     /// # Errors

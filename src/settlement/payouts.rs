@@ -351,10 +351,8 @@ fn payment_order(
     let transfer = |payout: &Payout| -> Result<Transfer, PayoutsError> {
         Ok(Transfer {
             payout_id: payout.id.to_string(),
-            instruction_id: None,
             amount: payout.amount,
             execution_date: payout.arrival_date,
-            debtor: debtor.party(),
             creditor: PayoutAccount::from_text(&payout.account)?.party(),
             remittance: Some(format!("Payout of {}", payout.made_on)),
         })
@@ -363,6 +361,7 @@ fn payment_order(
         message_id: end_to_end_id(&order.id.to_string()),
         created_at: order.created_at,
         initiating_party: debtor.name().to_owned(),
+        debtor: debtor.party(),
         transfers: payouts.iter().map(transfer).collect::<Result<_, _>>()?,
     })
 }
@@ -377,7 +376,8 @@ fn plan_and_account(
         merchant_id: terms.merchant_id,
         fault,
     })?;
-    Ok(Some((plan, PayoutAccount::from_text(account)?)))
+    let account = PayoutAccount::from_text(account)?.made_out_to(&terms.legal_name)?;
+    Ok(Some((plan, account)))
 }
 
 /// The same plan with a payout every day.

@@ -7,6 +7,7 @@ use jiff::{Timestamp, ToSpan as _};
 use super::statement::csv::to_csv;
 use super::statement::pdf::{PdfError, to_pdf};
 use super::statement::{InvalidStatement, LineKind, Period, Statement, StatementLine};
+use crate::hosts::message::local_clock::time_zone;
 use crate::payment::ids::MerchantId;
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::Currency;
@@ -66,9 +67,14 @@ pub async fn statement_of(
     period: Period,
 ) -> Result<Statement, StatementError> {
     let merchant = store.merchant(merchant_id).await?;
-    let merchant = merchant.ok_or(StatementError::NoMerchant(*merchant_id))?;
+    let mut merchant = merchant.ok_or(StatementError::NoMerchant(*merchant_id))?;
+    let terms = store.merchant_terms(merchant_id).await?;
+    if let Some(terms) = terms.filter(|terms| !terms.legal_name.is_empty()) {
+        // Its own name is the short one of messages.
+        merchant.name = terms.legal_name;
+    }
     let no_zone = |_| StatementError::Zone(*merchant_id);
-    let zone = TimeZone::get(&merchant.time_zone).map_err(no_zone)?;
+    let zone = time_zone(&merchant.time_zone).ok_or(StatementError::Zone(*merchant_id))?;
     let (first, last) = (civil(period.first()), civil(period.last()));
     let after = last.checked_add(1.day()).map_err(no_zone)?;
     let begin = |date: Date| -> Result<UnixMillis, StatementError> {

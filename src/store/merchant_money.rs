@@ -29,7 +29,7 @@ pub struct TermsRecord {
     pub merchant_id: MerchantId,
     /// From 1; one more with each change.
     pub version: i64,
-    /// Its name for people.
+    /// Its name in orders and on statements; empty where nobody has set one.
     pub legal_name: String,
     /// What it pays, as JSON.
     pub fee_plan: Option<String>,

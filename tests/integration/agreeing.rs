@@ -19,7 +19,8 @@ use crate::operators::{operator, set_own_role};
 use crate::refunding::{refund_of, refunds_of, try_refund};
 use crate::sales::sale;
 use crate::settling::{
-    Days, Settlement, batch, batches, cut_over, cutover_of, days, open_date, settled, settlement_of,
+    Days, Settlement, batch, batches, cut_over, cutover_of, days, notes, open_date, settled,
+    settlement_of,
 };
 
 on_both_engines!(
@@ -275,6 +276,14 @@ async fn what_differs_stops_until_somebody_has_looked(engine: Engine) {
     totals_are(&mut client, &today, admin::TotalsState::Stopped).await;
     let disputed = batch(&mut settlement, &batch_id).await;
     assert_eq!(disputed.state(), BatchState::Disputed);
+    let states = async |settlement: &mut Settlement| {
+        let notes = notes(settlement, (&batch_id, 10)).await;
+        let mut states: Vec<_> = notes.iter().map(pb::SettlementNote::state).collect();
+        states.dedup();
+        states
+    };
+    let waiting = states(&mut settlement).await;
+    assert_eq!(waiting, [pb::SettlementState::InClearing]);
 
     // Asked again, the bank says the same. To settle without it takes an approver, as this operator is at first.
     let submit = |accept| admin::SubmitTotalsRequest {
@@ -310,6 +319,9 @@ async fn what_differs_stops_until_somebody_has_looked(engine: Engine) {
     .await;
     let disputed = batch(&mut settlement, &batch_id).await;
     assert_eq!(disputed.state(), BatchState::Disputed);
+    // The money is available all the same.
+    let available = states(&mut settlement).await;
+    assert_eq!(available, [pb::SettlementState::Settled]);
 }
 
 /// The bank begins another date: the day ends at the gateway before the bank is answered.

@@ -163,6 +163,7 @@ impl Switch {
             database_url: Some(database.url()),
             codec_program: Some(env!("CARGO_BIN_EXE_payswitch").into()),
             acquirer_profile,
+            with_file_host: false,
         };
         let stand = Stand::start(&options).await.expect("a stand starts");
         Self {

@@ -206,10 +206,39 @@ pub(crate) async fn taken_by_bank(
     (taken, told.expect("a notification").into_inner().xml)
 }
 
+/// Gives a merchant a legal name and a time zone.
+async fn name(switch: &Switch, merchant: &MerchantId) {
+    let mut client = MerchantServiceClient::new(operator(switch).await);
+    let mut set = async |legal_name: &str, time_zone: &str| {
+        let request = admin::SetMerchantDetailsRequest {
+            request_id: format!("details-{}", unique()),
+            reason: "the register".into(),
+            merchant_id: merchant.to_string(),
+            legal_name: legal_name.into(),
+            time_zone: time_zone.into(),
+        };
+        client.set_merchant_details(request).await
+    };
+    for (legal_name, time_zone) in [("", ""), ("Caf\u{e9} GmbH", ""), ("", "Europe/Atlantis")] {
+        let refused = set(legal_name, time_zone).await.expect_err("no details");
+        let reason = error_reason(&refused);
+        assert_eq!(reason.as_deref(), Some("INVALID_REQUEST"), "{refused:?}");
+    }
+    let named = set("Paid Shop GmbH", "Europe/Berlin")
+        .await
+        .expect("details");
+    let terms = named.into_inner().merchant_terms.expect("its terms");
+    assert_eq!(
+        (&*terms.legal_name, &*terms.time_zone),
+        ("Paid Shop GmbH", "Europe/Berlin")
+    );
+}
+
 async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     let switch = Switch::start(engine).await;
     let (id, key) = (switch.merchant_id, switch.api_key.clone());
     let mut paid = Shop::with(&switch, id, key, IBAN).await;
+    name(&switch, &paid.id).await;
     let (id, key) = switch.add_merchant("other-shop", other_acceptor).await;
     let mut returned = Shop::with(&switch, id, key, CLOSED_IBAN).await;
     let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
@@ -253,7 +282,12 @@ async fn what_is_settled_is_paid_out_and_may_come_back(engine: Engine) {
     assert_eq!(paid.payout(&first).await.state(), pb::PayoutState::Sent);
     assert_eq!(paid.balance(&switch).await, [0, 0, 9_900]);
 
-    let (taken, told) = taken_by_bank(&switch, &order_for_bank(&switch)).await;
+    let order = order_for_bank(&switch);
+    let text = std::fs::read_to_string(&order).expect("the order");
+    for creditor in ["<Nm>Paid Shop GmbH</Nm>", "<Nm>Shop Ltd</Nm>"] {
+        assert!(text.contains(creditor), "{creditor} in {text}");
+    }
+    let (taken, told) = taken_by_bank(&switch, &order).await;
     let mut damaged = told.clone();
     damaged.truncate(told.len() - 20);
     let request = admin::NotifyPayoutsRequest {

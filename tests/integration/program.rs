@@ -79,6 +79,18 @@ fn the_tour_comes_out_as_expected() {
         let shown = printed.lines().any(|line| words(line).starts_with(row));
         assert!(shown, "{row} in\n{printed}");
     }
+    // The clearing file that the second bank takes.
+    let claim = printed.lines().find(|line| line.contains("clearing file"));
+    for said in [
+        ": 2 items, 55.00 EUR",
+        "ACCEPTED by the bank with 2 items, 2 of them posted",
+        "demo-data/settlement/file-acquirer-",
+    ] {
+        assert!(
+            claim.is_some_and(|it| it.contains(said)),
+            "{said} in\n{printed}"
+        );
+    }
     assert!(folder.path().join("demo-data/payswitch.db").exists());
     assert!(folder.path().join("demo-data.key").exists());
 }

@@ -94,6 +94,18 @@ async fn import_by_program(switch: &Switch, report: &[u8]) -> (Option<i32>, Stri
     )
 }
 
+/// What the program shows of the report of a date.
+async fn report_by_program(switch: &Switch, business_date: &str) -> String {
+    let command = as_operator(
+        switch,
+        &["settle", "report", "acquirer", "--date", business_date],
+    );
+    let run = tokio::process::Command::from(command).output().await;
+    let run = run.expect("the program runs");
+    assert!(run.status.success(), "{run:?}");
+    String::from_utf8(run.stdout).expect("UTF-8")
+}
+
 pub(crate) async fn differences(days: &mut Days, business_date: &str) -> Vec<admin::Difference> {
     let request = admin::ListDifferencesRequest {
         host_id: "acquirer".into(),
@@ -140,9 +152,9 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
     let mut settlement = settlement_of(&switch, &switch.api_key).await;
     let mut client = SettlementAdminServiceClient::new(operator(&switch).await);
     let today = open_date(&mut client).await;
-    // A capture in two parts, which the bank knows by one RRN; a sale, and a refund of a part of it.
+    // A capture in three parts, which the bank knows by one RRN, two of them equal; a sale, and a refund of a part of it.
     let held = authorize(&mut payments, pay_with("pm_test_visa", 10_000, "EUR")).await;
-    for part in [6_000, 1_500] {
+    for part in [6_000, 1_500, 1_500] {
         let (_, told) = capture(&mut payments, of(&held, part)).await;
         ended(&mut payments, &told.capture_id, CaptureState::Captured).await;
     }
@@ -171,7 +183,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
 
     // One wrong line: it is named, and nothing has changed.
     let text = String::from_utf8(report.clone()).expect("a text");
-    assert_eq!(text.lines().count(), 1 + 4 + 1, "{text}");
+    assert_eq!(text.lines().count(), 1 + 5 + 1, "{text}");
     let damaged = text.replacen(",25.00,", ",2x5.00,", 1);
     let wrong = text.lines().position(|line| line.contains(",25.00,"));
     let answer = import(&mut client, damaged.as_bytes(), |_| {}).await;
@@ -204,7 +216,7 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
         .await
         .expect("an answer");
     let done = answer.settlement_import.expect("it is applied");
-    assert_eq!((done.line_count, done.matched_count), (4, 4));
+    assert_eq!((done.line_count, done.matched_count), (5, 5));
     assert_eq!(done.state(), admin::SettlementImportState::Done);
     assert_eq!((answer.was_there, &done.differences[..]), (false, &[][..]));
     let settled = only_batch(&mut settlement, BatchState::Settled).await;
@@ -226,13 +238,37 @@ async fn a_report_settles_what_it_confirms(engine: Engine) {
         assert_eq!(minor(&note.scheme_fee), scheme_fee, "{note:?}");
         assert_eq!(minor(&note.commission), 0);
     }
-    assert_eq!(notes.len(), 4);
+    assert_eq!(notes.len(), 5);
     let refund = get_refund(&mut refunds, &refund).await;
     assert_eq!(refund.acquirer_reference.len(), 23, "{refund:?}");
 
+    // What it has said is shown.
+    let asked = admin::GetDayReportRequest {
+        host_id: "acquirer".into(),
+        business_date: today.clone(),
+    };
+    let said = client.get_day_report(asked).await.expect("the report");
+    let said = said.into_inner();
+    assert_eq!(said.settlement_import.as_ref(), Some(&done));
+    let [fees] = &said.fees[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!((fees.item_count, fees.rejected_count), (5, 0));
+    assert_eq!((fees.interchange_minor, fees.scheme_fee_minor), (23, 6));
+    let shown = report_by_program(&switch, &today).await;
+    for part in [
+        done.import_id.as_str(),
+        "DONE",
+        "0.23",
+        "0.06",
+        "no differences",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+
     // The same file again; and another one of the date.
     let (code, told) = import_by_program(&switch, &report).await;
-    let confirmed = "was before DONE: 4 lines, 4 of them with an item";
+    let confirmed = "was before DONE: 5 lines, 5 of them with an item";
     assert!(told.contains(confirmed), "{told}");
     assert_eq!(code, Some(0));
     let again = import(&mut client, &report, |_| {})

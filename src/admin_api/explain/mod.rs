@@ -3,8 +3,10 @@
 //!
 //! - [`timeline`]: what happened, an entry for each thing.
 //! - [`standing`]: where the payment stands, and what comes next.
+//! - [`settlement`]: how its captures and refunds are settled.
 //! - [`words`]: moments to come, amounts and states; the labels of a payment's operations.
 
+mod settlement;
 pub(super) mod standing;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Where a payment stands and what comes next, a sentence each.
 
+use super::settlement::settled;
 use super::words::{Labels, amount, amounts, state, to_come};
 use crate::payment::ids::HostId;
 use crate::payment::moment::{UnixMillis, span};
@@ -45,6 +46,7 @@ pub(in crate::admin_api) fn stands(records: &PaymentRecords) -> Vec<String> {
             approval.response_code
         ));
     }
+    sentences.extend(settled(records));
     sentences
 }
 

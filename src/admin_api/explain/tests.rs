@@ -70,6 +70,7 @@ fn records(operations: Vec<Operation>) -> PaymentRecords {
         late: Vec::new(),
         quarantined: Vec::new(),
         audit: Vec::new(),
+        settled: Vec::new(),
     }
 }
 

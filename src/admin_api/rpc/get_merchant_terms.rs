@@ -23,6 +23,6 @@ pub(super) async fn call(
     let found = terms.terms(&merchant).await;
     let found = found.map_err(|error| Refusal::from(error).status())?;
     Ok(Response::new(pb::GetMerchantTermsResponse {
-        merchant_terms: Some(shown(&merchant, found)),
+        merchant_terms: Some(shown(found)),
     }))
 }

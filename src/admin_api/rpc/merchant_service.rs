@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status, async_trait};
 use super::audited::Audited;
 use super::{
     cancel_payout_account, confirm_payout_account, get_merchant_terms, list_payout_account_changes,
-    propose_payout_account, set_fee_plan, set_payout_plan,
+    propose_payout_account, set_fee_plan, set_merchant_details, set_payout_plan,
 };
 use crate::admin_api::pb;
 use crate::admin_api::pb::merchant_service_server::MerchantService;
@@ -40,6 +40,13 @@ impl MerchantService for MerchantApi {
         request: Request<pb::SetPayoutPlanRequest>,
     ) -> Result<Response<pb::SetPayoutPlanResponse>, Status> {
         set_payout_plan::call(&self.terms, &self.audited, request).await
+    }
+
+    async fn set_merchant_details(
+        &self,
+        request: Request<pb::SetMerchantDetailsRequest>,
+    ) -> Result<Response<pb::SetMerchantDetailsResponse>, Status> {
+        set_merchant_details::call(&self.terms, &self.audited, request).await
     }
 
     async fn propose_payout_account(

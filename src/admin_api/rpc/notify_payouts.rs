@@ -5,17 +5,19 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::audited::{Audited, read_call};
+use super::whole_file::WholeFile;
 use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::payouts::notified;
 use crate::admin_api::{gate, pb, read};
-use crate::grpc::status::of_invalid_request;
-use crate::grpc::violations::Findings;
 use crate::settlement::payout_notices::{NoticeError, PayoutNotices};
 use crate::store::records::callers::OperatorRole;
 
-/// The largest file, in bytes.
-const MAX_FILE_BYTES: usize = 32 * 1024 * 1024;
+const NOTIFICATION: WholeFile = WholeFile {
+    field: "data",
+    expected: "camt.054 in UTF-8 of at most 32 MiB",
+    most_bytes: 32 * 1024 * 1024,
+};
 
 /// Answers the call.
 pub(super) async fn call(
@@ -26,8 +28,12 @@ pub(super) async fn call(
 ) -> Result<Response<pb::NotifyPayoutsResponse>, Status> {
     // Nobody else sends a file.
     gate::caller(&request, OperatorRole::Operator)?;
-    let (metadata, extensions, stream) = request.into_parts();
-    let whole = whole(stream).await?;
+    let (metadata, extensions, mut parts) = request.into_parts();
+    let mut whole = parts.message().await?.unwrap_or_default();
+    let begins = std::mem::take(&mut whole.data);
+    whole.data = NOTIFICATION
+        .read(begins, parts, |next| Some(next.data))
+        .await?;
     let file = whole.data.clone();
     let request = Request::from_parts(metadata, extensions, whole);
     let (call, host_id) = read_call(
@@ -40,7 +46,7 @@ pub(super) async fn call(
     }
     let bookings = PayoutNotices::read(file).await;
     let bookings = bookings.map_err(|error| match error {
-        NoticeError::File(error) => invalid(&error),
+        NoticeError::File(error) => NOTIFICATION.invalid(NOTIFICATION.expected, &error),
         error => Refusal::not_done(&error).status(),
     })?;
     let notices = Arc::clone(notices);
@@ -50,27 +56,4 @@ pub(super) async fn call(
         Ok((notified(&found), AuditOutcome::Done))
     });
     audited.perform(call, effect).await
-}
-
-/// The first message with the bytes of all of them.
-async fn whole(
-    mut stream: Streaming<pb::NotifyPayoutsRequest>,
-) -> Result<pb::NotifyPayoutsRequest, Status> {
-    let mut whole = stream.message().await?.unwrap_or_default();
-    while let Some(next) = stream.message().await? {
-        if whole.data.len() + next.data.len() > MAX_FILE_BYTES {
-            return Err(invalid(&"a larger file"));
-        }
-        whole.data.extend_from_slice(&next.data);
-    }
-    Ok(whole)
-}
-
-fn invalid(got: &dyn std::fmt::Display) -> Status {
-    let mut findings = Findings::default();
-    findings.add("data", "camt.054 in UTF-8 of at most 32 MiB", got);
-    match findings.finish::<()>(None) {
-        Err(invalid) => of_invalid_request(invalid),
-        Ok(()) => Refusal::NotDone.status(),
-    }
 }

@@ -32,7 +32,7 @@ pub(super) async fn call(
     let terms = Arc::clone(terms);
     let effect = Box::pin(async move {
         let set = terms.set_payout_plan(&merchant, &plan).await;
-        let merchant_terms = shown(&merchant, set.map_err(Refusal::from)?);
+        let merchant_terms = shown(set.map_err(Refusal::from)?);
         let answer = pb::SetPayoutPlanResponse {
             merchant_terms: Some(merchant_terms),
         };

@@ -6,8 +6,8 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::audited::Audited;
 use super::{
-    cutover, import_report, list_business_days, list_differences, list_totals, submit_totals,
-    take_clearing_answer,
+    cutover, get_day_report, import_report, list_business_days, list_differences, list_totals,
+    submit_totals, take_clearing_answer,
 };
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_server::SettlementAdminService;
@@ -67,6 +67,13 @@ impl SettlementAdminService for SettlementAdminApi {
         request: Request<Streaming<pb::TakeClearingAnswerRequest>>,
     ) -> Result<Response<pb::TakeClearingAnswerResponse>, Status> {
         take_clearing_answer::call(&self.answers, &self.audited, request).await
+    }
+
+    async fn get_day_report(
+        &self,
+        request: Request<pb::GetDayReportRequest>,
+    ) -> Result<Response<pb::GetDayReportResponse>, Status> {
+        get_day_report::call(&self.agreement, &request).await
     }
 
     async fn list_differences(

@@ -7,19 +7,21 @@ use pb::take_clearing_answer_request::Part;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::audited::{Audited, read_call};
+use super::whole_file::WholeFile;
 use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::business_day::file;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::{gate, pb, read};
-use crate::grpc::status::of_invalid_request;
-use crate::grpc::violations::Findings;
 use crate::settlement::clearing::nps_answer::{NpsAnswerError, read_answer};
 use crate::settlement::clearing_answers::{AnswerError, ClearingAnswers};
 use crate::settlement::hashing::sha256_of;
 use crate::store::records::callers::OperatorRole;
 
-/// The largest answer, in bytes.
-const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+const ANSWER: WholeFile = WholeFile {
+    field: "chunk",
+    expected: "an answer of at most 4 MiB",
+    most_bytes: 4 * 1024 * 1024,
+};
 
 /// Answers the call.
 pub(super) async fn call(
@@ -79,17 +81,11 @@ async fn whole(
         // All that is mandatory is missing then, which the caller is told.
         Some(Part::Chunk(_)) | None => return Ok((pb::AnswerFile::default(), Vec::new())),
     };
-    let mut bytes = Vec::new();
-    while let Some(next) = parts.message().await? {
-        let Some(Part::Chunk(chunk)) = next.part else {
-            return Err(Refusal::FileIncomplete.status());
-        };
-        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(invalid("at most 4 MiB", "more"));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok((file, bytes))
+    let chunk = |next: pb::TakeClearingAnswerRequest| match next.part {
+        Some(Part::Chunk(chunk)) => Some(chunk),
+        Some(Part::File(_)) | None => None,
+    };
+    Ok((file, ANSWER.read(Vec::new(), parts, chunk).await?))
 }
 
 fn unreadable(error: &NpsAnswerError) -> Status {
@@ -99,16 +95,7 @@ fn unreadable(error: &NpsAnswerError) -> Status {
             line,
             expected,
             got,
-        } => invalid(&format!("in line {line} {expected}"), &format!("{got:?}")),
-    }
-}
-
-fn invalid(expected: &str, got: &str) -> Status {
-    let mut findings = Findings::default();
-    findings.add("chunk", expected, got);
-    match findings.finish::<()>(None) {
-        Err(invalid) => of_invalid_request(invalid),
-        Ok(()) => Refusal::NotDone.status(),
+        } => ANSWER.invalid(&format!("in line {line} {expected}"), &format!("{got:?}")),
     }
 }
 

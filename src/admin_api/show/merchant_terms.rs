@@ -2,29 +2,29 @@
 
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
-use crate::payment::ids::MerchantId;
+use crate::settlement::merchant_terms::Terms;
 use crate::settlement::payout_account::PayoutAccount;
-use crate::store::merchant_money::{AccountChange, AccountChangeState, AccountText, TermsRecord};
+use crate::store::merchant_money::{AccountChange, AccountChangeState, AccountText};
 
-/// The terms of a merchant, who may have none.
-pub(in crate::admin_api) fn terms(
-    merchant: &MerchantId,
-    found: Option<TermsRecord>,
-) -> pb::MerchantTerms {
-    let Some(found) = found else {
-        return pb::MerchantTerms {
-            merchant_id: merchant.to_string(),
-            ..pb::MerchantTerms::default()
-        };
+/// The terms of a merchant.
+pub(in crate::admin_api) fn terms(terms: Terms) -> pb::MerchantTerms {
+    let Terms { merchant, agreed } = terms;
+    let nothing = pb::MerchantTerms {
+        merchant_id: merchant.id.to_string(),
+        time_zone: merchant.time_zone,
+        ..pb::MerchantTerms::default()
+    };
+    let Some(found) = agreed else {
+        return nothing;
     };
     pb::MerchantTerms {
-        merchant_id: found.merchant_id.to_string(),
         version: found.version,
         legal_name: found.legal_name,
         fee_plan_json: found.fee_plan.unwrap_or_default(),
         payout_plan_json: found.payout_plan.unwrap_or_default(),
         account: found.account.as_ref().and_then(account),
         update_time: Some(timestamp(found.updated_at)),
+        ..nothing
     }
 }
 

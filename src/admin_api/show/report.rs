@@ -4,14 +4,43 @@ use iso8583::hex;
 
 use crate::admin_api::pb;
 use crate::grpc::time::timestamp;
-use crate::payment::settlement_import::{Difference, DifferenceKind, ImportState};
+use crate::payment::settlement_import::{
+    Difference, DifferenceKind, ImportState, SettlementImport,
+};
 use crate::reconciliation::report_imports::Imported;
+use crate::settlement::agreement::DayReport;
 use crate::settlement::report::fault::ReportError;
-use crate::store::records::settlement::DifferenceCount;
+use crate::store::records::settlement::{DifferenceCount, ReportedFees};
 
 /// A report that is applied.
 pub(in crate::admin_api) fn imported(done: &Imported) -> pb::ImportReportResponse {
-    let import = &done.import;
+    pb::ImportReportResponse {
+        settlement_import: Some(settlement_import(&done.import, &done.differences)),
+        was_there: done.was_there,
+        ..pb::ImportReportResponse::default()
+    }
+}
+
+/// What a report has said.
+pub(in crate::admin_api) fn day_report(report: &DayReport) -> pb::GetDayReportResponse {
+    let fees = |it: &ReportedFees| pb::ReportedFees {
+        currency: it.currency.to_string(),
+        item_count: it.items,
+        rejected_count: it.rejected,
+        interchange_minor: it.interchange_minor,
+        scheme_fee_minor: it.scheme_fee_minor,
+        commission_minor: it.commission_minor,
+    };
+    pb::GetDayReportResponse {
+        settlement_import: Some(settlement_import(&report.import, &report.differences)),
+        fees: report.fees.iter().map(fees).collect(),
+    }
+}
+
+fn settlement_import(
+    import: &SettlementImport,
+    differences: &[DifferenceCount],
+) -> pb::SettlementImport {
     let state = match import.state {
         ImportState::Received => pb::SettlementImportState::Received,
         ImportState::Applying => pb::SettlementImportState::Applying,
@@ -22,7 +51,7 @@ pub(in crate::admin_api) fn imported(done: &Imported) -> pb::ImportReportRespons
         kind: kind(found.kind).into(),
         count: found.count,
     };
-    let shown = pb::SettlementImport {
+    pb::SettlementImport {
         import_id: import.id.to_string(),
         host_id: import.host_id.to_string(),
         name: import.name.clone(),
@@ -31,14 +60,9 @@ pub(in crate::admin_api) fn imported(done: &Imported) -> pb::ImportReportRespons
         line_count: import.lines,
         state: state.into(),
         matched_count: import.matched,
-        differences: done.differences.iter().map(count).collect(),
+        differences: differences.iter().map(count).collect(),
         operator: import.operator.clone(),
         create_time: Some(timestamp(import.at)),
-    };
-    pb::ImportReportResponse {
-        settlement_import: Some(shown),
-        was_there: done.was_there,
-        ..pb::ImportReportResponse::default()
     }
 }
 

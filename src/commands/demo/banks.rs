@@ -3,6 +3,7 @@
 //! The only file that makes them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use bank_sim::control::pb::{GetTotalsRequest, ListAccountsRequest, ListMessagesRequest};
 use bank_sim::message_log::{Direction, LoggedMessage, MessageQuery};
 use bank_sim::payouts::OrderAnswer;
+use bank_sim::settlement::ClearingAnswer;
 use bank_sim::test_cards::{CardBehaviour, TEST_CARDS, TestCard};
 use bank_sim::{BankSim, RunningSim, SimConfig};
 use iso8583::mti::Class;
@@ -75,6 +77,39 @@ pub struct Message {
     pub currency_numeric: String,
 }
 
+/// What the acquirer says to a clearing file.
+pub struct Claims(ClearingAnswer);
+
+impl Claims {
+    /// Whether it has taken so many items, and an issuer has posted each of them to its card.
+    #[must_use]
+    pub fn is_all_of(&self, count: u64) -> bool {
+        matches!(self.0, ClearingAnswer::Accepted { items, posted } if (items, posted) == (count, count))
+    }
+}
+
+impl fmt::Display for Claims {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            ClearingAnswer::Accepted { items, posted } => write!(
+                out,
+                "ACCEPTED by the bank with {items} items, {posted} of them posted to cards"
+            ),
+            ClearingAnswer::Duplicate => out.write_str("the bank has it already"),
+            ClearingAnswer::Refused {
+                fault_count,
+                faults,
+            } => {
+                let first = faults.first().map_or("", |fault| &fault.problem);
+                write!(
+                    out,
+                    "REFUSED by the bank, {fault_count} faults, the first: {first}"
+                )
+            }
+        }
+    }
+}
+
 /// The banks, running.
 pub struct Banks(RunningSim);
 
@@ -127,6 +162,14 @@ impl Banks {
     pub fn report(&self, acquirer: &str, date: &str) -> Result<Vec<u8>, CommandError> {
         let date = time::Date::parse(date, &Iso8601::DATE)?;
         Ok(self.settlement_report(acquirer, date)?)
+    }
+
+    /// Hands the acquirer a clearing file: what it says to it.
+    ///
+    /// # Errors
+    /// When it has no room for it.
+    pub fn take_claims(&self, file: &[u8]) -> Result<Claims, CommandError> {
+        Ok(Claims(self.take_clearing_file("acquirer", file)?))
     }
 
     /// The messages of a payment at each hop, in the order in which they passed: a heading, and its elements with

@@ -21,6 +21,8 @@ use crate::random::Random;
 
 /// Where the demo's gateway writes files for banks, and theirs lie.
 pub(super) const FOLDER: &str = "settlement";
+/// The days of banks, as an operator sees them.
+pub(super) type Days = SettlementAdminServiceClient<Channel>;
 /// The host whose day it is.
 pub(super) const HOST: &str = "acquirer";
 
@@ -35,23 +37,7 @@ pub async fn end(
     connection: &Connection,
 ) -> Result<usize, CommandError> {
     let mut days = SettlementAdminServiceClient::new(stand.connect_operator().await?);
-    let request = admin::ListBusinessDaysRequest {
-        host_id: HOST.to_owned(),
-        page_size: 1,
-        page_token: String::new(),
-    };
-    let listed = days.list_business_days(request).await?.into_inner();
-    let Some(open) = listed.business_days.first() else {
-        return Err("the bank has no day that is open".into());
-    };
-    let date = open.business_date.clone();
-    let request = admin::CutoverRequest {
-        request_id: request_id()?,
-        reason: "the demo ends its day".to_owned(),
-        host_id: HOST.to_owned(),
-        business_date: date.clone(),
-    };
-    days.cutover(request).await?;
+    let date = cut_over(&mut days, HOST).await?;
     // The bank's report is of what it has agreed to.
     look_until(async || {
         let batches = batches_of(connection, &date).await?;
@@ -96,6 +82,31 @@ pub async fn end(
     Ok(left + imported.differences.len())
 }
 
+/// Ends the day of a host that is open, and gives its date.
+///
+/// # Errors
+/// When the gateway can't be asked, or the host has no day.
+pub(super) async fn cut_over(days: &mut Days, host: &str) -> Result<String, CommandError> {
+    let request = admin::ListBusinessDaysRequest {
+        host_id: host.to_owned(),
+        page_size: 1,
+        page_token: String::new(),
+    };
+    let listed = days.list_business_days(request).await?.into_inner();
+    let Some(open) = listed.business_days.first() else {
+        return Err(format!("the bank {host} has no day that is open").into());
+    };
+    let date = open.business_date.clone();
+    let request = admin::CutoverRequest {
+        request_id: request_id()?,
+        reason: "the demo ends its day".to_owned(),
+        host_id: host.to_owned(),
+        business_date: date.clone(),
+    };
+    days.cutover(request).await?;
+    Ok(date)
+}
+
 /// A name for a request of the demo's operator.
 ///
 /// # Errors
@@ -107,7 +118,7 @@ pub(super) fn request_id() -> Result<String, CommandError> {
 
 /// Takes in the bank's report.
 async fn import(
-    days: &mut SettlementAdminServiceClient<Channel>,
+    days: &mut Days,
     path: &Path,
     report: Vec<u8>,
 ) -> Result<admin::SettlementImport, CommandError> {
@@ -126,11 +137,16 @@ async fn import(
     Ok(imported.ok_or("the bank's report can't be read")?)
 }
 
-fn is_settled(batch: &pb::SettlementBatch) -> bool {
+/// Whether the money of a batch is available, and nobody differs.
+pub(super) fn is_settled(batch: &pb::SettlementBatch) -> bool {
     batch.state() == pb::SettlementBatchState::Settled
 }
 
-async fn batches_of(
+/// A merchant's batches of a date.
+///
+/// # Errors
+/// When the gateway can't be asked.
+pub(super) async fn batches_of(
     connection: &Connection,
     date: &str,
 ) -> Result<Vec<pb::SettlementBatch>, CommandError> {

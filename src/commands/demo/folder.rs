@@ -12,13 +12,16 @@ use crate::certs::DevelopmentPki;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::error::CommandError;
 use crate::config::environment::Environment;
-use crate::payment::ids::MerchantId;
+use crate::payment::ids::HostId;
 use crate::payment::merchant::Merchant;
 use crate::random::Random;
 use crate::store::Store;
 
-/// The demo's merchant.
-pub(super) const MERCHANT: &str = "demo-shop";
+const MERCHANT: &str = "demo-shop";
+const FILE_MERCHANT: &str = "demo-file-shop";
+/// Where the API keys of the two merchants are kept.
+const KEY: &str = "api-key.pem";
+const FILE_KEY: &str = "file-api-key.pem";
 
 /// The demo's operator.
 pub(super) const OPERATOR: &str = "demo-operator";
@@ -107,12 +110,16 @@ pub(super) fn pki(folder: &Path, master_key: &MasterKey) -> Result<DevelopmentPk
 pub(super) async fn merchant_key(
     store: &Store,
     master_key: &MasterKey,
-    merchant_id: &MerchantId,
+    merchant: &Merchant,
     data: &Path,
 ) -> Result<Zeroizing<String>, CommandError> {
-    let path = data.join("api-key.pem");
+    let merchant_id = &merchant.id;
+    let path = data.join(match merchant_id.as_str() {
+        FILE_MERCHANT => FILE_KEY,
+        _ => KEY,
+    });
     if store.merchant(merchant_id).await?.is_none() {
-        store.insert_merchant(&merchant(merchant_id)?).await?;
+        store.insert_merchant(merchant).await?;
     }
     if path.exists() {
         let key = String::from_utf8(master_key::read_private_key(&path, master_key)?.to_vec())?;
@@ -127,9 +134,10 @@ pub(super) async fn merchant_key(
     Ok(key)
 }
 
-fn merchant(id: &MerchantId) -> Result<Merchant, CommandError> {
+/// The demo's merchant.
+pub(super) fn merchant() -> Result<Merchant, CommandError> {
     Ok(Merchant {
-        id: *id,
+        id: MERCHANT.parse()?,
         name: "Demo Shop".into(),
         city: "Berlin".into(),
         country: "DE".into(),
@@ -140,5 +148,18 @@ fn merchant(id: &MerchantId) -> Result<Merchant, CommandError> {
         acquirer: "acquirer".parse()?,
         time_zone: "UTC".into(),
         active: true,
+    })
+}
+
+/// The merchant of the demo's second host. Its terminal is another one, because both hosts are one simulated bank, which
+/// knows a message by its numbers and its terminal.
+pub(super) fn file_merchant(acquirer: HostId) -> Result<Merchant, CommandError> {
+    Ok(Merchant {
+        id: FILE_MERCHANT.parse()?,
+        name: "Demo File Shop".into(),
+        terminal_id: "WEB00002".into(),
+        acceptor_id: "DEMOSHOP0000002".into(),
+        acquirer,
+        ..merchant()?
     })
 }

@@ -243,7 +243,8 @@ fn request_id() -> Result<String, CommandError> {
     Ok(format!("life-{jti}"))
 }
 
-fn sent(amount: Money) -> pb::Money {
+/// An amount as a request has it.
+pub(super) fn sent(amount: Money) -> pb::Money {
     pb::Money {
         amount_minor: amount.amount_minor(),
         currency: amount.currency().to_string(),

@@ -16,7 +16,13 @@ const FOLDERS: [(&str, &[&str]); 3] = [
 /// How reports begin that are being read, in `settlement/imports`.
 const IMPORT: &str = "imp_";
 /// The files that the demo makes; what SQLite puts beside the database begins with its name.
-const FILES: [&str; 4] = ["api-key.pem", "jwks.json", "payswitch.log", "ready.json"];
+const FILES: [&str; 5] = [
+    "api-key.pem",
+    "file-api-key.pem",
+    "jwks.json",
+    "payswitch.log",
+    "ready.json",
+];
 const DATABASE: &str = "payswitch.db";
 /// What a gateway locks while it runs.
 const LOCK: &str = "payswitch.db.lock";
@@ -202,6 +208,7 @@ mod tests {
             "payswitch.db-wal",
             "payswitch.db.lock",
             "api-key.pem",
+            "file-api-key.pem",
             "jwks.json",
             "payswitch.log",
             "where.json",

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::banks::Banks;
 use super::folder::{
-    MERCHANT, OperatorFiles, add_operator, master_key, master_key_path, merchant_key,
-    operator_files, pki,
+    OperatorFiles, add_operator, file_merchant, master_key, master_key_path, merchant,
+    merchant_key, operator_files, pki,
 };
 use super::tour::Connection;
 use crate::app;
@@ -32,6 +32,10 @@ use crate::merchant_api::client::ApiKey;
 use crate::payment::ids::MerchantId;
 use crate::store::Store;
 
+/// The profile that the demo's second host starts from: a bank that learns of captures and refunds by file.
+const FILE_PROFILE: &str = include_str!("../../../hosts/examples/dual-message.toml");
+/// The demo's second host: the simulated acquirer again, under a name and a profile of its own.
+pub(super) const FILE_HOST: &str = "file-acquirer";
 /// The profile that the demo's acquirer link starts from: the one that `serve` reads too.
 const ACQUIRER_PROFILE: &str = include_str!("../../../hosts/acquirer.toml");
 /// The same with its `[settlement.report]`, which is commented out there.
@@ -50,6 +54,8 @@ pub fn reporting_profile() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The name in the simulated acquirer's certificate.
+const BANK_NAME: &str = "acquirer.bank.test";
 /// The name in the gateway's certificate that clients check.
 pub const SERVER_NAME: &str = "localhost";
 
@@ -68,6 +74,8 @@ pub struct StandOptions {
     pub codec_program: Option<PathBuf>,
     /// The profile of the acquirer, TOML; hosts/acquirer.toml where it is none.
     pub acquirer_profile: Option<String>,
+    /// Whether there is a second host, which learns of captures and refunds by file, and a merchant whose host it is.
+    pub with_file_host: bool,
 }
 
 /// Simulated banks and a gateway, all running.
@@ -80,6 +88,8 @@ pub struct Stand {
     pub api_key: Zeroizing<String>,
     /// The demo's merchant.
     pub merchant_id: MerchantId,
+    /// The API key of the merchant of the second host, where there is one.
+    pub file_merchant_key: Option<Zeroizing<String>>,
     /// The keys and certificates.
     pub pki: DevelopmentPki,
     /// Where the gateway's root certificate is.
@@ -107,8 +117,15 @@ impl Stand {
         let pki = pki(&certs, &master_key)?;
         let banks = Banks::start(&pki, options.codec_program.clone()).await?;
         let gateway = start_gateway(options, &banks, &pki).await?;
-        let merchant_id: MerchantId = MERCHANT.parse()?;
-        let api_key = merchant_key(&gateway.store, &master_key, &merchant_id, &data).await?;
+        let merchant = merchant()?;
+        let api_key = merchant_key(&gateway.store, &master_key, &merchant, &data).await?;
+        let file_merchant_key = match options.with_file_host {
+            true => {
+                let merchant = file_merchant(FILE_HOST.parse()?)?;
+                Some(merchant_key(&gateway.store, &master_key, &merchant, &data).await?)
+            }
+            false => None,
+        };
         let operator_files = operator_files(&data, &pki)?;
         add_operator(&gateway.store).await?;
         let config = config(&data, options);
@@ -116,7 +133,8 @@ impl Stand {
             banks,
             gateway,
             api_key,
-            merchant_id,
+            merchant_id: merchant.id,
+            file_merchant_key,
             pki,
             ca_path: certs.join("gateway-ca.pem"),
             admin_ca_path: certs.join("operators-ca.pem"),
@@ -131,9 +149,17 @@ impl Stand {
     /// # Errors
     /// When the gateway can't be reached.
     pub async fn connect(&self) -> Result<Connection, CommandError> {
+        self.connect_with(&self.api_key).await
+    }
+
+    /// The same with another merchant's API key.
+    ///
+    /// # Errors
+    /// When the gateway can't be reached.
+    pub async fn connect_with(&self, api_key: &str) -> Result<Connection, CommandError> {
         let ca = self.pki.gateway_root.certificate_pem().as_bytes();
         let channel = client::connect(self.gateway.merchant_api, SERVER_NAME, ca, None).await?;
-        Ok(ApiKey::new(&self.api_key)?.on(channel))
+        Ok(ApiKey::new(api_key)?.on(channel))
     }
 
     /// A connection to the operators' API, as the demo's operator.
@@ -205,7 +231,7 @@ pub async fn start_gateway(
     let parts = Parts {
         master_key,
         sealing_keys,
-        profiles: vec![acquirer_profile(options, acquirer, &pki.acquirer)?],
+        profiles: profiles(options, acquirer, &pki.acquirer)?,
         host_key_loader: None,
         merchant_api_tls: tls::server_config(
             pki.gateway.certificate_pem().as_bytes(),
@@ -251,16 +277,35 @@ fn config(data: &Path, options: &StandOptions) -> Config {
     config
 }
 
-fn acquirer_profile(
+fn profiles(
     options: &StandOptions,
     address: SocketAddr,
     pki: &HostPki,
-) -> Result<HostProfile, CommandError> {
-    let file = Path::new("acquirer.toml");
+) -> Result<Vec<HostProfile>, CommandError> {
     let text = options.acquirer_profile.as_deref();
-    let mut profile = load::parse(text.unwrap_or(ACQUIRER_PROFILE), file, Path::new("."))?;
+    let mut profiles = vec![profile(
+        "acquirer",
+        text.unwrap_or(ACQUIRER_PROFILE),
+        address,
+        pki,
+    )?];
+    if options.with_file_host {
+        profiles.push(profile(FILE_HOST, FILE_PROFILE, address, pki)?);
+    }
+    Ok(profiles)
+}
+
+fn profile(
+    host: &str,
+    text: &str,
+    address: SocketAddr,
+    pki: &HostPki,
+) -> Result<HostProfile, CommandError> {
+    let file = PathBuf::from(format!("{host}.toml"));
+    let mut profile = load::parse(text, &file, Path::new("."))?;
     let memory = |text: &[u8]| PemSource::Memory(Zeroizing::new(text.to_vec()));
     profile.address = address.to_string();
+    profile.tls.server_name = BANK_NAME.to_owned();
     profile.tls.ca = memory(pki.root.certificate_pem().as_bytes());
     profile.tls.client_certificate = memory(pki.client.certificate_pem().as_bytes());
     profile.tls.client_key = memory(&pki.client.key_pem());

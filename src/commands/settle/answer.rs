@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use iso8583::hex;
 use pb::take_clearing_answer_request::Part;
-use ring::digest::{SHA256, digest};
 use serde_json::json;
 use tonic::transport::Channel;
 
@@ -13,11 +11,9 @@ use super::files::{answered, rows};
 use crate::admin_api::pb;
 use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use crate::commands::error::CommandError;
-use crate::commands::operators_door::{Why, told};
+use crate::commands::operators_door::Why;
 use crate::commands::output::{amount, print_line};
-
-/// The bytes of a chunk.
-const CHUNK_BYTES: usize = 64 * 1024;
+use crate::commands::sent_file::SentFile;
 
 /// Sends an answer, and shows what it says. It has failed where the host has not taken what its file claims.
 ///
@@ -30,22 +26,22 @@ pub(super) async fn take(
     why: Why,
     as_json: bool,
 ) -> Result<ExitCode, CommandError> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let name = path.file_name().unwrap_or_default();
+    let file = SentFile::at(path);
     let first = pb::AnswerFile {
         request_id: why.request_id()?,
         reason: why.reason,
         host_id,
-        name: name.to_string_lossy().into_owned(),
-        sha256: hex::encode_lower(digest(&SHA256, &bytes).as_ref()),
+        name: file.name(),
+        sha256: file.sha256()?,
     };
-    let chunks = bytes.chunks(CHUNK_BYTES);
-    let chunks = chunks.map(|chunk| Part::Chunk(chunk.to_vec()));
-    let parts = std::iter::once(Part::File(first)).chain(chunks);
-    let parts = parts.map(|part| pb::TakeClearingAnswerRequest { part: Some(part) });
-    let parts = futures_util::stream::iter(parts.collect::<Vec<_>>());
-    let taken = client.take_clearing_answer(parts).await.map_err(told)?;
-    let taken = taken.into_inner();
+    let first = pb::TakeClearingAnswerRequest {
+        part: Some(Part::File(first)),
+    };
+    let chunk = |bytes| pb::TakeClearingAnswerRequest {
+        part: Some(Part::Chunk(bytes)),
+    };
+    let call = async |parts| client.take_clearing_answer(parts).await;
+    let taken = file.send(first, chunk, call).await?;
     let file = taken.settlement_file.unwrap_or_default();
     let answer = file.answer.clone().unwrap_or_default();
     let date = &taken.business_date;

@@ -1,17 +1,11 @@
 //! `payswitch settle import` and `differences`: the reports of banks.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use iso8583::hex;
 use pb::import_report_request::Part;
-use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use crate::admin_api::pb;
@@ -19,9 +13,7 @@ use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServic
 use crate::commands::error::CommandError;
 use crate::commands::operators_door::{Why, moment, pages, short, told};
 use crate::commands::output::{amount, print_line, table};
-
-/// The bytes of a chunk.
-const CHUNK_BYTES: usize = 64 * 1024;
+use crate::commands::sent_file::SentFile;
 
 type Client = SettlementAdminServiceClient<Channel>;
 
@@ -48,31 +40,24 @@ pub(super) async fn import(
     given: ImportArgs,
     as_json: bool,
 ) -> Result<ExitCode, CommandError> {
-    let path = given.file.clone();
-    let unreadable = |error: std::io::Error| format!("{}: {error}", given.file.display());
-    let sha256 = sha256_of(&path).map_err(unreadable)?;
-    let file = std::fs::File::open(&path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    let name = given.file.file_name().unwrap_or_default();
+    let file = SentFile::at(&given.file);
     let first = pb::ReportFile {
         request_id: given.why.request_id()?,
-        reason: given.why.reason.clone(),
-        host_id: given.host.clone(),
-        name: name.to_string_lossy().into_owned(),
-        business_date: given.date.clone().unwrap_or_default(),
-        sha256,
+        reason: given.why.reason,
+        host_id: given.host,
+        name: file.name(),
+        business_date: given.date.unwrap_or_default(),
+        sha256: file.sha256()?,
         amends: given.amends,
     };
-    let bar = bar(length);
-    let (parts, sent) = mpsc::channel(4);
-    let progress = bar.clone();
-    let reading = tokio::task::spawn_blocking(move || send(first, file, &parts, &progress));
-    let answer = client.import_report(ReceiverStream::new(sent)).await;
-    bar.finish_and_clear();
-    // Where the gateway has refused, the rest of the file is not read.
-    let read = reading.await?;
-    let answer = answer.map_err(told)?.into_inner();
-    read.map_err(unreadable)?;
+    let first = pb::ImportReportRequest {
+        part: Some(Part::File(first)),
+    };
+    let chunk = |bytes| pb::ImportReportRequest {
+        part: Some(Part::Chunk(bytes)),
+    };
+    let call = async |parts| client.import_report(parts).await;
+    let answer = file.send(first, chunk, call).await?;
     show(&answer, as_json)?;
     Ok(match answer.fault_count {
         0 => ExitCode::SUCCESS,
@@ -80,80 +65,40 @@ pub(super) async fn import(
     })
 }
 
-/// The hash of a file as hexadecimal digits.
-fn sha256_of(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let (mut hash, mut buffer) = (Context::new(&SHA256), vec![0; CHUNK_BYTES]);
-    loop {
-        let count = file.read(&mut buffer)?;
-        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
-            return Ok(hex::encode_lower(hash.finish().as_ref()));
-        };
-        hash.update(read);
-    }
+/// The state of a report.
+pub(super) fn state(import: &pb::SettlementImport) -> &'static str {
+    short(import.state().as_str_name(), "SETTLEMENT_IMPORT_STATE_")
 }
 
-/// Sends the file in chunks; what the gateway does not take any more is not read.
-fn send(
-    first: pb::ReportFile,
-    mut file: std::fs::File,
-    parts: &mpsc::Sender<pb::ImportReportRequest>,
-    bar: &ProgressBar,
-) -> std::io::Result<()> {
-    let part = |part| pb::ImportReportRequest { part: Some(part) };
-    let mut is_taken = parts.blocking_send(part(Part::File(first))).is_ok();
-    let mut buffer = vec![0; CHUNK_BYTES];
-    while is_taken {
-        let count = file.read(&mut buffer)?;
-        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
-            break;
-        };
-        is_taken = parts
-            .blocking_send(part(Part::Chunk(read.to_vec())))
-            .is_ok();
-        bar.inc(u64::try_from(count).unwrap_or(0));
-    }
-    bar.set_message("being checked and applied");
-    Ok(())
+/// A report as JSON.
+pub(super) fn import_json(import: &pb::SettlementImport) -> Result<Value, CommandError> {
+    let differences = import.differences.iter();
+    let differences = differences.map(|it| (kind(it.kind).to_owned(), it.count.into()));
+    Ok(json!({
+        "import_id": import.import_id,
+        "host_id": import.host_id,
+        "name": import.name,
+        "sha256": import.sha256,
+        "business_date": import.business_date,
+        "line_count": import.line_count,
+        "state": state(import),
+        "matched_count": import.matched_count,
+        "differences": differences.collect::<serde_json::Map<_, _>>(),
+        "operator": import.operator,
+        "create_time": moment(import.create_time)?,
+    }))
 }
 
-/// A progress bar on standard error, which shows nothing when that is no terminal.
-fn bar(length: u64) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    // The template is a constant; without one the bar only looks plainer.
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-fn kind(number: i32) -> &'static str {
+/// The name of a kind of difference.
+pub(super) fn kind(number: i32) -> &'static str {
     let kind = pb::DifferenceKind::try_from(number).unwrap_or_default();
     short(kind.as_str_name(), "DIFFERENCE_KIND_")
 }
 
 fn show(answer: &pb::ImportReportResponse, as_json: bool) -> Result<(), CommandError> {
     let import = answer.settlement_import.as_ref();
-    let state =
-        |it: &pb::SettlementImport| short(it.state().as_str_name(), "SETTLEMENT_IMPORT_STATE_");
     if as_json {
-        let import = import.map(|it| -> Result<Value, CommandError> {
-            let differences = it.differences.iter();
-            let differences = differences.map(|it| (kind(it.kind).to_owned(), it.count.into()));
-            Ok(json!({
-                "import_id": it.import_id,
-                "host_id": it.host_id,
-                "name": it.name,
-                "sha256": it.sha256,
-                "business_date": it.business_date,
-                "line_count": it.line_count,
-                "state": state(it),
-                "matched_count": it.matched_count,
-                "differences": differences.collect::<serde_json::Map<_, _>>(),
-                "operator": it.operator,
-                "create_time": moment(it.create_time)?,
-            }))
-        });
+        let import = import.map(import_json);
         let faults = answer.faults.iter().map(|it| {
             json!({
                 "line": it.line,

@@ -95,3 +95,54 @@ pub(super) async fn is_recorded(announced: &mut Option<AnnouncedCutover>) -> Opt
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use iso8583::{Dialect, MessageBuilder};
+
+    use super::*;
+
+    const TRANSMITTED: &str = "1129143651";
+    const STAN: &str = "000007";
+
+    fn sent() -> WaitingForTotals {
+        let (answer, _answered) = oneshot::channel();
+        WaitingForTotals::of(SettlementRequest {
+            mti: "0500".parse().unwrap(),
+            elements: vec![(7, TRANSMITTED.into()), (11, STAN.into())],
+            read: Box::new(|_| TotalsAnswer::Refused {
+                response_code: None,
+            }),
+            answer,
+        })
+    }
+
+    /// An answer is of the message whose type, STAN and DE 7 it has; one that has not all of these is of none.
+    #[test]
+    fn an_answer_with_another_key_is_not_taken() {
+        let dialect = Dialect::builtin("iso1987-ascii-hex").unwrap();
+        for (mti, transmitted, stan, is_taken) in [
+            ("0510", Some(TRANSMITTED), Some(STAN), true),
+            ("0510", None, Some(STAN), true),
+            ("0510", Some(TRANSMITTED), Some("000008"), false),
+            ("0510", Some(TRANSMITTED), None, false),
+            ("0510", Some("1129143652"), Some(STAN), false),
+            ("0530", Some(TRANSMITTED), Some(STAN), false),
+            ("0330", Some(TRANSMITTED), Some(STAN), false),
+            ("0500", Some(TRANSMITTED), Some(STAN), false),
+        ] {
+            let mut answer = MessageBuilder::new(mti.parse().unwrap());
+            for (de, value) in [(7, transmitted), (11, stan)] {
+                if let Some(value) = value {
+                    answer.text(de, value);
+                }
+            }
+            answer.text(39, "00");
+            let mut bytes = Vec::new();
+            dialect.encode(&answer, &mut bytes).unwrap();
+            let answer = dialect.decode(&bytes).unwrap();
+            let said = (mti, transmitted, stan);
+            assert_eq!(sent().is_answered_by(&answer), is_taken, "{said:?}");
+        }
+    }
+}

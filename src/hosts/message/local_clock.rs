@@ -12,7 +12,7 @@ pub fn is_time_zone(name: &str) -> bool {
 }
 
 /// The time zones that exist, by their IANA names: those of the build, so that two machines agree.
-pub(in crate::hosts) fn time_zone(name: &str) -> Option<TimeZone> {
+pub fn time_zone(name: &str) -> Option<TimeZone> {
     // Nearly every message asks, and this one needs no table.
     if name == "UTC" {
         return Some(TimeZone::UTC);

@@ -27,14 +27,14 @@ pub(super) async fn call(
     let after = page_tokens.read(&mut findings, &request.page_token);
     let read = id.zip(size).zip(after);
     let ((id, size), after) = findings.finish(read).map_err(of_invalid_request)?;
-    let batch = store.settlement_batch_key(&merchant.id, id).await;
-    let (key, state, fees) = batch
+    let batch = store.noted_batch(&merchant.id, id).await;
+    let batch = batch
         .map_err(|error| of_unavailable(&error))?
         .ok_or_else(errors::batch_not_found)?;
-    let found = store.settlement_items(&key, size + 1, after).await;
+    let found = store.settlement_items(&batch.key, size + 1, after).await;
     let found = found.map_err(|error| of_unavailable(&error))?;
     let (found, next_page_token) = cut(found, size, |last| page_tokens.write(last.subject_id));
-    let shown = found.into_iter().map(|item| note((id, state, fees), item));
+    let shown = found.into_iter().map(|item| note((id, &batch), item));
     Ok(Response::new(pb::ListSettlementNotesResponse {
         settlement_notes: shown.collect(),
         next_page_token,

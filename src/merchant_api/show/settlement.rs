@@ -4,8 +4,8 @@ use super::money::money;
 use crate::grpc::time::timestamp;
 use crate::merchant_api::pb;
 use crate::payment::ids::{BatchId, SubjectId};
-use crate::payment::settlement::{BatchState, ItemFees, ItemSettlement, SettlementBatch};
-use crate::store::records::settlement::SettlementItem;
+use crate::payment::settlement::{BatchState, ItemSettlement, SettlementBatch};
+use crate::store::records::settlement::{NotedBatch, SettlementItem};
 
 /// A batch. Its net is without fees until they are computed.
 pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
@@ -54,7 +54,7 @@ pub(crate) fn batch(found: &SettlementBatch) -> pb::SettlementBatch {
 
 /// An item of a batch that is told by its name, state and fees.
 pub(crate) fn note(
-    (batch_id, batch, batch_fees): (BatchId, BatchState, Option<ItemFees>),
+    (batch_id, batch): (BatchId, &NotedBatch),
     item: SettlementItem,
 ) -> pb::SettlementNote {
     let signed = match item.kind.is_credit() {
@@ -64,7 +64,7 @@ pub(crate) fn note(
     let shown = |minor| Some(money(minor, item.amount.currency()));
     let amount = shown(signed);
     // An item without fees in a batch whose fees are computed costs nothing.
-    let fees = batch_fees.map(|_| item.fees.unwrap_or_default());
+    let fees = batch.fees.map(|_| item.fees.unwrap_or_default());
     let fee_minor = fees.map_or(0, |fees| fees.total());
     // What the bank has reported of an item that has no fees of its own.
     let reported = |minor: Option<i64>| minor.filter(|_| item.fees.is_none()).and_then(shown);
@@ -90,22 +90,29 @@ pub(crate) fn note(
             SubjectId::Refund(_) => pb::settlement_note::Item::RefundId(subject_id),
             SubjectId::Chargeback(_) => pb::settlement_note::Item::ChargebackId(subject_id),
         }),
-        state: state(batch, item.reject_code.is_some()).into(),
+        state: state((batch.state, batch.is_funded), item.reject_code.is_some()).into(),
         reject_code: item.reject_code.unwrap_or_default(),
         ..pb::SettlementNote::default()
     }
 }
 
-/// Where the money of an item stands, whose batch stands there; or which the bank does not settle.
-fn state(batch: BatchState, is_rejected: bool) -> pb::SettlementState {
+/// Where the money of an item stands, whose batch stands there and is funded or not; or which the bank does not settle.
+fn state((batch, is_funded): (BatchState, bool), is_rejected: bool) -> pb::SettlementState {
     match batch {
         _ if is_rejected => pb::SettlementState::SettlementRejected,
+        // It is available, also where the bank has other totals.
+        _ if is_funded => pb::SettlementState::Settled,
         BatchState::Open => pb::SettlementState::Unsettled,
         BatchState::Closed | BatchState::Submitted | BatchState::Disputed => {
             pb::SettlementState::InClearing
         }
         BatchState::Settled => pb::SettlementState::Settled,
     }
+}
+
+fn state_of(settlement: &ItemSettlement) -> pb::SettlementState {
+    let batch = (settlement.batch_state, settlement.is_funded);
+    state(batch, settlement.is_rejected)
 }
 
 /// What shows where its money stands.
@@ -116,7 +123,7 @@ pub(crate) trait Settled {
 
 impl Settled for pb::Capture {
     fn settle(&mut self, settlement: &ItemSettlement) {
-        self.settlement_state = state(settlement.batch_state, settlement.is_rejected).into();
+        self.settlement_state = state_of(settlement).into();
         self.batch_id = settlement.batch_id.to_string();
         self.business_date = settlement.business_date.to_string();
     }
@@ -124,7 +131,7 @@ impl Settled for pb::Capture {
 
 impl Settled for pb::Refund {
     fn settle(&mut self, settlement: &ItemSettlement) {
-        self.settlement_state = state(settlement.batch_state, settlement.is_rejected).into();
+        self.settlement_state = state_of(settlement).into();
         self.batch_id = settlement.batch_id.to_string();
         self.business_date = settlement.business_date.to_string();
         self.acquirer_reference = settlement.acquirer_reference.clone().unwrap_or_default();

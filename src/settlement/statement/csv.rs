@@ -1,6 +1,6 @@
 //! A statement as CSV (RFC 4180), in UTF-8 without a byte order mark.
 //!
-//! A header, the opening balance, the lines, the closing balance. Amounts are decimals in major units with a
+//! A header, the opening balance with the merchant's id and name, the lines, the closing balance. Amounts are decimals in major units with a
 //! point. The rows of the two balances have no other amount.
 
 use super::{Statement, StatementLine};
@@ -30,9 +30,11 @@ pub fn to_csv(statement: &Statement) -> Vec<u8> {
     let (period, opening) = (statement.period(), statement.opening_minor());
     let mut csv = String::new();
     push_row(&mut csv, &HEADER.map(str::to_owned));
+    let merchant = statement.merchant();
+    let whose = [merchant.id.to_string(), without_formula(&merchant.name)];
     push_row(
         &mut csv,
-        &balance_row(statement, OPENING_BALANCE, period.first(), opening),
+        &balance_row(statement, OPENING_BALANCE, period.first(), whose, opening),
     );
     for line in statement.lines() {
         push_row(&mut csv, &line_row(statement, line));
@@ -40,7 +42,13 @@ pub fn to_csv(statement: &Statement) -> Vec<u8> {
     let closing = statement.closing_minor();
     push_row(
         &mut csv,
-        &balance_row(statement, CLOSING_BALANCE, period.last(), closing),
+        &balance_row(
+            statement,
+            CLOSING_BALANCE,
+            period.last(),
+            Default::default(),
+            closing,
+        ),
     );
     csv.into_bytes()
 }
@@ -64,6 +72,7 @@ fn balance_row(
     statement: &Statement,
     kind: &str,
     date: BusinessDate,
+    [reference, description]: [String; 2],
     balance_minor: i64,
 ) -> [String; 9] {
     let currency = statement.currency();
@@ -71,8 +80,8 @@ fn balance_row(
     [
         date.to_string(),
         kind.to_owned(),
-        none(),
-        none(),
+        reference,
+        description,
         currency.to_string(),
         none(),
         none(),
@@ -127,7 +136,7 @@ mod tests {
         let csv = String::from_utf8(to_csv(&statement("EUR", 1_250, lines))).unwrap();
         let rows = [
             "date,kind,reference,description,currency,gross,fees,net,balance",
-            "2026-11-01,OPENING_BALANCE,,,EUR,,,,12.50",
+            "2026-11-01,OPENING_BALANCE,demo-shop,Demo Shop,EUR,,,,12.50",
             "2026-11-15,CAPTURE,order-1,Two books,EUR,100.00,1.45,98.55,111.05",
             "2026-11-15,REFUND,order-1,Two books,EUR,-25.00,0.00,-25.00,86.05",
             "2026-11-15,PAYOUT,order-1,Two books,EUR,-200.00,0.00,-200.00,-113.95",

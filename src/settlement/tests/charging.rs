@@ -10,6 +10,7 @@ use crate::payment::money::{Currency, Money};
 use crate::payment::record::CardBrand;
 use crate::payment::samples::{NOW, eur};
 use crate::payment::settlement::{ItemFees, ItemKind, SettlementBatch};
+use crate::settlement::charging::Charging;
 use crate::store::Store;
 use crate::store::merchant_money::Plan;
 use crate::store::records::lists::ListOrder;
@@ -205,6 +206,36 @@ async fn a_batch_that_was_begun_is_charged_by_the_same_plan(database: TestDataba
             .await,
         49_500
     );
+    store.close().await;
+}
+
+/// Two nodes charge the same batches at once, in more than one step each: every item is charged once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_charge_a_batch_once() {
+    let scene = Scene::new(TestDatabase::postgres().await).await;
+    let store = &scene.store;
+    store
+        .set_fees("{\"pricing\":\"blended\",\"price\":[{\"ppm\":10000}]}")
+        .await;
+    for _ in 0..120 {
+        scene.sale(eur(10_000), CardBrand::Visa).await;
+    }
+    let ended = scene.end_day(1).await;
+    let other = scene._database.open().await;
+    let nodes = [store, &other].map(|store| {
+        let charging = Charging::new(store.clone(), scene.clock(), Vec::new());
+        async move { charging.look().await.unwrap() }
+    });
+    futures_util::future::join_all(nodes).await;
+    // Who was too late is gone on for at the next look.
+    scene.charging().look().await.unwrap();
+    let batch = store.batches_of_shop().await.remove(0);
+    assert_eq!(batch.fees.unwrap().total(), 12_000);
+    let items = store.items_of(&batch).await;
+    let total = |item: &SettlementItem| item.fees.unwrap().total();
+    assert!(items.iter().all(|item| total(item) == 100), "{items:?}");
+    assert_eq!(scene.fund(&ended).await, 1);
+    other.close().await;
     store.close().await;
 }
 

@@ -209,6 +209,9 @@ async fn what_is_available_is_paid_out_once(database: TestDatabase) {
 
 async fn an_order_is_the_same_bytes_however_often_it_is_written(database: TestDatabase) {
     let scene = Scene::payable(database, "{\"schedule\":\"daily\"}").await;
+    let (shop, legal_name) = (shop(), (Some("Demo Shop GmbH"), None));
+    let set = scene.store.set_merchant_details(&shop, legal_name, NOW);
+    set.await.unwrap();
     scene.settle(1, 10_000).await;
     let (no_folder, one, two) = (folder(), folder(), folder());
     std::fs::write(&no_folder, "a file").unwrap();
@@ -219,6 +222,10 @@ async fn an_order_is_the_same_bytes_however_often_it_is_written(database: TestDa
     assert_eq!(payout.state, PayoutState::Created);
     let order = scene.store.unsent_orders().await.unwrap().remove(0);
     assert_eq!(payout.order_id, Some(order.id));
+    // A payout is made out to the legal name that its merchant had when it was made.
+    let renamed = (Some("Another Shop GmbH"), None);
+    let set = scene.store.set_merchant_details(&shop, renamed, NOW);
+    set.await.unwrap();
 
     // Another payout comes meanwhile: it is in an order of its own.
     scene.clock.advance_ms(1);
@@ -233,6 +240,7 @@ async fn an_order_is_the_same_bytes_however_often_it_is_written(database: TestDa
     assert_eq!(bytes(&one), bytes(&two));
     let text = String::from_utf8(bytes(&one)).unwrap();
     assert_eq!(text.matches("<EndToEndId>").count(), 1);
+    assert_eq!(text.matches("<Nm>Demo Shop GmbH</Nm>").count(), 1, "{text}");
     assert!(
         text.contains(&end_to_end_id(&payout.id.to_string())),
         "{text}"

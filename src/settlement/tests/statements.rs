@@ -101,6 +101,21 @@ async fn a_statement_ends_where_the_next_one_begins(database: TestDatabase) {
     assert!(pdf.starts_with(b"%PDF-"));
     let csv = String::from_utf8(written(second, Format::Csv).await.unwrap()).unwrap();
     assert!(csv.contains("-80.10"), "{csv}");
+    assert!(csv.contains(",OPENING_BALANCE,demo-shop,"), "{csv}");
+    // A statement is made out to the legal name, and its days are those of the zone.
+    let details = (Some("Demo Shop GmbH"), Some("Pacific/Kiritimati"));
+    let shop = shop();
+    let set = scene.store.set_merchant_details(&shop, details, NOW);
+    set.await.unwrap();
+    let later = of(0, 40).await;
+    assert_eq!(later.merchant().name, "Demo Shop GmbH");
+    let dates = |statement: &Statement| statement.lines().first().map(|line| line.date);
+    assert!(dates(&later) > dates(&first), "{later:?}");
+    let csv = String::from_utf8(written(later, Format::Csv).await.unwrap()).unwrap();
+    assert!(
+        csv.contains(",OPENING_BALANCE,demo-shop,Demo Shop GmbH,"),
+        "{csv}"
+    );
     std::fs::remove_dir_all(&folder).unwrap();
     scene.store.close().await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Scene, on_both, shop};
 use crate::random::Random;
 use crate::settlement::fee_plan::FeePlan;
+use crate::settlement::merchant_details::MerchantDetails;
 use crate::settlement::merchant_terms::{MerchantTerms, TermsError};
 use crate::settlement::payout_account::PayoutAccount;
 use crate::store::merchant_money::AccountChangeState as State;
@@ -15,6 +16,7 @@ const DAY_MS: i64 = 86_400_000;
 
 on_both!(
     a_plan_has_a_version,
+    a_legal_name_and_a_time_zone_are_set_and_stay,
     an_account_needs_two_operators_and_a_day,
 );
 
@@ -27,20 +29,47 @@ impl Scene {
 async fn a_plan_has_a_version(database: TestDatabase) {
     let scene = Scene::new(database).await;
     let terms = scene.terms();
-    assert_eq!(terms.terms(&shop()).await.unwrap(), None);
+    assert_eq!(terms.terms(&shop()).await.unwrap().agreed, None);
     let plan = |ppm: u32| -> FeePlan {
         let text = format!("{{\"pricing\":\"blended\",\"price\":[{{\"ppm\":{ppm}}}]}}");
         serde_json::from_str(&text).unwrap()
     };
     for (ppm, version) in [(10_000, 1), (10_000, 1), (20_000, 2)] {
         let set = terms.set_fee_plan(&shop(), &plan(ppm)).await.unwrap();
-        let set = set.unwrap();
+        let set = set.agreed.unwrap();
         assert_eq!(set.version, version);
         let kept: FeePlan = serde_json::from_str(&set.fee_plan.unwrap()).unwrap();
         assert_eq!(kept, plan(ppm));
     }
     let nobody = "nobody".parse().unwrap();
     let refused = terms.set_fee_plan(&nobody, &plan(1)).await;
+    assert!(matches!(refused, Err(TermsError::NoMerchant(_))));
+    scene.store.close().await;
+}
+
+/// What is not named stays as it was, and so do name and zone when a plan is set.
+async fn a_legal_name_and_a_time_zone_are_set_and_stay(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let terms = scene.terms();
+    for (name, zone, expected, version) in [
+        ("Demo Shop GmbH", "", ("Demo Shop GmbH", "UTC"), 1),
+        ("", "Europe/Madrid", ("Demo Shop GmbH", "Europe/Madrid"), 1),
+        ("Demo Shop SA", "UTC", ("Demo Shop SA", "UTC"), 2),
+        ("Demo Shop SA", "UTC", ("Demo Shop SA", "UTC"), 2),
+    ] {
+        let details = MerchantDetails::new(name, zone).unwrap();
+        let set = terms.set_details(&shop(), &details).await.unwrap();
+        let agreed = set.agreed.unwrap();
+        let found = (agreed.legal_name.as_str(), set.merchant.time_zone.as_str());
+        assert_eq!((found, agreed.version), (expected, version));
+    }
+    let plan: FeePlan =
+        serde_json::from_str("{\"pricing\":\"blended\",\"price\":[{\"ppm\":1}]}").unwrap();
+    let set = terms.set_fee_plan(&shop(), &plan).await.unwrap();
+    assert_eq!(set.agreed.unwrap().legal_name, "Demo Shop SA");
+    let nobody = "nobody".parse().unwrap();
+    let details = MerchantDetails::new("Nobody", "").unwrap();
+    let refused = terms.set_details(&nobody, &details).await;
     assert!(matches!(refused, Err(TermsError::NoMerchant(_))));
     scene.store.close().await;
 }
@@ -53,7 +82,8 @@ async fn an_account_needs_two_operators_and_a_day(database: TestDatabase) {
             .terms(&shop())
             .await
             .unwrap()
-            .and_then(|terms| terms.account)
+            .agreed
+            .and_then(|agreed| agreed.account)
     };
     let new = |iban| PayoutAccount::new("Demo Shop", iban, "", "").unwrap();
     let (first, second) = (new("DE89370400440532013000"), new("GB82WEST12345698765432"));

@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 24] = [
+const MIGRATIONS: [Migration; 25] = [
     Migration {
         version: 1,
         name: "payments",
@@ -148,10 +148,15 @@ const MIGRATIONS: [Migration; 24] = [
         name: "report_lines",
         text: include_str!("../../../migrations/0024_report_lines.sql"),
     },
+    Migration {
+        version: 26,
+        name: "legal_names",
+        text: include_str!("../../../migrations/0026_legal_names.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 24;
+pub(in crate::store) const NEEDED: i64 = 26;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

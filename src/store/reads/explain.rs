@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
+use crate::store::reads::explained_items::ExplainedItem;
 use crate::store::reads::ledger::KeptJournal;
 use crate::store::records::callers::AuditRecord;
 use crate::store::records::lists::MAX_PAGE_SIZE;
@@ -63,6 +64,8 @@ pub struct PaymentRecords {
     pub quarantined: Vec<QuarantinedResponse>,
     /// What operators did with its operations.
     pub audit: Vec<AuditRecord>,
+    /// How its captures, refunds and chargebacks are settled.
+    pub settled: Vec<ExplainedItem>,
 }
 
 /// A request that was taken.
@@ -213,6 +216,7 @@ impl Store {
             journals: self
                 .journals_after(Some(payment.id), 0, MAX_PAGE_SIZE)
                 .await?,
+            settled: self.explained_items(payment.id).await?,
             payment,
             operations,
             requests,

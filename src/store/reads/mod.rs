@@ -7,6 +7,7 @@ pub(in crate::store) mod by_ids;
 mod captures;
 pub mod events;
 pub mod explain;
+pub mod explained_items;
 pub mod ledger;
 pub mod operations;
 pub mod owed;

@@ -12,7 +12,7 @@ use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
-use crate::store::records::settlement::{ItemPlace, ReportRun, RunFilter};
+use crate::store::records::settlement::{ItemPlace, ReportRun, ReportedFees, RunFilter};
 use crate::store::tables::columns::Columns;
 use crate::store::tables::settlement_items::item_kind;
 
@@ -212,6 +212,31 @@ impl Store {
             })
         };
         rows.iter().map(run).collect()
+    }
+
+    /// What a report says of items, by currency.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn reported_fees(&self, import: ImportId) -> Result<Vec<ReportedFees>, StoreError> {
+        let text = "SELECT currency, COUNT(*) AS items, COUNT(reject_code) AS rejected, \
+            CAST(COALESCE(SUM(interchange_minor), 0) AS BIGINT) AS interchange_minor, \
+            CAST(COALESCE(SUM(scheme_fee_minor), 0) AS BIGINT) AS scheme_fee_minor, \
+            CAST(COALESCE(SUM(commission_minor), 0) AS BIGINT) AS commission_minor \
+            FROM settlement_items WHERE settled_by = $1 GROUP BY currency ORDER BY currency";
+        let rows = self.read(text, &[import.to_string().into()]).await?;
+        let fees = |row: &AnyRow| {
+            let columns = Columns::of(row, "settlement_items", "currency")?;
+            Ok(ReportedFees {
+                currency: columns.parsed("currency")?,
+                items: columns.integer("items")?,
+                rejected: columns.integer("rejected")?,
+                interchange_minor: columns.integer("interchange_minor")?,
+                scheme_fee_minor: columns.integer("scheme_fee_minor")?,
+                commission_minor: columns.integer("commission_minor")?,
+            })
+        };
+        rows.iter().map(fees).collect()
     }
 
     /// The merchants of a host that have one of these acceptors (DE 42), each with its own.

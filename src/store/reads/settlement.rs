@@ -7,14 +7,12 @@ use sqlx::any::AnyRow;
 
 use crate::payment::ids::{BatchId, MerchantId};
 use crate::payment::money::Currency;
-use crate::payment::settlement::{
-    BatchKey, BatchState, BusinessDay, DayTotals, ItemFees, SettlementBatch,
-};
+use crate::payment::settlement::{BatchKey, BatchState, BusinessDay, DayTotals, SettlementBatch};
 use crate::store::Store;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::lists::{ListOrder, MAX_PAGE_SIZE};
-use crate::store::records::settlement::{BatchCursor, BatchFilter};
+use crate::store::records::settlement::{BatchCursor, BatchFilter, NotedBatch};
 use crate::store::tables::business_days::business_day;
 use crate::store::tables::columns::Columns;
 use crate::store::tables::settlement_batches::{SELECT_BATCHES, batch, charged_back, totals};
@@ -196,16 +194,26 @@ impl Store {
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
-    pub async fn settlement_batch_key(
+    pub async fn noted_batch(
         &self,
         merchant: &MerchantId,
         id: BatchId,
-    ) -> Result<Option<(BatchKey, BatchState, Option<ItemFees>)>, StoreError> {
+    ) -> Result<Option<NotedBatch>, StoreError> {
         if let Some((day, key)) = self.key_not_made(merchant, id).await? {
-            return Ok(Some((key, state_of(&day), None)));
+            return Ok(Some(NotedBatch {
+                key,
+                state: state_of(&day),
+                is_funded: false,
+                fees: None,
+            }));
         }
         let made = self.batch_made(merchant, id).await?;
-        Ok(made.map(|batch| (batch.key, batch.state, batch.fees)))
+        Ok(made.map(|batch| NotedBatch {
+            key: batch.key,
+            state: batch.state,
+            is_funded: batch.funded_at.is_some(),
+            fees: batch.fees,
+        }))
     }
 
     /// A merchant's batches, by business date and id, at most `limit` (1 to [`MAX_PAGE_SIZE`]), going on after

@@ -1,14 +1,16 @@
 //! Reads the items of batches: for their merchant, for their bank, and with their operations.
 
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::payment::ids::{HostId, OperationId, SubjectId};
+use crate::payment::ids::{HostId, MerchantId, OperationId, SubjectId};
 use crate::payment::moment::BusinessDate;
 use crate::payment::operation::OperationState;
 use crate::payment::settlement::{BatchKey, BatchState, ItemSettlement};
 use crate::payment::totals::TotalsKey;
 use crate::random::HashMap;
 use crate::store::Store;
+use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::reads::by_ids::IDS;
 use crate::store::records::lists::MAX_PAGE_SIZE;
@@ -66,28 +68,41 @@ impl Store {
         after: Option<SubjectId>,
     ) -> Result<Vec<UploadedItem>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
-        let text = "SELECT settlement_items.subject_id, settlement_items.kind, settlement_items.amount_minor, \
+        let mut text = "SELECT settlement_items.subject_id, settlement_items.kind, settlement_items.amount_minor, \
             operations.rrn, operations.state_detail, operations.terminal_id, merchants.acceptor_id \
             FROM settlement_items JOIN operations ON operations.id = settlement_items.operation_id \
             JOIN merchants ON merchants.id = settlement_items.merchant_id \
             WHERE settlement_items.host_id = $1 AND settlement_items.business_date = $2 \
-            AND settlement_items.currency = $3 AND $4 IN ('', settlement_items.merchant_id) \
-            AND $5 IN ('', operations.terminal_id) AND settlement_items.subject_id > $6 \
-            AND settlement_items.kind IN ('CAPTURE', 'REFUND') \
-            ORDER BY settlement_items.subject_id LIMIT $7";
-        let merchant = of.merchant_id.as_ref();
-        let values = [
+            AND settlement_items.currency = $3 AND settlement_items.subject_id > $4 \
+            AND settlement_items.kind IN ('CAPTURE', 'REFUND')"
+            .to_owned();
+        let after = after.map_or_else(String::new, |after| after.to_string());
+        let mut values: Vec<Value> = vec![
             of.host_id.as_str().into(),
             of.business_date.to_string().into(),
             of.currency.code().into(),
-            merchant.map_or("", |merchant| merchant.as_str()).into(),
-            of.terminal_id.as_str().into(),
-            after
-                .map_or_else(String::new, |after| after.to_string())
-                .into(),
+            after.into(),
             limit.into(),
         ];
-        let rows = self.read(text, &values).await?;
+        // What totals are not about is no condition, so that the index of the items has all that are there.
+        let terminal = of.terminal_id.as_str();
+        for (column, value) in [
+            (
+                "settlement_items.merchant_id",
+                of.merchant_id.as_ref().map(MerchantId::as_str),
+            ),
+            (
+                "operations.terminal_id",
+                Some(terminal).filter(|it| !it.is_empty()),
+            ),
+        ] {
+            if let Some(value) = value {
+                values.push(value.into());
+                text.push_str(&format!(" AND {column} = ${}", values.len()));
+            }
+        }
+        text.push_str(" ORDER BY settlement_items.subject_id LIMIT $5");
+        let rows = self.read(AssertSqlSafe(text), &values).await?;
         rows.iter().map(uploaded_item).collect()
     }
 
@@ -133,7 +148,7 @@ impl Store {
         let text = format!(
             "SELECT settlement_items.operation_id, settlement_items.merchant_id, settlement_items.host_id, \
              settlement_items.acquirer_reference, settlement_items.reject_code, settlement_items.currency, settlement_items.business_date, business_days.opened_at_ms, \
-             business_days.cut_at_ms, batches.state AS batch_state FROM settlement_items JOIN business_days \
+             business_days.cut_at_ms, batches.state AS batch_state, batches.funded_at_ms FROM settlement_items JOIN business_days \
              ON business_days.host_id = settlement_items.host_id \
              AND business_days.business_date = settlement_items.business_date \
              LEFT JOIN settlement_batches AS batches ON batches.host_id = settlement_items.host_id \
@@ -157,6 +172,7 @@ impl Store {
                     (Some(_), None) => BatchState::Closed,
                     (None, None) => BatchState::Open,
                 },
+                is_funded: columns.optional_moment("funded_at_ms")?.is_some(),
                 acquirer_reference: columns.optional_text("acquirer_reference")?,
                 is_rejected: columns.optional_text("reject_code")?.is_some(),
             };

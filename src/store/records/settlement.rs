@@ -9,7 +9,7 @@ use crate::payment::ids::{BatchId, HostId, ImportId, PaymentId, SubjectId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::money::{Currency, Money};
 use crate::payment::reference::Rrn;
-use crate::payment::settlement::{BatchState, ItemFees, ItemKind, SettlementBatch};
+use crate::payment::settlement::{BatchKey, BatchState, ItemFees, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{DifferenceKind, LineOutcome, ReportedItem};
 use crate::payment::totals::Totals;
 
@@ -188,6 +188,19 @@ pub struct SettlementItem {
     pub fees: Option<ItemFees>,
 }
 
+/// A batch, as far as the notes of its items need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotedBatch {
+    /// What it is of.
+    pub key: BatchKey,
+    /// Where it stands.
+    pub state: BatchState,
+    /// Whether it is funded: its money is available.
+    pub is_funded: bool,
+    /// What its items cost; none before that is computed.
+    pub fees: Option<ItemFees>,
+}
+
 /// How many differences of one kind a report shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DifferenceCount {
@@ -195,6 +208,23 @@ pub struct DifferenceCount {
     pub kind: DifferenceKind,
     /// How many.
     pub count: i64,
+}
+
+/// What a report says of the items of one currency. A fee that it does not name counts as 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedFees {
+    /// The currency.
+    pub currency: Currency,
+    /// How many items it has.
+    pub items: i64,
+    /// How many of them the bank does not settle.
+    pub rejected: i64,
+    /// The interchange of all of them, in minor units.
+    pub interchange_minor: i64,
+    /// The fees of the schemes, in minor units.
+    pub scheme_fee_minor: i64,
+    /// The bank's commission, in minor units.
+    pub commission_minor: i64,
 }
 
 /// A place among the items of a day; before all of them by default.

@@ -98,7 +98,7 @@ impl Store {
         }
         let take = Statement {
             text: "INSERT INTO merchant_terms (merchant_id, version, legal_name, account, updated_at_ms) \
-                SELECT changes.merchant_id, 1, merchants.name, changes.account, CAST($1 AS BIGINT) \
+                SELECT changes.merchant_id, 1, '', changes.account, CAST($1 AS BIGINT) \
                 FROM merchant_account_changes AS changes JOIN merchants ON merchants.id = changes.merchant_id \
                 WHERE changes.state = 'CONFIRMED' AND changes.effective_at_ms <= $1 \
                 ON CONFLICT (merchant_id) DO UPDATE SET version = merchant_terms.version + 1, \

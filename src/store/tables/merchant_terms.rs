@@ -37,7 +37,7 @@ impl Store {
         let (text, plan) = match plan {
             Plan::Fees(plan) => (
                 "INSERT INTO merchant_terms (merchant_id, version, legal_name, fee_plan, updated_at_ms) \
-                 SELECT id, 1, name, CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM merchants WHERE id = $1 \
+                 SELECT id, 1, '', CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM merchants WHERE id = $1 \
                  ON CONFLICT (merchant_id) DO UPDATE SET version = merchant_terms.version + 1, \
                  fee_plan = excluded.fee_plan, updated_at_ms = excluded.updated_at_ms \
                  WHERE COALESCE(merchant_terms.fee_plan, '') <> excluded.fee_plan",
@@ -45,7 +45,7 @@ impl Store {
             ),
             Plan::Payouts(plan) => (
                 "INSERT INTO merchant_terms (merchant_id, version, legal_name, payout_plan, updated_at_ms) \
-                 SELECT id, 1, name, CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM merchants WHERE id = $1 \
+                 SELECT id, 1, '', CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM merchants WHERE id = $1 \
                  ON CONFLICT (merchant_id) DO UPDATE SET version = merchant_terms.version + 1, \
                  payout_plan = excluded.payout_plan, updated_at_ms = excluded.updated_at_ms \
                  WHERE COALESCE(merchant_terms.payout_plan, '') <> excluded.payout_plan",
@@ -59,6 +59,36 @@ impl Store {
         };
         let housekeeping = &self.inner.housekeeping;
         housekeeping.run(vec![statement]).await.map(drop)
+    }
+
+    /// Sets a merchant's legal name, its time zone, or both; what is none stays as it is.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn set_merchant_details(
+        &self,
+        merchant: &MerchantId,
+        (legal_name, time_zone): (Option<&str>, Option<&str>),
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let id = merchant.as_str();
+        let name = legal_name.map(|name| Statement {
+            text: "INSERT INTO merchant_terms (merchant_id, version, legal_name, updated_at_ms) \
+                 SELECT id, 1, CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM merchants WHERE id = $1 \
+                 ON CONFLICT (merchant_id) DO UPDATE SET version = merchant_terms.version + 1, \
+                 legal_name = excluded.legal_name, updated_at_ms = excluded.updated_at_ms \
+                 WHERE merchant_terms.legal_name <> excluded.legal_name",
+            values: vec![id.into(), name.into(), at.as_i64().into()],
+            returning: false,
+        });
+        let zone = time_zone.map(|zone| Statement {
+            text: "UPDATE merchants SET time_zone = $2 WHERE id = $1",
+            values: vec![id.into(), zone.into()],
+            returning: false,
+        });
+        let housekeeping = &self.inner.housekeeping;
+        let statements = name.into_iter().chain(zone).collect();
+        housekeeping.run(statements).await.map(drop)
     }
 }
 

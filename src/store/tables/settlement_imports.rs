@@ -115,6 +115,22 @@ impl Store {
         rows.first().map(import).transpose()
     }
 
+    /// The report of a host's date that stands.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn report_of_day(
+        &self,
+        host: &HostId,
+        date: BusinessDate,
+    ) -> Result<Option<SettlementImport>, StoreError> {
+        let text = "SELECT * FROM settlement_imports WHERE host_id = $1 AND business_date = $2 AND kind = 'REPORT' \
+            AND state <> 'AMENDED'";
+        let values = [host.as_str().into(), date.to_string().into()];
+        let rows = self.read(text, &values).await?;
+        rows.first().map(import).transpose()
+    }
+
     /// Clears some of what amended reports of the date have left. Whether nothing is left.
     ///
     /// # Errors

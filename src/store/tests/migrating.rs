@@ -64,6 +64,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "chargebacks",
     "clearing_answers",
     "report_lines",
+    "legal_names",
 ];
 
 /// Makes a database as version 2 left it.

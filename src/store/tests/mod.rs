@@ -24,6 +24,7 @@ mod reports;
 mod responses;
 mod settlement;
 mod totals;
+mod unconfirmed;
 mod wire;
 
 /// Makes a test for each database from each function.
