@@ -332,6 +332,8 @@ pub struct ItemReport {
     pub bank_minor: Option<i64>,
     /// Why the bank does not settle it.
     pub reject_code: Option<String>,
+    /// Whether it is of an earlier day, whose report may have missed it.
+    pub was_missed: bool,
 }
 
 /// Where a line of a report stands.

@@ -240,6 +240,7 @@ impl Discrepancies {
             commission_minor: line.commission_minor,
             bank_minor: Some(item.amount_minor),
             reject_code: line.reject_code,
+            was_missed: false,
         };
         let import = discrepancy.import_id;
         let is_settled = self.store.settle_by_hand(import, &report, BY_HAND).await?;

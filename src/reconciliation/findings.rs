@@ -11,6 +11,9 @@ use crate::payment::settlement_import::{
 use crate::settlement::chargebacks::{NewChargeback, to_take_back};
 use crate::settlement::report::line::ReportLine;
 
+/// By how many days the bank may settle an item under a later date than ours without being late.
+const LATE_AFTER_DAYS: i64 = 1;
+
 /// What lines come to by the rules of the first stage, and the chargebacks of them that are no items yet. What these rules
 /// don't find is open. `items` are those that [`Store::items_of_rrns`](crate::store::Store::items_of_rrns) finds by their
 /// RRNs.
@@ -209,6 +212,7 @@ fn settled(matching: &Matching<'_>, matched: &Match) -> AppliedLines {
             commission_minor: fee(|line| line.commission_minor),
             bank_minor: is_same_currency.then_some(bank_minor),
             reject_code: first.reject_code.clone(),
+            was_missed: item.business_date < candidates.of.business_date,
         });
         let found = otherwise(candidates, first, *place, item, is_single);
         applied
@@ -278,20 +282,24 @@ fn otherwise(
         let theirs = item.amount_minor.to_string();
         differs(DifferenceKind::AboveCaptured, before.to_string(), theirs);
     }
+    let date = of.business_date;
     let item_date = match is_taken_back(item.kind) {
-        true => of.business_date,
+        true => date,
         false => item.business_date,
     };
-    if (line.business_date, item_date) != (of.business_date, of.business_date) {
+    // Between two cutovers the next day is no delay.
+    let is_late = line.business_date == item_date
+        || (line.business_date == date && item_date.days_until(date) > LATE_AFTER_DAYS);
+    if item_date < date && is_late {
+        let kind = DifferenceKind::LatePresentment;
+        differs(kind, item_date.to_string(), date.to_string());
+    } else if (line.business_date, item_date) != (date, date) {
         // Where both agree, it stands in the report of another date.
-        let agree = line.business_date == item_date;
-        let (kind, theirs) = match agree {
-            true if of.business_date > item_date => {
-                (DifferenceKind::LatePresentment, of.business_date)
-            }
-            true => (DifferenceKind::DateDiffers, of.business_date),
-            false => (DifferenceKind::DateDiffers, line.business_date),
+        let theirs = match line.business_date == item_date {
+            true => date,
+            false => line.business_date,
         };
+        let kind = DifferenceKind::DateDiffers;
         differs(kind, item_date.to_string(), theirs.to_string());
     }
     found

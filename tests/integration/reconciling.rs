@@ -130,7 +130,7 @@ async fn found(switch: &Switch, day: &Day, report: &Path) -> PathBuf {
 }
 
 /// Seeds errors into the report of a day: the report with them, and their key.
-fn seeded(day: &Day, more: &[&str]) -> (PathBuf, PathBuf) {
+fn seeded(day: &Day, more: &[(&str, String)]) -> (PathBuf, PathBuf) {
     let (wrong, key) = (
         day.clean.with_extension("wrong.csv"),
         day.clean.with_extension("key.jsonl"),
@@ -142,7 +142,7 @@ fn seeded(day: &Day, more: &[&str]) -> (PathBuf, PathBuf) {
         .arg(&wrong)
         .arg("--key")
         .arg(&key)
-        .args(more);
+        .args(more.iter().flat_map(|(name, value)| [*name, value]));
     let ran = output(&mut seed);
     assert!(
         ran.status.success(),
@@ -193,30 +193,51 @@ async fn each_seeded_error_is_found_and_nothing_else(engine: Engine) {
     assert!(!nothing.contains("\"kind\""), "{nothing}");
 
     let second = day(&switch, &keys, count).await;
+    let third = day(&switch, &keys, count / 2).await;
+    let fourth = day(&switch, &keys, count / 4).await;
     let late = second.clean.with_extension("late.csv");
-    let third = day(&switch, &keys, count / 4).await;
+    let path = |path: &Path| path.to_str().expect("a path").to_owned();
     let (wrong, key) = seeded(
         &second,
         &[
-            "--rate",
-            rate,
-            "--previous",
-            first.clean.to_str().expect("a path"),
-            "--late",
-            late.to_str().expect("a path"),
-            "--late-into",
-            third.clean.to_str().expect("a path"),
+            ("--rate", rate.to_owned()),
+            ("--previous", path(&first.clean)),
+            ("--late", path(&late)),
+            ("--late-into", path(&fourth.clean)),
         ],
     );
     score(&key, &found(&switch, &second, &wrong).await, &[]);
+    // Errors that no rule was written for are matched by nobody.
+    let foreign = [
+        ("--rate", rate.to_owned()),
+        ("--kinds", "foreign".to_owned()),
+    ];
+    let (foreign, foreign_key) = seeded(&third, &foreign);
+    score(&foreign_key, &found(&switch, &third, &foreign).await, &[]);
+
+    let missing = open_of(&switch, "MISSING_AT_BANK");
     score(
         &key,
-        &found(&switch, &third, &late).await,
+        &found(&switch, &fourth, &late).await,
         &["--file", "late"],
     );
+    let lines = std::fs::read_to_string(&key).expect("the key");
+    let came_late = lines.matches("\"LATE_PRESENTMENT\"").count();
+    assert!(came_late > 0, "{lines}");
+    // What has come is not missed any more.
+    assert_eq!(open_of(&switch, "MISSING_AT_BANK"), missing - came_late);
+}
 
-    // Errors that no rule was written for are matched by nobody.
-    let fourth = day(&switch, &keys, count / 2).await;
-    let (foreign, key) = seeded(&fourth, &["--rate", rate, "--kinds", "foreign"]);
-    score(&key, &found(&switch, &fourth, &foreign).await, &[]);
+/// How many discrepancies of a kind nobody has decided on.
+fn open_of(switch: &Switch, kind: &str) -> usize {
+    let list = [
+        "reconcile",
+        "list",
+        "--kind",
+        kind,
+        "--json",
+        "--limit",
+        "100000000",
+    ];
+    printed(switch, &list).lines().count()
 }

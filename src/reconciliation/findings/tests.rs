@@ -132,6 +132,7 @@ fn a_line_that_is_as_its_item_is_says_what_the_bank_takes() {
         commission_minor: None,
         bank_minor: Some(1_000),
         reject_code: None,
+        was_missed: false,
     };
     assert_eq!(applied.items, [expected]);
 }

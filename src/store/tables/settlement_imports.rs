@@ -12,7 +12,7 @@ use super::report_lines::{
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement_import::{
-    AppliedLines, Difference, ImportState, KeptLine, ReportRule, SettlementImport,
+    AppliedLines, Difference, ImportState, ItemReport, KeptLine, ReportRule, SettlementImport,
 };
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -202,6 +202,8 @@ impl Store {
         statements.extend(NEW_LINES.statements(engine, lines.collect()));
         let items = applied.items.iter().map(|item| settled_item(import, item));
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
+        let missed = applied.items.iter().filter(|item| item.was_missed);
+        statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
         let differences = applied.differences.iter();
         statements.extend(differences.map(|found| insert_difference(import, found, at)));
         statements.push(Statement {
@@ -234,6 +236,8 @@ impl Store {
         let mut statements = vec![hold(import)];
         let items = applied.items.iter().map(|item| settled_item(import, item));
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
+        let missed = applied.items.iter().filter(|item| item.was_missed);
+        statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
         let differences = applied.differences.iter();
         statements.extend(differences.map(|found| insert_difference(import, found, at)));
         let lines = applied.lines.iter().map(|line| decided_line(import, line));
@@ -328,6 +332,43 @@ fn hold(import: &SettlementImport) -> Statement {
         values: vec![import.id.to_string().into()],
         returning: false,
     }
+}
+
+/// Ends what an earlier report has missed of an item that this one has settled.
+fn no_longer_missed(
+    import: &SettlementImport,
+    item: &ItemReport,
+    at: UnixMillis,
+) -> [Statement; 2] {
+    let (date, line) = (import.business_date, item.line);
+    let values: Vec<Value> = vec![
+        item.operation_id.to_string().into(),
+        import.id.to_string().into(),
+        at.as_i64().into(),
+        format!("it is line {line} of the report of {date}").into(),
+    ];
+    let statement = |text, values| Statement {
+        text,
+        values,
+        returning: false,
+    };
+    [
+        statement(
+            "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
+            SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', CAST($4 AS TEXT) \
+            FROM settlement_differences WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
+            AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM settlement_items \
+                WHERE settlement_items.operation_id = $1 AND settled_by = $2) ON CONFLICT DO NOTHING",
+            values.clone(),
+        ),
+        statement(
+            "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
+            proposal = NULL, version = version + 1 WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
+            AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM settlement_items \
+                WHERE settlement_items.operation_id = $1 AND settled_by = $2)",
+            values.into_iter().take(3).collect(),
+        ),
+    ]
 }
 
 fn insert_difference(import: &SettlementImport, found: &Difference, at: UnixMillis) -> Statement {

@@ -55,6 +55,7 @@ fn settled(operation_id: OperationId) -> ItemReport {
         commission_minor: Some(0),
         bank_minor: Some(1_250),
         reject_code: None,
+        was_missed: false,
     }
 }
 
