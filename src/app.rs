@@ -200,6 +200,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         }
     }
     let folder = config.settlement.folder(&config.store);
+    let discrepancies = Arc::new(Discrepancies::new(
+        store.clone(),
+        Arc::clone(&clock),
+        i64::from(config.reconciliation.alone_minor),
+    ));
     let imports = Arc::new(ReportImports::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -207,11 +212,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         Arc::clone(&clock),
         random.clone(),
         folder.clone(),
-    ));
-    let discrepancies = Arc::new(Discrepancies::new(
-        store.clone(),
-        Arc::clone(&clock),
-        i64::from(config.reconciliation.alone_minor),
+        (
+            Arc::clone(&discrepancies),
+            config.reconciliation.corrections.clone(),
+        ),
     ));
     let answers = Arc::new(ClearingAnswers::new(
         store.clone(),

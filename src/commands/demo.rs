@@ -9,6 +9,7 @@
 //! - [`own_files`]: what in that folder is the demo's: it removes and adds to nothing else.
 //! - [`stand`]: starts the banks and the gateway; the integration tests stand on it too.
 //! - [`tour`]: pays with each test card through the real gRPC edge.
+//! - [`wrongs`]: a bank whose report is wrong, and what is found of that.
 
 pub mod banks;
 pub mod books;
@@ -20,6 +21,7 @@ pub mod own_files;
 pub mod payout;
 pub mod stand;
 pub mod tour;
+pub mod wrongs;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ use crate::commands::output::print_line;
 use crate::commands::ready_file::ReadyFile;
 use crate::commands::runtime::runtime;
 use crate::commands::serve::StopSignal;
+use crate::config::reconciliation::{CorrectedKind, CorrectionBearer, CorrectionRule};
 use crate::config::store::shown_url;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
 use crate::random::Random;
@@ -104,6 +107,13 @@ async fn show(arguments: DemoArgs) -> Result<ExitCode, CommandError> {
         codec_program: None,
         acquirer_profile: Some(reporting_profile()),
         with_file_host: true,
+        corrections: vec![CorrectionRule {
+            kind: CorrectedKind::AmountDiffers,
+            currency: None,
+            up_to_minor: 1,
+            bears: CorrectionBearer::House,
+            applies: true,
+        }],
     };
     let mut stop = StopSignal::listen()?;
     let ready_file = arguments.ready_file.clone();
@@ -231,10 +241,11 @@ async fn take_tour(stand: &Stand, data: &Path) -> Result<Tour, CommandError> {
     let not_agreed = day::end(stand, data, &connection).await?;
     let not_paid = payout::pay_out(stand, data, &connection).await?;
     let not_claimed = claim::by_file(stand, data).await?;
+    let not_found = wrongs::find(stand, data, &connection).await?;
     let surprises = visited.iter().filter(|visit| !visit.as_expected()).count()
         + steps.iter().filter(|step| !step.as_expected()).count();
     Ok(Tour {
-        surprises: surprises + left + differing + not_agreed + not_paid + not_claimed,
+        surprises: surprises + left + differing + not_agreed + not_paid + not_claimed + not_found,
         held_payment_id: visited
             .first()
             .map(|visit| visit.payment.payment_id.clone()),

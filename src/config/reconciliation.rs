@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct ReconciliationConfig {
     /// What one operator decides alone, in minor units of whichever currency: more takes a second one.
     pub alone_minor: u32,
-    /// What payswitch does by itself about what it finds, the first rule that fits.
+    /// What payswitch does by itself about what it finds: the first rule that fits.
     pub corrections: Vec<CorrectionRule>,
 }
 
@@ -21,19 +21,47 @@ impl Default for ReconciliationConfig {
     }
 }
 
-/// What is done about discrepancies of a kind.
+/// What is done about discrepancies of a kind that a correction can end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorrectionRule {
-    /// The kind, such as "AMOUNT_DIFFERS".
-    pub kind: String,
-    /// Of this currency; all where it is not said.
+    /// Their kind.
+    pub kind: CorrectedKind,
+    /// Their currency (ISO 4217); all where it is not said.
     pub currency: Option<String>,
-    /// The most minor units that it is about.
+    /// The most minor units that one is about.
     pub up_to_minor: u32,
-    /// Who bears it: "merchant" or "house".
-    pub bears: String,
-    /// Whether it is corrected, or proposed and left to an operator.
+    /// Who bears it.
+    pub bears: CorrectionBearer,
+    /// Whether it is corrected at once. Otherwise that is proposed, and an approver agrees.
     #[serde(default)]
     pub applies: bool,
+}
+
+/// The kinds of discrepancies that rules correct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CorrectedKind {
+    /// Another amount.
+    AmountDiffers,
+    /// Nothing of an item.
+    MissingAtBank,
+    /// Something that is no item.
+    UnknownToPayswitch,
+    /// An item twice.
+    DuplicateAtBank,
+    /// An item that the bank does not settle.
+    OutcomeDiffers,
+    /// The other direction.
+    SignDiffers,
+}
+
+/// Who bears what a correction moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CorrectionBearer {
+    /// The merchant.
+    Merchant,
+    /// Whoever operates payswitch.
+    House,
 }

@@ -137,20 +137,22 @@ impl Discrepancies {
         if let Step::Found(subject) = step {
             self.match_by_hand(id, *subject, (by, reason)).await?;
         }
-        self.take(id, step, (by, reason)).await?;
+        self.take(id, step, (by, reason), self.alone_minor).await?;
         self.follow(id).await
     }
 
-    async fn take(
+    /// Takes a step of somebody who decides alone on so many minor units.
+    pub(super) async fn take(
         &self,
         id: &str,
         step: &Step,
         (by, reason): (&str, &str),
+        alone_minor: i64,
     ) -> Result<(), DiscrepancyError> {
         for _ in 0..ATTEMPTS {
             let before = self.store.discrepancy(id, None).await?;
             let before = before.ok_or_else(|| DiscrepancyError::NotFound(id.to_owned()))?;
-            let after = before.step(step, by, self.alone_minor)?;
+            let after = before.step(step, by, alone_minor)?;
             let at = self.clock.now();
             let journal = journal(&before, &after, at)?;
             let change = DiscrepancyChange {
@@ -255,8 +257,13 @@ impl Discrepancies {
             ..DiscrepancyFilter::default()
         };
         for missing in self.list(&filter, 10, None).await? {
-            self.take(&missing.id, &Step::Found(subject), (by, reason))
-                .await?;
+            self.take(
+                &missing.id,
+                &Step::Found(subject),
+                (by, reason),
+                self.alone_minor,
+            )
+            .await?;
         }
         Ok(())
     }

@@ -9,9 +9,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 use super::candidates::ReportOf;
+use super::discrepancies::{Discrepancies, DiscrepancyError};
 use super::findings::{as_they_come, not_in_report, of_open_lines};
 use super::rules::MatchRules;
 use crate::clock::Clock;
+use crate::config::reconciliation::CorrectionRule;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::payment::ids::{HostId, ImportId, MerchantId};
@@ -121,6 +123,9 @@ pub enum ImportError {
     /// The file could not be read again, or this process ends.
     #[error("the import was interrupted: {0}")]
     Interrupted(String),
+    /// What it has otherwise could not be corrected.
+    #[error(transparent)]
+    Correction(#[from] DiscrepancyError),
     /// A chargeback could not be recorded.
     #[error(transparent)]
     Chargeback(#[from] ChargebackError),
@@ -139,6 +144,8 @@ pub struct ReportImports {
     chargebacks: Chargebacks,
     folder: PathBuf,
     rules: MatchRules,
+    discrepancies: Arc<Discrepancies>,
+    corrections: Vec<CorrectionRule>,
     room: Semaphore,
 }
 
@@ -152,7 +159,8 @@ struct Checked {
 const AT_ONCE: usize = 2;
 
 impl ReportImports {
-    /// Takes in reports of these hosts; files lie in `folder` meanwhile.
+    /// Takes in reports of these hosts; files lie in `folder` meanwhile. What they have otherwise is corrected as
+    /// `corrections` say.
     #[must_use]
     pub fn new(
         store: Store,
@@ -161,6 +169,7 @@ impl ReportImports {
         clock: Arc<dyn Clock>,
         random: Random,
         folder: PathBuf,
+        (discrepancies, corrections): (Arc<Discrepancies>, Vec<CorrectionRule>),
     ) -> Self {
         let chargebacks = Chargebacks::new(store.clone(), Arc::clone(&clock), random.clone());
         Self {
@@ -172,6 +181,8 @@ impl ReportImports {
             chargebacks,
             folder,
             rules: MatchRules::standard(),
+            discrepancies,
+            corrections,
             room: Semaphore::new(AT_ONCE),
         }
     }
@@ -313,7 +324,11 @@ impl ReportImports {
         format: Arc<ReportFormat>,
         spool: &Spool,
     ) -> Result<SettlementImport, ImportError> {
-        if matches!(import.state, ImportState::Done | ImportState::Amended) {
+        if import.state == ImportState::Amended {
+            return Ok(import);
+        }
+        if import.state == ImportState::Done {
+            self.correct(&import).await?;
             return Ok(import);
         }
         while import.clears {
@@ -351,7 +366,16 @@ impl ReportImports {
                 );
             }
         }
+        self.correct(&import).await?;
         Ok(import)
+    }
+
+    /// Corrects what rules correct. Where a crash comes first, the report is still there, and what starts next does it.
+    async fn correct(&self, import: &SettlementImport) -> Result<(), ImportError> {
+        let corrected = self
+            .discrepancies
+            .correct_by_rules(&self.corrections, import.id);
+        Ok(corrected.await?)
     }
 
     /// Applies those of these lines that are not applied yet. They come after the first `position` lines; gives how many

@@ -164,6 +164,7 @@ impl Switch {
             codec_program: Some(env!("CARGO_BIN_EXE_payswitch").into()),
             acquirer_profile,
             with_file_host: false,
+            corrections: Vec::new(),
         };
         let stand = Stand::start(&options).await.expect("a stand starts");
         Self {

@@ -91,6 +91,7 @@ fn refusal(error: &ImportError) -> Refusal {
         | ImportError::Spool(SpoolError::File { .. })
         | ImportError::Interrupted(_)
         | ImportError::Chargeback(_)
+        | ImportError::Correction(_)
         | ImportError::Store(_) => Refusal::not_done(error),
     }
 }

@@ -117,7 +117,10 @@ pub(super) fn request_id() -> Result<String, CommandError> {
 }
 
 /// Takes in the bank's report.
-async fn import(
+///
+/// # Errors
+/// When the gateway can't be asked, or refuses it.
+pub(super) async fn import(
     days: &mut Days,
     path: &Path,
     report: Vec<u8>,

@@ -22,6 +22,7 @@ use crate::commands::error::CommandError;
 use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
+use crate::config::reconciliation::CorrectionRule;
 use crate::config::settlement::{PayoutsConfig, SettlementConfig};
 use crate::config::store::shown_url;
 use crate::grpc::client::{self, ClientCertificate};
@@ -76,6 +77,8 @@ pub struct StandOptions {
     pub acquirer_profile: Option<String>,
     /// Whether there is a second host, which learns of captures and refunds by file, and a merchant whose host it is.
     pub with_file_host: bool,
+    /// What the gateway corrects by itself of what banks have otherwise.
+    pub corrections: Vec<CorrectionRule>,
 }
 
 /// Simulated banks and a gateway, all running.
@@ -274,6 +277,10 @@ fn config(data: &Path, options: &StandOptions) -> Config {
             ..PayoutsConfig::default()
         }),
     };
+    config
+        .reconciliation
+        .corrections
+        .clone_from(&options.corrections);
     config
 }
 
