@@ -144,12 +144,12 @@ impl<'a> Candidates<'a> {
     }
 
     /// The places of the items that fit a line by a rule, leaving out what it says of `without`.
-    pub(super) fn that_fit(
-        &self,
-        rule: &MatchRule,
-        line: &ReportLine,
+    pub(super) fn that_fit<'s>(
+        &'s self,
+        rule: &'s MatchRule,
+        line: &'s ReportLine,
         without: Option<Key>,
-    ) -> Vec<usize> {
+    ) -> impl Iterator<Item = usize> + 's {
         // Those with the rarest of what both have.
         let references = [
             Key::Rrn,
@@ -166,11 +166,11 @@ impl<'a> Candidates<'a> {
             _ => Some(Found::Amount(bank_minor(line))),
         };
         let places = found.and_then(|found| self.by.get(&found));
-        let fits = |place: &usize| {
+        let fits = move |place: &usize| {
             let is_wanted = self.is_open(*place) == (rule.with == With::Open);
             is_wanted && self.fits(rule, line, *place, without)
         };
-        places.into_iter().flatten().copied().filter(fits).collect()
+        places.into_iter().flatten().copied().filter(fits)
     }
 
     /// The places of the open items with this amount.

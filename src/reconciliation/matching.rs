@@ -181,7 +181,7 @@ impl<'a> Matching<'a> {
                 };
                 let items = self.candidates.that_fit(rule, line, None);
                 let minor = bank_minor(line);
-                let nearest = items.into_iter().min_by_key(|item| {
+                let nearest = items.min_by_key(|item| {
                     let ours = self.candidates.item(*item);
                     ours.is_none_or(|ours| ours.amount_minor != minor)
                 });
@@ -203,7 +203,14 @@ impl<'a> Matching<'a> {
             };
             let mut items: Vec<(usize, &MatchRule)> = Vec::new();
             for rule in rules.iter().filter(|rule| rule.with == With::Open) {
-                for item in self.candidates.that_fit(rule, line, None) {
+                let fit = self.candidates.that_fit(rule, line, None);
+                // Where nothing is taken, one more than are shown is as ambiguous as all of them.
+                let most = if rule.decides {
+                    usize::MAX
+                } else {
+                    MOST_CANDIDATES + 1
+                };
+                for item in fit.take(most) {
                     if !items.iter().any(|(known, _)| *known == item) {
                         items.push((item, rule));
                         claims.entry(item).or_default().push(place);
@@ -297,7 +304,7 @@ impl<'a> Matching<'a> {
                 let item = self.candidates.item(*item);
                 item.is_some_and(|item| Some(item.amount_minor) == sum)
             };
-            let items: Vec<usize> = items.into_iter().filter(has_sum).collect();
+            let items: Vec<usize> = items.filter(has_sum).collect();
             if let [item] = *items {
                 self.take(rule, places, vec![item]);
             }
@@ -369,7 +376,7 @@ impl<'a> Matching<'a> {
         };
         // Of the payment: the line names them all with its RRN, or each has its own.
         let by_rrn = self.candidates.that_fit(rule, line, Some(Key::Amount));
-        let others = by_rrn.into_iter().filter(|other| *other != item);
+        let others = by_rrn.filter(|other| *other != item);
         let others: Vec<usize> = others.take(MOST_OTHERS).collect();
         let mut sets = Vec::new();
         let count = u32::try_from(others.len()).unwrap_or(0);

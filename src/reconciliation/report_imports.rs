@@ -103,8 +103,8 @@ pub enum ImportError {
         /// The date.
         date: BusinessDate,
     },
-    /// A report can't be amended any more: money was made available by it.
-    #[error("batches of the day {date} of host {host_id} are funded")]
+    /// A report can't be amended any more: money was made available by it, or a journal corrects what it says.
+    #[error("batches of the day {date} of host {host_id} are funded, or its report was corrected")]
     Funded {
         /// The host.
         host_id: HostId,
@@ -143,7 +143,7 @@ pub struct ReportImports {
     random: Random,
     chargebacks: Chargebacks,
     folder: PathBuf,
-    rules: MatchRules,
+    rules: Arc<MatchRules>,
     discrepancies: Arc<Discrepancies>,
     corrections: Vec<CorrectionRule>,
     room: Semaphore,
@@ -180,7 +180,7 @@ impl ReportImports {
             random,
             chargebacks,
             folder,
-            rules: MatchRules::standard(),
+            rules: Arc::new(MatchRules::standard()),
             discrepancies,
             corrections,
             room: Semaphore::new(AT_ONCE),
@@ -487,8 +487,15 @@ impl ReportImports {
                 .store
                 .open_items(&import.host_id, &ids, days, OPEN_AT_ONCE);
             items.extend(open.await?);
-            let of = of(import, &merchants);
-            for part in of_open_lines(of, &self.rules, &lines, items, LINES_AT_ONCE) {
+            let (rules, whose) = (Arc::clone(&self.rules), import.clone());
+            // Many lines and many items take a while.
+            let decided = spawn_blocking(move || {
+                let of = of(&whose, &merchants);
+                of_open_lines(of, &rules, &lines, items, LINES_AT_ONCE)
+            });
+            let decided = decided.await;
+            let decided = decided.map_err(|error| ImportError::Interrupted(error.to_string()))?;
+            for part in decided {
                 let now = self.clock.now();
                 self.store.decide_lines(import, &part, now).await?;
                 FaultPoint::ReportLines.pass();

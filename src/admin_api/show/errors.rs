@@ -239,7 +239,8 @@ impl Refusal {
             ),
             Self::BatchesFunded => (
                 Code::FailedPrecondition,
-                "batches of this date are funded: its report can't be amended any more",
+                "batches of this date are funded, or a discrepancy of its report is corrected (reopen it first): the report can't be \
+                 amended",
             ),
             Self::AnswersNotTaken => (
                 Code::FailedPrecondition,

@@ -95,8 +95,15 @@ impl Store {
             ],
             returning: false,
         };
-        let ran = self.inner.housekeeping.run(vec![accept]).await?;
-        Ok(ran.first().map_or(0, |accepted| accepted.rows_affected))
+        let told = Statement {
+            text: "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
+                SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', \
+                'the day is settled as it is: the audit trail says by whom' FROM settlement_differences \
+                WHERE host_id = $1 AND business_date = $2 AND accepted_at_ms IS NULL ON CONFLICT DO NOTHING",
+            ..accept.clone()
+        };
+        let ran = self.inner.housekeeping.run(vec![told, accept]).await?;
+        Ok(ran.last().map_or(0, |accepted| accepted.rows_affected))
     }
 
     /// A discrepancy by its name: of a merchant, or of whomever.
@@ -109,7 +116,7 @@ impl Store {
         merchant: Option<&MerchantId>,
     ) -> Result<Option<Discrepancy>, StoreError> {
         let text =
-            "SELECT * FROM settlement_differences WHERE id = $1 AND ($2 = '' OR merchant_id = $2)";
+            format!("{SELECT_DISCREPANCIES} WHERE id = $1 AND ($2 = '' OR merchant_id = $2)");
         let merchant = merchant.map_or("", |merchant| merchant.as_str());
         let values = [id.into(), merchant.into()];
         let rows = self.read(AssertSqlSafe(text), &values).await?;

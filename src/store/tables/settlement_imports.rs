@@ -42,7 +42,8 @@ impl Store {
                         WHERE same.host_id = $1 AND same.sha256 = $3 AND same.business_date = $2) \
                     AND NOT EXISTS (SELECT 1 FROM settlement_batches \
                         WHERE settlement_batches.host_id = $1 AND settlement_batches.business_date = $2 \
-                        AND funded_at_ms IS NOT NULL)",
+                        AND funded_at_ms IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM settlement_differences AS corrected \
+                        WHERE corrected.import_id = settlement_imports.id AND corrected.state = 'CORRECTED')",
                 values: vec![host.clone(), date.clone(), hex::encode_lower(&import.sha256).into()],
                 returning: false,
             });

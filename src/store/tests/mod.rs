@@ -2,6 +2,7 @@
 
 mod clearing_answers;
 mod custody;
+mod discrepancies;
 mod events;
 mod faults;
 mod ledger;

@@ -11,7 +11,7 @@ use super::on_both;
 use super::settlement::{day, host, sale, sold};
 use super::wire::{LOSE_CONFIRMATION, PASS, store_on_a_wire};
 use crate::ledger::template::Posting;
-use crate::payment::ids::{ImportId, MerchantId, OperationId};
+use crate::payment::ids::{CaptureId, ImportId, MerchantId, OperationId, SubjectId};
 use crate::payment::settlement::{BatchState, BusinessDay, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{
     AppliedLines, Difference, DifferenceKind, ImportState, ItemReport, KeptLine, LineOutcome,
@@ -28,7 +28,7 @@ on_both!(
     an_amended_report_takes_the_place_of_the_first,
 );
 
-fn import(number: u8, lines: i64) -> SettlementImport {
+pub(super) fn import(number: u8, lines: i64) -> SettlementImport {
     SettlementImport {
         id: ImportId::from_parts(NOW, [number; 10]),
         host_id: host(),
@@ -69,7 +69,7 @@ fn outcome(number: i64, state: LineState) -> LineOutcome {
 }
 
 /// Lines as they came, from this number on.
-fn kept(from: i64, count: i64) -> Vec<KeptLine> {
+pub(super) fn kept(from: i64, count: i64) -> Vec<KeptLine> {
     let kept = (from..from + count).map(|number| KeptLine {
         number,
         acceptor: "SHOP0000000001".into(),
@@ -80,7 +80,7 @@ fn kept(from: i64, count: i64) -> Vec<KeptLine> {
 }
 
 /// A line that settles an item; with another amount, it is a difference.
-fn line_of(operation_id: OperationId, bank_minor: i64) -> AppliedLines {
+pub(super) fn line_of(operation_id: OperationId, bank_minor: i64) -> AppliedLines {
     let difference = Difference {
         kind: DifferenceKind::AmountDiffers,
         host_id: host(),
@@ -88,7 +88,7 @@ fn line_of(operation_id: OperationId, bank_minor: i64) -> AppliedLines {
         merchant_id: "shop".parse().ok(),
         currency: "EUR".parse().unwrap(),
         operation_id: Some(operation_id),
-        subject_id: None,
+        subject_id: Some(SubjectId::Capture(CaptureId::from_parts(NOW, [1; 10]))),
         rrn: None,
         ours: Some("1250".into()),
         theirs: Some(bank_minor.to_string()),

@@ -1,0 +1,130 @@
+//! What is done about discrepancies: each step once, with its event and its journal.
+
+use super::make::NOW;
+use super::on_both;
+use super::reports::{import, kept, line_of};
+use super::settlement::{day, host};
+use crate::ledger::account::AccountKind;
+use crate::ledger::template::Posting;
+use crate::payment::discrepancy::{
+    Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Ending, Step, Stepped,
+};
+use crate::payment::event_kind::EventKind;
+use crate::payment::settlement_import::DifferenceKind;
+use crate::store::Store;
+use crate::store::reads::events::Subject;
+use crate::store::records::lists::ListOrder;
+use crate::store::records::settlement::{DiscrepancyFilter, RunFilter};
+use crate::store::testing::TestDatabase;
+
+on_both!(a_step_is_taken_once_with_its_event_and_its_journal);
+
+impl Store {
+    async fn listed(&self, filter: DiscrepancyFilter) -> Vec<Discrepancy> {
+        let order = ListOrder::OldestFirst;
+        let listed = self.list_discrepancies(None, &filter, order, 10, None);
+        listed.await.unwrap()
+    }
+
+    /// Takes a step, with a journal where something moves.
+    async fn step(&self, before: &Discrepancy, after: &Stepped) -> bool {
+        let change = DiscrepancyChange {
+            at: NOW,
+            state: after.state,
+            actor: "alice".into(),
+            reason: "a test".into(),
+        };
+        let moves = after.moves.or(after.undoes.then_some((-1, Bearer::House)));
+        let journal = moves.map(|(minor, _)| {
+            let posting = Posting {
+                source: format!("{}.{}", before.id, before.version + 1),
+                merchant_id: "shop".parse().unwrap(),
+                host_id: host(),
+                at: NOW,
+            };
+            let currency = before.found.currency;
+            let journal = posting.correction(AccountKind::Receivable, currency, minor);
+            journal.unwrap()
+        });
+        let changed = self.change_discrepancy(before, after, &change, journal.as_ref());
+        changed.await.unwrap()
+    }
+}
+
+async fn a_step_is_taken_once_with_its_event_and_its_journal(database: TestDatabase) {
+    let store = database.open().await;
+    let (_, sales) = store.closed_day_of(1).await;
+    let given = import(1, 1);
+    assert!(store.insert_import(&given, false).await.unwrap());
+    let line = line_of(sales[0], 1_251);
+    let applied = store.apply_lines(&given, &kept(2, 1), &line, NOW).await;
+    assert_eq!(applied, Ok(true));
+    assert!(store.finish_import(&given, None).await.unwrap());
+    let open = DiscrepancyFilter {
+        is_open: true,
+        ..DiscrepancyFilter::default()
+    };
+    let [found] = &store.listed(open.clone()).await[..] else {
+        panic!("one discrepancy");
+    };
+    assert_eq!(found.found, line.differences[0]);
+    assert_eq!((found.state, found.version), (DiscrepancyState::Open, 1));
+    assert!(found.item_rrn.is_some() && found.due_at.is_some());
+
+    let end = Step::End(Ending::Correct(Bearer::House));
+    let corrected = found.step(&end, "alice", 1).unwrap();
+    assert!(store.step(found, &corrected).await);
+    assert!(
+        !store
+            .step(found, &found.step(&Step::AskBank, "bob", 1).unwrap())
+            .await
+    );
+    assert_eq!(store.listed(open.clone()).await, []);
+    let shop = "shop".parse().unwrap();
+    let now = store
+        .discrepancy(&found.id, Some(&shop))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((now.state, now.version), (DiscrepancyState::Corrected, 2));
+    let journal = now.correction.clone().unwrap();
+    assert_eq!(journal, format!("{}.2:correction", found.id));
+    let other = "other".parse().unwrap();
+    assert_eq!(store.discrepancy(&found.id, Some(&other)).await, Ok(None));
+    // A report that something was corrected of is not replaced.
+    assert!(!store.insert_import(&import(2, 1), true).await.unwrap());
+
+    let reopened = now.step(&Step::Reopen, "bob", 1).unwrap();
+    assert!(store.step(&now, &reopened).await);
+    let now = &store.listed(open).await[0];
+    assert_eq!((now.version, now.correction.clone()), (3, None));
+    let changes = store.discrepancy_changes(&found.id).await.unwrap();
+    let states: Vec<_> = changes.iter().map(|change| change.state).collect();
+    assert_eq!(
+        states,
+        [DiscrepancyState::Corrected, DiscrepancyState::Open]
+    );
+
+    let last = store.last_position().await.unwrap();
+    let events = store.events_between(1, last, &|_| true).await.unwrap();
+    let told: Vec<DiscrepancyState> = (events.iter())
+        .filter_map(|(_, event)| event.as_ref())
+        .filter(|event| event.kind == EventKind::DiscrepancyUpdated)
+        .filter_map(|event| match &event.subject {
+            Subject::Discrepancy { discrepancy, .. } => Some(discrepancy.state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, states);
+    let of_kind = DiscrepancyFilter {
+        kind: Some(DifferenceKind::NotInReport),
+        ..DiscrepancyFilter::default()
+    };
+    assert_eq!(store.listed(of_kind).await, []);
+    let all = RunFilter::default();
+    let runs = store.report_runs(&shop, &all, ListOrder::NewestFirst, 10, None);
+    let runs = runs.await.unwrap();
+    assert_eq!((runs[0].matched, runs[0].discrepancies), (1, 1));
+    assert_eq!(runs[0].business_date, day(1));
+    store.close().await;
+}
