@@ -38,6 +38,9 @@ use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
+use crate::reconciliation::accounts::read_accounts;
+use crate::reconciliation::matching::Matching;
+use crate::reconciliation::statement_imports::StatementImports;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
 use crate::settlement::clearing_answers::ClearingAnswers;
@@ -112,6 +115,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         .map(|it| PayoutAccount::new(&it.name, &it.iban, &it.other, &it.bic))
         .transpose()
         .map_err(StartError::PayingAccount)?;
+    let known: Vec<_> = parts
+        .profiles
+        .iter()
+        .map(|profile| profile.host_id)
+        .collect();
+    let accounts = read_accounts(&config.reconciliation, &known)?;
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let listen = config.merchant_api.listen;
     let door = Bound::bind(&net, listen, parts.merchant_api_tls).await;
@@ -207,6 +216,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         random.clone(),
         folder.clone(),
     ));
+    let matching = Arc::new(Matching::new(store.clone(), Arc::clone(&clock)));
+    let statements = Arc::new(StatementImports::new(
+        store.clone(),
+        accounts,
+        Arc::clone(&matching),
+        Arc::clone(&clock),
+        random.clone(),
+        folder.clone(),
+    ));
     let answers = Arc::new(ClearingAnswers::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -284,6 +302,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             agreement: Arc::clone(&agreement),
             imports: Arc::clone(&imports),
             answers,
+            statements,
+            matching,
             terms,
             payouts: Arc::clone(&payouts),
             clock: Arc::clone(&dependencies.clock),

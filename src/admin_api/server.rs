@@ -19,6 +19,9 @@ use super::pb::owed_service_server::{OwedServiceServer, SERVICE_NAME as OWED_SER
 use super::pb::payout_admin_service_server::{
     PayoutAdminServiceServer, SERVICE_NAME as PAYOUT_ADMIN_SERVICE,
 };
+use super::pb::reconciliation_admin_service_server::{
+    ReconciliationAdminServiceServer, SERVICE_NAME as RECONCILIATION_ADMIN_SERVICE,
+};
 use super::pb::settlement_admin_service_server::{
     SERVICE_NAME as SETTLEMENT_ADMIN_SERVICE, SettlementAdminServiceServer,
 };
@@ -35,6 +38,7 @@ use super::rpc::merchant_service::MerchantApi;
 use super::rpc::operator_service::OperatorApi;
 use super::rpc::owed_service::OwedApi;
 use super::rpc::payout_admin_service::PayoutAdminApi;
+use super::rpc::reconciliation_admin_service::ReconciliationAdminApi;
 use super::rpc::settlement_admin_service::SettlementAdminApi;
 use super::rpc::statement_service::StatementApi;
 use crate::clock::Clock;
@@ -45,6 +49,8 @@ use crate::operations::card_custody::CardCustody;
 use crate::operations::machine::Operations;
 use crate::payment::ids::OperatorName;
 use crate::random::Random;
+use crate::reconciliation::matching::Matching;
+use crate::reconciliation::statement_imports::StatementImports;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
@@ -59,7 +65,7 @@ const CONNECTIONS: usize = 64;
 /// The largest message of a file on its way: a chunk of 64 KiB and what is around it.
 const MAX_CHUNK_BYTES: usize = MAX_REQUEST_BYTES + 1024;
 /// The services that are served.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     HOST_SERVICE,
     AUDIT_SERVICE,
     OPERATOR_SERVICE,
@@ -68,6 +74,7 @@ const SERVICES: [&str; 11] = [
     LEDGER_SERVICE,
     EXPLAIN_SERVICE,
     SETTLEMENT_ADMIN_SERVICE,
+    RECONCILIATION_ADMIN_SERVICE,
     MERCHANT_SERVICE,
     PAYOUT_ADMIN_SERVICE,
     STATEMENT_SERVICE,
@@ -95,6 +102,10 @@ pub struct Dependencies {
     pub imports: Arc<ReportImports>,
     /// What takes in their answers to clearing files.
     pub answers: Arc<ClearingAnswers>,
+    /// What takes in statements of bank accounts.
+    pub statements: Arc<StatementImports>,
+    /// What matches their lines.
+    pub matching: Arc<Matching>,
     /// The terms of merchants.
     pub terms: Arc<MerchantTerms>,
     /// Payouts.
@@ -129,6 +140,8 @@ pub async fn serve(
         agreement,
         imports,
         answers,
+        statements,
+        matching,
         terms,
         payouts,
         clock,
@@ -184,6 +197,13 @@ pub async fn serve(
         audited: audited.clone(),
     })
     .max_decoding_message_size(MAX_CHUNK_BYTES);
+    let reconciliation = ReconciliationAdminServiceServer::new(ReconciliationAdminApi {
+        store: store.clone(),
+        imports: statements,
+        matching,
+        audited: audited.clone(),
+    })
+    .max_decoding_message_size(MAX_CHUNK_BYTES);
     let merchants = MerchantServiceServer::new(MerchantApi {
         terms,
         audited: audited.clone(),
@@ -206,6 +226,7 @@ pub async fn serve(
             .add_service(gate.before(ledger))
             .add_service(gate.before(explain))
             .add_service(gate.before(settlement))
+            .add_service(gate.before(reconciliation))
             .add_service(gate.before(merchants))
             .add_service(gate.before(payouts))
             .add_service(gate.before(statements)),

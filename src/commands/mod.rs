@@ -28,6 +28,7 @@ pub mod operators_door;
 pub mod output;
 pub mod owed;
 pub mod ready_file;
+pub mod reconcile;
 pub mod restored;
 pub mod runtime;
 pub mod seal;
@@ -78,6 +79,8 @@ enum Command {
     Ledger(ledger::LedgerArgs),
     /// Show the bank's days, end one, agree its totals, take in the bank's files, pay merchants out.
     Settle(settle::SettleArgs),
+    /// Take in statements of bank accounts, show their lines, say what a line is.
+    Reconcile(reconcile::ReconcileArgs),
     /// Write the statement of a merchant as CSV or PDF.
     Statement(statement::StatementArgs),
     /// Show who changed what, when and why.
@@ -125,6 +128,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(*arguments),
         Command::Ledger(arguments) => ledger::run(arguments),
         Command::Settle(arguments) => settle::run(arguments),
+        Command::Reconcile(arguments) => reconcile::run(arguments),
         Command::Statement(arguments) => statement::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Custody(arguments) => custody::run(arguments),

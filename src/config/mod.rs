@@ -6,6 +6,7 @@
 //! - [`merchant_api`]: the door for merchants. [`admin_api`]: the door for operators.
 //! - [`environment`]: whether this is a test environment. [`ledger`]: where the ledger's seals go.
 //! - [`settlement`]: where files for banks go, and which account pays merchants.
+//! - [`reconciliation`]: the bank accounts whose statements are taken in.
 //! - `load`: reads file and variables; `variables`: finds misspelt ones.
 
 pub mod admin_api;
@@ -15,6 +16,7 @@ pub mod hosts;
 pub mod ledger;
 mod load;
 pub mod merchant_api;
+pub mod reconciliation;
 pub mod settlement;
 pub mod store;
 mod variables;
@@ -47,6 +49,8 @@ pub struct Config {
     pub ledger: ledger::LedgerConfig,
     /// The end of the bank's day.
     pub settlement: settlement::SettlementConfig,
+    /// The bank accounts whose statements are taken in.
+    pub reconciliation: reconciliation::ReconciliationConfig,
 }
 
 /// The configuration can't be used.

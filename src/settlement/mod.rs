@@ -58,4 +58,4 @@ pub mod spool;
 pub mod statement;
 pub mod statements;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
 //!   `explain_service`, `settlement_admin_service`, `merchant_service`,
-//!   `payout_admin_service`, `statement_service`: which file answers which call.
+//!   `payout_admin_service`, `reconciliation_admin_service`, `statement_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -23,6 +23,7 @@ mod get_merchant_terms;
 mod get_owed;
 pub(super) mod host_service;
 mod import_report;
+mod import_statement;
 pub(super) mod ledger_service;
 mod list_account_balances;
 mod list_audit_entries;
@@ -34,14 +35,17 @@ mod list_journals;
 mod list_operators;
 mod list_owed;
 mod list_payout_account_changes;
+mod list_statement_lines;
 mod list_totals;
 mod make_payouts;
+mod match_statement_line;
 pub(super) mod merchant_service;
 mod notify_payouts;
 pub(super) mod operator_service;
 pub(super) mod owed_service;
 pub(super) mod payout_admin_service;
 mod propose_payout_account;
+pub(super) mod reconciliation_admin_service;
 mod refuse_order;
 mod resolve_owed;
 mod retry_owed;

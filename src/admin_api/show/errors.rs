@@ -97,10 +97,22 @@ pub(in crate::admin_api) enum Refusal {
     OrderNotRefusable,
     /// A statement has more lines than are written.
     StatementTooLong,
+    /// No such bank account is configured.
+    StatementAccountNotFound,
+    /// Another file of statements was interrupted.
+    StatementUnfinished,
+    /// There is no such line of a statement.
+    StatementLineNotFound,
+    /// There is nothing of this name that a line can be.
+    MatchNotFound,
+    /// A line has another amount than what it is to be.
+    MatchAmountDiffers,
+    /// A line, or what it is to be, is matched.
+    MatchTaken,
 }
 
 impl Refusal {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 36] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -131,6 +143,12 @@ impl Refusal {
         Self::OrderNotFound,
         Self::OrderNotRefusable,
         Self::StatementTooLong,
+        Self::StatementAccountNotFound,
+        Self::StatementUnfinished,
+        Self::StatementLineNotFound,
+        Self::MatchNotFound,
+        Self::MatchAmountDiffers,
+        Self::MatchTaken,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -172,6 +190,12 @@ impl Refusal {
             Self::OrderNotFound => "ORDER_NOT_FOUND",
             Self::OrderNotRefusable => "ORDER_NOT_REFUSABLE",
             Self::StatementTooLong => "STATEMENT_TOO_LONG",
+            Self::StatementAccountNotFound => "STATEMENT_ACCOUNT_NOT_FOUND",
+            Self::StatementUnfinished => "STATEMENT_UNFINISHED",
+            Self::StatementLineNotFound => "STATEMENT_LINE_NOT_FOUND",
+            Self::MatchNotFound => "MATCH_NOT_FOUND",
+            Self::MatchAmountDiffers => "MATCH_AMOUNT_DIFFERS",
+            Self::MatchTaken => "MATCH_TAKEN",
         }
     }
 
@@ -257,6 +281,30 @@ impl Refusal {
             Self::StatementTooLong => (
                 Code::FailedPrecondition,
                 "the statement has more lines than are written, 10,000 in a PDF and 200,000 in CSV: ask for fewer days",
+            ),
+            Self::StatementAccountNotFound => (
+                Code::NotFound,
+                "there is no bank account of this name in reconciliation.accounts of the configuration",
+            ),
+            Self::StatementUnfinished => (
+                Code::FailedPrecondition,
+                "another file of this account was interrupted: give it again first; the log names it",
+            ),
+            Self::StatementLineNotFound => (
+                Code::NotFound,
+                "there is no such line, or it is not booked: ListStatementLines shows them",
+            ),
+            Self::MatchNotFound => (
+                Code::NotFound,
+                "there is no such payout that was sent in this currency, or nothing of this day is funded in it",
+            ),
+            Self::MatchAmountDiffers => (
+                Code::FailedPrecondition,
+                "the line has another amount, or goes the other way",
+            ),
+            Self::MatchTaken => (
+                Code::FailedPrecondition,
+                "the line is matched already, or another line is matched with this: ListStatementLines shows which",
             ),
             Self::PayoutsNotConfigured => (
                 Code::FailedPrecondition,

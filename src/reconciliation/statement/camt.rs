@@ -9,10 +9,8 @@ use std::io::BufRead;
 use self::balances::Balances;
 use self::summary::Summary;
 use super::error::StatementError;
-use super::part::{
-    LineState, StatementEnd, StatementHead, StatementKind, StatementLine, StatementPart,
-    StatementPurpose,
-};
+use super::part::{StatementEnd, StatementHead, StatementLine, StatementPart, StatementPurpose};
+use crate::payment::bank_statement::{LineState, StatementKind};
 use crate::payment::money::Currency;
 use crate::settlement::iso20022::booking::{Booking, EntryStatus};
 use crate::settlement::iso20022::entries::{Element, Entries, Part, mandatory};

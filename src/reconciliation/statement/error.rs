@@ -52,7 +52,7 @@ impl StatementError {
     }
 
     /// The same, where what came is no text of the file.
-    pub(super) fn value(
+    pub(in crate::reconciliation) fn value(
         position: Position,
         of: &str,
         expected: impl ToString,

@@ -1,5 +1,6 @@
 //! What every format of statements says, in the same words.
 
+use crate::payment::bank_statement::{Balance, LineState, StatementKind};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::settlement::bank_account::AccountNumber;
@@ -39,16 +40,6 @@ pub struct StatementHead {
     pub position: Position,
 }
 
-/// Whether the bank's day was over when a statement was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StatementKind {
-    /// What was booked: camt.053, MT940, and BAI2 of a day that is over.
-    Booked,
-    /// What is to be seen within the day: camt.052, and BAI2 that calls itself interim. What it has comes again in a
-    /// statement of what was booked, perhaps under another reference and date.
-    Interim,
-}
-
 /// What a statement does to one that came before. Only BAI2 says anything but `New`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StatementPurpose {
@@ -60,15 +51,6 @@ pub enum StatementPurpose {
     Correction,
     /// It tries out the way to here, and says nothing.
     Test,
-}
-
-/// A balance of the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Balance {
-    /// Minor units; below 0 where the account is overdrawn.
-    pub amount_minor: i64,
-    /// Its date, where there is one.
-    pub date: Option<BusinessDate>,
 }
 
 /// A movement of the account.
@@ -97,17 +79,6 @@ pub struct StatementLine {
     pub reverses: bool,
     /// Where it begins in the file.
     pub position: Position,
-}
-
-/// Where a line stands at the bank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LineState {
-    /// It is on the account. Nothing else counts.
-    Booked,
-    /// It may still change, or never be booked.
-    Pending,
-    /// It is told for information, or under a status that is the bank's own.
-    Other,
 }
 
 /// What a statement says after its lines.

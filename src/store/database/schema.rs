@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 24] = [
+const MIGRATIONS: [Migration; 25] = [
     Migration {
         version: 1,
         name: "payments",
@@ -142,6 +142,11 @@ const MIGRATIONS: [Migration; 24] = [
         version: 23,
         name: "clearing_answers",
         text: include_str!("../../../migrations/0023_clearing_answers.sql"),
+    },
+    Migration {
+        version: 25,
+        name: "bank_statements",
+        text: include_str!("../../../migrations/0025_bank_statements.sql"),
     },
     Migration {
         version: 26,

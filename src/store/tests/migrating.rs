@@ -63,6 +63,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "merchant_money",
     "chargebacks",
     "clearing_answers",
+    "bank_statements",
     "legal_names",
 ];
 

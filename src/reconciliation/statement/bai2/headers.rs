@@ -1,10 +1,11 @@
 //! The headers: 01 of a file, 02 of a group.
 
 use super::record::Record;
+use crate::payment::bank_statement::StatementKind;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::reconciliation::statement::error::StatementError;
-use crate::reconciliation::statement::part::{StatementKind, StatementPurpose};
+use crate::reconciliation::statement::part::StatementPurpose;
 
 /// The currency of a group that names none.
 const DEFAULT_CURRENCY: &str = "USD";

@@ -13,7 +13,8 @@ use self::headers::{FileHeader, GroupHeader, read_file_header, read_group_header
 use self::record::{Code, Record};
 use self::records::Records;
 use super::error::StatementError;
-use super::part::{Balance, LineState, StatementEnd, StatementHead, StatementLine, StatementPart};
+use super::part::{StatementEnd, StatementHead, StatementLine, StatementPart};
+use crate::payment::bank_statement::{Balance, LineState};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 

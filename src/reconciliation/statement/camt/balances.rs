@@ -1,9 +1,9 @@
 //! The balances of a statement.
 
+use crate::payment::bank_statement::Balance;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::reconciliation::statement::error::StatementError;
-use crate::reconciliation::statement::part::Balance;
 use crate::settlement::iso20022::entries::{Element, mandatory};
 use crate::settlement::iso20022::error::Iso20022Fault;
 use crate::settlement::iso20022::value::{Amount, Value};

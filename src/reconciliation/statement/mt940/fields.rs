@@ -32,7 +32,7 @@ impl Field {
             true => Ok(text.to_owned()),
             false => Err(StatementError::text(
                 self.position,
-                &format!(":{}:", self.tag),
+                &format!("field {}", self.tag),
                 expected,
                 text,
             )),
@@ -41,7 +41,7 @@ impl Field {
 
     /// The field is where it may not be.
     pub(super) fn misplaced(&self, expected: &str) -> StatementError {
-        let of = format!(":{}:", self.tag);
+        let of = format!("field {}", self.tag);
         StatementError::value(self.position, &of, expected, "it here")
     }
 }
@@ -109,7 +109,7 @@ impl<R: Read> Fields<R> {
             } else if let Some(field) = &mut self.field {
                 if field.text.len().saturating_add(line.len()) > MOST_FIELD_BYTES {
                     let expected = format!("at most {MOST_FIELD_BYTES} bytes");
-                    let of = format!(":{}:", field.tag);
+                    let of = format!("field {}", field.tag);
                     return Err(StatementError::value(field.position, &of, expected, "more"));
                 }
                 if !line.is_empty() {

@@ -9,10 +9,8 @@ use std::io::Read;
 use self::fields::{Field, Fields, Token};
 use self::movement::{balance, movement};
 use super::error::StatementError;
-use super::part::{
-    Balance, LineState, StatementEnd, StatementHead, StatementKind, StatementLine, StatementPart,
-    StatementPurpose,
-};
+use super::part::{StatementEnd, StatementHead, StatementLine, StatementPart, StatementPurpose};
+use crate::payment::bank_statement::{Balance, LineState, StatementKind};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::settlement::bank_account::AccountNumber;
@@ -148,7 +146,7 @@ impl<R: Read> Mt940<R> {
                 let text = field.first_line();
                 let account = text.parse().map_err(|_| {
                     let expected = "an account number of 1 to 34 printable characters";
-                    StatementError::text(field.position, ":25:", expected, text)
+                    StatementError::text(field.position, "field 25", expected, text)
                 })?;
                 if head.account.replace(account).is_some() {
                     return Err(field.misplaced("it once"));
@@ -182,7 +180,7 @@ impl<R: Read> Mt940<R> {
         {
             return Err(StatementError::value(
                 field.position,
-                ":60M:",
+                "field 60M",
                 format!(
                     "{} minor units, which the page before closed with",
                     before.closing.amount_minor
@@ -264,7 +262,7 @@ impl<R: Read> Mt940<R> {
     fn close(&mut self, mut lines: Lines, field: &Field) -> Result<(), StatementError> {
         self.hand_out(&mut lines);
         let (closing, currency) = balance(field, self.today)?;
-        let of = format!(":{}:", field.tag);
+        let of = format!("field {}", field.tag);
         if currency != lines.currency {
             let expected = format!("the currency {} of the opening balance", lines.currency);
             return Err(StatementError::value(
@@ -313,7 +311,7 @@ fn sequence(field: &Field) -> Result<(u64, Option<u64>), StatementError> {
     };
     read.ok_or_else(|| {
         let expected = "a number of at most 5 digits, or two with / between them";
-        StatementError::text(field.position, ":28C:", expected, text)
+        StatementError::text(field.position, "field 28C", expected, text)
     })
 }
 

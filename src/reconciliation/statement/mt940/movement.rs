@@ -1,10 +1,10 @@
 //! The fields with money: balances, and the statement line `:61:`.
 
 use super::fields::Field;
+use crate::payment::bank_statement::Balance;
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::reconciliation::statement::error::StatementError;
-use crate::reconciliation::statement::part::Balance;
 use crate::settlement::amount_form::minor_of_decimal;
 
 /// The longest amount, with its comma.
@@ -36,7 +36,7 @@ struct Rest<'a> {
 impl<'a> Rest<'a> {
     /// What is wrong at the beginning of the rest.
     fn expected(&self, expected: &str) -> StatementError {
-        let of = format!(":{}:", self.field.tag);
+        let of = format!("field {}", self.field.tag);
         StatementError::text(self.field.position, &of, expected, self.text)
     }
 
@@ -85,7 +85,7 @@ impl<'a> Rest<'a> {
             _ => format!("{whole}.{decimals}"),
         };
         minor_of_decimal(&decimal, currency.minor_digits()).map_err(|invalid| {
-            let of = format!(":{}:", self.field.tag);
+            let of = format!("field {}", self.field.tag);
             StatementError::text(self.field.position, &of, &invalid.to_string(), text)
         })
     }

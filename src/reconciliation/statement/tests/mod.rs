@@ -1,6 +1,7 @@
 use super::error::StatementError;
 use super::format::{StatementFormat, read_statements};
 use super::part::*;
+use crate::payment::bank_statement::{Balance, LineState, StatementKind};
 use crate::payment::moment::BusinessDate;
 
 mod bai2;

@@ -74,7 +74,7 @@ fn mt940_amounts_have_a_comma() {
         let file = mt940(&format!(":61:261130C{amount}NTRFNONREF\r\n"), "1149,87");
         let (line, error) = refused(Mt940, &file);
         assert_eq!(line, 6, "{amount}: {error}");
-        assert!(error.starts_with(":61:: expected "), "{error}");
+        assert!(error.starts_with("field 61: expected "), "{error}");
     }
 }
 
@@ -98,22 +98,22 @@ fn mt940_dates_without_a_year_are_the_nearest_or_refused() {
         (
             "270302",
             "0229",
-            ":61:: expected an entry date as MMDD around 2027-03-02, got \"0229C1,00NTRFNONREF\"",
+            "field 61: expected an entry date as MMDD around 2027-03-02, got \"0229C1,00NTRFNONREF\"",
         ),
         (
             "261130",
             "1131",
-            ":61:: expected an entry date as MMDD around 2026-11-30, got \"1131C1,00NTRFNONREF\"",
+            "field 61: expected an entry date as MMDD around 2026-11-30, got \"1131C1,00NTRFNONREF\"",
         ),
         (
             "270229",
             "",
-            ":61:: expected a date as YYMMDD, got \"270229C1,00NTRFNONREF\"",
+            "field 61: expected a date as YYMMDD, got \"270229C1,00NTRFNONREF\"",
         ),
         (
             "261332",
             "",
-            ":61:: expected a date as YYMMDD, got \"261332C1,00NTRFNONREF\"",
+            "field 61: expected a date as YYMMDD, got \"261332C1,00NTRFNONREF\"",
         ),
     ] {
         assert_eq!(
@@ -239,20 +239,20 @@ fn mt940_pages_follow_each_other() {
             .replace("1050,00", "1060,00")
             .replace("1020,00", "1030,00");
     let expected =
-        ":60M:: expected 105000 minor units, which the page before closed with, got 106000";
+        "field 60M: expected 105000 minor units, which the page before closed with, got 106000";
     assert_eq!(refused(Mt940, &gap).1, expected);
 }
 
 #[test]
 fn mt940_balances_are_what_the_lines_make() {
     let line = ":61:261130C50,00NTRFNONREF\r\n";
-    let expected = ":62F:: expected 105000 minor units, which the opening balance and the lines make, got 104999";
+    let expected = "field 62F: expected 105000 minor units, which the opening balance and the lines make, got 104999";
     assert_eq!(
         refused(Mt940, &mt940(line, "1049,99")),
         (7, expected.to_owned())
     );
     let currency = mt940(line, "1050,00").replace(":62F:C261201EUR", ":62F:C261201USD");
-    let expected = ":62F:: expected the currency EUR of the opening balance, got USD";
+    let expected = "field 62F: expected the currency EUR of the opening balance, got USD";
     assert_eq!(refused(Mt940, &currency).1, expected);
     let below = mt940(":61:261130D1200,00NTRFNONREF\r\n", "200,00").replace(":62F:C", ":62F:D");
     assert_eq!(
@@ -269,25 +269,25 @@ fn what_is_wrong_in_an_mt940_is_refused_where_it_stands() {
             ":25:GB82WEST12345698765432\r\n",
             "",
             4,
-            ":60F:: expected it behind :25:, got it here",
+            "field 60F: expected it behind :25:, got it here",
         ),
         (
             ":28C:231/1\r\n",
             "",
             4,
-            ":60F:: expected it behind :28C:, got it here",
+            "field 60F: expected it behind :28C:, got it here",
         ),
         (
             ":28C:231/1",
             ":28C:231/x",
             4,
-            ":28C:: expected a number of at most 5 digits, or two with / between them, got \"231/x\"",
+            "field 28C: expected a number of at most 5 digits, or two with / between them, got \"231/x\"",
         ),
         (
             ":60F:C261130EUR1000,00\r\n",
             "",
             5,
-            ":61:: expected it behind :60F:, got it here",
+            "field 61: expected it behind :60F:, got it here",
         ),
         (
             ":62F:C261201EUR1050,00\r\n",
@@ -299,13 +299,13 @@ fn what_is_wrong_in_an_mt940_is_refused_where_it_stands() {
             ":61:261130C50,00NTRFNONREF\r\n",
             "",
             6,
-            ":86:: expected it behind :61: or behind the closing balance, got it here",
+            "field 86: expected it behind :61: or behind the closing balance, got it here",
         ),
         (
             "NTRF",
             "XTRF",
             6,
-            ":61:: expected a type: S, N or F and three letters or digits, got \"XTRFNONREF\"",
+            "field 61: expected a type: S, N or F and three letters or digits, got \"XTRFNONREF\"",
         ),
         (
             ":20:ST-1",
@@ -317,13 +317,13 @@ fn what_is_wrong_in_an_mt940_is_refused_where_it_stands() {
             ":60F:C",
             ":60F:X",
             5,
-            ":60F:: expected the mark C or D, got \"X261130EUR1000,00\"",
+            "field 60F: expected the mark C or D, got \"X261130EUR1000,00\"",
         ),
         (
             "EUR1000,00",
             "EURO1000,00",
             5,
-            ":60F:: expected an amount of at most 15 digits and one comma, such as 149,87, got \"O1000,00\"",
+            "field 60F: expected an amount of at most 15 digits and one comma, such as 149,87, got \"O1000,00\"",
         ),
     ] {
         assert_eq!(
@@ -343,6 +343,9 @@ fn what_is_wrong_in_an_mt940_is_refused_where_it_stands() {
     );
     assert_eq!(
         refused(Mt940, &long),
-        (7, ":86:: expected at most 65536 bytes, got more".to_owned())
+        (
+            7,
+            "field 86: expected at most 65536 bytes, got more".to_owned()
+        )
     );
 }

@@ -178,3 +178,39 @@ fn what_never_ends_is_refused() {
         assert!(input.fill_buf().is_ok());
     }
 }
+
+/// Lines come while the file is still being read: here it has no end.
+#[test]
+fn lines_are_handed_out_one_at_a_time() {
+    struct Repeating(&'static [u8], usize);
+    impl Read for Repeating {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            for byte in &mut *buffer {
+                *byte = self.0[self.1];
+                self.1 = (self.1 + 1) % self.0.len();
+            }
+            Ok(buffer.len())
+        }
+    }
+    let entry = b"<Ntry><Amt Ccy='EUR'>1</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts></Ntry>\n";
+    for (format, end, line) in [
+        (StatementFormat::Camt, "\n</Stmt>", entry.as_slice()),
+        (
+            StatementFormat::Mt940,
+            ":61:",
+            b":61:261130C1,00NTRFNONREF\n".as_slice(),
+        ),
+        (
+            StatementFormat::Bai2,
+            "16,",
+            b"16,175,1,,,,text\n".as_slice(),
+        ),
+    ] {
+        let text = right(format);
+        let begin = text.split(end).next().unwrap();
+        let input = begin.as_bytes().chain(Repeating(line, 0));
+        let parts = read_statements(format, input, today());
+        let lines = parts.filter(|part| matches!(part.as_ref().unwrap(), StatementPart::Line(_)));
+        assert_eq!(lines.take(10_000).count(), 10_000);
+    }
+}
