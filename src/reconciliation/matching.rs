@@ -4,6 +4,7 @@
 //! so is what fits nothing: there is no place where such lines go by themselves.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::accounts::StatementAccount;
@@ -214,11 +215,14 @@ impl Matching {
             let from = days_before(to, account.window_days);
             for host in &account.hosts {
                 let key = (*host, to);
-                if !days.contains_key(&key) {
-                    let read = self.store.funded_days(*host, line.currency, from, to);
-                    days.insert(key, read.await?);
-                }
-                let fitting = days.get(&key).into_iter().flatten().filter(|day| {
+                let days = match days.entry(key) {
+                    Entry::Occupied(days) => days.into_mut(),
+                    Entry::Vacant(place) => {
+                        let read = self.store.funded_days(*host, line.currency, from, to);
+                        place.insert(read.await?)
+                    }
+                };
+                let fitting = days.iter().filter(|day| {
                     let due_minor = due_minor(day);
                     due_minor == line.amount_minor && due_minor != 0
                 });

@@ -10,18 +10,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::Stream;
-use ring::digest::{Context, SHA256};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use self::checking::{Checked, check};
+use self::line_key::line_key;
+use self::pieces::{Piece, Pieces};
 use super::accounts::StatementAccount;
 use super::finding::Finding;
 use super::matching::Matching;
 use super::statement::error::StatementError;
 use super::statement::format::read_statements;
-use super::statement::part::{
-    StatementEnd, StatementHead, StatementLine, StatementPart, StatementPurpose,
-};
+use super::statement::part::StatementLine;
 use crate::clock::Clock;
 use crate::payment::bank_statement::{
     BankLine, BankStatement, LineMatch, LineState, StatementKind,
@@ -34,12 +34,10 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::records::statements::LineCounts;
 
-/// The lines that are recorded in one transaction, so that payments don't wait for more.
-const LINES_AT_ONCE: usize = 100;
-/// The most statements of a file.
-const MOST_STATEMENTS: usize = 10_000;
-/// The most lines of a statement: which of them look the same is held while they are recorded.
-const MOST_LINES: u64 = 500_000;
+mod checking;
+mod line_key;
+mod pieces;
+
 /// How often other nodes may be first with another statement of the account.
 const ATTEMPTS: u32 = 5;
 /// Files that are taken in at once.
@@ -125,20 +123,6 @@ pub struct StatementImports {
     room: Semaphore,
 }
 
-/// A statement of a file that was read to its end.
-struct Checked {
-    head: StatementHead,
-    end: StatementEnd,
-}
-
-/// What the second reading of a file hands out.
-enum Piece {
-    /// The next lines of a statement.
-    Lines(Vec<StatementLine>),
-    /// The end of it.
-    End,
-}
-
 impl StatementImports {
     /// Takes in statements of these accounts; files lie in `folder` meanwhile.
     #[must_use]
@@ -195,9 +179,14 @@ impl StatementImports {
             return Err(StatementImportError::OtherFile);
         }
         let spool = Arc::new(spool);
-        let checked = self.check(account, Arc::clone(&spool)).await?;
+        let (of, today, file) = (account.clone(), self.today(), Arc::clone(&spool));
+        let checking = spawn_blocking(move || {
+            let file = file.open().map_err(interrupted)?;
+            Ok::<_, StatementImportError>(check(&of, file, today)?)
+        });
+        let checked = checking.await.map_err(interrupted)??;
         let (pieces, mut read) = mpsc::channel(2);
-        let (format, today) = (account.format, self.today());
+        let format = account.format;
         let reading = spawn_blocking(move || {
             let file = spool.open().map_err(interrupted)?;
             for piece in Pieces::of(read_statements(format, file, today)) {
@@ -232,40 +221,6 @@ impl StatementImports {
 
     fn random(&self) -> Result<[u8; 10], StatementImportError> {
         self.random.bytes_for_name().map_err(interrupted)
-    }
-
-    /// Reads a file to its end, so that nothing of it counts where anything is wrong, or it is about something else.
-    async fn check(
-        &self,
-        account: &StatementAccount,
-        spool: Arc<Spool>,
-    ) -> Result<Vec<Checked>, StatementImportError> {
-        let (account, today) = (account.clone(), self.today());
-        let checking = spawn_blocking(move || {
-            let file = spool.open().map_err(interrupted)?;
-            let (mut found, mut head) = (Vec::new(), None);
-            for part in read_statements(account.format, file, today) {
-                match part? {
-                    StatementPart::Begin(begun) => {
-                        is_of(&account, &begun)?;
-                        head = Some(begun);
-                    }
-                    StatementPart::Line(_) => {}
-                    StatementPart::End(end) => {
-                        if let Some(head) = head.take() {
-                            bounded(&head, end, found.len())?;
-                            found.push(Checked { head, end });
-                        }
-                    }
-                }
-            }
-            if found.is_empty() {
-                let at = crate::settlement::position::Position::BEGIN;
-                return Err(StatementError::value(at, "file", "a statement", "none").into());
-            }
-            Ok(found)
-        });
-        checking.await.map_err(interrupted)?
     }
 
     /// The record of a statement of a file, and whether it is new.
@@ -483,107 +438,6 @@ fn chain(
     let follows = before.is_none_or(|before| closing(before) == opening(statement));
     let is_followed = after.is_none_or(|after| opening(after) == closing(statement));
     statement.continues = statement.opening.is_some() && follows && is_followed;
-}
-
-/// Whether a statement is of this account, and says what it has to say.
-fn is_of(account: &StatementAccount, head: &StatementHead) -> Result<(), StatementError> {
-    let wrong = |of: &str, expected: &str, got: &str| {
-        Err(StatementError::value(head.position, of, expected, got))
-    };
-    let plain = |number: &str| number.replace(' ', "");
-    if plain(head.account.as_str()) != plain(account.number.as_str()) {
-        let (expected, got) = (account.number.masked(), head.account.masked());
-        return wrong("account", &expected, &got);
-    }
-    if head.currency != account.currency {
-        return wrong("currency", account.currency.code(), head.currency.code());
-    }
-    let new = "a statement that adds lines";
-    match head.purpose {
-        StatementPurpose::New => Ok(()),
-        StatementPurpose::Deletion => wrong("group", new, "one that takes some back"),
-        StatementPurpose::Correction => wrong("group", new, "one that corrects some"),
-        StatementPurpose::Test => wrong("group", new, "a test"),
-    }
-}
-
-fn bounded(head: &StatementHead, end: StatementEnd, before: usize) -> Result<(), StatementError> {
-    let (of, most) = if end.lines > MOST_LINES {
-        ("lines", MOST_LINES)
-    } else if before >= MOST_STATEMENTS {
-        ("statements", u64::try_from(MOST_STATEMENTS).unwrap_or(0))
-    } else {
-        return Ok(());
-    };
-    let expected = format!("at most {most}");
-    Err(StatementError::value(head.position, of, expected, "more"))
-}
-
-/// What makes a line another line: where the bank names it, how it is named, and otherwise all that is said of it.
-fn line_key(kind: StatementKind, line: &StatementLine) -> [u8; 32] {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let date = |date: Option<BusinessDate>| date.map_or_else(String::new, |date| date.to_string());
-    let mut fields = vec![
-        kind.name().to_owned(),
-        line.state.name().to_owned(),
-        line.currency.code().to_owned(),
-        line.amount_minor.to_string(),
-        date(line.booking_date),
-        text(&line.bank_reference),
-        text(&line.own_reference),
-        line.reverses.to_string(),
-    ];
-    if line.bank_reference.is_none() {
-        fields.extend([date(line.value_date), text(&line.text)]);
-    }
-    let mut hash = Context::new(&SHA256);
-    for field in fields {
-        let length = u64::try_from(field.len()).unwrap_or(u64::MAX);
-        hash.update(&length.to_be_bytes());
-        hash.update(field.as_bytes());
-    }
-    let mut key = [0; 32];
-    for (byte, of_digest) in key.iter_mut().zip(hash.finish().as_ref()) {
-        *byte = *of_digest;
-    }
-    key
-}
-
-/// The parts of a file as pieces: the lines of a statement, some at a time, and its end.
-struct Pieces<I> {
-    parts: I,
-    lines: Vec<StatementLine>,
-    ended: bool,
-}
-
-impl<I: Iterator<Item = Result<StatementPart, StatementError>>> Pieces<I> {
-    const fn of(parts: I) -> Self {
-        Self {
-            parts,
-            lines: Vec::new(),
-            ended: false,
-        }
-    }
-}
-
-impl<I: Iterator<Item = Result<StatementPart, StatementError>>> Iterator for Pieces<I> {
-    type Item = Result<Piece, StatementError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.ended && self.lines.len() < LINES_AT_ONCE {
-            match self.parts.next()? {
-                Ok(StatementPart::Begin(_)) => {}
-                Ok(StatementPart::Line(line)) => self.lines.push(line),
-                Ok(StatementPart::End(_)) => self.ended = true,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        if self.lines.is_empty() {
-            self.ended = false;
-            return Some(Ok(Piece::End));
-        }
-        Some(Ok(Piece::Lines(std::mem::take(&mut self.lines))))
-    }
 }
 
 fn interrupted(error: impl std::fmt::Display) -> StatementImportError {

@@ -35,7 +35,7 @@ impl<R: BufRead> Iterator for Camt054<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.bookings.is_empty() && !self.is_done {
-            match self.entries.next() {
+            match self.entries.next_part() {
                 Ok(Some(Part::Entry(bookings))) => self.bookings.extend(bookings),
                 Ok(Some(Part::Begin(_) | Part::Element(_) | Part::End(_))) => {}
                 Ok(None) => self.is_done = true,

@@ -55,7 +55,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         // The end of the line, `\r\n`, is not counted.
         let most = MOST_BYTES.saturating_add(2);
@@ -108,7 +108,7 @@ mod tests {
             (7, whole(b"c\r")),
             (7, None),
         ] {
-            assert_eq!(lines.next().unwrap(), expected, "{number}");
+            assert_eq!(lines.next_line().unwrap(), expected, "{number}");
             assert_eq!(lines.number(), number);
             assert_eq!(lines.position().line, number);
         }

@@ -71,7 +71,10 @@ pub(super) async fn call(
 pub(super) fn refusal(error: &StatementImportError) -> Refusal {
     match error {
         StatementImportError::NoAccount(_) => Refusal::StatementAccountNotFound,
-        StatementImportError::Unfinished { .. } => Refusal::StatementUnfinished,
+        StatementImportError::Unfinished { .. } => {
+            tracing::warn!(%error, "A bank statement is not taken in");
+            Refusal::StatementUnfinished
+        }
         StatementImportError::OtherFile
         | StatementImportError::Spool(SpoolError::Cut(_) | SpoolError::TooLarge) => {
             Refusal::FileIncomplete

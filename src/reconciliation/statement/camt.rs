@@ -243,7 +243,7 @@ impl<R: BufRead> CamtStatements<R> {
     }
 
     fn advance(&mut self) -> Result<(), StatementError> {
-        match self.entries.next()? {
+        match self.entries.next_part()? {
             Some(part) => self.take(part),
             None => {
                 self.is_done = true;

@@ -14,7 +14,7 @@ pub(super) const MOST_FIELD_BYTES: usize = 64 * 1024;
 pub(super) fn next_line<R: Read>(
     lines: &mut Lines<R>,
 ) -> Result<Option<(Position, String)>, StatementError> {
-    let read = lines.next().map(|line| {
+    let read = lines.next_line().map(|line| {
         line.map(|line| match line {
             Line::Whole(bytes) => Some(decoded(bytes).into_owned()),
             Line::TooLong => None,

@@ -78,7 +78,7 @@ impl<R: BufRead> Entries<R> {
     ///
     /// # Errors
     /// [`Iso20022Error`]. The parts before it came from a file that is wrong, and are better not used.
-    pub fn next(&mut self) -> Result<Option<Part>, Iso20022Error> {
+    pub fn next_part(&mut self) -> Result<Option<Part>, Iso20022Error> {
         loop {
             let Some((position, step)) = self.elements.next()? else {
                 return Ok(None);

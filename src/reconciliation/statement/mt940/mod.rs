@@ -152,11 +152,8 @@ impl<R: Read> Mt940<R> {
                     return Err(field.misplaced("it once"));
                 }
             }
-            "28C" | "28" => {
-                if head.sequence.replace(sequence(field)?).is_some() {
-                    return Err(field.misplaced("it once"));
-                }
-            }
+            "28C" | "28" if head.sequence.is_none() => head.sequence = Some(sequence(field)?),
+            "28C" | "28" => return Err(field.misplaced("it once")),
             "60F" | "60M" => return self.begin(head, field),
             "61" | "62F" | "62M" => return Err(field.misplaced("it behind :60F:")),
             _ => {}
