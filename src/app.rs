@@ -38,8 +38,11 @@ use crate::operations::machine::{Operations, OperationsParts};
 use crate::operations::new_card::NewCards;
 use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
+use crate::reconciliation::accounts::read_accounts;
 use crate::reconciliation::discrepancies::Discrepancies;
 use crate::reconciliation::report_imports::ReportImports;
+use crate::reconciliation::statement_imports::StatementImports;
+use crate::reconciliation::statement_matching::Matching;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::charging::Charging;
 use crate::settlement::clearing_answers::ClearingAnswers;
@@ -113,6 +116,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         .map(|it| PayoutAccount::new(&it.name, &it.iban, &it.other, &it.bic))
         .transpose()
         .map_err(StartError::PayingAccount)?;
+    let known: Vec<_> = parts
+        .profiles
+        .iter()
+        .map(|profile| profile.host_id)
+        .collect();
+    let accounts = read_accounts(&config.reconciliation, &known)?;
     // The port is taken before anything else is opened, so that a taken one leaves nothing behind.
     let listen = config.merchant_api.listen;
     let door = Bound::bind(&net, listen, parts.merchant_api_tls).await;
@@ -217,6 +226,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             config.reconciliation.corrections.clone(),
         ),
     ));
+    let matching = Arc::new(Matching::new(store.clone(), Arc::clone(&clock)));
+    let statements = Arc::new(StatementImports::new(
+        store.clone(),
+        accounts,
+        Arc::clone(&matching),
+        Arc::clone(&clock),
+        random.clone(),
+        folder.clone(),
+    ));
     let answers = Arc::new(ClearingAnswers::new(
         store.clone(),
         Arc::clone(&hosts),
@@ -295,6 +313,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
             imports: Arc::clone(&imports),
             answers,
             discrepancies,
+            statements,
+            matching,
             terms,
             payouts: Arc::clone(&payouts),
             clock: Arc::clone(&dependencies.clock),

@@ -9,7 +9,7 @@
 //! - [`merchant_api`]: where an authorization enters, over gRPC. [`admin_api`]: the door for operators.
 //! - [`flows`]: one file for each kind of operation: what is recorded, and what an end means.
 //! - [`operations`]: the one machine below every flow: record, send, record. [`ledger_seals`]: seals the ledger.
-//!   [`settlement`]: the bank's days.
+//!   [`settlement`]: the bank's days. [`reconciliation`]: what others say of the money.
 //!   [`event_feed`]: hands what happens to those who watch.
 //! - [`card`]: opens what the merchant sealed.
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.

@@ -33,7 +33,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reconciliation", &["reconciliation"]),
     (
         "operations",
-        &["operations", "ledger_seals", "event_feed", "settlement"],
+        &[
+            "operations",
+            "ledger_seals",
+            "event_feed",
+            "reconciliation",
+            "settlement",
+        ],
     ),
     ("edges", &["hosts", "store", "card", "certs"]),
     // A clock says a `UnixMillis`; the domain knows no clock (`PURE`, below).
@@ -54,7 +60,11 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows within one layer: (from, to). None of them may have a way back.
-const WITHIN_A_LAYER: &[(&str, &str)] = &[("certs", "card"), ("ledger", "payment")];
+const WITHIN_A_LAYER: &[(&str, &str)] = &[
+    ("certs", "card"),
+    ("ledger", "payment"),
+    ("reconciliation", "settlement"),
+];
 
 /// The folder whose files are flows. A flow never uses another one.
 const FLOWS: &str = "flows";

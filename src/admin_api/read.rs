@@ -8,8 +8,10 @@ use crate::admin_api::pb;
 use crate::grpc::body_hash::body_hash;
 use crate::grpc::text::{REQUEST_ID, Shape};
 use crate::grpc::violations::{Findings, length_of};
+use crate::payment::bank_statement::Candidate;
 use crate::payment::ids::{
-    AccountChangeId, HostId, ImportId, MerchantId, OperationId, OperatorName, OrderId, PaymentId,
+    AccountChangeId, BankAccountName, BankLineId, HostId, ImportId, MerchantId, OperationId,
+    OperatorName, OrderId, PaymentId,
 };
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
@@ -79,6 +81,8 @@ changes!(
     CutoverRequest: "SettlementAdminService.Cutover",
     DestroyExpiredDataKeysRequest: "CustodyService.DestroyExpiredDataKeys",
     EchoHostRequest: "HostService.EchoHost",
+    BankStatementFile: "ReconciliationAdminService.ImportStatement",
+    MatchStatementLineRequest: "ReconciliationAdminService.MatchStatementLine",
     AnswerFile: "SettlementAdminService.TakeClearingAnswer",
     ReportFile: "SettlementAdminService.ImportReport",
     MakePayoutsRequest: "PayoutAdminService.MakePayouts",
@@ -156,6 +160,22 @@ pub(super) fn operation_id(findings: &mut Findings, text: &str) -> Option<Operat
 /// Reads the name of a merchant.
 pub(super) fn merchant_id(findings: &mut Findings, text: &str) -> Option<MerchantId> {
     name(findings, "merchant_id", text)
+}
+
+/// Reads the name of a bank account.
+pub(super) fn bank_account(findings: &mut Findings, text: &str) -> Option<BankAccountName> {
+    name(findings, "account", text)
+}
+
+/// Reads the id of a line of a statement.
+pub(super) fn bank_line_id(findings: &mut Findings, text: &str) -> Option<BankLineId> {
+    parsed(findings, "line_id", "\"bln_\" and 26 characters", text)
+}
+
+/// Reads what a line is matched with.
+pub(super) fn match_candidate(findings: &mut Findings, text: &str) -> Option<Candidate> {
+    let expected = "a payout, or the day of a host such as acquirer/2026-11-30/EUR";
+    parsed(findings, "with", expected, text)
 }
 
 /// Reads the id of a change of an account.

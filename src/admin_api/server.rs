@@ -51,6 +51,8 @@ use crate::payment::ids::OperatorName;
 use crate::random::Random;
 use crate::reconciliation::discrepancies::Discrepancies;
 use crate::reconciliation::report_imports::ReportImports;
+use crate::reconciliation::statement_imports::StatementImports;
+use crate::reconciliation::statement_matching::Matching;
 use crate::settlement::agreement::Agreement;
 use crate::settlement::clearing_answers::ClearingAnswers;
 use crate::settlement::days::BusinessDays;
@@ -73,10 +75,10 @@ const SERVICES: [&str; 12] = [
     LEDGER_SERVICE,
     EXPLAIN_SERVICE,
     SETTLEMENT_ADMIN_SERVICE,
+    RECONCILIATION_ADMIN_SERVICE,
     MERCHANT_SERVICE,
     PAYOUT_ADMIN_SERVICE,
     STATEMENT_SERVICE,
-    RECONCILIATION_ADMIN_SERVICE,
 ];
 
 /// What the operators' API needs of the other modules.
@@ -103,6 +105,10 @@ pub struct Dependencies {
     pub answers: Arc<ClearingAnswers>,
     /// What is done about what they have otherwise.
     pub discrepancies: Arc<Discrepancies>,
+    /// What takes in statements of bank accounts.
+    pub statements: Arc<StatementImports>,
+    /// What matches their lines.
+    pub matching: Arc<Matching>,
     /// The terms of merchants.
     pub terms: Arc<MerchantTerms>,
     /// Payouts.
@@ -138,6 +144,8 @@ pub async fn serve(
         imports,
         answers,
         discrepancies,
+        statements,
+        matching,
         terms,
         payouts,
         clock,
@@ -195,9 +203,12 @@ pub async fn serve(
     .max_decoding_message_size(MAX_CHUNK_BYTES);
     let reconciliation = ReconciliationAdminServiceServer::new(ReconciliationAdminApi {
         discrepancies,
+        store: store.clone(),
+        imports: statements,
+        matching,
         audited: audited.clone(),
     })
-    .max_decoding_message_size(MAX_REQUEST_BYTES);
+    .max_decoding_message_size(MAX_CHUNK_BYTES);
     let merchants = MerchantServiceServer::new(MerchantApi {
         terms,
         audited: audited.clone(),

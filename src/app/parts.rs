@@ -20,6 +20,7 @@ use crate::ledger_seals::restoring::OlderDatabase;
 use crate::ledger_seals::sealer::SealingError;
 use crate::operations::card_custody::CardCustodyError;
 use crate::random::{NoEntropy, Random};
+use crate::reconciliation::accounts::InvalidAccountSetting;
 use crate::settlement::host_files::HostFilesError;
 use crate::settlement::payout_account::PayoutAccountError;
 use crate::store::error::StoreError;
@@ -75,6 +76,9 @@ pub enum StartError {
     /// The account that payouts are paid from.
     #[error("settlement.payouts can't be used")]
     PayingAccount(#[source] PayoutAccountError),
+    /// The bank accounts whose statements are taken in.
+    #[error(transparent)]
+    StatementAccounts(#[from] InvalidAccountSetting),
     /// The operating system gave no randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),

@@ -79,7 +79,7 @@ enum Command {
     Ledger(ledger::LedgerArgs),
     /// Show the bank's days, end one, agree its totals, take in the bank's files, pay merchants out.
     Settle(settle::SettleArgs),
-    /// Show what banks have otherwise, correct it or accept it.
+    /// Show what banks have otherwise, correct it or accept it; take in statements of bank accounts.
     Reconcile(reconcile::ReconcileArgs),
     /// Write the statement of a merchant as CSV or PDF.
     Statement(statement::StatementArgs),

@@ -1,5 +1,9 @@
-//! `payswitch reconcile`: shows what banks have otherwise, why, and what is done about it.
+//! `payswitch reconcile`: shows what banks have otherwise, why, and what is done about it; takes in statements of bank
+//! accounts.
 
+mod statements;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -22,10 +26,15 @@ use pb::resolve_discrepancy_request::Step;
     payswitch reconcile show dis_06e9x3w8k1z7h4n2m5q0r8t6va\n  \
     payswitch reconcile correct dis_06e9x3w8k1z7h4n2m5q0r8t6va --bears house --reason 'rounded by the bank, ticket 12'\n  \
     payswitch reconcile match dis_06e9x3w8k1z7h4n2m5q0r8t6va cap_06e9x3w8k1z7h4n2m5q0r8t6vb --reason 'same receipt'\n  \
-    payswitch reconcile lines imp_06e9x3w8k1z7h4n2m5q0r8t6va --limit 20\n\n\
+    payswitch reconcile lines imp_06e9x3w8k1z7h4n2m5q0r8t6va --limit 20\n  \
+    payswitch reconcile statement main camt053.xml --reason 'the statement of Friday'\n  \
+    payswitch reconcile statement-lines main --open\n  \
+    payswitch reconcile match-line bln_06e9x3w8k1z7h4n2m5q0r8t6va acquirer/2026-11-27/EUR --reason 'told by telephone'\n\n\
     A discrepancy is what a bank's report (payswitch settle import) has otherwise. It ends ACCEPTED, or CORRECTED by a\n\
     journal. What is about more than reconciliation.alone_minor of the configuration is PROPOSED first, and takes\n\
     another operator, who is an approver: payswitch reconcile approve. Reopening one undoes its correction.\n\n\
+    The accounts of statements are those of [reconciliation.accounts] in the gateway's configuration. Of a file with a\n\
+    fault nothing counts. The same file again adds nothing, and looks once more at the lines that are not matched.\n\n\
     Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 pub struct ReconcileArgs {
     #[command(flatten)]
@@ -141,6 +150,35 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
+    /// Take in a file of statements of a bank account.
+    Statement {
+        /// The account: its name in the configuration.
+        account: String,
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Show the lines of a bank account's statements, as they came.
+    StatementLines {
+        /// The account: its name in the configuration.
+        account: String,
+        /// Only those that count and are not matched.
+        #[arg(long)]
+        open: bool,
+        /// The most lines.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Say which payout or day of a host a line of a statement is.
+    MatchLine {
+        /// The line.
+        line: String,
+        /// A payout, or a host, date and currency, such as acquirer/2026-11-27/EUR.
+        with: String,
+        #[command(flatten)]
+        why: Why,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -216,6 +254,17 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
                 why,
             } => (discrepancy, Step::Match(subject), why),
             Action::Reopen { discrepancy, why } => (discrepancy, Step::Reopen(true), why),
+            Action::Statement { account, file, why } => {
+                return statements::take_in(&mut client, account, &file, why, as_json).await;
+            }
+            Action::StatementLines {
+                account,
+                open,
+                limit,
+            } => return statements::list(&mut client, &account, (open, limit), as_json).await,
+            Action::MatchLine { line, with, why } => {
+                return statements::match_line(&mut client, line, with, why, as_json).await;
+            }
         };
         let request = pb::ResolveDiscrepancyRequest {
             request_id: why.request_id()?,

@@ -49,7 +49,7 @@ pub struct Config {
     pub ledger: ledger::LedgerConfig,
     /// The end of the bank's day.
     pub settlement: settlement::SettlementConfig,
-    /// What is done about what banks have otherwise.
+    /// What is done about what banks have otherwise, and the accounts whose statements are taken in.
     pub reconciliation: reconciliation::ReconciliationConfig,
 }
 

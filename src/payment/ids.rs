@@ -167,6 +167,16 @@ prefixed_id!(
     "ord_"
 );
 prefixed_id!(
+    /// Names one statement of a bank account that was taken in.
+    BankStatementId,
+    "bst_"
+);
+prefixed_id!(
+    /// Names one line of such a statement.
+    BankLineId,
+    "bln_"
+);
+prefixed_id!(
     /// Names one change of the account that a merchant's payouts go to.
     AccountChangeId,
     "acc_"
@@ -321,6 +331,10 @@ slug_id!(
 slug_id!(
     /// Names a bank host, for instance `acquirer`: the name of its profile.
     HostId
+);
+slug_id!(
+    /// Names a bank account whose statements are taken in: its name in the configuration.
+    BankAccountName
 );
 slug_id!(
     /// Names an operator, for instance `alice`: the name in the operator's client certificate.

@@ -17,13 +17,14 @@
 //! - [`refund`]: what is given back of a capture.
 //! - [`settlement`]: what is settled, in days and batches. [`totals`]: what is agreed with the host.
 //!   [`settlement_file`]: what a file claims. [`settlement_import`]: what the host reports, and where that is otherwise.
-//! - [`payout`]: where a payout stands.
+//! - [`payout`]: where a payout stands. [`bank_statement`]: what banks say that they have booked on accounts of ours.
 //! - [`custody`]: what is kept of a card for later messages, and how long.
 //! - [`merchant`]: who may take payments.
 //! - [`record`]: `Payment` and `Operation`, the records everything else passes around.
 
 pub mod adjustment;
 pub mod amounts;
+pub mod bank_statement;
 pub mod capture;
 pub mod custody;
 pub mod decline;

@@ -1,14 +1,27 @@
-//! What banks say of the days, compared with what payswitch has.
+//! What banks say of the money, compared with what payswitch has.
 //!
 //! - [`report_imports`]: takes in a bank's report, and finds the item of each line.
 //! - [`rules`]: how lines find their items, as data; [`candidates`]: the items that lines may be about; `matching`, stage by
 //!   stage. [`findings`]: what comes of it.
 //! - [`discrepancies`]: what is done about what is otherwise. `corrections`: what payswitch does about it by itself.
+//! - [`accounts`]: the bank accounts whose statements are taken in.
+//! - [`statement`]: what a bank says that it has booked on one of them, read.
+//! - [`statement_imports`]: takes statements in: each line once.
+//! - [`statement_matching`]: which payout or which day of a host a line is. [`references`]: the payouts that a line names.
+//! - [`finding`]: what is not as it should be.
 
+pub mod accounts;
 pub mod candidates;
 mod corrections;
 pub mod discrepancies;
+pub mod finding;
 pub mod findings;
 mod matching;
+pub mod references;
 pub mod report_imports;
 pub mod rules;
+pub mod statement;
+pub mod statement_imports;
+pub mod statement_matching;
+#[cfg(test)]
+mod tests;

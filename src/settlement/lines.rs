@@ -2,12 +2,14 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::position::Position;
+
 /// The longest line, in bytes. A line of a bank has some hundred.
-pub(super) const MOST_BYTES: usize = 64 * 1024;
+pub const MOST_BYTES: usize = 64 * 1024;
 
 /// A line of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub enum Line<'a> {
     /// Its bytes, without its end (`\n` or `\r\n`).
     Whole(&'a [u8]),
     /// It has more than [`MOST_BYTES`]; what follows in it was skipped.
@@ -15,28 +17,45 @@ pub(super) enum Line<'a> {
 }
 
 /// The lines of a file, one at a time.
-pub(super) struct Lines<R> {
+pub struct Lines<R> {
     from: BufReader<R>,
     number: u64,
+    offset: u64,
+    next_offset: u64,
     line: Vec<u8>,
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(from: R) -> Self {
+    /// Reads the lines of a file.
+    pub fn new(from: R) -> Self {
         Self {
             from: BufReader::new(from),
             number: 0,
+            offset: 0,
+            next_offset: 0,
             line: Vec::new(),
         }
     }
 
     /// The number of the line that was read last: 1 for the first; 0 before any was read.
-    pub(super) const fn number(&self) -> u64 {
+    pub const fn number(&self) -> u64 {
         self.number
     }
 
+    /// Where the line that was read last begins.
+    pub const fn position(&self) -> Position {
+        Position {
+            line: self.number,
+            column: 1,
+            offset: self.offset,
+        }
+    }
+
     /// The next line; none at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         // The end of the line, `\r\n`, is not counted.
         let most = MOST_BYTES.saturating_add(2);
@@ -49,9 +68,14 @@ impl<R: Read> Lines<R> {
         self.number = self.number.saturating_add(1);
         let ended = self.line.strip_suffix(b"\n");
         let is_whole = ended.is_some() || self.line.len() <= MOST_BYTES;
-        if !is_whole {
-            self.from.skip_until(b'\n')?;
-        }
+        let skipped = match is_whole {
+            true => 0,
+            false => self.from.skip_until(b'\n')?,
+        };
+        self.offset = self.next_offset;
+        let length = count.saturating_add(skipped);
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        self.next_offset = self.offset.saturating_add(length);
         let line = ended.map_or(&*self.line, |line| line.strip_suffix(b"\r").unwrap_or(line));
         Ok(Some(if is_whole && line.len() <= MOST_BYTES {
             Line::Whole(line)
@@ -73,6 +97,7 @@ mod tests {
         let text = format!("a\nb\r\n\n{longest}\r\n{too_long}\n{much_too_long}\r\nc\r");
         let mut lines = Lines::new(text.as_bytes());
         let whole = |text| Some(Line::Whole(text));
+        let last = u64::try_from(text.len() - 2).unwrap();
         for (number, expected) in [
             (1, whole("a".as_bytes())),
             (2, whole(b"b")),
@@ -83,8 +108,10 @@ mod tests {
             (7, whole(b"c\r")),
             (7, None),
         ] {
-            assert_eq!(lines.next().unwrap(), expected, "{number}");
+            assert_eq!(lines.next_line().unwrap(), expected, "{number}");
             assert_eq!(lines.number(), number);
+            assert_eq!(lines.position().line, number);
         }
+        assert_eq!(lines.position().offset, last);
     }
 }

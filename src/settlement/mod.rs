@@ -7,7 +7,7 @@
 //! - [`report`]: the bank's settlement report. [`spool`]: a file on its way in.
 //! - [`host_files`]: the formats of the files of each host.
 //! - [`durable_file`], [`hashing`]: files that are whole or not there, and their SHA-256.
-//! - [`format_error`], [`amount_form`], `lines`, `shown`: what the two kinds of files have in common. `looking`: what is
+//! - [`format_error`], [`amount_form`], [`lines`], [`shown`]: what the kinds of files have in common. `looking`: what is
 //!   looked after again and again.
 //! - [`rounding`]: fractions of minor units.
 //! - [`fee_plan`]: what a merchant pays, as its operator wrote it. [`fees`]: what one item costs by it.
@@ -17,7 +17,8 @@
 //! - [`merchant_terms`]: both plans of each merchant, its name and time zone ([`merchant_details`]), and the account that
 //!   its payouts go to ([`payout_account`]).
 //! - [`bank_account`]: where money goes to.
-//! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them.
+//! - [`pain001`]: payouts as an order to the bank. [`camt054`]: what the bank says became of them. [`iso20022`]: what all
+//!   messages of a bank about an account have in common. [`position`]: a place in a file.
 //! - [`statement`]: what moved on a merchant's account in a period, as CSV and PDF. [`statements`]: from the ledger.
 
 pub mod agreement;
@@ -37,7 +38,8 @@ pub mod format_error;
 pub mod funding;
 pub mod hashing;
 pub mod host_files;
-mod lines;
+pub mod iso20022;
+pub mod lines;
 mod looking;
 pub mod merchant_details;
 pub mod merchant_terms;
@@ -47,11 +49,12 @@ pub mod payout_account;
 pub mod payout_notices;
 pub mod payout_plan;
 pub mod payouts;
+pub mod position;
 pub mod report;
 pub mod rounding;
-mod shown;
+pub mod shown;
 pub mod spool;
 pub mod statement;
 pub mod statements;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

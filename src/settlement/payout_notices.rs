@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::camt054::booking::Booking;
-use super::camt054::error::Camt054Error;
 use super::camt054::read_camt054;
+use super::iso20022::booking::Booking;
+use super::iso20022::error::Iso20022Error;
 use super::pain001::payout_id;
 use super::payout_account::{PayoutAccount, PayoutAccountError};
 use crate::clock::Clock;
@@ -13,6 +13,7 @@ use crate::fault_points::FaultPoint;
 use crate::ledger::journal::JournalError;
 use crate::ledger::template::{Posting, Template};
 use crate::payment::ids::{HostId, OrderId, PayoutId};
+use crate::payment::money::Decimal;
 use crate::payment::payout::{IllegalPayoutTransition, PayoutEvent, PayoutState, apply};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -81,7 +82,7 @@ impl ProblemKind {
 pub enum NoticeError {
     /// The file does not read.
     #[error(transparent)]
-    File(#[from] Camt054Error),
+    File(#[from] Iso20022Error),
     /// There is no such order of the host.
     #[error("there is no order {0} of this host")]
     NoOrder(OrderId),
@@ -125,7 +126,7 @@ impl PayoutNotices {
     /// # Errors
     /// When it does not read: then nothing of it counts.
     pub async fn read(file: Vec<u8>) -> Result<Vec<Booking>, NoticeError> {
-        let read = move || read_camt054(&*file).collect::<Result<Vec<Booking>, Camt054Error>>();
+        let read = move || read_camt054(&*file).collect::<Result<Vec<Booking>, Iso20022Error>>();
         let bookings = tokio::task::spawn_blocking(read).await;
         Ok(bookings.map_err(|_| NoticeError::Stopping)??)
     }
@@ -176,8 +177,11 @@ impl PayoutNotices {
             let text = "expected a booking on the account that pays, got one on another".to_owned();
             return Ok(Taken::Problem(ProblemKind::UnknownReference, text));
         }
-        if payout.amount != booking.amount {
-            let text = format!("expected {}, got {}", payout.amount, booking.amount);
+        let (expected, got_minor) = (payout.amount, booking.amount_minor);
+        let is_it = expected.amount_minor() == got_minor && expected.currency() == booking.currency;
+        if !is_it {
+            let got = Decimal::of_minor(got_minor, booking.currency);
+            let text = format!("expected {expected}, got {got} {}", booking.currency);
             return Ok(Taken::Problem(ProblemKind::AmountDiffers, text));
         }
         // On the account that pays a debit is a payout that was paid, and a credit one that came back.

@@ -8,7 +8,8 @@ const CARD_DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
 
 /// The beginning of a text, in which no run of digits can be a card number: of a run that is long enough for one only
 /// the last four are shown. A shifted column may hold anything.
-pub(super) fn shown(text: &str) -> String {
+#[must_use]
+pub fn shown(text: &str) -> String {
     let cut: String = text.chars().take(MOST).collect();
     // What was cut off may belong to the run.
     let is_cut = cut.len() < text.len();

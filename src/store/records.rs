@@ -1,10 +1,12 @@
 //! What the store is asked to keep, and what it answers: here of payments, their cards, and the store itself.
 //!
-//! - [`callers`]: who calls, and what they did. [`lists`]: what lists show. [`settlement`]: what is settled.
+//! - [`callers`]: who calls, and what they did. [`lists`]: what lists show. [`settlement`]: what is settled. [`statements`]: what
+//!   statements of bank accounts have.
 
 pub mod callers;
 pub mod lists;
 pub mod settlement;
+pub mod statements;
 
 use std::fmt;
 

@@ -75,6 +75,8 @@ mod restoring;
 mod reversals;
 mod reversing;
 mod sales;
+mod statement_readers;
+mod statements;
 mod stopping;
 mod styles;
 mod two_nodes;

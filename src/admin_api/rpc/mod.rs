@@ -2,7 +2,7 @@
 //!
 //! - `host_service`, `audit_service`, `operator_service`, `custody_service`, `owed_service`, `ledger_service`,
 //!   `explain_service`, `settlement_admin_service`, `merchant_service`,
-//!   `payout_admin_service`, `statement_service`, `reconciliation_admin_service`: which file answers which call.
+//!   `payout_admin_service`, `reconciliation_admin_service`, `statement_service`: which file answers which call.
 //! - `audited`: what all calls that change something have in common.
 
 mod activate_operator;
@@ -24,6 +24,7 @@ mod get_merchant_terms;
 mod get_owed;
 pub(super) mod host_service;
 mod import_report;
+mod import_statement;
 pub(super) mod ledger_service;
 mod list_account_balances;
 mod list_audit_entries;
@@ -37,8 +38,10 @@ mod list_operators;
 mod list_owed;
 mod list_payout_account_changes;
 mod list_report_lines;
+mod list_statement_lines;
 mod list_totals;
 mod make_payouts;
+mod match_statement_line;
 pub(super) mod merchant_service;
 mod notify_payouts;
 pub(super) mod operator_service;

@@ -107,10 +107,22 @@ pub(in crate::admin_api) enum Refusal {
     NotCorrectable,
     /// A line and a capture or refund don't go together.
     NoMatch,
+    /// No such bank account is configured.
+    StatementAccountNotFound,
+    /// Another file of statements was interrupted.
+    StatementUnfinished,
+    /// There is no such line of a statement.
+    StatementLineNotFound,
+    /// There is nothing of this name that a line can be.
+    MatchNotFound,
+    /// A line has another amount than what it is to be.
+    MatchAmountDiffers,
+    /// A line, or what it is to be, is matched.
+    MatchTaken,
 }
 
 impl Refusal {
-    const ALL: [Self; 34] = [
+    const ALL: [Self; 40] = [
         Self::RoleTooLow,
         Self::HostNotFound,
         Self::OperatorNotFound,
@@ -145,6 +157,12 @@ impl Refusal {
         Self::DiscrepancyState,
         Self::NotCorrectable,
         Self::NoMatch,
+        Self::StatementAccountNotFound,
+        Self::StatementUnfinished,
+        Self::StatementLineNotFound,
+        Self::MatchNotFound,
+        Self::MatchAmountDiffers,
+        Self::MatchTaken,
     ];
 
     /// Logs what the store said, which callers are not told.
@@ -190,6 +208,12 @@ impl Refusal {
             Self::DiscrepancyState => "DISCREPANCY_STATE",
             Self::NotCorrectable => "NOT_CORRECTABLE",
             Self::NoMatch => "NO_MATCH",
+            Self::StatementAccountNotFound => "STATEMENT_ACCOUNT_NOT_FOUND",
+            Self::StatementUnfinished => "STATEMENT_UNFINISHED",
+            Self::StatementLineNotFound => "STATEMENT_LINE_NOT_FOUND",
+            Self::MatchNotFound => "MATCH_NOT_FOUND",
+            Self::MatchAmountDiffers => "MATCH_AMOUNT_DIFFERS",
+            Self::MatchTaken => "MATCH_TAKEN",
         }
     }
 
@@ -290,6 +314,30 @@ impl Refusal {
                 Code::FailedPrecondition,
                 "the line is decided, or this capture or refund is not of its host, merchant, amount and currency, or \
                  has a line already",
+            ),
+            Self::StatementAccountNotFound => (
+                Code::NotFound,
+                "there is no bank account of this name in reconciliation.accounts of the configuration",
+            ),
+            Self::StatementUnfinished => (
+                Code::FailedPrecondition,
+                "another file of this account was interrupted: give it again first; the log names it",
+            ),
+            Self::StatementLineNotFound => (
+                Code::NotFound,
+                "there is no such line, or it is not booked: ListStatementLines shows them",
+            ),
+            Self::MatchNotFound => (
+                Code::NotFound,
+                "there is no such payout that was sent in this currency, or nothing of this day is funded in it",
+            ),
+            Self::MatchAmountDiffers => (
+                Code::FailedPrecondition,
+                "the line has another amount, or goes the other way",
+            ),
+            Self::MatchTaken => (
+                Code::FailedPrecondition,
+                "the line is matched already, or another line is matched with this: ListStatementLines shows which",
             ),
             Self::PayoutsNotConfigured => (
                 Code::FailedPrecondition,
@@ -430,102 +478,4 @@ pub(in crate::admin_api) fn end_not_recorded() -> Status {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::grpc::testing::error_row;
-
-    #[test]
-    fn every_error_has_its_status() {
-        for (status, expected) in [
-            (
-                role_too_low(OperatorRole::Viewer, OperatorRole::Operator),
-                "PermissionDenied ROLE_TOO_LOW NOT_SENT",
-            ),
-            (
-                Refusal::RoleTooLow.status(),
-                "PermissionDenied ROLE_TOO_LOW NOT_SENT",
-            ),
-            (
-                Refusal::HostNotFound.status(),
-                "NotFound HOST_NOT_FOUND NOT_SENT",
-            ),
-            (
-                Refusal::OperatorNotFound.status(),
-                "NotFound OPERATOR_NOT_FOUND NOT_SENT",
-            ),
-            (
-                Refusal::OperatorExists.status(),
-                "AlreadyExists OPERATOR_EXISTS NOT_SENT",
-            ),
-            (
-                Refusal::LastApprover.status(),
-                "FailedPrecondition LAST_APPROVER NOT_SENT",
-            ),
-            (
-                Refusal::AnswersNotTaken.status(),
-                "FailedPrecondition ANSWERS_NOT_TAKEN NOT_SENT",
-            ),
-            (
-                Refusal::ClearingFileNotFound.status(),
-                "NotFound CLEARING_FILE_NOT_FOUND NOT_SENT",
-            ),
-            (
-                Refusal::MerchantNotFound.status(),
-                "NotFound MERCHANT_NOT_FOUND NOT_SENT",
-            ),
-            (
-                Refusal::AccountChangeNotFound.status(),
-                "NotFound ACCOUNT_CHANGE_NOT_FOUND NOT_SENT",
-            ),
-            (
-                Refusal::FourEyes.status(),
-                "FailedPrecondition FOUR_EYES NOT_SENT",
-            ),
-            (
-                Refusal::PayoutsNotConfigured.status(),
-                "FailedPrecondition PAYOUTS_NOT_CONFIGURED NOT_SENT",
-            ),
-            (Refusal::NotOwed.status(), "NotFound NOT_OWED NOT_SENT"),
-            (
-                payment_not_found("order-1", &["the RRN of an operation"]),
-                "NotFound PAYMENT_NOT_FOUND NOT_SENT",
-            ),
-            (
-                Refusal::NotSuspended.status(),
-                "FailedPrecondition NOT_SUSPENDED NOT_SENT",
-            ),
-            (
-                Refusal::InFlight.status(),
-                "FailedPrecondition IN_FLIGHT NOT_SENT",
-            ),
-            (
-                Refusal::AmountDiffers.status(),
-                "FailedPrecondition AMOUNT_DIFFERS NOT_SENT",
-            ),
-            (Refusal::OwedMoved.status(), "Aborted OWED_MOVED NOT_SENT"),
-            (
-                Refusal::TooManyDataKeys.status(),
-                "FailedPrecondition TOO_MANY_DATA_KEYS NOT_SENT",
-            ),
-            (Refusal::NotDone.status(), "Unavailable NOT_DONE UNKNOWN"),
-            (
-                request_id_reused(),
-                "FailedPrecondition REQUEST_ID_REUSED NOT_SENT precondition REQUEST_ID",
-            ),
-            (
-                in_progress(),
-                "Aborted REQUEST_IN_PROGRESS UNKNOWN retry 500 ms",
-            ),
-            (
-                end_not_recorded(),
-                "FailedPrecondition END_NOT_RECORDED UNKNOWN precondition REQUEST_ID",
-            ),
-        ] {
-            assert_eq!(error_row(&status), expected);
-        }
-        for refusal in Refusal::ALL {
-            assert_eq!(refusal.reason().parse(), Ok(refusal));
-        }
-        assert!("OTHER".parse::<Refusal>().is_err());
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 //! - [`errors`]: the errors that are this door's alone.
 
 pub(super) mod audit;
+pub(super) mod bank_statement;
 pub(super) mod business_day;
 pub(super) mod data_key;
 pub(super) mod discrepancy;

@@ -1,5 +1,6 @@
 //! Simulated banks and a gateway, started together on loopback: what the demo shows and the tests test.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::commands::error::CommandError;
 use crate::config::Config;
 use crate::config::admin_api::AdminApiConfig;
 use crate::config::environment::Environment;
-use crate::config::reconciliation::CorrectionRule;
+use crate::config::reconciliation::{CorrectionRule, ReconciliationConfig, StatementAccountConfig};
 use crate::config::settlement::{PayoutsConfig, SettlementConfig};
 use crate::config::store::shown_url;
 use crate::grpc::client::{self, ClientCertificate};
@@ -57,6 +58,9 @@ pub fn reporting_profile() -> String {
 
 /// The name in the simulated acquirer's certificate.
 const BANK_NAME: &str = "acquirer.bank.test";
+/// The account that pays merchants, and that banks pay on.
+const PAYING_IBAN: &str = "DE75512108001245126199";
+
 /// The name in the gateway's certificate that clients check.
 pub const SERVER_NAME: &str = "localhost";
 
@@ -266,21 +270,31 @@ fn config(data: &Path, options: &StandOptions) -> Config {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, options.admin_port)),
         ..AdminApiConfig::default()
     });
+    config.reconciliation = ReconciliationConfig {
+        accounts: BTreeMap::from([(
+            "main".to_owned(),
+            StatementAccountConfig {
+                number: PAYING_IBAN.into(),
+                format: "camt".into(),
+                currency: "EUR".into(),
+                hosts: vec!["acquirer".into()],
+                window_days: 7,
+            },
+        )]),
+        corrections: options.corrections.clone(),
+        ..ReconciliationConfig::default()
+    };
     config.settlement = SettlementConfig {
         folder: Some(data.join("settlement")),
         // Nobody waits a day for a demo.
         account_change_hours: 0,
         payouts: Some(PayoutsConfig {
             name: "Demo Acquirer".into(),
-            iban: "DE75512108001245126199".into(),
+            iban: PAYING_IBAN.into(),
             bic: "SOLADEST600".into(),
             ..PayoutsConfig::default()
         }),
     };
-    config
-        .reconciliation
-        .corrections
-        .clone_from(&options.corrections);
     config
 }
 

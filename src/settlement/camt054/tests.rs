@@ -1,11 +1,10 @@
 use std::io::BufReader;
 
-use super::booking::EntryStatus;
-use super::error::Camt054Fault;
-use super::source::Position;
 use super::*;
 use crate::payment::moment::BusinessDate;
-use crate::payment::money::Money;
+use crate::settlement::iso20022::booking::EntryStatus;
+use crate::settlement::iso20022::error::Iso20022Fault;
+use crate::settlement::position::Position;
 
 mod bounds;
 mod faults;
@@ -34,7 +33,7 @@ fn entry(rest: &str) -> String {
     )
 }
 
-fn read(text: &str) -> Result<Vec<Booking>, Camt054Error> {
+fn read(text: &str) -> Result<Vec<Booking>, Iso20022Error> {
     read_camt054(text.as_bytes()).collect()
 }
 
@@ -67,7 +66,8 @@ fn an_entry_is_a_booking() {
     let file = file("08", BOOKED);
     let first = Booking {
         account: "GB82WEST12345698765432".parse().unwrap(),
-        amount: Money::new(14_980, "EUR".parse().unwrap()).unwrap(),
+        amount_minor: 14_980,
+        currency: "EUR".parse().unwrap(),
         is_credit: false,
         is_reversal: false,
         status: EntryStatus::Booked,
@@ -76,6 +76,7 @@ fn an_entry_is_a_booking() {
         servicer_reference: text("UTR0001"),
         end_to_end_id: text("out-1"),
         return_reason: None,
+        text: None,
         entry_number: 1,
         transaction_number: 1,
         position: Position {
@@ -85,7 +86,7 @@ fn an_entry_is_a_booking() {
         },
     };
     let second = Booking {
-        amount: Money::new(2_000, "EUR".parse().unwrap()).unwrap(),
+        amount_minor: 2_000,
         is_credit: true,
         is_reversal: true,
         value_date: None,
@@ -195,7 +196,7 @@ fn an_entry_of_several_transactions_is_as_many_bookings() {
             booking.servicer_reference.as_deref(),
             booking.end_to_end_id.as_deref(),
         );
-        (booking.amount.amount_minor(), numbers, references)
+        (booking.amount_minor, numbers, references)
     });
     let expected = [
         (10_000, (1, 1), (Some("UTR1"), Some("out-1"))),
@@ -229,10 +230,7 @@ fn older_versions_have_the_amount_of_a_transaction_elsewhere() {
         <TxDtls><AmtDtls><InstdAmt><Amt Ccy="USD">120</Amt></InstdAmt><TxAmt><Amt Ccy="EUR">100</Amt></TxAmt></AmtDtls></TxDtls>
         <TxDtls><AmtDtls><TxAmt><Amt Ccy="EUR">49.80</Amt></TxAmt></AmtDtls></TxDtls></NtryDtls>"#;
     let got = bookings(&file("02", &entry(details)));
-    let amounts: Vec<_> = got
-        .iter()
-        .map(|booking| booking.amount.amount_minor())
-        .collect();
+    let amounts: Vec<_> = got.iter().map(|booking| booking.amount_minor).collect();
     assert_eq!(amounts, [10_000, 4_980]);
 }
 
@@ -248,9 +246,9 @@ fn an_amount_is_read_in_its_currency() {
         let file = file("08", &entry(""))
             .replace("EUR", currency)
             .replace("149.80", amount);
-        let amount = bookings(&file)[0].amount;
+        let booking = &bookings(&file)[0];
         assert_eq!(
-            (amount.amount_minor(), amount.currency().code()),
+            (booking.amount_minor, booking.currency.code()),
             (expected, currency)
         );
     }
@@ -269,7 +267,8 @@ fn each_notification_has_its_own_account() {
     let got = bookings(&(head + &second + &tail));
     let accounts: Vec<_> = got.iter().map(|booking| booking.account.as_str()).collect();
     assert_eq!(accounts, ["GB82WEST12345698765432", "0012"]);
-    assert_eq!(got[1].amount.to_string(), "5 JPY");
+    let amount = (got[1].amount_minor, got[1].currency.code());
+    assert_eq!(amount, (5, "JPY"));
     assert_eq!(got[1].entry_number, 2);
 }
 
@@ -282,6 +281,7 @@ fn what_is_not_needed_is_passed_over() {
     let got = bookings(&file("08", &entry(rest)));
     assert_eq!(got.len(), 1);
     assert_eq!(got[0].servicer_reference, text("A<B&C"));
+    assert_eq!(got[0].text, text("a & b <c>"));
     assert!(bookings(&file("08", "")).is_empty());
     assert!(bookings(&format!("\u{feff}{}", file("08", ""))).is_empty());
 }

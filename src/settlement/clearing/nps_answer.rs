@@ -215,7 +215,7 @@ struct Records<R>(Lines<R>);
 impl<R: Read> Records<R> {
     fn next(&mut self) -> Result<Option<String>, NpsAnswerError> {
         loop {
-            let text = match self.0.next()? {
+            let text = match self.0.next_line()? {
                 None => return Ok(None),
                 Some(Line::Whole([])) => continue,
                 Some(Line::Whole(line)) => std::str::from_utf8(line).ok().map(str::to_owned),

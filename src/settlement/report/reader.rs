@@ -56,7 +56,7 @@ impl<'f, R: Read> ReportReader<'f, R> {
             expected,
             got: shown(got),
         };
-        let line = lines.next();
+        let line = lines.next_line();
         let line = line.map_err(|source| ReportError::Read { line: 0, source })?;
         let Some(Line::Whole(line)) = line else {
             let got = if line.is_some() { "a longer line" } else { "" };
@@ -101,7 +101,7 @@ impl<'f, R: Read> ReportReader<'f, R> {
 
     fn step(&mut self) -> Result<Step, ReportError> {
         let before = self.lines.number();
-        let line = self.lines.next();
+        let line = self.lines.next_line();
         let line = line.map_err(|source| ReportError::Read {
             line: before,
             source,

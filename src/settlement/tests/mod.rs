@@ -2,7 +2,7 @@
 
 mod chargebacks;
 mod charging;
-mod payouts;
+pub(crate) mod payouts;
 mod statements;
 mod terms;
 
@@ -47,11 +47,11 @@ macro_rules! on_both {
         }
     };
 }
-use on_both;
+pub(crate) use on_both;
 
 const COMMITTED: Verdict = Verdict::Committed { payment: None };
 
-fn host() -> HostId {
+pub(crate) fn host() -> HostId {
     "acquirer".parse().unwrap()
 }
 
@@ -59,19 +59,19 @@ fn shop() -> MerchantId {
     "demo-shop".parse().unwrap()
 }
 
-fn date(number: u8) -> BusinessDate {
+pub(crate) fn date(number: u8) -> BusinessDate {
     BusinessDate::new(2026, 11, number)
 }
 
 /// A store with the merchant demo-shop.
-struct Scene {
+pub(crate) struct Scene {
     _database: TestDatabase,
-    store: Store,
-    clock: Arc<ManualClock>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Scene {
-    async fn new(database: TestDatabase) -> Self {
+    pub(crate) async fn new(database: TestDatabase) -> Self {
         let store = database.open().await;
         store.insert_merchant(&samples::merchant()).await.unwrap();
         store.open_first_day(&host(), date(1), NOW).await.unwrap();
@@ -82,16 +82,16 @@ impl Scene {
         }
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
     }
 
-    fn charging(&self) -> Charging {
+    pub(crate) fn charging(&self) -> Charging {
         Charging::new(self.store.clone(), self.clock(), Vec::new())
     }
 
     /// A sale that counts in the open day.
-    async fn sale(&self, amount: Money, brand: CardBrand) -> Payment {
+    pub(crate) async fn sale(&self, amount: Money, brand: CardBrand) -> Payment {
         let capture_id = CaptureId::from_parts(NOW, random());
         let operation = Operation {
             kind: OperationKind::Sale,
@@ -192,7 +192,7 @@ impl Scene {
     }
 
     /// Ends the day of a number and makes its batches.
-    async fn end_day(&self, number: u8) -> BusinessDay {
+    pub(crate) async fn end_day(&self, number: u8) -> BusinessDay {
         let cutover = Cutover {
             host_id: host(),
             date: date(number),
@@ -214,7 +214,7 @@ impl Scene {
     }
 
     /// Funds what can be funded of a day. How many batches.
-    async fn fund(&self, day: &BusinessDay) -> usize {
+    pub(crate) async fn fund(&self, day: &BusinessDay) -> usize {
         let found = self.store.batches_to_fund(day, 100, None).await.unwrap();
         for (batch, state) in &found {
             let journal = settled_journal(batch, NOW).unwrap();

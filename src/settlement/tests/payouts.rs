@@ -39,7 +39,7 @@ on_both!(
 
 impl Scene {
     /// A merchant that is paid every day.
-    pub(super) async fn payable(database: TestDatabase, plan: &str) -> Self {
+    pub(crate) async fn payable(database: TestDatabase, plan: &str) -> Self {
         let scene = Self::new(database).await;
         let store = &scene.store;
         store
@@ -64,7 +64,7 @@ impl Scene {
         scene
     }
 
-    pub(super) async fn payouts(&self, folder: PathBuf) -> Payouts {
+    pub(crate) async fn payouts(&self, folder: PathBuf) -> Payouts {
         let mut profile = Bank::start().await.profile();
         profile.host_id = host();
         let (notices, _noticed) = mpsc::channel(1);
@@ -88,14 +88,14 @@ impl Scene {
     }
 
     /// Sells, and funds the day of a number.
-    async fn settle(&self, number: u8, minor: i64) {
+    pub(crate) async fn settle(&self, number: u8, minor: i64) {
         self.sale(eur(minor), CardBrand::Visa).await;
         let ended = self.end_day(number).await;
         self.charging().look().await.unwrap();
         assert_eq!(self.fund(&ended).await, 1);
     }
 
-    async fn all_payouts(&self) -> Vec<Payout> {
+    pub(crate) async fn all_payouts(&self) -> Vec<Payout> {
         let (shop, filter) = (shop(), PayoutFilter::default());
         let listed = self
             .store
@@ -125,7 +125,7 @@ impl Scene {
     }
 }
 
-pub(super) fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     std::env::temp_dir().join(format!(
         "payswitch-payouts-{}-{}",
         std::process::id(),

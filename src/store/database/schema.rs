@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 25] = [
+const MIGRATIONS: [Migration; 26] = [
     Migration {
         version: 1,
         name: "payments",
@@ -147,6 +147,11 @@ const MIGRATIONS: [Migration; 25] = [
         version: 24,
         name: "report_lines",
         text: include_str!("../../../migrations/0024_report_lines.sql"),
+    },
+    Migration {
+        version: 25,
+        name: "bank_statements",
+        text: include_str!("../../../migrations/0025_bank_statements.sql"),
     },
     Migration {
         version: 26,

@@ -8,6 +8,7 @@ mod captures;
 pub mod events;
 pub mod explain;
 pub mod explained_items;
+mod funded_days;
 pub mod ledger;
 pub mod operations;
 pub mod owed;

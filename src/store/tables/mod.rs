@@ -2,6 +2,8 @@
 
 pub(in crate::store) mod api_keys;
 pub(in crate::store) mod audit;
+mod bank_lines;
+mod bank_statements;
 pub(in crate::store) mod business_days;
 mod cancellations;
 pub(in crate::store) mod captures;

@@ -64,6 +64,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "chargebacks",
     "clearing_answers",
     "report_lines",
+    "bank_statements",
     "legal_names",
 ];
 

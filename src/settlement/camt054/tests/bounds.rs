@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, Cursor, Read};
 
-use super::super::limits::{MAX_DEPTH, MAX_FILE_BYTES, MOST_TRANSACTIONS};
 use super::*;
+use crate::settlement::iso20022::limits::{MAX_DEPTH, MOST_TRANSACTIONS};
 
 /// Bytes that are repeated without an end.
 struct Endless {
@@ -48,7 +48,7 @@ fn everything_has_a_bound() {
             "",
             &long,
             "expected a file of at most 67108864 bytes, got more",
-            MAX_FILE_BYTES,
+            MOST_BYTES,
         ),
         (
             "<Ntry><NtryDtls>",
@@ -73,7 +73,7 @@ fn everything_has_a_bound() {
 fn the_largest_file_is_read() {
     let file = file("08", &entry(""));
     let tail = format!("<!--{}-->", "x".repeat(30_000));
-    let left = usize::try_from(MAX_FILE_BYTES).unwrap() - file.len();
+    let left = usize::try_from(MOST_BYTES).unwrap() - file.len();
     let rest = " ".repeat(left % tail.len());
     let body = Endless {
         body: tail.as_bytes().to_vec(),

@@ -59,8 +59,8 @@ fn what_is_wrong_in_an_entry_is_refused_where_it_stands() {
         ),
         (
             "149.80",
-            "10000000000",
-            "Amt: expected at most 999999999999 minor units of EUR, got \"10000000000\"",
+            "12345678901234567",
+            "Amt: expected an amount of at most 18 digits, got \"12345678901234567\"",
             "<Amt Ccy=\"EU",
         ),
         (
@@ -308,10 +308,13 @@ fn another_document_is_refused() {
     assert_eq!(refused("").0, "expected Document, got the end of the file");
     assert!(matches!(
         read("<Document").unwrap_err().fault,
-        Camt054Fault::Xml(_)
+        Iso20022Fault::Xml(_)
     ));
     let mismatch = read(&right.replacen("</Ntry>", "</Ntri>", 1)).unwrap_err();
-    assert!(matches!(mismatch.fault, Camt054Fault::Xml(_)), "{mismatch}");
+    assert!(
+        matches!(mismatch.fault, Iso20022Fault::Xml(_)),
+        "{mismatch}"
+    );
     let latin = read_camt054(b"<Document>\xe9</Document>".as_slice()).next();
     assert!(latin.unwrap().is_err());
 }
@@ -323,7 +326,7 @@ fn an_error_is_the_last_that_is_read() {
     let mut reader = read_camt054(file.as_bytes());
     assert!(reader.next().unwrap().is_ok());
     let error = reader.next().unwrap().unwrap_err();
-    assert!(matches!(error.fault, Camt054Fault::Value { .. }));
+    assert!(matches!(error.fault, Iso20022Fault::Value { .. }));
     assert!(reader.next().is_none());
     let shown = error.to_string();
     assert!(shown.starts_with("line 6, column "), "{shown}");

@@ -66,11 +66,11 @@ proptest! {
         match read(&file("08", &entry)) {
             Ok(bookings) => {
                 prop_assert_eq!(off, 0);
-                let got: Vec<_> = bookings.iter().map(|booking| booking.amount.amount_minor()).collect();
+                let got: Vec<_> = bookings.iter().map(|booking| booking.amount_minor).collect();
                 prop_assert_eq!(got, amounts);
             }
             Err(error) => {
-                let is_sum = matches!(error.fault, Camt054Fault::TransactionSum { .. });
+                let is_sum = matches!(error.fault, Iso20022Fault::TransactionSum { .. });
                 prop_assert!(off != 0 && is_sum, "{}", error);
             }
         }

@@ -1,25 +1,26 @@
 //! An entry while it is read, and the bookings that it is.
 
-use crate::payment::moment::BusinessDate;
-use crate::payment::money::{Currency, Money};
-use crate::settlement::bank_account::AccountNumber;
-
 use super::booking::{Booking, EntryStatus};
-use super::error::{Camt054Error, Camt054Fault};
-use super::limits::MOST_TRANSACTIONS;
-use super::source::Position;
-use super::value::Value;
+use super::error::{Iso20022Error, Iso20022Fault};
+use super::limits::{MAX_ENTRY_TEXT_BYTES, MAX_TEXT_BYTES, MOST_TRANSACTIONS};
+use super::value::{Amount, Value};
+use crate::payment::moment::BusinessDate;
+use crate::payment::money::Currency;
+use crate::settlement::bank_account::AccountNumber;
+use crate::settlement::position::Position;
 
-/// What is known of the account of a notification.
-#[derive(Debug, Default)]
-pub(super) struct Account {
-    number: Option<AccountNumber>,
-    currency: Option<Currency>,
+/// What is known of the account of a notification, report or statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Its IBAN, or its other number.
+    pub number: Option<AccountNumber>,
+    /// Its currency, where the file names it.
+    pub currency: Option<Currency>,
 }
 
 impl Account {
     /// Takes the text of an element of the account.
-    pub(super) fn take(&mut self, element: &str, text: &str) -> Result<(), Camt054Fault> {
+    pub(super) fn take(&mut self, element: &str, text: &str) -> Result<(), Iso20022Fault> {
         let value = Value { element, text };
         match element {
             "Acct/Id/IBAN" | "Acct/Id/Othr/Id" => {
@@ -36,18 +37,30 @@ impl Account {
     }
 }
 
+/// What becomes of an entry whose transactions don't say, each in the entry's currency, what they moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownAmounts {
+    /// It is refused.
+    AreRefused,
+    /// It is one booking, of the entry's amount and without what its transactions say.
+    AreOneBooking,
+}
+
 /// One entry.
 #[derive(Debug)]
 pub(super) struct Entry {
     position: Position,
     number: u64,
-    amount: Option<Money>,
+    amount: Option<Amount>,
     is_credit: Option<bool>,
     is_reversal: Option<bool>,
     status: Option<EntryStatus>,
     booking_date: Option<BusinessDate>,
     value_date: Option<BusinessDate>,
     servicer_reference: Option<String>,
+    text: Option<String>,
+    /// The bytes of its texts and of those of its transactions.
+    text_bytes: usize,
     transactions: Vec<Transaction>,
 }
 
@@ -55,13 +68,14 @@ pub(super) struct Entry {
 #[derive(Debug)]
 struct Transaction {
     position: Position,
-    amount: Option<Money>,
+    amount: Option<Amount>,
     /// The amount where older versions, such as .02, have it.
-    detailed_amount: Option<Money>,
+    detailed_amount: Option<Amount>,
     is_credit: Option<bool>,
     servicer_reference: Option<String>,
     end_to_end_id: Option<String>,
     return_reason: Option<String>,
+    text: Option<String>,
 }
 
 impl Entry {
@@ -76,13 +90,15 @@ impl Entry {
             booking_date: None,
             value_date: None,
             servicer_reference: None,
+            text: None,
+            text_bytes: 0,
             transactions: Vec::new(),
         }
     }
 
-    pub(super) fn begin_transaction(&mut self, position: Position) -> Result<(), Camt054Fault> {
+    pub(super) fn begin_transaction(&mut self, position: Position) -> Result<(), Iso20022Fault> {
         if self.transactions.len() >= MOST_TRANSACTIONS {
-            return Err(Camt054Fault::TooMany {
+            return Err(Iso20022Fault::TooMany {
                 element: "NtryDtls/TxDtls".to_owned(),
                 most: MOST_TRANSACTIONS,
             });
@@ -95,6 +111,7 @@ impl Entry {
             servicer_reference: None,
             end_to_end_id: None,
             return_reason: None,
+            text: None,
         });
         Ok(())
     }
@@ -106,7 +123,7 @@ impl Entry {
         text: &str,
         currency: Option<&str>,
         account: &Account,
-    ) -> Result<(), Camt054Fault> {
+    ) -> Result<(), Iso20022Fault> {
         let value = Value { element, text };
         match element {
             "Amt" => {
@@ -127,6 +144,15 @@ impl Entry {
             "ValDt/Dt" => once(&mut self.value_date, element, value.date()?),
             "ValDt/DtTm" => once(&mut self.value_date, element, value.date_of_time()?),
             "AcctSvcrRef" => maybe(&mut self.servicer_reference, element, value.reference()?),
+            "AddtlNtryInf" => {
+                self.count_text(element, text)?;
+                add_text(&mut self.text, value)
+            }
+            "NtryDtls/TxDtls/RmtInf/Ustrd" | "NtryDtls/TxDtls/AddtlTxInf" => {
+                self.count_text(element, text)?;
+                let transaction = self.transactions.last_mut();
+                transaction.map_or(Ok(()), |it| add_text(&mut it.text, value))
+            }
             _ => match (
                 element.strip_prefix("NtryDtls/TxDtls/"),
                 self.transactions.last_mut(),
@@ -137,15 +163,34 @@ impl Entry {
         }
     }
 
-    /// The bookings that it is: one for each transaction, or one for all of it.
-    pub(super) fn bookings(self, account: &Account) -> Result<Vec<Booking>, Camt054Error> {
+    fn count_text(&mut self, element: &str, text: &str) -> Result<(), Iso20022Fault> {
+        self.text_bytes = self.text_bytes.saturating_add(text.len());
+        match self.text_bytes <= MAX_ENTRY_TEXT_BYTES {
+            true => Ok(()),
+            false => Err(Iso20022Fault::TooMany {
+                element: format!("bytes of {element} in an entry"),
+                most: MAX_ENTRY_TEXT_BYTES,
+            }),
+        }
+    }
+
+    /// The bookings that it is: one for each transaction, or one for all of it. `part` is the element that it is in. Where
+    /// transactions don't say what each of them moved, it is refused, or all of it is one booking.
+    pub(super) fn bookings(
+        self,
+        account: &Account,
+        part: &'static str,
+        unknown: UnknownAmounts,
+    ) -> Result<Vec<Booking>, Iso20022Error> {
         let position = self.position;
-        let fault = |fault| Camt054Error { position, fault };
-        let missing = |element, parent| fault(Camt054Fault::Missing { element, parent });
+        let fault = |fault| Iso20022Error { position, fault };
+        let missing = |element, parent| fault(Iso20022Fault::Missing { element, parent });
         let number = account.number.as_ref();
+        let amount = self.amount.ok_or_else(|| missing("Amt", "Ntry"))?;
         let whole = Booking {
-            account: number.ok_or_else(|| missing("Acct/Id", "Ntfctn"))?.clone(),
-            amount: self.amount.ok_or_else(|| missing("Amt", "Ntry"))?,
+            account: number.ok_or_else(|| missing("Acct/Id", part))?.clone(),
+            amount_minor: amount.minor,
+            currency: amount.currency,
             is_credit: self.is_credit.ok_or_else(|| missing("CdtDbtInd", "Ntry"))?,
             is_reversal: self.is_reversal.unwrap_or(false),
             status: self.status.ok_or_else(|| missing("Sts", "Ntry"))?,
@@ -154,29 +199,36 @@ impl Entry {
             servicer_reference: self.servicer_reference,
             end_to_end_id: None,
             return_reason: None,
+            text: self.text,
             entry_number: self.number,
             transaction_number: 0,
             position,
         };
-        if self.transactions.is_empty() {
+        let is_only = self.transactions.len() == 1;
+        let is_known = |it: &Transaction| {
+            let own = it.amount.or(it.detailed_amount);
+            own.map_or(is_only, |own| own.currency == amount.currency)
+        };
+        if self.transactions.is_empty()
+            || unknown == UnknownAmounts::AreOneBooking && !self.transactions.iter().all(is_known)
+        {
             return Ok(vec![whole]);
         }
-        let is_only = self.transactions.len() == 1;
         let mut bookings = Vec::new();
         for (number, transaction) in (1..).zip(self.transactions) {
             bookings.push(transaction.booking(&whole, number, is_only)?);
         }
         let signed = bookings.iter().map(|booking| {
-            let minor = i128::from(booking.amount.amount_minor());
+            let minor = i128::from(booking.amount_minor);
             if booking.is_credit == whole.is_credit {
                 minor
             } else {
                 -minor
             }
         });
-        let (expected_minor, got_minor) = (whole.amount.amount_minor(), signed.sum());
+        let (expected_minor, got_minor) = (whole.amount_minor, signed.sum());
         if got_minor != i128::from(expected_minor) {
-            return Err(fault(Camt054Fault::TransactionSum {
+            return Err(fault(Iso20022Fault::TransactionSum {
                 expected_minor,
                 got_minor,
             }));
@@ -191,7 +243,7 @@ impl Transaction {
         element: &str,
         value: Value<'_>,
         currency: Option<&str>,
-    ) -> Result<(), Camt054Fault> {
+    ) -> Result<(), Iso20022Fault> {
         let whole = value.element;
         match element {
             "Amt" => once(&mut self.amount, whole, value.amount(currency)?),
@@ -212,19 +264,23 @@ impl Transaction {
         whole: &Booking,
         transaction_number: u64,
         is_only: bool,
-    ) -> Result<Booking, Camt054Error> {
+    ) -> Result<Booking, Iso20022Error> {
         let position = self.position;
-        let fault = |fault| Camt054Error { position, fault };
+        let fault = |fault| Iso20022Error { position, fault };
         let own = self.amount.or(self.detailed_amount);
-        let amount = own.or(is_only.then_some(whole.amount)).ok_or_else(|| {
-            fault(Camt054Fault::Missing {
+        let entry = Amount {
+            minor: whole.amount_minor,
+            currency: whole.currency,
+        };
+        let amount = own.or(is_only.then_some(entry)).ok_or_else(|| {
+            fault(Iso20022Fault::Missing {
                 element: "Amt",
                 parent: "NtryDtls/TxDtls",
             })
         })?;
-        let (expected, got) = (whole.amount.currency(), amount.currency());
+        let (expected, got) = (entry.currency, amount.currency);
         if expected != got {
-            return Err(fault(Camt054Fault::Currency {
+            return Err(fault(Iso20022Fault::Currency {
                 element: "NtryDtls/TxDtls/Amt".to_owned(),
                 expected,
                 got,
@@ -232,11 +288,12 @@ impl Transaction {
         }
         let whole = whole.clone();
         Ok(Booking {
-            amount,
+            amount_minor: amount.minor,
             is_credit: self.is_credit.unwrap_or(whole.is_credit),
             servicer_reference: self.servicer_reference.or(whole.servicer_reference),
             end_to_end_id: self.end_to_end_id,
             return_reason: self.return_reason,
+            text: self.text.or(whole.text),
             transaction_number,
             position,
             ..whole
@@ -244,15 +301,35 @@ impl Transaction {
     }
 }
 
-fn once<T>(place: &mut Option<T>, element: &str, value: T) -> Result<(), Camt054Fault> {
+fn once<T>(place: &mut Option<T>, element: &str, value: T) -> Result<(), Iso20022Fault> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Camt054Fault::Repeated {
+        Some(_) => Err(Iso20022Fault::Repeated {
             element: element.to_owned(),
         }),
     }
 }
 
-fn maybe<T>(place: &mut Option<T>, element: &str, value: Option<T>) -> Result<(), Camt054Fault> {
+fn maybe<T>(place: &mut Option<T>, element: &str, value: Option<T>) -> Result<(), Iso20022Fault> {
     value.map_or(Ok(()), |value| once(place, element, value))
+}
+
+/// Adds a free text to those before it.
+fn add_text(texts: &mut Option<String>, value: Value<'_>) -> Result<(), Iso20022Fault> {
+    let Some(text) = value.free_text()? else {
+        return Ok(());
+    };
+    let Some(before) = texts else {
+        *texts = Some(text);
+        return Ok(());
+    };
+    if before.len().saturating_add(text.len()) > MAX_TEXT_BYTES {
+        return Err(Iso20022Fault::TooMany {
+            element: format!("bytes of {}", value.element),
+            most: MAX_TEXT_BYTES,
+        });
+    }
+    before.push('\n');
+    before.push_str(&text);
+    Ok(())
 }

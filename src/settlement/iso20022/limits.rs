@@ -1,7 +1,5 @@
 //! How much of everything is read. A file comes from elsewhere, and none of it is taken without a bound.
 
-/// The largest file.
-pub const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// The longest tag, text or comment.
 pub const MAX_EVENT_BYTES: u64 = 64 * 1024;
 /// How deep elements may be in each other.
@@ -12,5 +10,9 @@ pub const MAX_ATTRIBUTES: usize = 32;
 pub const MOST_TRANSACTIONS: usize = 100_000;
 /// The longest reference or code, in characters; the standard has 35 for most.
 pub const MAX_REFERENCE: usize = 140;
+/// The longest free text of a transaction or entry, in bytes: many lines of the 140 characters of the standard.
+pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+/// The free texts of an entry and its transactions, in bytes, since all of an entry is held at once.
+pub const MAX_ENTRY_TEXT_BYTES: usize = 8 * 1024 * 1024;
 /// The longest part of a text that an error repeats, in characters.
 pub const MAX_SHOWN: usize = 40;

@@ -1,10 +1,9 @@
-//! What a notification says of one movement of money.
+//! What a message of the bank says of one movement of money.
 
 use crate::payment::moment::BusinessDate;
-use crate::payment::money::Money;
+use crate::payment::money::Currency;
 use crate::settlement::bank_account::AccountNumber;
-
-use super::source::Position;
+use crate::settlement::position::Position;
 
 /// Where an entry stands at the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +23,10 @@ pub enum EntryStatus {
 pub struct Booking {
     /// The account: its IBAN, or its other number.
     pub account: AccountNumber,
-    /// The amount, in the account's currency where the file names that.
-    pub amount: Money,
+    /// The amount in minor units, never negative.
+    pub amount_minor: i64,
+    /// Its currency: the account's, where the file names that.
+    pub currency: Currency,
     /// Whether the account is credited; otherwise it is debited.
     pub is_credit: bool,
     /// Whether it undoes an earlier booking. Its direction is `is_credit` all the same.
@@ -42,6 +43,8 @@ pub struct Booking {
     pub end_to_end_id: Option<String>,
     /// Why a payment came back: a code, such as `AC04`, or the bank's own word.
     pub return_reason: Option<String>,
+    /// What the payer or the bank says of it, its lines joined by `\n`: the transaction's, otherwise the entry's.
+    pub text: Option<String>,
     /// The entry's number in the file, from 1.
     pub entry_number: u64,
     /// The transaction's number in its entry, from 1; 0 for an entry without transactions.

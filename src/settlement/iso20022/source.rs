@@ -1,37 +1,15 @@
 //! The bytes of a file: counted, so that every error says where, and bounded.
 
-use std::fmt;
 use std::io::{self, BufRead, Read};
 
-use super::limits::{MAX_EVENT_BYTES, MAX_FILE_BYTES};
-
-/// A place in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// The line, from 1.
-    pub line: u64,
-    /// The byte in the line, from 1.
-    pub column: u64,
-    /// The byte in the file, from 0.
-    pub offset: u64,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            line,
-            column,
-            offset,
-        } = self;
-        write!(f, "line {line}, column {column} (byte {offset})")
-    }
-}
+use super::limits::MAX_EVENT_BYTES;
+use crate::settlement::position::Position;
 
 /// A file that has more of something than is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Bound {
-    #[error("expected a file of at most {MAX_FILE_BYTES} bytes, got more")]
-    File,
+    #[error("expected a file of at most {0} bytes, got more")]
+    File(u64),
     #[error("expected a tag or text of at most {MAX_EVENT_BYTES} bytes, got more")]
     Event,
 }
@@ -42,19 +20,16 @@ pub(super) struct Source<R> {
     input: R,
     position: Position,
     event_offset: u64,
+    most_bytes: u64,
 }
 
 impl<R: BufRead> Source<R> {
-    pub(super) const fn new(input: R) -> Self {
-        let position = Position {
-            line: 1,
-            column: 1,
-            offset: 0,
-        };
+    pub(super) const fn new(input: R, most_bytes: u64) -> Self {
         Self {
             input,
-            position,
+            position: Position::BEGIN,
             event_offset: 0,
+            most_bytes,
         }
     }
 
@@ -78,12 +53,12 @@ impl<R: BufRead> Read for Source<R> {
 impl<R: BufRead> BufRead for Source<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let offset = self.position.offset;
-        let of_file = MAX_FILE_BYTES.saturating_sub(offset);
+        let of_file = self.most_bytes.saturating_sub(offset);
         let of_event = MAX_EVENT_BYTES.saturating_sub(offset - self.event_offset);
         let available = self.input.fill_buf()?;
         let bound = match (available, of_file, of_event) {
             ([], _, _) => return Ok(available),
-            (_, 0, _) => Bound::File,
+            (_, 0, _) => Bound::File(self.most_bytes),
             (_, _, 0) => Bound::Event,
             (_, _, _) => {
                 let most = usize::try_from(of_file.min(of_event)).unwrap_or(usize::MAX);

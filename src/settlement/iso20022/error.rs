@@ -1,29 +1,31 @@
-//! What can be wrong with a notification.
+//! What can be wrong with a message of the bank.
 
+use super::limits::{MAX_DEPTH, MAX_EVENT_BYTES};
 use crate::payment::money::Currency;
+use crate::settlement::position::Position;
 
-use super::limits::{MAX_DEPTH, MAX_EVENT_BYTES, MAX_FILE_BYTES};
-use super::source::Position;
-
-/// Why a notification can't be read, and where that stands.
+/// Why a message can't be read, and where that stands.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{position}: {fault}")]
-pub struct Camt054Error {
+pub struct Iso20022Error {
     /// Where the element, tag or text begins that is wrong; the end of the file, where something is missing there.
     pub position: Position,
     /// What is wrong with it.
-    pub fault: Camt054Fault,
+    pub fault: Iso20022Fault,
 }
 
-/// What is wrong with a notification. Elements are named from the notification or entry that they are in.
+/// What is wrong with a message. Elements are named from the notification, report, statement or entry that they are in.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Camt054Fault {
+pub enum Iso20022Fault {
     /// It is no XML, or the file can't be read.
     #[error("expected well-formed XML: {0}")]
     Xml(#[from] quick_xml::Error),
     /// The file is too large.
-    #[error("expected a file of at most {MAX_FILE_BYTES} bytes, got more")]
-    FileTooLarge,
+    #[error("expected a file of at most {most_bytes} bytes, got more")]
+    FileTooLarge {
+        /// How many bytes it may have.
+        most_bytes: u64,
+    },
     /// A tag, text or comment is too long.
     #[error("expected a tag or text of at most {MAX_EVENT_BYTES} bytes, got more")]
     EventTooLong,
@@ -49,7 +51,7 @@ pub enum Camt054Fault {
     #[error("expected {expected}, got {got}")]
     Document {
         /// What there should be.
-        expected: &'static str,
+        expected: String,
         /// What there is, cut to 80 characters.
         got: String,
     },

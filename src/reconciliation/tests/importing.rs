@@ -1,0 +1,159 @@
+//! A line counts once, and a gap between statements is seen.
+
+use super::*;
+use crate::reconciliation::finding::FindingKind;
+use crate::settlement::tests::on_both;
+use crate::store::testing::TestDatabase;
+
+on_both!(
+    equal_lines_count_as_often_as_they_are_and_a_second_delivery_counts_none,
+    a_statement_that_does_not_follow_the_one_before_is_a_finding,
+    pending_and_then_booked_counts_once,
+    a_wrong_file_counts_for_nothing,
+);
+
+const FIRST: Camt<'_> = Camt {
+    id: "S1",
+    sequence: 1,
+    date: "2026-11-16",
+    opening: "100.00",
+    closing: "126.00",
+    entries: &[
+        ("13.00", "NOTPROVIDED", "sale"),
+        ("13.00", "NOTPROVIDED", "sale"),
+    ],
+};
+
+async fn equal_lines_count_as_often_as_they_are_and_a_second_delivery_counts_none(
+    database: TestDatabase,
+) {
+    let scene = Scene::new(database).await;
+    let desk = Desk::of(&scene);
+    let taken = desk.take(&FIRST.text()).await;
+    assert!(!taken.was_there);
+    assert_eq!(taken.statements[0].counts.unmatched, 2);
+    // The same file; the same statement in another file; and one that overlaps with it, and has a line more.
+    let again = desk.take(&FIRST.text()).await;
+    assert!(again.was_there);
+    let other_file = desk.take(&(FIRST.text() + "\n")).await;
+    assert_eq!(other_file.statements[0].counts.unmatched, 0);
+    assert_eq!(other_file.statements[0].finding, None);
+    assert_eq!(desk.lines(&scene).await.len(), 2);
+    let three = [("13.00", "NOTPROVIDED", "sale"); 3];
+    let overlapping = Camt {
+        id: "S1-late",
+        sequence: 2,
+        closing: "139.00",
+        entries: &three,
+        ..FIRST
+    };
+    let taken = desk.take(&overlapping.text()).await;
+    assert_eq!(taken.statements[0].counts.unmatched, 1);
+    let finding = taken.statements[0].finding.as_ref().unwrap();
+    assert_eq!(finding.kind, FindingKind::StatementChainBroken);
+    // What follows has lines of its own, also one that looks the same.
+    let next = Camt {
+        id: "S3",
+        sequence: 3,
+        opening: "139.00",
+        closing: "152.00",
+        entries: &three[..1],
+        ..FIRST
+    };
+    let taken = desk.take(&next.text()).await;
+    assert_eq!(taken.statements[0].counts.unmatched, 1);
+    assert_eq!(taken.statements[0].finding, None);
+    let occurrences: Vec<_> = desk
+        .lines(&scene)
+        .await
+        .iter()
+        .map(|line| line.occurrence)
+        .collect();
+    assert_eq!(occurrences.len(), 4);
+    assert_eq!(occurrences.iter().sum::<i64>(), 1 + 2 + 3 + 4);
+    desk.close(scene).await;
+}
+
+async fn a_statement_that_does_not_follow_the_one_before_is_a_finding(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let desk = Desk::of(&scene);
+    desk.take(&FIRST.text()).await;
+    let third = Camt {
+        id: "S3",
+        sequence: 3,
+        date: "2026-11-18",
+        opening: "90.00",
+        closing: "-10.00",
+        entries: &[("-100.00", "NOTPROVIDED", "rent")],
+    };
+    let taken = desk.take(&third.text()).await;
+    let finding = taken.statements[0].finding.as_ref().unwrap();
+    assert_eq!(finding.kind.name(), "STATEMENT_CHAIN_BROKEN");
+    let (ours, theirs) = (finding.ours.as_deref(), finding.theirs.as_str());
+    assert_eq!((ours, theirs), (Some("12600"), "9000"));
+    // Once the one between them comes, both follow.
+    let second = Camt {
+        id: "S2",
+        sequence: 2,
+        date: "2026-11-17",
+        opening: "126.00",
+        closing: "90.00",
+        entries: &[("-36.00", "NOTPROVIDED", "fees")],
+    };
+    let taken = desk.take(&second.text()).await;
+    assert_eq!(taken.statements[0].finding, None);
+    let again = desk.take(&third.text()).await;
+    assert_eq!(again.statements[0].finding, None);
+    assert_eq!(desk.lines(&scene).await.len(), 4);
+    desk.close(scene).await;
+}
+
+async fn pending_and_then_booked_counts_once(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let desk = Desk::of(&scene);
+    let booked = Camt {
+        entries: &[("26.00", "NOTPROVIDED", "sale")],
+        ..FIRST
+    }
+    .text();
+    let within = booked
+        .replace("camt.053", "camt.052")
+        .replace("BkToCstmrStmt", "BkToCstmrAcctRpt")
+        .replace("Stmt>", "Rpt>")
+        .replace("2026-11-16", "2026-11-15")
+        .replace("BOOK", "PDNG");
+    let taken = desk.take(&within).await;
+    assert_eq!(taken.statements[0].counts.not_counted, 1);
+    // A bank may call it booked within the day: that is not the statement of what was booked either.
+    let taken = desk.take(&within.replace("PDNG", "BOOK")).await;
+    assert_eq!(taken.statements[0].counts.not_counted, 1);
+    let taken = desk.take(&booked).await;
+    assert_eq!(taken.statements[0].counts.unmatched, 1);
+    let lines = desk.lines(&scene).await;
+    let counted = lines
+        .iter()
+        .filter(|line| line.matching != LineMatch::NotCounted);
+    assert_eq!(counted.map(|line| line.amount_minor).sum::<i64>(), 2_600);
+    desk.close(scene).await;
+}
+
+async fn a_wrong_file_counts_for_nothing(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let desk = Desk::of(&scene);
+    let right = FIRST.text();
+    for (from, to, expected) in [
+        ("126.00", "127.00", "Bal CLBD: expected 12600 minor units"),
+        (
+            "GB82WEST12345698765432",
+            "DE89370400440532013000",
+            "account: expected GB** **** 5432, got DE** **** 3000",
+        ),
+        ("EUR", "USD", "currency: expected EUR, got USD"),
+        ("</Stmt>", "", "expected well-formed XML"),
+    ] {
+        let error = desk.try_take(&right.replace(from, to)).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    assert_eq!(desk.lines(&scene).await, []);
+    desk.close(scene).await;
+}
