@@ -13,6 +13,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod correcting;
 mod custody;
 mod database;
 mod demo;

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use payswitch::commands::demo::stand::reporting_profile;
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::database::Engine;
 use crate::demo::as_operator;

@@ -332,7 +332,7 @@ async fn a_wrong_booking_is_one_difference_with_both_amounts(engine: Engine) {
 }
 
 /// The bank books so much more for a payment. What it has now.
-async fn misbook(switch: &Switch, payment: &pb::Payment, delta_minor: i64) -> i64 {
+pub(crate) async fn misbook(switch: &Switch, payment: &pb::Payment, delta_minor: i64) -> i64 {
     let request = MisbookItemRequest {
         rrn: payment.rrn().to_owned(),
         delta_minor,

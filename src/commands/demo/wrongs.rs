@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+
 use super::day::{Days, FOLDER, HOST, cut_over, import, request_id, shown};
 use super::life::sent;
 use super::stand::Stand;
@@ -11,7 +14,7 @@ use crate::admin_api::pb as admin;
 use crate::admin_api::pb::ledger_service_client::LedgerServiceClient;
 use crate::admin_api::pb::reconciliation_admin_service_client::ReconciliationAdminServiceClient;
 use crate::commands::error::CommandError;
-use crate::commands::output::{amount, print_line, table};
+use crate::commands::output::{amount, print_line};
 use crate::merchant_api::pb;
 use crate::merchant_api::pb::authorize_payment_request::PaymentMethod;
 use crate::merchant_api::pb::payment_service_client::PaymentServiceClient;
@@ -121,8 +124,10 @@ async fn sell(connection: &Connection, minor: i64) -> Result<(), CommandError> {
     }
 }
 
-fn found(discrepancies: &[admin::Discrepancy]) -> comfy_table::Table {
-    let mut table = table(&["kind", "ours", "the bank's", "rule", "state"]);
+fn found(discrepancies: &[admin::Discrepancy]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["kind", "ours", "the bank's", "rule", "state"]);
     for it in discrepancies {
         let side = |value: &str| {
             let minor = value.parse().ok();

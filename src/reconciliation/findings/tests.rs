@@ -589,7 +589,7 @@ fn several_lines_may_be_one_item_and_one_line_several_items() {
     // The other one may be either of two.
     let three = [item(1), item(2), item(3)];
     assert_eq!(
-        decided(&[both.clone()], &three),
+        decided(std::slice::from_ref(&both), &three),
         ["AMBIGUOUS - several-items-in-one-line AMBIGUOUS"]
     );
     // Or has a line of its own.

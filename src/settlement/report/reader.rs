@@ -38,7 +38,7 @@ struct Body<'f> {
 
 /// What comes next.
 enum Step {
-    Line(ReportLine),
+    Line(Box<ReportLine>),
     /// A line that says nothing, or is wrong.
     Nothing,
     End,
@@ -123,7 +123,7 @@ impl<'f, R: Read> ReportReader<'f, R> {
             }
         };
         Ok(match read {
-            Ok(Some(line)) if self.faults.count == 0 => Step::Line(line),
+            Ok(Some(line)) if self.faults.count == 0 => Step::Line(Box::new(line)),
             Ok(_) => Step::Nothing,
             Err(fault) => {
                 self.faults.add(fault);
@@ -201,7 +201,7 @@ impl<R: Read> Iterator for ReportReader<'_, R> {
     fn next(&mut self) -> Option<Self::Item> {
         while !self.is_done {
             match self.step() {
-                Ok(Step::Line(line)) => return Some(Ok(line)),
+                Ok(Step::Line(line)) => return Some(Ok(*line)),
                 Ok(Step::Nothing) => {}
                 Ok(Step::End) => {
                     self.is_done = true;

@@ -313,7 +313,7 @@ fn candidates(columns: &Columns<'_>) -> Result<Vec<LikeItem>, StoreError> {
     let read = text.split_whitespace().map(|item| {
         let parsed = item.parse();
         parsed.map_err(|error: InvalidLikeItem| {
-            columns.corrupt("candidates", item, &error.to_string())
+            columns.corrupt("candidates", item, error.to_string())
         })
     });
     read.collect()

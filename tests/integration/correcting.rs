@@ -1,0 +1,190 @@
+//! A wrong cent is found, named, explained and corrected, by the command line from end to end.
+
+use payswitch::admin_api::pb as admin;
+use payswitch::admin_api::pb::reconciliation_admin_service_client::ReconciliationAdminServiceClient;
+use payswitch::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
+use payswitch::commands::demo::stand::reporting_profile;
+use payswitch::grpc::client::error_reason;
+use payswitch::merchant_api::client::ApiKey;
+use payswitch::merchant_api::pb;
+use pb::balance_service_client::BalanceServiceClient;
+use pb::reconciliation_service_client::ReconciliationServiceClient;
+use pb::{DiscrepancyKind, DiscrepancyState, SettlementBatchState as BatchState};
+use serde_json::Value;
+
+use crate::capturing::minor;
+use crate::database::Engine;
+use crate::demo::as_operator;
+use crate::harness::{Switch, authorize, on_both_engines, unique};
+use crate::operators::{operator, trail};
+use crate::reporting::{agreed, import, misbook, only_batch, report_of};
+use crate::sales::sale;
+use crate::settling::{cut_over, cutover_of, open_date, settlement_of};
+use crate::tools::printed_by;
+
+on_both_engines!(a_wrong_cent_is_found_named_explained_and_corrected);
+
+fn reconcile(switch: &Switch, arguments: &[&str]) -> String {
+    let all = [&["reconcile"], arguments].concat();
+    printed_by(&mut as_operator(switch, &all))
+}
+
+async fn available(switch: &Switch) -> i64 {
+    let key = ApiKey::new(&switch.api_key).expect("an API key");
+    let mut balances = BalanceServiceClient::new(key.on(switch.connect(None).await));
+    let found = balances
+        .get_balances(pb::GetBalancesRequest::default())
+        .await;
+    let found = found.expect("the balances").into_inner().balances;
+    found.first().map_or(0, |euros| minor(&euros.available))
+}
+
+async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
+    let switch = Switch::start_with(engine, Some(reporting_profile())).await;
+    let mut payments = switch.payments().await;
+    let mut settlement = settlement_of(&switch, &switch.api_key).await;
+    let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
+    let today = open_date(&mut days).await;
+    let mut sold = Vec::new();
+    for amount in [2_500, 700, 9_000] {
+        sold.push(authorize(&mut payments, sale("pm_test_visa", amount)).await);
+    }
+    assert_eq!(misbook(&switch, &sold[1], 1).await, 701);
+    assert_eq!(misbook(&switch, &sold[2], -500).await, 8_500);
+    cut_over(&mut days, cutover_of(&today))
+        .await
+        .expect("a day");
+    agreed(&mut days, &today).await;
+    let report = report_of(&switch, &today).await;
+    import(&mut days, &report, |_| {}).await.expect("an answer");
+    only_batch(&mut settlement, BatchState::Disputed).await;
+    let before = available(&switch).await;
+    assert_eq!(before, 12_200);
+
+    // Found, named, and explained down to the bank's own line.
+    let listed = reconcile(&switch, &["list", "--kind", "AMOUNT_DIFFERS", "--json"]);
+    let listed: Vec<Value> = listed
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of = |ours: i64| {
+        let found = listed.iter().find(|it| it["own_minor"] == ours);
+        found.expect("a discrepancy")["discrepancy_id"]
+            .as_str()
+            .expect("its name")
+    };
+    assert_eq!(listed.len(), 2);
+    let (cent, much) = (of(700), of(9_000));
+    let shown = reconcile(&switch, &["show", cent]);
+    for part in [
+        "AMOUNT_DIFFERS",
+        "7.00",
+        "7.01",
+        "report.csv",
+        sold[1].rrn(),
+        "OPEN",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+
+    // One person corrects the cent; the merchant sees that, and has it.
+    let why = ["--reason", "rounded by the bank"];
+    let bears = [&["correct", cent, "--bears", "merchant"][..], &why].concat();
+    assert!(reconcile(&switch, &bears).contains("CORRECTED"));
+    assert_eq!(available(&switch).await, before + 1);
+    let key = ApiKey::new(&switch.api_key).expect("an API key");
+    let mut books = ReconciliationServiceClient::new(key.on(switch.connect(None).await));
+    let request = pb::GetDiscrepancyRequest {
+        discrepancy_id: cent.to_owned(),
+    };
+    let seen = books
+        .get_discrepancy(request)
+        .await
+        .expect("it")
+        .into_inner();
+    let seen = seen.discrepancy.expect("the discrepancy");
+    assert_eq!(
+        (seen.kind(), seen.state()),
+        (DiscrepancyKind::AmountDiffers, DiscrepancyState::Corrected)
+    );
+    assert_eq!(
+        (minor(&seen.own_amount), minor(&seen.bank_amount)),
+        (700, 701)
+    );
+    assert!(
+        seen.correction_entry_id
+            .ends_with(":correction_of_merchant"),
+        "{seen:?}"
+    );
+    assert_eq!(seen.evidence.len(), 2);
+    assert_eq!(seen.evidence[1].fields["gross_minor"], "701");
+    assert_eq!(seen.history[0].reason, why[1]);
+    let filter = pb::ListDiscrepanciesRequest {
+        filter: "state = OPEN AND kind = AMOUNT_DIFFERS".into(),
+        ..Default::default()
+    };
+    let open = books
+        .list_discrepancies(filter)
+        .await
+        .expect("a list")
+        .into_inner();
+    assert_eq!(open.discrepancies.len(), 1);
+    let runs = books.list_reconciliation_runs(pb::ListReconciliationRunsRequest::default());
+    let runs = runs.await.expect("runs").into_inner().reconciliation_runs;
+    assert_eq!((runs[0].matched_count, runs[0].discrepancy_count), (3, 2));
+    // Nobody else's.
+    let (_, other) = switch.add_merchant("other-shop", |_| {}).await;
+    let key = ApiKey::new(&other).expect("an API key");
+    let mut others = ReconciliationServiceClient::new(key.on(switch.connect(None).await));
+    let request = pb::GetDiscrepancyRequest {
+        discrepancy_id: cent.to_owned(),
+    };
+    let hidden = others
+        .get_discrepancy(request)
+        .await
+        .expect_err("another's");
+    assert_eq!(
+        error_reason(&hidden).as_deref(),
+        Some("DISCREPANCY_NOT_FOUND")
+    );
+
+    // Five euros take a second person, who is another one.
+    let bears = [&["correct", much, "--bears", "house"][..], &why].concat();
+    assert!(reconcile(&switch, &bears).contains("PROPOSED"));
+    let mut door = ReconciliationAdminServiceClient::new(operator(&switch).await);
+    let mut resolve = async |id: &str, step| {
+        let request = admin::ResolveDiscrepancyRequest {
+            request_id: format!("resolve-{}", unique()),
+            reason: "looked at".into(),
+            discrepancy_id: id.to_owned(),
+            step: Some(step),
+        };
+        let resolved = door.resolve_discrepancy(request).await;
+        resolved.map(|it| it.into_inner().discrepancy.expect("it").state)
+    };
+    use admin::resolve_discrepancy_request::Step;
+    let own = resolve(much, Step::Approve(true))
+        .await
+        .expect_err("the same person");
+    assert_eq!(error_reason(&own).as_deref(), Some("FOUR_EYES"));
+    assert_eq!(
+        resolve(much, Step::Reopen(true)).await.expect("open again"),
+        "OPEN"
+    );
+    let none = resolve(much, Step::Approve(false))
+        .await
+        .expect_err("no step");
+    assert_eq!(none.code(), tonic::Code::InvalidArgument);
+    // What was corrected is undone by another journal.
+    assert_eq!(
+        resolve(cent, Step::Reopen(true)).await.expect("open again"),
+        "OPEN"
+    );
+    assert_eq!(available(&switch).await, before);
+    let trail = trail(operator(&switch).await).await;
+    let action = "ReconciliationAdminService.ResolveDiscrepancy";
+    let corrected = trail
+        .iter()
+        .any(|entry| entry.action == action && entry.target == format!("{cent} CORRECT MERCHANT"));
+    assert!(corrected, "{trail:?}");
+}
