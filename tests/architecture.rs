@@ -33,13 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reconciliation", &["reconciliation"]),
     (
         "operations",
-        &[
-            "operations",
-            "ledger_seals",
-            "event_feed",
-            "reconciliation",
-            "settlement",
-        ],
+        &["operations", "ledger_seals", "event_feed", "settlement"],
     ),
     ("edges", &["hosts", "store", "card", "certs"]),
     // A clock says a `UnixMillis`; the domain knows no clock (`PURE`, below).
@@ -60,11 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows within one layer: (from, to). None of them may have a way back.
-const WITHIN_A_LAYER: &[(&str, &str)] = &[
-    ("certs", "card"),
-    ("ledger", "payment"),
-    ("reconciliation", "settlement"),
-];
+const WITHIN_A_LAYER: &[(&str, &str)] = &[("certs", "card"), ("ledger", "payment")];
 
 /// The folder whose files are flows. A flow never uses another one.
 const FLOWS: &str = "flows";
