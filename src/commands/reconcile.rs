@@ -1,21 +1,24 @@
 //! `payswitch reconcile`: shows what banks have otherwise, why, and what is done about it; takes in statements of bank
 //! accounts.
 
+mod sheet;
+mod show;
 mod statements;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
 use tonic::transport::Channel;
 
+use self::show::{show_all, show_lines, show_list};
 use super::error::CommandError;
-use super::operators_door::{OperatorsDoor, Why, moment, pages, told};
-use super::output::{amount, print_line, table};
+use super::operators_door::{OperatorsDoor, Why, pages, told};
+use super::output::print_line;
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::reconciliation_admin_service_client::ReconciliationAdminServiceClient;
+use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use pb::resolve_discrepancy_request::Step;
 
 /// What `payswitch reconcile` takes.
@@ -27,6 +30,7 @@ use pb::resolve_discrepancy_request::Step;
     payswitch reconcile correct dis_06e9x3w8k1z7h4n2m5q0r8t6va --bears house --reason 'rounded by the bank, ticket 12'\n  \
     payswitch reconcile match dis_06e9x3w8k1z7h4n2m5q0r8t6va cap_06e9x3w8k1z7h4n2m5q0r8t6vb --reason 'same receipt'\n  \
     payswitch reconcile lines imp_06e9x3w8k1z7h4n2m5q0r8t6va --limit 20\n  \
+    payswitch reconcile sheet acquirer --date 2026-11-27 --out sheet.html\n  \
     payswitch reconcile statement main camt053.xml --reason 'the statement of Friday'\n  \
     payswitch reconcile statement-lines main --open\n  \
     payswitch reconcile match-line bln_06e9x3w8k1z7h4n2m5q0r8t6va acquirer/2026-11-27/EUR --reason 'told by telephone'\n\n\
@@ -88,11 +92,22 @@ enum Action {
     },
     /// Show the lines of a report as they came, and what they are about.
     Lines {
-        /// The import: payswitch settle import prints it.
+        /// The report: payswitch settle report prints its id (imp_...).
         import: String,
         /// The most lines.
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
+    },
+    /// Write the sheet of a day as HTML: what the bank's report had otherwise and what was done, for a person to sign.
+    Sheet {
+        /// The host: the name of its profile.
+        host: String,
+        /// The date of the day.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+        /// The file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Give it to an operator.
     Assign {
@@ -121,7 +136,7 @@ enum Action {
     Correct {
         /// The discrepancy.
         discrepancy: String,
-        /// Who gets what the acquirer owes more, or bears what it owes less.
+        /// Who takes the difference, gain or loss.
         #[arg(long, value_name = "WHO")]
         bears: Bears,
         #[command(flatten)]
@@ -143,7 +158,7 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
-    /// Open it again, and undo what has corrected it.
+    /// Open it again, and undo what has corrected it. Only an approver may.
     Reopen {
         /// The discrepancy.
         discrepancy: String,
@@ -191,6 +206,9 @@ enum Bears {
 
 type Client = ReconciliationAdminServiceClient<Channel>;
 
+/// The most discrepancies that somebody signs together.
+const MOST_ON_A_SHEET: usize = 2_000;
+
 /// Does what was asked.
 ///
 /// # Errors
@@ -227,6 +245,10 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
             }
             Action::Lines { import, limit } => {
                 show_lines(&lines(&mut client, &import, limit).await?, as_json)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Action::Sheet { host, date, out } => {
+                write_sheet(&arguments.door, &mut client, (host, date), &out).await?;
                 return Ok(ExitCode::SUCCESS);
             }
             Action::Assign {
@@ -278,6 +300,50 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
     })
 }
 
+/// Writes the sheet of a day.
+async fn write_sheet(
+    door: &OperatorsDoor,
+    client: &mut Client,
+    (host_id, business_date): (String, String),
+    out: &Path,
+) -> Result<(), CommandError> {
+    let mut days = SettlementAdminServiceClient::new(door.connect().await?);
+    let request = pb::GetDayReportRequest {
+        host_id: host_id.clone(),
+        business_date: business_date.clone(),
+    };
+    let report = days.get_day_report(request).await.map_err(told)?;
+    let import = report.into_inner().settlement_import;
+    let import = import.ok_or_else(|| format!("no report of {business_date} was taken in"))?;
+    let asked = pb::ListDiscrepanciesRequest {
+        host_id,
+        business_date,
+        all: true,
+        ..pb::ListDiscrepanciesRequest::default()
+    };
+    let mut found = list(client, &asked, MOST_ON_A_SHEET + 1).await?;
+    if found.len() > MOST_ON_A_SHEET {
+        let expected = format!("expected at most {MOST_ON_A_SHEET} discrepancies on a sheet");
+        return Err(format!("{expected}; the list as JSON has them all").into());
+    }
+    for one in &mut found {
+        let request = pb::GetDiscrepancyRequest {
+            discrepancy_id: one.discrepancy_id.clone(),
+        };
+        let whole = client.get_discrepancy(request).await.map_err(told)?;
+        if let Some(whole) = whole.into_inner().discrepancy {
+            *one = whole;
+        }
+    }
+    let sheet = sheet::Sheet {
+        import: &import,
+        found: &found,
+    };
+    std::fs::write(out, sheet.html()?).map_err(|error| format!("{}: {error}", out.display()))?;
+    print_line!("{} discrepancies: {}", found.len(), out.display())?;
+    Ok(())
+}
+
 async fn list(
     client: &mut Client,
     asked: &pb::ListDiscrepanciesRequest,
@@ -312,175 +378,4 @@ async fn lines(
         Ok((page.lines, page.next_page_token))
     })
     .await
-}
-
-/// What one side has: an amount as people write it, or what it is.
-fn side(found: &pb::Discrepancy, value: &str) -> String {
-    value
-        .parse()
-        .map_or_else(|_| value.to_owned(), |minor| amount(minor, &found.currency))
-}
-
-fn show_list(found: &[pb::Discrepancy], as_json: bool) -> Result<(), CommandError> {
-    if as_json {
-        for one in found {
-            print_line!("{}", as_value(one)?)?;
-        }
-        return Ok(());
-    }
-    let mut table = table(&[
-        "discrepancy",
-        "date",
-        "merchant",
-        "kind",
-        "ours",
-        "the bank's",
-        "currency",
-        "line",
-        "state",
-        "owner",
-        "due",
-    ]);
-    for one in found {
-        let line = match one.line {
-            0 => String::new(),
-            line => line.to_string(),
-        };
-        table.add_row([
-            one.discrepancy_id.clone(),
-            one.business_date.clone(),
-            one.merchant_id.clone(),
-            one.kind.clone(),
-            side(one, &one.ours),
-            side(one, &one.theirs),
-            one.currency.clone(),
-            line,
-            one.state.clone(),
-            one.owner.clone(),
-            moment(one.due_time)?,
-        ]);
-    }
-    print_line!("{table}")?;
-    Ok(())
-}
-
-fn show_all(found: Option<pb::Discrepancy>, as_json: bool) -> Result<(), CommandError> {
-    let Some(one) = found else {
-        return Err("the gateway did not say what became of it".into());
-    };
-    if as_json {
-        return Ok(print_line!("{}", as_value(&one)?)?);
-    }
-    show_list(std::slice::from_ref(&one), false)?;
-    for (what, value) in [
-        ("of", &one.subject_id),
-        ("with the RRN", &one.item_rrn),
-        ("found by the rule", &one.rule),
-        ("proposal", &one.proposal),
-        ("corrected by the journal", &one.correction_id),
-        ("file", &one.file),
-    ] {
-        if !value.is_empty() {
-            print_line!("{what:<26}{value}")?;
-        }
-    }
-    for like in &one.candidates {
-        print_line!("{:<26}{like}", "may be")?;
-    }
-    for (name, value) in &one.line_fields {
-        print_line!("  the line says {name:<22}{value}")?;
-    }
-    for done in &one.history {
-        print_line!(
-            "{} {:<11} {}: {}",
-            moment(done.time)?,
-            done.state,
-            done.actor,
-            done.reason
-        )?;
-    }
-    Ok(())
-}
-
-fn as_value(one: &pb::Discrepancy) -> Result<Value, CommandError> {
-    let has_amounts = !matches!(
-        one.kind.as_str(),
-        "CURRENCY_DIFFERS" | "DATE_DIFFERS" | "LATE_PRESENTMENT" | "REFERENCE_DIFFERS"
-    );
-    let minor = |value: &str| value.parse::<i64>().ok().filter(|_| has_amounts);
-    let history: Result<Vec<Value>, CommandError> = (one.history.iter())
-        .map(|done| {
-            Ok(json!({
-                "time": moment(done.time)?, "state": done.state, "actor": done.actor, "reason": done.reason,
-            }))
-        })
-        .collect();
-    let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
-    let like = one
-        .candidates
-        .iter()
-        .filter_map(|like| like.split_once(':'));
-    let (subjects, rrns): (Vec<&str>, Vec<&str>) = like.unzip();
-    Ok(json!({
-        "discrepancy_id": one.discrepancy_id,
-        "import_id": one.import_id,
-        "host_id": one.host_id,
-        "business_date": one.business_date,
-        "merchant_id": one.merchant_id,
-        "kind": one.kind,
-        "state": one.state,
-        "currency": one.currency,
-        "subject_id": one.subject_id,
-        "rrn": text(&one.item_rrn),
-        "line_rrn": text(&one.rrn),
-        "ours": one.ours,
-        "theirs": one.theirs,
-        "own_minor": minor(&one.ours),
-        "bank_minor": minor(&one.theirs).filter(|_| one.kind != "OUTCOME_DIFFERS"),
-        "line": Some(one.line).filter(|line| *line > 0),
-        "file": one.file,
-        "line_fields": one.line_fields,
-        "rule": one.rule,
-        "candidates": rrns,
-        "candidate_ids": subjects,
-        "owner": one.owner,
-        "proposal": one.proposal,
-        "correction_id": one.correction_id,
-        "create_time": moment(one.create_time)?,
-        "due_time": moment(one.due_time)?,
-        "history": history?,
-    }))
-}
-
-fn show_lines(found: &[pb::ReportLine], as_json: bool) -> Result<(), CommandError> {
-    if as_json {
-        for one in found {
-            let shown = json!({
-                "line": one.line, "state": one.state, "rule": one.rule, "subject_id": one.subject_id,
-                "rrn": Some(&one.item_rrn).filter(|rrn| !rrn.is_empty()), "fields": one.fields,
-            });
-            print_line!("{shown}")?;
-        }
-        return Ok(());
-    }
-    let mut table = table(&[
-        "line", "state", "rule", "about", "its RRN", "RRN", "amount", "currency",
-    ]);
-    for one in found {
-        let field = |name: &str| one.fields.get(name).cloned().unwrap_or_default();
-        let currency = field("currency");
-        let minor = field("gross_minor").parse().unwrap_or(0);
-        table.add_row([
-            one.line.to_string(),
-            one.state.clone(),
-            one.rule.clone(),
-            one.subject_id.clone(),
-            one.item_rrn.clone(),
-            field("rrn"),
-            amount(minor, &currency),
-            currency,
-        ]);
-    }
-    print_line!("{table}")?;
-    Ok(())
 }

@@ -290,11 +290,20 @@ impl Discrepancy {
         }
     }
 
-    /// About how many minor units it is: what a correction would move, or else what either side has.
+    /// About how many minor units it is: what a correction would move, or else what either side has. Dates and references move
+    /// nothing, and another currency is worth any amount.
     fn at_stake_minor(&self) -> i64 {
         let minor = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
-        let either = || minor(&self.found.theirs).or(minor(&self.found.ours));
-        self.owed_more_minor().or_else(either).unwrap_or(0)
+        match self.found.kind {
+            DifferenceKind::DateDiffers
+            | DifferenceKind::LatePresentment
+            | DifferenceKind::ReferenceDiffers => 0,
+            DifferenceKind::CurrencyDiffers => i64::MAX,
+            _ => {
+                let either = || minor(&self.found.theirs).or(minor(&self.found.ours));
+                self.owed_more_minor().or_else(either).unwrap_or(0)
+            }
+        }
     }
 }
 

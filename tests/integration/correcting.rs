@@ -148,6 +148,25 @@ async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
         Some("DISCREPANCY_NOT_FOUND")
     );
 
+    // Its sheet, for two people to sign.
+    let sheet = switch.data().join("sheet.html");
+    let path = sheet.to_str().expect("a path");
+    reconcile(
+        &switch,
+        &["sheet", "acquirer", "--date", &today, "--out", path],
+    );
+    let sheet = std::fs::read_to_string(sheet).expect("the sheet");
+    for part in [
+        cent,
+        much,
+        "7.01 EUR",
+        "rounded by the bank",
+        "Approved by",
+        "<svg",
+    ] {
+        assert!(sheet.contains(part), "{part} in {sheet}");
+    }
+
     // Five euros take a second person, who is another one.
     let bears = [&["correct", much, "--bears", "house"][..], &why].concat();
     assert!(reconcile(&switch, &bears).contains("PROPOSED"));

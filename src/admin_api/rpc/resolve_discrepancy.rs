@@ -29,7 +29,8 @@ pub(super) async fn call(
         },
         |(id, step)| format!("{id} {}", named(step)),
     )?;
-    if step == Step::Approve {
+    // What corrects, or undoes that, is not for one operator alone.
+    if matches!(step, Step::Approve | Step::Reopen) {
         call.least_role = OperatorRole::Approver;
     }
     let discrepancies = Arc::clone(discrepancies);

@@ -201,7 +201,9 @@ pub(super) fn show_differences(
             Err(_) => text.to_owned(),
         };
         let theirs = match it.kind() {
-            pb::DifferenceKind::Rejected => it.theirs.clone(),
+            pb::DifferenceKind::Rejected | pb::DifferenceKind::ReferenceDiffers => {
+                it.theirs.clone()
+            }
             _ => shown(&it.theirs),
         };
         let line = match it.line {
@@ -214,7 +216,10 @@ pub(super) fn show_differences(
             it.subject_id.clone(),
             it.rrn.clone(),
             line,
-            shown(&it.ours),
+            match it.kind() {
+                pb::DifferenceKind::ReferenceDiffers => it.ours.clone(),
+                _ => shown(&it.ours),
+            },
             theirs,
             it.currency.clone(),
             moment(it.accept_time)?,

@@ -164,6 +164,13 @@ fn what_is_about_more_takes_a_second_person() {
 
     let dated = discrepancy(DifferenceKind::DateDiffers, "2026-11-29", "2026-11-30");
     assert_eq!(dated.step(&end, "alice", 500), Err(StepRefused::NoAmount));
+    // A date moves nothing; another currency is worth any amount.
+    let accept = Step::End(Ending::Accept);
+    let accepted = dated.step(&accept, "alice", 0).unwrap();
+    assert_eq!(accepted.state, DiscrepancyState::Accepted);
+    let currency = discrepancy(DifferenceKind::CurrencyDiffers, "EUR", "USD");
+    let proposed = currency.step(&accept, "alice", 1_000_000).unwrap();
+    assert_eq!(proposed.state, DiscrepancyState::Proposed);
     let nobodys = Discrepancy {
         found: Difference {
             merchant_id: None,

@@ -1,3 +1,6 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::payment::ids::ImportId;
 use crate::payment::ids::{CaptureId, ChargebackId, PaymentId, RefundId, SubjectId};
@@ -663,4 +666,114 @@ fn what_is_ambiguous_is_decided_before_anything_else() {
         states,
         [LineState::Ambiguous, LineState::Matched, LineState::Matched]
     );
+}
+
+/// Lines and items that are much alike, so that many of them get into each other's way.
+fn muddle() -> impl Strategy<Value = (Vec<ReportLine>, Vec<ReportedItem>)> {
+    let amount = prop_oneof![Just(1_000), Just(2_000), Just(3_000)];
+    let items = vec((1..5_u8, amount), 1..7);
+    // Of which item it is, and what of it is otherwise.
+    let lines = vec((0..7_usize, 0..8_u8, 1..4_i64), 1..8);
+    (items, lines).prop_map(|(items, lines)| {
+        let numbered = (1_u8..).zip(items);
+        let items: Vec<ReportedItem> = numbered
+            .map(|(number, (payment, amount_minor))| ReportedItem {
+                found_by: rrn(50 + payment),
+                payment_id: PaymentId::from_parts(NOW, [payment; 10]),
+                amount_minor,
+                ..item(number)
+            })
+            .collect();
+        let numbered = (1_u8..).zip(lines);
+        let lines = numbered.map(|(number, (of, how, more))| {
+            let of = &items[of % items.len()];
+            let right = ReportLine {
+                number: u64::from(number),
+                rrn: Some(of.own_rrn.to_string()),
+                approval_code: of.approval_codes.first().cloned(),
+                gross_minor: of.amount_minor,
+                ..line(number)
+            };
+            match how {
+                0 => ReportLine {
+                    rrn: Some(of.found_by.to_string()),
+                    ..right
+                },
+                1 => ReportLine {
+                    rrn: None,
+                    approval_code: None,
+                    ..right
+                },
+                2 => ReportLine {
+                    gross_minor: more * 1_000,
+                    ..right
+                },
+                3 => ReportLine {
+                    rrn: Some("999999999999".into()),
+                    ..right
+                },
+                4 => ReportLine {
+                    approval_code: None,
+                    gross_minor: of.amount_minor / 2,
+                    ..right
+                },
+                5 => ReportLine {
+                    approval_code: Some("A00002".into()),
+                    ..right
+                },
+                6 => ReportLine {
+                    rrn: Some(of.found_by.to_string()),
+                    approval_code: None,
+                    gross_minor: more * 1_000,
+                    ..right
+                },
+                _ => right,
+            }
+        });
+        let lines = lines.collect();
+        (lines, items)
+    })
+}
+
+proptest! {
+    /// Wherever a crash comes between the parts, what is left comes to the same when it is looked at once more; each line is
+    /// decided once, and each item is settled once.
+    #[test]
+    fn what_a_crash_leaves_out_comes_to_the_same((lines, items) in muddle()) {
+        let shop = ("SHOP0000000001".to_owned(), "shop".parse().unwrap());
+        let of = report_of(std::slice::from_ref(&shop));
+        let rules = MatchRules::standard();
+        let parts = of_open_lines(of, &rules, &lines, items.clone(), 1);
+        let outcomes = |parts: &[AppliedLines]| {
+            let mut outcomes: Vec<_> = parts.iter().flat_map(|part| part.lines.clone()).collect();
+            outcomes.sort_by_key(|line| line.number);
+            outcomes
+        };
+        let whole = outcomes(&parts);
+        let numbers: Vec<i64> = whole.iter().map(|line| line.number).collect();
+        prop_assert_eq!(numbers, lines.iter().map(number).collect::<Vec<_>>());
+        let mut settled: Vec<_> = parts.iter().flat_map(|part| &part.items).map(|it| it.operation_id).collect();
+        let count = settled.len();
+        settled.sort_unstable();
+        settled.dedup();
+        prop_assert_eq!(settled.len(), count);
+        for done in 0..parts.len() {
+            let (before, _) = parts.split_at(done);
+            let decided = outcomes(before);
+            let is_left = |line: &&ReportLine| decided.iter().all(|it| it.number != number(line));
+            let left: Vec<ReportLine> = lines.iter().filter(is_left).cloned().collect();
+            let mut now = items.clone();
+            for item in &mut now {
+                let mut told = before.iter().flat_map(|part| &part.items);
+                if told.any(|told| told.operation_id == item.operation_id) {
+                    item.settled_by = Some(ImportId::from_parts(NOW, [8; 10]));
+                }
+            }
+            let rest = of_open_lines(of, &rules, &left, now, 1);
+            let mut again = decided;
+            again.extend(outcomes(&rest));
+            again.sort_by_key(|line| line.number);
+            prop_assert_eq!(&again, &whole, "after {} parts", done);
+        }
+    }
 }
