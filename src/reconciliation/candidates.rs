@@ -101,7 +101,7 @@ impl<'a> Candidates<'a> {
                     item: item.clone(),
                 });
                 candidates.find(Found::Rrn(item.own_rrn), place);
-                for code in &item.approval_codes {
+                for code in item.approval_codes.iter().filter(|code| is_telling(code)) {
                     candidates.find(Found::Approval(code.clone()), place);
                 }
                 if let Some(reference) = &item.acquirer_reference {
@@ -171,6 +171,15 @@ impl<'a> Candidates<'a> {
             is_wanted && self.fits(rule, line, *place, without)
         };
         places.into_iter().flatten().copied().filter(fits)
+    }
+
+    /// Whether an open item fits a line as a settled one does by this rule.
+    pub(super) fn has_open_that_fits(&self, rule: &MatchRule, line: &ReportLine) -> bool {
+        let open = MatchRule {
+            with: With::Open,
+            ..rule.clone()
+        };
+        self.that_fit(&open, line, None).next().is_some()
     }
 
     /// The places of the open items with this amount.
@@ -256,7 +265,7 @@ impl<'a> Candidates<'a> {
                 }
             },
             Key::ApprovalCode => match &line.approval_code {
-                Some(code) if !item.approval_codes.is_empty() => {
+                Some(code) if !item.approval_codes.is_empty() && is_telling(code) => {
                     let code = code.trim();
                     Said::of(item.approval_codes.iter().any(|ours| ours.trim() == code))
                 }
@@ -274,6 +283,11 @@ impl<'a> Candidates<'a> {
             }
         }
     }
+}
+
+/// Whether an approval code can tell one payment from others: a host that gives none may write zeros.
+fn is_telling(code: &str) -> bool {
+    code.bytes().any(|byte| !matches!(byte, b'0' | b' '))
 }
 
 pub(super) const fn item_kind(kind: ReportKind) -> ItemKind {

@@ -85,7 +85,9 @@ fn fits(rule: &CorrectionRule, found: &Discrepancy) -> bool {
     };
     let about = found.owed_more_minor().map(i64::unsigned_abs);
     let currency = rule.currency.as_deref();
-    found.found.kind == kind
+    // Nobody has done anything about it: what a person has opened again stays open.
+    found.version == 1
+        && found.found.kind == kind
         && about.is_some_and(|about| (1..=u64::from(rule.up_to_minor)).contains(&about))
         && currency.is_none_or(|currency| currency == found.found.currency.code())
 }

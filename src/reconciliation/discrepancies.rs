@@ -7,7 +7,7 @@ use crate::ledger::account::AccountKind;
 use crate::ledger::journal::{Journal, JournalError};
 use crate::ledger::template::{CORRECTION_OF_MERCHANT, Posting};
 use crate::payment::discrepancy::{
-    Bearer, Discrepancy, DiscrepancyChange, Step, StepRefused, Stepped,
+    Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Step, StepRefused, Stepped,
 };
 use crate::payment::ids::{ImportId, MerchantId, SubjectId};
 use crate::payment::moment::UnixMillis;
@@ -200,11 +200,17 @@ impl Discrepancies {
             let expected = "a line that is ambiguous, or about nothing that payswitch has";
             no_match(expected, kind.name().to_owned())
         })?;
-        let (line, _) = line_of(&self.store, &discrepancy, number).await?;
-        let merchants = match discrepancy.found.merchant_id {
-            Some(merchant) => vec![merchant],
-            None => Vec::new(),
-        };
+        let line = line_of(&self.store, &discrepancy, number).await?;
+        let (line, _) = line.ok_or_else(|| {
+            no_match(
+                "a line that is kept as it came",
+                format!("none with the number {number}"),
+            )
+        })?;
+        let host = &discrepancy.found.host_id;
+        let named = vec![line.acceptor.clone()];
+        let named = self.store.merchants_of_acceptors(host, named).await?;
+        let merchants: Vec<MerchantId> = named.into_iter().map(|(_, merchant)| merchant).collect();
         let item = self
             .store
             .item_of_subject(&discrepancy.found.host_id, subject)
@@ -218,6 +224,13 @@ impl Discrepancies {
         if !merchants.is_empty() && !merchants.contains(&item.merchant_id) {
             let expected = "a capture or refund of the merchant whose acceptor the line names";
             return Err(no_match(expected, item.merchant_id.to_string()));
+        }
+        let kind = super::candidates::item_kind(line.kind);
+        if kind != item.kind {
+            return Err(no_match(
+                "an item of the line's own kind",
+                format!("{:?}", item.kind),
+            ));
         }
         if let Some(import) = item.settled_by.filter(|it| *it != discrepancy.import_id) {
             return Err(no_match(
@@ -251,19 +264,23 @@ impl Discrepancies {
             return Err(no_match("an item that no line has settled", got));
         }
         let filter = DiscrepancyFilter {
-            is_open: true,
             kind: Some(DifferenceKind::NotInReport),
             subject_id: Some(subject),
             ..DiscrepancyFilter::default()
         };
         for missing in self.list(&filter, 10, None).await? {
-            self.take(
-                &missing.id,
-                &Step::Found(subject),
-                (by, reason),
-                self.alone_minor,
-            )
-            .await?;
+            let steps = match missing.state {
+                // What has corrected it would count twice.
+                DiscrepancyState::Corrected | DiscrepancyState::Proposed => {
+                    vec![Step::Reopen, Step::Found(subject)]
+                }
+                DiscrepancyState::Accepted => Vec::new(),
+                _ => vec![Step::Found(subject)],
+            };
+            for step in steps {
+                let alone = self.alone_minor;
+                self.take(&missing.id, &step, (by, reason), alone).await?;
+            }
         }
         Ok(())
     }
@@ -282,8 +299,8 @@ pub async fn followed(
     let discrepancy = discrepancy.ok_or_else(|| DiscrepancyError::NotFound(id.to_owned()))?;
     let line = match discrepancy.found.line {
         Some(number) => {
-            let (line, file) = line_of(store, &discrepancy, number).await?;
-            Some((file, line))
+            let line = line_of(store, &discrepancy, number).await?;
+            line.map(|(line, file)| (file, line))
         }
         None => None,
     };
@@ -294,21 +311,17 @@ pub async fn followed(
     })
 }
 
-/// The line that a discrepancy is about, and the name of its file.
+/// The line that a discrepancy is about, and the name of its file; none of a report of an older version, which kept no lines.
 async fn line_of(
     store: &Store,
     discrepancy: &Discrepancy,
     number: i64,
-) -> Result<(ReportLine, String), DiscrepancyError> {
+) -> Result<Option<(ReportLine, String)>, DiscrepancyError> {
     let import = discrepancy.import_id;
     let said = store.report_line(import, number).await?;
     let name = store.import(import).await?.map(|import| import.name);
     let read = said.and_then(|(said, _)| serde_json::from_str(&said).ok());
-    let line = read.ok_or_else(|| DiscrepancyError::NoMatch {
-        expected: "the line as it came".to_owned(),
-        got: format!("none with the number {number} of {import}"),
-    })?;
-    Ok((line, name.unwrap_or_default()))
+    Ok(read.map(|line| (line, name.unwrap_or_default())))
 }
 
 /// The journal that corrects a discrepancy, or undoes what has corrected it.

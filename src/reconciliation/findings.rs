@@ -41,35 +41,16 @@ pub fn as_they_come(
 }
 
 /// What lines come to that were left open, by the rules of the later stages. `items` are what they may be: found by their
-/// RRNs, or open.
-///
-/// It is in parts of about `at_once` lines, for a transaction each. Where a crash leaves the last of them out, the lines of
-/// these come to the same when they are looked at once more: what belongs together is in one part, and what is ambiguous,
-/// which hangs on all other lines, in the first.
+/// RRNs, or open. It is recorded in one transaction: which lines were decided before decides what fits.
 #[must_use]
 pub fn of_open_lines(
     of: ReportOf<'_>,
     rules: &MatchRules,
     lines: &[ReportLine],
     items: Vec<ReportedItem>,
-    at_once: usize,
-) -> Vec<AppliedLines> {
-    let is_ambiguous = |group: &AppliedLines| {
-        let mut states = group.lines.iter().map(|line| line.state);
-        states.any(|state| state == LineState::Ambiguous)
-    };
-    let is_matched = |group: &AppliedLines| group.matched > 0;
-    let mut groups = groups(&Matching::of(of, rules, false, lines, items));
-    groups.sort_by_key(|group| (!is_ambiguous(group), is_matched(group)));
-    let mut parts: Vec<AppliedLines> = Vec::new();
-    for group in groups {
-        let with_last = parts.pop_if(|last| {
-            let is_whole = !is_ambiguous(&group) && last.lines.len() >= at_once;
-            !is_whole
-        });
-        parts.push(and(with_last.unwrap_or_default(), group));
-    }
-    parts
+) -> AppliedLines {
+    let groups = groups(&Matching::of(of, rules, false, lines, items));
+    groups.into_iter().fold(AppliedLines::default(), and)
 }
 
 fn and(mut one: AppliedLines, other: AppliedLines) -> AppliedLines {
@@ -345,7 +326,12 @@ fn unexpected(
         _ => None,
     };
     // Beside an item the amount has the item's sign.
-    let theirs = item.map_or(line.gross_minor, |_| bank_minor(line));
+    let theirs = match (&line.reject_code, item) {
+        // It pays nothing for what it rejects.
+        (Some(_), _) => 0,
+        (None, Some(_)) => bank_minor(line),
+        (None, None) => line.gross_minor,
+    };
     Difference {
         kind,
         host_id: of.host_id,

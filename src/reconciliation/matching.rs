@@ -16,7 +16,9 @@ use crate::settlement::report::line::ReportLine;
 /// The most items that are shown as what a line may be.
 const MOST_CANDIDATES: usize = 10;
 /// The most other items of a payment that are tried together.
-const MOST_OTHERS: usize = 12;
+const MOST_OTHERS: usize = 8;
+/// The most items that a line may fit before it is ambiguous anyway.
+const MOST_FITS: usize = 200;
 
 /// Lines and items that belong together: one of each, several lines and an item, or a line and several items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,9 @@ pub(super) struct Matching<'a> {
     pub(super) matches: Vec<Match>,
     /// Of each line, what it is where it has no match.
     pub(super) unmatched: Vec<Option<Unmatched>>,
+    /// The items of lines that are ambiguous. No later stage takes one of them: what is decided would hang on which lines
+    /// were decided before.
+    contended: HashSet<usize>,
 }
 
 /// What lines have that are the same.
@@ -96,6 +101,7 @@ impl<'a> Matching<'a> {
             lines,
             matches: Vec::new(),
             unmatched: lines.iter().map(|_| Some(Unmatched::Open)).collect(),
+            contended: HashSet::default(),
         };
         for stage in rules.stages(first) {
             matching.stage(stage);
@@ -163,6 +169,9 @@ impl<'a> Matching<'a> {
         if self.unmatched.get(line) != Some(&Some(Unmatched::Open)) {
             return;
         }
+        if rule.decides {
+            self.contended.extend(&items);
+        }
         items.truncate(MOST_CANDIDATES);
         let ambiguous = Unmatched::Ambiguous {
             rule: rule.name.clone(),
@@ -179,6 +188,10 @@ impl<'a> Matching<'a> {
                 let Some(line) = self.line(place) else {
                     continue;
                 };
+                // One that is open is meant first: a later stage has it.
+                if self.candidates.has_open_that_fits(rule, line) {
+                    continue;
+                }
                 let items = self.candidates.that_fit(rule, line, None);
                 let minor = bank_minor(line);
                 let nearest = items.min_by_key(|item| {
@@ -206,7 +219,7 @@ impl<'a> Matching<'a> {
                 let fit = self.candidates.that_fit(rule, line, None);
                 // Where nothing is taken, one more than are shown is as ambiguous as all of them.
                 let most = if rule.decides {
-                    usize::MAX
+                    MOST_FITS
                 } else {
                     MOST_CANDIDATES + 1
                 };
@@ -247,10 +260,10 @@ impl<'a> Matching<'a> {
     ) -> Option<(usize, &'r MatchRule)> {
         let line = self.line(place)?;
         let (first, _) = items.first()?;
-        if items
-            .iter()
-            .any(|(item, rule)| !rule.decides || !self.are_alike(*first, *item))
-        {
+        if items.iter().any(|(item, rule)| {
+            let is_free = rule.decides && !self.contended.contains(item);
+            !is_free || !self.are_alike(*first, *item)
+        }) {
             return None;
         }
         let claims = items.iter().filter_map(|(item, _)| claims.get(item));
@@ -280,7 +293,9 @@ impl<'a> Matching<'a> {
         let mut groups: Vec<(Alike<'a>, Vec<usize>)> = Vec::new();
         let mut known: HashMap<Alike<'a>, usize> = HashMap::default();
         for place in self.left() {
-            let Some(line) = self.line(place) else {
+            // What the bank does not settle is no part of a sum.
+            let line = self.line(place).filter(|line| line.reject_code.is_none());
+            let Some(line) = line else {
                 continue;
             };
             let alike = Alike::of(line, false);
@@ -305,8 +320,9 @@ impl<'a> Matching<'a> {
                 item.is_some_and(|item| Some(item.amount_minor) == sum)
             };
             let items: Vec<usize> = items.filter(has_sum).collect();
-            if let [item] = *items {
-                self.take(rule, places, vec![item]);
+            match *items {
+                [item] if !self.contended.contains(&item) => self.take(rule, places, vec![item]),
+                _ => {}
             }
         }
     }
@@ -323,8 +339,10 @@ impl<'a> Matching<'a> {
                 .map(|line| self.candidates.that_fit(rule, line, Some(Key::Amount)));
             named.extend(fit.into_iter().flatten());
         }
+        let mut found: Vec<(usize, Vec<Vec<usize>>)> = Vec::new();
         for place in left {
-            let Some(line) = self.line(place) else {
+            let line = self.line(place).filter(|line| line.reject_code.is_none());
+            let Some(line) = line else {
                 continue;
             };
             let mut sets: Vec<Vec<usize>> = Vec::new();
@@ -338,9 +356,28 @@ impl<'a> Matching<'a> {
                     }
                 }
             }
+            if !sets.is_empty() {
+                found.push((place, sets));
+            }
+        }
+        // How many lines each item would be a part of.
+        let mut wanted: HashMap<usize, usize> = HashMap::default();
+        for (_, sets) in &found {
+            let mut items: Vec<usize> = sets.iter().flatten().copied().collect();
+            items.sort_unstable();
+            items.dedup();
+            for item in items {
+                *wanted.entry(item).or_default() += 1;
+            }
+        }
+        for (place, mut sets) in found {
+            let is_free =
+                |item: &usize| wanted.get(item) == Some(&1) && !self.contended.contains(item);
             match (sets.pop(), sets.is_empty()) {
-                (Some(items), true) => self.take(rule, vec![place], items),
-                (Some(last), false) => {
+                (Some(items), true) if items.iter().all(is_free) => {
+                    self.take(rule, vec![place], items);
+                }
+                (Some(last), _) => {
                     let mut items: Vec<usize> = sets.into_iter().flatten().chain(last).collect();
                     items.sort_unstable();
                     items.dedup();
@@ -377,7 +414,10 @@ impl<'a> Matching<'a> {
         // Of the payment: the line names them all with its RRN, or each has its own.
         let by_rrn = self.candidates.that_fit(rule, line, Some(Key::Amount));
         let others = by_rrn.filter(|other| *other != item);
-        let others: Vec<usize> = others.take(MOST_OTHERS).collect();
+        let others: Vec<usize> = others.take(MOST_OTHERS + 1).collect();
+        if others.len() > MOST_OTHERS {
+            return Vec::new();
+        }
         let mut sets = Vec::new();
         let count = u32::try_from(others.len()).unwrap_or(0);
         for chosen in 1..(1_u32 << count) {
@@ -419,18 +459,13 @@ impl<'a> Matching<'a> {
                     let is_open = |item: &&usize| self.candidates.is_open(**item);
                     let open: Vec<usize> = items.iter().filter(is_open).copied().collect();
                     let (rule, decides) = (rule.clone(), *decides);
-                    match open.len() {
-                        2.. => Unmatched::Ambiguous {
+                    match open.len() > usize::from(!decides) {
+                        true => Unmatched::Ambiguous {
                             rule,
                             decides,
                             items: open,
                         },
-                        1 if decides => Unmatched::Ambiguous {
-                            rule,
-                            decides,
-                            items: open,
-                        },
-                        _ => Unmatched::Unknown { rule, items: open },
+                        false => Unmatched::Unknown { rule, items: open },
                     }
                 }
                 _ => continue,

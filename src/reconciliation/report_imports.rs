@@ -37,8 +37,10 @@ use crate::store::records::settlement::{DifferenceCount, ItemPlace};
 
 /// The lines that are applied in one transaction, so that payments don't wait for more.
 const LINES_AT_ONCE: usize = 256;
-/// The open lines of one merchant, and its open items, that are looked at together.
-const OPEN_AT_ONCE: usize = 20_000;
+/// The open lines of one acceptor that are looked at together.
+const OPEN_AT_ONCE: usize = 5_000;
+/// The open items of its merchant that they are compared with.
+const ITEMS_AT_ONCE: usize = 20_000;
 /// How many days before the report an item may be that it brings late.
 const LATE_DAYS: u16 = 30;
 /// How often other nodes may be first with the same lines.
@@ -144,6 +146,8 @@ pub struct ReportImports {
     chargebacks: Chargebacks,
     folder: PathBuf,
     rules: Arc<MatchRules>,
+    /// The same for lines and items of which not all are looked at.
+    careful: Arc<MatchRules>,
     discrepancies: Arc<Discrepancies>,
     corrections: Vec<CorrectionRule>,
     room: Semaphore,
@@ -181,6 +185,7 @@ impl ReportImports {
             chargebacks,
             folder,
             rules: Arc::new(MatchRules::standard()),
+            careful: Arc::new(MatchRules::standard().careful()),
             discrepancies,
             corrections,
             room: Semaphore::new(AT_ONCE),
@@ -366,7 +371,9 @@ impl ReportImports {
                 );
             }
         }
-        self.correct(&import).await?;
+        if import.state == ImportState::Done {
+            self.correct(&import).await?;
+        }
         Ok(import)
     }
 
@@ -466,18 +473,20 @@ impl ReportImports {
 
     /// Decides what the lines are that were open when they came, one acceptor after the other.
     async fn decide_open_lines(&self, import: &SettlementImport) -> Result<(), ImportError> {
-        let mut looked_at = 0;
+        let (mut before, mut rounds) = (Vec::new(), 0);
         loop {
             let said = self.store.open_lines(import.id, OPEN_AT_ONCE).await?;
             let lines = said.iter().map(|said| serde_json::from_str(said));
             let lines: Vec<ReportLine> = lines
                 .collect::<Result<_, _>>()
                 .map_err(|error| ImportError::Interrupted(error.to_string()))?;
-            // Every line is decided, unless another file came in the place of this one.
-            if lines.is_empty() || looked_at > import.lines {
+            // Every line is decided, unless another file came in the place of this one. Where another import has settled an
+            // item meanwhile, its line is looked at once more.
+            rounds = if said == before { rounds + 1 } else { 0 };
+            if lines.is_empty() || rounds > ATTEMPTS {
                 return Ok(());
             }
-            looked_at = looked_at.saturating_add(i64::try_from(lines.len()).unwrap_or(i64::MAX));
+            before.clone_from(&said);
             let merchants = self.merchants_of(import, &lines).await?;
             let ids: Vec<MerchantId> = merchants.iter().map(|(_, merchant)| *merchant).collect();
             let mut items = self.items_of(import, &lines).await?;
@@ -485,21 +494,23 @@ impl ReportImports {
             let days = (date.days_before(LATE_DAYS), date);
             let open = self
                 .store
-                .open_items(&import.host_id, &ids, days, OPEN_AT_ONCE);
-            items.extend(open.await?);
-            let (rules, whose) = (Arc::clone(&self.rules), import.clone());
+                .open_items(&import.host_id, &ids, days, ITEMS_AT_ONCE);
+            let open = open.await?;
+            // What lies beyond may fit as well.
+            let is_cut = said.len() >= OPEN_AT_ONCE || open.len() >= ITEMS_AT_ONCE;
+            items.extend(open);
+            let rules = if is_cut { &self.careful } else { &self.rules };
+            let (rules, whose) = (Arc::clone(rules), import.clone());
             // Many lines and many items take a while.
             let decided = spawn_blocking(move || {
                 let of = of(&whose, &merchants);
-                of_open_lines(of, &rules, &lines, items, LINES_AT_ONCE)
+                of_open_lines(of, &rules, &lines, items)
             });
             let decided = decided.await;
             let decided = decided.map_err(|error| ImportError::Interrupted(error.to_string()))?;
-            for part in decided {
-                let now = self.clock.now();
-                self.store.decide_lines(import, &part, now).await?;
-                FaultPoint::ReportLines.pass();
-            }
+            let now = self.clock.now();
+            self.store.decide_lines(import, &decided, now).await?;
+            FaultPoint::ReportLines.pass();
         }
     }
 

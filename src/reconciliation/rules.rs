@@ -189,6 +189,16 @@ impl MatchRules {
         Self::read(STANDARD).unwrap_or_else(|_| Self(Vec::new()))
     }
 
+    /// The same rules where there are more lines or items than are looked at: only an RRN tells one, and nothing is summed.
+    #[must_use]
+    pub fn careful(mut self) -> Self {
+        self.0.retain(MatchRule::is_one_to_one);
+        for rule in &mut self.0 {
+            rule.decides &= rule.wants(Key::Rrn);
+        }
+        self
+    }
+
     /// The rules of the first stage, which are tried as the lines come; or else those of the later ones, stage by stage.
     pub fn stages(&self, first: bool) -> impl Iterator<Item = &[MatchRule]> {
         let stages = self.0.chunk_by(|one, next| one.stage == next.stage);

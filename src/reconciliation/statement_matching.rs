@@ -209,7 +209,7 @@ impl Matching {
             }
         }
         // No bank writes the reference of a payout to what it pays for a day.
-        let names_payout = !exactly.is_empty() || fits.nearly.is_some();
+        let names_payout = !payouts_named(line).is_empty();
         let date = line.booking_date.or(line.value_date);
         if let Some(to) = date.filter(|_| !names_payout) {
             let from = days_before(to, account.window_days);

@@ -11,6 +11,7 @@ use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::payment::reference::Rrn;
 use crate::settlement::format_error::DateForm;
+use crate::settlement::shown::without_cards;
 
 /// What the bank settles of one capture, refund or chargeback. Amounts are minor units of `currency`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +174,7 @@ impl<'a> RowReader<'a> {
             let expected = "an amount, here or as a debit";
             self.fault(Field::GrossCredit, expected, "")
         })?;
-        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let owned = |text: Option<&str>| text.map(without_cards);
         let line = ReportLine {
             number: self.number,
             business_date: self.business_date()?,

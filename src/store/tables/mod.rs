@@ -19,6 +19,7 @@ pub(in crate::store) mod ledger_seals;
 mod merchant_account_changes;
 mod merchant_terms;
 pub(in crate::store) mod merchants;
+mod new_differences;
 pub(in crate::store) mod nodes;
 pub(in crate::store) mod operations;
 pub(in crate::store) mod operators;

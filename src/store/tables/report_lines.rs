@@ -32,7 +32,9 @@ pub(super) const DECIDED_LINES: ManyRows = ManyRows {
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
     after: ") UPDATE report_lines SET state = decided.state, operation_id = decided.operation_id, rule = decided.rule \
         FROM decided WHERE report_lines.import_id = decided.import_id AND report_lines.line = decided.line \
-        AND report_lines.state = 'OPEN'",
+        AND report_lines.state = 'OPEN' AND (decided.state <> 'MATCHED' OR EXISTS (SELECT 1 FROM settlement_items \
+            WHERE settlement_items.operation_id = decided.operation_id \
+            AND settlement_items.settled_by = decided.import_id))",
     returning: "",
 };
 
@@ -48,6 +50,8 @@ pub(super) const SETTLED_ITEMS: ManyRows = ManyRows {
         commission_minor = said.commission_minor, bank_minor = said.bank_minor, reject_code = said.reject_code, \
         settled_by = said.import_id, settled_line = said.line FROM said \
         WHERE settlement_items.operation_id = said.operation_id AND settlement_items.settled_by IS NULL \
+        AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
+            AND report_lines.line = said.line AND report_lines.state IN ('OPEN', 'MATCHED')) \
         AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
             AND settlement_imports.applied_to = said.applied_to AND settlement_imports.clears = 0 \
             AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))",
@@ -139,7 +143,8 @@ impl Store {
                 commission_minor = $7, bank_minor = $8, reject_code = $9, settled_by = $2, settled_line = $3 \
                 WHERE operation_id = $1 AND settled_by IS NULL AND EXISTS (SELECT 1 FROM report_lines \
                     WHERE report_lines.import_id = $2 AND report_lines.line = $3 \
-                    AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN'))",
+                    AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN')) AND EXISTS (SELECT 1 FROM settlement_imports \
+                    WHERE settlement_imports.id = $2 AND settlement_imports.state <> 'AMENDED')",
             values: vec![
                 operation.clone(),
                 import.clone(),

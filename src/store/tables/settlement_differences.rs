@@ -87,7 +87,7 @@ impl Store {
         let accept = Statement {
             text: "UPDATE settlement_differences SET accepted_at_ms = $3, state = 'ACCEPTED', updated_at_ms = $3, \
                 version = version + 1, proposal = NULL WHERE host_id = $1 AND business_date = $2 \
-                AND accepted_at_ms IS NULL",
+                AND accepted_at_ms IS NULL AND state <> 'PROPOSED'",
             values: vec![
                 host.as_str().into(),
                 date.to_string().into(),
@@ -99,7 +99,8 @@ impl Store {
             text: "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
                 SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', 'payswitch', \
                 'the day is settled as it is: the audit trail says by whom' FROM settlement_differences \
-                WHERE host_id = $1 AND business_date = $2 AND accepted_at_ms IS NULL ON CONFLICT DO NOTHING",
+                WHERE host_id = $1 AND business_date = $2 AND accepted_at_ms IS NULL AND state <> 'PROPOSED' \
+                ON CONFLICT DO NOTHING",
             ..accept.clone()
         };
         let ran = self.inner.housekeeping.run(vec![told, accept]).await?;
@@ -226,7 +227,8 @@ impl Store {
                 text: "UPDATE settlement_differences SET state = $3, owner = $4, proposal = $5, correction = $6, \
                     updated_at_ms = $7, accepted_at_ms = CASE WHEN CAST($8 AS BIGINT) = 1 THEN $7 END, \
                     position = (SELECT next FROM positions WHERE stream = 0), version = version + 1 \
-                    WHERE id = $1 AND version = $2",
+                    WHERE id = $1 AND version = $2 AND EXISTS (SELECT 1 FROM settlement_imports \
+                        WHERE settlement_imports.id = import_id AND settlement_imports.state <> 'AMENDED')",
                 values: vec![
                     id.clone(),
                     before.version.into(),

@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
+use super::new_differences::new_differences;
 use super::report_lines::{
     DECIDED_LINES, NEW_LINES, SETTLED_ITEMS, decided_line, new_line, settled_item,
 };
@@ -157,6 +158,15 @@ impl Store {
                 AND amended.state = 'AMENDED' LIMIT 500) AND EXISTS (SELECT 1 FROM settlement_imports \
                     WHERE settlement_imports.id = $3 AND clears = 1)",
             ),
+            // What it had of an earlier day is missed again.
+            clear(
+                "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, version = version + 1 \
+                WHERE kind = 'NOT_IN_REPORT' AND state = 'ACCEPTED' AND operation_id IN (SELECT items.operation_id \
+                    FROM settlement_imports AS amended JOIN settlement_items AS items ON items.settled_by = amended.id \
+                    WHERE amended.host_id = $1 AND amended.business_date = $2 AND amended.state = 'AMENDED' \
+                    AND items.business_date < amended.business_date) \
+                AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)",
+            ),
             clear(
                 "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, \
                 scheme_fee_minor = NULL, commission_minor = NULL, bank_minor = NULL, reject_code = NULL, \
@@ -203,10 +213,24 @@ impl Store {
         statements.extend(NEW_LINES.statements(engine, lines.collect()));
         let items = applied.items.iter().map(|item| settled_item(import, item));
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
+        // Another import may have settled one of them meanwhile: then its line is looked at once more when all have come.
+        if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
+            statements.push(Statement {
+                text: "UPDATE report_lines SET state = 'OPEN', operation_id = NULL, rule = NULL WHERE import_id = $1 \
+                    AND line >= $2 AND line <= $3 AND state = 'MATCHED' AND NOT EXISTS (SELECT 1 \
+                        FROM settlement_items WHERE settlement_items.operation_id = report_lines.operation_id \
+                        AND settlement_items.settled_by = report_lines.import_id)",
+                values: vec![
+                    import.id.to_string().into(),
+                    first.number.into(),
+                    last.number.into(),
+                ],
+                returning: false,
+            });
+        }
         let missed = applied.items.iter().filter(|item| item.was_missed);
         statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
-        let differences = applied.differences.iter();
-        statements.extend(differences.map(|found| insert_difference(import, found, at)));
+        statements.extend(new_differences(engine, import, &applied.differences, at));
         statements.push(Statement {
             text: "UPDATE settlement_imports SET state = 'APPLYING', applied_to = applied_to + $3, \
                 matched = matched + $4 WHERE id = $1 AND applied_to = $2 AND clears = 0 \
@@ -239,8 +263,7 @@ impl Store {
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
         let missed = applied.items.iter().filter(|item| item.was_missed);
         statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
-        let differences = applied.differences.iter();
-        statements.extend(differences.map(|found| insert_difference(import, found, at)));
+        statements.extend(new_differences(engine, import, &applied.differences, at));
         let lines = applied.lines.iter().map(|line| decided_line(import, line));
         statements.extend(DECIDED_LINES.statements(engine, lines.collect()));
         self.inner.housekeeping.run(statements).await.map(drop)
@@ -315,16 +338,12 @@ impl Store {
         differences: &[Difference],
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let insert = differences
-            .iter()
-            .map(|found| insert_difference(import, found, at));
-        let statements = std::iter::once(hold(import)).chain(insert).collect();
+        let engine = self.inner.housekeeping.database.engine;
+        let mut statements = vec![hold(import)];
+        statements.extend(new_differences(engine, import, differences, at));
         self.inner.housekeeping.run(statements).await.map(drop)
     }
 }
-
-/// By when a difference should be decided: two days after it was found, in milliseconds.
-const DUE_AFTER_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
 
 /// Holds the row of an import until the COMMIT.
 fn hold(import: &SettlementImport) -> Statement {
@@ -370,43 +389,6 @@ fn no_longer_missed(
             values.into_iter().take(3).collect(),
         ),
     ]
-}
-
-fn insert_difference(import: &SettlementImport, found: &Difference, at: UnixMillis) -> Statement {
-    let text = |value: Option<String>| Value::from(value);
-    let candidates: Vec<String> = found.candidates.iter().map(ToString::to_string).collect();
-    let candidates = (!candidates.is_empty()).then(|| candidates.join(" "));
-    Statement {
-        text: "INSERT INTO settlement_differences (id, import_id, kind, host_id, business_date, merchant_id, currency, \
-            operation_id, subject_id, rrn, ours, theirs, line, found_at_ms, rule, candidates, due_at_ms, updated_at_ms) SELECT CAST($3 AS TEXT), CAST($1 AS TEXT), \
-            CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), \
-            CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT), CAST($13 AS TEXT), \
-            CAST($14 AS BIGINT), CAST($15 AS BIGINT), CAST($16 AS TEXT), CAST($17 AS TEXT), CAST($18 AS BIGINT), \
-            CAST($15 AS BIGINT) WHERE EXISTS (SELECT 1 FROM settlement_imports \
-                WHERE settlement_imports.id = $1 AND applied_to = $2 AND clears = 0 \
-                AND state IN ('RECEIVED', 'APPLYING')) ON CONFLICT DO NOTHING",
-        values: vec![
-            import.id.to_string().into(),
-            import.applied_to.into(),
-            found.id(import).to_string().into(),
-            found.kind.name().into(),
-            found.host_id.as_str().into(),
-            found.business_date.to_string().into(),
-            text(found.merchant_id.map(|merchant| merchant.to_string())),
-            found.currency.code().into(),
-            text(found.operation_id.map(|operation| operation.to_string())),
-            text(found.subject_id.map(|subject| subject.to_string())),
-            found.rrn.clone().into(),
-            found.ours.clone().into(),
-            found.theirs.clone().into(),
-            found.line.into(),
-            at.as_i64().into(),
-            found.rule.clone().into(),
-            text(candidates),
-            at.plus_ms(DUE_AFTER_MS).as_i64().into(),
-        ],
-        returning: false,
-    }
 }
 
 fn import(row: &AnyRow) -> Result<SettlementImport, StoreError> {

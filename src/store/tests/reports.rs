@@ -98,7 +98,10 @@ pub(super) fn line_of(operation_id: OperationId, bank_minor: i64) -> AppliedLine
         candidates: Vec::new(),
     };
     AppliedLines {
-        lines: vec![outcome(2, LineState::Matched)],
+        lines: vec![LineOutcome {
+            operation_id: Some(operation_id),
+            ..outcome(2, LineState::Matched)
+        }],
         matched: 1,
         items: vec![settled(operation_id)],
         differences: Vec::from_iter((bank_minor != 1_250).then_some(difference)),
