@@ -8,16 +8,16 @@ target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_director
 started=() postgres_runs=
 # Beside the build and not in /tmp, which may be memory: a commit must reach a disk.
 new_folder() { # NAME
-    work=$target/$1
-    rm -rf "$work"
-    mkdir -p "$work"
+    work=$target/$1 folder=$target/$1
+    rm -rf "$folder"
+    mkdir -p "$folder"
     trap stop EXIT
 }
 stop() {
     for pid in ${started[@]+"${started[@]}"}; do kill -TERM "$pid" 2>/dev/null || true; done
     for pid in ${started[@]+"${started[@]}"}; do wait "$pid" 2>/dev/null || true; done
-    [ -z "$postgres_runs" ] || as_postgres "$pg/pg_ctl" -D "$work/postgres" -m immediate stop >/dev/null || true
-    rm -rf "$work"
+    [ -z "$postgres_runs" ] || as_postgres "$pg/pg_ctl" -D "$folder/postgres" -m immediate stop >/dev/null || true
+    rm -rf "$folder"
 }
 
 # PostgreSQL refuses to run as root.
@@ -70,19 +70,19 @@ start_bank() { # NAME
     launch "bank-$1" "$bank" serve --config "$work/$1.toml" --ready-file "$work/bank-$1.json"
     wait_for_file "$work/bank-$1.json" "$pid" "bank-$1"
 }
-# The profile of a bank that is sent so many owed messages a second.
-profile() { # FOLDER NAME PER_SECOND
+# The profile of a bank that is sent so many owed messages a second. It is a profile of this tree, or of the one named.
+profile() { # FOLDER NAME PER_SECOND [TREE]
     local address
     mkdir -p "$1"
     address=$(tr -d ' \n' <"$work/bank-$2.json" | sed 's/.*"acquirer":{"address":"\([^"]*\)".*/\1/')
     sed "s|certs/dev/|$work/certs/|; s|^address = .*|address = \"$address\"|
         s/^in_flight_limit = .*/in_flight_limit = 10000/
-        s/^per_second = .*/per_second = $3/; s/^window = .*/window = 500/" hosts/acquirer.toml >"$1/$2.toml"
+        s/^per_second = .*/per_second = $3/; s/^window = .*/window = 500/" "${4:-.}/hosts/acquirer.toml" >"$1/$2.toml"
 }
 # A database and its merchants, one for each bank; the environment of its gateways.
 set_up() { # URL PROFILES BANK...
     (umask 077; head -c 32 /dev/urandom | base64 >"$work/master.key")
-    export PAYSWITCH_ENVIRONMENT=test PAYSWITCH_STORE__URL="$1" PAYSWITCH_HOSTS__PROFILES="$2" \
+    export PAYSWITCH_STORE__URL="$1" PAYSWITCH_HOSTS__PROFILES="$2" \
         PAYSWITCH_CARD__MASTER_KEY_FILE="$work/master.key" PAYSWITCH_CARD__SEALING_KEYS="$work/keys" \
         PAYSWITCH_CARD__JWKS_PATH="$work/jwks.json" PAYSWITCH_MERCHANT_API__LISTEN=127.0.0.1:0 \
         PAYSWITCH_MERCHANT_API__CERTIFICATE="$work/certs/gateway.pem" \
