@@ -1,8 +1,6 @@
 //! Reads how the captures and refunds of one payment are settled, down to what the bank said of each and the payout that
 //! it was in.
 
-use sqlx::any::AnyRow;
-
 use crate::payment::ids::{HostId, OperationId, PaymentId, PayoutId};
 use crate::payment::money::Money;
 use crate::payment::payout::PayoutState;
@@ -100,15 +98,18 @@ impl Store {
         let payment = [payment.to_string().into()];
         let rows = self.read(sqlx::AssertSqlSafe(text), &payment).await?;
         let mut differences = HashMap::<String, _>::default();
-        let names: Vec<String> = rows
+        let operations: Result<Vec<String>, StoreError> = rows
             .iter()
-            .map(difference_names)
-            .collect::<Result<Vec<_>, _>>()?
-            .concat();
+            .map(|row| {
+                let columns = Columns::of(row, "settlement_items", "operation_id")?;
+                Ok(columns.text("operation_id")?.to_owned())
+            })
+            .collect();
         let text = format!(
-            "SELECT id, kind, ours, theirs, operation_id FROM settlement_differences WHERE id {IDS} ORDER BY id"
+            "SELECT id, kind, ours, theirs, operation_id FROM settlement_differences WHERE operation_id {IDS} \
+             ORDER BY found_at_ms, id"
         );
-        for row in &self.of_ids(&text, names).await? {
+        for row in &self.of_ids(&text, operations?).await? {
             let columns = Columns::of(row, "settlement_differences", "id")?;
             let kind = columns.text("kind")?;
             let kind = DifferenceKind::from_name(kind).ok_or_else(|| {
@@ -150,17 +151,6 @@ impl Store {
         }
         Ok(items)
     }
-}
-
-/// What the differences of an item's report would be called.
-fn difference_names(row: &AnyRow) -> Result<Vec<String>, StoreError> {
-    let columns = Columns::of(row, "settlement_items", "operation_id")?;
-    let Some(import) = columns.optional_text("import_id")? else {
-        return Ok(Vec::new());
-    };
-    let operation = columns.text("operation_id")?;
-    let name = |kind: DifferenceKind| format!("{import}.{operation}.{}", kind.name());
-    Ok(DifferenceKind::ALL.into_iter().map(name).collect())
 }
 
 fn in_report(
