@@ -126,7 +126,20 @@ async fn campaign(engine: Engine, mut random: Random, kills: usize) {
         let mut gateway = scene.gateway("gateway", Some(&told)).await;
         addresses.send_replace(with(gateway.address));
         let exit = tokio::time::timeout(COME_WITHIN, gateway.process.exit());
-        let ((), ended) = tokio::join!(scene.cut_over(), exit);
+        // Of two gateways either may send the totals of a day: days are ended until this one has.
+        let cutting = async {
+            loop {
+                scene.cut_over().await;
+                if point != "totals" {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = exit => ended,
+            () = cutting => continue,
+        };
         addresses.send_replace(with(None));
         match ended {
             Ok(status) => {
