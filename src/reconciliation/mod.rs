@@ -1,6 +1,7 @@
 //! What banks say of the money, compared with what payswitch has.
 //!
-//! - [`report_imports`]: takes in a bank's report, and finds the item of each line.
+//! - [`report_imports`]: takes in a bank's report, and finds the item of each line. [`given_report`]: what comes of that, and
+//!   why it may not be applied. `report_reading`: the file itself.
 //! - [`rules`]: how lines find their items, as data; [`candidates`]: the items that lines may be about; `matching`, stage by
 //!   stage. [`findings`]: what comes of it.
 //! - [`discrepancies`]: what is done about what is otherwise. `corrections`: what payswitch does about it by itself.
@@ -16,9 +17,11 @@ mod corrections;
 pub mod discrepancies;
 pub mod finding;
 pub mod findings;
+pub mod given_report;
 mod matching;
 pub mod references;
 pub mod report_imports;
+mod report_reading;
 pub mod rules;
 pub mod statement;
 pub mod statement_imports;

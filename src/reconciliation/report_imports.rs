@@ -9,34 +9,31 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 use super::candidates::ReportOf;
-use super::discrepancies::{Discrepancies, DiscrepancyError};
+use super::discrepancies::Discrepancies;
 use super::findings::{as_they_come, not_in_report, of_open_lines};
+use super::given_report::{GivenReport, ImportError, Imported};
+use super::report_reading::{LINES_AT_ONCE, check, hand_out};
 use super::rules::MatchRules;
 use crate::clock::Clock;
 use crate::config::reconciliation::CorrectionRule;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
 use crate::payment::ids::{HostId, ImportId, MerchantId};
-use crate::payment::moment::BusinessDate;
 use crate::payment::reference::Rrn;
 use crate::payment::settlement_import::{
     AppliedLines, ImportState, KeptLine, ReportedItem, SettlementImport,
 };
 use crate::random::Random;
-use crate::settlement::chargebacks::{ChargebackError, Chargebacks, NewChargeback, Recorded};
+use crate::settlement::chargebacks::{Chargebacks, NewChargeback, Recorded};
 use crate::settlement::funding::report_rule;
 use crate::settlement::host_files::HostFiles;
-use crate::settlement::report::fault::ReportError;
 use crate::settlement::report::format::ReportFormat;
 use crate::settlement::report::line::ReportLine;
-use crate::settlement::report::reader::ReportReader;
-use crate::settlement::spool::{Spool, SpoolError};
+use crate::settlement::spool::Spool;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::records::settlement::{DifferenceCount, ItemPlace};
+use crate::store::records::settlement::ItemPlace;
 
-/// The lines that are applied in one transaction, so that payments don't wait for more.
-const LINES_AT_ONCE: usize = 256;
 /// The open lines of one acceptor that are looked at together.
 const OPEN_AT_ONCE: usize = 5_000;
 /// The open items of its merchant that they are compared with.
@@ -45,96 +42,6 @@ const ITEMS_AT_ONCE: usize = 20_000;
 const LATE_DAYS: u16 = 30;
 /// How often other nodes may be first with the same lines.
 const ATTEMPTS: u32 = 5;
-
-/// A report that an operator gives.
-#[derive(Debug, Clone)]
-pub struct GivenReport {
-    /// Whose it is.
-    pub host_id: HostId,
-    /// The file's name, for people.
-    pub name: String,
-    /// The date that it is about; none for that of its first line.
-    pub business_date: Option<BusinessDate>,
-    /// The SHA-256 of the file, where it was said before the file came.
-    pub sha256: Option<[u8; 32]>,
-    /// Whether it takes the place of one that was applied.
-    pub amends: bool,
-    /// Who gives it.
-    pub operator: String,
-}
-
-/// A report that was applied, now or before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
-    /// How it is recorded.
-    pub import: SettlementImport,
-    /// Whether it was applied before.
-    pub was_there: bool,
-    /// What it has otherwise.
-    pub differences: Vec<DifferenceCount>,
-}
-
-/// Why a report is not applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The gateway has no profile of the host.
-    #[error("there is no host {0}")]
-    NoHost(HostId),
-    /// The host's profile has no `[settlement.report]`.
-    #[error("the profile of host {0} has no [settlement.report]")]
-    NoReports(HostId),
-    /// The day is open, or its batches are not made yet, or there is none.
-    #[error("the day {date} of host {host_id} is not closed")]
-    NotClosed {
-        /// The host.
-        host_id: HostId,
-        /// The date.
-        date: BusinessDate,
-    },
-    /// The report has no line to take its date from.
-    #[error("expected a date, since the report has no lines")]
-    NoDate,
-    /// Another hash was said than the file has.
-    #[error("the file is not the one that was named: its SHA-256 is another")]
-    OtherFile,
-    /// Another file of the date was taken in before.
-    #[error("the report of {date} of host {host_id} is another file")]
-    AnotherReport {
-        /// The host.
-        host_id: HostId,
-        /// The date.
-        date: BusinessDate,
-    },
-    /// A report can't be amended any more: money was made available by it, or a journal corrects what it says.
-    #[error("batches of the day {date} of host {host_id} are funded, or its report was corrected")]
-    Funded {
-        /// The host.
-        host_id: HostId,
-        /// The date.
-        date: BusinessDate,
-    },
-    /// As many reports are being taken in as may be at once.
-    #[error("other reports are being taken in")]
-    Busy,
-    /// What the file says is wrong.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// The file could not be kept.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    /// The file could not be read again, or this process ends.
-    #[error("the import was interrupted: {0}")]
-    Interrupted(String),
-    /// What it has otherwise could not be corrected.
-    #[error(transparent)]
-    Correction(#[from] DiscrepancyError),
-    /// A chargeback could not be recorded.
-    #[error(transparent)]
-    Chargeback(#[from] ChargebackError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Takes in reports.
 pub struct ReportImports {
@@ -151,12 +58,6 @@ pub struct ReportImports {
     discrepancies: Arc<Discrepancies>,
     corrections: Vec<CorrectionRule>,
     room: Semaphore,
-}
-
-/// What the first reading of a report finds.
-struct Checked {
-    lines: i64,
-    first_date: Option<BusinessDate>,
 }
 
 /// Reports that are taken in at once.
@@ -552,48 +453,4 @@ fn kept(line: &ReportLine) -> Result<KeptLine, ImportError> {
         currency: line.currency,
         said: said.map_err(|error| ImportError::Interrupted(error.to_string()))?,
     })
-}
-
-/// Reads a report to its end, so that nothing of it counts where anything is wrong.
-async fn check(format: Arc<ReportFormat>, spool: Arc<Spool>) -> Result<Checked, ImportError> {
-    let checking = spawn_blocking(move || {
-        let file = spool.open();
-        let file = file.map_err(|error| ImportError::Interrupted(error.to_string()))?;
-        let mut checked = Checked {
-            lines: 0,
-            first_date: None,
-        };
-        let mut failed = None;
-        for line in ReportReader::new(&format, file)? {
-            match line {
-                Ok(line) => {
-                    checked.lines = checked.lines.saturating_add(1);
-                    checked.first_date = checked.first_date.or(Some(line.business_date));
-                }
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(checked),
-        }
-    });
-    let checked = checking.await;
-    checked.map_err(|error| ImportError::Interrupted(error.to_string()))?
-}
-
-/// Reads a report that was checked, and hands its lines out. Nobody may want them any more.
-fn hand_out(
-    format: &ReportFormat,
-    file: std::fs::File,
-    chunks: &mpsc::Sender<Vec<ReportLine>>,
-) -> Result<(), ImportError> {
-    let mut lines = ReportReader::new(format, file)?;
-    loop {
-        let chunk: Result<Vec<_>, _> = lines.by_ref().take(LINES_AT_ONCE).collect();
-        let chunk = chunk?;
-        if chunk.is_empty() || chunks.blocking_send(chunk).is_err() {
-            return Ok(());
-        }
-    }
 }

@@ -11,7 +11,8 @@ use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::report::{faulty, imported};
 use crate::admin_api::{pb, read};
-use crate::reconciliation::report_imports::{GivenReport, ImportError, ReportImports};
+use crate::reconciliation::given_report::{GivenReport, ImportError};
+use crate::reconciliation::report_imports::ReportImports;
 use crate::settlement::spool::SpoolError;
 
 /// What the audit trail keeps of a report that has faults.

@@ -7,7 +7,7 @@ use crate::grpc::time::timestamp;
 use crate::payment::settlement_import::{
     Difference, DifferenceKind, ImportState, SettlementImport,
 };
-use crate::reconciliation::report_imports::Imported;
+use crate::reconciliation::given_report::Imported;
 use crate::settlement::agreement::DayReport;
 use crate::settlement::report::fault::ReportError;
 use crate::store::records::settlement::{DifferenceCount, ReportedFees};

@@ -7,37 +7,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::grpc::violations::Findings;
-use crate::merchant_api::show::balance::templates_of;
-use crate::merchant_api::show::discrepancy::import_of;
-use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::moment::UnixMillis;
-use crate::payment::payout::PayoutState;
-use crate::payment::settlement::BatchState;
-use crate::payment::settlement_import::DifferenceKind;
-use crate::store::merchant_money::PayoutFilter;
-use crate::store::reads::balances::EntryFilter;
-use crate::store::records::lists::{PaymentFilter, RefundFilter};
-use crate::store::records::settlement::{BatchFilter, DiscrepancyFilter, RunFilter};
 
 /// The longest filter, in bytes.
 const MAX_FILTER_LENGTH: usize = 500;
-
-/// The names of the payment states, as a filter writes them.
-const STATES: [&str; 13] = [
-    "CREATED",
-    "REQUIRES_ACTION",
-    "AUTHORIZING",
-    "AUTHORIZED",
-    "DECLINED",
-    "FAILED",
-    "PARTIALLY_CAPTURED",
-    "CAPTURED",
-    "VOIDING",
-    "VOIDED",
-    "EXPIRED",
-    "REVERSING",
-    "REVERSED",
-];
 
 /// A filter that can't be read. It says where, and does not repeat what it found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,217 +40,6 @@ pub(crate) trait Conditions: Default {
         value: &mut Cursor<'_>,
         at: usize,
     ) -> Result<Option<bool>, InvalidFilter>;
-}
-
-impl Conditions for PaymentFilter {
-    const EXPECTED_FIELD: &'static str =
-        "one of state, merchant_reference, customer_reference, currency, create_time";
-
-    fn take(
-        &mut self,
-        field: &str,
-        operator: &str,
-        value: &mut Cursor<'_>,
-        at: usize,
-    ) -> Result<Option<bool>, InvalidFilter> {
-        Ok(Some(match (field, operator) {
-            ("state", "=") => {
-                let named = value.take_value()?;
-                let state = STATES.iter().find(|state| **state == named);
-                let state = state.ok_or_else(|| value.fault_at(at, "the name of a payment state"));
-                let unset = self.states.is_empty();
-                self.states = vec![*state?];
-                unset
-            }
-            ("merchant_reference", "=") => self
-                .merchant_reference
-                .replace(value.take_value()?.into())
-                .is_none(),
-            ("customer_reference", "=") => self
-                .customer_reference
-                .replace(value.take_value()?.into())
-                .is_none(),
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
-            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
-            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl Conditions for EntryFilter {
-    const EXPECTED_FIELD: &'static str =
-        "one of currency, kind, subject_id, business_date, create_time";
-
-    fn take(
-        &mut self,
-        field: &str,
-        operator: &str,
-        value: &mut Cursor<'_>,
-        at: usize,
-    ) -> Result<Option<bool>, InvalidFilter> {
-        Ok(Some(match (field, operator) {
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
-            ("kind", "=") => {
-                let templates = templates_of(&value.take_value()?);
-                let templates =
-                    templates.ok_or_else(|| value.fault_at(at, "the name of a kind of entry"));
-                let unset = self.templates.is_empty();
-                self.templates = templates?;
-                unset
-            }
-            ("subject_id", "=") => value.set(&mut self.payment_id, at, "the id of a payment")?,
-            ("business_date", "=") => {
-                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
-            }
-            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
-            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl Conditions for RefundFilter {
-    const EXPECTED_FIELD: &'static str = "one of payment_id, merchant_reference, create_time";
-
-    fn take(
-        &mut self,
-        field: &str,
-        operator: &str,
-        value: &mut Cursor<'_>,
-        at: usize,
-    ) -> Result<Option<bool>, InvalidFilter> {
-        Ok(Some(match (field, operator) {
-            ("payment_id", "=") => value.set(&mut self.payment_id, at, "the id of a payment")?,
-            ("merchant_reference", "=") => self
-                .merchant_reference
-                .replace(value.take_value()?.into())
-                .is_none(),
-            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
-            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl Conditions for BatchFilter {
-    const EXPECTED_FIELD: &'static str = "one of state, host_id, business_date, currency";
-    const ORDERED_BY: &'static str = "business_date";
-
-    fn take(
-        &mut self,
-        field: &str,
-        operator: &str,
-        value: &mut Cursor<'_>,
-        at: usize,
-    ) -> Result<Option<bool>, InvalidFilter> {
-        Ok(Some(match (field, operator) {
-            ("state", "=") => {
-                let state = BatchState::from_name(&value.take_value()?);
-                let state = state.ok_or_else(|| value.fault_at(at, "the name of a batch state"));
-                self.state.replace(state?).is_none()
-            }
-            ("host_id", "=") => value.set(&mut self.host_id, at, "the name of a host")?,
-            ("business_date", "=") => {
-                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
-            }
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl Conditions for PayoutFilter {
-    const EXPECTED_FIELD: &'static str = "one of state, currency, create_time";
-
-    fn take(
-        &mut self,
-        field: &str,
-        operator: &str,
-        value: &mut Cursor<'_>,
-        at: usize,
-    ) -> Result<Option<bool>, InvalidFilter> {
-        Ok(Some(match (field, operator) {
-            ("state", "=") => {
-                let state = PayoutState::from_name(&value.take_value()?);
-                let state = state.ok_or_else(|| value.fault_at(at, "the name of a payout state"));
-                self.state.replace(state?).is_none()
-            }
-            ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
-            ("create_time", ">=") => {
-                let time = value.take_time(at)?;
-                self.created_from.replace(time).is_none()
-            }
-            ("create_time", "<") => {
-                let time = value.take_time(at)?;
-                self.created_before.replace(time).is_none()
-            }
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl Conditions for DiscrepancyFilter {
-    const EXPECTED_FIELD: &'static str = "one of kind, state, run_id, subject_id, create_time";
-
-    fn take(
-        &mut self,
-        field: &str,
-        operator: &str,
-        value: &mut Cursor<'_>,
-        at: usize,
-    ) -> Result<Option<bool>, InvalidFilter> {
-        Ok(Some(match (field, operator) {
-            ("kind", "=") => {
-                let kind = DifferenceKind::from_discrepancy_name(&value.take_value()?);
-                let kind = kind.ok_or_else(|| value.fault_at(at, "the name of a discrepancy kind"));
-                self.kind.replace(kind?).is_none()
-            }
-            ("state", "=") => {
-                let state = DiscrepancyState::from_name(&value.take_value()?);
-                let expected = "the name of a discrepancy state";
-                let state = state.ok_or_else(|| value.fault_at(at, expected));
-                self.state.replace(state?).is_none()
-            }
-            ("run_id", "=") => {
-                let import = import_of(&value.take_value()?);
-                let import = import.ok_or_else(|| value.fault_at(at, "the id of a run"));
-                self.import_id.replace(import?).is_none()
-            }
-            ("subject_id", "=") => {
-                value.set(&mut self.subject_id, at, "the id of a capture or refund")?
-            }
-            ("create_time", ">=") => {
-                let time = value.take_time(at)?;
-                self.found_from.replace(time).is_none()
-            }
-            ("create_time", "<") => {
-                let time = value.take_time(at)?;
-                self.found_before.replace(time).is_none()
-            }
-            _ => return Ok(None),
-        }))
-    }
-}
-
-impl Conditions for RunFilter {
-    const EXPECTED_FIELD: &'static str = "one of host_id, business_date";
-
-    fn take(
-        &mut self,
-        field: &str,
-        operator: &str,
-        value: &mut Cursor<'_>,
-        at: usize,
-    ) -> Result<Option<bool>, InvalidFilter> {
-        Ok(Some(match (field, operator) {
-            ("host_id", "=") => value.set(&mut self.host_id, at, "the name of a host")?,
-            ("business_date", "=") => {
-                value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
-            }
-            _ => return Ok(None),
-        }))
-    }
 }
 
 /// Reads the filter of a request.
@@ -375,7 +137,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A word, or a text in double quotes, in which `\"` is a double quote and `\\` a backslash.
-    fn take_value(&mut self) -> Result<Cow<'a, str>, InvalidFilter> {
+    pub(super) fn take_value(&mut self) -> Result<Cow<'a, str>, InvalidFilter> {
         let at = self.position;
         if !self.rest().starts_with('"') {
             return match self.take_word() {
@@ -405,13 +167,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn take<T: FromStr>(&mut self, at: usize, expected: &'static str) -> Result<T, InvalidFilter> {
+    pub(super) fn take<T: FromStr>(
+        &mut self,
+        at: usize,
+        expected: &'static str,
+    ) -> Result<T, InvalidFilter> {
         let read = self.take_value()?.parse();
         read.map_err(|_| self.fault_at(at, expected))
     }
 
     /// Takes a value into its place. Whether it is the first one there.
-    fn set<T: FromStr>(
+    pub(super) fn set<T: FromStr>(
         &mut self,
         place: &mut Option<T>,
         at: usize,
@@ -420,7 +186,7 @@ impl<'a> Cursor<'a> {
         Ok(place.replace(self.take(at, expected)?).is_none())
     }
 
-    fn take_time(&mut self, at: usize) -> Result<UnixMillis, InvalidFilter> {
+    pub(super) fn take_time(&mut self, at: usize) -> Result<UnixMillis, InvalidFilter> {
         let value = self.take_value()?;
         let time = OffsetDateTime::parse(&value, &Rfc3339).map_err(|_| {
             self.fault_at(at, "a time in RFC 3339 such as \"2026-01-01T00:00:00Z\"")
@@ -435,7 +201,7 @@ impl<'a> Cursor<'a> {
         self.take_while(|c| !matches!(c, '"' | '\\'))
     }
 
-    fn fault_at(&self, position: usize, expected: &'static str) -> InvalidFilter {
+    pub(super) fn fault_at(&self, position: usize, expected: &'static str) -> InvalidFilter {
         let at_end = self.text.len() <= position;
         InvalidFilter {
             expected,
@@ -448,6 +214,8 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::reads::balances::EntryFilter;
+    use crate::store::records::lists::PaymentFilter;
 
     #[test]
     fn filters_are_read() {

@@ -3,9 +3,11 @@
 //!
 //! - [`text`]: a merchant's texts by their shape. [`money`]: amounts and currencies. [`id`]: ids of payments.
 //! - [`payment_method`]: where the card comes from.
-//! - [`list`]: pages of lists. [`page_token`]: where the next page begins. [`filter`]: filters of lists. [`order`]:
+//! - [`list`]: pages of lists. [`page_token`]: where the next page begins. [`filter`]: filters of lists. `conditions`: what each
+//!   list can be filtered by. [`order`]:
 //!   their order. [`cursor`]: places among the events of the store.
 
+mod conditions;
 pub mod cursor;
 pub(super) mod filter;
 pub(super) mod id;

@@ -1,0 +1,70 @@
+//! Reads a report from the disk: once to its end, so that nothing of it counts where anything is wrong; then some lines at a
+//! time.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::given_report::ImportError;
+use crate::payment::moment::BusinessDate;
+use crate::settlement::report::format::ReportFormat;
+use crate::settlement::report::line::ReportLine;
+use crate::settlement::report::reader::ReportReader;
+use crate::settlement::spool::Spool;
+
+/// The lines that are applied in one transaction, so that payments don't wait for more.
+pub(super) const LINES_AT_ONCE: usize = 256;
+
+/// What the first reading of a report finds.
+pub(super) struct Checked {
+    pub(super) lines: i64,
+    pub(super) first_date: Option<BusinessDate>,
+}
+
+/// Reads a report to its end, so that nothing of it counts where anything is wrong.
+pub(super) async fn check(
+    format: Arc<ReportFormat>,
+    spool: Arc<Spool>,
+) -> Result<Checked, ImportError> {
+    let checking = spawn_blocking(move || {
+        let file = spool.open();
+        let file = file.map_err(|error| ImportError::Interrupted(error.to_string()))?;
+        let mut checked = Checked {
+            lines: 0,
+            first_date: None,
+        };
+        let mut failed = None;
+        for line in ReportReader::new(&format, file)? {
+            match line {
+                Ok(line) => {
+                    checked.lines = checked.lines.saturating_add(1);
+                    checked.first_date = checked.first_date.or(Some(line.business_date));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(checked),
+        }
+    });
+    let checked = checking.await;
+    checked.map_err(|error| ImportError::Interrupted(error.to_string()))?
+}
+
+/// Reads a report that was checked, and hands its lines out. Nobody may want them any more.
+pub(super) fn hand_out(
+    format: &ReportFormat,
+    file: std::fs::File,
+    chunks: &mpsc::Sender<Vec<ReportLine>>,
+) -> Result<(), ImportError> {
+    let mut lines = ReportReader::new(format, file)?;
+    loop {
+        let chunk: Result<Vec<_>, _> = lines.by_ref().take(LINES_AT_ONCE).collect();
+        let chunk = chunk?;
+        if chunk.is_empty() || chunks.blocking_send(chunk).is_err() {
+            return Ok(());
+        }
+    }
+}
