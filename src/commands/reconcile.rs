@@ -43,7 +43,7 @@ use pb::resolve_discrepancy_request::Step;
 pub struct ReconcileArgs {
     #[command(flatten)]
     door: OperatorsDoor,
-    /// Print JSON, a line for each thing.
+    /// Print JSON: discrepancies and lines of reports on a line each.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]

@@ -150,6 +150,17 @@ impl<'a> Candidates<'a> {
         line: &'s ReportLine,
         without: Option<Key>,
     ) -> impl Iterator<Item = usize> + 's {
+        self.with_that_fit(rule.with, rule, line, without)
+    }
+
+    /// The same, of items that are open or settled as `with` says, whatever the rule says of that.
+    fn with_that_fit<'s>(
+        &'s self,
+        with: With,
+        rule: &'s MatchRule,
+        line: &'s ReportLine,
+        without: Option<Key>,
+    ) -> impl Iterator<Item = usize> + 's {
         // Those with the rarest of what both have.
         let references = [
             Key::Rrn,
@@ -167,7 +178,7 @@ impl<'a> Candidates<'a> {
         };
         let places = found.and_then(|found| self.by.get(&found));
         let fits = move |place: &usize| {
-            let is_wanted = self.is_open(*place) == (rule.with == With::Open);
+            let is_wanted = self.is_open(*place) == (with == With::Open);
             is_wanted && self.fits(rule, line, *place, without)
         };
         places.into_iter().flatten().copied().filter(fits)
@@ -175,11 +186,8 @@ impl<'a> Candidates<'a> {
 
     /// Whether an open item fits a line as a settled one does by this rule.
     pub(super) fn has_open_that_fits(&self, rule: &MatchRule, line: &ReportLine) -> bool {
-        let open = MatchRule {
-            with: With::Open,
-            ..rule.clone()
-        };
-        self.that_fit(&open, line, None).next().is_some()
+        let mut open = self.with_that_fit(With::Open, rule, line, None);
+        open.next().is_some()
     }
 
     /// The places of the open items with this amount.

@@ -1,6 +1,6 @@
 //! What comes of lines that were compared with items: what they say of them, and what is otherwise.
 
-use super::candidates::{Candidates, ReportOf, Said, bank_minor, is_taken_back};
+use super::candidates::{Candidates, ReportOf, Said, bank_minor, is_taken_back, item_kind};
 use super::matching::{Match, Matching, Unmatched};
 use super::rules::{Key, MatchRules};
 use crate::payment::money::Currency;
@@ -24,9 +24,12 @@ pub fn as_they_come(
     lines: &[ReportLine],
     items: Vec<ReportedItem>,
 ) -> (AppliedLines, Vec<NewChargeback>) {
-    let found = items.clone();
-    let groups = groups(&Matching::of(of, rules, true, lines, items));
-    let mut applied = groups.into_iter().fold(AppliedLines::default(), and);
+    let takes_back = |line: &ReportLine| is_taken_back(item_kind(line.kind));
+    let found = match lines.iter().any(takes_back) {
+        true => items.clone(),
+        false => Vec::new(),
+    };
+    let mut applied = applied(&Matching::of(of, rules, true, lines, items));
     applied.lines.sort_by_key(|line| line.number);
     let is_open = |(_, outcome): &(&ReportLine, &LineOutcome)| outcome.state == LineState::Open;
     let open = lines.iter().zip(&applied.lines).filter(is_open);
@@ -49,16 +52,7 @@ pub fn of_open_lines(
     lines: &[ReportLine],
     items: Vec<ReportedItem>,
 ) -> AppliedLines {
-    let groups = groups(&Matching::of(of, rules, false, lines, items));
-    groups.into_iter().fold(AppliedLines::default(), and)
-}
-
-fn and(mut one: AppliedLines, other: AppliedLines) -> AppliedLines {
-    one.lines.extend(other.lines);
-    one.matched = one.matched.saturating_add(other.matched);
-    one.items.extend(other.items);
-    one.differences.extend(other.differences);
-    one
+    applied(&Matching::of(of, rules, false, lines, items))
 }
 
 /// An item of the day that no line of the report is about.
@@ -70,25 +64,25 @@ pub fn not_in_report(of: ReportOf<'_>, item: &ReportedItem) -> Difference {
     }
 }
 
-/// What each match comes to, and each line that has none.
-fn groups(matching: &Matching<'_>) -> Vec<AppliedLines> {
-    let matches = matching.matches.iter();
-    let mut groups: Vec<AppliedLines> = matches.map(|it| settled(matching, it)).collect();
+/// What all matches come to, and each line that has none.
+fn applied(matching: &Matching<'_>) -> AppliedLines {
+    let mut applied = AppliedLines::default();
+    for matched in &matching.matches {
+        settle(matching, matched, &mut applied);
+    }
     for (line, unmatched) in matching.lines.iter().zip(&matching.unmatched) {
         let Some(unmatched) = unmatched else {
             continue;
         };
-        let mut group = AppliedLines::default();
-        let (state, item, rule) = outcome(matching, line, unmatched, &mut group);
-        group.lines.push(LineOutcome {
+        let (state, item, rule) = outcome(matching, line, unmatched, &mut applied);
+        applied.lines.push(LineOutcome {
             number: number(line),
             state,
             operation_id: item.and_then(|item| matching.operation(item)),
             rule,
         });
-        groups.push(group);
     }
-    groups
+    applied
 }
 
 /// Where a line stands that has no match, and what that means.
@@ -143,8 +137,7 @@ fn outcome(
 }
 
 /// What matched lines say of their items, and what they have otherwise.
-fn settled(matching: &Matching<'_>, matched: &Match) -> AppliedLines {
-    let mut applied = AppliedLines::default();
+fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) {
     let candidates = &matching.candidates;
     let lines = matched
         .lines
@@ -152,7 +145,7 @@ fn settled(matching: &Matching<'_>, matched: &Match) -> AppliedLines {
         .filter_map(|line| matching.lines.get(*line));
     let lines: Vec<&ReportLine> = lines.collect();
     let Some(first) = lines.first() else {
-        return applied;
+        return;
     };
     let item = matched
         .items
@@ -203,8 +196,8 @@ fn settled(matching: &Matching<'_>, matched: &Match) -> AppliedLines {
                 ..found
             }));
     }
-    applied.matched = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-    applied
+    let matched = i64::try_from(lines.len()).unwrap_or(i64::MAX);
+    applied.matched = applied.matched.saturating_add(matched);
 }
 
 /// What a line has otherwise than its item.

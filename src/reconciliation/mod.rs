@@ -4,18 +4,16 @@
 //!   why it may not be applied. `report_reading`: the file itself.
 //! - [`rules`]: how lines find their items, as data; [`candidates`]: the items that lines may be about; `matching`, stage by
 //!   stage. [`findings`]: what comes of it.
-//! - [`discrepancies`]: what is done about what is otherwise. `corrections`: what payswitch does about it by itself.
+//! - [`discrepancies`]: what is otherwise, looked up. `steps`: what is done about it; `corrections`: what payswitch does by itself.
 //! - [`accounts`]: the bank accounts whose statements are taken in.
 //! - [`statement`]: what a bank says that it has booked on one of them, read.
 //! - [`statement_imports`]: takes statements in: each line once.
 //! - [`statement_matching`]: which payout or which day of a host a line is. [`references`]: the payouts that a line names.
-//! - [`finding`]: what is not as it should be.
 
 pub mod accounts;
 pub mod candidates;
 mod corrections;
 pub mod discrepancies;
-pub mod finding;
 pub mod findings;
 pub mod given_report;
 mod matching;
@@ -26,5 +24,6 @@ pub mod rules;
 pub mod statement;
 pub mod statement_imports;
 pub mod statement_matching;
+mod steps;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,6 @@ use self::checking::{Checked, check};
 use self::line_key::line_key;
 use self::pieces::{Piece, Pieces};
 use super::accounts::StatementAccount;
-use super::finding::Finding;
 use super::statement::error::StatementError;
 use super::statement::format::read_statements;
 use super::statement::part::StatementLine;
@@ -63,8 +62,6 @@ pub struct TakenStatement {
     pub statement: BankStatement,
     /// The lines that came by it first, by where they stand.
     pub counts: LineCounts,
-    /// What it shows by itself.
-    pub finding: Option<Finding>,
 }
 
 /// A file that was taken in.
@@ -403,17 +400,15 @@ impl StatementImports {
     ) -> Result<TakenFile, StatementImportError> {
         let mut statements = Vec::new();
         for statement in self.store.bank_statements_of_file(account, sha256).await? {
-            let finding = Finding::of_statement(&statement);
-            if let Some(finding) = &finding {
+            if statement.breaks_chain() {
                 tracing::error!(
-                    account = %account, statement.id = %statement.id, kind = finding.kind.name(),
-                    ours = finding.ours, theirs = finding.theirs,
+                    account = %account, statement.id = %statement.id, ours = statement.before_minor,
+                    theirs = statement.opening.map(|opening| opening.amount_minor),
                     "A bank statement does not begin with what the one before it closed with"
                 );
             }
             statements.push(TakenStatement {
                 counts: self.store.bank_line_states(statement.id).await?,
-                finding,
                 statement,
             });
         }

@@ -149,10 +149,7 @@ impl Matching {
         let line = line.filter(|line| line.matching != LineMatch::NotCounted);
         let line = line.ok_or(MatchError::NoLine(line_id))?;
         let expected_minor = match with {
-            Candidate::Payout(id) => self
-                .payout_minor(id, None, &line)
-                .await?
-                .map(|minor| if line.amount_minor < 0 { -minor } else { minor }),
+            Candidate::Payout(id) => self.payout_minor(id, None, &line).await?,
             Candidate::Settlement {
                 host_id,
                 date,
@@ -195,23 +192,18 @@ impl Matching {
     ) -> Result<Fits, StoreError> {
         let mut fits = Fits::default();
         let mut exactly = Vec::new();
-        for id in payouts_named(line) {
+        let named = payouts_named(line);
+        for &id in &named {
             let candidate = Candidate::Payout(id);
             match self.payout_minor(id, Some(account), line).await? {
-                Some(minor) if i64::try_from(line.amount_minor.unsigned_abs()) == Ok(minor) => {
-                    exactly.push(candidate);
-                }
-                Some(minor) => {
-                    let minor = if line.amount_minor < 0 { -minor } else { minor };
-                    fits.nearly = Some((candidate, minor));
-                }
+                Some(minor) if minor == line.amount_minor => exactly.push(candidate),
+                Some(minor) => fits.nearly = Some((candidate, minor)),
                 None => {}
             }
         }
         // No bank writes the reference of a payout to what it pays for a day.
-        let names_payout = !payouts_named(line).is_empty();
         let date = line.booking_date.or(line.value_date);
-        if let Some(to) = date.filter(|_| !names_payout) {
+        if let Some(to) = date.filter(|_| named.is_empty()) {
             let from = days_before(to, account.window_days);
             for host in &account.hosts {
                 let key = (*host, to);
@@ -243,7 +235,8 @@ impl Matching {
         Ok(fits)
     }
 
-    /// The amount of a payout that was sent, in the line's currency, of one of the account's hosts.
+    /// What a line has that is this payout or its return: of one that was sent, in the line's currency, of one of the
+    /// account's hosts.
     async fn payout_minor(
         &self,
         id: PayoutId,
@@ -259,7 +252,9 @@ impl Matching {
             let is_of_host = account.is_none_or(|account| account.hosts.contains(&payout.host_id));
             is_sent && is_of_host && payout.amount.currency() == line.currency
         });
-        Ok(payout.map(|payout| payout.amount.amount_minor()))
+        let minor = payout.map(|payout| payout.amount.amount_minor());
+        // It leaves the account, and its return comes back.
+        Ok(minor.map(|minor| if line.amount_minor < 0 { -minor } else { minor }))
     }
 }
 

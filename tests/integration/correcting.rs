@@ -20,13 +20,25 @@ use crate::operators::{operator, trail};
 use crate::reporting::{agreed, import, misbook, only_batch, report_of};
 use crate::sales::sale;
 use crate::settling::{cut_over, cutover_of, open_date, settlement_of};
-use crate::tools::printed_by;
+use crate::tools::{output, printed_by};
 
-on_both_engines!(a_wrong_cent_is_found_named_explained_and_corrected);
+on_both_engines!(
+    a_wrong_cent_is_found_named_explained_and_corrected,
+    a_person_says_what_a_line_is_about,
+);
 
 fn reconcile(switch: &Switch, arguments: &[&str]) -> String {
     let all = [&["reconcile"], arguments].concat();
     printed_by(&mut as_operator(switch, &all))
+}
+
+/// Discrepancies of a kind.
+fn listed(switch: &Switch, kind: &str) -> Vec<Value> {
+    let listed = reconcile(switch, &["list", "--all", "--kind", kind, "--json"]);
+    let lines = listed.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
 }
 
 async fn available(switch: &Switch) -> i64 {
@@ -62,11 +74,7 @@ async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
     assert_eq!(before, 12_200);
 
     // Found, named, and explained down to the bank's own line.
-    let listed = reconcile(&switch, &["list", "--kind", "AMOUNT_DIFFERS", "--json"]);
-    let listed: Vec<Value> = listed
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let listed = listed(&switch, "AMOUNT_DIFFERS");
     let of = |ours: i64| {
         let found = listed.iter().find(|it| it["own_minor"] == ours);
         found.expect("a discrepancy")["discrepancy_id"]
@@ -206,4 +214,86 @@ async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
         .iter()
         .any(|entry| entry.action == action && entry.target == format!("{cent} CORRECT MERCHANT"));
     assert!(corrected, "{trail:?}");
+}
+
+/// Two lines of one amount, whose references nobody knows, and two sales of it.
+async fn a_person_says_what_a_line_is_about(engine: Engine) {
+    let switch = Switch::start_with(engine, Some(reporting_profile())).await;
+    let mut payments = switch.payments().await;
+    let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
+    let today = open_date(&mut days).await;
+    let mut report = String::new();
+    for amount in [1_750, 1_750, 900] {
+        authorize(&mut payments, sale("pm_test_visa", amount)).await;
+    }
+    cut_over(&mut days, cutover_of(&today))
+        .await
+        .expect("a day");
+    agreed(&mut days, &today).await;
+    let right = String::from_utf8(report_of(&switch, &today).await).expect("a text");
+    let columns = right.lines().next().expect("names").split(',');
+    let place = |name| columns.clone().position(|it| it == name).expect("a column");
+    let (rrn, code) = (place("RRN"), place("Approval Code"));
+    for (number, line) in right.lines().enumerate() {
+        let mut fields: Vec<String> = line.split(',').map(str::to_owned).collect();
+        if fields.iter().any(|field| field == "17.50") && !line.starts_with('<') {
+            fields[rrn] = format!("99999999999{number}");
+            fields[code] = String::new();
+        }
+        report += &(fields.join(",") + "\n");
+    }
+    import(&mut days, report.as_bytes(), |_| {})
+        .await
+        .expect("an answer");
+    let ambiguous = listed(&switch, "AMBIGUOUS");
+    let missing = listed(&switch, "MISSING_AT_BANK");
+    assert_eq!((ambiguous.len(), missing.len()), (2, 2), "{ambiguous:?}");
+
+    let name = |of: &Value, field: &str| of[field].as_str().expect("a text").to_owned();
+    let lines: Vec<String> = (ambiguous.iter())
+        .map(|it| name(it, "discrepancy_id"))
+        .collect();
+    let missed = name(&missing[0], "discrepancy_id");
+    let (first, second) = (
+        name(&missing[0], "subject_id"),
+        name(&missing[1], "subject_id"),
+    );
+    let why = ["--reason", "the bank has said so by telephone"];
+    let step = |what: &[&str]| {
+        output(&mut as_operator(
+            &switch,
+            &[&["reconcile"], what, &why].concat(),
+        ))
+    };
+    let takes = |what: &[&str], state: &str| {
+        let ran = step(what);
+        let told = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+        assert!(
+            ran.status.success() && told.contains(state),
+            "{what:?}: {told}"
+        );
+    };
+    let refuses = |what: &[&str], part: &str| {
+        let ran = step(what);
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(
+            !ran.status.success() && told.contains(part),
+            "{what:?}: {told}"
+        );
+    };
+    // A decision that somebody else has to agree with, or to undo, is not undone on the way.
+    takes(&["correct", &missed, "--bears", "house"], "PROPOSED");
+    refuses(&["match", &lines[0], &first], &missed);
+    takes(&["reopen", &missed], "OPEN");
+    takes(&["match", &lines[0], &first], "ACCEPTED");
+    refuses(&["match", &lines[1], &first], "no line has settled");
+    takes(&["match", &lines[1], &second], "ACCEPTED");
+    for kind in ["AMBIGUOUS", "MISSING_AT_BANK"] {
+        let states: Vec<String> = (listed(&switch, kind).iter())
+            .map(|it| name(it, "state"))
+            .collect();
+        assert_eq!(states, ["ACCEPTED", "ACCEPTED"], "{kind}");
+    }
+    let kept = reconcile(&switch, &["lines", &name(&ambiguous[0], "import_id")]);
+    assert_eq!(kept.matches("by-hand").count(), 2, "{kept}");
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use pb::import_statement_request::Part;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::audited::{Audited, read_call};
+use super::incoming_file::chunks;
 use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::bank_statement::{faulty_file, taken_file};
 use crate::admin_api::show::errors::Refusal;
@@ -51,10 +51,9 @@ pub(super) async fn call(
     given.operator.clone_from(&call.caller.name);
     let imports = Arc::clone(imports);
     let effect = Box::pin(async move {
-        let chunks = parts.map(|part| match part.map(|part| part.part) {
-            Ok(Some(Part::Chunk(bytes))) => Ok(bytes),
-            Ok(_) => Err("expected the next bytes of the file".to_owned()),
-            Err(status) => Err(status.message().to_owned()),
+        let chunks = chunks(parts, |message| match message.part {
+            Some(Part::Chunk(bytes)) => Some(bytes),
+            _ => None,
         });
         match Box::pin(imports.take_in(given, chunks)).await {
             Ok(taken) => Ok((taken_file(&taken), AuditOutcome::Done)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::audited::{Audited, read_call};
-use super::whole_file::WholeFile;
+use super::incoming_file::WholeFile;
 use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::payouts::notified;

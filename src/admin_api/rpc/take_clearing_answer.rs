@@ -7,7 +7,7 @@ use pb::take_clearing_answer_request::Part;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::audited::{Audited, read_call};
-use super::whole_file::WholeFile;
+use super::incoming_file::WholeFile;
 use crate::admin_api::records::AuditOutcome;
 use crate::admin_api::show::business_day::file;
 use crate::admin_api::show::errors::Refusal;

@@ -46,7 +46,7 @@ fn statement(taken: &TakenStatement) -> pb::BankStatement {
         closing_minor: it.closing.map(|closing| closing.amount_minor),
         closing_date: date.map_or_else(String::new, |date| date.to_string()),
         before_minor: it.before_minor,
-        chain_broken: taken.finding.is_some(),
+        chain_broken: it.breaks_chain(),
         line_count: it.lines,
         matched_count: counts.matched,
         unmatched_count: counts.unmatched,

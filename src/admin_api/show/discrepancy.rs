@@ -15,9 +15,7 @@ pub(in crate::admin_api) fn followed(found: &Followed) -> pb::Discrepancy {
         .line
         .as_ref()
         .map_or_else(Default::default, |(file, line)| {
-            let fields = line.shown().into_iter();
-            let named = fields.map(|(name, value)| (name.to_owned(), value));
-            (file.clone(), named.collect())
+            (file.clone(), line.shown())
         });
     pb::Discrepancy {
         file,

@@ -72,7 +72,9 @@ pub async fn find(
         all: true,
         ..admin::ListDiscrepanciesRequest::default()
     };
-    let listed = books.list_discrepancies(request).await?.into_inner();
+    let mut listed = books.list_discrepancies(request).await?.into_inner();
+    let order = |it: &admin::Discrepancy| (it.kind.clone(), it.ours.clone());
+    listed.discrepancies.sort_by_key(order);
     print_line!(
         "\nThe bank errs: its report of {date} has one cent more for a sale of 25.00, nothing of one of 31.00, one of 44.00 \
          twice, and of two of 17.50 only one, with references that nobody knows. Reconciliation finds ({}):\n",

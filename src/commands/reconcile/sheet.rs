@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use quick_xml::escape::escape;
+
 use super::show::{has_amounts, side};
 use crate::admin_api::pb;
 use crate::commands::error::CommandError;
@@ -46,8 +48,8 @@ impl Sheet<'_> {
         let import = self.import;
         let title = format!(
             "Reconciliation: {} of {}",
-            escaped(&import.host_id),
-            escaped(&import.business_date)
+            escape(&import.host_id),
+            escape(&import.business_date)
         );
         let mut html = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
@@ -64,7 +66,7 @@ impl Sheet<'_> {
             ("discrepancies", self.found.len().to_string()),
             ("not decided", self.open().to_string()),
         ] {
-            let _ = writeln!(html, "<tr><th>{name}</th><td>{}</td></tr>", escaped(&value));
+            let _ = writeln!(html, "<tr><th>{name}</th><td>{}</td></tr>", escape(&value));
         }
         html.push_str("</table>\n");
         let sums = self.sums();
@@ -160,7 +162,7 @@ fn picture(sums: &[Sum<'_>]) -> String {
             svg,
             "<text x=\"0\" y=\"{}\">{}</text><text x=\"0\" y=\"{}\" fill=\"#555\">{} in all, {} open</text>",
             top + 11,
-            escaped(sum.kind),
+            escape(sum.kind),
             top + 26,
             sum.count,
             sum.open
@@ -178,7 +180,7 @@ fn picture(sums: &[Sum<'_>]) -> String {
                 230 + wide + 6,
                 y + 11,
                 amount(minor, sum.currency),
-                escaped(sum.currency)
+                escape(sum.currency)
             );
         }
     }
@@ -192,14 +194,14 @@ fn row(one: &pb::Discrepancy) -> Result<String, CommandError> {
         let _ = write!(
             done,
             "{} {} by {}: {}<br>",
-            escaped(&moment(step.time)?),
-            escaped(&step.state),
-            escaped(&step.actor),
-            escaped(&step.reason)
+            escape(&moment(step.time)?),
+            escape(&step.state),
+            escape(&step.actor),
+            escape(&step.reason)
         );
     }
     if !one.correction_id.is_empty() {
-        let _ = write!(done, "journal {}", escaped(&one.correction_id));
+        let _ = write!(done, "journal {}", escape(&one.correction_id));
     }
     let side = |value: &str| {
         let shown = side(one, value);
@@ -215,27 +217,12 @@ fn row(one: &pb::Discrepancy) -> Result<String, CommandError> {
     Ok(format!(
         "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{line}</td><td>{}</td>\
          <td>{done}</td></tr>\n",
-        escaped(&one.discrepancy_id),
-        escaped(&one.kind),
-        escaped(&side(&one.ours)),
-        escaped(&side(&one.theirs)),
-        escaped(&one.state)
+        escape(&one.discrepancy_id),
+        escape(&one.kind),
+        escape(side(&one.ours)),
+        escape(side(&one.theirs)),
+        escape(&one.state)
     ))
-}
-
-/// A text that may come from a bank, for HTML.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -49,17 +49,11 @@ impl Conditions for PaymentFilter {
                 self.states = vec![*state?];
                 unset
             }
-            ("merchant_reference", "=") => self
-                .merchant_reference
-                .replace(value.take_value()?.into())
-                .is_none(),
-            ("customer_reference", "=") => self
-                .customer_reference
-                .replace(value.take_value()?.into())
-                .is_none(),
+            ("merchant_reference", "=") => value.set_text(&mut self.merchant_reference)?,
+            ("customer_reference", "=") => value.set_text(&mut self.customer_reference)?,
             ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
-            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
-            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
+            ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
+            ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
             _ => return Ok(None),
         }))
     }
@@ -90,8 +84,8 @@ impl Conditions for EntryFilter {
             ("business_date", "=") => {
                 value.set(&mut self.business_date, at, "a date as YYYY-MM-DD")?
             }
-            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
-            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
+            ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
+            ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
             _ => return Ok(None),
         }))
     }
@@ -109,12 +103,9 @@ impl Conditions for RefundFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("payment_id", "=") => value.set(&mut self.payment_id, at, "the id of a payment")?,
-            ("merchant_reference", "=") => self
-                .merchant_reference
-                .replace(value.take_value()?.into())
-                .is_none(),
-            ("create_time", ">=") => self.created_from.replace(value.take_time(at)?).is_none(),
-            ("create_time", "<") => self.created_before.replace(value.take_time(at)?).is_none(),
+            ("merchant_reference", "=") => value.set_text(&mut self.merchant_reference)?,
+            ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
+            ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
             _ => return Ok(None),
         }))
     }
@@ -133,9 +124,8 @@ impl Conditions for BatchFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("state", "=") => {
-                let state = BatchState::from_name(&value.take_value()?);
-                let state = state.ok_or_else(|| value.fault_at(at, "the name of a batch state"));
-                self.state.replace(state?).is_none()
+                let expected = "the name of a batch state";
+                value.set_known(&mut self.state, at, expected, BatchState::from_name)?
             }
             ("host_id", "=") => value.set(&mut self.host_id, at, "the name of a host")?,
             ("business_date", "=") => {
@@ -159,19 +149,12 @@ impl Conditions for PayoutFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("state", "=") => {
-                let state = PayoutState::from_name(&value.take_value()?);
-                let state = state.ok_or_else(|| value.fault_at(at, "the name of a payout state"));
-                self.state.replace(state?).is_none()
+                let expected = "the name of a payout state";
+                value.set_known(&mut self.state, at, expected, PayoutState::from_name)?
             }
             ("currency", "=") => value.set(&mut self.currency, at, "an ISO 4217 code")?,
-            ("create_time", ">=") => {
-                let time = value.take_time(at)?;
-                self.created_from.replace(time).is_none()
-            }
-            ("create_time", "<") => {
-                let time = value.take_time(at)?;
-                self.created_before.replace(time).is_none()
-            }
+            ("create_time", ">=") => value.set_time(&mut self.created_from, at)?,
+            ("create_time", "<") => value.set_time(&mut self.created_before, at)?,
             _ => return Ok(None),
         }))
     }
@@ -189,32 +172,24 @@ impl Conditions for DiscrepancyFilter {
     ) -> Result<Option<bool>, InvalidFilter> {
         Ok(Some(match (field, operator) {
             ("kind", "=") => {
-                let kind = DifferenceKind::from_discrepancy_name(&value.take_value()?);
-                let kind = kind.ok_or_else(|| value.fault_at(at, "the name of a discrepancy kind"));
-                self.kind.replace(kind?).is_none()
+                let (expected, known) = (
+                    "the name of a discrepancy kind",
+                    DifferenceKind::from_discrepancy_name,
+                );
+                value.set_known(&mut self.kind, at, expected, known)?
             }
             ("state", "=") => {
-                let state = DiscrepancyState::from_name(&value.take_value()?);
                 let expected = "the name of a discrepancy state";
-                let state = state.ok_or_else(|| value.fault_at(at, expected));
-                self.state.replace(state?).is_none()
+                value.set_known(&mut self.state, at, expected, DiscrepancyState::from_name)?
             }
             ("run_id", "=") => {
-                let import = import_of(&value.take_value()?);
-                let import = import.ok_or_else(|| value.fault_at(at, "the id of a run"));
-                self.import_id.replace(import?).is_none()
+                value.set_known(&mut self.import_id, at, "the id of a run", import_of)?
             }
             ("subject_id", "=") => {
                 value.set(&mut self.subject_id, at, "the id of a capture or refund")?
             }
-            ("create_time", ">=") => {
-                let time = value.take_time(at)?;
-                self.found_from.replace(time).is_none()
-            }
-            ("create_time", "<") => {
-                let time = value.take_time(at)?;
-                self.found_before.replace(time).is_none()
-            }
+            ("create_time", ">=") => value.set_time(&mut self.found_from, at)?,
+            ("create_time", "<") => value.set_time(&mut self.found_before, at)?,
             _ => return Ok(None),
         }))
     }

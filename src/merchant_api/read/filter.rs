@@ -167,15 +167,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn take<T: FromStr>(
-        &mut self,
-        at: usize,
-        expected: &'static str,
-    ) -> Result<T, InvalidFilter> {
-        let read = self.take_value()?.parse();
-        read.map_err(|_| self.fault_at(at, expected))
-    }
-
     /// Takes a value into its place. Whether it is the first one there.
     pub(super) fn set<T: FromStr>(
         &mut self,
@@ -183,10 +174,37 @@ impl<'a> Cursor<'a> {
         at: usize,
         expected: &'static str,
     ) -> Result<bool, InvalidFilter> {
-        Ok(place.replace(self.take(at, expected)?).is_none())
+        self.set_known(place, at, expected, |value| value.parse().ok())
     }
 
-    pub(super) fn take_time(&mut self, at: usize) -> Result<UnixMillis, InvalidFilter> {
+    /// The same with a value that `known` knows.
+    pub(super) fn set_known<T>(
+        &mut self,
+        place: &mut Option<T>,
+        at: usize,
+        expected: &'static str,
+        known: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<bool, InvalidFilter> {
+        let value = known(&self.take_value()?);
+        let value = value.ok_or_else(|| self.fault_at(at, expected))?;
+        Ok(place.replace(value).is_none())
+    }
+
+    /// The same with any text.
+    pub(super) fn set_text(&mut self, place: &mut Option<String>) -> Result<bool, InvalidFilter> {
+        Ok(place.replace(self.take_value()?.into()).is_none())
+    }
+
+    /// The same with a time.
+    pub(super) fn set_time(
+        &mut self,
+        place: &mut Option<UnixMillis>,
+        at: usize,
+    ) -> Result<bool, InvalidFilter> {
+        Ok(place.replace(self.take_time(at)?).is_none())
+    }
+
+    fn take_time(&mut self, at: usize) -> Result<UnixMillis, InvalidFilter> {
         let value = self.take_value()?;
         let time = OffsetDateTime::parse(&value, &Rfc3339).map_err(|_| {
             self.fault_at(at, "a time in RFC 3339 such as \"2026-01-01T00:00:00Z\"")

@@ -134,14 +134,11 @@ fn own_evidence(found: &Discrepancy) -> Option<pb::Evidence> {
 }
 
 fn bank_evidence(file: &str, line: &ReportLine) -> pb::Evidence {
-    let fields = line.shown().into_iter();
     pb::Evidence {
         side: pb::EvidenceSide::Bank.into(),
         file: file.to_owned(),
         line: i64::try_from(line.number).unwrap_or(i64::MAX),
-        fields: fields
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        fields: line.shown(),
     }
 }
 

@@ -94,7 +94,11 @@ fn compared(lines: &[ReportLine], items: &[ReportedItem]) -> AppliedLines {
     let shop = ("SHOP0000000001".to_owned(), "shop".parse().unwrap());
     let of = report_of(std::slice::from_ref(&shop));
     let later = of_open_lines(of, &MatchRules::standard(), &open, items);
-    let mut all = and(first, later);
+    let mut all = first;
+    all.lines.extend(later.lines);
+    all.matched += later.matched;
+    all.items.extend(later.items);
+    all.differences.extend(later.differences);
     all.lines.retain(|line| line.state != LineState::Open);
     all.lines.sort_by_key(|line| line.number);
     all.differences.sort_by_key(|it| it.line);

@@ -1,7 +1,6 @@
 //! A line counts once, and a gap between statements is seen.
 
 use super::*;
-use crate::reconciliation::finding::FindingKind;
 use crate::settlement::tests::on_both;
 use crate::store::testing::TestDatabase;
 
@@ -37,7 +36,7 @@ async fn equal_lines_count_as_often_as_they_are_and_a_second_delivery_counts_non
     assert!(again.was_there);
     let other_file = desk.take(&(FIRST.text() + "\n")).await;
     assert_eq!(other_file.statements[0].counts.unmatched, 0);
-    assert_eq!(other_file.statements[0].finding, None);
+    assert!(!other_file.statements[0].statement.breaks_chain());
     assert_eq!(desk.lines(&scene).await.len(), 2);
     let three = [("13.00", "NOTPROVIDED", "sale"); 3];
     let overlapping = Camt {
@@ -49,8 +48,7 @@ async fn equal_lines_count_as_often_as_they_are_and_a_second_delivery_counts_non
     };
     let taken = desk.take(&overlapping.text()).await;
     assert_eq!(taken.statements[0].counts.unmatched, 1);
-    let finding = taken.statements[0].finding.as_ref().unwrap();
-    assert_eq!(finding.kind, FindingKind::StatementChainBroken);
+    assert!(taken.statements[0].statement.breaks_chain());
     // What follows has lines of its own, also one that looks the same.
     let next = Camt {
         id: "S3",
@@ -62,7 +60,7 @@ async fn equal_lines_count_as_often_as_they_are_and_a_second_delivery_counts_non
     };
     let taken = desk.take(&next.text()).await;
     assert_eq!(taken.statements[0].counts.unmatched, 1);
-    assert_eq!(taken.statements[0].finding, None);
+    assert!(!taken.statements[0].statement.breaks_chain());
     let occurrences: Vec<_> = desk
         .lines(&scene)
         .await
@@ -87,10 +85,13 @@ async fn a_statement_that_does_not_follow_the_one_before_is_a_finding(database: 
         entries: &[("-100.00", "NOTPROVIDED", "rent")],
     };
     let taken = desk.take(&third.text()).await;
-    let finding = taken.statements[0].finding.as_ref().unwrap();
-    assert_eq!(finding.kind.name(), "STATEMENT_CHAIN_BROKEN");
-    let (ours, theirs) = (finding.ours.as_deref(), finding.theirs.as_str());
-    assert_eq!((ours, theirs), (Some("12600"), "9000"));
+    let statement = &taken.statements[0].statement;
+    assert!(statement.breaks_chain());
+    let theirs = statement.opening.map(|opening| opening.amount_minor);
+    assert_eq!(
+        (statement.before_minor, theirs),
+        (Some(12_600), Some(9_000))
+    );
     // Once the one between them comes, both follow.
     let second = Camt {
         id: "S2",
@@ -101,9 +102,9 @@ async fn a_statement_that_does_not_follow_the_one_before_is_a_finding(database: 
         entries: &[("-36.00", "NOTPROVIDED", "fees")],
     };
     let taken = desk.take(&second.text()).await;
-    assert_eq!(taken.statements[0].finding, None);
+    assert!(!taken.statements[0].statement.breaks_chain());
     let again = desk.take(&third.text()).await;
-    assert_eq!(again.statements[0].finding, None);
+    assert!(!again.statements[0].statement.breaks_chain());
     assert_eq!(desk.lines(&scene).await.len(), 4);
     desk.close(scene).await;
 }

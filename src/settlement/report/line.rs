@@ -1,5 +1,6 @@
 //! One line of a report.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ impl ReportLine {
 impl ReportLine {
     /// What it says, by the names of its fields.
     #[must_use]
-    pub fn shown(&self) -> Vec<(&'static str, String)> {
+    pub fn shown(&self) -> BTreeMap<String, String> {
         let kind = match self.kind {
             ReportKind::Capture => "capture",
             ReportKind::Refund => "refund",
@@ -87,7 +88,7 @@ impl ReportLine {
             ("reject_code", self.reject_code.clone()),
         ];
         let said = said.into_iter();
-        said.filter_map(|(name, value)| Some((name, value?)))
+        said.filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect()
     }
 }

@@ -1,14 +1,27 @@
-//! Files that come in parts and are read to their end before anything is done with them.
+//! Files that come in parts.
 
 use std::fmt::Display;
 
+use futures_util::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 
 use crate::admin_api::show::errors::Refusal;
 use crate::grpc::status::of_invalid_request;
 use crate::grpc::violations::Findings;
 
-/// A kind of file.
+/// The bytes of a file as they come, or why they do not. `chunk` has those of a message, or says that it is another one.
+pub(super) fn chunks<M>(
+    parts: Streaming<M>,
+    chunk: impl Fn(M) -> Option<Vec<u8>>,
+) -> impl Stream<Item = Result<Vec<u8>, String>> {
+    parts.map(move |part| match part.map(&chunk) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err("expected the next bytes of the file".to_owned()),
+        Err(status) => Err(status.message().to_owned()),
+    })
+}
+
+/// A kind of file that is read to its end before anything is done with it.
 pub(super) struct WholeFile {
     /// The field that has its bytes.
     pub(super) field: &'static str,

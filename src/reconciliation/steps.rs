@@ -1,0 +1,247 @@
+//! What is done about discrepancies: who works on one, what corrects it, and what a person has found it to be about.
+
+use crate::ledger::account::AccountKind;
+use crate::ledger::journal::Journal;
+use crate::ledger::template::{CORRECTION_OF_MERCHANT, Posting};
+use crate::payment::discrepancy::{
+    Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Step, Stepped,
+};
+use crate::payment::ids::SubjectId;
+use crate::payment::moment::UnixMillis;
+
+use crate::payment::settlement_import::{DifferenceKind, ItemReport, ReportedItem};
+use crate::reconciliation::candidates::{bank_minor, item_kind};
+use crate::reconciliation::discrepancies::{
+    Discrepancies, DiscrepancyError, Followed, known, line_of,
+};
+use crate::settlement::report::line::ReportLine;
+use crate::store::records::settlement::DiscrepancyFilter;
+
+/// How often a step is tried again where somebody else's came first.
+const ATTEMPTS: u32 = 3;
+/// The rule of what a person has matched.
+const BY_HAND: &str = "by-hand";
+/// The most discrepancies that one item is missed in.
+const MISSED_AT_ONCE: usize = 10;
+
+impl Discrepancies {
+    /// Takes a step, and gives the discrepancy as it is then.
+    ///
+    /// # Errors
+    /// [`DiscrepancyError`].
+    pub async fn step(
+        &self,
+        id: &str,
+        step: &Step,
+        (by, reason): (&str, &str),
+    ) -> Result<Followed, DiscrepancyError> {
+        if let Step::Found(subject) = step {
+            self.match_by_hand(id, *subject, (by, reason)).await?;
+        }
+        self.take(id, step, (by, reason), self.alone_minor).await?;
+        self.follow(id).await
+    }
+
+    /// Takes a step of somebody who decides alone on so many minor units.
+    pub(super) async fn take(
+        &self,
+        id: &str,
+        step: &Step,
+        (by, reason): (&str, &str),
+        alone_minor: i64,
+    ) -> Result<(), DiscrepancyError> {
+        for _ in 0..ATTEMPTS {
+            let before = known(&self.store, id, None).await?;
+            let after = before.step(step, by, alone_minor)?;
+            let at = self.clock.now();
+            let journal = journal(&before, &after, at)?;
+            let change = DiscrepancyChange {
+                at,
+                state: after.state,
+                actor: by.to_owned(),
+                reason: reason.to_owned(),
+            };
+            let changed = self
+                .store
+                .change_discrepancy(&before, &after, &change, journal.as_ref());
+            if changed.await? {
+                tracing::info!(
+                    discrepancy.id = %id, kind = before.found.kind.name(), state = after.state.name(),
+                    operator = by, "Something was done about a discrepancy"
+                );
+                return Ok(());
+            }
+        }
+        Err(DiscrepancyError::Busy)
+    }
+
+    /// Records that the line of a discrepancy is about this capture or refund. What is missed of that is found.
+    async fn match_by_hand(
+        &self,
+        id: &str,
+        subject: SubjectId,
+        (by, reason): (&str, &str),
+    ) -> Result<(), DiscrepancyError> {
+        let discrepancy = known(&self.store, id, None).await?;
+        // It is looked at before anything is written.
+        discrepancy.step(&Step::Found(subject), by, self.alone_minor)?;
+        let (number, line) = self.open_line(&discrepancy).await?;
+        let item = self.item_like(&discrepancy, &line, subject).await?;
+        let missing = self.missing(subject).await?;
+        let report = ItemReport {
+            operation_id: item.operation_id,
+            line: number,
+            acquirer_reference: line.acquirer_reference,
+            interchange_minor: line.interchange_minor,
+            scheme_fee_minor: line.scheme_fee_minor,
+            commission_minor: line.commission_minor,
+            bank_minor: Some(item.amount_minor),
+            reject_code: line.reject_code,
+            was_missed: false,
+        };
+        let import = discrepancy.import_id;
+        if !self.store.settle_by_hand(import, &report, BY_HAND).await? {
+            let got = "one that another line has settled".to_owned();
+            return Err(no_match("an item that no line has settled", got));
+        }
+        for id in missing {
+            let found = Step::Found(subject);
+            self.take(&id, &found, (by, reason), self.alone_minor)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The line that a discrepancy is about and nothing is matched with, and its number.
+    async fn open_line(
+        &self,
+        discrepancy: &Discrepancy,
+    ) -> Result<(i64, ReportLine), DiscrepancyError> {
+        let kind = discrepancy.found.kind;
+        let is_open = matches!(
+            kind,
+            DifferenceKind::Ambiguous | DifferenceKind::UnexpectedLine
+        );
+        let number = discrepancy.found.line.filter(|_| is_open);
+        let number = number.ok_or_else(|| {
+            let expected = "a line that is ambiguous, or about nothing that payswitch has";
+            no_match(expected, kind.name().to_owned())
+        })?;
+        let line = line_of(&self.store, discrepancy, number).await?;
+        let (line, _) = line.ok_or_else(|| {
+            let got = format!("none with the number {number}");
+            no_match("a line that is kept as it came", got)
+        })?;
+        Ok((number, line))
+    }
+
+    /// The item of a capture or refund that has merchant, kind, amount and currency of a line, and is not settled by another
+    /// report.
+    async fn item_like(
+        &self,
+        discrepancy: &Discrepancy,
+        line: &ReportLine,
+        subject: SubjectId,
+    ) -> Result<ReportedItem, DiscrepancyError> {
+        let host = &discrepancy.found.host_id;
+        let item = self.store.item_of_subject(host, subject).await?;
+        let item = item.ok_or_else(|| {
+            let expected = "a capture or refund of this host that is settled with it";
+            no_match(expected, subject.to_string())
+        })?;
+        let named = vec![line.acceptor.clone()];
+        let named = self.store.merchants_of_acceptors(host, named).await?;
+        let is_named = named.iter().any(|(_, it)| *it == item.merchant_id);
+        if !named.is_empty() && !is_named {
+            let expected = "a capture or refund of the merchant whose acceptor the line names";
+            return Err(no_match(expected, item.merchant_id.to_string()));
+        }
+        if item_kind(line.kind) != item.kind {
+            let got = format!("{:?}", item.kind);
+            return Err(no_match("an item of the line's own kind", got));
+        }
+        if let Some(import) = item.settled_by.filter(|it| *it != discrepancy.import_id) {
+            let got = format!("one of {import}");
+            return Err(no_match("an item that no line has settled", got));
+        }
+        let theirs = (bank_minor(line), line.currency);
+        if theirs != (item.amount_minor, item.currency) {
+            let expected = format!("{} {}, as the line says", theirs.0, theirs.1);
+            let got = format!("{} {}", item.amount_minor, item.currency);
+            return Err(no_match(&expected, got));
+        }
+        Ok(item)
+    }
+
+    /// The discrepancies in which a capture or refund is missed, and nobody has accepted that.
+    ///
+    /// # Errors
+    /// Where one is corrected, or that is proposed: with the line its money would count twice, and what an approver has
+    /// agreed with is undone by an approver.
+    async fn missing(&self, subject: SubjectId) -> Result<Vec<String>, DiscrepancyError> {
+        let filter = DiscrepancyFilter {
+            kind: Some(DifferenceKind::NotInReport),
+            subject_id: Some(subject),
+            ..DiscrepancyFilter::default()
+        };
+        let mut missing = self.list(&filter, MISSED_AT_ONCE, None).await?;
+        missing.retain(|it| it.state != DiscrepancyState::Accepted);
+        let decided = missing.iter().find(|it| {
+            matches!(
+                it.state,
+                DiscrepancyState::Corrected | DiscrepancyState::Proposed
+            )
+        });
+        if let Some(it) = decided {
+            let expected = format!(
+                "a capture or refund that is not missed any more, or only in what is open: reopen {} first",
+                it.id
+            );
+            let got = format!("one that is {} there", it.state.name());
+            return Err(no_match(&expected, got));
+        }
+        Ok(missing.into_iter().map(|it| it.id).collect())
+    }
+}
+
+fn no_match(expected: &str, got: String) -> DiscrepancyError {
+    DiscrepancyError::NoMatch {
+        expected: expected.to_owned(),
+        got,
+    }
+}
+
+/// The journal that corrects a discrepancy, or undoes what has corrected it.
+fn journal(
+    before: &Discrepancy,
+    after: &Stepped,
+    at: UnixMillis,
+) -> Result<Option<Journal>, DiscrepancyError> {
+    let moves = match (&after.moves, &before.correction) {
+        (Some(moves), _) => Some(*moves),
+        (None, Some(correction)) if after.undoes => {
+            let bearer = match correction.ends_with(CORRECTION_OF_MERCHANT) {
+                true => Bearer::Merchant,
+                false => Bearer::House,
+            };
+            let less = before.owed_more_minor().and_then(i64::checked_neg);
+            less.map(|less| (less, bearer))
+        }
+        (None, _) => None,
+    };
+    let (Some((minor, bearer)), Some(merchant_id)) = (moves, before.found.merchant_id) else {
+        return Ok(None);
+    };
+    let posting = Posting {
+        source: format!("{}.{}", before.id, before.version.saturating_add(1)),
+        merchant_id,
+        host_id: before.found.host_id,
+        at,
+    };
+    let currency = before.found.currency;
+    let journal = match bearer {
+        Bearer::Merchant => posting.correction_of_merchant(currency, minor),
+        Bearer::House => posting.correction(AccountKind::Receivable, currency, minor),
+    };
+    Ok(Some(journal?))
+}
