@@ -238,7 +238,8 @@ impl ReportImports {
             return Ok(import);
         }
         while import.clears {
-            self.store.clear_amended(&import).await?;
+            let now = self.clock.now();
+            self.store.clear_amended(&import, now).await?;
             import = self.recorded(&import).await?;
         }
         let file = spool.open();

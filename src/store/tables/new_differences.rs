@@ -18,7 +18,11 @@ macro_rules! differences_where {
             before: "WITH found (id, import_id, applied_to, kind, host_id, business_date, merchant_id, currency, \
                 operation_id, subject_id, rrn, ours, theirs, line, found_at_ms, rule, \
                 candidates, due_at_ms) AS (VALUES ",
-            row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT))",
+            row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), \
+                CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
+                CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), \
+                CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), \
+                CAST(? AS TEXT), CAST(? AS BIGINT))",
             after: concat!(
                 ") INSERT INTO settlement_differences (id, import_id, kind, host_id, business_date, merchant_id, \
                  currency, operation_id, subject_id, rrn, ours, theirs, line, found_at_ms, rule, candidates, \
@@ -65,31 +69,27 @@ pub(super) fn new_differences(
     differences: &[Difference],
     at: UnixMillis,
 ) -> Vec<Statement> {
-    let of = |of: fn(DifferenceKind) -> bool| -> Vec<Vec<Value>> {
-        let found = differences.iter().filter(|found| of(found.kind));
-        found.map(|found| row(import, found, at)).collect()
-    };
-    let is_missing = |kind| kind == DifferenceKind::NotInReport;
-    let is_of_line = |kind| {
-        matches!(
-            kind,
+    let (mut of_open_items, mut of_lines, mut of_settled_items) = (vec![], vec![], vec![]);
+    for found in differences {
+        let rows = match found.kind {
+            DifferenceKind::NotInReport => &mut of_open_items,
             DifferenceKind::DuplicateLine
-                | DifferenceKind::UnexpectedLine
-                | DifferenceKind::Ambiguous
-        )
-    };
-    let is_of_item = |kind| {
-        !matches!(
-            kind,
-            DifferenceKind::NotInReport
-                | DifferenceKind::DuplicateLine
-                | DifferenceKind::UnexpectedLine
-                | DifferenceKind::Ambiguous
-        )
-    };
-    let mut statements = OF_OPEN_ITEMS.statements(engine, of(is_missing));
-    statements.extend(OF_LINES.statements(engine, of(is_of_line)));
-    statements.extend(OF_SETTLED_ITEMS.statements(engine, of(is_of_item)));
+            | DifferenceKind::UnexpectedLine
+            | DifferenceKind::Ambiguous => &mut of_lines,
+            DifferenceKind::AmountDiffers
+            | DifferenceKind::SignDiffers
+            | DifferenceKind::CurrencyDiffers
+            | DifferenceKind::DateDiffers
+            | DifferenceKind::LatePresentment
+            | DifferenceKind::ReferenceDiffers
+            | DifferenceKind::Rejected
+            | DifferenceKind::AboveCaptured => &mut of_settled_items,
+        };
+        rows.push(row(import, found, at));
+    }
+    let mut statements = OF_OPEN_ITEMS.statements(engine, of_open_items);
+    statements.extend(OF_LINES.statements(engine, of_lines));
+    statements.extend(OF_SETTLED_ITEMS.statements(engine, of_settled_items));
     statements
 }
 

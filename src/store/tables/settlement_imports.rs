@@ -20,6 +20,18 @@ use crate::store::database::connection::Statement;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 
+/// Which discrepancies are missed again: amended reports of the host `$1` and the date `$2` had them of an earlier day, and
+/// the report `$3` clears what those have left.
+macro_rules! missed_again {
+    () => {
+        "kind = 'NOT_IN_REPORT' AND state = 'ACCEPTED' AND operation_id IN (SELECT items.operation_id \
+            FROM settlement_imports AS amended JOIN settlement_items AS items ON items.settled_by = amended.id \
+            WHERE amended.host_id = $1 AND amended.business_date = $2 AND amended.state = 'AMENDED' \
+            AND items.business_date < amended.business_date) \
+        AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)"
+    };
+}
+
 impl Store {
     /// Records a report, unless one of its date is there. With `amends` that one is amended, as long as no batch of the
     /// date is funded. Whether it is recorded now.
@@ -137,7 +149,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn clear_amended(&self, import: &SettlementImport) -> Result<bool, StoreError> {
+    pub async fn clear_amended(
+        &self,
+        import: &SettlementImport,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
         let id: Value = import.id.to_string().into();
         let of_date = vec![
             import.host_id.as_str().into(),
@@ -149,6 +165,12 @@ impl Store {
             values: of_date.clone(),
             returning: false,
         };
+        let mut missed_again = clear(concat!(
+            "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, updated_at_ms = $4, \
+            version = version + 1 WHERE ",
+            missed_again!()
+        ));
+        missed_again.values.push(at.as_i64().into());
         let statements = vec![
             hold(import),
             clear(
@@ -159,14 +181,17 @@ impl Store {
                     WHERE settlement_imports.id = $3 AND clears = 1)",
             ),
             // What it had of an earlier day is missed again.
-            clear(
-                "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, version = version + 1 \
-                WHERE kind = 'NOT_IN_REPORT' AND state = 'ACCEPTED' AND operation_id IN (SELECT items.operation_id \
-                    FROM settlement_imports AS amended JOIN settlement_items AS items ON items.settled_by = amended.id \
-                    WHERE amended.host_id = $1 AND amended.business_date = $2 AND amended.state = 'AMENDED' \
-                    AND items.business_date < amended.business_date) \
-                AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)",
-            ),
+            Statement {
+                text: concat!(
+                    "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
+                    SELECT id, version + 1, CAST($4 AS BIGINT), 'OPEN', 'payswitch', \
+                    'the report of ' || $2 || ' that had it was amended' FROM settlement_differences WHERE ",
+                    missed_again!(),
+                    " ON CONFLICT DO NOTHING"
+                ),
+                ..missed_again.clone()
+            },
+            missed_again,
             clear(
                 "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, \
                 scheme_fee_minor = NULL, commission_minor = NULL, bank_minor = NULL, reject_code = NULL, \

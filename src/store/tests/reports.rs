@@ -11,6 +11,7 @@ use super::on_both;
 use super::settlement::{day, host, sale, sold};
 use super::wire::{LOSE_CONFIRMATION, PASS, store_on_a_wire};
 use crate::ledger::template::Posting;
+use crate::payment::discrepancy::DiscrepancyState;
 use crate::payment::ids::{CaptureId, ImportId, MerchantId, OperationId, SubjectId};
 use crate::payment::settlement::{BatchState, BusinessDay, ItemKind, SettlementBatch};
 use crate::payment::settlement_import::{
@@ -26,6 +27,7 @@ on_both!(
     a_report_is_applied_once_and_its_batches_are_funded,
     differences_hold_batches_back_until_they_are_accepted,
     an_amended_report_takes_the_place_of_the_first,
+    what_an_amended_report_had_of_an_earlier_day_is_missed_again,
 );
 
 pub(super) fn import(number: u8, lines: i64) -> SettlementImport {
@@ -359,7 +361,7 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
             .await
             .unwrap()
     );
-    assert!(store.clear_amended(&recorded).await.unwrap());
+    assert!(store.clear_amended(&recorded, NOW).await.unwrap());
     let found = store.differences_of_day(&host(), day(1), 10, "").await;
     assert_eq!(found, Ok(vec![]));
     assert_eq!(store.day_items().await.len(), 1);
@@ -405,6 +407,48 @@ async fn an_amended_report_takes_the_place_of_the_first(database: TestDatabase) 
     assert!(!store.insert_import(&import(3, 1), true).await.unwrap());
     let stands = store.import(second.id).await.unwrap();
     assert_eq!(stands.unwrap().state, ImportState::Done);
+    store.close().await;
+}
+
+/// A sale that was missed in the report of its day comes in that of the next, which is amended then.
+async fn what_an_amended_report_had_of_an_earlier_day_is_missed_again(database: TestDatabase) {
+    let store = database.open().await;
+    let (_, sales) = store.closed_day_of(1).await;
+    let first = import(1, 0);
+    assert!(store.insert_import(&first, false).await.unwrap());
+    let missed = Difference {
+        kind: DifferenceKind::NotInReport,
+        line: None,
+        ..line_of(sales[0], 0).differences.remove(0)
+    };
+    let added = store.add_differences(&first, &[missed], NOW).await;
+    assert_eq!(added, Ok(()));
+    assert!(store.finish_import(&first, None).await.unwrap());
+    let of_next_day = |number| SettlementImport {
+        business_date: day(2),
+        ..import(number, 1)
+    };
+    let next = of_next_day(2);
+    assert!(store.insert_import(&next, false).await.unwrap());
+    let mut line = line_of(sales[0], 1_250);
+    line.items[0].was_missed = true;
+    let applied = store.apply_lines(&next, &kept(2, 1), &line, NOW).await;
+    assert_eq!(applied, Ok(true));
+    let amending = of_next_day(3);
+    assert!(store.insert_import(&amending, true).await.unwrap());
+    let recorded = store.import(amending.id).await.unwrap().unwrap();
+    assert!(store.clear_amended(&recorded, NOW).await.unwrap());
+
+    let found = store.differences_of_day(&host(), day(1), 10, "").await;
+    let [(id, difference)] = &found.unwrap()[..] else {
+        panic!("one difference");
+    };
+    assert_eq!(difference.accepted_at, None);
+    let changes = store.discrepancy_changes(id).await.unwrap();
+    let states: Vec<_> = changes.iter().map(|change| change.state).collect();
+    let expected = [DiscrepancyState::Accepted, DiscrepancyState::Open];
+    assert_eq!(states, expected);
+    assert_eq!(store.day_items().await.len(), 1);
     store.close().await;
 }
 
