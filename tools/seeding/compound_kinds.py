@@ -125,7 +125,7 @@ for _part in ("amount", "date", "sign"):
     _duplicate(_part, "DUPLICATE_AT_BANK", COMPOUND)
 # With another approval code it may be another payment under a used RRN.
 _duplicate("approval", "UNKNOWN_TO_PAYSWITCH", COMPOUND)
-# Where both lines are in one chunk of the first stage, payswitch calls both ambiguous.
+# Which of the two is the item hangs on their order; where both are near each other, nothing is said of either.
 _duplicate("rrn_zeros", "DUPLICATE_AT_BANK", UNMET)
 for _part in ("amount", "sign", "currency", "rrn_zeros"):
     _late(_part, COMPOUND)
