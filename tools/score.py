@@ -2,8 +2,8 @@
 """Scores what payswitch has found in a report with seeded errors against the key that `seed_errors.py` has written.
 
 It prints which kinds of errors were found as what (a confusion matrix), the share of the expected findings that are there
-(recall), the share of the pairs of a line and an item that are right (precision), and the share of the lines without an
-error that were matched without a person.
+(recall), by kind of error and by the finding's own kind, the share of the pairs of a line and an item that are right
+(precision), and the share of the lines without an error that were matched without a person.
 """
 
 import argparse
@@ -11,7 +11,8 @@ import json
 import sys
 
 from scoring.findings import FindingFault, read_findings
-from scoring.result import score, show
+from scoring.result import score, totals
+from scoring.shown import show, show_rules
 from seeding import key
 from seeding.work import LATE, OUT
 
@@ -31,7 +32,8 @@ others are left out.
               (MISSING_AT_BANK)
   own_minor, bank_minor
               minor units in the books of payswitch and of the bank, above 0 where the money goes the way of the item's kind.
-              Compared where they are there, without their signs; for SIGN_DIFFERS one is above 0 and one below
+              Compared where they are there, without their signs; but both have the same sign where they should, or not
+  rule        the rule that has found it; only --rules and --json need it
   candidates  of AMBIGUOUS: the RRNs of the items that the line may be about
 
 A match is a line that payswitch has paired with an item by itself: one object for each pair, so that an item in two lines, or
@@ -40,14 +42,21 @@ and an RRN says that they belong together, as a match does, and is as wrong wher
 
 An expected finding is there when a discrepancy has its kind, its line and RRN where both have them, and its amounts.
 MATCHED_SPLIT and MATCHED_MERGED are there when all pairs of the error are matches, and no others. NOT_AUTOMATIC is there
-when any discrepancy is about the line or the item.
+when any discrepancy is about the line or the item. Of an error with several expected findings each counts, and the error is
+found whole when all are there.
+
+--rules says of each rule how many lines it has matched, with how many pairs, what was said of these lines, how much of that
+the key expects, and how many lines it has not matched but raised (as ambiguous, or once more). It does not say what would be
+found without the rule: another one may find the same. For that, let the matcher run without the rule, and compare the
+--totals of both runs.
 
 Exit code: 0 when recall and precision are 1 and the share is 0.999 or more; with --strict, also no finding is one that no
 error accounts for. 1 otherwise, and 2 when something can't be read.
 
 Examples:
   python3 tools/score.py --key key.jsonl --found found.jsonl
-  python3 tools/score.py --key key.jsonl --found late-found.jsonl --file late --json"""
+  python3 tools/score.py --key key.jsonl --found late-found.jsonl --file late --json
+  python3 tools/score.py --key key.jsonl --found without-arn.jsonl --totals"""
 
 
 def arguments(given):
@@ -61,7 +70,10 @@ def arguments(given):
     add("--file", choices=(OUT, LATE), default=OUT, help="which of the files they are of; default out")
     add("--report", metavar="REPORT", help="where that file is, if it is not where the key has it")
     add("--strict", action="store_true", help="fail on findings that no error accounts for, too")
-    add("--json", action="store_true", help="print one JSON object")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument("--totals", action="store_true", help="print the totals only, as a line of JSON")
+    form.add_argument("--rules", action="store_true", help="print what each rule decides, after the rest")
     return parser.parse_args(given)
 
 
@@ -82,7 +94,14 @@ def main(given=None):
     except (key.KeyFault, FindingFault, OSError, ValueError) as error:
         print(f"score: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(result, indent=2) if options.json else show(result))
+    if options.json:
+        print(json.dumps(result, indent=2))
+    elif options.totals:
+        print(json.dumps(totals(result)))
+    else:
+        print(show(result))
+        if options.rules:
+            print(f"\n{show_rules(result)}")
     is_right = result["recall"] == 1 and result["precision"] == 1 and result["share"] >= 0.999
     if options.strict:
         is_right = is_right and result["surplus"] == 0

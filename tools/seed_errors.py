@@ -10,8 +10,10 @@ import datetime
 import pathlib
 import random
 import sys
+import textwrap
 
 from seeding import file_kinds, key
+from seeding.compound_kinds import COMPOUND, UNMET
 from seeding.foreign_kinds import FOREIGN
 from seeding.format import Format, FormatFault
 from seeding.index import Index
@@ -20,10 +22,25 @@ from seeding.picker import Picker
 from seeding.report import Report, Totals, open_report
 from seeding.work import LATE, OUT, Error, Work
 
+# What `--kinds` may say instead of the kinds themselves.
+GROUPS = {
+    "all": KINDS | COMPOUND,
+    "single": KINDS,
+    "compound": COMPOUND,
+    "unmet": UNMET,
+    "foreign": FOREIGN,
+}
+LINE_KINDS = KINDS | COMPOUND | UNMET | FOREIGN
 # How many lines of the day before are kept of each acceptor.
 PREVIOUS = 500
 # A kind that turns out not to fit the lines that it got may try so often.
 ROUNDS = 4
+
+
+def listed(group, kinds):
+    """A group and its kinds, for the help."""
+    wide = {"width": 120, "subsequent_indent": " " * 12, "break_on_hyphens": False}
+    return textwrap.fill(f"  {group:<10}" + ", ".join(kinds), **wide)
 
 
 def arguments(given):
@@ -32,9 +49,13 @@ def arguments(given):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"""\
-kinds of lines (all):       {", ".join(KINDS)}
-kinds of lines (foreign):   {", ".join(FOREIGN)}
-kinds of files, one a run:  {", ".join(file_kinds.FILE_KINDS)}
+kinds of lines, in groups; `all` is single and compound:
+{listed("single", KINDS)}
+{listed("compound", COMPOUND)}
+{listed("unmet", UNMET)}
+{listed("foreign", FOREIGN)}
+kinds of files, one a run:
+{listed("", file_kinds.FILE_KINDS)}
 
 The key has an object of what it is about, and one for each error: {{"kind", "note", "lines": [{{"file", "line", "items"}}],
 "expected": [{{"finding", "file", "rrn", "line", "own_minor", "bank_minor"}}], "allowed": [likewise]}}. A line is that of the
@@ -51,12 +72,12 @@ Examples:
     add = parser.add_argument
     add("--seed", type=int, required=True, help="the same seed and report give the same errors")
     add("--rate", type=float, default=0.01, help="errors for each line, 0 to 0.5; default 0.01")
-    add("--kinds", default="all", help="names with commas; `all` (the default), `foreign`")
+    add("--kinds", default="all", help="kinds or groups with commas; default all")
     add("--in", dest="source", required=True, metavar="REPORT", help="the report that is right")
     add("--out", required=True, metavar="REPORT", help="the report to write")
     add("--key", required=True, metavar="FILE", help="the key to write, in JSON lines")
-    add("--previous", metavar="REPORT", help="the right report of the day before, for rrn_reused")
-    add("--late", metavar="REPORT", help="the report to write of what comes later, for late")
+    add("--previous", metavar="REPORT", help="the right report of the day before, for those with rrn_reused")
+    add("--late", metavar="REPORT", help="the report to write of what comes later, for those with late")
     add("--late-days", type=int, default=3, metavar="N", help="how much later; default 3")
     add("--late-into", metavar="REPORT", help="the right report of that day, which --late then has too")
     add("--format", metavar="FILE", help="a profile with [settlement.report]; default bank-sim's")
@@ -82,11 +103,9 @@ def chosen_kinds(words):
     names = []
     for word in words.split(","):
         word = word.strip()
-        if word == "all":
-            names += KINDS
-        elif word == "foreign":
-            names += FOREIGN
-        elif word in KINDS or word in FOREIGN or word in file_kinds.FILE_KINDS:
+        if word in GROUPS:
+            names += GROUPS[word]
+        elif word in LINE_KINDS or word in file_kinds.FILE_KINDS:
             names.append(word)
         else:
             raise ValueError(f"expected a kind that --help lists, got {word!r}")
@@ -158,7 +177,7 @@ class Seeding:
         has = {"previous": self.options.previous, "late": self.options.late}
         kinds = []
         for name in self.options.kinds:
-            needs = (KINDS | FOREIGN)[name].needs
+            needs = LINE_KINDS[name].needs
             lacks = [need for need in needs if not has.get(need, need in self.report.layout.place)]
             if lacks:
                 self.not_seeded[name] = f"it needs {lacks[0]}"
@@ -172,7 +191,7 @@ class Seeding:
         while left:
             for name in list(left):
                 is_full = 2 * len(self.picker.used) >= len(self.index)
-                places = None if is_full else (KINDS | FOREIGN)[name].pick(self.picker)
+                places = None if is_full else LINE_KINDS[name].pick(self.picker)
                 if places is not None:
                     picked.append(Error(name, places))
                 left[name] -= 1
@@ -190,7 +209,7 @@ class Seeding:
         failed = {}
         for error in picked:
             work.error = error
-            if (KINDS | FOREIGN)[error.kind].alter(work, *error.places) is False:
+            if LINE_KINDS[error.kind].alter(work, *error.places) is False:
                 failed[error.kind] = failed.get(error.kind, 0) + 1
             else:
                 self.errors.append(error)

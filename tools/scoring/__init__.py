@@ -3,5 +3,7 @@
 findings  the JSON lines that payswitch prints
 books     which line and which item belong to which error, and what was found of each
 expected  whether an expected finding is there
-result    the numbers, and how they are shown
+rules     what each rule has decided
+result    the numbers
+shown     how they are printed
 """

@@ -3,6 +3,8 @@
 import csv
 from array import array
 
+from scoring.rules import Rules
+
 # Findings that do not say that their line and their item belong together.
 UNPAIRED = ("AMBIGUOUS", "UNKNOWN_TO_PAYSWITCH", "MISSING_AT_BANK")
 # How many wrong pairs and surplus findings are shown.
@@ -72,7 +74,7 @@ class Books:
         self.flagged = array("B", bytes(end))
         self.clean_found = {}
         self.elsewhere = {}
-        self.rules = {}
+        self.rules = Rules(end)
         self.right = 0
         self.wrong = Some()
         self.surplus = Some()
@@ -102,7 +104,7 @@ class Books:
         return clean, alone, silent
 
     def _match(self, line, rrn, rule):
-        self.rules[rule] = self.rules.get(rule, 0) + 1
+        self.rules.match(line, rule)
         if line in self.by_line:
             self.by_line[line].matches.append((line, rrn))
             return
@@ -113,6 +115,7 @@ class Books:
             self.matched[place] = 1
 
     def _discrepancy(self, found):
+        self.rules.say(found)
         place = None if found.line is None else found.line - 2
         is_line = place is not None and 0 <= place < len(self.rrns)
         error = self.by_line.get(found.line) if is_line else self.by_rrn.get(found.rrn)

@@ -13,7 +13,7 @@ def is_there(books, error, expected, used):
         is_silent = not books.right and not books.wrong.count and not books.surplus.count
         return books.word == OF_FILES[name] and is_silent
     if name in (SPLIT, MERGED):
-        return is_whole(error) and not error.found
+        return is_matched(error)
     if name == ANY:
         return any(_is_about(error, expected, found) for found in error.found)
     # Of a file that is cut off there are very many, all without a line.
@@ -29,6 +29,12 @@ def is_whole(error):
     """Whether all pairs of an error are matches, and no others."""
     pairs = {(line, rrn) for line, items in error.items_of.items() for rrn in items}
     return bool(pairs) and set(error.matches) == pairs and len(error.matches) == len(pairs)
+
+
+def is_matched(error):
+    """The same, and nothing is said beside it but what is another error of the same lines."""
+    names = {it["finding"] for it in error.expected}
+    return is_whole(error) and all(found.kind in names for found in error.found)
 
 
 def is_accounted_for(error, found):
@@ -64,8 +70,11 @@ def _is_it(expected, found):
         known = expected.get(ours)
         if known is not None and theirs is not None and abs(known) != abs(theirs):
             return False
-    if found.kind == "SIGN_DIFFERS" and None not in (found.own, found.bank):
-        if (found.own > 0) == (found.bank > 0):
+    amounts = (found.own, found.bank, expected.get("own_minor"), expected.get("bank_minor"))
+    if None not in amounts:
+        # Both go the same way, or one of them the other way.
+        is_turned, is_to_be = ((own > 0) != (bank > 0) for own, bank in (amounts[:2], amounts[2:]))
+        if is_turned != is_to_be:
             return False
     wanted = set(expected.get("candidates", ()))
     return not wanted or not found.candidates or wanted <= set(found.candidates)

@@ -18,6 +18,7 @@ class Found:
         self.line = line.get("line") or None
         self.own = line.get("own_minor")
         self.bank = line.get("bank_minor")
+        self.rule = line.get("rule") or ""
         self.candidates = line.get("candidates") or []
 
 

@@ -1,7 +1,7 @@
-"""The numbers, and how they are shown."""
+"""The numbers."""
 
 from scoring.books import Books, Some
-from scoring.expected import MERGED, OF_FILES, SPLIT, is_accounted_for, is_there, is_whole
+from scoring.expected import MERGED, OF_FILES, SPLIT, is_accounted_for, is_matched, is_there
 
 MATCHED, NOTHING = "matched", "nothing"
 CLEAN, ELSEWHERE = "clean", "elsewhere"
@@ -11,16 +11,22 @@ def score(file, entries, findings):
     """Compares findings with the errors of a key, as an object that can be printed in JSON."""
     books = Books(file, entries)
     books.take(findings)
-    matrix, kinds, missed = {}, {}, Some()
+    matrix, kinds, names, missed, all_used = {}, {}, {}, Some(), set()
     for error in books.errors:
-        used = set()
+        used, is_whole = set(), True
+        kind = kinds.setdefault(error.kind, {"errors": 0, "whole": 0, "expected": 0, "found": 0})
         for expected in error.expected:
-            kind = kinds.setdefault(error.kind, {"expected": 0, "found": 0})
-            kind["expected"] += 1
-            if is_there(books, error, expected, used):
-                kind["found"] += 1
-            else:
+            name = names.setdefault(expected["finding"], {"expected": 0, "found": 0})
+            is_found = is_there(books, error, expected, used)
+            for counts in (kind, name):
+                counts["expected"] += 1
+                counts["found"] += is_found
+            if not is_found:
+                is_whole = False
                 missed.add({"kind": error.kind, "note": error.note, **expected})
+        kind["errors"] += bool(error.expected)
+        kind["whole"] += bool(error.expected) and is_whole
+        all_used |= used
         for found in error.found:
             if id(found) not in used and not is_accounted_for(error, found):
                 books.add_surplus(found, error.kind)
@@ -31,8 +37,9 @@ def score(file, entries, findings):
     matrix[CLEAN] = {name: number for name, number in clean_row.items() if number}
     if books.elsewhere:
         matrix[ELSEWHERE] = books.elsewhere
-    for kind in kinds.values():
-        kind["recall"] = kind["found"] / kind["expected"]
+    kinds = {name: kind for name, kind in kinds.items() if kind["expected"]}
+    for counts in (*kinds.values(), *names.values()):
+        counts["recall"] = counts["found"] / counts["expected"]
     expected = sum(kind["expected"] for kind in kinds.values())
     found = sum(kind["found"] for kind in kinds.values())
     pairs = books.right + books.wrong.count
@@ -43,6 +50,7 @@ def score(file, entries, findings):
         "lines": file["lines"],
         "matrix": matrix,
         "kinds": kinds,
+        "findings": dict(sorted(names.items())),
         "expected": expected,
         "found": found,
         "recall": found / expected if expected else 1,
@@ -53,7 +61,8 @@ def score(file, entries, findings):
         "clean_matched": alone,
         "share": alone / clean if clean and is_taken else 1,
         "surplus": books.surplus.count,
-        "rules": dict(sorted(books.rules.items())),
+        "unmatched_lines": books.rules.unmatched(),
+        "rules": books.rules.decided(all_used),
         "missed": missed.first,
         "wrong": books.wrong.first,
         "surplus_findings": books.surplus.first,
@@ -64,8 +73,8 @@ def _columns(error):
     """As what an error was found."""
     columns = [found.kind for found in error.found]
     names = {it["finding"] for it in error.expected}
-    if not columns and names & {SPLIT, MERGED} and is_whole(error):
-        return sorted(names & {SPLIT, MERGED})
+    if names & {SPLIT, MERGED} and is_matched(error):
+        columns += sorted(names & {SPLIT, MERGED})
     if not columns:
         return [MATCHED] if error.matches else [NOTHING]
     return columns
@@ -76,50 +85,12 @@ def _count(row, columns):
         row[column] = row.get(column, 0) + 1
 
 
-def show(result):
-    """The result as text."""
-    parts = [_matrix(result["matrix"]), _recall(result)]
-    numbers = [
-        ("recall", result["recall"], f"{result['found']} of {result['expected']} findings"),
-        ("precision", result["precision"], f"{result['wrong_pairs']} of {result['pairs']} pairs are wrong"),
-        ("clean lines matched", result["share"], f"{result['clean_matched']} of {result['clean_lines']}"),
-    ]
-    parts.append("\n".join(f"{name:<20} {number:.6f}  {note}" for name, number, note in numbers))
-    for title, name in (
-        ("Not found", "missed"),
-        ("Wrong pairs", "wrong"),
-        ("Findings that no error accounts for", "surplus_findings"),
-    ):
-        if result[name]:
-            of = {"wrong": "wrong_pairs", "surplus_findings": "surplus"}.get(name)
-            total = result[of] if of else result["expected"] - result["found"]
-            lines = [", ".join(f"{k} {v}" for k, v in it.items() if v is not None) for it in result[name]]
-            parts.append("\n  ".join([f"{title}: {total}", *lines]))
-    return "\n\n".join(parts)
+# What tells one run from another.
+TOTALS = (
+    "recall precision share expected found pairs wrong_pairs clean_lines clean_matched lines unmatched_lines surplus"
+).split()
 
 
-def _matrix(matrix):
-    columns = sorted({column for row in matrix.values() for column in row} - {MATCHED, NOTHING})
-    columns = [MATCHED, *columns, NOTHING]
-    names = [f"{chr(ord('a') + number)} {name}" for number, name in enumerate(columns)]
-    head = ["seeded", *(name[0] for name in names)]
-    rows = [[kind, *(str(row.get(column, ".")) for column in columns)] for kind, row in matrix.items()]
-    return _table([head, *rows]) + "\n\nfound: " + ", ".join(names)
-
-
-def _recall(result):
-    rows = [["kind", "expected", "found", "recall"]]
-    for kind, numbers in result["kinds"].items():
-        counts = [str(numbers["expected"]), str(numbers["found"])]
-        rows.append([kind, *counts, f"{numbers['recall']:.4f}"])
-    return _table(rows)
-
-
-def _table(rows):
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        first = row[0].ljust(widths[0])
-        others = [field.rjust(width) for field, width in zip(row[1:], widths[1:])]
-        lines.append("  ".join([first, *others]).rstrip())
-    return "\n".join(lines)
+def totals(result):
+    """The numbers of a whole file, to compare runs by."""
+    return {name: result[name] for name in ("file", *TOTALS)}

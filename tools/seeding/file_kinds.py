@@ -9,6 +9,8 @@ from seeding.work import OUT
 
 # What the program is to say of the file as a whole.
 REFUSED, REPEATED = "FILE_REFUSED", "FILE_REPEATED"
+# Of how many lines the RRNs are looked at, to tell the parts of a day.
+SAMPLE = 1_000
 
 
 def _about(kind, note, expected):
@@ -19,25 +21,50 @@ def _of_file(finding):
     return {"finding": finding, "file": OUT, "rrn": None, "line": None}
 
 
+def _without(kind, report, index, out, is_gone):
+    """Writes a file without some lines, with end lines that are right for what is left."""
+    count, totals, expected, left = len(index), Totals(), [], 0
+    with open_report(out, "w") as file:
+        file.write(report.header)
+        for place, (row, raw) in enumerate(zip(report.rows(), report.raw_lines(count))):
+            if not is_gone(place, row):
+                totals.add(report.layout, row)
+                file.write(raw)
+                left += 1
+            elif index.kind(place) in ITEMS:
+                missing = _of_file("MISSING_AT_BANK")
+                missing["rrn"] = report.layout.get(row, "rrn")
+                missing |= {"own_minor": index.amount(place), "bank_minor": None}
+                expected.append(missing)
+        if report.form.end is not None:
+            file.writelines(map(report.join, totals.end_rows(report.form)))
+    note = f"{count - left} of {count} lines are gone"
+    return [_about(kind, note, expected)], left
+
+
 def truncated(report, index, rng, out):
     """The last part is gone, and the end lines are right for what is left."""
     count = len(index)
     cut = rng.randint(1, max(1, count // 5)) if count else 0
-    totals, expected = Totals(), []
-    for place, row in enumerate(report.rows()):
-        if place < count - cut:
-            totals.add(report.layout, row)
-        elif index.kind(place) in ITEMS:
-            missing = _of_file("MISSING_AT_BANK")
-            missing["rrn"] = report.layout.get(row, "rrn")
-            missing |= {"own_minor": index.amount(place), "bank_minor": None}
-            expected.append(missing)
-    with open_report(out, "w") as file:
-        file.write(report.header)
-        file.writelines(report.raw_lines(count - cut))
-        if report.form.end is not None:
-            file.writelines(map(report.join, totals.end_rows(report.form)))
-    return [_about("truncated", f"{cut} of {count} lines cut", expected)], count - cut
+    return _without("truncated", report, index, out, lambda place, _row: place >= count - cut)
+
+
+def cycle_missing(report, index, rng, out):
+    """A stretch of the day is gone: a third of the RRNs, which count up with the time. The end lines are right for what is
+    left. A bank clears several times a day, and one of these cycles is not in the file."""
+    some = set(rng.sample(range(len(index)), min(len(index), SAMPLE)))
+    rows = enumerate(report.rows())
+    rrns = sorted(report.layout.get(row, "rrn") for place, row in rows if place in some)
+    if not rrns:
+        return _without("cycle_missing", report, index, out, lambda _place, _row: False)
+    third = len(rrns) // 3
+    first = rng.randrange(len(rrns) - third)
+    low, high = rrns[first], rrns[first + third]
+
+    def is_gone(_place, row):
+        return low <= report.layout.get(row, "rrn") <= high
+
+    return _without("cycle_missing", report, index, out, is_gone)
 
 
 def _with_ends(report, index, out, ends):
@@ -80,6 +107,7 @@ def same_file(report, index, _rng, out):
 
 FILE_KINDS = {
     "truncated": truncated,
+    "cycle_missing": cycle_missing,
     "wrong_trailer": wrong_trailer,
     "no_trailer": no_trailer,
     "same_file": same_file,

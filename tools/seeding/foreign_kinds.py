@@ -20,10 +20,6 @@ def _suspect(work, line, place=None):
     work.expect("NOT_AUTOMATIC", place, [line])
 
 
-def _way(work, place):
-    return 1 if work.index.signed[place] > 0 else -1
-
-
 def _two_that_differ(picker):
     """Two lines of one merchant, kind and currency whose amounts are not the same."""
     index = picker.index
@@ -139,7 +135,7 @@ def net_as_gross(work, place):
     if not 0 < new < work.own(place) or new in work.index.parts(place):
         return False
     row = work.row(place)
-    work.layout.put_gross(row, _way(work, place) * new, [0 for _ in fees])
+    work.layout.put_gross(row, work.way(place) * new, [0 for _ in fees])
     _suspect(work, work.put(place, row), place)
 
 
@@ -156,13 +152,10 @@ def _capture_and_refund(picker):
 
     def is_second(first, second):
         is_less = index.amount(second) < index.amount(first)
-        return is_less and index.is_alone(second) and picker.may_free(second)
+        return is_less and index.is_alone(second)
 
     both = picker.two(is_first, is_second, others)
-    if both is None:
-        return None
-    picker.free(both[1])
-    return picker.take(*both)
+    return None if both is None else picker.take(*both)
 
 
 @foreign("netted", _capture_and_refund)
@@ -207,16 +200,7 @@ def other_decimals(work, place):
     _suspect(work, work.put(place, row), place)
 
 
-def _line_to_leave_out_alone(picker):
-    index = picker.index
-    place = picker.one(lambda place: index.is_alone(place) and picker.may_free(place))
-    if place is None:
-        return None
-    picker.free(place)
-    return picker.take(place)
-
-
-@foreign("look_alike", _line_to_leave_out_alone)
+@foreign("look_alike", line_alone)
 def look_alike(work, place):
     """An item without a line, and a line for what never was, with the same merchant, amount and date."""
     row = work.row(place)
@@ -240,15 +224,14 @@ def _two_of_two_acceptors(picker):
     def is_second(first, second):
         ours, theirs = (index.groups[index.group[place]] for place in (first, second))
         by = index.amount(second)
-        # The item of the other merchant is without a line, and nothing of the first's own explains the amount.
+        # Nothing of the first one's own merchant explains the amount.
         is_other = ours[0] != theirs[0] and ours[1:] == theirs[1:] and index.is_alone(second)
-        return is_other and picker.may_raise(first, by) and picker.may_free(second)
+        return is_other and picker.may_raise(first, by)
 
     both = picker.two(index.is_alone, is_second, lambda first: range(len(index)))
     if both is None:
         return None
     picker.raise_by(both[0], index.amount(both[1]))
-    picker.free(both[1])
     return picker.take(*both)
 
 
@@ -275,5 +258,5 @@ def split_short(work, place):
     part = work.rng.randint(1, (own - 2) // 2)
     for minor in (part, own - part - 1):
         row = work.row(place)
-        work.layout.put_gross(row, _way(work, place) * minor, [0] * len(work.layout.fees))
+        work.layout.put_gross(row, work.way(place) * minor, [0] * len(work.layout.fees))
         _suspect(work, work.put(place, row), place)

@@ -4,7 +4,7 @@ A kind has a function that picks places, by the index alone, or says that there 
 of these places and says what is to be found. All are picked before the first is altered.
 """
 
-from seeding.format import decimals_of
+from seeding.changes import NEEDS, change, wrong
 
 KINDS = {}
 
@@ -48,52 +48,24 @@ def line_with_approval(picker):
     )
 
 
-def line_to_leave_out(picker):
-    """A line whose item may be without one."""
-    place = picker.one(picker.may_free)
-    if place is not None:
-        picker.free(place)
-    return _taken(picker, place)
-
-
 def _taken(picker, place):
     return None if place is None else picker.take(place)
 
 
-@kind("amount", any_line)
-def amount(work, place):
-    """Another amount."""
-    new = work.new_amount(place)
-    line = work.put(place, work.with_amount(place, new))
-    work.error.note = f"{work.own(place)} is {new}"
-    work.expect("AMOUNT_DIFFERS", place, [line], bank=new)
+def _wrong_in(part, pick):
+    """A kind of which a line is wrong in one thing."""
+    kind(part, pick, NEEDS.get(part, ()))(lambda work, place: wrong(work, place, [part]))
 
 
-@kind("currency", any_line)
-def currency(work, place):
-    """Another currency with as many decimals."""
-    row, old = work.row(place), work.index.currency(place)
-    usual = ["EUR", "USD", "GBP", "CHF", "SEK"]
-    alike = {0: ["JPY", "KRW", "CLP"], 3: ["KWD", "BHD", "OMR"], 4: ["CLF", "UYW"]}
-    new = work.rng.choice([code for code in alike.get(decimals_of(old), usual) if code != old])
-    for column in ("currency", "net_currency"):
-        if work.layout.get(row, column):
-            work.layout.put(row, column, new)
-    line = work.put(place, row)
-    work.error.note = f"{old} is {new}"
-    work.expect("CURRENCY_DIFFERS", place, [line], bank=work.own(place))
+for _part in ("amount", "currency", "date", "rejected"):
+    _wrong_in(_part, any_line)
+for _part in ("sign", "rrn_zeros"):
+    _wrong_in(_part, line_alone)
+for _part in ("rrn_other", "rrn_reused", "approval"):
+    _wrong_in(_part, line_with_approval)
 
 
-@kind("date", any_line)
-def date(work, place):
-    """Another business date."""
-    row = work.row(place)
-    work.put_other_day(row)
-    line = work.put(place, row)
-    work.expect("DATE_DIFFERS", place, [line], bank=work.own(place))
-
-
-@kind("missing", line_to_leave_out)
+@kind("missing", any_line)
 def missing(work, place):
     """No line."""
     work.leave_out(place)
@@ -127,75 +99,9 @@ def unknown(work, place):
     new = work.own(place)
     while new in amounts:
         new = work.rng.randint(1, 2 * max(amounts) + 100)
-    work.layout.put_gross(row, new if work.index.signed[place] > 0 else -new)
+    work.layout.put_gross(row, work.way(place) * new)
     line = work.insert(work.anywhere(), row, [])
     work.expect("UNKNOWN_TO_PAYSWITCH", None, [line], bank=new)
-
-
-@kind("rejected", any_line, needs=("reject_code",))
-def rejected(work, place):
-    """A reject code, and nothing that is paid."""
-    row = work.row(place)
-    code = work.rng.choice(("R01", "R04", "E12", "E57"))
-    work.layout.put(row, "reject_code", code)
-    for column in ("net_debit", "net_credit"):
-        work.layout.put(row, column, "")
-    line = work.put(place, row)
-    work.error.note = code
-    work.expect("OUTCOME_DIFFERS", place, [line], bank=work.own(place))
-
-
-@kind("sign", line_alone)
-def sign(work, place):
-    """Debit and credit turned."""
-    row = work.row(place)
-    work.layout.put_gross(row, -work.index.signed[place])
-    line = work.put(place, row)
-    work.expect("SIGN_DIFFERS", place, [line], bank=-work.own(place))
-
-
-@kind("rrn_zeros", line_alone)
-def rrn_zeros(work, place):
-    """The RRN without its leading zeros; where it has none, with more of them."""
-    row, old = work.row(place), work.rrn(place)
-    new = old.lstrip("0") or "0"
-    if new == old:
-        new = "000" + old
-    work.layout.put(row, "rrn", new)
-    line = work.put(place, row)
-    work.error.note = f"{old} is {new}"
-    work.expect("REFERENCE_DIFFERS", place, [line], bank=work.own(place))
-
-
-@kind("rrn_other", line_with_approval)
-def rrn_other(work, place):
-    """An RRN that nobody has, with all else as it was."""
-    row = work.row(place)
-    work.put_nobodys_references(row)
-    line = work.put(place, row)
-    work.expect("REFERENCE_DIFFERS", place, [line], bank=work.own(place))
-
-
-@kind("rrn_reused", line_with_approval, needs=("previous",))
-def rrn_reused(work, place):
-    """The RRN of a line of the day before, of another amount and approval code, with all else as it was."""
-    row = work.row(place)
-    new = work.previous_rrn(place, row)
-    if new is None:
-        return False
-    work.layout.put(row, "rrn", new)
-    line = work.put(place, row)
-    work.error.note = f"{work.rrn(place)} is {new}"
-    work.expect("REFERENCE_DIFFERS", place, [line], bank=work.own(place))
-
-
-@kind("approval", line_with_approval)
-def approval(work, place):
-    """Another approval code."""
-    row = work.row(place)
-    work.put_nobodys_approval(row)
-    line = work.put(place, row)
-    work.expect("REFERENCE_DIFFERS", place, [line], bank=work.own(place))
 
 
 def _two_amounts(picker):
@@ -228,52 +134,64 @@ def _line_to_split(picker):
     )
 
 
-@kind("split", _line_to_split)
-def split(work, place):
-    """One line as two with its references, that sum up to it."""
-    own, way = work.own(place), 1 if work.index.signed[place] > 0 else -1
+def in_two_lines(work, place, parts=()):
+    """Writes one line as two with its references, that sum up to it, and that are wrong in the same things."""
+    own, fees = work.own(place), work.layout.fee_list(work.row(place))
     part = work.rng.randint(1, (own - 1) // 2)
-    fees = work.layout.fee_list(work.row(place))
     shares = [fee * part // own for fee in fees]
     rest = [fee - share for fee, share in zip(fees, shares)]
+    both = work.row(place)
+    change(work, place, both, parts)
     lines = []
     for minor, its_fees in ((part, shares), (own - part, rest)):
-        row = work.row(place)
-        work.layout.put_gross(row, way * minor, its_fees)
+        row = list(both)
+        work.layout.put_gross(row, work.way(place) * minor, its_fees)
         lines.append(work.put(place, row))
-    work.expect("MATCHED_SPLIT", place, lines, bank=own)
+    return lines
 
 
-def _two_to_merge(picker):
+@kind("split", _line_to_split)
+def split(work, place):
+    """One line as two."""
+    work.expect("MATCHED_SPLIT", place, in_two_lines(work, place), bank=work.own(place))
+
+
+def two_to_merge(picker):
+    """Two lines of one merchant, kind and currency."""
     index = picker.index
 
     def is_second(first, second):
         # Nothing else explains by how much the line is too high.
-        same = (index.group[second], index.amount(second))
-        return index.is_alone(second) and same not in picker.freed and same not in picker.raised
+        return index.is_alone(second) and picker.may_raise(second, index.amount(second))
 
     both = picker.two(index.is_alone, is_second)
     if both is None:
         return None
-    picker.free(both[1])
     picker.raise_by(both[1], index.amount(both[1]))
     return picker.take(*both)
 
 
-@kind("merged", _two_to_merge)
-def merged(work, first, second):
-    """Two lines of one merchant, kind and currency as one with the references of the first."""
-    row, way = work.row(first), 1 if work.index.signed[first] > 0 else -1
+def in_one_line(work, first, second, parts=()):
+    """Writes two lines as one with the references of the first, that is wrong in these things. The line, and its amount."""
+    row = work.row(first)
     fees = [sum(both) for both in zip(*map(work.layout.fee_list, (row, work.row(second))))]
     total = work.own(first) + work.own(second)
-    work.layout.put_gross(row, way * total, fees)
+    work.layout.put_gross(row, work.way(first) * total, fees)
+    change(work, first, row, parts)
     line = work.put(first, row, [work.rrn(first), work.rrn(second)])
     work.leave_out(second)
+    return line, total
+
+
+@kind("merged", two_to_merge)
+def merged(work, first, second):
+    """Two lines as one."""
+    line, total = in_one_line(work, first, second)
     for place in (first, second):
         work.expect("MATCHED_MERGED", place, [line], bank=total)
 
 
-@kind("late", line_to_leave_out, needs=("late",))
+@kind("late", any_line, needs=("late",))
 def late(work, place):
     """Left out, and presented days later."""
     work.leave_out(place)
@@ -306,37 +224,13 @@ def rounding(work, place):
     return False
 
 
-@kind("twice_wrong", line_with_approval)
-def twice_wrong(work, place):
-    """Two of amount, date and RRN on one line."""
-    wrong = work.rng.sample(("amount", "date", "rrn_other"), 2)
-    own = work.own(place)
-    new = work.new_amount(place) if "amount" in wrong else own
-    row = work.with_amount(place, new)
-    if "date" in wrong:
-        work.put_other_day(row)
-    if "rrn_other" in wrong:
-        work.put_nobodys_references(row)
-    line = work.put(place, row)
-    work.error.note = " and ".join(sorted(wrong))
-    names = {
-        "amount": "AMOUNT_DIFFERS",
-        "date": "DATE_DIFFERS",
-        "rrn_other": "REFERENCE_DIFFERS",
-    }
-    for each in sorted(wrong):
-        work.expect(names[each], place, [line], bank=new)
-
-
 def _twins(picker):
     """Two or three lines of one merchant, kind, currency and amount."""
     twins = picker.twins()
     for _ in range(200 if twins else 0):
         free = [place for place in picker.rng.choice(twins) if picker.is_free(place)]
-        if len(free) >= 2 and picker.may_free(free[0]):
-            places = picker.rng.sample(free, picker.rng.randint(2, min(3, len(free))))
-            picker.free(places[0])
-            return picker.take(*places)
+        if len(free) >= 2:
+            return picker.take(*picker.rng.sample(free, picker.rng.randint(2, min(3, len(free)))))
     return None
 
 

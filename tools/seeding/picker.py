@@ -1,7 +1,8 @@
 """Which lines an error may touch.
 
-A line has at most one error, and of the lines with one RRN only one has. What an error leaves without a line must not by
-chance explain another one: where a merchant's item of 12.00 is left out, no amount of the same merchant is 12.00 too high.
+A line is touched by at most one kind of error, and of the lines with one RRN only one is. What is touched must not by chance
+explain another error: where a merchant's item of 12.00 has no line, or one that does not name it, no line of the same merchant is
+12.00 too high.
 """
 
 # How many places are tried by chance before all are.
@@ -15,32 +16,29 @@ class Picker:
         self.index = index
         self.rng = rng
         self.used = set()
-        # By group, the amounts of items without a line; and those by which an amount is too high.
-        self.freed = set()
+        # By group, the amounts of what is touched; and those by which an amount is too high.
+        self.touched = set()
         self.raised = set()
         self._twins = None
 
     def is_free(self, place):
         """Whether an error may touch a place."""
-        return bool(self.index.is_fit[place]) and self.index.rrn[place] not in self.used
+        index = self.index
+        is_new = index.is_fit[place] and index.rrn[place] not in self.used
+        return bool(is_new) and self._same(place) not in self.raised
+
+    def _same(self, place):
+        return self.index.group[place], self.index.amount(place)
 
     def take(self, *places):
         """Marks places as touched."""
         self.used.update(self.index.rrn[place] for place in places)
+        self.touched.update(map(self._same, places))
         return list(places)
 
-    def free(self, place):
-        """Marks the item of a place as one without a line."""
-        self.freed.add((self.index.group[place], self.index.amount(place)))
-
-    def may_free(self, place):
-        """Whether an item may be without a line, and explain nothing by it."""
-        same = (self.index.group[place], self.index.amount(place))
-        return same not in self.raised
-
     def may_raise(self, place, by):
-        """Whether an amount may be higher by so much, and no item without a line explain it."""
-        return (self.index.group[place], by) not in self.freed
+        """Whether an amount may be higher by so much, and nothing that is touched explain it."""
+        return (self.index.group[place], by) not in self.touched
 
     def raise_by(self, place, by):
         """Marks an amount as too high by so much."""

@@ -85,6 +85,14 @@ class Work:
         """The amount of a line of the clean report, above 0 where it goes the way of its kind."""
         return self.index.amount(place)
 
+    def way(self, place):
+        """1 where a line of the clean report goes to the merchant, and -1 where it comes from it."""
+        return 1 if self.index.signed[place] > 0 else -1
+
+    def bank(self, place, row):
+        """The amount of a row, above 0 where it goes the way of the kind of a place."""
+        return self.way(place) * self.layout.gross(row)
+
     def put(self, place, row, items=None):
         """Writes a row in the stead of a place, after others that are there; `items` unless it is about its own."""
         line = Written(row, [self.rrn(place)] if items is None else items)
@@ -123,8 +131,8 @@ class Work:
         return self.rng.randrange(len(self.index))
 
     def new_amount(self, place):
-        """Another amount for a line: one to 99 minor units off, or two digits that have changed places. None where nothing
-        without a line may explain it, which all amounts may."""
+        """Another amount for a line: one to 99 minor units off, or two digits that have changed places. Nothing that is
+        touched explains it, unless all amounts do that."""
         old, rng = self.own(place), self.rng
         swaps = []
         digits = str(old)
@@ -142,18 +150,19 @@ class Work:
         taken = self.index.parts(place)
         for new in (*tries, *(old + by for by in range(1, 200))):
             if new > 0 and new not in taken and self.may_be(place, new):
+                self.picker.raise_by(place, new - old)
                 return new
         return old + 211
 
     def may_be(self, place, new):
-        """Whether a line may have another amount, and no item without a line explain it."""
+        """Whether a line may have another amount, and nothing that is touched explain it."""
         by = new - self.own(place)
         return by < 0 or self.picker.may_raise(place, by)
 
     def with_amount(self, place, new):
         """The row of a place with another amount, the same way."""
         row = self.row(place)
-        self.layout.put_gross(row, new if self.index.signed[place] > 0 else -new)
+        self.layout.put_gross(row, self.way(place) * new)
         return row
 
     def put_other_day(self, row):

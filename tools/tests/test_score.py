@@ -36,15 +36,15 @@ class Score(unittest.TestCase):
         write_clean_report(cls.folder / "clean.csv", 3_000)
         write_clean_report(cls.folder / "before.csv", 300, seed=2, day="2026-11-28", first=100_000)
         late = ("--previous", cls.folder / "before.csv", "--late", cls.folder / "late.csv")
-        cls.key, cls.about, cls.errors = seed(cls.folder, "wrong", "--kinds", "all,foreign", *late)
+        cls.key, cls.about, cls.errors = seed(cls.folder, "wrong", "--kinds", "all,unmet,foreign", *late)
         cls.found = perfect(cls.about, cls.errors)
 
-    def score(self, found, *more, answer=None):
+    def score(self, found, *more, answer=None, form="--json"):
         """The exit code, and the result."""
         path, said = self.folder / "found.jsonl", io.StringIO()
         path.write_text("".join(json.dumps(line) + "\n" for line in found))
         with contextlib.redirect_stdout(said):
-            code = score.main(["--key", str(answer or self.key), "--found", str(path), "--json", *more])
+            code = score.main(["--key", str(answer or self.key), "--found", str(path), form, *more])
         return code, json.loads(said.getvalue())
 
     def error(self, kind):
@@ -64,13 +64,14 @@ class Score(unittest.TestCase):
         self.assertEqual(result["matrix"]["amount"], {"AMOUNT_DIFFERS": 1})
         self.assertEqual(result["matrix"]["split"], {"MATCHED_SPLIT": 1})
         self.assertEqual(result["matrix"]["merged"], {"MATCHED_MERGED": 1})
-        self.assertEqual(sum(result["matrix"]["twice_wrong"].values()), 2)
+        self.assertEqual(result["matrix"]["amount+date"], {"AMOUNT_DIFFERS": 1, "DATE_DIFFERS": 1})
         self.assertEqual(result["matrix"]["clean"], {"matched": result["clean_lines"]})
         self.assertGreater(result["clean_lines"], 2_900)
         late = perfect(self.about, self.errors, "late")
         code, result = self.score(late, "--file", "late", "--strict")
         self.assertEqual((code, result["recall"]), (0, 1))
-        self.assertEqual(result["matrix"], {"late": {"LATE_PRESENTMENT": 1}, "clean": {}})
+        self.assertEqual((result["matrix"]["late"], result["matrix"]["clean"]), ({"LATE_PRESENTMENT": 1}, {}))
+        self.assertEqual(result["matrix"]["late+amount"], {"LATE_PRESENTMENT": 1, "AMOUNT_DIFFERS": 1})
 
     def test_each_finding_counts(self):
         for error in self.errors:
@@ -116,6 +117,56 @@ class Score(unittest.TestCase):
         fewer = {"candidates": ambiguous["candidates"][:1]}
         found = [it | fewer if it.get("line") == ambiguous["line"] else it for it in self.found]
         self.assertEqual(self.score(found)[0], 1)
+
+    def test_each_finding_of_two_on_one_line_counts(self):
+        line = self.error("amount+date")["lines"][0]["line"]
+        date = [it for it in self.found if it.get("line") == line and it.get("kind") == "DATE_DIFFERS"]
+        code, result = self.score(self.without(lambda it: it in date))
+        numbers = {"errors": 1, "whole": 0, "expected": 2, "found": 1, "recall": 0.5}
+        self.assertEqual((code, result["kinds"]["amount+date"]), (1, numbers))
+        self.assertEqual(result["matrix"]["amount+date"], {"AMOUNT_DIFFERS": 1})
+        of_name = result["findings"]["DATE_DIFFERS"]
+        self.assertEqual(of_name["found"], of_name["expected"] - 1)
+        # A third thing, or one of them twice, is too much.
+        for more in ({"kind": "SIGN_DIFFERS"}, {}):
+            code, result = self.score([*self.found, date[0] | more], "--strict")
+            self.assertEqual((code, result["recall"], result["surplus"]), (1, 1, 1))
+
+    def test_an_amount_that_goes_the_other_way_is_another_one(self):
+        error = self.error("amount+sign")["expected"][0]
+        self.assertLess(error["bank_minor"], 0)
+        turned = {"bank_minor": -error["bank_minor"]}
+        found = [it | turned if it.get("line") == error["line"] else it for it in self.found]
+        code, result = self.score(found)
+        self.assertEqual((code, result["kinds"]["amount+sign"]["found"]), (1, 0))
+
+    def test_split_and_merged_may_have_another_error(self):
+        for kind, of in (("split+rrn_zeros", "MATCHED_SPLIT"), ("merged+rrn_zeros", "MATCHED_MERGED")):
+            line = self.error(kind)["lines"][0]["line"]
+            code, result = self.score(self.found)
+            self.assertIn(of, result["matrix"][kind])
+            # The sum is found, and the RRN is not.
+            code, result = self.score(self.without(lambda it, line=line: it.get("line") == line and "kind" in it))
+            numbers = result["kinds"][kind]
+            self.assertEqual((code, numbers["expected"] - numbers["found"], numbers["whole"]), (1, 1, 0))
+
+    def test_what_each_rule_decides(self):
+        line = self.error("amount+date")["lines"][0]["line"]
+        twice = self.error("duplicate+amount")["expected"][0]["line"]
+        found = [it | {"rule": "once-more"} if it.get("line") == twice else it for it in self.found]
+        found.append({"line": line, "rrn": self.error("amount+date")["expected"][0]["rrn"], "rule": "rrn"})
+        found.append({"kind": "SIGN_DIFFERS", "line": line, "rule": "rrn"})
+        _, result = self.score(found)
+        rules = result["rules"]
+        nothing = {"lines": 0, "pairs": 0, "discrepancies": 0, "expected": 0, "unmatched": 0}
+        self.assertEqual(rules["rrn"], nothing | {"lines": 1, "pairs": 1, "discrepancies": 3, "expected": 2})
+        self.assertEqual(rules["once-more"], nothing | {"discrepancies": 1, "expected": 1, "unmatched": 1})
+        clean = result["clean_lines"]
+        self.assertEqual(rules["as-expected"], nothing | {"lines": clean, "pairs": clean})
+        self.assertEqual((rules["MATCHED_SPLIT"]["lines"], rules["MATCHED_SPLIT"]["pairs"]), (4, 4))
+        self.assertEqual((rules["MATCHED_MERGED"]["lines"], rules["MATCHED_MERGED"]["pairs"]), (2, 4))
+        matched = sum(rule["lines"] for rule in rules.values())
+        self.assertEqual(result["unmatched_lines"], result["lines"] - matched)
 
     def test_items_beside_an_ambiguous_line_may_be_named(self):
         error = self.error("ambiguous")
@@ -191,9 +242,18 @@ class Score(unittest.TestCase):
         path, said = self.folder / "found.jsonl", io.StringIO()
         path.write_text("".join(json.dumps(line) + "\n" for line in self.found[20:]))
         with contextlib.redirect_stdout(said):
-            score.main(["--key", str(self.key), "--found", str(path)])
+            score.main(["--key", str(self.key), "--found", str(path), "--rules"])
         self.assertIn("\nrecall               0.", said.getvalue())
+        self.assertRegex(said.getvalue(), r"\nas-expected +\d{4} +\d{4} +0 +0 +0\n")
         self.assertIn("\nNot found: ", said.getvalue())
+
+    def test_totals_are_a_line(self):
+        for found, code, recall in ((self.found, 0, 1), ([], 1, 0)):
+            got, result = self.score(found, form="--totals")
+            self.assertEqual((got, result["recall"], result["precision"]), (code, recall, 1))
+            _, whole = self.score(found)
+            self.assertEqual(result, {name: whole[name] for name in result})
+        self.assertEqual((result["share"], result["unmatched_lines"]), (0, result["lines"]))
 
     def test_lines_that_are_no_findings(self):
         path, said = self.folder / "no.jsonl", io.StringIO()

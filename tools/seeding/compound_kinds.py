@@ -1,0 +1,202 @@
+"""Two errors at once, most of them on one line: by what names payswitch says so, or that it is no item of ours.
+
+`COMPOUND` are those of which docs/reconciliation.md promises what the key expects. Of `UNMET` it does too, but payswitch did
+something else when they were written.
+"""
+
+import datetime
+
+from seeding.changes import NAMES, NEEDS, change, wrong
+from seeding.kinds import in_one_line, in_two_lines, kind, two_to_merge
+
+COMPOUND, UNMET = {}, {}
+
+# Both are named.
+BOTH = """
+    amount+date  sign+date  currency+date  rejected+date
+    amount+rrn_zeros  sign+rrn_zeros  currency+rrn_zeros  rejected+rrn_zeros  date+rrn_zeros
+    amount+rrn_other  sign+rrn_other  rejected+rrn_other  date+rrn_other
+    amount+rrn_reused  date+rrn_reused
+    date+approval  rejected+approval
+    amount+date+rrn_zeros
+""".split()
+
+# One name says both: amounts that go another way, or are of another currency, have no other difference, nothing is paid of what
+# is rejected, and a line has one difference of references.
+ONE = {
+    "amount+sign": "AMOUNT_DIFFERS",
+    "amount+currency": "CURRENCY_DIFFERS",
+    "amount+rejected": "OUTCOME_DIFFERS",
+    "rrn_zeros+approval": "REFERENCE_DIFFERS",
+}
+
+# No rule lets both differ: the line is no item of ours, and the item has no line.
+NEITHER = "amount+approval sign+approval currency+approval currency+rrn_other".split()
+
+
+def _needs(parts):
+    return tuple(need for part in parts for need in NEEDS.get(part, ()))
+
+
+def _line(parts=(), least=1):
+    """Picks a line that is alone with its RRN; with its approval code too, where that has to tell it."""
+    has_code = not set(parts).isdisjoint(("rrn_other", "rrn_reused", "approval"))
+
+    def pick(picker):
+        index = picker.index
+
+        def is_wanted(place):
+            is_told = not has_code or index.has_own_approval[place]
+            return is_told and index.is_alone(place) and index.amount(place) >= least
+
+        place = picker.one(is_wanted)
+        return None if place is None else picker.take(place)
+
+    return pick
+
+
+def _pair(name, names=None):
+    parts = name.split("+")
+
+    def alter(work, place):
+        return wrong(work, place, parts, names)
+
+    kind(name, _line(parts), _needs(parts), COMPOUND)(alter)
+
+
+def _neither(name):
+    parts = name.split("+")
+
+    def alter(work, place):
+        row = work.row(place)
+        change(work, place, row, parts)
+        line = work.put(place, row)
+        work.expect("UNKNOWN_TO_PAYSWITCH", None, [line], bank=work.bank(place, row))
+        work.expect("MISSING_AT_BANK", place)
+
+    kind(name, _line(parts), _needs(parts), COMPOUND)(alter)
+
+
+def _duplicate(part, name, among):
+    """A line once more, and the second one is wrong."""
+
+    def alter(work, place):
+        work.put(place, work.row(place))
+        row = work.row(place)
+        change(work, place, row, [part])
+        line = work.insert(work.anywhere(), row, [work.rrn(place)])
+        of_item = None if name == "UNKNOWN_TO_PAYSWITCH" else place
+        work.expect(name, of_item, [line], bank=work.bank(place, row))
+
+    kind(f"duplicate+{part}", _line([part]), (), among)(alter)
+
+
+def _late(part, among):
+    """A line that is left out, and is wrong when it is presented days later."""
+
+    def alter(work, place):
+        work.leave_out(place)
+        row = work.row(place)
+        day = _day_between(work, work.layout.day(row)) if part == "date" else work.late_day
+        if part != "date":
+            change(work, place, row, [part])
+        work.layout.put_day(row, day)
+        line = work.present_late(place, row)
+        work.expect("MISSING_AT_BANK", place)
+        for name in ("LATE_PRESENTMENT", NAMES[part]):
+            work.expect(name, place, [line], bank=work.bank(place, row))
+
+    kind(f"late+{part}", _line(), ("late",), among)(alter)
+
+
+def _day_between(work, day):
+    """A day that is neither the one of the item nor that of the late report."""
+    between = day + datetime.timedelta(days=1)
+    return between if between != work.late_day else between + datetime.timedelta(days=1)
+
+
+for _name in BOTH:
+    _pair(_name)
+for _name, _said in ONE.items():
+    _pair(_name, [_said])
+for _name in NEITHER:
+    _neither(_name)
+for _part in ("amount", "date", "sign"):
+    _duplicate(_part, "DUPLICATE_AT_BANK", COMPOUND)
+# With another approval code it may be another payment under a used RRN.
+_duplicate("approval", "UNKNOWN_TO_PAYSWITCH", COMPOUND)
+# Which of the two is the item hangs on their order; where both are near each other, nothing is said of either.
+_duplicate("rrn_zeros", "DUPLICATE_AT_BANK", UNMET)
+for _part in ("amount", "sign", "currency", "rrn_zeros"):
+    _late(_part, COMPOUND)
+# It is named DATE_DIFFERS, and not late.
+_late("date", UNMET)
+
+
+@kind("late+duplicate", _line(), ("late",), COMPOUND)
+def late_twice(work, place):
+    """A line that is left out, and presented twice days later."""
+    work.leave_out(place)
+    row = work.row(place)
+    work.layout.put_day(row, work.late_day)
+    lines = [work.present_late(place, list(row)) for _ in range(2)]
+    work.expect("MISSING_AT_BANK", place)
+    for name in ("LATE_PRESENTMENT", "DUPLICATE_AT_BANK"):
+        work.expect(name, place, lines, bank=work.own(place))
+
+
+@kind("duplicate+late", _line(), ("late",), COMPOUND)
+def once_more_late(work, place):
+    """A line that is there, and once more in the report of a later day, with that day."""
+    work.put(place, work.row(place))
+    row = work.row(place)
+    work.layout.put_day(row, work.late_day)
+    line = work.present_late(place, row)
+    work.expect("DUPLICATE_AT_BANK", place, [line], bank=work.own(place))
+
+
+@kind("split+date", _line(least=3), (), COMPOUND)
+def split_date(work, place):
+    """One line as two of another day: no rule sums them up, and neither is the item."""
+    for line in in_two_lines(work, place, ["date"]):
+        bank = work.bank(place, line.row)
+        work.expect("AMBIGUOUS", None, [line], bank=bank, candidates=[work.rrn(place)])
+    work.expect("MISSING_AT_BANK", place)
+
+
+@kind("merged+date", two_to_merge, (), COMPOUND)
+def merged_date(work, first, second):
+    """Two lines as one of another day: no rule sums the items up, and the line is that of its RRN."""
+    line, total = in_one_line(work, first, second, ["date"])
+    for name in ("AMOUNT_DIFFERS", "DATE_DIFFERS"):
+        work.expect(name, first, [line], bank=total)
+    work.expect("MISSING_AT_BANK", second)
+
+
+@kind("split+rrn_zeros", _line(least=3), (), UNMET)
+def split_zeros(work, place):
+    """One line as two whose RRNs have lost their zeros, or got some: nothing is said of the RRNs."""
+    lines = in_two_lines(work, place, ["rrn_zeros"])
+    work.expect("MATCHED_SPLIT", place, lines, bank=work.own(place))
+    for line in lines:
+        work.expect("REFERENCE_DIFFERS", place, [line], bank=work.bank(place, line.row))
+
+
+@kind("merged+rrn_zeros", two_to_merge, (), UNMET)
+def merged_zeros(work, first, second):
+    """Two lines as one whose RRN has lost its zeros, or got some: nothing is said of the RRN."""
+    line, total = in_one_line(work, first, second, ["rrn_zeros"])
+    for place in (first, second):
+        work.expect("MATCHED_MERGED", place, [line], bank=total)
+    work.expect("REFERENCE_DIFFERS", first, [line], bank=total)
+
+
+@kind("raised+date", two_to_merge, (), UNMET)
+def raised_date(work, first, second):
+    """A line that is too high by an item whose line is there with another date: the first one is taken for both."""
+    total = work.own(first) + work.own(second)
+    line = work.put(first, work.with_amount(first, total))
+    work.expect("AMOUNT_DIFFERS", first, [line], bank=total)
+    row = work.row(second)
+    change(work, second, row, ["date"])
+    work.expect("DATE_DIFFERS", second, [work.put(second, row)], bank=work.own(second))
