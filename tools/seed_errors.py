@@ -13,7 +13,7 @@ import sys
 import textwrap
 
 from seeding import file_kinds, key
-from seeding.compound_kinds import COMPOUND, UNMET
+from seeding.compound_kinds import COMPOUND
 from seeding.foreign_kinds import FOREIGN
 from seeding.format import Format, FormatFault
 from seeding.index import Index
@@ -27,10 +27,9 @@ GROUPS = {
     "all": KINDS | COMPOUND,
     "single": KINDS,
     "compound": COMPOUND,
-    "unmet": UNMET,
     "foreign": FOREIGN,
 }
-LINE_KINDS = KINDS | COMPOUND | UNMET | FOREIGN
+LINE_KINDS = KINDS | COMPOUND | FOREIGN
 # How many lines of the day before are kept of each acceptor.
 PREVIOUS = 500
 # A kind that turns out not to fit the lines that it got may try so often.
@@ -52,7 +51,6 @@ def arguments(given):
 kinds of lines, in groups; `all` is single and compound:
 {listed("single", KINDS)}
 {listed("compound", COMPOUND)}
-{listed("unmet", UNMET)}
 {listed("foreign", FOREIGN)}
 kinds of files, one a run:
 {listed("", file_kinds.FILE_KINDS)}

@@ -253,8 +253,12 @@ impl Difference {
     /// Its name: what it is of, so that the same thing is not found twice. It sorts by when the report was given.
     #[must_use]
     pub fn id(&self, import: &SettlementImport) -> DiscrepancyId {
-        // An item is settled with one line; of a line without an item there is one difference.
+        // Of a line without an item there is one difference, and of an item one of each kind, but for references: each of
+        // the lines that are one item has its own.
         let of = match (self.kind, self.operation_id, self.line) {
+            (DifferenceKind::ReferenceDiffers, Some(operation), Some(line)) => {
+                format!("{operation} {line}")
+            }
             (
                 DifferenceKind::DuplicateLine
                 | DifferenceKind::UnexpectedLine

@@ -197,6 +197,20 @@ impl<'a> Candidates<'a> {
         places.filter(|place| self.is_open(*place))
     }
 
+    /// The places of the open items that a line names: by its RRN, or by its approval code and amount.
+    pub(super) fn named_by(&self, line: &ReportLine) -> impl Iterator<Item = usize> + '_ {
+        let by_rrn = line.known_rrn().map(Found::Rrn);
+        let by_code = line.approval_code.clone().map(Found::Approval);
+        let places = |by: Option<Found>| by.and_then(|by| self.by.get(&by)).into_iter().flatten();
+        let minor = bank_minor(line);
+        let has_amount = move |place: &&usize| {
+            let item = self.item(**place);
+            item.is_some_and(|item| item.amount_minor == minor)
+        };
+        let named = places(by_rrn).chain(places(by_code).filter(has_amount));
+        named.copied().filter(|place| self.is_open(*place))
+    }
+
     fn fits(
         &self,
         rule: &MatchRule,
@@ -224,6 +238,7 @@ impl<'a> Candidates<'a> {
         }
         let keys = [
             Key::Rrn,
+            Key::WrittenRrn,
             Key::ApprovalCode,
             Key::AcquirerReference,
             Key::MerchantReference,
@@ -231,26 +246,26 @@ impl<'a> Candidates<'a> {
             Key::Currency,
             Key::Date,
         ];
-        keys.into_iter()
-            .filter(|key| Some(*key) != without)
-            .all(|key| {
-                let said = match key {
-                    Key::Amount if rule.tolerance_minor > 0 => {
-                        let apart = item.amount_minor.abs_diff(bank_minor(line));
-                        Said::of(apart <= rule.tolerance_minor)
-                    }
-                    _ => self.said(line, place, key),
-                };
-                match (rule.wants(key), rule.allows(key)) {
-                    (true, _) => said == Said::Same,
-                    (_, true) if key == Key::Date && rule.days > 0 => {
-                        let apart = item.business_date.days_until(line.business_date);
-                        apart.unsigned_abs() <= u64::from(rule.days)
-                    }
-                    (_, true) => true,
-                    _ => said != Said::Otherwise,
+        let is_said =
+            |key: &Key| Some(*key) != without && (*key != Key::WrittenRrn || rule.wants(*key));
+        keys.into_iter().filter(is_said).all(|key| {
+            let said = match key {
+                Key::Amount if rule.tolerance_minor > 0 => {
+                    let apart = item.amount_minor.abs_diff(bank_minor(line));
+                    Said::of(apart <= rule.tolerance_minor)
                 }
-            })
+                _ => self.said(line, place, key),
+            };
+            match (rule.wants(key), rule.allows(key)) {
+                (true, _) => said == Said::Same,
+                (_, true) if key == Key::Date && rule.days > 0 => {
+                    let apart = item.business_date.days_until(line.business_date);
+                    apart.unsigned_abs() <= u64::from(rule.days)
+                }
+                (_, true) => true,
+                _ => said != Said::Otherwise,
+            }
+        })
     }
 
     /// What a line and an item say of the same thing.
@@ -272,6 +287,11 @@ impl<'a> Candidates<'a> {
                     Said::of(candidate.rrns.contains(&rrn) && !is_of_another)
                 }
             },
+            // What is taken back is found as it comes, or not at all.
+            Key::WrittenRrn if is_taken_back(item.kind) => self.said(line, place, Key::Rrn),
+            Key::WrittenRrn => line.rrn.as_deref().map_or(Said::Nothing, |rrn| {
+                Said::of(candidate.rrns.iter().any(|ours| ours.as_str() == rrn))
+            }),
             Key::ApprovalCode => match &line.approval_code {
                 Some(code) if !item.approval_codes.is_empty() && is_telling(code) => {
                     let code = code.trim();

@@ -188,7 +188,12 @@ fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) 
             reject_code: first.reject_code.clone(),
             was_missed: item.business_date < candidates.of.business_date,
         });
-        let found = otherwise(candidates, first, *place, item, is_single);
+        let mut found = otherwise(candidates, first, *place, item, is_single);
+        if !is_single {
+            let lost = lines.iter().filter(|line| !has_whole_rrn(line));
+            let lost = lost.filter(|line| names(matching, matched, line) == Some(*place));
+            found.extend(lost.map(|line| reference(candidates.of, line, item)));
+        }
         applied
             .differences
             .extend(found.into_iter().map(|found| Difference {
@@ -198,6 +203,13 @@ fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) 
     }
     let matched = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     applied.matched = applied.matched.saturating_add(matched);
+}
+
+/// The first item of a match that a line of it names by its RRN.
+fn names(matching: &Matching<'_>, matched: &Match, line: &ReportLine) -> Option<usize> {
+    let said = |item: &usize| matching.candidates.said(line, *item, Key::Rrn);
+    let mut items = matched.items.iter().copied();
+    items.find(|item| said(item) == Said::Same)
 }
 
 /// What a line has otherwise than its item.
@@ -211,13 +223,7 @@ fn otherwise(
     let of = candidates.of;
     let mut found = Vec::new();
     let mut differs = |kind, ours: String, theirs: String| {
-        found.push(Difference {
-            ours: Some(ours),
-            theirs: Some(theirs),
-            line: Some(number(line)),
-            rrn: line.rrn.clone(),
-            ..of_item(of, item, kind)
-        });
+        found.push(differing(of, line, item, kind, ours, theirs));
     };
     let (ours, theirs) = (item.amount_minor, bank_minor(line));
     if let Some(code) = &line.reject_code {
@@ -233,19 +239,11 @@ fn otherwise(
         differs(kind, ours.to_string(), theirs.to_string());
     }
     let rrn = candidates.said(line, place, Key::Rrn);
-    // It is found by an RRN whose zeros are lost; but it is not the RRN.
-    let is_whole = line
-        .rrn
-        .as_ref()
-        .is_none_or(|rrn| rrn.len() == item.own_rrn.as_str().len());
     let code = candidates.said(line, place, Key::ApprovalCode);
-    if is_single && (rrn == Said::Otherwise || !is_whole) {
+    if is_single && (rrn == Said::Otherwise || !has_whole_rrn(line)) {
         let theirs = line.rrn.clone().unwrap_or_default();
-        differs(
-            DifferenceKind::ReferenceDiffers,
-            item.found_by.to_string(),
-            theirs,
-        );
+        let kind = DifferenceKind::ReferenceDiffers;
+        differs(kind, item.found_by.to_string(), theirs);
     } else if is_single && code == Said::Otherwise {
         let ours = item.approval_codes.first().cloned().unwrap_or_default();
         let theirs = line.approval_code.clone().unwrap_or_default();
@@ -262,21 +260,51 @@ fn otherwise(
         false => item.business_date,
     };
     // Between two cutovers the next day is no delay.
-    let is_late = line.business_date == item_date
-        || (line.business_date == date && item_date.days_until(date) > LATE_AFTER_DAYS);
-    if item_date < date && is_late {
+    let is_named = line.business_date == item_date;
+    let is_late = item_date < date && (is_named || item_date.days_until(date) > LATE_AFTER_DAYS);
+    if is_late {
         let kind = DifferenceKind::LatePresentment;
         differs(kind, item_date.to_string(), date.to_string());
-    } else if (line.business_date, item_date) != (date, date) {
+    }
+    let is_of_third = !is_named && line.business_date != date;
+    if is_of_third || (!is_late && (line.business_date, item_date) != (date, date)) {
         // Where both agree, it stands in the report of another date.
-        let theirs = match line.business_date == item_date {
-            true => date,
-            false => line.business_date,
-        };
+        let theirs = if is_named { date } else { line.business_date };
         let kind = DifferenceKind::DateDiffers;
         differs(kind, item_date.to_string(), theirs.to_string());
     }
     found
+}
+
+/// What a line has otherwise than its item, in minor units or as text.
+fn differing(
+    of: ReportOf<'_>,
+    line: &ReportLine,
+    item: &ReportedItem,
+    kind: DifferenceKind,
+    ours: String,
+    theirs: String,
+) -> Difference {
+    Difference {
+        ours: Some(ours),
+        theirs: Some(theirs),
+        line: Some(number(line)),
+        rrn: line.rrn.clone(),
+        ..of_item(of, item, kind)
+    }
+}
+
+/// Another RRN than that by which the item is found.
+fn reference(of: ReportOf<'_>, line: &ReportLine, item: &ReportedItem) -> Difference {
+    let (ours, theirs) = (item.found_by.to_string(), line.rrn.clone());
+    let kind = DifferenceKind::ReferenceDiffers;
+    differing(of, line, item, kind, ours, theirs.unwrap_or_default())
+}
+
+/// Whether a line has no RRN, or one that has lost none of its zeros: it is found without them, but it is not the RRN.
+fn has_whole_rrn(line: &ReportLine) -> bool {
+    let rrn = line.rrn.as_deref();
+    rrn.is_none_or(|rrn| line.known_rrn().is_none_or(|known| known.as_str() == rrn))
 }
 
 fn code(currency: Currency) -> String {

@@ -87,6 +87,18 @@ impl<'a> Alike<'a> {
     }
 }
 
+impl Alike<'_> {
+    /// Whether two are the same, but that one may have no approval code.
+    fn is_like(self, other: Self) -> bool {
+        let without_code = |alike: Self| Self {
+            approval_code: None,
+            ..alike
+        };
+        let codes = self.approval_code.zip(other.approval_code);
+        codes.is_none_or(|(one, other)| one == other) && without_code(self) == without_code(other)
+    }
+}
+
 impl<'a> Matching<'a> {
     /// Tries the rules of the first stage, or those of all later ones, which say of every line what it is.
     pub(super) fn of(
@@ -269,7 +281,7 @@ impl<'a> Matching<'a> {
         let claims = items.iter().filter_map(|(item, _)| claims.get(item));
         let mut others = claims.flatten().filter_map(|other| self.line(*other));
         let alike = Alike::of(line, true);
-        if !others.all(|other| Alike::of(other, true) == alike) {
+        if !others.all(|other| Alike::of(other, true).is_like(alike)) {
             return None;
         }
         let mut open = items
@@ -334,10 +346,9 @@ impl<'a> Matching<'a> {
         // What a line of its own is about is no part of another line.
         let mut named: HashSet<usize> = HashSet::default();
         for place in &left {
-            let fit = self
-                .line(*place)
-                .map(|line| self.candidates.that_fit(rule, line, Some(Key::Amount)));
-            named.extend(fit.into_iter().flatten());
+            let line = self.line(*place);
+            let items = line.map(|line| self.candidates.named_by(line));
+            named.extend(items.into_iter().flatten());
         }
         let mut found: Vec<(usize, Vec<Vec<usize>>)> = Vec::new();
         for place in left {

@@ -13,8 +13,10 @@ const MOST_TOGETHER: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Key {
-    /// The RRN (DE 37): that of the item's own message, or of its payment's.
+    /// The RRN (DE 37): that of the item's own message, or of its payment's. Zeros in front do not count.
     Rrn,
+    /// The RRN as it is written, with all its zeros.
+    WrittenRrn,
     /// The approval code (DE 38).
     ApprovalCode,
     /// The acquirer's reference (ARN).
@@ -120,6 +122,7 @@ impl MatchRule {
         }
         let is_found = [
             Key::Rrn,
+            Key::WrittenRrn,
             Key::ApprovalCode,
             Key::AcquirerReference,
             Key::MerchantReference,

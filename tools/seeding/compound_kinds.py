@@ -1,7 +1,6 @@
 """Two errors at once, most of them on one line: by what names payswitch says so, or that it is no item of ours.
 
-`COMPOUND` are those of which docs/reconciliation.md promises what the key expects. Of `UNMET` it does too, but payswitch did
-something else when they were written.
+docs/reconciliation.md promises what the key expects of them.
 """
 
 import datetime
@@ -9,7 +8,7 @@ import datetime
 from seeding.changes import NAMES, NEEDS, change, wrong
 from seeding.kinds import in_one_line, in_two_lines, kind, two_to_merge
 
-COMPOUND, UNMET = {}, {}
+COMPOUND = {}
 
 # Both are named.
 BOTH = """
@@ -77,7 +76,7 @@ def _neither(name):
     kind(name, _line(parts), _needs(parts), COMPOUND)(alter)
 
 
-def _duplicate(part, name, among):
+def _duplicate(part, name):
     """A line once more, and the second one is wrong."""
 
     def alter(work, place):
@@ -88,10 +87,10 @@ def _duplicate(part, name, among):
         of_item = None if name == "UNKNOWN_TO_PAYSWITCH" else place
         work.expect(name, of_item, [line], bank=work.bank(place, row))
 
-    kind(f"duplicate+{part}", _line([part]), (), among)(alter)
+    kind(f"duplicate+{part}", _line([part]), (), COMPOUND)(alter)
 
 
-def _late(part, among):
+def _late(part):
     """A line that is left out, and is wrong when it is presented days later."""
 
     def alter(work, place):
@@ -106,7 +105,7 @@ def _late(part, among):
         for name in ("LATE_PRESENTMENT", NAMES[part]):
             work.expect(name, place, [line], bank=work.bank(place, row))
 
-    kind(f"late+{part}", _line(), ("late",), among)(alter)
+    kind(f"late+{part}", _line(), ("late",), COMPOUND)(alter)
 
 
 def _day_between(work, day):
@@ -121,16 +120,12 @@ for _name, _said in ONE.items():
     _pair(_name, [_said])
 for _name in NEITHER:
     _neither(_name)
-for _part in ("amount", "date", "sign"):
-    _duplicate(_part, "DUPLICATE_AT_BANK", COMPOUND)
+for _part in ("amount", "date", "sign", "rrn_zeros"):
+    _duplicate(_part, "DUPLICATE_AT_BANK")
 # With another approval code it may be another payment under a used RRN.
-_duplicate("approval", "UNKNOWN_TO_PAYSWITCH", COMPOUND)
-# Which of the two is the item hangs on their order; where both are near each other, nothing is said of either.
-_duplicate("rrn_zeros", "DUPLICATE_AT_BANK", UNMET)
-for _part in ("amount", "sign", "currency", "rrn_zeros"):
-    _late(_part, COMPOUND)
-# It is named DATE_DIFFERS, and not late.
-_late("date", UNMET)
+_duplicate("approval", "UNKNOWN_TO_PAYSWITCH")
+for _part in ("amount", "sign", "currency", "rrn_zeros", "date"):
+    _late(_part)
 
 
 @kind("late+duplicate", _line(), ("late",), COMPOUND)
@@ -173,27 +168,27 @@ def merged_date(work, first, second):
     work.expect("MISSING_AT_BANK", second)
 
 
-@kind("split+rrn_zeros", _line(least=3), (), UNMET)
+@kind("split+rrn_zeros", _line(least=3), (), COMPOUND)
 def split_zeros(work, place):
-    """One line as two whose RRNs have lost their zeros, or got some: nothing is said of the RRNs."""
+    """One line as two whose RRNs have lost their zeros, or got some."""
     lines = in_two_lines(work, place, ["rrn_zeros"])
     work.expect("MATCHED_SPLIT", place, lines, bank=work.own(place))
     for line in lines:
         work.expect("REFERENCE_DIFFERS", place, [line], bank=work.bank(place, line.row))
 
 
-@kind("merged+rrn_zeros", two_to_merge, (), UNMET)
+@kind("merged+rrn_zeros", two_to_merge, (), COMPOUND)
 def merged_zeros(work, first, second):
-    """Two lines as one whose RRN has lost its zeros, or got some: nothing is said of the RRN."""
+    """Two lines as one whose RRN has lost its zeros, or got some."""
     line, total = in_one_line(work, first, second, ["rrn_zeros"])
     for place in (first, second):
         work.expect("MATCHED_MERGED", place, [line], bank=total)
     work.expect("REFERENCE_DIFFERS", first, [line], bank=total)
 
 
-@kind("raised+date", two_to_merge, (), UNMET)
+@kind("raised+date", two_to_merge, (), COMPOUND)
 def raised_date(work, first, second):
-    """A line that is too high by an item whose line is there with another date: the first one is taken for both."""
+    """A line that is too high by an item whose line is there with another date."""
     total = work.own(first) + work.own(second)
     line = work.put(first, work.with_amount(first, total))
     work.expect("AMOUNT_DIFFERS", first, [line], bank=total)

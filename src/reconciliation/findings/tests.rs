@@ -271,6 +271,22 @@ fn what_is_otherwise_is_named_with_both_values() {
     ] {
         assert_eq!(differences(&[line], &[item]), [expected]);
     }
+    // Late, and of a day that is neither.
+    let item_of = ReportedItem {
+        business_date: "2026-11-26".parse().unwrap(),
+        ..item(1)
+    };
+    let line_of = ReportLine {
+        business_date: other,
+        ..line(1)
+    };
+    assert_eq!(
+        differences(&[line_of], &[item_of]),
+        [
+            "101 LATE_PRESENTMENT 2026-11-26 shop item 2026-11-26 2026-11-29",
+            "101 DATE_DIFFERS 2026-11-26 shop item 2026-11-26 2026-11-28"
+        ]
+    );
     let missing = not_in_report(report_of(&[]), &item(1));
     assert_eq!(missing.kind, DifferenceKind::NotInReport);
     assert_eq!(

@@ -49,11 +49,12 @@ const OF_OPEN_ITEMS: ManyRows = differences_where!(
     "EXISTS (SELECT 1 FROM settlement_items WHERE settlement_items.operation_id = found.operation_id \
      AND settlement_items.settled_by IS NULL)"
 );
-/// Of lines that settle nothing.
+/// Of lines that settle nothing, decided already or not.
 const OF_LINES: ManyRows = differences_where!(
     "differences of lines",
     "EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = found.import_id \
-     AND report_lines.line = found.line AND report_lines.state = 'OPEN')"
+     AND report_lines.line = found.line AND report_lines.state IN ('OPEN', CASE found.kind \
+         WHEN 'AMBIGUOUS' THEN 'AMBIGUOUS' WHEN 'DUPLICATE_LINE' THEN 'ONCE_MORE' ELSE 'UNKNOWN' END))"
 );
 /// Of items that a line of this import has settled.
 const OF_SETTLED_ITEMS: ManyRows = differences_where!(

@@ -157,13 +157,46 @@ fn an_rrn_without_its_zeros_is_found() {
         found_by: short,
         ..item(1)
     };
-    let line = ReportLine {
-        rrn: Some("42".into()),
+    let with = |rrn: &str, gross_minor| ReportLine {
+        rrn: Some(rrn.to_owned()),
+        gross_minor,
+        ..coded(1)
+    };
+    let (whole, lost) = (with("000000000042", 1_000), with("42", 1_000));
+    let decided = |lines: &[ReportLine]| decided(lines, std::slice::from_ref(&item));
+    let found = "MATCHED 0 rrn REFERENCE_DIFFERS";
+    assert_eq!(decided(std::slice::from_ref(&lost)), [found]);
+    // Beside the RRN as it is, it is the duplicate, in whatever order they come.
+    let (first, second) = (
+        "MATCHED 0 as-expected ",
+        "ONCE_MORE 0 once-more DUPLICATE_LINE",
+    );
+    let later = |line: &ReportLine| ReportLine {
+        number: 201,
+        ..line.clone()
+    };
+    assert_eq!(decided(&[whole.clone(), later(&lost)]), [first, second]);
+    assert_eq!(decided(&[lost, later(&whole)]), [second, first]);
+    // Of several lines that are one item, each that has lost some is named.
+    let parts = [with("42", 400), later(&with("42", 600))];
+    let part = "MATCHED 0 one-item-in-several-lines REFERENCE_DIFFERS";
+    assert_eq!(decided(&parts), [part; 2]);
+}
+
+/// The same line once with its approval code, and once without.
+#[test]
+fn a_line_without_its_approval_code_is_there_once_more() {
+    let without = ReportLine {
+        number: 201,
+        approval_code: None,
         ..coded(1)
     };
     assert_eq!(
-        decided(&[line], &[item]),
-        ["MATCHED 0 as-expected REFERENCE_DIFFERS"]
+        decided(&[coded(1), without], &[item(1)]),
+        [
+            "MATCHED 0 as-expected ",
+            "ONCE_MORE 0 once-more DUPLICATE_LINE"
+        ]
     );
 }
 
@@ -275,7 +308,7 @@ fn several_lines_may_be_one_item_and_one_line_several_items() {
     assert_eq!(
         decided(
             &[
-                both,
+                both.clone(),
                 ReportLine {
                     gross_minor: 999,
                     ..coded(2)
@@ -287,6 +320,14 @@ fn several_lines_may_be_one_item_and_one_line_several_items() {
             "MATCHED 0 rrn AMOUNT_DIFFERS",
             "MATCHED 1 rrn AMOUNT_DIFFERS"
         ]
+    );
+    let of_another_day = ReportLine {
+        business_date: "2026-11-30".parse().unwrap(),
+        ..coded(2)
+    };
+    assert_eq!(
+        decided(&[both, of_another_day], &items),
+        ["MATCHED 0 rrn AMOUNT_DIFFERS", "MATCHED 1 rrn DATE_DIFFERS"]
     );
 }
 
