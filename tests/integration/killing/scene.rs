@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use bank_sim::control::pb::control_service_client::ControlServiceClient;
 use payswitch::grpc::client;
@@ -178,12 +179,10 @@ impl Scene {
             "--acquirer",
             "acquirer",
         ]);
-        let listener = Net::SYSTEM.listen(([127, 0, 0, 1], 0).into()).await;
-        let listener = listener.expect("a free port");
         Self {
             api_key: succeed(&["merchant", "key", "shop"]),
             control: ready["control"].as_str().expect("an address").to_owned(),
-            listen: listener.local_addr().expect("a free port"),
+            listen: free_address().await,
             folder: path,
             database,
             _banks: banks,
@@ -297,6 +296,21 @@ impl Scene {
         let printed = succeed(&mut program(&self.folder, &self.database, &arguments));
         serde_json::from_str(&printed).expect("JSON")
     }
+}
+
+/// An address that stays free while nobody listens there: no connection that others open gets its port.
+async fn free_address() -> SocketAddr {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 8_000).expect("a port");
+    for _ in 0..1_000 {
+        let next = TRIED.fetch_add(1, Ordering::Relaxed);
+        // Those of connections begin at 32,768.
+        let address = SocketAddr::from(([127, 0, 0, 1], 20_000 + first + next));
+        if Net::SYSTEM.listen(address).await.is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free");
 }
 
 pub(crate) fn program(folder: &Path, database: &Database, arguments: &[&str]) -> Command {

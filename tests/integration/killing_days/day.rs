@@ -31,7 +31,7 @@ const SALES_AT_ONCE: usize = 10;
 
 const FEES: &str = "pricing = \"blended\"\nrefunds = \"give_back\"\n[[price]]\nppm = 10_000\n";
 /// What the gateway does by itself comes within this, and is looked for so often.
-const COME_WITHIN: Duration = Duration::from_secs(20);
+const COME_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Where the merchant is paid.
 const IBAN: &str = "DE89370400440532013000";
