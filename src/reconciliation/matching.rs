@@ -3,7 +3,7 @@
 //! A line is matched where exactly one item fits it and no other line fits that item. Lines that are alike are counted: of
 //! two that are the same, each takes an item. Everything else that fits is ambiguous, and stays for a person.
 
-use super::candidates::{Candidates, ReportOf, bank_minor};
+use super::candidates::{Candidates, ReportOf, bank_minor, is_taken_back, item_kind};
 use super::rules::{HowMany, Key, MatchRule, MatchRules, With};
 use crate::payment::ids::OperationId;
 use crate::payment::moment::BusinessDate;
@@ -118,8 +118,9 @@ impl<'a> Matching<'a> {
         for stage in rules.stages(first) {
             matching.stage(stage);
         }
-        if !first {
-            matching.close();
+        match first {
+            true => matching.set_aside(),
+            false => matching.close(),
         }
         matching
     }
@@ -452,6 +453,17 @@ impl<'a> Matching<'a> {
             sets.extend(alone.map(|other| vec![other]));
         }
         sets
+    }
+
+    /// Opens what is ambiguous so far: which lines come near each other in the file decides nothing. Of what is taken back no
+    /// later stage says more.
+    fn set_aside(&mut self) {
+        for (line, unmatched) in self.lines.iter().zip(&mut self.unmatched) {
+            let is_ambiguous = matches!(unmatched, Some(Unmatched::Ambiguous { .. }));
+            if is_ambiguous && !is_taken_back(item_kind(line.kind)) {
+                *unmatched = Some(Unmatched::Open);
+            }
+        }
     }
 
     /// Says of every line that is left what it is.

@@ -35,9 +35,9 @@ use crate::store::error::StoreError;
 use crate::store::records::settlement::ItemPlace;
 
 /// The open lines of one acceptor that are looked at together.
-const OPEN_AT_ONCE: usize = 5_000;
+const OPEN_AT_ONCE: usize = 20_000;
 /// The open items of its merchant that they are compared with.
-const ITEMS_AT_ONCE: usize = 20_000;
+const ITEMS_AT_ONCE: usize = 50_000;
 /// How many days before the report an item may be that it brings late.
 const LATE_DAYS: u16 = 30;
 /// How often other nodes may be first with the same lines.

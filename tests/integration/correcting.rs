@@ -283,10 +283,10 @@ async fn a_person_says_what_a_line_is_about(engine: Engine) {
     };
     // A decision that somebody else has to agree with, or to undo, is not undone on the way.
     takes(&["correct", &missed, "--bears", "house"], "PROPOSED");
-    refuses(&["match", &lines[0], &first], &missed);
+    refuses(&["match", &lines[0], &first], "reopen");
     takes(&["reopen", &missed], "OPEN");
     takes(&["match", &lines[0], &first], "ACCEPTED");
-    refuses(&["match", &lines[1], &first], "no line has settled");
+    refuses(&["match", &lines[1], &first], "NO_MATCH");
     takes(&["match", &lines[1], &second], "ACCEPTED");
     for kind in ["AMBIGUOUS", "MISSING_AT_BANK"] {
         let states: Vec<String> = (listed(&switch, kind).iter())

@@ -3,6 +3,8 @@
 //! `tools/` seeds and scores, and shares nothing with what finds. `scripts/reconcile` runs it with a million lines.
 #![expect(clippy::print_stdout, reason = "a measurement says what came out")]
 
+mod ablation;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ const LINES: u64 = 600;
 const WORKERS: u64 = 16;
 
 /// A bank's day that was reported.
+#[derive(Clone)]
 struct Day {
     date: String,
     /// The bank's report, as it is right.
@@ -206,7 +209,8 @@ async fn each_seeded_error_is_found_and_nothing_else(engine: Engine) {
             ("--late-into", path(&fourth.clean)),
         ],
     );
-    score(&key, &found(&switch, &second, &wrong).await, &[]);
+    ablation::print(&switch, &second, &wrong, &key).await;
+    score(&key, &found(&switch, &second, &wrong).await, &["--rules"]);
     // Errors that no rule was written for are matched by nobody.
     let foreign = [
         ("--rate", rate.to_owned()),

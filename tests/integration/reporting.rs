@@ -68,7 +68,10 @@ pub(crate) async fn import(
         ..Default::default()
     };
     change(&mut file);
-    let chunks = report.chunks(100).map(|chunk| Part::Chunk(chunk.to_vec()));
+    // A small one comes in several parts, too.
+    let chunk_length = (report.len() / 1_000).max(100);
+    let chunks = report.chunks(chunk_length);
+    let chunks = chunks.map(|chunk| Part::Chunk(chunk.to_vec()));
     let parts = std::iter::once(Part::File(file)).chain(chunks);
     let parts = parts.map(|part| admin::ImportReportRequest { part: Some(part) });
     let parts = tokio_stream::iter(parts.collect::<Vec<_>>());

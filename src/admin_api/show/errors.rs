@@ -313,7 +313,7 @@ impl Refusal {
             Self::NoMatch => (
                 Code::FailedPrecondition,
                 "the line is decided, or this capture or refund is not of its host, merchant, amount and currency, or \
-                 has a line already",
+                 has a line already, or its MISSING_AT_BANK is corrected or proposed to be: reopen that first",
             ),
             Self::StatementAccountNotFound => (
                 Code::NotFound,
