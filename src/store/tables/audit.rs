@@ -7,20 +7,9 @@ use super::columns::Columns;
 use crate::payment::ids::AuditId;
 use crate::store::Store;
 use crate::store::database::connection::Statement;
-use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::callers::AuditRecord;
-
-/// What was done by itself, written with the change that it is.
-pub(in crate::store) const ACTS: ManyRows = ManyRows {
-    name: "acts",
-    before: "INSERT INTO audit (id, at_ms, operator, action, target, reason, request_id, body_hash, outcome, answer) \
-        VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    after: "",
-    returning: "",
-};
 
 impl Store {
     /// Records what an operator did or is about to do.

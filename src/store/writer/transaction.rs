@@ -19,7 +19,7 @@ use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts, first_texts};
 use crate::store::database::value::Value;
-use crate::store::tables::audit::ACTS;
+use crate::store::tables::acts::ACTS;
 use crate::store::tables::captures::{CAPTURE_AMOUNTS, CAPTURE_REFUNDS, NEW_CAPTURES};
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
 use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, OWED_STEPS, STEPS};
