@@ -40,7 +40,7 @@ use crate::payment::custody::CustodyTimes;
 use crate::random::Random;
 use crate::reconciliation::accounts::read_accounts;
 use crate::reconciliation::discrepancies::Discrepancies;
-use crate::reconciliation::report_imports::ReportImports;
+use crate::reconciliation::report_imports::{ReportImports, ReportParts};
 use crate::reconciliation::statement_imports::StatementImports;
 use crate::reconciliation::statement_matching::Matching;
 use crate::settlement::agreement::Agreement;
@@ -214,18 +214,17 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         Arc::clone(&clock),
         i64::from(config.reconciliation.alone_minor),
     ));
-    let imports = Arc::new(ReportImports::new(
-        store.clone(),
-        Arc::clone(&hosts),
-        Arc::clone(&files),
-        Arc::clone(&clock),
-        random.clone(),
-        folder.clone(),
-        (
-            Arc::clone(&discrepancies),
-            config.reconciliation.corrections.clone(),
-        ),
-    ));
+    let imports = Arc::new(ReportImports::new(ReportParts {
+        store: store.clone(),
+        hosts: Arc::clone(&hosts),
+        files: Arc::clone(&files),
+        clock: Arc::clone(&clock),
+        random: random.clone(),
+        folder: folder.clone(),
+        operations: Arc::clone(&operations),
+        discrepancies: Arc::clone(&discrepancies),
+        corrections: config.reconciliation.corrections.clone(),
+    }));
     let matching = Arc::new(Matching::new(store.clone(), Arc::clone(&clock)));
     let statements = Arc::new(StatementImports::new(
         store.clone(),

@@ -60,6 +60,8 @@ pub enum CorrectedKind {
     OutcomeDiffers,
     /// The other direction.
     SignDiffers,
+    /// Something that payswitch has undone.
+    ReversalNotApplied,
 }
 
 /// Who bears what a correction moves.

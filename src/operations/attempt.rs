@@ -322,6 +322,7 @@ pub(crate) fn ended(
                 payment,
                 change: change.unwrap_or_default(),
                 owes: end.owes,
+                ..Beside::default()
             };
             OwedStep::of(entry, event, beside, moment, answered)
         }

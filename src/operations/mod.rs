@@ -15,7 +15,8 @@
 //! - [`conclude`]: records the end, and only then lets it be told.
 //! - `owe`: makes what an intent or an outcome owes; `owed`: sends what is owed to each host, of which
 //!   `owed_queue` knows what is in hand; `attempt`: sends
-//!   one such message once, and records what came of it; [`resolve_owed`]: what operators do with it.
+//!   one such message once, and records what came of it; [`resolve_owed`]: what operators and reports do with it;
+//!   [`resolution`]: what becomes of it by what was found out.
 //! - `hold`: what a bank holds, message by message, and which messages a release undoes. `increments`: what is owed
 //!   where an incremented payment is voided.
 //! - `outcome`: the end of an operation; `in_progress`: what this process is working on, and ends that the store
@@ -55,6 +56,7 @@ mod owed_queue;
 pub(crate) mod owed_step;
 pub mod plan;
 mod recovery;
+pub mod resolution;
 pub mod resolve_owed;
 pub mod resource;
 

@@ -18,6 +18,7 @@ use crate::payment::record::{Attempts, Operation, Payment};
 use crate::store::change::{Change, OperationStep, PaymentChange, Verdict};
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
+use crate::store::records::callers::AuditRecord;
 
 use super::conclude::{RECORD_AGAIN_AFTER, RECORD_WITHIN, may_pass};
 use super::machine::Operations;
@@ -30,6 +31,7 @@ pub(crate) struct OwedStep {
     original: Option<Operation>,
     payment: Option<(Payment, Adjustment)>,
     owes: Vec<Operation>,
+    act: Option<AuditRecord>,
 }
 
 impl OwedStep {
@@ -84,6 +86,7 @@ impl OwedStep {
             original: original.transpose()?,
             payment: payment.transpose()?,
             owes: beside.owes,
+            act: beside.act,
         })
     }
 
@@ -104,6 +107,7 @@ impl OwedStep {
             original: None,
             payment: None,
             owes: Vec::new(),
+            act: None,
         }
     }
 
@@ -125,6 +129,7 @@ impl OwedStep {
                 answers: planted(Mistake::AnswerChanges),
             }),
             payment: PaymentChange::adjusted(self.payment.as_ref()),
+            act: self.act.as_ref(),
             ..Change::default()
         }
     }
@@ -149,6 +154,8 @@ pub(crate) struct Beside {
     pub(crate) change: Amounts,
     /// What is owed from now on.
     pub(crate) owes: Vec<Operation>,
+    /// What the audit trail says of it, where it is done by itself.
+    pub(crate) act: Option<AuditRecord>,
 }
 
 impl Beside {

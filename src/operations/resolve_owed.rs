@@ -1,40 +1,27 @@
 //! What operators do with what is owed: send a suspended entry again, and end an entry by what they found out at the
-//! bank.
+//! bank. A bank's report ends entries in the same way.
 
 use crate::hosts::message::meaning::Meaning;
 use crate::payment::adjustment::{with_effect, without_effect};
 use crate::payment::amounts::Amounts;
 use crate::payment::custody::CustodyTimes;
 use crate::payment::decline::{Approval, ResponseCode, UnknownReason};
-use crate::payment::event::PaymentEvent;
 use crate::payment::ids::{NodeId, OperationId};
 use crate::payment::moment::UnixMillis;
-use crate::payment::operation::{
-    OperationEvent, OperationKind, OperationState, ResolvedBy, SuspendReason,
-};
-use crate::payment::planted::{Mistake, planted};
+use crate::payment::operation::{OperationEvent, OperationKind, OperationState, SuspendReason};
 use crate::payment::record::Operation;
-use crate::payment::state::PaymentState;
 use crate::store::error::StoreError;
 use crate::store::reads::owed::OwedEntry;
 use crate::store::records::LateResponse;
+use crate::store::records::callers::AuditRecord;
 
 use super::machine::Operations;
 use super::outcome::Undecidable;
 use super::owed_step::{Beside, OwedStep};
-
-/// What an operator found out at the bank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OwedResolution {
-    /// The bank has undone the original: the payment is reversed. Of what a merchant asked for (a capture): it has no
-    /// effect.
-    Undone,
-    /// The original stands: the payment is authorized. Of what a merchant asked for: the bank has done it.
-    Stands,
-    /// The bank has never seen the original: nothing is held, and the payment is reversed. Of what a merchant asked
-    /// for: it has no effect.
-    NeverHappened,
-}
+use super::resolution::{
+    OwedResolution, as_reported, by_operator, effect_of_asked_for, of_authorization,
+    of_later_operation,
+};
 
 /// Why an operator's wish is not carried out. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +29,7 @@ pub enum OwedRefusal {
     /// There is no such message, or it is not owed any more.
     #[error("there is no such message that is owed")]
     NotOwed,
-    /// It is being sent anyway; only a suspended one is sent again by hand.
+    /// It is being sent anyway; only a suspended one is sent again by hand, or ended by a report of what it undoes.
     #[error("the message is not suspended")]
     NotSuspended,
     /// A message of it left a moment ago, and would undo what is said to stand.
@@ -102,15 +89,67 @@ impl Operations {
         id: OperationId,
         resolution: OwedResolution,
     ) -> Result<Operation, OwedRefusal> {
+        self.resolve(id, resolution, None).await
+    }
+
+    /// Ends a debt because the bank has reported as booked what it is about, as an operator does who says that it stands.
+    /// The audit trail says so in the same transaction. Returns the message as it was before.
+    ///
+    /// # Errors
+    /// When it is not owed, when it undoes what is booked and is sent still, when that can't be said to stand, or when the
+    /// store can't be used.
+    pub async fn resolve_reported(
+        &self,
+        id: OperationId,
+        act: AuditRecord,
+    ) -> Result<Operation, OwedRefusal> {
+        self.resolve(id, OwedResolution::Stands, Some(act)).await
+    }
+
+    async fn resolve(
+        &self,
+        id: OperationId,
+        resolution: OwedResolution,
+        reported: Option<AuditRecord>,
+    ) -> Result<Operation, OwedRefusal> {
         let entry = self.owed(id).await?;
         let before = entry.operation.clone();
-        if before.kind != OperationKind::Reversal {
-            return self.resolve_asked_for(entry, resolution).await;
-        }
+        let is_reported = reported.is_some();
+        let (event, beside) = match before.kind {
+            // What payswitch itself undoes is undone; only of what nobody sends any more the report tells the end.
+            OperationKind::Reversal
+                if is_reported && !matches!(before.state, OperationState::Suspended { .. }) =>
+            {
+                return Err(OwedRefusal::NotSuspended);
+            }
+            OperationKind::Reversal => self.end_of_reversal(&entry, resolution).await?,
+            _ => {
+                // A message that left just now may do what is said to have no effect. What is booked it does not do again.
+                if !is_reported && self.clock.now() < self.in_flight_until(&before) {
+                    return Err(OwedRefusal::InFlight);
+                }
+                self.end_of_asked_for(&entry, resolution).await?
+            }
+        };
+        let (event, beside) = match reported {
+            Some(act) => as_reported(event, beside, act),
+            None => (event, beside),
+        };
+        let step = self.step(&entry, event, beside, |_| {});
+        let recorded = Box::pin(self.record_step(entry, step)).await;
+        recorded.map(|_| before).ok_or(OwedRefusal::Moved)
+    }
+
+    /// What ends a reversal, and what becomes of its original and their payment.
+    async fn end_of_reversal(
+        &self,
+        entry: &OwedEntry,
+        resolution: OwedResolution,
+    ) -> Result<(OperationEvent, Beside), OwedRefusal> {
         if resolution == OwedResolution::Stands {
             // A message that left just now would undo what stands. The next one can't leave: its attempt would be
             // recorded first, from the version that this step moves on.
-            if self.clock.now() < self.in_flight_until(&before) {
+            if self.clock.now() < self.in_flight_until(&entry.operation) {
                 return Err(OwedRefusal::InFlight);
             }
             if self.approved_another(&entry.original).await? {
@@ -124,41 +163,34 @@ impl Operations {
             if is_open && resolution == OwedResolution::Stands {
                 beside.owes = self.released_by(&entry.payment, &entry.original).await?;
             }
-            let step = self.step(&entry, undone, beside, |_| {});
-            let recorded = Box::pin(self.record_step(entry, step)).await;
-            return recorded.map(|_| before).ok_or(OwedRefusal::Moved);
+            return Ok((undone, beside));
         }
         let approval = match resolution {
-            OwedResolution::Stands => Some(self.approval_of(&entry).await?),
+            OwedResolution::Stands => Some(self.approval_of(entry).await?),
             OwedResolution::Undone | OwedResolution::NeverHappened => None,
         };
         let hold_days = self.hosts.hold_days(entry.original.host_id);
-        let beside = of_authorization(&entry, resolution, approval, hold_days);
-        let step = self.step(&entry, undone, beside, |_| {});
-        let recorded = Box::pin(self.record_step(entry, step)).await;
-        recorded.map(|_| before).ok_or(OwedRefusal::Moved)
+        let beside = of_authorization(entry, resolution, approval, hold_days);
+        Ok((undone, beside))
     }
 
-    /// Ends what a merchant asked for: the bank has done it, or it has no effect.
-    async fn resolve_asked_for(
+    /// What ends what a merchant asked for, and what becomes of its payment: the bank has done it, or it has no effect.
+    async fn end_of_asked_for(
         &self,
-        entry: OwedEntry,
+        entry: &OwedEntry,
         resolution: OwedResolution,
-    ) -> Result<Operation, OwedRefusal> {
-        let before = entry.operation.clone();
-        if self.clock.now() < self.in_flight_until(&before) {
-            return Err(OwedRefusal::InFlight);
-        }
+    ) -> Result<(OperationEvent, Beside), OwedRefusal> {
+        let before = &entry.operation;
         let stands = resolution == OwedResolution::Stands;
         // Of a release, and the void of a hold, nothing would count that is not so.
-        let counts = with_effect(&before).is_some_and(|(_, change)| change != Amounts::ZERO);
-        if stands && counts && self.approved_another(&before).await? {
+        let counts = with_effect(before).is_some_and(|(_, change)| change != Amounts::ZERO);
+        if stands && counts && self.approved_another(before).await? {
             return Err(OwedRefusal::AmountDiffers);
         }
-        let effect = effect_of_asked_for(&before, stands);
+        let effect = effect_of_asked_for(before, stands);
         let released = match (stands, &before.state) {
             (true, OperationState::Unknown { .. }) => {
-                self.released_by(&entry.payment, &before).await?
+                self.released_by(&entry.payment, before).await?
             }
             _ => Vec::new(),
         };
@@ -168,14 +200,12 @@ impl Operations {
         let mut owes = owes.await?;
         owes.extend(released);
         let beside = Beside {
-            original: None,
             payment,
             change: change.unwrap_or_default(),
             owes,
+            ..Beside::default()
         };
-        let step = self.step(&entry, by_operator(stands), beside, |_| {});
-        let recorded = Box::pin(self.record_step(entry, step)).await;
-        recorded.map(|_| before).ok_or(OwedRefusal::Moved)
+        Ok((by_operator(stands), beside))
     }
 
     /// An entry that is owed; or a request whose outcome is not known and that nothing undoes (a refund), which waits
@@ -250,105 +280,6 @@ pub(crate) fn retried(
         operation.attempts.next_at = Some(moment.0.max(operation.deadline));
         operation.node_id = node_id;
     })
-}
-
-/// What an operator makes of an operation.
-pub(crate) fn by_operator(took_effect: bool) -> OperationEvent {
-    OperationEvent::Resolved {
-        by: ResolvedBy::Operator,
-        response_code: None,
-        took_effect,
-    }
-}
-
-/// What becomes of the payment of what a merchant asked for, where an operator says whether the bank has done it.
-pub(crate) fn effect_of_asked_for(
-    operation: &Operation,
-    stands: bool,
-) -> Option<(PaymentEvent, Amounts)> {
-    match (stands, &operation.state) {
-        (false, _) => without_effect(operation),
-        (true, OperationState::Unknown { .. }) => with_effect(operation),
-        // It counts since it was recorded, but for a void and a release.
-        (true, _) => with_effect(operation)
-            .filter(|_| matches!(operation.kind, OperationKind::Void | OperationKind::Release)),
-    }
-}
-
-/// What becomes of an authorization or a sale whose reversal an operator ends, and of its payment. `approval` is that
-/// of one that stands.
-pub(crate) fn of_authorization(
-    entry: &OwedEntry,
-    resolution: OwedResolution,
-    approval: Option<Approval>,
-    hold_days: u16,
-) -> Beside {
-    let original = match resolution {
-        OwedResolution::Undone => OperationEvent::ReversalConfirmed,
-        OwedResolution::Stands => by_operator(true),
-        OwedResolution::NeverHappened => by_operator(false),
-    };
-    let payment = match approval {
-        Some(approval) if entry.original.kind == OperationKind::Sale => {
-            PaymentEvent::Sold(approval)
-        }
-        Some(approval) => PaymentEvent::FoundToStand {
-            approval,
-            expires_at: entry.original.created_at.plus_days(hold_days),
-        },
-        None => PaymentEvent::ReversalConfirmed,
-    };
-    let is_open = matches!(entry.original.state, OperationState::Unknown { .. });
-    Beside {
-        original: Some(original).filter(|_| is_open),
-        payment: if entry.payment.state.owes() {
-            Some(payment)
-        } else {
-            // It stays reversed, and its card is needed no more.
-            let is_reversed = entry.payment.state == PaymentState::Reversed;
-            is_reversed.then_some(PaymentEvent::ReversalConfirmed)
-        },
-        change: match resolution {
-            OwedResolution::Stands
-                if entry.payment.state.owes() && !planted(Mistake::OperatorForgetsAmount) =>
-            {
-                Amounts {
-                    authorized_minor: entry.original.amount.amount_minor(),
-                    captured_minor: match entry.original.kind {
-                        OperationKind::Sale => entry.original.amount.amount_minor(),
-                        _ => 0,
-                    },
-                    ..Amounts::ZERO
-                }
-            }
-            _ => Amounts::ZERO,
-        },
-        ..Beside::default()
-    }
-}
-
-/// What becomes of a later operation (a capture) whose reversal an operator ends, and of its payment.
-pub(crate) fn of_later_operation(original: &Operation, resolution: OwedResolution) -> Beside {
-    if !matches!(original.state, OperationState::Unknown { .. }) {
-        return Beside::default();
-    }
-    let stands = resolution == OwedResolution::Stands;
-    let effect = if stands {
-        with_effect(original)
-    } else {
-        without_effect(original)
-    };
-    let (payment, change) = effect.unzip();
-    let original = match resolution {
-        OwedResolution::Undone => OperationEvent::ReversalConfirmed,
-        OwedResolution::Stands | OwedResolution::NeverHappened => by_operator(stands),
-    };
-    Beside {
-        original: Some(original),
-        payment,
-        change: change.unwrap_or_default(),
-        ..Beside::default()
-    }
 }
 
 #[cfg(test)]

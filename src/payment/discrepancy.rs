@@ -201,7 +201,7 @@ impl Discrepancy {
             DifferenceKind::NotInReport | DifferenceKind::Rejected => signed(ours?.checked_neg()?),
             DifferenceKind::DuplicateLine => signed(theirs?),
             // It has no item, whose sign it could have.
-            DifferenceKind::UnexpectedLine => theirs,
+            DifferenceKind::UnexpectedLine | DifferenceKind::ReversalNotApplied => theirs,
             DifferenceKind::CurrencyDiffers
             | DifferenceKind::DateDiffers
             | DifferenceKind::AboveCaptured

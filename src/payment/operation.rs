@@ -71,6 +71,8 @@ pub enum ResolvedBy {
     LateResponse,
     /// By an operator, who found out at the bank.
     Operator,
+    /// By the bank's report, which has it as booked.
+    Report,
 }
 
 /// Why a message that is repeated until the host acknowledges it is not sent any more, until an operator looks.

@@ -36,6 +36,24 @@ impl ItemKind {
         .find(|kind| kind.name() == name)
     }
 
+    /// What an operation of this kind is, once it counts; none of what is no item.
+    #[must_use]
+    pub const fn of_operation(kind: OperationKind) -> Option<Self> {
+        match kind {
+            OperationKind::Capture | OperationKind::Sale => Some(Self::Capture),
+            OperationKind::Refund => Some(Self::Refund),
+            OperationKind::Chargeback => Some(Self::Chargeback),
+            OperationKind::ChargebackReversal => Some(Self::ChargebackReversal),
+            OperationKind::Authorization
+            | OperationKind::Verification
+            | OperationKind::Increment
+            | OperationKind::Void
+            | OperationKind::Reversal
+            | OperationKind::Release
+            | OperationKind::Inquiry => None,
+        }
+    }
+
     /// Whether its money goes to the merchant.
     #[must_use]
     pub const fn is_credit(self) -> bool {

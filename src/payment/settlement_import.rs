@@ -110,11 +110,13 @@ pub enum DifferenceKind {
     ReferenceDiffers,
     /// A line may be about several items, or several lines about one.
     Ambiguous,
+    /// The bank settles what payswitch has undone, or is undoing.
+    ReversalNotApplied,
 }
 
 impl DifferenceKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AmountDiffers,
         Self::CurrencyDiffers,
         Self::DateDiffers,
@@ -127,6 +129,7 @@ impl DifferenceKind {
         Self::LatePresentment,
         Self::ReferenceDiffers,
         Self::Ambiguous,
+        Self::ReversalNotApplied,
     ];
 
     /// The name that the store and the API use.
@@ -145,6 +148,7 @@ impl DifferenceKind {
             Self::LatePresentment => "LATE_PRESENTMENT",
             Self::ReferenceDiffers => "REFERENCE_DIFFERS",
             Self::Ambiguous => "AMBIGUOUS",
+            Self::ReversalNotApplied => "REVERSAL_NOT_APPLIED",
         }
     }
 
@@ -169,7 +173,8 @@ impl DifferenceKind {
             | Self::SignDiffers
             | Self::LatePresentment
             | Self::ReferenceDiffers
-            | Self::Ambiguous => self.name(),
+            | Self::Ambiguous
+            | Self::ReversalNotApplied => self.name(),
         }
     }
 
@@ -194,7 +199,7 @@ pub struct Difference {
     pub merchant_id: Option<MerchantId>,
     /// Its currency.
     pub currency: Currency,
-    /// The operation whose item it is of; none of what is no item.
+    /// The operation whose item it is of, or which a line is about that is no item; none of what payswitch does not know.
     pub operation_id: Option<OperationId>,
     /// The capture or refund of that.
     pub subject_id: Option<SubjectId>,
@@ -250,25 +255,39 @@ impl FromStr for LikeItem {
 pub struct InvalidLikeItem;
 
 impl Difference {
+    /// Whether it is of a line that settles no item. What such a line is about has no rule by which it would be matched.
+    #[must_use]
+    pub const fn is_of_line(&self) -> bool {
+        match self.kind {
+            DifferenceKind::DuplicateLine
+            | DifferenceKind::UnexpectedLine
+            | DifferenceKind::Ambiguous
+            | DifferenceKind::ReversalNotApplied => true,
+            DifferenceKind::AmountDiffers => self.line.is_some() && self.rule.is_none(),
+            DifferenceKind::CurrencyDiffers
+            | DifferenceKind::DateDiffers
+            | DifferenceKind::NotInReport
+            | DifferenceKind::Rejected
+            | DifferenceKind::AboveCaptured
+            | DifferenceKind::SignDiffers
+            | DifferenceKind::LatePresentment
+            | DifferenceKind::ReferenceDiffers => false,
+        }
+    }
+
     /// Its name: what it is of, so that the same thing is not found twice. It sorts by when the report was given.
     #[must_use]
     pub fn id(&self, import: &SettlementImport) -> DiscrepancyId {
         // Of a line without an item there is one difference, and of an item one of each kind, but for references: each of
         // the lines that are one item has its own.
-        let of = match (self.kind, self.operation_id, self.line) {
-            (DifferenceKind::ReferenceDiffers, Some(operation), Some(line)) => {
+        let of = match (self.operation_id, self.line) {
+            (_, Some(line)) if self.is_of_line() => line.to_string(),
+            (Some(operation), Some(line)) if self.kind == DifferenceKind::ReferenceDiffers => {
                 format!("{operation} {line}")
             }
-            (
-                DifferenceKind::DuplicateLine
-                | DifferenceKind::UnexpectedLine
-                | DifferenceKind::Ambiguous,
-                _,
-                Some(line),
-            )
-            | (_, None, Some(line)) => line.to_string(),
-            (_, Some(operation), _) => operation.to_string(),
-            (_, None, None) => String::new(),
+            (Some(operation), _) => operation.to_string(),
+            (None, Some(line)) => line.to_string(),
+            (None, None) => String::new(),
         };
         let text = format!("{} {of} {}", import.id, self.kind.name());
         let mut bits = [0; 10];
@@ -305,6 +324,8 @@ pub struct ReportedItem {
     pub own_rrn: Rrn,
     /// The RRN of its payment by which it was found.
     pub found_by: Rrn,
+    /// What the operation is whose own RRN that is: a capture or a refund. None of an authorization.
+    pub found_kind: Option<ItemKind>,
     /// The approval codes by which its bank may know it: its own, and that of the operation that it is of.
     pub approval_codes: Vec<String>,
     /// The acquirer's reference (ARN), where a report has said it.
@@ -313,6 +334,8 @@ pub struct ReportedItem {
     pub merchant_reference: Option<String>,
     /// The import that has settled it; none before.
     pub settled_by: Option<ImportId>,
+    /// Whether payswitch knows from a report that it was booked. Its day is the one that was open then.
+    pub by_report: bool,
     /// Of a chargeback: what refunds and chargebacks leave of the captures of its payment now, in minor units.
     pub left_minor: Option<i64>,
 }

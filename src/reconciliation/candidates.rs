@@ -79,20 +79,31 @@ pub(super) struct Candidates<'a> {
     by: HashMap<Found, Vec<usize>>,
     /// The RRNs of the items' own messages: with one of them, only that item is meant, and not others of its payment.
     own: HashSet<(Rrn, ItemKind)>,
+    /// The numbers of lines that name something by their RRN that is no item. True where it has their amount.
+    named: HashMap<u64, bool>,
 }
 
 impl<'a> Candidates<'a> {
-    pub(super) fn of(of: ReportOf<'a>, items: Vec<ReportedItem>) -> Self {
+    pub(super) fn of(
+        of: ReportOf<'a>,
+        items: Vec<ReportedItem>,
+        named: HashMap<u64, bool>,
+    ) -> Self {
         let mut candidates = Self {
             of,
             all: Vec::with_capacity(items.len()),
             by: HashMap::default(),
             own: HashSet::default(),
+            named,
         };
         let mut places: HashMap<OperationId, usize> = HashMap::default();
         for item in items {
             let all = &mut candidates.all;
             let place = *places.entry(item.operation_id).or_insert(all.len());
+            // Also where that operation is no item.
+            if let Some(kind) = item.found_kind {
+                candidates.own.insert((item.found_by, kind));
+            }
             if place == all.len() {
                 candidates.own.insert((item.own_rrn, item.kind));
                 all.push(Candidate {
@@ -232,6 +243,15 @@ impl<'a> Candidates<'a> {
         if !is_theirs || kind != item.kind {
             return false;
         }
+        // What it names by its RRN it is not about by anything else, nor by another amount.
+        let is_of_another = match self.named.get(&line.number) {
+            Some(true) => !rule.wants(Key::Rrn) || item.amount_minor != bank_minor(line),
+            Some(false) => !rule.wants(Key::Rrn),
+            None => false,
+        };
+        if is_of_another {
+            return false;
+        }
         // An issuer takes back as often as it wants: another amount is another chargeback.
         if is_taken_back(kind) && rule.stage > 1 {
             return false;
@@ -303,8 +323,7 @@ impl<'a> Candidates<'a> {
             Key::MerchantReference => both(&line.merchant_reference, &item.merchant_reference),
             Key::Amount => Said::of(bank_minor(line) == item.amount_minor),
             Key::Currency => Said::of(line.currency == item.currency),
-            // What is taken back is of the day that was open when it was recorded.
-            Key::Date if is_taken_back(item.kind) => Said::Same,
+            Key::Date if is_of_open_day(item) => Said::Same,
             Key::Date => {
                 let date = self.of.business_date;
                 Said::of((line.business_date, item.business_date) == (date, date))
@@ -329,6 +348,11 @@ pub(super) const fn item_kind(kind: ReportKind) -> ItemKind {
 
 pub(super) const fn is_taken_back(kind: ItemKind) -> bool {
     matches!(kind, ItemKind::Chargeback | ItemKind::ChargebackReversal)
+}
+
+/// Whether an item is of the day that was open when a report told it.
+pub(super) const fn is_of_open_day(item: &ReportedItem) -> bool {
+    item.by_report || is_taken_back(item.kind)
 }
 
 /// The amount of a line as an item has it: above 0 where the money goes the way of its kind.

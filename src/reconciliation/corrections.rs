@@ -5,11 +5,9 @@ use crate::config::reconciliation::{CorrectedKind, CorrectionBearer, CorrectionR
 use crate::payment::discrepancy::{Bearer, Discrepancy, Ending, Step};
 use crate::payment::ids::ImportId;
 use crate::payment::settlement_import::DifferenceKind;
+use crate::store::records::callers::BY_ITSELF;
 use crate::store::records::lists::MAX_PAGE_SIZE;
 use crate::store::records::settlement::DiscrepancyFilter;
-
-/// Who does what rules say.
-const ACTOR: &str = "payswitch";
 
 impl Discrepancies {
     /// Does what the rules say about what a report has otherwise. What they have done already stays, so that this may be
@@ -64,7 +62,7 @@ impl Discrepancies {
         let reason = format!("rule {}: up to {} minor units", place + 1, rule.up_to_minor);
         let alone_minor = i64::from(rule.up_to_minor);
         match self
-            .take(&found.id, &step, (ACTOR, &reason), alone_minor)
+            .take(&found.id, &step, (BY_ITSELF, &reason), alone_minor)
             .await
         {
             // Somebody has looked after it meanwhile, or it is of no merchant.
@@ -82,6 +80,7 @@ fn fits(rule: &CorrectionRule, found: &Discrepancy) -> bool {
         CorrectedKind::DuplicateAtBank => DifferenceKind::DuplicateLine,
         CorrectedKind::OutcomeDiffers => DifferenceKind::Rejected,
         CorrectedKind::SignDiffers => DifferenceKind::SignDiffers,
+        CorrectedKind::ReversalNotApplied => DifferenceKind::ReversalNotApplied,
     };
     let about = found.owed_more_minor().map(i64::unsigned_abs);
     let currency = rule.currency.as_deref();

@@ -1,6 +1,9 @@
 //! What comes of lines that were compared with items: what they say of them, and what is otherwise.
 
-use super::candidates::{Candidates, ReportOf, Said, bank_minor, is_taken_back, item_kind};
+use super::asked::{AllAsked, Asked, Standing};
+use super::candidates::{
+    Candidates, ReportOf, Said, bank_minor, is_of_open_day, is_taken_back, item_kind,
+};
 use super::matching::{Match, Matching, Unmatched};
 use super::rules::{Key, MatchRules};
 use crate::payment::money::Currency;
@@ -29,7 +32,8 @@ pub fn as_they_come(
         true => items.clone(),
         false => Vec::new(),
     };
-    let mut applied = applied(&Matching::of(of, rules, true, lines, items));
+    let nothing = AllAsked::default();
+    let mut applied = applied(&Matching::of(of, rules, true, (lines, &nothing), items));
     applied.lines.sort_by_key(|line| line.number);
     let is_open = |(_, outcome): &(&ReportLine, &LineOutcome)| outcome.state == LineState::Open;
     let open = lines.iter().zip(&applied.lines).filter(is_open);
@@ -44,15 +48,15 @@ pub fn as_they_come(
 }
 
 /// What lines come to that were left open, by the rules of the later stages. `items` are what they may be: found by their
-/// RRNs, or open. It is recorded in one transaction: which lines were decided before decides what fits.
+/// RRNs, or open; `asked` is what else they may be. It is recorded in one transaction: which lines were decided before decides what fits.
 #[must_use]
 pub fn of_open_lines(
     of: ReportOf<'_>,
     rules: &MatchRules,
-    lines: &[ReportLine],
+    (lines, asked): (&[ReportLine], &AllAsked),
     items: Vec<ReportedItem>,
 ) -> AppliedLines {
-    applied(&Matching::of(of, rules, false, lines, items))
+    applied(&Matching::of(of, rules, false, (lines, asked), items))
 }
 
 /// An item of the day that no line of the report is about.
@@ -70,10 +74,21 @@ fn applied(matching: &Matching<'_>) -> AppliedLines {
     for matched in &matching.matches {
         settle(matching, matched, &mut applied);
     }
-    for (line, unmatched) in matching.lines.iter().zip(&matching.unmatched) {
+    let about = matching.about();
+    let lines = matching.lines.iter().zip(&matching.unmatched);
+    for ((line, unmatched), asked) in lines.zip(&about) {
         let Some(unmatched) = unmatched else {
             continue;
         };
+        if let Some(asked) = asked {
+            let same = about.iter().flatten();
+            let same = same.filter(|it| it.operation_id == asked.operation_id);
+            let (outcome, difference) =
+                of_asked(matching.candidates.of, line, asked, same.count() == 1);
+            applied.lines.push(outcome);
+            applied.differences.push(difference);
+            continue;
+        }
         let (state, item, rule) = outcome(matching, line, unmatched, &mut applied);
         applied.lines.push(LineOutcome {
             number: number(line),
@@ -255,7 +270,7 @@ fn otherwise(
         differs(DifferenceKind::AboveCaptured, before.to_string(), theirs);
     }
     let date = of.business_date;
-    let item_date = match is_taken_back(item.kind) {
+    let item_date = match is_of_open_day(item) {
         true => date,
         false => item.business_date,
     };
@@ -332,6 +347,52 @@ fn of_item(of: ReportOf<'_>, item: &ReportedItem, kind: DifferenceKind) -> Diffe
         rule: None,
         candidates: Vec::new(),
     }
+}
+
+/// A line about what is no item, which may have the only line about it here: it was undone, or its outcome is not known
+/// and can't be told by this. With another amount that would not be what was asked for.
+fn of_asked(
+    of: ReportOf<'_>,
+    line: &ReportLine,
+    asked: &Asked,
+    is_only: bool,
+) -> (LineOutcome, Difference) {
+    let ours = asked.amount.amount_minor();
+    let (state, kind, ours) = match asked.standing {
+        Standing::Undone => (LineState::Unknown, DifferenceKind::ReversalNotApplied, None),
+        Standing::NotKnown { .. } if is_only && !asked.is_about(line) => (
+            LineState::Unknown,
+            DifferenceKind::AmountDiffers,
+            Some(ours),
+        ),
+        Standing::NotKnown { .. } => (LineState::Ambiguous, DifferenceKind::Ambiguous, Some(ours)),
+    };
+    let theirs = match kind {
+        DifferenceKind::ReversalNotApplied => line.gross_minor,
+        _ => bank_minor(line),
+    };
+    let outcome = LineOutcome {
+        number: number(line),
+        state,
+        operation_id: Some(asked.operation_id),
+        rule: None,
+    };
+    let like = asked
+        .subject_id
+        .filter(|_| kind == DifferenceKind::Ambiguous);
+    let difference = Difference {
+        merchant_id: Some(asked.merchant_id),
+        operation_id: Some(asked.operation_id),
+        subject_id: asked.subject_id,
+        ours: ours.map(|ours| ours.to_string()),
+        theirs: Some(theirs.to_string()),
+        candidates: Vec::from_iter(like.map(|subject_id| LikeItem {
+            subject_id,
+            rrn: asked.own_rrn,
+        })),
+        ..unexpected(of, line, None, kind)
+    };
+    (outcome, difference)
 }
 
 /// A line that settles nothing of ours; or once more an item that is settled.

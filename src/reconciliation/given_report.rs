@@ -1,6 +1,7 @@
 //! A report that an operator gives: what came of it, and why it is not applied.
 
 use super::discrepancies::DiscrepancyError;
+use super::reported_ends::ReportedEndError;
 use crate::payment::ids::HostId;
 use crate::payment::moment::BusinessDate;
 use crate::payment::settlement_import::SettlementImport;
@@ -95,6 +96,9 @@ pub enum ImportError {
     /// A chargeback could not be recorded.
     #[error(transparent)]
     Chargeback(#[from] ChargebackError),
+    /// What it has as booked could not be ended.
+    #[error(transparent)]
+    End(#[from] ReportedEndError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

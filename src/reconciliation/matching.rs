@@ -3,6 +3,7 @@
 //! A line is matched where exactly one item fits it and no other line fits that item. Lines that are alike are counted: of
 //! two that are the same, each takes an item. Everything else that fits is ambiguous, and stays for a person.
 
+use super::asked::{AllAsked, Asked};
 use super::candidates::{Candidates, ReportOf, bank_minor, is_taken_back, item_kind};
 use super::rules::{HowMany, Key, MatchRule, MatchRules, With};
 use crate::payment::ids::OperationId;
@@ -55,6 +56,7 @@ pub(super) struct Matching<'a> {
     pub(super) matches: Vec<Match>,
     /// Of each line, what it is where it has no match.
     pub(super) unmatched: Vec<Option<Unmatched>>,
+    asked: &'a AllAsked,
     /// The items of lines that are ambiguous. No later stage takes one of them: what is decided would hang on which lines
     /// were decided before.
     contended: HashSet<usize>,
@@ -105,12 +107,17 @@ impl<'a> Matching<'a> {
         of: ReportOf<'a>,
         rules: &MatchRules,
         first: bool,
-        lines: &'a [ReportLine],
+        (lines, asked): (&'a [ReportLine], &'a AllAsked),
         items: Vec<ReportedItem>,
     ) -> Self {
+        let named = lines.iter().filter_map(|line| {
+            let named = asked.about(of, line)?;
+            Some((line.number, named.is_about(line)))
+        });
         let mut matching = Self {
-            candidates: Candidates::of(of, items),
+            candidates: Candidates::of(of, items, named.collect()),
             lines,
+            asked,
             matches: Vec::new(),
             unmatched: lines.iter().map(|_| Some(Unmatched::Open)).collect(),
             contended: HashSet::default(),
@@ -495,6 +502,16 @@ impl<'a> Matching<'a> {
             };
             self.says(place, Some(what));
         }
+    }
+
+    /// What each line is about that no item fits.
+    pub(super) fn about(&self) -> Vec<Option<&'a Asked>> {
+        let lines = self.lines.iter().zip(&self.unmatched);
+        let about = lines.map(|(line, unmatched)| match unmatched {
+            Some(Unmatched::Unknown { .. }) => self.asked.about(self.candidates.of, line),
+            _ => None,
+        });
+        about.collect()
     }
 
     /// The operation of the item at a place.

@@ -1,9 +1,10 @@
 //! What banks say of the money, compared with what payswitch has.
 //!
 //! - [`report_imports`]: takes in a bank's report, and finds the item of each line. [`given_report`]: what comes of that, and
-//!   why it may not be applied. `report_reading`: the file itself.
+//!   why it may not be applied. `report_reading`: the file itself. `report_items`: what its lines may be about, looked up.
 //! - [`rules`]: how lines find their items, as data; [`candidates`]: the items that lines may be about; `matching`, stage by
 //!   stage. [`findings`]: what comes of it.
+//! - `asked`: what lines may be about that is no item. `reported_ends`: ends what nobody knew the outcome of.
 //! - [`discrepancies`]: what is otherwise, looked up. `steps`: what is done about it; `corrections`: what payswitch does by itself.
 //! - [`accounts`]: the bank accounts whose statements are taken in.
 //! - [`statement`]: what a bank says that it has booked on one of them, read.
@@ -11,6 +12,7 @@
 //! - [`statement_matching`]: which payout or which day of a host a line is. [`references`]: the payouts that a line names.
 
 pub mod accounts;
+pub mod asked;
 pub mod candidates;
 mod corrections;
 pub mod discrepancies;
@@ -19,7 +21,9 @@ pub mod given_report;
 mod matching;
 pub mod references;
 pub mod report_imports;
+mod report_items;
 mod report_reading;
+pub mod reported_ends;
 pub mod rules;
 pub mod statement;
 pub mod statement_imports;

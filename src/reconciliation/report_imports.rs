@@ -8,21 +8,20 @@ use futures_util::Stream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-use super::candidates::ReportOf;
 use super::discrepancies::Discrepancies;
 use super::findings::{as_they_come, not_in_report, of_open_lines};
 use super::given_report::{GivenReport, ImportError, Imported};
+use super::report_items::{ReportItems, of};
 use super::report_reading::{LINES_AT_ONCE, check, hand_out};
+use super::reported_ends::ReportedEnds;
 use super::rules::MatchRules;
 use crate::clock::Clock;
 use crate::config::reconciliation::CorrectionRule;
 use crate::fault_points::FaultPoint;
 use crate::hosts::Hosts;
+use crate::operations::machine::Operations;
 use crate::payment::ids::{HostId, ImportId, MerchantId};
-use crate::payment::reference::Rrn;
-use crate::payment::settlement_import::{
-    AppliedLines, ImportState, KeptLine, ReportedItem, SettlementImport,
-};
+use crate::payment::settlement_import::{AppliedLines, ImportState, KeptLine, SettlementImport};
 use crate::random::Random;
 use crate::settlement::chargebacks::{Chargebacks, NewChargeback, Recorded};
 use crate::settlement::funding::report_rule;
@@ -31,7 +30,6 @@ use crate::settlement::report::format::ReportFormat;
 use crate::settlement::report::line::ReportLine;
 use crate::settlement::spool::Spool;
 use crate::store::Store;
-use crate::store::error::StoreError;
 use crate::store::records::settlement::ItemPlace;
 
 /// The open lines of one acceptor that are looked at together.
@@ -51,6 +49,7 @@ pub struct ReportImports {
     clock: Arc<dyn Clock>,
     random: Random,
     chargebacks: Chargebacks,
+    items: ReportItems,
     folder: PathBuf,
     rules: Arc<MatchRules>,
     /// The same for lines and items of which not all are looked at.
@@ -63,20 +62,53 @@ pub struct ReportImports {
 /// Reports that are taken in at once.
 const AT_ONCE: usize = 2;
 
+/// What takes in reports is made of.
+pub struct ReportParts {
+    /// The records.
+    pub store: Store,
+    /// Whose reports it takes in.
+    pub hosts: Arc<Hosts>,
+    /// What their reports look like.
+    pub files: Arc<HostFiles>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Names imports.
+    pub random: Random,
+    /// Where files lie meanwhile.
+    pub folder: PathBuf,
+    /// Ends what a report has as booked and nobody knew the outcome of.
+    pub operations: Arc<Operations>,
+    /// What is done about what reports have otherwise.
+    pub discrepancies: Arc<Discrepancies>,
+    /// What of that is corrected by rules.
+    pub corrections: Vec<CorrectionRule>,
+}
+
 impl ReportImports {
-    /// Takes in reports of these hosts; files lie in `folder` meanwhile. What they have otherwise is corrected as
-    /// `corrections` say.
+    /// Takes in reports, of these parts.
     #[must_use]
-    pub fn new(
-        store: Store,
-        hosts: Arc<Hosts>,
-        files: Arc<HostFiles>,
-        clock: Arc<dyn Clock>,
-        random: Random,
-        folder: PathBuf,
-        (discrepancies, corrections): (Arc<Discrepancies>, Vec<CorrectionRule>),
-    ) -> Self {
+    pub fn new(parts: ReportParts) -> Self {
+        let ReportParts {
+            store,
+            hosts,
+            files,
+            clock,
+            random,
+            folder,
+            operations,
+            discrepancies,
+            corrections,
+        } = parts;
         let chargebacks = Chargebacks::new(store.clone(), Arc::clone(&clock), random.clone());
+        let ends = ReportedEnds {
+            operations,
+            clock: Arc::clone(&clock),
+            random: random.clone(),
+        };
+        let items = ReportItems {
+            store: store.clone(),
+            ends,
+        };
         Self {
             store,
             hosts,
@@ -84,6 +116,7 @@ impl ReportImports {
             clock,
             random,
             chargebacks,
+            items,
             folder,
             rules: Arc::new(MatchRules::standard()),
             careful: Arc::new(MatchRules::standard().careful()),
@@ -343,34 +376,10 @@ impl ReportImports {
         import: &SettlementImport,
         lines: &[ReportLine],
     ) -> Result<(AppliedLines, Vec<NewChargeback>), ImportError> {
-        let items = self.items_of(import, lines).await?;
-        let merchants = self.merchants_of(import, lines).await?;
+        let items = self.items.of_lines(import, lines).await?;
+        let merchants = self.items.merchants_of(import, lines).await?;
         let of = of(import, &merchants);
         Ok(as_they_come(of, &self.rules, lines, items))
-    }
-
-    /// The items that the RRNs of lines name.
-    async fn items_of(
-        &self,
-        import: &SettlementImport,
-        lines: &[ReportLine],
-    ) -> Result<Vec<ReportedItem>, StoreError> {
-        let mut rrns: Vec<Rrn> = lines.iter().filter_map(ReportLine::known_rrn).collect();
-        rrns.sort_unstable();
-        rrns.dedup();
-        self.store.items_of_rrns(&import.host_id, &rrns).await
-    }
-
-    async fn merchants_of(
-        &self,
-        import: &SettlementImport,
-        lines: &[ReportLine],
-    ) -> Result<Vec<(String, MerchantId)>, StoreError> {
-        let mut acceptors: Vec<_> = lines.iter().map(|line| line.acceptor.clone()).collect();
-        acceptors.sort_unstable();
-        acceptors.dedup();
-        let host = &import.host_id;
-        self.store.merchants_of_acceptors(host, acceptors).await
     }
 
     /// Decides what the lines are that were open when they came, one acceptor after the other.
@@ -389,9 +398,9 @@ impl ReportImports {
                 return Ok(());
             }
             before.clone_from(&said);
-            let merchants = self.merchants_of(import, &lines).await?;
+            let merchants = self.items.merchants_of(import, &lines).await?;
             let ids: Vec<MerchantId> = merchants.iter().map(|(_, merchant)| *merchant).collect();
-            let mut items = self.items_of(import, &lines).await?;
+            let (mut items, asked) = self.items.with_asked(import, &lines, &merchants).await?;
             let date = import.business_date;
             let days = (date.days_before(LATE_DAYS), date);
             let open = self
@@ -406,7 +415,7 @@ impl ReportImports {
             // Many lines and many items take a while.
             let decided = spawn_blocking(move || {
                 let of = of(&whose, &merchants);
-                of_open_lines(of, &rules, &lines, items)
+                of_open_lines(of, &rules, (&lines, &asked), items)
             });
             let decided = decided.await;
             let decided = decided.map_err(|error| ImportError::Interrupted(error.to_string()))?;
@@ -434,14 +443,6 @@ impl ReportImports {
             let now = self.clock.now();
             self.store.add_differences(import, &missing, now).await?;
         }
-    }
-}
-
-fn of<'a>(import: &SettlementImport, merchants: &'a [(String, MerchantId)]) -> ReportOf<'a> {
-    ReportOf {
-        host_id: import.host_id,
-        business_date: import.business_date,
-        merchants,
     }
 }
 

@@ -120,11 +120,13 @@ impl Discrepancies {
         let kind = discrepancy.found.kind;
         let is_open = matches!(
             kind,
-            DifferenceKind::Ambiguous | DifferenceKind::UnexpectedLine
+            DifferenceKind::Ambiguous
+                | DifferenceKind::UnexpectedLine
+                | DifferenceKind::ReversalNotApplied
         );
         let number = discrepancy.found.line.filter(|_| is_open);
         let number = number.ok_or_else(|| {
-            let expected = "a line that is ambiguous, or about nothing that payswitch has";
+            let expected = "a line that is ambiguous, or about no item";
             no_match(expected, kind.name().to_owned())
         })?;
         let line = line_of(&self.store, discrepancy, number).await?;

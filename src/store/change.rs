@@ -10,6 +10,7 @@ use crate::payment::ids::MerchantId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::record::{Operation, Payment};
 use crate::payment::refund::Refund;
+use crate::store::records::callers::AuditRecord;
 
 /// A change, borrowed from whoever asks for it. Every part is written in one transaction, or none is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +44,8 @@ pub struct Change<'a> {
     /// A recorded operation of the payment that is repeated until its host acknowledges it, and goes on. Beside
     /// a step its original is the operation of the step.
     pub owed_step: Option<&'a Operation>,
+    /// What the audit trail says of it, where nobody calls who would record that.
+    pub act: Option<&'a AuditRecord>,
 }
 
 /// A merchant's request, which is carried out once however often it comes.

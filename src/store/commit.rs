@@ -6,6 +6,7 @@ use super::Store;
 use super::change::{Change, PaymentChange, Verdict};
 use super::database::value::Value;
 use super::error::StoreError;
+use super::tables::audit::audit_values;
 use super::tables::captures::new_capture_row;
 use super::tables::events::{ChangedPayment, event_row};
 use super::tables::idempotency::{answer, claim_row};
@@ -228,6 +229,7 @@ fn rows(change: &Change<'_>, operation: &Operation) -> Result<ChangeRows, StoreE
         }),
         step,
         owed_step: owed_step.transpose()?,
+        act: change.act.map(audit_values),
         item,
         payment_id: names.payment_id,
         operation_id: names.operation_id,

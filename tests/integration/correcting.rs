@@ -27,13 +27,13 @@ on_both_engines!(
     a_person_says_what_a_line_is_about,
 );
 
-fn reconcile(switch: &Switch, arguments: &[&str]) -> String {
+pub(crate) fn reconcile(switch: &Switch, arguments: &[&str]) -> String {
     let all = [&["reconcile"], arguments].concat();
     printed_by(&mut as_operator(switch, &all))
 }
 
 /// Discrepancies of a kind.
-fn listed(switch: &Switch, kind: &str) -> Vec<Value> {
+pub(crate) fn listed(switch: &Switch, kind: &str) -> Vec<Value> {
     let listed = reconcile(switch, &["list", "--all", "--kind", kind, "--json"]);
     let lines = listed.lines();
     lines
@@ -41,7 +41,7 @@ fn listed(switch: &Switch, kind: &str) -> Vec<Value> {
         .collect()
 }
 
-async fn available(switch: &Switch) -> i64 {
+pub(crate) async fn available(switch: &Switch) -> i64 {
     let key = ApiKey::new(&switch.api_key).expect("an API key");
     let mut balances = BalanceServiceClient::new(key.on(switch.connect(None).await));
     let found = balances

@@ -71,6 +71,7 @@ mod refusing_cards;
 mod refusing_requests;
 mod releasing;
 mod replayed_cards;
+mod reported_ends;
 mod reporting;
 mod restoring;
 mod reversals;

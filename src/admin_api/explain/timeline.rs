@@ -439,6 +439,7 @@ fn ended(operation: &Operation, label: &str) -> Option<(EntryKind, String)> {
             let by = match by {
                 ResolvedBy::LateResponse => "by a late answer",
                 ResolvedBy::Operator => "by an operator",
+                ResolvedBy::Report => "by the bank's report",
             };
             let code = response_code.map_or_else(String::new, |code| format!(", DE 39 {code}"));
             let effect = if *took_effect {

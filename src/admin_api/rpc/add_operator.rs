@@ -7,7 +7,7 @@ use crate::admin_api::records::COMMAND_LINE;
 use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::operator::operator;
 use crate::admin_api::{pb, read};
-use crate::store::records::callers::OperatorRecord;
+use crate::store::records::callers::{BY_ITSELF, OperatorRecord};
 
 /// Answers the call.
 pub(super) async fn call(
@@ -33,7 +33,7 @@ pub(super) async fn call(
     let decide = |before: Option<&OperatorRecord>| {
         if role > caller_role {
             Err(Refusal::RoleTooLow)
-        } else if before.is_some() || name.as_str() == COMMAND_LINE {
+        } else if before.is_some() || [COMMAND_LINE, BY_ITSELF].contains(&name.as_str()) {
             Err(Refusal::OperatorExists)
         } else {
             Ok(added.clone())

@@ -92,6 +92,7 @@ fn refusal(error: &ImportError) -> Refusal {
         | ImportError::Interrupted(_)
         | ImportError::Chargeback(_)
         | ImportError::Correction(_)
+        | ImportError::End(_)
         | ImportError::Store(_) => Refusal::not_done(error),
     }
 }

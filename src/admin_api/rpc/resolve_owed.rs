@@ -10,7 +10,7 @@ use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::show::owed::owed;
 use crate::admin_api::{pb, read};
 use crate::operations::machine::Operations;
-use crate::operations::resolve_owed::OwedResolution;
+use crate::operations::resolution::OwedResolution;
 use crate::store::records::callers::OperatorRole;
 
 /// Answers the call.

@@ -129,5 +129,6 @@ const fn kind(kind: DifferenceKind) -> pb::DifferenceKind {
         DifferenceKind::LatePresentment => pb::DifferenceKind::LatePresentment,
         DifferenceKind::ReferenceDiffers => pb::DifferenceKind::ReferenceDiffers,
         DifferenceKind::Ambiguous => pb::DifferenceKind::Ambiguous,
+        DifferenceKind::ReversalNotApplied => pb::DifferenceKind::ReversalNotApplied,
     }
 }

@@ -6,7 +6,7 @@ use proptest::sample::{Index, select};
 
 use super::banks::{Answer, Style};
 use super::stage::Request;
-use crate::operations::resolve_owed::OwedResolution;
+use crate::operations::resolution::OwedResolution;
 
 /// What happens to a payment.
 #[derive(Debug, Clone)]

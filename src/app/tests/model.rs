@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::banks::Answer;
-use crate::operations::resolve_owed::OwedResolution;
+use crate::operations::resolution::OwedResolution;
 use crate::payment::amounts::Amounts;
 use crate::payment::ids::OperationId;
 use crate::payment::operation::{OperationKind, OperationState, ResolvedBy};
@@ -203,7 +203,7 @@ impl Model<'_> {
                 &refuses
             }),
             S::Resolved {
-                by: ResolvedBy::Operator,
+                by: ResolvedBy::Operator | ResolvedBy::Report,
                 ..
             } => {
                 let said = |id| heard(id).any(|it| matches!(it, Heard::Operator(_)));

@@ -3,7 +3,8 @@
 use super::*;
 use crate::hosts::message::match_key::KeyField;
 use crate::hosts::tests::bank::{Bank, approval_of};
-use crate::operations::resolve_owed::{OwedRefusal, OwedResolution};
+use crate::operations::resolution::OwedResolution;
+use crate::operations::resolve_owed::OwedRefusal;
 use crate::operations::testing::{Folder, approved, hosts_of, owing, owing_at, owing_for, sent};
 use crate::payment::decline::{Approval, DeclineAdvice, DeclineReason};
 use crate::payment::ids::PaymentId;

@@ -11,9 +11,10 @@ use crate::operations::owed_step::adjusted;
 use crate::operations::plan::Owes;
 use crate::operations::testing::{Folder, approved, decide, intended, only_hosts_of};
 use crate::payment::custody::CustodyEnd;
-use crate::payment::ids::OperationId;
+use crate::payment::event::PaymentEvent;
+use crate::payment::ids::{AuditId, OperationId};
 use crate::payment::money::Money;
-use crate::payment::operation::Acknowledged;
+use crate::payment::operation::{Acknowledged, ResolvedBy};
 use crate::payment::record::Payment;
 use crate::payment::reference::SequenceNumber;
 use crate::payment::samples;
@@ -342,4 +343,78 @@ async fn a_capture_that_is_approved_after_nothing_was_undone_is_reversed_again()
         assert_eq!(shown(&machine, &capture).await, expected);
         machine.store.close().await;
     }
+}
+
+fn act(number: u8) -> AuditRecord {
+    AuditRecord {
+        id: AuditId::from_parts(samples::NOW, [number; 10]),
+        at: samples::NOW,
+        operator: "payswitch".into(),
+        action: "SettlementAdminService.ImportReport".into(),
+        target: "an operation".into(),
+        reason: "line 2 of the report has it as booked".into(),
+        request_id: format!("a report:{number}"),
+        body_hash: [7; 32],
+        outcome: Some("DONE".into()),
+        answer: Vec::new(),
+    }
+}
+
+/// What nobody knows ends once by what a report has, and the audit trail has it once. A message that may be on its way is
+/// no obstacle: what is booked it does not do again.
+#[tokio::test]
+async fn a_report_ends_what_a_merchant_asked_for_once() {
+    let reason = UnknownReason::NoAnswerInTime;
+    let unknown = OperationState::Unknown { reason };
+    for (name, state, pending_minor) in [
+        ("reported-unknown", unknown, 1000),
+        ("reported-queued", OperationState::Queued, 0),
+    ] {
+        let (_folder, machine, payment, original) = authorized(name).await;
+        let asked = (OperationKind::Capture, state);
+        let event = (PaymentEvent::Captured, captured(1000, pending_minor));
+        let (_, capture) = asked_for(&machine, (payment, &original), asked, event).await;
+        let (one, other) = tokio::join!(
+            machine.resolve_reported(capture.id, act(1)),
+            machine.resolve_reported(capture.id, act(2))
+        );
+        assert_eq!(
+            [&one, &other].iter().filter(|it| it.is_ok()).count(),
+            1,
+            "{one:?} {other:?}"
+        );
+        let again = machine.resolve_reported(capture.id, act(3)).await;
+        assert_eq!(again.unwrap_err(), OwedRefusal::NotOwed);
+        let after = shown(&machine, &original).await;
+        assert_eq!(after, "PARTIALLY_CAPTURED RESOLVED 1000 0", "{name}");
+        let ended = machine.store.operation(capture.id).await.unwrap().unwrap();
+        let by_report = OperationState::Resolved {
+            by: ResolvedBy::Report,
+            response_code: None,
+            took_effect: true,
+        };
+        assert_eq!(ended.state, by_report);
+        let trail = machine.store.list_audit(10, None).await.unwrap();
+        assert_eq!(trail.len(), 1, "{trail:?}");
+        machine.store.close().await;
+    }
+}
+
+/// What payswitch undoes itself is undone, whatever a report has, until nobody sends that any more.
+#[tokio::test]
+async fn a_report_does_not_end_a_reversal_that_is_sent() {
+    let (_folder, machine, capture, entry) = capture_undone("reported-reversal").await;
+    let reported = machine.resolve_reported(entry.operation.id, act(1)).await;
+    assert_eq!(reported.unwrap_err(), OwedRefusal::NotSuspended);
+    let before = "AUTHORIZED UNKNOWN QUEUED 1000 1000";
+    assert_eq!(shown(&machine, &capture).await, before);
+    assert_eq!(machine.store.list_audit(10, None).await.unwrap(), []);
+    machine
+        .suspend(entry.clone(), SuspendReason::Refused, None)
+        .await;
+    let reported = machine.resolve_reported(entry.operation.id, act(1)).await;
+    reported.unwrap();
+    let after = "PARTIALLY_CAPTURED RESOLVED RESOLVED 1000 0";
+    assert_eq!(shown(&machine, &capture).await, after);
+    machine.store.close().await;
 }

@@ -56,8 +56,8 @@ fn a_correction_is_what_the_acquirer_owes_more() {
         },
         ..found
     };
-    let unknown = |theirs| {
-        let found = discrepancy(K::UnexpectedLine, "", theirs);
+    let line = |kind, theirs| {
+        let found = discrepancy(kind, "", theirs);
         Discrepancy {
             found: Difference {
                 subject_id: None,
@@ -77,7 +77,13 @@ fn a_correction_is_what_the_acquirer_owes_more() {
         (refund(discrepancy(K::NotInReport, "1000", "")), Some(1_000)),
         (discrepancy(K::Rejected, "1000", "E12"), Some(-1_000)),
         (discrepancy(K::DuplicateLine, "1000", "1000"), Some(1_000)),
-        (unknown("-500"), Some(-500)),
+        (line(K::UnexpectedLine, "-500"), Some(-500)),
+        (line(K::ReversalNotApplied, "500"), Some(500)),
+        // Whatever was undone, the line says which way its money goes.
+        (
+            refund(discrepancy(K::ReversalNotApplied, "", "-500")),
+            Some(-500),
+        ),
         (discrepancy(K::CurrencyDiffers, "EUR", "USD"), None),
         (
             discrepancy(K::DateDiffers, "2026-11-29", "2026-11-30"),

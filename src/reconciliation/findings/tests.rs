@@ -1,3 +1,4 @@
+mod asked;
 mod stages;
 
 use super::*;
@@ -28,11 +29,13 @@ fn item(number: u8) -> ReportedItem {
         business_date: "2026-11-29".parse().unwrap(),
         own_rrn: rrn(number),
         found_by: rrn(number),
+        found_kind: None,
         approval_codes: vec![format!("A{number:05}")],
         acquirer_reference: None,
         merchant_reference: None,
         settled_by: None,
         payment_id: PaymentId::from_parts(NOW, [number; 10]),
+        by_report: false,
         left_minor: None,
     }
 }
@@ -75,6 +78,11 @@ fn report_of(merchants: &[(String, MerchantId)]) -> ReportOf<'_> {
 
 /// What lines come to in the end, as an import finds it out.
 fn compared(lines: &[ReportLine], items: &[ReportedItem]) -> AppliedLines {
+    compared_with(lines, items, &AllAsked::default())
+}
+
+/// The same where this was asked for, and is no item.
+fn compared_with(lines: &[ReportLine], items: &[ReportedItem], asked: &AllAsked) -> AppliedLines {
     let (first, _) = first_look(lines, items);
     let mut items = items.to_vec();
     for item in &mut items {
@@ -93,7 +101,7 @@ fn compared(lines: &[ReportLine], items: &[ReportedItem]) -> AppliedLines {
     let open: Vec<ReportLine> = lines.iter().filter(is_open).cloned().collect();
     let shop = ("SHOP0000000001".to_owned(), "shop".parse().unwrap());
     let of = report_of(std::slice::from_ref(&shop));
-    let later = of_open_lines(of, &MatchRules::standard(), &open, items);
+    let later = of_open_lines(of, &MatchRules::standard(), (&open, asked), items);
     let mut all = first;
     all.lines.extend(later.lines);
     all.matched += later.matched;

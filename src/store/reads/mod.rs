@@ -4,6 +4,7 @@
 mod answers;
 pub mod balances;
 pub(in crate::store) mod by_ids;
+mod by_rrns;
 mod captures;
 pub mod events;
 pub mod explain;

@@ -4,8 +4,9 @@ use sqlx::any::AnyRow;
 
 use crate::payment::ids::{HostId, ImportId, MerchantId, SubjectId};
 use crate::payment::moment::BusinessDate;
-use crate::payment::operation::OperationState;
+use crate::payment::operation::{OperationState, ResolvedBy};
 use crate::payment::reference::Rrn;
+use crate::payment::settlement::ItemKind;
 use crate::payment::settlement_import::ReportedItem;
 use crate::store::Store;
 use crate::store::database::value::Value;
@@ -36,7 +37,7 @@ impl Store {
     ) -> Result<Vec<ReportedItem>, StoreError> {
         // The date and the host are no conditions that an index could have: the payment's few items are looked at.
         let text = format!(
-            "SELECT DISTINCT found.rrn AS found_by, items.host_id, {ITEM} FROM operations AS found \
+            "SELECT DISTINCT found.rrn AS found_by, found.kind AS found_kind, items.host_id, {ITEM} FROM operations AS found \
              JOIN settlement_items AS items ON items.payment_id = found.payment_id \
              JOIN operations AS own ON own.id = items.operation_id \
              LEFT JOIN operations AS original ON original.id = own.original_id \
@@ -65,7 +66,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<ReportedItem>, StoreError> {
         let text = format!(
-            "SELECT own.rrn AS found_by, payments.merchant_reference, {ITEM} FROM settlement_items AS items \
+            "SELECT own.rrn AS found_by, own.kind AS found_kind, payments.merchant_reference, {ITEM} FROM settlement_items AS items \
              JOIN operations AS own ON own.id = items.operation_id \
              LEFT JOIN operations AS original ON original.id = own.original_id \
              JOIN payments ON payments.id = items.payment_id \
@@ -107,7 +108,7 @@ impl Store {
         subject: SubjectId,
     ) -> Result<Option<ReportedItem>, StoreError> {
         let text = format!(
-            "SELECT own.rrn AS found_by, {ITEM} FROM settlement_items AS items \
+            "SELECT own.rrn AS found_by, own.kind AS found_kind, {ITEM} FROM settlement_items AS items \
              JOIN operations AS own ON own.id = items.operation_id \
              LEFT JOIN operations AS original ON original.id = own.original_id \
              WHERE items.subject_id = $1 AND items.host_id = $2 AND items.business_date IS NOT NULL \
@@ -133,7 +134,7 @@ impl Store {
     ) -> Result<Vec<ReportedItem>, StoreError> {
         let limit = i64::try_from(limit.clamp(1, MAX_PAGE_SIZE)).unwrap_or(1);
         let text = format!(
-            "SELECT own.rrn AS found_by, {ITEM} FROM settlement_items AS items \
+            "SELECT own.rrn AS found_by, own.kind AS found_kind, {ITEM} FROM settlement_items AS items \
              JOIN operations AS own ON own.id = items.operation_id \
              LEFT JOIN operations AS original ON original.id = own.original_id \
              WHERE items.host_id = $1 AND items.business_date = $2 AND items.settled_by IS NULL \
@@ -277,6 +278,14 @@ fn reported_item(row: &AnyRow) -> Result<ReportedItem, StoreError> {
         .filter(|code| !code.trim().is_empty())
         .collect();
     approval_codes.dedup();
+    let own = states.first().and_then(Option::as_ref);
+    let by_report = matches!(
+        own,
+        Some(OperationState::Resolved {
+            by: ResolvedBy::Report,
+            ..
+        })
+    );
     Ok(ReportedItem {
         operation_id: columns.parsed("operation_id")?,
         subject_id: columns.parsed("subject_id")?,
@@ -288,10 +297,12 @@ fn reported_item(row: &AnyRow) -> Result<ReportedItem, StoreError> {
         business_date: columns.parsed("business_date")?,
         own_rrn: columns.parsed("own_rrn")?,
         found_by: columns.parsed("found_by")?,
+        found_kind: ItemKind::of_operation(columns.variant("found_kind")?),
         approval_codes,
         acquirer_reference: columns.optional_text("acquirer_reference")?,
         merchant_reference: None,
         settled_by: columns.optional_parsed("settled_by")?,
+        by_report,
         left_minor: columns.optional_integer("left_minor")?,
     })
 }

@@ -98,6 +98,9 @@ pub struct OperatorRecord {
     pub created_by: String,
 }
 
+/// The name under which is kept what payswitch does by itself. No operator has it.
+pub const BY_ITSELF: &str = "payswitch";
+
 /// What an operator did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {

@@ -1,5 +1,6 @@
 //! The tables: for each its columns, its rows as records, and the functions that read and write it.
 
+pub(in crate::store) mod acts;
 pub(in crate::store) mod api_keys;
 pub(in crate::store) mod audit;
 mod bank_lines;

@@ -74,17 +74,8 @@ pub(super) fn new_differences(
     for found in differences {
         let rows = match found.kind {
             DifferenceKind::NotInReport => &mut of_open_items,
-            DifferenceKind::DuplicateLine
-            | DifferenceKind::UnexpectedLine
-            | DifferenceKind::Ambiguous => &mut of_lines,
-            DifferenceKind::AmountDiffers
-            | DifferenceKind::SignDiffers
-            | DifferenceKind::CurrencyDiffers
-            | DifferenceKind::DateDiffers
-            | DifferenceKind::LatePresentment
-            | DifferenceKind::ReferenceDiffers
-            | DifferenceKind::Rejected
-            | DifferenceKind::AboveCaptured => &mut of_settled_items,
+            _ if found.is_of_line() => &mut of_lines,
+            _ => &mut of_settled_items,
         };
         rows.push(row(import, found, at));
     }

@@ -149,6 +149,7 @@ mod tests {
             capture_amount: None,
             step: None,
             owed_step: None,
+            act: None,
             item: None,
         };
         let request = Request::Change(Box::new(rows));

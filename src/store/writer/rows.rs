@@ -52,6 +52,8 @@ pub(in crate::store) struct ChangeRows {
     pub(in crate::store) capture_amount: Option<Vec<Value>>,
     pub(in crate::store) step: Option<StepRow>,
     pub(in crate::store) owed_step: Option<Vec<Value>>,
+    /// What the audit trail says of it.
+    pub(in crate::store) act: Option<Vec<Value>>,
     /// What it does to the items of the bank's days.
     pub(in crate::store) item: Option<ItemRow>,
 }

@@ -19,6 +19,7 @@ use crate::store::database::engine::Engine;
 use crate::store::database::fault::{Fault, fault};
 use crate::store::database::many_rows::{ManyRows, ManyRowsResult, Part, Texts, first_texts};
 use crate::store::database::value::Value;
+use crate::store::tables::acts::ACTS;
 use crate::store::tables::captures::{CAPTURE_AMOUNTS, CAPTURE_REFUNDS, NEW_CAPTURES};
 use crate::store::tables::idempotency::{CLAIM_OWNER, CLAIMS, moved_answer};
 use crate::store::tables::operations::{ANSWERS, NEW_OPERATIONS, OWED_STEPS, STEPS};
@@ -192,7 +193,9 @@ impl Writing<'_, '_> {
                 return Err(Fault::Conflict);
             }
         }
-        self.insert_owed(changes).await
+        self.insert_owed(changes).await?;
+        self.insert(changes, &ACTS, |change| change.act.as_deref())
+            .await
     }
 
     /// The same statements one by one, finding out what stands in the way of which change. A change that is
@@ -250,6 +253,8 @@ impl Writing<'_, '_> {
             change.new_refund.as_deref()
         })
         .await?;
+        self.insert(&changes, &ACTS, |change| change.act.as_deref())
+            .await?;
         self.correct_answers(&changes).await
     }
 

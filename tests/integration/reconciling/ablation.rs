@@ -13,6 +13,7 @@ use payswitch::payment::ids::{HostId, ImportId, MerchantId, OperationId};
 use payswitch::payment::moment::UnixMillis;
 use payswitch::payment::reference::Rrn;
 use payswitch::payment::settlement_import::{AppliedLines, Difference, LineState, ReportedItem};
+use payswitch::reconciliation::asked::AllAsked;
 use payswitch::reconciliation::candidates::ReportOf;
 use payswitch::reconciliation::findings::{as_they_come, not_in_report, of_open_lines};
 use payswitch::reconciliation::rules::MatchRules;
@@ -176,7 +177,8 @@ impl Comparison {
                 settled_by: settled.get(&item.operation_id).copied().or(item.settled_by),
                 ..item.clone()
             });
-            let applied = of_open_lines(of, rules, &lines, items.collect());
+            let lines = (&*lines, &AllAsked::default());
+            let applied = of_open_lines(of, rules, lines, items.collect());
             settled.extend(applied.items.iter().map(|it| (it.operation_id, import)));
             all.push(applied);
         }

@@ -20,9 +20,10 @@ use crate::operations::late_answer::{Late, OwedAgain, debts_ended, ends_an_attem
 use crate::operations::outcome::Outcome;
 use crate::operations::owed_step::{Beside, OwedStep};
 use crate::operations::plan::Owes;
-use crate::operations::resolve_owed::{
-    OwedResolution, by_operator, effect_of_asked_for, of_authorization, of_later_operation, retried,
+use crate::operations::resolution::{
+    OwedResolution, by_operator, effect_of_asked_for, of_authorization, of_later_operation,
 };
+use crate::operations::resolve_owed::retried;
 use crate::payment::adjustment::without_effect;
 use crate::payment::decline::{ResponseCode, UnknownReason};
 use crate::payment::event::PaymentEvent;
@@ -369,10 +370,10 @@ impl World {
                 let mut owes = self.undone_with(payment.as_ref());
                 owes.extend(released(&operation));
                 let beside = Beside {
-                    original: None,
                     payment,
                     change: change.unwrap_or_default(),
                     owes,
+                    ..Beside::default()
                 };
                 (by_operator(stands), beside)
             }
