@@ -49,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "fault_points",
+            "pdf",
         ],
     ),
 ];
@@ -79,8 +80,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["settlement"]),
     ("csv_core", &["settlement"]),
     ("quick_xml", &["settlement"]),
-    ("krilla", &["settlement"]),
-    ("skrifa", &["settlement"]),
+    ("krilla", &["pdf"]),
+    ("skrifa", &["pdf"]),
 ];
 
 /// Bytes as hexadecimal digits: no message, and one helper is enough.
