@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use pb::import_statement_request::Part;
 use serde_json::{Value, json};
 
-use super::Client;
+use super::client::Client;
 use crate::admin_api::pb;
 use crate::commands::error::CommandError;
 use crate::commands::operators_door::{Why, moment, pages, short, told};
