@@ -5,8 +5,8 @@ use super::paper::{BODY_SIZE, CONTENT_WIDTH};
 
 /// Between two columns.
 const GAP: i32 = 160;
-/// The most lines of a row, so that any page has room for one. What is longer goes on in a row below.
-const MOST_LINES: usize = 40;
+/// The most lines of a row, so that no page is left half empty. What is longer goes on in a row below.
+const MOST_LINES: usize = 12;
 
 /// On which side the texts of a column are in line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,15 +224,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_taller_than_a_page_goes_on_below() {
-        let steps: Vec<_> = (0..95).map(|step| format!("step {step}")).collect();
+    fn a_tall_row_goes_on_below() {
+        let steps: Vec<_> = (0..30).map(|step| format!("step {step}")).collect();
         let table = table(vec![[
             "a".to_owned(),
             steps.join("\n"),
             "1.00\u{7}".to_owned(),
         ]]);
         let heights: Vec<_> = table.rows.iter().map(Row::line_count).collect();
-        assert_eq!(heights, [40, 40, 15]);
+        assert_eq!(heights, [12, 12, 6]);
         let shown = table.rows.iter().flat_map(|row| row.cells[1].clone());
         assert!(shown.eq(steps));
         assert_eq!(table.rows[0].cells[2], ["1.00\u{FFFD}"]);
