@@ -72,8 +72,8 @@ const HOMES: &[(&str, &[&str])] = &[
         &["merchant_api", "admin_api", "grpc", "commands"],
     ),
     ("sqlx", &["store"]),
-    // The commands decode and show messages for people.
-    ("iso8583", &["hosts", "commands"]),
+    // Clearing files are messages too. The commands decode and show messages for people.
+    ("iso8583", &["hosts", "settlement", "commands"]),
     ("bank_sim", &["commands"]),
     ("clap", &["main", "commands"]),
     ("figment", &["config"]),
