@@ -246,11 +246,11 @@ mod tests {
     }
 
     fn texts(page: &[Mark]) -> Vec<&str> {
-        let text = |mark| match mark {
-            &Mark::Text { ref text, .. } => Some(text.as_str()),
+        let texts = page.iter().filter_map(|mark| match mark {
+            Mark::Text { text, .. } => Some(text.as_str()),
             Mark::Bar { .. } => None,
-        };
-        page.iter().filter_map(text).collect()
+        });
+        texts.collect()
     }
 
     #[test]

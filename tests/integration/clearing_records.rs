@@ -92,7 +92,7 @@ fn what_others_write_is_read_with_the_same_values() {
         for blocked in [false, true] {
             let path = folder.path().join("written.ipm");
             let bytes = written(&path, encoding, blocked, &messages);
-            assert_eq!(blocked, bytes.len() % 1014 == 0);
+            assert_eq!(blocked, bytes.len().is_multiple_of(1014));
             let lines = format.read(&bytes[..]).expect("a clearing file");
             let lines: Vec<ReportLine> = lines.collect::<Result<_, _>>().expect("its lines");
             assert_eq!(lines.len(), messages.len(), "{encoding}");
