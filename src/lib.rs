@@ -15,6 +15,7 @@
 //! - [`hosts`]: where it leaves for a bank, as ISO 8583 over mutual TLS.
 //! - [`store`]: keeps what was intended and what was answered; all SQL.
 //! - [`payment`]: what a payment is, without any I/O. [`ledger`]: accounts and journals, without any I/O.
+//! - [`pdf`]: pages on paper, for statements and for what people sign.
 //! - [`shares`]: places that merchants and banks share, so that none takes another's.
 //! - [`net`], [`clock`], [`random`]: sockets, time and randomness, handed to those who need them.
 //! - [`stack`]: wipes what a computation on a card leaves there.
@@ -41,6 +42,7 @@ pub mod merchant_api;
 pub mod net;
 pub mod operations;
 pub mod payment;
+pub mod pdf;
 pub mod random;
 pub mod reconciliation;
 pub mod settlement;

@@ -49,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "fault_points",
+            "pdf",
         ],
     ),
 ];
@@ -71,16 +72,16 @@ const HOMES: &[(&str, &[&str])] = &[
         &["merchant_api", "admin_api", "grpc", "commands"],
     ),
     ("sqlx", &["store"]),
-    // The commands decode and show messages for people.
-    ("iso8583", &["hosts", "commands"]),
+    // Clearing files are messages too. The commands decode and show messages for people.
+    ("iso8583", &["hosts", "settlement", "commands"]),
     ("bank_sim", &["commands"]),
     ("clap", &["main", "commands"]),
     ("figment", &["config"]),
     ("csv", &["settlement"]),
     ("csv_core", &["settlement"]),
     ("quick_xml", &["settlement"]),
-    ("krilla", &["settlement"]),
-    ("skrifa", &["settlement"]),
+    ("krilla", &["pdf"]),
+    ("skrifa", &["pdf"]),
 ];
 
 /// Bytes as hexadecimal digits: no message, and one helper is enough.

@@ -34,6 +34,21 @@ pub fn write_whole(path: &std::path::Path, value: &serde_json::Value) -> Result<
     write_private_file(path, text.as_bytes(), Existing::Replace)
 }
 
+/// Writes a file, which has its name once all of it is there: a full disk leaves no part of it.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_file(path: &std::path::Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let mut new = path.to_path_buf().into_os_string();
+    new.push(".new");
+    let written = std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, path));
+    written.map_err(|error| {
+        // What is there of it is of no use; the error says why it is not whole.
+        let _ = std::fs::remove_file(&new);
+        format!("{}: {error}", path.display()).into()
+    })
+}
+
 /// An empty table with these columns.
 #[must_use]
 pub fn table(columns: &[&str]) -> Table {

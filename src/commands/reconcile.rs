@@ -1,6 +1,7 @@
 //! `payswitch reconcile`: shows what banks have otherwise, why, and what is done about it; takes in statements of bank
 //! accounts.
 
+mod client;
 mod sheet;
 mod show;
 mod statements;
@@ -9,15 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tonic::transport::Channel;
 
+use self::client::Client;
 use self::show::{show_all, show_lines, show_list};
 use super::error::CommandError;
 use super::operators_door::{OperatorsDoor, Why, pages, told};
-use super::output::print_line;
+use super::output::{print_line, write_file};
 use super::runtime::runtime;
 use crate::admin_api::pb;
-use crate::admin_api::pb::reconciliation_admin_service_client::ReconciliationAdminServiceClient;
 use crate::admin_api::pb::settlement_admin_service_client::SettlementAdminServiceClient;
 use pb::resolve_discrepancy_request::Step;
 
@@ -30,7 +30,7 @@ use pb::resolve_discrepancy_request::Step;
     payswitch reconcile correct dis_06e9x3w8k1z7h4n2m5q0r8t6va --bears house --reason 'rounded by the bank, ticket 12'\n  \
     payswitch reconcile match dis_06e9x3w8k1z7h4n2m5q0r8t6va cap_06e9x3w8k1z7h4n2m5q0r8t6vb --reason 'same receipt'\n  \
     payswitch reconcile lines imp_06e9x3w8k1z7h4n2m5q0r8t6va --limit 20\n  \
-    payswitch reconcile sheet acquirer --date 2026-11-27 --out sheet.html\n  \
+    payswitch reconcile sheet acquirer --date 2026-11-27 --out sheet.pdf\n  \
     payswitch reconcile statement main camt053.xml --reason 'the statement of Friday'\n  \
     payswitch reconcile statement-lines main --open\n  \
     payswitch reconcile match-line bln_06e9x3w8k1z7h4n2m5q0r8t6va acquirer/2026-11-27/EUR --reason 'told by telephone'\n\n\
@@ -98,14 +98,15 @@ enum Action {
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
     },
-    /// Write the sheet of a day as HTML: what the bank's report had otherwise and what was done, for a person to sign.
+    /// Write the sheet of a day as HTML or PDF: what the bank's report had otherwise and what was done, for a person to
+    /// sign.
     Sheet {
         /// The host: the name of its profile.
         host: String,
         /// The date of the day.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: String,
-        /// The file to write.
+        /// The file to write: .html or .pdf.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -204,8 +205,6 @@ enum Bears {
     House,
 }
 
-type Client = ReconciliationAdminServiceClient<Channel>;
-
 /// The most discrepancies that somebody signs together.
 const MOST_ON_A_SHEET: usize = 2_000;
 
@@ -248,7 +247,9 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
                 return Ok(ExitCode::SUCCESS);
             }
             Action::Sheet { host, date, out } => {
-                write_sheet(&arguments.door, &mut client, (host, date), &out).await?;
+                let format = sheet::Format::of(&out)?;
+                let door = &arguments.door;
+                write_sheet(door, &mut client, (host, date), (format, &out)).await?;
                 return Ok(ExitCode::SUCCESS);
             }
             Action::Assign {
@@ -305,7 +306,7 @@ async fn write_sheet(
     door: &OperatorsDoor,
     client: &mut Client,
     (host_id, business_date): (String, String),
-    out: &Path,
+    (format, out): (sheet::Format, &Path),
 ) -> Result<(), CommandError> {
     let mut days = SettlementAdminServiceClient::new(door.connect().await?);
     let request = pb::GetDayReportRequest {
@@ -335,11 +336,7 @@ async fn write_sheet(
             *one = whole;
         }
     }
-    let sheet = sheet::Sheet {
-        import: &import,
-        found: &found,
-    };
-    std::fs::write(out, sheet.html()?).map_err(|error| format!("{}: {error}", out.display()))?;
+    write_file(out, &sheet::written(format, &import, &found)?)?;
     print_line!("{} discrepancies: {}", found.len(), out.display())?;
     Ok(())
 }

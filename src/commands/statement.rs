@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::error::CommandError;
 use super::operators_door::{OperatorsDoor, told};
-use super::output::print_line;
+use super::output::{print_line, write_file};
 use super::runtime::runtime;
 use crate::admin_api::pb;
 use crate::admin_api::pb::statement_service_client::StatementServiceClient;
@@ -86,15 +86,8 @@ pub fn run(arguments: StatementArgs) -> Result<ExitCode, CommandError> {
             progress.set_message(format!("{} bytes have come", file.len()));
         }
         progress.finish_and_clear();
-        // Named once all of it is there: an answer that breaks off, and a full disk, leave no statement.
-        let mut new = out.clone().into_os_string();
-        new.push(".new");
-        let written = std::fs::write(&new, &file).and_then(|()| std::fs::rename(&new, &out));
-        written.map_err(|error| {
-            // What is there of it is of no use; the error says why it is not whole.
-            let _ = std::fs::remove_file(&new);
-            format!("{}: {error}", out.display())
-        })?;
+        // An answer that breaks off leaves no statement.
+        write_file(&out, &file)?;
         match arguments.json {
             true => print_line!(
                 "{:#}",

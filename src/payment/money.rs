@@ -33,6 +33,14 @@ impl Currency {
         self.0.numeric()
     }
 
+    /// The currency with this numeric code, where it has a minor unit.
+    #[must_use]
+    pub fn of_numeric(code: u16) -> Option<Self> {
+        iso_currency::Currency::from_numeric(code)
+            .filter(|currency| currency.exponent().is_some())
+            .map(Self)
+    }
+
     /// Digits after the decimal point: 0 for JPY, 2 for EUR, 3 for KWD.
     #[must_use]
     pub fn minor_digits(self) -> u32 {
@@ -213,7 +221,10 @@ mod tests {
                 (numeric, digits),
                 "{code}"
             );
+            assert_eq!(Currency::of_numeric(numeric), Some(currency));
         }
+        // Gold, which nobody pays in, and a number that is nobody's.
+        assert_eq!([959, 1000].map(Currency::of_numeric), [None, None]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::random::Random;
 use crate::settlement::chargebacks::{Chargebacks, NewChargeback, Recorded};
 use crate::settlement::funding::report_rule;
 use crate::settlement::host_files::HostFiles;
-use crate::settlement::report::format::ReportFormat;
+use crate::settlement::report::file_format::ReportFormat;
 use crate::settlement::report::line::ReportLine;
 use crate::settlement::spool::Spool;
 use crate::store::Store;

@@ -8,9 +8,8 @@ use tokio::task::spawn_blocking;
 
 use super::given_report::ImportError;
 use crate::payment::moment::BusinessDate;
-use crate::settlement::report::format::ReportFormat;
+use crate::settlement::report::file_format::ReportFormat;
 use crate::settlement::report::line::ReportLine;
-use crate::settlement::report::reader::ReportReader;
 use crate::settlement::spool::Spool;
 
 /// The lines that are applied in one transaction, so that payments don't wait for more.
@@ -35,7 +34,7 @@ pub(super) async fn check(
             first_date: None,
         };
         let mut failed = None;
-        for line in ReportReader::new(&format, file)? {
+        for line in format.read(file)? {
             match line {
                 Ok(line) => {
                     checked.lines = checked.lines.saturating_add(1);
@@ -59,7 +58,7 @@ pub(super) fn hand_out(
     file: std::fs::File,
     chunks: &mpsc::Sender<Vec<ReportLine>>,
 ) -> Result<(), ImportError> {
-    let mut lines = ReportReader::new(format, file)?;
+    let mut lines = format.read(file)?;
     loop {
         let chunk: Result<Vec<_>, _> = lines.by_ref().take(LINES_AT_ONCE).collect();
         let chunk = chunk?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clearing::format::ClearingFormat;
 use super::format_error::FormatError;
-use super::report::format::ReportFormat;
+use super::report::file_format::ReportFormat;
 use crate::hosts::profile::SettlementTables;
 use crate::payment::ids::HostId;
 

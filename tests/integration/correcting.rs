@@ -17,6 +17,7 @@ use crate::database::Engine;
 use crate::demo::as_operator;
 use crate::harness::{Switch, authorize, on_both_engines, unique};
 use crate::operators::{operator, trail};
+use crate::readers;
 use crate::reporting::{agreed, import, misbook, only_batch, report_of};
 use crate::sales::sale;
 use crate::settling::{cut_over, cutover_of, open_date, settlement_of};
@@ -39,6 +40,61 @@ pub(crate) fn listed(switch: &Switch, kind: &str) -> Vec<Value> {
     lines
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
+}
+
+/// On paper is what the list has, each with what was done.
+fn sheet_on_paper(switch: &Switch, date: &str) {
+    let path = switch.data().join("sheet.pdf");
+    let out = path.to_str().expect("a path");
+    reconcile(switch, &["sheet", "acquirer", "--date", date, "--out", out]);
+    let read = readers::sheet(&path);
+    let listed = listed(switch, "");
+    let rows = read["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), listed.len());
+    let euros = |minor: &Value| {
+        let minor = minor.as_i64().expect("an amount");
+        format!("{}.{:02} EUR", minor / 100, minor % 100)
+    };
+    for (row, one) in rows.iter().zip(&listed) {
+        assert_eq!(row["Discrepancy"], one["discrepancy_id"]);
+        assert_eq!(row["Kind"], one["kind"]);
+        assert_eq!(row["State"], one["state"]);
+        assert_eq!(row["Ours"], euros(&one["own_minor"]));
+        assert_eq!(row["The bank's"], euros(&one["bank_minor"]));
+        assert_eq!(row["Line"], one["line"].to_string());
+        let done = row["What was done"].as_str().unwrap_or_default();
+        for step in one["history"].as_array().expect("steps") {
+            for part in ["time", "state", "actor", "reason"] {
+                let part = step[part].as_str().expect("a text");
+                assert!(done.contains(part), "{part} in {done}");
+            }
+        }
+    }
+    let texts = read["texts"].as_array().expect("texts");
+    for text in [
+        "Prepared by, date",
+        "Approved by, date",
+        "97.00 EUR",
+        "92.01 EUR",
+    ] {
+        assert!(texts.iter().any(|it| it == text), "{text} in {texts:?}");
+    }
+    // The same day is the same bytes; and nothing else is written than what its name says.
+    let before = std::fs::read(&path).expect("the sheet");
+    reconcile(switch, &["sheet", "acquirer", "--date", date, "--out", out]);
+    assert_eq!(std::fs::read(&path).expect("the sheet"), before);
+    let odd = [
+        "reconcile",
+        "sheet",
+        "acquirer",
+        "--date",
+        date,
+        "--out",
+        "a.csv",
+    ];
+    let refused = output(&mut as_operator(switch, &odd));
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("expected FILE.html or FILE.pdf"), "{told}");
 }
 
 pub(crate) async fn available(switch: &Switch) -> i64 {
@@ -174,6 +230,8 @@ async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
     ] {
         assert!(sheet.contains(part), "{part} in {sheet}");
     }
+
+    sheet_on_paper(&switch, &today);
 
     // Five euros take a second person, who is another one.
     let bears = [&["correct", much, "--bears", "house"][..], &why].concat();

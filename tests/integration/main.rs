@@ -36,6 +36,7 @@ mod cancelling;
 mod capturing;
 mod charging_back;
 mod claiming;
+mod clearing_records;
 mod clients;
 mod codecs;
 mod connections;

@@ -111,6 +111,42 @@ def statement(path):
 json.dump([order(sys.argv[1]), notification(sys.argv[2]), statement(sys.argv[3])], sys.stdout)
 "#;
 
+/// Reads the sheet of a day by where its texts stand on its pages. What was done goes on below.
+const SHEET: &str = r#"
+import json, sys
+import pdfplumber
+
+LEFT, RIGHT = ["Discrepancy", "Kind", "State", "What was done"], ["Ours", "The bank's", "Line"]
+rows, texts = [], []
+with pdfplumber.open(sys.argv[1]) as pdf:
+    for number, page in enumerate(pdf.pages, 1):
+        words = page.extract_words(keep_blank_chars=True)
+        texts += [word["text"] for word in words]
+        assert f"page {number} of {len(pdf.pages)}" in texts, texts
+        title = {word["text"]: word for word in words}
+        if "Discrepancy" not in title:
+            continue
+        begin = {round(title[name]["x0"]): name for name in LEFT}
+        end = {round(title[name]["x1"]): name for name in RIGHT}
+        above = title["Discrepancy"]["bottom"]
+        # The lines of the table are as wide as it is; those to sign on are not.
+        below = max(rect["bottom"] for rect in page.rects if rect["width"] > 700)
+        cells = [word for word in words if above < word["top"] < below]
+        for cell in sorted(cells, key=lambda cell: (round(cell["top"]), cell["x0"])):
+            name = end.get(round(cell["x1"])) or begin[round(cell["x0"])]
+            if name == "Discrepancy":
+                rows.append({})
+            row = rows[-1]
+            row[name] = f"{row[name]} {cell['text']}" if name in row else cell["text"]
+json.dump({"rows": rows, "texts": texts}, sys.stdout)
+"#;
+
+/// What stands on the sheet of a day: its rows, and all its texts.
+pub(crate) fn sheet(path: &Path) -> Value {
+    let read = printed_by(tool("python3").args(["-c", SHEET]).arg(path));
+    serde_json::from_str(&read).expect("what the peer read")
+}
+
 /// What the peer reads: the order, what the notification tells of each transfer, and the statement's rows.
 fn ask(files: [&Path; 3]) -> [Value; 3] {
     let read = printed_by(tool("python3").args(["-c", PEER]).args(files));

@@ -15,10 +15,15 @@ pub(super) fn side(found: &pb::Discrepancy, value: &str) -> String {
 
 /// What the bank has, which of an outcome is a code.
 fn theirs(found: &pb::Discrepancy) -> String {
-    match found.kind.as_str() {
-        "OUTCOME_DIFFERS" => found.theirs.clone(),
-        _ => side(found, &found.theirs),
+    match is_code(found) {
+        true => found.theirs.clone(),
+        false => side(found, &found.theirs),
     }
+}
+
+/// Whether the bank's side is a code, whatever ours is.
+pub(super) fn is_code(found: &pb::Discrepancy) -> bool {
+    found.kind == "OUTCOME_DIFFERS"
 }
 
 /// Whether both sides have amounts, and not dates, currencies or references.
@@ -140,7 +145,7 @@ fn as_value(one: &pb::Discrepancy) -> Result<Value, CommandError> {
         "ours": one.ours,
         "theirs": one.theirs,
         "own_minor": minor(&one.ours),
-        "bank_minor": minor(&one.theirs).filter(|_| one.kind != "OUTCOME_DIFFERS"),
+        "bank_minor": minor(&one.theirs).filter(|_| !is_code(one)),
         "line": Some(one.line).filter(|line| *line > 0),
         "file": one.file,
         "line_fields": one.line_fields,

@@ -5,16 +5,13 @@ use std::process::ExitCode;
 
 use pb::import_statement_request::Part;
 use serde_json::{Value, json};
-use tonic::transport::Channel;
 
+use super::client::Client;
 use crate::admin_api::pb;
-use crate::admin_api::pb::reconciliation_admin_service_client::ReconciliationAdminServiceClient;
 use crate::commands::error::CommandError;
 use crate::commands::operators_door::{Why, moment, pages, short, told};
 use crate::commands::output::{amount, print_line, table};
 use crate::commands::sent_file::SentFile;
-
-type Client = ReconciliationAdminServiceClient<Channel>;
 
 /// Takes in a file of statements, and shows what came of it. It has failed where something is wrong with the file.
 ///

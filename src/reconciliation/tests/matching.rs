@@ -12,6 +12,7 @@ on_both!(
     a_payout_is_matched_with_one_line_and_the_second_is_refused,
     the_money_of_a_day_is_matched_within_its_window,
     what_fits_two_things_is_left_to_an_operator,
+    what_fits_nothing_stays_open_and_a_match_books_nothing,
 );
 
 fn day(number: u8) -> Candidate {
@@ -224,5 +225,37 @@ async fn what_fits_two_things_is_left_to_an_operator(database: TestDatabase) {
     assert_eq!(desk.matching.look(&desk.account).await.unwrap(), 0);
     let lines = desk.lines(&scene).await;
     assert_eq!(finding(&lines[2]), Some(LineFinding::LineMatchedBefore));
+    desk.close(scene).await;
+}
+
+/// A line is put under no account because nothing else is known of it, and one that is matched by itself is not booked once
+/// more: the journals are those of before.
+async fn what_fits_nothing_stays_open_and_a_match_books_nothing(database: TestDatabase) {
+    let scene = Scene::payable(database, "{\"schedule\":\"daily\"}").await;
+    let desk = Desk::of(&scene);
+    scene.settle(1, 5_000).await;
+    let before = scene.store.ledger_part(0, i64::MAX).await.unwrap();
+    assert!(!before.journals.is_empty());
+    let entries = [
+        ("-12.34", "NOTPROVIDED", "a fee, perhaps"),
+        ("50.00", "NOTPROVIDED", "the day"),
+    ];
+    let file = statement(1, ("0", "37.66"), &entries);
+    let taken = desk.take(&file).await;
+    assert_eq!(taken.matched, 1);
+    // Nor later, however often it is looked at.
+    desk.take(&file).await;
+    let open = scene
+        .store
+        .bank_lines(account(), true, 100, None)
+        .await
+        .unwrap();
+    let open: Vec<_> = open
+        .iter()
+        .map(|line| (line.amount_minor, finding(line)))
+        .collect();
+    assert_eq!(open, [(-1_234, Some(LineFinding::LineUnmatched))]);
+    let after = scene.store.ledger_part(0, i64::MAX).await.unwrap();
+    assert_eq!(after.journals.len(), before.journals.len());
     desk.close(scene).await;
 }

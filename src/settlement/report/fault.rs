@@ -11,9 +11,9 @@ pub const MOST_FAULTS: usize = 100;
 /// What is wrong with one line: the first thing that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The number of the line: 1 is that of the column names.
+    /// The number of the line: 1 is that of the column names. Of a clearing file that of the record.
     pub line: u64,
-    /// The column, where it is one.
+    /// The column, where it is one. Of a clearing file the element and the byte of the file.
     pub column: Option<String>,
     /// What should be there.
     pub expected: String,

@@ -90,7 +90,7 @@ impl Field {
 /// What a host's settlement reports look like: lines of fields in quotes or without (RFC 4180), the first one with the
 /// names of the columns. A field holds no line break.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportFormat {
+pub struct CsvFormat {
     /// Between two fields.
     pub separator: u8,
     /// How the last line begins; none of a bank that has no such line, whose reports can be cut without anybody seeing
@@ -148,7 +148,7 @@ struct TypeFile {
     ignore: Vec<String>,
 }
 
-impl ReportFormat {
+impl CsvFormat {
     /// Reads the table `[settlement.report]` of a profile.
     ///
     /// # Errors
@@ -185,8 +185,8 @@ impl ReportFormat {
     }
 }
 
-/// As [`ReportFormat::from_table`] does.
-impl<'de> Deserialize<'de> for ReportFormat {
+/// As [`CsvFormat::from_table`] does.
+impl<'de> Deserialize<'de> for CsvFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let table = toml::Table::deserialize(deserializer)?;
         Self::from_table(table).map_err(serde::de::Error::custom)

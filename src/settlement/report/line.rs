@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use super::fields::Fields;
-use super::format::{Field, ReportFormat, ReportKind};
+use super::format::{CsvFormat, Field, ReportKind};
 use crate::payment::moment::BusinessDate;
 use crate::payment::money::Currency;
 use crate::payment::reference::Rrn;
@@ -17,7 +17,7 @@ use crate::settlement::shown::without_cards;
 /// What the bank settles of one capture, refund or chargeback. Amounts are minor units of `currency`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportLine {
-    /// The number of the line: 2 is that of the first one after the column names.
+    /// The number of the line: 2 is that of the first one after the column names. Of a clearing file that of the record.
     pub number: u64,
     /// The business date.
     pub business_date: BusinessDate,
@@ -124,7 +124,7 @@ const MOST_REFERENCE: usize = 100;
 
 /// A line that is being read.
 pub(super) struct RowReader<'a> {
-    pub(super) format: &'a ReportFormat,
+    pub(super) format: &'a CsvFormat,
     /// Where the columns are.
     pub(super) places: &'a [(Field, usize)],
     pub(super) number: u64,

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::fault::{Fault, Faults, ReportError};
 use super::fields::{Fields, Splitter};
-use super::format::{Field, ReportFormat};
+use super::format::{CsvFormat, Field};
 use super::line::{ReportLine, RowReader};
 use super::totals::Totals;
 use crate::settlement::lines::{Line, Lines};
@@ -15,7 +15,7 @@ use crate::settlement::shown::shown;
 /// all wrong lines.
 ///
 /// It reads to the end of what it reads from, so that a hash taken on the way is that of the whole report.
-pub struct ReportReader<'f, R> {
+pub struct CsvReader<'f, R> {
     lines: Lines<R>,
     splitter: Splitter,
     body: Body<'f>,
@@ -25,7 +25,7 @@ pub struct ReportReader<'f, R> {
 
 /// What follows the names of the columns.
 struct Body<'f> {
-    format: &'f ReportFormat,
+    format: &'f CsvFormat,
     /// Where the columns of the format are.
     places: Vec<(Field, usize)>,
     /// How many columns there are.
@@ -44,12 +44,12 @@ enum Step {
     End,
 }
 
-impl<'f, R: Read> ReportReader<'f, R> {
+impl<'f, R: Read> CsvReader<'f, R> {
     /// Reads the names of the columns.
     ///
     /// # Errors
     /// When they can't be read, or a column of the format is not there, or there twice.
-    pub fn new(format: &'f ReportFormat, from: R) -> Result<Self, ReportError> {
+    pub fn new(format: &'f CsvFormat, from: R) -> Result<Self, ReportError> {
         let mut lines = Lines::new(from);
         let mut splitter = Splitter::new(format.separator);
         let header = |expected: String, got: &str| ReportError::Header {
@@ -195,7 +195,7 @@ impl Body<'_> {
     }
 }
 
-impl<R: Read> Iterator for ReportReader<'_, R> {
+impl<R: Read> Iterator for CsvReader<'_, R> {
     type Item = Result<ReportLine, ReportError>;
 
     fn next(&mut self) -> Option<Self::Item> {

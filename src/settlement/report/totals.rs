@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::fields::Fields;
-use super::format::{Field, ReportFormat};
+use super::format::{CsvFormat, Field};
 use super::line::Row;
 use crate::payment::money::Currency;
 
@@ -82,7 +82,7 @@ impl Totals {
     /// Compares an end line with the sums.
     pub(super) fn end(
         &mut self,
-        format: &ReportFormat,
+        format: &CsvFormat,
         number: u64,
         fields: Fields<'_>,
     ) -> Result<(), Fault> {

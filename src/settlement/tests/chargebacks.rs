@@ -37,8 +37,12 @@ impl Scene {
     /// The items of a payment of one kind.
     async fn items(&self, payment: &Payment, kind: ItemKind) -> Vec<ReportedItem> {
         let rrns = [payment.authorization.rrn];
-        let items = self.store.items_of_rrns(&host(), &rrns).await.unwrap();
-        items.into_iter().filter(|item| item.kind == kind).collect()
+        let mut items = self.store.items_of_rrns(&host(), &rrns).await.unwrap();
+        items.retain(|item| item.kind == kind);
+        // A chargeback has the RRN of what it takes back: an item is found by both.
+        items.sort_unstable_by_key(|item| item.operation_id);
+        items.dedup_by_key(|item| item.operation_id);
+        items
     }
 
     /// A line that takes so much of a payment back.

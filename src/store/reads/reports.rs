@@ -25,8 +25,8 @@ const ITEM: &str = "items.operation_id, items.subject_id, items.merchant_id, ite
         - disputed_minor FROM payments WHERE payments.id = items.payment_id) END AS left_minor";
 
 impl Store {
-    /// The items of a host whose payments have an operation with one of these RRNs, in a day each: once for each RRN by
-    /// which it is found. A bank may know a capture by the RRN of its authorization.
+    /// The items of a host whose payments have an operation with one of these RRNs, in a day each: once for each kind of
+    /// operation by whose RRN it is found. A bank may know a capture by the RRN of its authorization.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.

@@ -17,9 +17,8 @@ use payswitch::reconciliation::asked::AllAsked;
 use payswitch::reconciliation::candidates::ReportOf;
 use payswitch::reconciliation::findings::{as_they_come, not_in_report, of_open_lines};
 use payswitch::reconciliation::rules::MatchRules;
-use payswitch::settlement::report::format::ReportFormat;
+use payswitch::settlement::report::file_format::ReportFormat;
 use payswitch::settlement::report::line::ReportLine;
-use payswitch::settlement::report::reader::ReportReader;
 use serde_json::{Value, json};
 
 use super::Day;
@@ -95,7 +94,7 @@ impl Comparison {
         let format = profile["settlement"]["report"].as_table().expect("a table");
         let format = ReportFormat::from_table(format.clone()).expect("a format");
         let file = BufReader::new(File::open(report).expect("the report"));
-        let lines = ReportReader::new(&format, file).expect("a report");
+        let lines = format.read(file).expect("a report");
         let lines: Vec<ReportLine> = lines.map(|line| line.expect("a line")).collect();
 
         let (store, host_id) = (switch.store(), "acquirer".parse().expect("a host"));

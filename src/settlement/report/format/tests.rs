@@ -7,7 +7,7 @@ struct Profile {
 
 #[derive(Debug, Deserialize)]
 struct Settlement {
-    report: ReportFormat,
+    report: CsvFormat,
 }
 
 const REPORT: &str = r#"
@@ -32,7 +32,7 @@ net_credit = "Net Credit"
 reject_code = "Reject Code"
 "#;
 
-fn read(text: &str) -> Result<ReportFormat, String> {
+fn read(text: &str) -> Result<CsvFormat, String> {
     let profile: Result<Profile, _> = toml::from_str(text);
     let format = profile.map(|profile| profile.settlement.report);
     format.map_err(|error| error.to_string())

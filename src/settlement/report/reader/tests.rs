@@ -36,8 +36,8 @@ const SALE: &str = "2026-11-29,DEMOSHOP0000001,WEB00001,SALE,633300000001,740000
     411111******1111,EUR,,149.87,0.30,0.07,0.00,EUR,,149.50,";
 const REFUND: &str = "2026-11-29,DEMOSHOP0000001,WEB00001,REFUND,633300000002,,,,EUR,20.00,,0.00,0.00,0.00,EUR,20.00,,";
 
-fn format(text: &str) -> ReportFormat {
-    ReportFormat::from_table(toml::from_str(text).unwrap()).unwrap()
+fn format(text: &str) -> CsvFormat {
+    CsvFormat::from_table(toml::from_str(text).unwrap()).unwrap()
 }
 
 /// A whole report: its lines, and what they sum to.
@@ -47,8 +47,8 @@ struct Report {
     totals: Vec<CurrencyTotals>,
 }
 
-fn read_report(format: &ReportFormat, from: impl Read) -> Result<Report, ReportError> {
-    let mut reader = ReportReader::new(format, from)?;
+fn read_report(format: &CsvFormat, from: impl Read) -> Result<Report, ReportError> {
+    let mut reader = CsvReader::new(format, from)?;
     let lines = reader.by_ref().collect::<Result<_, _>>()?;
     let totals = reader.body.totals.by_currency;
     Ok(Report { lines, totals })

@@ -11,7 +11,7 @@ fn lines_come_one_at_a_time_and_count_at_the_end_only() {
     let end = "<END>,2,20.00,149.87,20.00,149.50";
     let text = with(&[SALE, REFUND, end]);
     let mut hashing = HashingReader::new(text.as_bytes());
-    let mut reader = ReportReader::new(&format, &mut hashing).unwrap();
+    let mut reader = CsvReader::new(&format, &mut hashing).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().number, 2);
     assert_eq!(reader.next().unwrap().unwrap().number, 3);
     assert!(reader.next().is_none());
@@ -22,7 +22,7 @@ fn lines_come_one_at_a_time_and_count_at_the_end_only() {
     // Nothing that follows a wrong line is handed out.
     let wrong = SALE.replace("SALE", "SAIL");
     let text = with(&[SALE, &wrong, REFUND, end]);
-    let mut reader = ReportReader::new(&format, text.as_bytes()).unwrap();
+    let mut reader = CsvReader::new(&format, text.as_bytes()).unwrap();
     assert!(reader.next().unwrap().is_ok());
     assert!(matches!(reader.next(), Some(Err(ReportError::Faults(_)))));
     assert!(reader.next().is_none());

@@ -28,22 +28,25 @@ const REPLACEMENT: char = '\u{FFFD}';
 
 /// A font of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
-    /// Of the lines.
+pub enum Weight {
+    /// Of texts.
     Regular,
-    /// Of headings and balances.
+    /// Of headings and sums.
     Bold,
 }
 
 /// The fonts of the document.
-pub(super) struct Faces {
+pub struct Faces {
     regular: Face,
     bold: Face,
 }
 
 impl Faces {
     /// The fonts within the program.
-    pub(super) fn read() -> Result<Self, UnreadableFont> {
+    ///
+    /// # Errors
+    /// When one of them can't be read.
+    pub fn read() -> Result<Self, UnreadableFont> {
         let read = |name, bytes| Face::read(bytes).ok_or(UnreadableFont { name });
         Ok(Self {
             regular: read(
@@ -58,7 +61,8 @@ impl Faces {
     }
 
     /// The font of this weight.
-    pub(super) fn of(&self, weight: Weight) -> &Face {
+    #[must_use]
+    pub fn of(&self, weight: Weight) -> &Face {
         match weight {
             Weight::Regular => &self.regular,
             Weight::Bold => &self.bold,
@@ -67,7 +71,7 @@ impl Faces {
 }
 
 /// One font.
-pub(super) struct Face {
+pub struct Face {
     font: Font,
     charmap: Charmap<'static>,
     advances: Hmtx<'static>,
@@ -92,7 +96,8 @@ impl Face {
     }
 
     /// The text with U+FFFD for each character that the font lacks.
-    pub(super) fn legible(&self, text: &str) -> String {
+    #[must_use]
+    pub fn legible(&self, text: &str) -> String {
         let shown = |char| match self.charmap.map(char) {
             Some(_) => char,
             None => REPLACEMENT,
@@ -101,7 +106,8 @@ impl Face {
     }
 
     /// The width of a text in twips, rounded up; `size` is the font's in twips.
-    pub(super) fn width(&self, text: &str, size: i32) -> i32 {
+    #[must_use]
+    pub fn width(&self, text: &str, size: i32) -> i32 {
         let units: i64 = text.chars().map(|char| i64::from(self.advance(char))).sum();
         let em = i64::from(self.units_per_em);
         let twips = (units * i64::from(size) + em - 1) / em;
@@ -135,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fonts_have_what_statements_say() {
+    fn the_fonts_have_what_merchants_and_operators_write() {
         let faces = Faces::read().unwrap();
         let regular = faces.of(Weight::Regular);
         for text in [

@@ -1,0 +1,261 @@
+//! What stands on the sheet of a day, however it is written.
+
+use crate::admin_api::pb;
+use crate::commands::error::CommandError;
+use crate::commands::operators_door::moment;
+use crate::commands::output::amount;
+use crate::commands::reconcile::show::{has_amounts, is_code, side};
+
+/// The sheet of a day.
+pub(super) struct Sheet {
+    pub(super) title: String,
+    /// How many discrepancies there are, and how many of them are open.
+    pub(super) summary: String,
+    /// The SHA-256 of the bank's file.
+    pub(super) sha256: String,
+    /// What is known of the report, by names.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// The discrepancies by kind and currency.
+    pub(super) sums: Vec<Sum>,
+    /// Each discrepancy.
+    pub(super) rows: Vec<Row>,
+}
+
+/// What one kind of discrepancy comes to in one currency, in minor units without their signs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub(super) kind: String,
+    pub(super) currency: String,
+    count: i64,
+    open: i64,
+    has_amounts: bool,
+    ours_minor: i64,
+    theirs_minor: i64,
+    /// The largest of its currency: amounts of two currencies can't be compared.
+    most_minor: i64,
+}
+
+impl Sum {
+    pub(super) fn counts(&self) -> String {
+        format!("{} in all, {} open", self.count, self.open)
+    }
+
+    /// Our amount and the bank's: as people write it, and how long its bar is where the longest one has this length. None of
+    /// a kind that is about dates or references.
+    pub(super) fn bars(&self, longest: i32) -> Option<[(String, i32); 2]> {
+        let amounts = [self.ours_minor, self.theirs_minor].map(|minor| {
+            let most = i128::from(self.most_minor.max(1));
+            let length = i128::from(minor) * i128::from(longest) / most;
+            let text = format!("{} {}", amount(minor, &self.currency), self.currency);
+            (text, i32::try_from(length).unwrap_or(longest))
+        });
+        self.has_amounts.then_some(amounts)
+    }
+}
+
+/// The names of a row's columns.
+pub(super) const COLUMNS: [&str; 7] = [
+    "Discrepancy",
+    "Kind",
+    "Ours",
+    "The bank's",
+    "Line",
+    "State",
+    "What was done",
+];
+
+/// Those of them whose values stand on the right.
+pub(super) const AMOUNTS: [&str; 3] = ["Ours", "The bank's", "Line"];
+
+/// A discrepancy.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) ours: String,
+    pub(super) theirs: String,
+    pub(super) line: String,
+    pub(super) state: String,
+    /// A text for each step: when, what, by whom and why.
+    pub(super) done: Vec<String>,
+}
+
+/// Under the lines that are signed.
+pub(super) const SIGNED: [&str; 2] = ["Prepared by, date", "Approved by, date"];
+
+impl Sheet {
+    /// The sheet of this report, with everything that it had otherwise.
+    ///
+    /// # Errors
+    /// When a time can't be shown.
+    pub(super) fn of(
+        import: &pb::SettlementImport,
+        found: &[pb::Discrepancy],
+    ) -> Result<Self, CommandError> {
+        let open = found.iter().filter(|one| is_open(one)).count();
+        let rows = found.iter().map(row);
+        Ok(Self {
+            title: format!(
+                "Reconciliation: {} of {}",
+                import.host_id, import.business_date
+            ),
+            summary: format!("{} discrepancies, {open} not decided", found.len()),
+            sha256: import.sha256.clone(),
+            facts: vec![
+                ("The bank's file", import.name.clone()),
+                ("its SHA-256", import.sha256.clone()),
+                ("taken in by", import.operator.clone()),
+                ("at", moment(import.create_time)?),
+                ("lines", import.line_count.to_string()),
+                ("lines with an item", import.matched_count.to_string()),
+                ("discrepancies", found.len().to_string()),
+                ("not decided", open.to_string()),
+            ],
+            sums: sums(found),
+            rows: rows.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn is_open(one: &pb::Discrepancy) -> bool {
+    !matches!(one.state.as_str(), "ACCEPTED" | "CORRECTED")
+}
+
+fn sums(found: &[pb::Discrepancy]) -> Vec<Sum> {
+    let mut sums: Vec<Sum> = Vec::new();
+    for one in found {
+        let minor = |text: &str| text.parse::<i64>().unwrap_or(0).saturating_abs();
+        let (ours_minor, theirs_minor) = match (has_amounts(one), is_code(one)) {
+            (false, _) => (0, 0),
+            (true, true) => (minor(&one.ours), 0),
+            (true, false) => (minor(&one.ours), minor(&one.theirs)),
+        };
+        let open = i64::from(is_open(one));
+        let same = |sum: &&mut Sum| (&sum.kind, &sum.currency) == (&one.kind, &one.currency);
+        if let Some(sum) = sums.iter_mut().find(same) {
+            sum.count += 1;
+            sum.open += open;
+            sum.ours_minor = sum.ours_minor.saturating_add(ours_minor);
+            sum.theirs_minor = sum.theirs_minor.saturating_add(theirs_minor);
+        } else {
+            sums.push(Sum {
+                kind: one.kind.clone(),
+                currency: one.currency.clone(),
+                count: 1,
+                open,
+                has_amounts: has_amounts(one),
+                ours_minor,
+                theirs_minor,
+                most_minor: 0,
+            });
+        }
+    }
+    sums.sort_by(|a, b| (&a.kind, &a.currency).cmp(&(&b.kind, &b.currency)));
+    let largest = |sum: &Sum| (sum.currency.clone(), sum.ours_minor.max(sum.theirs_minor));
+    let largest: Vec<_> = sums.iter().map(largest).collect();
+    for sum in &mut sums {
+        let own = largest
+            .iter()
+            .filter(|(currency, _)| *currency == sum.currency);
+        sum.most_minor = own.map(|(_, minor)| *minor).max().unwrap_or(0);
+    }
+    sums
+}
+
+fn row(one: &pb::Discrepancy) -> Result<Row, CommandError> {
+    let mut done = Vec::new();
+    for step in &one.history {
+        let (time, state) = (moment(step.time)?, &step.state);
+        done.push(format!("{time} {state} by {}: {}", step.actor, step.reason));
+    }
+    if !one.correction_id.is_empty() {
+        done.push(format!("journal {}", one.correction_id));
+    }
+    let shown = |value: &str, is_amount: bool| match is_amount && !value.is_empty() {
+        true => format!("{} {}", side(one, value), one.currency),
+        false => value.to_owned(),
+    };
+    let has_amounts = has_amounts(one);
+    Ok(Row {
+        id: one.discrepancy_id.clone(),
+        kind: one.kind.clone(),
+        ours: shown(&one.ours, has_amounts),
+        theirs: shown(&one.theirs, has_amounts && !is_code(one)),
+        line: match one.line {
+            0 => String::new(),
+            line => line.to_string(),
+        },
+        state: one.state.clone(),
+        done,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{differs, import, missing};
+    use super::*;
+
+    #[test]
+    fn a_sheet_has_each_discrepancy_with_what_was_done() {
+        let sheet = Sheet::of(&import(), &[differs(), missing()]).unwrap();
+        let [first, second] = &sheet.rows[..] else {
+            panic!("two rows");
+        };
+        assert_eq!((&*first.ours, &*first.theirs), ("25.00 EUR", "25.01 EUR"));
+        assert_eq!((&*first.line, &*first.state), ("7", "CORRECTED"));
+        assert_eq!(
+            first.done,
+            [
+                "1970-01-01T00:00:00Z CORRECTED by alice: <i>a & b</i>",
+                "journal dis_1-1"
+            ]
+        );
+        assert_eq!((&*second.ours, &*second.theirs), ("700 JPY", ""));
+        assert_eq!(second.done.len(), 0);
+        let open = sheet.facts.iter().find(|(name, _)| *name == "not decided");
+        assert_eq!(open.unwrap().1, "1");
+    }
+
+    /// What the bank says of an outcome is its code, and no amount, whatever it looks like.
+    #[test]
+    fn a_code_is_no_amount() {
+        let rejected = pb::Discrepancy {
+            kind: "OUTCOME_DIFFERS".into(),
+            theirs: "05".into(),
+            ..differs()
+        };
+        let sheet = Sheet::of(&import(), &[rejected]).unwrap();
+        assert_eq!(sheet.rows[0].theirs, "05");
+        assert_eq!(
+            sheet.sums[0].bars(100).unwrap()[1],
+            ("0.00 EUR".to_owned(), 0)
+        );
+    }
+
+    #[test]
+    fn bars_are_as_long_as_amounts_of_their_currency() {
+        let twice = pb::Discrepancy {
+            kind: "UNKNOWN_TO_PAYSWITCH".into(),
+            ours: String::new(),
+            theirs: "-5001".into(),
+            ..differs()
+        };
+        let late = pb::Discrepancy {
+            kind: "DATE_DIFFERS".into(),
+            ours: "2026-11-26".into(),
+            theirs: "2026-11-27".into(),
+            ..differs()
+        };
+        let found = [differs(), missing(), differs(), twice, late];
+        let sheet = Sheet::of(&import(), &found).unwrap();
+        let bars: Vec<_> = sheet.sums.iter().map(|sum| sum.bars(1_000)).collect();
+        let expected = [
+            Some([("50.00 EUR", 999), ("50.02 EUR", 1_000)]),
+            None,
+            Some([("700 JPY", 1_000), ("0 JPY", 0)]),
+            Some([("0.00 EUR", 0), ("50.01 EUR", 999)]),
+        ];
+        let owned = expected.map(|bars| Some(bars?.map(|(text, it)| (text.to_owned(), it))));
+        assert_eq!(bars, owned);
+        assert_eq!(sheet.sums[0].counts(), "2 in all, 0 open");
+    }
+}
