@@ -24,7 +24,8 @@ pub enum DocumentError {
     Document(#[from] KrillaError),
 }
 
-/// The pages as PDF, under this title. The id is another one for each document, and the same for the same one.
+/// The pages as PDF, under this title. The id says what the document is of: it is the same for the
+/// same statement or sheet, also where what stands in it has changed since.
 ///
 /// # Errors
 /// When the document can't be written.

@@ -155,6 +155,8 @@ impl ReportImports {
         if let Some(before) = before.await? {
             let was_there = matches!(before.state, ImportState::Done | ImportState::Amended);
             let import = self.apply(before, format, &spool).await?;
+            // What was interrupted has left its own file.
+            drop(Spool::left(&self.folder, import.id));
             return self.imported(import, was_there).await;
         }
         let spool = Arc::new(spool);

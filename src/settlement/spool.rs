@@ -99,6 +99,14 @@ impl Spool {
         })
     }
 
+    /// The file that an import has left, which nobody uses.
+    ///
+    /// # Errors
+    /// When there is none, or another process has it.
+    pub fn left(folder: &Path, id: ImportId) -> io::Result<Self> {
+        Self::locked(folder.join(FOLDER).join(id.to_string()))
+    }
+
     /// The files that an earlier run of the gateway has left, each with the name of its import; without those that
     /// another process has.
     ///
@@ -187,6 +195,7 @@ mod tests {
         let names: Vec<_> = left.iter().map(|(id, _)| *id).collect();
         assert_eq!(names, [id(2)]);
         drop(left);
+        assert!(Spool::left(&folder, id(2)).is_err());
         assert!(Spool::left_in(&folder).await.unwrap().is_empty());
         std::fs::remove_dir_all(&folder).unwrap();
     }

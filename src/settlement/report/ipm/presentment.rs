@@ -54,7 +54,7 @@ impl Presentment<'_> {
         let is_credit = (of == ReportKind::Capture) ^ self.is_chargeback ^ is_reversal;
         let line = ReportLine {
             number: self.number,
-            business_date: self.business_date()?,
+            business_date: self.business_date(kind)?,
             acceptor: self.text(42).ok_or_else(|| self.wrong(42, "an acceptor"))?,
             kind,
             rrn: self.text(37),
@@ -136,20 +136,27 @@ impl Presentment<'_> {
         };
         let scaled = scaled.ok_or_else(|| {
             let expected = format!("{exponent} decimals that {currency} has room for");
-            self.wrong(4, expected)
+            Wrong {
+                got: minor.to_string(),
+                ..self.wrong(4, expected)
+            }
         })?;
         Ok((currency, scaled))
     }
 
-    fn business_date(&self) -> Result<BusinessDate, Wrong> {
-        if self.format.date == DateOf::File {
-            // A header without a date was refused.
-            return self
-                .file_date
-                .ok_or_else(|| self.wrong(48, "a date in the header"));
+    /// What is charged back or given back is of the day of its file: DE 12 has the time of the purchase.
+    fn business_date(&self, kind: ReportKind) -> Result<BusinessDate, Wrong> {
+        let is_own = matches!(kind, ReportKind::Capture | ReportKind::Refund);
+        if self.format.date == DateOf::File || !is_own {
+            let in_header = "PDS 0105 with the date of the file in the header";
+            return self.file_date.ok_or_else(|| self.wrong(24, in_header));
         }
-        let text = self.text(12).unwrap_or_default();
-        date(&text).ok_or_else(|| self.wrong(12, "a date and time as YYMMDDhhmmss"))
+        let text = self.message.text_trimmed(12).unwrap_or_default();
+        date(&text).ok_or_else(|| Wrong {
+            // All twelve digits would look like a card's.
+            got: text.chars().take(6).collect(),
+            ..self.wrong(12, "a date and time as YYMMDDhhmmss")
+        })
     }
 
     fn private(&self, tag: &str) -> Result<Option<String>, Wrong> {

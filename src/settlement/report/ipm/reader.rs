@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use iso8583::{Message, Mti};
+use iso8583::Message;
 
 use super::format::{DateOf, IpmFormat};
 use super::message::{Dialects, private};
@@ -25,6 +25,8 @@ pub struct IpmReader<'f, R> {
     records: Records<R>,
     /// The file that is open: between its header and its trailer.
     open: Option<Open>,
+    /// Whether there was a header.
+    has_begun: bool,
     faults: Faults,
     is_done: bool,
 }
@@ -59,6 +61,7 @@ impl<'f, R: Read> IpmReader<'f, R> {
             dialects: dialects.map_err(|error| failed(io::Error::other(error)))?,
             records: Records::new(from).map_err(failed)?,
             open: None,
+            has_begun: false,
             faults: Faults::default(),
             is_done: false,
         })
@@ -125,6 +128,7 @@ impl<'f, R: Read> IpmReader<'f, R> {
             let wrong = |it: Wrong| fault(Some(it.de), it.offset, it.expected, &it.got);
             said(self.format, &mut self.open, &message, number).map_err(wrong)
         });
+        self.has_begun |= self.open.is_some();
         match read {
             Ok(Some(line)) if self.faults.count == 0 => Step::Line(Box::new(line)),
             Ok(_) => Step::Nothing,
@@ -138,6 +142,7 @@ impl<'f, R: Read> IpmReader<'f, R> {
                         open.messages = open.messages.saturating_add(uncounted);
                         Step::Nothing
                     }
+                    None if self.has_begun => Step::Nothing,
                     // It is another kind of file.
                     None => Step::End,
                 }
@@ -167,16 +172,16 @@ fn said(
     let Some(file) = open else {
         if !is_header {
             let expected = "a header (message type 1644, function code 697)";
-            return Err(instead(expected, message.mti(), function));
+            return Err(instead(expected, message, function));
         }
         *open = Some(begun(format, message)?);
         return Ok(None);
     };
+    file.messages = file.messages.saturating_add(1);
     if is_header {
         let expected = "a trailer (message type 1644, function code 695) before the next header";
-        return Err(instead(expected, message.mti(), function));
+        return Err(instead(expected, message, function));
     }
-    file.messages = file.messages.saturating_add(1);
     let is_chargeback = match &mti {
         b"1644" if function == TRAILER => {
             let ended = end_of(file, message);
@@ -192,7 +197,7 @@ fn said(
         }
         _ => {
             let expected = "a message of type 1240, 1442, 1644 or 1740";
-            return Err(instead(expected, message.mti(), function));
+            return Err(instead(expected, message, function));
         }
     };
     file.add(message);
@@ -207,10 +212,11 @@ fn said(
 }
 
 /// Another message than one that has a place here.
-fn instead(expected: &str, mti: Mti, function: u64) -> Wrong {
+fn instead(expected: &str, message: &Message<'_>, function: u64) -> Wrong {
+    let mti = message.mti();
     Wrong {
         de: 24,
-        offset: 0,
+        offset: message.offset(24).unwrap_or_default(),
         expected: expected.to_owned(),
         got: format!("message type {mti}, function code {function:03}"),
     }

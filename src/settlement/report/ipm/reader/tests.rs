@@ -91,7 +91,7 @@ fn records(messages: &[Sent], letters: Letters) -> Vec<u8> {
         // Both bitmaps are always there.
         message.text(100, "123456");
         for (de, value) in elements {
-            if matches!(de, 43 | 48 | 62 | 95) {
+            if matches!(de, 2 | 43 | 48 | 62 | 95) {
                 let of = |byte: u8| match (letters, byte) {
                     (Letters::Ascii, byte) => byte,
                     (_, b'0'..=b'9') => byte - b'0' + 0xF0,
@@ -255,6 +255,22 @@ fn a_profile_says_which_date_counts_and_what_is_left_out() {
     let of_transaction = format("ignore = [\"01\"]");
     let lines = read_as(&of_transaction, &bytes).unwrap();
     assert_eq!(lines[0].business_date.to_string(), "2026-11-30");
+    // What is charged back has the time of the purchase, and is of the day of the file.
+    let charged_back = Sent(
+        "1442",
+        purchase().with(24, "450").with(12, "261002101112").1,
+    );
+    let given_back = purchase().with(24, "205").with(12, "261002101112");
+    let bytes = records(&file(vec![charged_back, given_back]), Letters::Ascii);
+    let lines = read_as(&of_transaction, &bytes).unwrap();
+    let dates = lines.iter().map(|it| it.business_date.to_string());
+    assert_eq!(dates.collect::<Vec<_>>(), ["2026-11-29"; 2]);
+}
+
+#[test]
+fn a_card_number_may_be_masked() {
+    let masked = purchase().with(2, "541333******0019");
+    assert_eq!(lines(vec![masked, purchase().with(2, "")]).len(), 2);
 }
 
 #[test]
