@@ -299,6 +299,10 @@ impl Discrepancy {
             | DifferenceKind::LatePresentment
             | DifferenceKind::ReferenceDiffers => 0,
             DifferenceKind::CurrencyDiffers => i64::MAX,
+            // Nobody knows whether any of it was booked.
+            DifferenceKind::AmountDiffers if self.found.is_of_line() => {
+                minor(&self.found.theirs).unwrap_or(i64::MAX)
+            }
             _ => {
                 let either = || minor(&self.found.theirs).or(minor(&self.found.ours));
                 self.owed_more_minor().or_else(either).unwrap_or(0)

@@ -51,6 +51,8 @@ impl Asked {
 pub(super) struct Booked {
     /// The number of the line.
     pub(super) line: u64,
+    /// The operation that was booked.
+    pub(super) about: OperationId,
     /// The operation that ends by that.
     pub(super) ends: OperationId,
 }
@@ -114,47 +116,47 @@ impl AllAsked {
         })
     }
 
-    /// What lines say was booked. Where an open item fits a line as well, it is about that; what could be of two payments
-    /// is not told.
+    /// What lines say was booked: of each that names one thing only. Where an open item fits a line as well, it is about
+    /// that. The RRN of its payment says less than its own: then it must not have any item that is the same, settled or not,
+    /// for the line may be there once more.
     pub(super) fn booked(
         &self,
         of: ReportOf<'_>,
         lines: &[ReportLine],
         items: &[ReportedItem],
     ) -> Vec<Booked> {
-        let open = items.iter().filter(|item| item.settled_by.is_none());
-        // The RRN of one of them is not that of another one of its payment.
-        let open = open.filter(|item| {
+        let what = |item: &ReportedItem| {
+            let amount = (item.currency, item.amount_minor);
+            (item.found_by, item.kind, amount)
+        };
+        // The own RRN of one of them is not that of another one of its payment.
+        let is_named = |item: &&ReportedItem| {
             item.found_by == item.own_rrn || !self.own.contains(&(item.found_by, item.kind))
-        });
-        let open: HashSet<_> = open
-            .map(|item| (item.found_by, item.kind, item.currency, item.amount_minor))
-            .collect();
+        };
+        let all: HashSet<_> = items.iter().filter(is_named).map(what).collect();
+        let open = items.iter().filter(|item| item.settled_by.is_none());
+        let open: HashSet<_> = open.filter(is_named).map(what).collect();
         let mut taken: HashSet<OperationId> = HashSet::default();
         let mut booked = Vec::new();
         for line in lines {
             let minor = bank_minor(line);
-            let is_item = |rrn| open.contains(&(rrn, item_kind(line.kind), line.currency, minor));
-            if line.known_rrn().is_none_or(is_item) {
-                continue;
-            }
-            let fit = self
-                .named(of, line)
-                .filter_map(|asked| match asked.standing {
-                    Standing::NotKnown { ends } if asked.amount.amount_minor() == minor => {
-                        Some((ends, asked.payment_id))
-                    }
-                    _ => None,
-                });
-            let fit: Vec<_> = fit.filter(|(ends, _)| !taken.contains(ends)).collect();
-            let Some((ends, payment)) = fit.first().copied() else {
+            let fit = self.named(of, line).filter(|asked| asked.is_about(line));
+            let fit = fit.filter_map(|asked| match asked.standing {
+                Standing::NotKnown { ends } => Some((asked, ends)),
+                Standing::Undone => None,
+            });
+            let fit: Vec<_> = fit.collect();
+            let (Some(rrn), [(asked, ends)]) = (line.known_rrn(), &*fit) else {
                 continue;
             };
-            if fit.iter().all(|(_, other)| *other == payment) {
-                taken.insert(ends);
+            let amount = (line.currency, minor);
+            let items = if asked.own_rrn == rrn { &open } else { &all };
+            let is_item = items.contains(&(rrn, item_kind(line.kind), amount));
+            if !is_item && taken.insert(*ends) {
                 booked.push(Booked {
                     line: line.number,
-                    ends,
+                    about: asked.operation_id,
+                    ends: *ends,
                 });
             }
         }
@@ -215,6 +217,8 @@ fn standing(payment: &Payment, operation: &Operation, all: &[Operation]) -> Opti
             None if operation.original_id.is_some() => not_known(operation.id),
             None => None,
         },
+        // The bank can't have booked what was never sent.
+        S::Queued if operation.attempts.first_at.is_none() => None,
         S::Queued | S::Sent | S::Suspended { .. } => not_known(operation.id),
         state if state.counts() => {
             let is_undone = match operation.kind {

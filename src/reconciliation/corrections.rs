@@ -87,6 +87,8 @@ fn fits(rule: &CorrectionRule, found: &Discrepancy) -> bool {
     // Nobody has done anything about it: what a person has opened again stays open.
     found.version == 1
         && found.found.kind == kind
+        // What has no known outcome is not corrected by a rule: it ends first.
+        && !(kind == DifferenceKind::AmountDiffers && found.found.is_of_line())
         && about.is_some_and(|about| (1..=u64::from(rule.up_to_minor)).contains(&about))
         && currency.is_none_or(|currency| currency == found.found.currency.code())
 }

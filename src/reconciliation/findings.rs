@@ -201,7 +201,7 @@ fn settle(matching: &Matching<'_>, matched: &Match, applied: &mut AppliedLines) 
             commission_minor: fee(|line| line.commission_minor),
             bank_minor: is_same_currency.then_some(bank_minor),
             reject_code: first.reject_code.clone(),
-            was_missed: item.business_date < candidates.of.business_date,
+            was_missed: item.business_date != candidates.of.business_date,
         });
         let mut found = otherwise(candidates, first, *place, item, is_single);
         if !is_single {
@@ -268,6 +268,10 @@ fn otherwise(
         let before = item.amount_minor.saturating_add(over).max(0);
         let theirs = item.amount_minor.to_string();
         differs(DifferenceKind::AboveCaptured, before.to_string(), theirs);
+    }
+    // What a report has ended is of the day that was open then.
+    if item.by_report {
+        return found;
     }
     let date = of.business_date;
     let item_date = match is_of_open_day(item) {

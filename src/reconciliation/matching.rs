@@ -90,14 +90,11 @@ impl<'a> Alike<'a> {
 }
 
 impl Alike<'_> {
-    /// Whether two are the same, but that one may have no approval code.
-    fn is_like(self, other: Self) -> bool {
-        let without_code = |alike: Self| Self {
+    fn without_code(self) -> Self {
+        Self {
             approval_code: None,
-            ..alike
-        };
-        let codes = self.approval_code.zip(other.approval_code);
-        codes.is_none_or(|(one, other)| one == other) && without_code(self) == without_code(other)
+            ..self
+        }
     }
 }
 
@@ -287,9 +284,15 @@ impl<'a> Matching<'a> {
             return None;
         }
         let claims = items.iter().filter_map(|(item, _)| claims.get(item));
-        let mut others = claims.flatten().filter_map(|other| self.line(*other));
-        let alike = Alike::of(line, true);
-        if !others.all(|other| Alike::of(other, true).is_like(alike)) {
+        let others = claims.flatten().filter_map(|other| self.line(*other));
+        let others: Vec<&ReportLine> = others.collect();
+        // One of two lines that are the same may have no approval code.
+        let alike = Alike::of(line, true).without_code();
+        let are_same = others
+            .iter()
+            .all(|other| Alike::of(other, true).without_code() == alike);
+        let codes = others.iter().filter_map(|it| it.approval_code.as_deref());
+        if !are_same || codes.collect::<HashSet<_>>().len() > 1 {
             return None;
         }
         let mut open = items

@@ -61,7 +61,10 @@ impl ReportItems {
             let mut has_ended = false;
             if looks < ATTEMPTS {
                 for booked in asked.booked(of(import, merchants), lines, &items) {
-                    has_ended |= self.ends.end(import, &booked).await?;
+                    // What was corrected would count twice.
+                    if !self.store.is_corrected(booked.about).await? {
+                        has_ended |= self.ends.end(import, &booked).await?;
+                    }
                 }
             }
             if !has_ended {

@@ -8,7 +8,6 @@ use crate::payment::discrepancy::{
 };
 use crate::payment::ids::SubjectId;
 use crate::payment::moment::UnixMillis;
-
 use crate::payment::settlement_import::{DifferenceKind, ItemReport, ReportedItem};
 use crate::reconciliation::candidates::{bank_minor, item_kind};
 use crate::reconciliation::discrepancies::{

@@ -23,7 +23,7 @@ fn discrepancy(kind: DifferenceKind, ours: &str, theirs: &str) -> Discrepancy {
             theirs: text(theirs),
             line: Some(2),
             accepted_at: None,
-            rule: None,
+            rule: Some("rrn".into()),
             candidates: Vec::new(),
         },
         found_at: NOW,
@@ -167,6 +167,11 @@ fn what_is_about_more_takes_a_second_person() {
     assert_eq!(accepted.state, DiscrepancyState::Proposed);
     let alone = open.step(&end, "alice", 500).unwrap();
     assert_eq!(alone.state, DiscrepancyState::Corrected);
+    // Of what has no known outcome all of it is at stake.
+    let mut not_known = open.clone();
+    not_known.found.rule = None;
+    let proposed = not_known.step(&end, "alice", 499).unwrap();
+    assert_eq!(proposed.state, DiscrepancyState::Proposed);
 
     let dated = discrepancy(DifferenceKind::DateDiffers, "2026-11-29", "2026-11-30");
     assert_eq!(dated.step(&end, "alice", 500), Err(StepRefused::NoAmount));

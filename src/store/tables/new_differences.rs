@@ -49,12 +49,18 @@ const OF_OPEN_ITEMS: ManyRows = differences_where!(
     "EXISTS (SELECT 1 FROM settlement_items WHERE settlement_items.operation_id = found.operation_id \
      AND settlement_items.settled_by IS NULL)"
 );
-/// Of lines that settle nothing, decided already or not.
-const OF_LINES: ManyRows = differences_where!(
-    "differences of lines",
+/// Of lines that settle nothing, and have come just now.
+pub(super) const OF_NEW_LINES: ManyRows = differences_where!(
+    "differences of new lines",
     "EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = found.import_id \
-     AND report_lines.line = found.line AND report_lines.state IN ('OPEN', CASE found.kind \
-         WHEN 'AMBIGUOUS' THEN 'AMBIGUOUS' WHEN 'DUPLICATE_LINE' THEN 'ONCE_MORE' ELSE 'UNKNOWN' END))"
+     AND report_lines.line = found.line AND report_lines.state = CASE found.kind \
+         WHEN 'AMBIGUOUS' THEN 'AMBIGUOUS' WHEN 'DUPLICATE_LINE' THEN 'ONCE_MORE' ELSE 'UNKNOWN' END)"
+);
+/// Of those that were open: each is decided once.
+pub(super) const OF_OPEN_LINES: ManyRows = differences_where!(
+    "differences of open lines",
+    "EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = found.import_id \
+     AND report_lines.line = found.line AND report_lines.state = 'OPEN')"
 );
 /// Of items that a line of this import has settled.
 const OF_SETTLED_ITEMS: ManyRows = differences_where!(
@@ -63,9 +69,10 @@ const OF_SETTLED_ITEMS: ManyRows = differences_where!(
      AND settlement_items.settled_by = found.import_id)"
 );
 
-/// The statements that record these differences, before their lines are decided.
+/// The statements that record these differences, before lines that were open are decided.
 pub(super) fn new_differences(
     engine: Engine,
+    lines: &'static ManyRows,
     import: &SettlementImport,
     differences: &[Difference],
     at: UnixMillis,
@@ -80,7 +87,7 @@ pub(super) fn new_differences(
         rows.push(row(import, found, at));
     }
     let mut statements = OF_OPEN_ITEMS.statements(engine, of_open_items);
-    statements.extend(OF_LINES.statements(engine, of_lines));
+    statements.extend(lines.statements(engine, of_lines));
     statements.extend(OF_SETTLED_ITEMS.statements(engine, of_settled_items));
     statements
 }

@@ -50,6 +50,7 @@ pub(super) const SETTLED_ITEMS: ManyRows = ManyRows {
         commission_minor = said.commission_minor, bank_minor = said.bank_minor, reject_code = said.reject_code, \
         settled_by = said.import_id, settled_line = said.line FROM said \
         WHERE settlement_items.operation_id = said.operation_id AND settlement_items.settled_by IS NULL \
+        AND settlement_items.business_date IS NOT NULL \
         AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
             AND report_lines.line = said.line AND report_lines.state IN ('OPEN', 'MATCHED')) \
         AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
@@ -141,7 +142,7 @@ impl Store {
         let settle = Statement {
             text: "UPDATE settlement_items SET acquirer_reference = $4, interchange_minor = $5, scheme_fee_minor = $6, \
                 commission_minor = $7, bank_minor = $8, reject_code = $9, settled_by = $2, settled_line = $3 \
-                WHERE operation_id = $1 AND settled_by IS NULL AND EXISTS (SELECT 1 FROM report_lines \
+                WHERE operation_id = $1 AND settled_by IS NULL AND business_date IS NOT NULL AND EXISTS (SELECT 1 FROM report_lines \
                     WHERE report_lines.import_id = $2 AND report_lines.line = $3 \
                     AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN')) AND EXISTS (SELECT 1 FROM settlement_imports \
                     WHERE settlement_imports.id = $2 AND settlement_imports.state <> 'AMENDED')",

@@ -10,7 +10,7 @@ use super::journals::{NextPosition, next_position};
 use crate::ledger::journal::Journal;
 use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, DiscrepancyState, Stepped};
 use crate::payment::event_kind::EventKind;
-use crate::payment::ids::{HostId, MerchantId};
+use crate::payment::ids::{HostId, MerchantId, OperationId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement_import::{
     Difference, DifferenceKind, InvalidLikeItem, LikeItem, SettlementImport,
@@ -105,6 +105,17 @@ impl Store {
         };
         let ran = self.inner.housekeeping.run(vec![told, accept]).await?;
         Ok(ran.last().map_or(0, |accepted| accepted.rows_affected))
+    }
+
+    /// Whether a discrepancy about this operation is corrected, or that is proposed.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn is_corrected(&self, operation: OperationId) -> Result<bool, StoreError> {
+        let text = "SELECT 1 FROM settlement_differences WHERE operation_id = $1 \
+            AND state IN ('CORRECTED', 'PROPOSED') LIMIT 1";
+        let found = self.read(text, &[operation.to_string().into()]).await?;
+        Ok(!found.is_empty())
     }
 
     /// A discrepancy by its name: of a merchant, or of whomever.

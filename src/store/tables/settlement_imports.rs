@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
-use super::new_differences::new_differences;
+use super::new_differences::{OF_NEW_LINES, OF_OPEN_LINES, new_differences};
 use super::report_lines::{
     DECIDED_LINES, NEW_LINES, SETTLED_ITEMS, decided_line, new_line, settled_item,
 };
@@ -27,7 +27,7 @@ macro_rules! missed_again {
         "kind = 'NOT_IN_REPORT' AND state = 'ACCEPTED' AND operation_id IN (SELECT items.operation_id \
             FROM settlement_imports AS amended JOIN settlement_items AS items ON items.settled_by = amended.id \
             WHERE amended.host_id = $1 AND amended.business_date = $2 AND amended.state = 'AMENDED' \
-            AND items.business_date < amended.business_date) \
+            AND items.business_date <> amended.business_date) \
         AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)"
     };
 }
@@ -255,7 +255,13 @@ impl Store {
         }
         let missed = applied.items.iter().filter(|item| item.was_missed);
         statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
-        statements.extend(new_differences(engine, import, &applied.differences, at));
+        statements.extend(new_differences(
+            engine,
+            &OF_NEW_LINES,
+            import,
+            &applied.differences,
+            at,
+        ));
         statements.push(Statement {
             text: "UPDATE settlement_imports SET state = 'APPLYING', applied_to = applied_to + $3, \
                 matched = matched + $4 WHERE id = $1 AND applied_to = $2 AND clears = 0 \
@@ -288,7 +294,13 @@ impl Store {
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
         let missed = applied.items.iter().filter(|item| item.was_missed);
         statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
-        statements.extend(new_differences(engine, import, &applied.differences, at));
+        statements.extend(new_differences(
+            engine,
+            &OF_OPEN_LINES,
+            import,
+            &applied.differences,
+            at,
+        ));
         let lines = applied.lines.iter().map(|line| decided_line(import, line));
         statements.extend(DECIDED_LINES.statements(engine, lines.collect()));
         self.inner.housekeeping.run(statements).await.map(drop)
@@ -365,7 +377,13 @@ impl Store {
     ) -> Result<(), StoreError> {
         let engine = self.inner.housekeeping.database.engine;
         let mut statements = vec![hold(import)];
-        statements.extend(new_differences(engine, import, differences, at));
+        statements.extend(new_differences(
+            engine,
+            &OF_OPEN_LINES,
+            import,
+            differences,
+            at,
+        ));
         self.inner.housekeeping.run(statements).await.map(drop)
     }
 }

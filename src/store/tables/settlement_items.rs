@@ -54,7 +54,8 @@ pub(in crate::store) const LEAVING_ITEMS: ManyRows = ManyRows {
     after: ") UPDATE settlement_items SET business_date = NULL FROM leaving, business_days \
         WHERE settlement_items.operation_id = leaving.operation_id \
         AND business_days.host_id = settlement_items.host_id \
-        AND business_days.business_date = settlement_items.business_date AND business_days.cut_at_ms IS NULL",
+        AND business_days.business_date = settlement_items.business_date AND business_days.cut_at_ms IS NULL \
+        AND settlement_items.settled_by IS NULL",
     returning: " RETURNING settlement_items.operation_id",
 };
 

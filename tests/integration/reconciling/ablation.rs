@@ -1,6 +1,7 @@
 //! What each stage of the rules adds: a report is compared with the rules up to it, and with all but those of it.
 //!
-//! What decides are the program's own functions. Nothing is recorded: all of it comes before the report is taken in.
+//! What decides are the program's own functions. What payswitch knows of operations that are no item is left out. Nothing is
+//! recorded: all of it comes before the report is taken in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -127,10 +127,11 @@ fn a_line_ends_what_nobody_knew_the_outcome_of_where_it_is_what_was_asked_for() 
             capture(SUSPENDED),
             "101 ends 02, 101 AMBIGUOUS 02 1000 1000",
         ),
+        // What was never sent the bank can't have booked.
         (
             &said,
             capture(OperationState::Queued),
-            "101 ends 02, 101 AMBIGUOUS 02 1000 1000",
+            "101 UNEXPECTED_LINE - - 1000",
         ),
         // Nobody sends its reversal any more; otherwise payswitch is undoing it.
         (
@@ -243,10 +244,31 @@ fn a_line_ends_one_operation_and_none_that_is_an_item() {
     let asked = all(&[capture()]);
     let shop = shop();
     let of = report_of(std::slice::from_ref(&shop));
-    for (line, found_by, ends) in [(&by_authorization, rrn(1), 0), (&said, rrn(2), 1)] {
-        let booked = asked.booked(of, std::slice::from_ref(line), &[open(found_by)]);
+    let settled = |found_by| ReportedItem {
+        settled_by: Some(ImportId::from_parts(NOW, [8; 10])),
+        ..open(found_by)
+    };
+    for (line, item, ends) in [
+        (&by_authorization, open(rrn(1)), 0),
+        (&said, open(rrn(2)), 1),
+        // The line of a capture that is settled may be there once more.
+        (&by_authorization, settled(rrn(1)), 0),
+    ] {
+        let booked = asked.booked(of, std::slice::from_ref(line), &[item]);
         assert_eq!(booked.len(), ends, "{line:?}");
     }
+    // Which of two captures does the RRN of their authorization mean?
+    let both = payment(&[
+        held(),
+        operation(1, 2, K::Capture, UNKNOWN),
+        operation(1, 3, K::Capture, UNKNOWN),
+    ]);
+    let asked = all(&[both]);
+    assert_eq!(
+        asked.booked(of, std::slice::from_ref(&by_authorization), &[]),
+        []
+    );
+    assert_eq!(asked.booked(of, std::slice::from_ref(&said), &[]).len(), 1);
 }
 
 #[test]
