@@ -66,7 +66,7 @@ pub(super) const OF_OPEN_LINES: ManyRows = differences_where!(
 const OF_SETTLED_ITEMS: ManyRows = differences_where!(
     "differences of settled items",
     "EXISTS (SELECT 1 FROM settlement_items WHERE settlement_items.operation_id = found.operation_id \
-     AND settlement_items.settled_by = found.import_id)"
+     AND COALESCE(settlement_items.settled_by, '') = found.import_id)"
 );
 
 /// The statements that record these differences, before lines that were open are decided.

@@ -34,7 +34,7 @@ pub(super) const DECIDED_LINES: ManyRows = ManyRows {
         FROM decided WHERE report_lines.import_id = decided.import_id AND report_lines.line = decided.line \
         AND report_lines.state = 'OPEN' AND (decided.state <> 'MATCHED' OR EXISTS (SELECT 1 FROM settlement_items \
             WHERE settlement_items.operation_id = decided.operation_id \
-            AND settlement_items.settled_by = decided.import_id))",
+            AND COALESCE(settlement_items.settled_by, '') = decided.import_id))",
     returning: "",
 };
 

@@ -239,12 +239,13 @@ impl Store {
         let items = applied.items.iter().map(|item| settled_item(import, item));
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
         // Another import may have settled one of them meanwhile: then its line is looked at once more when all have come.
+        // COALESCE keeps PostgreSQL from reading all items that this import has settled.
         if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
             statements.push(Statement {
                 text: "UPDATE report_lines SET state = 'OPEN', operation_id = NULL, rule = NULL WHERE import_id = $1 \
                     AND line >= $2 AND line <= $3 AND state = 'MATCHED' AND NOT EXISTS (SELECT 1 \
                         FROM settlement_items WHERE settlement_items.operation_id = report_lines.operation_id \
-                        AND settlement_items.settled_by = report_lines.import_id)",
+                        AND COALESCE(settlement_items.settled_by, '') = report_lines.import_id)",
                 values: vec![
                     import.id.to_string().into(),
                     first.number.into(),
