@@ -2,22 +2,24 @@
 //!
 //! A line is matched where exactly one item fits it and no other line fits that item. Lines that are alike are counted: of
 //! two that are the same, each takes an item. Everything else that fits is ambiguous, and stays for a person.
+//!
+//! - `alike`: what lines have that are the same. `sums`: several lines that are one item, and several items that are one line.
 
+mod alike;
+mod sums;
+
+use self::alike::Alike;
+use self::sums::Sums;
 use super::asked::{AllAsked, Asked};
 use super::candidates::{Candidates, ReportOf, bank_minor, is_taken_back, item_kind};
-use super::rules::{HowMany, Key, MatchRule, MatchRules, With};
+use super::rules::{HowMany, MatchRule, MatchRules, With};
 use crate::payment::ids::OperationId;
-use crate::payment::moment::BusinessDate;
-use crate::payment::money::Currency;
 use crate::payment::settlement_import::ReportedItem;
 use crate::random::{HashMap, HashSet};
-use crate::settlement::report::format::ReportKind;
 use crate::settlement::report::line::ReportLine;
 
 /// The most items that are shown as what a line may be.
 const MOST_CANDIDATES: usize = 10;
-/// The most other items of a payment that are tried together.
-const MOST_OTHERS: usize = 8;
 /// The most items that a line may fit before it is ambiguous anyway.
 const MOST_FITS: usize = 200;
 
@@ -62,42 +64,6 @@ pub(super) struct Matching<'a> {
     contended: HashSet<usize>,
 }
 
-/// What lines have that are the same.
-#[derive(PartialEq, Eq, Hash, Clone, Copy)]
-struct Alike<'a> {
-    kind: ReportKind,
-    acceptor: &'a str,
-    rrn: Option<&'a str>,
-    approval_code: Option<&'a str>,
-    currency: Currency,
-    /// None for lines that are alike but for their amounts.
-    gross_minor: Option<i64>,
-    date: BusinessDate,
-}
-
-impl<'a> Alike<'a> {
-    fn of(line: &'a ReportLine, with_amount: bool) -> Self {
-        Self {
-            kind: line.kind,
-            acceptor: line.acceptor.trim_end(),
-            rrn: line.rrn.as_deref(),
-            approval_code: line.approval_code.as_deref(),
-            currency: line.currency,
-            gross_minor: with_amount.then_some(line.gross_minor),
-            date: line.business_date,
-        }
-    }
-}
-
-impl Alike<'_> {
-    fn without_code(self) -> Self {
-        Self {
-            approval_code: None,
-            ..self
-        }
-    }
-}
-
 impl<'a> Matching<'a> {
     /// Tries the rules of the first stage, or those of all later ones, which say of every line what it is.
     pub(super) fn of(
@@ -131,15 +97,33 @@ impl<'a> Matching<'a> {
 
     fn stage(&mut self, rules: &[MatchRule]) {
         for rule in rules {
-            match (rule.lines, rule.items) {
-                (HowMany::Many, _) => self.several_lines(rule),
-                (_, HowMany::Many) => self.several_items(rule),
-                _ => {}
+            let sums = match (rule.lines, rule.items) {
+                (HowMany::Many, _) => self.sums(rule).of_lines(),
+                (_, HowMany::Many) => self.sums(rule).of_items(),
+                _ => Vec::new(),
+            };
+            for sum in sums {
+                match *sum.lines {
+                    [line] if !sum.is_certain => self.keep_in_mind(rule, line, sum.items),
+                    _ => self.take(rule, sum.lines, sum.items),
+                }
             }
         }
         let single: Vec<&MatchRule> = rules.iter().filter(|it| it.is_one_to_one()).collect();
         self.once_more(&single);
         self.one_to_one(&single);
+    }
+
+    fn sums<'s>(&'s self, rule: &'s MatchRule) -> Sums<'s> {
+        let left = self.left().into_iter();
+        Sums {
+            rule,
+            candidates: &self.candidates,
+            contended: &self.contended,
+            left: left
+                .filter_map(|place| Some((place, self.line(place)?)))
+                .collect(),
+        }
     }
 
     /// The lines that have no match, and may still get one: what fits several by a rule that decides stays so, for weaker
@@ -287,10 +271,10 @@ impl<'a> Matching<'a> {
         let others = claims.flatten().filter_map(|other| self.line(*other));
         let others: Vec<&ReportLine> = others.collect();
         // One of two lines that are the same may have no approval code.
-        let alike = Alike::of(line, true).without_code();
+        let alike = Alike::of(line).without_code();
         let are_same = others
             .iter()
-            .all(|other| Alike::of(other, true).without_code() == alike);
+            .all(|other| Alike::of(other).without_code() == alike);
         let codes = others.iter().filter_map(|it| it.approval_code.as_deref());
         if !are_same || codes.collect::<HashSet<_>>().len() > 1 {
             return None;
@@ -309,160 +293,6 @@ impl<'a> Matching<'a> {
             Some((item.payment_id, item.business_date, amount))
         };
         one == other || part(one) == part(other)
-    }
-
-    /// Lines that are alike but for their amounts, which sum to that of the one item that they fit.
-    fn several_lines(&mut self, rule: &MatchRule) {
-        let mut groups: Vec<(Alike<'a>, Vec<usize>)> = Vec::new();
-        let mut known: HashMap<Alike<'a>, usize> = HashMap::default();
-        for place in self.left() {
-            // What the bank does not settle is no part of a sum.
-            let line = self.line(place).filter(|line| line.reject_code.is_none());
-            let Some(line) = line else {
-                continue;
-            };
-            let alike = Alike::of(line, false);
-            let group = *known.entry(alike).or_insert(groups.len());
-            match groups.get_mut(group) {
-                Some((_, places)) => places.push(place),
-                None => groups.push((alike, vec![place])),
-            }
-        }
-        for (_, places) in groups {
-            if !(2..=rule.most).contains(&places.len()) {
-                continue;
-            }
-            let lines = places.iter().filter_map(|place| self.line(*place));
-            let sum = lines.map(bank_minor).try_fold(0_i64, i64::checked_add);
-            let Some(line) = places.first().and_then(|place| self.line(*place)) else {
-                continue;
-            };
-            let items = self.candidates.that_fit(rule, line, Some(Key::Amount));
-            let has_sum = |item: &usize| {
-                let item = self.candidates.item(*item);
-                item.is_some_and(|item| Some(item.amount_minor) == sum)
-            };
-            let items: Vec<usize> = items.filter(has_sum).collect();
-            match *items {
-                [item] if !self.contended.contains(&item) => self.take(rule, places, vec![item]),
-                _ => {}
-            }
-        }
-    }
-
-    /// An item that a line fits but for its amount, and others that make up the rest: of its payment, or else one of its
-    /// merchant.
-    fn several_items(&mut self, rule: &MatchRule) {
-        let left = self.left();
-        // What a line of its own is about is no part of another line.
-        let mut named: HashSet<usize> = HashSet::default();
-        for place in &left {
-            let line = self.line(*place);
-            let items = line.map(|line| self.candidates.named_by(line));
-            named.extend(items.into_iter().flatten());
-        }
-        let mut found: Vec<(usize, Vec<Vec<usize>>)> = Vec::new();
-        for place in left {
-            let line = self.line(place).filter(|line| line.reject_code.is_none());
-            let Some(line) = line else {
-                continue;
-            };
-            let mut sets: Vec<Vec<usize>> = Vec::new();
-            for item in self.candidates.that_fit(rule, line, Some(Key::Amount)) {
-                for others in self.that_sum_to_rest(rule, line, item, &named) {
-                    let mut set = others;
-                    set.push(item);
-                    set.sort_unstable();
-                    if !sets.contains(&set) {
-                        sets.push(set);
-                    }
-                }
-            }
-            if !sets.is_empty() {
-                found.push((place, sets));
-            }
-        }
-        // How many lines each item would be a part of.
-        let mut wanted: HashMap<usize, usize> = HashMap::default();
-        for (_, sets) in &found {
-            let mut items: Vec<usize> = sets.iter().flatten().copied().collect();
-            items.sort_unstable();
-            items.dedup();
-            for item in items {
-                *wanted.entry(item).or_default() += 1;
-            }
-        }
-        for (place, mut sets) in found {
-            let is_free =
-                |item: &usize| wanted.get(item) == Some(&1) && !self.contended.contains(item);
-            match (sets.pop(), sets.is_empty()) {
-                (Some(items), true) if items.iter().all(is_free) => {
-                    self.take(rule, vec![place], items);
-                }
-                (Some(last), _) => {
-                    let mut items: Vec<usize> = sets.into_iter().flatten().chain(last).collect();
-                    items.sort_unstable();
-                    items.dedup();
-                    self.keep_in_mind(rule, place, items);
-                }
-                (None, _) => {}
-            }
-        }
-    }
-
-    /// The sets of other items that are what a line has beyond `item`.
-    fn that_sum_to_rest(
-        &self,
-        rule: &MatchRule,
-        line: &ReportLine,
-        item: usize,
-        named: &HashSet<usize>,
-    ) -> Vec<Vec<usize>> {
-        let Some(of) = self.candidates.item(item) else {
-            return Vec::new();
-        };
-        let rest = bank_minor(line).saturating_sub(of.amount_minor);
-        if rest <= 0 {
-            return Vec::new();
-        }
-        let goes_with = |other: &ReportedItem| {
-            (
-                other.kind,
-                other.currency,
-                other.business_date,
-                other.merchant_id,
-            ) == (of.kind, of.currency, of.business_date, of.merchant_id)
-        };
-        // Of the payment: the line names them all with its RRN, or each has its own.
-        let by_rrn = self.candidates.that_fit(rule, line, Some(Key::Amount));
-        let others = by_rrn.filter(|other| *other != item);
-        let others: Vec<usize> = others.take(MOST_OTHERS + 1).collect();
-        if others.len() > MOST_OTHERS {
-            return Vec::new();
-        }
-        let mut sets = Vec::new();
-        let count = u32::try_from(others.len()).unwrap_or(0);
-        for chosen in 1..(1_u32 << count) {
-            let set: Vec<usize> = (others.iter().enumerate())
-                .filter(|(index, _)| chosen >> index & 1 == 1)
-                .map(|(_, other)| *other)
-                .collect();
-            let amounts = set.iter().filter_map(|other| self.candidates.item(*other));
-            let sum: i64 = amounts
-                .map(|other| other.amount_minor)
-                .fold(0, i64::saturating_add);
-            if set.len() < rule.most && sum == rest {
-                sets.push(set);
-            }
-        }
-        if sets.is_empty() {
-            let alone = self.candidates.open_with_amount(rest).filter(|other| {
-                let is_free = *other != item && !named.contains(other);
-                is_free && self.candidates.item(*other).is_some_and(goes_with)
-            });
-            sets.extend(alone.map(|other| vec![other]));
-        }
-        sets
     }
 
     /// Opens what is ambiguous so far: which lines come near each other in the file decides nothing. Of what is taken back no

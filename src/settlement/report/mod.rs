@@ -5,7 +5,7 @@
 //! - [`mod@format`]: a CSV, its columns by name, and the bank's words. [`reader`]: reads it, a line at a time, all or nothing.
 //! - [`ipm`]: Mastercard's clearing file.
 //! - [`fault`]: what is wrong with it. [`totals`]: its lines summed up, and compared with its last line.
-//! - `fields`: a line taken apart.
+//! - `step`: how either kind is read to its end. `fields`: a line taken apart.
 
 pub mod fault;
 mod fields;
@@ -14,4 +14,5 @@ pub mod format;
 pub mod ipm;
 pub mod line;
 pub mod reader;
+mod step;
 pub mod totals;

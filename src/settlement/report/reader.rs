@@ -6,6 +6,7 @@ use super::fault::{Fault, Faults, ReportError};
 use super::fields::{Fields, Splitter};
 use super::format::{CsvFormat, Field};
 use super::line::{ReportLine, RowReader};
+use super::step::{Step, Steps};
 use super::totals::Totals;
 use crate::settlement::lines::{Line, Lines};
 use crate::settlement::shown::shown;
@@ -34,14 +35,6 @@ struct Body<'f> {
     /// Whether all lines are in the totals.
     is_summed: bool,
     has_ended: bool,
-}
-
-/// What comes next.
-enum Step {
-    Line(Box<ReportLine>),
-    /// A line that says nothing, or is wrong.
-    Nothing,
-    End,
 }
 
 impl<'f, R: Read> CsvReader<'f, R> {
@@ -98,7 +91,9 @@ impl<'f, R: Read> CsvReader<'f, R> {
             is_done: false,
         })
     }
+}
 
+impl<R: Read> Steps for CsvReader<'_, R> {
     fn step(&mut self) -> Result<Step, ReportError> {
         let before = self.lines.number();
         let line = self.lines.next_line();
@@ -134,7 +129,6 @@ impl<'f, R: Read> CsvReader<'f, R> {
         })
     }
 
-    /// What is wrong with the report at its end.
     fn end(&mut self) -> Result<(), ReportError> {
         let missing = match &self.body.format.end {
             None => None,
@@ -156,6 +150,10 @@ impl<'f, R: Read> CsvReader<'f, R> {
             return Err(ReportError::Faults(std::mem::take(&mut self.faults)));
         }
         Ok(())
+    }
+
+    fn is_done(&mut self) -> &mut bool {
+        &mut self.is_done
     }
 }
 
@@ -199,21 +197,7 @@ impl<R: Read> Iterator for CsvReader<'_, R> {
     type Item = Result<ReportLine, ReportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.is_done {
-            match self.step() {
-                Ok(Step::Line(line)) => return Some(Ok(*line)),
-                Ok(Step::Nothing) => {}
-                Ok(Step::End) => {
-                    self.is_done = true;
-                    return self.end().err().map(Err);
-                }
-                Err(error) => {
-                    self.is_done = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
+        self.next_line()
     }
 }
 

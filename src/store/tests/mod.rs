@@ -1,5 +1,6 @@
 //! Every function of the store, on both databases.
 
+mod amended_reports;
 mod clearing_answers;
 mod custody;
 mod discrepancies;

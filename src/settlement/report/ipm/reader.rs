@@ -11,6 +11,7 @@ use super::records::{RecordError, Records};
 use crate::payment::moment::BusinessDate;
 use crate::settlement::report::fault::{Fault, Faults, ReportError};
 use crate::settlement::report::line::ReportLine;
+use crate::settlement::report::step::{Step, Steps};
 
 /// The function codes (DE 24) of a header and a trailer.
 const HEADER: u64 = 697;
@@ -40,14 +41,6 @@ struct Open {
     is_summed: bool,
 }
 
-/// What comes next.
-enum Step {
-    Line(Box<ReportLine>),
-    /// A message that is no line, or is wrong.
-    Nothing,
-    End,
-}
-
 impl<'f, R: Read> IpmReader<'f, R> {
     /// Looks at the beginning of the file to see whether it has blocks.
     ///
@@ -65,34 +58,6 @@ impl<'f, R: Read> IpmReader<'f, R> {
             faults: Faults::default(),
             is_done: false,
         })
-    }
-
-    fn step(&mut self) -> Result<Step, ReportError> {
-        match self.records.advance() {
-            Ok(true) => Ok(self.message()),
-            Ok(false) => {
-                let expected = match (&self.open, self.records.number()) {
-                    (Some(_), _) => "a trailer (message type 1644, function code 695)",
-                    (None, 0) => "a header (message type 1644, function code 697)",
-                    (None, _) => return Ok(Step::End),
-                };
-                let got = "the end of the file";
-                let fault = Fault::new(self.records.number(), None, expected, got);
-                self.faults.add(fault);
-                Ok(Step::End)
-            }
-            Err(RecordError::Read(source)) => {
-                let line = self.records.number();
-                Err(ReportError::Read { line, source })
-            }
-            Err(RecordError::Misframed(found)) => {
-                let place = format!("byte {}", found.offset);
-                let number = self.records.number();
-                let fault = Fault::new(number, Some(&place), found.expected, &found.got);
-                self.faults.add(fault);
-                Ok(Step::End)
-            }
-        }
     }
 
     /// What the record says that was read just now.
@@ -149,13 +114,46 @@ impl<'f, R: Read> IpmReader<'f, R> {
             }
         }
     }
+}
 
-    /// What is wrong with the file at its end.
+impl<R: Read> Steps for IpmReader<'_, R> {
+    fn step(&mut self) -> Result<Step, ReportError> {
+        match self.records.advance() {
+            Ok(true) => Ok(self.message()),
+            Ok(false) => {
+                let expected = match (&self.open, self.records.number()) {
+                    (Some(_), _) => "a trailer (message type 1644, function code 695)",
+                    (None, 0) => "a header (message type 1644, function code 697)",
+                    (None, _) => return Ok(Step::End),
+                };
+                let got = "the end of the file";
+                let fault = Fault::new(self.records.number(), None, expected, got);
+                self.faults.add(fault);
+                Ok(Step::End)
+            }
+            Err(RecordError::Read(source)) => {
+                let line = self.records.number();
+                Err(ReportError::Read { line, source })
+            }
+            Err(RecordError::Misframed(found)) => {
+                let place = format!("byte {}", found.offset);
+                let number = self.records.number();
+                let fault = Fault::new(number, Some(&place), found.expected, &found.got);
+                self.faults.add(fault);
+                Ok(Step::End)
+            }
+        }
+    }
+
     fn end(&mut self) -> Result<(), ReportError> {
         match self.faults.count {
             0 => Ok(()),
             _ => Err(ReportError::Faults(std::mem::take(&mut self.faults))),
         }
+    }
+
+    fn is_done(&mut self) -> &mut bool {
+        &mut self.is_done
     }
 }
 
@@ -298,21 +296,7 @@ impl<R: Read> Iterator for IpmReader<'_, R> {
     type Item = Result<ReportLine, ReportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.is_done {
-            match self.step() {
-                Ok(Step::Line(line)) => return Some(Ok(*line)),
-                Ok(Step::Nothing) => {}
-                Ok(Step::End) => {
-                    self.is_done = true;
-                    return self.end().err().map(Err);
-                }
-                Err(error) => {
-                    self.is_done = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
+        self.next_line()
     }
 }
 
