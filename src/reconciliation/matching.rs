@@ -3,7 +3,7 @@
 //! A line is matched where exactly one item fits it and no other line fits that item. Lines that are alike are counted: of
 //! two that are the same, each takes an item. Everything else that fits is ambiguous, and stays for a person.
 //!
-//! - `alike`: what lines have that are the same. `sums`: several lines that are one item, and several items that are one line.
+//! - `alike`: what lines have that are the same. `sums`: several lines that are one item or several, and several items that are one line.
 
 mod alike;
 mod sums;
@@ -98,9 +98,10 @@ impl<'a> Matching<'a> {
     fn stage(&mut self, rules: &[MatchRule]) {
         for rule in rules {
             let sums = match (rule.lines, rule.items) {
-                (HowMany::Many, _) => self.sums(rule).of_lines(),
-                (_, HowMany::Many) => self.sums(rule).of_items(),
-                _ => Vec::new(),
+                (HowMany::Many, HowMany::Many) => self.sums(rule).of_both(),
+                (HowMany::Many, HowMany::One) => self.sums(rule).of_lines(),
+                (HowMany::One, HowMany::Many) => self.sums(rule).of_items(),
+                (HowMany::One, HowMany::One) => Vec::new(),
             };
             for sum in sums {
                 match *sum.lines {

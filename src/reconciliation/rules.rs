@@ -69,10 +69,10 @@ pub struct MatchRule {
     /// Which items it is about.
     #[serde(default)]
     pub with: With,
-    /// How many lines are one item.
+    /// How many lines belong together.
     #[serde(default)]
     pub lines: HowMany,
-    /// How many items are one line.
+    /// How many items belong together.
     #[serde(default)]
     pub items: HowMany,
     /// The most of them, where they are many.
@@ -146,8 +146,8 @@ impl MatchRule {
         if !sums.iter().all(|key| self.wants(*key)) {
             return wrong("many have at least rrn, amount and currency alike");
         }
-        if self.lines == self.items || !self.decides || self.with != With::Open {
-            return wrong("many lines are one open item, or many open items one line");
+        if !self.decides || self.with != With::Open {
+            return wrong("what is many is taken, and is open");
         }
         match self.most {
             2..=MOST_TOGETHER => Ok(()),

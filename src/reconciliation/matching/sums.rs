@@ -1,4 +1,4 @@
-//! Several lines that are one item, and several items that are one line.
+//! Several lines that are one item or several, and several items that are one line.
 
 use super::alike::Alike;
 use crate::payment::settlement_import::ReportedItem;
@@ -39,6 +39,35 @@ impl<'a> Sums<'a> {
 
     /// Lines that are alike but for their amounts, which sum to that of the one item that they fit.
     pub(super) fn of_lines(&self) -> Vec<Sum> {
+        self.of_groups(|theirs, ours| {
+            let sum = added(theirs);
+            let equal = |(_, minor): &&(usize, i64)| Some(*minor) == sum;
+            let mut equal = ours.iter().filter(equal);
+            match (equal.next(), equal.next()) {
+                (Some((item, _)), None) => vec![*item],
+                _ => Vec::new(),
+            }
+        })
+    }
+
+    /// Lines that are alike but for their amounts, which sum to all the items that they fit. What has the amount of one of the
+    /// items is about that alone.
+    pub(super) fn of_both(&self) -> Vec<Sum> {
+        self.of_groups(|theirs, ours| {
+            let (items, ours): (Vec<usize>, Vec<i64>) = ours.iter().copied().unzip();
+            let are_many = (2..=self.rule.most).contains(&items.len());
+            let are_apart = ours.iter().all(|minor| !theirs.contains(minor));
+            let sum = added(&ours);
+            match are_many && are_apart && sum.is_some() && sum == added(theirs) {
+                true => items,
+                false => Vec::new(),
+            }
+        })
+    }
+
+    /// Lines that are alike but for their amounts, as many as may belong together, with what `fit` finds for their amounts
+    /// among the items that they fit and those amounts.
+    fn of_groups(&self, fit: impl Fn(&[i64], &[(usize, i64)]) -> Vec<usize>) -> Vec<Sum> {
         let mut groups: Vec<Vec<(usize, &ReportLine)>> = Vec::new();
         let mut known: HashMap<Alike<'_>, usize> = HashMap::default();
         for (place, line) in self.settled() {
@@ -49,32 +78,27 @@ impl<'a> Sums<'a> {
                 None => groups.push(vec![(place, line)]),
             }
         }
+        groups.retain(|lines| (2..=self.rule.most).contains(&lines.len()));
         let mut taken: HashSet<usize> = HashSet::default();
         let mut found = Vec::new();
         for lines in groups {
-            let Some((_, line)) = lines.first() else {
+            let Some((_, first)) = lines.first() else {
                 continue;
             };
-            if !(2..=self.rule.most).contains(&lines.len()) {
+            let theirs: Vec<i64> = lines.iter().map(|(_, line)| bank_minor(line)).collect();
+            let free = self.fitting(first).filter(|item| !taken.contains(item));
+            let with_minor = |item| Some((item, self.candidates.item(item)?.amount_minor));
+            let ours: Vec<(usize, i64)> = free.filter_map(with_minor).collect();
+            let items = fit(&theirs, &ours);
+            if items.is_empty() || items.iter().any(|item| self.contended.contains(item)) {
                 continue;
             }
-            let mut minor = lines.iter().map(|(_, line)| bank_minor(line));
-            let sum = minor.try_fold(0_i64, i64::checked_add);
-            let items = self.fitting(line).filter(|item| {
-                let amount = self.candidates.item(*item).map(|item| item.amount_minor);
-                amount.is_some() && amount == sum && !taken.contains(item)
+            taken.extend(&items);
+            found.push(Sum {
+                lines: lines.into_iter().map(|(place, _)| place).collect(),
+                items,
+                is_certain: true,
             });
-            let items: Vec<usize> = items.collect();
-            if let [item] = *items
-                && !self.contended.contains(&item)
-            {
-                taken.insert(item);
-                found.push(Sum {
-                    lines: lines.into_iter().map(|(place, _)| place).collect(),
-                    items: vec![item],
-                    is_certain: true,
-                });
-            }
         }
         found
     }
@@ -176,6 +200,11 @@ impl<'a> Sums<'a> {
         }
         sets
     }
+}
+
+/// The sum of amounts.
+fn added(minor: &[i64]) -> Option<i64> {
+    minor.iter().copied().try_fold(0, i64::checked_add)
 }
 
 /// The items of all sets, each once.

@@ -332,6 +332,46 @@ fn several_lines_may_be_one_item_and_one_line_several_items() {
 }
 
 /// Lines and items that are the same are counted.
+/// Captures of 10.00 and 5.00 of one payment, which the bank has paid as 9.00 and 6.00.
+#[test]
+fn several_lines_may_be_several_items() {
+    let of_payment = |number, amount_minor| ReportedItem {
+        amount_minor,
+        found_by: rrn(1),
+        own_rrn: rrn(40 + number),
+        payment_id: item(1).payment_id,
+        approval_codes: item(1).approval_codes,
+        ..item(number)
+    };
+    let part = |number: u8, gross_minor| ReportLine {
+        number: u64::from(number) + 200,
+        gross_minor,
+        ..coded(1)
+    };
+    let items = [of_payment(1, 1_000), of_payment(2, 500)];
+    let both = "MATCHED 0 several-items-in-several-lines ";
+    let lines = [part(1, 900), part(2, 600)];
+    assert_eq!(decided(&lines, &items), [both; 2]);
+    let all = compared(&lines, &items);
+    let sums: Vec<_> = all.items.iter().map(|it| it.bank_minor).collect();
+    assert_eq!(sums, [Some(1_000), Some(500)]);
+    let fees: Vec<_> = all.items.iter().map(|it| it.interchange_minor).collect();
+    assert_eq!(fees, [Some(4), Some(0)], "those of both lines");
+    // A cent too much, and nobody guesses.
+    let unsure = "AMBIGUOUS - rrn AMBIGUOUS";
+    assert_eq!(decided(&[part(1, 900), part(2, 601)], &items), [unsure; 2]);
+    // A line that has an item's amount is about that, and the other one has its own difference.
+    assert_eq!(
+        decided(&[part(1, 1_000), part(2, 600)], &items),
+        ["MATCHED 0 as-expected ", "MATCHED 1 rrn AMOUNT_DIFFERS"]
+    );
+    // Items of another payment are not among them.
+    assert_eq!(
+        decided(&lines, &[of_payment(1, 1_000), item(3)]),
+        [unsure; 2]
+    );
+}
+
 #[test]
 fn equal_lines_are_counted_and_not_collapsed() {
     let part = |number| ReportedItem {
