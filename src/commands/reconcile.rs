@@ -159,6 +159,16 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
+    /// Say which captures or refunds its line is about together.
+    Split {
+        /// The discrepancy.
+        discrepancy: String,
+        /// The captures or refunds, two or more, which make up the amount of the line.
+        #[arg(required = true, num_args = 2..)]
+        subjects: Vec<String>,
+        #[command(flatten)]
+        why: Why,
+    },
     /// Open it again, and undo what has corrected it. Only an approver may.
     Reopen {
         /// The discrepancy.
@@ -276,6 +286,16 @@ pub fn run(arguments: ReconcileArgs) -> Result<ExitCode, CommandError> {
                 subject,
                 why,
             } => (discrepancy, Step::Match(subject), why),
+            Action::Split {
+                discrepancy,
+                subjects,
+                why,
+            } => {
+                let parts = pb::DiscrepancyParts {
+                    subject_ids: subjects,
+                };
+                (discrepancy, Step::Split(parts), why)
+            }
             Action::Reopen { discrepancy, why } => (discrepancy, Step::Reopen(true), why),
             Action::Statement { account, file, why } => {
                 return statements::take_in(&mut client, account, &file, why, as_json).await;

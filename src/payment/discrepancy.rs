@@ -149,6 +149,8 @@ pub enum Step {
     Reopen,
     /// What it is about was found: the line is about this capture or refund, or the item has a line.
     Found(SubjectId),
+    /// The line is about these captures or refunds together.
+    Split(Vec<SubjectId>),
 }
 
 /// What a step comes to.
@@ -256,7 +258,7 @@ impl Discrepancy {
                 Some(proposal) => self.ended(proposal.ending, stays),
                 None => Err(StepRefused::State(self.state)),
             },
-            Step::Found(_) if is_working => Ok(Stepped {
+            Step::Found(_) | Step::Split(_) if is_working => Ok(Stepped {
                 state: S::Accepted,
                 ..stays
             }),

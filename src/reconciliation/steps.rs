@@ -34,8 +34,14 @@ impl Discrepancies {
         step: &Step,
         (by, reason): (&str, &str),
     ) -> Result<Followed, DiscrepancyError> {
-        if let Step::Found(subject) = step {
-            self.match_by_hand(id, *subject, (by, reason)).await?;
+        let subjects = match step {
+            Step::Found(subject) => std::slice::from_ref(subject),
+            Step::Split(subjects) => subjects,
+            _ => &[],
+        };
+        if !subjects.is_empty() {
+            self.match_by_hand(id, (step, subjects), (by, reason))
+                .await?;
         }
         self.take(id, step, (by, reason), self.alone_minor).await?;
         self.follow(id).await
@@ -74,39 +80,58 @@ impl Discrepancies {
         Err(DiscrepancyError::Busy)
     }
 
-    /// Records that the line of a discrepancy is about this capture or refund. What is missed of that is found.
+    /// Records that the line of a discrepancy is about these captures or refunds, which make up its amount. What is missed
+    /// of them is found.
     async fn match_by_hand(
         &self,
         id: &str,
-        subject: SubjectId,
+        (step, subjects): (&Step, &[SubjectId]),
         (by, reason): (&str, &str),
     ) -> Result<(), DiscrepancyError> {
         let discrepancy = known(&self.store, id, None).await?;
         // It is looked at before anything is written.
-        discrepancy.step(&Step::Found(subject), by, self.alone_minor)?;
+        discrepancy.step(step, by, self.alone_minor)?;
         let (number, line) = self.open_line(&discrepancy).await?;
-        let item = self.item_like(&discrepancy, &line, subject).await?;
-        let missing = self.missing(subject).await?;
-        let report = ItemReport {
-            operation_id: item.operation_id,
-            line: number,
-            acquirer_reference: line.acquirer_reference,
-            interchange_minor: line.interchange_minor,
-            scheme_fee_minor: line.scheme_fee_minor,
-            commission_minor: line.commission_minor,
-            bank_minor: Some(item.amount_minor),
-            reject_code: line.reject_code,
-            was_missed: false,
-        };
+        let mut items = Vec::with_capacity(subjects.len());
+        let mut missing = Vec::new();
+        for subject in subjects {
+            items.push(self.item_like(&discrepancy, &line, *subject).await?);
+            missing.extend(self.missing(*subject).await?);
+        }
+        let mut amounts = items.iter().map(|item| item.amount_minor);
+        let ours = amounts.try_fold(0_i64, i64::checked_add);
+        let theirs = bank_minor(&line);
+        if ours != Some(theirs) {
+            let expected = format!("{theirs} {}, as the line says", line.currency);
+            let got = ours.map_or("too much to add up".to_owned(), |ours| {
+                format!("{ours} {}", line.currency)
+            });
+            return Err(no_match(&expected, got));
+        }
+        // As of what a rule has matched, the first one has the fees of the line.
+        let reports: Vec<ItemReport> = (items.iter().enumerate())
+            .map(|(place, item)| {
+                let fee = |fee: Option<i64>| fee.map(|fee| if place == 0 { fee } else { 0 });
+                ItemReport {
+                    operation_id: item.operation_id,
+                    line: number,
+                    acquirer_reference: line.acquirer_reference.clone(),
+                    interchange_minor: fee(line.interchange_minor),
+                    scheme_fee_minor: fee(line.scheme_fee_minor),
+                    commission_minor: fee(line.commission_minor),
+                    bank_minor: Some(item.amount_minor),
+                    reject_code: line.reject_code.clone(),
+                    was_missed: false,
+                }
+            })
+            .collect();
         let import = discrepancy.import_id;
-        if !self.store.settle_by_hand(import, &report, BY_HAND).await? {
+        if !self.store.settle_by_hand(import, &reports, BY_HAND).await? {
             let got = "one that another line has settled".to_owned();
             return Err(no_match("an item that no line has settled", got));
         }
         for id in missing {
-            let found = Step::Found(subject);
-            self.take(&id, &found, (by, reason), self.alone_minor)
-                .await?;
+            self.take(&id, step, (by, reason), self.alone_minor).await?;
         }
         Ok(())
     }
@@ -136,7 +161,7 @@ impl Discrepancies {
         Ok((number, line))
     }
 
-    /// The item of a capture or refund that has merchant, kind, amount and currency of a line, and is not settled by another
+    /// The item of a capture or refund that has merchant, kind and currency of a line, and is not settled by another
     /// report.
     async fn item_like(
         &self,
@@ -165,11 +190,9 @@ impl Discrepancies {
             let got = format!("one of {import}");
             return Err(no_match("an item that no line has settled", got));
         }
-        let theirs = (bank_minor(line), line.currency);
-        if theirs != (item.amount_minor, item.currency) {
-            let expected = format!("{} {}, as the line says", theirs.0, theirs.1);
-            let got = format!("{} {}", item.amount_minor, item.currency);
-            return Err(no_match(&expected, got));
+        if line.currency != item.currency {
+            let expected = format!("an item in {}, as the line says", line.currency);
+            return Err(no_match(&expected, item.currency.to_string()));
         }
         Ok(item)
     }

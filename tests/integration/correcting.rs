@@ -26,6 +26,7 @@ use crate::tools::{output, printed_by};
 on_both_engines!(
     a_wrong_cent_is_found_named_explained_and_corrected,
     a_person_says_what_a_line_is_about,
+    a_person_splits_a_line,
 );
 
 pub(crate) fn reconcile(switch: &Switch, arguments: &[&str]) -> String {
@@ -274,6 +275,109 @@ async fn a_wrong_cent_is_found_named_explained_and_corrected(engine: Engine) {
     assert!(corrected, "{trail:?}");
 }
 
+fn name(of: &Value, field: &str) -> String {
+    of[field].as_str().expect("a text").to_owned()
+}
+
+/// What a step with a reason comes to: whether it is taken, and what is said of it.
+fn stepped(switch: &Switch, what: &[&str]) -> (bool, String) {
+    let why = ["--reason", "the bank has said so by telephone"];
+    let ran = output(&mut as_operator(
+        switch,
+        &[&["reconcile"], what, &why].concat(),
+    ));
+    let told = [ran.stdout, ran.stderr].concat();
+    let told = String::from_utf8_lossy(&told).into_owned();
+    (ran.status.success(), told)
+}
+
+fn takes(switch: &Switch, what: &[&str], state: &str) {
+    let (is_taken, told) = stepped(switch, what);
+    assert!(is_taken && told.contains(state), "{what:?}: {told}");
+}
+
+fn refuses(switch: &Switch, what: &[&str], part: &str) {
+    let (is_taken, told) = stepped(switch, what);
+    assert!(!is_taken && told.contains(part), "{what:?}: {told}");
+}
+
+/// The bank pays two sales with one line, under a reference that nobody knows.
+async fn a_person_splits_a_line(engine: Engine) {
+    let switch = Switch::start_with(engine, Some(reporting_profile())).await;
+    let mut payments = switch.payments().await;
+    let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
+    let today = open_date(&mut days).await;
+    for amount in [1_111, 2_222, 900] {
+        authorize(&mut payments, sale("pm_test_visa", amount)).await;
+    }
+    cut_over(&mut days, cutover_of(&today))
+        .await
+        .expect("a day");
+    agreed(&mut days, &today).await;
+    let right = String::from_utf8(report_of(&switch, &today).await).expect("a text");
+    let columns: Vec<&str> = right.lines().next().expect("names").split(',').collect();
+    let rows = right
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>());
+    let row = |amount| {
+        let found = rows.clone().find(|row| row.contains(&amount));
+        found.expect("a line")
+    };
+    let (one, other) = (row("11.11"), row("22.22"));
+    let cents = |text: &str| {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        digits.parse::<i64>().ok()
+    };
+    let merged = columns.iter().zip(one.iter().zip(&other));
+    let merged = merged.map(|(column, (one, other))| match *column {
+        "RRN" => "999999999999".to_owned(),
+        "Approval Code" => String::new(),
+        _ if one.contains('.') => {
+            let sum = cents(one).zip(cents(other)).map(|(one, other)| one + other);
+            let sum = sum.expect("amounts");
+            format!("{}.{:02}", sum / 100, sum % 100)
+        }
+        _ => (*one).to_owned(),
+    });
+    let merged = merged.collect::<Vec<_>>().join(",");
+    let mut report = String::new();
+    for line in right.lines() {
+        if line == one.join(",") {
+            report += &format!("{merged}\n");
+        } else if let Some(totals) = line.strip_prefix("<END>,3,") {
+            report += &format!("<END>,2,{totals}\n");
+        } else if line != other.join(",") {
+            report += &format!("{line}\n");
+        }
+    }
+    import(&mut days, report.as_bytes(), |_| {})
+        .await
+        .expect("an answer");
+    let unknown = listed(&switch, "UNKNOWN_TO_PAYSWITCH");
+    let missing = listed(&switch, "MISSING_AT_BANK");
+    assert_eq!((unknown.len(), missing.len()), (1, 2), "{report}");
+    let line = name(&unknown[0], "discrepancy_id");
+    let [first, second] = [0, 1].map(|place: usize| name(&missing[place], "subject_id"));
+
+    // What is missed of it all makes up the line, and nothing less does.
+    refuses(&switch, &["match", &line, &first], "NO_MATCH");
+    refuses(&switch, &["split", &line, &first, &first], "each once");
+    takes(&switch, &["split", &line, &first, &second], "ACCEPTED");
+    refuses(
+        &switch,
+        &["split", &line, &first, &second],
+        "DISCREPANCY_STATE",
+    );
+    for it in listed(&switch, "MISSING_AT_BANK") {
+        assert_eq!(it["state"], "ACCEPTED", "{it}");
+    }
+    let kept = reconcile(&switch, &["lines", &name(&unknown[0], "import_id")]);
+    assert_eq!(kept.matches("by-hand").count(), 2, "{kept}");
+    for subject in [first, second] {
+        assert!(kept.contains(&subject), "{kept}");
+    }
+}
+
 /// Two lines of one amount, whose references nobody knows, and two sales of it.
 async fn a_person_says_what_a_line_is_about(engine: Engine) {
     let switch = Switch::start_with(engine, Some(reporting_profile())).await;
@@ -307,7 +411,6 @@ async fn a_person_says_what_a_line_is_about(engine: Engine) {
     let missing = listed(&switch, "MISSING_AT_BANK");
     assert_eq!((ambiguous.len(), missing.len()), (2, 2), "{ambiguous:?}");
 
-    let name = |of: &Value, field: &str| of[field].as_str().expect("a text").to_owned();
     let lines: Vec<String> = (ambiguous.iter())
         .map(|it| name(it, "discrepancy_id"))
         .collect();
@@ -316,29 +419,10 @@ async fn a_person_says_what_a_line_is_about(engine: Engine) {
         name(&missing[0], "subject_id"),
         name(&missing[1], "subject_id"),
     );
-    let why = ["--reason", "the bank has said so by telephone"];
-    let step = |what: &[&str]| {
-        output(&mut as_operator(
-            &switch,
-            &[&["reconcile"], what, &why].concat(),
-        ))
-    };
-    let takes = |what: &[&str], state: &str| {
-        let ran = step(what);
-        let told = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
-        assert!(
-            ran.status.success() && told.contains(state),
-            "{what:?}: {told}"
-        );
-    };
-    let refuses = |what: &[&str], part: &str| {
-        let ran = step(what);
-        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert!(
-            !ran.status.success() && told.contains(part),
-            "{what:?}: {told}"
-        );
-    };
+    let (takes, refuses) = (
+        |what: &[&str], state: &str| takes(&switch, what, state),
+        |what: &[&str], part: &str| refuses(&switch, what, part),
+    );
     // A decision that somebody else has to agree with, or to undo, is not undone on the way.
     takes(&["correct", &missed, "--bears", "house"], "PROPOSED");
     refuses(&["match", &lines[0], &first], "reopen");

@@ -11,9 +11,15 @@ use crate::admin_api::show::errors::Refusal;
 use crate::admin_api::{pb, read};
 use crate::grpc::violations::{Findings, length_of};
 use crate::payment::discrepancy::{Bearer, Ending, Step};
+use crate::payment::ids::SubjectId;
 use crate::reconciliation::discrepancies::Discrepancies;
 use crate::store::records::callers::OperatorRole;
 use pb::resolve_discrepancy_request::Step as Asked;
+
+/// The most captures and refunds that a line is split into.
+const MOST_PARTS: usize = 10;
+/// What names one.
+const SUBJECT: &str = "the id of a capture or refund";
 
 /// Answers the call.
 pub(super) async fn call(
@@ -47,16 +53,17 @@ pub(super) async fn call(
 }
 
 fn step(findings: &mut Findings, request: &pb::ResolveDiscrepancyRequest) -> Option<Step> {
-    let expected = "exactly one step: assign, ask_bank, accept, correct, approve, reopen or match";
+    let expected =
+        "exactly one step: assign, ask_bank, accept, correct, approve, reopen, match or split";
     let read = match &request.step {
         Some(Asked::Assign(name)) => {
             return read::operator_name(findings, name).map(Step::Assign);
         }
         Some(Asked::Match(subject)) => {
             let subject = subject.parse().map_err(|_| length_of(subject));
-            let expected = "the id of a capture or refund";
-            return findings.keep("match", expected, subject).map(Step::Found);
+            return findings.keep("match", SUBJECT, subject).map(Step::Found);
         }
+        Some(Asked::Split(parts)) => return split(findings, &parts.subject_ids),
         Some(Asked::AskBank(true)) => Ok(Step::AskBank),
         Some(Asked::Accept(true)) => Ok(Step::End(Ending::Accept)),
         Some(Asked::Approve(true)) => Ok(Step::Approve),
@@ -72,6 +79,28 @@ fn step(findings: &mut Findings, request: &pb::ResolveDiscrepancyRequest) -> Opt
     findings.keep("step", expected, read)
 }
 
+/// The captures and refunds that a line is about.
+fn split(findings: &mut Findings, asked: &[String]) -> Option<Step> {
+    let read = asked.iter().zip(1..).take(MOST_PARTS);
+    let subjects = read.filter_map(|(subject, place)| {
+        let got = || format!("{} in place {place}", length_of(subject));
+        let subject = subject.parse::<SubjectId>().map_err(|_| got());
+        findings.keep("split.subject_ids", SUBJECT, subject)
+    });
+    let subjects: Vec<SubjectId> = subjects.collect();
+    let mut once = subjects.clone();
+    once.sort_unstable();
+    once.dedup();
+    let counts = (2..=MOST_PARTS).contains(&asked.len()) && once.len() == subjects.len();
+    let read = match counts {
+        true => Ok(()),
+        false => Err(format!("{}, {} of them once", asked.len(), once.len())),
+    };
+    let expected = "2 to 10 captures or refunds, each once";
+    findings.keep("split.subject_ids", expected, read)?;
+    (subjects.len() == asked.len()).then_some(Step::Split(subjects))
+}
+
 /// A step, for the audit trail.
 fn named(step: &Step) -> String {
     match step {
@@ -84,5 +113,9 @@ fn named(step: &Step) -> String {
         Step::Approve => "APPROVE".to_owned(),
         Step::Reopen => "REOPEN".to_owned(),
         Step::Found(subject) => format!("MATCH {subject}"),
+        Step::Split(subjects) => {
+            let names: Vec<String> = subjects.iter().map(ToString::to_string).collect();
+            format!("SPLIT {}", names.join(" "))
+        }
     }
 }

@@ -3,13 +3,13 @@
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
-use crate::payment::ids::ImportId;
+use crate::payment::ids::{ImportId, OperationId};
 use crate::payment::settlement_import::{
     ItemReport, KeptLine, LineOutcome, LineState, SettlementImport,
 };
 use crate::store::Store;
 use crate::store::database::connection::Statement;
-use crate::store::database::many_rows::ManyRows;
+use crate::store::database::many_rows::{ManyRows, rows_per_statement};
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::lists::MAX_PAGE_SIZE;
@@ -58,6 +58,51 @@ pub(super) const SETTLED_ITEMS: ManyRows = ManyRows {
             AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))",
     returning: "",
 };
+
+/// Items that are about to be settled together: nobody else settles one of them before this is done.
+const HELD_ITEMS: ManyRows = ManyRows {
+    name: "held items",
+    before: "WITH held (operation_id) AS (VALUES ",
+    row: "(CAST(? AS TEXT))",
+    after: ") UPDATE settlement_items SET settled_by = settlement_items.settled_by FROM held \
+        WHERE settlement_items.operation_id = held.operation_id",
+    returning: "",
+};
+
+/// What a line says of the items that a person has found it to be about: of all of them, or of none.
+const SETTLED_BY_HAND: ManyRows = ManyRows {
+    name: "items settled by hand",
+    before: "WITH said (operation_id, import_id, line, acquirer_reference, interchange_minor, scheme_fee_minor, \
+        commission_minor, bank_minor, reject_code) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+    after: ") UPDATE settlement_items SET acquirer_reference = said.acquirer_reference, \
+        interchange_minor = said.interchange_minor, scheme_fee_minor = said.scheme_fee_minor, \
+        commission_minor = said.commission_minor, bank_minor = said.bank_minor, reject_code = said.reject_code, \
+        settled_by = said.import_id, settled_line = said.line FROM said \
+        WHERE settlement_items.operation_id = said.operation_id \
+        AND (SELECT COUNT(*) FROM said AS one JOIN settlement_items AS free ON free.operation_id = one.operation_id \
+            WHERE free.settled_by IS NULL AND free.business_date IS NOT NULL) = {rows} \
+        AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
+            AND report_lines.line = said.line AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN')) \
+        AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
+            AND settlement_imports.state <> 'AMENDED')",
+    returning: "",
+};
+
+fn settled_by_hand(import: &Value, item: &ItemReport) -> Vec<Value> {
+    vec![
+        item.operation_id.to_string().into(),
+        import.clone(),
+        item.line.into(),
+        item.acquirer_reference.clone().into(),
+        item.interchange_minor.into(),
+        item.scheme_fee_minor.into(),
+        item.commission_minor.into(),
+        item.bank_minor.into(),
+        item.reject_code.clone().into(),
+    ]
+}
 
 pub(super) fn new_line(
     import: &SettlementImport,
@@ -124,58 +169,59 @@ impl Store {
         rows.iter().map(said).collect()
     }
 
-    /// Records that a line that was not decided is about this item, by a rule with this name. Whether it is now: another
-    /// line may have settled the item.
+    /// Records that a line that was not decided is about these items, all 1 to 14 of them or none, by a rule with this name. Whether
+    /// it is now: another line may have settled one of them.
     ///
     /// # Errors
     /// When the database is not available.
     pub async fn settle_by_hand(
         &self,
         import: ImportId,
-        item: &ItemReport,
+        items: &[ItemReport],
         rule: &str,
     ) -> Result<bool, StoreError> {
-        let (operation, import): (Value, Value) = (
-            item.operation_id.to_string().into(),
-            import.to_string().into(),
-        );
-        let settle = Statement {
-            text: "UPDATE settlement_items SET acquirer_reference = $4, interchange_minor = $5, scheme_fee_minor = $6, \
-                commission_minor = $7, bank_minor = $8, reject_code = $9, settled_by = $2, settled_line = $3 \
-                WHERE operation_id = $1 AND settled_by IS NULL AND business_date IS NOT NULL AND EXISTS (SELECT 1 FROM report_lines \
-                    WHERE report_lines.import_id = $2 AND report_lines.line = $3 \
-                    AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN')) AND EXISTS (SELECT 1 FROM settlement_imports \
-                    WHERE settlement_imports.id = $2 AND settlement_imports.state <> 'AMENDED')",
-            values: vec![
-                operation.clone(),
-                import.clone(),
-                item.line.into(),
-                item.acquirer_reference.clone().into(),
-                item.interchange_minor.into(),
-                item.scheme_fee_minor.into(),
-                item.commission_minor.into(),
-                item.bank_minor.into(),
-                item.reject_code.clone().into(),
-            ],
-            returning: false,
+        let engine = self.inner.housekeeping.database.engine;
+        let count = items.len();
+        let Some(first) = items.first().filter(|_| rows_per_statement(count) == count) else {
+            // Only within one statement are they all settled or none.
+            return Err(StoreError::Invalid {
+                expected: "as many items as one statement takes",
+                got: count.to_string(),
+            });
         };
-        let line = Statement {
+        let mut items: Vec<&ItemReport> = items.iter().collect();
+        // Two people who match the same items wait for each other.
+        items.sort_unstable_by_key(|item| item.operation_id);
+        let id: Value = import.to_string().into();
+        let names = items
+            .iter()
+            .map(|item| vec![item.operation_id.to_string().into()]);
+        let mut statements = HELD_ITEMS.statements(engine, names.collect());
+        let rows = items.iter().map(|item| settled_by_hand(&id, item));
+        statements.extend(SETTLED_BY_HAND.statements(engine, rows.collect()));
+        statements.push(Statement {
             text: "UPDATE report_lines SET state = 'MATCHED', operation_id = $1, rule = $4 WHERE import_id = $2 \
                 AND line = $3 AND state IN ('AMBIGUOUS', 'UNKNOWN') AND EXISTS (SELECT 1 FROM settlement_items \
                     WHERE settlement_items.operation_id = $1 AND settled_by = $2 AND settled_line = $3)",
             values: vec![
-                operation.clone(),
-                import.clone(),
-                item.line.into(),
+                first.operation_id.to_string().into(),
+                id.clone(),
+                first.line.into(),
                 rule.into(),
             ],
             returning: false,
-        };
-        self.inner.housekeeping.run(vec![settle, line]).await?;
-        let text = "SELECT 1 FROM settlement_items WHERE operation_id = $1 AND settled_by = $2 AND settled_line = $3";
-        let values = [operation, import, item.line.into()];
-        let settled = self.read(text, &values).await?;
-        Ok(!settled.is_empty())
+        });
+        self.inner.housekeeping.run(statements).await?;
+        let text = "SELECT operation_id FROM settlement_items WHERE settled_by = $1 AND settled_line = $2 \
+            ORDER BY operation_id";
+        let settled = self.read(text, &[id, first.line.into()]).await?;
+        let settled = settled.iter().map(|row| {
+            Columns::named(row, "settlement_items", String::new()).parsed("operation_id")
+        });
+        let settled: Vec<OperationId> = settled.collect::<Result<_, _>>()?;
+        Ok(settled
+            .into_iter()
+            .eq(items.iter().map(|item| item.operation_id)))
     }
 
     /// A line of a report as JSON, with what came of it.
