@@ -269,7 +269,7 @@ impl ReportImports {
             return Ok(import);
         }
         if import.state == ImportState::Done {
-            self.correct(&import).await?;
+            self.follow_up(&import).await?;
             return Ok(import);
         }
         while import.clears {
@@ -309,13 +309,15 @@ impl ReportImports {
             }
         }
         if import.state == ImportState::Done {
-            self.correct(&import).await?;
+            self.follow_up(&import).await?;
         }
         Ok(import)
     }
 
-    /// Corrects what rules correct. Where a crash comes first, the report is still there, and what starts next does it.
-    async fn correct(&self, import: &SettlementImport) -> Result<(), ImportError> {
+    /// Tells merchants what was found, and corrects what rules correct. Where a crash comes first, the report is still there,
+    /// and what starts next does it.
+    async fn follow_up(&self, import: &SettlementImport) -> Result<(), ImportError> {
+        self.store.tell_discrepancies().await?;
         let corrected = self
             .discrepancies
             .correct_by_rules(&self.corrections, import.id);

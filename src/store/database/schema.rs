@@ -27,7 +27,7 @@ struct Migration {
 }
 
 /// All migrations, in order. One that was released never changes.
-const MIGRATIONS: [Migration; 26] = [
+const MIGRATIONS: [Migration; 27] = [
     Migration {
         version: 1,
         name: "payments",
@@ -158,10 +158,15 @@ const MIGRATIONS: [Migration; 26] = [
         name: "legal_names",
         text: include_str!("../../../migrations/0026_legal_names.sql"),
     },
+    Migration {
+        version: 27,
+        name: "told_discrepancies",
+        text: include_str!("../../../migrations/0027_told_discrepancies.sql"),
+    },
 ];
 
 /// The schema that this program needs.
-pub(in crate::store) const NEEDED: i64 = 26;
+pub(in crate::store) const NEEDED: i64 = 27;
 
 /// `checksum` is the SHA-256 of a migration's text, so that a changed one is noticed.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (\

@@ -427,7 +427,7 @@ fn no_longer_missed(
         ),
         statement(
             "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, \
-            proposal = NULL, version = version + 1 WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
+            proposal = NULL, version = version + 1, position = NULL WHERE operation_id = $1 AND kind = 'NOT_IN_REPORT' \
             AND state NOT IN ('ACCEPTED', 'CORRECTED') AND EXISTS (SELECT 1 FROM settlement_items \
                 WHERE settlement_items.operation_id = $1 AND settled_by = $2)",
             values.into_iter().take(3).collect(),

@@ -10,20 +10,36 @@ use crate::payment::discrepancy::{
     Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Ending, Step, Stepped,
 };
 use crate::payment::event_kind::EventKind;
-use crate::payment::settlement_import::DifferenceKind;
+use crate::payment::settlement_import::{Difference, DifferenceKind};
 use crate::store::Store;
 use crate::store::reads::events::Subject;
 use crate::store::records::lists::ListOrder;
 use crate::store::records::settlement::{DiscrepancyFilter, RunFilter};
 use crate::store::testing::TestDatabase;
 
-on_both!(a_step_is_taken_once_with_its_event_and_its_journal);
+on_both!(
+    a_step_is_taken_once_with_its_event_and_its_journal,
+    what_is_found_and_what_ends_by_itself_is_told_once,
+);
 
 impl Store {
     async fn listed(&self, filter: DiscrepancyFilter) -> Vec<Discrepancy> {
         let order = ListOrder::OldestFirst;
         let listed = self.list_discrepancies(None, &filter, order, 10, None);
         listed.await.unwrap()
+    }
+
+    /// The states of discrepancies that events have told.
+    async fn told_states(&self) -> Vec<DiscrepancyState> {
+        let last = self.last_position().await.unwrap();
+        let events = self.events_between(1, last, &|_| true).await.unwrap();
+        let told = events.iter().filter_map(|(_, event)| event.as_ref());
+        let told = told.filter(|event| event.kind == EventKind::DiscrepancyUpdated);
+        let states = told.filter_map(|event| match &event.subject {
+            Subject::Discrepancy { discrepancy, .. } => Some(discrepancy.state),
+            _ => None,
+        });
+        states.collect()
     }
 
     /// Takes a step, with a journal where something moves.
@@ -104,18 +120,7 @@ async fn a_step_is_taken_once_with_its_event_and_its_journal(database: TestDatab
         states,
         [DiscrepancyState::Corrected, DiscrepancyState::Open]
     );
-
-    let last = store.last_position().await.unwrap();
-    let events = store.events_between(1, last, &|_| true).await.unwrap();
-    let told: Vec<DiscrepancyState> = (events.iter())
-        .filter_map(|(_, event)| event.as_ref())
-        .filter(|event| event.kind == EventKind::DiscrepancyUpdated)
-        .filter_map(|event| match &event.subject {
-            Subject::Discrepancy { discrepancy, .. } => Some(discrepancy.state),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(told, states);
+    assert_eq!(store.told_states().await, states);
     let of_kind = DiscrepancyFilter {
         kind: Some(DifferenceKind::NotInReport),
         ..DiscrepancyFilter::default()
@@ -126,5 +131,39 @@ async fn a_step_is_taken_once_with_its_event_and_its_journal(database: TestDatab
     let runs = runs.await.unwrap();
     assert_eq!((runs[0].matched, runs[0].discrepancies), (1, 1));
     assert_eq!(runs[0].business_date, day(1));
+    store.close().await;
+}
+
+/// Nobody is told while a report is applied; then each of its discrepancies is, also by two at once.
+async fn what_is_found_and_what_ends_by_itself_is_told_once(database: TestDatabase) {
+    use DiscrepancyState::{Accepted, Open};
+    let store = database.open().await;
+    let (_, sales) = store.closed_day_of(3).await;
+    let given = import(1, 1);
+    assert!(store.insert_import(&given, false).await.unwrap());
+    let missing: Vec<_> = (sales.iter())
+        .map(|sale| Difference {
+            kind: DifferenceKind::NotInReport,
+            line: None,
+            theirs: None,
+            ..line_of(*sale, 1_251).differences.remove(0)
+        })
+        .collect();
+    store.add_differences(&given, &missing, NOW).await.unwrap();
+    assert_eq!(store.told_states().await, []);
+    let before = store.last_position().await.unwrap();
+    let (one, other) = tokio::join!(store.tell_discrepancies(), store.tell_discrepancies());
+    assert_eq!((one, other), (Ok(()), Ok(())));
+    assert_eq!(store.told_states().await, [Open, Open, Open]);
+    // Positions have no gap.
+    assert_eq!(store.last_position().await.unwrap(), before + 3);
+
+    let ended = store.accept_differences(&host(), day(1), NOW).await;
+    assert_eq!(ended, Ok(3));
+    store.tell_discrepancies().await.unwrap();
+    store.tell_discrepancies().await.unwrap();
+    let expected = [[Open; 3], [Accepted; 3]].concat();
+    assert_eq!(store.told_states().await, expected);
+    assert_eq!(store.last_position().await.unwrap(), before + 6);
     store.close().await;
 }

@@ -66,6 +66,7 @@ pub(super) const SINCE_VERSION_2: &[&str] = &[
     "report_lines",
     "bank_statements",
     "legal_names",
+    "told_discrepancies",
 ];
 
 /// Makes a database as version 2 left it.
