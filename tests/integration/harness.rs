@@ -1,16 +1,22 @@
 //! A gateway before simulated banks, in this process, with a folder and a database of its own.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use payswitch::app;
 use payswitch::app::issue;
 use payswitch::card::header::Algorithm;
+use payswitch::card::keys::SealingKeys;
 use payswitch::card::master_key::MasterKey;
 use payswitch::card::seal::Recipient;
 use payswitch::certs::{DevelopmentPki, Identity};
 use payswitch::clock::{Clock as _, SystemClock};
 use payswitch::commands::demo::banks::Banks;
+use payswitch::commands::demo::folder::master_key_path;
 use payswitch::commands::demo::stand::{Stand, StandOptions, start_gateway};
 use payswitch::config::environment::Environment;
 use payswitch::grpc::client::{self, ClientCertificate};
@@ -136,6 +142,38 @@ impl Drop for TempFolder {
     }
 }
 
+/// The master key and the sealing keys of every stand, by their paths in its folder: an RSA key takes seconds to make.
+static KEYS: LazyLock<Vec<(PathBuf, Vec<u8>)>> = LazyLock::new(|| {
+    let folder = TempFolder::new("keys");
+    let data = folder.path().join("data");
+    let keys = data.join("keys");
+    std::fs::create_dir_all(&keys).expect("a folder for keys");
+    let master_key_path = master_key_path(&data);
+    let master_key = MasterKey::create_file(&master_key_path, &Random::SYSTEM);
+    let master_key = master_key.expect("a master key");
+    SealingKeys::load_or_generate(&keys, true, &master_key).expect("sealing keys");
+    let made = std::fs::read_dir(keys).expect("the keys");
+    let paths = made.map(|entry| entry.expect("a file").path());
+    let paths = paths.chain([master_key_path]);
+    let files = paths.map(|path| {
+        let bytes = std::fs::read(&path).expect("a key");
+        let path = path.strip_prefix(folder.path()).expect("a path in it");
+        (path.to_owned(), bytes)
+    });
+    files.collect()
+});
+
+/// Puts the keys where a stand looks for its own.
+fn put_keys(folder: &Path) {
+    std::fs::create_dir_all(folder.join("data/keys")).expect("a folder for keys");
+    for (path, bytes) in &*KEYS {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600);
+        let mut file = file.open(folder.join(path)).expect("a new file");
+        file.write_all(bytes).expect("a key is written");
+    }
+}
+
 /// The gateway, its banks, its merchant.
 pub(crate) struct Switch {
     pub(crate) banks: Banks,
@@ -159,6 +197,7 @@ impl Switch {
     pub(crate) async fn start_with(engine: Engine, acquirer_profile: Option<String>) -> Self {
         let folder = TempFolder::new("switch");
         let database = Database::fresh(engine, folder.path()).await;
+        put_keys(folder.path());
         let options = StandOptions {
             data: folder.path().join("data"),
             port: 0,

@@ -84,7 +84,7 @@ impl Server {
     }
 
     fn start() -> Self {
-        let directory = std::env::temp_dir().join(fresh_name("postgres"));
+        let directory = folder().join(fresh_name("postgres"));
         // PostgreSQL refuses to run as root; its Debian package has made a user for it.
         let mut command = if is_root() {
             let mut command = Command::new("runuser");
@@ -138,6 +138,22 @@ pub(crate) fn server() -> &'static Server {
         Ok(url) => Server::given(&url),
         Err(_) => Server::start(),
     })
+}
+
+/// Where the server keeps its files: in memory if there is room, for each database is hundreds of files that are made and
+/// removed.
+fn folder() -> PathBuf {
+    const KIB_IN_MEMORY: u64 = 4 * 1024 * 1024;
+    let mut df = Command::new("df");
+    let df = df.args(["-k", "--output=avail", "/dev/shm"]).output();
+    let free = df.ok().and_then(|df| {
+        let said = String::from_utf8(df.stdout).ok()?;
+        said.lines().last()?.trim().parse::<u64>().ok()
+    });
+    match free {
+        Some(free) if free >= KIB_IN_MEMORY => "/dev/shm".into(),
+        _ => std::env::temp_dir(),
+    }
 }
 
 fn is_root() -> bool {
