@@ -29,6 +29,8 @@ use pb::resolve_discrepancy_request::Step;
     payswitch reconcile show dis_06e9x3w8k1z7h4n2m5q0r8t6va\n  \
     payswitch reconcile correct dis_06e9x3w8k1z7h4n2m5q0r8t6va --bears house --reason 'rounded by the bank, ticket 12'\n  \
     payswitch reconcile match dis_06e9x3w8k1z7h4n2m5q0r8t6va cap_06e9x3w8k1z7h4n2m5q0r8t6vb --reason 'same receipt'\n  \
+    payswitch reconcile split dis_06e9x3w8k1z7h4n2m5q0r8t6va cap_06e9x3w8k1z7h4n2m5q0r8t6vb cap_06e9x3w8k1z7h4n2m5q0r8t6vc \\\n    \
+    --reason 'paid together'\n  \
     payswitch reconcile lines imp_06e9x3w8k1z7h4n2m5q0r8t6va --limit 20\n  \
     payswitch reconcile sheet acquirer --date 2026-11-27 --out sheet.pdf\n  \
     payswitch reconcile statement main camt053.xml --reason 'the statement of Friday'\n  \

@@ -29,6 +29,23 @@ pub enum DiscrepancyError {
         /// What there is.
         got: String,
     },
+    /// Line and item don't have the same amount.
+    #[error("expected {expected}, got {got}")]
+    AmountDiffers {
+        /// What the line says.
+        expected: String,
+        /// What was named.
+        got: String,
+    },
+    /// Another line has settled the item.
+    #[error("expected an item that no line has settled, got {got}")]
+    Taken {
+        /// Which one.
+        got: String,
+    },
+    /// What a person has matched was charged or funded since.
+    #[error("what the line was matched with was charged or funded since")]
+    Funded,
     /// Somebody else changes it all the time.
     #[error("the discrepancy is changed all the time")]
     Busy,

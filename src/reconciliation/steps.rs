@@ -8,12 +8,15 @@ use crate::payment::discrepancy::{
 };
 use crate::payment::ids::SubjectId;
 use crate::payment::moment::UnixMillis;
-use crate::payment::settlement_import::{DifferenceKind, ItemReport, ReportedItem};
+use crate::payment::settlement_import::{
+    DifferenceKind, ItemReport, LineOutcome, LineState, ReportedItem,
+};
 use crate::reconciliation::candidates::{bank_minor, item_kind};
 use crate::reconciliation::discrepancies::{
     Discrepancies, DiscrepancyError, Followed, known, line_of,
 };
 use crate::settlement::report::line::ReportLine;
+use crate::store::error::StoreError;
 use crate::store::records::settlement::DiscrepancyFilter;
 
 /// How often a step is tried again where somebody else's came first.
@@ -42,6 +45,9 @@ impl Discrepancies {
         if !subjects.is_empty() {
             self.match_by_hand(id, (step, subjects), (by, reason))
                 .await?;
+        }
+        if *step == Step::Reopen {
+            self.undo_match(id, (by, reason)).await?;
         }
         self.take(id, step, (by, reason), self.alone_minor).await?;
         self.follow(id).await
@@ -106,7 +112,7 @@ impl Discrepancies {
             let got = ours.map_or("too much to add up".to_owned(), |ours| {
                 format!("{ours} {}", line.currency)
             });
-            return Err(no_match(&expected, got));
+            return Err(DiscrepancyError::AmountDiffers { expected, got });
         }
         // As of what a rule has matched, the first one has the fees of the line.
         let reports: Vec<ItemReport> = (items.iter().enumerate())
@@ -128,12 +134,66 @@ impl Discrepancies {
         let import = discrepancy.import_id;
         if !self.store.settle_by_hand(import, &reports, BY_HAND).await? {
             let got = "one that another line has settled".to_owned();
-            return Err(no_match("an item that no line has settled", got));
+            return Err(DiscrepancyError::Taken { got });
         }
         for id in missing {
             self.take(&id, step, (by, reason), self.alone_minor).await?;
         }
         Ok(())
+    }
+
+    /// Undoes what a person has matched with the line of a discrepancy that is opened again: its items have no line any more,
+    /// and what was ended because they had one is open again. What is done of it already stays, so that it may be done again.
+    async fn undo_match(
+        &self,
+        id: &str,
+        (by, reason): (&str, &str),
+    ) -> Result<(), DiscrepancyError> {
+        let discrepancy = known(&self.store, id, None).await?;
+        let step = Step::Reopen;
+        discrepancy.step(&step, by, self.alone_minor)?;
+        let (Some(state), Some(number)) =
+            (open_state(discrepancy.found.kind), discrepancy.found.line)
+        else {
+            return Ok(());
+        };
+        let import = discrepancy.import_id;
+        let line = self.store.report_line(import, number).await?;
+        if line.is_none_or(|(_, outcome)| outcome.rule.as_deref() != Some(BY_HAND)) {
+            return Ok(());
+        }
+        let Some(ended_by) = self.store.discrepancy_changes(id).await?.pop() else {
+            return Ok(());
+        };
+        let subjects = self.store.subjects_of_line(import, number, ended_by.at);
+        let subjects = subjects.await?;
+        if subjects.iter().any(|(_, is_paid)| *is_paid) {
+            return Err(DiscrepancyError::Funded);
+        }
+        for (subject, _) in subjects {
+            for missing in self.missing_of(subject).await? {
+                let changes = self.store.discrepancy_changes(&missing.id).await?;
+                // It was ended by the match, not for a reason of its own.
+                let is_of_match = changes.last().is_some_and(|it| {
+                    (&it.actor, &it.reason) == (&ended_by.actor, &ended_by.reason)
+                });
+                if missing.state == DiscrepancyState::Accepted && is_of_match {
+                    self.take(&missing.id, &step, (by, reason), self.alone_minor)
+                        .await?;
+                }
+            }
+        }
+        let outcome = LineOutcome {
+            number,
+            state,
+            operation_id: discrepancy.found.operation_id,
+            rule: discrepancy.found.rule.clone(),
+        };
+        let matched = (BY_HAND, ended_by.at);
+        match self.store.undo_match(import, &outcome, matched).await? {
+            true => Ok(()),
+            false => Err(DiscrepancyError::Funded),
+        }
     }
 
     /// The line that a discrepancy is about and nothing is matched with, and its number.
@@ -142,13 +202,10 @@ impl Discrepancies {
         discrepancy: &Discrepancy,
     ) -> Result<(i64, ReportLine), DiscrepancyError> {
         let kind = discrepancy.found.kind;
-        let is_open = matches!(
-            kind,
-            DifferenceKind::Ambiguous
-                | DifferenceKind::UnexpectedLine
-                | DifferenceKind::ReversalNotApplied
-        );
-        let number = discrepancy.found.line.filter(|_| is_open);
+        let number = discrepancy
+            .found
+            .line
+            .filter(|_| open_state(kind).is_some());
         let number = number.ok_or_else(|| {
             let expected = "a line that is ambiguous, or about no item";
             no_match(expected, kind.name().to_owned())
@@ -188,7 +245,7 @@ impl Discrepancies {
         }
         if let Some(import) = item.settled_by.filter(|it| *it != discrepancy.import_id) {
             let got = format!("one of {import}");
-            return Err(no_match("an item that no line has settled", got));
+            return Err(DiscrepancyError::Taken { got });
         }
         if line.currency != item.currency {
             let expected = format!("an item in {}, as the line says", line.currency);
@@ -197,18 +254,23 @@ impl Discrepancies {
         Ok(item)
     }
 
+    /// The discrepancies in which a capture or refund is missed.
+    async fn missing_of(&self, subject: SubjectId) -> Result<Vec<Discrepancy>, StoreError> {
+        let filter = DiscrepancyFilter {
+            kind: Some(DifferenceKind::NotInReport),
+            subject_id: Some(subject),
+            ..DiscrepancyFilter::default()
+        };
+        self.list(&filter, MISSED_AT_ONCE, None).await
+    }
+
     /// The discrepancies in which a capture or refund is missed, and nobody has accepted that.
     ///
     /// # Errors
     /// Where one is corrected, or that is proposed: with the line its money would count twice, and what an approver has
     /// agreed with is undone by an approver.
     async fn missing(&self, subject: SubjectId) -> Result<Vec<String>, DiscrepancyError> {
-        let filter = DiscrepancyFilter {
-            kind: Some(DifferenceKind::NotInReport),
-            subject_id: Some(subject),
-            ..DiscrepancyFilter::default()
-        };
-        let mut missing = self.list(&filter, MISSED_AT_ONCE, None).await?;
+        let mut missing = self.missing_of(subject).await?;
         missing.retain(|it| it.state != DiscrepancyState::Accepted);
         let decided = missing.iter().find(|it| {
             matches!(
@@ -225,6 +287,17 @@ impl Discrepancies {
             return Err(no_match(&expected, got));
         }
         Ok(missing.into_iter().map(|it| it.id).collect())
+    }
+}
+
+/// How a line stands that has such a discrepancy, and is matched with nothing; none of what is about an item.
+const fn open_state(kind: DifferenceKind) -> Option<LineState> {
+    match kind {
+        DifferenceKind::Ambiguous => Some(LineState::Ambiguous),
+        DifferenceKind::UnexpectedLine | DifferenceKind::ReversalNotApplied => {
+            Some(LineState::Unknown)
+        }
+        _ => None,
     }
 }
 

@@ -264,7 +264,7 @@ impl Refusal {
             Self::BatchesFunded => (
                 Code::FailedPrecondition,
                 "batches of this date are funded, or a discrepancy of its report is corrected (reopen it first): the report can't be \
-                 amended",
+                 amended, and what was matched with its line stays",
             ),
             Self::AnswersNotTaken => (
                 Code::FailedPrecondition,
@@ -312,8 +312,8 @@ impl Refusal {
             ),
             Self::NoMatch => (
                 Code::FailedPrecondition,
-                "the line is decided, or this capture or refund is not of its host, merchant, amount and currency, or \
-                 has a line already, or its MISSING_AT_BANK is corrected or proposed to be: reopen that first",
+                "the line is decided, or this capture or refund is not of its host, merchant, kind and currency, or its \
+                 MISSING_AT_BANK is corrected or proposed to be: reopen that first",
             ),
             Self::StatementAccountNotFound => (
                 Code::NotFound,
@@ -333,11 +333,12 @@ impl Refusal {
             ),
             Self::MatchAmountDiffers => (
                 Code::FailedPrecondition,
-                "the line has another amount, or goes the other way",
+                "the line has another amount than what it was said to be about, or goes the other way",
             ),
             Self::MatchTaken => (
                 Code::FailedPrecondition,
-                "the line is matched already, or another line is matched with this: ListStatementLines shows which",
+                "the line is matched already, or another line is matched with this: ListReportLines and ListStatementLines \
+                 show which",
             ),
             Self::PayoutsNotConfigured => (
                 Code::FailedPrecondition,
@@ -402,6 +403,9 @@ impl From<DiscrepancyError> for Refusal {
                 Self::NotCorrectable
             }
             DiscrepancyError::NoMatch { .. } => Self::NoMatch,
+            DiscrepancyError::AmountDiffers { .. } => Self::MatchAmountDiffers,
+            DiscrepancyError::Taken { .. } => Self::MatchTaken,
+            DiscrepancyError::Funded => Self::BatchesFunded,
             error => Self::not_done(&error),
         }
     }

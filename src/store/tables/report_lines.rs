@@ -2,8 +2,10 @@
 
 use sqlx::any::AnyRow;
 
+use super::business_days::hold_positions;
 use super::columns::Columns;
-use crate::payment::ids::{ImportId, OperationId};
+use crate::payment::ids::{ImportId, OperationId, SubjectId};
+use crate::payment::moment::UnixMillis;
 use crate::payment::settlement_import::{
     ItemReport, KeptLine, LineOutcome, LineState, SettlementImport,
 };
@@ -102,6 +104,23 @@ fn settled_by_hand(import: &Value, item: &ItemReport) -> Vec<Value> {
         item.bank_minor.into(),
         item.reject_code.clone().into(),
     ]
+}
+
+/// Whether the fees of an item were charged, or its batch was funded, since $3.
+macro_rules! is_paid {
+    ($item:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM settlement_batches AS batches WHERE batches.host_id = ",
+            $item,
+            ".host_id AND batches.business_date = ",
+            $item,
+            ".business_date AND batches.merchant_id = ",
+            $item,
+            ".merchant_id AND batches.currency = ",
+            $item,
+            ".currency AND (batches.fees_at_ms >= $3 OR batches.funded_at_ms >= $3))"
+        )
+    };
 }
 
 pub(super) fn new_line(
@@ -222,6 +241,83 @@ impl Store {
         Ok(settled
             .into_iter()
             .eq(items.iter().map(|item| item.operation_id)))
+    }
+
+    /// The captures, refunds and chargebacks that a line has settled, and whether each was charged or funded since then.
+    ///
+    /// # Errors
+    /// When the database can't be read, or a row is corrupt.
+    pub async fn subjects_of_line(
+        &self,
+        import: ImportId,
+        number: i64,
+        since: UnixMillis,
+    ) -> Result<Vec<(SubjectId, bool)>, StoreError> {
+        let text = concat!(
+            "SELECT subject_id, CASE WHEN ",
+            is_paid!("settlement_items"),
+            " THEN 1 ELSE 0 END AS paid FROM settlement_items WHERE settled_by = $1 AND settled_line = $2"
+        );
+        let values = [
+            import.to_string().into(),
+            number.into(),
+            since.as_i64().into(),
+        ];
+        let rows = self.read(text, &values).await?;
+        let subject = |row: &AnyRow| {
+            let columns = Columns::named(row, "settlement_items", String::new());
+            Ok((columns.parsed("subject_id")?, columns.integer("paid")? != 0))
+        };
+        rows.iter().map(subject).collect()
+    }
+
+    /// Undoes what a rule of this name has matched with a line, which is as `outcome` says then. Whether it is undone: what
+    /// was charged or funded since the match stays.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn undo_match(
+        &self,
+        import: ImportId,
+        outcome: &LineOutcome,
+        (rule, matched_at): (&str, UnixMillis),
+    ) -> Result<bool, StoreError> {
+        let line: [Value; 2] = [import.to_string().into(), outcome.number.into()];
+        let items = Statement {
+            text: concat!(
+                "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, \
+                 commission_minor = NULL, bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL \
+                 WHERE settled_by = $1 AND settled_line = $2 AND EXISTS (SELECT 1 FROM report_lines \
+                     WHERE report_lines.import_id = $1 AND report_lines.line = $2 AND report_lines.rule = $4) \
+                 AND NOT EXISTS (SELECT 1 FROM settlement_items AS paid WHERE paid.settled_by = $1 \
+                     AND paid.settled_line = $2 AND ",
+                is_paid!("paid"),
+                ")"
+            ),
+            values: (line.iter().cloned())
+                .chain([matched_at.as_i64().into(), rule.into()])
+                .collect(),
+            returning: false,
+        };
+        let undone = Statement {
+            text: "UPDATE report_lines SET state = $4, operation_id = $5, rule = $6 WHERE import_id = $1 AND line = $2 \
+                AND rule = $3 AND NOT EXISTS (SELECT 1 FROM settlement_items WHERE settled_by = $1 AND settled_line = $2)",
+            values: line
+                .into_iter()
+                .chain([
+                    rule.into(),
+                    outcome.state.name().into(),
+                    outcome.operation_id.map(|it| it.to_string()).into(),
+                    outcome.rule.clone().into(),
+                ])
+                .collect(),
+            returning: false,
+        };
+        // What is funded meanwhile is before it or after it.
+        let statements = vec![hold_positions(), items, undone];
+        self.inner.housekeeping.run(statements).await?;
+        let now = self.report_line(import, outcome.number).await?;
+        Ok(now.is_some_and(|(_, now)| now.rule.as_deref() != Some(rule)))
     }
 
     /// A line of a report as JSON, with what came of it.
