@@ -419,6 +419,23 @@ pub struct LineOutcome {
     pub rule: Option<String>,
 }
 
+/// The rule of what a person has matched.
+pub const BY_HAND: &str = "by-hand";
+
+/// What a person says that a line is about, together with a step of its discrepancy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineChange {
+    /// It is about these items, 1 to 14 of them.
+    Matched(Vec<ItemReport>),
+    /// It is about nothing that a person has said, and is as `outcome` says.
+    Undone {
+        /// What came of it then.
+        outcome: LineOutcome,
+        /// When a person had said so. What was charged or funded since stays.
+        matched_at: UnixMillis,
+    },
+}
+
 /// A line as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptLine {

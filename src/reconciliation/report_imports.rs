@@ -201,6 +201,9 @@ impl ReportImports {
     /// Goes on with what an earlier run of this gateway has left. What fails is logged: the same file given again goes on
     /// with it too.
     pub async fn go_on(self: Arc<Self>) {
+        if let Err(error) = self.store.tell_discrepancies().await {
+            tracing::error!(%error, "Merchants can't be told of discrepancies; the next report tells them too");
+        }
         let left = match Spool::left_in(&self.folder).await {
             Ok(left) => left,
             Err(error) => {

@@ -9,20 +9,17 @@ use crate::payment::discrepancy::{
 use crate::payment::ids::SubjectId;
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement_import::{
-    DifferenceKind, ItemReport, LineOutcome, LineState, ReportedItem,
+    BY_HAND, DifferenceKind, ItemReport, LineChange, LineOutcome, LineState, ReportedItem,
 };
 use crate::reconciliation::candidates::{bank_minor, item_kind};
 use crate::reconciliation::discrepancies::{
     Discrepancies, DiscrepancyError, Followed, known, line_of,
 };
 use crate::settlement::report::line::ReportLine;
-use crate::store::error::StoreError;
 use crate::store::records::settlement::DiscrepancyFilter;
 
 /// How often a step is tried again where somebody else's came first.
 const ATTEMPTS: u32 = 3;
-/// The rule of what a person has matched.
-const BY_HAND: &str = "by-hand";
 /// The most discrepancies that one item is missed in.
 const MISSED_AT_ONCE: usize = 10;
 
@@ -37,19 +34,11 @@ impl Discrepancies {
         step: &Step,
         (by, reason): (&str, &str),
     ) -> Result<Followed, DiscrepancyError> {
-        let subjects = match step {
-            Step::Found(subject) => std::slice::from_ref(subject),
-            Step::Split(subjects) => subjects,
-            _ => &[],
-        };
-        if !subjects.is_empty() {
-            self.match_by_hand(id, (step, subjects), (by, reason))
-                .await?;
-        }
-        if *step == Step::Reopen {
-            self.undo_match(id, (by, reason)).await?;
-        }
         self.take(id, step, (by, reason), self.alone_minor).await?;
+        // What a match has ended, or its undoing opened again, is not told yet.
+        if matches!(step, Step::Found(_) | Step::Split(_) | Step::Reopen) {
+            self.store.tell_discrepancies().await?;
+        }
         self.follow(id).await
     }
 
@@ -64,6 +53,7 @@ impl Discrepancies {
         for _ in 0..ATTEMPTS {
             let before = known(&self.store, id, None).await?;
             let after = before.step(step, by, alone_minor)?;
+            let line = self.line_change(&before, step).await?;
             let at = self.clock.now();
             let journal = journal(&before, &after, at)?;
             let change = DiscrepancyChange {
@@ -72,9 +62,13 @@ impl Discrepancies {
                 actor: by.to_owned(),
                 reason: reason.to_owned(),
             };
-            let changed = self
-                .store
-                .change_discrepancy(&before, &after, &change, journal.as_ref());
+            let changed = self.store.change_discrepancy(
+                &before,
+                &after,
+                &change,
+                journal.as_ref(),
+                line.as_ref(),
+            );
             if changed.await? {
                 tracing::info!(
                     discrepancy.id = %id, kind = before.found.kind.name(), state = after.state.name(),
@@ -82,27 +76,51 @@ impl Discrepancies {
                 );
                 return Ok(());
             }
+            // Where nobody else has taken a step, it is the line that can't be changed so.
+            let now = known(&self.store, id, None).await?;
+            match line {
+                Some(LineChange::Matched(_)) if now.version == before.version => {
+                    let got = "one that another line has settled, or whose discrepancy was decided";
+                    return Err(DiscrepancyError::Taken { got: got.into() });
+                }
+                Some(LineChange::Undone { .. }) if now.version == before.version => {
+                    return Err(DiscrepancyError::Funded);
+                }
+                _ => {}
+            }
         }
         Err(DiscrepancyError::Busy)
     }
 
-    /// Records that the line of a discrepancy is about these captures or refunds, which make up its amount. What is missed
-    /// of them is found.
-    async fn match_by_hand(
+    /// What a step changes of what the discrepancy's line is about.
+    async fn line_change(
         &self,
-        id: &str,
-        (step, subjects): (&Step, &[SubjectId]),
-        (by, reason): (&str, &str),
-    ) -> Result<(), DiscrepancyError> {
-        let discrepancy = known(&self.store, id, None).await?;
-        // It is looked at before anything is written.
-        discrepancy.step(step, by, self.alone_minor)?;
-        let (number, line) = self.open_line(&discrepancy).await?;
+        before: &Discrepancy,
+        step: &Step,
+    ) -> Result<Option<LineChange>, DiscrepancyError> {
+        match step {
+            Step::Found(subject) => self.matched(before, std::slice::from_ref(subject)).await,
+            Step::Split(subjects) => self.matched(before, subjects).await,
+            Step::Reopen => self.undone(before).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// That the line is about these captures or refunds, which make up its amount.
+    async fn matched(
+        &self,
+        discrepancy: &Discrepancy,
+        subjects: &[SubjectId],
+    ) -> Result<Option<LineChange>, DiscrepancyError> {
+        let (number, line) = self.open_line(discrepancy).await?;
+        if line.reject_code.is_some() {
+            let expected = "a line that settles something";
+            return Err(no_match(expected, "one that the bank rejects".to_owned()));
+        }
         let mut items = Vec::with_capacity(subjects.len());
-        let mut missing = Vec::new();
         for subject in subjects {
-            items.push(self.item_like(&discrepancy, &line, *subject).await?);
-            missing.extend(self.missing(*subject).await?);
+            items.push(self.item_like(discrepancy, &line, *subject).await?);
+            self.may_be_found(*subject).await?;
         }
         let mut amounts = items.iter().map(|item| item.amount_minor);
         let ours = amounts.try_fold(0_i64, i64::checked_add);
@@ -115,7 +133,7 @@ impl Discrepancies {
             return Err(DiscrepancyError::AmountDiffers { expected, got });
         }
         // As of what a rule has matched, the first one has the fees of the line.
-        let reports: Vec<ItemReport> = (items.iter().enumerate())
+        let reports = (items.iter().enumerate())
             .map(|(place, item)| {
                 let fee = |fee: Option<i64>| fee.map(|fee| if place == 0 { fee } else { 0 });
                 ItemReport {
@@ -131,69 +149,35 @@ impl Discrepancies {
                 }
             })
             .collect();
-        let import = discrepancy.import_id;
-        if !self.store.settle_by_hand(import, &reports, BY_HAND).await? {
-            let got = "one that another line has settled".to_owned();
-            return Err(DiscrepancyError::Taken { got });
-        }
-        for id in missing {
-            self.take(&id, step, (by, reason), self.alone_minor).await?;
-        }
-        Ok(())
+        Ok(Some(LineChange::Matched(reports)))
     }
 
-    /// Undoes what a person has matched with the line of a discrepancy that is opened again: its items have no line any more,
-    /// and what was ended because they had one is open again. What is done of it already stays, so that it may be done again.
-    async fn undo_match(
+    /// That what a person has matched is undone, where one has.
+    async fn undone(
         &self,
-        id: &str,
-        (by, reason): (&str, &str),
-    ) -> Result<(), DiscrepancyError> {
-        let discrepancy = known(&self.store, id, None).await?;
-        let step = Step::Reopen;
-        discrepancy.step(&step, by, self.alone_minor)?;
-        let (Some(state), Some(number)) =
-            (open_state(discrepancy.found.kind), discrepancy.found.line)
-        else {
-            return Ok(());
+        discrepancy: &Discrepancy,
+    ) -> Result<Option<LineChange>, DiscrepancyError> {
+        let found = &discrepancy.found;
+        let (Some(state), Some(number)) = (open_state(found.kind), found.line) else {
+            return Ok(None);
         };
-        let import = discrepancy.import_id;
-        let line = self.store.report_line(import, number).await?;
-        if line.is_none_or(|(_, outcome)| outcome.rule.as_deref() != Some(BY_HAND)) {
-            return Ok(());
-        }
-        let Some(ended_by) = self.store.discrepancy_changes(id).await?.pop() else {
-            return Ok(());
-        };
-        let subjects = self.store.subjects_of_line(import, number, ended_by.at);
-        let subjects = subjects.await?;
-        if subjects.iter().any(|(_, is_paid)| *is_paid) {
-            return Err(DiscrepancyError::Funded);
-        }
-        for (subject, _) in subjects {
-            for missing in self.missing_of(subject).await? {
-                let changes = self.store.discrepancy_changes(&missing.id).await?;
-                // It was ended by the match, not for a reason of its own.
-                let is_of_match = changes.last().is_some_and(|it| {
-                    (&it.actor, &it.reason) == (&ended_by.actor, &ended_by.reason)
-                });
-                if missing.state == DiscrepancyState::Accepted && is_of_match {
-                    self.take(&missing.id, &step, (by, reason), self.alone_minor)
-                        .await?;
-                }
-            }
-        }
-        let outcome = LineOutcome {
-            number,
-            state,
-            operation_id: discrepancy.found.operation_id,
-            rule: discrepancy.found.rule.clone(),
-        };
-        let matched = (BY_HAND, ended_by.at);
-        match self.store.undo_match(import, &outcome, matched).await? {
-            true => Ok(()),
-            false => Err(DiscrepancyError::Funded),
-        }
+        let line = self
+            .store
+            .report_line(discrepancy.import_id, number)
+            .await?;
+        let changes = self.store.discrepancy_changes(&discrepancy.id).await?;
+        let is_by_hand =
+            |(_, outcome): &(String, LineOutcome)| outcome.rule.as_deref() == Some(BY_HAND);
+        let matched = line.filter(is_by_hand).and(changes.last());
+        Ok(matched.map(|matched| LineChange::Undone {
+            outcome: LineOutcome {
+                number,
+                state,
+                operation_id: found.operation_id,
+                rule: found.rule.clone(),
+            },
+            matched_at: matched.at,
+        }))
     }
 
     /// The line that a discrepancy is about and nothing is matched with, and its number.
@@ -254,39 +238,35 @@ impl Discrepancies {
         Ok(item)
     }
 
-    /// The discrepancies in which a capture or refund is missed.
-    async fn missing_of(&self, subject: SubjectId) -> Result<Vec<Discrepancy>, StoreError> {
+    /// Whether a capture or refund may be found, as far as it is missed.
+    ///
+    /// # Errors
+    /// Where that is corrected, or that is proposed: with the line its money would count twice, and what an approver has
+    /// agreed with is undone by an approver.
+    async fn may_be_found(&self, subject: SubjectId) -> Result<(), DiscrepancyError> {
         let filter = DiscrepancyFilter {
             kind: Some(DifferenceKind::NotInReport),
             subject_id: Some(subject),
             ..DiscrepancyFilter::default()
         };
-        self.list(&filter, MISSED_AT_ONCE, None).await
-    }
-
-    /// The discrepancies in which a capture or refund is missed, and nobody has accepted that.
-    ///
-    /// # Errors
-    /// Where one is corrected, or that is proposed: with the line its money would count twice, and what an approver has
-    /// agreed with is undone by an approver.
-    async fn missing(&self, subject: SubjectId) -> Result<Vec<String>, DiscrepancyError> {
-        let mut missing = self.missing_of(subject).await?;
-        missing.retain(|it| it.state != DiscrepancyState::Accepted);
+        let missing = self.list(&filter, MISSED_AT_ONCE, None).await?;
         let decided = missing.iter().find(|it| {
             matches!(
                 it.state,
                 DiscrepancyState::Corrected | DiscrepancyState::Proposed
             )
         });
-        if let Some(it) = decided {
-            let expected = format!(
-                "a capture or refund that is not missed any more, or only in what is open: reopen {} first",
-                it.id
-            );
-            let got = format!("one that is {} there", it.state.name());
-            return Err(no_match(&expected, got));
+        match decided {
+            None => Ok(()),
+            Some(it) => {
+                let expected = format!(
+                    "a capture or refund that is not missed any more, or only in what is open: reopen {} first",
+                    it.id
+                );
+                let got = format!("one that is {} there", it.state.name());
+                Err(no_match(&expected, got))
+            }
         }
-        Ok(missing.into_iter().map(|it| it.id).collect())
     }
 }
 

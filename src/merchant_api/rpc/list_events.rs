@@ -23,7 +23,7 @@ pub(super) async fn call(
     let events = views
         .store()
         .events_of(&merchant.id, kinds.as_deref(), after, page_size);
-    let events = events
+    let (events, _) = events
         .await
         .map_err(|error| status::of_unavailable(&error))?;
     let oldest = views.store().oldest_event(&merchant.id).await;

@@ -164,10 +164,10 @@ impl Watcher {
             .views
             .store()
             .events_of(&self.merchant, None, self.position, PAGE);
-        let events = events
+        let (events, may_be_more) = events
             .await
             .map_err(|error| status::of_unavailable(&error))?;
-        self.reading = events.len() == PAGE;
+        self.reading = may_be_more;
         self.read.extend(events.into_iter().map(Arc::new));
         Ok(())
     }

@@ -50,13 +50,23 @@ impl<'a> Sums<'a> {
         })
     }
 
-    /// Lines that are alike but for their amounts, which sum to all the items that they fit. What has the amount of one of the
-    /// items is about that alone.
+    /// Lines that are alike but for their amounts, which sum to all the items that they fit, and that no other line fits.
+    /// What has the amount of one of the items is about that alone.
     pub(super) fn of_both(&self) -> Vec<Sum> {
+        let mut fitted: HashMap<usize, usize> = HashMap::default();
+        for (_, line) in &self.left {
+            for item in self.fitting(line) {
+                *fitted.entry(item).or_default() += 1;
+            }
+        }
         self.of_groups(|theirs, ours| {
             let (items, ours): (Vec<usize>, Vec<i64>) = ours.iter().copied().unzip();
             let are_many = (2..=self.rule.most).contains(&items.len());
-            let are_apart = ours.iter().all(|minor| !theirs.contains(minor));
+            let are_apart = ours.iter().all(|minor| !theirs.contains(minor))
+                && theirs.iter().all(|minor| *minor > 0)
+                && items
+                    .iter()
+                    .all(|item| fitted.get(item) == Some(&theirs.len()));
             let sum = added(&ours);
             match are_many && are_apart && sum.is_some() && sum == added(theirs) {
                 true => items,

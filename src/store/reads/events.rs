@@ -111,7 +111,8 @@ impl Store {
     }
 
     /// A merchant's events of these kinds, or of all, after a position, oldest first; `limit` is 1 to
-    /// [`MAX_PAGE_SIZE`].
+    /// [`MAX_PAGE_SIZE`]. And whether there may be more: some events are of what is gone, so that there are fewer than
+    /// `limit`.
     ///
     /// # Errors
     /// When the database can't be read, or a row is corrupt.
@@ -121,8 +122,29 @@ impl Store {
         kinds: Option<&[EventKind]>,
         after: i64,
         limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<(Vec<Event>, bool), StoreError> {
         let limit = limit.clamp(1, MAX_PAGE_SIZE);
+        let mut after = after;
+        loop {
+            let events = self.recorded_of(merchant, kinds, after, limit).await?;
+            let (count, last) = (events.len(), events.last().map(Recorded::position));
+            let events = self.with_subjects(events).await?;
+            // What an amended report had is gone with its discrepancies: a page of nothing else is not the last one.
+            match last {
+                Some(last) if events.is_empty() && count == limit => after = last,
+                _ => return Ok((events, count == limit)),
+            }
+        }
+    }
+
+    /// The same, without what they are about.
+    async fn recorded_of(
+        &self,
+        merchant: &MerchantId,
+        kinds: Option<&[EventKind]>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError> {
         let mut values: Vec<Value> = vec![merchant.as_str().into(), after.into()];
         let of_kinds = match kinds {
             None => String::new(),
@@ -139,8 +161,7 @@ impl Store {
              ORDER BY position LIMIT {limit}"
         );
         let rows = self.read(AssertSqlSafe(text), &values).await?;
-        let events: Result<Vec<Recorded>, _> = rows.iter().map(recorded).collect();
-        self.with_subjects(events?).await
+        rows.iter().map(recorded).collect()
     }
 
     /// The position that was taken last; 0 before there is one.

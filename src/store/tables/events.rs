@@ -126,6 +126,16 @@ pub(in crate::store) struct PayoutEvent {
 }
 
 impl Recorded {
+    /// Where it stands.
+    pub(in crate::store) const fn position(&self) -> i64 {
+        match self {
+            Self::Payment(event) => event.position,
+            Self::Batch(event) => event.position,
+            Self::Payout(event) => event.position,
+            Self::Discrepancy(event) => event.position,
+        }
+    }
+
     /// Whose event it is.
     pub(in crate::store) fn merchant_id(&self) -> MerchantId {
         match self {

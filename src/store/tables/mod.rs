@@ -12,6 +12,7 @@ pub(in crate::store) mod client_connections;
 pub(in crate::store) mod columns;
 pub(in crate::store) mod custody_keys;
 pub(in crate::store) mod events;
+pub(in crate::store) mod hand_matches;
 pub(in crate::store) mod idempotency;
 mod item_fees;
 pub(in crate::store) mod journals;

@@ -2,16 +2,13 @@
 
 use sqlx::any::AnyRow;
 
-use super::business_days::hold_positions;
 use super::columns::Columns;
-use crate::payment::ids::{ImportId, OperationId, SubjectId};
-use crate::payment::moment::UnixMillis;
+use crate::payment::ids::ImportId;
 use crate::payment::settlement_import::{
     ItemReport, KeptLine, LineOutcome, LineState, SettlementImport,
 };
 use crate::store::Store;
-use crate::store::database::connection::Statement;
-use crate::store::database::many_rows::{ManyRows, rows_per_statement};
+use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
 use crate::store::error::StoreError;
 use crate::store::records::lists::MAX_PAGE_SIZE;
@@ -60,68 +57,6 @@ pub(super) const SETTLED_ITEMS: ManyRows = ManyRows {
             AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))",
     returning: "",
 };
-
-/// Items that are about to be settled together: nobody else settles one of them before this is done.
-const HELD_ITEMS: ManyRows = ManyRows {
-    name: "held items",
-    before: "WITH held (operation_id) AS (VALUES ",
-    row: "(CAST(? AS TEXT))",
-    after: ") UPDATE settlement_items SET settled_by = settlement_items.settled_by FROM held \
-        WHERE settlement_items.operation_id = held.operation_id",
-    returning: "",
-};
-
-/// What a line says of the items that a person has found it to be about: of all of them, or of none.
-const SETTLED_BY_HAND: ManyRows = ManyRows {
-    name: "items settled by hand",
-    before: "WITH said (operation_id, import_id, line, acquirer_reference, interchange_minor, scheme_fee_minor, \
-        commission_minor, bank_minor, reject_code) AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",
-    after: ") UPDATE settlement_items SET acquirer_reference = said.acquirer_reference, \
-        interchange_minor = said.interchange_minor, scheme_fee_minor = said.scheme_fee_minor, \
-        commission_minor = said.commission_minor, bank_minor = said.bank_minor, reject_code = said.reject_code, \
-        settled_by = said.import_id, settled_line = said.line FROM said \
-        WHERE settlement_items.operation_id = said.operation_id \
-        AND (SELECT COUNT(*) FROM said AS one JOIN settlement_items AS free ON free.operation_id = one.operation_id \
-            WHERE free.settled_by IS NULL AND free.business_date IS NOT NULL) = {rows} \
-        AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
-            AND report_lines.line = said.line AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN')) \
-        AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
-            AND settlement_imports.state <> 'AMENDED')",
-    returning: "",
-};
-
-fn settled_by_hand(import: &Value, item: &ItemReport) -> Vec<Value> {
-    vec![
-        item.operation_id.to_string().into(),
-        import.clone(),
-        item.line.into(),
-        item.acquirer_reference.clone().into(),
-        item.interchange_minor.into(),
-        item.scheme_fee_minor.into(),
-        item.commission_minor.into(),
-        item.bank_minor.into(),
-        item.reject_code.clone().into(),
-    ]
-}
-
-/// Whether the fees of an item were charged, or its batch was funded, since $3.
-macro_rules! is_paid {
-    ($item:literal) => {
-        concat!(
-            "EXISTS (SELECT 1 FROM settlement_batches AS batches WHERE batches.host_id = ",
-            $item,
-            ".host_id AND batches.business_date = ",
-            $item,
-            ".business_date AND batches.merchant_id = ",
-            $item,
-            ".merchant_id AND batches.currency = ",
-            $item,
-            ".currency AND (batches.fees_at_ms >= $3 OR batches.funded_at_ms >= $3))"
-        )
-    };
-}
 
 pub(super) fn new_line(
     import: &SettlementImport,
@@ -186,138 +121,6 @@ impl Store {
             Ok(columns.text("said")?.to_owned())
         };
         rows.iter().map(said).collect()
-    }
-
-    /// Records that a line that was not decided is about these items, all 1 to 14 of them or none, by a rule with this name. Whether
-    /// it is now: another line may have settled one of them.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn settle_by_hand(
-        &self,
-        import: ImportId,
-        items: &[ItemReport],
-        rule: &str,
-    ) -> Result<bool, StoreError> {
-        let engine = self.inner.housekeeping.database.engine;
-        let count = items.len();
-        let Some(first) = items.first().filter(|_| rows_per_statement(count) == count) else {
-            // Only within one statement are they all settled or none.
-            return Err(StoreError::Invalid {
-                expected: "as many items as one statement takes",
-                got: count.to_string(),
-            });
-        };
-        let mut items: Vec<&ItemReport> = items.iter().collect();
-        // Two people who match the same items wait for each other.
-        items.sort_unstable_by_key(|item| item.operation_id);
-        let id: Value = import.to_string().into();
-        let names = items
-            .iter()
-            .map(|item| vec![item.operation_id.to_string().into()]);
-        let mut statements = HELD_ITEMS.statements(engine, names.collect());
-        let rows = items.iter().map(|item| settled_by_hand(&id, item));
-        statements.extend(SETTLED_BY_HAND.statements(engine, rows.collect()));
-        statements.push(Statement {
-            text: "UPDATE report_lines SET state = 'MATCHED', operation_id = $1, rule = $4 WHERE import_id = $2 \
-                AND line = $3 AND state IN ('AMBIGUOUS', 'UNKNOWN') AND EXISTS (SELECT 1 FROM settlement_items \
-                    WHERE settlement_items.operation_id = $1 AND settled_by = $2 AND settled_line = $3)",
-            values: vec![
-                first.operation_id.to_string().into(),
-                id.clone(),
-                first.line.into(),
-                rule.into(),
-            ],
-            returning: false,
-        });
-        self.inner.housekeeping.run(statements).await?;
-        let text = "SELECT operation_id FROM settlement_items WHERE settled_by = $1 AND settled_line = $2 \
-            ORDER BY operation_id";
-        let settled = self.read(text, &[id, first.line.into()]).await?;
-        let settled = settled.iter().map(|row| {
-            Columns::named(row, "settlement_items", String::new()).parsed("operation_id")
-        });
-        let settled: Vec<OperationId> = settled.collect::<Result<_, _>>()?;
-        Ok(settled
-            .into_iter()
-            .eq(items.iter().map(|item| item.operation_id)))
-    }
-
-    /// The captures, refunds and chargebacks that a line has settled, and whether each was charged or funded since then.
-    ///
-    /// # Errors
-    /// When the database can't be read, or a row is corrupt.
-    pub async fn subjects_of_line(
-        &self,
-        import: ImportId,
-        number: i64,
-        since: UnixMillis,
-    ) -> Result<Vec<(SubjectId, bool)>, StoreError> {
-        let text = concat!(
-            "SELECT subject_id, CASE WHEN ",
-            is_paid!("settlement_items"),
-            " THEN 1 ELSE 0 END AS paid FROM settlement_items WHERE settled_by = $1 AND settled_line = $2"
-        );
-        let values = [
-            import.to_string().into(),
-            number.into(),
-            since.as_i64().into(),
-        ];
-        let rows = self.read(text, &values).await?;
-        let subject = |row: &AnyRow| {
-            let columns = Columns::named(row, "settlement_items", String::new());
-            Ok((columns.parsed("subject_id")?, columns.integer("paid")? != 0))
-        };
-        rows.iter().map(subject).collect()
-    }
-
-    /// Undoes what a rule of this name has matched with a line, which is as `outcome` says then. Whether it is undone: what
-    /// was charged or funded since the match stays.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn undo_match(
-        &self,
-        import: ImportId,
-        outcome: &LineOutcome,
-        (rule, matched_at): (&str, UnixMillis),
-    ) -> Result<bool, StoreError> {
-        let line: [Value; 2] = [import.to_string().into(), outcome.number.into()];
-        let items = Statement {
-            text: concat!(
-                "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, \
-                 commission_minor = NULL, bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL \
-                 WHERE settled_by = $1 AND settled_line = $2 AND EXISTS (SELECT 1 FROM report_lines \
-                     WHERE report_lines.import_id = $1 AND report_lines.line = $2 AND report_lines.rule = $4) \
-                 AND NOT EXISTS (SELECT 1 FROM settlement_items AS paid WHERE paid.settled_by = $1 \
-                     AND paid.settled_line = $2 AND ",
-                is_paid!("paid"),
-                ")"
-            ),
-            values: (line.iter().cloned())
-                .chain([matched_at.as_i64().into(), rule.into()])
-                .collect(),
-            returning: false,
-        };
-        let undone = Statement {
-            text: "UPDATE report_lines SET state = $4, operation_id = $5, rule = $6 WHERE import_id = $1 AND line = $2 \
-                AND rule = $3 AND NOT EXISTS (SELECT 1 FROM settlement_items WHERE settled_by = $1 AND settled_line = $2)",
-            values: line
-                .into_iter()
-                .chain([
-                    rule.into(),
-                    outcome.state.name().into(),
-                    outcome.operation_id.map(|it| it.to_string()).into(),
-                    outcome.rule.clone().into(),
-                ])
-                .collect(),
-            returning: false,
-        };
-        // What is funded meanwhile is before it or after it.
-        let statements = vec![hold_positions(), items, undone];
-        self.inner.housekeeping.run(statements).await?;
-        let now = self.report_line(import, outcome.number).await?;
-        Ok(now.is_some_and(|(_, now)| now.rule.as_deref() != Some(rule)))
     }
 
     /// A line of a report as JSON, with what came of it.

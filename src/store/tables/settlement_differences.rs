@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::business_days::hold_positions;
 use super::columns::Columns;
+use super::hand_matches::{hold, line_change};
 use super::journals::{NextPosition, next_position};
 use crate::ledger::journal::Journal;
 use crate::payment::discrepancy::{Discrepancy, DiscrepancyChange, DiscrepancyState, Stepped};
@@ -14,7 +15,7 @@ use crate::payment::event_kind::EventKind;
 use crate::payment::ids::{HostId, MerchantId, OperationId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
 use crate::payment::settlement_import::{
-    Difference, DifferenceKind, InvalidLikeItem, LikeItem, SettlementImport,
+    Difference, DifferenceKind, InvalidLikeItem, LikeItem, LineChange, SettlementImport,
 };
 use crate::store::Store;
 use crate::store::database::connection::Statement;
@@ -234,25 +235,30 @@ impl Store {
             // Each statement takes the positions that the one before it has left, so all are in one.
             let untold = untold.iter().take(rows_per_statement(untold.len()));
             let ids: Vec<Vec<Value>> = untold.map(id).collect::<Result<_, StoreError>>()?;
-            let mut all = vec![hold_positions()];
-            for statement in [&UNTOLD, &TOLD_EVENTS, &TOLD_POSITIONS, &TOLD] {
+            // Who waits for a row does not hold the positions, for which payments wait.
+            let mut all = UNTOLD.statements(engine, ids.clone());
+            all.push(hold_positions());
+            for statement in [&TOLD_EVENTS, &TOLD_POSITIONS, &TOLD] {
                 all.extend(statement.statements(engine, ids.clone()));
             }
             self.inner.housekeeping.run(all).await?;
         }
     }
 
-    /// Records a step. Nothing is written where the discrepancy is not as `before` any more. Whether it is recorded.
+    /// Records a step, and what it changes of what the discrepancy's line is about. Nothing is written where the discrepancy
+    /// is not as `before` any more, or where that change can't be made. Whether it is recorded.
     ///
     /// # Errors
-    /// When the database is not available.
+    /// When the database is not available, or the line has more items than one statement takes.
     pub async fn change_discrepancy(
         &self,
         before: &Discrepancy,
         after: &Stepped,
         change: &DiscrepancyChange,
         journal: Option<&Journal>,
+        line: Option<&LineChange>,
     ) -> Result<bool, StoreError> {
+        let engine = self.inner.housekeeping.database.engine;
         let id: Value = before.id.as_str().into();
         let proposal = after.proposal.as_ref().map(serde_json::to_string);
         let proposal = proposal.transpose().map_err(|error| StoreError::Invalid {
@@ -270,7 +276,11 @@ impl Store {
                     updated_at_ms = $7, accepted_at_ms = CASE WHEN CAST($8 AS BIGINT) = 1 THEN $7 END, \
                     position = (SELECT next FROM positions WHERE stream = 0), version = version + 1 \
                     WHERE id = $1 AND version = $2 AND EXISTS (SELECT 1 FROM settlement_imports \
-                        WHERE settlement_imports.id = import_id AND settlement_imports.state <> 'AMENDED')",
+                        WHERE settlement_imports.id = import_id AND settlement_imports.state <> 'AMENDED') \
+                    AND (CAST($9 AS BIGINT) = 0 OR CAST($9 AS BIGINT) = (SELECT CASE COALESCE(rule, '') \
+                        WHEN 'by-hand' THEN 1 ELSE 2 END FROM report_lines \
+                        WHERE report_lines.import_id = settlement_differences.import_id \
+                        AND report_lines.line = settlement_differences.line))",
                 values: vec![
                     id.clone(),
                     before.version.into(),
@@ -280,6 +290,12 @@ impl Store {
                     correction.into(),
                     at.clone(),
                     i64::from(after.state.is_final()).into(),
+                    match line {
+                        None => 0_i64,
+                        Some(LineChange::Matched(_)) => 1,
+                        Some(LineChange::Undone { .. }) => 2,
+                    }
+                    .into(),
                 ],
                 returning: false,
             },
@@ -299,7 +315,12 @@ impl Store {
                 returning: false,
             },
         ];
-        let mut all = vec![hold_positions()];
+        let mut all = match line {
+            Some(line) => line_change(engine, before, line, (&change.actor, change.at))?,
+            None => vec![hold(before)],
+        };
+        // Who waits for a row does not hold the positions, for which payments wait.
+        all.push(hold_positions());
         all.extend(statements);
         let event = (EventKind::DiscrepancyUpdated, after.state.name(), change.at);
         all.extend(AT_NEXT_POSITION.statements(&id, event, journal));
@@ -336,10 +357,10 @@ macro_rules! untold {
     };
 }
 
-/// Holds them: what ends one meanwhile waits, and is told later.
+/// Holds them, also those that somebody has told meanwhile: what ends one waits, and is told later.
 const UNTOLD: ManyRows = untold!(
     "untold discrepancies",
-    "UPDATE settlement_differences SET position = NULL WHERE id IN (SELECT id FROM untold) AND position IS NULL"
+    "UPDATE settlement_differences SET version = version WHERE id IN (SELECT id FROM untold)"
 );
 /// Without a merchant there is nobody to tell.
 const TOLD_EVENTS: ManyRows = untold!(

@@ -167,7 +167,7 @@ impl Store {
         };
         let mut missed_again = clear(concat!(
             "UPDATE settlement_differences SET state = 'OPEN', accepted_at_ms = NULL, updated_at_ms = $4, \
-            version = version + 1 WHERE ",
+            version = version + 1, position = NULL WHERE ",
             missed_again!()
         ));
         missed_again.values.push(at.as_i64().into());
@@ -304,6 +304,15 @@ impl Store {
         ));
         let lines = applied.lines.iter().map(|line| decided_line(import, line));
         statements.extend(DECIDED_LINES.statements(engine, lines.collect()));
+        // Of several items that a line is about, another report may have settled one meanwhile: then it has none of them, and
+        // is looked at once more.
+        statements.push(Statement {
+            text: "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, \
+                commission_minor = NULL, bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL \
+                WHERE settled_by = $1 AND settled_line IN (SELECT line FROM report_lines WHERE import_id = $1 AND state = 'OPEN')",
+            values: vec![import.id.to_string().into()],
+            returning: false,
+        });
         self.inner.housekeeping.run(statements).await.map(drop)
     }
 

@@ -62,7 +62,7 @@ impl Store {
             let journal = posting.correction(AccountKind::Receivable, currency, minor);
             journal.unwrap()
         });
-        let changed = self.change_discrepancy(before, after, &change, journal.as_ref());
+        let changed = self.change_discrepancy(before, after, &change, journal.as_ref(), None);
         changed.await.unwrap()
     }
 }
@@ -134,7 +134,7 @@ async fn a_step_is_taken_once_with_its_event_and_its_journal(database: TestDatab
     store.close().await;
 }
 
-/// Nobody is told while a report is applied; then each of its discrepancies is, also by two at once.
+/// Nobody is told while a report is applied; then each of its discrepancies is, however often that is asked for.
 async fn what_is_found_and_what_ends_by_itself_is_told_once(database: TestDatabase) {
     use DiscrepancyState::{Accepted, Open};
     let store = database.open().await;
@@ -165,5 +165,14 @@ async fn what_is_found_and_what_ends_by_itself_is_told_once(database: TestDataba
     let expected = [[Open; 3], [Accepted; 3]].concat();
     assert_eq!(store.told_states().await, expected);
     assert_eq!(store.last_position().await.unwrap(), before + 6);
+
+    // What an amended report had is gone. A list of its events alone comes to its end.
+    let amending = import(2, 0);
+    assert!(store.insert_import(&amending, true).await.unwrap());
+    while !store.clear_amended(&amending, NOW).await.unwrap() {}
+    let kinds = [EventKind::DiscrepancyUpdated];
+    let shop = "shop".parse().unwrap();
+    let listed = store.events_of(&shop, Some(&kinds), 0, 2).await.unwrap();
+    assert_eq!(listed, (Vec::new(), false));
     store.close().await;
 }

@@ -331,7 +331,6 @@ fn several_lines_may_be_one_item_and_one_line_several_items() {
     );
 }
 
-/// Lines and items that are the same are counted.
 /// Captures of 10.00 and 5.00 of one payment, which the bank has paid as 9.00 and 6.00.
 #[test]
 fn several_lines_may_be_several_items() {
@@ -370,8 +369,20 @@ fn several_lines_may_be_several_items() {
         decided(&lines, &[of_payment(1, 1_000), item(3)]),
         [unsure; 2]
     );
+    // A line that goes the other way is no part of a sum, and nor is what another line may be about.
+    assert_eq!(
+        decided(&[part(1, 2_000), part(2, -500)], &items),
+        [unsure; 2]
+    );
+    let other = ReportLine {
+        approval_code: None,
+        ..part(3, 800)
+    };
+    let [first, second] = lines;
+    assert_eq!(decided(&[first, second, other], &items), [unsure; 3]);
 }
 
+/// Lines and items that are the same are counted.
 #[test]
 fn equal_lines_are_counted_and_not_collapsed() {
     let part = |number| ReportedItem {
