@@ -8,12 +8,13 @@
 mod bulk;
 mod sold;
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 use payswitch::commands::demo::stand::reporting_profile;
 use payswitch::payment::moment::BusinessDate;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::database::Engine;
 use crate::demo::text;
@@ -189,7 +190,7 @@ impl Stage<'_> {
     }
 
     /// Gives a report to the program, as an operator does.
-    async fn import(&self, report: &PathBuf) -> Value {
+    async fn import(&self, report: &Path) -> Value {
         let report = report.to_str().expect("a path in UTF-8");
         let import = [
             "settle",
