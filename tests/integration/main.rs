@@ -52,6 +52,7 @@ mod killing;
 mod killing_days;
 mod killing_increments;
 mod large_days;
+mod large_reports;
 mod leaving_callers;
 mod ledger;
 mod loading;
