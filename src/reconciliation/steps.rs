@@ -6,10 +6,11 @@ use crate::ledger::template::{CORRECTION_OF_MERCHANT, Posting};
 use crate::payment::discrepancy::{
     Bearer, Discrepancy, DiscrepancyChange, DiscrepancyState, Step, Stepped,
 };
-use crate::payment::ids::SubjectId;
+use crate::payment::ids::{ImportId, SubjectId};
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement_import::{
-    BY_HAND, DifferenceKind, ItemReport, LineChange, LineOutcome, LineState, ReportedItem,
+    BY_HAND, DifferenceKind, ImportState, ItemReport, LineChange, LineOutcome, LineState,
+    ReportedItem,
 };
 use crate::reconciliation::candidates::{bank_minor, item_kind};
 use crate::reconciliation::discrepancies::{
@@ -78,7 +79,9 @@ impl Discrepancies {
             }
             // Where nobody else has taken a step, it is the line that can't be changed so.
             let now = known(&self.store, id, None).await?;
+            let is_applied = self.is_applied(before.import_id).await?;
             match line {
+                Some(_) if !is_applied => return Err(not_applied()),
                 Some(LineChange::Matched(_)) if now.version == before.version => {
                     let got = "one that another line has settled, or whose discrepancy was decided";
                     return Err(DiscrepancyError::Taken { got: got.into() });
@@ -113,6 +116,9 @@ impl Discrepancies {
         subjects: &[SubjectId],
     ) -> Result<Option<LineChange>, DiscrepancyError> {
         let (number, line) = self.open_line(discrepancy).await?;
+        if !self.is_applied(discrepancy.import_id).await? {
+            return Err(not_applied());
+        }
         if line.reject_code.is_some() {
             let expected = "a line that settles something";
             return Err(no_match(expected, "one that the bank rejects".to_owned()));
@@ -150,6 +156,12 @@ impl Discrepancies {
             })
             .collect();
         Ok(Some(LineChange::Matched(reports)))
+    }
+
+    /// Whether all of a report is applied, and no other came in its place.
+    async fn is_applied(&self, import: ImportId) -> Result<bool, DiscrepancyError> {
+        let import = self.store.import(import).await?;
+        Ok(import.is_some_and(|import| import.state == ImportState::Done))
     }
 
     /// That what a person has matched is undone, where one has.
@@ -279,6 +291,11 @@ const fn open_state(kind: DifferenceKind) -> Option<LineState> {
         }
         _ => None,
     }
+}
+
+fn not_applied() -> DiscrepancyError {
+    let got = "one that is being applied, or was amended";
+    no_match("a line of a report that is applied", got.to_owned())
 }
 
 fn no_match(expected: &str, got: String) -> DiscrepancyError {

@@ -1,5 +1,6 @@
 //! What a person says that a line of a report is about: recorded together with the step of its discrepancy, or not at all.
 
+use super::business_days::hold_positions;
 use crate::payment::discrepancy::Discrepancy;
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement_import::{BY_HAND, ItemReport, LineChange, LineOutcome};
@@ -51,7 +52,7 @@ const SETTLED_BY_HAND: ManyRows = ManyRows {
         AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
             AND report_lines.line = said.line AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN')) \
         AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
-            AND settlement_imports.state <> 'AMENDED')",
+            AND settlement_imports.state = 'DONE')",
     returning: "",
 };
 
@@ -72,6 +73,7 @@ macro_rules! may_undo {
     () => {
         "EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = $1 AND report_lines.line = $2 \
             AND report_lines.rule = 'by-hand') \
+        AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $1 AND settlement_imports.state = 'DONE') \
         AND EXISTS (SELECT 1 FROM settlement_differences AS stepped WHERE stepped.id = $3 AND stepped.version = $4) \
         AND NOT EXISTS (SELECT 1 FROM settlement_items AS paid JOIN settlement_batches AS batches \
             ON batches.host_id = paid.host_id AND batches.business_date = paid.business_date \
@@ -167,6 +169,8 @@ fn matched(
     });
     let mut statements = vec![hold(before)];
     statements.extend(HELD_MISSING.statements(engine, names().collect()));
+    // Items and batches are held behind the positions, as they are by payments and by what funds.
+    statements.push(hold_positions());
     statements.extend(HELD_ITEMS.statements(engine, names().collect()));
     statements.extend(SETTLED_BY_HAND.statements(engine, rows.collect()));
     let (line, reason): (Value, Value) = (first.line.into(), reason(before, first.line));
@@ -188,6 +192,7 @@ fn matched(
             "INSERT INTO difference_changes (difference_id, version, at_ms, state, actor, reason) \
              SELECT id, version + 1, CAST($3 AS BIGINT), 'ACCEPTED', CAST($4 AS TEXT), CAST($5 AS TEXT) \
              FROM settlement_differences WHERE kind = 'NOT_IN_REPORT' AND state NOT IN ('ACCEPTED', 'CORRECTED', 'PROPOSED') \
+             AND EXISTS (SELECT 1 FROM settlement_differences AS stepped WHERE stepped.id = $6 AND stepped.version = $7) \
              AND operation_id IN (",
             of_line!("items.operation_id"),
             ") ON CONFLICT DO NOTHING"
@@ -198,6 +203,8 @@ fn matched(
             at.as_i64().into(),
             by.into(),
             reason,
+            before.id.as_str().into(),
+            before.version.into(),
         ],
         returning: false,
     });
@@ -205,11 +212,18 @@ fn matched(
         text: concat!(
             "UPDATE settlement_differences SET state = 'ACCEPTED', accepted_at_ms = $3, updated_at_ms = $3, position = NULL, \
              version = version + 1 WHERE kind = 'NOT_IN_REPORT' AND state NOT IN ('ACCEPTED', 'CORRECTED', 'PROPOSED') \
+             AND EXISTS (SELECT 1 FROM settlement_differences AS stepped WHERE stepped.id = $4 AND stepped.version = $5) \
              AND operation_id IN (",
             of_line!("items.operation_id"),
             ")"
         ),
-        values: vec![import, line, at.as_i64().into()],
+        values: vec![
+            import,
+            line,
+            at.as_i64().into(),
+            before.id.as_str().into(),
+            before.version.into(),
+        ],
         returning: false,
     });
     Ok(statements)
@@ -234,6 +248,7 @@ fn undone(
     let reason = reason(before, outcome.number);
     vec![
         hold(before),
+        hold_positions(),
         // Who charges or funds them comes before it or after it.
         Statement {
             text: concat!(

@@ -43,11 +43,11 @@ macro_rules! differences_where {
 
 // What each is of must be as it was read: another import, another node or a person may have come first.
 
-/// Of items that no line settles.
+/// Of items that no line settles, also of no report that is being applied meanwhile.
 const OF_OPEN_ITEMS: ManyRows = differences_where!(
     "differences of open items",
     "EXISTS (SELECT 1 FROM settlement_items WHERE settlement_items.operation_id = found.operation_id \
-     AND settlement_items.settled_by IS NULL)"
+     AND settlement_items.settled_by IS NULL /*POSTGRES FOR SHARE */)"
 );
 /// Of lines that settle nothing, and have come just now.
 pub(super) const OF_NEW_LINES: ManyRows = differences_where!(

@@ -3,10 +3,11 @@
 use sqlx::any::AnyRow;
 
 use super::columns::Columns;
-use crate::payment::ids::ImportId;
+use crate::payment::ids::{ImportId, OperationId};
 use crate::payment::settlement_import::{
     ItemReport, KeptLine, LineOutcome, LineState, SettlementImport,
 };
+use crate::random::HashMap;
 use crate::store::Store;
 use crate::store::database::many_rows::ManyRows;
 use crate::store::database::value::Value;
@@ -24,16 +25,17 @@ pub(super) const NEW_LINES: ManyRows = ManyRows {
     returning: "",
 };
 
-/// Lines that were open.
+/// Lines that were open. One is matched with all of its items, or not at all: another report may have settled one of them.
 pub(super) const DECIDED_LINES: ManyRows = ManyRows {
     name: "decided report lines",
-    before: "WITH decided (import_id, line, state, operation_id, rule) AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))",
+    before: "WITH decided (import_id, line, state, operation_id, rule, items) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT))",
     after: ") UPDATE report_lines SET state = decided.state, operation_id = decided.operation_id, rule = decided.rule \
         FROM decided WHERE report_lines.import_id = decided.import_id AND report_lines.line = decided.line \
-        AND report_lines.state = 'OPEN' AND (decided.state <> 'MATCHED' OR EXISTS (SELECT 1 FROM settlement_items \
-            WHERE settlement_items.operation_id = decided.operation_id \
-            AND COALESCE(settlement_items.settled_by, '') = decided.import_id))",
+        AND report_lines.state = 'OPEN' AND (decided.state <> 'MATCHED' OR EXISTS (SELECT 1 FROM settlement_items AS own \
+            WHERE own.operation_id = decided.operation_id AND COALESCE(own.settled_by, '') = decided.import_id \
+            AND (SELECT COUNT(*) FROM settlement_items AS others WHERE others.settled_by = decided.import_id \
+                AND others.settled_line = own.settled_line) = decided.items))",
     returning: "",
 };
 
@@ -75,14 +77,68 @@ pub(super) fn new_line(
     ]
 }
 
-pub(super) fn decided_line(import: &SettlementImport, outcome: &LineOutcome) -> Vec<Value> {
-    vec![
-        import.id.to_string().into(),
-        outcome.number.into(),
-        outcome.state.name().into(),
-        outcome.operation_id.map(|it| it.to_string()).into(),
-        outcome.rule.clone().into(),
-    ]
+/// Lines that are about several items, and have not got all of them, as another report has settled one meanwhile: they have
+/// none then, and are looked at once more.
+pub(super) const PARTLY_SETTLED: ManyRows = ManyRows {
+    name: "lines without all of their items",
+    before: "WITH said (import_id, line, items) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
+    after: ") UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, \
+        commission_minor = NULL, bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL FROM said \
+        WHERE settlement_items.settled_by = said.import_id AND settlement_items.settled_line = said.line \
+        AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
+            AND report_lines.line = said.line AND report_lines.state = 'OPEN') \
+        AND (SELECT COUNT(*) FROM settlement_items AS has WHERE has.settled_by = said.import_id \
+            AND has.settled_line = said.line) < said.items",
+    returning: "",
+};
+
+/// The lines that settle several of these items.
+pub(super) fn lines_with_several_items(
+    import: &SettlementImport,
+    items: &[ItemReport],
+) -> Vec<Vec<Value>> {
+    let several = items_of_lines(items)
+        .into_iter()
+        .filter(|(_, count)| *count > 1);
+    let row =
+        |(line, count): (i64, i64)| vec![import.id.to_string().into(), line.into(), count.into()];
+    several.map(row).collect()
+}
+
+/// How many of these items each line settles.
+fn items_of_lines(items: &[ItemReport]) -> HashMap<i64, i64> {
+    let mut counts: HashMap<i64, i64> = HashMap::default();
+    for item in items {
+        *counts.entry(item.line).or_default() += 1;
+    }
+    counts
+}
+
+/// Lines that were open, and these items that they are about.
+pub(super) fn decided_lines(
+    import: &SettlementImport,
+    lines: &[LineOutcome],
+    items: &[ItemReport],
+) -> Vec<Vec<Value>> {
+    let counts = items_of_lines(items);
+    let settled_by: HashMap<OperationId, i64> = (items.iter())
+        .map(|item| (item.operation_id, item.line))
+        .collect();
+    let row = |outcome: &LineOutcome| {
+        // Of several lines that are about the same items, the first one settles them.
+        let first = outcome.operation_id.and_then(|it| settled_by.get(&it));
+        let count = first.and_then(|line| counts.get(line)).copied();
+        vec![
+            import.id.to_string().into(),
+            outcome.number.into(),
+            outcome.state.name().into(),
+            outcome.operation_id.map(|it| it.to_string()).into(),
+            outcome.rule.clone().into(),
+            count.unwrap_or(0).into(),
+        ]
+    };
+    lines.iter().map(row).collect()
 }
 
 pub(super) fn settled_item(import: &SettlementImport, item: &ItemReport) -> Vec<Value> {

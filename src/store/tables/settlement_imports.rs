@@ -8,7 +8,8 @@ use super::business_days::hold_positions;
 use super::columns::Columns;
 use super::new_differences::{OF_NEW_LINES, OF_OPEN_LINES, new_differences};
 use super::report_lines::{
-    DECIDED_LINES, NEW_LINES, SETTLED_ITEMS, decided_line, new_line, settled_item,
+    DECIDED_LINES, NEW_LINES, PARTLY_SETTLED, SETTLED_ITEMS, decided_lines,
+    lines_with_several_items, new_line, settled_item,
 };
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
@@ -47,6 +48,13 @@ impl Store {
         let date: Value = import.business_date.to_string().into();
         let mut statements = Vec::with_capacity(3);
         if amends {
+            // Who waits for a report does not hold the positions, for which payments wait.
+            statements.push(Statement {
+                text: "UPDATE settlement_imports SET applied_to = applied_to WHERE host_id = $1 AND business_date = $2 \
+                    AND kind = 'REPORT' AND state <> 'AMENDED'",
+                values: vec![host.clone(), date.clone()],
+                returning: false,
+            });
             // Batches are funded behind the row of the positions.
             statements.push(hold_positions());
             statements.push(Statement {
@@ -293,6 +301,8 @@ impl Store {
         let mut statements = vec![hold(import)];
         let items = applied.items.iter().map(|item| settled_item(import, item));
         statements.extend(SETTLED_ITEMS.statements(engine, items.collect()));
+        let several = lines_with_several_items(import, &applied.items);
+        statements.extend(PARTLY_SETTLED.statements(engine, several));
         let missed = applied.items.iter().filter(|item| item.was_missed);
         statements.extend(missed.flat_map(|item| no_longer_missed(import, item, at)));
         statements.extend(new_differences(
@@ -302,17 +312,8 @@ impl Store {
             &applied.differences,
             at,
         ));
-        let lines = applied.lines.iter().map(|line| decided_line(import, line));
-        statements.extend(DECIDED_LINES.statements(engine, lines.collect()));
-        // Of several items that a line is about, another report may have settled one meanwhile: then it has none of them, and
-        // is looked at once more.
-        statements.push(Statement {
-            text: "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, \
-                commission_minor = NULL, bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL \
-                WHERE settled_by = $1 AND settled_line IN (SELECT line FROM report_lines WHERE import_id = $1 AND state = 'OPEN')",
-            values: vec![import.id.to_string().into()],
-            returning: false,
-        });
+        let lines = decided_lines(import, &applied.lines, &applied.items);
+        statements.extend(DECIDED_LINES.statements(engine, lines));
         self.inner.housekeeping.run(statements).await.map(drop)
     }
 
@@ -343,8 +344,8 @@ impl Store {
         let holds = rule != Some(ReportRule::DifferencesPass);
         // A batch that is being funded meanwhile is before it or after it.
         let mut statements = vec![
-            hold_positions(),
             hold(import),
+            hold_positions(),
             Statement {
                 text: "UPDATE settlement_batches SET report_id = $3, fees_at_ms = NULL, fees_to = NULL, \
                     fee_terms_version = NULL, fee_plan = NULL, state = CASE WHEN CAST($4 AS BIGINT) = 1 \

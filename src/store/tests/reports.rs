@@ -22,6 +22,7 @@ use crate::store::testing::TestDatabase;
 
 on_both!(
     lines_that_are_open_are_decided_once,
+    a_line_has_all_of_its_items_or_none,
     a_report_is_applied_once_and_its_batches_are_funded,
     differences_hold_batches_back_until_they_are_accepted,
 );
@@ -212,6 +213,45 @@ async fn a_report_is_applied_once_and_its_batches_are_funded(database: TestDatab
 }
 
 /// What is decided stays, also where another node decides the same lines.
+/// Of three items that one line is about, another report has settled one meanwhile.
+async fn a_line_has_all_of_its_items_or_none(database: TestDatabase) {
+    let store = database.open().await;
+    let (_, sales) = store.closed_day_of(3).await;
+    let mut given = import(1, 1);
+    assert!(store.insert_import(&given, false).await.unwrap());
+    let come = AppliedLines {
+        lines: vec![outcome(2, LineState::Open)],
+        ..AppliedLines::default()
+    };
+    let come = store.apply_lines(&given, &kept(2, 1), &come, NOW).await;
+    assert_eq!(come, Ok(true));
+    given.applied_to = 1;
+    let of = |operations: &[OperationId]| AppliedLines {
+        lines: vec![LineOutcome {
+            operation_id: operations.first().copied(),
+            ..outcome(2, LineState::Matched)
+        }],
+        matched: 1,
+        items: operations.iter().copied().map(settled).collect(),
+        ..AppliedLines::default()
+    };
+    let taken = sales[2];
+    let elsewhere = format!(
+        "UPDATE settlement_items SET settled_by = 'imp_06e9x3w8k1z7h4n2m5q0r8t6va' WHERE operation_id = '{taken}'"
+    );
+    database.execute(&elsewhere).await;
+    store.decide_lines(&given, &of(&sales), NOW).await.unwrap();
+    // The other two are settled by nothing, and the line is looked at once more.
+    assert_eq!(store.day_items().await.len(), 2);
+    assert_eq!(store.open_lines(given.id, 10).await.unwrap().len(), 1);
+
+    let both = of(&sales[..2]);
+    store.decide_lines(&given, &both, NOW).await.unwrap();
+    assert_eq!(store.day_items().await, []);
+    assert_eq!(store.open_lines(given.id, 10).await.unwrap().len(), 0);
+    store.close().await;
+}
+
 async fn lines_that_are_open_are_decided_once(database: TestDatabase) {
     let store = database.open().await;
     let (_, sales) = store.closed_day_of(2).await;
