@@ -360,6 +360,12 @@ async fn a_person_splits_a_line(engine: Engine) {
     import(&mut days, report.as_bytes(), |_| {})
         .await
         .expect("an answer");
+    // What is charged after a match stays as it is charged.
+    eventually("fees", async || {
+        let charged = "SELECT CAST(COUNT(fees_at_ms) AS BIGINT) FROM settlement_batches";
+        (switch.database.number(charged.into()).await > 0).then_some(())
+    })
+    .await;
     let unknown = listed(&switch, "UNKNOWN_TO_PAYSWITCH");
     let missing = listed(&switch, "MISSING_AT_BANK");
     assert_eq!((unknown.len(), missing.len()), (1, 2), "{report}");
