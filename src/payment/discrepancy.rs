@@ -147,7 +147,7 @@ pub enum Step {
     Approve,
     /// Opens it again; what corrected it is undone.
     Reopen,
-    /// What it is about was found: the line is about this capture or refund, or the item has a line.
+    /// The line is about this capture or refund.
     Found(SubjectId),
     /// The line is about these captures or refunds together.
     Split(Vec<SubjectId>),

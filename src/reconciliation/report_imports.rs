@@ -201,9 +201,7 @@ impl ReportImports {
     /// Goes on with what an earlier run of this gateway has left. What fails is logged: the same file given again goes on
     /// with it too.
     pub async fn go_on(self: Arc<Self>) {
-        if let Err(error) = self.store.tell_discrepancies().await {
-            tracing::error!(%error, "Merchants can't be told of discrepancies; the next report tells them too");
-        }
+        self.store.tell_discrepancies().await;
         let left = match Spool::left_in(&self.folder).await {
             Ok(left) => left,
             Err(error) => {
@@ -320,7 +318,7 @@ impl ReportImports {
     /// Tells merchants what was found, and corrects what rules correct. Where a crash comes first, the report is still there,
     /// and what starts next does it.
     async fn follow_up(&self, import: &SettlementImport) -> Result<(), ImportError> {
-        self.store.tell_discrepancies().await?;
+        self.store.tell_discrepancies().await;
         let corrected = self
             .discrepancies
             .correct_by_rules(&self.corrections, import.id);

@@ -38,7 +38,7 @@ impl Discrepancies {
         self.take(id, step, (by, reason), self.alone_minor).await?;
         // What a match has ended, or its undoing opened again, is not told yet.
         if matches!(step, Step::Found(_) | Step::Split(_) | Step::Reopen) {
-            self.store.tell_discrepancies().await?;
+            self.store.tell_discrepancies().await;
         }
         self.follow(id).await
     }
@@ -77,19 +77,23 @@ impl Discrepancies {
                 );
                 return Ok(());
             }
+            let Some(line) = line else {
+                continue;
+            };
+            if !self.is_applied(before.import_id).await? {
+                return Err(not_applied());
+            }
             // Where nobody else has taken a step, it is the line that can't be changed so.
             let now = known(&self.store, id, None).await?;
-            let is_applied = self.is_applied(before.import_id).await?;
-            match line {
-                Some(_) if !is_applied => return Err(not_applied()),
-                Some(LineChange::Matched(_)) if now.version == before.version => {
-                    let got = "one that another line has settled, or whose discrepancy was decided";
-                    return Err(DiscrepancyError::Taken { got: got.into() });
-                }
-                Some(LineChange::Undone { .. }) if now.version == before.version => {
-                    return Err(DiscrepancyError::Funded);
-                }
-                _ => {}
+            if now.version == before.version {
+                return Err(match line {
+                    LineChange::Matched(_) => {
+                        let got =
+                            "one that another line has settled, or whose discrepancy was decided";
+                        DiscrepancyError::Taken { got: got.into() }
+                    }
+                    LineChange::Undone { .. } => DiscrepancyError::Funded,
+                });
             }
         }
         Err(DiscrepancyError::Busy)

@@ -208,7 +208,7 @@ impl Agreement {
             let now = self.clock.now();
             let accepted = self.store.accept_differences(&host_id, date, now);
             taken.differences = accepted.await?;
-            self.store.tell_discrepancies().await?;
+            self.store.tell_discrepancies().await;
             // Who accepts totals or differences has not said that a file needs no answer.
             let nothing_else = taken.totals == 0 && taken.differences == 0;
             let files = self.store.accept_files(&host_id, date, nothing_else, now);

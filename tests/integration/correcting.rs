@@ -20,7 +20,7 @@ use crate::operators::{operator, trail};
 use crate::readers;
 use crate::reporting::{agreed, import, misbook, only_batch, report_of};
 use crate::sales::sale;
-use crate::settling::{self, cut_over, cutover_of, open_date, settlement_of};
+use crate::settling::{self, Days, cut_over, cutover_of, open_date, settlement_of};
 use crate::tools::{output, printed_by};
 
 on_both_engines!(
@@ -301,22 +301,26 @@ fn refuses(switch: &Switch, what: &[&str], part: &str) {
     assert!(!is_taken && told.contains(part), "{what:?}: {told}");
 }
 
+/// Sells for these amounts, and ends the day: its date, and the bank's report of it.
+async fn sold_day(switch: &Switch, days: &mut Days, amounts: &[i64]) -> (String, String) {
+    let mut payments = switch.payments().await;
+    let today = open_date(days).await;
+    for amount in amounts {
+        authorize(&mut payments, sale("pm_test_visa", *amount)).await;
+    }
+    cut_over(days, cutover_of(&today)).await.expect("a day");
+    agreed(days, &today).await;
+    let report = report_of(switch, &today).await;
+    (today, String::from_utf8(report).expect("a text"))
+}
+
 /// The bank pays two sales with one line, under a reference that nobody knows.
 async fn a_person_splits_a_line(engine: Engine) {
     let holds =
         reporting_profile().replace("out_of_balance = \"fund\"", "out_of_balance = \"stop\"");
     let switch = Switch::start_with(engine, Some(holds)).await;
-    let mut payments = switch.payments().await;
     let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
-    let today = open_date(&mut days).await;
-    for amount in [1_111, 2_222, 900] {
-        authorize(&mut payments, sale("pm_test_visa", amount)).await;
-    }
-    cut_over(&mut days, cutover_of(&today))
-        .await
-        .expect("a day");
-    agreed(&mut days, &today).await;
-    let right = String::from_utf8(report_of(&switch, &today).await).expect("a text");
+    let (today, right) = sold_day(&switch, &mut days, &[1_111, 2_222, 900]).await;
     let columns: Vec<&str> = right.lines().next().expect("names").split(',').collect();
     let rows = right
         .lines()
@@ -414,18 +418,9 @@ async fn a_person_splits_a_line(engine: Engine) {
 /// Two lines of one amount, whose references nobody knows, and two sales of it.
 async fn a_person_says_what_a_line_is_about(engine: Engine) {
     let switch = Switch::start_with(engine, Some(reporting_profile())).await;
-    let mut payments = switch.payments().await;
     let mut days = SettlementAdminServiceClient::new(operator(&switch).await);
-    let today = open_date(&mut days).await;
+    let (_, right) = sold_day(&switch, &mut days, &[1_750, 1_750, 900]).await;
     let mut report = String::new();
-    for amount in [1_750, 1_750, 900] {
-        authorize(&mut payments, sale("pm_test_visa", amount)).await;
-    }
-    cut_over(&mut days, cutover_of(&today))
-        .await
-        .expect("a day");
-    agreed(&mut days, &today).await;
-    let right = String::from_utf8(report_of(&switch, &today).await).expect("a text");
     let columns = right.lines().next().expect("names").split(',');
     let place = |name| columns.clone().position(|it| it == name).expect("a column");
     let (rrn, code) = (place("RRN"), place("Approval Code"));

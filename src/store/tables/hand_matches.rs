@@ -1,6 +1,7 @@
 //! What a person says that a line of a report is about: recorded together with the step of its discrepancy, or not at all.
 
 use super::business_days::hold_positions;
+use super::report_lines::{no_line, said_of_item, what_a_line_says};
 use crate::payment::discrepancy::Discrepancy;
 use crate::payment::moment::UnixMillis;
 use crate::payment::settlement_import::{BY_HAND, ItemReport, LineChange, LineOutcome};
@@ -33,14 +34,14 @@ const HELD_MISSING: ManyRows = ManyRows {
 /// What a line says of the items that a person has found it to be about: of all of them, or of none.
 const SETTLED_BY_HAND: ManyRows = ManyRows {
     name: "items settled by hand",
-    before: "WITH said (operation_id, import_id, line, acquirer_reference, interchange_minor, scheme_fee_minor, \
-        commission_minor, bank_minor, difference_id, version) AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), \
-        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT))",
-    after: ") UPDATE settlement_items SET acquirer_reference = said.acquirer_reference, \
-        interchange_minor = said.interchange_minor, scheme_fee_minor = said.scheme_fee_minor, \
-        commission_minor = said.commission_minor, bank_minor = said.bank_minor, reject_code = NULL, \
-        settled_by = said.import_id, settled_line = said.line FROM said \
+    before: "WITH said (difference_id, version, operation_id, import_id, line, acquirer_reference, interchange_minor, \
+        scheme_fee_minor, commission_minor, bank_minor, reject_code) AS (VALUES ",
+    row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), \
+        CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",
+    after: concat!(
+        ") UPDATE settlement_items SET ",
+        what_a_line_says!(),
+        " FROM said \
         WHERE settlement_items.operation_id = said.operation_id \
         AND (SELECT COUNT(*) FROM said AS one JOIN settlement_items AS free ON free.operation_id = one.operation_id \
             WHERE free.settled_by IS NULL AND free.business_date IS NOT NULL) = {rows} \
@@ -52,7 +53,8 @@ const SETTLED_BY_HAND: ManyRows = ManyRows {
         AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
             AND report_lines.line = said.line AND report_lines.state IN ('AMBIGUOUS', 'UNKNOWN')) \
         AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
-            AND settlement_imports.state = 'DONE')",
+            AND settlement_imports.state = 'DONE')"
+    ),
     returning: "",
 };
 
@@ -153,19 +155,10 @@ fn matched(
         let names = items.iter();
         names.map(|item| vec![item.operation_id.to_string().into()])
     };
+    let step: [Value; 2] = [before.id.as_str().into(), before.version.into()];
     let rows = items.iter().map(|item| {
-        vec![
-            item.operation_id.to_string().into(),
-            import.clone(),
-            item.line.into(),
-            item.acquirer_reference.clone().into(),
-            item.interchange_minor.into(),
-            item.scheme_fee_minor.into(),
-            item.commission_minor.into(),
-            item.bank_minor.into(),
-            before.id.as_str().into(),
-            before.version.into(),
-        ]
+        let said = said_of_item(before.import_id, item);
+        [&step[..], &said].concat()
     });
     let mut statements = vec![hold(before)];
     statements.extend(HELD_MISSING.statements(engine, names().collect()));
@@ -279,9 +272,9 @@ fn undone(
         ),
         statement(
             concat!(
-                "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, \
-                 commission_minor = NULL, bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL \
-                 WHERE settled_by = $1 AND settled_line = $2 AND ",
+                "UPDATE settlement_items SET ",
+                no_line!(),
+                " WHERE settled_by = $1 AND settled_line = $2 AND ",
                 may_undo!()
             ),
             Vec::new(),

@@ -39,24 +39,44 @@ pub(super) const DECIDED_LINES: ManyRows = ManyRows {
     returning: "",
 };
 
+/// What a line says of an item.
+macro_rules! what_a_line_says {
+    () => {
+        "acquirer_reference = said.acquirer_reference, interchange_minor = said.interchange_minor, \
+         scheme_fee_minor = said.scheme_fee_minor, commission_minor = said.commission_minor, \
+         bank_minor = said.bank_minor, reject_code = said.reject_code, settled_by = said.import_id, settled_line = said.line"
+    };
+}
+pub(super) use what_a_line_says;
+
+/// An item has no line any more.
+macro_rules! no_line {
+    () => {
+        "acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, commission_minor = NULL, \
+         bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL"
+    };
+}
+pub(super) use no_line;
+
 /// What lines say of items that no line has settled, as long as their import has come as far as it was read.
 pub(super) const SETTLED_ITEMS: ManyRows = ManyRows {
     name: "settled items",
-    before: "WITH said (operation_id, import_id, applied_to, line, acquirer_reference, interchange_minor, \
+    before: "WITH said (applied_to, operation_id, import_id, line, acquirer_reference, interchange_minor, \
         scheme_fee_minor, commission_minor, bank_minor, reject_code) AS (VALUES ",
-    row: "(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), \
+    row: "(CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), \
         CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))",
-    after: ") UPDATE settlement_items SET acquirer_reference = said.acquirer_reference, \
-        interchange_minor = said.interchange_minor, scheme_fee_minor = said.scheme_fee_minor, \
-        commission_minor = said.commission_minor, bank_minor = said.bank_minor, reject_code = said.reject_code, \
-        settled_by = said.import_id, settled_line = said.line FROM said \
-        WHERE settlement_items.operation_id = said.operation_id AND settlement_items.settled_by IS NULL \
-        AND settlement_items.business_date IS NOT NULL \
-        AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
-            AND report_lines.line = said.line AND report_lines.state IN ('OPEN', 'MATCHED')) \
-        AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
-            AND settlement_imports.applied_to = said.applied_to AND settlement_imports.clears = 0 \
-            AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))",
+    after: concat!(
+        ") UPDATE settlement_items SET ",
+        what_a_line_says!(),
+        " FROM said \
+         WHERE settlement_items.operation_id = said.operation_id AND settlement_items.settled_by IS NULL \
+         AND settlement_items.business_date IS NOT NULL \
+         AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
+             AND report_lines.line = said.line AND report_lines.state IN ('OPEN', 'MATCHED')) \
+         AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = said.import_id \
+             AND settlement_imports.applied_to = said.applied_to AND settlement_imports.clears = 0 \
+             AND settlement_imports.state IN ('RECEIVED', 'APPLYING'))"
+    ),
     returning: "",
 };
 
@@ -83,13 +103,15 @@ pub(super) const PARTLY_SETTLED: ManyRows = ManyRows {
     name: "lines without all of their items",
     before: "WITH said (import_id, line, items) AS (VALUES ",
     row: "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))",
-    after: ") UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, scheme_fee_minor = NULL, \
-        commission_minor = NULL, bank_minor = NULL, reject_code = NULL, settled_by = NULL, settled_line = NULL FROM said \
-        WHERE settlement_items.settled_by = said.import_id AND settlement_items.settled_line = said.line \
-        AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
-            AND report_lines.line = said.line AND report_lines.state = 'OPEN') \
-        AND (SELECT COUNT(*) FROM settlement_items AS has WHERE has.settled_by = said.import_id \
-            AND has.settled_line = said.line) < said.items",
+    after: concat!(
+        ") UPDATE settlement_items SET ",
+        no_line!(),
+        " FROM said WHERE settlement_items.settled_by = said.import_id AND settlement_items.settled_line = said.line \
+         AND EXISTS (SELECT 1 FROM report_lines WHERE report_lines.import_id = said.import_id \
+             AND report_lines.line = said.line AND report_lines.state = 'OPEN') \
+         AND (SELECT COUNT(*) FROM settlement_items AS has WHERE has.settled_by = said.import_id \
+             AND has.settled_line = said.line) < said.items"
+    ),
     returning: "",
 };
 
@@ -142,10 +164,15 @@ pub(super) fn decided_lines(
 }
 
 pub(super) fn settled_item(import: &SettlementImport, item: &ItemReport) -> Vec<Value> {
-    vec![
+    let of_import = [import.applied_to.into()];
+    [&of_import[..], &said_of_item(import.id, item)].concat()
+}
+
+/// What a line of a report says of an item, from the item's operation on.
+pub(super) fn said_of_item(import: ImportId, item: &ItemReport) -> [Value; 9] {
+    [
         item.operation_id.to_string().into(),
-        import.id.to_string().into(),
-        import.applied_to.into(),
+        import.to_string().into(),
         item.line.into(),
         item.acquirer_reference.clone().into(),
         item.interchange_minor.into(),

@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::new_differences::{OF_NEW_LINES, OF_OPEN_LINES, new_differences};
 use super::report_lines::{
     DECIDED_LINES, NEW_LINES, PARTLY_SETTLED, SETTLED_ITEMS, decided_lines,
-    lines_with_several_items, new_line, settled_item,
+    lines_with_several_items, new_line, no_line, settled_item,
 };
 use crate::payment::ids::{HostId, ImportId};
 use crate::payment::moment::{BusinessDate, UnixMillis};
@@ -200,14 +200,14 @@ impl Store {
                 ..missed_again.clone()
             },
             missed_again,
-            clear(
-                "UPDATE settlement_items SET acquirer_reference = NULL, interchange_minor = NULL, \
-                scheme_fee_minor = NULL, commission_minor = NULL, bank_minor = NULL, reject_code = NULL, \
-                settled_by = NULL, settled_line = NULL WHERE operation_id IN (SELECT items.operation_id FROM settlement_imports AS amended \
+            clear(concat!(
+                "UPDATE settlement_items SET ",
+                no_line!(),
+                " WHERE operation_id IN (SELECT items.operation_id FROM settlement_imports AS amended \
                 JOIN settlement_items AS items ON items.settled_by = amended.id WHERE amended.host_id = $1 \
                 AND amended.business_date = $2 AND amended.state = 'AMENDED' LIMIT 500) \
-                AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)",
-            ),
+                AND EXISTS (SELECT 1 FROM settlement_imports WHERE settlement_imports.id = $3 AND clears = 1)"
+            )),
             Statement {
                 text: "UPDATE settlement_imports SET clears = 0 WHERE id = $1 AND NOT EXISTS (SELECT 1 \
                     FROM settlement_imports AS amended JOIN settlement_items ON settlement_items.settled_by = amended.id \

@@ -52,11 +52,15 @@ const TOLD: ManyRows = untold!(
 
 impl Store {
     /// Writes the events of what was found or has ended by itself, and has none yet. An import takes no positions itself:
-    /// payments would wait for it.
-    ///
-    /// # Errors
-    /// When the database is not available, or a row is corrupt.
-    pub async fn tell_discrepancies(&self) -> Result<(), StoreError> {
+    /// payments would wait for it. What can't be told now is told the next time; what it is about is done all the same.
+    pub async fn tell_discrepancies(&self) {
+        if let Err(error) = self.try_to_tell_discrepancies().await {
+            tracing::error!(%error, "Merchants are not told of discrepancies yet");
+        }
+    }
+
+    /// The same, where it may fail.
+    pub(in crate::store) async fn try_to_tell_discrepancies(&self) -> Result<(), StoreError> {
         let engine = self.inner.housekeeping.database.engine;
         let text =
             "SELECT id FROM settlement_differences WHERE position IS NULL ORDER BY id LIMIT $1";

@@ -152,7 +152,10 @@ async fn what_is_found_and_what_ends_by_itself_is_told_once(database: TestDataba
     store.add_differences(&given, &missing, NOW).await.unwrap();
     assert_eq!(store.told_states().await, []);
     let before = store.last_position().await.unwrap();
-    let (one, other) = tokio::join!(store.tell_discrepancies(), store.tell_discrepancies());
+    let (one, other) = tokio::join!(
+        store.try_to_tell_discrepancies(),
+        store.try_to_tell_discrepancies()
+    );
     assert_eq!((one, other), (Ok(()), Ok(())));
     assert_eq!(store.told_states().await, [Open, Open, Open]);
     // Positions have no gap.
@@ -160,8 +163,8 @@ async fn what_is_found_and_what_ends_by_itself_is_told_once(database: TestDataba
 
     let ended = store.accept_differences(&host(), day(1), NOW).await;
     assert_eq!(ended, Ok(3));
-    store.tell_discrepancies().await.unwrap();
-    store.tell_discrepancies().await.unwrap();
+    store.try_to_tell_discrepancies().await.unwrap();
+    store.try_to_tell_discrepancies().await.unwrap();
     let expected = [[Open; 3], [Accepted; 3]].concat();
     assert_eq!(store.told_states().await, expected);
     assert_eq!(store.last_position().await.unwrap(), before + 6);
